@@ -1,0 +1,1 @@
+"""What reads: the GraphQL service over the published generations in ClickHouse."""

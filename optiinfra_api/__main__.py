@@ -1,0 +1,88 @@
+"""``python -m optiinfra_api``: the GraphQL service on uvicorn, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from optiinfra_api.services import Services
+from optiinfra_assets.store.errors import StoreError
+from optiinfra_assets.store.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve; returns 1 after one line on standard error if it cannot begin."""
+    settings = Settings()
+    options = _parser(settings).parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for chatty in ("clickhouse_connect", "httpx", "psycopg.pool", "urllib3"):
+        # What they warn of they also raise, and it is said once, by us.
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    try:
+        # The same connections as the workers will open, so that what is wrong is said in one line and not in a trace of each.
+        asyncio.run(_try_connections(settings))
+        listening = _listen(options.host, options.port)
+    except (StoreError, OSError) as error:
+        print(f"optiinfra_api: {error}", file=sys.stderr)  # noqa: T201 - a command's own words
+        return 1
+    config = uvicorn.Config(
+        "optiinfra_api.app:create_app",
+        factory=True,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        loop="auto",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    if options.workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+async def _try_connections(settings: Settings) -> None:
+    await (await Services.open(settings)).close()
+
+
+def _parser(settings: Settings) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m optiinfra_api", description=__doc__)
+    parser.add_argument(
+        "--host", default=settings.bind_host, help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument("--port", type=int, default=settings.api_port, help="port (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    return parser
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket.
+
+    Raises:
+        OSError: naming address and port.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host} port {port}: {error.strerror}: use --port, or set OPTIINFRA_API_PORT"
+        ) from None
+    listening.set_inheritable(True)
+    return listening
+
+
+if __name__ == "__main__":
+    sys.exit(main())

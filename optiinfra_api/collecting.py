@@ -1,0 +1,92 @@
+"""triggerCollection: have costs collected now. Answers at once, with a task id or with why there is none."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from optiinfra_api.context import Info
+from optiinfra_api.history import billing_period_of
+from optiinfra_api.question import CustomerId
+from optiinfra_assets.store import trigger as store
+from optiinfra_assets.store.dagster_client import DagsterUnavailable as DagsterDown
+
+
+@strawberry.interface(description="Why nothing was done.")
+class Refusal:
+    code: str = strawberry.field(description="Stable, for programs.")
+    message: str = strawberry.field(description="What is wrong, in one line.")
+    remedy: str = strawberry.field(description="What to do.")
+
+
+@strawberry.type(description="The collection is queued.")
+class CollectionQueued:
+    task_id: str = strawberry.field(description="For `collectionStatus`.")
+    slices: int = strawberry.field(description="Accounts and billing periods that will be collected.")
+
+
+@strawberry.type(description="No active account matches.")
+class NothingToCollect(Refusal):
+    pass
+
+
+@strawberry.type(description="The billing period cannot be collected.")
+class BillingPeriodNotAccepted(Refusal):
+    pass
+
+
+@strawberry.type(description="Dagster does not answer; nothing is queued.")
+class DagsterUnavailable(Refusal):
+    pass
+
+
+TriggerResult = Annotated[
+    CollectionQueued | NothingToCollect | BillingPeriodNotAccepted | DagsterUnavailable,
+    strawberry.union("TriggerCollectionResult", description="The task, or why there is none."),
+]
+OfProvider = Annotated[
+    str | None, strawberry.argument(description="Only accounts at this provider. Default: all.")
+]
+OfAccount = Annotated[str | None, strawberry.argument(description="Only this account id. Default: all.")]
+OfBillingPeriod = Annotated[
+    str | None,
+    strawberry.argument(description="Only this billing period, `YYYY-MM`. Default: all that the source has."),
+]
+
+
+async def _trigger_collection(
+    info: Info,
+    customer_id: CustomerId = None,
+    provider: OfProvider = None,
+    account: OfAccount = None,
+    billing_period: OfBillingPeriod = None,
+) -> TriggerResult | None:
+    info.context.require("operator")
+    period = None if billing_period is None else billing_period_of(billing_period)
+    data = await info.context.data_of(customer_id)
+    try:
+        task = await data.collect(provider, account, period)
+    except store.NothingToCollect as error:
+        return NothingToCollect(
+            code="NOTHING_TO_COLLECT", message=str(error), remedy="Name an account that is connected."
+        )
+    except ValueError as error:
+        return BillingPeriodNotAccepted(
+            code="BILLING_PERIOD_NOT_ACCEPTED", message=str(error), remedy="Name another billing period."
+        )
+    except DagsterDown:
+        return DagsterUnavailable(
+            code="DAGSTER_UNAVAILABLE",
+            message="Dagster does not answer; nothing is queued",
+            remedy="Try again in a minute; if it persists, ask whoever runs this platform.",
+        )
+    return CollectionQueued(task_id=task.task_id, slices=len(task.slices))
+
+
+@strawberry.type
+class CollectingMutation:
+    trigger_collection: TriggerResult | None = strawberry.mutation(
+        resolver=_trigger_collection,
+        description="Have costs collected now, changed or not; for operators. What did not change publishes nothing.",
+    )

@@ -1,0 +1,175 @@
+"""The one gate between the API and the data: a resolver reaches a customer's data only through `Context.data_of`.
+
+`CustomerData` binds the customer's id into everything that is read, so that no resolver names a customer to the stores itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+import strawberry
+
+from optiinfra_api.errors import Forbidden, InvalidArgument, NotFound
+from optiinfra_api.question import Question
+from optiinfra_api.services import Services
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.store import errors as store_errors
+from optiinfra_assets.store.history import CollectionRecord
+from optiinfra_assets.store.publications import Resolved
+from optiinfra_assets.store.tokens import ROLES, Principal, Role
+from optiinfra_assets.store.trigger import Task, TaskStatus, task_status, trigger_collection
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerData:
+    """What may be read of one customer. Made by `Context.data_of` only."""
+
+    customer_id: str
+    _services: Services
+
+    async def resolve(self, question: Question, as_of: datetime | None = None) -> Resolved:
+        """The generations that answer `question`, as of its own instant unless another is given.
+
+        Raises:
+            AsOfNotRetained: they are not kept any more.
+        """
+        return await self._services.engine.resolve(self.customer_id, question, as_of or question.as_of)
+
+    async def answered(
+        self, question: Question, read: Callable[[Resolved], Awaitable[_T]]
+    ) -> tuple[Resolved, _T]:
+        """The generations that answer `question`, and what `read` finds in them.
+
+        It reads from the generations known from before while it is being checked that they are still the newest, which saves
+        3 of 15 ms; if they are not, it reads again.
+        """
+        known = None if question.as_of else self._services.engine.remembered(self.customer_id, question)
+        if known is None:
+            resolved = await self.resolve(question)
+            return resolved, await read(resolved)
+        current, found = await asyncio.gather(self.resolve(question), read(known), return_exceptions=True)
+        if isinstance(current, BaseException):
+            raise current
+        if current.generations != known.generations:
+            found = await read(current)
+        if isinstance(found, BaseException):
+            raise found
+        return current, found
+
+    async def rows(
+        self, statement: str, question: Question, resolved: Resolved, **values: Any
+    ) -> list[dict[str, Any]]:
+        """The rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations."""
+        if not resolved.generations:
+            return []
+        bound = {
+            **question.parameters(),
+            **_billing_periods(resolved),
+            **values,
+            "customer_id": self.customer_id,
+            "generations": list(resolved.generations),
+        }
+        return await self._services.engine.rows(statement, bound)
+
+    async def history(self, **filters: Any) -> list[CollectionRecord]:
+        """Rows of the collection history; see `Metadata.history`."""
+        return await self._services.run(
+            self._services.metadata.history, **filters, customer_id=self.customer_id
+        )
+
+    async def task_status(self, task_id: str) -> TaskStatus | None:
+        """How a task stands as far as it concerns this customer; None if it does not, or there is none."""
+        try:
+            return await self._services.run(task_status, self._services.metadata, task_id, self.customer_id)
+        except store_errors.NotFound:
+            return None
+
+    async def collect(
+        self, provider: str | None, account_id: str | None, billing_period: BillingPeriod | None
+    ) -> Task:
+        """Have slices of this customer collected; see `trigger_collection`."""
+        return await self._services.run(
+            trigger_collection,
+            self._services.settings,
+            self._services.metadata,
+            customer_id=self.customer_id,
+            provider=provider,
+            account_id=account_id,
+            billing_period=billing_period,
+            trigger="api",
+        )
+
+
+def _billing_periods(resolved: Resolved) -> dict[str, date]:
+    """First and last billing period of the resolved generations: partitions outside need not be opened."""
+    chosen = set(resolved.generations)
+    periods = [
+        one.slice.billing_period.start.date() for one in resolved.publications if one.generation in chosen
+    ]
+    return {"first_period": min(periods), "last_period": max(periods)}
+
+
+@dataclass(slots=True)
+class Context:
+    """One request: who asks, and what it may reach.
+
+    Attributes:
+        principal: whom the token speaks for.
+        correlation_id: names this request in the log.
+    """
+
+    principal: Principal
+    services: Services
+    correlation_id: str
+
+    def require(self, role: Role) -> None:
+        """Refuse a token of a lesser role.
+
+        Raises:
+            Forbidden: naming the role that is needed.
+        """
+        if ROLES.index(self.principal.role) < ROLES.index(role):
+            raise Forbidden(
+                f"the token has the role {self.principal.role}; this needs {role}",
+                f"Use a token with the role {role}.",
+            )
+
+    async def data_of(self, customer_id: str | None) -> CustomerData:
+        """The data of the token's own customer, or for an administrator of any.
+
+        Raises:
+            NotFound: no such customer, or not the token's: the answer is the same.
+            InvalidArgument: an administrator's token names no customer.
+        """
+        own = self.principal.customer_id
+        if own is None:
+            return CustomerData(await self._any_customer(customer_id), self.services)
+        if customer_id not in (None, own):
+            raise _no_customer(customer_id)
+        return CustomerData(own, self.services)
+
+    async def _any_customer(self, customer_id: str | None) -> str:
+        if customer_id is None:
+            raise InvalidArgument(
+                "customerId: needed, since an administrator's token is for all customers",
+                "Name a customer.",
+            )
+        try:
+            return (await self.services.run(self.services.metadata.customer, customer_id)).customer_id
+        except store_errors.NotFound:
+            raise _no_customer(customer_id) from None
+
+
+def _no_customer(customer_id: str | None) -> NotFound:
+    return NotFound(
+        f"customerId: {customer_id!r} does not exist", "Leave customerId out for the customer of the token."
+    )
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,108 @@
+"""Scalars beyond GraphQL's own.
+
+Amounts, days and instants leave as the text that ClickHouse wrote: no number passes through a float or gains an exponent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+DecimalText = NewType("DecimalText", str)
+DateText = NewType("DateText", str)
+InstantText = NewType("InstantText", str)
+DateColumn = NewType("DateColumn", list[str])
+DecimalColumn = NewType("DecimalColumn", list[str])
+Count = NewType("Count", int)
+TagMap = NewType("TagMap", dict[str, Any])
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
+
+
+class BadValue(ValueError):
+    """A value of a scalar that is not accepted. GraphQL puts the value and its place before the message."""
+
+
+def _parsed(text: Any, form: re.Pattern[str], parse: Callable[[str], Any], example: str) -> Any:
+    try:
+        if isinstance(text, str) and form.fullmatch(text):
+            return parse(text)
+    except ValueError:
+        pass  # such as February 30th: refused below like any other form
+    raise BadValue(f"use a form such as {example}")
+
+
+def parse_date(text: Any) -> date:
+    """A UTC day from ``YYYY-MM-DD``.
+
+    Raises:
+        BadValue: for any other form.
+    """
+    day: date = _parsed(text, _DATE, date.fromisoformat, "2026-11-30")
+    return day
+
+
+def parse_instant(text: Any) -> datetime:
+    """An aware UTC instant from ISO 8601 with a zone.
+
+    Raises:
+        BadValue: for any other form.
+    """
+    instant: datetime = _parsed(text, _INSTANT, datetime.fromisoformat, "2026-11-30T12:00:00Z")
+    return instant.astimezone(UTC)
+
+
+def instant_text(value: datetime | str) -> str:
+    """ISO 8601 in UTC with ``Z``; what ClickHouse already wrote that way stays as it is."""
+    return value if isinstance(value, str) else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+_DATE_SCALAR = strawberry.scalar(
+    name="Date",
+    description="A UTC day, `YYYY-MM-DD`.",
+    serialize=str,
+    parse_value=parse_date,
+)
+_INSTANT_SCALAR = strawberry.scalar(
+    name="DateTime",
+    description="An instant in ISO 8601 with its zone, such as `2026-11-30T12:00:00Z`. Answers are in UTC.",
+    serialize=instant_text,
+    parse_value=parse_instant,
+)
+
+SCALARS: dict[object, ScalarDefinition] = {
+    date: _DATE_SCALAR,
+    DateText: _DATE_SCALAR,
+    datetime: _INSTANT_SCALAR,
+    InstantText: _INSTANT_SCALAR,
+    DecimalText: strawberry.scalar(
+        name="Decimal",
+        description="An exact decimal number as a string, without exponent or trailing zeros: `-0.000000000000000001`.",
+    ),
+    DateColumn: strawberry.scalar(
+        name="Dates", description="A whole column of UTC days: a list of `YYYY-MM-DD`, oldest first."
+    ),
+    DecimalColumn: strawberry.scalar(
+        name="Amounts",
+        description="A whole column of exact decimals: a list of strings, each at the same place as its day in `dates`.",
+    ),
+    Count: strawberry.scalar(name="Count", description="A whole number that may exceed 32 bits."),
+    TagMap: strawberry.scalar(
+        name="Tags", description="A JSON object of strings by name; a value may be null."
+    ),
+}
+
+
+def decimal_text(value: Decimal) -> DecimalText:
+    """`value` as ClickHouse writes it: no exponent, no trailing zeros, no minus before zero."""
+    text = f"{value:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return DecimalText("0" if text in ("-0", "") else text)

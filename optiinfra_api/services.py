@@ -1,0 +1,63 @@
+"""What a process of the API holds open: the two databases, threads for what blocks, and the memory of tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from urllib3 import PoolManager
+
+from optiinfra_api.authentication import Authenticator
+from optiinfra_api.engine import Engine
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.warehouse import Warehouse, connect_reader
+
+THREADS = 16
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Services:
+    """Open connections, shared by all requests of one process and one event loop."""
+
+    def __init__(
+        self, settings: Settings, reader: AsyncClient, warehouse: Warehouse, metadata: Metadata
+    ) -> None:
+        self.settings = settings
+        self.metadata = metadata
+        self._reader = reader
+        self._warehouse = warehouse
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reader")
+        self.engine = Engine(reader, warehouse, self.run)
+        self.authenticator = Authenticator(metadata)
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Services:
+        """Connect to both databases.
+
+        Raises:
+            WarehouseUnavailable: ClickHouse does not answer or refuses us.
+            MetadataUnavailable: PostgreSQL does not answer or refuses us.
+        """
+        # One kept-alive connection for each thread: the default pool would drop all but one after each burst.
+        pool = PoolManager(num_pools=1, maxsize=THREADS, block=False)
+        warehouse = Warehouse.connect(settings, pool_mgr=pool)
+        metadata = Metadata.connect(settings)
+        return cls(settings, await connect_reader(settings), warehouse, metadata)
+
+    async def close(self) -> None:
+        """Close the connections; running reads end first."""
+        self._threads.shutdown()
+        await self._reader.close()
+        self._warehouse.close()
+        self.metadata.close()
+
+    async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """`work`, which blocks, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))

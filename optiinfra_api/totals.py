@@ -1,0 +1,43 @@
+"""totalCost: what a period cost, one sum for each currency."""
+
+from __future__ import annotations
+
+import strawberry
+
+from optiinfra_api.context import Info
+from optiinfra_api.money import Published, Sum, reach, sum_of
+from optiinfra_api.question import AsOf, Basis, CostBasis, CustomerId, Filter, PeriodAsked, ask
+from optiinfra_api.series import series
+
+
+@strawberry.type(description="The sum of all charges in one currency.")
+class CurrencyTotal(Sum):
+    pass
+
+
+@strawberry.type(description="What a period cost.")
+class TotalCost(Published):
+    totals: list[CurrencyTotal] = strawberry.field(
+        description="One for each currency, by its code; empty if nothing was charged."
+    )
+
+
+async def _total_cost(
+    info: Info,
+    period: PeriodAsked,
+    customer_id: CustomerId = None,
+    filter: Filter = None,
+    cost_basis: Basis = CostBasis.BILLED,
+    as_of: AsOf = None,
+) -> TotalCost | None:
+    question = ask(period, filter, as_of)
+    data = await info.context.data_of(customer_id)
+    resolved, rows = await series(data, question, cost_basis)
+    return TotalCost(totals=[CurrencyTotal(**sum_of(row)) for row in rows], **reach(resolved))
+
+
+@strawberry.type
+class TotalCostQuery:
+    total_cost: TotalCost | None = strawberry.field(
+        resolver=_total_cost, description="What a period cost, one sum for each currency."
+    )

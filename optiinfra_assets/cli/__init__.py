@@ -1,0 +1,77 @@
+"""The command ``optiinfra``. Every error is one line on stderr; OPTIINFRA_DEBUG=1 shows where it came from.
+
+Exit codes: 0 done, 1 failed, 2 the command line was not understood, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from optiinfra_assets.cli.errors import line_of
+
+_HELP = """Exact multi-cloud cost data, from the files of your providers to GraphQL.
+
+\b
+Try it, with simulated data:
+  optiinfra demo
+
+\b
+Your own files (state lives in OPTIINFRA_HOME, default ~/.optiinfra):
+  optiinfra up                                  in one shell; Ctrl-C stops it
+  optiinfra connect focus --customer acme --location /data/focus
+  optiinfra collect --customer acme --wait
+  optiinfra token create --customer acme
+
+\b
+When something is wrong:
+  optiinfra status
+"""
+
+
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="optiinfra", prog_name="optiinfra")
+def command() -> None:
+    """Overridden by `_HELP`."""
+
+
+def _register() -> None:
+    from optiinfra_assets.cli import collecting, connecting, keeping, serving, status, tokens
+
+    verbs = (
+        serving.up,
+        serving.demo,
+        serving.migrate,
+        status.status,
+        connecting.connect,
+        connecting.accounts,
+        collecting.collect,
+        tokens.token,
+        keeping.gc,
+    )
+    for verb in verbs:
+        command.add_command(verb)
+
+
+_register()
+
+
+def main() -> NoReturn:
+    """Entry point: run the command line and exit."""
+    debug = bool(os.environ.get("OPTIINFRA_DEBUG"))
+    try:
+        code = command.main(prog_name="optiinfra", standalone_mode=False)
+    except click.exceptions.Exit as wanted:
+        sys.exit(wanted.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"error: {line_of(error)}", err=True)
+        sys.exit(error.exit_code if isinstance(error, click.ClickException) else 1)
+    sys.exit(code if isinstance(code, int) else 0)

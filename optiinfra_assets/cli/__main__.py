@@ -1,0 +1,7 @@
+"""``python -m optiinfra_assets.cli`` is ``optiinfra``."""
+
+from __future__ import annotations
+
+from optiinfra_assets.cli import main
+
+main()

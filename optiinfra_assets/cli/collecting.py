@@ -1,0 +1,147 @@
+"""The verb collect, and following a task until it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.trigger import Task, TaskStatus
+
+_POLL_SECONDS = 0.3
+_ENDED = ("succeeded", "failed", "canceled")
+_SHOWN_FAILURES = 20
+
+
+@click.command()
+@click.option("--customer", help="Only this customer's accounts.")
+@click.option("--provider", help="Only accounts at this provider.")
+@click.option("--account", help="Only this account, as shown by `optiinfra accounts`.")
+@click.option("--period", help="Only this billing period, YYYY-MM; every one the source has if left out.")
+@click.option(
+    "--accept-empty", is_flag=True, help="A source with nothing in it means no line items; needs --account."
+)
+@click.option(
+    "--wait", is_flag=True, help="Show progress and return when done; exit code 1 if a slice failed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def collect(
+    customer: str | None,
+    provider: str | None,
+    account: str | None,
+    period: str | None,
+    accept_empty: bool,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Collect now, through Dagster, what otherwise comes within 15 minutes of a change.
+
+    A slice that did not change publishes nothing.
+
+    \b
+    Examples:
+      optiinfra collect --customer acme --wait
+      optiinfra collect --account acme.focus --period 2026-11 --wait --json
+    """
+    from optiinfra_assets.model import BillingPeriod
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.store.trigger import trigger_collection
+
+    if accept_empty and not account:
+        raise click.UsageError("--accept-empty: say for which account with --account")
+    billing_period = BillingPeriod.parse(period) if period else None
+    settings = Settings()
+    metadata = Metadata.connect(settings)
+    try:
+        task = trigger_collection(
+            settings,
+            metadata,
+            customer_id=customer,
+            provider=provider,
+            account_id=account,
+            billing_period=billing_period,
+            trigger="cli",
+            accept_empty=accept_empty,
+        )
+        _report(metadata, task, wait=wait, as_json=as_json)
+    finally:
+        metadata.close()
+
+
+def _report(metadata: Metadata, task: Task, *, wait: bool, as_json: bool) -> None:
+    from optiinfra_assets.cli.output import print_json
+
+    if not wait:
+        asked = f"task {task.task_id}: {len(task.slices)} slices asked for; follow it with: optiinfra status"
+        print_json(
+            {"task": task.task_id, "slices": [str(one) for one in task.slices]}
+        ) if as_json else click.echo(asked)
+        return
+    done = wait_for(metadata, task)
+    if as_json:
+        print_json(_as_json(done))
+    else:
+        _print_outcome(done)
+    if done.state != "succeeded":
+        raise click.exceptions.Exit(1)
+
+
+def follow(metadata: Metadata, task_id: str) -> Iterator[TaskStatus]:
+    """How a task stands, again and again until it has ended; the last one is how it ended."""
+    from optiinfra_assets.store.trigger import task_status
+
+    while True:
+        status = task_status(metadata, task_id)
+        yield status
+        if status.state in _ENDED and status.done == len(status.slices):
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def wait_for(metadata: Metadata, task: Task) -> TaskStatus:
+    """Wait for the end of a task, with a progress bar on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("slices"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(f"collecting {task.task_id}", total=len(task.slices))
+        for status in follow(metadata, task.task_id):
+            progress.update(
+                bar, completed=status.done, total=len(status.slices), description=f"{status.state:<9}"
+            )
+    return status
+
+
+def _as_json(done: TaskStatus) -> dict[str, Any]:
+    rows = [{**asdict(row), "slice": str(row.slice)} for row in done.slices]
+    return {"task": done.task_id, "state": done.state, "done": done.done, "error": done.error, "slices": rows}
+
+
+def _print_outcome(done: TaskStatus) -> None:
+    counts: dict[str, int] = {}
+    for row in done.slices:
+        counts[row.status] = counts.get(row.status, 0) + 1
+    lines = sum(row.rows or 0 for row in done.slices)
+    click.echo(
+        f"{done.state}: {', '.join(f'{count} {name}' for name, count in sorted(counts.items()))}; {lines} line items"
+    )
+    failed = [row for row in done.slices if row.status == "failed"]
+    for row in failed[:_SHOWN_FAILURES]:
+        click.echo(f"error: {row.slice}: {row.error}", err=True)
+    if len(failed) > _SHOWN_FAILURES:
+        click.echo(
+            f"error: and {len(failed) - _SHOWN_FAILURES} more; see: optiinfra collect --json", err=True
+        )

@@ -1,0 +1,48 @@
+"""Any exception as the one line a person gets."""
+
+from __future__ import annotations
+
+import click
+
+_OURS = (
+    "optiinfra_assets.demo",
+    "optiinfra_assets.store.errors",
+    "optiinfra_assets.providers.base",
+    "optiinfra_assets.embedded.checks",
+    "optiinfra_assets.embedded.postgres_folder",
+)
+
+
+def line_of(error: BaseException) -> str:
+    """What `error` says, in one line; errors nobody foresaw say their type and how to see more."""
+    if isinstance(error, click.UsageError):
+        context = error.ctx.command_path if error.ctx else "optiinfra"
+        return f"{_one_line(error.format_message())} (see `{context} --help`)"
+    if isinstance(error, click.ClickException):
+        return _one_line(error.format_message())
+    if type(error).__module__.startswith("pydantic"):
+        return _of_validation(error)
+    if type(error).__module__.startswith("psycopg"):
+        return f"PostgreSQL: {_one_line(str(error))}: check OPTIINFRA_POSTGRES_URL"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'system'}: {error.strerror}"
+    if isinstance(error, ValueError) or any(kind.__module__ in _OURS for kind in type(error).__mro__):
+        return _one_line(str(error))
+    said = _one_line(str(error))
+    return f"unexpected {type(error).__name__}{f': {said}' if said else ''} (OPTIINFRA_DEBUG=1 shows where)"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _of_validation(error: BaseException) -> str:
+    """The first complaint of a pydantic model: of `Settings`, whose fields are variables, or of a credential, whose are options."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return _one_line(str(error))
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = "_".join(str(part) for part in first["loc"])
+    where = f"OPTIINFRA_{name.upper()}" if error.title == "Settings" else f"--{name.replace('_', '-')}"
+    return f"{where}: {_one_line(first['msg'])}"

@@ -1,0 +1,117 @@
+"""Is each part of the platform there? Asked side by side, each with a few seconds to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optiinfra_assets.store.settings import Settings
+
+_SECONDS = 5.0
+_DAGSTER = """{
+  instance { daemonHealth { allDaemonStatuses { daemonType required healthy lastHeartbeatErrors { message } } } }
+  workspaceOrError { ... on Workspace { locationEntries { name loadStatus
+    locationOrLoadError { __typename ... on PythonError { message } } } } }
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: whether it answers, and what it says (or why it does not) in one line."""
+
+    name: str
+    is_up: bool
+    detail: str
+
+
+def parts(settings: Settings) -> list[Part]:
+    """Ask every part at the addresses of `settings`."""
+    questions = (_postgres, _clickhouse, _dagster, _api)
+    with ThreadPoolExecutor(len(questions)) as pool:
+        return [
+            part for answer in pool.map(lambda question: question(settings), questions) for part in answer
+        ]
+
+
+def _asked(name: str, question: Callable[[], str]) -> list[Part]:
+    from optiinfra_assets.cli.errors import line_of
+
+    try:
+        return [Part(name, True, question())]
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the answer
+        return [Part(name, False, line_of(error))]
+
+
+def _postgres(settings: Settings) -> list[Part]:
+    def question() -> str:
+        from optiinfra_assets.store.metadata import Metadata
+
+        metadata = Metadata.connect(settings)
+        pending = metadata.migrate(dry_run=True)
+        metadata.close()
+        return "needs `optiinfra migrate`" if pending else "answers, tables up to date"
+
+    return _asked("postgres", question)
+
+
+def _clickhouse(settings: Settings) -> list[Part]:
+    def question() -> str:
+        from optiinfra_assets.store.warehouse import Warehouse
+
+        warehouse = Warehouse.connect(settings, connect_timeout=_SECONDS)
+        version, pending = warehouse.client.server_version, warehouse.migrate(dry_run=True)
+        warehouse.close()
+        return f"version {version}, {'needs `optiinfra migrate`' if pending else 'tables up to date'}"
+
+    return _asked("clickhouse", question)
+
+
+def _api(settings: Settings) -> list[Part]:
+    from optiinfra_assets.embedded.services import reached_at
+
+    url = f"http://{reached_at(settings.bind_host)}:{settings.api_port}"
+
+    def question() -> str:
+        import httpx
+
+        httpx.get(f"{url}/healthz", timeout=_SECONDS).raise_for_status()
+        return f"{url}/graphql"
+
+    return _asked("api", question)
+
+
+def _dagster(settings: Settings) -> list[Part]:
+    import httpx
+
+    try:
+        answer = httpx.post(f"{settings.dagster_url}/graphql", json={"query": _DAGSTER}, timeout=_SECONDS)
+        data = answer.raise_for_status().json()["data"]
+    except (httpx.HTTPError, KeyError, ValueError) as error:
+        down = f"{settings.dagster_url}: {error}"
+        return [
+            Part("dagster-webserver", False, down),
+            Part("dagster-daemon", False, "unknown without the webserver"),
+            Part("code-location", False, "unknown without the webserver"),
+        ]
+    return [Part("dagster-webserver", True, settings.dagster_url), _daemon(data), _code_location(data)]
+
+
+def _daemon(data: dict[str, Any]) -> Part:
+    required = [one for one in data["instance"]["daemonHealth"]["allDaemonStatuses"] if one["required"]]
+    ill = [one["daemonType"].lower() for one in required if not one["healthy"]]
+    return Part(
+        "dagster-daemon", not ill, f"no heartbeat of {', '.join(ill)}" if ill else "all heartbeats fresh"
+    )
+
+
+def _code_location(data: dict[str, Any]) -> Part:
+    for entry in data["workspaceOrError"].get("locationEntries", []):
+        loaded = entry["locationOrLoadError"] or {}
+        if loaded.get("__typename") == "RepositoryLocation":
+            return Part("code-location", True, f"{entry['name']} loaded")
+        message = " ".join(loaded.get("message", "still loading").split())
+        return Part("code-location", False, message[:200])
+    return Part("code-location", False, "none in the workspace")

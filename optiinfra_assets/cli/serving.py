@@ -1,0 +1,165 @@
+"""Verbs that run or prepare the platform: up, demo, migrate."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from optiinfra_assets.demo import Compared
+    from optiinfra_assets.embedded.supervisor import Event
+    from optiinfra_assets.store.settings import Settings
+
+
+def show(event: Event) -> None:
+    """Say what a service does, one line on stderr."""
+    colour = {"ready": "green", "died": "red"}.get(event.state)
+    text = f"  {event.state:<8} {event.name:<18} {event.seconds:5.1f} s  {event.detail}"
+    with contextlib.suppress(OSError):  # a terminal that has gone must not keep us from stopping the rest
+        click.secho(text.rstrip(), fg=colour, err=True)
+
+
+@click.command()
+def up() -> None:
+    """Run the whole platform on this machine until Ctrl-C.
+
+    PostgreSQL, ClickHouse, migrations, Dagster and the GraphQL service are started in order, watched, started again
+    if they die, and stopped together. Their output is in OPTIINFRA_HOME/logs.
+
+    \b
+    Settings, all from the environment:
+      OPTIINFRA_HOME             folder of all state (~/.optiinfra)
+      OPTIINFRA_POSTGRES_URL     your PostgreSQL instead of the embedded one
+      OPTIINFRA_CLICKHOUSE_URL   your ClickHouse instead of the embedded one
+      OPTIINFRA_API_PORT         GraphQL (8000)
+      OPTIINFRA_DAGSTER_PORT     Dagster's web interface (3000)
+      OPTIINFRA_CLICKHOUSE_PORT  embedded ClickHouse (8124)
+      OPTIINFRA_CODE_LOCATION_PORT  Dagster's code location (4000)
+      OPTIINFRA_BIND_HOST        address the GraphQL service listens on (127.0.0.1)
+
+    \b
+    Example, beside something else on port 8000:
+      OPTIINFRA_API_PORT=8001 optiinfra up
+    """
+    from optiinfra_assets.embedded import supervisor
+    from optiinfra_assets.store.settings import Settings
+
+    supervisor.serve(Settings().home, Settings, show, _welcome)
+
+
+def _welcome(settings: Settings) -> None:
+    from optiinfra_assets.embedded.services import reached_at
+
+    click.echo(
+        f"OptiInfra runs; Ctrl-C stops it.\n"
+        f"  GraphQL  http://{reached_at(settings.bind_host)}:{settings.api_port}/graphql\n"
+        f"  Dagster  {settings.dagster_url}\n"
+        f"  State    {settings.home} (logs in {settings.home / 'logs'})\n"
+        "Next, in another shell: optiinfra status"
+    )
+
+
+@click.command()
+@click.option(
+    "--once", is_flag=True, help="Check the answer against the files, stop everything, exit 0 if they agree."
+)
+def demo(once: bool) -> None:
+    """Run the whole platform on two simulated customers, with no cloud account.
+
+    Thirteen months of FOCUS files are written, collected and asked for; then everything stays up until Ctrl-C. State
+    lives apart, in ~/.optiinfra-demo or OPTIINFRA_HOME/demo. A port that is taken is replaced by a free one.
+
+    \b
+    Examples:
+      optiinfra demo
+      optiinfra demo --once
+    """
+    from optiinfra_assets import demo as job
+    from optiinfra_assets.cli.collecting import wait_for
+    from optiinfra_assets.embedded import supervisor
+
+    def say(text: str) -> None:
+        click.echo(text)
+
+    def then(settings: Settings) -> None:
+        compared = job.run(settings, say, wait_for)
+        if once:
+            _check(compared)
+        else:
+            say("\nCtrl-C stops it.")
+
+    def settings() -> Settings:
+        found = job.settings_for(home, say)
+        job.write_files(home)
+        return found
+
+    home = job.home()
+    supervisor.serve(home, settings, show, then, once=once)
+
+
+def _plain(amount: Decimal | None) -> str | None:
+    """Without the zeros that a Parquet column of 18 fraction digits ends in."""
+    return None if amount is None else f"{amount.normalize():f}"
+
+
+def _check(compared: list[Compared]) -> None:
+    from optiinfra_assets.cli.output import print_table
+
+    rows = [
+        (
+            one.customer_id,
+            one.currency,
+            _plain(one.files),
+            _plain(one.answer),
+            "yes" if one.files == one.answer else "NO",
+        )
+        for one in compared
+    ]
+    click.echo()
+    print_table(("customer", "currency", "sum of the files", "GraphQL", "equal"), rows)
+    if not compared or any(one.files != one.answer for one in compared):
+        raise click.ClickException("the answer is not the sum of the files")
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Print the statements that would run; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def migrate(dry_run: bool, as_json: bool) -> None:
+    """Bring the tables of both databases up to date.
+
+    `optiinfra up` does this by itself. By hand it is for databases that are run elsewhere.
+
+    \b
+    Example:
+      optiinfra migrate --dry-run
+    """
+    from optiinfra_assets.cli.output import print_json
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.store.warehouse import Warehouse
+
+    settings = Settings()
+    metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
+    ran = {"postgres": metadata.migrate(dry_run=dry_run), "clickhouse": warehouse.migrate(dry_run=dry_run)}
+    metadata.close()
+    warehouse.close()
+    if as_json:
+        print_json(ran)
+    else:
+        _print_statements(ran, dry_run=dry_run)
+
+
+def _print_statements(ran: dict[str, list[str]], *, dry_run: bool) -> None:
+    for database, statements in ran.items():
+        for statement in statements if dry_run else ():
+            click.echo(f"-- {database}\n{statement.rstrip().rstrip(';')};\n")
+        done = "to run" if dry_run else "run"
+        click.echo(
+            f"{'-- ' if dry_run else ''}{database}: {len(statements)} statements {done}"
+            if statements
+            else f"{'-- ' if dry_run else ''}{database}: up to date"
+        )

@@ -1,0 +1,219 @@
+"""The verb status: what runs, what is connected, what is under way, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from optiinfra_assets.cli.health import Part
+    from optiinfra_assets.store.accounts import AccountState
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.store.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLine:
+    """What `status` says of one account. Times are UTC; `data_through` is exclusive; None: not yet, or not known."""
+
+    account: str
+    provider: str
+    status: str
+    is_simulated: bool
+    periods: int
+    due: int
+    last_probe_at: datetime | None
+    last_publication_at: datetime | None
+    data_through: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """A collection that was asked for and has not ended."""
+
+    task: str
+    trigger: str
+    slices: int
+    running: int
+    since: datetime
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Show what runs, what is connected, what is under way, and what to do next.
+
+    Exit code 0 if every part answers or nothing was started here yet, 1 if a part is down.
+
+    \b
+    Examples:
+      optiinfra status
+      OPTIINFRA_HOME=~/.optiinfra-demo optiinfra status --json
+    """
+    from optiinfra_assets.cli import health
+    from optiinfra_assets.store.settings import Settings
+
+    settings = Settings()
+    is_started = bool(settings.postgres_url or settings.clickhouse_url)
+    parts = health.parts(settings) if is_started else []
+    accounts, tasks = _contents(settings) if _engines_up(parts) else ([], [])
+    following = _next(is_started, parts, accounts)
+    if as_json:
+        _print_json(settings, parts, accounts, tasks, following)
+    else:
+        _print(settings, parts, accounts, tasks, following)
+    if not all(part.is_up for part in parts):
+        raise click.exceptions.Exit(1)
+
+
+def _engines_up(parts: list[Part]) -> bool:
+    return sum(part.is_up for part in parts if part.name in ("postgres", "clickhouse")) == 2
+
+
+def _contents(settings: Settings) -> tuple[list[AccountLine], list[OpenTask]]:
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.warehouse import Warehouse
+
+    metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
+    try:
+        if metadata.migrate(dry_run=True) or warehouse.migrate(dry_run=True):
+            return [], []
+        return _account_lines(metadata, warehouse), _open_tasks(metadata)
+    finally:
+        metadata.close()
+        warehouse.close()
+
+
+def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountLine]:
+    lines = []
+    for state in metadata.account_states():
+        account = state.account
+        resolved = warehouse.resolve(account.customer_id, accounts=[account.account_id])
+        due = metadata.slice_states(account_id=account.account_id, due=True)
+        lines.append(
+            _account_line(
+                state, len(resolved.publications), len(due), resolved.published_at, resolved.data_through
+            )
+        )
+    return lines
+
+
+def _account_line(
+    state: AccountState, periods: int, due: int, published_at: datetime | None, through: datetime | None
+) -> AccountLine:
+    return AccountLine(
+        account=state.account.account_id,
+        provider=state.account.provider,
+        status=state.status,
+        is_simulated=state.account.is_simulated,
+        periods=periods,
+        due=due,
+        last_probe_at=state.last_probe_at,
+        last_publication_at=published_at,
+        data_through=through,
+        last_error=state.last_error,
+    )
+
+
+def _open_tasks(metadata: Metadata) -> list[OpenTask]:
+    by_task: dict[str, list[Any]] = {}
+    for record in metadata.open_collections():
+        by_task.setdefault(record.task_id, []).append(record)
+    return [
+        OpenTask(
+            task,
+            records[0].trigger,
+            len(records),
+            sum(one.status == "running" for one in records),
+            min(one.queued_at for one in records),
+        )
+        for task, records in by_task.items()
+    ]
+
+
+def _next(is_started: bool, parts: list[Part], accounts: list[AccountLine]) -> str:
+    """The command to type now."""
+    if not is_started:
+        return "nothing runs here; type: optiinfra up     (or, with simulated data: optiinfra demo)"
+    down = [part for part in parts if not part.is_up]
+    if down:
+        return f"{down[0].name} is down; if no `optiinfra up` runs in this home, start it; else see its log in OPTIINFRA_HOME/logs"
+    if any("optiinfra migrate" in part.detail for part in parts):
+        return "type: optiinfra migrate"
+    if not accounts:
+        return "nothing is connected; type: optiinfra connect focus --customer acme --location /data/focus"
+    if any(line.last_error for line in accounts):
+        return "an account cannot be read: see its last error; then: optiinfra collect --account <account> --wait"
+    if any(line.due for line in accounts):
+        return "changes are collected within 15 minutes; now: optiinfra collect --wait"
+    return "all is well; a token for GraphQL: optiinfra token create --customer <customer>"
+
+
+def _print_json(
+    settings: Settings, parts: list[Part], accounts: list[AccountLine], tasks: list[OpenTask], following: str
+) -> None:
+    from optiinfra_assets.cli.output import print_json
+
+    print_json(
+        {
+            "home": settings.home,
+            "is_up": bool(parts) and all(part.is_up for part in parts),
+            "parts": [asdict(part) for part in parts],
+            "accounts": [asdict(line) for line in accounts],
+            "open_tasks": [asdict(task) for task in tasks],
+            "next": following,
+        }
+    )
+
+
+def _print(
+    settings: Settings, parts: list[Part], accounts: list[AccountLine], tasks: list[OpenTask], following: str
+) -> None:
+    from optiinfra_assets.cli.output import print_table
+
+    click.echo(f"home {settings.home}")
+    if parts:
+        click.echo()
+        print_table(
+            ("part", "state", "detail"),
+            [(part.name, "up" if part.is_up else "DOWN", part.detail) for part in parts],
+        )
+    if accounts:
+        click.echo()
+        headers = (
+            "account",
+            "provider",
+            "periods",
+            "due",
+            "last probe",
+            "last publication",
+            "data through",
+            "last error",
+        )
+        print_table(headers, [_cells(line) for line in accounts])
+    if tasks:
+        click.echo()
+        columns = ("open task", "asked by", "slices", "running", "since")
+        print_table(
+            columns, [(task.task, task.trigger, task.slices, task.running, task.since) for task in tasks]
+        )
+    click.echo(f"\nnext: {following}")
+
+
+def _cells(line: AccountLine) -> tuple[object, ...]:
+    name = f"{line.account}{' (simulated)' if line.is_simulated else ''}{' (disabled)' if line.status == 'disabled' else ''}"
+    return (
+        name,
+        line.provider,
+        line.periods,
+        line.due,
+        line.last_probe_at,
+        line.last_publication_at,
+        line.data_through,
+        line.last_error,
+    )

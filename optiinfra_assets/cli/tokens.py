@@ -1,0 +1,99 @@
+"""Verbs on API tokens: token create, list, revoke."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+
+@click.group()
+def token() -> None:
+    """Make, list and revoke bearer tokens for the GraphQL service.
+
+    \b
+    Examples:
+      optiinfra token create --customer acme
+      optiinfra token create --role admin --name ops --days 30
+      optiinfra token revoke 0a1b2c3d4e5f
+    """
+
+
+@token.command()
+@click.option(
+    "--customer", help="Customer whose data it reads; for an admin's token: all customers if left out."
+)
+@click.option(
+    "--role",
+    type=click.Choice(["viewer", "operator", "admin"]),
+    default="viewer",
+    show_default=True,
+    help="What it may do.",
+)
+@click.option("--name", default="cli", show_default=True, help="What it is for, as shown by `token list`.")
+@click.option("--days", type=click.IntRange(1), help="Days it is accepted; for ever if left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def create(customer: str | None, role: str, name: str, days: int | None, as_json: bool) -> None:
+    """Make a token and print it: it is shown only now."""
+    from optiinfra_assets.cli.output import print_json
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.settings import Settings
+
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    metadata = Metadata.connect(Settings())
+    plaintext = metadata.create_token(name, customer, role, expires_at)  # type: ignore[arg-type] # click checks the role
+    metadata.close()
+    if as_json:
+        print_json(
+            {"token": plaintext, "name": name, "customer": customer, "role": role, "expires_at": expires_at}
+        )
+    else:
+        click.echo(plaintext)
+
+
+@token.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List tokens, without what it takes to use them."""
+    from optiinfra_assets.cli.output import print_json, print_table
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.settings import Settings
+
+    metadata = Metadata.connect(Settings())
+    found = metadata.tokens()
+    metadata.close()
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("no token yet; next: optiinfra token create --customer <customer>")
+    else:
+        headers = ("token", "name", "customer", "role", "created", "expires", "last used", "revoked")
+        print_table(
+            headers,
+            [
+                (
+                    one.token_id,
+                    one.name,
+                    one.customer_id or "all",
+                    one.role,
+                    one.created_at,
+                    one.expires_at,
+                    one.last_used_at,
+                    one.revoked_at,
+                )
+                for one in found
+            ],
+        )
+
+
+@token.command()
+@click.argument("token_id")
+def revoke(token_id: str) -> None:
+    """Refuse a token from now on. TOKEN_ID is the first column of `token list`."""
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.settings import Settings
+
+    metadata = Metadata.connect(Settings())
+    metadata.revoke_token(token_id)
+    metadata.close()
+    click.echo(f"revoked {token_id}")

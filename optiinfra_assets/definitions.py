@@ -1,0 +1,51 @@
+"""Everything Dagster runs, assembled; and the policy that holds for all of it, said once.
+
+``build_definitions`` reaches no database and needs no setting: those are read when a run, the schedule or a sensor opens the stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import dagster as dg
+
+from optiinfra_assets.assets.costs import cost_assets
+from optiinfra_assets.assets.maintenance import garbage_asset
+from optiinfra_assets.assets.specs import source_spec
+from optiinfra_assets.checks import freshness_check
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.resources import Stores
+from optiinfra_assets.schedules import collect_due_schedule, garbage_schedule
+from optiinfra_assets.sensors import follow_runs_sensor, freshness_sensor, new_accounts_sensor
+from optiinfra_assets.task import MAX_RETRIES, RETRY_SECONDS
+
+OWNERS: Final = ["team:finops"]
+
+RETRY: Final = dg.RetryPolicy(max_retries=MAX_RETRIES, delay=RETRY_SECONDS)
+"""Reaches transient errors only: a step that fails for any other reason forbids retries itself (`assets.costs`)."""
+
+
+def build_definitions(
+    providers: Mapping[str, Provider] = PROVIDERS, stores: Stores | None = None, retry: dg.RetryPolicy = RETRY
+) -> dg.Definitions:
+    """Definitions of all `providers`; tests give providers, stores and a shorter delay of their own."""
+    every = list(providers.values())
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        *(cost_assets(provider, retry) for provider in every),
+        garbage_asset(retry),
+        *map(source_spec, every),
+    ]
+    return dg.Definitions(
+        assets=dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=OWNERS), assets),
+        asset_checks=[freshness_check(provider) for provider in every],
+        schedules=[collect_due_schedule(providers), garbage_schedule()],
+        sensors=[new_accounts_sensor(providers), follow_runs_sensor(), freshness_sensor(providers)],
+        resources={"stores": stores or Stores()},
+        # One process a run: a run is one step, which loads in a stream, and places in the queue are what limits how many there are.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,215 @@
+"""The whole job with no cloud account: two sample customers, thirteen months of simulated FOCUS files, one answered query.
+
+Runs inside a started platform (`embedded.supervisor`); what a person sees goes through `say`. Running it again changes nothing but the
+token, unless a day has passed: then the newest file has a day more, and only that restatement is published.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optiinfra_assets.embedded import checks, services
+from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.simulators import focus_files
+from optiinfra_assets.simulators.focus_catalog import CUSTOMERS
+from optiinfra_assets.store.settings import Settings
+
+if TYPE_CHECKING:
+    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.trigger import Task, TaskStatus
+
+Say = Callable[[str], None]
+Wait = Callable[["Metadata", "Task"], "TaskStatus"]
+
+TOKEN_NAME = "demo"  # noqa: S105 - the name of a token, not a token
+_QUERY = "{{ {fields} }}"
+_FIELD = """{customer}: totalCost(customerId: "{customer}", period: {{start: "{start}", end: "{end}"}})
+    {{ totals {{ cost {{ amount currency }} lineItems }} dataThrough isComplete publishedAt isSimulated }}"""
+
+
+class DemoFailed(RuntimeError):
+    """The demo did not come to its answer; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One total: summed from the files, and as GraphQL answers it (None: it does not)."""
+
+    customer_id: str
+    currency: str
+    files: Decimal
+    answer: Decimal | None
+
+
+def home() -> Path:
+    """Folder of the demo's state: ``demo`` in OPTIINFRA_HOME if that is set, else ``~/.optiinfra-demo``."""
+    given = os.environ.get("OPTIINFRA_HOME")
+    return Path(given).expanduser() / "demo" if given else Path.home() / ".optiinfra-demo"
+
+
+def settings_for(folder: Path, say: Say) -> Settings:
+    """Settings of the demo: both engines embedded, whatever the environment says, and a free port for each that is taken."""
+    for name in ("OPTIINFRA_CLICKHOUSE_URL", "OPTIINFRA_POSTGRES_URL"):
+        if os.environ.get(name):
+            say(f"{name} is not used: the demo keeps its simulated data in {folder}")
+    asked = Settings(home=folder, clickhouse_url=None, postgres_url=None)
+    moved = {}
+    for port in services.ports(asked):
+        if not checks.port_is_free(port.host, port.number):
+            moved[port.field_name] = checks.free_port(port.host)
+            say(f"port {port.number} is taken ({port.setting}): using {moved[port.field_name]}")
+    return asked.model_copy(update=moved)
+
+
+def data_folder(folder: Path, customer_id: str) -> Path:
+    """Where the files of a sample customer lie."""
+    return folder / "simulated" / customer_id
+
+
+def write_files(folder: Path) -> None:
+    """Write the simulated files, through today (UTC)."""
+    for customer in CUSTOMERS:
+        focus_files.write(customer, data_folder(folder, customer.customer_id), datetime.now(UTC).date())
+
+
+def run(settings: Settings, say: Say, wait: Wait) -> list[Compared]:
+    """Connect, collect, make a token, ask, say it all.
+
+    Returns:
+        Every total, from the files and from GraphQL.
+
+    Raises:
+        DemoFailed: a collection failed or the query was not answered.
+    """
+    from optiinfra_assets.store.metadata import Metadata
+
+    metadata = Metadata.connect(settings)
+    try:
+        _connect(metadata, settings.home)
+        _collect(metadata, settings, say, wait)
+        token = _token(metadata)
+    finally:
+        metadata.close()
+    query = _query()
+    answer = _ask(settings, token, query)
+    _explain(settings, token, query, answer, say)
+    return list(_compare(settings.home, answer))
+
+
+def _connect(metadata: Metadata, folder: Path) -> None:
+    """Add the customers and their folders, and look what the folders hold."""
+    from optiinfra_assets.contexts import passing
+    from optiinfra_assets.providers import PROVIDERS
+
+    for customer in CUSTOMERS:
+        location = str(data_folder(folder, customer.customer_id))
+        account = Account(
+            f"{customer.customer_id}.simulated",
+            customer.customer_id,
+            "focus",
+            {"location": location},
+            is_simulated=True,
+        )
+        metadata.add_customer(customer.customer_id, customer.name)
+        metadata.add_account(account)
+        metadata.record_probe(
+            account.account_id, PROVIDERS["focus"].probe(account, {}, passing()).tokens, datetime.now(UTC)
+        )
+
+
+def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> None:
+    from optiinfra_assets.store.trigger import trigger_collection
+
+    if not metadata.slice_states(due=True):
+        say("the files are as they were collected before: nothing to do")
+        return
+    done = wait(metadata, trigger_collection(settings, metadata, trigger="cli"))
+    if done.state != "succeeded":
+        raise DemoFailed(f"collection {done.state}: {done.error or 'see the run in the Dagster UI'}")
+
+
+def _token(metadata: Metadata) -> str:
+    """A new token for all customers; those of demos before are revoked, as nobody can see them any more."""
+    for token in metadata.tokens():
+        if token.name == TOKEN_NAME and token.revoked_at is None:
+            metadata.revoke_token(token.token_id)
+    return metadata.create_token(TOKEN_NAME, None, "admin")
+
+
+def _query() -> str:
+    """What each customer paid in all thirteen months."""
+    newest = BillingPeriod.of(datetime.now(UTC))
+    start, end = newest.shift(1 - focus_files.MONTHS).start.date(), newest.end.date()
+    fields = (_FIELD.format(customer=one.customer_id, start=start, end=end) for one in CUSTOMERS)
+    return _QUERY.format(fields="\n  ".join(fields))
+
+
+def _url(settings: Settings) -> str:
+    return f"http://{services.reached_at(settings.bind_host)}:{settings.api_port}/graphql"
+
+
+def _ask(settings: Settings, token: str, query: str) -> dict[str, Any]:
+    import httpx
+
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = httpx.post(_url(settings), json={"query": query}, headers=headers, timeout=30)
+    content: dict[str, Any] = answer.json()
+    if answer.is_error or content.get("errors"):
+        raise DemoFailed(f"GraphQL answered {answer.status_code}: {content.get('errors', content)}")
+    return content
+
+
+def _explain(settings: Settings, token: str, query: str, answer: dict[str, Any], say: Say) -> None:
+    body = json.dumps({"query": " ".join(query.split())})
+    say(
+        f"\nTwo simulated customers are collected.\n"
+        f"  Dagster UI  {settings.dagster_url}   (assets, lineage, runs)\n"
+        f"  GraphQL     {_url(settings)}\n"
+        f"  Token       {token}\n"
+        f"  Files       {settings.home / 'simulated'}\n\n"
+        f"What did they pay?\n\n"
+        f"curl -s {_url(settings)} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\\n"
+        f"  -d '{body}'\n\n"
+        f"{json.dumps(answer, indent=2)}"
+    )
+
+
+def _compare(folder: Path, answer: dict[str, Any]) -> Iterator[Compared]:
+    for customer in CUSTOMERS:
+        totals = answer["data"][customer.customer_id]["totals"]
+        answered = {one["cost"]["currency"]: Decimal(one["cost"]["amount"]) for one in totals}
+        summed = sums(data_folder(folder, customer.customer_id))
+        for currency in sorted(summed.keys() | answered.keys()):
+            yield Compared(
+                customer.customer_id, currency, summed.get(currency, Decimal(0)), answered.get(currency)
+            )
+
+
+def sums(folder: Path) -> dict[str, Decimal]:
+    """BilledCost by BillingCurrency over all files of a folder, read without any of the platform's own readers."""
+    totals: dict[str, Decimal] = {}
+    for path in sorted(folder.iterdir()):
+        for row in rows(path):
+            currency = row["BillingCurrency"]
+            totals[currency] = totals.get(currency, Decimal(0)) + Decimal(row["BilledCost"])
+    return totals
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of one file by FOCUS column, money as text from CSV and as Decimal from Parquet; of Parquet only what `sums` needs."""
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        yield from pq.read_table(path, columns=["BillingCurrency", "BilledCost"]).to_pylist()
+        return
+    with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
+        yield from csv.DictReader(file)

@@ -1,0 +1,103 @@
+"""What must hold before anything is started: a home of our own, room on the disk, free ports. Each failure is one line."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+LEAST_FREE_BYTES = 500_000_000
+"""Enough for the two empty databases (PostgreSQL's is 40 MB), their logs and a first collection."""
+
+
+class CannotStart(RuntimeError):
+    """The platform cannot run; the message is one line that says why and what to do."""
+
+
+@contextlib.contextmanager
+def hold_home(home: Path) -> Iterator[None]:
+    """Create `home` if need be and keep every other supervisor out of it; the lock ends with this process.
+
+    Raises:
+        CannotStart: it is not a folder we may write to, or another `up` holds it.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (home / "supervisor.lock").open("a+")
+    except OSError as error:
+        raise CannotStart(
+            f"home {home}: {error.strerror}: make it a folder you may write to, or set OPTIINFRA_HOME to another one"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise CannotStart(
+                f"home {home}: already served by process {holder}: stop that one, or set OPTIINFRA_HOME to another folder"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def check_disk(home: Path) -> None:
+    """Refuse to start on a disk that is full or nearly so.
+
+    Raises:
+        CannotStart: less than `LEAST_FREE_BYTES` are free.
+    """
+    free = shutil.disk_usage(home).free
+    if free < LEAST_FREE_BYTES:
+        raise CannotStart(
+            f"home {home}: its disk has {free // 1_000_000} MB free and {LEAST_FREE_BYTES // 1_000_000} MB are needed: "
+            "free some space, or set OPTIINFRA_HOME to another disk"
+        )
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether we could listen on `host`:`port` now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def check_port(host: str, port: int, setting: str) -> None:
+    """Refuse to start on a port that another process listens on.
+
+    Raises:
+        CannotStart: naming the port, its holder if we may know it, and the `setting` that changes it.
+    """
+    if not port_is_free(host, port):
+        holder = _listener(port)
+        raise CannotStart(
+            f"port {port} is taken{f' by {holder}' if holder else ''}: free it, or set {setting} to another port"
+        )
+
+
+def _listener(port: int) -> str | None:
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    return None
+
+
+def free_port(host: str) -> int:
+    """A port of `host` that nobody listens on."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

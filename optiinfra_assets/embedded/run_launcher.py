@@ -1,0 +1,55 @@
+"""Dagster's default run launcher, able to say whether the worker of a run still lives.
+
+Without that, a run whose worker died together with the code location (power cut, kill -9, an ended `optiinfra up`)
+counts as running until its time limit and keeps its place in the queue. With it, run monitoring fails the run
+within seconds and run retries start it again.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dagster import DagsterRun, deserialize_value
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+
+
+class WatchedRunLauncher(DefaultRunLauncher):
+    """Launches runs in the code location, as `DefaultRunLauncher` does, and asks it for their workers."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """True: `check_run_worker_health` works."""
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Whether the code location that launched `run` still has a worker process for it.
+
+        A code location that does not answer may be starting again, so nothing is concluded from its silence;
+        one on a socket (`dagster dev`) never comes back under the same name.
+        """
+        server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+        if not server:
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no code location launched this run")
+        if server.get("socket") and not Path(server["socket"]).exists():
+            return CheckRunHealthResult(
+                WorkerStatus.NOT_FOUND, "the code location that launched it has ended"
+            )
+        client = DagsterGrpcClient(
+            port=server.get("port"),
+            socket=server.get("socket"),
+            host=server.get("host"),
+            use_ssl=bool(server.get("use_ssl")),
+        )
+        try:
+            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
+        except DagsterUserCodeUnreachableError:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "the code location does not answer")
+        if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its worker process has ended without a result")

@@ -1,0 +1,39 @@
+"""``runtime.json``: where a running supervisor says which addresses its servers have, for commands in other shells.
+
+`Settings` reads it, weaker than the environment and stronger than defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from optiinfra_assets.embedded.services import Port
+from optiinfra_assets.store.settings import RUNTIME_FILE, Settings
+
+
+def write(settings: Settings, ports: list[Port]) -> None:
+    """Write the addresses of this process's servers, whole or not at all, readable by us alone: URLs may hold passwords.
+
+    `settings` are resolved; `ports` are those that are listened on.
+    """
+    content: dict[str, Any] = {
+        name: getattr(settings, name)
+        for name in ("clickhouse_url", "postgres_url", "dagster_url", "bind_host")
+    }
+    content |= {port.field_name: port.number for port in ports}
+    path = settings.home / RUNTIME_FILE
+    fresh = path.with_name(f"{RUNTIME_FILE}.new")
+    fresh.unlink(missing_ok=True)
+    with open(fresh, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        json.dump({**content, "supervisor": os.getpid()}, file, indent=2)
+    fresh.replace(path)
+
+
+def remove(home: Path, *, of: int | None = None) -> None:
+    """Remove the file, or only if the supervisor with pid `of` wrote it."""
+    path = home / RUNTIME_FILE
+    if of is None or (path.exists() and json.loads(path.read_text()).get("supervisor") == of):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,263 @@
+"""What runs on one machine, in which order, and how each part shows that it is ready.
+
+::
+
+    postgres ───┬─► migrations ──┬─► api
+    clickhouse ─┘                ├─► dagster-webserver
+    dagster-storage ─────────────┼─► dagster-daemon
+    code-location ───────────────┘
+
+The two on the left that need no database to import Dagster do so (the longest wait) beside the engines' start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import psutil  # type: ignore[import-untyped]
+
+from optiinfra_assets.embedded import dagster_home, postgres_folder
+from optiinfra_assets.embedded.checks import CannotStart
+from optiinfra_assets.store.settings import Settings
+
+Probe = Callable[[int], Awaitable[bool]]
+"""Asks whether the service is ready; gets the pid of its process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process to keep alive, or one step to run to its end.
+
+    Attributes:
+        name: what people read, and the stem of its log file.
+        command: arguments after the Python interpreter.
+        ready: how to know that it serves; None for a step, which is ready once it has ended with 0.
+        after: services that must be ready before this one starts.
+        layer: services of the highest layer stop first, all of one layer together.
+        environment: variables that it gets differently from the others; None: not at all.
+        patience: seconds between the polite signal to stop and the other one.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    ready: Probe | None = None
+    after: tuple[str, ...] = ()
+    layer: int = 0
+    environment: dict[str, str | None] = field(default_factory=dict)
+    patience: float = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port that one of our services listens on, and the setting that moves it."""
+
+    field_name: str
+    host: str
+    number: int
+
+    @property
+    def setting(self) -> str:
+        """The environment variable."""
+        return f"OPTIINFRA_{self.field_name.upper()}"
+
+
+LOOPBACK = "127.0.0.1"
+
+
+def reached_at(host: str) -> str:
+    """Where a server that listens on `host` is reached from this machine."""
+    return LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
+
+
+def ports(settings: Settings) -> list[Port]:
+    """Every port that will be listened on. Only the GraphQL service asks who is there, so only it leaves the machine."""
+    fields = ["dagster_port", "code_location_port"]
+    if settings.clickhouse_url is None:
+        fields.append("clickhouse_port")
+    inner = [Port(name, LOOPBACK, getattr(settings, name)) for name in fields]
+    return [*inner, Port("api_port", settings.bind_host, settings.api_port)]
+
+
+def resolved(settings: Settings) -> Settings:
+    """`settings` with the address of every server that will run.
+
+    Raises:
+        CannotStart: the folder of the embedded PostgreSQL cannot be used.
+    """
+    home = settings.home.expanduser().resolve()
+    found: dict[str, object] = {"home": home, "dagster_url": f"http://{LOOPBACK}:{settings.dagster_port}"}
+    if settings.clickhouse_url is None:
+        found["clickhouse_url"] = _clickhouse_url(settings.clickhouse_port)
+    if settings.postgres_url is None:
+        try:
+            postgres_folder.is_initialised(home / "postgres")
+            found["postgres_url"] = postgres_folder.url(home / "postgres", postgres_folder.owner())
+        except postgres_folder.PostgresError as error:
+            raise CannotStart(str(error)) from error
+    return settings.model_copy(update=found)
+
+
+def _clickhouse_url(port: int) -> str:
+    """With a password of this start, unless a person chose one: a web page in a browser here can send requests to loopback too."""
+    user = os.environ.get("OPTIINFRA_CLICKHOUSE_USER") or "default"
+    password = os.environ.get("OPTIINFRA_CLICKHOUSE_PASSWORD") or secrets.token_urlsafe(24)
+    return f"http://{quote(user, safe='')}:{quote(password, safe='')}@{LOOPBACK}:{port}/default"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of every process we start: ours, with `settings` (resolved) spelled out."""
+    ours = {
+        f"OPTIINFRA_{name.upper()}": str(value)
+        for name, value in settings.model_dump().items()
+        if value is not None
+    }
+    others = {
+        "DAGSTER_HOME": str(dagster_home.folder(settings)),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "PYTHONUNBUFFERED": "1",
+        "TZ": "UTC",
+    }
+    return {**os.environ, **ours, **others}
+
+
+def plan(asked: Settings, settings: Settings, workspace: Path) -> list[Service]:
+    """The services of one installation, in an order in which they can be stopped backwards.
+
+    Args:
+        asked: settings as given; an engine whose URL they hold is not started.
+        settings: the same, `resolved`.
+        workspace: Dagster's workspace file.
+    """
+    engines = []
+    if asked.postgres_url is None:
+        engines.append(_postgres(settings.home / "postgres"))
+    if asked.clickhouse_url is None:
+        engines.append(_clickhouse(settings))
+    started = tuple(engine.name for engine in engines)
+    steps = [Service("migrations", ("-m", "optiinfra_assets.cli", "migrate"), after=started)]
+    if not dagster_home.is_storage_current(settings):
+        command = ("-m", "optiinfra_assets.embedded.dagster_home", str(settings.home))
+        steps.append(Service("dagster-storage", command))
+    return [
+        *engines,
+        *steps,
+        _code_location(settings),
+        *_servers(settings, workspace, tuple(step.name for step in steps)),
+    ]
+
+
+def _postgres(path: Path) -> Service:
+    command = ("-m", "optiinfra_assets.embedded.postgres", "--path", str(path))
+
+    async def ready(pid: int) -> bool:
+        """The server says so in postmaster.pid, and it is the child of our process, not one of before."""
+        try:
+            lines = (path / "postmaster.pid").read_text().splitlines()
+            return lines[7].strip() == "ready" and psutil.Process(int(lines[0])).ppid() == pid
+        except (OSError, IndexError, ValueError, psutil.Error):
+            return False
+
+    return Service("postgres", command, ready)
+
+
+def _clickhouse(settings: Settings) -> Service:
+    port = settings.clickhouse_port
+    path = str(settings.home / "clickhouse")
+    command = (
+        "-m",
+        "optiinfra_assets.embedded.clickhouse",
+        "--path",
+        path,
+        "--host",
+        LOOPBACK,
+        "--port",
+        str(port),
+    )
+    given = urlsplit(settings.clickhouse_url or "")
+    login = {
+        "OPTIINFRA_CLICKHOUSE_USER": unquote(given.username or ""),
+        "OPTIINFRA_CLICKHOUSE_PASSWORD": unquote(given.password or ""),
+    }
+    return Service("clickhouse", command, http_answers(LOOPBACK, port, "/ping"), environment=dict(login))
+
+
+def _code_location(settings: Settings) -> Service:
+    port = settings.code_location_port
+    command = (
+        "-m",
+        "dagster",
+        "api",
+        "grpc",
+        "--module-name",
+        "optiinfra_assets.definitions",
+        "--host",
+        LOOPBACK,
+    )
+    options = ("--port", str(port), "--location-name", "optiinfra", "--log-level", "warning")
+    # Without DAGSTER_HOME it opens no storage of its own, for which it has no use: every request brings its own.
+    # After SIGTERM it waits 10 to 20 s for calls nobody will make; its run workers, told at the same time, need less than one.
+    return Service(
+        "code-location",
+        (*command, *options),
+        listens(LOOPBACK, port),
+        layer=1,
+        environment={"DAGSTER_HOME": None},
+        patience=3,
+    )
+
+
+def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> list[Service]:
+    dagster = ("-w", str(workspace))
+    web = ("-m", "dagster_webserver", *dagster, "--host", LOOPBACK, "--port", str(settings.dagster_port))
+    api = ("-m", "optiinfra_api", "--host", settings.bind_host, "--port", str(settings.api_port))
+    after = (*steps, "code-location")
+    return [
+        Service(
+            "dagster-webserver", web, http_answers(LOOPBACK, settings.dagster_port, "/server_info"), after, 2
+        ),
+        Service("dagster-daemon", ("-m", "dagster._daemon", "run", *dagster), stays, after, 2),
+        Service(
+            "api", api, http_answers(reached_at(settings.bind_host), settings.api_port, "/healthz"), steps, 2
+        ),
+    ]
+
+
+def listens(host: str, port: int) -> Probe:
+    """Ready when connections to `host`:`port` are taken."""
+
+    async def ready(_pid: int) -> bool:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    return ready
+
+
+def http_answers(host: str, port: int, path: str) -> Probe:
+    """Ready when ``GET path`` is answered with 200."""
+
+    async def ready(_pid: int) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            status = await reader.readline()
+            writer.close()
+        except OSError:
+            return False
+        return status.split()[1:2] == [b"200"]
+
+    return ready
+
+
+async def stays(_pid: int) -> bool:
+    """Ready as soon as it runs: Dagster's daemon has no address; `optiinfra status` asks for its heartbeat."""
+    return True

@@ -1,0 +1,185 @@
+"""The door: columns as delivered in, record batches of `SCHEMA` out, each value exact or refused with its row and column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from optiinfra_assets import focus
+from optiinfra_assets.line_items import json_texts, maps, numbers, texts, times
+from optiinfra_assets.line_items.arrays import first_true, repeated
+from optiinfra_assets.line_items.extras import pairs_of_columns
+from optiinfra_assets.line_items.refused import Refused
+from optiinfra_assets.line_items.schema import COLUMNS, NOT_NULL, NULL_AS_EMPTY, SCHEMA, TEXT, arrow_type
+
+if TYPE_CHECKING:
+    from optiinfra_assets.line_items.layout import Layout
+    from optiinfra_assets.providers.base import Rounding
+
+
+class Door:
+    """Converts the batches of one delivery. Not safe for several threads: it counts what was rounded."""
+
+    def __init__(
+        self, layout: Layout, rounding: Rounding, *, source: str, is_estimated: bool = False
+    ) -> None:
+        """Prepare for deliveries of one layout.
+
+        Args:
+            layout: what each column is.
+            rounding: is added to with every value that is rounded.
+            source: how the line items came here: ``focus file``, ``api``, ``export``, ``invoice`` or ``snapshot difference``.
+            is_estimated: the provider calls these figures estimates.
+        """
+        self._layout = layout
+        self._rounding = rounding
+        self._source = pa.array([source])
+        self._is_estimated = pa.array([is_estimated])
+
+    def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """One batch of `SCHEMA` with the rows of `batch`, whose columns stand in the order of the layout.
+
+        Raises:
+            Refused: for the first row of the batch with a value that is not accepted (and its first such column).
+        """
+        columns: list[pa.Array] = []
+        refusals: list[Refused] = []
+        for column in COLUMNS:
+            try:
+                columns.append(self._column(column, batch))
+            except Refused as refused:
+                refusals.append(refused)
+        extras = self._extras(batch, refusals)
+        if refusals:
+            raise min(
+                refusals, key=lambda refused: (refused.index or 0, self._layout.names.index(refused.column))
+            )
+        same = pa.array(np.zeros(batch.num_rows, np.int32))
+        source = pa.DictionaryArray.from_arrays(same, self._source)
+        return pa.RecordBatch.from_arrays(
+            [source, self._is_estimated.take(same), *columns, extras], schema=SCHEMA
+        )
+
+    def _column(self, column: focus.Column, batch: pa.RecordBatch) -> pa.Array:
+        position = self._layout.positions.get(column.name)
+        if position is None:
+            return self._derived(column, batch)
+        try:
+            return self._delivered(column, batch.column(position))
+        except Refused as refused:
+            refused.column = self._layout.names[position]
+            raise
+
+    def _delivered(self, column: focus.Column, values: pa.Array) -> pa.Array:
+        try:
+            converted = convert(column, values, self._rounding, is_preview=self._layout.is_preview)
+        except Refused as refused:
+            if refused.index:
+                self._delivered(
+                    column, values.slice(0, refused.index)
+                )  # a null that is refused may stand before
+            raise
+        return _mandatory(column, values, converted)
+
+    def _derived(self, column: focus.Column, batch: pa.RecordBatch) -> pa.Array:
+        """A column that is not delivered: null, or, before FOCUS 1.3, from the names it replaced."""
+        if column.name == "ServiceProviderName":
+            return repeated(
+                pc.fill_null(
+                    pc.coalesce(self._text("PublisherName", batch), self._text("ProviderName", batch)), ""
+                )
+            )
+        if column.name == "HostProviderName":
+            return repeated(self._text("ProviderName", batch))
+        return convert(column, pa.nulls(batch.num_rows), self._rounding)
+
+    def _text(self, name: str, batch: pa.RecordBatch) -> pa.Array:
+        position = self._layout.positions.get(name)
+        return pa.nulls(batch.num_rows, TEXT) if position is None else as_text(batch.column(position))
+
+    def _extras(self, batch: pa.RecordBatch, refusals: list[Refused]) -> pa.Array:
+        names: list[str] = []
+        columns: list[pa.Array] = []
+        for position, name in self._layout.extras:
+            try:
+                columns.append(as_text(batch.column(position)))
+                names.append(name)
+            except Refused as refused:
+                refused.column = self._layout.names[position]
+                refusals.append(refused)
+        return pairs_of_columns(names, columns, batch.num_rows)
+
+
+def convert(
+    column: focus.Column, delivered: pa.Array, rounding: Rounding, *, is_preview: bool = False
+) -> pa.Array:
+    """The values of one FOCUS column in the type of `SCHEMA`; of a `Layout.is_preview` most closed lists were others.
+
+    Raises:
+        Refused: at the first value that is not accepted.
+    """
+    if column.kind is focus.Kind.DECIMAL:
+        return numbers.to_decimals(delivered, rounding)
+    if column.kind is focus.Kind.TIME:
+        return times.to_times(delivered)
+    if column.name == "Tags":
+        return maps.to_maps(delivered)
+    if column.kind in (focus.Kind.KEY_VALUE, focus.Kind.JSON):
+        return json_texts.to_json(delivered)
+    if column.accepted and not (is_preview and column.name != "ChargeCategory"):
+        return texts.to_listed_texts(delivered, column.accepted)
+    return _text_column(column, delivered)
+
+
+def _text_column(column: focus.Column, delivered: pa.Array) -> pa.Array:
+    if column.name in NULL_AS_EMPTY:
+        return (
+            repeated(pc.fill_null(texts.to_texts(delivered), ""))
+            if delivered.null_count
+            else texts.to_repeated_texts(delivered)
+        )
+    if column.name == "BillingCurrency":
+        return texts.to_currencies(delivered)
+    if arrow_type(column) == TEXT:
+        return texts.to_texts(delivered)
+    return texts.to_repeated_texts(delivered)
+
+
+def _mandatory(column: focus.Column, delivered: pa.Array, converted: pa.Array) -> pa.Array:
+    """`converted`, unless it lacks a value in a column that must have one."""
+    if column.name not in NOT_NULL:
+        return converted
+    missing = converted.is_null()
+    if column.name == "BillingAccountId":
+        missing = pc.or_(missing, pc.fill_null(pc.equal(converted, ""), False))
+    index = first_true(missing)
+    if index is None:
+        return converted
+    raise Refused(index, delivered[index].as_py(), _expected(column))
+
+
+def _expected(column: focus.Column) -> str:
+    if column.kind is focus.Kind.DECIMAL:
+        return numbers.ACCEPTED
+    if column.kind is focus.Kind.TIME:
+        return times.ACCEPTED
+    if column.name == "BillingCurrency":
+        return texts.CURRENCY
+    return f"one of {', '.join(column.accepted)}" if column.accepted else "an id"
+
+
+def as_text(values: pa.Array) -> pa.Array:
+    """Any column as plain text, as precise as it was delivered; nested values as JSON.
+
+    Raises:
+        Refused: for bytes that are not UTF-8.
+    """
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if pa.types.is_nested(kind):
+        return json_texts.to_json(values)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return values.cast(TEXT)
+    return texts.to_texts(values)

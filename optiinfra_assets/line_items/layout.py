@@ -1,0 +1,144 @@
+"""Which FOCUS column each column of a delivery is, and which version of FOCUS the delivery follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optiinfra_assets import focus
+
+_SINCE_1_3 = ("ServiceProviderName", "HostProviderName")
+_UNTIL_1_3 = ("ProviderName", "PublisherName")
+_BY_LOWER_NAME = {name.lower(): name for name in focus.BY_NAME}
+_OLD_BY_LOWER_NAME = {old.lower(): new for old, new in focus.PRE_1_0_NAMES.items()}
+
+
+class LayoutRefused(ValueError):
+    """The columns of a delivery cannot be taken; the message names the column and what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of one delivery.
+
+    Attributes:
+        names: as delivered, in order.
+        version: FOCUS version recognised from the columns.
+        positions: FOCUS name -> position in `names`. Names are matched whatever their case; names from before 1.0 count for the 1.0 name.
+        extras: (position, name under ``x_``) of the columns that are kept in ``x_columns``.
+        is_preview: the delivery has a name from before 1.0, as Oracle's reports still do: what 1.0 made mandatory may be absent, and of the
+            closed lists only that of ChargeCategory holds.
+    """
+
+    names: tuple[str, ...]
+    version: focus.Version
+    positions: dict[str, int]
+    extras: tuple[tuple[int, str], ...]
+    is_preview: bool
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Layout:
+        """Recognise the columns of a delivery from their names.
+
+        Raises:
+            LayoutRefused: two columns of one name, or a mandatory column of the version is missing.
+        """
+        positions = _focus_positions(names)
+        if positions:  # a file without a row of names has values for names, and values may be equal
+            _refuse_twins(names)
+        version = _version(positions)
+        is_preview = any(names[n].lower() in _OLD_BY_LOWER_NAME for n in positions.values())
+        _refuse_missing(positions, version, ("ChargeClass", "ContractedCost") if is_preview else ())
+        return cls(tuple(names), version, positions, _extras(names, positions), is_preview)
+
+    @property
+    def version_text(self) -> str:
+        """Such as ``1.2``; ``before 1.0``."""
+        return "before 1.0" if self.is_preview else version_text(self.version)
+
+
+def version_text(version: focus.Version) -> str:
+    """``(1, 2)`` -> ``1.2``."""
+    return f"{version[0]}.{version[1]}"
+
+
+def _refuse_twins(names: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in filter(None, names):
+        twin = seen.get(name.lower())
+        if twin == name:
+            raise LayoutRefused(f"two columns have the name {name!r}: remove or rename one")
+        if twin is not None:
+            raise LayoutRefused(
+                f"columns {twin!r} and {name!r} have the same name but for capitals: remove or rename one"
+            )
+        seen[name.lower()] = name
+
+
+def _focus_positions(names: Sequence[str]) -> dict[str, int]:
+    positions = {
+        _BY_LOWER_NAME[name.lower()]: n for n, name in enumerate(names) if name.lower() in _BY_LOWER_NAME
+    }
+    for n, name in enumerate(names):
+        modern = _OLD_BY_LOWER_NAME.get(name.lower())
+        if modern is not None:
+            positions.setdefault(modern, n)
+    return positions
+
+
+def _version(positions: dict[str, int]) -> focus.Version:
+    if "ServiceProviderName" in positions:
+        has_1_4 = any(focus.BY_NAME[name].since == focus.V1_4 for name in positions)
+        return focus.V1_4 if has_1_4 or not any(name in positions for name in _UNTIL_1_3) else focus.V1_3
+    return max(
+        (focus.BY_NAME[name].since for name in positions if focus.BY_NAME[name].since <= focus.V1_2),
+        default=focus.V1_0,
+    )
+
+
+def _refuse_missing(positions: dict[str, int], version: focus.Version, spared: Sequence[str]) -> None:
+    """1.3 renamed the providers and kept the old names as deprecated: either pair will do."""
+    mandatory = [
+        column.name
+        for column in focus.COLUMNS
+        if column.mandatory
+        and column.since <= version
+        and column.name not in spared
+        and not (version >= focus.V1_3 and column.name in _UNTIL_1_3)
+    ]
+    missing = [name for name in mandatory if name not in positions]
+    if missing:
+        names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise LayoutRefused(
+            f"mandatory column {names} is missing: the columns are taken for FOCUS {version_text(version)} CostAndUsage; "
+            "export that dataset with all its mandatory columns"
+        )
+
+
+def _extras(names: Sequence[str], positions: dict[str, int]) -> tuple[tuple[int, str], ...]:
+    stored = {
+        n
+        for name, n in positions.items()
+        if focus.BY_NAME[name].until is None and names[n].lower() == name.lower()
+    }
+    extras: list[tuple[int, str]] = []
+    taken: dict[str, str] = {}
+    for n, name in enumerate(names):
+        if n in stored:
+            continue
+        kept = _extra_name(n, name)
+        if kept in taken:
+            raise LayoutRefused(
+                f"columns {taken[kept]!r} and {name!r} would both be kept as {kept!r}: rename one"
+            )
+        taken[kept] = name
+        extras.append((n, kept))
+    return tuple(extras)
+
+
+def _extra_name(position: int, name: str) -> str:
+    if not name:
+        return f"x_unnamed_{position + 1}"
+    if name.lower().startswith("x_"):
+        return name
+    return f"x_{_BY_LOWER_NAME.get(name.lower(), name)}"

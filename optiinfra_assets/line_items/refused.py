@@ -1,0 +1,41 @@
+"""One value at the door that cannot be stored exactly: where it is, what it is, what would be accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LONGEST_SHOWN = 80
+"""Characters of a refused value that a message shows; more would bury the sentence."""
+
+
+class Refused(Exception):
+    """The first value of a column, in row order, that is not accepted.
+
+    Attributes:
+        index: position in the array or batch that was converted, from 0; None if the whole column is refused.
+        value: the value as it was delivered; None for null.
+        accepted: what would be accepted, as the end of a sentence.
+        column: name of the column as delivered; set by whoever knows it.
+    """
+
+    def __init__(self, index: int | None, value: Any, accepted: str, column: str = "") -> None:
+        super().__init__(index, value, accepted, column)
+        self.index = index
+        self.value = value
+        self.accepted = accepted
+        self.column = column
+
+    def __str__(self) -> str:
+        if self.index is None:
+            return f"column {self.column}: {self.accepted}"
+        return f"column {self.column}: value {shown(self.value)} is not accepted: {self.accepted}"
+
+
+def shown(value: Any) -> str:
+    """`value` in quotes on one line, cut at 80 characters; ``null`` if there is none."""
+    if value is None:
+        return "null"
+    text = str(value)
+    if len(text) > LONGEST_SHOWN:
+        text = text[:LONGEST_SHOWN] + "…"
+    return repr(text)

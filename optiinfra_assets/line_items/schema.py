@@ -1,0 +1,81 @@
+"""The Arrow schema in which line items travel from every provider to the store: FOCUS 1.4 columns in snake case, and ours.
+
+Columns that the ``raw_costs`` table keeps as LowCardinality travel dictionary-encoded: a third fewer bytes, no slower to insert.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+from optiinfra_assets import focus
+
+DECIMAL: Final = pa.decimal128(38, 18)
+"""Money, prices and quantities: 20 integer digits, 18 fraction digits."""
+TIME: Final = pa.timestamp("s", "UTC")
+TEXT: Final = pa.string()
+REPEATED_TEXT: Final = pa.dictionary(pa.int32(), pa.string())
+TEXT_MAP: Final = pa.map_(pa.string(), pa.string())
+
+DISTINCT_TEXT: Final = frozenset(
+    {
+        "AllocatedResourceId",
+        "AllocatedResourceName",
+        "ChargeDescription",
+        "InvoiceDetailId",
+        "ResourceId",
+        "ResourceName",
+        "SkuPriceId",
+    }
+)
+"""Text columns whose values are often all different within a batch, so that a dictionary would only cost."""
+
+NOT_NULL: Final = frozenset(
+    {
+        "BilledCost",
+        "EffectiveCost",
+        "BillingCurrency",
+        "BillingAccountId",
+        "ChargeCategory",
+        "BillingPeriodStart",
+        "BillingPeriodEnd",
+        "ChargePeriodStart",
+        "ChargePeriodEnd",
+    }
+)
+"""Columns whose null is refused: without them a charge cannot be added up, placed in time or told whose it is."""
+
+NULL_AS_EMPTY: Final = frozenset(
+    {"InvoiceIssuerName", "ServiceCategory", "ServiceName", "ServiceProviderName"}
+)
+"""Mandatory text that real files leave null; stored as '' because the table's columns are not nullable."""
+
+COLUMNS: Final = tuple(column for column in focus.COLUMNS if column.until is None)
+"""The FOCUS columns that are stored: those of 1.4."""
+
+BY_NAME: Final = {column.name: column for column in COLUMNS}
+
+
+def arrow_type(column: focus.Column) -> pa.DataType:
+    """The type in which the values of a FOCUS column travel."""
+    if column.kind is focus.Kind.DECIMAL:
+        return DECIMAL
+    if column.kind is focus.Kind.TIME:
+        return TIME
+    if column.name == "Tags":
+        return TEXT_MAP
+    if column.kind is focus.Kind.STRING and column.name not in DISTINCT_TEXT:
+        return REPEATED_TEXT
+    return TEXT
+
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("source", REPEATED_TEXT),
+        pa.field("is_estimated", pa.bool_()),
+        *(pa.field(column.snake, arrow_type(column)) for column in COLUMNS),
+        pa.field("x_columns", TEXT_MAP),
+    ]
+)
+"""``source`` and ``is_estimated``, the FOCUS 1.4 columns in the order of `optiinfra_assets.focus.COLUMNS`, ``x_columns``."""

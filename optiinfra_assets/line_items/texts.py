@@ -1,0 +1,91 @@
+"""Text at the door: names and ids as delivered, closed lists of words, currency codes."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pyarrow as pa
+
+from optiinfra_assets.line_items.arrays import empty_as_null, is_text, plain, refuse_used, repeated
+from optiinfra_assets.line_items.refused import Refused
+from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
+
+CURRENCY: Final = "a currency code of three capital letters such as USD (ISO 4217)"
+
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+
+
+def to_texts(values: pa.Array) -> pa.Array:
+    """`values` as plain text, case and spaces as delivered; '' and null stay apart.
+
+    Integers, booleans, dates and timestamps of typed files become their text. Doubles are refused: an account id that went through a
+    double has lost digits.
+
+    Raises:
+        Refused: for a type that holds no text.
+    """
+    if values.null_count == len(values):
+        return pa.nulls(len(values), TEXT)
+    values = plain(values)
+    kind = values.type
+    if is_text(kind):
+        return values.cast(TEXT)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _utf8(values)
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
+        return values.cast(TEXT)
+    raise Refused(None, None, f"type {kind} is not accepted: text")
+
+
+def to_repeated_texts(values: pa.Array) -> pa.Array:
+    """As `to_texts`, dictionary-encoded.
+
+    Raises:
+        Refused: for a type that holds no text.
+    """
+    if values.null_count == len(values):
+        return pa.nulls(len(values), REPEATED_TEXT)
+    return repeated(values if is_text(values.type) else to_texts(values))
+
+
+def to_listed_texts(values: pa.Array, accepted: tuple[str, ...]) -> pa.Array:
+    """Words of a closed list, dictionary-encoded; '' becomes null.
+
+    Raises:
+        Refused: at the first value that is not in the list.
+    """
+    encoded = to_repeated_texts(_emptied(values))
+    choices = f"one of {', '.join(accepted)}" if len(accepted) > 1 else f"{accepted[0]} or nothing"
+    refuse_used(
+        encoded, {n: choices for n, text in enumerate(encoded.dictionary.to_pylist()) if text not in accepted}
+    )
+    return encoded
+
+
+def to_currencies(values: pa.Array) -> pa.Array:
+    """Currency codes, dictionary-encoded; '' becomes null.
+
+    Raises:
+        Refused: at the first value that is not three capital letters.
+    """
+    encoded = to_repeated_texts(_emptied(values))
+    texts = encoded.dictionary.to_pylist()
+    refuse_used(encoded, {n: CURRENCY for n, text in enumerate(texts) if not _CURRENCY.fullmatch(text)})
+    return encoded
+
+
+def _emptied(values: pa.Array) -> pa.Array:
+    return empty_as_null(values) if is_text(values.type) else values
+
+
+def _utf8(values: pa.Array) -> pa.Array:
+    try:
+        return values.cast(TEXT)
+    except pa.ArrowInvalid:
+        for index, value in enumerate(values.to_pylist()):
+            try:
+                (value or b"").decode()
+            except UnicodeDecodeError as error:
+                raise Refused(index, value, "text in UTF-8") from error
+        raise

@@ -1,0 +1,108 @@
+"""The words of the design as types: account, billing period, slice. Used by every layer, depends on none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Self
+
+_PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+
+
+def check_slug(field_name: str, value: str) -> str:
+    """Return `value` if it can be a customer or account id, which are also Dagster partition keys.
+
+    Raises:
+        ValueError: naming the field and what is accepted.
+    """
+    if not _SLUG.fullmatch(value) or ".." in value:
+        raise ValueError(
+            f"{field_name}: {value!r} is not accepted: use 1 to 100 lower-case letters, digits, '-', '_' and single '.', "
+            "starting with a letter or digit"
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BillingPeriod:
+    """A calendar month that a provider invoices, written ``YYYY-MM``. The end is exclusive; both ends are UTC."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``YYYY-MM``.
+
+        Raises:
+            ValueError: for any other form.
+        """
+        if not _PERIOD.fullmatch(text):
+            raise ValueError(f"billing period: {text!r} is not accepted: use YYYY-MM, such as 2026-11")
+        return cls(int(text[:4]), int(text[5:]))
+
+    @classmethod
+    def of(cls, moment: date | datetime) -> Self:
+        """The period that holds a UTC instant or a UTC day."""
+        if isinstance(moment, datetime):
+            moment = moment.astimezone(UTC)
+        return cls(moment.year, moment.month)
+
+    def shift(self, months: int) -> BillingPeriod:
+        """The period `months` later (negative: earlier)."""
+        index = self.year * 12 + self.month - 1 + months
+        return BillingPeriod(index // 12, index % 12 + 1)
+
+    @property
+    def start(self) -> datetime:
+        """First instant, inclusive."""
+        return datetime(self.year, self.month, 1, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        """First instant of the next period, exclusive."""
+        return self.shift(1).start
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One thing that is billed: customer + provider + billing account, reached with one credential.
+
+    Attributes:
+        account_id: our id, unique over all customers, ``<customer>.<name>``; a Dagster partition key.
+        customer_id: the tenant it belongs to.
+        provider: registered provider name.
+        settings: non-secret fields of the provider's credential model.
+        secrets: secret fields; never shown by ``repr``, never logged.
+        is_simulated: the figures come from a simulator or from sample files, and every person must see so.
+    """
+
+    account_id: str
+    customer_id: str
+    provider: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, Any] = field(default_factory=dict, repr=False)
+    is_simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """(account, billing period): the unit that is collected, published and partitioned by."""
+
+    customer_id: str
+    provider: str
+    account_id: str
+    billing_period: BillingPeriod
+
+    @classmethod
+    def of(cls, account: Account, billing_period: BillingPeriod) -> Self:
+        """The slice of one account and period."""
+        return cls(account.customer_id, account.provider, account.account_id, billing_period)
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.account_id}/{self.billing_period}"

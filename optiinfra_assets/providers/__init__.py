@@ -1,0 +1,12 @@
+"""The registry of providers. Adding one is its file and one entry here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.providers.focus import FocusFiles
+from optiinfra_assets.providers.vultr import Vultr
+
+PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in (FocusFiles(), Vultr())}
+"""Every provider by its registered name."""

@@ -1,0 +1,189 @@
+"""What a provider is: probe and collect, as pure Python; and the errors it may raise.
+
+A provider knows the outside world and nothing of where the data go. One file per provider, one entry in the registry.
+
+Errors, by what the caller does::
+
+    ProviderError
+    ├── Transient            try again later: network, time-out, 5xx (3 retries, 60 s apart)
+    │   └── Throttled        try again, not before `until`
+    └── Permanent            a person has to act; retrying changes nothing
+        ├── CredentialRejected   the credential, or a permission it lacks
+        ├── ContractChanged      the provider's answer is not what its documents say: names the field and value
+        └── BadData              a value that cannot be stored exactly: names file, row, column, value and what is accepted
+            └── NothingThere     the source is empty or gone; nothing stored is erased for that
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar, get_args
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pydantic import BaseModel
+
+    from optiinfra_assets.model import Account, BillingPeriod
+    from optiinfra_assets.providers.context import Context
+
+
+class ProviderError(Exception):
+    """Base of everything a provider raises on purpose. The message is one line, without a secret, and says what to do."""
+
+
+class Transient(ProviderError):
+    """Worth retrying unchanged."""
+
+
+class Throttled(Transient):
+    """The provider asked to wait.
+
+    Attributes:
+        until: UTC instant before which no request should be made.
+    """
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class Permanent(ProviderError):
+    """Retrying changes nothing."""
+
+
+class CredentialRejected(Permanent):
+    """The provider does not accept the credential, or it lacks a permission (which the message names)."""
+
+
+class ContractChanged(Permanent):
+    """The answer is not of the documented shape; the message names the field and the value."""
+
+
+class BadData(Permanent):
+    """A value cannot be stored exactly; the message names file, row, column, value and what is accepted."""
+
+
+class NothingThere(BadData):
+    """The source is empty or missing, which is never taken for a cost of zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can give, so that nothing is promised beyond it.
+
+    Attributes:
+        granularity: finest honest charge period: ``hour``, ``day``, ``month`` or ``as delivered``.
+        history_months: how many billing periods a backfill asks for; None: all the source has.
+        paid_requests: requests cost money, so they are made only when a probe says something changed.
+        has_inventory: resources can be listed apart from charges.
+    """
+
+    granularity: str
+    history_months: int | None
+    paid_requests: bool = False
+    has_inventory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The answer to "has anything changed?".
+
+    Attributes:
+        tokens: change token of each billing period the source has now. Equal token: nothing to collect.
+        requests: requests made to the provider.
+        cost: what the provider charges for them, in USD.
+    """
+
+    tokens: Mapping[BillingPeriod, str]
+    requests: int = 0
+    cost: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Rounding:
+    """How many numbers had more than 18 fraction digits, and by how much in all they were changed (half-even)."""
+
+    values: int = 0
+    total: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Collection:
+    """All line items of one slice, as a stream, with what is known about them once the stream has ended.
+
+    Attributes:
+        batches: record batches of `optiinfra_assets.line_items.SCHEMA`. Raises a ProviderError; then nothing of it counts.
+        change_token: the token these line items answer to; complete when `batches` has ended.
+        sources: where each part came from (file name and version, request window, invoice id): the lineage.
+        control_totals: the provider's own billed total by currency, where it states one.
+        rounding: filled while `batches` is read.
+        data_through: the provider's data are complete up to this instant (exclusive), if it says so.
+        is_final: the provider will not change this period any more.
+        requests: requests made to the provider.
+        request_cost: what the provider charges for them, in USD.
+    """
+
+    batches: Iterator[pa.RecordBatch]
+    change_token: str
+    sources: list[dict[str, str]] = field(default_factory=list)
+    control_totals: dict[str, Decimal] | None = None
+    rounding: Rounding = field(default_factory=Rounding)
+    data_through: datetime | None = None
+    is_final: bool = False
+    requests: int = 0
+    request_cost: Decimal = Decimal(0)
+
+
+class Provider(ABC):
+    """One source of cost data. Instances hold no state between calls and are safe to use from several threads."""
+
+    name: ClassVar[str]
+    """Registered name: lower case, also the first part of asset keys."""
+    title: ClassVar[str]
+    """Name a person reads."""
+    credential_model: ClassVar[type[BaseModel]]
+    """Fields `connect` asks for, with their help; secret fields are pydantic SecretStr."""
+    capabilities: ClassVar[Capabilities]
+
+    @classmethod
+    def secret_fields(cls) -> frozenset[str]:
+        """Names of the secret fields of its credential model, needed or not; the values are stored encrypted, apart from the others."""
+        from pydantic import SecretStr
+
+        fields = cls.credential_model.model_fields.items()
+        return frozenset(
+            name for name, field in fields if SecretStr in (field.annotation, *get_args(field.annotation))
+        )
+
+    @abstractmethod
+    def discover(self, account: Account) -> list[str]:
+        """Names of the billing accounts the credential of `account` reaches; proves that it works.
+
+        Raises:
+            ProviderError: the credential does not work, and why.
+        """
+
+    @abstractmethod
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+        """Ask cheaply what the source has now; `since` holds the tokens of the last collection.
+
+        What has to be kept for `collect` goes to ``context.snapshots``.
+
+        Raises:
+            ProviderError: the source could not be asked.
+        """
+
+    @abstractmethod
+    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+        """Open the stream of all line items of one slice.
+
+        A slice that the source once had and now has no line item for gives an empty stream: that is a complete answer.
+
+        Raises:
+            NothingThere: the whole source is empty or gone.
+            ProviderError: the source could not be read.
+        """

@@ -1,0 +1,293 @@
+"""One way of talking HTTP for every provider: time-outs, retries with the provider's own waiting times, metering, no secret in any message.
+
+What a provider writes::
+
+    with Client(endpoint, context, headers=bearer("api_key", token), secrets=[token]) as api:
+        answer = api.get("/billing/invoices", {"per_page": "500"}, permission="billing (read)")
+        for invoice in answer.fields().objects("billing_invoices"):
+            amount = invoice.money("amount")
+
+and what becomes of an answer::
+
+    2xx                            an `Answer`
+    401, 403                       CredentialRejected, naming the permission
+    429, or 503 that says when     a short wait and another try; if the provider asks for more than that, Throttled(until)
+    408, 425, 5xx, network         another try after 0.5, 1 and 2 seconds; then Transient
+    a body that breaks off         the same
+    anything else                  ContractChanged
+
+`Meter` and `retry_after`, and all of `optiinfra_assets.providers.safety`, serve providers that use the vendor's own client just as well.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Final, Self
+
+import httpx
+
+from optiinfra_assets.providers.answers import ASK_FOR_UPDATE, Fields
+from optiinfra_assets.providers.base import (
+    ContractChanged,
+    CredentialRejected,
+    ProviderError,
+    Throttled,
+    Transient,
+)
+from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.safety import check_endpoint, hider
+
+TRIES: Final = 4
+PATIENCE: Final = 10.0
+"""Seconds one call may spend waiting before its tries; whoever asks for more gets it outside, where nobody holds a worker for it."""
+UNKNOWN_WAIT: Final = timedelta(minutes=1)
+"""How long to stay away from a provider that throttles without saying for how long."""
+TIMEOUT: Final = httpx.Timeout(60, connect=10)
+DEADLINE: Final = 300.0
+"""Seconds for a whole answer; `TIMEOUT` alone would let a server send one byte a minute for ever."""
+LARGEST_BODY: Final = 256 * 1024 * 1024
+
+Wait = Callable[[Mapping[str, str], datetime], datetime | None]
+"""From the headers of a refusal and the present instant: the instant from which the provider allows another request."""
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """The instant that ``Retry-After`` names, in seconds or as a date (RFC 9110, 10.2.3); None without a usable one."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return now + timedelta(seconds=min(int(text), 86_400))
+    try:
+        return email.utils.parsedate_to_datetime(text).astimezone(UTC) if text else None
+    except ValueError:
+        return None
+
+
+@dataclass(slots=True)
+class Meter:
+    """What was asked of a provider and what it charges for that, in USD. Refused and repeated requests count: they are charged too."""
+
+    price: Decimal = Decimal(0)
+    requests: int = 0
+
+    def count(self) -> None:
+        """Count one request; to be called before it is sent."""
+        self.requests += 1
+
+    @property
+    def cost(self) -> Decimal:
+        """Price of all requests."""
+        return self.requests * self.price
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with a status of 2xx.
+
+    Attributes:
+        body: as sent, decompressed.
+        headers: names in lower case.
+        asked_at: UTC instant at which its request was sent: what happened later may not be in it.
+        where: method and address without the query, for messages.
+        hide: takes secrets out of a message.
+    """
+
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    asked_at: datetime
+    where: str
+    hide: Callable[[str], str] = field(repr=False)
+
+    def fields(self) -> Fields:
+        """The body, a JSON object.
+
+        Raises:
+            Transient: it broke off.
+            ContractChanged: it is not a JSON object.
+        """
+        return Fields.parse(self.body, self.where, self.hide)
+
+
+class _Again(Exception):
+    """Another try may help: after `wait` (seconds; None: as long as we think fit), or else `error` is raised."""
+
+    def __init__(self, error: Transient, wait: float | None = None) -> None:
+        super().__init__(error)
+        self.error = error
+        self.wait = wait
+
+
+class Client:
+    """Requests to one API with one credential, for the length of one call of a provider. Use it in a ``with``."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        context: Context,
+        *,
+        headers: Mapping[str, str],
+        secrets: Iterable[str],
+        wait: Wait = retry_after,
+        reason: str | None = None,
+        meter: Meter | None = None,
+    ) -> None:
+        """Prepare for requests below an address; nothing is sent yet.
+
+        Args:
+            endpoint: what every path begins with.
+            context: its clock and its sleep.
+            headers: sent with every request, the credential among them.
+            secrets: what must stand in no message.
+            wait: reads the provider's own waiting headers.
+            reason: field of an error answer that holds the provider's own words for a person, which messages repeat.
+            meter: counts the requests; a new one by default.
+
+        Raises:
+            ValueError: the address is not one that credentials may be sent to.
+        """
+        self.meter = meter or Meter()
+        self._endpoint = check_endpoint(endpoint)
+        self._context = context
+        self._secrets = [secret for secret in secrets if secret]
+        self._hide = hider(self._secrets)
+        self._wait = wait
+        self._reason = reason
+        is_remote = self._endpoint.startswith("https:")
+        self._client = httpx.Client(
+            headers=headers,
+            timeout=TIMEOUT,
+            verify=_tls() if is_remote else False,
+            trust_env=is_remote,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, path: str, params: Mapping[str, str] | None = None, *, permission: str) -> Answer:
+        """Ask for one resource.
+
+        Args:
+            path: below the endpoint, with a leading slash.
+            params: of the query; no secret belongs there.
+            permission: what the credential needs for it, named if it is refused.
+
+        Raises:
+            ProviderError: as the table above.
+        """
+        request = self._client.build_request("GET", self._endpoint + path, params=params)
+        return self.send(request, permission=permission)
+
+    def send(self, request: httpx.Request, *, permission: str) -> Answer:
+        """Send a request that may be sent more than once, as often as `TRIES` and `PATIENCE` allow.
+
+        Raises:
+            ProviderError: as the table above.
+        """
+        if any(secret in str(request.url) for secret in self._secrets):
+            raise ValueError(
+                "a secret stands in the address of a request; send it in a header, addresses are logged"
+            )
+        waited = 0.0
+        tries = 1
+        while True:
+            try:
+                return self._try(request, permission)
+            except _Again as again:
+                wait = 0.5 * 2 ** (tries - 1) if again.wait is None else again.wait
+                if tries == TRIES or waited + wait > PATIENCE:
+                    raise again.error from None
+            self._context.sleep(wait)
+            waited += wait
+            tries += 1
+
+    def _try(self, request: httpx.Request, permission: str) -> Answer:
+        where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
+        sent_at = self._context.clock()
+        self.meter.count()
+        try:
+            response, body = self._exchange(request)
+        except httpx.TimeoutException:
+            raise _Again(Transient(f"{where}: no answer in time; try again later")) from None
+        except httpx.HTTPError as error:
+            said = self._hide(str(error)) or type(error).__name__
+            raise _Again(Transient(f"{where}: no answer: {said}; try again later")) from None
+        answer = Answer(body, dict(response.headers), sent_at, where, self._hide)
+        if not response.is_success:
+            raise self._refusal(response, answer, permission)
+        if response.headers.get("content-type", "").startswith("application/json"):
+            _refuse_broken(body, where)
+        return answer
+
+    def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        deadline = time.monotonic() + DEADLINE
+        response = self._client.send(request, stream=True)
+        try:
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("too slow", request=request)
+                if len(body) > LARGEST_BODY:
+                    raise ContractChanged(
+                        f"{request.url.path}: an answer of more than {LARGEST_BODY} bytes; {ASK_FOR_UPDATE}"
+                    )
+            return response, bytes(body)
+        finally:
+            response.close()
+
+    def _refusal(self, response: httpx.Response, answer: Answer, permission: str) -> ProviderError | _Again:
+        status = response.status_code
+        said = self._said(answer)
+        if status == 401:
+            return CredentialRejected(
+                f"{answer.where}: the credential is not accepted (401{said}); connect again with a valid one"
+            )
+        if status == 403:
+            return CredentialRejected(
+                f"{answer.where}: the credential may not do this (403{said}); it needs: {permission}"
+            )
+        if status == 429 or (status == 503 and self._wait(answer.headers, self._context.clock())):
+            return self._throttled(answer, status, said)
+        if status in {408, 425} or status >= 500:
+            return _Again(Transient(f"{answer.where}: the provider failed ({status}{said}); try again later"))
+        return ContractChanged(
+            f"{answer.where}: an answer that was not expected (status {status}{said}); {ASK_FOR_UPDATE}"
+        )
+
+    def _throttled(self, answer: Answer, status: int, said: str) -> _Again:
+        now = self._context.clock()
+        until = self._wait(answer.headers, now)
+        error = Throttled(f"{answer.where}: too many requests ({status}{said})", until or now + UNKNOWN_WAIT)
+        return _Again(error, max(0.0, (until - now).total_seconds()) if until else None)
+
+    def _said(self, answer: Answer) -> str:
+        """The provider's own words, one line and short: a whole body in a message could carry anything."""
+        if self._reason is None:
+            return ""
+        try:
+            text = Fields.parse(answer.body, answer.where).text(self._reason)
+        except ProviderError:
+            return ""
+        return ": " + self._hide(" ".join(text.split()))[:200]
+
+
+def _refuse_broken(body: bytes, where: str) -> None:
+    """A JSON text ends with the bracket it began with; a proxy that cut it may still have sent the length of the rest."""
+    text = body.strip()
+    if text[:1] in {b"{", b"["} and text[-1:] != {b"{": b"}", b"[": b"]"}[text[:1]]:
+        raise _Again(Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later"))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Certificates are read once: that takes 20 ms, and there is a client for every probe of every account."""
+    return httpx.create_ssl_context()

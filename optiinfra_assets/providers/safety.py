@@ -1,0 +1,63 @@
+"""Where credentials may be sent, and where they may not show: addresses, the Authorization header, messages."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from optiinfra_assets.providers.base import CredentialRejected
+
+
+def check_endpoint(url: str) -> str:
+    """`url` without a trailing slash, if credentials may be sent there: https, or plain http to this machine.
+
+    Raises:
+        ValueError: saying what is accepted.
+    """
+    parts = urlsplit(url)
+    accepted = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    if not accepted or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError(
+            "an https address without user, query or fragment is accepted, or plain http to 127.0.0.1 or localhost"
+        )
+    return url.rstrip("/")
+
+
+Endpoint = Annotated[str, AfterValidator(check_endpoint)]
+"""Type of the field `endpoint_url` of a credential model."""
+
+
+def bearer(field_name: str, token: str) -> dict[str, str]:
+    """The Authorization header for a token.
+
+    Raises:
+        CredentialRejected: the token cannot be sent. The HTTP library would say so too, with the token in its message.
+    """
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise CredentialRejected(
+            f"{field_name}: not a token: letters, digits and signs without spaces or line ends are accepted"
+        )
+    return {"Authorization": f"Bearer {token}"}
+
+
+def hider(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that replaces each of `secrets` in a text by ``***``."""
+    hidden = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for secret in hidden:
+            text = text.replace(secret, "***")
+        return text
+
+    return hide
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

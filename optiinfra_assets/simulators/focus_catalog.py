@@ -1,0 +1,204 @@
+"""What the two sample customers run: invented resources, prices and quantities in the proportions of real bills.
+
+Provider and service names are real so that answers look familiar; accounts, resources and figures are not, and every billing account
+says "(simulated)".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A group of like resources that are charged every day.
+
+    Attributes:
+        service: FOCUS ServiceName.
+        category: FOCUS ServiceCategory.
+        subcategory: FOCUS ServiceSubcategory.
+        resource: FOCUS ResourceType, and the stem of resource names.
+        sub_account: FOCUS SubAccountName.
+        region: FOCUS RegionId.
+        unit: FOCUS ConsumedUnit and PricingUnit.
+        list_price: per unit, in the bill's currency.
+        daily: units a day of one resource in the oldest month.
+        count: how many resources.
+        growth: per cent of `daily` added each month.
+        weekend: per cent of a weekday's units used on Saturdays and Sundays.
+        tags: FOCUS Tags.
+    """
+
+    service: str
+    category: str
+    subcategory: str
+    resource: str
+    sub_account: str
+    region: str
+    unit: str
+    list_price: Decimal
+    daily: int
+    count: int
+    growth: int
+    weekend: int
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """Days on which one service ran away: `months_ago` counts from the newest month, days are inclusive."""
+
+    service: str
+    months_ago: int
+    first_day: int
+    last_day: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What one provider bills one customer in one currency.
+
+    Attributes:
+        discount: per cent off the list price, by contract.
+        tax: per cent of the month's charges, rounded to cents.
+        credit: a promotional credit of each month, negative; None if there is none.
+        commitment: units an hour paid in advance for the first usage group, used or not; 0 if there is none.
+    """
+
+    provider: str
+    account_id: str
+    account_name: str
+    currency: str
+    usage: tuple[Usage, ...]
+    discount: int = 0
+    tax: int = 0
+    credit: Decimal | None = None
+    commitment: int = 0
+    spike: Spike | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCustomer:
+    """One tenant of the demo."""
+
+    customer_id: str
+    name: str
+    bills: tuple[Bill, ...]
+
+
+_CATEGORIES: Final = {
+    "Block Storage": "Storage",
+    "Containers": "Compute",
+    "Content Delivery": "Networking",
+    "Data Warehouses": "Databases",
+    "Generative AI": "AI and Machine Learning",
+    "Media Streaming": "Media",
+    "Network Infrastructure": "Networking",
+    "NoSQL Databases": "Databases",
+    "Object Storage": "Storage",
+    "Relational Databases": "Databases",
+    "Serverless Compute": "Compute",
+    "Virtual Machines": "Compute",
+}
+"""FOCUS ServiceCategory of each ServiceSubcategory used here."""
+
+
+def _usage(table: str) -> tuple[Usage, ...]:
+    """One group a line: the fields of `Usage` but the category, between bars; the tags are team and environment."""
+    return tuple(_group([cell.strip() for cell in line.split("|")]) for line in table.strip().splitlines())
+
+
+def _group(cells: list[str]) -> Usage:
+    service, subcategory, resource, sub_account, region, unit, price, *numbers, tags = cells
+    daily, count, growth, weekend = (int(number) for number in numbers)
+    return Usage(
+        service=service,
+        category=_CATEGORIES[subcategory],
+        subcategory=subcategory,
+        resource=resource,
+        sub_account=sub_account,
+        region=region,
+        unit=unit,
+        list_price=Decimal(price),
+        daily=daily,
+        count=count,
+        growth=growth,
+        weekend=weekend,
+        tags=dict(zip(("team", "environment"), tags.split(), strict=False)),
+    )
+
+
+_ACME = """
+Amazon Elastic Compute Cloud      |Virtual Machines    |instance    |shop-prod|us-east-1|Hours     |0.192       |24     |10|2 |100|shop prod
+Amazon Elastic Compute Cloud      |Virtual Machines    |instance    |shop-test|us-east-1|Hours     |0.096       |10     |4 |0 |10 |shop test
+Amazon Relational Database Service|Relational Databases|database    |shop-prod|us-east-1|Hours     |0.58        |24     |3 |0 |100|shop prod
+Amazon DynamoDB                   |NoSQL Databases     |table       |shop-prod|us-east-1|Requests  |0.00000125  |9400000|4 |4 |135|shop prod
+Amazon Simple Storage Service     |Object Storage      |bucket      |shop-prod|us-east-1|GB-Days   |0.000766667 |5200   |5 |5 |100|shop prod
+Amazon CloudFront                 |Content Delivery    |distribution|shop-prod|global   |GB        |0.085       |410    |2 |4 |140|shop prod
+AWS Lambda                        |Serverless Compute  |function    |shop-prod|us-west-2|GB-Seconds|0.0000166667|310000 |7 |3 |120|shop prod
+Amazon Redshift                   |Data Warehouses     |cluster     |data     |us-west-2|Hours     |1.086       |24     |1 |1 |60 |bi prod
+Amazon Bedrock                    |Generative AI       |model       |data     |us-west-2|Tokens    |0.000003    |2100000|2 |12|45 |bi prod
+"""
+_GLOBEX_EUR = """
+Compute Engine          |Virtual Machines|instance|encoding     |europe-west4|Hours  |0.2209  |20   |9|3|130|streaming prod
+Google Kubernetes Engine|Containers      |cluster |platform     |europe-west4|Hours  |0.092   |24   |2|0|100|streaming prod
+Cloud Storage           |Object Storage  |bucket  |media-library|europe-west1|GB-Days|0.000633|61000|4|4|100|streaming prod
+Cloud CDN               |Content Delivery|backend |media-library|global      |GB     |0.0748  |2300 |2|5|165|streaming prod
+BigQuery                |Data Warehouses |dataset |insights     |europe-west1|TB     |5.75    |6    |3|2|40 |bi prod
+"""
+_GLOBEX_USD = """
+Virtual Machines    |Virtual Machines      |vm      |back-office|westeurope |Hours  |0.166  |24 |5|0|100|it
+Azure SQL Database  |Relational Databases  |database|back-office|westeurope |Hours  |0.4042 |24 |2|0|100|it
+Azure Media Services|Media Streaming       |channel |live       |northeurope|Hours  |1.9    |9  |2|2|180|streaming
+Virtual Network     |Network Infrastructure|gateway |back-office|westeurope |GB     |0.035  |190|2|1|60 |it
+Managed Disks       |Block Storage         |disk    |back-office|westeurope |GB-Days|0.00512|512|8|0|100|it
+"""
+
+CUSTOMERS: Final = (
+    SampleCustomer(
+        "acme",
+        "Acme Retail (simulated)",
+        (
+            Bill(
+                provider="AWS",
+                account_id="simulated-0001",
+                account_name="Acme Retail (simulated)",
+                currency="USD",
+                usage=_usage(_ACME),
+                discount=7,
+                tax=8,
+                credit=Decimal("-250"),
+                commitment=8,
+                spike=Spike("AWS Lambda", months_ago=4, first_day=11, last_day=13, times=9),
+            ),
+        ),
+    ),
+    SampleCustomer(
+        "globex",
+        "Globex Media (simulated)",
+        (
+            Bill(
+                provider="Google Cloud",
+                account_id="simulated-0002",
+                account_name="Globex Media (simulated)",
+                currency="EUR",
+                usage=_usage(_GLOBEX_EUR),
+                discount=5,
+                tax=19,
+                commitment=6,
+            ),
+            Bill(
+                provider="Microsoft",
+                account_id="simulated-0003",
+                account_name="Globex Media US (simulated)",
+                currency="USD",
+                usage=_usage(_GLOBEX_USD),
+                credit=Decimal("-99.5"),
+                spike=Spike("Azure Media Services", months_ago=1, first_day=20, last_day=23, times=6),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,25 @@
+"""JSON as clouds write it: amounts digit by digit, never through a float."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+
+def to_json(value: Any) -> str:
+    """JSON text of dicts, lists, text, whole numbers, booleans, None and Decimals.
+
+    Raises:
+        TypeError: for anything else, a float above all.
+    """
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{json.dumps(str(key))}:{to_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(to_json, value)) + "]"
+    if value is None or isinstance(value, str | int):
+        return json.dumps(value)
+    raise TypeError(f"{type(value).__name__} has no place in a simulated answer: {value!r}")

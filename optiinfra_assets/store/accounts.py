@@ -1,0 +1,172 @@
+"""Customers and their accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.errors import ForeignKeyViolation
+from psycopg.types.json import Jsonb
+
+from optiinfra_assets.model import Account, check_slug
+from optiinfra_assets.store.errors import AlreadyExists, NotFound
+from optiinfra_assets.store.postgres import Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One tenant. `created_at` is UTC."""
+
+    customer_id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account and what is known of its last probes; times are UTC, None before the first.
+
+    Attributes:
+        status: ``active`` or ``disabled``.
+        last_probe_at: the last probe that got an answer.
+        last_change_at: the last probe that found something changed.
+        last_error: one line of the last probe, None if it went well.
+    """
+
+    account: Account
+    status: str
+    created_at: datetime
+    last_probe_at: datetime | None
+    last_change_at: datetime | None
+    last_error: str | None
+
+
+class Accounts(Database):
+    """The part of `Metadata` on customers and accounts."""
+
+    def add_customer(self, customer_id: str, name: str | None = None) -> Customer:
+        """Add a customer, or return the one that is there; `name` defaults to the id, and renames if given.
+
+        Raises:
+            ValueError: the id is not accepted.
+        """
+        check_slug("customer", customer_id)
+        (row,) = self._rows("add_customer.sql", {"customer_id": customer_id, "name": name})
+        return Customer(**row)
+
+    def customers(self) -> list[Customer]:
+        """All customers, by id."""
+        return [Customer(**row) for row in self._rows("customers.sql")]
+
+    def customer(self, customer_id: str) -> Customer:
+        """One customer.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        row = self._row("customer.sql", {"customer_id": customer_id})
+        if row is None:
+            raise NotFound(f"customer: {customer_id!r} does not exist")
+        return Customer(**row)
+
+    def add_account(self, account: Account) -> Account:
+        """Store a new account; adding the same again changes nothing, but makes a disabled one active.
+
+        Raises:
+            ValueError: the id is not ``<customer>.<name>``, or there are secrets, which only `Credentials` stores.
+            NotFound: the customer does not exist.
+            AlreadyExists: the id is taken by an account of other content.
+        """
+        _check(account)
+        values = {**_values(account), "settings": Jsonb(account.settings)}
+        try:
+            row = self._row("add_account.sql", values)
+        except ForeignKeyViolation:
+            raise NotFound(f"customer: {account.customer_id!r} does not exist") from None
+        if row is None:
+            raise AlreadyExists(
+                f"account: {account.account_id!r} exists with other settings: use another name"
+            )
+        return _account(row)
+
+    def accounts(
+        self,
+        *,
+        customer_id: str | None = None,
+        provider: str | None = None,
+        account_id: str | None = None,
+        include_disabled: bool = False,
+    ) -> list[Account]:
+        """Accounts by id, active ones unless `include_disabled`; each filter that is given must match."""
+        filters = {"customer_id": customer_id, "provider": provider, "account_id": account_id}
+        return [one.account for one in self._states(**filters, include_disabled=include_disabled)]
+
+    def account_states(
+        self, *, customer_id: str | None = None, provider: str | None = None
+    ) -> list[AccountState]:
+        """Accounts with their last probes, disabled ones too, by id."""
+        return self._states(
+            customer_id=customer_id, provider=provider, account_id=None, include_disabled=True
+        )
+
+    def _states(self, **filters: Any) -> list[AccountState]:
+        return [_state(row) for row in self._rows("accounts.sql", filters)]
+
+    def account(self, account_id: str) -> Account:
+        """One account, disabled or not.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        found = self.accounts(account_id=account_id, include_disabled=True)
+        if not found:
+            raise NotFound(f"account: {account_id!r} does not exist")
+        return found[0]
+
+    def disable(self, account_id: str) -> None:
+        """Collect nothing more for an account; its published data stay.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        if self._row("disable_account.sql", {"account_id": account_id}) is None:
+            raise NotFound(f"account: {account_id!r} does not exist")
+
+
+def _check(account: Account) -> None:
+    check_slug("account", account.account_id)
+    if (
+        not account.account_id.startswith(f"{account.customer_id}.")
+        or account.account_id == f"{account.customer_id}."
+    ):
+        raise ValueError(f"account: {account.account_id!r} is not accepted: use {account.customer_id}.<name>")
+    if account.secrets:
+        names = ", ".join(sorted(account.secrets))
+        raise ValueError(
+            f"account: {account.account_id!r}: secret fields ({names}) are not stored with it: put them into its credentials"
+        )
+
+
+def _values(account: Account) -> Row:
+    return {
+        "account_id": account.account_id,
+        "customer_id": account.customer_id,
+        "provider": account.provider,
+        "is_simulated": account.is_simulated,
+    }
+
+
+def _account(row: Row) -> Account:
+    return Account(
+        account_id=row["account_id"],
+        customer_id=row["customer_id"],
+        provider=row["provider"],
+        settings=row["settings"],
+        is_simulated=row["is_simulated"],
+    )
+
+
+def _state(row: Row) -> AccountState:
+    times = {name: row[name] for name in ("created_at", "last_probe_at", "last_change_at")}
+    return AccountState(account=_account(row), status=row["status"], last_error=row["last_error"], **times)

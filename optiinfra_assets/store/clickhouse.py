@@ -1,0 +1,77 @@
+"""Statements of ``sql/clickhouse/store`` run through a client: the one short way to write it, and to say what failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error, OperationalError
+
+from optiinfra_assets.store import sql
+from optiinfra_assets.store.errors import WarehouseUnavailable
+
+
+def rows(client: Client, statement: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Run ``sql/clickhouse/store/<statement>`` and return its rows by column name.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away.
+    """
+    with reaching(client):
+        answer = client.query(sql.read("clickhouse", "store", statement), parameters=values)
+        return list(answer.named_results())
+
+
+def tuples(client: Client, statement: str, values: dict[str, Any] | None = None) -> Sequence[Sequence[Any]]:
+    """Run ``sql/clickhouse/store/<statement>`` and return its rows in the order of their columns.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away.
+    """
+    with reaching(client):
+        found: Sequence[Sequence[Any]] = client.query(
+            sql.read("clickhouse", "store", statement), parameters=values
+        ).result_rows
+        return found
+
+
+def scalar(client: Client, statement: str, values: dict[str, Any] | None = None) -> Any:
+    """Run ``sql/clickhouse/store/<statement>`` and return the first value of its first row.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away.
+    """
+    return tuples(client, statement, values)[0][0]
+
+
+def run(client: Client, text: str, values: dict[str, Any] | None = None, **settings: int) -> None:
+    """Run the statement `text`, which returns nothing.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away.
+    """
+    with reaching(client):
+        client.command(text, parameters=values, settings=dict(settings))
+
+
+@contextmanager
+def reaching(client: Client) -> Iterator[None]:
+    """Turn a lost connection into one line that names the server; errors that the server answers stay what they are."""
+    try:
+        yield
+    except OperationalError as error:
+        if error.code is not None:
+            raise
+        raise WarehouseUnavailable(f"ClickHouse at {client.uri}: {reason(error)}: is it running?") from error
+
+
+def reason(error: Error) -> str:
+    """Why `error` happened, in one line: the server's own words, or those of the network."""
+    cause = error.__cause__
+    deepest = getattr(cause, "reason", None) or cause or error
+    text = str(deepest).splitlines()[0] if str(deepest) else type(deepest).__name__
+    said = re.search(r"DB::Exception: (.*?)(?: \(for url .*)?$", text)
+    return said[1] if said else re.sub(r"^HTTPS?Connection\(.*?\): ", "", text)

@@ -1,0 +1,95 @@
+"""Settings, from the environment first and then from what a running `optiinfra up` wrote down.
+
+``OPTIINFRA_HOME`` (default ``~/.optiinfra``) holds all state of one installation. `optiinfra up` writes the addresses of the servers it
+started to ``runtime.json`` there, so that a command in another shell finds them without any variable set.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+RUNTIME_FILE = "runtime.json"
+
+
+class _RuntimeFile(PydanticBaseSettingsSource):
+    """Values that `optiinfra up` wrote to ``runtime.json``; weaker than the environment, stronger than defaults."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        home = Path(
+            self.current_state.get("home")
+            or Settings.model_fields["home"].get_default(call_default_factory=True)
+        )
+        try:
+            content: dict[str, Any] = json.loads((home / RUNTIME_FILE).read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return {
+            name: value for name, value in content.items() if name in Settings.model_fields and name != "home"
+        }
+
+
+class Settings(BaseSettings):
+    """Every setting of the platform; each is the variable ``OPTIINFRA_<NAME>``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPTIINFRA_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".optiinfra",
+        description="Folder that holds all state of this installation.",
+    )
+    clickhouse_url: str | None = Field(
+        None,
+        description="ClickHouse over HTTP, http(s)://user:password@host:port/database. Unset: the embedded engine.",
+        repr=False,
+    )
+    clickhouse_cluster: str | None = Field(
+        None,
+        description="Create tables ON CLUSTER this name with Replicated engines. Unset: a single server.",
+    )
+    postgres_url: str | None = Field(
+        None,
+        description="PostgreSQL, postgresql://user:password@host:port/database. Unset: the embedded server.",
+        repr=False,
+    )
+    bind_host: str = Field("127.0.0.1", description="Address the servers listen on.")
+    clickhouse_port: int = Field(8124, description="Port of the embedded ClickHouse.")
+    dagster_port: int = Field(3000, description="Port of the Dagster web interface.")
+    code_location_port: int = Field(4000, description="Port of the Dagster code location (gRPC).")
+    api_port: int = Field(8000, description="Port of the GraphQL service.")
+    graphiql: bool = Field(False, description="Show GraphiQL at /graphql to browsers on this machine.")
+    dagster_url: str = Field(
+        "http://127.0.0.1:3000", description="Where the Dagster webserver is reached, for triggers and links."
+    )
+    retention_days: int = Field(
+        95, description="Days for which the last generation of each UTC day of a slice is kept."
+    )
+    max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then runtime.json, then defaults."""
+        return init_settings, env_settings, _RuntimeFile(settings_cls)
+
+
+def project_file(*parts: str) -> Path:
+    """Path of a file shipped beside the packages (``sql/``, ``dagster.yaml``), in a checkout or in an installed wheel."""
+    packaged = Path(__file__).parents[1] / "_project"
+    root = packaged if packaged.is_dir() else Path(__file__).parents[2]
+    return root.joinpath(*parts)

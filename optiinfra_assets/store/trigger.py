@@ -1,0 +1,197 @@
+"""A person, the API or the command line asks for a collection: queued in the history, launched by Dagster, followed by its task id."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from optiinfra_assets.model import Account, BillingPeriod, Slice
+from optiinfra_assets.scope import FIRST_PERIOD, is_open, scopes
+from optiinfra_assets.store.dagster_client import DagsterClient
+from optiinfra_assets.store.errors import NotFound
+from optiinfra_assets.store.history import CollectionRecord
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.slices import GONE
+
+LAUNCHED_AT_ONCE: Final = 10
+"""Each launch takes the webserver a few tenths of a second; the rest is launched by the sensor `follow_runs` within 90 seconds."""
+
+_NAMED = 20
+"""Names in an error that says what exists."""
+
+_KEPT = 10_000
+"""Slices of one task that are looked at."""
+
+State = Literal["queued", "running", "retrying", "succeeded", "failed", "canceled"]
+
+
+class NothingToCollect(NotFound, ValueError):
+    """No account matches what was asked for; the message names what exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Everything one trigger asked for; newest billing periods first."""
+
+    task_id: str
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """How a task stands.
+
+    Attributes:
+        state: ``failed`` if any slice failed and none is left to do; ``succeeded`` also if nothing had changed.
+        slices: one row each, in the order they were queued.
+        done: slices that have ended.
+        error: the first error of a slice, None if there is none.
+    """
+
+    task_id: str
+    state: State
+    slices: tuple[CollectionRecord, ...]
+    done: int
+    error: str | None
+
+
+def trigger_collection(
+    settings: Settings,
+    metadata: Metadata,
+    *,
+    customer_id: str | None = None,
+    provider: str | None = None,
+    account_id: str | None = None,
+    billing_period: BillingPeriod | None = None,
+    trigger: Literal["api", "cli"],
+    accept_empty: bool = False,
+) -> Task:
+    """Have every matching slice collected, changed or not; returns as soon as it is queued. What did not change publishes nothing.
+
+    Args:
+        settings: where Dagster's webserver is.
+        metadata: where the history is.
+        customer_id: only this customer's accounts; None: all.
+        provider: only accounts at this provider; None: all.
+        account_id: only this account; None: all.
+        billing_period: only this one; None: every one the source was seen to have, or without a probe yet the current and the one before.
+        trigger: who asks.
+        accept_empty: a person confirms that a source with nothing in it means no line items.
+
+    Raises:
+        NothingToCollect: no active account matches.
+        ValueError: the billing period cannot be collected.
+        DagsterUnavailable: the webserver does not answer; then nothing is queued.
+    """
+    now = datetime.now(UTC)
+    if billing_period is not None and not is_open(billing_period, now):
+        raise ValueError(
+            f"billing period: {billing_period} is not accepted: use {FIRST_PERIOD} to {BillingPeriod.of(now)}"
+        )
+    accounts = _accounts(metadata, customer_id, provider, account_id)
+    wanted = scopes(_slices(metadata, accounts, billing_period, now))
+    task = Task(
+        f"{trigger}-{uuid.uuid4().hex[:12]}", tuple(slice_ for scope in wanted for slice_ in scope.slices)
+    )
+    with DagsterClient(settings.dagster_url) as dagster:
+        repositories = {
+            name: dagster.repository(name) for name in sorted({scope.provider for scope in wanted})
+        }
+        metadata.queue_collections(task.task_id, trigger, task.slices)
+        for name, repository in repositories.items():
+            first = [scope for scope in wanted[:LAUNCHED_AT_ONCE] if scope.provider == name]
+            for account in sorted({scope.account_id for scope in first}):
+                dagster.add_partition(repository, f"{name}_accounts", account)
+            run_ids = dagster.launch(
+                repository,
+                [(scope, scope.tags(task.task_id, trigger, accept_empty=accept_empty)) for scope in first],
+            )
+            for scope, run_id in zip(first, run_ids, strict=True):
+                metadata.assign_run(task.task_id, scope.slices, run_id)
+    return task
+
+
+def task_status(metadata: Metadata, task_id: str, customer_id: str | None = None) -> TaskStatus:
+    """How a task stands; `customer_id`: as far as it concerns that customer.
+
+    Raises:
+        NotFound: there is no such task, or nothing of it concerns the customer.
+    """
+    rows = metadata.history(task_id=task_id, customer_id=customer_id, first=_KEPT)[::-1]
+    if not rows:
+        raise NotFound(f"task: {task_id!r} does not exist")
+    return TaskStatus(
+        task_id=task_id,
+        state=_state(rows),
+        slices=tuple(rows),
+        done=sum(not row.is_open for row in rows),
+        error=next((row.error for row in rows if row.error), None),
+    )
+
+
+def cancel_task(settings: Settings, metadata: Metadata, task_id: str) -> int:
+    """End the runs of a task; what they have published stays. Returns how many slices will not be collected.
+
+    Raises:
+        NotFound: there is no such task.
+        DagsterUnavailable: the webserver does not answer, or cannot end a run.
+    """
+    task_status(metadata, task_id)
+    with DagsterClient(settings.dagster_url) as dagster:
+        dagster.end_runs_of(task_id)
+    return metadata.close_collections("canceled", "canceled on request", task_id=task_id)
+
+
+def _accounts(
+    metadata: Metadata, customer_id: str | None, provider: str | None, account_id: str | None
+) -> list[Account]:
+    found = metadata.accounts(customer_id=customer_id, provider=provider, account_id=account_id)
+    if found:
+        return found
+    every = metadata.accounts()
+    asked = {"customer": customer_id, "provider": provider, "account": account_id}
+    given = ", ".join(f"{name} {value!r}" for name, value in asked.items() if value is not None)
+    raise NothingToCollect(
+        f"no active account{f' of {given}' if given else ''}: {_existing(every, customer_id)}"
+    )
+
+
+def _existing(accounts: Sequence[Account], customer_id: str | None) -> str:
+    """What could be asked for. With a customer given, no other customer's names: one must not learn of another."""
+    if customer_id is not None:
+        accounts = [one for one in accounts if one.customer_id == customer_id]
+    if not accounts:
+        return "none is connected: use `optiinfra connect`"
+    names = [f"{one.account_id} ({one.provider})" for one in accounts[:_NAMED]]
+    more = f" and {len(accounts) - _NAMED} more" if len(accounts) > _NAMED else ""
+    return f"active are {', '.join(names)}{more}"
+
+
+def _slices(
+    metadata: Metadata, accounts: Iterable[Account], billing_period: BillingPeriod | None, now: datetime
+) -> list[Slice]:
+    if billing_period is not None:
+        return [Slice.of(account, billing_period) for account in accounts]
+    known: dict[str, list[Slice]] = {}
+    for state in metadata.slice_states():
+        is_gone = state.seen_token == state.collected_token == GONE
+        if is_open(state.slice.billing_period, now) and not is_gone:
+            known.setdefault(state.slice.account_id, []).append(state.slice)
+    recent = [BillingPeriod.of(now).shift(back) for back in (0, -1)]
+    return [
+        slice_
+        for account in accounts
+        for slice_ in known.get(account.account_id) or [Slice.of(account, period) for period in recent]
+    ]
+
+
+def _state(rows: Sequence[CollectionRecord]) -> State:
+    states = {row.status for row in rows}
+    if "running" in states or ("queued" in states and len(states) > 1):
+        return "running"
+    order: tuple[State, ...] = ("retrying", "queued", "failed", "canceled")
+    return next((state for state in order if state in states), "succeeded")

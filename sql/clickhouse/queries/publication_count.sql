@@ -1,0 +1,2 @@
+-- How many publications a customer has had: grows with each, so an unchanged count means that nothing newer is published.
+SELECT count() AS publications FROM publications WHERE customer_id = {customer_id:String}

@@ -1,0 +1,16 @@
+-- Grain: row of cost_by_resource: generation, month, resource and its dimensions. Source: cost_by_resource.
+-- For: costsByResource: what is known of the resources of one page, from the newest generation of each: reading all generations
+-- again would cost as much as finding the page. The few rows are put together by their reader, which is quicker than here.
+SELECT
+    generation,
+    account_id AS account,
+    resource_id AS resource,
+    resource_name AS name,
+    resource_type AS type,
+    service_name AS service,
+    region_id AS region,
+    sub_account_id AS sub_account
+FROM cost_by_resource
+WHERE customer_id = {customer_id:String}
+    AND generation IN {newest_generations:Array(UInt64)}
+    AND resource_id IN {resources:Array(String)}

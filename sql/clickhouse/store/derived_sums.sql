@@ -1,0 +1,13 @@
+-- Line items and costs of one generation by currency, from a derived table; comparable with raw_sums.sql.
+SELECT
+    derived.billing_currency AS billing_currency,
+    sum(toDecimal256(derived.billed_cost, 18)) AS billed_cost,
+    sum(toDecimal256(derived.effective_cost, 18)) AS effective_cost,
+    sum(toDecimal256(derived.list_cost, 18)) AS list_cost,
+    sum(toDecimal256(derived.contracted_cost, 18)) AS contracted_cost,
+    sum(derived.list_cost_missing) AS list_cost_missing,
+    sum(derived.contracted_cost_missing) AS contracted_cost_missing,
+    sum(derived.line_items) AS line_items
+FROM {table:Identifier} AS derived
+WHERE derived.customer_id = {customer_id:String} AND derived.generation = {generation:UInt64}
+GROUP BY billing_currency

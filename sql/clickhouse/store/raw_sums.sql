@@ -1,0 +1,13 @@
+-- Line items and costs of one generation by currency. Summed in 256 bits: a sum in 128 bits wraps without a word past 20 integer digits.
+SELECT
+    billing_currency,
+    sum(toDecimal256(raw_costs.billed_cost, 18)) AS billed_cost,
+    sum(toDecimal256(raw_costs.effective_cost, 18)) AS effective_cost,
+    sum(toDecimal256(ifNull(raw_costs.list_cost, 0), 18)) AS list_cost,
+    sum(toDecimal256(ifNull(raw_costs.contracted_cost, 0), 18)) AS contracted_cost,
+    countIf(isNull(raw_costs.list_cost)) AS list_cost_missing,
+    countIf(isNull(raw_costs.contracted_cost)) AS contracted_cost_missing,
+    count() AS line_items
+FROM raw_costs
+WHERE customer_id = {customer_id:String} AND generation = {generation:UInt64}
+GROUP BY billing_currency

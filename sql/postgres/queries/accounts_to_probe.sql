@@ -1,0 +1,8 @@
+-- Active accounts of some providers that may be probed now, the longest untried first; null account ids: all.
+SELECT account_id, customer_id, provider, settings, is_simulated
+FROM optiinfra.accounts
+WHERE status = 'active'
+    AND provider = ANY (%(providers)s::text[])
+    AND (%(account_ids)s::text[] IS NULL OR account_id = ANY (%(account_ids)s::text[]))
+    AND (probe_not_before IS NULL OR probe_not_before <= %(at)s)
+ORDER BY probe_tried_at NULLS FIRST, account_id

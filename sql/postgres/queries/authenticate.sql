@@ -1,0 +1,9 @@
+-- Whom a token speaks for, if it is neither expired nor revoked. is_stale: its last use was stored over a minute ago.
+SELECT
+    token_id,
+    name,
+    customer_id,
+    role,
+    last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS is_stale
+FROM optiinfra.api_tokens
+WHERE token_hash = %(token_hash)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())

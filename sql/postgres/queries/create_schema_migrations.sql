@@ -1,0 +1,7 @@
+-- Grain: one migration that ran. Created before the first numbered file.
+CREATE TABLE IF NOT EXISTS optiinfra.schema_migrations (
+    number integer PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)

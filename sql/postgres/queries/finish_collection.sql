@@ -1,0 +1,10 @@
+-- How a collection ended.
+UPDATE optiinfra.collection_history
+SET status = %(status)s,
+    ended_at = now(),
+    generation = %(generation)s,
+    rows = %(rows)s,
+    requests = requests + %(requests)s,
+    request_cost = request_cost + %(request_cost)s,
+    error = %(error)s
+WHERE id = %(id)s

@@ -1,0 +1,30 @@
+-- Collections, newest first, below an id; a null filter lets everything through.
+SELECT
+    id,
+    task_id,
+    trigger,
+    customer_id,
+    provider,
+    account_id,
+    billing_period,
+    run_id,
+    queued_at,
+    started_at,
+    ended_at,
+    status,
+    attempt,
+    generation,
+    rows,
+    requests,
+    request_cost,
+    error
+FROM optiinfra.collection_history
+WHERE (%(before)s::bigint IS NULL OR id < %(before)s)
+    AND (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)
+    AND (%(provider)s::text IS NULL OR provider = %(provider)s)
+    AND (%(account_id)s::text IS NULL OR account_id = %(account_id)s)
+    AND (%(billing_period)s::text IS NULL OR billing_period = %(billing_period)s)
+    AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
+    AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY id DESC
+LIMIT %(first)s

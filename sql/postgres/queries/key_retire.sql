@@ -1,0 +1,12 @@
+-- Wrap nothing by a master key again, with its line in the log. No row comes back if it still wraps something.
+WITH retired AS (
+    UPDATE optiinfra.master_keys
+    SET retired_at = coalesce(retired_at, now())
+    WHERE key_id = %(key_id)s
+        AND NOT EXISTS (SELECT FROM optiinfra.credentials WHERE key_id = %(key_id)s)
+    RETURNING key_id
+)
+
+INSERT INTO optiinfra.credential_audit_log (actor, origin, action, outcome, key_id)
+SELECT %(actor)s, %(origin)s, 'retire_key', 'done', key_id FROM retired
+RETURNING id

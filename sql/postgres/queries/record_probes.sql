@@ -1,0 +1,25 @@
+-- What probes of some accounts saw: a token for each period a source has, the token of the gone for periods it had before.
+-- seen_at stays while the token stays: it says since when a change waits.
+WITH shown AS (
+    SELECT account_id, billing_period, token
+    FROM unnest(%(accounts)s::text[], %(periods)s::text[], %(tokens)s::text[]) AS one (account_id, billing_period, token)
+), seen AS (
+    SELECT account_id, billing_period, token FROM shown
+    UNION ALL
+    SELECT known.account_id, known.billing_period, %(gone)s
+    FROM optiinfra.slice_state AS known
+    LEFT JOIN shown USING (account_id, billing_period)
+    WHERE known.account_id = ANY (%(account_ids)s::text[]) AND known.seen_token IS NOT NULL AND shown.token IS NULL
+), stored AS (
+    INSERT INTO optiinfra.slice_state (account_id, billing_period, seen_token, seen_at)
+    SELECT account_id, billing_period, token, %(at)s FROM seen
+    ON CONFLICT (account_id, billing_period) DO UPDATE
+    SET seen_token = excluded.seen_token, seen_at = excluded.seen_at
+    WHERE slice_state.seen_token IS DISTINCT FROM excluded.seen_token
+    RETURNING account_id
+)
+UPDATE optiinfra.accounts
+SET last_probe_at = %(at)s,
+    last_change_at = CASE WHEN account_id IN (SELECT account_id FROM stored) THEN %(at)s ELSE last_change_at END,
+    last_error = NULL
+WHERE account_id = ANY (%(account_ids)s::text[])

@@ -1,0 +1,7 @@
+-- An attempt failed and will be repeated.
+UPDATE optiinfra.collection_history
+SET status = 'retrying',
+    error = %(error)s,
+    requests = requests + %(requests)s,
+    request_cost = request_cost + %(request_cost)s
+WHERE id = %(id)s

@@ -1,0 +1,18 @@
+-- Due slices that nobody is collecting or about to: what the source shows differs from what was collected, no failure of
+-- the same is to be waited out, and no task has the slice open, except the asking task itself while no run took it.
+SELECT accounts.customer_id, accounts.provider, account_id, billing_period, seen_token
+FROM optiinfra.slice_state
+JOIN optiinfra.accounts USING (account_id)
+WHERE accounts.status = 'active'
+    AND accounts.provider = ANY (%(providers)s::text[])
+    AND (%(account_ids)s::text[] IS NULL OR account_id = ANY (%(account_ids)s::text[]))
+    AND seen_token IS NOT NULL AND seen_token IS DISTINCT FROM collected_token
+    AND (failed_token IS DISTINCT FROM seen_token OR retry_at <= %(at)s)
+    AND NOT EXISTS (
+        SELECT FROM optiinfra.collection_history AS history
+        WHERE history.account_id = slice_state.account_id
+            AND history.billing_period = slice_state.billing_period
+            AND history.ended_at IS NULL
+            AND NOT (history.task_id = %(task_id)s AND history.run_id IS NULL)
+    )
+ORDER BY account_id, billing_period

@@ -1,0 +1,484 @@
+"""Who may ask what, and what is said to those who may not; nothing is said of what exists."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import documents
+import httpx
+import pytest
+from charges import Charge, slice_of
+from graphql import get_introspection_query
+from world import World, serving
+
+from optiinfra_api import authentication, limits
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.warehouse import Warehouse
+
+PERIOD = {"start": "2026-10-01", "end": "2026-11-01"}
+NOT_AUTHENTICATED = {
+    "errors": [
+        {
+            "message": "a valid token is needed: send the header `Authorization: Bearer oi_...`",
+            "extensions": {"code": "UNAUTHENTICATED"},
+        }
+    ]
+}
+
+
+def _is_refused(response: httpx.Response) -> bool:
+    return (
+        response.status_code == 401
+        and response.json() == NOT_AUTHENTICATED
+        and response.headers["www-authenticate"] == "Bearer"
+        and response.content.count(b"\n") == 0
+    )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer oi_",
+        "Bearer oi_" + "x" * 43,
+        "Basic oi_x",
+        "Bearer é".encode(),
+        "Bearer " + "y" * 9000,
+    ],
+)
+def test_without_a_good_token_nothing_is_said(world: World, header: str | bytes | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    body = {"query": "{ health { isOk } }"}
+    assert _is_refused(world.http.post(f"{world.url}/graphql", json=body, headers=headers))
+
+
+def test_authentication_comes_before_anything_else(world: World) -> None:
+    for content in (b"", b"not json", b'{"query": "{"}', b'{"query": "{ nope }"}'):
+        assert _is_refused(world.http.post(f"{world.url}/graphql", content=content))
+
+
+def test_an_expired_and_a_revoked_token_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "TRUSTED_SECONDS", 0)
+    customer = world.customer()
+    soon = datetime.now(UTC) + timedelta(milliseconds=300)
+    expiring = world.metadata.create_token("soon", customer.customer_id, "viewer", soon)
+    while datetime.now(UTC) < soon:
+        threading.Event().wait(0.05)
+    assert _is_refused(world.post({"query": "{ __typename }"}, expiring))
+    revoked = world.metadata.create_token("revoked", customer.customer_id, "viewer")
+    assert world.data("{ __typename }", revoked) == {"__typename": "Query"}
+    (token,) = (one for one in world.metadata.tokens() if one.name == "revoked")
+    world.metadata.revoke_token(token.token_id)
+    assert _is_refused(world.post({"query": "{ __typename }"}, revoked))
+
+
+def test_a_token_works_in_any_case_of_the_scheme(world: World) -> None:
+    response = world.post({"query": "{ __typename }"}, None, Authorization=f"bearer {world.customer().token}")
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.fixture
+def two(world: World) -> tuple[Any, Any]:
+    """Two customers with data."""
+    customers = world.customer(), world.customer()
+    for customer in customers:
+        slice_ = slice_of(customer.customer_id, "main", BillingPeriod(2026, 10))
+        customer.publish(slice_, [Charge(date(2026, 10, 5), Decimal(7), resource="secret", tags={"a": "b"})])
+    return customers
+
+
+# One operation for each field that shows a customer's data; `_every_field_is_here` fails if one is missing.
+OPERATIONS = {
+    "totalCost": "totalCost(period: $period, customerId: $customerId, filter: $filter) { totals { lineItems } }",
+    "costTrends": "costTrends(period: $period, customerId: $customerId, filter: $filter) { series { lineItems } }",
+    "costsByType": "costsByType(period: $period, customerId: $customerId, filter: $filter) { types { lineItems } }",
+    "costsByResource": "costsByResource(period: $period, first: 5, customerId: $customerId, filter: $filter) { nodes { lineItems } }",
+    "costMetrics": "costMetrics(period: $period, first: 5, customerId: $customerId, filter: $filter) { nodes { lineNumber } }",
+    "latestCosts": "latestCosts(customerId: $customerId, filter: $filter) { accounts { lineItems } }",
+    "collectionHistory": "collectionHistory(first: 5, customerId: $customerId) { nodes { id } }",
+    "collectionStatus": 'collectionStatus(taskId: "none", customerId: $customerId) { taskId }',
+    "triggerCollection": "triggerCollection(customerId: $customerId) { __typename }",
+}
+
+
+def _operation(field: str) -> str:
+    head = "mutation" if field == "triggerCollection" else "query"
+    body = OPERATIONS[field]
+    variables = ["$customerId: String"]
+    variables += ["$period: Period!"] if "$period" in body else []
+    variables += ["$filter: CostFilter"] if "$filter" in body else []
+    return f"{head}({', '.join(variables)}) {{ {body} }}"
+
+
+def test_every_field_is_tried(world: World) -> None:
+    document = "{ __schema { queryType { fields { name } } mutationType { fields { name } } } }"
+    found = world.data(document, world.customer().token)["__schema"]
+    names = {one["name"] for kind in ("queryType", "mutationType") for one in found[kind]["fields"]}
+    assert names - {"health"} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("field", OPERATIONS)
+def test_another_customer_is_as_one_that_does_not_exist(
+    world: World, two: tuple[Any, Any], field: str
+) -> None:
+    one, other = two
+    token = world.metadata.create_token("operator", one.customer_id, "operator")
+    answers = []
+    for customer_id in (other.customer_id, "nobody"):
+        answer = world.answer(_operation(field), token, period=PERIOD, customerId=customer_id)
+        assert answer["data"] == {field: None}
+        answers.append(json.dumps(answer).replace(customer_id, "X"))
+    assert answers[0] == answers[1]
+    assert "does not exist" in answers[0]
+
+
+@pytest.mark.parametrize("field", [name for name, body in OPERATIONS.items() if "$filter" in body])
+def test_a_filter_for_another_customers_account_finds_nothing(two: tuple[Any, Any], field: str) -> None:
+    one, other = two
+    asked = {"period": PERIOD, "filter": {"account": [f"{other.customer_id}.main"]}}
+    (rows,) = one.data(_operation(field), **asked)[field].values()
+    assert rows == []
+    (rows,) = one.data(_operation(field), period=PERIOD, filter={"account": [f"{one.customer_id}.main"]})[
+        field
+    ].values()
+    assert len(rows) == 1
+
+
+def test_the_own_customer_may_be_named(two: tuple[Any, Any]) -> None:
+    one, _ = two
+    named = one.data(_operation("totalCost"), period=PERIOD, customerId=one.customer_id)
+    assert named == one.data(_operation("totalCost"), period=PERIOD)
+
+
+def test_an_administrator_names_any_customer_that_exists(world: World, two: tuple[Any, Any]) -> None:
+    admin = world.metadata.create_token("root", None, "admin")
+    for customer in two:
+        data = world.data(_operation("totalCost"), admin, period=PERIOD, customerId=customer.customer_id)
+        assert data["totalCost"]["totals"] == [{"lineItems": 1}]
+    (error,) = world.answer(_operation("totalCost"), admin, period=PERIOD, customerId="nobody")["errors"]
+    assert (error["message"], error["extensions"]["code"]) == (
+        "customerId: 'nobody' does not exist",
+        "NOT_FOUND",
+    )
+    (error,) = world.answer(_operation("totalCost"), admin, period=PERIOD)["errors"]
+    assert error["message"].startswith("customerId: needed")
+
+
+def test_a_viewer_triggers_nothing(world: World) -> None:
+    customer = world.customer("viewer")
+    error = customer.error("mutation { triggerCollection { __typename } }")
+    assert error["message"] == "the token has the role viewer; this needs operator"
+    assert error["extensions"]["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"query": "{ totalCost("}, 400, "Syntax Error: Expected Name, found <EOF>."),
+        ({"query": "{ nope }"}, 400, "Cannot query field 'nope' on type 'Query'."),
+        ({"query": "{ health { isOk } } query A { health { isOk } }"}, 400, None),
+        ({"query": "query A { __typename }", "operationName": "B"}, 400, None),
+        ({"query": ""}, 400, 'the body must be an object with a text "query"'),
+        ({}, 400, 'the body must be an object with a text "query"'),
+        ([{"query": "{ __typename }"}], 400, 'the body must be an object with a text "query"'),
+        ({"query": "{ __typename }", "variables": 1}, 400, '"variables" must be an object or left out'),
+        ({"query": "{ __typename }", "operationName": 1}, 400, '"operationName" must be a text or left out'),
+        ({"query": "subscription { x }"}, 400, None),
+        (
+            {"query": '{ collectionHistory(first: 1, account: "\\u0000") { nodes { id } } }'},
+            400,
+            "the character U+0000 is not accepted",
+        ),
+        (
+            {
+                "query": "query($id: String!) { collectionStatus(taskId: $id) { total } }",
+                "variables": {"id": "\0"},
+            },
+            400,
+            "the character U+0000 is not accepted",
+        ),
+        (
+            {"query": "query($period: Period!) { totalCost(period: $period) { isComplete } }"},
+            400,
+            "Variable '$period' of required type 'Period!' was not provided.",
+        ),
+        (
+            {"query": '{ totalCost(period: {start: "2026-10-41", end: "2026-11-01"}) { isComplete } }'},
+            400,
+            "Expected value of type 'Date!', found \"2026-10-41\"; use a form such as 2026-11-30",
+        ),
+        (
+            {"query": '{ latestCosts(asOf: "2026-10-01T00:00:00") { isComplete } }'},
+            400,
+            "Expected value of type 'DateTime', found \"2026-10-01T00:00:00\"; use a form such as 2026-11-30T12:00:00Z",
+        ),
+    ],
+)
+def test_a_malformed_request_gets_one_clear_message(
+    world: World, body: Any, status: int, message: str | None
+) -> None:
+    response = world.post(body, world.customer().token)
+    assert response.status_code == status
+    assert "data" not in response.json()
+    (error,) = response.json()["errors"]
+    assert message is None or error["message"] == message
+    assert error["extensions"]["code"] in ("SYNTAX", "BAD_REQUEST")
+
+
+def test_what_is_no_json_post_is_refused(world: World) -> None:
+    headers = {"Authorization": f"Bearer {world.customer().token}"}
+    url = f"{world.url}/graphql"
+    assert world.http.post(url, content=b"{}", headers=headers).status_code == 415
+    response = world.http.post(url, content=b"{", headers=headers | {"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["message"].startswith("the body is not JSON")
+    response = world.http.get(url, params={"query": "{ __typename }"}, headers=headers)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    long = {"query": "{ __typename }" + " " * 300_000}
+    assert world.post(long, world.customer().token).status_code == 413
+
+
+_TWICE = " ".join(
+    f"fragment F{number} on Query {{ ...F{number + 1} ...F{number + 1} }}" for number in range(120)
+)
+
+_CHAIN = "{ ...F0 } " + " ".join(
+    f"fragment F{number} on Query {{ ...F{number + 1} }}" for number in range(245)
+)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (
+            "{ " + " ".join(f"a{number}: __typename" for number in range(limits.MAX_ALIASES + 1)) + " }",
+            "the operation has 31 aliases; at most 30 are accepted",
+        ),
+        (
+            "{ " + "__typename " * limits.MAX_TOKENS + "}",
+            "Syntax Error: Document contains more than 2000 tokens. Parsing aborted.",
+        ),
+        ("{ a " * 9 + "}" * 9, "the operation has 9 levels; at most 8 are accepted"),
+        ("{ a " * 700 + "}" * 700, "Syntax Error: Document is nested too deeply. Parsing aborted."),
+        (
+            "{ health(x: " + "[" * 900 + "]" * 900 + ") }",
+            "Syntax Error: Document is nested too deeply. Parsing aborted.",
+        ),
+        (_CHAIN, "the operation is nested too deeply to be read"),
+        ("{ ...Missing }", "Unknown fragment 'Missing'."),
+        ("{ ...A } fragment A on Query { ...A }", "Cannot spread fragment 'A' within itself."),
+        (
+            "{ ...F0 } " + _TWICE + " fragment F120 on Query { a: __typename }",
+            f"the operation has {2**120} aliases; at most 30 are accepted",
+        ),
+    ],
+    ids=[
+        "aliases",
+        "tokens",
+        "depth",
+        "nesting",
+        "nested value",
+        "chained fragments",
+        "no fragment",
+        "cycle",
+        "doubling fragments",
+    ],
+)
+def test_limits_on_documents(world: World, document: str, message: str) -> None:
+    response = world.post({"query": document}, world.customer().token)
+    assert response.status_code == 400
+    assert message in [error["message"] for error in response.json()["errors"]]
+    assert {error["extensions"]["code"] for error in response.json()["errors"]} <= {"SYNTAX", "BAD_REQUEST"}
+
+
+def test_the_whole_introspection_is_within_the_limits(world: World) -> None:
+    document = get_introspection_query(
+        schema_description=True,
+        directive_is_repeatable=True,
+        specified_by_url=True,
+        input_value_deprecation=True,
+    )
+    assert world.data(document, world.customer().token)["__schema"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            'period: {start: "2026-10-01", end: "2026-10-01"}',
+            "period: 2026-10-01 to 2026-10-01 is not accepted: it has no day",
+        ),
+        (
+            'period: {start: "2000-10-01", end: "2026-10-01"}',
+            "period: 2000-10-01 to 2026-10-01 is not accepted: longer than 3660 days",
+        ),
+        (
+            'period: {start: "1969-10-01", end: "1971-10-01"}',
+            "period: 1969-10-01 to 1971-10-01 is not accepted: out of range",
+        ),
+        (
+            'period: {start: "2026-10-01", end: "2026-11-01"}, filter: {service: []}',
+            "filter.service: 0 values are not accepted",
+        ),
+        (
+            'period: {start: "2026-10-01", end: "2026-11-01"}, filter: {chargeCategory: ["usage"]}',
+            "filter.chargeCategory: 'usage' is not accepted",
+        ),
+        (
+            'period: {start: "2026-10-01", end: "2026-11-01"}, filter: {tag: {key: "", values: ["x"]}}',
+            "filter.tag.key: '' is not accepted",
+        ),
+        (
+            'period: {start: "2026-10-01", end: "2026-11-01"}, asOf: "2096-01-01T00:00:00Z"',
+            "asOf: 2096-01-01T00:00:00+00:00 has not come yet",
+        ),
+        (
+            'period: {start: "2026-10-01", end: "2026-11-01"}, groupByTag: ""',
+            "groupByTag: '' is not accepted",
+        ),
+    ],
+)
+def test_a_value_that_is_not_accepted_is_named(world: World, arguments: str, message: str) -> None:
+    error = world.customer().error(f"{{ costTrends({arguments}) {{ isComplete }} }}")
+    assert error["message"] == message
+    assert error["extensions"]["code"] == "INVALID_ARGUMENT"
+    assert error["extensions"]["remedy"]
+
+
+def test_one_field_that_fails_leaves_the_others(world: World) -> None:
+    document = "{ latestCosts(days: 0) { isComplete } health { version } }"
+    answer = world.answer(document, world.customer().token)
+    assert answer["data"]["latestCosts"] is None
+    assert answer["data"]["health"]["version"]
+    assert [one["path"] for one in answer["errors"]] == [["latestCosts"]]
+
+
+def test_too_many_groups_are_refused_with_a_remedy(world: World) -> None:
+    customer = world.customer()
+    slice_ = slice_of(customer.customer_id, "main", BillingPeriod(2026, 10))
+    customer.publish(
+        slice_, [Charge(date(2026, 10, 5), Decimal(1), service=f"s{number}") for number in range(1001)]
+    )
+    document = (
+        "query($period: Period!) { costTrends(period: $period, groupBy: [SERVICE]) { series { service } } }"
+    )
+    error = customer.error(document, period=PERIOD)
+    assert error["message"] == "the answer would have more than 1000 groups"
+    assert error["extensions"]["code"] == "TOO_EXPENSIVE"
+
+
+def test_what_is_unexpected_is_masked_and_found_in_the_log(
+    settings: Settings, warehouse: Warehouse, metadata: Metadata, caplog: pytest.LogCaptureFixture
+) -> None:
+    metadata.add_customer("acme")
+    with serving(settings) as url:
+        world = World(settings, warehouse, metadata, url)
+        customer = world.customer()
+        slice_ = slice_of(customer.customer_id, "main", BillingPeriod(2026, 10))
+        customer.publish(slice_, [Charge(date(2026, 10, 5), Decimal(1))])
+        warehouse.client.command("RENAME TABLE cost_by_day TO hidden_table")
+        with caplog.at_level(logging.ERROR, "optiinfra_api"):
+            response = world.post({"query": documents.TOTAL, "variables": {"period": PERIOD}}, customer.token)
+        world.http.close()
+    correlation_id = response.headers["x-correlation-id"]
+    (error,) = response.json()["errors"]
+    assert error["message"] == f"Something went wrong on our side; it is logged as {correlation_id}."
+    assert error["extensions"]["correlationId"] == correlation_id
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert "cost_by_day" not in response.text
+    (record,) = (one for one in caplog.records if one.name == "optiinfra_api")
+    assert correlation_id in record.getMessage()
+    assert "cost_by_day" in caplog.text
+
+
+@contextmanager
+def _clickhouse(path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """An embedded ClickHouse of the test's own, killed at the end."""
+    module = "optiinfra_assets.embedded.clickhouse"
+    process = subprocess.Popen([sys.executable, "-m", module, "--path", str(path), "--port", str(port)])
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/ping")
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_a_database_that_is_gone_is_unavailable_until_it_is_back(
+    settings: Settings, metadata: Metadata, tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = settings.model_copy(update={"clickhouse_url": f"http://127.0.0.1:{port}/default"})
+    with _clickhouse(tmp_path / "clickhouse", port) as process:
+        warehouse = Warehouse.connect(own)
+        warehouse.migrate()
+        with serving(own) as url:
+            world = World(own, warehouse, metadata, url)
+            customer = world.customer()
+            slice_ = slice_of(customer.customer_id, "main", BillingPeriod(2026, 10))
+            customer.publish(slice_, [Charge(date(2026, 10, 5), Decimal(7))])
+            before = customer.data(documents.TOTAL, period=PERIOD)
+            process.kill()
+            process.wait(10)
+            error = customer.error(documents.TOTAL, period=PERIOD)
+            with _clickhouse(tmp_path / "clickhouse", port):
+                assert customer.data(documents.TOTAL, period=PERIOD) == before
+            world.http.close()
+        warehouse.close()
+    assert error["message"] == "a database does not answer"
+    assert error["extensions"] == {"code": "UNAVAILABLE", "remedy": "Try again in a few seconds."}
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(600):
+        try:
+            httpx.get(url, timeout=1)
+        except httpx.HTTPError:
+            threading.Event().wait(0.05)
+        else:
+            return
+    raise AssertionError(f"{url} does not answer")
+
+
+def test_healthz_is_open_and_says_nothing(world: World) -> None:
+    response = world.http.get(f"{world.url}/healthz")
+    assert (response.status_code, response.text) == (200, "ok\n")
+
+
+def test_health_names_each_part_and_shows_problems_to_administrators_only(world: World) -> None:
+    document = "{ health { isOk version parts { name isOk milliseconds problem } } }"
+    health = world.data(document, world.customer("admin").token)["health"]
+    assert health["isOk"] is False
+    assert [(one["name"], one["isOk"], one["problem"]) for one in health["parts"]] == [
+        ("clickhouse", True, None),
+        ("postgresql", True, None),
+        ("dagster", False, None),
+    ]
+    admin = world.metadata.create_token("root", None, "admin")
+    (problem,) = (one["problem"] for one in world.data(document, admin)["health"]["parts"] if not one["isOk"])
+    assert problem == "All connection attempts failed"
+
+
+def test_graphiql_is_shown_only_where_it_is_allowed(world: World) -> None:
+    browser = {"Accept": "text/html"}
+    assert world.http.get(f"{world.url}/graphql", headers=browser).status_code == 405
+    with serving(world.settings.model_copy(update={"graphiql": True})) as url:
+        response = world.http.get(f"{url}/graphql", headers=browser)
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/html; charset=utf-8")

@@ -1,0 +1,99 @@
+"""``python -m optiinfra_api``: begins, serves with one process and with two, ends; and says in one line why it cannot begin."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from world import World
+
+
+def _environment(world: World, **changes: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "OPTIINFRA_HOME": str(world.settings.home),
+        "OPTIINFRA_CLICKHOUSE_URL": str(world.settings.clickhouse_url),
+        "OPTIINFRA_POSTGRES_URL": str(world.settings.postgres_url),
+        **changes,
+    }
+
+
+@contextmanager
+def _port() -> Iterator[int]:
+    """A loopback port that is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_serves_until_it_is_told_to_stop(world: World, workers: str) -> None:
+    with _port() as port:
+        pass
+    command = [sys.executable, "-m", "optiinfra_api", "--port", str(port), "--workers", workers]
+    process = subprocess.Popen(command, env=_environment(world), stderr=subprocess.PIPE, text=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(400):
+            try:
+                httpx.get(f"{url}/healthz", timeout=5)
+                break
+            except httpx.HTTPError:
+                assert process.poll() is None
+                threading.Event().wait(0.05)
+        headers = {"Authorization": f"Bearer {world.customer().token}"}
+        for _ in range(8):
+            response = httpx.post(f"{url}/graphql", json={"query": "{ __typename }"}, headers=headers)
+            assert response.json() == {"data": {"__typename": "Query"}}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert "Traceback" not in log
+
+
+def _one_line(world: World, arguments: list[str], **changes: str) -> str:
+    command = [sys.executable, "-m", "optiinfra_api", *arguments]
+    run = subprocess.run(
+        command, env=_environment(world, **changes), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    return line
+
+
+def test_a_taken_port_is_said_in_one_line(world: World) -> None:
+    with _port() as port:
+        line = _one_line(world, ["--port", str(port)])
+    assert line == (
+        f"optiinfra_api: cannot listen on 127.0.0.1 port {port}: Address already in use: "
+        "use --port, or set OPTIINFRA_API_PORT"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OPTIINFRA_CLICKHOUSE_URL", "http://user:secret@127.0.0.1:9/nowhere", "ClickHouse at 127.0.0.1:9"),
+        (
+            "OPTIINFRA_POSTGRES_URL",
+            "postgresql://user:secret@127.0.0.1:9/nowhere",
+            "PostgreSQL at 127.0.0.1:9",
+        ),
+    ],
+)
+def test_a_database_that_does_not_answer_is_said_in_one_line(
+    world: World, variable: str, value: str, said: str
+) -> None:
+    line = _one_line(world, ["--port", "0"], **{variable: value})
+    assert line.startswith(f"optiinfra_api: {said}")
+    assert "secret" not in line

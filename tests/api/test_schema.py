@@ -1,0 +1,73 @@
+"""The schema is the committed one, and every statement it needs is there and used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from graphql import build_schema, find_breaking_changes
+from strawberry.extensions.validation_cache import _get_validate_cache
+from world import World
+
+import optiinfra_api
+from optiinfra_api import history, schema
+from optiinfra_assets.store import history as store
+from optiinfra_assets.store import sql
+from optiinfra_assets.store.trigger import State
+
+PACKAGE = Path(optiinfra_api.__file__).parent
+COMMITTED = (PACKAGE / "schema.graphql").read_text()
+
+
+def test_the_committed_text_is_the_schema() -> None:
+    assert schema.schema.as_str() + "\n" == COMMITTED, (
+        "run `python -m optiinfra_api.schema` and look at what changed"
+    )
+
+
+def test_no_change_breaks_a_client() -> None:
+    new = build_schema(schema.schema.as_str())
+    assert [one.description for one in find_breaking_changes(build_schema(COMMITTED), new)] == []
+
+
+def test_everything_is_described() -> None:
+    undescribed = [
+        f"{type_.name}.{name}"
+        for type_ in build_schema(COMMITTED).type_map.values()
+        if not type_.name.startswith("__") and hasattr(type_, "fields")
+        for name, field in type_.fields.items()
+        if not field.description or any(not one.description for one in getattr(field, "args", {}).values())
+    ]
+    assert undescribed == []
+
+
+def test_no_amount_is_a_float() -> None:
+    assert "Float" not in COMMITTED
+
+
+def test_every_state_of_the_store_has_a_name() -> None:
+    pairs = (
+        (history.CollectionTrigger, store.Trigger),
+        (history.CollectionStatus, store.Status),
+        (history.TaskState, State),
+    )
+    for enum, states in pairs:
+        assert {one.value for one in enum} == set(get_args(states))
+
+
+def test_every_statement_is_used() -> None:
+    code = "\n".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    statements = sql.names("clickhouse", "queries")
+    assert [name for name in statements if f'"{name}"' not in code] == []
+
+
+def test_a_document_is_parsed_and_validated_once(world: World) -> None:
+    cache = _get_validate_cache(schema.CACHED_DOCUMENTS)
+    token = world.customer().token
+    document = "query Once { __typename }"
+    world.data(document, token)
+    before = cache.cache_info()
+    for _ in range(5):
+        world.data(document, token)
+    after = cache.cache_info()
+    assert (after.hits - before.hits, after.misses - before.misses) == (5, 0)

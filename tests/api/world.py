@@ -1,0 +1,140 @@
+"""A running API over real databases, and what is published in them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import uvicorn
+from charges import Charge, Held, Sent
+
+from optiinfra_api.app import create_app
+from optiinfra_assets.model import Slice
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.publications import Publication
+from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.tokens import Role
+from optiinfra_assets.store.warehouse import Warehouse
+
+_generations = itertools.count(1)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """The API on uvicorn at a free loopback port, in a thread of this process so that its log can be read; its address."""
+    config = uvicorn.Config(
+        create_app(settings), host="127.0.0.1", port=0, log_config=None, access_log=False, ws="none"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert thread.is_alive(), "the API did not start"
+            assert time.monotonic() < deadline, "the API did not start within 20 s"
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+@dataclass(slots=True)
+class World:
+    """One API with its databases. Customers keep tests apart."""
+
+    settings: Settings
+    warehouse: Warehouse
+    metadata: Metadata
+    url: str
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+    names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def customer(self, role: Role = "viewer") -> Customer:
+        """A new customer with a token."""
+        customer_id = f"customer-{next(self.names)}"
+        self.metadata.add_customer(customer_id)
+        return Customer(self, customer_id, self.metadata.create_token("test", customer_id, role))
+
+    def post(self, body: Any, token: str | None, **headers: str) -> httpx.Response:
+        """One request to /graphql, as it is answered."""
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return self.http.post(f"{self.url}/graphql", json=body, headers=headers)
+
+    def answer(self, document: str, token: str | None, **variables: Any) -> dict[str, Any]:
+        """The answer to an operation that runs (status 200)."""
+        response = self.post({"query": document, "variables": variables}, token)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def data(self, document: str, token: str | None, **variables: Any) -> dict[str, Any]:
+        """The data of an operation that has no error."""
+        answer = self.answer(document, token, **variables)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+@dataclass(slots=True)
+class Customer:
+    """A customer, its token, and what is published of it now."""
+
+    world: World
+    customer_id: str
+    token: str
+    published: dict[Slice, list[Charge]] = field(default_factory=dict)
+
+    @property
+    def held(self) -> list[Held]:
+        """Every published charge."""
+        return [Held(charge, slice_) for slice_, charges in self.published.items() for charge in charges]
+
+    def data(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The data of an operation with this customer's token."""
+        return self.world.data(document, self.token, **variables)
+
+    def error(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The one error of an operation with this customer's token."""
+        (error,) = self.world.answer(document, self.token, **variables)["errors"]
+        found: dict[str, Any] = error
+        return found
+
+    def publish(self, slice_: Slice, charges: Sequence[Charge], **changes: Any) -> Publication:
+        """Write, derive, verify and publish one generation, as a collection does."""
+        generation = next(_generations)
+        rows = [charge.row(slice_, generation, number) for number, charge in enumerate(charges)]
+        if rows:
+            names = list(rows[0])
+            self.world.warehouse.client.insert(
+                "raw_costs", [[row[name] for name in names] for row in rows], column_names=names
+            )
+        sent = Sent.of(charges)
+        self.world.warehouse.derive(slice_, generation)
+        self.world.warehouse.verify(slice_, generation, sent)  # type: ignore[arg-type]
+        publication = Publication(
+            slice=slice_,
+            generation=generation,
+            published_at=datetime.now(UTC),
+            line_items=sent.line_items,
+            first_charge_date=sent.first_charge_date,
+            last_charge_date=sent.last_charge_date,
+            data_through=None,
+            is_final=False,
+            is_simulated=False,
+            totals=sent.totals,
+            content_hash="",
+            change_token="",
+        )
+        self.published[slice_] = list(charges)
+        return self.world.warehouse.publish(replace(publication, **changes))

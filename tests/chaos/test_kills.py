@@ -1,0 +1,224 @@
+"""kill -9 of the collector, of ClickHouse and of PostgreSQL at random moments, 50 times.
+
+After every restart each slice's total is that of a published generation and of a version the files once had; then the collection that
+was killed is run again and completes the work. The moments come from a seed that a failure prints.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from loopback import free_port, server_folder, wait_until_answers
+
+from optiinfra_assets.embedded import postgres as embedded_postgres
+from optiinfra_assets.model import Account, BillingPeriod, Slice
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.warehouse import Warehouse
+
+KILLS = 50
+ROWS = 20_000
+PERIODS = (BillingPeriod(2026, 9), BillingPeriod(2026, 10))
+ACCOUNT = Account("chaos.files", "chaos", "focus")
+HEADER = (
+    "BilledCost,BillingAccountId,BillingAccountName,BillingCurrency,BillingPeriodEnd,BillingPeriodStart,ChargeCategory,ChargeClass,"
+    "ChargeDescription,ChargePeriodEnd,ChargePeriodStart,ContractedCost,EffectiveCost,InvoiceIssuerName,ListCost,PricingQuantity,"
+    "PricingUnit,ProviderName,PublisherName,ServiceCategory,ServiceName,ResourceId"
+)
+
+
+@dataclass
+class Machine:
+    """Both databases as processes of their own on one folder, and a folder of cost files."""
+
+    path: Path
+    postgres: Path
+    port: int = field(default_factory=free_port)
+    clickhouse: subprocess.Popen[bytes] | None = None
+    postgres_url: str = ""
+    versions: dict[BillingPeriod, set[Decimal]] = field(
+        default_factory=lambda: {period: set() for period in PERIODS}
+    )
+    newest: dict[BillingPeriod, Decimal] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(
+            home=self.path / "home",
+            clickhouse_url=f"http://127.0.0.1:{self.port}",
+            postgres_url=self.postgres_url,
+        )
+
+    def start(self) -> None:
+        """Start what does not run."""
+        if self.clickhouse is None or self.clickhouse.poll() is not None:
+            engine = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse"]
+            self.clickhouse = subprocess.Popen(
+                [*engine, "--path", str(self.path / "ch"), "--port", str(self.port)]
+            )
+            wait_until_answers(f"http://127.0.0.1:{self.port}/ping", self.clickhouse)
+        self.postgres_url = embedded_postgres.start(self.postgres)
+        while not _answers(self.postgres_url):  # the process that serves it has not noticed yet that it died
+            time.sleep(0.05)
+            self.postgres_url = embedded_postgres.start(self.postgres)
+
+    def stop(self) -> None:
+        if self.clickhouse is not None:
+            self.clickhouse.terminate()
+            self.clickhouse.wait(30)
+        embedded_postgres.stop(self.postgres)
+
+    def write(self, period: BillingPeriod, random_: random.Random) -> None:
+        """Give the file of `period` other contents, whole at once as exports do."""
+        cents = random_.randrange(1, 10**6)
+        ends = f"{period.end:%Y-%m-%dT00:00:00Z},{period.start:%Y-%m-%dT00:00:00Z}"
+        charge = f"{period.start + timedelta(days=2):%Y-%m-%dT00:00:00Z},{period.start + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
+        lines = [
+            f"{cents}.{number:06d},acc,Chaos,USD,{ends},Usage,,line,{charge},1,1,Chaos,1,1,h,P,P,Compute,S{number % 7},r{number}"
+            for number in range(ROWS)
+        ]
+        target = self.path / "files" / f"{period}.csv"
+        written = target.with_suffix(".writing")
+        written.write_text("\n".join([HEADER, *lines]) + "\n")
+        written.rename(target)
+        self.newest[period] = ROWS * Decimal(cents) + sum(Decimal(number) for number in range(ROWS)) / 10**6
+        self.versions[period].add(self.newest[period])
+
+    def collector(self) -> subprocess.Popen[bytes]:
+        """Start a collection and wait until it has begun to work."""
+        environment = {
+            **os.environ,
+            "OPTIINFRA_HOME": str(self.settings.home),
+            "OPTIINFRA_CLICKHOUSE_URL": str(self.settings.clickhouse_url),
+            "OPTIINFRA_POSTGRES_URL": self.postgres_url,
+        }
+        command = [
+            sys.executable,
+            str(Path(__file__).with_name("collector.py")),
+            ACCOUNT.account_id,
+            str(self.path / "files"),
+        ]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begins\n", process.communicate()
+        return process
+
+    def kill(self, victim: str, collector: subprocess.Popen[bytes]) -> None:
+        """kill -9 of one of the three, and start again what a supervisor would; a collector that lost its database ends by itself."""
+        if victim == "collector":
+            collector.kill()
+        elif victim == "clickhouse":
+            assert self.clickhouse is not None
+            self.clickhouse.kill()
+            self.clickhouse.wait(30)
+        else:
+            for process in psutil.process_iter(["name"]):
+                if process.info["name"] == "postgres" and _works_in(process, self.postgres):
+                    process.send_signal(signal.SIGKILL)
+        self.start()
+        collector.communicate(timeout=120)
+
+    def totals(self) -> dict[BillingPeriod, Decimal]:
+        """What a reader sees of each period: raw and derived agree with the publication, or this fails."""
+        warehouse = Warehouse.connect(self.settings)
+        found: dict[BillingPeriod, Decimal] = {}
+        for published in warehouse.resolve(ACCOUNT.customer_id).publications:
+            publication = warehouse.current(published.slice)
+            assert publication is not None
+            stated = publication.totals["USD"].billed_cost
+            for table in ("raw_costs", "cost_by_day", "cost_by_resource"):
+                statement = f"SELECT sum(billed_cost) FROM {table} WHERE generation = {published.generation}"
+                assert warehouse.client.query(statement).result_rows[0][0] == stated, table
+            found[published.slice.billing_period] = stated
+        warehouse.close()
+        return found
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _works_in(process: psutil.Process, path: Path) -> bool:
+    try:
+        return Path(process.cwd()) == path.resolve()
+    except psutil.Error:
+        return False
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    (tmp_path / "files").mkdir()
+    with server_folder() as servers:
+        machine = Machine(tmp_path, servers / "postgres")
+        try:
+            machine.start()
+            warehouse, metadata = Warehouse.connect(machine.settings), Metadata.connect(machine.settings)
+            warehouse.migrate()
+            metadata.migrate()
+            metadata.add_customer(ACCOUNT.customer_id, "Chaos")
+            metadata.add_account(ACCOUNT)
+            warehouse.close()
+            metadata.close()
+            yield machine
+        finally:
+            machine.stop()
+
+
+@pytest.mark.timeout(540)
+def test_nothing_half_is_ever_seen_and_the_next_collection_completes(machine: Machine) -> None:
+    """50 kills; after each the reader sees whole versions only, and the work that was killed completes when run again."""
+    seed = random.SystemRandom().randrange(10**9)
+    random_ = random.Random(seed)  # noqa: S311 - moments of kills, not secrets
+    print(f"seed {seed}")  # noqa: T201 - shown when the test fails
+    for period in PERIODS:
+        machine.write(period, random_)
+    assert machine.collector().wait(120) == 0
+    for number in range(KILLS):
+        machine.write(random_.choice(PERIODS), random_)
+        collector = machine.collector()
+        try:
+            collector.wait(random_.uniform(0, 1.0))
+        except subprocess.TimeoutExpired:
+            machine.kill(("collector", "clickhouse", "postgres")[number % 3], collector)
+        totals = machine.totals()
+        assert set(totals) == set(PERIODS)
+        assert all(total in machine.versions[period] for period, total in totals.items())
+        if number % 5 == 4:
+            again = machine.collector()
+            assert again.wait(120) == 0, again.communicate()
+            assert machine.totals() == machine.newest
+    _no_row_is_left_behind(machine)
+
+
+def _no_row_is_left_behind(machine: Machine) -> None:
+    """Rows of killed attempts go with the next garbage collection; those of publications stay."""
+    assert machine.collector().wait(120) == 0
+    warehouse, metadata = Warehouse.connect(machine.settings), Metadata.connect(machine.settings)
+    live = metadata.live_generations(timedelta(0))
+    warehouse.collect_garbage(datetime.now(UTC) + timedelta(days=2), 95, live)
+    orphans = warehouse.client.query(
+        "SELECT count() FROM raw_costs WHERE generation NOT IN (SELECT generation FROM publications)"
+    ).result_rows[0][0]
+    assert orphans == 0
+    current = {one.slice: one.generation for one in warehouse.resolve(ACCOUNT.customer_id).publications}
+    assert set(current) == {Slice.of(ACCOUNT, period) for period in PERIODS}
+    warehouse.close()
+    metadata.close()
+    assert machine.totals() == machine.newest

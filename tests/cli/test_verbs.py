@@ -1,0 +1,163 @@
+"""The verbs on real databases: connect, accounts, token, status, collect, migrate, gc."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from command_line import Run
+
+from optiinfra_assets.simulators import focus_files
+from optiinfra_assets.simulators.focus_catalog import CUSTOMERS
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with thirteen months of simulated files, the newest of November 2026."""
+    folder = tmp_path_factory.mktemp("files")
+    focus_files.write(CUSTOMERS[0], folder, date(2026, 11, 3))
+    return folder
+
+
+def test_connect_proves_the_source_and_stores_what_it_saw(
+    connected: Run, files: Path, settings: Settings
+) -> None:
+    done = connected("connect", "focus", "--customer", "acme", "--location", str(files), "--json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert answer["account"] == "acme.focus"
+    assert answer["found"] == [str(files)]
+    assert answer["periods"] == [f"2025-{month}" for month in (11, 12)] + [
+        f"2026-{month:02d}" for month in range(1, 12)
+    ]
+    metadata = Metadata.connect(settings)
+    assert metadata.account("acme.focus").settings == {"location": str(files)}
+    assert [str(one.slice.billing_period) for one in metadata.slice_states(due=True)] == answer["periods"]
+    metadata.close()
+
+
+def test_connecting_again_changes_nothing_and_elsewhere_needs_another_name(
+    connected: Run, files: Path, tmp_path: Path
+) -> None:
+    assert connected("connect", "focus", "--customer", "acme", "--location", str(files)).code == 0
+    assert connected("connect", "focus", "--customer", "acme", "--location", str(files)).code == 0
+    other = tmp_path / "other"
+    focus_files.write(CUSTOMERS[1], other, date(2026, 11, 3))
+    assert (
+        "exists with other settings"
+        in connected("connect", "focus", "--customer", "acme", "--location", str(other)).error
+    )
+    assert (
+        connected("connect", "focus", "--customer", "acme", "--name", "second", "--location", str(other)).code
+        == 0
+    )
+    listed = json.loads(connected("accounts", "--json").out)
+    assert [one["account"] for one in listed] == ["acme.focus", "acme.second"]
+
+
+def test_a_relative_location_means_this_folder(
+    connected: Run, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files.parent)
+    assert connected("connect", "focus", "--customer", "acme", "--location", files.name).code == 0
+    assert json.loads(connected("accounts", "--json").out)[0]["settings"] == {"location": str(files)}
+
+
+def test_a_source_that_cannot_be_read_stores_nothing(connected: Run, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    refused = connected("connect", "focus", "--customer", "acme", "--location", str(missing))
+    assert refused.code == 1
+    assert str(missing) in refused.error
+    assert json.loads(connected("accounts", "--json").out) == []
+    assert (
+        connected("connect", "focus", "--customer", "acme", "--location", str(missing), "--no-test").code == 0
+    )
+    assert [one["account"] for one in json.loads(connected("accounts", "--json").out)] == ["acme.focus"]
+
+
+@pytest.mark.parametrize("customer", ["Acme Corp", "", "../acme"])
+def test_a_customer_id_that_is_not_accepted(connected: Run, files: Path, customer: str) -> None:
+    assert (
+        "customer: " in connected("connect", "focus", "--customer", customer, "--location", str(files)).error
+    )
+
+
+def test_a_token_is_shown_once_and_revoked_by_its_id(connected: Run, files: Path, settings: Settings) -> None:
+    connected("connect", "focus", "--customer", "acme", "--location", str(files))
+    token = json.loads(connected("token", "create", "--customer", "acme", "--days", "7", "--json").out)[
+        "token"
+    ]
+    metadata = Metadata.connect(settings)
+    principal = metadata.authenticate(token)
+    assert principal is not None
+    assert (principal.customer_id, principal.role) == ("acme", "viewer")
+    listed = connected("token", "list", "--json")
+    assert token not in listed.out
+    (one,) = json.loads(listed.out)
+    assert datetime.fromisoformat(one["expires_at"]) > datetime.now(UTC)
+    assert connected("token", "revoke", one["token_id"]).code == 0
+    assert metadata.authenticate(token) is None
+    metadata.close()
+
+
+def test_a_token_for_a_customer_that_does_not_exist(connected: Run) -> None:
+    assert "customer: 'nobody' does not exist" in connected("token", "create", "--customer", "nobody").error
+    assert "customer: needed for role viewer" in connected("token", "create").error
+
+
+def test_status_of_an_installation_that_never_ran_says_what_to_type(run: Run, tmp_path: Path) -> None:
+    shown = run("status")
+    assert shown.code == 0
+    assert "optiinfra up" in shown.out
+    assert json.loads(run("status", "--json").out)["home"] == str(tmp_path / "home")
+
+
+def test_status_names_what_is_down_and_shows_the_rest(connected: Run, files: Path) -> None:
+    connected("connect", "focus", "--customer", "acme", "--location", str(files))
+    shown = connected("status", "--json")
+    assert shown.code == 1
+    status = json.loads(shown.out)
+    up = {part["name"]: part["is_up"] for part in status["parts"]}
+    assert up["postgres"] is True
+    assert up["clickhouse"] is True
+    assert up["dagster-webserver"] is False
+    (account,) = status["accounts"]
+    assert (account["account"], account["periods"], account["due"]) == ("acme.focus", 0, 13)
+    assert "dagster-webserver is down" in status["next"]
+
+
+def test_collect_says_what_it_does_not_accept_and_that_dagster_is_away(connected: Run, files: Path) -> None:
+    connected("connect", "focus", "--customer", "acme", "--location", str(files))
+    assert (
+        "billing period: '2026-13' is not accepted: use YYYY-MM"
+        in connected("collect", "--period", "2026-13").error
+    )
+    assert "billing period: 2126-01 is not accepted" in connected("collect", "--period", "2126-01").error
+    assert "acme.focus" in connected("collect", "--account", "acme.other").error
+    assert "127.0.0.1:1" in connected("collect").error
+
+
+def test_migrate_again_runs_nothing(connected: Run) -> None:
+    assert json.loads(connected("migrate", "--json").out) == {"postgres": [], "clickhouse": []}
+    assert json.loads(connected("migrate", "--dry-run", "--json").out) == {"postgres": [], "clickhouse": []}
+
+
+def test_migrate_dry_run_prints_what_it_would_do_and_does_not(
+    settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTIINFRA_CLICKHOUSE_URL", str(settings.clickhouse_url))
+    monkeypatch.setenv("OPTIINFRA_POSTGRES_URL", str(settings.postgres_url))
+    first, again = run("migrate", "--dry-run"), run("migrate", "--dry-run")
+    assert first.code == 0
+    assert "CREATE TABLE" in first.out
+    assert first.out == again.out
+
+
+def test_gc_of_nothing(connected: Run) -> None:
+    expected = {"expired": 0, "removed": 0, "orphans": 0, "rows": 0}
+    assert json.loads(connected("gc", "--dry-run", "--json").out) == expected
+    assert json.loads(connected("gc", "--json").out) == expected

@@ -1,0 +1,31 @@
+"""`optiinfra demo --once`: from nothing to an answer that equals the files, with a port that is taken."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+
+from running_platform import Platform
+
+
+def test_the_demo_answers_what_the_files_say_leaves_nothing_and_collects_once(tmp_path: Path) -> None:
+    platform = Platform(tmp_path / "home")
+    port = int(platform.environment["OPTIINFRA_API_PORT"])
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        done = platform.command("demo", "--once", seconds=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"port {port} is taken (OPTIINFRA_API_PORT): using " in done.stdout
+    assert len(re.findall(r"^(?:acme|globex) .* yes\s*$", done.stdout, re.MULTILINE)) == 3
+    assert "curl -s http://127.0.0.1:" in done.stdout
+    answer = json.loads(done.stdout[done.stdout.index("\n{\n") : done.stdout.index("\n}\n") + 2])
+    assert set(answer["data"]) == {"acme", "globex"}
+    assert all(customer["isSimulated"] for customer in answer["data"].values())
+    assert platform.processes() == []
+
+    again = platform.command("demo", "--once", seconds=180)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "nothing to do" in again.stdout

@@ -1,0 +1,151 @@
+"""`optiinfra up`: everything starts, comes back, stops and leaves nothing, whatever is killed; and says in one line why it cannot start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running_platform import Platform, eventually
+
+from optiinfra_assets.embedded import checks
+from optiinfra_assets.embedded.processes import SUPERVISOR
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A running platform, shared by the tests of this module up to the one that stops it."""
+    running = Platform(tmp_path_factory.mktemp("supervisor") / "home")
+    running.up()
+    yield running
+    if running.process and running.process.poll() is None:
+        running.stop()
+
+
+def test_everything_answers_and_an_empty_installation_says_what_to_type(platform: Platform) -> None:
+    status = platform.status()
+    names = ["postgres", "clickhouse", "dagster-webserver", "dagster-daemon", "code-location", "api"]
+    assert [part["name"] for part in status["parts"]] == names
+    assert eventually(platform.is_up, 30), platform.status()
+    assert status["accounts"] == []
+    assert "optiinfra connect" in status["next"]
+
+
+def test_addresses_are_written_for_us_alone(platform: Platform) -> None:
+    runtime = platform.home / "runtime.json"
+    assert stat.S_IMODE(runtime.stat().st_mode) == 0o600
+
+
+def test_a_second_up_on_the_same_home_is_refused(platform: Platform) -> None:
+    assert platform.process is not None
+    refused = platform.command("up")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert f"home {platform.home}: already served by process {platform.process.pid}" in refused.stderr
+
+
+def test_what_is_killed_comes_back(platform: Platform) -> None:
+    postmaster = int((platform.home / "postgres" / "postmaster.pid").read_text().split()[0])
+    killed = [
+        platform.one("optiinfra_assets.embedded.clickhouse").pid,
+        platform.one("dagster_webserver").pid,
+        platform.one("grpc").pid,
+        platform.one("optiinfra_api").pid,
+        postmaster,
+    ]
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(platform.is_up, 60), platform.status()
+    assert not set(killed) & {one.pid for one in platform.processes()}
+
+
+def test_sigterm_stops_everything(platform: Platform) -> None:
+    assert platform.stop() == 0
+    assert platform.processes() == []
+    assert not (platform.home / "runtime.json").exists()
+    stopped = platform.command("status")
+    assert stopped.returncode == 0
+    assert "optiinfra up" in stopped.stdout
+
+
+def test_kill_9_leaves_no_process_and_the_next_up_ends_what_was_left(platform: Platform) -> None:
+    environment = {**platform.environment, SUPERVISOR: f"{platform.home}:1"}
+    leftover = subprocess.Popen(["sleep", "600"], env=environment)  # noqa: S607 - any sleep will do
+    platform.up()
+    assert leftover.wait(1) == -signal.SIGTERM
+    platform.stop(signal.SIGKILL)
+    assert eventually(lambda: platform.processes() == [], 15), platform.processes()
+    assert not (platform.home / "runtime.json").exists()
+
+
+def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -> None:
+    idle = Platform(tmp_path / "home")
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", int(idle.environment["OPTIINFRA_API_PORT"])))
+        holder.listen()
+        refused = idle.command("up")
+    assert refused.returncode == 1
+    port = idle.environment["OPTIINFRA_API_PORT"]
+    assert refused.stderr.startswith(f"error: port {port} is taken by process {os.getpid()} (")
+    assert refused.stderr.endswith("free it, or set OPTIINFRA_API_PORT to another port\n")
+    assert refused.stderr.count("\n") == 1
+    assert idle.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "scheme"), [("postgres", "postgresql"), ("clickhouse", "http")], ids=["postgres", "clickhouse"]
+)
+def test_a_wrong_url_is_one_line_without_its_password(tmp_path: Path, engine: str, scheme: str) -> None:
+    with socket.socket() as silent:
+        silent.bind(
+            ("127.0.0.1", 0)
+        )  # taken and never listening: no other server of this machine can answer there
+        port = silent.getsockname()[1]
+        url = {f"OPTIINFRA_{engine.upper()}_URL": f"{scheme}://someone:hunter2@127.0.0.1:{port}/costs"}
+        wrong = Platform(tmp_path / "home", **url)
+        refused = wrong.command("up")
+    assert refused.returncode == 1
+    (line,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+    assert f"127.0.0.1:{port}, database costs" in line
+    assert f"check OPTIINFRA_{engine.upper()}_URL" in line
+    assert "hunter2" not in refused.stderr + refused.stdout
+    assert wrong.processes() == []
+
+
+def test_data_of_another_postgres_version_is_left_alone(tmp_path: Path) -> None:
+    old = Platform(tmp_path / "home")
+    data = old.home / "postgres"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("15\n")
+    refused = old.command("up")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert f"{data}: data directory of PostgreSQL 15, but this is PostgreSQL 18" in refused.stderr
+    assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
+
+
+def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    refused = Platform(tmp_path / "file" / "home").command("up")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"error: home {tmp_path}/file/home: Not a directory: "
+        "make it a folder you may write to, or set OPTIINFRA_HOME to another one\n"
+    )
+
+
+def test_a_full_disk_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks.check_disk(tmp_path)
+    monkeypatch.setattr(checks, "LEAST_FREE_BYTES", 10**18)
+    with pytest.raises(
+        checks.CannotStart, match=r"MB free and 1000000000000 MB are needed: free some space"
+    ) as caught:
+        checks.check_disk(tmp_path)
+    assert "\n" not in str(caught.value)

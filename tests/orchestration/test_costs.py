@@ -1,0 +1,297 @@
+"""The cost assets, run in Dagster on real stores and real files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import dagster as dg
+import pytest
+from orchestrated import Files, Platform, Scripted
+
+from optiinfra_assets.assets.costs import end
+from optiinfra_assets.assets.keys import Keys
+from optiinfra_assets.model import BillingPeriod, Slice
+from optiinfra_assets.providers.base import CredentialRejected, Throttled, Transient
+from optiinfra_assets.scope import ACCEPT_EMPTY_TAG
+from optiinfra_assets.task import SliceFailure
+
+
+@pytest.fixture
+def connected(platform: Platform, files: Files) -> Platform:
+    """An account on `files`, which has two months."""
+    files.write("september", "2026-09", ["10", "0.000000000000000001"])
+    files.write("october", "2026-10", ["1.5", "2.25", "-0.75"])
+    platform.add_account("acme.files", location=str(files.path))
+    return platform
+
+
+def events_of(result: dg.ExecuteInProcessResult, kind: str) -> list[dg.DagsterEvent]:
+    """Events of one type, in order."""
+    return [event for event in result.all_events if event.event_type_value == kind]
+
+
+def test_a_slice_is_published_exactly_and_shown(connected: Platform, files: Files) -> None:
+    result = connected.materialise("2026-10")
+    assert result.success
+    assert connected.total("2026-10") == files.total("2026-10") == Decimal("3.00")
+    assert connected.history() == [("2026-10", "succeeded", None)]
+    materialised = result.asset_materializations_for_node("collect_focus")
+    assert [one.asset_key for one in materialised] == Keys("focus").collected
+    raw = materialised[0]
+    assert raw.partition == "acme.files|2026-10"
+    assert raw.metadata["dagster/partition_row_count"].value == 3
+    assert raw.metadata["billed cost"].value == "3 USD"
+    assert "| october.csv |" in str(raw.metadata["sources"].value)
+
+
+def test_each_check_is_evaluated_for_the_slice(connected: Platform) -> None:
+    result = connected.materialise("2026-10")
+    found = {
+        (one.asset_key.to_user_string(), one.check_name, one.partition)
+        for one in result.get_asset_check_evaluations()
+    }
+    slice_ = "acme.files|2026-10"
+    derived = {("/".join(key.path), "derived_equals_raw", slice_) for key in Keys("focus").derived.values()}
+    raw = {("raw/focus/costs", name, slice_) for name in ("shrinkage", "control_totals")}
+    assert found == derived | raw
+    assert all(one.passed for one in result.get_asset_check_evaluations())
+
+
+def test_a_range_is_one_run_newest_first(connected: Platform, files: Files) -> None:
+    files.write("november", "2026-11", ["7"])
+    result = connected.materialise("2026-09", "2026-11")
+    assert result.success
+    raw = [
+        one
+        for one in result.asset_materializations_for_node("collect_focus")
+        if one.asset_key == Keys("focus").raw
+    ]
+    assert [(one.partition, one.metadata["billed cost"].value) for one in raw] == [
+        ("acme.files|2026-11", "7 USD"),
+        ("acme.files|2026-10", "3 USD"),
+        ("acme.files|2026-09", "10.000000000000000001 USD"),
+    ]
+
+
+def test_the_same_files_again_publish_nothing(connected: Platform) -> None:
+    connected.materialise("2026-10")
+    published = connected.warehouse.current(connected.slice("2026-10"))
+    assert published is not None
+    again = connected.materialise("2026-10")
+    assert again.success
+    assert connected.publications("2026-10") == 1
+    assert [status for _, status, _ in connected.history()] == ["succeeded", "unchanged"]
+    assert connected.stored("raw_costs", "2026-10") == {published.generation}
+    assert connected.stored("cost_by_day", "2026-10") == {published.generation}
+    outcome = again.asset_materializations_for_node("collect_focus")[0].metadata["outcome"].value
+    assert str(outcome).startswith(f"unchanged: generation {published.generation} of ")
+
+
+def test_a_changed_file_publishes_one_generation_and_the_earlier_stays_readable(
+    connected: Platform, files: Files
+) -> None:
+    connected.materialise("2026-10")
+    before = datetime.now(UTC)
+    files.write("october", "2026-10", ["5"])
+    connected.materialise("2026-10")
+    assert connected.publications("2026-10") == 2
+    assert connected.total("2026-10") == Decimal(5)
+    (then,) = connected.warehouse.resolve("acme", as_of=before).publications
+    assert then.line_items == 3
+
+
+def test_a_month_whose_files_are_gone_is_published_empty_with_a_warning(
+    connected: Platform, files: Files
+) -> None:
+    connected.materialise("2026-09", "2026-10")
+    files.remove("october")
+    result = connected.materialise("2026-10")
+    assert result.success
+    assert connected.total("2026-10") == 0
+    assert connected.total("2026-09") == files.total("2026-09")
+    (shrinkage,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "shrinkage"]
+    assert not shrinkage.passed
+    assert shrinkage.severity is dg.AssetCheckSeverity.WARN
+    assert shrinkage.description == "0 line items, 3 before: 100.0% fewer"
+
+
+def test_a_month_that_never_had_a_file_publishes_nothing(connected: Platform) -> None:
+    assert connected.materialise("2026-01").success
+    assert connected.total("2026-01") is None
+    assert connected.history() == [("2026-01", "unchanged", None)]
+
+
+def test_an_empty_folder_erases_nothing_unless_a_person_confirms(connected: Platform, files: Files) -> None:
+    connected.materialise("2026-10")
+    total = connected.total("2026-10")
+    files.remove("october")
+    files.remove("september")
+    result = connected.materialise("2026-10")
+    assert not result.success
+    assert connected.total("2026-10") == total
+    assert "no file named" in (connected.history()[-1][2] or "")
+    confirmed = connected.run({"dagster/partition": "acme.files|2026-10", ACCEPT_EMPTY_TAG: "true"})
+    assert confirmed.success
+    assert connected.total("2026-10") == 0
+
+
+def test_a_bad_value_fails_its_slice_alone_and_is_not_retried(connected: Platform, files: Files) -> None:
+    connected.materialise("2026-10")
+    total = connected.total("2026-10")
+    files.write("october", "2026-10", ["1.5", "$2.25"])
+    result = connected.materialise("2026-09", "2026-10")
+    assert not result.success
+    assert connected.total("2026-10") == total
+    assert connected.total("2026-09") == files.total("2026-09")
+    assert events_of(result, "STEP_UP_FOR_RETRY") == []
+    (failure,) = events_of(result, "STEP_FAILURE")
+    message = (
+        failure.step_failure_data.user_failure_data.description
+        if failure.step_failure_data.user_failure_data
+        else ""
+    )
+    assert message
+    assert message.startswith("focus/acme.files/2026-10: ")
+    assert "2026-09" not in message
+    (_, status, error), (_, other, _) = connected.history()[-2:]
+    assert (status, other) == ("failed", "succeeded")
+    for part in ("october.csv", "row 2", "BilledCost", "$2.25"):
+        assert part in (error or "")
+    assert len(connected.stored("raw_costs", "2026-10")) == 1
+
+
+def test_a_transient_error_is_retried_and_what_succeeded_is_not_repeated(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("september", "2026-09", ["1"])
+    files.write("october", "2026-10", ["2"])
+    seen: list[str] = []
+    statuses: list[str] = []
+
+    def fail_twice(_: str, period: object) -> None:
+        seen.append(str(period))
+        statuses.extend(status for month, status, _ in scripted_platform.history() if month == "2026-10")
+        if str(period) == "2026-10" and seen.count("2026-10") < 3:
+            raise Transient("the network is away")
+
+    scripted.on_collect = fail_twice
+    result = scripted_platform.materialise("2026-09", "2026-10", provider="scripted")
+    assert result.success
+    assert seen == ["2026-10", "2026-09", "2026-10", "2026-10"]
+    assert statuses == ["running", "retrying", "running", "running"]
+    assert len(events_of(result, "STEP_UP_FOR_RETRY")) == 2
+    rows = {str(row.slice.billing_period): row for row in scripted_platform.metadata.history()}
+    assert (rows["2026-10"].status, rows["2026-10"].attempt) == ("succeeded", 3)
+    assert (rows["2026-09"].status, rows["2026-09"].attempt) == ("succeeded", 1)
+    assert scripted_platform.total("2026-10", "scripted") == 2
+
+
+def test_a_transient_error_that_stays_ends_after_three_retries(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("october", "2026-10", ["2"])
+
+    def fail(*_: object) -> None:
+        raise Transient("the network is away")
+
+    scripted.on_collect = fail
+    result = scripted_platform.materialise("2026-10", provider="scripted")
+    assert not result.success
+    assert len(events_of(result, "STEP_UP_FOR_RETRY")) == 3
+    (row,) = scripted_platform.metadata.history()
+    assert (row.status, row.attempt, row.error) == ("failed", 4, "the network is away")
+
+
+def test_a_short_throttling_is_waited_out() -> None:
+    slice_ = Slice("acme", "scripted", "acme.files", BillingPeriod(2026, 10))
+    until = datetime.now(UTC) + timedelta(minutes=5)
+    with pytest.raises(dg.RetryRequested) as raised:
+        end(
+            [
+                SliceFailure.of(slice_, Throttled("too many requests", until)),
+                SliceFailure.of(slice_, Transient("away")),
+            ]
+        )
+    assert raised.value.max_retries == 3
+    assert 290 < (raised.value.seconds_to_wait or 0) <= 300
+
+
+def test_a_long_throttling_ends_the_run_and_is_kept_in_mind(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("october", "2026-10", ["2"])
+    now = datetime.now(UTC)
+    until = now + timedelta(hours=2)
+
+    def throttle(*_: object) -> None:
+        raise Throttled("too many requests", until)
+
+    scripted.on_collect = throttle
+    (request,) = scripted_platform.tick(now)
+    (result,) = scripted_platform.collect([request])
+    assert not result.success
+    assert events_of(result, "STEP_UP_FOR_RETRY") == []
+    assert scripted_platform.tick(now + timedelta(hours=1)) == []
+    assert len(scripted_platform.tick(now + timedelta(hours=3))) == 1
+
+
+def test_a_control_total_that_does_not_match_publishes_nothing(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("october", "2026-10", ["2"])
+    scripted.control_totals = {"USD": Decimal("2.01")}
+    result = scripted_platform.materialise("2026-10", provider="scripted")
+    assert not result.success
+    assert scripted_platform.total("2026-10", "scripted") is None
+    (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "control_totals"]
+    assert not check.passed
+    assert "states 2.01 USD" in (check.description or "")
+    assert scripted_platform.stored("raw_costs", "2026-10") == set()
+
+
+def test_a_slice_that_another_run_collects_is_waited_for(scripted_platform: Platform, files: Files) -> None:
+    files.write("october", "2026-10", ["2"])
+    with scripted_platform.metadata.slice_lock(scripted_platform.slice("2026-10", provider="scripted")):
+        result = scripted_platform.materialise("2026-10", provider="scripted")
+    assert not result.success
+    assert len(events_of(result, "STEP_UP_FOR_RETRY")) == 3
+    assert "another run is collecting it" in (scripted_platform.history()[-1][2] or "")
+
+
+def test_a_bug_is_not_shown_but_named(scripted_platform: Platform, scripted: Scripted, files: Files) -> None:
+    files.write("october", "2026-10", ["2"])
+
+    def fail(*_: object) -> None:
+        raise KeyError("password=hunter2")
+
+    scripted.on_collect = fail
+    result = scripted_platform.materialise("2026-10", provider="scripted")
+    assert not result.success
+    assert events_of(result, "STEP_UP_FOR_RETRY") == []
+    assert scripted_platform.history() == [
+        ("2026-10", "failed", "unexpected KeyError: the log of the run has the details")
+    ]
+
+
+def test_a_partition_without_account_says_so(platform: Platform) -> None:
+    platform.instance.add_dynamic_partitions("focus_accounts", ["acme.nobody"])
+    result = platform.materialise("2026-10", account_id="acme.nobody")
+    assert not result.success
+    (failure,) = events_of(result, "STEP_FAILURE")
+    assert failure.step_failure_data.user_failure_data is not None
+    assert "'acme.nobody' does not exist" in (failure.step_failure_data.user_failure_data.description or "")
+
+
+def test_a_rejected_credential_is_not_retried(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("october", "2026-10", ["2"])
+
+    def fail(*_: object) -> None:
+        raise CredentialRejected("the key was revoked: connect a new one")
+
+    scripted.on_collect = fail
+    result = scripted_platform.materialise("2026-10", provider="scripted")
+    assert events_of(result, "STEP_UP_FOR_RETRY") == []
+    assert scripted_platform.history() == [("2026-10", "failed", "the key was revoked: connect a new one")]

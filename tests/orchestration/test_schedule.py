@@ -1,0 +1,216 @@
+"""The schedule, tick by tick with a fixed time, on real stores and real files."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import dagster as dg
+import pytest
+from orchestrated import NOW, Files, Platform, Scripted
+
+from optiinfra_assets.providers.base import BadData, Throttled, Transient
+from optiinfra_assets.scope import TASK_TAG
+
+QUARTER = timedelta(minutes=15)
+
+
+def ranges(requests: list[dg.RunRequest]) -> list[str]:
+    """What each request covers: its partition, or first..last."""
+    return [
+        one.tags.get("dagster/partition")
+        or f"{one.tags['dagster/asset_partition_range_start']}..{one.tags['dagster/asset_partition_range_end']}"
+        for one in requests
+    ]
+
+
+@pytest.fixture
+def connected(platform: Platform, files: Files) -> Platform:
+    """An account on `files`, which has two months."""
+    files.write("october", "2026-10", ["1"])
+    files.write("november", "2026-11", ["2"])
+    platform.add_account("acme.files", location=str(files.path))
+    return platform
+
+
+def test_a_first_tick_collects_everything_and_a_second_nothing(connected: Platform, files: Files) -> None:
+    requests = connected.tick(NOW)
+    assert ranges(requests) == ["acme.files|2026-10..acme.files|2026-11"]
+    assert {status for _, status, _ in connected.history()} == {"queued"}
+    assert all(result.success for result in connected.collect(requests))
+    assert {status for _, status, _ in connected.history()} == {"succeeded"}
+    assert connected.tick(NOW + QUARTER) == []
+    assert connected.total("2026-11") == files.total("2026-11")
+
+
+def test_a_tick_that_finds_nothing_says_what_it_checked(connected: Platform) -> None:
+    connected.collect(connected.tick(NOW))
+    assert connected.skip_reason(NOW + QUARTER) == "nothing to collect: 1 accounts checked"
+
+
+def test_only_what_changed_is_requested(connected: Platform, files: Files) -> None:
+    connected.collect(connected.tick(NOW))
+    files.write("october", "2026-10", ["1", "1"])
+    requests = connected.tick(NOW + QUARTER)
+    assert ranges(requests) == ["acme.files|2026-10"]
+    connected.collect(requests)
+    assert connected.publications("2026-10") == 2
+    assert connected.publications("2026-11") == 1
+
+
+def test_a_removed_file_is_a_change_once(connected: Platform, files: Files) -> None:
+    connected.collect(connected.tick(NOW))
+    files.remove("october")
+    requests = connected.tick(NOW + QUARTER)
+    assert ranges(requests) == ["acme.files|2026-10"]
+    connected.collect(requests)
+    assert connected.total("2026-10") == 0
+    assert connected.tick(NOW + 2 * QUARTER) == []
+
+
+def test_a_file_removed_before_it_could_be_collected_is_settled(connected: Platform, files: Files) -> None:
+    connected.collect(connected.tick(NOW))
+    files.write("september", "2026-09", ["not a number"])
+    connected.collect(connected.tick(NOW + QUARTER))
+    files.remove("september")
+    for tick in range(2, 5):
+        connected.collect(connected.tick(NOW + tick * QUARTER))
+    assert connected.tick(NOW + 6 * QUARTER) == []
+    assert connected.total("2026-09") is None
+
+
+def test_a_tick_evaluated_twice_asks_for_the_same_run(connected: Platform) -> None:
+    first, again = connected.tick(NOW), connected.tick(NOW)
+    assert [one.run_key for one in first] == [one.run_key for one in again]
+    assert len(connected.history()) == 2
+
+
+def test_what_a_task_has_open_is_not_requested_again(connected: Platform) -> None:
+    connected.tick(NOW)
+    assert connected.tick(NOW + QUARTER) == []
+
+
+def test_a_failing_account_does_not_hold_up_another(connected: Platform) -> None:
+    connected.add_account("acme.gone", location="/nowhere/at/all")
+    requests = connected.tick(NOW)
+    assert [one.tags["optiinfra/account"] for one in requests] == ["acme.files"]
+    states = {state.account.account_id: state for state in connected.metadata.account_states()}
+    assert "there is no such folder" in (states["acme.gone"].last_error or "")
+    assert states["acme.files"].last_error is None
+    assert states["acme.files"].last_probe_at == NOW
+
+
+def test_an_account_that_recovers_loses_its_error(connected: Platform, files: Files) -> None:
+    connected.collect(connected.tick(NOW))
+    hidden = files.path.rename(files.path.with_name("hidden"))
+    connected.tick(NOW + QUARTER)
+    assert connected.metadata.account_states()[0].last_error
+    hidden.rename(files.path)
+    assert connected.tick(NOW + 2 * QUARTER) == []
+    assert connected.metadata.account_states()[0].last_error is None
+
+
+def test_refused_data_are_not_read_again_for_six_hours_unless_they_change(
+    connected: Platform, files: Files
+) -> None:
+    files.write("october", "2026-10", ["bad"])
+    connected.collect(connected.tick(NOW))
+    assert connected.tick(NOW + QUARTER) == []
+    hour = datetime.now(NOW.tzinfo) + timedelta(hours=5.9)
+    assert connected.tick(hour) == []
+    assert ranges(connected.tick(hour + timedelta(hours=0.2))) == ["acme.files|2026-10"]
+
+
+def test_refused_data_that_were_corrected_are_collected_by_the_next_tick(
+    connected: Platform, files: Files
+) -> None:
+    files.write("october", "2026-10", ["bad"])
+    connected.collect(connected.tick(NOW))
+    files.write("october", "2026-10", ["3"])
+    connected.collect(connected.tick(NOW + QUARTER))
+    assert connected.total("2026-10") == 3
+
+
+def test_a_transient_failure_is_due_again_at_the_next_tick(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("october", "2026-10", ["1"])
+
+    def fail(*_: object) -> None:
+        raise Transient("away")
+
+    scripted.on_collect = fail
+    scripted_platform.collect(scripted_platform.tick(NOW))
+    scripted.on_collect = lambda *_: None
+    requests = scripted_platform.tick(NOW + QUARTER)
+    assert len(requests) == 1
+    scripted_platform.collect(requests)
+    assert scripted_platform.total("2026-10", "scripted") == 1
+
+
+def test_a_throttling_provider_is_left_alone(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("october", "2026-10", ["1"])
+    probes: list[str] = []
+
+    def throttle(account_id: str) -> None:
+        probes.append(account_id)
+        raise Throttled("too many requests", NOW + timedelta(minutes=40))
+
+    scripted.on_probe = throttle
+    for tick in range(4):
+        scripted_platform.tick(NOW + tick * QUARTER)
+    assert len(probes) == 2
+
+
+def test_a_bug_in_a_provider_is_recorded_without_its_text(
+    scripted_platform: Platform, scripted: Scripted
+) -> None:
+    def fail(_: str) -> None:
+        raise KeyError("password=hunter2")
+
+    scripted.on_probe = fail
+    assert scripted_platform.tick(NOW) == []
+    assert (
+        scripted_platform.metadata.account_states()[0].last_error
+        == "unexpected KeyError in the probe of scripted"
+    )
+
+
+def test_a_disabled_account_is_not_asked(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("october", "2026-10", ["1"])
+    scripted_platform.metadata.disable("acme.files")
+
+    def fail(_: str) -> None:
+        raise BadData("asked")
+
+    scripted.on_probe = fail
+    assert scripted_platform.tick(NOW) == []
+    assert scripted_platform.metadata.account_states()[0].last_error is None
+
+
+def test_a_month_that_has_not_begun_is_named_and_waits(connected: Platform, files: Files) -> None:
+    files.write("next", "2026-12", ["9"])
+    assert ranges(connected.tick(NOW)) == ["acme.files|2026-10..acme.files|2026-11"]
+    assert "2026-12" in (connected.metadata.account_states()[0].last_error or "")
+
+
+def test_the_history_says_who_asked_and_the_run_belongs_to_the_task(connected: Platform) -> None:
+    requests = connected.tick(NOW)
+    rows = connected.metadata.history()
+    assert {(row.trigger, row.task_id) for row in rows} == {("schedule", requests[0].tags[TASK_TAG])}
+    (result,) = connected.collect(requests)
+    assert {row.run_id for row in connected.metadata.history()} == {result.run_id}
+
+
+def test_a_long_history_comes_in_years_newest_first(connected: Platform, files: Files) -> None:
+    for month in range(1, 13):
+        files.write(f"old{month}", f"2025-{month:02d}", ["1"])
+    for month in range(1, 10):
+        files.write(f"new{month}", f"2026-{month:02d}", ["1"])
+    assert ranges(connected.tick(NOW)) == [
+        "acme.files|2025-11..acme.files|2026-11",
+        "acme.files|2025-01..acme.files|2025-10",
+    ]

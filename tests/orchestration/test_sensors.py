@@ -1,0 +1,150 @@
+"""The sensors: new accounts, runs that died, freshness."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from orchestrated import NOW, Files, Platform
+
+from optiinfra_assets.assets.keys import Keys
+from optiinfra_assets.checks import evaluate_freshness
+from optiinfra_assets.following import follow_runs
+from optiinfra_assets.model import Account
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.scope import TASK_TAG
+
+
+@pytest.fixture
+def connected(platform: Platform, files: Files) -> Platform:
+    """An account on `files` that has no partition yet."""
+    files.write("october", "2026-10", ["1"])
+    platform.metadata.add_customer("acme")
+    platform.metadata.add_account(Account("acme.files", "acme", "focus", {"location": str(files.path)}))
+    return platform
+
+
+def later(seconds: int = 120) -> datetime:
+    """An instant to come."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def test_a_new_account_gets_a_partition_and_its_history(connected: Platform) -> None:
+    found = connected.sense("new_accounts")
+    assert connected.instance.get_dynamic_partitions("focus_accounts") == ["acme.files"]
+    (request,) = found.run_requests or []
+    assert request.tags["dagster/partition"] == "acme.files|2026-10"
+    assert [row.trigger for row in connected.metadata.history()] == ["backfill"]
+    connected.collect([request])
+    assert connected.total("2026-10") == 1
+    assert connected.sense("new_accounts").skip_message == "no new account"
+
+
+def test_a_new_account_that_cannot_be_read_is_left_to_the_schedule(connected: Platform) -> None:
+    connected.metadata.add_account(Account("acme.gone", "acme", "focus", {"location": "/nowhere"}))
+    found = connected.sense("new_accounts")
+    assert [one.tags["optiinfra/account"] for one in found.run_requests or []] == ["acme.files"]
+    assert set(connected.instance.get_dynamic_partitions("focus_accounts")) == {"acme.files", "acme.gone"}
+    assert connected.sense("new_accounts").skip_message == "no new account"
+
+
+def created_run(platform: Platform, tags: dict[str, str]) -> dg.DagsterRun:
+    """A run before any worker has it."""
+    job = (
+        platform.definitions.get_repository_def()
+        .get_job("__ASSET_JOB")
+        .get_subset(asset_selection=set(Keys("focus").collected))
+    )
+    return platform.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
+
+
+def test_rows_of_a_dead_run_are_closed_and_due_again(connected: Platform) -> None:
+    (request,) = connected.sense("new_accounts").run_requests or []
+    run = created_run(connected, dict(request.tags))
+    assert follow_runs(connected.metadata, connected.instance, later()).closed == 0
+    (row,) = connected.metadata.history()
+    assert (row.status, row.run_id) == ("queued", run.run_id)
+    connected.metadata.start_collection(row.task_id, "backfill", row.slice, run.run_id)
+    connected.instance.report_run_failed(run)
+    connected.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+    assert follow_runs(connected.metadata, connected.instance, later()).closed == 1
+    (row,) = connected.metadata.history()
+    assert row.status == "failed"
+    assert "due again at the next tick" in (row.error or "")
+    assert len(connected.tick(NOW)) == 1
+
+
+def test_rows_of_a_canceled_run_are_canceled(connected: Platform) -> None:
+    (request,) = connected.sense("new_accounts").run_requests or []
+    run = created_run(connected, dict(request.tags))
+    connected.instance.report_run_canceled(run)
+    assert follow_runs(connected.metadata, connected.instance, later()).closed == 1
+    assert connected.history() == [("2026-10", "canceled", "the run was canceled")]
+
+
+def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(
+    connected: Platform, files: Files
+) -> None:
+    files.write("november", "2026-11", ["2"])
+    (request,) = connected.sense("new_accounts").run_requests or []
+    dead = created_run(connected, dict(request.tags))
+    done, open_ = connected.metadata.history()[::-1]
+    row = connected.metadata.start_collection(done.task_id, "backfill", done.slice, dead.run_id)
+    connected.metadata.finish_collection(row, "succeeded", rows=1)
+    connected.metadata.assign_run(open_.task_id, [open_.slice], dead.run_id)
+    connected.instance.report_run_failed(dead)
+    connected.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
+    assert follow_runs(connected.metadata, connected.instance, datetime.now(UTC)).closed == 0
+    again = connected.run({**request.tags, "dagster/retry_number": "1"})
+    assert again.success
+    raw = [
+        one
+        for one in again.asset_materializations_for_node("collect_focus")
+        if one.asset_key == Keys("focus").raw
+    ]
+    assert [one.partition for one in raw] == [f"acme.files|{open_.slice.billing_period}"]
+    assert {status for _, status, _ in connected.history()} == {"succeeded"}
+
+
+def test_a_row_whose_run_was_never_launched_is_asked_for_again(connected: Platform) -> None:
+    (request,) = connected.sense("new_accounts").run_requests or []
+    assert follow_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
+    (again,) = follow_runs(connected.metadata, connected.instance, later()).requests
+    assert {**again.tags, "dagster/sensor_name": "new_accounts"} == dict(request.tags)
+    created_run(connected, dict(again.tags))
+    assert follow_runs(connected.metadata, connected.instance, later()).requests == []
+
+
+def test_a_run_from_the_ui_has_a_history_of_its_own(connected: Platform) -> None:
+    connected.sense("new_accounts")
+    result = connected.materialise("2026-10")
+    rows = {row.task_id: row for row in connected.metadata.history()}
+    assert rows[result.run_id].trigger == "ui"
+    assert TASK_TAG not in result.dagster_run.tags
+
+
+def test_freshness_names_what_is_not_fresh(connected: Platform, files: Files) -> None:
+    now = datetime.now(UTC)
+    provider = PROVIDERS["focus"]
+    connected.collect(connected.tick(now))
+    assert evaluate_freshness(connected.metadata, provider, now + timedelta(minutes=59)).passed
+    stale = evaluate_freshness(connected.metadata, provider, now + timedelta(minutes=61))
+    assert not stale.passed
+    assert "acme.files: no answer since" in (stale.description or "")
+    files.write("october", "2026-10", ["5"])
+    connected.tick(now + timedelta(minutes=15))
+    connected.tick(now + timedelta(hours=3))
+    stale = evaluate_freshness(connected.metadata, provider, now + timedelta(hours=3))
+    assert "focus/acme.files/2026-10: changed" in (stale.description or "")
+
+
+def test_the_freshness_sensor_evaluates_the_check_without_a_run(connected: Platform) -> None:
+    found = connected.sense("freshness").asset_events
+    assert all(isinstance(one, dg.AssetCheckEvaluation) for one in found)
+    checks = {
+        (one.asset_key, one.check_name, one.passed)
+        for one in found
+        if isinstance(one, dg.AssetCheckEvaluation)
+    }
+    assert checks == {(Keys(name).source, "freshness", True) for name in PROVIDERS}

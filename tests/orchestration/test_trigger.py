@@ -1,0 +1,187 @@
+"""Asking for a collection, through a real Dagster webserver on the test's PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import httpx
+import pytest
+from orchestrated import free_port
+
+from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.scope import asset_paths
+from optiinfra_assets.store.dagster_client import DagsterUnavailable
+from optiinfra_assets.store.errors import NotFound
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.settings import Settings, project_file
+from optiinfra_assets.store.trigger import NothingToCollect, cancel_task, task_status, trigger_collection
+
+OCTOBER, NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)
+
+
+@pytest.fixture
+def accounts(metadata: Metadata) -> Metadata:
+    """Two customers; the account of the first was seen to have three months, one of them gone."""
+    for customer in ("acme", "other"):
+        metadata.add_customer(customer)
+        metadata.add_account(
+            Account(f"{customer}.files", customer, "focus", {"location": f"/data/{customer}"})
+        )
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    metadata.record_probes({"acme.files": {OCTOBER.shift(-1): "t", OCTOBER: "t"}}, at)
+    return metadata
+
+
+@pytest.fixture
+def home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """The project's own dagster.yaml on the test's database."""
+    monkeypatch.setenv("OPTIINFRA_POSTGRES_URL", settings.postgres_url or "")
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text(project_file("dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        yield instance
+
+
+@pytest.fixture
+def served(settings: Settings, home: dg.DagsterInstance) -> Iterator[Settings]:
+    """Settings with the address of a webserver that has loaded the project's workspace."""
+    port = free_port()
+    environment = {**os.environ, "DAGSTER_HOME": home.root_directory, "OPTIINFRA_HOME": str(settings.home)}
+    workspace = str(project_file("workspace.yaml"))
+    command = [
+        sys.executable,
+        "-m",
+        "dagster_webserver",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workspace",
+        workspace,
+    ]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(url, process)
+        yield settings.model_copy(update={"dagster_url": url})
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+    """Return once the webserver answers."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/server_info", timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    pytest.fail(f"the webserver at {url} did not answer")
+
+
+def test_a_collection_is_queued_followed_and_canceled(
+    served: Settings, accounts: Metadata, home: dg.DagsterInstance
+) -> None:
+    task = trigger_collection(served, accounts, customer_id="acme", trigger="api")
+    assert [str(one.billing_period) for one in task.slices] == ["2026-10", "2026-09"]
+    assert home.get_dynamic_partitions("focus_accounts") == ["acme.files"]
+    (run,) = home.get_runs()
+    assert run.status is dg.DagsterRunStatus.QUEUED
+    assert run.tags["dagster/asset_partition_range_start"] == "acme.files|2026-09"
+    assert run.tags["dagster/asset_partition_range_end"] == "acme.files|2026-10"
+    assert run.tags["dagster/priority"] == "10"
+    assert {tuple(key.path) for key in run.asset_selection or ()} == {
+        tuple(path) for path in asset_paths("focus")
+    }
+    status = task_status(accounts, task.task_id)
+    assert (status.state, status.done, [row.run_id for row in status.slices]) == (
+        "queued",
+        0,
+        [run.run_id, run.run_id],
+    )
+
+    single = trigger_collection(
+        served, accounts, account_id="other.files", billing_period=NOVEMBER, trigger="cli", accept_empty=True
+    )
+    tags = next(run.tags for run in home.get_runs() if run.tags["optiinfra/task_id"] == single.task_id)
+    assert (tags["dagster/partition"], tags["optiinfra/accept_empty"]) == ("other.files|2026-11", "true")
+
+    assert cancel_task(served, accounts, task.task_id) == 2
+    assert task_status(accounts, task.task_id).state == "canceled"
+    assert task_status(accounts, single.task_id).state == "queued"
+    ended = home.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.status is dg.DagsterRunStatus.CANCELED
+
+
+def test_without_a_webserver_nothing_is_queued(settings: Settings, accounts: Metadata) -> None:
+    away = settings.model_copy(update={"dagster_url": f"http://127.0.0.1:{free_port()}"})
+    with pytest.raises(
+        DagsterUnavailable, match=r"^Dagster at http://127\.0\.0\.1:\d+ does not answer: .*optiinfra up"
+    ):
+        trigger_collection(away, accounts, trigger="cli")
+    assert accounts.history() == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "named"),
+    [
+        ({"customer_id": "nobody"}, "no active account of customer 'nobody': none is connected"),
+        ({"customer_id": "acme", "account_id": "other.files"}, "active are acme.files (focus)"),
+        (
+            {"provider": "cloudy"},
+            "no active account of provider 'cloudy': active are acme.files (focus), other.files (focus)",
+        ),
+    ],
+)
+def test_who_does_not_exist_is_named(
+    settings: Settings, accounts: Metadata, filters: dict[str, str], named: str
+) -> None:
+    with pytest.raises(NothingToCollect) as raised:
+        trigger_collection(settings, accounts, trigger="api", **filters)  # type: ignore[arg-type]
+    assert named in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("period", [BillingPeriod(2019, 12), BillingPeriod.of(datetime.now(UTC)).shift(1)])
+def test_a_period_that_cannot_be_collected_is_refused(
+    settings: Settings, accounts: Metadata, period: BillingPeriod
+) -> None:
+    with pytest.raises(ValueError, match="is not accepted: use 2020-01 to"):
+        trigger_collection(settings, accounts, billing_period=period, trigger="api")
+
+
+def test_an_unknown_task_is_refused(settings: Settings, accounts: Metadata) -> None:
+    with pytest.raises(NotFound, match="task: 'nothing' does not exist"):
+        task_status(accounts, "nothing")
+    with pytest.raises(NotFound, match="does not exist"):
+        cancel_task(settings, accounts, "nothing")
+
+
+def test_a_task_is_as_far_as_its_slices(accounts: Metadata) -> None:
+    slices = [state.slice for state in accounts.slice_states()]
+    accounts.queue_collections("task", "api", slices)
+    assert task_status(accounts, "task").state == "queued"
+    first = accounts.start_collection("task", "api", slices[0], "run")
+    assert task_status(accounts, "task").state == "running"
+    accounts.retry_collection(first, "away")
+    assert task_status(accounts, "task").state == "running"
+    accounts.finish_collection(
+        accounts.start_collection("task", "api", slices[1], "run"), "unchanged", rows=1
+    )
+    assert task_status(accounts, "task").state == "retrying"
+    accounts.finish_collection(first, "failed", error="away")
+    found = task_status(accounts, "task", customer_id="acme")
+    assert (found.state, found.done, found.error) == ("failed", 2, "away")
+    with pytest.raises(NotFound):
+        task_status(accounts, "task", customer_id="other")

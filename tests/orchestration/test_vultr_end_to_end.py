@@ -1,0 +1,169 @@
+"""A cloud with a secret, from `connect` to published: real sockets, real stores, real Dagster; and where the secret never is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from orchestrated import Files, Platform
+
+from optiinfra_assets import cli, contexts
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.simulators.scenario import Resource, Scenario
+from optiinfra_assets.simulators.vultr import SimulatedVultr, simulated_vultr
+from optiinfra_assets.simulators.world import SimulatedClock
+from optiinfra_assets.store.settings import Settings
+
+PLANTED = "PLANTED-4711-api-key"
+BEGUN = datetime.now(UTC)
+NOW = (BEGUN - timedelta(days=1)).replace(
+    hour=12, minute=0
+)  # any day the test runs: last month is invoiced, today has hours left
+THIS_MONTH = BillingPeriod.of(NOW)
+LAST_MONTH = THIS_MONTH.shift(-1)
+QUARTER = timedelta(minutes=15)
+WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimulatedClock:
+    """The time for the cloud and for those who read it."""
+    simulated = SimulatedClock(NOW)
+    monkeypatch.setattr(contexts, "utc_now", simulated)
+    return simulated
+
+
+@pytest.fixture
+def cloud(clock: SimulatedClock) -> Iterator[SimulatedVultr]:
+    """An account that began with the month before last."""
+    scenario = Scenario("small", THIS_MONTH.shift(-2).start.date(), (WEB,))
+    with simulated_vultr(scenario, clock, secret=PLANTED) as started:
+        yield started
+
+
+@pytest.fixture
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line on the databases and home of this test."""
+    monkeypatch.setenv("OPTIINFRA_HOME", str(settings.home))
+    monkeypatch.setenv("OPTIINFRA_CLICKHOUSE_URL", str(settings.clickhouse_url))
+    monkeypatch.setenv("OPTIINFRA_POSTGRES_URL", str(settings.postgres_url))
+
+
+def connect(cloud: SimulatedVultr, *options: str) -> Result:
+    """`optiinfra connect vultr`, the key in the environment."""
+    arguments = ["connect", "vultr", "--customer", "acme", "--endpoint-url", cloud.endpoint, *options]
+    done = CliRunner().invoke(cli.command, arguments, env={"OPTIINFRA_VULTR_API_KEY": PLANTED})
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def total(platform: Platform, period: BillingPeriod) -> Decimal | None:
+    return platform.total(str(period), "vultr", "acme.vultr")
+
+
+def invoiced(cloud: SimulatedVultr, period: BillingPeriod) -> Decimal:
+    return sum((charge.amount for charge in cloud.world.invoice(period) or []), Decimal(0))
+
+
+def requests_of(found: object) -> list[dg.RunRequest]:
+    return list(getattr(found, "run_requests", None) or [])
+
+
+def everything_stored(platform: Platform) -> Iterator[tuple[str, bytes]]:
+    """Where things are kept, and all that is there: both databases, Dagster's own storage, every file under home."""
+    with psycopg.connect(str(platform.settings.postgres_url)) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        for (table,) in tables:
+            with connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT binary)".encode()) as copy:
+                yield table, b"".join(bytes(part) for part in copy)
+    client = platform.warehouse.client
+    for (table,) in client.query("SHOW TABLES").result_rows:
+        yield table, client.raw_query(f"SELECT * FROM {table}", fmt="TSV")
+    for run in platform.instance.get_runs():
+        yield f"run {run.run_id}", repr(platform.instance.all_logs(run.run_id)).encode()
+    for root in (Path(platform.instance.root_directory), platform.settings.home):
+        for path in root.rglob("*"):
+            if path.is_file():
+                yield str(path), path.read_bytes()
+
+
+@pytest.mark.usefixtures("environment")
+def test_from_connect_to_published_without_a_trace_of_the_secret(
+    platform: Platform,
+    cloud: SimulatedVultr,
+    clock: SimulatedClock,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    said = connect(cloud)
+    assert f"made master key {platform.settings.home / 'master.key'}: back it up" in said.stderr
+
+    results = platform.collect(requests_of(platform.sense("new_accounts")))
+    assert results
+    assert all(result.success for result in results)
+    assert total(platform, LAST_MONTH) == invoiced(cloud, LAST_MONTH) > 0
+    assert (total(platform, THIS_MONTH) or 0) > 0
+    assert platform.tick(BEGUN + QUARTER) == []
+    assert platform.skip_reason(BEGUN + 2 * QUARTER) == "nothing to collect: 1 accounts checked"
+
+    before = total(platform, THIS_MONTH)
+    clock.advance(hours=3)
+    changed = platform.tick(BEGUN + 3 * QUARTER)
+    assert [request.tags["dagster/partition"] for request in changed] == [f"acme.vultr|{THIS_MONTH}"]
+    results += platform.collect(changed)
+    assert (total(platform, THIS_MONTH) or 0) > (before or 0)
+
+    log = platform.metadata.credentials.audit()
+    assert {one.run_id for one in log if one.purpose == "collect"} == {result.run_id for result in results}
+    assert len([one for one in log if one.purpose == "probe"]) == 1
+    assert {one.outcome for one in log} == {"done"}
+
+    assert {request.headers["authorization"] for request in cloud.asked} == {f"Bearer {PLANTED}"}
+    printed = capfd.readouterr()
+    kept = dict(everything_stored(platform))
+    assert {"optiinfra.credentials", "raw_costs", str(platform.settings.home / "master.key")} <= kept.keys()
+    assert b"acme.vultr" in kept["optiinfra.collection_history"]
+    assert any(b"acme.vultr" in content for place, content in kept.items() if place.startswith("run "))
+    kept |= {"output": f"{said.output}{said.stderr}{printed.out}{printed.err}".encode()}
+    kept |= {"log": caplog.text.encode(), "history": repr(platform.metadata.history(first=1000)).encode()}
+    assert [place for place, content in kept.items() if PLANTED.encode() in content] == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_without_its_master_key_an_account_says_so_and_delays_nobody(
+    platform: Platform, cloud: SimulatedVultr, files: Files
+) -> None:
+    files.write("month", str(LAST_MONTH), ["1"])
+    platform.add_account("acme.files", location=str(files.path))
+    connect(cloud)
+    key = platform.settings.home / "master.key"
+    key.rename(key.with_name("elsewhere"))
+    requests = platform.tick(BEGUN)
+    assert {request.tags["optiinfra/provider"] for request in requests} == {"focus", "vultr"}
+    platform.collect(requests)
+
+    assert platform.total(str(LAST_MONTH)) == 1
+    state = next(one for one in platform.metadata.account_states() if one.account.account_id == "acme.vultr")
+    reason = (
+        f"master key: none given: put this installation's key file back at {key}, or set OPTIINFRA_MASTER_KEY"
+    )
+    assert state.last_error == reason
+    failed = [one for one in platform.metadata.history(first=100) if one.slice.provider == "vultr"]
+    assert {(one.status, one.error) for one in failed} == {("failed", reason)}
+    assert platform.tick(BEGUN + QUARTER) == []
+
+    key.with_name("elsewhere").rename(key)
+    results = platform.collect(platform.tick(BEGUN + timedelta(hours=7)))
+    assert [result.success for result in results] == [True]
+    assert total(platform, LAST_MONTH) == invoiced(cloud, LAST_MONTH)

@@ -1,0 +1,120 @@
+"""CSV cut into blocks of any size is read as Python's csv reads it whole, nulls apart, and its lines are found again."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from optiinfra_assets.providers import csv_table
+from optiinfra_assets.providers.base import BadData
+from optiinfra_assets.providers.csv_table import CsvTable
+from tests.focus_samples import csv_text
+
+VALUES = (
+    st.none()
+    | st.text(st.sampled_from('ab ,"\r\n\u00e9;'), max_size=8)
+    | st.sampled_from(["NULL", "null", "0"])
+)
+TABLES = st.integers(1, 4).flatmap(
+    lambda width: st.lists(st.lists(VALUES, min_size=width, max_size=width), max_size=12)
+)
+
+
+@contextmanager
+def blocks_of(size: int) -> Iterator[None]:
+    """Blocks, and the first look at the names, of about `size` bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_table, "BLOCK_BYTES", size)
+        patch.setattr(csv_table, "HEADER_BYTES", size)
+        patch.setattr(csv_table, "_PIECE", size // 3 + 1)
+        yield
+
+
+def read(data: bytes, repeated: set[str] | None = None) -> list[list[str | None]]:
+    """All rows of a CSV text."""
+    table = CsvTable("a.csv", pa.BufferReader(data))
+    return [
+        list(one.values()) for batch in table.batches(None, repeated or set()) for one in batch.to_pylist()
+    ]
+
+
+@settings(max_examples=400, deadline=None)
+@given(TABLES, st.integers(1, 200), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(), st.booleans())
+@example([['"', '"'], [None, "\r\n"]], 1, "\r\n", False, True)
+def test_any_table_in_blocks_of_any_size(
+    rows: list[list[str | None]], size: int, line_end: str, encoded: bool, has_last_end: bool
+) -> None:
+    width = len(rows[0]) if rows else 2
+    names = [f"c{n}" for n in range(width)]
+    # A row of one null is an empty line, which is no row.
+    kept = [one for one in rows if one != [None]]
+    text = csv_text([dict(zip(names, one, strict=True)) for one in kept], names, null="", line_end=line_end)
+    data = text.encode() if has_last_end else text.encode().removesuffix(line_end.encode())
+    with blocks_of(size):
+        assert read(data, set(names) if encoded else None) == kept
+
+
+@settings(max_examples=200, deadline=None)
+@given(TABLES.filter(bool), st.integers(1, 100))
+def test_the_line_of_every_row_is_found_again(rows: list[list[str | None]], size: int) -> None:
+    names = [f"c{n}" for n in range(len(rows[0]))]
+    rows = [[value or "x" for value in one] for one in rows]
+    text = csv_text([dict(zip(names, one, strict=True)) for one in rows], names).replace("\r", "r")
+    expected = []
+    reader = csv.reader(io.StringIO(text, newline=""))
+    next(reader)
+    for _ in rows:
+        expected.append(reader.line_num + 1)
+        next(reader)
+    with blocks_of(size):
+        table = CsvTable("a.csv", pa.BufferReader(text.encode()))
+        found: list[int | None] = []
+        for batch in table.batches(None, set()):
+            found.extend([table.line(len(found) + n) for n in range(batch.num_rows)])
+    assert found == expected
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(st.sampled_from('ab,"\n\r1'), max_size=40), st.integers(1, 60))
+def test_what_python_refuses_is_refused_and_what_it_reads_is_read_alike(text: str, size: int) -> None:
+    """Random letters: whatever is taken has the values that Python's strict reader finds."""
+    data = f"c0,c1\n{text}"
+    try:
+        expected = [row for row in csv.reader(io.StringIO(data, newline=""), strict=True) if row][1:]
+        wanted = None if any(len(row) != 2 for row in expected) else expected
+    except csv.Error:
+        wanted = None
+    with blocks_of(size):
+        try:
+            found = read(data.encode())
+        except BadData:
+            # A quote inside a value without quotes is no CSV, though Python takes it for a letter.
+            assert wanted is None or any('"' in value for row in wanted for value in row)
+            return
+    assert wanted is not None
+    assert [[value or "" for value in row] for row in found] == wanted
+
+
+def test_a_row_that_never_ends_is_refused_without_reading_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(csv_table, "LONGEST_ROW_BYTES", 1 << 20)
+    source = pa.BufferReader(b'a,b\n1,2\n3,"' + b"x\n" * (4 << 20))
+    with pytest.raises(BadData, match=r"a\.csv: row 2 \(line 3\): a quote is not closed"):
+        list(CsvTable("a.csv", source).batches(None, set()))
+    assert source.tell() < 4 << 20
+
+
+def test_a_reader_that_is_dropped_early_leaves_nothing_behind() -> None:
+    """Arrow's own streaming reader hung or aborted the process here."""
+    data = b"a,b\n" + b"1,2\n" * 100_000
+    with blocks_of(1000):
+        stream = CsvTable("a.csv", pa.BufferReader(data)).batches(None, set())
+        assert next(stream).num_rows > 1
+        del stream

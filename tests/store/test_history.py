@@ -1,0 +1,118 @@
+"""The history of collections: queued to ended, in pages, and closed when a run dies."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from optiinfra_assets.model import Account, BillingPeriod, Slice
+from optiinfra_assets.store.history import CollectionRecord
+from optiinfra_assets.store.metadata import Metadata
+
+PERIODS = [BillingPeriod(2026, month) for month in (8, 9, 10)]
+SLICES = [Slice("acme", "focus", "acme.main", period) for period in PERIODS]
+OTHER = Slice("zenith", "aws", "zenith.main", PERIODS[0])
+
+
+def one(metadata: Metadata, task_id: str = "task") -> CollectionRecord:
+    (record,) = metadata.history(task_id=task_id)
+    return record
+
+
+def test_from_queued_to_ended(metadata: Metadata) -> None:
+    metadata.queue_collections("task", "api", SLICES[:1])
+    queued = one(metadata)
+    assert (queued.status, queued.run_id, queued.started_at, queued.is_open) == ("queued", None, None, True)
+    metadata.assign_run("task", SLICES, "run")
+    assert one(metadata).run_id == "run"
+    id_ = metadata.start_collection("task", "api", SLICES[0], "run")
+    running = one(metadata)
+    assert (id_, running.status, running.attempt) == (queued.id, "running", 1)
+    metadata.finish_collection(
+        id_, "succeeded", generation=7, rows=100, requests=3, request_cost=Decimal("0.01")
+    )
+    ended = one(metadata)
+    assert (ended.status, ended.generation, ended.rows, ended.error) == ("succeeded", 7, 100, None)
+    assert (ended.requests, ended.request_cost, ended.is_open) == (3, Decimal("0.01"), False)
+    assert ended.queued_at <= (ended.started_at or ended.queued_at) <= (ended.ended_at or ended.queued_at)
+    assert (ended.slice, ended.trigger) == (SLICES[0], "api")
+
+
+def test_a_retry_is_one_attempt_more_and_its_requests_add_up(metadata: Metadata) -> None:
+    id_ = metadata.start_collection("task", "schedule", SLICES[0], "run")
+    metadata.retry_collection(id_, "no answer", requests=2, request_cost=Decimal("0.02"))
+    waiting = one(metadata)
+    assert (waiting.status, waiting.error, waiting.is_open) == ("retrying", "no answer", True)
+    assert metadata.start_collection("task", "schedule", SLICES[0], "run") == id_
+    running = one(metadata)
+    assert (running.status, running.attempt, running.error, running.started_at) == (
+        "running",
+        2,
+        None,
+        waiting.started_at,
+    )
+    metadata.finish_collection(
+        id_, "failed", error="still no answer", requests=1, request_cost=Decimal("0.01")
+    )
+    failed = one(metadata)
+    assert (failed.requests, failed.request_cost, failed.error) == (3, Decimal("0.03"), "still no answer")
+
+
+def test_queueing_again_changes_nothing(metadata: Metadata) -> None:
+    metadata.start_collection("task", "cli", SLICES[0], "run")
+    metadata.queue_collections("task", "cli", SLICES)
+    assert [record.status for record in metadata.history(task_id="task")] == ["queued", "queued", "running"]
+
+
+def test_dead_runs_are_closed_and_ended_rows_stay(metadata: Metadata) -> None:
+    done = metadata.start_collection("task", "schedule", SLICES[0], "dead")
+    metadata.finish_collection(done, "unchanged", rows=5)
+    metadata.start_collection("task", "schedule", SLICES[1], "dead")
+    metadata.start_collection("task", "schedule", SLICES[2], "alive")
+    assert metadata.open_runs() == ["alive", "dead"]
+    assert metadata.close_collections("failed", "the run died", run_ids=["dead"]) == 1
+    assert metadata.close_collections("failed", "the run died", run_ids=["dead"]) == 0
+    statuses = {record.slice: (record.status, record.error) for record in metadata.history()}
+    assert statuses == {
+        SLICES[0]: ("unchanged", None),
+        SLICES[1]: ("failed", "the run died"),
+        SLICES[2]: ("running", None),
+    }
+    assert metadata.close_collections("canceled", None, task_id="task") == 1
+    assert metadata.open_runs() == []
+
+
+def test_closing_nothing_closes_nothing(metadata: Metadata) -> None:
+    metadata.queue_collections("task", "cli", SLICES)
+    assert metadata.close_collections("failed", "no run named") == 0
+    assert all(record.is_open for record in metadata.history())
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_pages_are_the_whole_newest_first(metadata: Metadata, size: int) -> None:
+    for task in ("one", "two", "three"):
+        metadata.queue_collections(task, "schedule", SLICES)
+    whole = [record.id for record in metadata.history(first=100)]
+    assert whole == sorted(whole, reverse=True)
+    paged: list[int] = []
+    while page := metadata.history(first=size, before=paged[-1] if paged else None):
+        assert len(page) <= size
+        paged += [record.id for record in page]
+    assert paged == whole
+
+
+def test_each_filter(metadata: Metadata) -> None:
+    metadata.add_customer("acme")
+    metadata.add_account(Account("acme.main", "acme", "focus"))
+    metadata.queue_collections("one", "api", SLICES)
+    metadata.queue_collections("two", "cli", [OTHER])
+    metadata.start_collection("one", "api", SLICES[1], "run")
+    assert len(metadata.history()) == 4
+    assert {record.slice for record in metadata.history(customer_id="zenith")} == {OTHER}
+    assert {record.slice for record in metadata.history(provider="aws")} == {OTHER}
+    assert {record.slice for record in metadata.history(account_id="acme.main")} == set(SLICES)
+    assert {record.slice for record in metadata.history(billing_period=PERIODS[0])} == {SLICES[0], OTHER}
+    assert {record.slice for record in metadata.history(task_id="two")} == {OTHER}
+    assert {record.slice for record in metadata.history(status="running")} == {SLICES[1]}
+    assert metadata.history(customer_id="acme", provider="aws") == []

@@ -1,0 +1,107 @@
+"""The shape of the project: lint, layers, SQL files and their users, packages that import alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optiinfra_assets.providers import PROVIDERS
+
+ROOT = Path(__file__).parents[1]
+PYTHON_FILES = [
+    path for package in ("optiinfra_assets", "optiinfra_api") for path in (ROOT / package).rglob("*.py")
+]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("mypy",),
+        ("lint-imports",),
+    ],
+    ids=" ".join,
+)
+def test_lint(command: tuple[str, ...]) -> None:
+    """`make lint`, as part of the suite, so that nobody has to remember it."""
+    executable = Path(sys.executable).with_name(command[0])
+    result = subprocess.run([executable, *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "package", ["optiinfra_assets.definitions", "optiinfra_assets.cli", "optiinfra_api.app"]
+)
+def test_imports_alone_without_any_setting(package: str, tmp_path: Path) -> None:
+    """Importing connects to nothing and needs no variable: Dagster and the API load before their databases are there."""
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    result = subprocess.run(
+        [sys.executable, "-c", f"import {package}"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_sql_file_is_used() -> None:
+    """A statement nobody runs is dead code. Migrations and derived tables are found by listing their folders."""
+    source = "\n".join(path.read_text() for path in PYTHON_FILES)
+    listed = {"migrations", "derived"}
+    unused = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "sql").rglob("*.sql")
+        if path.parent.name not in listed
+        and f'"{path.name}"' not in source
+        and f'"{path.stem}"' not in source
+    ]
+    assert unused == []
+
+
+def test_every_sql_file_is_one_statement_with_a_header() -> None:
+    """One statement a file, so that nobody writes a splitter; a header, so that it can be read without Python."""
+    wrong = []
+    for path in (ROOT / "sql").rglob("*.sql"):
+        text = path.read_text()
+        code = re.sub(r"--[^\n]*", "", text).strip().rstrip(";")
+        if not text.startswith("--") or ";" in re.sub(r"'[^']*'|\$\$.*?\$\$", "", code, flags=re.DOTALL):
+            wrong.append(str(path.relative_to(ROOT)))
+    assert wrong == []
+
+
+def test_lock_names_exact_versions_and_no_address() -> None:
+    """Every line of the lock is name==version with an optional marker: reproducible from any package index."""
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line]
+    assert lines
+    assert [
+        line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^\s;]+( ;.*)?", line)
+    ] == []
+
+
+def test_modules_stay_readable_in_one_sitting() -> None:
+    """400 lines is the outer limit; past it a module has two subjects."""
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in PYTHON_FILES
+        if (count := len(path.read_text().splitlines())) > 400
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS.keys() - {"focus"}))
+def test_only_a_provider_itself_knows_its_name(name: str) -> None:
+    """Who decides by the name of a provider has to be found and changed for the next one. `focus` is the specification's name too.
+
+    The name counts as a whole string, a module, or a part of one; prose may say that AWS has a key service.
+    """
+    said = re.compile(rf"""["']{name}["']|(providers|simulators)[./]{name}\b|import {name}\b""")
+    own = {"optiinfra_assets/providers/__init__.py"} | {
+        f"optiinfra_assets/{part}/{name}.py" for part in ("providers", "simulators")
+    }
+    files = [*PYTHON_FILES, *(ROOT / "sql").rglob("*.sql")]
+    found = {str(path.relative_to(ROOT)) for path in files if said.search(path.read_text())}
+    assert found - own == set()
+    assert "optiinfra_assets/providers/__init__.py" in found, "the pattern finds the registry's line"
+    assert (ROOT / "docs" / "providers" / f"{name}.md").is_file()

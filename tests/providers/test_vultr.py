@@ -382,7 +382,7 @@ def test_an_empty_month_is_empty_and_not_an_error() -> None:
 
 
 def test_lines_that_differ_in_nothing_are_both_counted(life: Life) -> None:
-    life.cloud.splits_lines = True
+    life.cloud.duplicates_lines = True
     life.days(at(1, 10, 0, 1), 3)
     assert billed(life.items[JANUARY]) == life.cloud.pending_total()
     life.go(at(2, 1, 1))

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from optiinfra_assets.line_items import SCHEMA
 from optiinfra_assets.model import Account, BillingPeriod
@@ -51,7 +51,7 @@ class AnyLife:
         mode: str = "",
         quantum: Decimal | None = None,
         secret: str = SECRET,
-    ) -> AnyLife:
+    ) -> Self:
         """An account at the cloud `name`, which is not started yet."""
         clock = SimulatedClock(now)
         cloud = SIMULATORS[name](scenario, clock, secret=secret, quantum=quantum, mode=mode)

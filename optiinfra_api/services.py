@@ -47,9 +47,10 @@ class Services:
         """
         # One kept-alive connection for each thread: the default pool would drop all but one after each burst.
         pool = PoolManager(num_pools=1, maxsize=THREADS, block=False)
-        warehouse = Warehouse.connect(settings, pool_mgr=pool)
+        reading = settings.for_reading()
+        warehouse = Warehouse.connect(reading, pool_mgr=pool)
         metadata = Metadata.connect(settings)
-        return cls(settings, await connect_reader(settings), warehouse, metadata)
+        return cls(settings, await connect_reader(reading), warehouse, metadata)
 
     async def close(self) -> None:
         """Close the connections; running reads end first."""

@@ -1,6 +1,7 @@
 """The one gate between the API and the data: a resolver reaches a customer's data only through `Context.data_of`.
 
-`CustomerData` binds the customer's id into everything that is read, so that no resolver names a customer to the stores itself.
+`CustomerData` binds the customer's id into everything that is read, so that no resolver names a customer to the stores itself. Both
+databases enforce it once more: see `Engine.rows` for ClickHouse, `Services.run_for` for PostgreSQL.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any, TypeVar
 
 import strawberry
 
+from optiinfra_api.administration import Administration
 from optiinfra_api.errors import Forbidden, InvalidArgument, NotFound
 from optiinfra_api.question import Question
 from optiinfra_api.services import Services
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.store import errors as store_errors
+from optiinfra_assets.store.credential_audit import Actor
 from optiinfra_assets.store.history import CollectionRecord
 from optiinfra_assets.store.publications import Resolved
 from optiinfra_assets.store.tokens import ROLES, Principal, Role
@@ -79,14 +82,16 @@ class CustomerData:
 
     async def history(self, **filters: Any) -> list[CollectionRecord]:
         """Rows of the collection history; see `Metadata.history`."""
-        return await self._services.run(
-            self._services.metadata.history, **filters, customer_id=self.customer_id
+        return await self._services.run_for(
+            self.customer_id, self._services.metadata.history, **filters, customer_id=self.customer_id
         )
 
     async def task_status(self, task_id: str) -> TaskStatus | None:
         """How a task stands as far as it concerns this customer; None if it does not, or there is none."""
         try:
-            return await self._services.run(task_status, self._services.metadata, task_id, self.customer_id)
+            return await self._services.run_for(
+                self.customer_id, task_status, self._services.metadata, task_id, self.customer_id
+            )
         except store_errors.NotFound:
             return None
 
@@ -122,11 +127,13 @@ class Context:
     Attributes:
         principal: whom the token speaks for.
         correlation_id: names this request in the log.
+        address: where the request came from.
     """
 
     principal: Principal
     services: Services
     correlation_id: str
+    address: str = "unknown"
 
     def require(self, role: Role) -> None:
         """Refuse a token of a lesser role.
@@ -139,6 +146,28 @@ class Context:
                 f"the token has the role {self.principal.role}; this needs {role}",
                 f"Use a token with the role {role}.",
             )
+
+    def require_all_customers(self) -> None:
+        """Refuse every token but an administrator's for all customers.
+
+        Raises:
+            Forbidden: whatever is asked for.
+        """
+        if self.principal.customer_id is not None or self.principal.role != "admin":
+            raise Forbidden(
+                "this needs an administrator's token for all customers",
+                "Ask an administrator of this platform.",
+            )
+
+    async def administration_of(self, customer_id: str | None) -> Administration:
+        """Customers, tokens and their log: of the token's own customer, or for an administrator of any, all if none is named.
+
+        Raises:
+            NotFound: as `data_of`.
+        """
+        if customer_id is not None or self.principal.customer_id is not None:
+            customer_id = (await self.data_of(customer_id)).customer_id
+        return Administration(customer_id, Actor(self.principal.token_id, self.address), self.services)
 
     async def data_of(self, customer_id: str | None) -> CustomerData:
         """The data of the token's own customer, or for an administrator of any.

@@ -19,8 +19,10 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from optiinfra_api.access_log import AccessAuditLogQuery
 from optiinfra_api.charge_types import CostsByTypeQuery
 from optiinfra_api.collecting import CollectingMutation
+from optiinfra_api.customers import CustomersMutation, CustomersQuery
 from optiinfra_api.execution import RowExecutionContext
 from optiinfra_api.health import HealthQuery
 from optiinfra_api.history import HistoryQuery
@@ -29,6 +31,7 @@ from optiinfra_api.limits import MAX_TOKENS, OperationLimits
 from optiinfra_api.line_items import CostMetricsQuery
 from optiinfra_api.resources import CostsByResourceQuery
 from optiinfra_api.scalars import SCALARS
+from optiinfra_api.tokens import TokensMutation, TokensQuery
 from optiinfra_api.totals import TotalCostQuery
 from optiinfra_api.trends import CostTrendsQuery
 
@@ -47,12 +50,15 @@ class Query(
     TotalCostQuery,
     HistoryQuery,
     HealthQuery,
+    CustomersQuery,
+    TokensQuery,
+    AccessAuditLogQuery,
 ):
     pass
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(CollectingMutation):
+class Mutation(CollectingMutation, CustomersMutation, TokensMutation):
     pass
 
 

@@ -17,10 +17,10 @@ from optiinfra_assets.store import access_audit as store
 
 @strawberry.enum(description="What was done.")
 class AccessAction(Enum):
-    CREATE_CUSTOMER = "create_customer"
-    RENAME_CUSTOMER = "rename_customer"
-    CREATE_TOKEN = "create_token"  # noqa: S105 - the name of an act
-    REVOKE_TOKEN = "revoke_token"  # noqa: S105 - the name of an act
+    CREATE_CUSTOMER = strawberry.enum_value("create_customer", description="A customer was added.")
+    RENAME_CUSTOMER = strawberry.enum_value("rename_customer", description="A customer has another name.")
+    CREATE_TOKEN = strawberry.enum_value("create_token", description="A token was made.")
+    REVOKE_TOKEN = strawberry.enum_value("revoke_token", description="A token is refused from then on.")
 
 
 @strawberry.type(description="One act on a customer or a token. Lines are never changed or removed.")

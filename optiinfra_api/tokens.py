@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, cast
 
 import strawberry
 
@@ -21,13 +21,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@strawberry.enum(
-    description="What a token may do. VIEWER reads. OPERATOR also triggers collections. ADMIN also manages credentials and tokens."
-)
+@strawberry.enum(description="What a token may do; each role also what those before it may.")
 class TokenRole(Enum):
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    ADMIN = "admin"
+    VIEWER = strawberry.enum_value("viewer", description="Reads.")
+    OPERATOR = strawberry.enum_value("operator", description="Also triggers collections.")
+    ADMIN = strawberry.enum_value("admin", description="Also manages credentials and tokens.")
 
 
 @strawberry.type(description="A bearer token, without what it takes to use it.")
@@ -173,7 +171,9 @@ async def _create_token(
     administration = await info.context.administration_of(customer_id)
     try:
         _check_reach(administration.customer_id, customer_id, all_customers)
-        issued = await administration.issue_token(name, role.value, _expiry(expires_at, days))
+        issued = await administration.issue_token(
+            name, cast(store.Role, role.value), _expiry(expires_at, days)
+        )
     except ValueError as error:
         return TokenNotAccepted(
             code="TOKEN_NOT_ACCEPTED", message=str(error), remedy="Change what the message names."

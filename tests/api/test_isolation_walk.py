@@ -85,7 +85,9 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
     """Everything that a customer can have, each thing with `mark` in it, but for numbers, which are its own too."""
     world.metadata.add_customer(customer_id, f"{mark} name")
     provider, account_id = f"{mark}-provider", f"{customer_id}.main"
-    world.metadata.add_account(Account(account_id, customer_id, provider, {"location": f"/{mark}/folder"}))
+    account = Account(account_id, customer_id, provider, {"location": f"/{mark}/folder"})
+    world.metadata.add_account(account)
+    world.metadata.credentials.put(account, {"api_key": f"{mark}-secret"}, Actor(f"{mark}-actor", "x"))
     admin = world.metadata.issue_token(
         f"{mark} admin", customer_id, "admin", actor=Actor(f"{mark}-actor", "x")
     )

@@ -1,6 +1,7 @@
 """The one gate between the API and the data: a resolver reaches a customer's data only through `Context.data_of`.
 
-`CustomerData` binds the customer's id into everything that is read, so that no resolver names a customer to the stores itself.
+`CustomerData` binds the customer's id into everything that is read, so that no resolver names a customer to the stores itself. Both
+databases enforce it once more: see `Engine.rows` for ClickHouse, `Services.run_for` for PostgreSQL.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any, TypeVar
 
 import strawberry
 
+from optiinfra_api.administration import Administration
 from optiinfra_api.errors import Forbidden, InvalidArgument, NotFound
 from optiinfra_api.question import Question
 from optiinfra_api.services import Services
 from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.store import errors as store_errors
 from optiinfra_assets.store.activity import AccountActivity
+from optiinfra_assets.store.credential_audit import Actor
 from optiinfra_assets.store.events import CollectionEvent, Place
 from optiinfra_assets.store.history import CollectionRecord
 from optiinfra_assets.store.lineage import Generation, Restated, published_since, restated, slice_history
@@ -82,14 +85,16 @@ class CustomerData:
 
     async def history(self, **filters: Any) -> list[CollectionRecord]:
         """Rows of the collection history; see `Metadata.history`."""
-        return await self._services.run(
-            self._services.metadata.history, **filters, customer_id=self.customer_id
+        return await self._services.run_for(
+            self.customer_id, self._services.metadata.history, **filters, customer_id=self.customer_id
         )
 
     async def task_status(self, task_id: str) -> TaskStatus | None:
         """How a task stands as far as it concerns this customer; None if it does not, or there is none."""
         try:
-            return await self._services.run(task_status, self._services.metadata, task_id, self.customer_id)
+            return await self._services.run_for(
+                self.customer_id, task_status, self._services.metadata, task_id, self.customer_id
+            )
         except store_errors.NotFound:
             return None
 
@@ -104,16 +109,22 @@ class CustomerData:
 
     async def activity(self, **filters: Any) -> list[AccountActivity]:
         """Accounts at a glance; see `Metadata.activity`."""
-        return await self._services.run(self._services.metadata.activity, self.customer_id, **filters)
+        return await self._services.run_for(
+            self.customer_id, self._services.metadata.activity, self.customer_id, **filters
+        )
 
-    async def place_now(self) -> Place:
-        """After all events so far; see `Metadata.place_now`."""
-        return await self._services.run(self._services.metadata.place_now)
+    async def place(self, since: datetime | None) -> Place:
+        """Before the events from an instant on; None: after all events so far."""
+        metadata, now = self._services.metadata, await self._services.run(self._services.metadata.place_now)
+        if since is None:
+            return now
+        run = self._services.run_for
+        return await run(self.customer_id, metadata.place_since, self.customer_id, since) or now
 
     async def collection_events(self, after: Place, **filters: Any) -> list[CollectionEvent]:
         """Events after a place; see `Metadata.collection_events`."""
-        return await self._services.run(
-            self._services.metadata.collection_events, self.customer_id, after, **filters
+        return await self._services.run_for(
+            self.customer_id, self._services.metadata.collection_events, self.customer_id, after, **filters
         )
 
     async def slice_history(
@@ -125,7 +136,7 @@ class CustomerData:
             return None
         slice_ = Slice(self.customer_id, found[0].provider, account_id, period)
         run, warehouse = self._services.run, self._services.warehouse
-        return slice_.provider, await run(slice_history, warehouse.client, slice_, first, before)
+        return slice_.provider, await run(slice_history, warehouse, slice_, first, before)
 
     async def restated(
         self,
@@ -139,7 +150,7 @@ class CustomerData:
         """Restatements of the accounts that `question` is about; see `lineage.restated`."""
         return await self._services.run(
             restated,
-            self._services.warehouse.client,
+            self._services.warehouse,
             self.customer_id,
             since,
             until,
@@ -162,7 +173,7 @@ class CustomerData:
         """Publications of the accounts that `question` is about; see `lineage.published_since`."""
         return await self._services.run(
             published_since,
-            self._services.warehouse.client,
+            self._services.warehouse,
             self.customer_id,
             since,
             first=first,
@@ -202,11 +213,13 @@ class Context:
     Attributes:
         principal: whom the token speaks for.
         correlation_id: names this request in the log.
+        address: where the request came from.
     """
 
     principal: Principal
     services: Services
     correlation_id: str
+    address: str = "unknown"
 
     async def check_token(self) -> None:
         """Refuse to go on if the token is not good any more. A request over HTTP is over before that can happen.
@@ -226,6 +239,28 @@ class Context:
                 f"the token has the role {self.principal.role}; this needs {role}",
                 f"Use a token with the role {role}.",
             )
+
+    def require_all_customers(self) -> None:
+        """Refuse every token but an administrator's for all customers.
+
+        Raises:
+            Forbidden: whatever is asked for.
+        """
+        if self.principal.customer_id is not None or self.principal.role != "admin":
+            raise Forbidden(
+                "this needs an administrator's token for all customers",
+                "Ask an administrator of this platform.",
+            )
+
+    async def administration_of(self, customer_id: str | None) -> Administration:
+        """Customers, tokens and their log: of the token's own customer, or for an administrator of any, all if none is named.
+
+        Raises:
+            NotFound: as `data_of`.
+        """
+        if customer_id is not None or self.principal.customer_id is not None:
+            customer_id = (await self.data_of(customer_id)).customer_id
+        return Administration(customer_id, Actor(self.principal.token_id, self.address), self.services)
 
     async def data_of(self, customer_id: str | None) -> CustomerData:
         """The data of the token's own customer, or for an administrator of any.

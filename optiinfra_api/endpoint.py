@@ -1,7 +1,8 @@
 """GraphQL over HTTP: POST /graphql with a bearer token. Every answer is one JSON object on one line.
 
 200: the operation ran; its errors, if any, are in the answer. 400: it is malformed, over a limit on documents, or its variables do
-not fit. 401: no token that is good, which is all that is said. 405, 413, 415: as HTTP defines them. 503: PostgreSQL does not answer.
+not fit. 401: no token that is good, which is all that is said. 429: too many of those. 405, 413, 415: as HTTP defines them.
+503: PostgreSQL does not answer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 
+from optiinfra_api.authentication import NotAuthenticated, TooManyFailures
 from optiinfra_api.context import Context
 from optiinfra_api.errors import Unavailable, expected, present
 from optiinfra_api.schema import schema
@@ -30,24 +32,24 @@ MAX_ERRORS = 10
 class _Refused(Exception):
     """The request is answered without running it."""
 
-    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
+    def __init__(self, status: HTTPStatus, code: str, message: str, **headers: str) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 async def graphql(request: Request) -> Response:
     """Answer one request; never raises."""
     correlation_id = uuid.uuid4().hex
+    headers = {"X-Correlation-Id": correlation_id, "Cache-Control": "no-store"}
     try:
         body, status = await _answer(request, request.app.state.services, correlation_id)
     except _Refused as refused:
         body, status = _error(refused.code, str(refused)), refused.status
+        headers |= refused.headers
     except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
         body, status = _unexpected(error, correlation_id)
-    headers = {"X-Correlation-Id": correlation_id, "Cache-Control": "no-store"}
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
@@ -67,7 +69,7 @@ async def _answer(
             operation["query"],
             variable_values=operation.get("variables"),
             operation_name=operation.get("operationName"),
-            context_value=Context(principal, services, correlation_id),
+            context_value=Context(principal, services, correlation_id, _address(request)),
         )
     except CannotGetOperationTypeError as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
@@ -93,18 +95,29 @@ def _coded(error: GraphQLError) -> GraphQLError:
     return error
 
 
+def _address(request: Request) -> str:
+    """Where a request comes from, as far as uvicorn knows: behind a proxy see its ``FORWARDED_ALLOW_IPS``."""
+    return request.client.host if request.client else "unknown"
+
+
 async def _authenticated(request: Request, services: Services) -> Principal:
     header = request.headers.get("authorization")
-    principal = services.authenticator.remembered(header) or await services.run(
-        services.authenticator.principal, header
-    )
-    if principal is None:
+    try:
+        return await services.authenticator.admit(header, _address(request), services.run)
+    except NotAuthenticated:
         raise _Refused(
             HTTPStatus.UNAUTHORIZED,
             "UNAUTHENTICATED",
             "a valid token is needed: send the header `Authorization: Bearer oi_...`",
-        )
-    return principal
+            WWW_Authenticate="Bearer",
+        ) from None
+    except TooManyFailures as failures:
+        raise _Refused(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "TOO_MANY_FAILURES",
+            "too many failed attempts to authenticate: wait as long as the header `Retry-After` says",
+            Retry_After=str(failures.seconds),
+        ) from None
 
 
 async def _operation(request: Request) -> dict[str, Any]:

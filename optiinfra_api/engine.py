@@ -93,15 +93,22 @@ class Engine:
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than it binds.
 
+        ClickHouse itself shows the statement no row but those of the customer in `values`; see `isolation`.
+
         Raises:
+            KeyError: `values` name no customer, or lack what the statement binds.
             WarehouseUnavailable: ClickHouse does not answer.
             Error: among others, over a limit on time, memory or size.
         """
         text = sql.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in parameters(statement)}
+        return await self._read(values["customer_id"], text, bound)
+
+    async def _read(self, customer_id: str, text: str, bound: dict[str, Any]) -> list[dict[str, Any]]:
+        settings = SETTINGS | self._warehouse.only(customer_id)
         with reaching(self._client):
             answer = await self._client.raw_query(
-                text, parameters=bound, settings=SETTINGS, fmt="JSONEachRow"
+                text, parameters=bound, settings=settings, fmt="JSONEachRow"
             )
         return [orjson.loads(line) for line in answer.splitlines()]
 

@@ -19,9 +19,11 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from optiinfra_api.access_log import AccessAuditLogQuery
 from optiinfra_api.accounts import AccountsQuery
 from optiinfra_api.charge_types import CostsByTypeQuery
 from optiinfra_api.collecting import CollectingMutation
+from optiinfra_api.customers import CustomersMutation, CustomersQuery
 from optiinfra_api.execution import RowExecutionContext
 from optiinfra_api.health import HealthQuery
 from optiinfra_api.history import HistoryQuery
@@ -33,6 +35,7 @@ from optiinfra_api.resources import CostsByResourceQuery
 from optiinfra_api.restatements import RestatementsQuery
 from optiinfra_api.scalars import SCALARS
 from optiinfra_api.subscriptions import Subscription
+from optiinfra_api.tokens import TokensMutation, TokensQuery
 from optiinfra_api.totals import TotalCostQuery
 from optiinfra_api.trends import CostTrendsQuery
 
@@ -54,12 +57,15 @@ class Query(
     LineageQuery,
     RestatementsQuery,
     HealthQuery,
+    CustomersQuery,
+    TokensQuery,
+    AccessAuditLogQuery,
 ):
     pass
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(CollectingMutation):
+class Mutation(CollectingMutation, CustomersMutation, TokensMutation):
     pass
 
 

@@ -47,9 +47,10 @@ class Services:
         """
         # One kept-alive connection for each thread: the default pool would drop all but one after each burst.
         pool = PoolManager(num_pools=1, maxsize=THREADS, block=False)
-        warehouse = Warehouse.connect(settings, pool_mgr=pool)
+        reading = settings.for_reading()
+        warehouse = Warehouse.connect(reading, pool_mgr=pool)
         metadata = Metadata.connect(settings)
-        return cls(settings, await connect_reader(settings), warehouse, metadata)
+        return cls(settings, await connect_reader(reading), warehouse, metadata)
 
     async def close(self) -> None:
         """Close the connections; running reads end first."""
@@ -61,3 +62,13 @@ class Services:
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """`work`, which blocks, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
+
+    async def run_for(
+        self, customer_id: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """`work`, which reads from `metadata`, in a thread where PostgreSQL shows rows of one customer only."""
+        return await self.run(self._bound, customer_id, partial(work, *args, **kwargs))
+
+    def _bound(self, customer_id: str, work: Callable[[], _T]) -> _T:
+        with self.metadata.of_customer(customer_id):
+            return work()

@@ -21,6 +21,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UnsetType
 
+from optiinfra_api.authentication import NotAuthenticated, TooManyFailures
 from optiinfra_api.context import Context
 from optiinfra_api.errors import Forbidden, present
 from optiinfra_api.schema import schema
@@ -47,11 +48,12 @@ class SocketContext(Context):
 
     async def check_token(self) -> None:
         """As `Context.check_token`; tokens are revoked while connections last."""
-        found = self.services.authenticator.remembered(self.header) or await self.services.run(
-            self.services.authenticator.principal, self.header
-        )
-        if found is None:
-            raise Forbidden("the token is not accepted any more", "Connect again with a valid token.")
+        try:
+            await self.services.authenticator.admit(self.header, self.address, self.services.run)
+        except (NotAuthenticated, TooManyFailures):
+            raise Forbidden(
+                "the token is not accepted any more", "Connect again with a valid token."
+            ) from None
 
 
 class _Presented(GraphQLError):
@@ -111,15 +113,18 @@ class Sockets(GraphQL[SocketContext, None]):
         """Nobody's, until `on_ws_connect`."""
         socket: WebSocket = request
         header = socket.headers.get("authorization")
-        return SocketContext(_NOBODY, socket.app.state.services, uuid.uuid4().hex, header=header)
+        address = socket.client.host if socket.client else "unknown"
+        return SocketContext(_NOBODY, socket.app.state.services, uuid.uuid4().hex, address, header=header)
 
     async def on_ws_connect(self, context: SocketContext) -> UnsetType | dict[str, object] | None:
         """Find out who it is, or refuse with 4403; acknowledged without a payload."""
         said = {name.lower(): value for name, value in context.connection_params.items()}
         header = said.get("authorization", context.header)
         context.header = header if isinstance(header, str) else None
-        principal = await context.services.run(context.services.authenticator.principal, context.header)
-        if principal is None:
-            raise ConnectionRejectionError
-        context.principal = principal
+        try:
+            context.principal = await context.services.authenticator.admit(
+                context.header, context.address, context.services.run
+            )
+        except (NotAuthenticated, TooManyFailures):
+            raise ConnectionRejectionError from None
         return None

@@ -110,6 +110,12 @@ AfterEvent = Annotated[
     str | None,
     strawberry.argument(description="`cursor` of the last event that was seen. Default: only what is new."),
 ]
+SinceEvent = Annotated[
+    datetime | None,
+    strawberry.argument(
+        description="Begin with what happened from this instant on (inclusive), as far as it is kept. Not together with `after`."
+    ),
+]
 OfTask = Annotated[
     str | None,
     strawberry.argument(description="Only this task, as `triggerCollection` answered. Default: all."),
@@ -117,13 +123,18 @@ OfTask = Annotated[
 
 
 async def _collection_events(
-    info: Info, after: AfterEvent = None, task_id: OfTask = None, customer_id: CustomerId = None
+    info: Info,
+    after: AfterEvent = None,
+    since: SinceEvent = None,
+    task_id: OfTask = None,
+    customer_id: CustomerId = None,
 ) -> AsyncGenerator[CollectionEvent, None]:
+    _check_begin(after, since)
     data = await info.context.data_of(customer_id)
     asked = digest("collection events", data.customer_id, task_id)
     place: store.Place
     if after is None:
-        place = await data.place_now()
+        place = await data.place(since)
     else:
         transaction, number = decode(after, asked, (int, int)).position
         place = (transaction, number)
@@ -138,8 +149,13 @@ async def _collection_events(
 
 
 async def _publication_events(
-    info: Info, after: AfterEvent = None, customer_id: CustomerId = None, filter: Filter = None
+    info: Info,
+    after: AfterEvent = None,
+    since: SinceEvent = None,
+    customer_id: CustomerId = None,
+    filter: Filter = None,
 ) -> AsyncGenerator[PublicationEvent, None]:
+    _check_begin(after, since)
     question = ask(None, filter, None)
     if question.filtered() or question.currencies:
         raise InvalidArgument(
@@ -147,7 +163,7 @@ async def _publication_events(
         )
     data = await info.context.data_of(customer_id)
     asked = question.digest("publication events", data.customer_id)
-    follower = _Follower.begin(asked, after)
+    follower = _Follower.begin(asked, after, since or datetime.now(UTC))
     while True:
         found = await data.published_since(follower.since, first=EVENTS_AT_ONCE, question=question)
         for one in found:
@@ -156,6 +172,11 @@ async def _publication_events(
         if len(found) < EVENTS_AT_ONCE:
             await asyncio.sleep(POLL_SECONDS)
             await info.context.check_token()
+
+
+def _check_begin(after: str | None, since: datetime | None) -> None:
+    if after is not None and since is not None:
+        raise InvalidArgument("since: not accepted together with after", "Give one of the two.")
 
 
 class _Follower:
@@ -168,10 +189,10 @@ class _Follower:
         self._begin = newest if not delivered else None
 
     @classmethod
-    def begin(cls, asked: str, after: str | None) -> _Follower:
-        """From a client's cursor, or from now."""
+    def begin(cls, asked: str, after: str | None, since: datetime) -> _Follower:
+        """From a client's cursor, or from an instant."""
         if after is None:
-            return cls(asked, datetime.now(UTC), {})
+            return cls(asked, since, {})
         micros, *numbers = _numbers(decode(after, asked, (str,)).position[0])
         newest = _EPOCH + micros * _MICROSECOND
         return cls(asked, newest, dict.fromkeys(numbers, newest))

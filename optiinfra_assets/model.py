@@ -9,6 +9,7 @@ from typing import Any, Self
 
 _PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+_LONGEST_NAME = 100
 
 
 def check_slug(field_name: str, value: str) -> str:
@@ -21,6 +22,20 @@ def check_slug(field_name: str, value: str) -> str:
         raise ValueError(
             f"{field_name}: {value!r} is not accepted: use 1 to 100 lower-case letters, digits, '-', '_' and single '.', "
             "starting with a letter or digit"
+        )
+    return value
+
+
+def check_name(field_name: str, value: str) -> str:
+    """Return `value` if it can be what people call a customer or a token.
+
+    Raises:
+        ValueError: naming the field and what is accepted.
+    """
+    if not 1 <= len(value) <= _LONGEST_NAME or not value.isprintable() or value != value.strip():
+        raise ValueError(
+            f"{field_name}: {value[:_LONGEST_NAME]!r} is not accepted: use 1 to {_LONGEST_NAME} printable characters without "
+            "blanks around them"
         )
     return value
 

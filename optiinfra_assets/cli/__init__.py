@@ -39,7 +39,7 @@ def command() -> None:
 
 
 def _register() -> None:
-    from optiinfra_assets.cli import collecting, connecting, keeping, serving, status, tokens
+    from optiinfra_assets.cli import collecting, connecting, customers, keeping, serving, status, tokens
 
     verbs = (
         serving.up,
@@ -48,6 +48,7 @@ def _register() -> None:
         status.status,
         connecting.connect,
         connecting.accounts,
+        customers.customers,
         collecting.collect,
         tokens.token,
         keeping.gc,

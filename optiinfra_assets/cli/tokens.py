@@ -36,19 +36,19 @@ def token() -> None:
 def create(customer: str | None, role: str, name: str, days: int | None, as_json: bool) -> None:
     """Make a token and print it: it is shown only now."""
     from optiinfra_assets.cli.output import print_json
+    from optiinfra_assets.store.credential_audit import Actor
     from optiinfra_assets.store.metadata import Metadata
     from optiinfra_assets.store.settings import Settings
 
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     metadata = Metadata.connect(Settings())
-    plaintext = metadata.create_token(name, customer, role, expires_at)  # type: ignore[arg-type] # click checks the role
+    issued = metadata.issue_token(name, customer, role, expires_at, Actor.here("cli"))  # type: ignore[arg-type] # click checks the role
     metadata.close()
     if as_json:
-        print_json(
-            {"token": plaintext, "name": name, "customer": customer, "role": role, "expires_at": expires_at}
-        )
+        shown = {"token": issued.plaintext, "token_id": issued.token.token_id, "name": name}
+        print_json({**shown, "customer": customer, "role": role, "expires_at": expires_at})
     else:
-        click.echo(plaintext)
+        click.echo(issued.plaintext)
 
 
 @token.command("list")
@@ -90,10 +90,11 @@ def list_(as_json: bool) -> None:
 @click.argument("token_id")
 def revoke(token_id: str) -> None:
     """Refuse a token from now on. TOKEN_ID is the first column of `token list`."""
+    from optiinfra_assets.store.credential_audit import Actor
     from optiinfra_assets.store.metadata import Metadata
     from optiinfra_assets.store.settings import Settings
 
     metadata = Metadata.connect(Settings())
-    metadata.revoke_token(token_id)
+    metadata.revoke_token(token_id, actor=Actor.here("cli"))
     metadata.close()
     click.echo(f"revoked {token_id}")

@@ -9,7 +9,8 @@ from typing import Any
 from psycopg.errors import ForeignKeyViolation
 from psycopg.types.json import Jsonb
 
-from optiinfra_assets.model import Account, check_slug
+from optiinfra_assets.model import Account, check_name, check_slug
+from optiinfra_assets.store.credential_audit import Actor, by
 from optiinfra_assets.store.errors import AlreadyExists, NotFound
 from optiinfra_assets.store.postgres import Database, Row
 
@@ -45,19 +46,50 @@ class AccountState:
 class Accounts(Database):
     """The part of `Metadata` on customers and accounts."""
 
-    def add_customer(self, customer_id: str, name: str | None = None) -> Customer:
-        """Add a customer, or return the one that is there; `name` defaults to the id, and renames if given.
+    def add_customer(self, customer_id: str, name: str | None = None, actor: Actor | None = None) -> Customer:
+        """Add a customer, or return the one that is there; `name` defaults to the id, and renames if given. What changed is on record.
+
+        Args:
+            customer_id: lower-case letters, digits, '-', '_' and '.'.
+            name: what people call it.
+            actor: who does it; None: this process.
 
         Raises:
-            ValueError: the id is not accepted.
+            ValueError: the id or the name is not accepted.
         """
-        check_slug("customer", customer_id)
-        (row,) = self._rows("add_customer.sql", {"customer_id": customer_id, "name": name})
+        values = _named(customer_id, customer_id if name is None else name, actor)
+        (row,) = self._rows("add_customer.sql", {**values, "name": name})
         return Customer(**row)
 
-    def customers(self) -> list[Customer]:
-        """All customers, by id."""
-        return [Customer(**row) for row in self._rows("customers.sql")]
+    def create_customer(self, customer_id: str, name: str, actor: Actor) -> Customer:
+        """Add a customer that is not there, on record.
+
+        Raises:
+            ValueError: the id or the name is not accepted.
+            AlreadyExists: the id is taken.
+        """
+        row = self._row("create_customer.sql", _named(customer_id, name, actor))
+        if row is None:
+            raise AlreadyExists(f"customer: {customer_id!r} exists")
+        return Customer(**row)
+
+    def rename_customer(self, customer_id: str, name: str, actor: Actor) -> Customer:
+        """Give a customer another name, on record. Its id stays.
+
+        Raises:
+            ValueError: the name is not accepted.
+            NotFound: there is none of that id.
+        """
+        check_name("name", name)
+        values = {"customer_id": customer_id, "name": name, **by(actor)}
+        row = self._row("rename_customer.sql", values)
+        if row is None:
+            raise NotFound(f"customer: {customer_id!r} does not exist")
+        return Customer(**row)
+
+    def customers(self, *, first: int | None = None, after: str | None = None) -> list[Customer]:
+        """At most `first` customers (None: all), by id, above the id `after`."""
+        return [Customer(**row) for row in self._rows("customers.sql", {"first": first, "after": after})]
 
     def customer(self, customer_id: str) -> Customer:
         """One customer.
@@ -132,6 +164,12 @@ class Accounts(Database):
         """
         if self._row("disable_account.sql", {"account_id": account_id}) is None:
             raise NotFound(f"account: {account_id!r} does not exist")
+
+
+def _named(customer_id: str, name: str, actor: Actor | None) -> Row:
+    check_slug("customer", customer_id)
+    check_name("name", name)
+    return {"customer_id": customer_id, "name": name, **by(actor or Actor.here("platform"))}
 
 
 def _check(account: Account) -> None:

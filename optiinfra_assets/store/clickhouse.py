@@ -14,26 +14,38 @@ from optiinfra_assets.store import sql
 from optiinfra_assets.store.errors import WarehouseUnavailable
 
 
-def rows(client: Client, statement: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Run ``sql/clickhouse/store/<statement>`` and return its rows by column name.
+def rows(
+    client: Client,
+    statement: str,
+    values: dict[str, Any] | None = None,
+    settings: dict[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Run ``sql/clickhouse/store/<statement>`` under `settings` and return its rows by column name.
 
     Raises:
         WarehouseUnavailable: ClickHouse went away.
     """
     with reaching(client):
-        answer = client.query(sql.read("clickhouse", "store", statement), parameters=values)
+        answer = client.query(
+            sql.read("clickhouse", "store", statement), parameters=values, settings=settings
+        )
         return list(answer.named_results())
 
 
-def tuples(client: Client, statement: str, values: dict[str, Any] | None = None) -> Sequence[Sequence[Any]]:
-    """Run ``sql/clickhouse/store/<statement>`` and return its rows in the order of their columns.
+def tuples(
+    client: Client,
+    statement: str,
+    values: dict[str, Any] | None = None,
+    settings: dict[str, str] | None = None,
+) -> Sequence[Sequence[Any]]:
+    """Run ``sql/clickhouse/store/<statement>`` under `settings` and return its rows in the order of their columns.
 
     Raises:
         WarehouseUnavailable: ClickHouse went away.
     """
     with reaching(client):
         found: Sequence[Sequence[Any]] = client.query(
-            sql.read("clickhouse", "store", statement), parameters=values
+            sql.read("clickhouse", "store", statement), parameters=values, settings=settings
         ).result_rows
         return found
 

@@ -39,6 +39,11 @@ class Events(Database):
         (row,) = self._rows("collection_events_now.sql")
         return row["xid"], row["id"]
 
+    def place_since(self, customer_id: str, since: datetime) -> Place | None:
+        """The place before the first event of a customer from a UTC instant on; None if there is none yet."""
+        row = self._row("collection_events_since.sql", {"customer_id": customer_id, "since": since})
+        return None if row is None else (row["xid"], row["id"] - 1)
+
     def collection_events(
         self, customer_id: str, after: Place, *, first: int = 100, task_id: str | None = None
     ) -> list[CollectionEvent]:

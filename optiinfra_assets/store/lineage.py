@@ -1,6 +1,6 @@
 """Where published figures come from and what they replaced: every generation of a slice, and pairs of one and the next.
 
-Flow in: rows of ``publications``. Flow out: frozen objects, newest first.
+Flow in: rows of ``publications``, of one customer only (`isolation`). Flow out: frozen objects, newest first.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
-
-from clickhouse_connect.driver.client import Client
+from typing import Any, Final
 
 from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.store import clickhouse
 from optiinfra_assets.store.publications import Publication, Published, key, slice_of
+from optiinfra_assets.store.warehouse import Warehouse
 
 LAST_GENERATION: Final = 2**64 - 1
 """Above every generation: where pages begin."""
@@ -50,17 +49,17 @@ class Restated:
     is_kept: bool
 
 
-def slice_history(client: Client, slice_: Slice, first: int, before: int = 0) -> list[Generation]:
+def slice_history(warehouse: Warehouse, slice_: Slice, first: int, before: int = 0) -> list[Generation]:
     """At most `first` generations of a slice, newest first, below the generation `before` if that is not 0."""
     values = {**key(slice_), "first": first, "before": before}
     return [
         Generation(Publication.of(row), row["superseded_at"], not row["is_removed"])
-        for row in clickhouse.rows(client, "slice_history.sql", values)
+        for row in _rows(warehouse, "slice_history.sql", values)
     ]
 
 
 def restated(
-    client: Client,
+    warehouse: Warehouse,
     customer_id: str,
     since: datetime,
     until: datetime,
@@ -73,7 +72,7 @@ def restated(
     """At most `first` restatements of a customer published in [since, until) (UTC), newest first.
 
     Args:
-        client: the warehouse's.
+        warehouse: where publications are.
         customer_id: the tenant.
         since: inclusive.
         until: exclusive.
@@ -102,12 +101,12 @@ def restated(
             previous_published_at=row["previous_published_at"],
             is_kept=not (row["is_removed"] or row["previous_is_removed"]),
         )
-        for row in clickhouse.rows(client, "restated.sql", values)
+        for row in _rows(warehouse, "restated.sql", values)
     ]
 
 
 def published_since(
-    client: Client,
+    warehouse: Warehouse,
     customer_id: str,
     since: datetime,
     *,
@@ -124,7 +123,14 @@ def published_since(
         "providers": list(providers),
     }
     found = []
-    for provider, account_id, period, *columns in clickhouse.tuples(client, "published_since.sql", values):
+    only = warehouse.only(customer_id)
+    for provider, account_id, period, *columns in clickhouse.tuples(
+        warehouse.client, "published_since.sql", values, only
+    ):
         slice_ = Slice(customer_id, provider, account_id, BillingPeriod.of(period))
         found.append(Published(slice_, *columns))
     return found
+
+
+def _rows(warehouse: Warehouse, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    return clickhouse.rows(warehouse.client, statement, values, warehouse.only(values["customer_id"]))

@@ -1,10 +1,12 @@
-"""Our small state in PostgreSQL: customers, accounts, slices and their locks, the history of collections, API tokens."""
+"""Our small state in PostgreSQL: customers, accounts, slices and their locks, the history of collections, API tokens
+and the log of who made and revoked them."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from optiinfra_assets.store.access_audit import AccessAudit
 from optiinfra_assets.store.accounts import Accounts
 from optiinfra_assets.store.activity import Activity
 from optiinfra_assets.store.events import Events
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.store.credentials import Credentials
 
 
-class Metadata(Accounts, Slices, History, Pending, Tokens, Activity, Events):
+class Metadata(Accounts, Slices, History, Pending, Tokens, Activity, Events, AccessAudit):
     """One PostgreSQL database with all of them; see the modules for what each part does. Safe for threads."""
 
     @cached_property

@@ -1,6 +1,12 @@
 """A PostgreSQL database behind a pool of connections, and the statements of ``sql/postgres/queries``.
 
 The base that the parts of `Metadata` stand on. Flow in: a URL. Flow out: rows as dictionaries.
+
+Reads for one customer go through `Database.of_customer`: a read-only transaction in the role ``optiinfra_api``, whose row policies
+(made by the migrations) show that customer's rows and nothing else, whatever the statement asks for. A role, and not policies on the
+user that connects: policies bind neither superusers, as the embedded server's user is, nor the owner of a table, as whoever runs the
+migrations is; taking on a role works for all of them. And so all other processes, which work for every customer,
+are not affected. A forgotten binding shows no row, a table without a grant is refused: both fail to the safe side.
 """
 
 from __future__ import annotations
@@ -85,6 +91,19 @@ class Database:
                 yield
             finally:
                 self._thread.connection = before
+
+    @contextmanager
+    def of_customer(self, customer_id: str) -> Iterator[None]:
+        """What this thread reads within sees rows of one customer only, and nothing can be changed. Not within a transaction.
+
+        Raises:
+            RuntimeError: this thread is in a transaction, which would stay bound.
+        """
+        if getattr(self._thread, "connection", None) is not None:
+            raise RuntimeError("of_customer: within a transaction is not accepted")
+        with self.transaction():
+            self._rows("bind_customer.sql", {"customer_id": customer_id})
+            yield
 
     def _rows(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         """Run ``sql/postgres/queries/<statement>``, in a transaction of its own unless within one; its rows, if it returns any."""

@@ -27,13 +27,14 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whose charges, and of which days; see `Warehouse.resolve`."""
+    """Whose charges, and of which days; see `Warehouse.resolve`. `settings`: those of the queries, see `isolation.only`."""
 
     customer_id: str
     providers: Collection[str]
     accounts: Collection[str]
     start: date | None
     end: date | None
+    settings: dict[str, str]
 
 
 def resolve(client: Client, question: Question) -> Resolved:
@@ -69,7 +70,7 @@ def _published(
     """
     values["customer_id"] = question.customer_id
     for provider, account_id, billing_period, *columns, is_removed in clickhouse.tuples(
-        client, statement, values
+        client, statement, values, question.settings
     ):
         if question.providers and provider not in question.providers:
             continue

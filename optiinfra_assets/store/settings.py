@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         description="ClickHouse over HTTP, http(s)://user:password@host:port/database. Unset: the embedded engine.",
         repr=False,
     )
+    clickhouse_reader_url: str | None = Field(
+        None,
+        description="The same database for the GraphQL service, as a user with the role optiinfra_reader. Unset: clickhouse_url.",
+        repr=False,
+    )
     clickhouse_cluster: str | None = Field(
         None,
         description="Create tables ON CLUSTER this name with Replicated engines. Unset: a single server.",
@@ -74,6 +79,10 @@ class Settings(BaseSettings):
         95, description="Days for which the last generation of each UTC day of a slice is kept."
     )
     max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
+
+    def for_reading(self) -> Settings:
+        """These settings for those who only read: ClickHouse as its reader, where one is configured."""
+        return self.model_copy(update={"clickhouse_url": self.clickhouse_reader_url or self.clickhouse_url})
 
     @classmethod
     def settings_customise_sources(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from psycopg.errors import ForeignKeyViolation
 
+from optiinfra_assets.model import check_name
+from optiinfra_assets.store.credential_audit import Actor, by
 from optiinfra_assets.store.errors import NotFound
 from optiinfra_assets.store.postgres import Database
 
@@ -44,21 +46,53 @@ class Token:
     revoked_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token just made. `plaintext` is what is sent to use it: it can be seen here only."""
+
+    token: Token
+    plaintext: str = field(repr=False)
+
+
 class Tokens(Database):
     """The part of `Metadata` on bearer tokens."""
 
     def create_token(
-        self, name: str, customer_id: str | None, role: Role, expires_at: datetime | None = None
+        self,
+        name: str,
+        customer_id: str | None,
+        role: Role,
+        expires_at: datetime | None = None,
+        actor: Actor | None = None,
     ) -> str:
-        """Make a token and return it: this is the only time it can be seen. `customer_id` None: all customers, for admins.
+        """`issue_token`, for who needs nothing but the token itself."""
+        return self.issue_token(name, customer_id, role, expires_at, actor).plaintext
+
+    def issue_token(
+        self,
+        name: str,
+        customer_id: str | None,
+        role: Role,
+        expires_at: datetime | None = None,
+        actor: Actor | None = None,
+    ) -> Issued:
+        """Make a token, on record, and return it: this is the only time it can be seen.
+
+        Args:
+            name: what it is for.
+            customer_id: whose data it reads; None: all customers, for admins.
+            role: what it may do.
+            expires_at: UTC, exclusive; None: never.
+            actor: who makes it; None: this process.
 
         Raises:
-            ValueError: the role is not accepted, or `expires_at` (UTC, exclusive) is past.
+            ValueError: the name or role is not accepted, or `expires_at` is past.
             NotFound: the customer does not exist.
         """
-        _check(customer_id, role, expires_at)
+        _check(name, customer_id, role, expires_at)
         plaintext = f"oi_{secrets.token_urlsafe(32)}"
         values = {
+            **by(actor or Actor.here("platform")),
             "token_id": secrets.token_hex(6),
             "token_hash": _hash(plaintext),
             "name": name,
@@ -67,10 +101,10 @@ class Tokens(Database):
             "expires_at": expires_at,
         }
         try:
-            self._rows("create_token.sql", values)
+            (row,) = self._rows("create_token.sql", values)
         except ForeignKeyViolation:
             raise NotFound(f"customer: {customer_id!r} does not exist") from None
-        return plaintext
+        return Issued(Token(**row), plaintext)
 
     def authenticate(self, plaintext: str) -> Principal | None:
         """Who `plaintext` speaks for; None if it is unknown, malformed, expired or revoked."""
@@ -83,21 +117,43 @@ class Tokens(Database):
             self._rows("touch_token.sql", {"token_id": row["token_id"]})
         return Principal(**row)
 
-    def revoke_token(self, token_id: str) -> None:
-        """Refuse a token from now on.
+    def revoke_token(
+        self, token_id: str, *, customer_id: str | None = None, actor: Actor | None = None
+    ) -> Token:
+        """Refuse a token from now on, on record.
+
+        Args:
+            token_id: which.
+            customer_id: only if it is a token of this customer; None: any.
+            actor: who does it; None: this process.
 
         Raises:
-            NotFound: there is none of that id.
+            NotFound: there is none of that id and customer.
         """
-        if self._row("revoke_token.sql", {"token_id": token_id}) is None:
+        values = {"token_id": token_id, "customer_id": customer_id, **by(actor or Actor.here("platform"))}
+        row = self._row("revoke_token.sql", values)
+        if row is None:
             raise NotFound(f"token: {token_id!r} does not exist")
+        return Token(**row)
 
-    def tokens(self) -> list[Token]:
-        """All tokens, also expired and revoked ones, oldest first."""
-        return [Token(**row) for row in self._rows("tokens.sql")]
+    def tokens(
+        self,
+        *,
+        first: int | None = None,
+        after: tuple[datetime, str] | None = None,
+        customer_id: str | None = None,
+    ) -> list[Token]:
+        """At most `first` tokens (None: all), also expired and revoked ones, oldest first, after the one of that instant and id."""
+        created_at, token_id = after or (None, None)
+        values = {"first": first, "customer_id": customer_id}
+        rows = self._rows(
+            "tokens.sql", {**values, "after_created_at": created_at, "after_token_id": token_id}
+        )
+        return [Token(**row) for row in rows]
 
 
-def _check(customer_id: str | None, role: str, expires_at: datetime | None) -> None:
+def _check(name: str, customer_id: str | None, role: str, expires_at: datetime | None) -> None:
+    check_name("name", name)
     if role not in ROLES:
         raise ValueError(f"role: {role!r} is not accepted: use {', '.join(ROLES)}")
     if customer_id is None and role != "admin":

@@ -19,7 +19,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from optiinfra_assets.model import Slice
-from optiinfra_assets.store import clickhouse, migrations, resolution, retention, sql, verification
+from optiinfra_assets.store import clickhouse, isolation, migrations, resolution, retention, sql, verification
 from optiinfra_assets.store.errors import PublicationRefused, WarehouseUnavailable
 from optiinfra_assets.store.publications import Publication, Resolved, key
 from optiinfra_assets.store.resolution import Question
@@ -46,9 +46,10 @@ class Warehouse:
         client: the clickhouse_connect client, for queries of others. Times come back aware, in UTC.
     """
 
-    def __init__(self, client: Client, cluster: str | None = None) -> None:
+    def __init__(self, client: Client, cluster: str | None = None, *, has_reader: bool = False) -> None:
         self.client = client
         self._cluster = cluster
+        self._has_reader = has_reader
         self._uncertain: set[int] = set()
 
     @classmethod
@@ -61,7 +62,7 @@ class Warehouse:
         options = _options(settings) | client_kwargs
         with _connecting(options["dsn"]):
             client = clickhouse_connect.get_client(**options)
-        return cls(client, settings.clickhouse_cluster)
+        return cls(client, settings.clickhouse_cluster, has_reader=settings.clickhouse_reader_url is not None)
 
     def close(self) -> None:
         """Close the connections."""
@@ -70,12 +71,15 @@ class Warehouse:
     def migrate(self, *, dry_run: bool = False) -> list[str]:
         """Bring the tables up to date; returns the statements that ran, or with `dry_run` would run.
 
-        A derived table that a migration adds is filled for the generations there are.
+        A derived table that a migration adds is filled for the generations there are. Where a reader is configured, its role and
+        row policies are made.
 
         Raises:
             MigrationError: the database was changed by other files than ours.
         """
         ran = migrations.migrate_clickhouse(self.client, self._cluster, dry_run=dry_run)
+        if self._has_reader:
+            ran += isolation.prepare(self.client, self._cluster, dry_run=dry_run)
         if not dry_run:
             self._complete_derived()
         return ran
@@ -193,10 +197,14 @@ class Warehouse:
             ValueError: `as_of` has no time zone.
             AsOfNotRetained: the answer needs generations that retention has removed.
         """
-        question = Question(customer_id, providers, accounts, start, end)
+        question = Question(customer_id, providers, accounts, start, end, self.only(customer_id))
         if as_of is None:
             return resolution.resolve(self.client, question)
         return resolution.resolve_as_of(self.client, question, as_of)
+
+    def only(self, customer_id: str) -> dict[str, str]:
+        """Settings under which a query sees rows of one customer only; see `isolation`."""
+        return isolation.only(customer_id, self._has_reader)
 
     def collect_garbage(
         self, now: datetime, retention_days: int, live_generations: Collection[int], *, dry_run: bool = False

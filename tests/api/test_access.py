@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import subprocess
@@ -102,7 +101,7 @@ def two(world: World) -> tuple[Any, Any]:
     return customers
 
 
-# One operation for each field that shows a customer's data; `_every_field_is_here` fails if one is missing.
+# Fields with a filter; that nothing else leaks is walked through in test_isolation_walk.
 OPERATIONS = {
     "totalCost": "totalCost(period: $period, customerId: $customerId, filter: $filter) { totals { lineItems } }",
     "costTrends": "costTrends(period: $period, customerId: $customerId, filter: $filter) { series { lineItems } }",
@@ -110,44 +109,18 @@ OPERATIONS = {
     "costsByResource": "costsByResource(period: $period, first: 5, customerId: $customerId, filter: $filter) { nodes { lineItems } }",
     "costMetrics": "costMetrics(period: $period, first: 5, customerId: $customerId, filter: $filter) { nodes { lineNumber } }",
     "latestCosts": "latestCosts(customerId: $customerId, filter: $filter) { accounts { lineItems } }",
-    "collectionHistory": "collectionHistory(first: 5, customerId: $customerId) { nodes { id } }",
-    "collectionStatus": 'collectionStatus(taskId: "none", customerId: $customerId) { taskId }',
-    "triggerCollection": "triggerCollection(customerId: $customerId) { __typename }",
 }
 
 
 def _operation(field: str) -> str:
-    head = "mutation" if field == "triggerCollection" else "query"
     body = OPERATIONS[field]
     variables = ["$customerId: String"]
     variables += ["$period: Period!"] if "$period" in body else []
     variables += ["$filter: CostFilter"] if "$filter" in body else []
-    return f"{head}({', '.join(variables)}) {{ {body} }}"
-
-
-def test_every_field_is_tried(world: World) -> None:
-    document = "{ __schema { queryType { fields { name } } mutationType { fields { name } } } }"
-    found = world.data(document, world.customer().token)["__schema"]
-    names = {one["name"] for kind in ("queryType", "mutationType") for one in found[kind]["fields"]}
-    assert names - {"health"} == set(OPERATIONS)
+    return f"query({', '.join(variables)}) {{ {body} }}"
 
 
 @pytest.mark.parametrize("field", OPERATIONS)
-def test_another_customer_is_as_one_that_does_not_exist(
-    world: World, two: tuple[Any, Any], field: str
-) -> None:
-    one, other = two
-    token = world.metadata.create_token("operator", one.customer_id, "operator")
-    answers = []
-    for customer_id in (other.customer_id, "nobody"):
-        answer = world.answer(_operation(field), token, period=PERIOD, customerId=customer_id)
-        assert answer["data"] == {field: None}
-        answers.append(json.dumps(answer).replace(customer_id, "X"))
-    assert answers[0] == answers[1]
-    assert "does not exist" in answers[0]
-
-
-@pytest.mark.parametrize("field", [name for name, body in OPERATIONS.items() if "$filter" in body])
 def test_a_filter_for_another_customers_account_finds_nothing(two: tuple[Any, Any], field: str) -> None:
     one, other = two
     asked = {"period": PERIOD, "filter": {"account": [f"{other.customer_id}.main"]}}

@@ -10,9 +10,11 @@ from strawberry.extensions.validation_cache import _get_validate_cache
 from world import World
 
 import optiinfra_api
-from optiinfra_api import history, schema
+from optiinfra_api import access_log, history, schema, tokens
 from optiinfra_assets.store import history as store
 from optiinfra_assets.store import sql
+from optiinfra_assets.store.access_audit import AccessAction
+from optiinfra_assets.store.tokens import Role
 from optiinfra_assets.store.trigger import State
 
 PACKAGE = Path(optiinfra_api.__file__).parent
@@ -50,6 +52,8 @@ def test_every_state_of_the_store_has_a_name() -> None:
         (history.CollectionTrigger, store.Trigger),
         (history.CollectionStatus, store.Status),
         (history.TaskState, State),
+        (tokens.TokenRole, Role),
+        (access_log.AccessAction, AccessAction),
     )
     for enum, states in pairs:
         assert {one.value for one in enum} == set(get_args(states))

@@ -35,41 +35,41 @@ def fill(warehouse: Warehouse) -> None:
 
 def test_a_slice_has_its_generations_newest_first(warehouse: Warehouse) -> None:
     fill(warehouse)
-    found = slice_history(warehouse.client, SLICE, 10)
+    found = slice_history(warehouse, SLICE, 10)
     assert [one.publication.generation for one in found] == [4, 2, 1]
     assert [one.superseded_at for one in found] == [None, NOW + 4 * HOUR, NOW + 2 * HOUR]
     assert all(one.is_kept for one in found)
     newest = found[0].publication
     assert (newest.run_id, newest.sources) == ("run-4", [{"file": "october-4.csv"}])
     assert newest.totals["USD"].billed_cost == 4
-    assert slice_history(warehouse.client, SLICE, 1, before=4)[0].publication.generation == 2
-    assert slice_history(warehouse.client, Slice("acme", "aws", "zenith.main", OCTOBER), 10) == []
+    assert slice_history(warehouse, SLICE, 1, before=4)[0].publication.generation == 2
+    assert slice_history(warehouse, Slice("acme", "aws", "zenith.main", OCTOBER), 10) == []
 
 
 def test_a_restatement_knows_what_it_replaced(warehouse: Warehouse) -> None:
     fill(warehouse)
-    found = restated(warehouse.client, "acme", NOW, NOW + 9 * HOUR, first=10)
+    found = restated(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10)
     assert [(one.previous_generation, one.generation) for one in found] == [(2, 4), (1, 2)]
     assert found[0].slice == SLICE
     assert found[0].previous_published_at == NOW + 2 * HOUR
-    page = restated(warehouse.client, "acme", NOW, NOW + 9 * HOUR, first=1, before=(found[0].published_at, 4))
+    page = restated(warehouse, "acme", NOW, NOW + 9 * HOUR, first=1, before=(found[0].published_at, 4))
     assert page == found[1:]
-    assert restated(warehouse.client, "acme", NOW + 3 * HOUR, NOW + 4 * HOUR, first=10) == []
-    assert restated(warehouse.client, "acme", NOW, NOW + 9 * HOUR, first=10, accounts=["acme.other"]) == []
+    assert restated(warehouse, "acme", NOW + 3 * HOUR, NOW + 4 * HOUR, first=10) == []
+    assert restated(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10, accounts=["acme.other"]) == []
 
 
 def test_what_retention_removed_cannot_be_compared(warehouse: Warehouse) -> None:
     fill(warehouse)
     warehouse.collect_garbage(NOW + 200 * 24 * HOUR, 95, ())
-    assert [one.is_kept for one in slice_history(warehouse.client, SLICE, 10)] == [True, False, False]
-    found = restated(warehouse.client, "acme", NOW, NOW + 9 * HOUR, first=10)
+    assert [one.is_kept for one in slice_history(warehouse, SLICE, 10)] == [True, False, False]
+    found = restated(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10)
     assert [one.is_kept for one in found] == [False, False]
 
 
 def test_publications_from_an_instant_on(warehouse: Warehouse) -> None:
     fill(warehouse)
-    found = published_since(warehouse.client, "acme", NOW + 2 * HOUR, first=10)
+    found = published_since(warehouse, "acme", NOW + 2 * HOUR, first=10)
     assert [one.generation for one in found] == [2, 3, 4]
     assert [
-        one.generation for one in published_since(warehouse.client, "acme", NOW, first=9, providers=["aws"])
+        one.generation for one in published_since(warehouse, "acme", NOW, first=9, providers=["aws"])
     ] == [3]

@@ -1,2 +1,6 @@
--- All customers.
-SELECT customer_id, name, created_at FROM optiinfra.customers ORDER BY customer_id
+-- Customers by id, after one; a null limit lets all through.
+SELECT customer_id, name, created_at
+FROM optiinfra.customers
+WHERE %(after)s::text IS NULL OR customer_id > %(after)s
+ORDER BY customer_id
+LIMIT %(first)s

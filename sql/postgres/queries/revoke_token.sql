@@ -1,2 +1,27 @@
--- Refuse a token from now on; revoked twice, the first time counts.
-UPDATE optiinfra.api_tokens SET revoked_at = coalesce(revoked_at, now()) WHERE token_id = %(token_id)s RETURNING token_id
+-- Refuse a token from now on, with its line in the log; revoked twice, the first time counts. No row comes back if there is none
+-- of that id and, unless null, that customer.
+WITH revoked AS (
+    UPDATE optiinfra.api_tokens
+    SET revoked_at = now()
+    WHERE token_id = %(token_id)s
+        AND revoked_at IS NULL
+        AND (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)
+    RETURNING token_id, customer_id, role, name
+),
+
+noted AS (
+    INSERT INTO optiinfra.access_audit_log (actor, origin, action, customer_id, token_id, role, name)
+    SELECT %(actor)s, %(origin)s, 'revoke_token', customer_id, token_id, role, name FROM revoked
+)
+
+SELECT
+    token_id,
+    name,
+    customer_id,
+    role,
+    created_at,
+    expires_at,
+    last_used_at,
+    coalesce(revoked_at, now()) AS revoked_at
+FROM optiinfra.api_tokens
+WHERE token_id = %(token_id)s AND (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)

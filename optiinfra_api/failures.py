@@ -1,0 +1,93 @@
+"""How many failed attempts to authenticate are answered: a budget for each client address, and a smaller one once all together are many.
+
+What is limited is asking the database whether a token is good. An address that has failed too often is refused before that; while too
+many fail altogether, so is every address that has just failed at all. An address without a failure is always heard, so nobody is locked
+out by others; nor is a token that was good before at an address that others spoil. In memory, bounded, for one process.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+ADDRESS_BURST, ADDRESS_PER_SECOND = 60.0, 1.0
+OVERALL_BURST, OVERALL_PER_SECOND = 600.0, 10.0
+
+_REMEMBERED = 10_000
+_IPV6_NETWORK = 64
+"""One customer of a network provider has a whole network of IPv6 addresses."""
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Failures that are still answered: `burst` at once, then `per_second`."""
+
+    burst: float
+    per_second: float
+    left: float
+    at: float
+
+    def refresh(self, now: float) -> None:
+        self.left = min(self.burst, self.left + (now - self.at) * self.per_second)
+        self.at = now
+
+    def wait(self, wanted: float) -> int:
+        """Whole seconds until `wanted` failures are left, 0 if they are."""
+        return max(0, math.ceil((wanted - self.left) / self.per_second))
+
+
+class Failures:
+    """The failed attempts of one process. Not safe for threads: for one event loop.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._overall = _Budget(OVERALL_BURST, OVERALL_PER_SECOND, OVERALL_BURST, clock())
+        self._by_address: OrderedDict[str, _Budget] = OrderedDict()
+
+    def wait(self, address: str) -> int:
+        """Seconds that a client at `address` has to wait before it is heard again; 0: it is heard now."""
+        now = self._clock()
+        self._overall.refresh(now)
+        budget = self._by_address.get(network(address))
+        if budget is None:
+            return 0
+        budget.refresh(now)
+        if budget.left >= budget.burst:
+            return 0
+        wanted = budget.burst if self._overall.left < 1 else 1.0
+        return budget.wait(wanted)
+
+    def count(self, address: str) -> None:
+        """Note one failed attempt from `address`."""
+        now = self._clock()
+        key = network(address)
+        budget = self._by_address.pop(key, None) or _Budget(
+            ADDRESS_BURST, ADDRESS_PER_SECOND, ADDRESS_BURST, now
+        )
+        self._by_address[key] = budget
+        for one in (budget, self._overall):
+            one.refresh(now)
+            one.left = max(0.0, one.left - 1)
+        if len(self._by_address) > _REMEMBERED:
+            self._by_address.popitem(last=False)
+
+
+def network(address: str) -> str:
+    """What counts as one client: an IPv4 address, a network of IPv6 addresses, or the text itself if it is neither."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False))

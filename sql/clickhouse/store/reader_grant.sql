@@ -1,0 +1,2 @@
+-- It reads, in this database.
+GRANT SELECT ON * TO optiinfra_reader

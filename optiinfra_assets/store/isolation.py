@@ -4,8 +4,8 @@ Flow in: a customer's id. Flow out: settings of one query.
 
 On every engine `only` gives the query a filter on each table that holds rows of customers; the engine adds it where the table is
 read, in subqueries and views too, as a condition on the first column of every primary key. The embedded engine knows neither users
-nor row policies, so there this is the guarantee. It costs less than the spread of one measurement: 0.1 to 0.5 of 5 ms, and the same
-granules are read.
+nor row policies, so there this is the guarantee. It costs 0.5 to 0.8 ms a statement (``benchmarks/isolation.py``), and the same granules
+are read.
 
 On a server it is enforced once more: where `OPTIINFRA_CLICKHOUSE_READER_URL` is set, the API connects as that user, and `prepare`
 makes a role with row policies that compare with the setting ``SQL_optiinfra_customer_id`` of the query.

@@ -134,7 +134,7 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "expiresAt": LEFT_OUT,
     "createToken.days": Same(7),
     "since": Same("2020-01-01T00:00:00Z"),
-    "until": LEFT_OUT,
+    "until": Same("2100-01-01T00:00:00Z"),
     "restatements.filter": Names(
         lambda planted: {"account": [planted.account_id]}, {"account": ["zqnone-customer.main"]}
     ),
@@ -423,8 +423,9 @@ def cursor_of_nobody(cursor: str) -> str:
 def cursor_in(answer: Any) -> str | None:
     """The first cursor of an answer."""
     if isinstance(answer, dict):
-        if isinstance(answer.get("endCursor"), str):
-            return str(answer["endCursor"])
+        for name in ("endCursor", "cursor"):
+            if isinstance(answer.get(name), str):
+                return str(answer[name])
         return next((found for one in answer.values() if (found := cursor_in(one))), None)
     if isinstance(answer, list):
         return next((found for one in answer if (found := cursor_in(one))), None)

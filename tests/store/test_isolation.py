@@ -108,7 +108,15 @@ def test_as_much_is_read_as_with_a_condition(warehouse: Warehouse) -> None:
 def test_statements_of_the_api_read_nothing_but_these_tables() -> None:
     """The filter belongs to tables by name: a table function, or a table of another database, would read past it."""
     readers = [("queries", name) for name in sql.names("clickhouse", "queries")]
-    readers += [("store", name) for name in ("resolve", "resolve_as_of", "published_generations")]
+    stores = (
+        "resolve",
+        "resolve_as_of",
+        "published_generations",
+        "slice_history",
+        "restated",
+        "published_since",
+    )
+    readers += [("store", name) for name in stores]
     for folder, name in readers:
         read = re.findall(r"\b(?:FROM|JOIN)\s+([^\s(]\S*|\()", sql.read("clickhouse", folder, f"{name}.sql"))
         assert set(read) <= {"(", *isolation.customer_tables()} | {

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -30,6 +31,7 @@ def fill(metadata: Metadata) -> None:
         metadata.start_collection(
             f"task-{customer}", "cli", Slice(customer, "focus", f"{customer}.main", PERIOD), "run"
         )
+        metadata.record_requests("probe", {f"{customer}.main": (1, Decimal(0))}, datetime.now(UTC))
         metadata.create_token("dashboard", customer, "viewer")
     metadata.create_token("root", None, "admin")
 
@@ -84,7 +86,7 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(
             )
         }
     for table in readable:
-        of_row = "account_id" if table == "slice_state" else "customer_id"
+        of_row = "account_id" if table in ("slice_state", "provider_requests") else "customer_id"
         with filled.of_customer("acme"):
             found = rows(filled, f"SELECT {of_row} AS id FROM optiinfra.{table}")
         assert {str(row["id"]).partition(".")[0] for row in found} == {"acme"}, table
@@ -97,6 +99,8 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(
         "credential_audit_log",
         "access_audit_log",
         "api_tokens",
+        "provider_requests",
+        "collection_events",
     }
 
 

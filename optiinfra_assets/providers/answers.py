@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
@@ -119,11 +119,17 @@ class Fields:
         value = self.money(name)
         return int(value) if value == int(value) else self.refuse(name, "a whole number")
 
-    def time(self, name: str) -> datetime:
-        """An ISO 8601 instant with ``Z`` or an offset, in UTC. Without one it is refused: nobody knows what it would mean."""
+    def time(self, name: str, zone: tzinfo | None = None) -> datetime:
+        """An ISO 8601 instant with ``Z`` or an offset, in UTC.
+
+        Without one it is of `zone`, if the provider documents that, and else refused: nobody knows what it would mean.
+        """
         moment = parse_time(self.text(name))
-        if moment is None or moment.tzinfo is None:
-            self.refuse(name, "a time with its zone, such as 2026-11-01T00:00:00+00:00")
+        if moment is not None and moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        if moment is None or moment.tzinfo is None or not 1 < moment.year < 9999:
+            with_zone = "a time with its zone, such as 2026-11-01T00:00:00+00:00"
+            self.refuse(name, "a time, such as 2026-11-01T00:00:00" if zone else with_zone)
         return moment.astimezone(UTC)
 
     def object(self, name: str) -> Fields:

@@ -48,6 +48,9 @@ LARGEST_BODY: Final = 256 * 1024 * 1024
 Wait = Callable[[Mapping[str, str], datetime], datetime | None]
 """From the headers of a refusal and the present instant: the instant from which the provider allows another request."""
 
+Says = Callable[["Answer"], str]
+"""From an answer that is not a success: the provider's own words for a person, empty if there are none. May raise a ProviderError then."""
+
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """The instant that ``Retry-After`` names, in seconds or as a date (RFC 9110, 10.2.3); None without a usable one."""
@@ -58,6 +61,15 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
         return email.utils.parsedate_to_datetime(text).astimezone(UTC) if text else None
     except ValueError:
         return None
+
+
+def rate_limit_end(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """As `retry_after`; without that, where ``X-RateLimit-Remaining`` is 0, the ``X-RateLimit-Reset``: seconds since 1970, within a day."""
+    until, reset = retry_after(headers, now), headers.get("x-ratelimit-reset", "")
+    if until or headers.get("x-ratelimit-remaining") != "0" or not (reset.isascii() and reset.isdecimal()):
+        return until
+    seconds = int(reset[:20]) - now.timestamp()
+    return now + timedelta(seconds=seconds) if 0 < seconds <= 86_400 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,7 @@ class Client:
         headers: Mapping[str, str],
         secrets: Iterable[str],
         wait: Wait = retry_after,
-        reason: str | None = None,
+        reason: str | Says | None = None,
         meter: Meter | None = None,
     ) -> None:
         """Prepare for requests below an address; nothing is sent yet.
@@ -110,7 +122,7 @@ class Client:
             headers: sent with every request, the credential among them.
             secrets: what must stand in no message.
             wait: reads the provider's own waiting headers.
-            reason: field of an error answer that holds the provider's own words for a person, which messages repeat.
+            reason: field of an error answer that holds the provider's own words for a person, which messages repeat; or what finds them.
             meter: counts the requests; one of the context by default.
 
         Raises:
@@ -205,10 +217,10 @@ class Client:
         if self._reason is None:
             return ""
         try:
-            text = Fields.parse(answer.body, answer.where).text(self._reason)
+            found = self._reason(answer) if callable(self._reason) else answer.fields().text(self._reason)
         except ProviderError:
             return ""
-        return self._hide(text)
+        return self._hide(found)
 
 
 def _refuse_broken(body: bytes, where: str) -> None:

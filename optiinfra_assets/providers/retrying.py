@@ -85,12 +85,13 @@ def refusal(
     told = f"{status}: {' '.join(said.split())[:200]}" if said else str(status)
     if status == 401:
         return CredentialRejected(
-            f"{where}: the credential is not accepted ({told}); connect again with a valid one"
+            f"{where}: the credential is not accepted ({told}); connect again with a valid one; it needs: {permission}"
         )
     if status == 403:
         return CredentialRejected(f"{where}: the credential may not do this ({told}); it needs: {permission}")
     if status == 429 or (status == 503 and until):
-        error = Throttled(f"{where}: too many requests ({told})", until or now + UNKNOWN_WAIT)
+        why = "too many requests" if status == 429 else "not available for now"
+        error = Throttled(f"{where}: {why} ({told})", until or now + UNKNOWN_WAIT)
         return Again(error, max(0.0, (until - now).total_seconds()) if until else None)
     if status in {408, 425} or status >= 500:
         return Again(Transient(f"{where}: the provider failed ({told}); try again later"))

@@ -83,6 +83,17 @@ def measures(lines: Lines) -> dict[Key, Measure]:
     return {key: line.measure for key, line in lines.items()}
 
 
+def completed(lines: Iterable[ChargeLine], amount: Decimal, key: Key) -> Iterator[ChargeLine]:
+    """`lines` as they come, and as a last one, under `key`, what they lack of `amount`; none if that is nothing."""
+    found = Decimal(0)
+    for line in lines:
+        found = exact_sum((found, line.measure.cost))
+        yield line
+    rest = exact_sum((amount, -found))
+    if rest:
+        yield ChargeLine(key, Measure(rest, list_cost=rest))
+
+
 @dataclass(frozen=True, slots=True)
 class Invoice:
     """An invoice that was issued.
@@ -143,6 +154,21 @@ class RunningTotals:
         if before is None or before.taken_at.date() != snapshot.taken_at.date():
             return True
         return _costs(self.parse(snapshot)) != _costs(self.parse(before))
+
+    def keep(
+        self, reading: Snapshot, context: Context, surroundings: Callable[[], Iterable[Snapshot]]
+    ) -> None:
+        """Keep a reading that tells more than the one before; when a day begins, first what helps to understand it.
+
+        Raises:
+            ProviderError: of `surroundings`; nothing is kept then.
+        """
+        before = context.snapshots.newest(self.kind, reading.billing_period)
+        if not self.tells_more(reading, before):
+            return
+        is_same_day = before is not None and before.taken_at.date() == reading.taken_at.date()
+        for snapshot in [*([] if is_same_day else surroundings()), reading]:
+            context.snapshots.add(snapshot)
 
     def period_of(
         self, taken_at: datetime, lines: Lines, invoices: Iterable[Invoice], context: Context

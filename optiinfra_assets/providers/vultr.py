@@ -20,10 +20,11 @@ from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from optiinfra_assets.line_items.rows import Row, Value, batches_of
+from optiinfra_assets.line_items.rows import Row, batches_of
 from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.providers.answers import Fields, parse_json
 from optiinfra_assets.providers.base import Capabilities, Collection, CredentialRejected, Probe, Provider
+from optiinfra_assets.providers.charge_rows import COLUMNS, Billing, charge_class, consumed
 from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
 from optiinfra_assets.providers.http import Answer, Client
 from optiinfra_assets.providers.machines import Machine, Machines
@@ -37,10 +38,11 @@ from optiinfra_assets.providers.running_totals import (
     Invoice,
     Month,
     RunningTotals,
+    completed,
     merged,
 )
 from optiinfra_assets.providers.safety import Endpoint, bearer
-from optiinfra_assets.providers.snapshots import Key, Measure, exact_sum
+from optiinfra_assets.providers.snapshots import Key, Measure
 
 BILLING: Final = "the ACL 'billing' of the key's user"
 MACHINES: Final = "the ACL 'subscriptions_view' of the key's user"
@@ -51,14 +53,7 @@ ACCOUNT: Final = "account"
 BANDWIDTH: Final = "bandwidth"
 UNASSIGNED: Final = ("", "0.0.0.0")  # noqa: S104 - what a new instance has for an address
 
-COLUMNS: Final = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
-    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
-    "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceId", "InvoiceIssuerName",
-    "ListCost", "ListUnitPrice", "PricingQuantity", "PricingUnit", "RegionId", "ResourceId", "ResourceName", "ResourceType",
-    "ServiceCategory", "ServiceName", "ServiceProviderName", "Tags", "x_Method", "x_Plan", "x_StartDate", "x_EndDate",
-)  # fmt: skip
-
+_OWN_COLUMNS: Final = ("ListUnitPrice", "x_StartDate", "x_EndDate")
 _SERVICE_CATEGORIES: Final = (
     ("Databases", re.compile(r"database", re.I)),
     ("Storage", re.compile(r"storage|backup|snapshot|file ?system", re.I)),
@@ -147,7 +142,7 @@ class Vultr(Provider):
         )
         rows = _rows(credential, context, month, payer, collection)
         where = f"{self.title} {billing_period}"
-        collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
+        collection.batches = batches_of(rows, (*COLUMNS, *_OWN_COLUMNS), collection.rounding, where=where)
         return collection
 
 
@@ -228,64 +223,35 @@ def _rows(
 ) -> Iterator[Row]:
     """Line items, the invoices read as they are asked for."""
     machines = Machines(context.snapshots.read(INSTANCES, month.period), _machines)
+    billing = Billing(month.period, payer, CURRENCY, "Vultr", "Vultr")
     with _open(credential, context) as api:
         for charge in month.charges(lambda invoice: _invoice_lines(api, invoice)):
             _, description, _ = charge.line.key
             label = _LABEL.search(description)
             addresses = _ADDRESS.findall(description)
             machine = machines.find(addresses, label and label[1], charge.start, charge.end)
-            yield _row(charge, month.period, payer, machine)
+            yield _row(charge, billing, machine)
         collection.requests += api.meter.requests
 
 
-def _row(charge: Charge, period: BillingPeriod, payer: tuple[str, str], machine: Machine | None) -> Row:
-    line, cost = charge.line, charge.measure.cost
+def _row(charge: Charge, billing: Billing, machine: Machine | None) -> Row:
+    line = charge.line
     product, description, unit = line.key
     category = _category(line.key, line.measure.cost)
-    values: dict[str, Value] = {
-        "BilledCost": cost,
-        "EffectiveCost": cost,
-        "ContractedCost": cost,
-        "ListCost": charge.measure.list_cost,
-        "BillingAccountId": payer[0],
-        "BillingAccountName": payer[1],
-        "BillingCurrency": CURRENCY,
-        "BillingPeriodStart": period.start,
-        "BillingPeriodEnd": period.end,
-        "ChargeCategory": category,
-        "ChargeClass": _charge_class(line, period),
+    values = billing.values(charge, category) | {
+        "ChargeClass": charge_class(line, billing.period.start),
         "ChargeDescription": description,
-        "ChargeFrequency": "Usage-Based" if category == "Usage" else "One-Time",
-        "ChargePeriodStart": charge.start,
-        "ChargePeriodEnd": charge.end,
-        "InvoiceId": charge.invoice_id,
-        "InvoiceIssuerName": "Vultr",
-        "HostProviderName": "Vultr",
-        "ServiceProviderName": "Vultr",
         "ServiceName": product,
         "ServiceCategory": "Other",
-        "x_Method": charge.method,
     }
     if category == "Usage":
-        quantity = charge.measure.quantity
-        values |= {
-            "ConsumedQuantity": quantity,
-            "ConsumedUnit": unit,
-            "PricingQuantity": quantity,
-            "PricingUnit": unit,
-        }
+        values |= consumed(charge.measure.quantity, unit)
         values |= {"ListUnitPrice": line.unit_price or None, "ServiceCategory": _service_category(product)}
     if charge.method == INVOICE_LINE:
         values |= {"x_StartDate": line.start, "x_EndDate": line.end}
     if machine is not None:
         values |= machine.values()
     return Row(charge.source, charge.method == DIFFERENCE, values)
-
-
-def _charge_class(line: ChargeLine, period: BillingPeriod) -> str | None:
-    """What is given back for days of an earlier period corrects an invoice that was issued."""
-    is_earlier = line.span is not None and line.span[1] <= period.start
-    return "Correction" if is_earlier and line.measure.cost < 0 else None
 
 
 def _category(key: Key, cost: Decimal) -> str:
@@ -302,15 +268,10 @@ def _service_category(product: str) -> str:
 
 def _invoice_lines(api: Client, invoice: Invoice) -> Iterator[ChargeLine]:
     """The items of an invoice, and what its amount has beyond them as a last line."""
-    itemised = Decimal(0)
-    for fields in _listed(api, f"/billing/invoices/{invoice.invoice_id}/items", "invoice_items", BILLING):
-        line = _line(fields)
-        itemised = exact_sum((itemised, line.measure.cost))
-        yield line
-    rest = exact_sum((invoice.amount, -itemised))
-    if rest:
-        key = ("Not itemised", f"Invoice {invoice.invoice_id}: amount beyond its items", "")
-        yield ChargeLine(key, Measure(rest, list_cost=rest))
+    path = f"/billing/invoices/{invoice.invoice_id}/items"
+    lines = (_line(fields) for fields in _listed(api, path, "invoice_items", BILLING))
+    rest = ("Not itemised", f"Invoice {invoice.invoice_id}: amount beyond its items", "")
+    return completed(lines, invoice.amount, rest)
 
 
 def _listed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -21,7 +21,7 @@ from optiinfra_assets.providers.base import (
     Transient,
 )
 from optiinfra_assets.providers.context import Context, MemorySnapshots
-from optiinfra_assets.providers.http import Client, retry_after
+from optiinfra_assets.providers.http import Answer, Client, rate_limit_end, retry_after
 from optiinfra_assets.providers.metering import Meter
 from optiinfra_assets.providers.paging import Page, items
 from optiinfra_assets.providers.retrying import PATIENCE, TRIES
@@ -182,6 +182,35 @@ def test_a_rejected_credential_is_not_tried_again(shop: Shop, waits: Waits) -> N
     ):
         money(api)
     assert len(shop.asked) == 1
+
+
+def test_who_does_not_tell_a_missing_permission_from_a_wrong_credential_has_both_named(
+    shop: Shop, api: Client
+) -> None:
+    shop.fail(say(Response.of({"error": "not authorized"}, status=401)))
+    with pytest.raises(CredentialRejected, match=r"a valid one; it needs: billing \(read\)"):
+        money(api)
+
+
+def test_the_providers_words_may_stand_anywhere_in_the_answer(shop: Shop, waits: Waits) -> None:
+    def first(answer: Answer) -> str:
+        return answer.headers.get("x-said") or answer.fields().objects("errors")[0].text("reason")
+
+    headers, context = bearer("api_key", SECRET), Context(waits.clock, MemorySnapshots(), waits)
+    answers = [
+        (
+            Response.of({"errors": [{"reason": f"no, {SECRET}\nnever"}]}, status=403),
+            r"403: no, \*\*\* never\)",
+        ),
+        (Response(403, b"", {"X-Said": "closed"}), r"403: closed\)"),
+        (Response.of({"errors": [{"why": 1}]}, status=403), r"do this \(403\)"),
+        (Response(403, b"<html>"), r"do this \(403\)"),
+    ]
+    with Client(shop.url, context, headers=headers, secrets=[SECRET], reason=first) as client:
+        for answer, message in answers:
+            shop.fail(say(answer))
+            with pytest.raises(CredentialRejected, match=message):
+                client.get("/money", permission="billing (read)")
 
 
 def test_a_missing_permission_is_named(shop: Shop, api: Client) -> None:
@@ -379,3 +408,45 @@ def test_json_numbers_keep_every_digit(number: Decimal) -> None:
     text = f'{{"a": {number:f}}}'
     assert parse_json(text.encode(), "here") == {"a": number}
     assert Fields.parse(text.encode(), "here").money("a") == number
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "40"}, 40),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "40", "retry-after": "3"}, 3),
+        ({"x-ratelimit-remaining": "7", "x-ratelimit-reset": "40"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "-1"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9000000"}, None),
+        ({"x-ratelimit-remaining": "0"}, None),
+        ({"retry-after": "3"}, 3),
+        ({}, None),
+    ],
+)
+def test_when_a_used_up_limit_begins_anew(headers: dict[str, str], seconds: int | None) -> None:
+    told = dict(headers)
+    if told.get("x-ratelimit-reset", "-").isdecimal():
+        told["x-ratelimit-reset"] = str(int(NOW.timestamp()) + int(told["x-ratelimit-reset"]))
+    expected = None if seconds is None else NOW + timedelta(seconds=seconds)
+    assert rate_limit_end(told, NOW) == expected
+
+
+@given(st.text(max_size=5000), st.text(max_size=5000))
+def test_any_limit_headers_are_survived(remaining: str, reset: str) -> None:
+    for left in (remaining, "0"):
+        until = rate_limit_end({"x-ratelimit-remaining": left, "x-ratelimit-reset": reset}, NOW)
+        assert until is None or NOW < until <= NOW + timedelta(days=1)
+
+
+def test_a_time_without_a_zone_is_of_the_documented_one_or_refused() -> None:
+    fields = Fields(
+        {"at": "2026-01-31T23:59:59", "zoned": "2026-02-01T01:00:00+01:00", "end": "9999-12-31"}, "GET /x"
+    )
+    assert fields.time("at", UTC) == datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
+    assert fields.time("zoned", timezone(timedelta(hours=9))) == datetime(2026, 2, 1, tzinfo=UTC)
+    with pytest.raises(
+        ContractChanged, match="at: value '2026-01-31T23:59:59' is not accepted: a time with its zone"
+    ):
+        fields.time("at")
+    with pytest.raises(ContractChanged, match="end: value '9999-12-31' is not accepted: a time, such as"):
+        fields.time("end", UTC)

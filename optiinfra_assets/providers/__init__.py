@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.providers.digitalocean import DigitalOcean
 from optiinfra_assets.providers.focus import FocusFiles
 from optiinfra_assets.providers.vultr import Vultr
 
-PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in (FocusFiles(), Vultr())}
+PROVIDERS: Final[dict[str, Provider]] = {
+    provider.name: provider for provider in (FocusFiles(), Vultr(), DigitalOcean())
+}
 """Every provider by its registered name."""

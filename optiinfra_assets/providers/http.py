@@ -14,7 +14,7 @@ and what becomes of an answer::
     429, or 503 that says when     a short wait and another try; if the provider asks for more than that, Throttled(until)
     408, 425, 5xx, network         another try after 0.5, 1 and 2 seconds; then Transient
     a body that breaks off         the same
-    anything else                  ContractChanged
+    anything else                  ContractChanged; of 404 its kind NotFound
 
 `Meter` and `retry_after`, and all of ``retrying.py`` and ``safety.py`` beside this file, serve providers that use the vendor's own client
 just as well.
@@ -58,6 +58,15 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
         return email.utils.parsedate_to_datetime(text).astimezone(UTC) if text else None
     except ValueError:
         return None
+
+
+def retry_after_or_reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """As `retry_after`, or when ``ratelimit-remaining`` is 0 the second (since 1970) that ``ratelimit-reset`` names, at most an hour on."""
+    until, reset = retry_after(headers, now), headers.get("ratelimit-reset", "").strip()
+    if until is not None or headers.get("ratelimit-remaining") != "0" or not reset.isdecimal():
+        return until
+    latest = now + timedelta(hours=1)
+    return min(datetime.fromtimestamp(int(reset), UTC), latest) if len(reset) < 12 else latest
 
 
 @dataclass(slots=True)
@@ -118,6 +127,7 @@ class Client:
         wait: Wait = retry_after,
         reason: str | None = None,
         meter: Meter | None = None,
+        per_minute: int | None = None,
     ) -> None:
         """Prepare for requests below an address; nothing is sent yet.
 
@@ -129,6 +139,7 @@ class Client:
             wait: reads the provider's own waiting headers.
             reason: field of an error answer that holds the provider's own words for a person, which messages repeat.
             meter: counts the requests; a new one by default.
+            per_minute: most requests a minute; after a tenth of them each waits for its share of it. None: as fast as they are answered.
 
         Raises:
             ValueError: the address is not one that credentials may be sent to.
@@ -140,6 +151,7 @@ class Client:
         self._hide = hider(self._secrets)
         self._wait = wait
         self._reason = reason
+        self._per_minute = per_minute
         is_remote = self._endpoint.startswith("https:")
         self._client = httpx.Client(
             headers=headers,
@@ -182,6 +194,8 @@ class Client:
 
     def _try(self, request: httpx.Request, permission: str) -> Answer:
         where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
+        if self._per_minute and self.meter.requests > self._per_minute // 10:
+            self._context.sleep(60 / self._per_minute)
         sent_at = self._context.clock()
         self.meter.count()
         try:

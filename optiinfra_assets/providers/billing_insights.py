@@ -58,7 +58,7 @@ class Invoice:
     @property
     def mark(self) -> str:
         """Another one when anything about it has changed."""
-        return f"{self.uuid} {self.amount.normalize():f} {self.updated_at}"
+        return f"{self.uuid} {self.amount:f} {self.updated_at}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,19 @@ class DailyLines:
         return None if line.invoice_id is None else whole(line)
 
     def charges(self) -> Iterator[Charge]:
-        """The charges of all lines that have estimates, in the order in which those first came."""
+        """The charges of all lines that have estimates, in the order in which lines first came: all days, then all that invoices say.
+
+        One kind after the other, because rows are written in batches of one kind.
+        """
+        invoiced: list[Charge] = []
+        for charge in self._of_lines():
+            if charge.method == ESTIMATE:
+                yield charge
+            else:
+                invoiced.append(charge)
+        yield from invoiced
+
+    def _of_lines(self) -> Iterator[Charge]:
         places = list(self._places)
         for key, held in self._estimates.items():
             estimates = [_estimate(key, text, places) for text in held.decode().splitlines()]

@@ -125,7 +125,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
 
     def throttled(self) -> Response:
         """The limit of a minute is used up."""
-        headers = {"ratelimit-limit": "5000", "ratelimit-remaining": "4210", "retry-after": "5"}
+        headers = {"ratelimit-remaining": "4210", "retry-after": "5"}
         return _error("too_many_requests", "API rate limit exceeded.", 429, headers)
 
     def broken(self) -> Response:
@@ -160,7 +160,6 @@ class SimulatedDigitalOcean(SimulatedAccount):
     def _account(self) -> dict[str, Any]:
         name = self.world.scenario.name
         return {
-            "email": f"{name}@example.com",
             "name": f"{name} (simulated)",
             "uuid": _uuid("account", name),
             "team": {"uuid": self.team, "name": f"{name} (simulated)"},
@@ -261,12 +260,11 @@ class SimulatedDigitalOcean(SimulatedAccount):
             "taxes": ("Taxes", taxes),
             "credits_and_adjustments": ("Credits & adjustments", _sum(bill.charges) - products - taxes),
         }
-        name = self.world.scenario.name
         return {
             "invoice_uuid": bill.name,
             "billing_period": str(bill.period),
             "amount": f"{self._amount(bill):f}",
-            "user_name": f"{name} (simulated)",
+            "user_name": f"{self.world.scenario.name} (simulated)",
             **{part: {"name": title, "amount": f"{amount:f}"} for part, (title, amount) in parts.items()},
         }
 
@@ -274,8 +272,10 @@ class SimulatedDigitalOcean(SimulatedAccount):
         """One item for each resource and for each charge besides; usage that corrects an invoice is one of the latter."""
         lines: dict[str, list[Charge]] = {}
         for charge in bill.charges:
+            running = None if charge.is_correction else charge.resource
+            key = running.resource_id if running else charge.key
             if charge.kind in _ITEMISED:
-                lines.setdefault("/".join(_texts(charge)), []).append(charge)
+                lines.setdefault(key, []).append(charge)
         made = [self._item(group) for group in lines.values()]
         return [half for item in made for half in self._halves(item, "amount")]
 
@@ -322,6 +322,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         points = [
             half
             for period in self.world.periods()
+            if period.start.date() <= end and begin < period.end.date()
             for charge in self.world.charges(period, self._built)
             if charge.kind in _ITEMISED
             and begin <= _noticed(charge) <= end
@@ -374,7 +375,8 @@ def _texts(charge: Charge) -> tuple[str, str]:
 
 def _noticed(charge: Charge) -> date:
     """The day a charge is an estimate of: its own, or if that is of an earlier month the one on which it appeared."""
-    return charge.day if charge.day >= charge.billing_period.start.date() else charge.posted_at.date()
+    start, end = charge.billing_period.start.date(), charge.billing_period.end.date()
+    return charge.day if charge.day >= start else min(charge.posted_at.date(), end - timedelta(days=1))
 
 
 def _without(charges: Iterable[Charge], others: Iterable[Charge]) -> list[Charge]:

@@ -15,7 +15,8 @@ Rules, and what each of them is for:
 The rows of an invoice therefore add up to its lines, whatever the estimates were.
 
 Flow: `DailyLines.add` each estimate, then `offer` each line, which a line without estimates need not wait for; then read `charges`.
-Estimates are held as text, about 15 bytes each: a month of 65,000 lines, 2 million of them, takes 50 MB.
+Estimates are held as text, about 15 bytes each: a month of 65,000 lines, 2 million estimates of them, takes 44 MB, and 114 MB with the
+invoice's lines. Lines without estimates are not held.
 """
 
 from __future__ import annotations

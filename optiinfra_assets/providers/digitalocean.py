@@ -313,7 +313,8 @@ def _droplets(api: Client) -> Iterator[Machine]:
     for fields in listed(api, "/v2/droplets", "droplets", permission=DROPLETS, per_page=200):
         id_, name, size = fields.identifier("id"), fields.text("name"), fields.text("size_slug")
         region = fields.object("region").text("slug")
-        yield Machine(id_, name, "Droplet", region, size, (id_,), dict.fromkeys(fields.texts("tags"), "true"))
+        tags = fields.texts("tags") if fields.values.get("tags") else []
+        yield Machine(id_, name, "Droplet", region, size, (id_,), dict.fromkeys(tags, "true"))
 
 
 def _row(charge: Charge, period: BillingPeriod, payer: _Payer, machines: Machines) -> Row:

@@ -44,9 +44,14 @@ TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
 """Seconds for a whole answer; `TIMEOUT` alone would let a server send one byte a minute for ever."""
 LARGEST_BODY: Final = 256 * 1024 * 1024
+UNPACED: Final = 20
+"""Requests of one client that never wait for a `Pace`: probes and small months are over by then."""
 
 Wait = Callable[[Mapping[str, str], datetime], datetime | None]
 """From the headers of a refusal and the present instant: the instant from which the provider allows another request."""
+
+Pace = Callable[[Mapping[str, str]], float]
+"""From the headers of an answer: how many seconds to leave before the next request, so that none is refused."""
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
@@ -110,7 +115,7 @@ class Client:
         wait: Wait = retry_after,
         reason: str | None = None,
         meter: Meter | None = None,
-        per_minute: int | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Prepare for requests below an address; nothing is sent yet.
 
@@ -122,7 +127,7 @@ class Client:
             wait: reads the provider's own waiting headers.
             reason: field of an error answer that holds the provider's own words for a person, which messages repeat.
             meter: counts the requests; one of the context by default.
-            per_minute: most requests a minute; after a tenth of them each waits for its share of it. None: as fast as they are answered.
+            pace: reads the provider's limits, for lists of very many pages; None: each request is sent as soon as it is wanted.
 
         Raises:
             ValueError: the address is not one that credentials may be sent to.
@@ -134,7 +139,8 @@ class Client:
         self._hide = hider(self._secrets)
         self._wait = wait
         self._reason = reason
-        self._per_minute = per_minute
+        self._pace = pace
+        self._pause = 0.0
         is_remote = self._endpoint.startswith("https:")
         self._client = httpx.Client(
             headers=headers,
@@ -177,8 +183,8 @@ class Client:
 
     def _try(self, request: httpx.Request, permission: str) -> Answer:
         where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
-        if self._per_minute and self.meter.requests > self._per_minute // 10:
-            self._context.sleep(60 / self._per_minute)
+        if self._pause and self.meter.requests >= UNPACED:
+            self._context.sleep(self._pause)
         sent_at = self._context.clock()
         self.meter.count()
         try:
@@ -189,6 +195,7 @@ class Client:
             said = self._hide(str(error)) or type(error).__name__
             raise Again(Transient(f"{where}: no answer: {said}; try again later")) from None
         answer = Answer(body, dict(response.headers), sent_at, where, self._hide)
+        self._pause = self._pace(answer.headers) if self._pace else 0.0
         if not response.is_success:
             now = self._context.clock()
             until = self._wait(answer.headers, now)

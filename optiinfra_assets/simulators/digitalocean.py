@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.numbered_pages import bounds, numbered_page
 from optiinfra_assets.simulators.server import Request, Response
 from optiinfra_assets.simulators.spend import midnight
+from optiinfra_assets.simulators.wire import zulu
 from optiinfra_assets.simulators.world import CENT, Charge, Clock, Resource, Scenario, World
 
 _NIGHTLY: Final = timedelta(hours=4)
@@ -72,6 +73,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         scopes: of the token.
         overages: what every invoice of a closed month has beyond its items, for traffic.
         forgotten: days of which no estimate was made.
+        hourly_limit: as its answers state it: so high that nothing has to be paced; the real one is 5,000.
         bills_early: instant within a month at which a threshold is passed: the days before it are invoiced then, the others with the month.
     """
 
@@ -84,6 +86,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         self.page_size = 200
         self.scopes = {"account:read", "billing:read", "droplet:read"}
         self.overages = Decimal(0)
+        self.hourly_limit = 10_000_000
         self.forgotten: set[date] = set()
         self.bills_early: datetime | None = None
 
@@ -123,10 +126,18 @@ class SimulatedDigitalOcean(SimulatedAccount):
                 return self._insights(request, date.fromisoformat(begin), date.fromisoformat(end))
         return _error("not_found", "The resource you requested could not be found.", 404)
 
+    def tell(self, request: Request) -> Response:
+        """The answer, with the limits of the token."""
+        response = super().tell(request)
+        limits = {
+            "ratelimit-limit": f"{self.hourly_limit}",
+            "ratelimit-remaining": f"{self.hourly_limit - 1}",
+        }
+        return replace(response, headers={**response.headers, **limits})
+
     def throttled(self) -> Response:
         """The limit of a minute is used up."""
-        headers = {"ratelimit-remaining": "4210", "retry-after": "5"}
-        return _error("too_many_requests", "API rate limit exceeded.", 429, headers)
+        return _error("too_many_requests", "API rate limit exceeded.", 429, {"retry-after": "5"})
 
     def broken(self) -> Response:
         """Their own failure."""
@@ -135,18 +146,19 @@ class SimulatedDigitalOcean(SimulatedAccount):
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
         """What the invoices of a period come to, from the truth and not from the items."""
         lines = self.world.invoice(period)
-        if not lines:
-            return Decimal(0)
-        return _sum(lines) + self.extra_items * self.world.quantum + self.overages
+        return _sum(lines) + self.extra_items * self.world.quantum + self.overages if lines else Decimal(0)
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """All that the last night has shown of the month: estimates, and credits so far."""
-        return _sum(self.world.charges(period, self._built))
+        return _sum(self._shown(period))
 
     @property
     def _built(self) -> datetime:
         """When the insights and the preview were last built."""
         return midnight((self.world.clock() - _NIGHTLY).date()) + _NIGHTLY
+
+    def _shown(self, period: BillingPeriod) -> list[Charge]:
+        return self.world.charges(period, self._built)
 
     @property
     def _open_period(self) -> BillingPeriod:
@@ -161,7 +173,6 @@ class SimulatedDigitalOcean(SimulatedAccount):
         name = self.world.scenario.name
         return {
             "name": f"{name} (simulated)",
-            "uuid": _uuid("account", name),
             "team": {"uuid": self.team, "name": f"{name} (simulated)"},
         }
 
@@ -171,8 +182,6 @@ class SimulatedDigitalOcean(SimulatedAccount):
             {
                 "id": _FIRST_DROPLET + number,
                 "name": resource.name,
-                "status": "active",
-                "created_at": f"{resource.started or self.world.scenario.start}T00:00:00Z",
                 "size_slug": resource.sku,
                 "region": {"name": resource.region, "slug": resource.region, "available": True},
                 "tags": [f"{key}:{value}" for key, value in resource.tags],
@@ -189,7 +198,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
             "month_to_date_balance": f"{usage + 500:f}",
             "account_balance": "500.00",
             "month_to_date_usage": f"{usage:f}",
-            "generated_at": _zulu(self.world.clock()),
+            "generated_at": zulu(self.world.clock()),
         }
 
     def _early(self, period: BillingPeriod) -> list[Charge]:
@@ -209,15 +218,13 @@ class SimulatedDigitalOcean(SimulatedAccount):
                 bills.append(_Bill(_uuid("early", str(period)), period, early))
             lines = self.world.invoice(period)
             if lines:
-                rest = _without(lines, early)
-                name = _uuid("invoice", str(period))
-                bills.append(_Bill(name, period, rest, self.extra_items, self.overages))
+                beyond = (self.extra_items, self.overages)
+                bills.append(_Bill(_uuid("invoice", str(period)), period, _without(lines, early), *beyond))
         return bills[::-1]
 
     def _preview(self) -> _Bill:
         period = self._open_period
-        shown = self.world.charges(period, self._built)
-        return _Bill("preview", period, _without(shown, self._early(period)))
+        return _Bill("preview", period, _without(self._shown(period), self._early(period)))
 
     def _amount(self, bill: _Bill) -> Decimal:
         return _sum(bill.charges) + bill.extra * self.world.quantum + bill.overages
@@ -226,7 +233,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         bills, preview = self._bills(), self._preview()
         listed = [self._listed(bill, bill.name) for bill in bills]
         last = self._listed(preview, _uuid("preview", str(self._built)))
-        besides = {"invoice_preview": {**last, "updated_at": _zulu(self._built)}}
+        besides = {"invoice_preview": {**last, "updated_at": zulu(self._built)}}
         return numbered_page(self, request, "invoices", len(listed), lambda i, j: listed[i:j], besides)
 
     def _listed(self, bill: _Bill, name: str) -> dict[str, Any]:
@@ -292,8 +299,8 @@ class SimulatedDigitalOcean(SimulatedAccount):
             "amount": f"{_sum(charges):f}",
             "duration": f"{hours}",
             "duration_unit": "Hours",
-            "start_time": _zulu(midnight(first)),
-            "end_time": _zulu(midnight(last + timedelta(days=1))),
+            "start_time": zulu(midnight(first)),
+            "end_time": zulu(midnight(last + timedelta(days=1))),
             **({"project_name": resource.sub_account} if resource else {}),
         }
 
@@ -311,8 +318,8 @@ class SimulatedDigitalOcean(SimulatedAccount):
             "amount": f"{self.world.quantum:f}",
             "duration": "744",
             "duration_unit": "Hours",
-            "start_time": _zulu(bill.period.start),
-            "end_time": _zulu(bill.period.end),
+            "start_time": zulu(bill.period.start),
+            "end_time": zulu(bill.period.end),
         }
 
     def _insights(self, request: Request, begin: date, end: date) -> Response:
@@ -323,7 +330,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
             half
             for period in self.world.periods()
             if period.start.date() <= end and begin < period.end.date()
-            for charge in self.world.charges(period, self._built)
+            for charge in self._shown(period)
             if charge.kind in _ITEMISED
             and begin <= _noticed(charge) <= end
             and _noticed(charge) not in self.forgotten
@@ -332,14 +339,8 @@ class SimulatedDigitalOcean(SimulatedAccount):
         points.sort(key=lambda point: str(point["start_date"]))
         first, last = bounds(self, request)
         size = last - first
-        return Response.of(
-            {
-                "data_points": points[first:last],
-                "total_items": len(points),
-                "total_pages": -(-len(points) // size),
-                "current_page": first // size + 1,
-            }
-        )
+        pages = {"total_pages": -(-len(points) // size), "current_page": first // size + 1}
+        return Response.of({"data_points": points[first:last], "total_items": len(points), **pages})
 
     def _point(self, charge: Charge) -> dict[str, Any]:
         group, description = _texts(charge)
@@ -390,10 +391,6 @@ def _sum(charges: Iterable[Charge]) -> Decimal:
 
 def _uuid(kind: str, name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"simulated/{kind}/{name}"))
-
-
-def _zulu(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _error(name: str, said: str, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -10,6 +10,7 @@ Errors, by what the caller does::
     └── Permanent            a person has to act; retrying changes nothing
         ├── CredentialRejected   the credential, or a permission it lacks
         ├── ContractChanged      the provider's answer is not what its documents say: names the field and value
+        │   └── NotFound         what was asked for is not there (404)
         └── BadData              a value that cannot be stored exactly: names file, row, column, value and what is accepted
             └── NothingThere     the source is empty or gone; nothing stored is erased for that
 """
@@ -61,6 +62,10 @@ class CredentialRejected(Permanent):
 
 class ContractChanged(Permanent):
     """The answer is not of the documented shape; the message names the field and the value."""
+
+
+class NotFound(ContractChanged):
+    """What was asked for is not there; a provider that can do without it catches this."""
 
 
 class BadData(Permanent):

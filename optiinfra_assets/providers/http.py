@@ -14,7 +14,7 @@ and what becomes of an answer::
     429, or 503 that says when     a short wait and another try; if the provider asks for more than that, Throttled(until)
     408, 425, 5xx, network         another try after 0.5, 1 and 2 seconds; then Transient
     a body that breaks off         the same
-    anything else                  ContractChanged
+    anything else                  ContractChanged; of 404 its kind NotFound
 
 `retry_after`, and all of ``metering.py``, ``retrying.py`` and ``safety.py`` beside this file, serve providers that use the vendor's own
 client just as well.
@@ -44,12 +44,17 @@ TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
 """Seconds for a whole answer; `TIMEOUT` alone would let a server send one byte a minute for ever."""
 LARGEST_BODY: Final = 256 * 1024 * 1024
+UNPACED: Final = 20
+"""Requests of one client that never wait for a `Pace`: probes and small months are over by then."""
 
 Wait = Callable[[Mapping[str, str], datetime], datetime | None]
 """From the headers of a refusal and the present instant: the instant from which the provider allows another request."""
 
 Says = Callable[["Answer"], str]
 """From an answer that is not a success: the provider's own words for a person, empty if there are none. May raise a ProviderError then."""
+
+Pace = Callable[[Mapping[str, str]], float]
+"""From the headers of an answer: how many seconds to leave before the next request, so that none is refused."""
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
@@ -64,12 +69,18 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
 
 
 def rate_limit_end(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """As `retry_after`; without that, where ``X-RateLimit-Remaining`` is 0, the ``X-RateLimit-Reset``: seconds since 1970, within a day."""
-    until, reset = retry_after(headers, now), headers.get("x-ratelimit-reset", "")
-    if until or headers.get("x-ratelimit-remaining") != "0" or not (reset.isascii() and reset.isdecimal()):
-        return until
-    seconds = int(reset[:20]) - now.timestamp()
-    return now + timedelta(seconds=seconds) if 0 < seconds <= 86_400 else None
+    """As `retry_after`; without that, where nothing remains, when the count begins anew: ``RateLimit-Reset``, with ``X-`` or without.
+
+    The reset is in seconds since 1970; what lies in the past or more than a day away is not believed.
+    """
+    until = retry_after(headers, now)
+    for prefix in ("ratelimit", "x-ratelimit"):
+        reset = headers.get(f"{prefix}-reset", "").strip()
+        if until or headers.get(f"{prefix}-remaining") != "0" or not (reset.isascii() and reset.isdecimal()):
+            continue
+        seconds = int(reset[:20]) - now.timestamp()
+        until = now + timedelta(seconds=seconds) if 0 < seconds <= 86_400 else None
+    return until
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,7 @@ class Client:
         wait: Wait = retry_after,
         reason: str | Says | None = None,
         meter: Meter | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Prepare for requests below an address; nothing is sent yet.
 
@@ -124,6 +136,7 @@ class Client:
             wait: reads the provider's own waiting headers.
             reason: field of an error answer that holds the provider's own words for a person, which messages repeat; or what finds them.
             meter: counts the requests; one of the context by default.
+            pace: reads the provider's limits, for lists of very many pages; None: each request is sent as soon as it is wanted.
 
         Raises:
             ValueError: the address is not one that credentials may be sent to.
@@ -135,6 +148,8 @@ class Client:
         self._hide = hider(self._secrets)
         self._wait = wait
         self._reason = reason
+        self._pace = pace
+        self._pause = 0.0
         is_remote = self._endpoint.startswith("https:")
         self._client = httpx.Client(
             headers=headers,
@@ -177,6 +192,8 @@ class Client:
 
     def _try(self, request: httpx.Request, permission: str) -> Answer:
         where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
+        if self._pause and self.meter.requests >= UNPACED:
+            self._context.sleep(self._pause)
         sent_at = self._context.clock()
         self.meter.count()
         try:
@@ -187,6 +204,7 @@ class Client:
             said = self._hide(str(error)) or type(error).__name__
             raise Again(Transient(f"{where}: no answer: {said}; try again later")) from None
         answer = Answer(body, dict(response.headers), sent_at, where, self._hide)
+        self._pause = self._pace(answer.headers) if self._pace else 0.0
         if not response.is_success:
             now = self._context.clock()
             until = self._wait(answer.headers, now)

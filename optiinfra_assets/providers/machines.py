@@ -6,13 +6,17 @@ the charges and each line item is joined with the list of its own time. What can
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from optiinfra_assets.line_items.rows import Value
-from optiinfra_assets.providers.context import Snapshot
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.providers.base import CredentialRejected
+from optiinfra_assets.providers.context import Context, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +96,30 @@ class Machines:
                 {machine.name: machine for machine in machines if machine.name and uses[machine.name] == 1},
             )
         return self._indexes[number]
+
+
+def keep_daily(context: Context, kind: str, read: Callable[[], Iterable[Machine]]) -> None:
+    """Keep what `read` gives as a snapshot of the current month, once a UTC day, and only what `daily_list` needs of it.
+
+    A credential that may not read it has none: costs are collected all the same.
+
+    Raises:
+        ProviderError: the list could not be read.
+    """
+    now = context.clock()
+    period = BillingPeriod.of(now)
+    newest = context.snapshots.newest(kind, period)
+    if newest is not None and newest.taken_at.date() == now.date():
+        return
+    machines: list[Machine] = []
+    with suppress(CredentialRejected):
+        machines.extend(read())
+    body = {"day": str(now.date()), "machines": [asdict(machine) for machine in machines]}
+    context.snapshots.add(Snapshot(kind, period, now, json.dumps(body).encode()))
+
+
+def daily_list(body: bytes) -> list[Machine]:
+    """The machines of a snapshot that `keep_daily` made."""
+    return [
+        Machine(**{**machine, "marks": tuple(machine["marks"])}) for machine in json.loads(body)["machines"]
+    ]

@@ -22,6 +22,7 @@ from optiinfra_assets.providers.answers import ASK_FOR_UPDATE
 from optiinfra_assets.providers.base import (
     ContractChanged,
     CredentialRejected,
+    NotFound,
     ProviderError,
     Throttled,
     Transient,
@@ -95,4 +96,5 @@ def refusal(
         return Again(error, max(0.0, (until - now).total_seconds()) if until else None)
     if status in {408, 425} or status >= 500:
         return Again(Transient(f"{where}: the provider failed ({told}); try again later"))
-    return ContractChanged(f"{where}: an answer that was not expected (status {told}); {ASK_FOR_UPDATE}")
+    kind = NotFound if status == 404 else ContractChanged
+    return kind(f"{where}: an answer that was not expected (status {told}); {ASK_FOR_UPDATE}")

@@ -1,9 +1,10 @@
-"""JSON as clouds write it: amounts digit by digit, never through a float."""
+"""JSON as clouds write it: amounts digit by digit, never through a float; and times."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,3 +24,8 @@ def to_json(value: Any) -> str:
     if value is None or isinstance(value, str | int):
         return json.dumps(value)
     raise TypeError(f"{type(value).__name__} has no place in a simulated answer: {value!r}")
+
+
+def zulu(moment: datetime) -> str:
+    """An instant as ``2026-11-01T00:00:00Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

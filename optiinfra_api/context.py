@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 
 import strawberry
 
+from optiinfra_api.custody import Custody
 from optiinfra_api.errors import Forbidden, InvalidArgument, NotFound
 from optiinfra_api.question import Question
 from optiinfra_api.services import Services
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.store import errors as store_errors
+from optiinfra_assets.store.credential_audit import Actor
 from optiinfra_assets.store.history import CollectionRecord
 from optiinfra_assets.store.publications import Resolved
 from optiinfra_assets.store.tokens import ROLES, Principal, Role
@@ -122,11 +124,13 @@ class Context:
     Attributes:
         principal: whom the token speaks for.
         correlation_id: names this request in the log.
+        address: where the request came from.
     """
 
     principal: Principal
     services: Services
     correlation_id: str
+    address: str = "unknown"
 
     def require(self, role: Role) -> None:
         """Refuse a token of a lesser role.
@@ -153,6 +157,17 @@ class Context:
         if customer_id not in (None, own):
             raise _no_customer(customer_id)
         return CustomerData(own, self.services)
+
+    async def custody_of(self, customer_id: str | None) -> Custody:
+        """The credentials of a customer that `data_of` accepts, for administrators.
+
+        Raises:
+            Forbidden, NotFound, InvalidArgument: as `require` and `data_of`.
+        """
+        self.require("admin")
+        data = await self.data_of(customer_id)
+        actor = Actor(self.principal.token_id, self.address)
+        return Custody(data.customer_id, actor, self.principal.customer_id is None, self.services)
 
     async def _any_customer(self, customer_id: str | None) -> str:
         if customer_id is None:

@@ -19,6 +19,7 @@ from strawberry.types import ExecutionResult
 
 from optiinfra_api.context import Context
 from optiinfra_api.errors import Unavailable, expected, present
+from optiinfra_api.quoting import unquoted
 from optiinfra_api.schema import schema
 from optiinfra_api.services import Services
 from optiinfra_assets.store.tokens import Principal
@@ -67,13 +68,14 @@ async def _answer(
             operation["query"],
             variable_values=operation.get("variables"),
             operation_name=operation.get("operationName"),
-            context_value=Context(principal, services, correlation_id),
+            context_value=Context(principal, services, correlation_id, _address(request)),
         )
     except CannotGetOperationTypeError as error:
         raise _Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
     if not isinstance(result, ExecutionResult):
         raise TypeError(f"an operation gave {type(result).__name__}")
-    return _body(result, correlation_id)
+    body, status = _body(result, correlation_id)
+    return unquoted(operation["query"], body), status
 
 
 def _body(result: ExecutionResult, correlation_id: str) -> tuple[dict[str, Any], HTTPStatus]:
@@ -105,6 +107,10 @@ async def _authenticated(request: Request, services: Services) -> Principal:
             "a valid token is needed: send the header `Authorization: Bearer oi_...`",
         )
     return principal
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 async def _operation(request: Request) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from strawberry.types import ExecutionContext
 
 from optiinfra_api.charge_types import CostsByTypeQuery
 from optiinfra_api.collecting import CollectingMutation
+from optiinfra_api.credential_changes import CredentialsMutation
+from optiinfra_api.credentials import CredentialsQuery
 from optiinfra_api.execution import RowExecutionContext
 from optiinfra_api.health import HealthQuery
 from optiinfra_api.history import HistoryQuery
@@ -47,12 +49,13 @@ class Query(
     TotalCostQuery,
     HistoryQuery,
     HealthQuery,
+    CredentialsQuery,
 ):
     pass
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(CollectingMutation):
+class Mutation(CollectingMutation, CredentialsMutation):
     pass
 
 

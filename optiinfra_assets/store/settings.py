@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         95, description="Days for which the last generation of each UTC day of a slice is kept."
     )
+    api_folders: str = Field(
+        "",
+        description="Folders of this machine, parted by ':', below which accounts may be added over the API. "
+        "Unset: none, but by administrators of all customers.",
+    )
     max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
 
     @classmethod

@@ -112,12 +112,22 @@ OPERATIONS = {
     "latestCosts": "latestCosts(customerId: $customerId, filter: $filter) { accounts { lineItems } }",
     "collectionHistory": "collectionHistory(first: 5, customerId: $customerId) { nodes { id } }",
     "collectionStatus": 'collectionStatus(taskId: "none", customerId: $customerId) { taskId }',
+    "credentials": "credentials(first: 5, customerId: $customerId) { nodes { account } }",
+    "credential": 'credential(accountId: "none", customerId: $customerId) { account }',
+    "credentialAuditLog": "credentialAuditLog(first: 5, customerId: $customerId) { nodes { id } }",
     "triggerCollection": "triggerCollection(customerId: $customerId) { __typename }",
+    "addCredential": 'addCredential(name: "a", credential: {focus: {location: "s3://b"}}, customerId: $customerId) { __typename }',
+    "updateCredential": 'updateCredential(accountId: "none", settings: {focus: {}}, customerId: $customerId) { __typename }',
+    "rotateCredential": 'rotateCredential(accountId: "none", secrets: {vultr: {apiKey: "x"}}, customerId: $customerId) { __typename }',
+    "deleteCredential": 'deleteCredential(accountId: "none", customerId: $customerId) { __typename }',
+    "purgeCredential": 'purgeCredential(accountId: "none", customerId: $customerId) { __typename }',
+    "testCredential": 'testCredential(accountId: "none", customerId: $customerId) { __typename }',
 }
+MUTATIONS = [name for name in OPERATIONS if name.endswith("Credential") or name == "triggerCollection"]
 
 
 def _operation(field: str) -> str:
-    head = "mutation" if field == "triggerCollection" else "query"
+    head = "mutation" if field in MUTATIONS else "query"
     body = OPERATIONS[field]
     variables = ["$customerId: String"]
     variables += ["$period: Period!"] if "$period" in body else []
@@ -137,7 +147,7 @@ def test_another_customer_is_as_one_that_does_not_exist(
     world: World, two: tuple[Any, Any], field: str
 ) -> None:
     one, other = two
-    token = world.metadata.create_token("operator", one.customer_id, "operator")
+    token = world.metadata.create_token("admin", one.customer_id, "admin")
     answers = []
     for customer_id in (other.customer_id, "nobody"):
         answer = world.answer(_operation(field), token, period=PERIOD, customerId=customer_id)

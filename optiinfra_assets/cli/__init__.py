@@ -39,7 +39,7 @@ def command() -> None:
 
 
 def _register() -> None:
-    from optiinfra_assets.cli import collecting, connecting, keeping, serving, status, tokens
+    from optiinfra_assets.cli import collecting, connecting, keeping, keys, serving, status, tokens
 
     verbs = (
         serving.up,
@@ -50,6 +50,7 @@ def _register() -> None:
         connecting.accounts,
         collecting.collect,
         tokens.token,
+        keys.keys,
         keeping.gc,
     )
     for verb in verbs:

@@ -24,7 +24,18 @@ def verbs() -> list[tuple[str, ...]]:
 
 def test_the_verbs_are_those_of_the_readme() -> None:
     names = {words[0] for words in verbs()}
-    assert names == {"up", "demo", "status", "migrate", "connect", "accounts", "collect", "token", "gc"}
+    assert names == {
+        "up",
+        "demo",
+        "status",
+        "migrate",
+        "connect",
+        "accounts",
+        "collect",
+        "token",
+        "keys",
+        "gc",
+    }
 
 
 @pytest.mark.parametrize("words", verbs(), ids=" ".join)

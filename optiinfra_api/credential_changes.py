@@ -84,6 +84,12 @@ Name = Annotated[
 Sent = Annotated[CredentialInput, strawberry.argument(description="What reaches the billing account.")]
 SentSettings = Annotated[SettingsInput, strawberry.argument(description="The settings that change.")]
 SentSecrets = Annotated[SecretsInput, strawberry.argument(description="The new secret.")]
+SecretsToo = Annotated[
+    SecretsInput | None,
+    strawberry.argument(
+        description="The secret, new or the same; needed where an address changes, to which a stored secret is not sent. Default: as it is."
+    ),
+]
 Test = Annotated[
     bool,
     strawberry.argument(
@@ -152,11 +158,13 @@ async def _update(
     info: Info,
     account_id: AccountId,
     settings: SentSettings,
+    secrets: SecretsToo = None,
     customer_id: CustomerId = None,
     test: Test = True,
 ) -> CredentialResult | None:
     custody = await info.context.custody_of(customer_id)
-    return await _done(custody.update(account_id, given(settings), test=test))  # type: ignore[no-any-return]
+    new = None if secrets is None else given(secrets)
+    return await _done(custody.update(account_id, given(settings), new, test=test))  # type: ignore[no-any-return]
 
 
 async def _rotate(

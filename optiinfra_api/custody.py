@@ -130,22 +130,35 @@ class Custody:
         )
         return await self.connection(account.account_id)
 
-    async def update(self, account_id: str, given: Given, *, test: bool) -> Connection:
-        """Give an account other settings.
+    async def update(self, account_id: str, given: Given, secrets: Given | None, *, test: bool) -> Connection:
+        """Give an account other settings; with `secrets`, other secrets too.
+
+        A stored secret is not sent to another address than it was stored for: else whoever changes the address could read it there.
 
         Raises:
             NotFound: this customer has no such account, or it was deleted.
             NotAccepted, SourceRefused, VaultError: as `add`; also where its secret cannot be opened.
         """
-        account = await self._active(account_id, given)
-        await self._check_reach(given)
-        complete = await self._revealed(account)
-        wanted = _accepted(
-            given, lambda: connecting.changed(complete, given.values), complete.secrets.values()
-        )
+        account = await self._active(account_id, given, secrets)
+        known = account if secrets else await self._revealed(account)
+        values = {**given.values, **(secrets.values if secrets else {})}
+        sent = Given(given.provider, values)
+        wanted = _accepted(sent, lambda: connecting.changed(known, values), known.secrets.values())
+        await self._check_reach(Given(given.provider, wanted.settings))
+        moved = None if secrets else connecting.needs_secrets(account, wanted)
+        if moved:
+            raise NotAccepted(
+                "another address is accepted together with the secret only: send secrets too",
+                _place(given, moved),
+            )
         found = await self._look(wanted) if test else None
-        await self._services.run(
-            connecting.store_settings, self._services.metadata, wanted, found, self.actor
+        await self._keep(
+            connecting.store_settings,
+            self._services.metadata,
+            wanted,
+            found,
+            self.actor,
+            with_secrets=secrets is not None,
         )
         return await self.connection(account_id)
 
@@ -200,15 +213,16 @@ class Custody:
         if (made := credentials.made_key_file) != before:
             LOG.warning("made master key %s: back it up; without it no stored secret can be opened", made)
 
-    async def _active(self, account_id: str, given: Given | None = None) -> Account:
+    async def _active(self, account_id: str, *given: Given | None) -> Account:
         found = await self.connection(account_id)
         if not found.is_active:
             raise NotFound(f"account: {account_id!r} was deleted")
-        if given and given.provider != found.account.provider:
-            raise NotAccepted(
-                f"the account is of {found.account.provider}: send {to_camel_case(found.account.provider)}",
-                to_camel_case(given.provider),
-            )
+        for one in given:
+            if one and one.provider != found.account.provider:
+                raise NotAccepted(
+                    f"the account is of {found.account.provider}: send {to_camel_case(found.account.provider)}",
+                    to_camel_case(one.provider),
+                )
         return found.account
 
     async def _revealed(self, account: Account) -> Account:

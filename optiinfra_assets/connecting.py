@@ -28,7 +28,7 @@ from optiinfra_assets.providers.base import (
     Throttled,
     Transient,
 )
-from optiinfra_assets.providers.reach import OutOfReach, Reach, folders_of
+from optiinfra_assets.providers.reach import OutOfReach, Reach, addresses, folders_of
 from optiinfra_assets.providers.safety import hider
 from optiinfra_assets.store.credential_audit import Actor
 from optiinfra_assets.store.errors import AlreadyExists
@@ -198,15 +198,31 @@ def changed(account: Account, values: Mapping[str, Any]) -> Account:
     )
 
 
-def store_settings(metadata: Metadata, account: Account, found: Found | None, actor: Actor) -> None:
-    """Store the settings of an account in place of those it has, and what was seen with them.
+def needs_secrets(account: Account, wanted: Account) -> str | None:
+    """The field that makes `wanted` send its secrets elsewhere than `account`, which takes to know them; None if there is none."""
+    provider = PROVIDERS[account.provider]
+    moved = {
+        name
+        for name in addresses(provider.credential_model)
+        if account.settings.get(name) != wanted.settings.get(name)
+    }
+    return min(moved, default=None) if provider.secret_fields() else None
+
+
+def store_settings(
+    metadata: Metadata, account: Account, found: Found | None, actor: Actor, *, with_secrets: bool
+) -> None:
+    """Store the settings of an account in place of those it has, its secrets if said so, and what was seen with them.
 
     Raises:
         NotFound: it was deleted meanwhile.
+        VaultError: there is no usable master key for its secrets.
     """
     with metadata.transaction():
         names = metadata.change_settings(account.account_id, account.settings)
         metadata.credentials.note(actor, "update", account, f"settings: {', '.join(names) or 'none'}")
+        if with_secrets:
+            metadata.credentials.rotate_secret(account.account_id, account.secrets, actor)
         if found:
             metadata.record_probe(account.account_id, found.tokens, found.at)
 

@@ -49,18 +49,19 @@ class Reach:
     folders: tuple[Path, ...] = ()
 
     def check(self, model: type[BaseModel], values: Mapping[str, Any]) -> None:
-        """Look at the fields of `model` that were sent; resolves the names of hosts.
+        """Look at values of fields of `model`, but for its defaults; resolves the names of hosts.
 
         Raises:
             OutOfReach: naming the first field that is not accepted, and what is.
         """
         for name, value in values.items():
-            if not self.is_everywhere and value is not None:
-                self._check(name, model.model_fields[name], str(value))
+            field = model.model_fields[name]
+            if not self.is_everywhere and value is not None and value != field.default:
+                self._check(name, field, str(value))
 
     def _check(self, name: str, field: FieldInfo, value: str) -> None:
         kinds = set(_kinds(field))
-        if (name == ENDPOINT or "endpoint" in kinds) and not _is_public(value):
+        if _is_address(name, field) and not _is_public(value):
             raise OutOfReach(
                 name, f"{value!r} is not accepted over the API: use https and a host of the public internet"
             )
@@ -84,6 +85,15 @@ class Reach:
 def folders_of(setting: str) -> tuple[Path, ...]:
     """The folders of OPTIINFRA_API_FOLDERS."""
     return tuple(Path(part).expanduser() for part in setting.split(":") if part.strip())
+
+
+def addresses(model: type[BaseModel]) -> frozenset[str]:
+    """Names of the fields of `model` that say where its secrets are sent."""
+    return frozenset(name for name, field in model.model_fields.items() if _is_address(name, field))
+
+
+def _is_address(name: str, field: FieldInfo) -> bool:
+    return name == ENDPOINT or "endpoint" in _kinds(field)
 
 
 def _kinds(field: FieldInfo) -> Iterable[object]:

@@ -31,8 +31,10 @@ SHOWN = "account name provider status version keyId settings { name value } rota
 ADD = f"""mutation($customer: String, $name: String!, $credential: CredentialInput!, $test: Boolean! = true) {{
   addCredential(customerId: $customer, name: $name, credential: $credential, test: $test) {{ {REFUSAL} ... on Credential {{ {SHOWN} }} }}
 }}"""
-UPDATE = f"""mutation($customer: String, $id: String!, $settings: SettingsInput!, $test: Boolean! = true) {{
-  updateCredential(customerId: $customer, accountId: $id, settings: $settings, test: $test) {{ {REFUSAL} ... on Credential {{ {SHOWN} }} }}
+UPDATE = f"""mutation($customer: String, $id: String!, $settings: SettingsInput!, $secrets: SecretsInput, $test: Boolean! = true) {{
+  updateCredential(customerId: $customer, accountId: $id, settings: $settings, secrets: $secrets, test: $test) {{
+    {REFUSAL} ... on Credential {{ {SHOWN} }}
+  }}
 }}"""
 ROTATE = f"""mutation($customer: String, $id: String!, $secrets: SecretsInput!, $test: Boolean! = true) {{
   rotateCredential(customerId: $customer, accountId: $id, secrets: $secrets, test: $test) {{ {REFUSAL} ... on Credential {{ {SHOWN} }} }}
@@ -400,6 +402,49 @@ def test_what_belongs_to_this_machine_is_for_its_own_administrators(
         refused = done(world, ADD, admin.token, name=name, credential={"focus": focus}, test=False)
         assert (refused["code"], "not accepted over the API" in refused["message"]) == ("NOT_ACCEPTED", True)
         assert add(world, root, admin, {"focus": focus}, name=name, test=False)["status"] == "ACTIVE"
+
+
+def test_a_stored_secret_is_not_sent_to_another_address(
+    world: World, root: str, admin: Customer, cloud: SimulatedVultr
+) -> None:
+    own = {"customer": admin.customer_id, "id": add(world, root, admin, vultr(cloud))["account"]}
+    start = BillingPeriod.of(datetime.now(UTC)).start.date()
+    with simulated_vultr(Scenario("thief", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY) as thief:
+        for url, test in ((thief.endpoint, True), (thief.endpoint, False), (None, False)):
+            refused = done(world, UPDATE, root, **own, settings={"vultr": {"endpointUrl": url}}, test=test)
+            assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "vultr.endpointUrl")
+            assert "send secrets too" in refused["message"]
+        assert thief.asked == []
+        moved = done(
+            world,
+            UPDATE,
+            root,
+            **own,
+            settings={"vultr": {"endpointUrl": thief.endpoint}},
+            secrets={"vultr": {"apiKey": KEY}},
+        )
+        assert (moved["settings"], moved["version"]) == (
+            [{"name": "endpointUrl", "value": thief.endpoint}],
+            2,
+        )
+        assert thief.asked
+    assert acts(world, admin)[-2:] == [("update", "done"), ("rotate", "done")]
+
+
+def test_what_points_into_this_machine_is_not_turned_elsewhere_by_a_customer(
+    world: World, root: str, admin: Customer
+) -> None:
+    """Else the rights of the profile would read whatever the customer names."""
+    own = add(world, root, admin, {"focus": {"location": "s3://mine", "profile": "payer"}}, test=False)[
+        "account"
+    ]
+    elsewhere = {"focus": {"location": "s3://theirs"}}
+    refused = done(world, UPDATE, admin.token, id=own, settings=elsewhere, test=False)
+    assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "focus.profile")
+    without = {"focus": {"location": "s3://theirs", "profile": None}}
+    assert (
+        done(world, UPDATE, admin.token, id=own, settings=without, test=False)["__typename"] == "Credential"
+    )
 
 
 def test_a_folder_below_a_configured_one_is_for_everybody(

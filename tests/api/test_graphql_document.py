@@ -87,7 +87,17 @@ def _publish(acme: Customer) -> None:
 
 
 # What differs from run to run: cursors, numbers and times that databases give.
-_VARYING = {"actor", "endCursor", "generation", "id", "queuedAt", "startedAt", "endedAt", "milliseconds", "version"}
+_VARYING = {
+    "actor",
+    "endCursor",
+    "generation",
+    "id",
+    "queuedAt",
+    "startedAt",
+    "endedAt",
+    "milliseconds",
+    "version",
+}
 
 
 def _steady(value: Any, name: str = "") -> Any:

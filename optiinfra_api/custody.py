@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, ParamSpec
+from typing import Any, Final, ParamSpec, TypeVar
 
 from pydantic import ValidationError
 from strawberry.utils.str_converters import to_camel_case
@@ -27,6 +27,7 @@ from optiinfra_assets.store.errors import NotFound
 __all__ = ["PROVIDERS", "Found", "Provider", "SourceRefused"]
 
 _P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 """Without dots, so that no two customers can mean the same account id."""
@@ -77,7 +78,7 @@ class Custody:
         self, *, first: int, after: str | None = None, include_deleted: bool = False
     ) -> list[Connection]:
         """See `Metadata.connections`."""
-        return await self._services.run(
+        return await self._read(
             self._services.metadata.connections,
             self.customer_id,
             first=first,
@@ -91,13 +92,13 @@ class Custody:
         Raises:
             NotFound: this customer has no such account.
         """
-        return await self._services.run(self._services.metadata.connection, self.customer_id, account_id)
+        return await self._read(self._services.metadata.connection, self.customer_id, account_id)
 
     async def audit(
         self, *, first: int, before: int | None = None, account_id: str | None = None
     ) -> list[AuditEntry]:
         """See `CredentialAudit.audit`."""
-        return await self._services.run(
+        return await self._read(
             self._services.metadata.credentials.audit,
             first=first,
             before=before,
@@ -204,6 +205,10 @@ class Custody:
         await self.connection(account_id)
         await self._services.run(self._services.metadata.credentials.purge, account_id, self.actor)
         return await self.connection(account_id)
+
+    async def _read(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """What `work` reads of this customer."""
+        return await self._services.run(work, *args, **kwargs)
 
     async def _keep(self, work: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Do `work`, which stores a secret; the first one ever makes the master key file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 import strawberry
@@ -23,8 +24,8 @@ _PLAIN: Final = (str, int, bool)
 def _type_of(annotation: Any) -> Any:
     """The type that is sent for a field of a model, null apart."""
     if get_origin(annotation) in (Union, types.UnionType):
-        (inner,) = (part for part in get_args(annotation) if part is not type(None))
-        return _type_of(inner)
+        kinds = [_type_of(part) for part in get_args(annotation) if part is not type(None)]
+        return kinds[0] if len(kinds) == 1 else str
     if get_origin(annotation) is Annotated:
         return _type_of(get_args(annotation)[0])
     if get_origin(annotation) in (list, tuple, set, frozenset):
@@ -37,11 +38,21 @@ def _help_of(field: FieldInfo, *, is_secret: bool) -> str:
         "Secret: it is stored encrypted, and no query answers it." if is_secret else "",
         field.description or "",
     ]
-    if get_origin(field.annotation) is Literal:
-        parts.append(f"One of {', '.join(map(str, get_args(field.annotation)))}.")
+    if choices := _choices_of(field.annotation):
+        parts.append(f"One of {', '.join(choices)}.")
     if isinstance(field.default, str | int) and field.default != "":
-        parts.append(f"Default: {field.default}.")
+        parts.append(
+            f"Default: {str(field.default).lower() if field.default in (True, False) else field.default}."
+        )
     return " ".join(part for part in parts if part)
+
+
+def _choices_of(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(one.value) for one in annotation]
+    return [value for part in get_args(annotation) for value in _choices_of(part)]
 
 
 def _input(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -130,6 +130,10 @@ def test_a_planted_secret_is_nowhere(
     ask(SHOWN)
     before = list(everything_stored(platform))
     assert ask(DELETE)["status"] == "DELETED"
+    heard = len(cloud.heard)
+    assert (platform.tick(NOW + timedelta(days=1)), len(cloud.heard)) == ([], heard), (
+        "it is not asked any more"
+    )
     assert ask(PURGE)["status"] == "PURGED"
     ask(SHOWN)
 

@@ -193,7 +193,10 @@ class Custody:
             NotFound: this customer has no such account, or it was deleted.
         """
         account = await self._active(account_id)
-        await self._services.run(connecting.delete, self._services.metadata, account, self.actor)
+        has_secret = (await self.connection(account_id)).version is not None
+        await self._services.run(
+            connecting.delete, self._services.metadata, account, self.actor, has_secret=has_secret
+        )
         return await self.connection(account_id)
 
     async def purge(self, account_id: str) -> Connection:

@@ -8,9 +8,11 @@ Of what lies beyond the store, the API imports this module and nothing else.
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from optiinfra_assets.store.metadata import Metadata
 
 __all__ = ["PROVIDERS", "OutOfReach", "Provider", "Reach", "folders_of", "hider"]
+
+_LONG: Final = 16
+"""Parts of a secret that are shorter tell nothing, and occur in messages by themselves."""
 
 LOG = logging.getLogger("optiinfra.connecting")
 
@@ -117,14 +122,24 @@ def look(provider: Provider, account: Account) -> Found:
     return Found(provider.discover(account), provider.probe(account, {}, passing()).tokens, at)
 
 
+def _provider_of(account: Account) -> Provider:
+    if account.provider not in PROVIDERS:
+        raise SourceRefused(
+            f"provider: {account.provider!r} is not known to this version",
+            "PROVIDER_UNKNOWN",
+            "Delete the account, or run a version that has the provider.",
+        )
+    return PROVIDERS[account.provider]
+
+
 def look_or_say(account: Account) -> Found:
     """`look`, for somebody who gets the answer over the network: whatever goes wrong, without a secret.
 
     Raises:
         SourceRefused: it cannot be read, and why.
     """
-    provider = PROVIDERS[account.provider]
-    hide = hider(str(secret) for secret in account.secrets.values())
+    provider = _provider_of(account)
+    hide = hider(_parts(account.secrets.values()))
     try:
         return look(provider, account)
     except ProviderError as error:
@@ -175,8 +190,9 @@ def revealed(metadata: Metadata, account: Account, actor: Actor) -> Account:
 
     Raises:
         NotFound, VaultError: as `Credentials.reveal`.
+        SourceRefused: this version does not know its provider.
     """
-    if not PROVIDERS[account.provider].secret_fields():
+    if not _provider_of(account).secret_fields():
         return account
     return replace(account, secrets=metadata.credentials.reveal(account.account_id, actor, "test"))
 
@@ -240,7 +256,7 @@ def store_secrets(metadata: Metadata, account: Account, found: Found | None, act
             metadata.record_probe(account.account_id, found.tokens, found.at)
 
 
-def delete(metadata: Metadata, account: Account, actor: Actor) -> None:
+def delete(metadata: Metadata, account: Account, actor: Actor, *, has_secret: bool) -> None:
     """Collect the account no more and reveal its secret to nobody; published data stay, and so does the secret, encrypted.
 
     Raises:
@@ -248,7 +264,19 @@ def delete(metadata: Metadata, account: Account, actor: Actor) -> None:
     """
     with metadata.transaction():
         metadata.disable(account.account_id)
-        if PROVIDERS[account.provider].secret_fields():
+        if has_secret:
             metadata.credentials.delete(account.account_id, actor)
         else:
             metadata.credentials.note(actor, "delete", account)
+
+
+def _parts(secrets: Iterable[Any]) -> Iterator[str]:
+    """The secrets, and what of them may show alone: the values of a key file in JSON, the lines of a key."""
+    for secret in map(str, secrets):
+        yield secret
+        with suppress(ValueError):
+            held = json.loads(secret)
+            values = held.values() if isinstance(held, dict) else ()
+            yield from _parts(one for one in values if isinstance(one, str) and len(one) >= _LONG)
+        if "\n" in secret:
+            yield from (line for line in secret.splitlines() if len(line) >= _LONG)

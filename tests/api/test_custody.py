@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ import pytest
 from world import Customer, World, serving
 
 from optiinfra_api import custody
-from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.providers.base import Transient
 from optiinfra_assets.simulators.scenario import Resource, Scenario
 from optiinfra_assets.simulators.server import Response
 from optiinfra_assets.simulators.vultr import SimulatedVultr, simulated_vultr
@@ -275,6 +277,34 @@ def test_an_error_nobody_foresaw_shows_its_kind_and_its_log_no_secret(
     assert (refused["code"], refused["message"]) == ("PROVIDER_FAILED", "Vultr: unexpected RuntimeError")
     assert "cannot read ***" in caplog.text
     assert KEY not in caplog.text
+
+
+def test_no_part_of_a_key_file_shows(
+    world: World, root: str, admin: Customer, cloud: SimulatedVultr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nPLANTEDfirstlineofakey==\nPLANTEDsecondlineofakey=\n-----END PRIVATE KEY-----\n"
+    key = json.dumps(
+        {"type": "service_account", "private_key_id": "PLANTED-4711-private-id", "private_key": pem}
+    )
+
+    def break_(_self: object, account: Any) -> list[str]:
+        held = json.loads(account.secrets["api_key"])
+        raise Transient(f"at line {held['private_key'].splitlines()[2]} of {held['private_key_id']}")
+
+    monkeypatch.setattr("optiinfra_assets.providers.vultr.Vultr.discover", break_)
+    refused = add(world, root, admin, vultr(cloud, key))
+    assert (refused["code"], refused["message"]) == ("PROVIDER_UNAVAILABLE", "at line *** of ***")
+
+
+def test_an_account_of_a_provider_that_is_gone_can_be_deleted(world: World, admin: Customer) -> None:
+    own = world.metadata.add_account(
+        Account(f"{admin.customer_id}.old", admin.customer_id, "gone")
+    ).account_id
+    assert done(world, TEST, admin.token, id=own)["code"] == "PROVIDER_UNKNOWN"
+    settings = {"focus": {"region": "x"}}
+    assert done(world, UPDATE, admin.token, id=own, settings=settings)["code"] == "NOT_ACCEPTED"
+    assert done(world, DELETE, admin.token, id=own)["status"] == "DELETED"
+    assert done(world, PURGE, admin.token, id=own)["code"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(

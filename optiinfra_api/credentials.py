@@ -19,13 +19,13 @@ from optiinfra_assets.store.credential_audit import AuditEntry
 from optiinfra_assets.store.errors import NotFound
 
 
-@strawberry.enum(
-    description="ACTIVE: it is collected. DELETED: it is not, its data stay. PURGED: its secret was erased as well."
-)
+@strawberry.enum(description="Whether an account is collected.")
 class CredentialStatus(Enum):
-    ACTIVE = "active"
-    DELETED = "deleted"
-    PURGED = "purged"
+    ACTIVE = strawberry.enum_value("active", description="It is.")
+    DELETED = strawberry.enum_value(
+        "deleted", description="It is not; its data stay, and so does its secret, encrypted."
+    )
+    PURGED = strawberry.enum_value("purged", description="It is not, and its secret was erased as well.")
 
 
 @strawberry.type(description="A setting of an account that is not secret.")
@@ -98,33 +98,32 @@ class Credentials:
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
-@strawberry.enum(
-    description="What was done. REVEAL: a secret was opened for one use. REWRAP: its data key was put under another master key. "
-    "RETIRE_KEY: a master key was retired."
-)
+@strawberry.enum(description="What was done.")
 class CredentialAction(Enum):
-    CREATE = "create"
-    UPDATE = "update"
-    ROTATE = "rotate"
-    REVEAL = "reveal"
-    DELETE = "delete"
-    PURGE = "purge"
-    REWRAP = "rewrap"
-    RETIRE_KEY = "retire_key"
+    CREATE = strawberry.enum_value("create", description="Connected, or connected again.")
+    UPDATE = strawberry.enum_value("update", description="Settings changed, or its secret was stored again.")
+    ROTATE = strawberry.enum_value("rotate", description="The secret was replaced.")
+    REVEAL = strawberry.enum_value("reveal", description="The secret was opened for one use.")
+    DELETE = strawberry.enum_value("delete", description="Collected no more.")
+    PURGE = strawberry.enum_value("purge", description="The deleted secret was erased.")
+    REWRAP = strawberry.enum_value("rewrap", description="The data key was put under another master key.")
+    RETIRE_KEY = strawberry.enum_value("retire_key", description="A master key was retired.")
 
 
-@strawberry.enum(description="Whether it was done, or refused, as when a secret could not be opened.")
+@strawberry.enum(description="Whether it was done.")
 class CredentialOutcome(Enum):
-    DONE = "done"
-    REFUSED = "refused"
+    DONE = strawberry.enum_value("done", description="It was.")
+    REFUSED = strawberry.enum_value(
+        "refused", description="It was not, as when a secret could not be opened."
+    )
 
 
 @strawberry.enum(description="What a secret was opened for.")
 class CredentialPurpose(Enum):
-    COLLECT = "collect"
-    PROBE = "probe"
-    DISCOVER = "discover"
-    TEST = "test"
+    COLLECT = strawberry.enum_value("collect", description="A collection, whose run is named.")
+    PROBE = strawberry.enum_value("probe", description="To see whether anything changed.")
+    DISCOVER = strawberry.enum_value("discover", description="To see what it reaches.")
+    TEST = strawberry.enum_value("test", description="To try it for an administrator.")
 
 
 @strawberry.type(description="One act on a credential. The database refuses to change or remove it.")

@@ -24,7 +24,7 @@ from optiinfra_assets.providers.base import Collection, ContractChanged, Nothing
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.store.loading import Loaded, load
 from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.publications import Publication
+from optiinfra_assets.store.publications import CONTROL_TOTAL, Publication
 from optiinfra_assets.store.slices import GONE, SliceLock
 from optiinfra_assets.store.warehouse import Warehouse
 
@@ -78,6 +78,7 @@ def collect_slice(
     warehouse: Warehouse,
     metadata: Metadata,
     run_id: str,
+    context: Context | None = None,
     accept_empty: bool = False,
     log: logging.Logger,
 ) -> SliceResult:
@@ -90,6 +91,7 @@ def collect_slice(
         warehouse: where line items go.
         metadata: where state goes.
         run_id: stored with the generation.
+        context: what the provider is handed; by default that of a stored account.
         accept_empty: a person confirms that a source with nothing in it means no line items.
         log: takes one line when a slice begins and ends.
 
@@ -106,9 +108,8 @@ def collect_slice(
         log.info("%s: collecting generation %s", slice_, generation)
         attempt = _Attempt(slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock)
         try:
-            result = attempt.run(
-                _open(provider, account, billing_period, stored(metadata, account), accept_empty)
-            )
+            context = context or stored(metadata, account)
+            result = attempt.run(_open(provider, account, billing_period, context, accept_empty))
         except BaseException:
             attempt.give_up(log)
             raise
@@ -201,7 +202,7 @@ class _Attempt:
             totals=loaded.totals,
             content_hash=content_hash,
             change_token=collection.change_token,
-            sources=collection.sources,
+            sources=[*collection.sources, *_stated(collection)],
             rounded_values=collection.rounding.values,
             rounded_total=collection.rounding.total,
             run_id=self.run_id,
@@ -247,6 +248,12 @@ class _Attempt:
             if batch is None:
                 return
             yield batch
+
+
+def _stated(collection: Collection) -> Iterator[dict[str, str]]:
+    """The provider's own totals, as part of the lineage: they were compared and are equal."""
+    for currency, stated in (collection.control_totals or {}).items():
+        yield {"kind": CONTROL_TOTAL, "currency": currency, "billed_cost": f"{stated:f}"}
 
 
 def _compare_control_totals(slice_: Slice, collection: Collection, loaded: Loaded) -> None:

@@ -97,8 +97,10 @@ def test_only_a_provider_itself_knows_its_name(name: str) -> None:
     The name counts as a whole string, a module, or a part of one; prose may say that AWS has a key service.
     """
     said = re.compile(rf"""["']{name}["']|(providers|simulators)[./]{name}\b|import {name}\b""")
-    own = {"optiinfra_assets/providers/__init__.py"} | {
-        f"optiinfra_assets/{part}/{name}.py" for part in ("providers", "simulators")
+    own = {
+        f"optiinfra_assets/{part}/{file}.py"
+        for part in ("providers", "simulators")
+        for file in ("__init__", name)
     }
     files = [*PYTHON_FILES, *(ROOT / "sql").rglob("*.sql")]
     found = {str(path.relative_to(ROOT)) for path in files if said.search(path.read_text())}

@@ -16,7 +16,8 @@ and what becomes of an answer::
     a body that breaks off         the same
     anything else                  ContractChanged
 
-`Meter` and `retry_after`, and all of `optiinfra_assets.providers.safety`, serve providers that use the vendor's own client just as well.
+`retry_after`, and all of ``metering.py``, ``retrying.py`` and ``safety.py`` beside this file, serve providers that use the vendor's own
+client just as well.
 """
 
 from __future__ import annotations
@@ -27,28 +28,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from functools import cache
 from typing import Final, Self
 
 import httpx
 
 from optiinfra_assets.providers.answers import ASK_FOR_UPDATE, Fields
-from optiinfra_assets.providers.base import (
-    ContractChanged,
-    CredentialRejected,
-    ProviderError,
-    Throttled,
-    Transient,
-)
+from optiinfra_assets.providers.base import ContractChanged, ProviderError, Transient
 from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.metering import Meter
+from optiinfra_assets.providers.retrying import Again, patiently, refusal
 from optiinfra_assets.providers.safety import check_endpoint, hider
 
-TRIES: Final = 4
-PATIENCE: Final = 10.0
-"""Seconds one call may spend waiting before its tries; whoever asks for more gets it outside, where nobody holds a worker for it."""
-UNKNOWN_WAIT: Final = timedelta(minutes=1)
-"""How long to stay away from a provider that throttles without saying for how long."""
 TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
 """Seconds for a whole answer; `TIMEOUT` alone would let a server send one byte a minute for ever."""
@@ -67,23 +58,6 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
         return email.utils.parsedate_to_datetime(text).astimezone(UTC) if text else None
     except ValueError:
         return None
-
-
-@dataclass(slots=True)
-class Meter:
-    """What was asked of a provider and what it charges for that, in USD. Refused and repeated requests count: they are charged too."""
-
-    price: Decimal = Decimal(0)
-    requests: int = 0
-
-    def count(self) -> None:
-        """Count one request; to be called before it is sent."""
-        self.requests += 1
-
-    @property
-    def cost(self) -> Decimal:
-        """Price of all requests."""
-        return self.requests * self.price
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +88,6 @@ class Answer:
         return Fields.parse(self.body, self.where, self.hide)
 
 
-class _Again(Exception):
-    """Another try may help: after `wait` (seconds; None: as long as we think fit), or else `error` is raised."""
-
-    def __init__(self, error: Transient, wait: float | None = None) -> None:
-        super().__init__(error)
-        self.error = error
-        self.wait = wait
-
-
 class Client:
     """Requests to one API with one credential, for the length of one call of a provider. Use it in a ``with``."""
 
@@ -146,12 +111,12 @@ class Client:
             secrets: what must stand in no message.
             wait: reads the provider's own waiting headers.
             reason: field of an error answer that holds the provider's own words for a person, which messages repeat.
-            meter: counts the requests; a new one by default.
+            meter: counts the requests; one of the context by default.
 
         Raises:
             ValueError: the address is not one that credentials may be sent to.
         """
-        self.meter = meter or Meter()
+        self.meter = meter or context.meter()
         self._endpoint = check_endpoint(endpoint)
         self._context = context
         self._secrets = [secret for secret in secrets if secret]
@@ -187,7 +152,7 @@ class Client:
         return self.send(request, permission=permission)
 
     def send(self, request: httpx.Request, *, permission: str) -> Answer:
-        """Send a request that may be sent more than once, as often as `TRIES` and `PATIENCE` allow.
+        """Send a request that may be sent more than once, as often as ``retrying.TRIES`` and ``retrying.PATIENCE`` allow.
 
         Raises:
             ProviderError: as the table above.
@@ -196,18 +161,7 @@ class Client:
             raise ValueError(
                 "a secret stands in the address of a request; send it in a header, addresses are logged"
             )
-        waited = 0.0
-        tries = 1
-        while True:
-            try:
-                return self._try(request, permission)
-            except _Again as again:
-                wait = 0.5 * 2 ** (tries - 1) if again.wait is None else again.wait
-                if tries == TRIES or waited + wait > PATIENCE:
-                    raise again.error from None
-            self._context.sleep(wait)
-            waited += wait
-            tries += 1
+        return patiently(lambda: self._try(request, permission), self._context.sleep)
 
     def _try(self, request: httpx.Request, permission: str) -> Answer:
         where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
@@ -216,13 +170,15 @@ class Client:
         try:
             response, body = self._exchange(request)
         except httpx.TimeoutException:
-            raise _Again(Transient(f"{where}: no answer in time; try again later")) from None
+            raise Again(Transient(f"{where}: no answer in time; try again later")) from None
         except httpx.HTTPError as error:
             said = self._hide(str(error)) or type(error).__name__
-            raise _Again(Transient(f"{where}: no answer: {said}; try again later")) from None
+            raise Again(Transient(f"{where}: no answer: {said}; try again later")) from None
         answer = Answer(body, dict(response.headers), sent_at, where, self._hide)
         if not response.is_success:
-            raise self._refusal(response, answer, permission)
+            now = self._context.clock()
+            until = self._wait(answer.headers, now)
+            raise refusal(response.status_code, where, self._said(answer), permission, until=until, now=now)
         if response.headers.get("content-type", "").startswith("application/json"):
             _refuse_broken(body, where)
         return answer
@@ -244,31 +200,6 @@ class Client:
         finally:
             response.close()
 
-    def _refusal(self, response: httpx.Response, answer: Answer, permission: str) -> ProviderError | _Again:
-        status = response.status_code
-        said = self._said(answer)
-        if status == 401:
-            return CredentialRejected(
-                f"{answer.where}: the credential is not accepted (401{said}); connect again with a valid one"
-            )
-        if status == 403:
-            return CredentialRejected(
-                f"{answer.where}: the credential may not do this (403{said}); it needs: {permission}"
-            )
-        if status == 429 or (status == 503 and self._wait(answer.headers, self._context.clock())):
-            return self._throttled(answer, status, said)
-        if status in {408, 425} or status >= 500:
-            return _Again(Transient(f"{answer.where}: the provider failed ({status}{said}); try again later"))
-        return ContractChanged(
-            f"{answer.where}: an answer that was not expected (status {status}{said}); {ASK_FOR_UPDATE}"
-        )
-
-    def _throttled(self, answer: Answer, status: int, said: str) -> _Again:
-        now = self._context.clock()
-        until = self._wait(answer.headers, now)
-        error = Throttled(f"{answer.where}: too many requests ({status}{said})", until or now + UNKNOWN_WAIT)
-        return _Again(error, max(0.0, (until - now).total_seconds()) if until else None)
-
     def _said(self, answer: Answer) -> str:
         """The provider's own words, one line and short: a whole body in a message could carry anything."""
         if self._reason is None:
@@ -277,14 +208,14 @@ class Client:
             text = Fields.parse(answer.body, answer.where).text(self._reason)
         except ProviderError:
             return ""
-        return ": " + self._hide(" ".join(text.split()))[:200]
+        return self._hide(text)
 
 
 def _refuse_broken(body: bytes, where: str) -> None:
     """A JSON text ends with the bracket it began with; a proxy that cut it may still have sent the length of the rest."""
     text = body.strip()
     if text[:1] in {b"{", b"["} and text[-1:] != {b"{": b"}", b"[": b"]"}[text[:1]]:
-        raise _Again(Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later"))
+        raise Again(Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later"))
 
 
 @cache

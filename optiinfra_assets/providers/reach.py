@@ -20,8 +20,9 @@ from pydantic.fields import FieldInfo
 
 from optiinfra_assets.providers.safety import OfThisMachine, check_endpoint
 
-ENDPOINT: Final = "endpoint_url"
-"""Name of the fields that hold an address, whatever their type."""
+ADDRESSES: Final = ("_url", "_uri", "_endpoint")
+FILES: Final = ("_file", "_folder", "_path")
+"""Ends of names of fields that hold an address, or name something on the disk, whatever their type."""
 
 
 class OutOfReach(ValueError):
@@ -70,7 +71,8 @@ class Reach:
                 name,
                 f"{value!r} is not accepted over the API: it belongs to the machine of this platform: leave it out",
             )
-        if OfThisMachine.FOLDER in kinds and "://" not in value and not self._is_below(value):
+        is_on_disk = OfThisMachine.FOLDER in kinds or name.endswith(FILES)
+        if is_on_disk and "://" not in value and not self._is_below(value):
             raise OutOfReach(
                 name,
                 f"{value!r} is not accepted over the API: use an address such as s3://, "
@@ -93,7 +95,7 @@ def addresses(model: type[BaseModel]) -> frozenset[str]:
 
 
 def _is_address(name: str, field: FieldInfo) -> bool:
-    return name == ENDPOINT or "endpoint" in _kinds(field)
+    return name.endswith(ADDRESSES) or "endpoint" in _kinds(field)
 
 
 def _kinds(field: FieldInfo) -> Iterable[object]:

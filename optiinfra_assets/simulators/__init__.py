@@ -1,1 +1,16 @@
-"""Sources of invented data that speak like real ones, for the demo and the tests. Everything they make says "simulated"."""
+"""Simulated clouds by the name of the provider that reads them. Adding one is its file and one entry here.
+
+No provider imports any of this.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from optiinfra_assets.simulators.account import MakeCloud
+from optiinfra_assets.simulators.vultr import simulated_vultr
+
+SIMULATORS: Final[dict[str, MakeCloud]] = {
+    "vultr": simulated_vultr,
+}
+"""What makes a simulated account, by the registered name of its provider."""

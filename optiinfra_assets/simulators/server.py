@@ -19,6 +19,7 @@ A simulator of a provider is a subclass that answers requests from its `World`::
         ...                                                      # point the provider at cloud.url
 
 Pages, wrong tokens and missing permissions are the subclass's to simulate, in the provider's own way; ``faults.py`` has the rest.
+``account.py`` has what is asked of an account of any cloud alike.
 """
 
 from __future__ import annotations
@@ -113,6 +114,10 @@ class SimulatedCloud(ABC):
     def answer(self, request: Request) -> Response:
         """The right answer to a request, faults apart. Called from several threads."""
 
+    def tell(self, request: Request) -> Response:
+        """The answer without faults, which a subclass may change on its way out."""
+        return self.answer(request)
+
     def throttled(self) -> Response:
         """The provider's own way of saying "too many requests"."""
         return Response.of({"error": "too many requests"}, status=429)
@@ -167,7 +172,7 @@ class SimulatedCloud(ABC):
                 planned.times -= 1
                 if planned.times == 0:
                     self._planned.remove(planned)
-        response = planned.fault(self, request, self.answer) if planned else self.answer(request)
+        response = planned.fault(self, request, self.tell) if planned else self.tell(request)
         with self._lock:
             self._last[request.path] = response
         return response

@@ -16,7 +16,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.simulators.server import Request, Response, SimulatedCloud
+from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.server import Request, Response
 from optiinfra_assets.simulators.world import CENT, Charge, Clock, Resource, Scenario, World
 
 _PRODUCTS: Final = {
@@ -37,39 +38,56 @@ def invoices_promptly(scenario: Scenario) -> Scenario:
     )
 
 
-def simulated_vultr(scenario: Scenario, clock: Clock, *, secret: str, port: int = 0) -> SimulatedVultr:
+def simulated_vultr(
+    scenario: Scenario,
+    clock: Clock,
+    *,
+    secret: str,
+    port: int = 0,
+    quantum: Decimal | None = None,
+    mode: str = "",
+) -> SimulatedVultr:
     """An account with a scenario's spend, under this cloud's rules and in its cents."""
-    return SimulatedVultr(World(invoices_promptly(scenario), clock, CENT), secret=secret, port=port)
+    return SimulatedVultr(
+        World(invoices_promptly(scenario), clock, quantum or CENT), secret=secret, port=port
+    )
 
 
-class SimulatedVultr(SimulatedCloud):
+class SimulatedVultr(SimulatedAccount):
     """One account.
 
     Attributes:
         acls: what the user of the key may do.
-        page_size: most objects on a page, at most the documented 500.
-        extra_items: this many items of one cent more on every invoice, for slices of any size.
-        splits_lines: every usage line comes as two that differ in nothing but their numbers, as after a change of plan and back.
     """
+
+    provider = "vultr"
+    renamed_field = "total"
+    lacking_permission = "billing"
 
     def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
         super().__init__(world, secret=secret, port=port)
         self.acls = {"billing", "subscriptions_view"}
         self.page_size = 500
-        self.extra_items = 0
-        self.splits_lines = False
 
     @property
     def endpoint(self) -> str:
         """For the credential's ``endpoint_url``."""
         return f"{self.url}/v2"
 
+    def settings(self) -> dict[str, str]:
+        """Where it listens."""
+        return {"endpoint_url": self.endpoint}
+
+    def secrets(self) -> dict[str, str]:
+        """The API key."""
+        return {"api_key": self.secret}
+
     def answer(self, request: Request) -> Response:
         """As documented; without the ACL or with another key the documented error."""
-        if request.headers.get("authorization") != f"Bearer {self.secret}":
+        if self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}":
             return _error("Invalid API token.", 401)
         parts = request.path.removeprefix("/v2/").split("/")
-        if parts[0] == "billing" and "billing" not in self.acls:
+        if parts[0] == "billing" and (self.lacks_permission or "billing" not in self.acls):
             return _error("User does not have permission: billing", 403)
         if parts in (["instances"], ["account", "bandwidth"]) and "subscriptions_view" not in self.acls:
             return _error("User does not have permission: subscriptions_view", 403)
@@ -98,7 +116,11 @@ class SimulatedVultr(SimulatedCloud):
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
         """What the invoice of a period comes to, from the truth and not from the items."""
         lines = self.world.invoice(period) or []
-        return sum((charge.amount for charge in lines), Decimal(0)) + self.extra_items * CENT
+        return sum((charge.amount for charge in lines), Decimal(0)) + self.extra_items * self.world.quantum
+
+    def shown_amount(self, period: BillingPeriod) -> Decimal:
+        """The running total of the month."""
+        return sum((charge.amount for charge in self.world.accrued(period)), Decimal(0))
 
     def pending_total(self) -> Decimal:
         """What is owed since the last invoice."""
@@ -195,8 +217,8 @@ class SimulatedVultr(SimulatedCloud):
                 f"Snapshot storage {index - len(lines)}",
                 "hours",
                 Decimal(1),
-                CENT,
-                CENT,
+                self.world.quantum,
+                self.world.quantum,
                 period.start,
                 period.end,
             )
@@ -212,7 +234,11 @@ class SimulatedVultr(SimulatedCloud):
             key = charge.resource.resource_id if charge.resource and is_running else charge.key
             lines.setdefault(key, []).append(charge)
         made = [self._line(group, now) for group in lines.values()]
-        return [half for line in made for half in (_halves(line) if self.splits_lines else [line])]
+        return [
+            half
+            for line in made
+            for half in (_halves(line, self.world.quantum) if self.duplicates_lines else [line])
+        ]
 
     def _line(self, charges: Sequence[Charge], now: datetime) -> dict[str, Any]:
         first, last = min(charge.day for charge in charges), max(charge.day for charge in charges)
@@ -241,7 +267,7 @@ class SimulatedVultr(SimulatedCloud):
         return _listing(name, objects[begin:end], end, len(objects))
 
     def _bounds(self, request: Request) -> tuple[int, int]:
-        cursor = unquote(request.query.get("cursor", ""))
+        cursor = "" if self.repeats_pages else unquote(request.query.get("cursor", ""))
         begin = int(base64.b64decode(cursor).removeprefix(b"next__")) if cursor else 0
         return begin, begin + min(int(request.query.get("per_page", 100)), self.page_size)
 
@@ -281,8 +307,8 @@ def _line(
     }
 
 
-def _halves(line: dict[str, Any]) -> list[dict[str, Any]]:
-    half = (line["total"] / 2).quantize(CENT)
+def _halves(line: dict[str, Any], quantum: Decimal) -> list[dict[str, Any]]:
+    half = (line["total"] / 2).quantize(quantum)
     return [
         {**line, "total": half, "units": line["units"] - 1},
         {**line, "total": line["total"] - half, "units": Decimal(1)},

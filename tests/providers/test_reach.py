@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,8 @@ class Model(BaseModel):
     folder: Annotated[str | None, OfThisMachine.FOLDER] = None
     profile: Annotated[str | None, OfThisMachine.SETTING] = None
     inner: Annotated[str, OfThisMachine.SETTING] | None = None
+    export_url: str | None = None
+    ca_file: str | None = None
 
 
 CUSTOMER = Reach(is_everywhere=False, folders=(Path("/srv/exports"),))
@@ -47,6 +50,8 @@ PLATFORM = Reach(is_everywhere=True)
         ("folder", "~/x"),
         ("profile", "payer"),
         ("inner", "payer"),
+        ("export_url", "https://10.0.0.1/container"),
+        ("ca_file", "/etc/shadow"),
     ],
 )
 def test_each_kind_is_refused_and_named(name: str, value: object) -> None:
@@ -73,7 +78,7 @@ def test_what_the_sender_may_use_anyway_is_accepted(name: str, value: object) ->
 
 
 def test_addresses_are_found_in_any_type() -> None:
-    assert addresses(Model) == {"endpoint_url", "authority", "other", "many"}
+    assert addresses(Model) == {"endpoint_url", "authority", "other", "many", "export_url"}
 
 
 @given(st.ip_addresses(v=4))
@@ -102,5 +107,7 @@ def test_folders_are_parted_by_colons() -> None:
 def test_no_provider_hides_an_address_from_the_rules(name: str) -> None:
     """A field that is called one is one: who adds a provider gives it the type `Endpoint`, or says here what else it is."""
     model = PROVIDERS[name].credential_model
-    called = {field for field in model.model_fields if field.endswith(("_url", "_uri", "_endpoint", "_host"))}
+    called = {
+        field for field in model.model_fields if re.search(r"url|uri|endpoint|host|server|authority", field)
+    }
     assert called <= addresses(model)

@@ -1,0 +1,110 @@
+"""What is asked of a simulated account whatever the cloud: by the one contract suite of all providers, and by the demonstration."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from decimal import Decimal
+from typing import ClassVar, Protocol
+
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.simulators.scenario import Scenario
+from optiinfra_assets.simulators.server import Request, Response, SimulatedCloud
+from optiinfra_assets.simulators.world import Clock, World
+
+
+class SimulatedAccount(SimulatedCloud):
+    """One account at one cloud, which can be set to misbehave for good; for passing faults see `SimulatedCloud.fail`.
+
+    Attributes:
+        provider: registered name of the provider that reads it.
+        modes: ways in which such an account may be set up, each read in another way; the first is the default.
+        renamed_field: what a refusal names when `renames_field`.
+        lacking_permission: what a refusal names when `lacks_permission`.
+        page_size: most objects it puts on one page of any list, at first as many as the provider documents.
+        extra_items: so many line items more in every closed month, each of the world's quantum; made as they are asked for.
+        duplicates_lines: each usage line comes as two that differ in nothing but their numbers.
+        adds_unknown_fields: whatever it tells has a field more, which nobody knows.
+        renames_field: the amount of a line has another name.
+        repeats_pages: every list gives its first page again, with the same announcement of more, whichever page is asked for.
+        refuses_credential: the credential is not accepted any more.
+        lacks_permission: the credential is accepted, and may not read costs.
+    """
+
+    provider: ClassVar[str]
+    modes: ClassVar[tuple[str, ...]] = ("",)
+    renamed_field: ClassVar[str]
+    lacking_permission: ClassVar[str]
+
+    def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
+        super().__init__(world, secret=secret, port=port)
+        self.page_size = 100
+        self.extra_items = 0
+        self.duplicates_lines = False
+        self.adds_unknown_fields = False
+        self.renames_field = False
+        self.repeats_pages = False
+        self.refuses_credential = False
+        self.lacks_permission = False
+
+    @abstractmethod
+    def settings(self) -> dict[str, str]:
+        """What an account that reads this cloud is told, apart from its secrets."""
+
+    @abstractmethod
+    def secrets(self) -> dict[str, str]:
+        """The secret fields of its credential; `secret` stands in one of them."""
+
+    @abstractmethod
+    def invoice_amount(self, period: BillingPeriod) -> Decimal:
+        """What all line items of a closed month come to, from the truth and not from the answers."""
+
+    @abstractmethod
+    def shown_amount(self, period: BillingPeriod) -> Decimal:
+        """What all line items of an open month come to by what the cloud shows at this instant, from the truth."""
+
+    def amount(self, period: BillingPeriod) -> Decimal:
+        """What all line items of a month come to at this instant, open or closed, from the truth."""
+        is_closed = self.world.invoice(period) is not None
+        return self.invoice_amount(period) if is_closed else self.shown_amount(period)
+
+    def tell(self, request: Request) -> Response:
+        """The answer, disturbed."""
+        return self.disturbed(request, self.answer(request))
+
+    def disturbed(self, request: Request, response: Response) -> Response:
+        """The answer with `adds_unknown_fields` and `renames_field` applied, for JSON; others do it where they write."""
+        if response.status >= 300 or "json" not in response.headers.get("Content-Type", ""):
+            return response
+        body = response.body
+        if self.adds_unknown_fields:
+            body = body.replace(b'{"', b'{"brand_new":[1,{"a":null}],"')
+        if self.renames_field:
+            body = body.replace(f'"{self.renamed_field}":'.encode(), b'"renamed":')
+        return replace(response, body=body)
+
+
+class MakeCloud(Protocol):
+    """Makes the simulator of one provider, under the rules of that cloud."""
+
+    def __call__(
+        self,
+        scenario: Scenario,
+        clock: Clock,
+        *,
+        secret: str,
+        port: int = 0,
+        quantum: Decimal | None = None,
+        mode: str = "",
+    ) -> SimulatedAccount:
+        """An account with the spend of `scenario`.
+
+        Args:
+            scenario: the customer's life.
+            clock: what "now" means.
+            secret: the credential to accept.
+            port: 0 for a free one.
+            quantum: smallest amount that is billed; None: that of the cloud.
+            mode: one of `SimulatedAccount.modes`; empty: the first.
+        """
+        ...

@@ -125,6 +125,7 @@ class Custody:
         account = _accepted(
             given, lambda: connecting.account_of(provider, self.customer_id, name, given.sent)
         )
+        self._check_rights(account)
         found = await self._look(account) if test else None
         await self._keep(
             connecting.store, self._services.metadata, provider, account, found, self.actor, only_new=True
@@ -146,6 +147,7 @@ class Custody:
         sent = Given(given.provider, values)
         wanted = _accepted(sent, lambda: connecting.changed(known, values), known.secrets.values())
         await self._check_reach(Given(given.provider, wanted.settings))
+        self._check_rights(wanted)
         moved = None if secrets else connecting.needs_secrets(account, wanted)
         if moved:
             raise NotAccepted(
@@ -172,6 +174,7 @@ class Custody:
         """
         account = await self._active(account_id, given)
         wanted = _accepted(given, lambda: connecting.changed(account, given.values))
+        self._check_rights(wanted)
         found = await self._look(wanted) if test else None
         await self._keep(connecting.store_secrets, self._services.metadata, wanted, found, self.actor)
         return await self.connection(account_id)
@@ -243,6 +246,15 @@ class Custody:
             await self._services.run(reach.check, model, given.values)
         except connecting.OutOfReach as error:
             raise NotAccepted(str(error), _place(given, error.field)) from None
+
+    def _check_rights(self, account: Account) -> None:
+        """Refuse an account that would be read with the rights of this machine, for want of a secret, at a provider that takes one."""
+        takes_one = PROVIDERS[account.provider].secret_fields()
+        if takes_one and not self.is_everywhere and not any(map(str.strip, account.secrets.values())):
+            raise NotAccepted(
+                f"a secret is needed ({', '.join(sorted(map(to_camel_case, takes_one)))}): the rights of this machine are not lent",
+                to_camel_case(account.provider),
+            )
 
     async def _look(self, account: Account) -> Found:
         # Not in the threads of `Services`, which the answers to everybody's questions come from.

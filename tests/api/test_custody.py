@@ -477,6 +477,22 @@ def test_what_points_into_this_machine_is_not_turned_elsewhere_by_a_customer(
     )
 
 
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_the_rights_of_this_machine_are_not_lent(world: World, admin: Customer, nothing: str) -> None:
+    """Where a provider takes "no secret" for the machine's own, a customer could read what another one granted to the machine."""
+    credential = {"vultr": {"apiKey": nothing}}
+    refused = done(world, ADD, admin.token, name="main", credential=credential, test=False)
+    assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "vultr")
+    assert "a secret is needed (apiKey)" in refused["message"]
+    credential["vultr"]["apiKey"] = KEY
+    own = done(world, ADD, admin.token, name="main", credential=credential, test=False)["account"]
+    secrets = {"vultr": {"apiKey": nothing}}
+    assert done(world, ROTATE, admin.token, id=own, secrets=secrets, test=False)["code"] == "NOT_ACCEPTED"
+    update = {"settings": {"vultr": {}}, "secrets": secrets, "test": False}
+    assert done(world, UPDATE, admin.token, id=own, **update)["code"] == "NOT_ACCEPTED"
+    assert stored(world, admin) == KEY
+
+
 def test_a_folder_below_a_configured_one_is_for_everybody(
     world: World, admin: Customer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

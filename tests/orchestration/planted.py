@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import ValidationError
 
 from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.providers.reach import addresses
 
 TEXTS = (
     "plain-text",
@@ -78,18 +79,15 @@ def plant(provider: Provider, text: str, url: str) -> Planted:
 
 
 def _fitting(provider: Provider, text: str, url: str, left_out: set[str]) -> Planted | None:
-    model, tried = provider.credential_model, {}
+    model, secret = provider.credential_model, provider.secret_fields() - left_out
     candidates: dict[str, list[str]] = {}
-    needles: dict[str, set[str]] = {}
+    needles: set[str] = set()
     for name, one in model.model_fields.items():
-        if name in provider.secret_fields():
-            if name not in left_out:
-                forms = _secrets(f"{text}-{name.replace('_', '-')}", url)
-                candidates[name], needles[name] = (
-                    [value for value, _ in forms],
-                    set.union(*(found for _, found in forms)),
-                )
-        elif name.endswith("_url"):
+        if name in secret:
+            forms = _secrets(f"{text}-{name.replace('_', '-')}", url)
+            candidates[name] = [value for value, _ in forms]
+            needles |= {needle for _, found in forms for needle in found}
+        elif name in addresses(model):
             candidates[name] = [url]
         elif one.is_required():
             candidates[name] = list(TEXTS)
@@ -99,12 +97,33 @@ def _fitting(provider: Provider, text: str, url: str, left_out: set[str]) -> Pla
         try:
             model.model_validate(values)
         except ValidationError as error:
-            wrong = {str(part["loc"][0]) for part in error.errors() if part["loc"]} & tried.keys()
-            if not wrong or any(tried[name] + 1 == len(candidates[name]) for name in wrong):
+            if not _try_others(error, model.model_fields.keys() - left_out, candidates, tried):
                 return None
-            tried |= {name: tried[name] + 1 for name in wrong}
         else:
-            return Planted(values, set.union(*needles.values()))
+            return Planted(
+                values,
+                {needle for needle in needles if needle in "".join(values.values()).replace("\\n", "\n")},
+            )
+
+
+def _try_others(
+    error: ValidationError, names: set[str], candidates: dict[str, list[str]], tried: dict[str, int]
+) -> bool:
+    """Other values for the fields that are complained of, and values for those that the whole is said to lack; False if none is left."""
+    for part in error.errors():
+        wrong = {str(part["loc"][0])} if part["loc"] else set()
+        lacking = {
+            name for name in names - tried.keys() if name in wrong or (not wrong and name in str(part["msg"]))
+        }
+        if not wrong and not lacking:
+            return False
+        for name in lacking:
+            candidates[name], tried[name] = list(TEXTS), 0
+        for name in wrong & tried.keys() - lacking:
+            tried[name] += 1
+            if tried[name] == len(candidates[name]):
+                return False
+    return True
 
 
 def _secrets(text: str, url: str) -> list[tuple[str, set[str]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -18,13 +19,18 @@ from orchestrated import Platform
 from planted import Echo, Planted, echo, plant
 from stored import everything_stored
 
+from optiinfra_assets import contexts
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.partitions import register
 from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.simulators import SIMULATORS
+from optiinfra_assets.simulators.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world import SimulatedClock
 from optiinfra_assets.store.credential_audit import Actor
 
 NOW = datetime.now(UTC)
 WITH_SECRETS = sorted(name for name, provider in PROVIDERS.items() if provider.secret_fields())
+WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
 ANSWER = """{ __typename ... on Refusal { code message remedy } ... on Credential {
   account status version keyId settings { name value } lastError
 } }"""
@@ -137,12 +143,64 @@ def test_a_planted_secret_is_nowhere(
     assert ask(PURGE)["status"] == "PURGED"
     ask(SHOWN)
 
+    _assert_nowhere((first, second), _places(platform, before, answers, caplog, capfd))
+
+
+@pytest.mark.parametrize("provider", sorted(set(WITH_SECRETS) & SIMULATORS.keys()))
+def test_a_secret_that_works_is_nowhere_either(
+    provider: str,
+    platform: Platform,
+    ask: Callable[..., dict[str, Any]],
+    answers: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    clock = SimulatedClock((NOW - timedelta(days=1)).replace(hour=12, minute=0))
+    monkeypatch.setattr(contexts, "utc_now", clock)
+    scenario = Scenario("small", BillingPeriod.of(clock.now).shift(-1).start.date(), (WEB,))
+    with SIMULATORS[provider](scenario, clock, secret="PLANTED4711FIRST") as cloud:
+        first = dict(cloud.secrets())
+        sent = _as_sent(provider, {**cloud.settings(), **first})
+        assert ask(ADD, c=sent, test=True)["status"] == "ACTIVE"
+        assert ask(TEST)["billingPeriods"]
+        register(platform.instance, provider, ["acme.main"])
+        assert all(result.success for result in platform.collect(platform.tick(NOW)[:1]))
+        cloud.refuses_credential = True
+        clock.advance(hours=3)
+        platform.tick(NOW + timedelta(hours=3))
+        assert ask(TEST)["code"] == "CREDENTIAL_REJECTED"
+        (state,) = platform.metadata.account_states()
+        assert state.last_error
+
+        cloud.refuses_credential, cloud.secret = False, "PLANTED4712SECOND"
+        second = dict(cloud.secrets())
+        assert ask(ROTATE, s=_as_sent(provider, second), test=True)["version"] == 2
+        assert ask(TEST)["billingPeriods"]
+    ask(SHOWN)
+    before = list(everything_stored(platform))
+    assert ask(DELETE)["status"] == "DELETED"
+    assert ask(PURGE)["status"] == "PURGED"
+    planted = tuple(
+        Planted(secrets, {text}) for secrets, text in ((first, "PLANTED4711FIRST"), (second, cloud.secret))
+    )
+    _assert_nowhere(planted, _places(platform, before, answers, caplog, capfd))
+
+
+def _places(
+    platform: Platform,
+    before: list[tuple[str, bytes]],
+    answers: list[bytes],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> list[tuple[str, bytes]]:
+    """Everything that was kept, answered, logged and printed, and where."""
     printed = capfd.readouterr()
     places = [(f"before: {place}", content) for place, content in before]
     places += [(f"after: {place}", content) for place, content in everything_stored(platform)]
     places += [(f"answer {number}", content) for number, content in enumerate(answers)]
-    places += [("log", caplog.text.encode()), ("output", f"{printed.out}{printed.err}".encode())]
-    _assert_nowhere((first, second), places)
+    return [*places, ("log", caplog.text.encode()), ("output", f"{printed.out}{printed.err}".encode())]
 
 
 def _assert_nowhere(planted: tuple[Planted, ...], places: list[tuple[str, bytes]]) -> None:

@@ -172,7 +172,9 @@ def store(
     """
     by = actor or Actor.here("connect")
     with metadata.transaction():
-        metadata.add_customer(account.customer_id)
+        metadata.add_customer(
+            account.customer_id
+        )  # which keeps others from adding to this customer meanwhile
         if only_new and metadata.accounts(account_id=account.account_id):
             raise AlreadyExists(f"account: {account.account_id!r} exists: use another name")
         metadata.add_account(replace(account, secrets={}))

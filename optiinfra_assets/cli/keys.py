@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,10 +54,8 @@ def list_(as_json: bool) -> None:
     from optiinfra_assets.store.metadata import Metadata
     from optiinfra_assets.store.settings import Settings
 
-    settings = Settings()
-    metadata = Metadata.connect(settings)
-    rows = _rows(metadata)
-    metadata.close()
+    with closing(Metadata.connect(Settings())) as metadata:
+        rows = _rows(metadata)
     if as_json:
         print_json(rows)
     elif not rows:
@@ -79,10 +78,9 @@ def rotate(as_json: bool) -> None:
     from optiinfra_assets.store.metadata import Metadata
     from optiinfra_assets.store.settings import Settings
 
-    metadata = Metadata.connect(Settings())
-    result = _rotated(metadata)
-    spare = [one.key_id for one in metadata.credentials.master_keys() if _is_spare(one, result.key_id)]
-    metadata.close()
+    with closing(Metadata.connect(Settings())) as metadata:
+        result = _rotated(metadata)
+        spare = [one.key_id for one in metadata.credentials.master_keys() if _is_spare(one, result.key_id)]
     if as_json:
         print_json(
             {"key": result.key_id, "rewrapped": result.done, "refused": result.refused, "spare": spare}
@@ -107,9 +105,8 @@ def retire(key_id: str, as_json: bool) -> None:
     from optiinfra_assets.store.metadata import Metadata
     from optiinfra_assets.store.settings import Settings
 
-    metadata = Metadata.connect(Settings())
-    metadata.credentials.retire_key(Actor.here("keys"), key_id)
-    metadata.close()
+    with closing(Metadata.connect(Settings())) as metadata:
+        metadata.credentials.retire_key(Actor.here("keys"), key_id)
     if as_json:
         print_json({"key": key_id, "status": "retired"})
     else:
@@ -118,8 +115,6 @@ def retire(key_id: str, as_json: bool) -> None:
 
 def _rotated(metadata: Metadata) -> Rewrapped:
     """Rotate, with a progress bar on stderr."""
-    from contextlib import ExitStack
-
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -7,12 +7,14 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from world import Customer, World, serving
@@ -338,6 +340,20 @@ def test_an_account_that_is_there_is_not_replaced(
     add(world, root, admin, vultr(cloud))
     refused = add(world, root, admin, vultr(cloud, OTHER), test=False)
     assert (refused["code"], stored(world, admin)) == ("ALREADY_EXISTS", KEY)
+
+
+def test_of_many_who_add_an_account_at_once_one_wins(world: World, admin: Customer) -> None:
+    def adds(number: int) -> str:
+        credential = {"vultr": {"apiKey": f"PLANTED-{number}"}}
+        with httpx.Client(timeout=60) as http:
+            own = replace(world, http=http)
+            answer = done(own, ADD, admin.token, name="main", credential=credential, test=False)
+        return str(answer.get("status") or answer["code"])
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = sorted(pool.map(adds, range(6)))
+    assert answers == ["ACTIVE", *["ALREADY_EXISTS"] * 5]
+    assert acts(world, admin) == [("create", "done")]
 
 
 def test_a_secret_of_another_provider_is_refused(

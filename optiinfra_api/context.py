@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import strawberry
 
 from optiinfra_api.administration import Administration
+from optiinfra_api.custody import Custody
 from optiinfra_api.errors import Forbidden, InvalidArgument, NotFound
 from optiinfra_api.question import Question
 from optiinfra_api.services import Services
@@ -275,6 +276,17 @@ class Context:
         if customer_id not in (None, own):
             raise _no_customer(customer_id)
         return CustomerData(own, self.services)
+
+    async def custody_of(self, customer_id: str | None) -> Custody:
+        """The credentials of a customer that `data_of` accepts, for administrators.
+
+        Raises:
+            Forbidden, NotFound, InvalidArgument: as `require` and `data_of`.
+        """
+        self.require("admin")
+        data = await self.data_of(customer_id)
+        actor = Actor(self.principal.token_id, self.address)
+        return Custody(data.customer_id, actor, self.principal.customer_id is None, self.services)
 
     async def _any_customer(self, customer_id: str | None) -> str:
         if customer_id is None:

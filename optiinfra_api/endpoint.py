@@ -21,6 +21,7 @@ from strawberry.types import ExecutionResult
 from optiinfra_api.authentication import NotAuthenticated, TooManyFailures
 from optiinfra_api.context import Context
 from optiinfra_api.errors import Unavailable, expected, present
+from optiinfra_api.quoting import unquoted
 from optiinfra_api.schema import schema
 from optiinfra_api.services import Services
 from optiinfra_assets.store.tokens import Principal
@@ -75,7 +76,8 @@ async def _answer(
         raise _Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
     if not isinstance(result, ExecutionResult):
         raise TypeError(f"an operation gave {type(result).__name__}")
-    return _body(result, correlation_id)
+    body, status = _body(result, correlation_id)
+    return unquoted(operation["query"], body), status
 
 
 def _body(result: ExecutionResult, correlation_id: str) -> tuple[dict[str, Any], HTTPStatus]:

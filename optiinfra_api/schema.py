@@ -23,6 +23,8 @@ from optiinfra_api.access_log import AccessAuditLogQuery
 from optiinfra_api.accounts import AccountsQuery
 from optiinfra_api.charge_types import CostsByTypeQuery
 from optiinfra_api.collecting import CollectingMutation
+from optiinfra_api.credential_changes import CredentialsMutation
+from optiinfra_api.credentials import CredentialsQuery
 from optiinfra_api.customers import CustomersMutation, CustomersQuery
 from optiinfra_api.execution import RowExecutionContext
 from optiinfra_api.health import HealthQuery
@@ -60,12 +62,13 @@ class Query(
     CustomersQuery,
     TokensQuery,
     AccessAuditLogQuery,
+    CredentialsQuery,
 ):
     pass
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(CollectingMutation, CustomersMutation, TokensMutation):
+class Mutation(CollectingMutation, CustomersMutation, TokensMutation, CredentialsMutation):
     pass
 
 

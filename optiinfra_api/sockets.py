@@ -24,6 +24,7 @@ from strawberry.types.unset import UnsetType
 from optiinfra_api.authentication import NotAuthenticated, TooManyFailures
 from optiinfra_api.context import Context
 from optiinfra_api.errors import Forbidden, present
+from optiinfra_api.quoting import unquoted
 from optiinfra_api.schema import schema
 from optiinfra_assets.store.tokens import Principal
 
@@ -78,14 +79,15 @@ class _Subscribing:
             allowed_operation_types={OperationType.SUBSCRIPTION},
             **how,
         )
-        return _presented(source, context_value.correlation_id)
+        return _presented(source, query, context_value.correlation_id)
 
 
-async def _presented(source: Any, correlation_id: str) -> AsyncIterator[Any]:
+async def _presented(source: Any, query: str, correlation_id: str) -> AsyncIterator[Any]:
     try:
         async for result in source:
             if result.errors:
-                result.errors = [_Presented(present(_said(error), correlation_id)) for error in result.errors]
+                shown = [present(_said(error), correlation_id) for error in result.errors]
+                result.errors = [_Presented(error) for error in unquoted(query, {"errors": shown})["errors"]]
             yield result
     finally:
         await source.aclose()

@@ -151,7 +151,7 @@ def _connect_files(metadata: Metadata, folder: Path) -> None:
 
 def _connect_clouds(metadata: Metadata, folder: Path) -> None:
     """Connect the simulated clouds as a person would, each with its credential."""
-    from optiinfra_assets.cli.connecting import account_of, look, store
+    from optiinfra_assets.connecting import account_of, look, store
     from optiinfra_assets.providers import PROVIDERS
 
     for served in sample_clouds.read_served(simulated(folder))[1]:

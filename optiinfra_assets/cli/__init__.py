@@ -39,7 +39,7 @@ def command() -> None:
 
 
 def _register() -> None:
-    from optiinfra_assets.cli import collecting, connecting, customers, keeping, serving, status, tokens
+    from optiinfra_assets.cli import collecting, connecting, customers, keeping, keys, serving, status, tokens
 
     verbs = (
         serving.up,
@@ -51,6 +51,7 @@ def _register() -> None:
         customers.customers,
         collecting.collect,
         tokens.token,
+        keys.keys,
         keeping.gc,
     )
     for verb in verbs:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic.fields import FieldInfo
 
-    from optiinfra_assets.model import Account, BillingPeriod
+    from optiinfra_assets.connecting import Found
+    from optiinfra_assets.model import Account
     from optiinfra_assets.providers.base import Provider
-    from optiinfra_assets.store.metadata import Metadata
 
 
 class ProviderCommands(click.Group):
@@ -110,6 +106,7 @@ def _connect(
     provider: Provider, customer: str, name: str, values: dict[str, Any], *, test: bool, as_json: bool
 ) -> None:
     from optiinfra_assets.cli.output import print_json
+    from optiinfra_assets.connecting import account_of, look, store
     from optiinfra_assets.store.metadata import Metadata
     from optiinfra_assets.store.settings import Settings
 
@@ -125,70 +122,6 @@ def _connect(
         print_json(_as_json(account, found))
     else:
         _print_connected(account, found)
-
-
-def account_of(
-    provider: Provider, customer: str, name: str, values: Mapping[str, Any], *, is_simulated: bool = False
-) -> Account:
-    """The account that fields of a credential model describe.
-
-    Raises:
-        ValueError: the customer or name is not accepted (also pydantic's ValidationError for a field).
-    """
-    from optiinfra_assets.model import Account, check_slug
-
-    credential = provider.credential_model.model_validate(values)
-    given = {key: getattr(credential, key) for key in type(credential).model_fields}
-    fields = {key: value for key, value in given.items() if value is not None}
-    secret = fields.keys() & provider.secret_fields()
-    return Account(
-        account_id=check_slug("name", f"{check_slug('customer', customer)}.{name}"),
-        customer_id=customer,
-        provider=provider.name,
-        settings={key: value for key, value in fields.items() if key not in secret},
-        secrets={key: fields[key].get_secret_value() for key in secret},
-        is_simulated=is_simulated,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a source holds: names of billing accounts, and the change token of each billing period; `at` is UTC."""
-
-    names: list[str]
-    tokens: Mapping[BillingPeriod, str]
-    at: datetime
-
-
-def look(provider: Provider, account: Account) -> Found:
-    """Read what the source of `account` holds now.
-
-    Raises:
-        ProviderError: it cannot be read, and why.
-    """
-    from optiinfra_assets.contexts import passing
-
-    at = datetime.now(UTC)
-    return Found(provider.discover(account), provider.probe(account, {}, passing()).tokens, at)
-
-
-def store(metadata: Metadata, provider: Provider, account: Account, found: Found | None) -> None:
-    """Store the account, its secrets, its customer when new, and what was seen, or nothing; the collection of it is then due.
-
-    Raises:
-        AlreadyExists: the account is there with other settings.
-        VaultError: there is no usable master key.
-    """
-    from optiinfra_assets.store.credential_audit import Actor
-
-    with metadata.transaction():
-        metadata.add_customer(account.customer_id)
-        metadata.add_account(replace(account, secrets={}))
-        if provider.secret_fields():
-            # Also when none is given: an account whose credential was deleted must not be read with what the machine offers instead.
-            metadata.credentials.put(account, account.secrets, Actor.here("connect"))
-        if found:
-            metadata.record_probe(account.account_id, found.tokens, found.at)
 
 
 def _as_json(account: Account, found: Found | None) -> dict[str, Any]:

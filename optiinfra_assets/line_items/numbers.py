@@ -11,6 +11,7 @@ pyarrow 26), so each path here first makes sure that the number fits.
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -37,9 +38,7 @@ TOO_LARGE: Final = "a number of at most 20 integer digits"
 
 _WIDE: Final = pa.decimal256(75, 38)
 """37 integer and 38 fraction digits; one digit is left free because Arrow's subtraction adds one."""
-_LIMIT: Final = pa.scalar(Decimal(10) ** 20, _WIDE)
-_HALF: Final = pa.scalar(Decimal(5).scaleb(-19), pa.decimal256(76, 38))
-_NO_CHANGE: Final = pa.scalar(Decimal(0), pa.decimal256(76, 38))
+_CHANGE: Final = pa.decimal256(76, 38)
 _ONE: Final = Decimal(1).scaleb(-18)
 _EXACT: Final = Context(prec=2000, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=-999_999)
 
@@ -154,7 +153,7 @@ def _narrow(wide: pa.Array, delivered: pa.Array, rounding: Rounding) -> pa.Array
     Arrow's rounding of decimal256 is wrong for some numbers with many nines (pyarrow 26: 99999999999999.9999999999999999999 is rounded
     down). A result less than half a unit away is right whoever computed it; ties and everything else go the exact way.
     """
-    large = first_true(pc.greater_equal(pc.abs(wide), _LIMIT))
+    large = first_true(pc.greater_equal(pc.abs(wide), _scalar(Decimal(10) ** 20, _WIDE)))
     if large is not None:
         raise Refused(large, delivered[large].as_py(), TOO_LARGE)
     try:
@@ -162,16 +161,23 @@ def _narrow(wide: pa.Array, delivered: pa.Array, rounding: Rounding) -> pa.Array
     except pa.ArrowInvalid:  # rounded up to 21 integer digits
         return _one_by_one(wide.cast(pa.string()), rounding, delivered)
     changes = pc.abs(pc.subtract(wide, rounded.cast(_WIDE)))
-    unproven = pc.greater_equal(changes, _HALF)
+    none = _scalar(Decimal(0), _CHANGE)
+    unproven = pc.greater_equal(changes, _scalar(Decimal(5).scaleb(-19), _CHANGE))
     if first_true(unproven) is not None:
         exact = _one_by_one(pc.if_else(unproven, wide.cast(pa.string()), None), rounding, delivered)
         rounded = pc.coalesce(exact, pc.if_else(unproven, None, rounded))
-        changes = pc.if_else(unproven, _NO_CHANGE, changes)
-    changed = pc.sum(pc.not_equal(changes, _NO_CHANGE)).as_py()
+        changes = pc.if_else(unproven, none, changes)
+    changed = pc.sum(pc.not_equal(changes, none)).as_py()
     if changed:
         rounding.values += changed
         rounding.total = _EXACT.add(rounding.total, pc.sum(changes).as_py())
     return rounded
+
+
+@cache
+def _scalar(value: Decimal, kind: pa.DataType) -> pa.Scalar:
+    """Not made when this is imported: pyarrow imports pandas for it, which the API would pay for at each start."""
+    return pa.scalar(value, kind)
 
 
 def _one_by_one(texts: pa.Array, rounding: Rounding, delivered: pa.Array) -> pa.Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,7 @@ from optiinfra_assets.providers.base import BadData, Capabilities, Collection, N
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.providers.files import FileVersion, Folder, Location, change_token
 from optiinfra_assets.providers.monthly import has_rows, layout_of, line_items, month_of, months_of, period_of
+from optiinfra_assets.providers.safety import OfThisMachine
 from optiinfra_assets.providers.tables import opened
 
 FILES_TRIED = 50
@@ -30,14 +31,18 @@ FILES_TRIED = 50
 class FocusCredential(BaseModel):
     """Where the files are. No secret is stored: access to S3 comes from the AWS default chain of this machine."""
 
-    location: str = Field(description="Folder with the files, or s3://bucket/prefix.")
+    location: Annotated[str, OfThisMachine.FOLDER] = Field(
+        description="Folder with the files, or s3://bucket/prefix."
+    )
     endpoint_url: str | None = Field(
         None, description="Address of an S3-compatible service; empty for AWS itself."
     )
     region: str | None = Field(
         None, description="AWS region of the bucket; empty for the default of this machine."
     )
-    profile: str | None = Field(None, description="AWS profile to use; empty for the default chain.")
+    profile: Annotated[str | None, OfThisMachine.SETTING] = Field(
+        None, description="AWS profile to use; empty for the default chain."
+    )
 
     @field_validator("location")
     @classmethod

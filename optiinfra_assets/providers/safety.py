@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
+from enum import Enum, auto
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -29,6 +30,18 @@ def check_endpoint(url: str) -> str:
 
 Endpoint = Annotated[str, AfterValidator(check_endpoint)]
 """Type of the field `endpoint_url` of a credential model."""
+
+
+class OfThisMachine(Enum):
+    """Marks fields of a credential model, in ``Annotated``, whose values mean something of the machine that reads them.
+
+    Whoever may only speak to the API must not use what is the machine's own; see `optiinfra_assets.providers.reach`.
+    """
+
+    FOLDER = auto()
+    """A folder or file, unless the value has a scheme such as ``s3://``."""
+    SETTING = auto()
+    """A name of something that is set up there, such as a profile with its own rights."""
 
 
 def bearer(field_name: str, token: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal, Self
 
+from optiinfra_assets.model import Account
 from optiinfra_assets.store.postgres import Database, Row
 
 Action = Literal["create", "update", "rotate", "reveal", "delete", "purge", "rewrap", "retire_key"]
@@ -40,6 +41,7 @@ class AuditEntry:
         key_id: the master key in use for it then; after ``rewrap`` the new one, with the one before in `detail`.
         purpose: what a revealed secret was for.
         run_id: the Dagster run it was revealed to.
+        detail: why it was refused; of a change of settings, their names.
     """
 
     id: int
@@ -80,6 +82,16 @@ class CredentialAudit:
         )
         return [AuditEntry(**row) for row in rows]
 
+    def note(self, actor: Actor, action: Action, account: Account, detail: str | None = None) -> None:
+        """Log an act on an account that stored no secret: on its settings, or at a provider that has no secrets."""
+        unknown = {"credential_id": None, "version": None, "key_id": None}
+        row = self._database._row("credential_sealed.sql", {"account_id": account.account_id}) or {
+            "customer_id": account.customer_id,
+            "account_id": account.account_id,
+            **unknown,
+        }
+        self._note(actor, action, row, detail=detail)
+
     def _note(
         self,
         actor: Actor,
@@ -87,6 +99,7 @@ class CredentialAudit:
         credential: Row,
         *,
         refused: Exception | None = None,
+        detail: str | None = None,
         purpose: Purpose | None = None,
         run_id: str | None = None,
     ) -> None:
@@ -99,7 +112,7 @@ class CredentialAudit:
             **{name: credential[name] for name in named},
             "purpose": purpose,
             "run_id": run_id,
-            "detail": None if refused is None else str(refused),
+            "detail": detail if refused is None else str(refused),
         }
         self._database._rows(
             "credential_note_probe.sql" if purpose == "probe" else "credential_note.sql", values

@@ -7,7 +7,7 @@ this one stopped. The old key stays known, for backups of the database need it, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,8 @@ from optiinfra_assets.store.postgres import Database, Row, reaching
 from optiinfra_assets.store.vault import Identity, Vault
 
 _BATCH: Final = 500
+
+Watch = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,12 @@ class CredentialKeys(CredentialAudit):
         """Master keys by version, retired ones too."""
         return [MasterKey(**row) for row in self._database._rows("key_list.sql", {"key_id": None})]
 
-    def rotate_keys(self, actor: Actor) -> Rewrapped:
+    def rotate_keys(self, actor: Actor, watch: Watch | None = None) -> Rewrapped:
         """Finish the rotation that was begun, or else make a new master key and wrap all data keys by it.
 
         A key given in OPTIINFRA_MASTER_KEY is not made here: put it first there, and this wraps all data keys by it.
         A credential in `refused` leaves the rotation unfinished until its secret is stored again, or deleted and purged.
+        `watch` is told after each credential how many are done, and of how many.
 
         Raises:
             VaultError: another rotation is under way, or there is nothing to rotate to.
@@ -80,7 +83,7 @@ class CredentialKeys(CredentialAudit):
         with self._rotation():
             if not self._next(self._vault.keyring.current().key_id, None, ""):
                 self._vault.keyring.add()
-            return self._rewrap(actor, None, self._vault.keyring.current().key_id)
+            return self._rewrap(actor, None, self._vault.keyring.current().key_id, watch)
 
     def rewrap_all(self, actor: Actor, old: str | None = None, new: str | None = None) -> Rewrapped:
         """Wrap the data keys that master key `old` wraps (None: all but `new`) by `new` (None: the one in use).
@@ -140,21 +143,27 @@ class CredentialKeys(CredentialAudit):
                 row = connection.execute(_statement(name), values).fetchone()
             yield bool(row and row[0])
 
-    def _rewrap(self, actor: Actor, old: str | None, new: str) -> Rewrapped:
+    def _rewrap(self, actor: Actor, old: str | None, new: str, watch: Watch | None = None) -> Rewrapped:
         self._vault.keyring.key(new)
         self._register(new)
         result = Rewrapped(new)
+        total = sum(one.credentials for one in self.master_keys() if one.key_id != new) if watch else 0
         # Again until nothing is left: who read the key file before it changed may have stored under the old key since.
-        while self._rewrap_once(actor, old, result):
+        while self._rewrap_once(
+            actor, old, result, lambda: watch(result.done, max(total, result.done)) if watch else None
+        ):
             pass
         return result
 
-    def _rewrap_once(self, actor: Actor, old: str | None, result: Rewrapped) -> int:
+    def _rewrap_once(
+        self, actor: Actor, old: str | None, result: Rewrapped, told: Callable[[], object]
+    ) -> int:
         before, after = result.done, ""
         while rows := self._next(result.key_id, old, after):
             for row in rows:
                 if row["account_id"] not in result.refused:
                     self._rewrap_row(actor, row, result)
+                    told()
             after = rows[-1]["credential_id"]
         return result.done - before
 

@@ -1,8 +1,8 @@
 """Where master keys come from, and the file that holds our own.
 
-``OPTIINFRA_MASTER_KEY`` holds one key or several, parted by commas or line ends: 32 random bytes in base64, or the ARN of an AWS KMS
-key. The first wraps, all of them unwrap. Unset, they are the lines of ``OPTIINFRA_MASTER_KEY_FILE`` (default ``master.key`` under
-``OPTIINFRA_HOME``), which is made on first use.
+``OPTIINFRA_MASTER_KEY`` holds one key or several, parted by commas or line ends: 32 random bytes in base64, the ARN of an AWS KMS key,
+or the name of a Google Cloud KMS key. The first wraps, all of them unwrap. Unset, they are the lines of ``OPTIINFRA_MASTER_KEY_FILE``
+(default ``master.key`` under ``OPTIINFRA_HOME``), which is made on first use.
 
 Without downtime, a key in the variable is replaced in three steps, each on every machine before the next: ``old,new``; ``new,old``
 and rotate; ``new``. With the file, rotation does all of it: other processes read the file again when they meet a key they do not know.
@@ -24,6 +24,7 @@ from typing import Final, Self
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from optiinfra_assets.store.gcp_kms import GCP_KMS_NAME, GcpKmsKey
 from optiinfra_assets.store.keys import (
     KEY_BYTES,
     KMS_ARN,
@@ -47,7 +48,8 @@ class KeySettings(BaseSettings):
     )
 
     master_key: SecretStr | None = Field(
-        None, description="Master keys, the one in use first: base64 of 32 bytes, or ARN of an AWS KMS key."
+        None,
+        description="Master keys, the one in use first: base64 of 32 bytes, ARN of an AWS KMS key, or name of a Google Cloud KMS key.",
     )
     master_key_file: Path | None = Field(
         None, description="File of master keys, one a line, unset: below home."
@@ -217,10 +219,12 @@ def parse(entry: str, where: str) -> KeyWrapper:
     """One master key from its text; `where` it stands is named in errors, the text never.
 
     Raises:
-        MasterKeyMissing: it is neither base64 of 32 bytes nor the ARN of an AWS KMS key.
+        MasterKeyMissing: it is neither base64 of 32 bytes nor a key of AWS or Google Cloud KMS.
     """
     if KMS_ARN.fullmatch(entry):
         return AwsKmsKey(entry)
+    if GCP_KMS_NAME.fullmatch(entry):
+        return GcpKmsKey(entry)
     try:
         key = base64.b64decode(entry, validate=True)
     except (binascii.Error, ValueError):
@@ -228,7 +232,8 @@ def parse(entry: str, where: str) -> KeyWrapper:
     if len(key) != KEY_BYTES:
         raise MasterKeyMissing(
             f"{where}: a key is not accepted: use base64 of {KEY_BYTES} random bytes (openssl rand -base64 {KEY_BYTES}), "
-            "or arn:aws:kms:<region>:<account>:key/<id>"
+            "arn:aws:kms:<region>:<account>:key/<id>, "
+            "or projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>"
         )
     return LocalKey(key)
 

@@ -1,4 +1,5 @@
-"""Master keys: they wrap data keys and nothing else. A master key is one of our own, or one that never leaves AWS KMS.
+"""Master keys: they wrap data keys and nothing else. A master key is one of our own, or one that never leaves AWS KMS or
+Google Cloud KMS (`gcp_kms`).
 
 Flow in: a data key and what it is bound to. Flow out: the wrapped data key, useless without the master key and without the same binding.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from optiinfra_assets.store.access_audit import AccessAudit
 from optiinfra_assets.store.accounts import Accounts
 from optiinfra_assets.store.activity import Activity
+from optiinfra_assets.store.connections import Connections
 from optiinfra_assets.store.events import Events
 from optiinfra_assets.store.history import History
 from optiinfra_assets.store.pending import Pending
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.store.credentials import Credentials
 
 
-class Metadata(Accounts, Slices, History, Pending, Tokens, Activity, Events, AccessAudit):
+class Metadata(Accounts, Connections, Slices, History, Pending, Tokens, Activity, Events, AccessAudit):
     """One PostgreSQL database with all of them; see the modules for what each part does. Safe for threads."""
 
     @cached_property

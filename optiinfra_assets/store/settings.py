@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         95, description="Days for which the last generation of each UTC day of a slice is kept."
     )
+    api_folders: str = Field(
+        "",
+        description="Folders of this machine and addresses such as s3://bucket/prefix, parted by ':', below which accounts that are "
+        "read with the rights of this machine may be added over the API. Unset: none, but by administrators of all customers.",
+    )
     max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
 
     def for_reading(self) -> Settings:

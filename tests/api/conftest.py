@@ -32,6 +32,7 @@ def world(
         clickhouse_url=_with_database(clickhouse_url, name),
         postgres_url=_with_database(postgres_url, name),
         dagster_url="http://127.0.0.1:9",
+        api_folders="s3://",
     )
     yield from _world(settings)
     clickhouse.command(f"DROP DATABASE {name}")

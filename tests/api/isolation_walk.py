@@ -133,6 +133,13 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "allCustomers": LEFT_OUT,
     "expiresAt": LEFT_OUT,
     "createToken.days": Same(7),
+    "accountId": Names(lambda planted: planted.account_id, "zqnone-customer.main"),
+    "includeDeleted": Same(True),
+    "test": Same(False),
+    "addCredential.name": Same("a-name"),
+    "credential": Same({"focus": {"location": "s3://zq-bucket/costs"}}),
+    "settings": Same({"focus": {"region": "eu-west-1"}}),
+    "secrets": Same({"vultr": {"apiKey": "zq-key"}}),
     "since": Same("2020-01-01T00:00:00Z"),
     "until": Same("2100-01-01T00:00:00Z"),
     "restatements.filter": Names(

@@ -50,10 +50,22 @@ MUTATION_ROLES = {
     "renameCustomer": "admin",
     "createToken": "admin",
     "revokeToken": "admin",
+    "addCredential": "admin",
+    "updateCredential": "admin",
+    "rotateCredential": "admin",
+    "deleteCredential": "admin",
+    "purgeCredential": "admin",
+    "testCredential": "admin",
 }
 """The least that a mutation needs. Each mutation of the schema is here."""
 
-QUERY_ROLES = {"tokens": "admin", "accessAuditLog": "admin"}
+QUERY_ROLES = {
+    "tokens": "admin",
+    "accessAuditLog": "admin",
+    "credentials": "admin",
+    "credential": "admin",
+    "credentialAuditLog": "admin",
+}
 """The least that a query needs; viewer unless it is here."""
 
 OF_NO_CUSTOMER = {"health"}

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import uvicorn
+from api_server import serving
 from charges import Charge, Held, Sent
 
-from optiinfra_api.app import create_app
 from optiinfra_assets.model import Slice
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.publications import Publication
@@ -23,34 +19,9 @@ from optiinfra_assets.store.settings import Settings
 from optiinfra_assets.store.tokens import Role
 from optiinfra_assets.store.warehouse import Warehouse
 
+__all__ = ["Customer", "World", "serving"]
+
 _generations = itertools.count(1)
-
-
-@contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """The API on uvicorn at a free loopback port, in a thread of this process so that its log can be read; its address."""
-    config = uvicorn.Config(
-        create_app(settings),
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        access_log=False,
-        ws="websockets-sansio",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        deadline = time.monotonic() + 20
-        while not server.started:
-            assert thread.is_alive(), "the API did not start"
-            assert time.monotonic() < deadline, "the API did not start within 20 s"
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "customers",
         "collect",
         "token",
+        "keys",
         "gc",
     }
 

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import dagster as dg
-import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from orchestrated import Files, Platform
+from stored import everything_stored
 
 from optiinfra_assets import cli, contexts
 from optiinfra_assets.model import BillingPeriod
@@ -76,27 +75,6 @@ def invoiced(cloud: SimulatedVultr, period: BillingPeriod) -> Decimal:
 
 def requests_of(found: object) -> list[dg.RunRequest]:
     return list(getattr(found, "run_requests", None) or [])
-
-
-def everything_stored(platform: Platform) -> Iterator[tuple[str, bytes]]:
-    """Where things are kept, and all that is there: both databases, Dagster's own storage, every file under home."""
-    with psycopg.connect(str(platform.settings.postgres_url)) as connection:
-        tables = connection.execute(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
-            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
-        ).fetchall()
-        for (table,) in tables:
-            with connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT binary)".encode()) as copy:
-                yield table, b"".join(bytes(part) for part in copy)
-    client = platform.warehouse.client
-    for (table,) in client.query("SHOW TABLES").result_rows:
-        yield table, client.raw_query(f"SELECT * FROM {table}", fmt="TSV")
-    for run in platform.instance.get_runs():
-        yield f"run {run.run_id}", repr(platform.instance.all_logs(run.run_id)).encode()
-    for root in (Path(platform.instance.root_directory), platform.settings.home):
-        for path in root.rglob("*"):
-            if path.is_file():
-                yield str(path), path.read_bytes()
 
 
 @pytest.mark.usefixtures("environment")

@@ -1,2 +1,5 @@
 -- Collect nothing more for an account.
-UPDATE optiinfra.accounts SET status = 'disabled' WHERE account_id = %(account_id)s RETURNING account_id
+UPDATE optiinfra.accounts
+SET status = 'disabled', disabled_at = coalesce(disabled_at, now())
+WHERE account_id = %(account_id)s
+RETURNING account_id

@@ -1,0 +1,26 @@
+-- Accounts of a customer with their credentials, without anything encrypted, by account id, after one; a null filter lets everything
+-- through. version is null where no secret is stored: the provider has none, or it was purged.
+SELECT
+    a.account_id,
+    a.customer_id,
+    a.provider,
+    a.settings,
+    a.is_simulated,
+    a.status,
+    a.created_at,
+    a.last_probe_at,
+    a.last_change_at,
+    a.last_error,
+    c.version,
+    c.key_id,
+    greatest(a.updated_at, c.updated_at) AS updated_at,
+    c.rotated_at,
+    coalesce(a.disabled_at, c.deleted_at) AS deleted_at
+FROM optiinfra.accounts AS a
+LEFT JOIN optiinfra.credentials AS c USING (account_id)
+WHERE a.customer_id = %(customer_id)s
+    AND (%(account_id)s::text IS NULL OR a.account_id = %(account_id)s)
+    AND (%(after)s::text IS NULL OR a.account_id > %(after)s)
+    AND (%(include_deleted)s OR a.status = 'active')
+ORDER BY a.account_id
+LIMIT %(first)s

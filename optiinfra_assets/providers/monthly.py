@@ -107,15 +107,29 @@ def _begins_with(location: Location, file: FileVersion, month: int) -> bool:
 
 
 def line_items(
-    location: Location, file: FileVersion, month: int, collection: Collection
+    location: Location,
+    file: FileVersion,
+    month: int,
+    collection: Collection,
+    *,
+    source: str = SOURCE,
+    is_estimated: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one month of a file; `collection` gets it as a source if there are any.
+
+    Args:
+        location: where the file is.
+        file: the version of it to read.
+        month: months from January 1970.
+        collection: gets the file as a source, and what was rounded.
+        source: how the line items came here.
+        is_estimated: the provider calls these figures estimates.
 
     Raises:
         BadData: naming the first row that is not accepted.
         ProviderError: the file cannot be read, or changed meanwhile.
     """
-    return _Reading(location, file, month, collection).batches()
+    return _Reading(location, file, month, collection).batches(source, is_estimated)
 
 
 class _Reading:
@@ -128,13 +142,13 @@ class _Reading:
         self._month = month
         self._collection = collection
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self, source: str, is_estimated: bool) -> Iterator[pa.RecordBatch]:
         """The line items."""
         rows = 0
         months: set[int] = set()
         with opened(self._location, self._file) as table:
             layout = layout_of(self._path, table)
-            door = Door(layout, self._collection.rounding, source=SOURCE)
+            door = Door(layout, self._collection.rounding, source=source, is_estimated=is_estimated)
             for first_row, batch in _numbered(table.batches(None, _repeated(layout))):
                 try:
                     batch = self._wanted(batch, layout, door, months)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -243,9 +244,8 @@ def _rows(properties: Fields, width: int) -> list[list[Any]]:
 
 def _day(row: Fields, window: Window) -> str:
     """A day such as 20261131, within the window."""
-    try:
-        day = datetime.strptime(row.identifier(DAY), "%Y%m%d").date()  # noqa: DTZ007 - a day, not an instant
-    except ValueError:
+    day = _parsed(row.identifier(DAY))
+    if day is None:
         row.refuse(DAY, "a day such as 20261101")
     if not window.first <= day <= window.last:
         raise Transient(
@@ -253,3 +253,11 @@ def _day(row: Fields, window: Window) -> str:
             "check the clock of this machine, and try again later"
         )
     return day.isoformat()
+
+
+@lru_cache(maxsize=1_000)
+def _parsed(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a day, not an instant
+    except ValueError:
+        return None

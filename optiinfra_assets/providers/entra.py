@@ -190,6 +190,8 @@ class _SignIn:
         try:
             return request(self._made)
         except ClientAuthenticationError as error:
+            # It remembers failures for a minute and would answer another try with them.
+            self._made = None
             raise self._refused(error) from None
 
     def _make(self) -> TokenCredential:
@@ -211,7 +213,7 @@ class _SignIn:
 
     def _refused(self, error: ClientAuthenticationError) -> Exception:
         """The SDK calls everything that keeps it from a token an authentication error, a broken connection too."""
-        from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+        from azure.core.exceptions import DecodeError, ServiceRequestError, ServiceResponseError
 
         where = f"sign-in at {self._service._access.authority or 'Microsoft Entra ID'}"
         said = self._service.hide(_first_line(str(error.message)))
@@ -219,7 +221,9 @@ class _SignIn:
         if status is not None and (status in _OVERLOADED or status >= 500):
             return self._service.refusal(status, headers, where, "", "")
         causes = (error.__cause__, error.__context__)
-        if any(isinstance(cause, ServiceRequestError | ServiceResponseError) for cause in causes):
+        if any(
+            isinstance(cause, ServiceRequestError | ServiceResponseError | DecodeError) for cause in causes
+        ):
             return Again(Transient(f"{where}: no answer: {said}; try again later"))
         if status is not None and status < 300:
             return Again(Transient(f"{where}: the answer broke off; try again later"))

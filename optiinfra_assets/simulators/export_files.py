@@ -10,13 +10,12 @@ import gzip
 import hashlib
 import io
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from optiinfra_assets.focus import V1_2
+from optiinfra_assets.focus import V1_0, V1_2, Version
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.dated_costs import DatedCost, dated_costs, refreshed_at
@@ -54,7 +53,7 @@ class ExportFiles:
     Attributes:
         suffix: ``csv.gz``, ``csv`` or ``snappy.parquet``.
         overwrites: a run replaces the one before of its month.
-        data_version: what manifests call the version of FOCUS.
+        data_version: of FOCUS, as manifests have it: ``1.0``, ``1.0r2`` or ``1.2-preview``.
     """
 
     def __init__(self, account: SimulatedAccount, subscription: str) -> None:
@@ -169,8 +168,8 @@ class ExportFiles:
 
     def _content(self, rows: list[Row]) -> bytes:
         if self.suffix.endswith("parquet"):
-            return _snappy(to_parquet(rows, V1_2))
-        content = to_csv(rows, V1_2)
+            return _snappy(to_parquet(rows, self._version))
+        content = to_csv(rows, self._version)
         head, rest = content.split(b"\n", 1)
         if self._account.renames_field:
             head = head.replace(b"BilledCost", b"renamed")
@@ -178,8 +177,11 @@ class ExportFiles:
             head += b",BrandNew"
             rest = rest.replace(b"\n", b",new\n")
         content = head + b"\n" + rest
-        pack: Callable[[bytes], bytes] = lambda data: gzip.compress(data, 6, mtime=0)  # noqa: E731
-        return pack(content) if self.suffix.endswith("gz") else content
+        return gzip.compress(content, 6, mtime=0) if self.suffix.endswith("gz") else content
+
+    @property
+    def _version(self) -> Version:
+        return V1_2 if self.data_version.startswith("1.2") else V1_0
 
     def _manifest(
         self, period: BillingPeriod, run_at: datetime, run_id: str, parts: list[tuple[Blob, int]]

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from optiinfra_assets.providers.answers import ASK_FOR_UPDATE, parse_json
+from optiinfra_assets.providers.answers import ASK_FOR_UPDATE
 from optiinfra_assets.providers.base import ContractChanged, CredentialRejected, Transient
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.providers.http import retry_after
@@ -152,13 +152,12 @@ class Service:
         return refusal(status, where, said, permission, until=longest_wait(headers, now), now=now)
 
     def _broken(self, error: HttpResponseError, where: str) -> Exception:
-        """A success whose body the SDK could not read: cut off, which passes, or not JSON, which does not."""
-        with suppress(Exception):
+        """A success whose body the SDK could not read: cut off, which passes, or the page of a proxy, which does not."""
+        text = ""
+        with suppress(Exception):  # of an answer that broke off there may be no text
             text = error.response.text() if error.response else ""
-            if text.strip().startswith("{"):
-                parse_json(text.encode(), where)
-            elif text.strip() and "html" in text.lower():
-                return ContractChanged(f"{where}: JSON was expected, not a web page; {ASK_FOR_UPDATE}")
+        if "<html" in text[:1_000].lower():
+            return ContractChanged(f"{where}: data were expected, not a web page; {ASK_FOR_UPDATE}")
         return Again(Transient(f"{where}: the answer broke off; try again later"))
 
 

@@ -500,6 +500,31 @@ def test_a_changed_contract_names_field_and_value(life: Life, old: str, new: str
         life.collect(JANUARY)
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("[]", "a JSON object"),
+        ("null", "a JSON object"),
+        ('"x"', "a JSON object"),
+        ('{"properties": 5}', "properties: value '5' is not accepted: a JSON object"),
+        (
+            '{"properties": {"columns": 7, "rows": []}}',
+            "properties.columns: value '7' is not accepted: a list",
+        ),
+        (
+            '{"properties": {"columns": [{"name": "Cost"}, {"name": "Currency"}], "rows": {"a": 1}}}',
+            "rows: value",
+        ),
+    ],
+)
+def test_an_answer_of_another_shape_is_refused(life: Life, body: str, message: str) -> None:
+    life.cloud.fail(
+        say(Response(200, body.encode(), {"Content-Type": "application/json"})), times=99, path=QUERY
+    )
+    with pytest.raises(ContractChanged, match=message):
+        life.provider.discover(life.account)
+
+
 def test_an_amount_that_is_no_number_is_refused(life: Life) -> None:
     def as_word(cloud: Any, request: Request, answer: Any) -> Response:
         content = json.loads(answer(request).body)
@@ -515,7 +540,7 @@ def test_an_amount_that_is_no_number_is_refused(life: Life) -> None:
 def test_a_web_page_in_place_of_an_answer_is_not_asked_for_again(life: Life) -> None:
     page = Response(200, b"<html>sign in</html>", {"Content-Type": "application/json"})
     life.cloud.fail(say(page), times=99, path=QUERY)
-    with pytest.raises(ContractChanged, match="JSON was expected, not a web page"):
+    with pytest.raises(ContractChanged, match="data were expected, not a web page"):
         life.collect(JANUARY)
     assert len(queries_of(life)) == 1
 

@@ -27,6 +27,7 @@ from optiinfra_assets.simulators.dated_costs import dated_costs
 from optiinfra_assets.simulators.export_files import Blob
 from optiinfra_assets.simulators.faults import cut_short, say, truncate
 from optiinfra_assets.simulators.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server import Answering, Request, Response
 
 JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
 WEB = Resource(
@@ -222,6 +223,20 @@ def test_a_part_that_changes_while_it_is_read_is_refused(life: Life) -> None:
     collection = life.open(JANUARY)
     life.change("part_0", lambda blob: replace(blob, content=blob.content[::-1]))
     with pytest.raises(Transient, match="changed while it was read"):
+        list(collection.batches)
+
+
+def test_no_byte_of_another_version_is_read(life: Life) -> None:
+    """The blob is replaced between the look at it and the reading."""
+    collection = life.open(JANUARY)
+
+    def replaced(cloud: Any, request: Request, answer: Answering) -> Response:
+        if request.method == "GET":
+            life.change("part_0", lambda blob: replace(blob, content=blob.content[::-1]))
+        return answer(request)
+
+    life.cloud.fail(replaced, times=99, path="part_0")
+    with pytest.raises(Transient, match="is gone or changed while it was read"):
         list(collection.batches)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from optiinfra_assets.model import BillingPeriod
@@ -47,13 +48,17 @@ def delivered_items(
     """
     for part in parts:
         rows = 0
-        for batch in line_items(
-            location, part.file, month_of(period), collection, source=SOURCE, is_estimated=is_estimated
-        ):
+        for batch in line_items(location, part.file, month_of(period), collection, source=SOURCE):
             rows += batch.num_rows
-            yield batch
+            yield _estimated(batch) if is_estimated else batch
         if part.rows not in (None, rows):
             raise BadData(
                 f"{location.path(part.file.name)}: has {rows} rows of billing period {period}, its manifest says {part.rows}: "
                 "run the export again"
             )
+
+
+def _estimated(batch: pa.RecordBatch) -> pa.RecordBatch:
+    position = batch.schema.get_field_index("is_estimated")
+    all_of_it = pa.array(np.ones(batch.num_rows, bool))
+    return batch.set_column(position, batch.schema.field(position), all_of_it)

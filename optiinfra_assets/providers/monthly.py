@@ -113,42 +113,43 @@ def line_items(
     collection: Collection,
     *,
     source: str = SOURCE,
-    is_estimated: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one month of a file; `collection` gets it as a source if there are any.
 
     Args:
         location: where the file is.
-        file: the version of it to read.
-        month: months from January 1970.
-        collection: gets the file as a source, and what was rounded.
+        file: which version of it.
+        month: as `month_of`.
+        collection: takes sources and roundings.
         source: how the line items came here.
-        is_estimated: the provider calls these figures estimates.
 
     Raises:
         BadData: naming the first row that is not accepted.
         ProviderError: the file cannot be read, or changed meanwhile.
     """
-    return _Reading(location, file, month, collection).batches(source, is_estimated)
+    return _Reading(location, file, month, collection, source).batches()
 
 
 class _Reading:
     """The rows of one month of one file."""
 
-    def __init__(self, location: Location, file: FileVersion, month: int, collection: Collection) -> None:
+    def __init__(
+        self, location: Location, file: FileVersion, month: int, collection: Collection, source: str
+    ) -> None:
         self._location = location
         self._file = file
         self._path = location.path(file.name)
         self._month = month
         self._collection = collection
+        self._source = source
 
-    def batches(self, source: str, is_estimated: bool) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Iterator[pa.RecordBatch]:
         """The line items."""
         rows = 0
         months: set[int] = set()
         with opened(self._location, self._file) as table:
             layout = layout_of(self._path, table)
-            door = Door(layout, self._collection.rounding, source=source, is_estimated=is_estimated)
+            door = Door(layout, self._collection.rounding, source=self._source)
             for first_row, batch in _numbered(table.batches(None, _repeated(layout))):
                 try:
                     batch = self._wanted(batch, layout, door, months)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from optiinfra_assets.providers.azure import Azure
 from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.digitalocean import DigitalOcean
 from optiinfra_assets.providers.focus import FocusFiles
@@ -11,6 +12,6 @@ from optiinfra_assets.providers.linode import Linode
 from optiinfra_assets.providers.vultr import Vultr
 
 PROVIDERS: Final[dict[str, Provider]] = {
-    provider.name: provider for provider in (DigitalOcean(), FocusFiles(), Linode(), Vultr())
+    provider.name: provider for provider in (Azure(), DigitalOcean(), FocusFiles(), Linode(), Vultr())
 }
 """Every provider by its registered name."""

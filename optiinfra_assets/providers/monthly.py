@@ -107,26 +107,41 @@ def _begins_with(location: Location, file: FileVersion, month: int) -> bool:
 
 
 def line_items(
-    location: Location, file: FileVersion, month: int, collection: Collection
+    location: Location,
+    file: FileVersion,
+    month: int,
+    collection: Collection,
+    *,
+    source: str = SOURCE,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one month of a file; `collection` gets it as a source if there are any.
+
+    Args:
+        location: where the file is.
+        file: which version of it.
+        month: as `month_of`.
+        collection: takes sources and roundings.
+        source: how the line items came here.
 
     Raises:
         BadData: naming the first row that is not accepted.
         ProviderError: the file cannot be read, or changed meanwhile.
     """
-    return _Reading(location, file, month, collection).batches()
+    return _Reading(location, file, month, collection, source).batches()
 
 
 class _Reading:
     """The rows of one month of one file."""
 
-    def __init__(self, location: Location, file: FileVersion, month: int, collection: Collection) -> None:
+    def __init__(
+        self, location: Location, file: FileVersion, month: int, collection: Collection, source: str
+    ) -> None:
         self._location = location
         self._file = file
         self._path = location.path(file.name)
         self._month = month
         self._collection = collection
+        self._source = source
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The line items."""
@@ -134,7 +149,7 @@ class _Reading:
         months: set[int] = set()
         with opened(self._location, self._file) as table:
             layout = layout_of(self._path, table)
-            door = Door(layout, self._collection.rounding, source=SOURCE)
+            door = Door(layout, self._collection.rounding, source=self._source)
             for first_row, batch in _numbered(table.batches(None, _repeated(layout))):
                 try:
                     batch = self._wanted(batch, layout, door, months)

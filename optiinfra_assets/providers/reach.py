@@ -1,8 +1,8 @@
 """What settings may point at when they come from somebody who may speak to the API only.
 
 The platform reads what an account names with its own network, disk and rights. Whoever has none of these must not use ours: an address
-inside our network, a folder of our disk, a bucket that our rights open, a profile of our machine. The rules go by the types and names of fields in a
-provider's credential model, never by the provider.
+inside our network, a folder of our disk, a bucket that our rights open, a profile of our machine. The rules go by the types and names of
+fields in a provider's credential model, never by the provider.
 """
 
 from __future__ import annotations

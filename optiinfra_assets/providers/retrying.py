@@ -46,8 +46,8 @@ class Again(Exception):
         self.wait = wait
 
 
-def patiently(attempt: Callable[[], _T], sleep: Callable[[float], None]) -> _T:
-    """What `attempt` returns, tried as often as `TRIES` and `PATIENCE` allow while it raises `Again`.
+def patiently(attempt: Callable[[], _T], sleep: Callable[[float], None], patience: float = PATIENCE) -> _T:
+    """What `attempt` returns, tried as often as `TRIES` and `patience` (seconds of waiting in all) allow while it raises `Again`.
 
     Args:
         attempt: one request that may be sent more than once.
@@ -63,7 +63,7 @@ def patiently(attempt: Callable[[], _T], sleep: Callable[[float], None]) -> _T:
             return attempt()
         except Again as again:
             wait = 0.5 * 2 ** (tries - 1) if again.wait is None else again.wait
-            if tries == TRIES or waited + wait > PATIENCE:
+            if tries == TRIES or waited + wait > patience:
                 raise again.error from None
         sleep(wait)
         waited += wait

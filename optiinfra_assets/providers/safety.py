@@ -20,7 +20,7 @@ def check_endpoint(url: str) -> str:
         ValueError: saying what is accepted.
     """
     parts = urlsplit(url)
-    accepted = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    accepted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     if not accepted or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError(
             "an https address without user, query or fragment is accepted, or plain http to 127.0.0.1 or localhost"
@@ -69,7 +69,8 @@ def hider(secrets: Iterable[str]) -> Callable[[str], str]:
     return hide
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -24,6 +24,7 @@ Pages, wrong tokens and missing permissions are the subclass's to simulate, in t
 
 from __future__ import annotations
 
+import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -91,6 +92,7 @@ class SimulatedCloud(ABC):
         world: the truth it tells.
         secret: the credential it accepts.
         asked: every request that came, oldest first.
+        tls: what it speaks TLS with, set before `start`; None: plain HTTP.
     """
 
     def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
@@ -104,6 +106,7 @@ class SimulatedCloud(ABC):
         self.world = world
         self.secret = secret
         self.asked: list[Request] = []
+        self.tls: ssl.SSLContext | None = None
         self._port = port
         self._planned: list[_Planned] = []
         self._last: dict[str, Response] = {}
@@ -141,12 +144,17 @@ class SimulatedCloud(ABC):
         """Address to point a client at, without a trailing slash."""
         if self._server is None:
             raise RuntimeError("the simulated cloud is not started")
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> None:
         """Listen, in threads of this process."""
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self))
         self._server.daemon_threads = True
+        if self.tls is not None:
+            # The handshake is left to the thread of each connection: one that never completes must not keep others out.
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
@@ -202,7 +210,10 @@ def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
             for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(response.body if response.cut_at is None else response.body[: response.cut_at])
+            if self.command != "HEAD":
+                self.wfile.write(
+                    response.body if response.cut_at is None else response.body[: response.cut_at]
+                )
             self.close_connection = self.close_connection or response.cut_at is not None
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_one

@@ -6,7 +6,10 @@ from typing import Final
 
 from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.focus import FocusFiles
+from optiinfra_assets.providers.gcp import Gcp
 from optiinfra_assets.providers.vultr import Vultr
 
-PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in (FocusFiles(), Vultr())}
+PROVIDERS: Final[dict[str, Provider]] = {
+    provider.name: provider for provider in (FocusFiles(), Gcp(), Vultr())
+}
 """Every provider by its registered name."""

@@ -92,11 +92,6 @@ class BigQuery:
     ) -> None:
         self._client.close()  # type: ignore[no-untyped-call]
 
-    @property
-    def cost(self) -> Decimal:
-        """USD for the bytes that were billed so far."""
-        return price(self.bytes_billed)
-
     def table(self, name: str) -> TableState:
         """The state of a table; free.
 
@@ -139,7 +134,7 @@ class BigQuery:
     def rows(
         self, statement: str, parameters: Mapping[str, Parameter], location: str, *, label: str
     ) -> Iterator[Cells]:
-        """The rows of a statement, one page in memory at a time; `bytes_billed` grows by what it costs.
+        """The rows of a statement, one page in memory at a time; `bytes_billed` and the meter grow by what it costs.
 
         Args:
             statement: standard SQL; values go in by ``@name`` only.
@@ -157,7 +152,9 @@ class BigQuery:
         patience = self._access.patience(where, JOB_USER)
         with self._access.translated(where, JOB_USER):
             result = job.result(page_size=PAGE_ROWS, retry=patience, job_retry=None, timeout=JOB_SECONDS)
-            self.bytes_billed += int(job.total_bytes_billed or 0)
+            billed = int(job.total_bytes_billed or 0)
+            self.bytes_billed += billed
+            self._access.meter.charge(price(billed))
             places = {field.name: number for number, field in enumerate(result.schema)}
         read = iter(result.pages)
 

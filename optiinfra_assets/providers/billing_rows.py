@@ -84,6 +84,7 @@ class BillingRows:
 
     Attributes:
         payer: name of the billing account, if it is known.
+        is_estimated: the month is not final.
         exported_lines: how many lines of the export they are made of.
         used_through: end of the latest usage (UTC).
     """
@@ -91,6 +92,7 @@ class BillingRows:
     table: CostTable
     period: BillingPeriod
     payer: str | None
+    is_estimated: bool
     exported_lines: int = 0
     used_through: datetime | None = None
     _texts: tuple[str, ...] = field(init=False)
@@ -172,7 +174,7 @@ class BillingRows:
         given = {name: amount for name in GIVEN if (amount := cells.number(name))}
         is_something = cost or net or values.get("ConsumedQuantity")
         if is_something or not given:
-            yield Row(SOURCE, False, {**values, "ChargeClass": self._class(values, net)})
+            yield Row(SOURCE, self.is_estimated, {**values, "ChargeClass": self._class(values, net)})
         for name, amount in given.items():
             yield self._credit_row(values, name, amount, cells.text("credit_names"))
 
@@ -180,7 +182,7 @@ class BillingRows:
         same = {key: value for key, value in values.items() if key not in _QUANTITIES}
         return Row(
             SOURCE,
-            False,
+            self.is_estimated,
             {
                 **same,
                 "BilledCost": amount,
@@ -216,7 +218,7 @@ class BillingRows:
             "Tags": tags,
         }
         self._note_use(str(values["ChargeCategory"]), values)
-        return Row(SOURCE, False, values)
+        return Row(SOURCE, self.is_estimated, values)
 
     def _note_use(self, category: str, values: Mapping[str, Value]) -> None:
         end = values["ChargePeriodEnd"]

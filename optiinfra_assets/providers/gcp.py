@@ -139,7 +139,7 @@ class Gcp(Provider):
         with _opened(account, context) as export:
             stock = export.stock()
             tokens = {period: _token(stock, period, context.clock()) for period in stock.periods()}
-            return Probe(tokens, export.access.meter.requests, export.bigquery.cost)
+            return Probe(tokens, export.access.meter.requests, export.access.meter.cost)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
         """Line items of one invoice month, a day each. Final 15 days after its end; a month without rows is empty.
@@ -155,16 +155,15 @@ class Gcp(Provider):
                     f"{export.table.name}: the export has no rows: nothing that is stored is changed"
                 )
             payer = export.payer_name()
-            requests, cost = export.access.meter.requests, export.bigquery.cost
         totals = stock.totals(billing_period)
         collection = Collection(
             batches=iter(()),
             change_token=_token(stock, billing_period, context.clock()),
             sources=[_source(export.table, stock, billing_period, context.clock())],
             control_totals={currency: part.amount for currency, part in totals.items()},
-            is_final=context.clock() >= billing_period.end + FINAL_AFTER,
-            requests=requests,
-            request_cost=cost,
+            is_final=_is_final(billing_period, context.clock()),
+            requests=export.access.meter.requests,
+            request_cost=export.access.meter.cost,
         )
         rows = _rows(export, billing_period, list(totals.values()), payer, collection)
         where = f"{self.title} {billing_period}"
@@ -307,15 +306,14 @@ def _rows(
     """Line items, read as they are asked for; at the end they must be what was counted."""
     if not parts:
         return
-    made = BillingRows(export.table, period, payer)
-    before = export.access.meter.requests
+    made = BillingRows(export.table, period, payer, is_estimated=not collection.is_final)
+    meter = export.access.meter
     with _bigquery(export.credential, export.access) as bigquery:
         export.bigquery = bigquery
         for cells in export.lines(period, parts):
             yield from made.of(cells)
-        collection.request_cost += bigquery.cost
         collection.sources[0]["bytes_billed"] = str(bigquery.bytes_billed)
-    collection.requests += export.access.meter.requests - before
+    collection.requests, collection.request_cost = meter.requests, meter.cost
     counted = sum(part.lines for part in parts)
     if made.exported_lines != counted:
         raise Transient(
@@ -328,10 +326,19 @@ def _rows(
 
 
 def _token(stock: Stock, period: BillingPeriod, now: datetime) -> str:
-    """That of the newest month changes also when the export falls silent: its collection then says so where people look."""
+    """Changes with every row, and once when the month becomes final, so that its line items are not called estimates any more.
+
+    That of the newest month changes also when the export falls silent: its collection then says so where people look.
+    """
     token = stock.token(period)
+    if token and _is_final(period, now):
+        return f"{token}, final"
     is_newest = bool(token) and period == stock.periods()[-1]
     return f"{token}, silent since" if is_newest and _silent(stock, now) else token
+
+
+def _is_final(period: BillingPeriod, now: datetime) -> bool:
+    return now >= period.end + FINAL_AFTER
 
 
 def _silent(stock: Stock, now: datetime) -> bool:

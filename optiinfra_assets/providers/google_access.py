@@ -37,7 +37,8 @@ from optiinfra_assets.providers.base import (
     Transient,
 )
 from optiinfra_assets.providers.context import Context
-from optiinfra_assets.providers.http import Meter, retry_after
+from optiinfra_assets.providers.http import retry_after
+from optiinfra_assets.providers.metering import Meter
 from optiinfra_assets.providers.retrying import Again, patiently, refusal
 from optiinfra_assets.providers.safety import check_endpoint, hider
 
@@ -62,14 +63,14 @@ class Access:
     Attributes:
         project: the credential's own project, empty if it has none.
         hide: takes secrets out of a message.
-        meter: counts requests; BigQuery is charged by bytes and not by these.
+        meter: counts requests, and takes what is charged for them.
     """
 
     credentials: Credentials
     project: str
     context: Context
     hide: Callable[[str], str] = field(repr=False)
-    meter: Meter = field(default_factory=Meter)
+    meter: Meter
 
     @classmethod
     def of(cls, key: str | None, context: Context) -> Access:
@@ -95,7 +96,7 @@ class Access:
             raise CredentialRejected(
                 "service_account_key: not the JSON of a service account key: paste the whole file as Google gave it"
             ) from None
-        return cls(credentials, str(info.get("project_id", "")), context, hider(secrets))
+        return cls(credentials, str(info.get("project_id", "")), context, hider(secrets), context.meter())
 
     @classmethod
     def _by_default(cls, context: Context) -> Access:
@@ -105,7 +106,7 @@ class Access:
             raise CredentialRejected(
                 "no credential: give service_account_key, or set up Application Default Credentials on this machine"
             ) from None
-        return cls(credentials, project or "", context, str)
+        return cls(credentials, project or "", context, str, context.meter())
 
     def patience(self, where: str, permission: str) -> Retry:
         """For the argument ``retry`` of Google's clients: each request counted, tried again as `retrying` allows, its refusal translated.
@@ -203,10 +204,12 @@ class _TokenRequest(Request):
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         options["timeout"] = SECONDS
         response = super().__call__(*arguments, **options)  # type: ignore[no-untyped-call]
-        if response.status == 429 or response.status >= 500:
+        is_busy = response.status == 403 and any(reason.encode() in response.data for reason in _BUSY)
+        status = 429 if is_busy else int(response.status)
+        if status == 429 or status >= 500:
             now = self._access.context.clock()
             headers = {name.lower(): value for name, value in response.headers.items()}
-            raise refusal(response.status, "token", "", KEY, until=retry_after(headers, now), now=now)
+            raise refusal(status, "token", "", KEY, until=retry_after(headers, now), now=now)
         if response.status == 200 and not _parsed(response.data):
             raise Again(Transient("token: the answer broke off; try again later"))
         return response

@@ -102,7 +102,8 @@ class BillingRows:
 
     def __post_init__(self) -> None:
         """Sort the columns once: a month may have millions of line items."""
-        names = [name for name in columns_of(self.table) if name in self.table.names()]
+        told = set(self.table.names())
+        names = [name for name in columns_of(self.table) if name in told]
         kinds = {
             name: focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.Kind.STRING for name in names
         }

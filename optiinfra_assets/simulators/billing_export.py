@@ -139,6 +139,8 @@ class BillingExport:
     halves: bool = False
     _pieces: list[Piece] = field(default_factory=list, init=False, repr=False)
     _rows: dict[tuple[int, bool], list[Row]] = field(default_factory=dict, init=False, repr=False)
+    _counted: tuple[int, bool] = field(default=(-1, False), init=False, repr=False)
+    _count: int = field(default=0, init=False, repr=False)
     _built: int = field(default=0, init=False, repr=False)
 
     def pieces(self, now: datetime) -> list[Piece]:
@@ -162,6 +164,13 @@ class BillingExport:
             if key not in self._rows:
                 self._rows[key] = list(self._told(piece))
             yield from self._rows[key]
+
+    def count(self, now: datetime) -> int:
+        """How many rows there are."""
+        pieces = len(self.pieces(now))
+        if self._counted != (pieces, self.halves):
+            self._counted, self._count = (pieces, self.halves), sum(1 for _ in self.rows(now))
+        return self._count
 
     def _told(self, piece: Piece) -> Iterator[Row]:
         discounts = self._discounts(piece)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, Final
@@ -62,6 +62,9 @@ class Select:
     _takes: Mapping[str, Read]
     _sums: Mapping[str, str]
     _conditions: tuple[tuple[Read, str, str], ...]
+    _seen: dict[int, tuple[Row, tuple[Value, ...], tuple[Value, ...]]] = field(
+        default_factory=dict, repr=False
+    )
 
     @classmethod
     def parse(cls, statement: str, paths: Iterable[str]) -> Select:
@@ -100,12 +103,19 @@ class Select:
         """The cells of the answer over rows that were chosen, each so many times."""
         groups: dict[tuple[Value, ...], list[Value]] = {}
         for row, times in rows:
-            key = tuple(self._takes[name](row) for name in self.keys)
+            key, values = self._values(row)
             totals = groups.setdefault(key, [None] * len(self._sums) + [0])
-            for place, (name, how) in enumerate(self._sums.items()):
-                totals[place] = _added(how, totals[place], self._takes[name](row), times)
+            for place, (how, value) in enumerate(zip(self._sums.values(), values, strict=True)):
+                totals[place] = _added(how, totals[place], value, times)
             totals[-1] += times
         return [[_cell(value) for value in (*key, *totals)] for key, totals in groups.items()]
+
+    def _values(self, row: Row) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+        """Keys and what is added up, remembered: a month is asked for again and again."""
+        if id(row) not in self._seen:
+            keys = tuple(self._takes[name](row) for name in self.keys)
+            self._seen[id(row)] = (row, keys, tuple(self._takes[name](row) for name in self._sums))
+        return self._seen[id(row)][1:]
 
 
 def _take(text: str, known: set[str]) -> tuple[str, Read]:

@@ -52,7 +52,9 @@ SILENT: Final = timedelta(hours=48)
 FINAL_AFTER: Final = timedelta(days=15)
 """Invoices are issued in the first days of the next month, and what is reported later stands on a later one."""
 
-_TABLE: Final = re.compile(r"[a-z0-9][a-z0-9.:-]{1,80}\.[A-Za-z0-9_]{1,200}\.[A-Za-z0-9_]{1,200}", re.ASCII)
+_TABLE: Final = re.compile(
+    r"(?:[a-z0-9.-]{1,60}:)?[a-z0-9-]{1,40}\.[A-Za-z0-9_]{1,200}\.[A-Za-z0-9_]{1,200}", re.ASCII
+)
 _PAYER: Final = re.compile(
     r"gcp_billing_export_(?P<kind>resource_v1|v1|focus)_(?P<id>[0-9A-Z]{6}_[0-9A-Z]{6}_[0-9A-Z]{6})"
 )

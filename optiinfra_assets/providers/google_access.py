@@ -80,9 +80,7 @@ class Access:
             CredentialRejected: there is no usable credential, or it is not accepted.
             ProviderError: the service that gives out tokens could not be asked.
         """
-        access = cls._with_key(key, context) if key else cls._by_default(context)
-        access.patience("token", KEY)(access.credentials.refresh)(_TokenRequest(access))
-        return access
+        return cls._with_key(key, context) if key else cls._by_default(context)
 
     @classmethod
     def _with_key(cls, key: str, context: Context) -> Access:
@@ -96,7 +94,7 @@ class Access:
             raise CredentialRejected(
                 "service_account_key: not the JSON of a service account key: paste the whole file as Google gave it"
             ) from None
-        return cls(credentials, str(info.get("project_id", "")), context, hider(secrets), context.meter())
+        return cls._of(credentials, str(info.get("project_id", "")), context, hider(secrets))
 
     @classmethod
     def _by_default(cls, context: Context) -> Access:
@@ -106,7 +104,18 @@ class Access:
             raise CredentialRejected(
                 "no credential: give service_account_key, or set up Application Default Credentials on this machine"
             ) from None
-        return cls(credentials, project or "", context, str, context.meter())
+        return cls._of(credentials, project or "", context, str)
+
+    @classmethod
+    def _of(
+        cls, credentials: Credentials, project: str, context: Context, hide: Callable[[str], str]
+    ) -> Access:
+        meter = context.meter()
+        tokens = _Tokens(credentials, context, meter)
+        access = cls(tokens, project, context, hide, meter)
+        tokens.refused = access.refused
+        tokens.refresh(None)
+        return access
 
     def patience(self, where: str, permission: str) -> Retry:
         """For the argument ``retry`` of Google's clients: each request counted, tried again as `retrying` allows, its refusal translated.
@@ -194,23 +203,57 @@ class _Patience(Retry):
         return call
 
 
-class _TokenRequest(Request):
-    """Asks for a token once: Google's library would ask again by itself, and sleep in between."""
+class _Tokens(Credentials):
+    """The access tokens of other credentials and no more: asked for under our policy, and nothing is looked up beside them.
 
-    def __init__(self, access: Access) -> None:
+    Left to themselves, Google's credentials ask for a token several times and sleep in between, and in a thread of their own they look up
+    at the real service from where they may be used, even if the requests go to another address.
+    """
+
+    def __init__(self, source: Credentials, context: Context, meter: Meter) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.refused: Callable[[Exception, str, str], Exception] = lambda error, where, permission: error
+        self._source, self._context, self._meter = source, context, meter
+        self._universe_domain = source.universe_domain
+
+    def refresh(self, request: Any) -> None:
+        """A new token; `request` is what Google's session would ask with."""
+        ours = _TokenRequest(self._context, self._meter)
+
+        def attempt() -> None:
+            try:
+                self._source.refresh(ours)  # type: ignore[no-untyped-call]
+            except (Again, ProviderError):
+                raise
+            except Exception as error:  # noqa: BLE001 - translated, or raised as it is
+                raise self.refused(error, "token", KEY) from None
+
+        patiently(attempt, self._context.sleep)
+        self.token, self.expiry = self._source.token, self._source.expiry
+
+    def apply(self, headers: Any, token: str | None = None) -> None:
+        """As the other credentials do: they may name a project to count the request for."""
+        self._source.apply(headers, token)  # type: ignore[no-untyped-call]
+
+
+class _TokenRequest(Request):
+    """Asks once, with a time-out."""
+
+    def __init__(self, context: Context, meter: Meter) -> None:
         super().__init__()
-        self._access = access
+        self._context, self._meter = context, meter
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self._meter.count()
         options["timeout"] = SECONDS
         response = super().__call__(*arguments, **options)  # type: ignore[no-untyped-call]
         is_busy = response.status == 403 and any(reason.encode() in response.data for reason in _BUSY)
         status = 429 if is_busy else int(response.status)
         if status == 429 or status >= 500:
-            now = self._access.context.clock()
+            now = self._context.clock()
             headers = {name.lower(): value for name, value in response.headers.items()}
             raise refusal(status, "token", "", KEY, until=retry_after(headers, now), now=now)
-        if response.status == 200 and not _parsed(response.data):
+        if status == 200 and options.get("method") == "POST" and not _parsed(response.data):
             raise Again(Transient("token: the answer broke off; try again later"))
         return response
 

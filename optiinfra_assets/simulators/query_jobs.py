@@ -43,6 +43,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    statement: str
     select: Select
     size: int
     rows: list[list[str | None]]
@@ -86,11 +87,17 @@ class QueryJobs:
         most = query.get("maximumBytesBilled")
         if most is not None and _billed(size) > int(most):
             said = f"Query exceeded limit for bytes billed: {most}. {_billed(size)} or higher required."
-            job = _Job(select, size, [], error={"reason": "bytesBilledLimitExceeded", "message": said})
+            job = _Job(
+                query["query"],
+                select,
+                size,
+                [],
+                error={"reason": "bytesBilledLimitExceeded", "message": said},
+            )
         else:
             self.bytes_billed += _billed(size)
             extra = [row for row in source.extra() if select.chooses(row, parameters)]
-            job = _ran(select, size, chosen, extra, source.extras)
+            job = _Job(query["query"], select, size, *_answered(select, chosen, extra, source.extras))
         self._jobs[name] = job
         while len(self._jobs) > _KEPT:
             self._jobs.popitem(last=False)
@@ -136,7 +143,7 @@ class QueryJobs:
             "kind": "bigquery#job",
             "id": f"{self.project}:US.{name}",
             "jobReference": {"projectId": self.project, "jobId": name, "location": "US"},
-            "configuration": {"jobType": "QUERY", "query": {"query": "", "useLegacySql": False}},
+            "configuration": {"jobType": "QUERY", "query": {"query": job.statement, "useLegacySql": False}},
             "status": {"state": "DONE", **failed},
             "statistics": _statistics(job.size),
         }
@@ -167,14 +174,14 @@ def paths(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield from paths(kind, f"{above}{name}.")
 
 
-def _ran(select: Select, size: int, rows: list[Row], extra: list[Row], extras: int) -> _Job:
-    """Extra line items stay apart where each is a row of its own."""
+def _answered(
+    select: Select, rows: list[Row], extra: list[Row], extras: int
+) -> tuple[list[list[str | None]], bytes, int]:
+    """Cells; extra line items stay apart where each is a row of its own."""
     if "SkuId" not in select.keys:
-        return _Job(
-            select, size, select.answer([*((row, 1) for row in rows), *((row, extras) for row in extra)])
-        )
+        return select.answer([*((row, 1) for row in rows), *((row, extras) for row in extra)]), b"", 0
     made = [_cells(cells) for cells in select.answer((row, 1) for row in extra)]
-    return _Job(select, size, select.answer((row, 1) for row in rows), *((made[0], extras) if made else ()))
+    return select.answer((row, 1) for row in rows), made[0] if made else b"", extras if made else 0
 
 
 def _parameter(asked: Mapping[str, Any]) -> str | datetime:

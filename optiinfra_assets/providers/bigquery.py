@@ -27,8 +27,8 @@ from optiinfra_assets.providers.paging import Page, pages
 PRICE_PER_TIB: Final = Decimal("6.25")
 """USD for a TiB read on demand in the US regions; others cost up to half as much again, and the first TiB of a month is free
 (https://cloud.google.com/bigquery/pricing)."""
-PAGE_ROWS: Final = 2_000
-"""Rows asked for at once: some 25 MB as Python objects."""
+PAGE_ROWS: Final = 1_000
+"""Rows asked for at once: some 12 MB as Python objects."""
 JOB_SECONDS: Final = 600
 DATA_VIEWER: Final = "roles/bigquery.dataViewer on the dataset (bigquery.tables.getData)"
 JOB_USER: Final = (
@@ -160,11 +160,12 @@ class BigQuery:
 
         def page(_token: str | None) -> Page[Cells]:
             with self._access.translated(where, JOB_USER):
+                texts: dict[Any, Any] = {}
                 following = next(read, None)
                 if following is None:
                     raise ValueError("no totalRows")
                 raw: Mapping[str, Any] = following.raw_page
-                lines = [[cell["v"] for cell in row["f"]] for row in raw.get("rows", ())]
+                lines = [[_once(cell["v"], texts) for cell in row["f"]] for row in raw.get("rows", ())]
                 if any(len(line) != len(places) for line in lines):
                     raise ValueError(f"rows of other than {len(places)} cells")
                 cells = [Cells(line, places, where) for line in lines]
@@ -257,6 +258,11 @@ class Cells:
 def price(size: int) -> Decimal:
     """USD for reading so many bytes."""
     return Decimal(size) / 2**40 * PRICE_PER_TIB
+
+
+def _once(value: Any, texts: dict[Any, Any]) -> Any:
+    """One object for equal texts: most cells of a page say the same."""
+    return texts.setdefault(value, value) if isinstance(value, str) else value
 
 
 def _config(

@@ -32,6 +32,8 @@ GIVEN: Final = {"promotions": "PROMOTION", "free_tier": "FREE_TIER"}
 """Sums of credits that become line items of their own, and the type Google gives such credits."""
 ZERO: Final = Decimal(0)
 
+_EMPTY: Final = frozenset(("[]", "{}"))
+
 _ALWAYS: Final = (
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
     "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart", "ContractedCost",
@@ -95,6 +97,8 @@ class BillingRows:
     is_estimated: bool
     exported_lines: int = 0
     used_through: datetime | None = None
+    _start: datetime = field(init=False)
+    _end: datetime = field(init=False)
     _texts: tuple[str, ...] = field(init=False)
     _numbers: tuple[str, ...] = field(init=False)
     _odd: int = 0
@@ -102,6 +106,7 @@ class BillingRows:
 
     def __post_init__(self) -> None:
         """Sort the columns once: a month may have millions of line items."""
+        self._start, self._end = self.period.start, self.period.end
         told = set(self.table.names())
         names = [name for name in columns_of(self.table) if name in told]
         kinds = {
@@ -122,12 +127,14 @@ class BillingRows:
         """
         lines = cells.whole("lines")
         self.exported_lines += lines
-        values: dict[str, Value] = {name: _none_if_empty(cells.text(name)) for name in self._texts}
+        values: dict[str, Value] = {
+            name: text for name in self._texts if (text := cells.text(name)) and text not in _EMPTY
+        }
         values |= {name: cells.number(name) for name in self._numbers}
         values |= {
             "BillingAccountName": self.payer or values.get("BillingAccountName"),
-            "BillingPeriodStart": self.period.start,
-            "BillingPeriodEnd": self.period.end,
+            "BillingPeriodStart": self._start,
+            "BillingPeriodEnd": self._end,
             "ChargePeriodStart": cells.time("ChargePeriodStart"),
             "ChargePeriodEnd": cells.time("ChargePeriodEnd"),
             "SubAccountType": "Project" if values.get("SubAccountId") else None,
@@ -167,7 +174,9 @@ class BillingRows:
             "HostProviderName": GOOGLE,
             "InvoiceIssuerName": GOOGLE,
             "ServiceProviderName": values.get("x_SellerName") or GOOGLE,
-            "ServiceCategory": _service_category(values["ServiceName"]) if category == "Usage" else "Other",
+            "ServiceCategory": _service_category(values.get("ServiceName"))
+            if category == "Usage"
+            else "Other",
             "Tags": {**{_apart(key, tags[0]): value for key, value in tags[1].items()}, **tags[0]},
             "x_Method": NET,
         }
@@ -194,7 +203,7 @@ class BillingRows:
                 "ChargeClass": self._class(values, amount),
                 "ChargeDescription": names or values.get("ChargeDescription"),
                 "ChargeFrequency": "One-Time",
-                "ServiceCategory": _service_category(values["ServiceName"]),
+                "ServiceCategory": _service_category(values.get("ServiceName")),
                 "x_CreditType": GIVEN[name],
                 "x_ExportedLines": None,
             },
@@ -228,14 +237,14 @@ class BillingRows:
 
     def _category(self, values: Mapping[str, Value], net: Decimal) -> str:
         """What Google calls regular is usage but for the fees of commitments; adjustments and rounding errors are adjustments."""
-        category = _CATEGORIES.get(str(values["x_CostType"]), "Adjustment")
+        category = _CATEGORIES.get(str(values.get("x_CostType")), "Adjustment")
         is_fee = category == "Usage" and _COMMITMENT.match(str(values.get("ChargeDescription") or ""))
         return "Purchase" if is_fee else category
 
     def _class(self, values: Mapping[str, Value], amount: Decimal) -> str | None:
         """What lowers the charges of an earlier month, or adjusts them, corrects an invoice that was issued."""
         end = values["ChargePeriodEnd"]
-        is_earlier = isinstance(end, datetime) and end <= self.period.start
+        is_earlier = isinstance(end, datetime) and end <= self._start
         is_correction = is_earlier and (amount < 0 or values["ChargeCategory"] == "Adjustment")
         return "Correction" if is_correction else None
 
@@ -249,10 +258,6 @@ def _is_stored(name: str) -> bool:
     return focus.BY_NAME[name].until is None
 
 
-def _none_if_empty(text: str | None) -> str | None:
-    return None if text in ("", "[]", "{}") else text
-
-
 def _optional(cells: Cells, name: str) -> str | None:
     return cells.text(name) if name in cells.places else None
 
@@ -262,9 +267,13 @@ def _apart(key: str, others: Mapping[str, str | None]) -> str:
     return f"tag:{key}" if key in others else key
 
 
+@lru_cache(maxsize=1_000)
+def _category_of(service: str) -> str:
+    return next((category for category, names in _SERVICE_CATEGORIES if names.search(service)), "Other")
+
+
 def _service_category(service: Value) -> str:
-    name = str(service or "")
-    return next((category for category, names in _SERVICE_CATEGORIES if names.search(name)), "Other")
+    return _category_of(str(service or ""))
 
 
 def _tags(cells: Cells, name: str) -> dict[str, str | None]:

@@ -8,10 +8,11 @@ from optiinfra_assets.providers.azure import Azure
 from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.digitalocean import DigitalOcean
 from optiinfra_assets.providers.focus import FocusFiles
+from optiinfra_assets.providers.gcp import Gcp
 from optiinfra_assets.providers.linode import Linode
 from optiinfra_assets.providers.vultr import Vultr
 
 PROVIDERS: Final[dict[str, Provider]] = {
-    provider.name: provider for provider in (Azure(), DigitalOcean(), FocusFiles(), Linode(), Vultr())
+    provider.name: provider for provider in (Azure(), DigitalOcean(), FocusFiles(), Gcp(), Linode(), Vultr())
 }
 """Every provider by its registered name."""

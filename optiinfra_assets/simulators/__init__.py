@@ -10,12 +10,14 @@ from typing import Final
 from optiinfra_assets.simulators.account import MakeCloud
 from optiinfra_assets.simulators.azure import simulated_azure
 from optiinfra_assets.simulators.digitalocean import simulated_digitalocean
+from optiinfra_assets.simulators.gcp import simulated_gcp
 from optiinfra_assets.simulators.linode import simulated_linode
 from optiinfra_assets.simulators.vultr import simulated_vultr
 
 SIMULATORS: Final[dict[str, MakeCloud]] = {
     "azure": simulated_azure,
     "digitalocean": simulated_digitalocean,
+    "gcp": simulated_gcp,
     "linode": simulated_linode,
     "vultr": simulated_vultr,
 }

@@ -97,6 +97,10 @@ class World:
             return None
         return self.charges(period, issued)
 
+    def ledger(self, period: BillingPeriod) -> list[Charge]:
+        """Every charge that is billed in `period` at any time, tax included: those not shown yet and those withdrawn again too."""
+        return [*self._billed(period), *self._tax(period)]
+
     def invoiced_at(self, period: BillingPeriod) -> datetime:
         """When the invoice of `period` is issued."""
         return invoiced_at(self.scenario, period)

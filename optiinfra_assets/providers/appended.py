@@ -1,0 +1,169 @@
+"""What an append-only table holds of each billing period, kept so that only the days that may have grown are asked about again.
+
+Rows are added under the day on which they were loaded, and a day that is over is never added to. So a `Stock` is what earlier days brought,
+added up, and the last days apart; a new reading replaces those, whatever came late, twice, or under an older time stamp. Nothing but
+a full reading would see rows that were taken away, so one is made when there are fewer rows or the table is a new one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.providers.answers import Fields
+from optiinfra_assets.providers.snapshots import exact_sum
+
+MARGIN: Final = timedelta(days=1)
+"""How much longer than itself a loading day is taken to be growing: clocks differ, and loads run past midnight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a loading day, or several, brought to a billing period in one currency.
+
+    Attributes:
+        first: first loading day (UTC).
+        last: last loading day (UTC).
+        lines: how many rows.
+        amount: what they come to.
+        exported: the newest time stamp the provider gave them (UTC).
+    """
+
+    period: BillingPeriod
+    currency: str
+    first: datetime
+    last: datetime
+    lines: int
+    amount: Decimal
+    exported: datetime
+
+    def plus(self, other: Part) -> Part:
+        """Both together, of one period and currency."""
+        return replace(
+            self,
+            first=min(self.first, other.first),
+            last=max(self.last, other.last),
+            lines=self.lines + other.lines,
+            amount=exact_sum((self.amount, other.amount)),
+            exported=max(self.exported, other.exported),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a table held at an instant.
+
+    Attributes:
+        created: when the table was made (UTC).
+        version: changes whenever the table does.
+        rows: of the whole table.
+        floor: loading days from here on may still grow (UTC).
+        parts: days before `floor` added up by period and currency, the others one by one.
+    """
+
+    created: datetime
+    version: str
+    rows: int
+    floor: datetime
+    parts: tuple[Part, ...] = ()
+
+    def is_continued_by(self, created: datetime, rows: int) -> bool:
+        """Whether a table is still this one, and nothing seems to have been taken away."""
+        return created == self.created and rows >= self.rows
+
+    def grown(self, parts: Iterable[Part], at: datetime, version: str, rows: int) -> Stock:
+        """With what a reading from `floor` on found, begun at an instant (UTC)."""
+        floor = at.replace(hour=0, minute=0, second=0, microsecond=0) - MARGIN
+        kept = [part for part in self.parts if part.last < self.floor]
+        settled: dict[tuple[BillingPeriod, str], Part] = {}
+        open_: list[Part] = []
+        for part in [*kept, *parts]:
+            key = (part.period, part.currency)
+            if part.last >= floor:
+                open_.append(part)
+            else:
+                settled[key] = settled[key].plus(part) if key in settled else part
+        return Stock(self.created, version, rows, floor, (*settled.values(), *open_))
+
+    def since(self, oldest: BillingPeriod) -> Stock:
+        """Without periods before `oldest`."""
+        return replace(self, parts=tuple(part for part in self.parts if part.period >= oldest))
+
+    def periods(self) -> list[BillingPeriod]:
+        """Those that have rows, oldest first."""
+        return sorted({part.period for part in self.parts})
+
+    def totals(self, period: BillingPeriod) -> dict[str, Part]:
+        """What a period has, by currency."""
+        found: dict[str, Part] = {}
+        for part in self.parts:
+            if part.period == period:
+                known = found.get(part.currency)
+                found[part.currency] = known.plus(part) if known else part
+        return found
+
+    def token(self, period: BillingPeriod) -> str:
+        """Changes with every row that a period gets; empty if it has none."""
+        totals = self.totals(period)
+        return ", ".join(
+            f"{part.exported.isoformat()} {part.lines} lines {part.amount:f} {currency}"
+            for currency, part in sorted(totals.items())
+        )
+
+    @property
+    def exported(self) -> datetime | None:
+        """When the newest row was exported (UTC)."""
+        return max((part.exported for part in self.parts), default=None)
+
+    def to_json(self) -> bytes:
+        """For a snapshot."""
+        parts = [
+            {
+                "period": str(part.period),
+                "currency": part.currency,
+                "first": part.first.isoformat(),
+                "last": part.last.isoformat(),
+                "lines": part.lines,
+                "amount": f"{part.amount:f}",
+                "exported": part.exported.isoformat(),
+            }
+            for part in self.parts
+        ]
+        head = {"created": self.created.isoformat(), "version": self.version, "rows": self.rows}
+        return json.dumps({**head, "floor": self.floor.isoformat(), "parts": parts}).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes, where: str) -> Stock:
+        """What `to_json` wrote.
+
+        Raises:
+            ContractChanged: it is something else.
+        """
+        fields = Fields.parse(body, where)
+        parts = tuple(
+            Part(
+                BillingPeriod.parse(one.text("period")),
+                one.text("currency"),
+                one.time("first"),
+                one.time("last"),
+                one.whole("lines"),
+                one.money("amount"),
+                one.time("exported"),
+            )
+            for one in fields.objects("parts")
+        )
+        head = (fields.time("created"), fields.text("version"), fields.whole("rows"))
+        return cls(*head, fields.time("floor"), parts)
+
+
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def nothing(created: datetime) -> Stock:
+    """Of a table that has not been read yet."""
+    return Stock(created, "", 0, BEGINNING)

@@ -1,0 +1,370 @@
+"""Provider ``gcp``: Google Cloud, from the billing export in BigQuery, which is the only place where Google tells costs.
+
+The export is append-only: late usage, corrections and credits are new rows, for any earlier day. So a probe asks tables.get (free) whether
+the table moved, and only then reads what the last loading days brought to which invoice month (`appended.Stock`, kept as a snapshot);
+the token of a month is what that comes to. A collection reads the whole month again, by the day and by all that tells lines apart, and must
+find exactly the rows and the money that the reading counted.
+
+Of credits, discounts (sustained or committed use, negotiated, resold) belong to the price: usage is billed net of them. What is given,
+promotions and the free tier, stands in a `Credit` line item of its own beside the usage. Both together are what the invoice says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from optiinfra_assets.line_items.rows import batches_of
+from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.providers.appended import BEGINNING, Part, Stock, nothing
+from optiinfra_assets.providers.base import (
+    Capabilities,
+    Collection,
+    ContractChanged,
+    CredentialRejected,
+    NothingThere,
+    Probe,
+    Provider,
+    Transient,
+)
+from optiinfra_assets.providers.billing_rows import BillingRows, columns_of
+from optiinfra_assets.providers.billing_tables import CostTable, Export
+from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
+from optiinfra_assets.providers.safety import Endpoint
+from optiinfra_assets.providers.snapshots import exact_sum
+
+if TYPE_CHECKING:
+    from optiinfra_assets.line_items.rows import Row
+    from optiinfra_assets.providers.bigquery import BigQuery, Cells, Parameter, TableState
+    from optiinfra_assets.providers.google_access import Access
+
+MONTHS_BACK: Final = 13
+READING: Final = "reading of the export"
+SILENT: Final = timedelta(hours=48)
+"""Exports come several times a day; after this long one is taken to have been switched off or broken."""
+FINAL_AFTER: Final = timedelta(days=15)
+"""Invoices are issued in the first days of the next month, and what is reported later stands on a later one."""
+
+_TABLE: Final = re.compile(
+    r"(?:[a-z0-9.-]{1,60}:)?[a-z0-9-]{1,40}\.[A-Za-z0-9_]{1,200}\.[A-Za-z0-9_]{1,200}", re.ASCII
+)
+_PAYER: Final = re.compile(
+    r"gcp_billing_export_(?P<kind>resource_v1|v1|focus)_(?P<id>[0-9A-Z]{6}_[0-9A-Z]{6}_[0-9A-Z]{6})"
+)
+_NAMED: Final = {"resource_v1": Export.DETAILED, "v1": Export.STANDARD, "focus": Export.FOCUS}
+
+
+class GcpCredential(BaseModel):
+    """One billing account, read from its export in BigQuery."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    table: str = Field(
+        description="The export as project.dataset.table: detailed, standard or FOCUS. One of them: they tell the same costs."
+    )
+    service_account_key: SecretStr | None = Field(
+        None,
+        description="Key of a service account, the whole JSON; empty for the default credentials of this machine.",
+    )
+    project: str | None = Field(
+        None,
+        description="Project that runs the queries and pays for them; empty for that of the key, or of the table.",
+    )
+    location: str | None = Field(None, description="Where the dataset is; empty: as BigQuery says.")
+    billing_account_id: str | None = Field(
+        None, description="Billing account of the export; empty: as the name of the table says."
+    )
+    max_gib_billed: int = Field(
+        20, ge=1, description="No query may read more than so many GiB; default 20 (0.13 USD)."
+    )
+    endpoint_url: Endpoint | None = Field(
+        None, description="Address of BigQuery and Cloud Billing; for tests and compatible services."
+    )
+
+    @field_validator("table")
+    @classmethod
+    def _whole_name(cls, table: str) -> str:
+        if not _TABLE.fullmatch(table):
+            raise ValueError("use project.dataset.table")
+        return table
+
+
+class Gcp(Provider):
+    """A Google Cloud billing account."""
+
+    name: ClassVar[str] = "gcp"
+    title: ClassVar[str] = "Google Cloud"
+    credential_model: ClassVar[type[BaseModel]] = GcpCredential
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        granularity="day", history_months=MONTHS_BACK, paid_requests=True
+    )
+
+    def discover(self, account: Account) -> list[str]:
+        """The billing account of the export: id, name and number of projects, as far as the credential may see them.
+
+        Nothing is paid for: queries are only tried.
+
+        Raises:
+            NothingThere: there is no such table.
+            CredentialRejected: the credential is not accepted or may not read the export.
+            ProviderError: it could not be read, or is none.
+        """
+        from optiinfra_assets.providers.cloud_billing import CloudBilling
+
+        with _opened(account, Context(utc_now, MemorySnapshots())) as export:
+            export.try_queries()
+            payer, name, projects = export.payer, "", None
+            with (
+                suppress(CredentialRejected, NothingThere),
+                CloudBilling.opened(export.access, export.endpoint) as api,
+            ):
+                name = api.accounts().get(payer, "")
+                projects = len(api.projects(payer)) if payer else None
+            counted = "" if projects is None else f" ({projects} project{'' if projects == 1 else 's'})"
+            return [f"{payer or export.table.name} {name}".strip() + counted]
+
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+        """A token for each of the last 13 invoice months that has rows.
+
+        Free while the table has not moved; else one query over a few columns of the last loading days.
+
+        Raises:
+            ProviderError: the export could not be read; nothing is kept then.
+        """
+        with _opened(account, context) as export:
+            stock = export.stock()
+            tokens = {period: _token(stock, period, context.clock()) for period in stock.periods()}
+            return Probe(tokens, export.access.meter.requests, export.access.meter.cost)
+
+    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+        """Line items of one invoice month, a day each. Final 15 days after its end; a month without rows is empty.
+
+        Raises:
+            NothingThere: the table is gone or has no row at all.
+            ProviderError: the export could not be read; or later, from the stream, if it is not what the reading counted.
+        """
+        with _opened(account, context) as export:
+            stock = export.stock()
+            if not stock.parts and not export.state.rows:
+                raise NothingThere(
+                    f"{export.table.name}: the export has no rows: nothing that is stored is changed"
+                )
+            payer = export.payer_name()
+        totals = stock.totals(billing_period)
+        collection = Collection(
+            batches=iter(()),
+            change_token=_token(stock, billing_period, context.clock()),
+            sources=[_source(export.table, stock, billing_period, context.clock())],
+            control_totals={currency: part.amount for currency, part in totals.items()},
+            is_final=_is_final(billing_period, context.clock()),
+            requests=export.access.meter.requests,
+            request_cost=export.access.meter.cost,
+        )
+        rows = _rows(export, billing_period, list(totals.values()), payer, collection)
+        where = f"{self.title} {billing_period}"
+        collection.batches = batches_of(rows, columns_of(export.table), collection.rounding, where=where)
+        return collection
+
+
+@dataclass(slots=True)
+class _Opened:
+    """An export that can be asked."""
+
+    credential: GcpCredential
+    context: Context
+    access: Access
+    bigquery: BigQuery
+    state: TableState
+    table: CostTable
+
+    @property
+    def endpoint(self) -> str | None:
+        return self.credential.endpoint_url
+
+    @property
+    def payer(self) -> str:
+        """Id of the billing account, empty if nothing says it."""
+        named = _PAYER.search(self.table.name)
+        return self.credential.billing_account_id or (named["id"].replace("_", "-") if named else "")
+
+    @property
+    def location(self) -> str:
+        return self.credential.location or self.state.location
+
+    def payer_name(self) -> str | None:
+        """Name of the billing account, if the credential may see it."""
+        from optiinfra_assets.providers.cloud_billing import CloudBilling
+
+        with (
+            suppress(CredentialRejected, NothingThere),
+            CloudBilling.opened(self.access, self.endpoint) as api,
+        ):
+            return api.account_name(self.payer) or None if self.payer else None
+        return None
+
+    def stock(self) -> Stock:
+        """What the table holds by invoice month and loading day; read only if it moved since the last reading, and then kept."""
+        asked_at = self.context.clock()
+        period = BillingPeriod.of(asked_at)
+        oldest = period.shift(1 - MONTHS_BACK)
+        known = self._known(period)
+        if known is not None and known.version == self.state.version:
+            return known.since(oldest)
+        is_same = known is not None and known.is_continued_by(self.state.created, self.state.rows)
+        stock = known if known and is_same and self.table.by_day else nothing(self.state.created)
+        found = [
+            self._part(cells)
+            for cells in self._read(self.table.reading(), self._since(stock, oldest), "reading")
+        ]
+        stock = stock.grown(found, asked_at, self.state.version, self.state.rows).since(oldest)
+        self.context.snapshots.add(Snapshot(READING, period, asked_at, stock.to_json()))
+        return stock
+
+    def lines(self, period: BillingPeriod, parts: list[Part]) -> Iterator[Cells]:
+        """The line items of a month whose parts were counted."""
+        parameters: dict[str, Parameter] = {"month": _month(period)}
+        if self.table.by_day:
+            parameters["first"] = min(part.first for part in parts)
+            parameters["last"] = max(part.last for part in parts)
+        return self._read(self.table.lines(), parameters, "lines")
+
+    def try_queries(self) -> None:
+        """Have both statements priced: proves that they may be run, for nothing."""
+        period = BillingPeriod.of(self.context.clock())
+        parameters = self._since(nothing(self.state.created), period)
+        self.bigquery.price(self.table.reading(), parameters, self.location, label="reading")
+        parameters = {"month": _month(period)}
+        if self.table.by_day:
+            parameters |= {"first": period.start, "last": period.end}
+        self.bigquery.price(self.table.lines(), parameters, self.location, label="lines")
+
+    def _since(self, stock: Stock, oldest: BillingPeriod) -> dict[str, Parameter]:
+        first = max(stock.floor, oldest.start - timedelta(days=7))
+        window: dict[str, Parameter] = {"first": first} if self.table.by_day else {}
+        return {"oldest": _month(oldest), **window}
+
+    def _read(self, statement: str, parameters: Mapping[str, Parameter], label: str) -> Iterator[Cells]:
+        return self.bigquery.rows(statement, parameters, self.location, label=label)
+
+    def _known(self, period: BillingPeriod) -> Stock | None:
+        for back in range(MONTHS_BACK):
+            newest = self.context.snapshots.newest(READING, period.shift(-back))
+            if newest is not None:
+                return Stock.from_json(newest.body, READING)
+        return None
+
+    def _part(self, cells: Cells) -> Part:
+        month = cells.needed("month")
+        try:
+            period = BillingPeriod.parse(f"{month[:4]}-{month[4:]}")
+        except ValueError:
+            raise ContractChanged(
+                f"{self.table.name}: column invoice.month: value {month!r} is not accepted: YYYYMM was expected"
+            ) from None
+        day = cells.time("part") if self.table.by_day else BEGINNING
+        amount = cells.number("cost") or Decimal(0)
+        if self.table.export is not Export.FOCUS:
+            amount = exact_sum((amount, cells.number("credits") or Decimal(0)))
+        currency, lines = cells.needed("currency"), cells.whole("lines")
+        return Part(period, currency, day, day, lines, amount, cells.time("exported"))
+
+
+@contextmanager
+def _opened(account: Account, context: Context) -> Iterator[_Opened]:
+    from optiinfra_assets.providers.google_access import Access
+
+    credential = GcpCredential.model_validate({**account.settings, **account.secrets})
+    key = credential.service_account_key
+    access = Access.of(key.get_secret_value() if key else None, context)
+    with _bigquery(credential, access) as bigquery:
+        state = bigquery.table(credential.table)
+        table = CostTable.of(credential.table, state.columns, by_day=state.by_day)
+        named = _PAYER.search(credential.table)
+        if named and _NAMED[named["kind"]] is not table.export:
+            raise ContractChanged(
+                f"{table.name}: the columns are those of a {table.export} export, its name is that of a {_NAMED[named['kind']]} one"
+            )
+        yield _Opened(credential, context, access, bigquery, state, table)
+
+
+def _bigquery(credential: GcpCredential, access: Access) -> BigQuery:
+    from optiinfra_assets.providers.bigquery import GIB, BigQuery
+
+    project = credential.project or access.project or credential.table.split(".")[0]
+    most = credential.max_gib_billed * GIB
+    return BigQuery(access, project, most_bytes=most, endpoint=credential.endpoint_url)
+
+
+def _rows(
+    export: _Opened, period: BillingPeriod, parts: list[Part], payer: str | None, collection: Collection
+) -> Iterator[Row]:
+    """Line items, read as they are asked for; at the end they must be what was counted."""
+    if not parts:
+        return
+    made = BillingRows(export.table, period, payer, is_estimated=not collection.is_final)
+    meter = export.access.meter
+    with _bigquery(export.credential, export.access) as bigquery:
+        export.bigquery = bigquery
+        for cells in export.lines(period, parts):
+            yield from made.of(cells)
+        collection.sources[0]["bytes_billed"] = str(bigquery.bytes_billed)
+    collection.requests, collection.request_cost = meter.requests, meter.cost
+    counted = sum(part.lines for part in parts)
+    if made.exported_lines != counted:
+        raise Transient(
+            f"{export.table.name}: {made.exported_lines} rows of {period} came though {counted} were counted: "
+            "something was exported meanwhile; try again later"
+        )
+    collection.sources += made.checks()
+    if made.used_through is not None:
+        collection.data_through = min(made.used_through, export.context.clock())
+
+
+def _token(stock: Stock, period: BillingPeriod, now: datetime) -> str:
+    """Changes with every row, and once when the month becomes final, so that its line items are not called estimates any more.
+
+    That of the newest month changes also when the export falls silent: its collection then says so where people look.
+    """
+    token = stock.token(period)
+    if token and _is_final(period, now):
+        return f"{token}, final"
+    is_newest = bool(token) and period == stock.periods()[-1]
+    return f"{token}, silent since" if is_newest and _silent(stock, now) else token
+
+
+def _is_final(period: BillingPeriod, now: datetime) -> bool:
+    return now >= period.end + FINAL_AFTER
+
+
+def _silent(stock: Stock, now: datetime) -> bool:
+    return stock.exported is not None and now - stock.exported > SILENT
+
+
+def _source(table: CostTable, stock: Stock, period: BillingPeriod, now: datetime) -> dict[str, str]:
+    parts = stock.totals(period).values()
+    source = {
+        "kind": f"{table.export} export",
+        "table": table.name,
+        "lines": str(sum(part.lines for part in parts)),
+    }
+    if parts:
+        source["exported_through"] = max(part.exported for part in parts).isoformat()
+        if table.by_day:
+            first, last = min(part.first for part in parts), max(part.last for part in parts)
+            source["loading_days"] = f"{first.date()} to {last.date()}"
+    if _silent(stock, now) and stock.exported:
+        source["warning"] = (
+            f"nothing was exported since {stock.exported:%Y-%m-%d %H:%M} UTC: see whether the export is still enabled"
+        )
+    return source
+
+
+def _month(period: BillingPeriod) -> str:
+    return f"{period.year:04d}{period.month:02d}"

@@ -27,6 +27,7 @@ from optiinfra_api.history import HistoryQuery
 from optiinfra_api.latest import LatestCostsQuery
 from optiinfra_api.limits import MAX_TOKENS, OperationLimits
 from optiinfra_api.line_items import CostMetricsQuery
+from optiinfra_api.recording import Recording
 from optiinfra_api.resources import CostsByResourceQuery
 from optiinfra_api.scalars import SCALARS
 from optiinfra_api.totals import TotalCostQuery
@@ -74,6 +75,7 @@ def _extensions() -> list[Any]:
         lambda: ParserCache(CACHED_DOCUMENTS),
         lambda: AddValidationRules([OperationLimits]),
         lambda: ValidationCache(CACHED_DOCUMENTS),
+        Recording,
     ]
 
 

@@ -67,8 +67,10 @@ async def _answer(
         # A mutation that has begun is carried out, whoever still listens.
         work = _execute(document, operation, context)
         result = await while_waited_for(request.receive, work, lambda: record.kind != "mutation")
+    body, status = _body(result, record)
+    if status == HTTPStatus.OK:
         services.persisted.keep(operation)
-    return _body(result, record)
+    return body, status
 
 
 async def _execute(document: str, operation: dict[str, Any], context: Context) -> ExecutionResult:

@@ -1,6 +1,6 @@
 -- Grain: one line item, the columns of FOCUS 1.2 under their own names; maps as JSON text. Source: raw_costs.
 -- For: /export/line-items with focus=1.2.
--- ProviderName and PublisherName are what 1.3 split into HostProviderName and ServiceProviderName.
+-- ProviderName and PublisherName are the source's own if it had them, else the HostProviderName and ServiceProviderName of 1.3.
 -- In the order of the table's key, so that nothing is sorted and the same question gives the same bytes.
 SELECT
     availability_zone AS AvailabilityZone,
@@ -42,8 +42,8 @@ SELECT
     pricing_currency_list_unit_price AS PricingCurrencyListUnitPrice,
     pricing_quantity AS PricingQuantity,
     pricing_unit AS PricingUnit,
-    nullIf(ifNull(raw_costs.host_provider_name, raw_costs.service_provider_name), '') AS ProviderName,
-    nullIf(raw_costs.service_provider_name, '') AS PublisherName,
+    coalesce(nullIf(raw_costs.x_columns['x_ProviderName'], ''), host_provider_name, nullIf(raw_costs.service_provider_name, '')) AS ProviderName,
+    coalesce(nullIf(raw_costs.x_columns['x_PublisherName'], ''), nullIf(raw_costs.service_provider_name, '')) AS PublisherName,
     region_id AS RegionId,
     region_name AS RegionName,
     resource_id AS ResourceId,

@@ -28,6 +28,7 @@ from clickhouse_connect.driver.client import Client
 from benchmarks import dataset
 from optiinfra_api import engine as api_engine
 from optiinfra_api.context import Context
+from optiinfra_api.engine_limits import EngineLimits
 from optiinfra_api.schema import schema
 from optiinfra_api.services import Services
 from optiinfra_assets.embedded import postgres
@@ -39,6 +40,7 @@ from optiinfra_assets.store.warehouse import Warehouse, connect_reader
 
 LARGEST, MEDIAN = "customer-000", f"customer-{dataset.CUSTOMERS // 2:03d}"
 END = date(2026, 12, 1)
+SETTINGS = api_engine.FORMATS | EngineLimits.of_queries(Settings()).settings()
 REQUESTS = 60
 WARM_UP = 5
 
@@ -155,7 +157,8 @@ def requests(url: str, token: str, document: str) -> Times:
 async def recorded(settings: Settings, customer_id: str, document: str) -> list[Statement]:
     """The statements that `document` runs for a customer who was asked about before."""
     services = await Services.open(settings)
-    recorder = Recorder(await connect_reader(settings), Warehouse.connect(settings), services.run)
+    limits = EngineLimits.of_queries(settings)
+    recorder = Recorder(await connect_reader(settings), Warehouse.connect(settings), services.run, limits)
     services.engine = recorder
     context = Context(Principal("benchmark", "benchmark", customer_id, "viewer"), services, "benchmark")
     for _ in range(2):
@@ -171,7 +174,7 @@ def straight(client: Client, statements: list[Statement]) -> Times:
 
     def ask() -> None:
         for one in statements:
-            client.raw_query(one.text, parameters=one.bound, settings=api_engine.SETTINGS, fmt="JSONEachRow")
+            client.raw_query(one.text, parameters=one.bound, settings=SETTINGS, fmt="JSONEachRow")
 
     return Times.of(ask)
 
@@ -180,9 +183,7 @@ def engine_alone(client: Client, statements: list[Statement]) -> Times:
     """Times that the engine itself reports for the statements."""
 
     def ask() -> float:
-        found = [
-            client.query(one.text, parameters=one.bound, settings=api_engine.SETTINGS) for one in statements
-        ]
+        found = [client.query(one.text, parameters=one.bound, settings=SETTINGS) for one in statements]
         return sum(int(one.summary["elapsed_ns"]) for one in found) / 1e6
 
     return Times.of(ask)

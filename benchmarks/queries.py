@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -190,9 +191,8 @@ def engine_alone(client: Client, statements: list[Statement]) -> Times:
 
 
 @contextmanager
-def running(rows: int) -> Iterator[tuple[str, Settings]]:
-    """The embedded engines over the data set of `rows` and the API, all on loopback; the API's address."""
-    folder = dataset.DATA / str(rows)
+def running(folder: Path) -> Iterator[tuple[str, Settings, int]]:
+    """The embedded engines over the data set in `folder` and the API, all on loopback; the API's address and process id."""
     ports = [_free_port(), _free_port()]
     settings = Settings(
         home=folder,
@@ -214,14 +214,14 @@ def running(rows: int) -> Iterator[tuple[str, Settings]]:
     try:
         with _process(clickhouse, environment, f"http://127.0.0.1:{ports[0]}/ping"):
             api = f"http://127.0.0.1:{ports[1]}"
-            with _process(("optiinfra_api", "--port", str(ports[1])), environment, f"{api}/healthz"):
-                yield api, settings
+            with _process(("optiinfra_api", "--port", str(ports[1])), environment, f"{api}/healthz") as pid:
+                yield api, settings, pid
     finally:
         postgres.stop(folder / "postgres")
 
 
 @contextmanager
-def _process(module: tuple[str, ...], environment: dict[str, str], url: str) -> Iterator[None]:
+def _process(module: tuple[str, ...], environment: dict[str, str], url: str) -> Iterator[int]:
     process = subprocess.Popen([sys.executable, "-m", *module], env=environment)
     try:
         for _ in range(1200):
@@ -230,7 +230,7 @@ def _process(module: tuple[str, ...], environment: dict[str, str], url: str) -> 
                 break
             assert process.poll() is None, f"{module[0]} ended"
             time.sleep(0.05)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -287,7 +287,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only queries with this text in their name")
     options = parser.parse_args()
     dataset.make(options.rows)
-    with running(options.rows) as (url, settings):
+    with running(dataset.DATA / str(options.rows)) as (url, settings, _):
         measure(url, settings, options.only)
 
 

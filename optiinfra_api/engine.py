@@ -98,8 +98,7 @@ class Engine:
                 text, parameters=bound, settings=self._settings, fmt="JSONEachRow"
             )
         rows = [orjson.loads(line) for line in answer.splitlines()]
-        record = current()
-        record.rows = (record.rows or 0) + len(rows)
+        current().count_rows(len(rows))
         return rows
 
     async def resolve(self, customer_id: str, question: Question, as_of: datetime | None) -> Resolved:

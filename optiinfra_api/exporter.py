@@ -35,8 +35,8 @@ class Form(Enum):
     PARQUET = "parquet"
 
 
-_FORMATS = {Form.CSV: "CSVWithNames", Form.PARQUET: "Parquet"}
-_SETTINGS: dict[str, Any] = {
+FORMATS = {Form.CSV: "CSVWithNames", Form.PARQUET: "Parquet"}
+SETTINGS: dict[str, Any] = {
     "date_time_output_format": "iso",
     "output_format_decimal_trailing_zeros": 0,
     # Null is an empty field and an empty text is "".
@@ -56,7 +56,7 @@ class Exporter:
 
     def __init__(self, client: AsyncClient, limits: EngineLimits) -> None:
         self._client = client
-        self._settings = _SETTINGS | limits.settings()
+        self._settings = SETTINGS | limits.settings()
         self._limits = limits
 
     @asynccontextmanager
@@ -76,7 +76,7 @@ class Exporter:
         bound = {name: values[name] for name in _parameters(statement)}
         with self._limits.said(), reaching(self._client):
             source = await self._client.raw_stream(
-                text, parameters=bound, settings=self._settings, fmt=_FORMATS[form]
+                text, parameters=bound, settings=self._settings, fmt=FORMATS[form]
             )
         async with source as chunks:
             yield _checked(chunks)

@@ -66,6 +66,11 @@ class RequestRecord:
         """Since it began."""
         return time.monotonic() - self.began
 
+    def count_rows(self, rows: int) -> None:
+        """Add rows that were read, unless they are not counted."""
+        if self.rows is not None:
+            self.rows += rows
+
     def facts(self) -> dict[str, Any]:
         """What the log says of it."""
         return {

@@ -1,4 +1,4 @@
-"""Every example of docs/graphql.md gives exactly the answer that stands below it."""
+"""Every example of docs/graphql.md, operation or file, gives exactly the answer that stands below it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from optiinfra_assets.model import Account, BillingPeriod
 
 TEXT = (Path(__file__).parents[2] / "docs" / "graphql.md").read_text()
 EXAMPLES = re.findall(r"```graphql\n(.*?)```\n+```json\n(.*?)```", TEXT, re.DOTALL)
+FILES = re.findall(r"```http\nGET (\S+)\n```\n+```csv\n(.*?)```", TEXT, re.DOTALL)
 D = Decimal
 
 
@@ -104,6 +105,13 @@ def _steady(value: Any, name: str = "") -> Any:
 def test_the_example_answers_as_the_document_says(acme: Customer, document: str, answer: str) -> None:
     given = acme.world.answer(document, acme.token)
     assert _steady(given.get("errors") or given["data"]) == _steady(json.loads(answer))
+
+
+@pytest.mark.parametrize(("target", "content"), FILES, ids=[one[0].partition("?")[0] for one in FILES])
+def test_the_file_is_what_the_document_says(acme: Customer, target: str, content: str) -> None:
+    headers = {"Authorization": f"Bearer {acme.token}"}
+    response = acme.world.http.get(f"{acme.world.url}{target}", headers=headers)
+    assert (response.status_code, response.text) == (200, content)
 
 
 def test_every_query_has_an_example(world: World) -> None:

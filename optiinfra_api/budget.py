@@ -14,7 +14,7 @@ from optiinfra_api.errors import TooExpensive
 from optiinfra_api.question import Question
 from optiinfra_assets.store.publications import Published, Resolved
 
-# Rows for each line item, at most, in data sets of 2 and 50 million line items (benchmarks/dataset.py).
+# Rows for each line item, rounded up from the data sets of benchmarks/dataset.py.
 _ROWS_A_LINE_ITEM = {
     "raw_costs": 1.0,
     "cost_by_resource": 0.4,

@@ -40,6 +40,7 @@ async def graphql(request: Request) -> Response:
         body, status, headers = refused.body(), refused.status, headers | refused.headers
         record.codes.append(refused.code)
     except (ClientGone, ClientDisconnect):
+        record.end_all("CLIENT_GONE")
         return Response(status_code=CLIENT_GONE)
     except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
         body, status = unexpected(error)

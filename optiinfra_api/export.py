@@ -65,12 +65,13 @@ class Export:
             await while_waited_for(self._request.receive, self._export())
         except ClientGone:
             record.status = CLIENT_GONE
+            record.end_all("CLIENT_GONE")
         except Refused as refused:
             record.codes.append(refused.code)
             await self._say(refused.body(), refused.status, refused.headers)
         except Exception as error:
             if self._begun:
-                record.outcomes = dict.fromkeys(record.outcomes, "BROKEN")
+                record.end_all("BROKEN")
                 LOG.error("%s: an export broke after its first byte: %s", record.correlation_id, error)
                 raise  # past the first byte: the server breaks the connection
             body, status = unexpected(error)
@@ -81,7 +82,7 @@ class Export:
         self, body: dict[str, Any], status: HTTPStatus, headers: Mapping[str, str] | None = None
     ) -> None:
         record = current()
-        record.outcomes = dict.fromkeys(record.outcomes, record.codes[-1])
+        record.end_all(record.codes[-1])
         response = Response(orjson.dumps(body), status, headers, "application/json")
         await response(self._request.scope, self._request.receive, self._send)
 

@@ -38,7 +38,7 @@ class RequestRecord:
         operation: name that the client gave its operation.
         kind: query, mutation or subscription; None before it is known.
         names: of the fields that were asked for, in the answer -> in the schema.
-        outcomes: of each field (or export) that was asked for, ``ok`` or the code of its error.
+        outcomes: of each field (or export) that was asked for, ``ok``, the code of its error, ``CLIENT_GONE`` or ``BROKEN``.
         task_id: the collection that it started.
         rows: rows read from ClickHouse; None for an export, whose rows are not counted.
         sent: bytes of the answer's body.
@@ -65,6 +65,10 @@ class RequestRecord:
     def seconds(self) -> float:
         """Since it began."""
         return time.monotonic() - self.began
+
+    def end_all(self, outcome: str) -> None:
+        """Say that everything that was asked for ended so."""
+        self.outcomes = dict.fromkeys(self.outcomes, outcome)
 
     def count_rows(self, rows: int) -> None:
         """Add rows that were read, unless they are not counted."""

@@ -50,6 +50,8 @@ def test_who_leaves_stops_the_statement_of_an_operation(
             leaving.result()
         assert wait_for_statements(warehouse, "cost_by_day", 0) < 5
         assert customer.data("{ __typename }") == {"__typename": "Query"}
+        counted = customer.world.http.get(f"{customer.world.url}/metrics").text
+        assert 'optiinfra_api_requests_total{field="totalCost",outcome="CLIENT_GONE"} 1.0' in counted
 
 
 def test_statements_over_time_and_memory_are_refused_with_the_limits(

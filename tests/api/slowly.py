@@ -55,6 +55,14 @@ def many(warehouse: Warehouse, rows: int, failing_at: int = 0) -> None:
         )
 
 
+def taking_its_time(warehouse: Warehouse) -> None:
+    """Make the engine sleep 0.3 ms over each line item, so that 100,000 of them take half a minute of one thread."""
+    warehouse.client.command("RENAME TABLE raw_costs TO kept_raw_costs")
+    warehouse.client.command(
+        "CREATE VIEW raw_costs AS SELECT * FROM kept_raw_costs WHERE sleepEachRow(0.0003) = 0"
+    )
+
+
 def statements(warehouse: Warehouse, table: str) -> int:
     """How many statements over `table` the engine runs now."""
     found = warehouse.client.query(

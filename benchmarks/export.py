@@ -12,7 +12,6 @@ import http.client
 import os
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +141,7 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
     metadata.add_customer(CUSTOMER)
     token = metadata.create_token("benchmark", CUSTOMER, "viewer")
     metadata.close()
-    print(f"load average {os.getloadavg()[0]:.1f}")
+    print(f"load average {os.getloadavg()[0]:.1f} before")
     heads = ("", "MB", "bare rows/s", "our rows/s", "ratio", "our CPU s", "our peak MB")
     print(f"{heads[0]:<12}" + "".join(f"{head:>13}" for head in heads[1:]))
     for name, form, encoding in (
@@ -150,8 +149,9 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
         ("CSV, gzip", Form.CSV, "gzip"),
         ("Parquet", Form.PARQUET, "identity"),
     ):
-        straight = _best(lambda form=form: bare(settings, rows, form))  # type: ignore[misc]
-        through = _best(lambda form=form, encoding=encoding: ours(url, pid, token, form, encoding))  # type: ignore[misc]
+        # In turns, because what else the machine does changes: the quicker of each counts.
+        pairs = [(bare(settings, rows, form), ours(url, pid, token, form, encoding)) for _ in range(2)]
+        straight, through = (min(runs, key=lambda run: run.seconds) for runs in zip(*pairs, strict=True))
         assert encoding == "gzip" or straight.size == through.size, (straight.size, through.size)
         figures = (
             f"{through.size / 1e6:,.0f}",
@@ -162,11 +162,7 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
             f"{through.peak / 1e6:,.0f}",
         )
         print(f"{name:<12}" + "".join(f"{figure:>13}" for figure in figures), flush=True)
-
-
-def _best(work: Callable[[], Run]) -> Run:
-    """The quicker of two runs: what else the machine does only ever adds."""
-    return min((work() for _ in range(2)), key=lambda run: run.seconds)
+    print(f"load average {os.getloadavg()[0]:.1f} after")
 
 
 def main() -> None:

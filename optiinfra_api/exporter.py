@@ -6,7 +6,6 @@ neither reaches the client as if it were data: the last kilobytes are held back 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -22,9 +21,6 @@ from optiinfra_assets.store import sql
 from optiinfra_assets.store.clickhouse import reaching
 
 CHUNK_BYTES = 256 * 1024
-CHUNKS_AHEAD = 16
-"""Of what the client library reads at one time, a quarter of a megabyte at most."""
-
 HELD_BACK_BYTES = 20 * 1024
 """More than the block that tells of an error, whose text ClickHouse cuts off at 16 KiB."""
 
@@ -82,30 +78,8 @@ class Exporter:
             source = await self._client.raw_stream(
                 text, parameters=bound, settings=self._settings, fmt=FORMATS[form]
             )
-        async with source as chunks, aclosing(_ahead(chunks)) as ahead, aclosing(_checked(ahead)) as checked:
+        async with source as chunks, aclosing(_checked(chunks)) as checked:
             yield checked
-
-
-async def _ahead(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """`chunks`, read while those before them are still being sent: neither end waits for the other at every step."""
-    waiting: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(CHUNKS_AHEAD)
-
-    async def read() -> None:
-        try:
-            async for chunk in chunks:
-                await waiting.put(chunk)
-            await waiting.put(None)
-        except Exception as error:  # noqa: BLE001 - raised where it is waited for
-            await waiting.put(error)
-
-    reading = asyncio.create_task(read())
-    try:
-        while (found := await waiting.get()) is not None:
-            if isinstance(found, Exception):
-                raise found
-            yield found
-    finally:
-        reading.cancel()
 
 
 async def _checked(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

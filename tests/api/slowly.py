@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
 
 from charges import Charge, slice_of
 from world import Customer, World, serving
@@ -61,6 +65,23 @@ def taking_its_time(warehouse: Warehouse) -> None:
     warehouse.client.command(
         "CREATE VIEW raw_costs AS SELECT * FROM kept_raw_costs WHERE sleepEachRow(0.0003) = 0"
     )
+
+
+@contextmanager
+def waiting(customer: Customer, target: str, body: Any = None) -> Iterator[None]:
+    """A request whose answer nobody reads: it is sent, and at the end of the context its client is gone."""
+    address = urlsplit(customer.world.url)
+    content = b"" if body is None else json.dumps(body).encode()
+    lines = [
+        f"{'GET' if body is None else 'POST'} {target} HTTP/1.1",
+        f"Host: {address.netloc}",
+        f"Authorization: Bearer {customer.token}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(content)}",
+    ]
+    with socket.create_connection((str(address.hostname), address.port or 0)) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + content)
+        yield
 
 
 def statements(warehouse: Warehouse, table: str) -> int:

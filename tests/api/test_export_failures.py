@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 from exporting import PERIOD, ask, asking
-from slowly import many, never_ending, running, statements, taking_its_time, wait_for_statements
+from slowly import many, never_ending, running, statements, taking_its_time, wait_for_statements, waiting
 
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
@@ -111,11 +110,7 @@ def test_who_leaves_before_the_first_byte_stops_the_statement(
 ) -> None:
     with running(settings, warehouse, metadata) as customer:
         never_ending(warehouse, "cost_trends")
-        address = urlsplit(customer.world.url)
-        with socket.create_connection((address.hostname, address.port)) as connection:
-            target = "/export/total.csv?" + "&".join(f"{name}={value}" for name, value in PERIOD)
-            head = f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {customer.token}\r\n\r\n"
-            connection.sendall(head.encode())
+        with waiting(customer, f"/export/total.csv?{urlencode(PERIOD)}"):
             wait_for_statements(warehouse, "cost_trends", 1)
         wait_for_statements(warehouse, "cost_trends", 0)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import documents
 import httpx
-import pytest
 from exporting import PERIOD as EXPORTED
 from exporting import ask
 from hypothesis import given
 from hypothesis import strategies as st
-from slowly import never_ending, running, statements, wait_for_statements
+from slowly import never_ending, running, wait_for_statements, waiting
 from world import Customer, serving
 
 from optiinfra_api.budget import estimated_rows
@@ -29,14 +29,9 @@ PERIOD = {"start": "2026-10-01", "end": "2026-11-01"}
 BY_TAG = 'query($period: Period!) { costTrends(period: $period, groupByTag: "team") { isComplete } }'
 
 
-def _leaves_after(customer: Customer, document: str, seconds: float) -> None:
-    """Ask over a connection of its own, and close it without waiting for the answer."""
-    with pytest.raises(httpx.ReadTimeout), httpx.Client(timeout=seconds) as client:
-        client.post(
-            f"{customer.world.url}/graphql",
-            json={"query": document, "variables": {"period": PERIOD}},
-            headers={"Authorization": f"Bearer {customer.token}"},
-        )
+def _total(customer: Customer) -> AbstractContextManager[None]:
+    """An operation over ``cost_by_day`` whose answer nobody reads."""
+    return waiting(customer, "/graphql", {"query": documents.TOTAL, "variables": {"period": PERIOD}})
 
 
 def test_who_leaves_stops_the_statement_of_an_operation(
@@ -44,10 +39,8 @@ def test_who_leaves_stops_the_statement_of_an_operation(
 ) -> None:
     with running(settings, warehouse, metadata) as customer:
         never_ending(warehouse, "cost_by_day")
-        with ThreadPoolExecutor(1) as threads:
-            leaving = threads.submit(_leaves_after, customer, documents.TOTAL, 2)
+        with _total(customer):
             wait_for_statements(warehouse, "cost_by_day", 1)
-            leaving.result()
         wait_for_statements(warehouse, "cost_by_day", 0)
         assert customer.data("{ __typename }") == {"__typename": "Query"}
         counted = customer.world.http.get(f"{customer.world.url}/metrics").text
@@ -161,16 +154,14 @@ def test_requests_of_one_token_at_one_time_are_limited(
     settings: Settings, warehouse: Warehouse, metadata: Metadata
 ) -> None:
     limited = settings.model_copy(update={"api_max_requests": 2, "api_max_exports": 1})
-    with running(limited, warehouse, metadata) as customer, ThreadPoolExecutor(2) as threads:
+    with running(limited, warehouse, metadata) as customer:
         never_ending(warehouse, "cost_by_day")
-        waiting = [threads.submit(_leaves_after, customer, documents.TOTAL, 3) for _ in range(2)]
-        wait_for_statements(warehouse, "cost_by_day", 2)
-        refused = customer.world.post({"query": "{ __typename }"}, customer.token)
-        exported = ask(customer.world, customer.token, "total.csv")
-        other = metadata.create_token("other", customer.customer_id, "viewer")
-        assert customer.world.data("{ __typename }", other)
-        for one in waiting:
-            one.result()
+        with _total(customer), _total(customer):
+            wait_for_statements(warehouse, "cost_by_day", 2)
+            refused = customer.world.post({"query": "{ __typename }"}, customer.token)
+            exported = ask(customer.world, customer.token, "total.csv")
+            other = metadata.create_token("other", customer.customer_id, "viewer")
+            assert customer.world.data("{ __typename }", other)
         wait_for_statements(warehouse, "cost_by_day", 0)
         assert _soon(customer)
     message = "the token has 2 requests under way; at most 2 are accepted (OPTIINFRA_API_MAX_REQUESTS)"
@@ -198,14 +189,9 @@ def test_exports_of_one_token_at_one_time_are_limited(
     limited = settings.model_copy(update={"api_max_exports": 1})
     with running(limited, warehouse, metadata) as customer:
         never_ending(warehouse, "cost_trends")
-        with httpx.Client(timeout=2) as client, ThreadPoolExecutor(1) as threads:
-            url = f"{customer.world.url}/export/total.csv"
-            headers = {"Authorization": f"Bearer {customer.token}"}
-            first = threads.submit(client.get, url, params=EXPORTED, headers=headers)
+        with waiting(customer, f"/export/total.csv?{urlencode(EXPORTED)}"):
             wait_for_statements(warehouse, "cost_trends", 1)
             second = ask(customer.world, customer.token, "by-type.csv")
-            assert isinstance(first.exception(), httpx.ReadTimeout)
-        assert statements(warehouse, "cost_by_type") == 0
     assert second.status_code == 429
     assert second.json()["errors"][0]["message"] == (
         "the token has 1 exports under way; at most 1 are accepted (OPTIINFRA_API_MAX_EXPORTS)"

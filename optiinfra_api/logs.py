@@ -11,8 +11,9 @@ from typing import Any
 from optiinfra_api.observing import correlation_id
 
 _HIDDEN = "***"
+_OUR_TOKEN, _HIDDEN_TOKEN = re.compile(r"\boi_[A-Za-z0-9_-]{16,}"), f"oi_{_HIDDEN}"
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\boi_[A-Za-z0-9_-]{16,}"), f"oi_{_HIDDEN}"),
+    (_OUR_TOKEN, _HIDDEN_TOKEN),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), rf"\1 {_HIDDEN}"),
     (re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?)(?!bearer|basic)[^\s'\",}]+"), rf"\1{_HIDDEN}"),
     (re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)"), rf"\1:{_HIDDEN}"),
@@ -53,11 +54,11 @@ class JsonFormatter(logging.Formatter):
             "message": redacted(record.getMessage()),
             "correlation_id": getattr(record, "correlation_id", None) or correlation_id(),
         }
-        facts: dict[str, Any] = getattr(record, "facts", {})
-        line |= {name: redacted(value) if isinstance(value, str) else value for name, value in facts.items()}
+        line |= getattr(record, "facts", {})
         if record.exc_info:
             line["trace"] = redacted(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False)
+        # Facts are names and numbers of ours, but for what a client calls its request and its operation.
+        return _OUR_TOKEN.sub(_HIDDEN_TOKEN, json.dumps(line, ensure_ascii=False))
 
 
 def configure() -> None:

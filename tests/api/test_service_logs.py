@@ -78,6 +78,18 @@ def test_a_correlation_id_that_is_not_well_formed_is_replaced(world: World, give
     assert len(response.headers["x-correlation-id"]) == 32
 
 
+def test_a_token_that_a_client_uses_as_a_name_is_not_written(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = world.customer().token
+    name = token.replace("-", "_")
+    with caplog.at_level(logging.INFO, "optiinfra_api.requests"):
+        headers = {"X-Correlation-Id": token}
+        world.post({"query": f"query {name} {{ __typename }}"}, token, **headers)
+    (line,) = _lines(caplog)
+    assert (line["operation"], line["correlation_id"]) == ("oi_***", "oi_***")
+
+
 SECRETS: dict[str, Callable[[str], str]] = {
     "our token": lambda secret: f"rejected oi_{secret}{secret} at once",
     "bearer": lambda secret: f"{{'Authorization': 'Bearer {secret}'}}",

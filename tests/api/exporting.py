@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -38,6 +39,15 @@ def asking(world: World, token: str, name: str, parameters: Parameters = PERIOD)
         ) as response,
     ):
         yield response
+
+
+def counted(world: World, sample: str) -> None:
+    """Wait until ``/metrics`` has this line: a request is counted when its client has its answer already."""
+    for _ in range(200):
+        if sample in world.http.get(f"{world.url}/metrics").text.splitlines():
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError(f"/metrics has no line {sample}")
 
 
 def _headers(token: str | None, more: dict[str, str]) -> dict[str, str]:

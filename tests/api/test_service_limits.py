@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import documents
 import httpx
 from exporting import PERIOD as EXPORTED
-from exporting import ask
+from exporting import ask, counted
 from hypothesis import given
 from hypothesis import strategies as st
 from slowly import never_ending, running, wait_for_statements, waiting
@@ -43,8 +43,8 @@ def test_who_leaves_stops_the_statement_of_an_operation(
             wait_for_statements(warehouse, "cost_by_day", 1)
         wait_for_statements(warehouse, "cost_by_day", 0)
         assert customer.data("{ __typename }") == {"__typename": "Query"}
-        counted = customer.world.http.get(f"{customer.world.url}/metrics").text
-        assert 'optiinfra_api_requests_total{field="totalCost",outcome="CLIENT_GONE"} 1.0' in counted
+        gone = 'optiinfra_api_requests_total{field="totalCost",outcome="CLIENT_GONE"} 1.0'
+        counted(customer.world, gone)
 
 
 def test_statements_over_time_and_memory_are_refused_with_the_limits(

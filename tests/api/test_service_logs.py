@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +21,14 @@ PERIOD = {"start": "2026-10-01", "end": "2026-11-01"}
 _FORMATTER = JsonFormatter()
 
 
-def _lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """Of the requests that were answered meanwhile, as the service writes them."""
-    return [
-        json.loads(_FORMATTER.format(one)) for one in caplog.records if one.name == "optiinfra_api.requests"
-    ]
+def _lines(caplog: pytest.LogCaptureFixture, count: int) -> list[dict[str, Any]]:
+    """The `count` lines of requests, as the service writes them: each when its client has its answer already."""
+    for _ in range(200):
+        found = [one for one in caplog.records if one.name == "optiinfra_api.requests"]
+        if len(found) >= count:
+            break
+        threading.Event().wait(0.05)
+    return [json.loads(_FORMATTER.format(one)) for one in found]
 
 
 def test_a_request_is_one_line_that_says_who_asked_for_what(
@@ -39,7 +43,7 @@ def test_a_request_is_one_line_that_says_who_asked_for_what(
         )
         ask(world, customer.token, "total.csv", X_Correlation_Id="export.4711")
         world.http.get(f"{world.url}/healthz")
-    first, second = _lines(caplog)
+        first, second = _lines(caplog, 2)
     assert response.headers["x-correlation-id"] == first["correlation_id"] == "build-4711"
     token_ids = [one.token_id for one in world.metadata.tokens() if one.customer_id == customer.customer_id]
     ours = {
@@ -63,7 +67,7 @@ def test_a_task_that_a_request_started_is_in_its_line(world: World, caplog: pyte
     with caplog.at_level(logging.INFO, "optiinfra_api.requests"):
         customer.data("mutation { triggerCollection { __typename } }")
         customer.error("{ latestCosts(days: 0) { isComplete } }")
-    started, failed = _lines(caplog)
+        started, failed = _lines(caplog, 2)
     assert started["outcomes"] == {"triggerCollection": "ok"}
     assert started["task_id"] is None  # no account: no task
     assert failed["outcomes"] == {"latestCosts": "INVALID_ARGUMENT"}
@@ -86,7 +90,7 @@ def test_a_token_that_a_client_uses_as_a_name_is_not_written(
     with caplog.at_level(logging.INFO, "optiinfra_api.requests"):
         headers = {"X-Correlation-Id": token}
         world.post({"query": f"query {name} {{ __typename }}"}, token, **headers)
-    (line,) = _lines(caplog)
+        (line,) = _lines(caplog, 1)
     assert (line["operation"], line["correlation_id"]) == ("oi_***", "oi_***")
 
 

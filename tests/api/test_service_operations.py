@@ -12,7 +12,7 @@ import documents
 import httpx
 import psycopg
 from charges import Charge, slice_of
-from exporting import ask
+from exporting import ask, counted
 from prometheus_client.parser import text_string_to_metric_families
 from world import World, serving
 
@@ -57,6 +57,7 @@ def test_metrics_count_what_was_asked_and_how_it_ended(
         ask(world, customer.token, "total.csv")
         ask(world, customer.token, "total.csv", [("start", "x")])
         world.post({"query": "{ __typename }"}, None)
+        counted(world, 'optiinfra_api_request_seconds_count{endpoint="export"} 2.0')
         found = _metrics(url)
         text = httpx.get(f"{url}/metrics").text
         world.http.close()

@@ -149,9 +149,8 @@ def make(rows: int) -> None:
     client = clickhouse_connect.get_client(interface="chdb", path=str(folder / "clickhouse"))
     warehouse = Warehouse(client)
     warehouse.migrate()
-    fill(
-        client, {table: sql.read("clickhouse", "derived", f"{table}.sql") for table in derived_tables()}, rows
-    )
+    derived = {table: sql.read("clickhouse", "derived", f"{table}.sql") for table in derived_tables()}
+    fill(client, derived, slices(rows))
     warehouse.close()
     (folder / "complete").touch()
 
@@ -164,14 +163,13 @@ def timed(what: str) -> Iterator[None]:
     print(f"{what:<40} {time.perf_counter() - start:8.1f} s", flush=True)
 
 
-def fill(client: Any, derived_sql: dict[str, str], rows: int) -> None:
+def fill(client: Any, derived_sql: dict[str, str], all_slices: list[BenchSlice]) -> None:
     """Fill the migrated, empty database behind `client` (a clickhouse-connect client).
 
     Args:
         derived_sql: the product's SELECT of each derived table, by table name.
-        rows: line items to make; the sum over slices differs from it by rounding.
+        all_slices: what to make.
     """
-    all_slices = slices(rows)
     client.command(SLICES_TABLE)
     columns = list(BenchSlice.__dataclass_fields__)
     client.insert(

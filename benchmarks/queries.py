@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +29,7 @@ from clickhouse_connect.driver.client import Client
 from benchmarks import dataset
 from optiinfra_api import engine as api_engine
 from optiinfra_api.context import Context
+from optiinfra_api.engine_limits import EngineLimits
 from optiinfra_api.schema import schema
 from optiinfra_api.services import Services
 from optiinfra_assets.embedded import postgres
@@ -39,6 +41,7 @@ from optiinfra_assets.store.warehouse import Warehouse, connect_reader
 
 LARGEST, MEDIAN = "customer-000", f"customer-{dataset.CUSTOMERS // 2:03d}"
 END = date(2026, 12, 1)
+SETTINGS = api_engine.FORMATS | EngineLimits.of_queries(Settings()).settings()
 REQUESTS = 60
 WARM_UP = 5
 
@@ -155,7 +158,8 @@ def requests(url: str, token: str, document: str) -> Times:
 async def recorded(settings: Settings, customer_id: str, document: str) -> list[Statement]:
     """The statements that `document` runs for a customer who was asked about before."""
     services = await Services.open(settings)
-    recorder = Recorder(await connect_reader(settings), Warehouse.connect(settings), services.run)
+    limits = EngineLimits.of_queries(settings)
+    recorder = Recorder(await connect_reader(settings), Warehouse.connect(settings), services.run, limits)
     services.engine = recorder
     context = Context(Principal("benchmark", "benchmark", customer_id, "viewer"), services, "benchmark")
     for _ in range(2):
@@ -171,7 +175,7 @@ def straight(client: Client, statements: list[Statement]) -> Times:
 
     def ask() -> None:
         for one in statements:
-            client.raw_query(one.text, parameters=one.bound, settings=api_engine.SETTINGS, fmt="JSONEachRow")
+            client.raw_query(one.text, parameters=one.bound, settings=SETTINGS, fmt="JSONEachRow")
 
     return Times.of(ask)
 
@@ -180,18 +184,15 @@ def engine_alone(client: Client, statements: list[Statement]) -> Times:
     """Times that the engine itself reports for the statements."""
 
     def ask() -> float:
-        found = [
-            client.query(one.text, parameters=one.bound, settings=api_engine.SETTINGS) for one in statements
-        ]
+        found = [client.query(one.text, parameters=one.bound, settings=SETTINGS) for one in statements]
         return sum(int(one.summary["elapsed_ns"]) for one in found) / 1e6
 
     return Times.of(ask)
 
 
 @contextmanager
-def running(rows: int) -> Iterator[tuple[str, Settings]]:
-    """The embedded engines over the data set of `rows` and the API, all on loopback; the API's address."""
-    folder = dataset.DATA / str(rows)
+def running(folder: Path) -> Iterator[tuple[str, Settings, int]]:
+    """The embedded engines over the data set in `folder` and the API, all on loopback; the API's address and process id."""
     ports = [_free_port(), _free_port()]
     settings = Settings(
         home=folder,
@@ -213,14 +214,14 @@ def running(rows: int) -> Iterator[tuple[str, Settings]]:
     try:
         with _process(clickhouse, environment, f"http://127.0.0.1:{ports[0]}/ping"):
             api = f"http://127.0.0.1:{ports[1]}"
-            with _process(("optiinfra_api", "--port", str(ports[1])), environment, f"{api}/healthz"):
-                yield api, settings
+            with _process(("optiinfra_api", "--port", str(ports[1])), environment, f"{api}/healthz") as pid:
+                yield api, settings, pid
     finally:
         postgres.stop(folder / "postgres")
 
 
 @contextmanager
-def _process(module: tuple[str, ...], environment: dict[str, str], url: str) -> Iterator[None]:
+def _process(module: tuple[str, ...], environment: dict[str, str], url: str) -> Iterator[int]:
     process = subprocess.Popen([sys.executable, "-m", *module], env=environment)
     try:
         for _ in range(1200):
@@ -229,7 +230,7 @@ def _process(module: tuple[str, ...], environment: dict[str, str], url: str) -> 
                 break
             assert process.poll() is None, f"{module[0]} ended"
             time.sleep(0.05)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -286,7 +287,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only queries with this text in their name")
     options = parser.parse_args()
     dataset.make(options.rows)
-    with running(options.rows) as (url, settings):
+    with running(dataset.DATA / str(options.rows)) as (url, settings, _):
         measure(url, settings, options.only)
 
 

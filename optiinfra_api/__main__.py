@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
+import os
 import socket
 import sys
+import tempfile
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from optiinfra_api import logs
+from optiinfra_api.metrics import SHARED_FOLDER
 from optiinfra_api.services import Services
 from optiinfra_assets.store.errors import StoreError
 from optiinfra_assets.store.settings import Settings
@@ -20,10 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve; returns 1 after one line on standard error if it cannot begin."""
     settings = Settings()
     options = _parser(settings).parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for chatty in ("clickhouse_connect", "httpx", "psycopg.pool", "urllib3"):
-        # What they warn of they also raise, and it is said once, by us.
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    logs.configure()
     try:
         # The same connections as the workers will open, so that what is wrong is said in one line and not in a trace of each.
         asyncio.run(_try_connections(settings))
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"optiinfra_api: {error}", file=sys.stderr)  # noqa: T201 - a command's own words
         return 1
     config = uvicorn.Config(
-        "optiinfra_api.app:create_app",
+        "optiinfra_api.app:serve_app",
         factory=True,
         host=options.host,
         port=options.port,
@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         timeout_graceful_shutdown=10,
     )
     if options.workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
+        with tempfile.TemporaryDirectory(prefix="optiinfra-metrics-") as shared:
+            os.environ[SHARED_FOLDER] = shared
+            Multiprocess(config, sockets=[listening]).run()
     else:
         uvicorn.Server(config).run(sockets=[listening])
     return 0

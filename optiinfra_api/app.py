@@ -1,21 +1,45 @@
-"""The ASGI application: /graphql (over a WebSocket for subscriptions), /healthz, and GraphiQL where it is allowed."""
+"""The ASGI application: /graphql (subscriptions over a WebSocket, GraphiQL where allowed), /export, /healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from strawberry.http.ides import get_graphql_ide_html
 
+from optiinfra_api import logs
 from optiinfra_api.endpoint import graphql, not_allowed
+from optiinfra_api.export import Export
+from optiinfra_api.locality import is_local
+from optiinfra_api.metrics import Metrics
+from optiinfra_api.observing import CORRELATION_HEADER, Observed
+from optiinfra_api.platform_metrics import MetricsPage
+from optiinfra_api.readiness import Readiness, alive
 from optiinfra_api.services import Services
 from optiinfra_api.sockets import Sockets
 from optiinfra_assets.store.settings import Settings
+
+GZIP_FROM_BYTES = 1400
+"""What fits one packet is sent as it is."""
+
+_FASTEST = 1
+_PARQUET = "application/vnd.apache.parquet"  # compressed already
+_TOLD = (
+    "ETag",
+    "Content-Disposition",
+    "Retry-After",
+    "X-Data-Through",
+    "X-Is-Complete",
+    "X-Published-At",
+    "X-Is-Simulated",
+)
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -34,26 +58,63 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def at_graphql(request: Request) -> Response:
         if request.method == "POST":
             return await graphql(request)
-        if settings.graphiql and _is_on_loopback(request):
+        if _shows_graphiql(settings, request):
             return HTMLResponse(get_graphql_ide_html())
         return not_allowed()
 
+    metrics = Metrics()
     routes = [
-        WebSocketRoute("/graphql", Sockets()),
         Route("/graphql", at_graphql, methods=["GET", "POST"]),
-        Route("/healthz", _alive),
+        Route("/export/{name}", Export, methods=["GET"]),
+        Route("/healthz", alive),
+        Route("/readyz", Readiness().__call__),
+        Route("/metrics", MetricsPage(metrics).__call__),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(
+        routes=[WebSocketRoute("/graphql", Sockets()), *routes],
+        lifespan=lifespan,
+        middleware=_middleware(settings, metrics, routes),
+    )
 
 
-async def _alive(_: Request) -> Response:
-    return PlainTextResponse("ok\n")
+def serve_app() -> Starlette:
+    """The application of a process of its own, whose log it sets up: what uvicorn calls in each worker."""
+    logs.configure()
+    return create_app()
 
 
-def _is_on_loopback(request: Request) -> bool:
-    """Whether the request came in on a loopback address of this machine."""
-    host = (request.scope.get("server") or ("",))[0]
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _middleware(settings: Settings, metrics: Metrics, routes: list[Route]) -> list[Middleware]:
+    endpoints = frozenset(route.path.split("/")[1] for route in routes)
+    found = [Middleware(Observed, metrics=metrics, endpoints=endpoints)]
+    origins = [one.strip() for one in settings.api_cors_origins.split(",") if one.strip()]
+    if origins:
+        found.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=[
+                    "Authorization",
+                    "Content-Type",
+                    "If-None-Match",
+                    CORRELATION_HEADER,
+                    "X-Request-Id",
+                ],
+                expose_headers=[CORRELATION_HEADER, *_TOLD],
+                max_age=600,
+            )
+        )
+    found.append(
+        Middleware(
+            GZipMiddleware,
+            minimum_size=GZIP_FROM_BYTES,
+            compresslevel=_FASTEST,
+            exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, _PARQUET),
+        )
+    )
+    return found
+
+
+def _shows_graphiql(settings: Settings, request: Request) -> bool:
+    is_browser = "text/html" in request.headers.get("accept", "")
+    return is_browser and (is_local(request) if settings.graphiql is None else settings.graphiql)

@@ -7,20 +7,25 @@ databases enforce it once more: see `Engine.rows` for ClickHouse, `Services.run_
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 import strawberry
 
 from optiinfra_api.administration import Administration
+from optiinfra_api.budget import Budget
 from optiinfra_api.custody import Custody
 from optiinfra_api.errors import Forbidden, InvalidArgument, NotFound
+from optiinfra_api.exporter import Form
+from optiinfra_api.observing import current
 from optiinfra_api.question import Question
 from optiinfra_api.services import Services
 from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.store import errors as store_errors
+from optiinfra_assets.store import sql
 from optiinfra_assets.store.activity import AccountActivity
 from optiinfra_assets.store.credential_audit import Actor
 from optiinfra_assets.store.events import CollectionEvent, Place
@@ -39,6 +44,7 @@ class CustomerData:
 
     customer_id: str
     _services: Services
+    _budget: Budget
 
     async def resolve(self, question: Question, as_of: datetime | None = None) -> Resolved:
         """The generations that answer `question`, as of its own instant unless another is given.
@@ -75,6 +81,7 @@ class CustomerData:
         """The rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations."""
         if not resolved.generations:
             return []
+        self._budget.spend(sql.read("clickhouse", "queries", f"{statement}.sql"), question, resolved)
         bound = {
             **question.parameters(),
             **_billing_periods(resolved),
@@ -83,6 +90,20 @@ class CustomerData:
             "generations": list(resolved.generations),
         }
         return await self._services.engine.rows(statement, bound)
+
+    def export(
+        self, statement: str, form: Form, question: Question, resolved: Resolved, **values: Any
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The answer of a statement of ``sql/clickhouse/exports`` over the `resolved` generations, as it comes; see `Exporter`."""
+        self._budget.spend(sql.read("clickhouse", "exports", f"{statement}.sql"), question, resolved)
+        bound = {
+            **question.parameters(),
+            **_billing_periods(resolved),
+            **values,
+            "customer_id": self.customer_id,
+            "generations": list(resolved.generations),
+        }
+        return self._services.exporter.stream(statement, form, bound)
 
     async def history(self, **filters: Any) -> list[CollectionRecord]:
         """Rows of the collection history; see `Metadata.history`."""
@@ -186,7 +207,7 @@ class CustomerData:
         self, provider: str | None, account_id: str | None, billing_period: BillingPeriod | None
     ) -> Task:
         """Have slices of this customer collected; see `trigger_collection`."""
-        return await self._services.run(
+        task = await self._services.run(
             trigger_collection,
             self._services.settings,
             self._services.metadata,
@@ -196,6 +217,8 @@ class CustomerData:
             billing_period=billing_period,
             trigger="api",
         )
+        current().task_id = task.task_id
+        return task
 
 
 def _billing_periods(resolved: Resolved) -> dict[str, date]:
@@ -204,7 +227,10 @@ def _billing_periods(resolved: Resolved) -> dict[str, date]:
     periods = [
         one.slice.billing_period.start.date() for one in resolved.publications if one.generation in chosen
     ]
-    return {"first_period": min(periods), "last_period": max(periods)}
+    return {"first_period": min(periods, default=_NEVER), "last_period": max(periods, default=_NEVER)}
+
+
+_NEVER = date(1970, 1, 1)
 
 
 @dataclass(slots=True)
@@ -215,12 +241,17 @@ class Context:
         principal: whom the token speaks for.
         correlation_id: names this request in the log.
         address: where the request came from.
+        budget: what its statements may read in all.
     """
 
     principal: Principal
     services: Services
     correlation_id: str
     address: str = "unknown"
+    budget: Budget = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(self.services.settings.api_max_rows, "OPTIINFRA_API_MAX_ROWS")
 
     async def check_token(self) -> None:
         """Refuse to go on if the token is not good any more. A request over HTTP is over before that can happen.
@@ -272,10 +303,11 @@ class Context:
         """
         own = self.principal.customer_id
         if own is None:
-            return CustomerData(await self._any_customer(customer_id), self.services)
-        if customer_id not in (None, own):
+            own = await self._any_customer(customer_id)
+        elif customer_id not in (None, own):
             raise _no_customer(customer_id)
-        return CustomerData(own, self.services)
+        current().customer_id = own
+        return CustomerData(own, self.services, self.budget)
 
     async def custody_of(self, customer_id: str | None) -> Custody:
         """The credentials of a customer that `data_of` accepts, for administrators.

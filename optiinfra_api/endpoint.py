@@ -1,27 +1,29 @@
 """GraphQL over HTTP: POST /graphql with a bearer token. Every answer is one JSON object on one line.
 
 200: the operation ran; its errors, if any, are in the answer. 400: it is malformed, over a limit on documents, or its variables do
-not fit. 401: no token that is good, which is all that is said. 429: too many of those. 405, 413, 415: as HTTP defines them.
-503: PostgreSQL does not answer.
+not fit. 401: no token that is good, which is all that is said. 405, 413, 415: as HTTP defines them. 429: too many failures to
+authenticate, or too many requests of one token at one time. 503: PostgreSQL does not answer.
 """
 
 from __future__ import annotations
 
-import uuid
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from graphql import GraphQLError, GraphQLSyntaxError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 
 from optiinfra_api.authentication import NotAuthenticated, TooManyFailures
 from optiinfra_api.context import Context
+from optiinfra_api.disconnects import ClientGone, while_waited_for
 from optiinfra_api.errors import Unavailable, expected, present
+from optiinfra_api.observing import CLIENT_GONE, RequestRecord, current
 from optiinfra_api.quoting import unquoted
+from optiinfra_api.refusals import Refused
 from optiinfra_api.schema import schema
 from optiinfra_api.services import Services
 from optiinfra_assets.store.tokens import Principal
@@ -30,60 +32,74 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_ERRORS = 10
 
 
-class _Refused(Exception):
-    """The request is answered without running it."""
-
-    def __init__(self, status: HTTPStatus, code: str, message: str, **headers: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-
 async def graphql(request: Request) -> Response:
     """Answer one request; never raises."""
-    correlation_id = uuid.uuid4().hex
-    headers = {"X-Correlation-Id": correlation_id, "Cache-Control": "no-store"}
+    record = current()
+    headers = {"Cache-Control": "no-store"}
     try:
-        body, status = await _answer(request, request.app.state.services, correlation_id)
-    except _Refused as refused:
-        body, status = _error(refused.code, str(refused)), refused.status
-        headers |= refused.headers
+        body, status = await _answer(request, request.app.state.services, record)
+    except Refused as refused:
+        body, status, headers = refused.body(), refused.status, headers | refused.headers
+        record.codes.append(refused.code)
+    except (ClientGone, ClientDisconnect):
+        record.end_all("CLIENT_GONE")
+        return Response(status_code=CLIENT_GONE)
     except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
-        body, status = _unexpected(error, correlation_id)
+        body, status = unexpected(error)
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
 def not_allowed() -> Response:
     """The answer to other methods than POST."""
-    body = _error("BAD_REQUEST", "send a POST with a JSON body")
-    return Response(orjson.dumps(body), HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"}, "application/json")
+    refused = Refused(HTTPStatus.METHOD_NOT_ALLOWED, "BAD_REQUEST", "send a POST with a JSON body")
+    return Response(orjson.dumps(refused.body()), refused.status, {"Allow": "POST"}, "application/json")
 
 
 async def _answer(
-    request: Request, services: Services, correlation_id: str
+    request: Request, services: Services, record: RequestRecord
 ) -> tuple[dict[str, Any], HTTPStatus]:
-    principal = await _authenticated(request, services)
-    operation = await _operation(request)
+    principal = await authenticated(request, services)
+    with services.requests.passing(principal.token_id):
+        operation = await _operation(request)
+        document = services.persisted.document(operation)
+        if not document:
+            raise Refused(
+                HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"'
+            )
+        context = Context(principal, services, record.correlation_id, address(request))
+        # A mutation that has begun is carried out, whoever still listens.
+        work = _execute(document, operation, context)
+        result = await while_waited_for(request.receive, work, lambda: record.kind != "mutation")
+    body, status = _body(result, record)
+    if status == HTTPStatus.OK:
+        services.persisted.keep(operation)
+    return unquoted(document, body), status
+
+
+async def _execute(document: str, operation: dict[str, Any], context: Context) -> ExecutionResult:
     try:
         result = await schema.execute(
-            operation["query"],
+            document,
             variable_values=operation.get("variables"),
             operation_name=operation.get("operationName"),
-            context_value=Context(principal, services, correlation_id, _address(request)),
+            context_value=context,
         )
     except CannotGetOperationTypeError as error:
-        raise _Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
     if not isinstance(result, ExecutionResult):
         raise TypeError(f"an operation gave {type(result).__name__}")
-    body, status = _body(result, correlation_id)
-    return unquoted(operation["query"], body), status
+    return result
 
 
-def _body(result: ExecutionResult, correlation_id: str) -> tuple[dict[str, Any], HTTPStatus]:
+def _body(result: ExecutionResult, record: RequestRecord) -> tuple[dict[str, Any], HTTPStatus]:
     if not result.errors:
         return {"data": result.data}, HTTPStatus.OK
-    errors = [present(_coded(error), correlation_id) for error in result.errors[:MAX_ERRORS]]
+    errors = [present(_coded(error), record.correlation_id) for error in result.errors[:MAX_ERRORS]]
+    for error in errors:
+        code = error["extensions"]["code"]
+        record.codes.append(code)
+        if path := error.get("path"):
+            record.outcomes[record.names[path[0]]] = code
     if result.data is None and all(error.path is None for error in result.errors):
         return {"errors": errors}, HTTPStatus.BAD_REQUEST
     return {"data": result.data, "errors": errors}, HTTPStatus.OK
@@ -97,34 +113,41 @@ def _coded(error: GraphQLError) -> GraphQLError:
     return error
 
 
-def _address(request: Request) -> str:
+def address(request: Request) -> str:
     """Where a request comes from, as far as uvicorn knows: behind a proxy see its ``FORWARDED_ALLOW_IPS``."""
     return request.client.host if request.client else "unknown"
 
 
-async def _authenticated(request: Request, services: Services) -> Principal:
+async def authenticated(request: Request, services: Services) -> Principal:
+    """Who asks.
+
+    Raises:
+        Refused: no token that is good, which is all that is said; or the address has failed too often to be heard.
+    """
     header = request.headers.get("authorization")
     try:
-        return await services.authenticator.admit(header, _address(request), services.run)
+        principal = await services.authenticator.admit(header, address(request), services.run)
     except NotAuthenticated:
-        raise _Refused(
+        raise Refused(
             HTTPStatus.UNAUTHORIZED,
             "UNAUTHENTICATED",
             "a valid token is needed: send the header `Authorization: Bearer oi_...`",
-            WWW_Authenticate="Bearer",
+            {"WWW-Authenticate": "Bearer"},
         ) from None
     except TooManyFailures as failures:
-        raise _Refused(
+        raise Refused(
             HTTPStatus.TOO_MANY_REQUESTS,
             "TOO_MANY_FAILURES",
             "too many failed attempts to authenticate: wait as long as the header `Retry-After` says",
-            Retry_After=str(failures.seconds),
+            {"Retry-After": str(failures.seconds)},
         ) from None
+    current().token_id = principal.token_id
+    return principal
 
 
 async def _operation(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise _Refused(
+        raise Refused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "BAD_REQUEST",
             "send the header `Content-Type: application/json`",
@@ -132,22 +155,26 @@ async def _operation(request: Request) -> dict[str, Any]:
     body = await _read(request)
     if b"\\u0000" in body:
         # PostgreSQL stores no such character, so nothing that is asked for can have one.
-        raise _Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "the character U+0000 is not accepted")
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "the character U+0000 is not accepted")
     try:
         operation = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f"the body is not JSON: {error}") from None
-    if (
-        not isinstance(operation, dict)
-        or not isinstance(operation.get("query"), str)
-        or not operation["query"]
-    ):
-        raise _Refused(
-            HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"'
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f"the body is not JSON: {error}") from None
+    if isinstance(operation, list):
+        raise Refused(
+            HTTPStatus.BAD_REQUEST,
+            "BAD_REQUEST",
+            "a list of operations is not accepted: send one request for each",
         )
-    for name, kind, what in (("variables", dict, "an object"), ("operationName", str, "a text")):
+    if not isinstance(operation, dict) or not isinstance(operation.get("query"), str | None):
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"')
+    for name, kind, what in (
+        ("variables", dict, "an object"),
+        ("operationName", str, "a text"),
+        ("extensions", dict, "an object"),
+    ):
         if not isinstance(operation.get(name), kind | None):
-            raise _Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f'"{name}" must be {what} or left out')
+            raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f'"{name}" must be {what} or left out')
     return operation
 
 
@@ -157,7 +184,7 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise _Refused(
+            raise Refused(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "BAD_REQUEST",
                 f"the body is longer than {MAX_BODY_BYTES} bytes",
@@ -165,12 +192,11 @@ async def _read(request: Request) -> bytes:
     return bytes(body)
 
 
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"errors": [{"message": message, "extensions": {"code": code}}]}
-
-
-def _unexpected(error: Exception, correlation_id: str) -> tuple[dict[str, Any], HTTPStatus]:
+def unexpected(error: Exception) -> tuple[dict[str, Any], HTTPStatus]:
     """What is raised outside of resolvers, said as `present` says what is raised inside."""
-    body = {"errors": [present(GraphQLError("", original_error=error), correlation_id)]}
+    record = current()
+    said = present(GraphQLError("", original_error=error), record.correlation_id)
+    record.codes.append(said["extensions"]["code"])
     is_unavailable = isinstance(expected(error), Unavailable)
-    return body, HTTPStatus.SERVICE_UNAVAILABLE if is_unavailable else HTTPStatus.INTERNAL_SERVER_ERROR
+    status = HTTPStatus.SERVICE_UNAVAILABLE if is_unavailable else HTTPStatus.INTERNAL_SERVER_ERROR
+    return {"errors": [said]}, status

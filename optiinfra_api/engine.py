@@ -16,29 +16,20 @@ from typing import Any
 import orjson
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
+from optiinfra_api.engine_limits import EngineLimits
+from optiinfra_api.observing import current
 from optiinfra_api.question import Question
 from optiinfra_assets.store import sql
 from optiinfra_assets.store.clickhouse import reaching
 from optiinfra_assets.store.publications import Published, Resolved
 from optiinfra_assets.store.warehouse import Warehouse
 
-MAX_SECONDS = 30
-MAX_ROWS = 100_000
-MAX_BYTES = 64 * 2**20
-MAX_MEMORY = 4 * 2**30
-
-SETTINGS: dict[str, Any] = {
+FORMATS: dict[str, Any] = {
     # JSON numbers would be read as floats: decimals leave the engine as strings, integers stay integers.
     "output_format_json_quote_decimals": 1,
     "output_format_json_quote_64bit_integers": 0,
     "output_format_decimal_trailing_zeros": 0,
     "date_time_output_format": "iso",
-    "max_execution_time": MAX_SECONDS,
-    "max_result_rows": MAX_ROWS,
-    "max_result_bytes": MAX_BYTES,
-    "result_overflow_mode": "throw",
-    "max_memory_usage": MAX_MEMORY,
-    "cancel_http_readonly_queries_on_client_close": 1,
 }
 
 Run = Callable[..., Awaitable[Any]]
@@ -78,16 +69,19 @@ class _Known:
 class Engine:
     """Statements of ``sql/clickhouse/queries`` over one database. For one event loop."""
 
-    def __init__(self, client: AsyncClient, warehouse: Warehouse, run: Run) -> None:
+    def __init__(self, client: AsyncClient, warehouse: Warehouse, run: Run, limits: EngineLimits) -> None:
         """
         Args:
             client: for the statements.
             warehouse: the same database, for what is published.
             run: calls a function in a thread, since those of `warehouse` block.
+            limits: of each statement.
         """
         self._client = client
         self._warehouse = warehouse
         self._run = run
+        self._limits = limits
+        self._settings = FORMATS | limits.settings()
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -98,19 +92,21 @@ class Engine:
         Raises:
             KeyError: `values` name no customer, or lack what the statement binds.
             WarehouseUnavailable: ClickHouse does not answer.
-            Error: among others, over a limit on time, memory or size.
+            TooExpensive: over a limit on time, memory or size.
         """
         text = sql.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in parameters(statement)}
         return await self._read(values["customer_id"], text, bound)
 
     async def _read(self, customer_id: str, text: str, bound: dict[str, Any]) -> list[dict[str, Any]]:
-        settings = SETTINGS | self._warehouse.only(customer_id)
-        with reaching(self._client):
+        settings = self._settings | self._warehouse.only(customer_id)
+        with self._limits.said(), reaching(self._client):
             answer = await self._client.raw_query(
                 text, parameters=bound, settings=settings, fmt="JSONEachRow"
             )
-        return [orjson.loads(line) for line in answer.splitlines()]
+        rows = [orjson.loads(line) for line in answer.splitlines()]
+        current().count_rows(len(rows))
+        return rows
 
     async def resolve(self, customer_id: str, question: Question, as_of: datetime | None) -> Resolved:
         """The generations that answer `question`; see `Warehouse.resolve`, which is not asked while nothing new is published.

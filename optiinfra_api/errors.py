@@ -83,14 +83,8 @@ class Unavailable(ApiError):
     code = "UNAVAILABLE"
 
 
-# Codes of https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp that our limits on a request cause.
-_OVER_LIMIT = {
-    159: "the time of one query",
-    241: "the memory of one query",
-    396: "the size of one answer",
-    307: "the bytes that one query may read",
-    158: "the rows that one query may read",
-}
+# Codes of https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp: too many statements, no memory left.
+_FULL = {202, 241}
 
 
 def expected(error: BaseException) -> ApiError | None:
@@ -101,11 +95,8 @@ def expected(error: BaseException) -> ApiError | None:
         return AsOfNotKept(str(error), "Ask for one of these instants, or leave asOf out.")
     if isinstance(error, WarehouseUnavailable | MetadataUnavailable):
         return Unavailable("a database does not answer", "Try again in a few seconds.")
-    if isinstance(error, Error) and error.code in _OVER_LIMIT:
-        return TooExpensive(
-            f"over the limit on {_OVER_LIMIT[error.code]}",
-            "Ask for a shorter period, fewer groups or a narrower filter.",
-        )
+    if isinstance(error, Error) and error.code in _FULL:
+        return Unavailable("the database has no room for this statement now", "Try again in a minute.")
     return None
 
 

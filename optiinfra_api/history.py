@@ -9,6 +9,7 @@ from typing import Annotated
 import strawberry
 
 from optiinfra_api.context import Info
+from optiinfra_api.enums import enum
 from optiinfra_api.errors import InvalidArgument
 from optiinfra_api.money import Money
 from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
@@ -21,7 +22,15 @@ from optiinfra_assets.store.trigger import TaskStatus
 SHOWN_COLLECTIONS = 1000
 
 
-@strawberry.enum(description="Who asked for a collection.")
+@enum(
+    description="Who asked for a collection.",
+    SCHEDULE="The schedule, after a probe saw a change.",
+    BACKFILL="A new account.",
+    API="`triggerCollection`.",
+    CLI="The command line.",
+    UI="Somebody in Dagster.",
+    RETRY="A run that had failed.",
+)
 class CollectionTrigger(Enum):
     SCHEDULE = "schedule"
     BACKFILL = "backfill"
@@ -31,8 +40,15 @@ class CollectionTrigger(Enum):
     RETRY = "retry"
 
 
-@strawberry.enum(
-    description="How the collection of one slice stands. UNCHANGED: collected, and equal to what is published."
+@enum(
+    description="How the collection of one slice stands.",
+    QUEUED="Waits for its run.",
+    RUNNING="Is being collected.",
+    RETRYING="Failed for now, and will be tried again.",
+    SUCCEEDED="Published.",
+    UNCHANGED="Collected, and equal to what is published.",
+    FAILED="Ended with an error.",
+    CANCELED="Ended before its end.",
 )
 class CollectionStatus(Enum):
     QUEUED = "queued"
@@ -44,7 +60,15 @@ class CollectionStatus(Enum):
     CANCELED = "canceled"
 
 
-@strawberry.enum(description="How a task stands as a whole. SUCCEEDED also if nothing had changed.")
+@enum(
+    description="How a task stands as a whole.",
+    QUEUED="Nothing of it has begun.",
+    RUNNING="Some of it is being collected.",
+    RETRYING="Some of it failed for now, and will be tried again.",
+    SUCCEEDED="All of it ended well, also if nothing had changed.",
+    FAILED="Some of it ended with an error.",
+    CANCELED="It ended before its end.",
+)
 class TaskState(Enum):
     QUEUED = "queued"
     RUNNING = "running"

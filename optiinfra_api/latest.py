@@ -52,8 +52,7 @@ async def _latest_costs(
     cost_basis: Basis = CostBasis.BILLED,
     as_of: AsOf = None,
 ) -> LatestCosts | None:
-    if not 1 <= days <= MAX_DAYS:
-        raise InvalidArgument(f"days: {days} is not accepted", f"Use 1 to {MAX_DAYS}.")
+    check_days(days)
     question = ask(None, filter, as_of)
     if question.filtered():
         raise InvalidArgument(
@@ -74,6 +73,17 @@ class LatestCostsQuery:
     latest_costs: LatestCosts | None = strawberry.field(
         resolver=_latest_costs, description="The newest days of every account and currency that have charges."
     )
+
+
+def check_days(days: int) -> int:
+    """`days`.
+
+    Raises:
+        InvalidArgument: it is out of range.
+    """
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidArgument(f"days: {days} is not accepted", f"Use 1 to {MAX_DAYS}.")
+    return days
 
 
 def _latest(row: dict[str, Any], account: Resolved) -> LatestCost:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from optiinfra_api.enums import enum
 from optiinfra_api.errors import InvalidArgument
 from optiinfra_assets.focus import CHARGE_CATEGORIES
 
@@ -19,9 +20,12 @@ MAX_FILTER_VALUES = 1000
 _FIRST_DAY, _END_DAY = date(1971, 1, 1), date(2100, 1, 1)
 
 
-@strawberry.enum(
-    description="Which cost of FOCUS is summed. BILLED: what is invoiced. EFFECTIVE: amortised, prepaid purchases spread over what "
-    "they cover. LIST: at public prices. CONTRACTED: at negotiated prices, before commitment discounts."
+@enum(
+    description="Which cost of FOCUS is summed.",
+    BILLED="What is invoiced.",
+    EFFECTIVE="Amortised: prepaid purchases are spread over what they cover.",
+    LIST="At public prices.",
+    CONTRACTED="At negotiated prices, before commitment discounts.",
 )
 class CostBasis(Enum):
     BILLED = "billed_cost"

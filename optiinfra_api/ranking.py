@@ -36,7 +36,7 @@ class Ranking:
             self.question,
             resolved,
             **cost_columns(self.basis),
-            **self._edges(resolved, first_month, end_month),
+            **edges(resolved, self.period, first_month, end_month),
             first_month=first_month,
             end_month=end_month,
             has_after=int(after is not None),
@@ -47,18 +47,18 @@ class Ranking:
             limit=limit,
         )
 
-    def _edges(self, resolved: Resolved, first_month: date, end_month: date) -> dict[str, list[Any]]:
-        """Generations, and their billing periods, with charges on the days before and after the whole months."""
-        found = [
-            one
-            for one in resolved.publications
-            if one.has_charges_in(self.period.start, first_month)
-            or one.has_charges_in(end_month, self.period.end)
-        ]
-        return {
-            "edge_generations": [one.generation for one in found],
-            "edge_periods": sorted({one.slice.billing_period.start.date() for one in found}),
-        }
+
+def edges(resolved: Resolved, period: Period, first_month: date, end_month: date) -> dict[str, list[Any]]:
+    """Generations, and their billing periods, with charges on the days of `period` before and after the whole months."""
+    found = [
+        one
+        for one in resolved.publications
+        if one.has_charges_in(period.start, first_month) or one.has_charges_in(end_month, period.end)
+    ]
+    return {
+        "edge_generations": [one.generation for one in found],
+        "edge_periods": sorted({one.slice.billing_period.start.date() for one in found}),
+    }
 
 
 def whole_months(period: Period) -> tuple[date, date]:

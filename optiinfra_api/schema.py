@@ -33,6 +33,7 @@ from optiinfra_api.latest import LatestCostsQuery
 from optiinfra_api.limits import MAX_TOKENS, OperationLimits
 from optiinfra_api.line_items import CostMetricsQuery
 from optiinfra_api.lineage import LineageQuery
+from optiinfra_api.recording import Recording
 from optiinfra_api.resources import CostsByResourceQuery
 from optiinfra_api.restatements import RestatementsQuery
 from optiinfra_api.scalars import SCALARS
@@ -90,6 +91,7 @@ def _extensions() -> list[Any]:
         lambda: ParserCache(CACHED_DOCUMENTS),
         lambda: AddValidationRules([OperationLimits]),
         lambda: ValidationCache(CACHED_DOCUMENTS),
+        Recording,
     ]
 
 

@@ -13,6 +13,10 @@ from urllib3 import PoolManager
 
 from optiinfra_api.authentication import Authenticator
 from optiinfra_api.engine import Engine
+from optiinfra_api.engine_limits import EngineLimits
+from optiinfra_api.exporter import Exporter
+from optiinfra_api.persisted import PersistedQueries
+from optiinfra_api.turnstile import Turnstile
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
 from optiinfra_assets.store.warehouse import Warehouse, connect_reader
@@ -34,8 +38,12 @@ class Services:
         self._reader = reader
         self.warehouse = warehouse
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reader")
-        self.engine = Engine(reader, warehouse, self.run)
+        self.engine = Engine(reader, warehouse, self.run, EngineLimits.of_queries(settings))
+        self.exporter = Exporter(reader, warehouse, EngineLimits.of_exports(settings))
         self.authenticator = Authenticator(metadata)
+        self.persisted = PersistedQueries()
+        self.requests = Turnstile(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")
+        self.exports = Turnstile(settings.api_max_exports, "exports", "OPTIINFRA_API_MAX_EXPORTS")
 
     @classmethod
     async def open(cls, settings: Settings) -> Services:
@@ -58,6 +66,22 @@ class Services:
         await self._reader.close()
         self.warehouse.close()
         self.metadata.close()
+
+    def pending_clickhouse(self) -> list[str]:
+        """Statements of migrations that ClickHouse has not run; blocks.
+
+        Raises:
+            StoreError: it does not answer, or its migrations are not ours.
+        """
+        return self.warehouse.migrate(dry_run=True)
+
+    def pending_postgres(self) -> list[str]:
+        """Statements of migrations that PostgreSQL has not run; blocks.
+
+        Raises:
+            StoreError: it does not answer, or its migrations are not ours.
+        """
+        return self.metadata.migrate(dry_run=True)
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """`work`, which blocks, in a thread."""

@@ -8,14 +8,18 @@ from typing import Annotated, Any
 import strawberry
 
 from optiinfra_api.context import Info
+from optiinfra_api.enums import enum
 from optiinfra_api.money import Published, Sum, reach, sum_of
 from optiinfra_api.question import AsOf, Basis, CostBasis, CustomerId, Filter, PeriodAsked, ask, check_tag_key
 from optiinfra_api.scalars import DateColumn, DecimalColumn
 from optiinfra_api.series import series
 
 
-@strawberry.enum(
-    description="How many days make one amount of a series: weeks begin on Monday, months are those of the charges, not of the invoices."
+@enum(
+    description="How many days make one amount of a series.",
+    DAILY="One.",
+    WEEKLY="Seven, from Monday.",
+    MONTHLY="Those of the month of the charges, not of the invoice.",
 )
 class Granularity(Enum):
     DAILY = "daily"
@@ -23,7 +27,15 @@ class Granularity(Enum):
     MONTHLY = "monthly"
 
 
-@strawberry.enum(description="What series are told apart by.")
+@enum(
+    description="What series are told apart by.",
+    PROVIDER="The provider.",
+    ACCOUNT="The account of this platform.",
+    SUB_ACCOUNT="The provider's sub account.",
+    SERVICE="The service.",
+    REGION="The region.",
+    CHARGE_CATEGORY="The category of the charge.",
+)
 class Dimension(Enum):
     PROVIDER = "provider"
     ACCOUNT = "account"

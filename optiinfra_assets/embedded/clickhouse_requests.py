@@ -94,10 +94,12 @@ class Exchange:
 
     def look(self, now: float) -> bool:
         """Called while the statement runs: whether nobody waits for its answer. Who waits is told that it still runs."""
-        if self._reply.begun or not self._request.complete:
+        if not self._request.complete:
             return False
         if self._connection.is_closed():
             return self._cancellable
+        if self._reply.begun:
+            return False
         if self._params.get("send_progress_in_http_headers") == "1":
             seconds = float(self._params.get(PROGRESS_PARAM, "1000")) / 1000
             if now - self._last_sign > seconds:

@@ -11,6 +11,7 @@ from optiinfra_assets.store.accounts import Accounts
 from optiinfra_assets.store.activity import Activity
 from optiinfra_assets.store.connections import Connections
 from optiinfra_assets.store.events import Events
+from optiinfra_assets.store.figures import Figures
 from optiinfra_assets.store.history import History
 from optiinfra_assets.store.pending import Pending
 from optiinfra_assets.store.slices import Slices
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from optiinfra_assets.store.credentials import Credentials
 
 
-class Metadata(Accounts, Connections, Slices, History, Pending, Tokens, Activity, Events, AccessAudit):
+class Metadata(
+    Accounts, Connections, Slices, History, Pending, Tokens, Activity, Events, AccessAudit, Figures
+):
     """One PostgreSQL database with all of them; see the modules for what each part does. Safe for threads."""
 
     @cached_property

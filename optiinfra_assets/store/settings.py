@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import ByteSize, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 RUNTIME_FILE = "runtime.json"
@@ -71,7 +71,32 @@ class Settings(BaseSettings):
     dagster_port: int = Field(3000, description="Port of the Dagster web interface.")
     code_location_port: int = Field(4000, description="Port of the Dagster code location (gRPC).")
     api_port: int = Field(8000, description="Port of the GraphQL service.")
-    graphiql: bool = Field(False, description="Show GraphiQL at /graphql to browsers on this machine.")
+    graphiql: bool | None = Field(
+        None,
+        description="Show GraphiQL at /graphql to every browser (true) or to none (false). Unset: to those on this machine.",
+    )
+    api_cors_origins: str = Field(
+        "", description="Web origins whose pages may ask the service, parted by commas. Empty: none."
+    )
+    api_max_requests: int = Field(
+        32, ge=1, description="Requests of one token under way at one time, in each process of the service."
+    )
+    api_max_exports: int = Field(
+        4, ge=1, description="Exports of one token under way at one time, in each process of the service."
+    )
+    api_max_rows: int = Field(
+        500_000_000, ge=1, description="Rows that one GraphQL operation may read, as estimated beforehand."
+    )
+    api_max_seconds: int = Field(30, ge=1, description="Seconds that one statement of GraphQL may take.")
+    api_max_memory: ByteSize = Field(
+        ByteSize(4 * 2**30), ge=2**20, description="Memory of one statement in ClickHouse, such as 4GiB."
+    )
+    api_export_max_rows: int = Field(
+        100_000_000, ge=1, description="Rows that one export may have, or read as estimated beforehand."
+    )
+    api_export_max_seconds: int = Field(
+        3000, ge=1, le=3000, description="Seconds that one export may take; removed rows stay for an hour."
+    )
     dagster_url: str = Field(
         "http://127.0.0.1:3000", description="Where the Dagster webserver is reached, for triggers and links."
     )

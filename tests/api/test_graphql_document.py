@@ -1,4 +1,4 @@
-"""Every example of docs/graphql.md gives exactly the answer that stands below it."""
+"""Every example of docs/graphql.md, operation or file, gives exactly the answer that stands below it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from optiinfra_assets.store.credential_audit import Actor
 TEXT = (Path(__file__).parents[2] / "docs" / "graphql.md").read_text()
 EXAMPLES = re.findall(r"```graphql\n(.*?)```\n+```json\n(.*?)```", TEXT, re.DOTALL)
 AS_ROOT = "# As an administrator of all customers\n"
+FILES = re.findall(r"```http\nGET (\S+)\n```\n+```csv\n(.*?)```", TEXT, re.DOTALL)
 D = Decimal
 
 
@@ -124,6 +125,13 @@ def test_the_example_answers_as_the_document_says(
 ) -> None:
     given = acme.world.answer(document, root if document.startswith(AS_ROOT) else acme.token)
     assert _steady(given.get("errors") or given["data"]) == _steady(json.loads(answer))
+
+
+@pytest.mark.parametrize(("target", "content"), FILES, ids=[one[0].partition("?")[0] for one in FILES])
+def test_the_file_is_what_the_document_says(acme: Customer, target: str, content: str) -> None:
+    headers = {"Authorization": f"Bearer {acme.token}"}
+    response = acme.world.http.get(f"{acme.world.url}{target}", headers=headers)
+    assert (response.status_code, response.text) == (200, content)
 
 
 def test_every_query_has_an_example(world: World) -> None:

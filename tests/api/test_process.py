@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -54,11 +55,17 @@ def test_it_serves_until_it_is_told_to_stop(world: World, workers: str) -> None:
         for _ in range(8):
             response = httpx.post(f"{url}/graphql", json={"query": "{ __typename }"}, headers=headers)
             assert response.json() == {"data": {"__typename": "Query"}}
+        # Whichever worker is asked, on connections of their own: it answers for all.
+        pages = [httpx.get(f"{url}/metrics").text for _ in range(4)]
+        count = 'optiinfra_api_requests_total{field="__typename",outcome="ok"} 8.0'
+        assert [count in page for page in pages] == [True] * 4
     finally:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
     assert process.returncode in (0, -signal.SIGTERM)
     assert "Traceback" not in log
+    answered = [line for line in map(json.loads, log.splitlines()) if line.get("endpoint") == "graphql"]
+    assert [line["outcomes"] for line in answered] == [{"__typename": "ok"}] * 8
 
 
 def _one_line(world: World, arguments: list[str], **changes: str) -> str:

@@ -138,6 +138,27 @@ def test_a_query_ends_when_its_client_has_gone(embedded: Embedded, client: Any, 
     wait_for(0, client, mark)
 
 
+def test_a_query_that_has_nothing_more_to_send_ends_when_its_client_has_gone(
+    embedded: Embedded, client: Any
+) -> None:
+    mark = uuid.uuid4().hex
+    endless = f"/* {mark} */ SELECT number FROM system.numbers WHERE number < 400000 OR sipHash64(number) = 0 FORMAT CSV"
+    with socket.create_connection(("127.0.0.1", embedded.port)) as gone:
+        body = endless.encode()
+        gone.sendall(
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        received = 0
+        while received < 1_100_000:
+            received += len(gone.recv(1 << 16))
+        gone.settimeout(1)
+        with suppress(TimeoutError):
+            while gone.recv(1 << 16):
+                pass
+        assert running(client, mark) == 1
+    wait_for(0, client, mark)
+
+
 def test_kill_query_finds_the_clients_query_id(embedded: Embedded, client: Any) -> None:
     query_id = f"it's {uuid.uuid4()}"
     errors: list[Exception] = []

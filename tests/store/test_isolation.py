@@ -107,7 +107,8 @@ def test_as_much_is_read_as_with_a_condition(warehouse: Warehouse) -> None:
 
 def test_statements_of_the_api_read_nothing_but_these_tables() -> None:
     """The filter belongs to tables by name: a table function, or a table of another database, would read past it."""
-    readers = [("queries", name) for name in sql.names("clickhouse", "queries")]
+    folders = ("queries", "exports")
+    readers = [(folder, name) for folder in folders for name in sql.names("clickhouse", folder)]
     stores = (
         "resolve",
         "resolve_as_of",

@@ -1,0 +1,49 @@
+"""Work is given up when nobody waits for its answer any more: cancelling it closes its connection to ClickHouse, which cancels the
+statement there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from starlette.types import Receive
+
+_T = TypeVar("_T")
+
+
+class ClientGone(Exception):
+    """The client closed its connection before its answer was ready."""
+
+
+async def while_waited_for(
+    receive: Receive, work: Coroutine[Any, Any, _T], may_stop: Callable[[], bool] = lambda: True
+) -> _T:
+    """What `work` returns. If the client leaves first, `work` is cancelled, unless `may_stop` says that it must come to its end.
+
+    Args:
+        receive: of the request, whose body has been read.
+
+    Raises:
+        ClientGone: the client left.
+    """
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        if not may_stop():
+            await asyncio.shield(working)
+        raise ClientGone
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await working
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,29 @@
+"""Requests that are answered without being run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+
+class Refused(Exception):
+    """The request is not run.
+
+    Attributes:
+        status: of HTTP.
+        code: stable, for programs.
+        headers: of the answer, besides those of every answer.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """As it is answered."""
+        return {"errors": [{"message": str(self), "extensions": {"code": self.code}}]}

@@ -1,0 +1,35 @@
+-- Grain: group x currency x bucket of days. Source: cost_trends.
+-- For: /export/trends by any of its dimensions.
+-- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... monthly
+-- for the bucket (its first day). Empty filters fold away.
+-- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
+WITH
+    CAST(NULL, 'Nullable(String)') AS nothing,
+    0 AS none,
+    charge_date AS daily,
+    toMonday(charge_date) AS weekly,
+    toStartOfMonth(charge_date) AS monthly
+SELECT
+    {granularity:Identifier} AS date,
+    nullIf({provider:Identifier}, '') AS provider,
+    nullIf({account:Identifier}, '') AS account,
+    nullIf({sub_account:Identifier}, '') AS sub_account,
+    nullIf({service:Identifier}, '') AS service,
+    nullIf({region:Identifier}, '') AS region,
+    nullIf({charge_category:Identifier}, '') AS charge_category,
+    billing_currency AS currency,
+    toDecimal128(sum(toDecimal256({cost:Identifier}, 18)), 18) AS cost,
+    sum(cost_trends.line_items) AS line_items,
+    sum({unpriced:Identifier}) AS unpriced_line_items
+FROM cost_trends
+WHERE customer_id = {customer_id:String}
+    AND generation IN {generations:Array(UInt64)}
+    AND charge_date >= {start:Date}
+    AND charge_date < {end:Date}
+    AND (empty({sub_accounts:Array(String)}) OR has({sub_accounts:Array(String)}, sub_account_id))
+    AND (empty({services:Array(String)}) OR has({services:Array(String)}, service_name))
+    AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, region_id))
+    AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, cost_trends.charge_category))
+    AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, billing_currency))
+GROUP BY date, provider, account, sub_account, service, region, charge_category, currency
+ORDER BY currency, date, provider, account, sub_account, service, region, charge_category

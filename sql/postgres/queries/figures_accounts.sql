@@ -1,0 +1,9 @@
+-- Grain: provider. For: /metrics: active accounts, those whose last probe failed, and the account unprobed for longest.
+SELECT
+    provider,
+    count(*) AS accounts,
+    count(*) FILTER (WHERE last_error IS NOT NULL) AS failing,
+    min(coalesce(last_probe_at, created_at)) AS oldest_probe
+FROM optiinfra.accounts
+WHERE status = 'active'
+GROUP BY provider

@@ -1,0 +1,4 @@
+-- Grain: state. For: /metrics: how many generations were begun, and what became of them.
+SELECT state, count(*) AS generations
+FROM optiinfra.generations
+GROUP BY state

@@ -73,7 +73,7 @@ class MetricsPage:
         began = time.monotonic()
         figures, published = await asyncio.gather(
             _or_none("postgresql", services.run(services.metadata.figures)),
-            _or_none("clickhouse", services.engine.rows("published_by_provider", {})),
+            _or_none("clickhouse", services.engine.figures("published_by_provider")),
         )
         up = GaugeMetricFamily("optiinfra_up", "Whether a database answers.", labels=["part"])
         up.add_metric(["postgresql"], figures is not None)

@@ -78,6 +78,7 @@ def collect_slice(
     warehouse: Warehouse,
     metadata: Metadata,
     run_id: str,
+    context: Context | None = None,
     accept_empty: bool = False,
     log: logging.Logger,
 ) -> SliceResult:
@@ -90,6 +91,7 @@ def collect_slice(
         warehouse: where line items go.
         metadata: where state goes.
         run_id: stored with the generation.
+        context: what the provider is handed; by default that of a stored account.
         accept_empty: a person confirms that a source with nothing in it means no line items.
         log: takes one line when a slice begins and ends.
 
@@ -106,9 +108,8 @@ def collect_slice(
         log.info("%s: collecting generation %s", slice_, generation)
         attempt = _Attempt(slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock)
         try:
-            result = attempt.run(
-                _open(provider, account, billing_period, stored(metadata, account), accept_empty)
-            )
+            context = context or stored(metadata, account)
+            result = attempt.run(_open(provider, account, billing_period, context, accept_empty))
         except BaseException:
             attempt.give_up(log)
             raise

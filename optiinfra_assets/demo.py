@@ -1,7 +1,7 @@
-"""The whole job with no cloud account: two sample customers, thirteen months of simulated FOCUS files, one answered query.
+"""The whole job with no cloud account: three sample customers, thirteen months of simulated FOCUS files and clouds, one answered query.
 
 Runs inside a started platform (`embedded.supervisor`); what a person sees goes through `say`. Running it again changes nothing but the
-token, unless a day has passed: then the newest file has a day more, and only that restatement is published.
+token, unless time has passed: then the newest file has a day more and the clouds charged some hours more, and only that is published.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from optiinfra_assets.embedded import checks, services
 from optiinfra_assets.model import Account, BillingPeriod
-from optiinfra_assets.simulators import focus_files
-from optiinfra_assets.simulators.focus_catalog import CUSTOMERS
+from optiinfra_assets.simulators import focus_files, sample_clouds
+from optiinfra_assets.simulators.focus_catalog import CUSTOMERS, SampleCustomer
 from optiinfra_assets.store.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ class DemoFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One total: summed from the files, and as GraphQL answers it (None: it does not)."""
+    """One total: what the files and the simulated clouds come to, and as GraphQL answers it (None: it does not)."""
 
     customer_id: str
     currency: str
-    files: Decimal
+    source: Decimal
     answer: Decimal | None
 
 
@@ -70,14 +70,30 @@ def settings_for(folder: Path, say: Say) -> Settings:
     return asked.model_copy(update=moved)
 
 
+def simulated(folder: Path) -> Path:
+    """Where everything simulated lies."""
+    return folder / "simulated"
+
+
 def data_folder(folder: Path, customer_id: str) -> Path:
     """Where the files of a sample customer lie."""
-    return folder / "simulated" / customer_id
+    return simulated(folder) / customer_id
+
+
+def clouds(folder: Path) -> services.Service:
+    """The process of the simulated clouds, ready once it has written down where they are."""
+    place = simulated(folder.expanduser().resolve())
+    command = ("-m", "optiinfra_assets.simulators.sample_clouds", "--folder", str(place))
+
+    async def ready(pid: int) -> bool:
+        return sample_clouds.read_served(place)[0] == pid
+
+    return services.Service("simulated-clouds", command, ready, patience=3)
 
 
 def write_files(folder: Path) -> None:
     """Write the simulated files, through today (UTC)."""
-    for customer in CUSTOMERS:
+    for customer in _with_files():
         focus_files.write(customer, data_folder(folder, customer.customer_id), datetime.now(UTC).date())
 
 
@@ -93,8 +109,10 @@ def run(settings: Settings, say: Say, wait: Wait) -> list[Compared]:
     from optiinfra_assets.store.metadata import Metadata
 
     metadata = Metadata.connect(settings)
+    begun = datetime.now(UTC)
     try:
-        _connect(metadata, settings.home)
+        _connect_files(metadata, settings.home)
+        _connect_clouds(metadata, settings.home)
         _collect(metadata, settings, say, wait)
         token = _token(metadata)
     finally:
@@ -102,15 +120,21 @@ def run(settings: Settings, say: Say, wait: Wait) -> list[Compared]:
     query = _query()
     answer = _ask(settings, token, query)
     _explain(settings, token, query, answer, say)
-    return list(_compare(settings.home, answer))
+    return list(_compare(settings.home, answer, (begun, datetime.now(UTC))))
 
 
-def _connect(metadata: Metadata, folder: Path) -> None:
+def _with_files() -> list[SampleCustomer]:
+    return [customer for customer in CUSTOMERS if customer.bills]
+
+
+def _connect_files(metadata: Metadata, folder: Path) -> None:
     """Add the customers and their folders, and look what the folders hold."""
     from optiinfra_assets.contexts import passing
     from optiinfra_assets.providers import PROVIDERS
 
     for customer in CUSTOMERS:
+        metadata.add_customer(customer.customer_id, customer.name)
+    for customer in _with_files():
         location = str(data_folder(folder, customer.customer_id))
         account = Account(
             f"{customer.customer_id}.simulated",
@@ -119,18 +143,31 @@ def _connect(metadata: Metadata, folder: Path) -> None:
             {"location": location},
             is_simulated=True,
         )
-        metadata.add_customer(customer.customer_id, customer.name)
         metadata.add_account(account)
         metadata.record_probe(
             account.account_id, PROVIDERS["focus"].probe(account, {}, passing()).tokens, datetime.now(UTC)
         )
 
 
+def _connect_clouds(metadata: Metadata, folder: Path) -> None:
+    """Connect the simulated clouds as a person would, each with its credential."""
+    from optiinfra_assets.cli.connecting import account_of, look, store
+    from optiinfra_assets.providers import PROVIDERS
+
+    for served in sample_clouds.read_served(simulated(folder))[1]:
+        provider = PROVIDERS[served.sample.provider]
+        values = {**served.settings, **served.secrets}
+        account = account_of(
+            provider, served.sample.customer_id, served.sample.name, values, is_simulated=True
+        )
+        store(metadata, provider, account, look(provider, account))
+
+
 def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> None:
     from optiinfra_assets.store.trigger import trigger_collection
 
     if not metadata.slice_states(due=True):
-        say("the files are as they were collected before: nothing to do")
+        say("everything is as it was collected before: nothing to do")
         return
     done = wait(metadata, trigger_collection(settings, metadata, trigger="cli"))
     if done.state != "succeeded":
@@ -171,11 +208,11 @@ def _ask(settings: Settings, token: str, query: str) -> dict[str, Any]:
 def _explain(settings: Settings, token: str, query: str, answer: dict[str, Any], say: Say) -> None:
     body = json.dumps({"query": " ".join(query.split())})
     say(
-        f"\nTwo simulated customers are collected.\n"
+        f"\nThree simulated customers are collected, with {len(sample_clouds.sample_clouds())} simulated clouds.\n"
         f"  Dagster UI  {settings.dagster_url}   (assets, lineage, runs)\n"
         f"  GraphQL     {_url(settings)}\n"
         f"  Token       {token}\n"
-        f"  Files       {settings.home / 'simulated'}\n\n"
+        f"  Files       {simulated(settings.home)}\n\n"
         f"What did they pay?\n\n"
         f"curl -s {_url(settings)} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\\n"
         f"  -d '{body}'\n\n"
@@ -183,15 +220,28 @@ def _explain(settings: Settings, token: str, query: str, answer: dict[str, Any],
     )
 
 
-def _compare(folder: Path, answer: dict[str, Any]) -> Iterator[Compared]:
+def _compare(folder: Path, answer: dict[str, Any], moments: tuple[datetime, ...]) -> Iterator[Compared]:
+    """Clouds charge by the hour: what they showed at any of `moments` will do."""
     for customer in CUSTOMERS:
         totals = answer["data"][customer.customer_id]["totals"]
         answered = {one["cost"]["currency"]: Decimal(one["cost"]["amount"]) for one in totals}
-        summed = sums(data_folder(folder, customer.customer_id))
-        for currency in sorted(summed.keys() | answered.keys()):
-            yield Compared(
-                customer.customer_id, currency, summed.get(currency, Decimal(0)), answered.get(currency)
-            )
+        sources = [_source(folder, customer, moment) for moment in moments]
+        for currency in sorted(answered.keys() | {name for source in sources for name in source}):
+            shown = [source.get(currency, Decimal(0)) for source in sources]
+            found = answered.get(currency)
+            yield Compared(customer.customer_id, currency, found if found in shown else shown[-1], found)
+
+
+def _source(folder: Path, customer: SampleCustomer, moment: datetime) -> dict[str, Decimal]:
+    """What the files and the clouds of a customer come to at `moment`, by currency."""
+    totals = sums(data_folder(folder, customer.customer_id)) if customer.bills else {}
+    for sample in sample_clouds.sample_clouds():
+        if sample.customer_id == customer.customer_id:
+            cloud = sample_clouds.made(sample, lambda: moment)
+            currency = cloud.world.scenario.currency
+            billed = sum((cloud.amount(period) for period in cloud.world.periods()), Decimal(0))
+            totals[currency] = totals.get(currency, Decimal(0)) + billed
+    return totals
 
 
 def sums(folder: Path) -> dict[str, Decimal]:

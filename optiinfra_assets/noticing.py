@@ -57,6 +57,9 @@ def notice(
     _store_tokens(metadata, shown, seen, now)
     _store_errors(metadata, answers, now)
     metadata.record_probe_tries([answer.account.account_id for answer in answers], now)
+    metadata.record_requests(
+        "probe", {one.account.account_id: (one.requests, one.cost) for one in answers if one.requests}, now
+    )
     return Noticed(len(shown), len(answers) - len(shown), len(accounts) - len(answers))
 
 

@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.providers.base import Probe, Provider, ProviderError, Throttled
 from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.metering import Meter
 
 WORKERS: Final = 16
 """Probes are waiting, not computing: 16 at 50 ms each ask 300 accounts a second."""
@@ -35,12 +37,22 @@ _unanswered: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What came of one account: a probe, or an error in one line; `until`: the provider wants no request before it (UTC)."""
+    """What came of one account.
+
+    Attributes:
+        probe: the answer, None if there is none.
+        error: why not, in one line.
+        until: the provider wants no request before it (UTC).
+        requests: made to the provider, also for an error.
+        cost: what the provider charges for them, in USD.
+    """
 
     account: Account
     probe: Probe | None = None
     error: str | None = None
     until: datetime | None = None
+    requests: int = 0
+    cost: Decimal = Decimal(0)
 
 
 def probe_all(
@@ -141,16 +153,23 @@ class _Round:
             return True
 
     def _ask(self, account: Account) -> Probed:
+        spent = Meter()
         try:
-            tokens = self._since.get(account.account_id, {})
-            provider = self._providers[account.provider]
             opened, context = self._opened(account)
-            return Probed(account, provider.probe(opened, tokens, context))
-        except Throttled as error:
-            return Probed(account, error=str(error), until=error.until)
-        except ProviderError as error:
-            return Probed(account, error=str(error))
-        except Exception as error:  # noqa: BLE001 - a bug in one provider must not end the tick of all others
-            return Probed(
-                account, error=f"unexpected {type(error).__name__} in the probe of {account.provider}"
+            spent = context.spent
+            probe = self._providers[account.provider].probe(
+                opened, self._since.get(account.account_id, {}), context
             )
+        except Throttled as error:
+            return _failed(account, str(error), spent, error.until)
+        except ProviderError as error:
+            return _failed(account, str(error), spent)
+        except Exception as error:  # noqa: BLE001 - a bug in one provider must not end the tick of all others
+            return _failed(
+                account, f"unexpected {type(error).__name__} in the probe of {account.provider}", spent
+            )
+        return Probed(account, probe, requests=probe.requests, cost=probe.cost)
+
+
+def _failed(account: Account, error: str, spent: Meter, until: datetime | None = None) -> Probed:
+    return Probed(account, error=error, until=until, requests=spent.requests, cost=spent.cost)

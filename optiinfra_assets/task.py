@@ -14,14 +14,17 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final
 
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from optiinfra_assets.collection import Outcome, SliceResult, collect_slice
+from optiinfra_assets.contexts import stored
 from optiinfra_assets.model import Account, Slice
 from optiinfra_assets.opening import opened
 from optiinfra_assets.providers.base import Permanent, Provider, ProviderError, Throttled, Transient
+from optiinfra_assets.providers.metering import Meter
 from optiinfra_assets.store.errors import MetadataUnavailable, SliceBusy, StoreError, WarehouseUnavailable
 from optiinfra_assets.store.history import CollectionRecord, Trigger
 from optiinfra_assets.store.metadata import Metadata
@@ -148,6 +151,7 @@ class Task:
         self, provider: Provider, account: Account, slice_: Slice, tools: Tools
     ) -> SliceResult | SliceFailure:
         row = tools.metadata.start_collection(self.task_id, self.trigger, slice_, self.run_id)
+        context = stored(tools.metadata, account)
         try:
             account = opened(tools.metadata, provider, account, "collect", self.run_id)
             result = collect_slice(
@@ -157,25 +161,30 @@ class Task:
                 warehouse=tools.warehouse,
                 metadata=tools.metadata,
                 run_id=self.run_id,
+                context=context,
                 accept_empty=self.accept_empty,
                 log=tools.log,
             )
         except Exception as error:  # noqa: BLE001 - the other slices of the run are collected all the same
             failure = SliceFailure.of(slice_, error)
-            self._record_failure(failure, row, account, tools)
+            self._record_failure(failure, row, account, context.spent, tools)
             return failure
         _record_result(result, row, tools.metadata)
         return result
 
-    def _record_failure(self, failure: SliceFailure, row: int, account: Account, tools: Tools) -> None:
+    def _record_failure(
+        self, failure: SliceFailure, row: int, account: Account, spent: Meter, tools: Tools
+    ) -> None:
+        _record_requests(tools.metadata, account, spent.requests, spent.cost)
+        paid: dict[str, Any] = {"requests": spent.requests, "request_cost": spent.cost}
         if failure.is_transient and not self.is_last_attempt:
             tools.log.warning("%s: will be tried again: %s", failure.slice, failure.message)
-            tools.metadata.retry_collection(row, failure.message)
+            tools.metadata.retry_collection(row, failure.message, **paid)
             return
         is_expected = isinstance(failure.error, ProviderError | StoreError)
         details = failure.message if is_expected else _details(failure.error, account)
         tools.log.error("%s: %s", failure.slice, details)
-        tools.metadata.finish_collection(row, "failed", error=failure.message)
+        tools.metadata.finish_collection(row, "failed", error=failure.message, **paid)
         pause = datetime.now(UTC) + PERMANENT_PAUSE if isinstance(failure.error, Permanent) else failure.until
         if pause:
             tools.metadata.postpone_collection(failure.slice, pause)
@@ -183,14 +192,21 @@ class Task:
 
 def _record_result(result: SliceResult, row: int, metadata: Metadata) -> None:
     is_news = result.outcome is Outcome.PUBLISHED and result.published is not None
+    collection = result.collection
     metadata.finish_collection(
         row,
         "succeeded" if is_news else "unchanged",
         generation=result.published.generation if is_news and result.published else None,
         rows=result.loaded.line_items,
-        requests=result.collection.requests,
-        request_cost=result.collection.request_cost,
+        requests=collection.requests,
+        request_cost=collection.request_cost,
     )
+    _record_requests(metadata, result.slice, collection.requests, collection.request_cost)
+
+
+def _record_requests(metadata: Metadata, owner: Account | Slice, requests: int, cost: Decimal) -> None:
+    if requests:
+        metadata.record_requests("collect", {owner.account_id: (requests, cost)}, datetime.now(UTC))
 
 
 def _details(error: Exception, account: Account) -> str:

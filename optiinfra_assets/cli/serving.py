@@ -65,13 +65,16 @@ def _welcome(settings: Settings) -> None:
 
 @click.command()
 @click.option(
-    "--once", is_flag=True, help="Check the answer against the files, stop everything, exit 0 if they agree."
+    "--once",
+    is_flag=True,
+    help="Check the answer against its sources, stop everything, exit 0 if they agree.",
 )
 def demo(once: bool) -> None:
-    """Run the whole platform on two simulated customers, with no cloud account.
+    """Run the whole platform on three simulated customers, with no cloud account.
 
-    Thirteen months of FOCUS files are written, collected and asked for; then everything stays up until Ctrl-C. State
-    lives apart, in ~/.optiinfra-demo or OPTIINFRA_HOME/demo. A port that is taken is replaced by a free one.
+    Thirteen months of FOCUS files are written and every cloud is simulated on loopback; all of it is collected and asked
+    for; then everything stays up until Ctrl-C. State lives apart, in ~/.optiinfra-demo or OPTIINFRA_HOME/demo. A port that
+    is taken is replaced by a free one. Your own accounts can be connected next to the simulated ones.
 
     \b
     Examples:
@@ -98,7 +101,7 @@ def demo(once: bool) -> None:
         return found
 
     home = job.home()
-    supervisor.serve(home, settings, show, then, once=once)
+    supervisor.serve(home, settings, show, then, once=once, also=[job.clouds(home)])
 
 
 def _plain(amount: Decimal | None) -> str | None:
@@ -113,16 +116,16 @@ def _check(compared: list[Compared]) -> None:
         (
             one.customer_id,
             one.currency,
-            _plain(one.files),
+            _plain(one.source),
             _plain(one.answer),
-            "yes" if one.files == one.answer else "NO",
+            "yes" if one.source == one.answer else "NO",
         )
         for one in compared
     ]
     click.echo()
-    print_table(("customer", "currency", "sum of the files", "GraphQL", "equal"), rows)
-    if not compared or any(one.files != one.answer for one in compared):
-        raise click.ClickException("the answer is not the sum of the files")
+    print_table(("customer", "currency", "files and clouds", "GraphQL", "equal"), rows)
+    if not compared or any(one.source != one.answer for one in compared):
+        raise click.ClickException("the answer is not what the files and clouds come to")
 
 
 @click.command()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -52,6 +52,7 @@ def serve(
     then: Then | None = None,
     *,
     once: bool = False,
+    also: Sequence[Service] = (),
 ) -> None:
     """Serve the platform in `home` until SIGINT, SIGTERM or SIGHUP.
 
@@ -61,6 +62,7 @@ def serve(
         report: told of every change.
         then: called in a thread with the resolved settings once everything is ready; an exception in it stops everything.
         once: stop as soon as `then` has returned.
+        also: services beside those of the platform.
 
     Raises:
         CannotStart: a check failed or a service did not become ready. Nothing is left running.
@@ -74,7 +76,7 @@ def serve(
         for port in services.ports(asked):
             checks.check_port(port.host, port.number, port.setting)
         settings = services.resolved(asked)
-        plan = services.plan(asked, settings, dagster_home.prepare(settings))
+        plan = [*also, *services.plan(asked, settings, dagster_home.prepare(settings))]
         with _watchdog(home):
             try:
                 asyncio.run(_Supervisor(plan, settings, report).run(then, once=once))

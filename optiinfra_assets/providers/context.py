@@ -26,9 +26,11 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.providers.metering import Meter
 
 Clock = Callable[[], datetime]
 """Gives the present UTC instant, real or simulated."""
@@ -85,11 +87,17 @@ class Context:
         clock: the present UTC instant; providers ask no other clock, so that a year can be tried in seconds.
         snapshots: kept answers of the account.
         sleep: waits that many seconds.
+        spent: everything asked of the provider with this context, also by a call that failed.
     """
 
     clock: Clock
     snapshots: Snapshots
     sleep: Callable[[float], None] = time.sleep
+    spent: Meter = field(default_factory=Meter)
+
+    def meter(self, price: Decimal = Decimal(0)) -> Meter:
+        """A meter for requests of a price in USD, which `spent` counts along with."""
+        return Meter(price, within=self.spent)
 
 
 class MemorySnapshots:

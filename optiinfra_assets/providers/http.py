@@ -16,8 +16,8 @@ and what becomes of an answer::
     a body that breaks off         the same
     anything else                  ContractChanged
 
-`Meter` and `retry_after`, and all of ``retrying.py`` and ``safety.py`` beside this file, serve providers that use the vendor's own client
-just as well.
+`retry_after`, and all of ``metering.py``, ``retrying.py`` and ``safety.py`` beside this file, serve providers that use the vendor's own
+client just as well.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from functools import cache
 from typing import Final, Self
 
@@ -37,6 +36,7 @@ import httpx
 from optiinfra_assets.providers.answers import ASK_FOR_UPDATE, Fields
 from optiinfra_assets.providers.base import ContractChanged, ProviderError, Transient
 from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.metering import Meter
 from optiinfra_assets.providers.retrying import Again, patiently, refusal
 from optiinfra_assets.providers.safety import check_endpoint, hider
 
@@ -58,23 +58,6 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
         return email.utils.parsedate_to_datetime(text).astimezone(UTC) if text else None
     except ValueError:
         return None
-
-
-@dataclass(slots=True)
-class Meter:
-    """What was asked of a provider and what it charges for that, in USD. Refused and repeated requests count: they are charged too."""
-
-    price: Decimal = Decimal(0)
-    requests: int = 0
-
-    def count(self) -> None:
-        """Count one request; to be called before it is sent."""
-        self.requests += 1
-
-    @property
-    def cost(self) -> Decimal:
-        """Price of all requests."""
-        return self.requests * self.price
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +111,12 @@ class Client:
             secrets: what must stand in no message.
             wait: reads the provider's own waiting headers.
             reason: field of an error answer that holds the provider's own words for a person, which messages repeat.
-            meter: counts the requests; a new one by default.
+            meter: counts the requests; one of the context by default.
 
         Raises:
             ValueError: the address is not one that credentials may be sent to.
         """
-        self.meter = meter or Meter()
+        self.meter = meter or context.meter()
         self._endpoint = check_endpoint(endpoint)
         self._context = context
         self._secrets = [secret for secret in secrets if secret]

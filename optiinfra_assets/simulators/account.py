@@ -63,6 +63,11 @@ class SimulatedAccount(SimulatedCloud):
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """What all line items of an open month come to by what the cloud shows at this instant, from the truth."""
 
+    def amount(self, period: BillingPeriod) -> Decimal:
+        """What all line items of a month come to at this instant, open or closed, from the truth."""
+        is_closed = self.world.invoice(period) is not None
+        return self.invoice_amount(period) if is_closed else self.shown_amount(period)
+
     def tell(self, request: Request) -> Response:
         """The answer, disturbed."""
         return self.disturbed(request, self.answer(request))

@@ -1,4 +1,4 @@
-"""What the two sample customers run: invented resources, prices and quantities in the proportions of real bills.
+"""What the sample customers run: invented resources, prices and quantities in the proportions of real bills.
 
 Provider and service names are real so that answers look familiar; accounts, resources and figures are not, and every billing account
 says "(simulated)".
@@ -82,7 +82,7 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class SampleCustomer:
-    """One tenant of the demo."""
+    """One tenant of the demo; without `bills` it has no FOCUS files, only simulated clouds."""
 
     customer_id: str
     name: str
@@ -201,4 +201,5 @@ CUSTOMERS: Final = (
             ),
         ),
     ),
+    SampleCustomer("initech", "Initech Labs (simulated)", ()),
 )

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from optiinfra_assets.store.accounts import Accounts
+from optiinfra_assets.store.activity import Activity
 from optiinfra_assets.store.history import History
 from optiinfra_assets.store.pending import Pending
 from optiinfra_assets.store.slices import Slices
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.store.credentials import Credentials
 
 
-class Metadata(Accounts, Slices, History, Pending, Tokens):
+class Metadata(Accounts, Slices, History, Pending, Tokens, Activity):
     """One PostgreSQL database with all of them; see the modules for what each part does. Safe for threads."""
 
     @cached_property

@@ -19,10 +19,10 @@ def test_the_demo_answers_what_the_files_say_leaves_nothing_and_collects_once(tm
         done = platform.command("demo", "--once", seconds=180)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"port {port} is taken (OPTIINFRA_API_PORT): using " in done.stdout
-    assert len(re.findall(r"^(?:acme|globex) .* yes\s*$", done.stdout, re.MULTILINE)) == 3
+    assert len(re.findall(r"^(?:acme|globex|initech) .* yes\s*$", done.stdout, re.MULTILINE)) == 4
     assert "curl -s http://127.0.0.1:" in done.stdout
     answer = json.loads(done.stdout[done.stdout.index("\n{\n") : done.stdout.index("\n}\n") + 2])
-    assert set(answer["data"]) == {"acme", "globex"}
+    assert set(answer["data"]) == {"acme", "globex", "initech"}
     assert all(customer["isSimulated"] for customer in answer["data"].values())
     assert platform.processes() == []
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from orchestrated import NOW, Platform, Scripted
 
 from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.noticing import Noticed, notice
-from optiinfra_assets.providers.base import Capabilities, Probe
+from optiinfra_assets.providers.base import Capabilities, Probe, Transient
+from optiinfra_assets.providers.context import Context
 from optiinfra_assets.store.slices import GONE
 
 NOVEMBER = BillingPeriod(2026, 11)
@@ -89,3 +91,21 @@ def test_the_account_that_waited_longest_is_asked_first(scripted_platform: Platf
 def test_what_was_noticed_in_words() -> None:
     assert str(Noticed(3, 0, 0)) == "3 accounts checked"
     assert str(Noticed(3, 1, 2)) == "3 accounts checked, 1 could not be checked, 2 left for the next tick"
+
+
+def test_what_a_probe_asks_is_counted_whether_it_is_answered_or_not(scripted_platform: Platform) -> None:
+    class Asks(Told):
+        def probe(self, account: Account, since: object, context: Context) -> Probe:  # type: ignore[override]
+            meter = context.meter(Decimal("0.01"))
+            meter.count()
+            meter.count()
+            if not self.tokens:
+                raise Transient("no answer")
+            return Probe({NOVEMBER: "a"}, requests=meter.requests, cost=meter.cost)
+
+    provider = Asks(None)
+    seen(scripted_platform, provider)
+    provider.tokens = {0: "a"}
+    seen(scripted_platform, provider)
+    (one,) = scripted_platform.metadata.activity("acme")
+    assert (one.requests, one.request_cost) == (4, Decimal("0.04"))

@@ -16,7 +16,9 @@ from orchestrated import Files, Platform
 
 from optiinfra_assets import cli, contexts
 from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.simulators.faults import say
 from optiinfra_assets.simulators.scenario import Resource, Scenario
+from optiinfra_assets.simulators.server import Response
 from optiinfra_assets.simulators.vultr import SimulatedVultr, simulated_vultr
 from optiinfra_assets.simulators.world import SimulatedClock
 from optiinfra_assets.store.settings import Settings
@@ -167,3 +169,21 @@ def test_without_its_master_key_an_account_says_so_and_delays_nobody(
     results = platform.collect(platform.tick(BEGUN + timedelta(hours=7)))
     assert [result.success for result in results] == [True]
     assert total(platform, LAST_MONTH) == invoiced(cloud, LAST_MONTH)
+
+
+@pytest.mark.usefixtures("environment")
+def test_requests_of_a_collection_that_fails_are_on_record_too(
+    platform: Platform, cloud: SimulatedVultr
+) -> None:
+    connect(cloud)
+    requests = platform.tick(BEGUN)
+    cloud.fail(say(Response.of({"error": "gone"}, status=404)), times=999, path="billing/invoices")
+    before = platform.metadata.activity("acme")[0].requests
+    asked = len(cloud.asked)
+    platform.collect(requests)
+    failed = platform.metadata.history(first=100)
+    assert {one.status for one in failed} == {"failed"}
+    assert all(one.requests > 0 for one in failed)
+    made = len(cloud.asked) - asked
+    assert sum(one.requests for one in failed) == made
+    assert platform.metadata.activity("acme")[0].requests == before + made

@@ -21,7 +21,8 @@ from optiinfra_assets.providers.base import (
     Transient,
 )
 from optiinfra_assets.providers.context import Context, MemorySnapshots
-from optiinfra_assets.providers.http import Client, Meter, retry_after
+from optiinfra_assets.providers.http import Client, retry_after
+from optiinfra_assets.providers.metering import Meter
 from optiinfra_assets.providers.paging import Page, items
 from optiinfra_assets.providers.retrying import PATIENCE, TRIES
 from optiinfra_assets.providers.safety import bearer, check_endpoint

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from life import SECRET, AnyLife, Item, at, billed, by_day
 
-from optiinfra_assets.line_items import SCHEMA
-from optiinfra_assets.model import Account, BillingPeriod, Slice
+from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.providers.base import (
     BadData,
-    Collection,
     ContractChanged,
     CredentialRejected,
-    Probe,
     ProviderError,
     Throttled,
     Transient,
 )
-from optiinfra_assets.providers.context import Context, MemorySnapshots
 from optiinfra_assets.providers.snapshots import daily
-from optiinfra_assets.providers.vultr import PENDING, Vultr, VultrCredential
+from optiinfra_assets.providers.vultr import PENDING, VultrCredential
 from optiinfra_assets.simulators.faults import (
     break_down,
     cut_short,
@@ -38,12 +34,10 @@ from optiinfra_assets.simulators.faults import (
 )
 from optiinfra_assets.simulators.scenario import Event, Resource, Scenario, What
 from optiinfra_assets.simulators.server import Response
-from optiinfra_assets.simulators.vultr import SimulatedVultr, invoices_promptly, simulated_vultr
-from optiinfra_assets.simulators.world import SimulatedClock, World
+from optiinfra_assets.simulators.vultr import SimulatedVultr
 from optiinfra_assets.store.loading import load
 from optiinfra_assets.store.warehouse import Warehouse
 
-SECRET = "PLANTED4711SECRET"
 JANUARY = BillingPeriod(2026, 1)
 FEBRUARY = BillingPeriod(2026, 2)
 WEB = Resource(
@@ -51,77 +45,22 @@ WEB = Resource(
 )
 DISK = Resource("disk", "disk", "storage", "object", "fra", "main", Decimal("0.03"))
 
-Item = dict[str, Any]
-
 
 def small(*events: Event, **fields: Any) -> Scenario:
     """A machine and a disk from January 2026, no tax unless said."""
     return Scenario("small", date(2026, 1, 1), (WEB, DISK), events, **{"tax_rate": Decimal(0), **fields})
 
 
-@dataclass
-class Life:
-    """One account probed and collected as the schedule does it: a period is collected when its token is another than last time."""
+class Life(AnyLife):
+    """One account at this cloud."""
 
     cloud: SimulatedVultr
-    clock: SimulatedClock
-    provider: Vultr = field(default_factory=Vultr)
-    snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
-    tokens: dict[BillingPeriod, str] = field(default_factory=dict)
-    items: dict[BillingPeriod, list[Item]] = field(default_factory=dict)
-    collections: dict[BillingPeriod, Collection] = field(default_factory=dict)
-    collected: list[BillingPeriod] = field(default_factory=list)
-
-    @property
-    def account(self) -> Account:
-        settings = {"endpoint_url": self.cloud.endpoint}
-        return Account("shop.main", "shop", "vultr", settings, {"api_key": SECRET}, is_simulated=True)
-
-    @property
-    def context(self) -> Context:
-        return Context(self.clock, self.snapshots, sleep=lambda seconds: None)
-
-    def probe(self) -> Probe:
-        return self.provider.probe(self.account, self.tokens, self.context)
-
-    def collect(self, period: BillingPeriod) -> list[Item]:
-        collection = self.provider.collect(self.account, period, self.context)
-        batches = list(collection.batches)
-        assert all(batch.schema == SCHEMA for batch in batches)
-        self.collections[period] = collection
-        self.items[period] = [item for batch in batches for item in batch.to_pylist()]
-        return self.items[period]
-
-    def tick(self) -> list[BillingPeriod]:
-        """Probe, collect what changed, and say which periods those were."""
-        probe = self.probe()
-        assert self.tokens.keys() <= probe.tokens.keys(), "a period that is no longer named counts as gone"
-        changed = sorted(period for period, token in probe.tokens.items() if self.tokens.get(period) != token)
-        for period in changed:
-            self.collect(period)
-            assert self.collections[period].change_token == probe.tokens[period]
-        self.tokens = dict(probe.tokens)
-        self.collected += changed
-        return changed
-
-    def go(self, *moments: datetime) -> list[BillingPeriod]:
-        changed: list[BillingPeriod] = []
-        for moment in moments:
-            self.clock.now = moment
-            changed = self.tick()
-        return changed
-
-    def days(self, first: datetime, count: int, hours: int = 24) -> list[BillingPeriod]:
-        return self.go(*(first + timedelta(hours=hours * number) for number in range(count)))
 
 
-def at(month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
-    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
-
-
-def live(scenario: Scenario, now: datetime) -> Life:
-    clock = SimulatedClock(now)
-    return Life(simulated_vultr(scenario, clock, secret=SECRET), clock)
+def live(scenario: Scenario, now: datetime, quantum: Decimal | None = None) -> Life:
+    life = Life.of("vultr", scenario, now, quantum=quantum)
+    assert isinstance(life, Life)
+    return life
 
 
 @pytest.fixture
@@ -130,18 +69,6 @@ def life() -> Iterator[Life]:
     made = live(small(), at(1, 10, 12))
     with made.cloud:
         yield made
-
-
-def billed(items: list[Item], **only: Any) -> Decimal:
-    matching = [item for item in items if all(item[name] == value for name, value in only.items())]
-    return sum((item["billed_cost"] for item in matching), Decimal(0))
-
-
-def by_day(items: list[Item]) -> dict[date, Decimal]:
-    days: dict[date, Decimal] = defaultdict(Decimal)
-    for item in items:
-        days[item["charge_period_start"].date()] += item["billed_cost"]
-    return dict(days)
 
 
 def test_a_busy_year_tick_by_tick_equals_its_invoices_to_the_cent() -> None:
@@ -392,11 +319,8 @@ def test_lines_that_differ_in_nothing_are_both_counted(life: Life) -> None:
 
 def test_money_keeps_every_digit() -> None:
     exact = Decimal("0.000000000000000001")
-    clock = SimulatedClock(at(1, 2))
-    scenario = invoices_promptly(
-        replace(small(), resources=(replace(WEB, hourly_price=Decimal("12345678.123456789")),))
-    )
-    life = Life(SimulatedVultr(World(scenario, clock, exact), secret=SECRET), clock)
+    dear = replace(small(), resources=(replace(WEB, hourly_price=Decimal("12345678.123456789")),))
+    life = live(dear, at(1, 2), exact)
     with life.cloud:
         life.go(at(1, 2), at(1, 3), at(1, 4))
         total = life.cloud.pending_total()
@@ -513,7 +437,7 @@ def test_a_list_shorter_than_announced_is_refused(life: Life) -> None:
 
 
 def test_a_wrong_key_is_said_so(life: Life) -> None:
-    life.cloud.secret = "another"
+    life.cloud.refuses_credential = True
     for ask in (life.probe, lambda: life.collect(JANUARY), lambda: life.provider.discover(life.account)):
         with pytest.raises(CredentialRejected, match=r"not accepted \(401: Invalid API token\.\)"):
             ask()

@@ -19,7 +19,9 @@ from optiinfra_assets.simulators.focus_files import FORMS
 TODAY = date(2026, 11, 23)
 
 
-@pytest.fixture(scope="module", params=CUSTOMERS, ids=lambda customer: customer.customer_id)
+@pytest.fixture(
+    scope="module", params=[one for one in CUSTOMERS if one.bills], ids=lambda customer: customer.customer_id
+)
 def written(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[SampleCustomer, list[Path]]:

@@ -1,0 +1,139 @@
+"""The sample customers' simulated clouds, in a process of their own: ``python -m optiinfra_assets.simulators.sample_clouds --folder F``.
+
+Flow in: the registered simulators, the scenario ``busy_year`` moved so that it ends today, the real clock. Flow out: one server for each
+account on loopback, and ``F/clouds.json`` with what is needed to connect to each. Ports stay the same from start to start where they can,
+because accounts remember them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.providers.context import Clock, utc_now
+from optiinfra_assets.simulators import SIMULATORS
+from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.focus_catalog import CUSTOMERS
+from optiinfra_assets.simulators.scenario import Scenario
+
+SCENARIO: Final = "busy_year"
+MONTHS: Final = 13
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCloud:
+    """One account of a sample customer at one simulated cloud."""
+
+    customer_id: str
+    provider: str
+
+    @property
+    def name(self) -> str:
+        """Of the account within the customer."""
+        return f"{self.provider}-simulated"
+
+    @property
+    def account_id(self) -> str:
+        """Of this platform."""
+        return f"{self.customer_id}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What it takes to connect to a cloud that runs; nothing in it is worth keeping secret."""
+
+    sample: SampleCloud
+    port: int
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str]
+
+
+def sample_clouds() -> list[SampleCloud]:
+    """Every registered cloud once, the customers taking turns."""
+    return [
+        SampleCloud(CUSTOMERS[number % len(CUSTOMERS)].customer_id, provider)
+        for number, provider in enumerate(sorted(SIMULATORS))
+    ]
+
+
+def made(sample: SampleCloud, clock: Clock, port: int = 0) -> SimulatedAccount:
+    """The cloud of `sample`, not started: thirteen months that end with the present one."""
+    scenario = replace(Scenario.load(SCENARIO), name=f"{sample.customer_id}-{sample.provider}")
+    start = BillingPeriod.of(clock()).shift(1 - MONTHS).start.date()
+    secret = f"simulated-{sample.customer_id}-{sample.provider}"
+    return SIMULATORS[sample.provider](scenario.starting(start), clock, secret=secret, port=port)
+
+
+def clouds_file(folder: Path) -> Path:
+    """Where a running process says what it serves."""
+    return folder / "clouds.json"
+
+
+def read_served(folder: Path) -> tuple[int, list[Served]]:
+    """The process that wrote the file and what it serves; (0, []) if there is none."""
+    try:
+        said = json.loads(clouds_file(folder).read_text())
+    except FileNotFoundError:
+        return 0, []
+    clouds = [Served(**{**one, "sample": SampleCloud(**one["sample"])}) for one in said["clouds"]]
+    return said["pid"], clouds
+
+
+@contextlib.contextmanager
+def serving(folder: Path, clock: Clock = utc_now) -> Iterator[list[Served]]:
+    """Every sample cloud on its port; written down in `folder` while it lasts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = {one.sample: one.port for one in read_served(folder)[1]}
+    with contextlib.ExitStack() as stack:
+        served = []
+        for sample in sample_clouds():
+            cloud = _started(sample, clock, ports.get(sample, 0))
+            stack.callback(cloud.stop)
+            port = int(cloud.url.rpartition(":")[2])
+            served.append(Served(sample, port, cloud.settings(), cloud.secrets()))
+        _write(folder, {"pid": os.getpid(), "clouds": [asdict(one) for one in served]})
+        yield served
+
+
+def _started(sample: SampleCloud, clock: Clock, port: int) -> SimulatedAccount:
+    cloud = made(sample, clock, port)
+    try:
+        cloud.start()
+    except OSError:  # somebody else has the port by now
+        cloud = made(sample, clock)
+        cloud.start()
+    return cloud
+
+
+def _write(folder: Path, content: dict[str, Any]) -> None:
+    fresh = clouds_file(folder).with_suffix(".fresh")
+    fresh.write_text(json.dumps(content, indent=2))
+    fresh.replace(clouds_file(folder))
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="where clouds.json is written and read again"
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with serving(parser.parse_args().folder):
+        stop.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

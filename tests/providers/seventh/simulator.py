@@ -1,0 +1,116 @@
+"""Nimbus over a simulated world: three addresses, pages, a token, its own words when it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.server import Request, Response
+from optiinfra_assets.simulators.world import CENT, Charge, Clock, Scenario, World
+
+CATEGORIES = {"usage": "Usage", "purchase": "Purchase", "tax": "Tax", "credit": "Credit", "refund": "Usage"}
+
+
+def simulated_nimbus(
+    scenario: Scenario,
+    clock: Clock,
+    *,
+    secret: str,
+    port: int = 0,
+    quantum: Decimal | None = None,
+    mode: str = "",
+) -> SimulatedNimbus:
+    """An account with a scenario's spend."""
+    return SimulatedNimbus(World(scenario, clock, quantum or CENT), secret=secret, port=port)
+
+
+class SimulatedNimbus(SimulatedAccount):
+    """One account."""
+
+    provider = "nimbus"
+    renamed_field = "amount"
+    lacking_permission = "costs:read"
+
+    def settings(self) -> dict[str, str]:
+        """Where it listens."""
+        return {"endpoint_url": self.url}
+
+    def secrets(self) -> dict[str, str]:
+        """The token."""
+        return {"token": self.secret}
+
+    def invoice_amount(self, period: BillingPeriod) -> Decimal:
+        """The charges of a month, and what else was asked for."""
+        lines = self.world.invoice(period) or []
+        return sum((one.amount for one in lines), Decimal(0)) + self.extra_items * self.world.quantum
+
+    def shown_amount(self, period: BillingPeriod) -> Decimal:
+        """Whole days."""
+        return sum((one.amount for one in self.world.charges(period)), Decimal(0))
+
+    def answer(self, request: Request) -> Response:
+        """As invented."""
+        if self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}":
+            return Response.of({"error": "who are you?"}, status=401)
+        parts = request.path.strip("/").split("/")
+        if parts == ["account"]:
+            return Response.of({"name": f"{self.world.scenario.name} (simulated)"})
+        if self.lacks_permission:
+            return Response.of({"error": "no"}, status=403)
+        if parts == ["months"]:
+            return Response.of({"months": [self._month(period) for period in self.world.periods()]})
+        if parts[0] == "months":
+            return self._lines(BillingPeriod.parse(parts[1]), request)
+        return Response.of({"error": "nothing here"}, status=404)
+
+    def _month(self, period: BillingPeriod) -> dict[str, str]:
+        digest = hashlib.sha256(repr(self._charges(period)).encode()).hexdigest()
+        return {"month": str(period), "version": digest[:12]}
+
+    def _charges(self, period: BillingPeriod) -> list[Charge]:
+        invoiced = self.world.invoice(period)
+        return self.world.charges(period) if invoiced is None else invoiced
+
+    def _lines(self, period: BillingPeriod, request: Request) -> Response:
+        charges = self._charges(period)
+        lines = [line for charge in charges for line in self._told(charge)]
+        extra = self.extra_items if self.world.invoice(period) is not None else 0
+        total = len(lines) + extra
+        begin = 0 if self.repeats_pages else int(request.query.get("cursor") or 0)
+        end = min(begin + self.page_size, total)
+        more = [self._extra(period) for _ in range(max(begin, len(lines)), end)]
+        shown = lines[begin:end] + more
+        return Response.of({"lines": shown, "next": str(end) if end < total else "", "total": total})
+
+    def _told(self, charge: Charge) -> Iterator[dict[str, Any]]:
+        is_open = self.world.invoice(charge.billing_period) is None
+        line = {
+            "day": charge.day.isoformat(),
+            "service": charge.resource.service if charge.resource else charge.kind,
+            "resource": charge.resource.resource_id if charge.resource else None,
+            "category": CATEGORIES[charge.kind],
+            "text": charge.description,
+            "amount": charge.amount,
+            "estimated": is_open,
+        }
+        if not self.duplicates_lines:
+            yield line
+            return
+        half = (charge.amount / 2).quantize(self.world.quantum)
+        yield {**line, "amount": half}
+        yield {**line, "amount": charge.amount - half}
+
+    def _extra(self, period: BillingPeriod) -> dict[str, Any]:
+        return {
+            "day": period.start.date().isoformat(),
+            "service": "extra",
+            "resource": None,
+            "category": "Usage",
+            "text": "extra",
+            "amount": self.world.quantum,
+            "estimated": False,
+        }

@@ -1,0 +1,360 @@
+"""What every provider owes, tried on every simulated cloud and every way it may be set up. What is special to one stands in its own tests.
+
+A new cloud is here as soon as it is registered: nothing below names one.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from life import SECRET, AnyLife, at, billed
+
+from optiinfra_assets.model import BillingPeriod, Slice
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.base import (
+    BadData,
+    ContractChanged,
+    CredentialRejected,
+    ProviderError,
+    Throttled,
+    Transient,
+)
+from optiinfra_assets.simulators import SIMULATORS
+from optiinfra_assets.simulators.faults import break_down, throttle, truncate
+from optiinfra_assets.simulators.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world import SimulatedClock
+from optiinfra_assets.store.loading import load
+from optiinfra_assets.store.warehouse import Warehouse
+
+JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
+WEB = Resource(
+    "6e1f-web",
+    "web (simulated)",
+    "compute",
+    "standard-2",
+    "fra",
+    "main",
+    Decimal("0.10"),
+    tags=(("team", "shop"),),
+)
+DISK = Resource("disk", "disk (simulated)", "storage", "object", "fra", "main", Decimal("0.03"))
+
+MARCH_10 = at(3, 10, 12)
+"""January is closed by every cloud's rule by then, February is invoiced or about to be, March is open."""
+
+
+def small(*events: Event, **fields: Any) -> Scenario:
+    """A machine and a disk from December 2025."""
+    return Scenario("small", date(2025, 12, 1), (WEB, DISK), events, **fields)
+
+
+def _modes() -> Iterator[Any]:
+    for name, make in SIMULATORS.items():
+        cloud = make(small(), SimulatedClock(MARCH_10), secret=SECRET)
+        for mode in type(cloud).modes:
+            yield pytest.param((name, mode), id=f"{name} {mode}".strip())
+
+
+@pytest.fixture(params=_modes())
+def cloud_at(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Name and mode of a cloud."""
+    chosen: tuple[str, str] = request.param
+    return chosen
+
+
+@pytest.fixture
+def life(cloud_at: tuple[str, str]) -> Iterator[AnyLife]:
+    """An account of the cloud, in March."""
+    name, mode = cloud_at
+    made = AnyLife.of(name, small(), MARCH_10, mode=mode)
+    with made.cloud:
+        yield made
+
+
+def other_life(cloud_at: tuple[str, str], scenario: Scenario, now: datetime, **how: Any) -> AnyLife:
+    name, mode = cloud_at
+    return AnyLife.of(name, scenario, now, mode=mode, **how)
+
+
+def test_every_cloud_provider_has_a_simulated_cloud_of_its_own_name() -> None:
+    assert PROVIDERS.keys() - SIMULATORS.keys() == {"focus"}, "files are the cloud of `focus`"
+    for name, make in SIMULATORS.items():
+        assert make(small(), SimulatedClock(MARCH_10), secret=SECRET).provider == name
+
+
+def test_a_year_of_months_equals_the_invoices_to_the_cent(cloud_at: tuple[str, str]) -> None:
+    """Every event a bill may have; seen on eight days of each month, closed months collected again until they are final."""
+    life = other_life(cloud_at, Scenario.load("busy_year"), datetime(2025, 11, 1, 2, tzinfo=UTC))
+    with life.cloud:
+        months = life.cloud.world.periods(datetime(2026, 10, 1, tzinfo=UTC))
+        for month in months:
+            life.go(month.start + timedelta(minutes=15), month.start + timedelta(hours=6))
+            for day in (2, 5, 9, 14, 20, 26):
+                life.go(month.start + timedelta(days=day, hours=13))
+                assert billed(life.items.get(month, [])) == life.cloud.shown_amount(month), month
+            assert life.cloud.shown_amount(month), "an open month is visible"
+            assert not life.collections[month].is_final
+        life.go(*(at(11, day, 12) for day in (2, 4, 8, 20)))
+        for month in months:
+            assert billed(life.items[month]) == life.cloud.invoice_amount(month), month
+            assert {item["billing_currency"] for item in life.items[month]} == {"USD"}
+        assert len(months) == 12
+
+
+def test_days_are_visible_while_the_month_is_open(cloud_at: tuple[str, str]) -> None:
+    life = other_life(cloud_at, small(), at(3, 1, 12))
+    with life.cloud:
+        life.days(at(3, 1, 12), 9)
+        march = life.items[BillingPeriod(2026, 3)]
+        days = {item["charge_period_start"].date() for item in march}
+        assert len(days) >= 7
+        assert any(item["is_estimated"] for item in march)
+
+
+def test_a_credit_on_day_40_for_day_5_appears_after_one_tick(cloud_at: tuple[str, str]) -> None:
+    credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+    life = other_life(cloud_at, small(credit), at(2, 8, 12))
+    with life.cloud:
+        life.go(at(2, 8, 12))
+        before = {period: billed(items) for period, items in life.items.items()}
+        shown = {period: life.cloud.shown_amount(period) for period in before}
+        changed = life.go(at(2, 9, 12))
+        assert FEBRUARY in changed
+        assert billed(life.items[FEBRUARY]) == life.cloud.shown_amount(FEBRUARY)
+        if life.cloud.shown_amount(FEBRUARY) - shown[FEBRUARY] < 0:
+            assert billed(life.items[FEBRUARY], charge_category="Credit") == Decimal("-7.50")
+
+
+def test_a_tick_without_a_change_collects_nothing(life: AnyLife) -> None:
+    life.go(MARCH_10)
+    assert life.tick() == []
+    for _ in range(8):
+        life.clock.advance(minutes=5)
+        life.tick()
+    spent = sum(collection.request_cost for collection in life.collections.values())
+    assert spent >= 0
+    probe = life.probe()
+    assert probe.cost == 0, "a probe that finds nothing new costs nothing"
+
+
+def test_the_same_source_gives_the_same_line_items(life: AnyLife) -> None:
+    life.tick()
+    first = life.collect(JANUARY)
+    assert first
+    assert life.collect(JANUARY) == first
+    assert life.collections[JANUARY].sources, "lineage"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_any_page_size(life: AnyLife, size: int) -> None:
+    whole = life.collect(JANUARY)
+    life.cloud.page_size = size
+    life.snapshots = type(life.snapshots)()
+    assert sorted(map(repr, life.collect(JANUARY))) == sorted(map(repr, whole))
+
+
+def test_a_page_that_comes_again_is_refused_or_not_asked_for(life: AnyLife) -> None:
+    """Sources without pages cannot repeat one."""
+    amount = billed(life.collect(JANUARY))
+    life.cloud.page_size = 1
+    life.cloud.repeats_pages = True
+    asked = len(life.cloud.asked)
+    try:
+        again = billed(life.collect(JANUARY))
+    except Transient:
+        pass
+    else:
+        assert again == amount
+    assert len(life.cloud.asked) < asked + 60, "it does not go round in a circle"
+
+
+@pytest.mark.parametrize("fault", [throttle, break_down, truncate], ids=lambda fault: fault.__name__)
+def test_one_passing_fault_leaves_no_trace(life: AnyLife, fault: Any) -> None:
+    amount = billed(life.collect(JANUARY))
+    for skipped in range(3):
+        life.cloud.recover()
+        if skipped:
+            life.cloud.fail(lambda cloud, request, answer: answer(request), times=skipped)
+        life.cloud.fail(fault(), times=1)
+        if _asks_for_a_long_wait(life):
+            assert fault is throttle
+        else:
+            assert billed(life.items[JANUARY]) == amount
+
+
+def _asks_for_a_long_wait(life: AnyLife) -> bool:
+    """Collect January; whether the cloud asked for more patience than a collection has."""
+    try:
+        life.collect(JANUARY)
+    except Throttled as error:
+        return error.until > life.clock()
+    return False
+
+
+@pytest.mark.parametrize("fault", [throttle, break_down, truncate], ids=lambda fault: fault.__name__)
+def test_a_lasting_fault_is_transient_and_gives_no_half_answer(life: AnyLife, fault: Any) -> None:
+    life.tick()
+    before = life.items[JANUARY]
+    life.cloud.fail(fault(), times=10_000)
+    with pytest.raises(Transient) as raised:
+        life.collect(JANUARY)
+    assert isinstance(raised.value, Throttled) == (fault is throttle)
+    assert life.items[JANUARY] == before
+    life.cloud.recover()
+    assert life.collect(JANUARY) == before
+
+
+def test_a_refused_credential_is_said_so(life: AnyLife) -> None:
+    account = life.account
+    life.cloud.refuses_credential = True
+    for ask in (
+        lambda: life.provider.discover(account),
+        lambda: life.provider.probe(account, {}, life.context),
+        lambda: list(life.provider.collect(account, JANUARY, life.context).batches),
+    ):
+        with pytest.raises(CredentialRejected):
+            ask()
+
+
+def test_a_missing_permission_is_named(life: AnyLife) -> None:
+    life.cloud.lacks_permission = True
+    with pytest.raises(CredentialRejected, match=life.cloud.lacking_permission):
+        life.collect(JANUARY)
+
+
+def test_an_empty_month_is_empty(cloud_at: tuple[str, str]) -> None:
+    idle = replace(small(tax_rate=Decimal(0)), resources=(replace(WEB, ended=date(2026, 1, 20)),))
+    life = other_life(cloud_at, idle, at(2, 20))
+    with life.cloud:
+        life.tick()
+        assert life.items.get(FEBRUARY, []) == []
+        assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY) > 0
+        assert life.collect(FEBRUARY) == []
+
+
+def test_lines_that_differ_in_nothing_are_both_counted(life: AnyLife) -> None:
+    life.cloud.duplicates_lines = True
+    life.tick()
+    assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
+    march = BillingPeriod(2026, 3)
+    assert billed(life.items[march]) == life.cloud.shown_amount(march)
+
+
+def test_fields_that_nobody_knows_are_of_no_concern(life: AnyLife) -> None:
+    amount = billed(life.collect(JANUARY))
+    life.cloud.adds_unknown_fields = True
+    assert billed(life.collect(JANUARY)) == amount
+
+
+def test_a_renamed_field_is_named(life: AnyLife) -> None:
+    life.cloud.renames_field = True
+    with pytest.raises((ContractChanged, BadData), match=life.cloud.renamed_field):
+        life.collect(JANUARY)
+
+
+def test_money_keeps_18_digits(cloud_at: tuple[str, str]) -> None:
+    exact = Decimal("0.000000000000000001")
+    dear = replace(
+        small(tax_rate=Decimal(0)), resources=(replace(WEB, hourly_price=Decimal("1234567.123456789")),)
+    )
+    life = other_life(cloud_at, dear, MARCH_10, quantum=exact)
+    with life.cloud:
+        items = life.collect(JANUARY)
+        amount = life.cloud.invoice_amount(JANUARY)
+        assert amount.normalize().as_tuple().exponent < -10  # type: ignore[operator]
+        assert billed(items) == amount
+        assert life.collections[JANUARY].rounding.values == 0
+
+
+def test_discover_names_an_account(life: AnyLife) -> None:
+    names = life.provider.discover(life.account)
+    assert names
+    assert all(name.strip() for name in names)
+
+
+def test_a_credential_model_explains_itself_and_hides_its_secrets(life: AnyLife) -> None:
+    model = life.provider.credential_model
+    assert all(field.description for field in model.model_fields.values())
+    credential = model.model_validate({**life.account.settings, **life.account.secrets})
+    assert SECRET not in f"{credential!r}{life.account!r}"
+    assert set(life.account.secrets) <= life.provider.secret_fields()
+    assert not set(life.account.settings) & life.provider.secret_fields()
+
+
+def test_no_error_log_or_source_shows_a_secret(life: AnyLife, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    account = life.account
+    life.tick()
+    texts = [repr(life.collections), repr(life.items), repr(account)]
+    texts += [repr(collection.sources) for collection in life.collections.values()]
+    for misbehave in ("refuses_credential", "lacks_permission", "renames_field"):
+        setattr(life.cloud, misbehave, True)
+        for ask in (
+            lambda: life.provider.discover(account),
+            lambda: life.provider.probe(account, {}, life.context),
+            lambda: list(life.provider.collect(account, JANUARY, life.context).batches),
+        ):
+            try:
+                ask()
+            except ProviderError as error:
+                texts.append("".join(traceback.format_exception(error)))
+        setattr(life.cloud, misbehave, False)
+    assert len(texts) > 8
+    assert [text for text in [*texts, caplog.text] if SECRET in text] == []
+
+
+def test_line_items_are_stored_to_the_last_digit(life: AnyLife, warehouse: Warehouse) -> None:
+    collection = life.open(JANUARY)
+    slice_ = Slice.of(life.account, JANUARY)
+    loaded = load(warehouse.client, slice_, 1, collection.batches)
+    warehouse.derive(slice_, 1)
+    warehouse.verify(slice_, 1, loaded)
+    assert loaded.totals["USD"].billed_cost == life.cloud.invoice_amount(JANUARY)
+    for currency, stated in (collection.control_totals or {}).items():
+        assert loaded.totals[currency].billed_cost == stated
+
+
+_MEMORY = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from life import AnyLife
+from test_contract import JANUARY, MARCH_10, small
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+name, mode, *counts = sys.argv[2:]
+for count in counts:
+    life = AnyLife.of(name, small(), MARCH_10, mode=mode)
+    with life.cloud:
+        life.cloud.extra_items = int(count)
+        rows = sum(batch.num_rows for batch in life.open(JANUARY).batches)
+        assert rows >= int(count), rows
+    print(peak())
+"""
+
+
+def test_memory_does_not_grow_with_the_slice(cloud_at: tuple[str, str]) -> None:
+    """The cloud lives in the same process, so this is an upper bound. ``benchmarks/providers.py`` does it with 2 million line items."""
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", _MEMORY, str(here), *cloud_at, "4000", "24000"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=here.parents[1], timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    few, many = map(int, done.stdout.split())
+    assert many < 400, "MB, the interpreter, its libraries and the simulated cloud included"
+    assert many - few < 60, "MB more for six times the line items"
+
+
+def test_only_who_says_so_makes_paid_requests(life: AnyLife) -> None:
+    life.tick()
+    for collection in life.collections.values():
+        assert collection.requests > 0
+        assert life.provider.capabilities.paid_requests or collection.request_cost == 0

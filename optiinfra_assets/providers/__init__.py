@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from optiinfra_assets.providers.aws import Aws
 from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.focus import FocusFiles
 from optiinfra_assets.providers.vultr import Vultr
 
-PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in (FocusFiles(), Vultr())}
+PROVIDERS: Final[dict[str, Provider]] = {
+    provider.name: provider for provider in (FocusFiles(), Aws(), Vultr())
+}
 """Every provider by its registered name."""

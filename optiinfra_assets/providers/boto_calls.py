@@ -2,7 +2,7 @@
 
 What a provider writes::
 
-    calls = Calls(context, Meter(), secrets=[key])
+    calls = Calls(context, context.meter(), secrets=[key])
     access = Access(calls, region="us-east-1", access_key_id=..., secret_access_key=..., role_arn=...)
     identity = calls(access.client("sts").get_caller_identity, "sts", "sts:GetCallerIdentity")
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, TypeVar
 
 from botocore.config import Config
@@ -34,9 +34,17 @@ from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
-from optiinfra_assets.providers.base import BadData, CredentialRejected, NothingThere, Transient
+from optiinfra_assets.providers.answers import ASK_FOR_UPDATE
+from optiinfra_assets.providers.base import (
+    BadData,
+    ContractChanged,
+    CredentialRejected,
+    NothingThere,
+    Transient,
+)
 from optiinfra_assets.providers.context import Context
-from optiinfra_assets.providers.http import Meter, retry_after
+from optiinfra_assets.providers.http import retry_after
+from optiinfra_assets.providers.metering import Meter
 from optiinfra_assets.providers.retrying import Again, patiently, refusal
 from optiinfra_assets.providers.safety import hider
 
@@ -67,6 +75,7 @@ _DENIED: Final = frozenset(
 _THROTTLED: Final = frozenset(
     {
         "429",
+        "503",  # of an object store in answer to HEAD, which has no body to say SlowDown
         "BandwidthLimitExceeded",
         "LimitExceededException",
         "RequestLimitExceeded",
@@ -90,6 +99,11 @@ _STATUS: Final[Mapping[str, int]] = {
     **dict.fromkeys(_PASSING, 500),
 }
 """The status that stands for what a code means."""
+
+_SAID_BY_THE_SDK: Final = (
+    BotoCoreError, ClientError, ResponseParserError, OSError, ValueError, AttributeError, TypeError,
+)  # fmt: skip
+"""The last three come from its parsers, for answers of other kinds than documented."""
 
 T = TypeVar("T")
 
@@ -125,7 +139,7 @@ class Calls:
             self.meter.count()
             try:
                 return operation()
-            except (BotoCoreError, ClientError, ValueError, OSError) as error:
+            except _SAID_BY_THE_SDK as error:
                 raise self._explained(error, where, permission) from None
 
         return patiently(attempt, self.context.sleep)
@@ -142,6 +156,8 @@ class Calls:
             return Again(Transient(f"{where}: no answer: {said}; try again later"))
         if isinstance(error, ResponseParserError):
             return Again(Transient(f"{where}: the answer broke off; try again later"))
+        if isinstance(error, AttributeError | TypeError):
+            return ContractChanged(f"{where}: the answer cannot be read ({said}); {ASK_FOR_UPDATE}")
         return BadData(f"{where}: {said}: check endpoint_url and region")
 
     def _refused(self, error: ClientError, where: str, permission: str) -> Exception:
@@ -181,22 +197,18 @@ class Access:
 
     def client(self, service: str) -> Any:
         """A client of a service, safe for several threads."""
+        if not self.role_arn:
+            return self._base_client(service)
         if self._session is None:
-            self._session = self._role_session() if self.role_arn else self._base_session()
-        return self._client(self._session, service)
+            self._session = self._role_session()
+        return _client(self._session, service, self.region, self.endpoint_url)
 
-    def _client(self, session: Session, service: str) -> Any:
-        client = session.create_client(
-            service, region_name=self.region, endpoint_url=self.endpoint_url, config=CONFIG
-        )
-        client.meta.events.register("before-parse", _refuse_broken)
-        return client
-
-    def _base_session(self) -> Session:
-        session = _session()
-        if self.access_key_id:
-            session.set_credentials(self.access_key_id, self.secret_access_key)
-        return session
+    def _base_client(self, service: str) -> Any:
+        if self.access_key_id and self.secret_access_key:
+            return _client_of_key(
+                service, self.region, self.endpoint_url, self.access_key_id, self.secret_access_key
+            )
+        return _client(_session(), service, self.region, self.endpoint_url)
 
     def _role_session(self) -> Session:
         session = _session()
@@ -204,7 +216,7 @@ class Access:
         return session
 
     def _assume(self) -> dict[str, str]:
-        sts = self._client(self._base_session(), "sts")
+        sts = self._base_client("sts")
         asked = {"RoleArn": self.role_arn, "RoleSessionName": "optiinfra"}
         if self.external_id:
             asked["ExternalId"] = self.external_id
@@ -234,6 +246,20 @@ class _Role(CredentialProvider):  # type: ignore[misc]
         return DeferredRefreshableCredentials(self._assume, self.METHOD)
 
 
+def _client(session: Session, service: str, region: str, endpoint_url: str | None) -> Any:
+    client = session.create_client(service, region_name=region, endpoint_url=endpoint_url, config=CONFIG)
+    client.meta.events.register("before-parse", _refuse_broken)
+    return client
+
+
+@lru_cache(maxsize=64)
+def _client_of_key(service: str, region: str, endpoint_url: str | None, key_id: str, secret: str) -> Any:
+    """Making a client takes 20 ms of CPU, as much as a probe; the last few are kept, with their keys, in the memory of this process."""
+    session = _session()
+    session.set_credentials(key_id, secret)
+    return _client(session, service, region, endpoint_url)
+
+
 def _session() -> Session:
     session = Session()
     session.register_component("data_loader", _loader())
@@ -246,11 +272,12 @@ def _loader() -> Loader:
     return create_loader()
 
 
-def _refuse_broken(response_dict: Mapping[str, Any], **_: Any) -> None:
+def _refuse_broken(response_dict: Mapping[str, Any], operation_model: Any, **_: Any) -> None:
     """The SDK takes a JSON answer that broke off for an object without a field, which would be a bill of nothing."""
     body = response_dict["body"]
-    is_answer = response_dict["status_code"] < 300 and "json" in response_dict["headers"].get(
-        "content-type", ""
+    kind = response_dict["headers"].get("content-type", "")
+    is_answer = (
+        response_dict["status_code"] < 300 and "json" in kind and operation_model.http["method"] != "HEAD"
     )
     if is_answer and isinstance(body, bytes) and not body.rstrip().endswith(b"}"):
         raise Again(Transient(f"an answer broke off after {len(body)} bytes; try again later"))

@@ -80,6 +80,18 @@ def layout_of(path: str, table: Named) -> Layout:
         raise BadData(f"{path}: {refused}") from refused
 
 
+def form_for(path: str, table: Named, form_of: FormOf, rounding: Rounding) -> Form | None:
+    """What `form_of` says of an open file.
+
+    Raises:
+        BadData: it is of a known form, and lacks a column.
+    """
+    try:
+        return form_of(table.names, rounding)
+    except LayoutRefused as refused:
+        raise BadData(f"{path}: {refused}") from refused
+
+
 def months_of(location: Location, file: FileVersion) -> frozenset[int]:
     """The months of which a file has rows; reads only one column, and each version once in a process.
 
@@ -108,6 +120,11 @@ def _remember(location: Location, file: FileVersion, months: set[int]) -> frozen
     if len(_known) >= _KNOWN_AT_MOST:
         _known.clear()
     return _known.setdefault((location.address, file), frozenset(months))
+
+
+def months_of_known(location: Location, file: FileVersion) -> frozenset[int]:
+    """The months of a file that was read whole by this process."""
+    return _known[location.address, file]
 
 
 def has_rows(location: Location, file: FileVersion, month: int) -> bool:
@@ -186,7 +203,7 @@ class _Reading:
         rows = 0
         months: set[int] = set()
         with opened(self._location, self._file) as table:
-            form = self._form(table)
+            form = form_for(self._path, table, self._form_of, self._collection.rounding)
             layout = layout_of(self._path, form or table)
             door = Door(layout, self._collection.rounding, source=self._source)
             read = (form.reads, form.repeated) if form else (None, _repeated(layout))
@@ -210,12 +227,6 @@ class _Reading:
                     "rows": str(rows),
                 }
             )
-
-    def _form(self, table: Table) -> Form | None:
-        try:
-            return self._form_of(table.names, self._collection.rounding)
-        except LayoutRefused as refused:
-            raise BadData(f"{self._path}: {refused}") from refused
 
     def _wanted(self, batch: pa.RecordBatch, layout: Layout, door: Door, months: set[int]) -> pa.RecordBatch:
         """The rows of the month as line items; the first refused row counts, even if it is a later column's."""

@@ -35,6 +35,7 @@ from optiinfra_assets.providers.base import (
 )
 from optiinfra_assets.providers.files import FileVersion, Location
 from optiinfra_assets.providers.paging import Page, items
+from optiinfra_assets.providers.retrying import TRIES
 
 _CONFIG = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4})
 _REJECTED = frozenset(
@@ -166,9 +167,19 @@ class Bucket(Location):
         Raises:
             Transient: it is gone, is another version now, or did not come whole.
         """
-        with self.open(file) as opened:
-            data: bytes = opened.read()
-        return data
+        key = self._prefix + file.name
+
+        def operation() -> bytes:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, IfMatch=f'"{file.version}"')
+            try:
+                data: bytes = answer["Body"].read()
+            finally:
+                answer["Body"].close()
+            if len(data) != file.size:
+                raise IncompleteReadError(actual_bytes=len(data), expected_bytes=file.size)
+            return data
+
+        return self._ask(operation, self.path(file.name))
 
     def _ask(self, operation: Callable[[], T], what: str) -> T:
         def told() -> T:
@@ -245,22 +256,34 @@ def _broken(bucket: Bucket, file: FileVersion, missing: int) -> Transient:
 
 
 class _Body:
-    """An object as a stream from its beginning."""
+    """An object as a stream from its beginning; goes on where it was after a connection that broke."""
 
     closed = False
 
     def __init__(self, bucket: Bucket, file: FileVersion) -> None:
         self._bucket = bucket
         self._file = file
+        self._position = 0
         self._body = bucket.get(file)
-        self._left = file.size
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._read(size)
+            except Gone:
+                raise
+            except Transient:
+                self._body.close()
+                self._body = self._bucket.get(self._file, f"bytes={self._position}-{self._file.size - 1}")
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
         data = self._bucket.read(self._file, self._body, None if size < 0 else size)
-        self._left -= len(data)
-        if self._left > 0 and size != 0 and (size < 0 or not data):
-            raise _broken(self._bucket, self._file, self._left)
+        missing = self._file.size - self._position - len(data)
+        if missing > 0 and size != 0 and (size < 0 or not data):
+            raise _broken(self._bucket, self._file, missing)
+        self._position += len(data)
         return data
 
     def close(self) -> None:

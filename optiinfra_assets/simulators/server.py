@@ -202,7 +202,10 @@ def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
             for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(response.body if response.cut_at is None else response.body[: response.cut_at])
+            if self.command != "HEAD":
+                self.wfile.write(
+                    response.body if response.cut_at is None else response.body[: response.cut_at]
+                )
             self.close_connection = self.close_connection or response.cut_at is not None
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_one

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from optiinfra_assets.model import BillingPeriod
@@ -74,7 +74,7 @@ class DailyBudget(Meter):
 
     def _today(self, now: datetime) -> list[datetime]:
         taken = self.context.snapshots.taken(KIND, BillingPeriod.of(now))
-        return [moment for moment in taken if moment.date() == now.date()]
+        return [moment for moment in taken if moment.astimezone(UTC).date() == now.date()]
 
     def _recorded(self, now: datetime) -> datetime:
         """The instant under which the request is on record: after that of any other."""

@@ -123,7 +123,9 @@ class CostAndUsage:
             )
         self._rounding = rounding
         self._there = there
-        self._as_they_are = {focus: name for focus, name in _AS_THEY_ARE.items() if name in there}
+        self._as_they_are = {
+            focus: name for focus, name in _AS_THEY_ARE.items() if name in there or not focus.startswith("x_")
+        }
         self.names: Sequence[str] = [*self._as_they_are, *_COMPUTED]
         wanted = dict.fromkeys([*self._as_they_are.values(), *_READ_BESIDES])
         self.reads = [there[name] for name in wanted if name in there]

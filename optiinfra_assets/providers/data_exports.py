@@ -77,10 +77,7 @@ class DataExport:
             ProviderError: it cannot be read.
         """
         name = f"{self._metadata}BILLING_PERIOD={period}/{self.folder.rpartition('/')[2]}-Manifest.json"
-        manifest = self.bucket.current(name)
-        if manifest is None:
-            raise NothingThere(f"{self.bucket.path(name)}: is not there: nothing that is stored is changed")
-        return self._delivery(manifest)
+        return self._delivery(name)
 
     def prove(self, now: datetime) -> None:
         """Read the newest manifest, and the columns of the first file it names.
@@ -88,7 +85,7 @@ class DataExport:
         Raises:
             ProviderError: one cannot be read, or the columns are neither FOCUS nor a Cost and Usage Report.
         """
-        delivery = self._delivery(max(self.manifests().items())[1])
+        delivery = self._delivery(max(self.manifests().items())[1].name)
         for file in versions(self.bucket, delivery, now)[:1]:
             with opened(self.bucket, file) as table:
                 path = self.bucket.path(file.name)
@@ -98,8 +95,12 @@ class DataExport:
     def _metadata(self) -> str:
         return f"{self.folder}/metadata/"
 
-    def _delivery(self, manifest: FileVersion) -> Delivery:
-        fields = Fields.parse(self.bucket.whole(manifest), self.bucket.path(manifest.name))
+    def _delivery(self, name: str) -> Delivery:
+        found = self.bucket.fetched(name)
+        if found is None:
+            raise NothingThere(f"{self.bucket.path(name)}: is not there: nothing that is stored is changed")
+        manifest, body = found
+        fields = Fields.parse(body, self.bucket.path(name))
         files = fields.values.get("dataFiles")
         if not isinstance(files, list):
             fields.refuse("dataFiles", "a list")

@@ -161,25 +161,29 @@ class Bucket(Location):
             data: bytes = body.read(size)
             return data
 
-    def whole(self, file: FileVersion) -> bytes:
-        """All of a small object.
+    def fetched(self, name: str) -> tuple[FileVersion, bytes] | None:
+        """All of a small object with its version now, in one request; None if it is not there.
 
         Raises:
-            Transient: it is gone, is another version now, or did not come whole.
+            Transient: it did not come whole.
+            ProviderError: it cannot be read.
         """
-        key = self._prefix + file.name
+        key = self._prefix + name
 
-        def operation() -> bytes:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key, IfMatch=f'"{file.version}"')
+        def operation() -> tuple[FileVersion, bytes]:
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
             try:
-                data: bytes = answer["Body"].read()
+                data: bytes = found["Body"].read()
             finally:
-                answer["Body"].close()
-            if len(data) != file.size:
-                raise IncompleteReadError(actual_bytes=len(data), expected_bytes=file.size)
-            return data
+                found["Body"].close()
+            if len(data) != found["ContentLength"]:
+                raise IncompleteReadError(actual_bytes=len(data), expected_bytes=found["ContentLength"])
+            return self._found({**found, "Key": key, "Size": len(data)}), data
 
-        return self._ask(operation, self.path(file.name))
+        try:
+            return self._ask(operation, self.path(name))
+        except Gone:
+            return None
 
     def _ask(self, operation: Callable[[], T], what: str) -> T:
         def told() -> T:

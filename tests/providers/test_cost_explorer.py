@@ -234,7 +234,6 @@ def test_the_budget_stops_the_day_and_the_next_goes_on(life: AnyLife) -> None:
         Throttled, match=r"daily budget of \$0\.11 .* does not suffice: 11 of 11 .* 2026-03-11 00:00 UTC"
     ) as said:
         life.collect(MARCH)
-        life.collect(MARCH)
     assert said.value.until == at(3, 11)
     asked = len(questions(life))
     assert asked <= 11

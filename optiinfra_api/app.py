@@ -1,4 +1,4 @@
-"""The ASGI application: /graphql, /healthz, and GraphiQL where it is allowed."""
+"""The ASGI application: /graphql (over a WebSocket for subscriptions), /healthz, and GraphiQL where it is allowed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from strawberry.http.ides import get_graphql_ide_html
 
 from optiinfra_api.endpoint import graphql, not_allowed
 from optiinfra_api.services import Services
+from optiinfra_api.sockets import Sockets
 from optiinfra_assets.store.settings import Settings
 
 
@@ -37,7 +38,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
             return HTMLResponse(get_graphql_ide_html())
         return not_allowed()
 
-    routes = [Route("/graphql", at_graphql, methods=["GET", "POST"]), Route("/healthz", _alive)]
+    routes = [
+        WebSocketRoute("/graphql", Sockets()),
+        Route("/graphql", at_graphql, methods=["GET", "POST"]),
+        Route("/healthz", _alive),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 

@@ -1,4 +1,4 @@
-"""triggerCollection: have costs collected now. Answers at once, with a task id or with why there is none."""
+"""triggerCollection and cancelCollection: have costs collected now, or not any more. Both answer at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from optiinfra_api.context import Info
-from optiinfra_api.history import billing_period_of
+from optiinfra_api.history import TaskId, billing_period_of
 from optiinfra_api.question import CustomerId
 from optiinfra_assets.store import trigger as store
 from optiinfra_assets.store.dagster_client import DagsterUnavailable as DagsterDown
@@ -36,7 +36,7 @@ class BillingPeriodNotAccepted(Refusal):
     pass
 
 
-@strawberry.type(description="Dagster does not answer; nothing is queued.")
+@strawberry.type(description="Dagster does not answer; nothing is done.")
 class DagsterUnavailable(Refusal):
     pass
 
@@ -76,12 +76,53 @@ async def _trigger_collection(
             code="BILLING_PERIOD_NOT_ACCEPTED", message=str(error), remedy="Name another billing period."
         )
     except DagsterDown:
-        return DagsterUnavailable(
-            code="DAGSTER_UNAVAILABLE",
-            message="Dagster does not answer; nothing is queued",
-            remedy="Try again in a minute; if it persists, ask whoever runs this platform.",
-        )
+        return _dagster_unavailable("nothing is queued")
     return CollectionQueued(task_id=task.task_id, slices=len(task.slices))
+
+
+@strawberry.type(description="What the task still had to collect will not be collected.")
+class CollectionCanceled:
+    task_id: str = strawberry.field(description="The task.")
+    slices: int = strawberry.field(
+        description="Accounts and billing periods that will not be collected. What is published already stays."
+    )
+
+
+@strawberry.type(description="There is no such task of this customer.")
+class TaskNotFound(Refusal):
+    pass
+
+
+CancelResult = Annotated[
+    CollectionCanceled | TaskNotFound | DagsterUnavailable,
+    strawberry.union("CancelCollectionResult", description="What was canceled, or why nothing was."),
+]
+
+
+async def _cancel_collection(
+    info: Info, task_id: TaskId, customer_id: CustomerId = None
+) -> CancelResult | None:
+    info.context.require("operator")
+    data = await info.context.data_of(customer_id)
+    try:
+        slices = await data.cancel(task_id)
+    except DagsterDown:
+        return _dagster_unavailable("nothing is canceled")
+    if slices is None:
+        return TaskNotFound(
+            code="TASK_NOT_FOUND",
+            message=f"taskId: {task_id!r} does not exist",
+            remedy="Use the task id that `triggerCollection` answered.",
+        )
+    return CollectionCanceled(task_id=task_id, slices=slices)
+
+
+def _dagster_unavailable(consequence: str) -> DagsterUnavailable:
+    return DagsterUnavailable(
+        code="DAGSTER_UNAVAILABLE",
+        message=f"Dagster does not answer; {consequence}",
+        remedy="Try again in a minute; if it persists, ask whoever runs this platform.",
+    )
 
 
 @strawberry.type
@@ -89,4 +130,8 @@ class CollectingMutation:
     trigger_collection: TriggerResult | None = strawberry.mutation(
         resolver=_trigger_collection,
         description="Have costs collected now, changed or not; for operators. What did not change publishes nothing.",
+    )
+    cancel_collection: CancelResult | None = strawberry.mutation(
+        resolver=_cancel_collection,
+        description="End what a task still has to collect; for operators. What it has published stays.",
     )

@@ -16,12 +16,15 @@ import strawberry
 from optiinfra_api.errors import Forbidden, InvalidArgument, NotFound
 from optiinfra_api.question import Question
 from optiinfra_api.services import Services
-from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.store import errors as store_errors
+from optiinfra_assets.store.activity import AccountActivity
+from optiinfra_assets.store.events import CollectionEvent, Place
 from optiinfra_assets.store.history import CollectionRecord
-from optiinfra_assets.store.publications import Resolved
+from optiinfra_assets.store.lineage import Generation, Restated, published_since, restated, slice_history
+from optiinfra_assets.store.publications import Published, Resolved
 from optiinfra_assets.store.tokens import ROLES, Principal, Role
-from optiinfra_assets.store.trigger import Task, TaskStatus, task_status, trigger_collection
+from optiinfra_assets.store.trigger import Task, TaskStatus, cancel_task, task_status, trigger_collection
 
 _T = TypeVar("_T")
 
@@ -90,6 +93,83 @@ class CustomerData:
         except store_errors.NotFound:
             return None
 
+    async def cancel(self, task_id: str) -> int | None:
+        """End what a task still has to collect of this customer; how many slices that are. None: there is no such task of it."""
+        try:
+            return await self._services.run(
+                cancel_task, self._services.settings, self._services.metadata, task_id, self.customer_id
+            )
+        except store_errors.NotFound:
+            return None
+
+    async def activity(self, **filters: Any) -> list[AccountActivity]:
+        """Accounts at a glance; see `Metadata.activity`."""
+        return await self._services.run(self._services.metadata.activity, self.customer_id, **filters)
+
+    async def place_now(self) -> Place:
+        """After all events so far; see `Metadata.place_now`."""
+        return await self._services.run(self._services.metadata.place_now)
+
+    async def collection_events(self, after: Place, **filters: Any) -> list[CollectionEvent]:
+        """Events after a place; see `Metadata.collection_events`."""
+        return await self._services.run(
+            self._services.metadata.collection_events, self.customer_id, after, **filters
+        )
+
+    async def slice_history(
+        self, account_id: str, period: BillingPeriod, first: int, before: int
+    ) -> tuple[str, list[Generation]] | None:
+        """Provider of an account and generations of one of its periods, newest first; None: it has no such account."""
+        found = await self.activity(first=1, account_id=account_id)
+        if not found:
+            return None
+        slice_ = Slice(self.customer_id, found[0].provider, account_id, period)
+        run, warehouse = self._services.run, self._services.warehouse
+        return slice_.provider, await run(slice_history, warehouse.client, slice_, first, before)
+
+    async def restated(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        first: int,
+        before: tuple[datetime, int] | None,
+        question: Question,
+    ) -> list[Restated]:
+        """Restatements of the accounts that `question` is about; see `lineage.restated`."""
+        return await self._services.run(
+            restated,
+            self._services.warehouse.client,
+            self.customer_id,
+            since,
+            until,
+            first=first,
+            before=before,
+            accounts=question.accounts,
+            providers=question.providers,
+        )
+
+    async def compared(
+        self, statement: str, olds: list[int], news: list[int], **values: Any
+    ) -> list[dict[str, Any]]:
+        """The rows of a statement over pairs of generations, superseded ones too."""
+        pairs = {"olds": olds, "news": news, "generations": sorted({*olds, *news})}
+        return await self._services.engine.rows(
+            statement, {**values, **pairs, "customer_id": self.customer_id}
+        )
+
+    async def published_since(self, since: datetime, *, first: int, question: Question) -> list[Published]:
+        """Publications of the accounts that `question` is about; see `lineage.published_since`."""
+        return await self._services.run(
+            published_since,
+            self._services.warehouse.client,
+            self.customer_id,
+            since,
+            first=first,
+            accounts=question.accounts,
+            providers=question.providers,
+        )
+
     async def collect(
         self, provider: str | None, account_id: str | None, billing_period: BillingPeriod | None
     ) -> Task:
@@ -127,6 +207,13 @@ class Context:
     principal: Principal
     services: Services
     correlation_id: str
+
+    async def check_token(self) -> None:
+        """Refuse to go on if the token is not good any more. A request over HTTP is over before that can happen.
+
+        Raises:
+            Forbidden: it was revoked or has expired.
+        """
 
     def require(self, role: Role) -> None:
         """Refuse a token of a lesser role.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -66,7 +65,7 @@ async def _latest_costs(
         question,
         lambda resolved: data.rows("latest_costs", question, resolved, **cost_columns(cost_basis), days=days),
     )
-    accounts = _accounts(resolved)
+    accounts = resolved.by_account()
     return LatestCosts(accounts=[_latest(row, accounts[row["account"]]) for row in rows], **reach(resolved))
 
 
@@ -75,14 +74,6 @@ class LatestCostsQuery:
     latest_costs: LatestCosts | None = strawberry.field(
         resolver=_latest_costs, description="The newest days of every account and currency that have charges."
     )
-
-
-def _accounts(resolved: Resolved) -> dict[str, Resolved]:
-    """What is published of each account."""
-    by_account = defaultdict(list)
-    for one in resolved.publications:
-        by_account[one.slice.account_id].append(one)
-    return {account: Resolved.of(published, None, None) for account, published in by_account.items()}
 
 
 def _latest(row: dict[str, Any], account: Resolved) -> LatestCost:

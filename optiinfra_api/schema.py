@@ -19,6 +19,7 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from optiinfra_api.accounts import AccountsQuery
 from optiinfra_api.charge_types import CostsByTypeQuery
 from optiinfra_api.collecting import CollectingMutation
 from optiinfra_api.execution import RowExecutionContext
@@ -27,8 +28,11 @@ from optiinfra_api.history import HistoryQuery
 from optiinfra_api.latest import LatestCostsQuery
 from optiinfra_api.limits import MAX_TOKENS, OperationLimits
 from optiinfra_api.line_items import CostMetricsQuery
+from optiinfra_api.lineage import LineageQuery
 from optiinfra_api.resources import CostsByResourceQuery
+from optiinfra_api.restatements import RestatementsQuery
 from optiinfra_api.scalars import SCALARS
+from optiinfra_api.subscriptions import Subscription
 from optiinfra_api.totals import TotalCostQuery
 from optiinfra_api.trends import CostTrendsQuery
 
@@ -45,7 +49,10 @@ class Query(
     CostsByResourceQuery,
     CostsByTypeQuery,
     TotalCostQuery,
+    AccountsQuery,
     HistoryQuery,
+    LineageQuery,
+    RestatementsQuery,
     HealthQuery,
 ):
     pass
@@ -80,6 +87,7 @@ def _extensions() -> list[Any]:
 schema = _Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     extensions=_extensions(),
     execution_context_class=RowExecutionContext,
     config=StrawberryConfig(scalar_map=SCALARS, default_resolver=_field_of),

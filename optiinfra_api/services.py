@@ -32,7 +32,7 @@ class Services:
         self.settings = settings
         self.metadata = metadata
         self._reader = reader
-        self._warehouse = warehouse
+        self.warehouse = warehouse
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reader")
         self.engine = Engine(reader, warehouse, self.run)
         self.authenticator = Authenticator(metadata)
@@ -55,7 +55,7 @@ class Services:
         """Close the connections; running reads end first."""
         self._threads.shutdown()
         await self._reader.close()
-        self._warehouse.close()
+        self.warehouse.close()
         self.metadata.close()
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

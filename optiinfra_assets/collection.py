@@ -24,7 +24,7 @@ from optiinfra_assets.providers.base import Collection, ContractChanged, Nothing
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.store.loading import Loaded, load
 from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.publications import Publication
+from optiinfra_assets.store.publications import CONTROL_TOTAL, Publication
 from optiinfra_assets.store.slices import GONE, SliceLock
 from optiinfra_assets.store.warehouse import Warehouse
 
@@ -202,7 +202,7 @@ class _Attempt:
             totals=loaded.totals,
             content_hash=content_hash,
             change_token=collection.change_token,
-            sources=collection.sources,
+            sources=[*collection.sources, *_stated(collection)],
             rounded_values=collection.rounding.values,
             rounded_total=collection.rounding.total,
             run_id=self.run_id,
@@ -248,6 +248,12 @@ class _Attempt:
             if batch is None:
                 return
             yield batch
+
+
+def _stated(collection: Collection) -> Iterator[dict[str, str]]:
+    """The provider's own totals, as part of the lineage: they were compared and are equal."""
+    for currency, stated in (collection.control_totals or {}).items():
+        yield {"kind": CONTROL_TOTAL, "currency": currency, "billed_cost": f"{stated:f}"}
 
 
 def _compare_control_totals(slice_: Slice, collection: Collection, loaded: Loaded) -> None:

@@ -18,6 +18,7 @@ ASSET_JOB: Final = "__ASSET_JOB"
 
 TASK_TAG: Final = "optiinfra/task_id"
 TRIGGER_TAG: Final = "optiinfra/trigger"
+CUSTOMER_TAG: Final = "optiinfra/customer"
 ACCEPT_EMPTY_TAG: Final = "optiinfra/accept_empty"
 
 FIRST_PERIOD: Final = BillingPeriod(2020, 1)
@@ -66,7 +67,7 @@ class Scope:
             **self._partition_tags(),
             TASK_TAG: task_id,
             TRIGGER_TAG: trigger,
-            "optiinfra/customer": self.customer_id,
+            CUSTOMER_TAG: self.customer_id,
             "optiinfra/provider": self.provider,
             "optiinfra/account": self.account_id,
             "dagster/priority": str(PRIORITY[trigger]),

@@ -1,6 +1,6 @@
 """Keeping house: what no reader can need any more is removed, once a day."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -8,6 +8,9 @@ import dagster as dg
 from optiinfra_assets.resources import Stores
 
 GARBAGE = dg.AssetKey(["maintenance", "garbage"])
+
+EVENTS_KEPT = timedelta(days=35)
+"""Who follows collections has come back within a month, or reads the history, which is kept for ever."""
 
 
 def garbage_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
@@ -27,13 +30,16 @@ def garbage_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     def garbage(stores: dg.ResourceParam[Stores]) -> dg.MaterializeResult[Any]:
         with stores.metadata() as metadata, stores.warehouse() as warehouse:
             days = stores.settings().retention_days
-            removed = warehouse.collect_garbage(datetime.now(UTC), days, metadata.live_generations())
+            now = datetime.now(UTC)
+            removed = warehouse.collect_garbage(now, days, metadata.live_generations())
+            events = metadata.forget_events(now - EVENTS_KEPT)
         return dg.MaterializeResult(
             metadata={
                 "generations expired now (rows go with the next run)": removed.expired,
                 "generations removed": removed.removed,
                 "generations of dead attempts removed": removed.orphans,
                 "rows removed": removed.rows,
+                "events of collections removed": events,
                 "retention (days)": days,
             }
         )

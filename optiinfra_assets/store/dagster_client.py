@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from optiinfra_assets.scope import ASSET_JOB, TASK_TAG, Scope, asset_paths
+from optiinfra_assets.scope import ASSET_JOB, CUSTOMER_TAG, TASK_TAG, Scope, asset_paths
 from optiinfra_assets.store.errors import StoreError
 
 _REPOSITORY: Final = """
@@ -113,13 +113,14 @@ class DagsterClient:
                 raise self._refused(f"a run of {scope}", result)
         return [result["run"]["runId"] for result in results]
 
-    def end_runs_of(self, task_id: str) -> int:
-        """Cancel every run of a task that has not ended, queued or under way; returns how many there were.
+    def end_runs_of(self, task_id: str, customer_id: str | None = None) -> int:
+        """Cancel every run of a task (of a customer) that has not ended, queued or under way; returns how many there were.
 
         Raises:
             DagsterUnavailable: one of them could not be ended.
         """
         tags = [{"key": TASK_TAG, "value": task_id}]
+        tags += [{"key": CUSTOMER_TAG, "value": customer_id}] if customer_id else []
         found = self._ask(_RUNS, filter={"tags": tags, "statuses": list(_GOING)})["runsOrError"]
         if found["__typename"] != "Runs":
             raise self._refused("runs", found)

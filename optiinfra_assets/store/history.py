@@ -112,9 +112,11 @@ class History(Database):
         *,
         run_ids: Sequence[str] = (),
         task_id: str | None = None,
+        customer_id: str | None = None,
     ) -> int:
-        """End the open rows of dead runs, or of a whole task; returns how many there were."""
+        """End the open rows of dead runs, or of a whole task, or of a task and customer; returns how many there were."""
         values = {"status": status, "error": error, "run_ids": list(run_ids), "task_id": task_id}
+        values["customer_id"] = customer_id
         return len(self._rows("close_collections.sql", values))
 
     def history(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from optiinfra_assets.store.accounts import Accounts
 from optiinfra_assets.store.activity import Activity
+from optiinfra_assets.store.events import Events
 from optiinfra_assets.store.history import History
 from optiinfra_assets.store.pending import Pending
 from optiinfra_assets.store.slices import Slices
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.store.credentials import Credentials
 
 
-class Metadata(Accounts, Slices, History, Pending, Tokens, Activity):
+class Metadata(Accounts, Slices, History, Pending, Tokens, Activity, Events):
     """One PostgreSQL database with all of them; see the modules for what each part does. Safe for threads."""
 
     @cached_property

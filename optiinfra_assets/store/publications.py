@@ -25,6 +25,9 @@ class Totals:
     contracted_cost: Decimal = Decimal(0)
 
 
+CONTROL_TOTAL = "control total"
+"""Kind of the sources that are not a part of the data but what the provider states that they add up to."""
+
 MEASURES = tuple(one.name for one in fields(Totals))
 """Names of the four costs, as columns of every table that has money."""
 
@@ -170,6 +173,13 @@ class Resolved:
             published_at=max((one.published_at for one in publications), default=None),
             is_complete=_is_complete(publications, through, end),
         )
+
+    def by_account(self) -> dict[str, Resolved]:
+        """What is published of each account, by its id, without bounds of days."""
+        found: dict[str, list[Published]] = {}
+        for one in self.publications:
+            found.setdefault(one.slice.account_id, []).append(one)
+        return {account: Resolved.of(published, None, None) for account, published in found.items()}
 
 
 def _data_through(publications: tuple[Published, ...]) -> datetime | None:

@@ -133,17 +133,21 @@ def task_status(metadata: Metadata, task_id: str, customer_id: str | None = None
     )
 
 
-def cancel_task(settings: Settings, metadata: Metadata, task_id: str) -> int:
+def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_id: str | None = None) -> int:
     """End the runs of a task; what they have published stays. Returns how many slices will not be collected.
+
+    `customer_id`: only as far as it concerns that customer; a task of the schedule concerns many.
 
     Raises:
         NotFound: there is no such task.
         DagsterUnavailable: the webserver does not answer, or cannot end a run.
     """
-    task_status(metadata, task_id)
+    task_status(metadata, task_id, customer_id)
     with DagsterClient(settings.dagster_url) as dagster:
-        dagster.end_runs_of(task_id)
-    return metadata.close_collections("canceled", "canceled on request", task_id=task_id)
+        dagster.end_runs_of(task_id, customer_id)
+    return metadata.close_collections(
+        "canceled", "canceled on request", task_id=task_id, customer_id=customer_id
+    )
 
 
 def _accounts(

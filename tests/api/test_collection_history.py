@@ -33,6 +33,10 @@ TRIGGER = """mutation($provider: String, $account: String, $billingPeriod: Strin
     __typename ... on CollectionQueued { taskId slices } ... on Refusal { code message remedy } } }"""
 
 
+CANCEL = """mutation($taskId: String!) { cancelCollection(taskId: $taskId) {
+  __typename ... on CollectionCanceled { taskId slices } ... on Refusal { code message remedy } } }"""
+
+
 @pytest.fixture(scope="module")
 def customer(world: World) -> Customer:
     """Collections that went well, failed, and are queued, of two accounts over a year."""
@@ -191,6 +195,7 @@ class _Webserver(BaseHTTPRequestHandler):
                     "repository": {"name": "__repository__", "location": {"name": "optiinfra"}},
                 }
             },
+            "runsOrError": {"runsOrError": {"__typename": "Runs", "results": []}},
             "addDynamicPartition": {"addDynamicPartition": {"__typename": "AddDynamicPartitionSuccess"}},
             "launchMultipleRuns": {
                 "launchMultipleRuns": {
@@ -250,3 +255,34 @@ def test_a_collection_is_queued_and_followed_by_its_task(
     }
     (row,) = operator.data(HISTORY, first=5)["collectionHistory"]["nodes"]
     assert (row["trigger"], row["runId"]) == ("API", "run-0")
+
+
+def test_a_task_is_canceled_as_far_as_it_is_the_customers(
+    world: World, operator: Customer, dagster_url: str
+) -> None:
+    """A tick of the schedule is one task for the accounts of everybody."""
+    other = world.customer("operator")
+    task = f"schedule-{operator.customer_id}"
+    slices = [slice_of(one.customer_id, "main", BillingPeriod(2026, 10)) for one in (operator, other)]
+    world.metadata.queue_collections(task, "schedule", slices)
+    assert operator.data(CANCEL, taskId=task)["cancelCollection"]["code"] == "DAGSTER_UNAVAILABLE"
+    with serving(world.settings.model_copy(update={"dagster_url": dagster_url})) as url:
+        before, world.url = world.url, url
+        try:
+            canceled = operator.data(CANCEL, taskId=task)["cancelCollection"]
+            again = operator.data(CANCEL, taskId=task)["cancelCollection"]
+        finally:
+            world.url = before
+    assert canceled == {"__typename": "CollectionCanceled", "taskId": task, "slices": 1}
+    assert again["slices"] == 0
+    assert operator.data(STATUS, taskId=task)["collectionStatus"]["state"] == "CANCELED"
+    assert other.data(STATUS, taskId=task)["collectionStatus"]["state"] == "QUEUED"
+
+
+def test_a_task_of_others_cannot_be_canceled(operator: Customer, customer: Customer) -> None:
+    refusals = [
+        operator.data(CANCEL, taskId=task)["cancelCollection"]
+        for task in (f"{customer.customer_id}-12", "none")
+    ]
+    assert {one["code"] for one in refusals} == {"TASK_NOT_FOUND"}
+    assert customer.error(CANCEL, taskId=f"{customer.customer_id}-12")["extensions"]["code"] == "FORBIDDEN"

@@ -25,7 +25,9 @@ def acme(world: World) -> Customer:
     """The customer of the document: two accounts, October and November of 2026."""
     world.metadata.add_customer("acme")
     acme = Customer(world, "acme", world.metadata.create_token("document", "acme", "operator"))
-    world.metadata.add_account(Account("acme.aws", "acme", "aws"))
+    for name, provider in (("aws", "aws"), ("files", "focus")):
+        world.metadata.add_account(Account(f"acme.{name}", "acme", provider))
+    world.metadata.record_requests("collect", {"acme.aws": (2, D("0.02"))}, datetime(2026, 11, 3, tzinfo=UTC))
     _publish(acme)
     row = world.metadata.start_collection(
         "cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1"
@@ -68,26 +70,31 @@ def _publish(acme: Customer) -> None:
         [Charge(date(2026, 11, 1), D("13"), D("10.4"), D("15.6"), D("13"), **vm)],
         **at,
     )
-    acme.publish(
-        slice_of("acme", "files", _OCTOBER),
-        [
-            Charge(
-                date(2026, 10, 20),
-                D("99.90"),
-                D("99.90"),
-                currency="EUR",
-                service="Support",
-                category="Purchase",
-            )
-        ],
-        published_at=datetime(2026, 11, 2, 6, tzinfo=UTC),
-        data_through=datetime(2026, 11, 1, tzinfo=UTC),
-        is_final=True,
-    )
+    support = {"currency": "EUR", "service": "Support", "category": "Purchase"}
+    for amount, day in (("89.90", 1), ("99.90", 2)):
+        acme.publish(
+            slice_of("acme", "files", _OCTOBER),
+            [Charge(date(2026, 10, 20), D(amount), D(amount), **support)],  # type: ignore[arg-type]
+            published_at=datetime(2026, 11, day, 6, tzinfo=UTC),
+            data_through=datetime(2026, 11, 1, tzinfo=UTC),
+            is_final=day == 2,
+            sources=[{"file": "/data/focus/2026-10.csv", "version": "1.2"}],
+            run_id=f"run-{day}",
+        )
 
 
 # What differs from run to run: cursors, numbers and times that databases give.
-_VARYING = {"endCursor", "generation", "id", "queuedAt", "startedAt", "endedAt", "milliseconds", "version"}
+_VARYING = {
+    "endCursor",
+    "generation",
+    "previousGeneration",
+    "id",
+    "queuedAt",
+    "startedAt",
+    "endedAt",
+    "milliseconds",
+    "version",
+}
 
 
 def _steady(value: Any, name: str = "") -> Any:

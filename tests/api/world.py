@@ -30,7 +30,12 @@ _generations = itertools.count(1)
 def serving(settings: Settings) -> Iterator[str]:
     """The API on uvicorn at a free loopback port, in a thread of this process so that its log can be read; its address."""
     config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=0, log_config=None, access_log=False, ws="none"
+        create_app(settings),
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        access_log=False,
+        ws="websockets-sansio",
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

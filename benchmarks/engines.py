@@ -1,0 +1,60 @@
+"""Both engines on fresh directories, migrated, for the length of a measurement."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optiinfra_assets.embedded import postgres
+from optiinfra_assets.embedded.checks import free_port
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.warehouse import Warehouse
+
+
+@contextmanager
+def clickhouse(folder: Path) -> Iterator[str]:
+    """An embedded ClickHouse; gives its URL."""
+    port = free_port("127.0.0.1")
+    command = ["-m", "optiinfra_assets.embedded.clickhouse", "--path", str(folder), "--port", str(port)]
+    process = subprocess.Popen([sys.executable, *command])
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/default"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@contextmanager
+def stores() -> Iterator[tuple[Settings, Warehouse, Metadata]]:
+    """Migrated databases of their own, removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="optiinfra-bench-"))
+    try:
+        with clickhouse(folder / "clickhouse") as url:
+            settings = Settings(
+                home=folder / "home", clickhouse_url=url, postgres_url=postgres.start(folder / "postgres")
+            )
+            warehouse, metadata = Warehouse.connect(settings), Metadata.connect(settings)
+            warehouse.migrate()
+            metadata.migrate()
+            try:
+                yield settings, warehouse, metadata
+            finally:
+                warehouse.close()
+                metadata.close()
+                postgres.stop(folder / "postgres")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

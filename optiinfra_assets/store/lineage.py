@@ -1,0 +1,130 @@
+"""Where published figures come from and what they replaced: every generation of a slice, and pairs of one and the next.
+
+Flow in: rows of ``publications``. Flow out: frozen objects, newest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+from optiinfra_assets.model import BillingPeriod, Slice
+from optiinfra_assets.store import clickhouse
+from optiinfra_assets.store.publications import Publication, Published, key, slice_of
+
+LAST_GENERATION: Final = 2**64 - 1
+"""Above every generation: where pages begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One published version of a slice.
+
+    Attributes:
+        superseded_at: UTC instant from which readers see the next one; None: they see this one.
+        is_kept: its rows can be read with `asOf`; else retention has removed them.
+    """
+
+    publication: Publication
+    superseded_at: datetime | None
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """One generation that replaced another.
+
+    Attributes:
+        is_kept: the rows of both are there to be compared.
+    """
+
+    slice: Slice
+    generation: int
+    published_at: datetime
+    previous_generation: int
+    previous_published_at: datetime
+    is_kept: bool
+
+
+def slice_history(client: Client, slice_: Slice, first: int, before: int = 0) -> list[Generation]:
+    """At most `first` generations of a slice, newest first, below the generation `before` if that is not 0."""
+    values = {**key(slice_), "first": first, "before": before}
+    return [
+        Generation(Publication.of(row), row["superseded_at"], not row["is_removed"])
+        for row in clickhouse.rows(client, "slice_history.sql", values)
+    ]
+
+
+def restated(
+    client: Client,
+    customer_id: str,
+    since: datetime,
+    until: datetime,
+    *,
+    first: int,
+    before: tuple[datetime, int] | None = None,
+    accounts: Sequence[str] = (),
+    providers: Sequence[str] = (),
+) -> list[Restated]:
+    """At most `first` restatements of a customer published in [since, until) (UTC), newest first.
+
+    Args:
+        client: the warehouse's.
+        customer_id: the tenant.
+        since: inclusive.
+        until: exclusive.
+        first: how many at most.
+        before: instant and generation of the last one of the page before; None: from the newest.
+        accounts: only these account ids, all if empty.
+        providers: only these, all if empty.
+    """
+    before_at, before_generation = before or (until, LAST_GENERATION)
+    values = {
+        "customer_id": customer_id,
+        "since": since,
+        "until": until,
+        "first": first,
+        "before_at": before_at,
+        "before_generation": before_generation,
+        "accounts": list(accounts),
+        "providers": list(providers),
+    }
+    return [
+        Restated(
+            slice=slice_of({**row, "customer_id": customer_id}),
+            generation=row["generation"],
+            published_at=row["published_at"],
+            previous_generation=row["previous_generation"],
+            previous_published_at=row["previous_published_at"],
+            is_kept=not (row["is_removed"] or row["previous_is_removed"]),
+        )
+        for row in clickhouse.rows(client, "restated.sql", values)
+    ]
+
+
+def published_since(
+    client: Client,
+    customer_id: str,
+    since: datetime,
+    *,
+    first: int,
+    accounts: Sequence[str] = (),
+    providers: Sequence[str] = (),
+) -> list[Published]:
+    """At most `first` publications of a customer from `since` (UTC, inclusive) on, oldest first."""
+    values = {
+        "customer_id": customer_id,
+        "since": since,
+        "first": first,
+        "accounts": list(accounts),
+        "providers": list(providers),
+    }
+    found = []
+    for provider, account_id, period, *columns in clickhouse.tuples(client, "published_since.sql", values):
+        slice_ = Slice(customer_id, provider, account_id, BillingPeriod.of(period))
+        found.append(Published(slice_, *columns))
+    return found

@@ -1,0 +1,182 @@
+"""Subscriptions over a real WebSocket: who is let in, what comes, and that nothing is missed between two connections."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from charges import Charge, slice_of
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+from world import Customer, World
+
+from optiinfra_assets.model import BillingPeriod
+
+OCTOBER = BillingPeriod(2026, 10)
+COLLECTIONS = """subscription($after: String, $taskId: String) { collectionEvents(after: $after, taskId: $taskId) {
+  cursor taskId account billingPeriod status attempt generation lineItems error } }"""
+PUBLICATIONS = """subscription($after: String) { publicationEvents(after: $after) {
+  cursor account billingPeriod generation lineItems } }"""
+
+
+@contextmanager
+def connected(world: World, token: str | None) -> Iterator[ClientConnection]:
+    """A connection that has said who it is."""
+    url = f"{world.url.replace('http', 'ws')}/graphql"
+    with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], open_timeout=10) as socket:
+        payload = {"Authorization": f"Bearer {token}"} if token else {}
+        socket.send(json.dumps({"type": "connection_init", "payload": payload}))
+        yield socket
+
+
+def heard(socket: ClientConnection) -> dict[str, Any]:
+    """The next message."""
+    message: dict[str, Any] = json.loads(socket.recv(timeout=15))
+    return message
+
+
+@contextmanager
+def subscribed(world: World, token: str, document: str, **variables: Any) -> Iterator[Iterator[Any]]:
+    """The payloads of one subscription."""
+    with connected(world, token) as socket:
+        assert heard(socket)["type"] == "connection_ack"
+        request = {"query": document, "variables": variables}
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
+        yield (message.get("payload", message) for message in iter(lambda: heard(socket), None))
+
+
+def until_heard(customer: Customer, events: Iterator[Any]) -> str:
+    """The protocol does not say when a subscription has begun: the cursor of the first event that it tells."""
+    stop = threading.Event()
+
+    def call() -> None:
+        number = 0
+        while not stop.wait(0.3):
+            queue(customer, f"ws-hello-{number}")
+            number += 1
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    seen = next(events)["data"]["collectionEvents"]
+    stop.set()
+    caller.join()
+    last = customer.world.metadata.history(first=1, customer_id=customer.customer_id)[0].task_id
+    while seen["taskId"] != last:
+        seen = next(events)["data"]["collectionEvents"]
+    return str(seen["cursor"])
+
+
+def queue(customer: Customer, task: str, account: str = "a") -> None:
+    slice_ = slice_of(customer.customer_id, account, OCTOBER)
+    customer.world.metadata.queue_collections(task, "api", [slice_])
+
+
+def test_collections_are_told_as_they_go(world: World) -> None:
+    customer, other = world.customer(), world.customer()
+    slice_ = slice_of(customer.customer_id, "a", OCTOBER)
+    with subscribed(world, customer.token, COLLECTIONS) as events:
+        until_heard(customer, events)
+        queue(other, "ws-foreign")
+        row = world.metadata.start_collection("ws-task", "api", slice_, "run")
+        world.metadata.finish_collection(row, "succeeded", generation=7, rows=3)
+        told = [next(events)["data"]["collectionEvents"] for _ in range(2)]
+    assert [(one["taskId"], one["status"]) for one in told] == [
+        ("ws-task", "RUNNING"),
+        ("ws-task", "SUCCEEDED"),
+    ]
+    assert (told[1]["generation"], told[1]["lineItems"], told[1]["account"]) == (7, 3, slice_.account_id)
+
+
+def test_a_cursor_misses_nothing_between_two_connections(world: World) -> None:
+    customer = world.customer()
+    with subscribed(world, customer.token, COLLECTIONS) as events:
+        cursor = until_heard(customer, events)
+    for number in range(2, 6):
+        queue(customer, f"ws-{number}")
+    with subscribed(world, customer.token, COLLECTIONS, after=cursor) as events:
+        found = [next(events)["data"]["collectionEvents"]["taskId"] for _ in range(4)]
+    assert found == ["ws-2", "ws-3", "ws-4", "ws-5"]
+
+
+def test_publications_are_told_once_and_again_after_a_cursor(world: World) -> None:
+    customer = world.customer()
+    slice_ = slice_of(customer.customer_id, "a", OCTOBER)
+    charge = Charge(date(2026, 10, 1), Decimal(1))
+    with subscribed(world, customer.token, PUBLICATIONS) as events:
+        first = customer.publish(slice_, [charge])
+        late = customer.publish(
+            slice_of(customer.customer_id, "b", OCTOBER),
+            [charge],
+            published_at=datetime.now(UTC) - timedelta(seconds=5),
+        )
+        found = [next(events)["data"]["publicationEvents"] for _ in range(2)]
+        assert {one["generation"] for one in found} == {first.generation, late.generation}
+        assert {one["lineItems"] for one in found} == {1}
+        cursor = found[-1]["cursor"]
+    second = customer.publish(slice_, [charge, charge])
+    with subscribed(world, customer.token, PUBLICATIONS, after=cursor) as events:
+        assert next(events)["data"]["publicationEvents"]["generation"] == second.generation
+
+
+@pytest.mark.parametrize("token", [None, "oi_" + "x" * 43])
+def test_without_a_good_token_the_connection_is_closed(world: World, token: str | None) -> None:
+    with connected(world, token) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(timeout=15)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4403
+
+
+def test_nothing_is_asked_before_saying_who_it_is(world: World) -> None:
+    url = f"{world.url.replace('http', 'ws')}/graphql"
+    with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        request = {"query": COLLECTIONS}
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=15)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
+def test_queries_go_over_http(world: World) -> None:
+    with connected(world, world.customer().token) as socket:
+        assert heard(socket)["type"] == "connection_ack"
+        request = {"query": "{ health { isOk } }"}
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
+        message = heard(socket)
+    assert message["type"] == "error"
+    assert "only subscriptions go over a WebSocket" in message["payload"][0]["message"]
+
+
+def test_errors_are_presented_as_over_http(world: World) -> None:
+    customer, other = world.customer(), world.customer()
+    queue(other, "ws-x")
+    for document, variables, code in (
+        (COLLECTIONS, {"after": "nonsense"}, "INVALID_ARGUMENT"),
+        ('subscription { collectionEvents(customerId: "nobody") { taskId } }', {}, "NOT_FOUND"),
+        (
+            f'subscription {{ collectionEvents(customerId: "{other.customer_id}") {{ taskId }} }}',
+            {},
+            "NOT_FOUND",
+        ),
+    ):
+        with subscribed(world, customer.token, document, **variables) as events:
+            message = next(events)
+            errors = message["errors"] if isinstance(message, dict) else message
+            assert errors[0]["extensions"]["code"] == code, message
+
+
+def test_a_revoked_token_ends_its_subscriptions(world: World) -> None:
+    customer = world.customer()
+    with subscribed(world, customer.token, COLLECTIONS) as events:
+        (mine,) = [one for one in world.metadata.tokens() if one.customer_id == customer.customer_id]
+        world.metadata.revoke_token(mine.token_id)
+        message = next(events)
+        errors = message["errors"] if isinstance(message, dict) else message
+        assert errors[0]["extensions"]["code"] == "FORBIDDEN"

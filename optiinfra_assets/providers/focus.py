@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.providers.base import BadData, Capabilities, Collection, NothingThere, Probe, Provider
+from optiinfra_assets.providers.charges_seen import ChargesSeen
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.providers.files import FileVersion, Folder, Location, change_token
 from optiinfra_assets.providers.monthly import has_rows, layout_of, line_items, month_of, months_of, period_of
@@ -150,37 +150,10 @@ def _nothing(location: Location) -> NothingThere:
 def _line_items(
     location: Location, files: list[FileVersion], billing_period: BillingPeriod, collection: Collection
 ) -> Iterator[pa.RecordBatch]:
-    seen = _Seen(billing_period)
+    reach = ChargesSeen(billing_period)
     for file in files:
         for batch in line_items(location, file, month_of(billing_period), collection):
-            seen.add(batch)
+            reach.add(batch)
             yield batch
     collection.requests = location.requests
-    collection.data_through = seen.data_through()
-
-
-class _Seen:
-    """How far the charges reach."""
-
-    def __init__(self, billing_period: BillingPeriod) -> None:
-        self._end = billing_period.end
-        self._usage: datetime | None = None
-        self._any: datetime | None = None
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        ends = batch.column("charge_period_end")
-        categories = batch.column("charge_category")
-        usage = pc.is_in(
-            categories.indices, pc.indices_nonzero(pc.equal(categories.dictionary, "Usage")).cast(pa.int32())
-        )
-        self._usage = _later(self._usage, pc.max(ends.filter(usage)).as_py())
-        self._any = _later(self._any, pc.max(ends).as_py())
-
-    def data_through(self) -> datetime | None:
-        """A yearly purchase ends long after the data do, so usage decides where there is any."""
-        latest = self._usage or self._any
-        return None if latest is None else min(latest.astimezone(UTC), self._end, datetime.now(UTC))
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max((moment for moment in (one, other) if moment is not None), default=None)
+    collection.data_through = reach.data_through(datetime.now(UTC))

@@ -5,7 +5,8 @@ A billing period is the UTC month of BillingPeriodStart; months are counted from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from optiinfra_assets.line_items import Door, Layout, LayoutRefused, Refused
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TIME, arrow_type
 from optiinfra_assets.line_items.times import ACCEPTED, to_times
 from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.providers.base import BadData, Collection
+from optiinfra_assets.providers.base import BadData, Collection, Rounding
 from optiinfra_assets.providers.files import FileVersion, Location
 from optiinfra_assets.providers.tables import Table, opened
 
@@ -39,7 +40,35 @@ def period_of(month: int) -> BillingPeriod:
     return BillingPeriod(1970 + month // 12, month % 12 + 1)
 
 
-def layout_of(path: str, table: Table) -> Layout:
+class Form(Protocol):
+    """How the columns of a file that is not FOCUS become columns that are."""
+
+    names: Sequence[str]
+    """The columns it gives, in FOCUS and ``x_`` names."""
+    reads: list[str]
+    """The columns of the file that it needs."""
+    repeated: set[str]
+    """Those of them to be read dictionary-encoded."""
+
+    def to_focus(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch of `names` from one of `reads`; Refused names the file's own column."""
+        ...
+
+
+FormOf = Callable[[Sequence[str], Rounding], Form | None]
+"""The form of a file with these columns, None if it is FOCUS as it is; what is rounded is added to the rounding."""
+
+
+class Named(Protocol):
+    """What has columns with names."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """In order."""
+        ...
+
+
+def layout_of(path: str, table: Named) -> Layout:
     """The layout of an open file.
 
     Raises:
@@ -47,6 +76,18 @@ def layout_of(path: str, table: Table) -> Layout:
     """
     try:
         return Layout.of(table.names)
+    except LayoutRefused as refused:
+        raise BadData(f"{path}: {refused}") from refused
+
+
+def form_for(path: str, table: Named, form_of: FormOf, rounding: Rounding) -> Form | None:
+    """What `form_of` says of an open file.
+
+    Raises:
+        BadData: it is of a known form, and lacks a column.
+    """
+    try:
+        return form_of(table.names, rounding)
     except LayoutRefused as refused:
         raise BadData(f"{path}: {refused}") from refused
 
@@ -81,6 +122,11 @@ def _remember(location: Location, file: FileVersion, months: set[int]) -> frozen
     return _known.setdefault((location.address, file), frozenset(months))
 
 
+def months_of_known(location: Location, file: FileVersion) -> frozenset[int]:
+    """The months of a file that was read whole by this process."""
+    return _known[location.address, file]
+
+
 def has_rows(location: Location, file: FileVersion, month: int) -> bool:
     """Whether a file has rows of a month.
 
@@ -113,6 +159,7 @@ def line_items(
     collection: Collection,
     *,
     source: str = SOURCE,
+    form_of: FormOf = lambda names, rounding: None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one month of a file; `collection` gets it as a source if there are any.
 
@@ -122,19 +169,26 @@ def line_items(
         month: as `month_of`.
         collection: takes sources and roundings.
         source: how the line items came here.
+        form_of: tells of files that are not FOCUS how they become it.
 
     Raises:
         BadData: naming the first row that is not accepted.
         ProviderError: the file cannot be read, or changed meanwhile.
     """
-    return _Reading(location, file, month, collection, source).batches()
+    return _Reading(location, file, month, collection, source, form_of).batches()
 
 
 class _Reading:
     """The rows of one month of one file."""
 
     def __init__(
-        self, location: Location, file: FileVersion, month: int, collection: Collection, source: str
+        self,
+        location: Location,
+        file: FileVersion,
+        month: int,
+        collection: Collection,
+        source: str,
+        form_of: FormOf,
     ) -> None:
         self._location = location
         self._file = file
@@ -142,16 +196,20 @@ class _Reading:
         self._month = month
         self._collection = collection
         self._source = source
+        self._form_of = form_of
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The line items."""
         rows = 0
         months: set[int] = set()
         with opened(self._location, self._file) as table:
-            layout = layout_of(self._path, table)
+            form = form_for(self._path, table, self._form_of, self._collection.rounding)
+            layout = layout_of(self._path, form or table)
             door = Door(layout, self._collection.rounding, source=self._source)
-            for first_row, batch in _numbered(table.batches(None, _repeated(layout))):
+            read = (form.reads, form.repeated) if form else (None, _repeated(layout))
+            for first_row, batch in _numbered(table.batches(*read)):
                 try:
+                    batch = form.to_focus(batch) if form else batch
                     batch = self._wanted(batch, layout, door, months)
                 except Refused as refused:
                     raise _bad_data(self._path, table, refused, first_row) from refused

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from optiinfra_assets.simulators.account import MakeCloud
+from optiinfra_assets.simulators.aws import simulated_aws
 from optiinfra_assets.simulators.azure import simulated_azure
 from optiinfra_assets.simulators.digitalocean import simulated_digitalocean
 from optiinfra_assets.simulators.gcp import simulated_gcp
@@ -15,6 +16,7 @@ from optiinfra_assets.simulators.linode import simulated_linode
 from optiinfra_assets.simulators.vultr import simulated_vultr
 
 SIMULATORS: Final[dict[str, MakeCloud]] = {
+    "aws": simulated_aws,
     "azure": simulated_azure,
     "digitalocean": simulated_digitalocean,
     "gcp": simulated_gcp,

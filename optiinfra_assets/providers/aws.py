@@ -1,0 +1,374 @@
+"""Provider ``aws``: data exports in S3 where there is one, else Cost Explorer. The credential says which: with ``export`` or without.
+
+Exports (FOCUS 1.0 and 1.2, Cost and Usage Report 2.0) are read as their manifests say (`optiinfra_assets.providers.exports`); a probe is
+one list of the manifests, and a period's token comes from its manifest. Every question to Cost Explorer costs a cent
+(`optiinfra_assets.providers.cost_explorer`), so there a probe only proves the credential, which is free; its tokens say which part of the
+UTC day it is, and the open and the previous period are asked for once in each part, at most as often as the daily budget allows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, TypeVar
+
+import pyarrow as pa
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from optiinfra_assets.line_items.rows import Row, Value, batches_of
+from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.providers.answers import Fields
+from optiinfra_assets.providers.base import (
+    Capabilities,
+    Collection,
+    CredentialRejected,
+    NothingThere,
+    Probe,
+    Provider,
+)
+from optiinfra_assets.providers.budgets import DailyBudget
+from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
+from optiinfra_assets.providers.cost_and_usage import form_of
+from optiinfra_assets.providers.exports import FINAL_AFTER, collected, token_of
+from optiinfra_assets.providers.line_item_types import charge_category, charge_frequency, service_category
+from optiinfra_assets.providers.paging import Page, items
+from optiinfra_assets.providers.safety import Endpoint
+
+if TYPE_CHECKING:
+    from optiinfra_assets.providers.boto_calls import Access, Calls
+    from optiinfra_assets.providers.cost_explorer import Days, Figure
+    from optiinfra_assets.providers.data_exports import DataExport
+
+HISTORY_MONTHS: Final = 14
+"""Cost Explorer keeps the current month and 13 before."""
+
+COLUMNS: Final = (
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
+    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
+    "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit",
+    "RegionId", "ServiceCategory", "ServiceName", "ServiceProviderName", "SubAccountId", "SubAccountName", "x_CostBasis",
+    "x_RecordType",
+)  # fmt: skip
+
+_EXPORT: Final = re.compile(r"s3://[^/]+(/[^/]+)+")
+_T = TypeVar("_T")
+
+
+def _export(location: str) -> str:
+    location = location.rstrip("/")
+    if not _EXPORT.fullmatch(location):
+        raise ValueError(
+            "s3://bucket/prefix/export-name is accepted, the folder that holds data/ and metadata/"
+        )
+    return location
+
+
+def _dollars(text: str) -> str:
+    with suppress(InvalidOperation):
+        if text.isascii() and Decimal("0.01") <= Decimal(text) <= 10_000:
+            return text
+    raise ValueError("an amount of US dollars from 0.01 to 10000 is accepted, such as 1.00")
+
+
+def _part_of_day(hours: int) -> int:
+    if hours not in (1, 2, 3, 4, 6, 8, 12, 24):
+        raise ValueError("1, 2, 3, 4, 6, 8, 12 or 24 is accepted")
+    return hours
+
+
+class AwsCredential(BaseModel):
+    """One payer or member account, read through a data export in S3 or through Cost Explorer.
+
+    Without a key the default chain of this machine is used (environment, profile, role of the machine).
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    export: Annotated[str, AfterValidator(_export)] | None = Field(
+        None,
+        description="Data export to read, s3://bucket/prefix/export-name; empty: Cost Explorer, which costs.",
+    )
+    access_key_id: SecretStr | None = Field(None, description="Access key; empty for the default chain.")
+    secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    role_arn: str | None = Field(
+        None,
+        pattern=r"^arn:[a-z-]+:iam::\d{12}:role/.+$",
+        description="Role to assume, arn:aws:iam::...:role/...",
+    )
+    external_id: str | None = Field(None, description="External id that the role's trust policy asks for.")
+    region: str = Field("us-east-1", description="AWS region of the bucket, and of STS.")
+    daily_budget: Annotated[str, AfterValidator(_dollars)] = Field(
+        "1.00",
+        description="Most that Cost Explorer may cost a UTC day, in USD; each page of an answer is 0.01.",
+    )
+    refresh_hours: Annotated[int, AfterValidator(_part_of_day)] = Field(
+        24,
+        description="Ask Cost Explorer once in so many hours of the UTC day; AWS refreshes up to 3 times a day.",
+    )
+    detail: Literal["region", "service"] = Field(
+        "region",
+        description="Cost Explorer with regions, at a page for each account and record type; or by service, at one for each record type.",
+    )
+    endpoint_url: Endpoint | None = Field(
+        None, description="Address of all services; for tests and compatible services."
+    )
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError(
+                "access_key_id and secret_access_key: give both, or neither for the default chain"
+            )
+        if self.external_id and not self.role_arn:
+            raise ValueError("external_id: is for assuming a role: give role_arn too")
+        return self
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must stand in no message."""
+        given = (self.access_key_id, self.secret_access_key)
+        return [one.get_secret_value() for one in given if one is not None]
+
+
+class Aws(Provider):
+    """Accounts of AWS, alone or as an organization."""
+
+    name: ClassVar[str] = "aws"
+    title: ClassVar[str] = "Amazon Web Services"
+    credential_model: ClassVar[type[BaseModel]] = AwsCredential
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        granularity="day", history_months=HISTORY_MONTHS, paid_requests=True
+    )
+
+    def discover(self, account: Account) -> list[str]:
+        """Id of the account of the credential, and its name if it may list the organization. Costs a cent without an export.
+
+        Raises:
+            CredentialRejected: it is not accepted, or may not read costs.
+            ProviderError: costs could not be read.
+        """
+        at = _Source.of(account, Context(utc_now, MemorySnapshots()))
+        payer = at.payer()
+        name = ""
+        with suppress(CredentialRejected, NothingThere):
+            name = dict(at.members()).get(payer, "")
+        at.prove()
+        return [f"{payer} {name}".strip()]
+
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+        """The tokens of the manifests, from one list; or of the parts of the day, from none: one free request proves the credential.
+
+        A period whose manifest has gone (buckets are often told to forget), or that is older than Cost Explorer reaches, keeps the token
+        of its last collection.
+
+        Raises:
+            NothingThere: the export has no manifest yet, or no more.
+            ProviderError: AWS could not be asked.
+        """
+        at = _Source.of(account, context)
+        return Probe({**since, **at.tokens()}, at.free.meter.requests)
+
+    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+        """Line items of one period, of the newest run of the export or from Cost Explorer.
+
+        Raises:
+            NothingThere: the export has no manifest of that period, or Cost Explorer no data at all.
+            Throttled: the day's budget for paid requests is used up.
+            ProviderError: costs could not be read; or later, from the stream.
+        """
+        return _Source.of(account, context).collect(billing_period)
+
+
+@dataclass(slots=True)
+class _Source:
+    """What a credential opens, for the length of one call of the provider.
+
+    Attributes:
+        free: calls that cost nothing.
+    """
+
+    credential: AwsCredential
+    context: Context
+    free: Calls
+    access: Access
+
+    @classmethod
+    def of(cls, account: Account, context: Context) -> Self:
+        from optiinfra_assets.providers.boto_calls import Access, Calls
+
+        credential = AwsCredential.model_validate({**account.settings, **account.secrets})
+        free = Calls(context, context.meter(), secrets=credential.secrets)
+        key = dict(zip(("access_key_id", "secret_access_key"), credential.secrets, strict=False))
+        access = Access(
+            free,
+            region=credential.region,
+            endpoint_url=credential.endpoint_url,
+            role_arn=credential.role_arn,
+            external_id=credential.external_id,
+            **key,
+        )
+        return cls(credential, context, free, access)
+
+    def payer(self) -> str:
+        """Id of the account the credential belongs to."""
+        sts = self.access.client("sts")
+        where = "sts:GetCallerIdentity"
+        return Fields(self.free(sts.get_caller_identity, where, where), where, self.free.hide).text("Account")
+
+    def members(self) -> Iterator[tuple[str, str]]:
+        """Id and name of the accounts of the organization."""
+        client = self.access.client("organizations")
+        where = "organizations:ListAccounts"
+
+        def read(token: str | None) -> Page[Fields]:
+            more = {"NextToken": token} if token else {}
+            answer = Fields(
+                self.free(lambda: client.list_accounts(**more), where, where), where, self.free.hide
+            )
+            return Page(answer.objects("Accounts"), answer.text_or_none("NextToken"))
+
+        for one in items(read, where, may_be_empty=True):
+            yield one.text("Id"), one.text_or_none("Name") or ""
+
+    def prove(self) -> None:
+        """Read a little of what `collect` reads.
+
+        Raises:
+            ProviderError: as `collect`.
+        """
+        if not self.credential.export:
+            yesterday = self.context.clock() - timedelta(days=1)
+            days, _ = self._days(yesterday, yesterday + timedelta(days=1))
+            next(iter(days.explorer.ask()), None)
+            return
+        self._export().prove(self.context.clock())
+
+    def tokens(self) -> dict[BillingPeriod, str]:
+        """The change token of each period there is."""
+        if self.credential.export:
+            return {period: token_of(one) for period, one in self._export().manifests().items()}
+        self.payer()
+        current = BillingPeriod.of(self.context.clock())
+        return {period: self._token(period) for period in map(current.shift, range(1 - HISTORY_MONTHS, 1))}
+
+    def collect(self, period: BillingPeriod) -> Collection:
+        return self._exported(period) if self.credential.export else self._explored(period)
+
+    def _export(self) -> DataExport:
+        from optiinfra_assets.providers.data_exports import DataExport
+        from optiinfra_assets.providers.objects import Bucket
+
+        address = self.credential.export or ""
+        bucket, _, folder = address.removeprefix("s3://").partition("/")
+        needed = (
+            f"s3:ListBucket on arn:aws:s3:::{bucket} and s3:GetObject on arn:aws:s3:::{bucket}/{folder}/*"
+        )
+
+        def ask(operation: Callable[[], _T], where: str) -> _T:
+            return self.free(operation, where, needed)
+
+        return DataExport(Bucket(f"s3://{bucket}", made=self.access.client("s3"), ask=ask), folder)
+
+    def _exported(self, period: BillingPeriod) -> Collection:
+        export = self._export()
+        collection = collected(export.bucket, export.delivery(period), period, self.context, form_of)
+        collection.batches = self._counted(collection, collection.batches)
+        return collection
+
+    def _counted(self, collection: Collection, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from batches
+        collection.requests = self.free.meter.requests
+
+    def _is_final(self, period: BillingPeriod) -> bool:
+        return self.context.clock() >= period.end + FINAL_AFTER
+
+    def _token(self, period: BillingPeriod) -> str:
+        """Which part of which day it is, for periods that still move."""
+        now = self.context.clock()
+        part = now.replace(hour=now.hour - now.hour % self.credential.refresh_hours)
+        return f"{'final' if self._is_final(period) else f'{part:%Y-%m-%dT%H:00Z}'} {self.credential.detail}"
+
+    def _days(self, start: datetime, end: datetime) -> tuple[Days, DailyBudget]:
+        from optiinfra_assets.providers.boto_calls import Calls
+        from optiinfra_assets.providers.cost_explorer import PRICE, CostExplorer, Days
+
+        budget = DailyBudget(
+            price=PRICE,
+            within=self.context.spent,
+            context=self.context,
+            budget=Decimal(self.credential.daily_budget),
+            advice="raise daily_budget, or set detail to service",
+        )
+        paid = Calls(self.context, budget, secrets=self.credential.secrets)
+        explorer = CostExplorer(self.access.client("ce"), paid, start.date(), end.date())
+        return Days(explorer, self.credential.detail), budget
+
+    def _explored(self, period: BillingPeriod) -> Collection:
+        now = self.context.clock()
+        collection = Collection(
+            batches=iter(()), change_token=self._token(period), is_final=self._is_final(period)
+        )
+        tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
+        days, budget = self._days(period.start, min(period.end, tomorrow))
+        payer = self.payer()
+        days.read_totals()
+        budget.require(len(days.questions))
+        collection.data_through = days.data_through()
+        rows = self._rows(days, payer, period, collection, budget)
+        where = f"Cost Explorer {period}"
+        collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
+        return collection
+
+    def _rows(
+        self, days: Days, payer: str, period: BillingPeriod, collection: Collection, budget: DailyBudget
+    ) -> Iterator[Row]:
+        basis = "net" if days.basis[0].startswith("Net") else "unblended"
+        names = days.explorer.names
+        for figure in days.figures():
+            yield _row(figure, period, payer, names, basis)
+        collection.requests = self.free.meter.requests + budget.requests
+        collection.request_cost = budget.cost
+        collection.sources.append(
+            {
+                "kind": "Cost Explorer",
+                "days": f"{days.explorer.start} to {days.explorer.end}, exclusive",
+                "detail": days.detail,
+                "basis": basis,
+                "total": f"{days.total:f}",
+                "largest_difference": f"{days.largest_difference:f}",
+                "paid_requests": str(budget.requests),
+            }
+        )
+
+
+def _row(figure: Figure, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str) -> Row:
+    start = datetime(figure.day.year, figure.day.month, figure.day.day, tzinfo=UTC)
+    values: dict[str, Value] = {
+        "BilledCost": figure.billed,
+        "EffectiveCost": figure.effective,
+        "BillingAccountId": payer,
+        "BillingAccountName": names.get(payer),
+        "BillingCurrency": figure.currency,
+        "BillingPeriodStart": period.start,
+        "BillingPeriodEnd": period.end,
+        "ChargeCategory": charge_category(figure.record_type),
+        "ChargeDescription": f"{figure.service}, {figure.record_type}",
+        "ChargeFrequency": charge_frequency(figure.record_type),
+        "ChargePeriodStart": start,
+        "ChargePeriodEnd": start + timedelta(days=1),
+        "HostProviderName": "AWS",
+        "InvoiceIssuerName": "AWS",
+        "ServiceProviderName": "AWS",
+        "RegionId": figure.region,
+        "ServiceCategory": service_category(figure.service),
+        "ServiceName": figure.service,
+        "SubAccountId": figure.account,
+        "SubAccountName": names.get(figure.account),
+        "x_CostBasis": basis,
+        "x_RecordType": figure.record_type,
+    }
+    return Row("api", figure.is_estimated, values)

@@ -19,7 +19,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## the whole platform with two simulated customers; Ctrl-C stops it
+demo: $(READY) ## the whole platform with three simulated customers at six simulated clouds; Ctrl-C stops it
 	$(BIN)/optiinfra demo
 
 up: $(READY) ## the platform on your own data (state in OPTIINFRA_HOME)

@@ -111,15 +111,16 @@ def run(settings: Settings, say: Say, wait: Wait) -> list[Compared]:
     metadata = Metadata.connect(settings)
     begun = datetime.now(UTC)
     try:
+        token = _token(metadata)
+        _show_addresses(settings, token, say)
         _connect_files(metadata, settings.home)
         _connect_clouds(metadata, settings.home)
         _collect(metadata, settings, say, wait)
-        token = _token(metadata)
     finally:
         metadata.close()
     query = _query()
     answer = _ask(settings, token, query)
-    _explain(settings, token, query, answer, say)
+    _show_answer(settings, token, query, answer, say)
     return list(_compare(settings.home, answer, (begun, datetime.now(UTC))))
 
 
@@ -150,9 +151,11 @@ def _connect_files(metadata: Metadata, folder: Path) -> None:
 
 
 def _connect_clouds(metadata: Metadata, folder: Path) -> None:
-    """Connect the simulated clouds as a person would, each with its credential."""
-    from optiinfra_assets.connecting import account_of, look, store
+    """Connect the simulated clouds as a person would, each with its credential; one that has moved to another port is told anew."""
+    from optiinfra_assets.connecting import account_of, look, store, store_settings
     from optiinfra_assets.providers import PROVIDERS
+    from optiinfra_assets.store.credential_audit import Actor
+    from optiinfra_assets.store.errors import AlreadyExists
 
     for served in sample_clouds.read_served(simulated(folder))[1]:
         provider = PROVIDERS[served.sample.provider]
@@ -160,7 +163,11 @@ def _connect_clouds(metadata: Metadata, folder: Path) -> None:
         account = account_of(
             provider, served.sample.customer_id, served.sample.name, values, is_simulated=True
         )
-        store(metadata, provider, account, look(provider, account))
+        found = look(provider, account)
+        try:
+            store(metadata, provider, account, found)
+        except AlreadyExists:
+            store_settings(metadata, account, found, Actor.here("connect"), with_secrets=True)
 
 
 def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> None:
@@ -205,15 +212,22 @@ def _ask(settings: Settings, token: str, query: str) -> dict[str, Any]:
     return content
 
 
-def _explain(settings: Settings, token: str, query: str, answer: dict[str, Any], say: Say) -> None:
-    body = json.dumps({"query": " ".join(query.split())})
+def _show_addresses(settings: Settings, token: str, say: Say) -> None:
+    """Before anything is collected, as people like to watch."""
     say(
-        f"\nThree simulated customers are collected, with {len(sample_clouds.sample_clouds())} simulated clouds.\n"
+        f"\nThree simulated customers, {len(sample_clouds.sample_clouds())} simulated clouds and two folders of simulated files.\n"
         f"  Dagster UI  {settings.dagster_url}   (assets, lineage, runs)\n"
         f"  GraphQL     {_url(settings)}\n"
         f"  Token       {token}\n"
         f"  Files       {simulated(settings.home)}\n\n"
-        f"What did they pay?\n\n"
+        "Collecting thirteen months of each:"
+    )
+
+
+def _show_answer(settings: Settings, token: str, query: str, answer: dict[str, Any], say: Say) -> None:
+    body = json.dumps({"query": " ".join(query.split())})
+    say(
+        f"\nWhat did they pay?\n\n"
         f"curl -s {_url(settings)} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\\n"
         f"  -d '{body}'\n\n"
         f"{json.dumps(answer, indent=2)}"

@@ -1,0 +1,70 @@
+"""A credit that comes late, from the cloud to what readers see: there after one tick, and not there `asOf` before it. Every cloud."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from optiinfra_assets.collection import SliceResult, collect_slice
+from optiinfra_assets.contexts import stored
+from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.context import Context
+from optiinfra_assets.simulators import SIMULATORS
+from optiinfra_assets.simulators.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world import SimulatedClock
+from optiinfra_assets.store.metadata import Metadata
+from optiinfra_assets.store.warehouse import Warehouse
+
+FEBRUARY = BillingPeriod(2026, 2)
+DAY_39 = datetime(2026, 2, 8, 12, tzinfo=UTC)
+WEB = Resource("6e1f-web", "web (simulated)", "compute", "standard-2", "fra", "main", Decimal("0.10"))
+CREDIT = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+
+
+@pytest.mark.parametrize("name", sorted(SIMULATORS))
+def test_a_credit_on_day_40_for_day_5(name: str, warehouse: Warehouse, metadata: Metadata) -> None:
+    clock = SimulatedClock(DAY_39)
+    scenario = Scenario("credit", date(2026, 1, 1), (WEB,), (CREDIT,), tax_rate=Decimal(0))
+    with SIMULATORS[name](scenario, clock, secret="planted") as cloud:
+        metadata.add_customer("acme")
+        account = Account("acme.main", "acme", name, cloud.settings(), is_simulated=True)
+        metadata.add_account(account)
+        account = Account("acme.main", "acme", name, cloud.settings(), cloud.secrets(), is_simulated=True)
+
+        def tick() -> SliceResult:
+            context = Context(clock, stored(metadata, account).snapshots, sleep=lambda seconds: None)
+            PROVIDERS[name].probe(account, {}, context)
+            return collect_slice(
+                PROVIDERS[name],
+                account,
+                FEBRUARY,
+                warehouse=warehouse,
+                metadata=metadata,
+                run_id="run",
+                context=context,
+                log=logging.getLogger(__name__),
+            )
+
+        before = tick()
+        shown_before = cloud.shown_amount(FEBRUARY)
+        clock.advance(days=1)
+        after = tick()
+        shown_after = cloud.shown_amount(FEBRUARY)
+    assert before.published is not None
+    assert after.published is not None
+    assert after.published.generation != before.published.generation
+    assert after.published.totals["USD"].billed_cost == shown_after
+    day_before = after.published.published_at - timedelta(microseconds=1)
+    assert total_as_of(warehouse, day_before) == shown_before
+    assert total_as_of(warehouse, None) == shown_after
+
+
+def total_as_of(warehouse: Warehouse, as_of: datetime | None) -> Decimal:
+    """What readers of February see."""
+    generations = list(warehouse.resolve("acme", as_of=as_of).generations)
+    query = "SELECT sum(billed_cost) FROM raw_costs WHERE generation IN {generations:Array(UInt64)}"
+    return Decimal(warehouse.client.query(query, parameters={"generations": generations}).first_row[0])

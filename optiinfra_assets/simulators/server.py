@@ -28,6 +28,7 @@ import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -211,9 +212,10 @@ def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(
-                    response.body if response.cut_at is None else response.body[: response.cut_at]
-                )
+                with suppress(ConnectionError):  # a client that has heard enough
+                    self.wfile.write(
+                        response.body if response.cut_at is None else response.body[: response.cut_at]
+                    )
             self.close_connection = self.close_connection or response.cut_at is not None
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_one

@@ -165,10 +165,12 @@ class Measuring:
         before, runs = (cpu(pid), cpu(self.clickhouse)), []
         for clients in CLIENTS:
             runs.append(run(Load(people, clients, self.requests, self.seconds)))
-        # Warming up is a part of it, too.
+        # Warming up is a part of what was spent, too.
         requests = sum(len(one.times) for one in runs) + WARM_UP * sum(CLIENTS)
         spent = [cpu(pid) - before[0], cpu(self.clickhouse) - before[1]]
         costs = [f"{seconds / requests * 1000:.2f}" for seconds in spent]
+        if pid == self.clickhouse:
+            costs[0] = ""
         own = sum(one.cpu for one in runs) / sum(len(one.times) for one in runs)
         cells = [f"{one.rate:,.0f} | {percentiles(one.times)}" for one in runs]
         print(f"| {name} | {who} | " + " | ".join([*cells, *costs, f"{own * 1000:.2f}"]) + " |", flush=True)

@@ -1,6 +1,6 @@
 """One piece of work for all who ask for it at one time: who comes while a round of it runs waits for the next one.
 
-So each is told what was found after it asked, as if it had asked alone, and a hundred who ask at once cost two rounds.
+So each is told what was found after it asked, as if it had asked alone, and those who ask within `PATIENCE` share a round.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-PATIENCE = 1.0
-"""Seconds that a round waits for the one before: one that hangs holds nobody up for longer."""
+PATIENCE = 0.01
+"""Seconds that a round waits for the one before: one that is slow or hangs holds nobody up for longer."""
 
 _T = TypeVar("_T")
 

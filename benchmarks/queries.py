@@ -21,7 +21,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from urllib.parse import urlsplit
 
 import httpx
 from clickhouse_connect.driver.client import Client
@@ -159,13 +160,16 @@ async def recorded(settings: Settings, customer_id: str, document: str) -> list[
     """The statements that `document` runs for a customer who was asked about before."""
     services = await Services.open(settings)
     limits = EngineLimits.of_queries(settings)
-    recorder = Recorder(await connect_reader(settings), Warehouse.connect(settings), services.run, limits)
+    reader, warehouse = await connect_reader(settings), Warehouse.connect(settings)
+    recorder = Recorder(reader, warehouse, services.run, limits)
     services.engine = recorder
     context = Context(Principal("benchmark", "benchmark", customer_id, "viewer"), services, "benchmark")
     for _ in range(2):
         recorder.statements = []
         result = await schema.execute(document, context_value=context)
         assert not result.errors, result.errors
+    await reader.close()
+    warehouse.close()
     await services.close()
     return recorder.statements
 
@@ -193,36 +197,55 @@ def engine_alone(client: Client, statements: list[Statement]) -> Times:
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[str, Settings, int]]:
     """The embedded engines over the data set in `folder` and the API, all on loopback; the API's address and process id."""
-    ports = [_free_port(), _free_port()]
+    with engines(folder) as (settings, _), serving("optiinfra_api", settings) as (url, process):
+        yield url, settings, process.pid
+
+
+@contextmanager
+def engines(folder: Path) -> Iterator[tuple[Settings, int]]:
+    """The embedded engines over the data set in `folder`, on loopback; where they are, and ClickHouse's process id."""
     settings = Settings(
         home=folder,
-        clickhouse_url=f"http://127.0.0.1:{ports[0]}/default",
+        clickhouse_url=f"http://127.0.0.1:{_free_port()}/default",
         postgres_url=postgres.start(folder / "postgres"),
     )
-    environment = {
-        **os.environ,
-        "OPTIINFRA_CLICKHOUSE_URL": str(settings.clickhouse_url),
-        "OPTIINFRA_POSTGRES_URL": str(settings.postgres_url),
-    }
-    clickhouse = (
-        "optiinfra_assets.embedded.clickhouse",
-        "--path",
-        str(folder / "clickhouse"),
-        "--port",
-        str(ports[0]),
-    )
+    port = str(urlsplit(str(settings.clickhouse_url)).port)
+    command = ("optiinfra_assets.embedded.clickhouse", "--path", str(folder / "clickhouse"), "--port", port)
     try:
-        with _process(clickhouse, environment, f"http://127.0.0.1:{ports[0]}/ping"):
-            api = f"http://127.0.0.1:{ports[1]}"
-            with _process(("optiinfra_api", "--port", str(ports[1])), environment, f"{api}/healthz") as pid:
-                yield api, settings, pid
+        with _process(command, {}, f"http://127.0.0.1:{port}/ping") as process:
+            yield settings, process.pid
     finally:
         postgres.stop(folder / "postgres")
 
 
 @contextmanager
-def _process(module: tuple[str, ...], environment: dict[str, str], url: str) -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, "-m", *module], env=environment)
+def serving(
+    module: str, settings: Settings, *arguments: str, log: IO[bytes] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A web server of ours, run as a module with ``--port`` and `arguments`, over the databases of `settings`; its address and process.
+
+    Args:
+        log: its standard error, None: ours.
+    """
+    environment = {
+        "OPTIINFRA_CLICKHOUSE_URL": str(settings.clickhouse_url),
+        "OPTIINFRA_POSTGRES_URL": str(settings.postgres_url),
+    }
+    port = str(_free_port())
+    url = f"http://127.0.0.1:{port}"
+    command = (module, "--port", port, *arguments)
+    with _process(command, environment, f"{url}/healthz", log) as process:
+        yield url, process
+
+
+@contextmanager
+def _process(
+    module: tuple[str, ...],
+    environment: dict[str, str],
+    url: str,
+    log: IO[bytes] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-m", *module], env={**os.environ, **environment}, stderr=log)
     try:
         for _ in range(1200):
             with suppress(httpx.HTTPError):
@@ -230,7 +253,7 @@ def _process(module: tuple[str, ...], environment: dict[str, str], url: str) -> 
                 break
             assert process.poll() is None, f"{module[0]} ended"
             time.sleep(0.05)
-        yield process.pid
+        yield process
     finally:
         process.terminate()
         process.wait(30)

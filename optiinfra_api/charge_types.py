@@ -23,12 +23,6 @@ class TypeCost(Sum):
     charge_frequency: str | None = strawberry.field(description="One-Time, Recurring or Usage-Based.")
     pricing_category: str | None = strawberry.field(description="Standard, Dynamic, Committed or Other.")
 
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> TypeCost:
-        """From a row of `series.series`."""
-        dimensions: dict[str, Any] = {name: row[name] or None for name in _DIMENSIONS}
-        return cls(**dimensions, **sum_of(row))
-
 
 @strawberry.type(description="Costs by kind of charge.")
 class CostsByType(Published):
@@ -46,7 +40,7 @@ async def _costs_by_type(
     question = ask(period, filter, as_of)
     data = await info.context.data_of(customer_id)
     resolved, rows = await series(data, question, cost_basis, group_by=_DIMENSIONS)
-    return CostsByType(types=[TypeCost.of(row) for row in rows], **reach(resolved))
+    return CostsByType(types=[_type(row) for row in rows], **reach(resolved))
 
 
 @strawberry.type
@@ -54,3 +48,8 @@ class CostsByTypeQuery:
     costs_by_type: CostsByType | None = strawberry.field(
         resolver=_costs_by_type, description="Costs of a period by kind of charge."
     )
+
+
+def _type(row: dict[str, Any]) -> Any:
+    """The fields of `TypeCost` from a row of `series.series`; see `execution`."""
+    return {**{name: row[name] or None for name in _DIMENSIONS}, **sum_of(row)}

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from optiinfra_api.engine_limits import EngineLimits
 from optiinfra_api.observing import current
 from optiinfra_api.question import Question
+from optiinfra_api.rounds import Rounds
 from optiinfra_assets.store import sql
 from optiinfra_assets.store.clickhouse import reaching
 from optiinfra_assets.store.publications import Published, Resolved
@@ -83,6 +84,7 @@ class Engine:
         self._limits = limits
         self._settings = FORMATS | limits.settings()
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._checks: Rounds[_Known] = Rounds()
 
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than it binds.
@@ -122,7 +124,8 @@ class Engine:
             AsOfNotRetained: the answer needs generations that retention has removed.
         """
         if as_of is None:
-            return (await self._current(customer_id)).resolved(question)
+            known = await self._checks.found(customer_id, partial(self._current, customer_id))
+            return known.resolved(question)
         resolved: Resolved = await self._run(
             self._warehouse.resolve,
             customer_id,

@@ -12,17 +12,21 @@ from typing import Any
 from graphql import (
     FieldNode,
     GraphQLField,
+    GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLScalarType,
     get_named_type,
+    get_nullable_type,
 )
 from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
-_AS_THEY_ARE = frozenset({"Boolean", "Count", "Date", "DateTime", "Decimal", "String", "Tags"})
+_AS_THEY_ARE = frozenset(
+    {"Amounts", "Boolean", "Count", "Date", "DateTime", "Dates", "Decimal", "String", "Tags"}
+)
 """Scalars whose values in a row are already what JSON shows."""
 
 
@@ -57,15 +61,47 @@ class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
     ) -> AwaitableOrValue[dict[str, Any]]:
         """As graphql-core; `result` may be a row."""
         if type(result) is dict:
-            # All rows of a list come with the same nodes, which live as long as this execution.
-            place = tuple(map(id, field_nodes))
-            if place not in self._plans:
-                self._plans[place] = self._plan(return_type, field_nodes)
-            plan = self._plans[place]
-            completed = None if plan is None else _completed(plan, result)
+            completed = self._rows(return_type, field_nodes, [result])
+            if completed is not None:
+                return completed[0]
+        return super().complete_object_value(return_type, field_nodes, info, path, result)
+
+    def complete_list_value(
+        self,
+        return_type: GraphQLList[Any],
+        field_nodes: list[FieldNode],
+        info: GraphQLResolveInfo,
+        path: Path,
+        result: Any,
+    ) -> AwaitableOrValue[list[Any]]:
+        """As graphql-core; `result` may be a list of rows."""
+        item_type = get_nullable_type(return_type.of_type)
+        if type(result) is list and isinstance(item_type, GraphQLObjectType):
+            completed = self._rows(item_type, field_nodes, result)
             if completed is not None:
                 return completed
-        return super().complete_object_value(return_type, field_nodes, info, path, result)
+        return super().complete_list_value(return_type, field_nodes, info, path, result)
+
+    def _rows(
+        self, type_: GraphQLObjectType, field_nodes: list[FieldNode], items: list[Any]
+    ) -> list[dict[str, Any]] | None:
+        """`items` as they go to the client, None if one of them is no row, or none that this way knows."""
+        if any(type(item) is not dict for item in items):
+            return None
+        # The same nodes come again where objects hold rows; they live as long as this execution.
+        place = tuple(map(id, field_nodes))
+        if place not in self._plans:
+            self._plans[place] = self._plan(type_, field_nodes)
+        plan = self._plans[place]
+        if plan is None:
+            return None
+        completed = []
+        for row in items:
+            one = _completed(plan, row)
+            if one is None:
+                return None
+            completed.append(one)
+        return completed
 
     def _plan(self, type_: GraphQLObjectType, field_nodes: list[FieldNode]) -> tuple[_Field, ...] | None:
         """The fields asked of each row, None if one of them is not plain."""

@@ -54,9 +54,9 @@ class Sum:
 
 
 def sum_of(row: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `Sum` from a row with total, currency, line_items and unpriced_line_items."""
+    """The fields of `Sum` from a row with total, currency, line_items and unpriced_line_items; see `execution`."""
     return {
-        "cost": Money(amount=row["total"], currency=row["currency"]),
+        "cost": {"amount": row["total"], "currency": row["currency"]},
         "line_items": row["line_items"],
         "unpriced_line_items": row["unpriced_line_items"],
     }

@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 
 from optiinfra_api.context import CustomerData, Info
-from optiinfra_api.money import Published, Sum, reach
+from optiinfra_api.money import Published, Sum, reach, sum_of
 from optiinfra_api.paging import Page, PageInfo, Pages, Row
 from optiinfra_api.question import (
     After,
@@ -124,9 +124,7 @@ def _node(row: Row, provider: str, details: Row) -> Any:
         "account": row["account"],
         "resource_id": row["resource"] or None,
         **details,
-        "cost": {"amount": row["total"], "currency": row["currency"]},
-        "line_items": row["line_items"],
-        "unpriced_line_items": row["unpriced_line_items"],
+        **sum_of(row),
     }
 
 

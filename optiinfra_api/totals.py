@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import strawberry
 
 from optiinfra_api.context import Info
@@ -33,7 +35,8 @@ async def _total_cost(
     question = ask(period, filter, as_of)
     data = await info.context.data_of(customer_id)
     resolved, rows = await series(data, question, cost_basis)
-    return TotalCost(totals=[CurrencyTotal(**sum_of(row)) for row in rows], **reach(resolved))
+    totals: list[Any] = [sum_of(row) for row in rows]
+    return TotalCost(totals=totals, **reach(resolved))
 
 
 @strawberry.type

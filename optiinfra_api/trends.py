@@ -64,20 +64,6 @@ class CostSeries(Sum):
         description="The cost of each of `dates`, of days in the period only."
     )
 
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> CostSeries:
-        """From a row of `series.series`."""
-        dimensions: dict[str, Any] = {
-            name: row.get(name) or None for name in (*(one.value for one in Dimension), "tag")
-        }
-        return cls(
-            **dimensions,
-            currency=row["currency"],
-            dates=row["dates"],
-            amounts=row["amounts"],
-            **sum_of(row),
-        )
-
 
 @strawberry.type(description="Costs over time.")
 class CostTrends(Published):
@@ -126,7 +112,7 @@ async def _cost_trends(
         granularity=granularity.value,
         tag_key=group_by_tag or "",
     )
-    return CostTrends(series=[CostSeries.of(row) for row in rows], **reach(resolved))
+    return CostTrends(series=[_series(row) for row in rows], **reach(resolved))
 
 
 @strawberry.type
@@ -134,3 +120,17 @@ class CostTrendsQuery:
     cost_trends: CostTrends | None = strawberry.field(
         resolver=_cost_trends, description="Costs over time, one series for each group and currency."
     )
+
+
+_DIMENSIONS = (*(one.value for one in Dimension), "tag")
+
+
+def _series(row: dict[str, Any]) -> Any:
+    """The fields of `CostSeries` from a row of `series.series`; see `execution`."""
+    return {
+        **{name: row.get(name) or None for name in _DIMENSIONS},
+        "currency": row["currency"],
+        "dates": row["dates"],
+        "amounts": row["amounts"],
+        **sum_of(row),
+    }

@@ -43,6 +43,10 @@ DOCUMENTS = [
     f"""query($yes: Boolean = true, $no: Boolean = false) {{ costMetrics({PERIOD}, first: 9) {{
         nodes {{ lineNumber @skip(if: $yes) tags @include(if: $no) provider @include(if: $yes) }} }} }}""",
     f"{{ costsByResource({PERIOD}, first: 9) {{ nodes {{ resourceId name type services regions subAccounts __typename }} }} }}",
+    f"{{ costTrends({PERIOD}, groupBy: [SERVICE, REGION]) {{ series {{ service region tag dates amounts cost {{ amount }} }} }} }}",
+    f"{{ costTrends({PERIOD}) {{ series {{ ...S __typename }} }} }} fragment S on Sum {{ a: cost {{ currency }} lineItems }}",
+    f"{{ costsByType({PERIOD}) {{ types {{ chargeCategory chargeClass cost {{ amount }} lineItems }} }} }}",
+    f"{{ totalCost({PERIOD}) {{ totals {{ cost {{ amount currency }} lineItems unpricedLineItems }} }} }}",
     f"{{ costsByResource({PERIOD}, first: 9) {{ nodes {{ ... on Sum {{ cost {{ amount currency }} }} lineItems unpricedLineItems }} }} }}",
 ]
 
@@ -62,6 +66,9 @@ def test_a_row_is_what_graphql_makes_of_it(
     by_loop = customer.data(document)
     assert quick
     monkeypatch.setattr(execution.RowExecutionContext, "complete_object_value", _by_graphql)
+    monkeypatch.setattr(
+        execution.RowExecutionContext, "complete_list_value", ExecutionContext.complete_list_value
+    )
     assert by_loop == customer.data(document)
 
 

@@ -43,7 +43,8 @@ def test_a_statement_without_a_condition_shows_one_customer(world: World, custom
     async def read(services: Services) -> None:
         for table in set(isolation.customer_tables()) - {"removed_generations"}:
             for customer in customers:
-                rows = await services.engine._read(customer, f"SELECT customer_id FROM {table}", {})
+                only = services.warehouse.only(customer)
+                rows = await services.engine._read(f"SELECT customer_id FROM {table}", {}, only)
                 assert rows == [{"customer_id": customer}], table
 
     _with_services(world, read)

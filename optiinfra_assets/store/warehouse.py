@@ -39,6 +39,10 @@ _CLUSTER_SETTINGS = {
 }
 
 
+READERS = 200
+"""Connections of one process that only reads."""
+
+
 class Warehouse:
     """A ClickHouse database. Safe to use from several threads; keeps its HTTP connections alive.
 
@@ -233,7 +237,10 @@ async def connect_reader(settings: Settings) -> AsyncClient:
     """
     options = _options(settings)
     with _connecting(options["dsn"]):
-        return await clickhouse_connect.get_async_client(**options)
+        # By default 20 to a host, which a few people who fetch files at once would keep from all who ask.
+        return await clickhouse_connect.get_async_client(
+            **options, connector_limit=READERS, connector_limit_per_host=READERS
+        )
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -34,8 +34,8 @@ def _parsed(text: Any, form: re.Pattern[str], parse: Callable[[str], Any], examp
     try:
         if isinstance(text, str) and form.fullmatch(text):
             return parse(text)
-    except ValueError:
-        pass  # such as February 30th: refused below like any other form
+    except (ValueError, OverflowError):
+        pass  # such as February 30th, or a first day of the calendar that began the day before in UTC: refused like any other form
     raise BadValue(f"use a form such as {example}")
 
 
@@ -55,8 +55,12 @@ def parse_instant(text: Any) -> datetime:
     Raises:
         BadValue: for any other form.
     """
-    instant: datetime = _parsed(text, _INSTANT, datetime.fromisoformat, "2026-11-30T12:00:00Z")
-    return instant.astimezone(UTC)
+    instant: datetime = _parsed(text, _INSTANT, _in_utc, "2026-11-30T12:00:00Z")
+    return instant
+
+
+def _in_utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def instant_text(value: datetime | str) -> str:

@@ -26,10 +26,8 @@ from optiinfra_api.context import Context
 from optiinfra_api.errors import Forbidden, present
 from optiinfra_api.quoting import unquoted
 from optiinfra_api.schema import schema
+from optiinfra_api.socket_messages import SUBSCRIPTIONS, Adapter, Handler, decoded
 from optiinfra_assets.store.tokens import Principal
-
-SUBSCRIPTIONS: Final = 20
-"""Of one connection at a time."""
 
 _NOBODY: Final = Principal(token_id="", name="", customer_id="", role="viewer")
 """Before a connection has said who it is; the protocol lets it ask nothing then, and there is no customer of this id."""
@@ -102,6 +100,9 @@ def _said(error: GraphQLError) -> GraphQLError:
 class Sockets(GraphQL[SocketContext, None]):
     """The ASGI application for the WebSocket connections of /graphql."""
 
+    graphql_transport_ws_handler_class = Handler
+    websocket_adapter_class = Adapter
+
     def __init__(self) -> None:
         super().__init__(
             _Subscribing(),  # type: ignore[arg-type] # all that the handler of this protocol asks of it
@@ -110,6 +111,10 @@ class Sockets(GraphQL[SocketContext, None]):
             connection_init_wait_timeout=timedelta(seconds=10),
             max_subscriptions_per_connection=SUBSCRIPTIONS,
         )
+
+    def decode_json(self, data: str | bytes) -> object:
+        """What a client sent."""
+        return decoded(data)
 
     async def get_context(self, request: Any, response: Any) -> SocketContext:
         """Nobody's, until `on_ws_connect`."""

@@ -81,6 +81,6 @@ def _wrong_request(payload: Any) -> str | None:
         operation = well_formed(payload)
     except Refused as refused:
         return str(refused)
-    if operation.get("query") is None:
+    if not operation.get("query"):
         return 'the payload must be an object with a text "query"'
     return NOT_ACCEPTED if has_null_character(operation.get("variables")) else None

@@ -16,7 +16,7 @@ from graphql import GraphQLError
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UnsetType
@@ -94,6 +94,8 @@ async def _presented(source: Any, query: str, correlation_id: str) -> AsyncItera
 def _said(error: GraphQLError) -> GraphQLError:
     if isinstance(error.original_error, InvalidOperationTypeError):
         return GraphQLError("only subscriptions go over a WebSocket: send queries and mutations by POST")
+    if isinstance(error.original_error, CannotGetOperationTypeError):
+        return GraphQLError(error.original_error.as_http_error_reason())
     return error
 
 

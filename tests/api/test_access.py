@@ -195,6 +195,11 @@ def test_a_viewer_triggers_nothing(world: World) -> None:
             "the character U+0000 is not accepted",
         ),
         (
+            {"query": '{ latestCosts(asOf: "0001-01-20T00:00:00Z") { isComplete } }'},
+            400,
+            "Expected value of type 'DateTime', found \"0001-01-20T00:00:00Z\"; use an instant from 1900-01-01T00:00:00Z on",
+        ),
+        (
             {"query": '{ latestCosts(asOf: "0001-01-01T00:00:00+14:00") { isComplete } }'},
             400,
             "Expected value of type 'DateTime', found \"0001-01-01T00:00:00+14:00\"; use a form such as 2026-11-30T12:00:00Z",

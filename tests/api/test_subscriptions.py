@@ -173,6 +173,10 @@ def test_queries_go_over_http(world: World) -> None:
             'the payload must be an object with a text "query"',
         ),
         (
+            '{"type": "subscribe", "id": "1", "payload": {"query": ""}}',
+            'the payload must be an object with a text "query"',
+        ),
+        (
             '{"type": "subscribe", "id": "1", "payload": {"query": "x", "variables": []}}',
             '"variables" must be an object or left out',
         ),
@@ -227,6 +231,17 @@ def test_subscriptions_of_one_connection_are_limited(world: World) -> None:
             }
         ],
     }
+
+
+def test_an_operation_that_is_not_there_is_named_as_over_http(world: World) -> None:
+    with connected(world, world.customer().token) as socket:
+        assert heard(socket)["type"] == "connection_ack"
+        request = {"query": COLLECTIONS, "operationName": "B"}
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
+        message = heard(socket)
+    assert message["payload"] == [
+        {"message": 'Unknown operation named "B".', "extensions": {"code": "BAD_REQUEST"}}
+    ]
 
 
 def test_errors_are_presented_as_over_http(world: World) -> None:

@@ -18,6 +18,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 
 from optiinfra_api.authentication import NotAuthenticated, TooManyFailures
+from optiinfra_api.characters import NOT_ACCEPTED
 from optiinfra_api.context import Context
 from optiinfra_api.disconnects import ClientGone, while_waited_for
 from optiinfra_api.errors import Unavailable, expected, present
@@ -154,12 +155,20 @@ async def _operation(request: Request) -> dict[str, Any]:
         )
     body = await _read(request)
     if b"\\u0000" in body:
-        # PostgreSQL stores no such character, so nothing that is asked for can have one.
-        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "the character U+0000 is not accepted")
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", NOT_ACCEPTED)
     try:
         operation = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f"the body is not JSON: {error}") from None
+    return well_formed(operation)
+
+
+def well_formed(operation: Any) -> dict[str, Any]:
+    """A request as JSON, whose parts have the types they must have.
+
+    Raises:
+        Refused: one has not.
+    """
     if isinstance(operation, list):
         raise Refused(
             HTTPStatus.BAD_REQUEST,

@@ -147,7 +147,8 @@ def _parsed(values: dict[str, Any], name: str, parse: Callable[[Any], _T]) -> _T
     try:
         return parse(values[name])
     except BadValue as error:
-        raise _not_accepted(name, values[name], f"{str(error).capitalize()}.") from None
+        said = str(error)
+        raise _not_accepted(name, values[name], f"{said[0].upper()}{said[1:]}.") from None
 
 
 def _one_of(kind: type[_E], name: str, value: str) -> _E:

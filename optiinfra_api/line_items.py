@@ -54,7 +54,7 @@ async def _cost_metrics(
             limit=limit,
         )
 
-    pages = Pages(data, question, ("line items",), (int, int, int), _position, read)
+    pages = Pages(data, question, ("line items",), (datetime, int, int), _position, read)
     page = await pages.page(first, after)
     return LineItems(
         nodes=[_with_money(row) for row in page.rows], page_info=page.info, **reach(page.resolved)

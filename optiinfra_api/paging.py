@@ -6,9 +6,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -23,9 +25,25 @@ from optiinfra_assets.store.publications import Resolved
 MAX_FIRST = 1000
 
 _VERSION = 1
+_FIXED_VALUES = 4
+"""Before those of the position."""
+
 _CHECKSUM_SIZE = 6
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_AMOUNT = re.compile(r"-?\d{1,58}(\.\d{1,18})?")
+_NUMBERS = re.compile(r"\d{1,16}(,\d{1,16})*")
+
+_FITS: dict[type, Callable[[Any], bool]] = {
+    # The checksum keeps out what was damaged, not what was made up: no database may break at a value, nor a date at microseconds.
+    int: lambda value: type(value) is int and 0 <= value < 2**53,
+    str: lambda value: type(value) is str and "\0" not in value,
+    bytes: lambda value: type(value) is str,
+    Decimal: lambda value: type(value) is str and _AMOUNT.fullmatch(value) is not None,
+    datetime: lambda value: type(value) is int and 0 <= value < 2**32,
+    tuple: lambda value: type(value) is str and _NUMBERS.fullmatch(value) is not None,
+}
+"""Values of a position: whole numbers, texts of PostgreSQL, those of ClickHouse, amounts as texts, seconds, and numbers as one text."""
 
 
 @strawberry.type(description="Whether there is more, and where it begins.")
@@ -70,13 +88,14 @@ def check_first(first: int) -> None:
 
 
 def decode(text: str, question: str, types: tuple[type, ...]) -> Cursor:
-    """The cursor of a client's `after`, whose position has values of `types`.
+    """The cursor of a client's `after`, whose position has values of `types`; see `_FITS`.
 
     Raises:
         InvalidArgument: it is not one of ours, or belongs to another question.
     """
     version, asked, micros, snapshot, *position = _opened(text)
-    if version != _VERSION or tuple(type(value) for value in position) != types:
+    is_whole = len(position) == len(types) and (micros is None or _FITS[int](micros))
+    if version != _VERSION or not is_whole or not all(map(_fits, position, types)):
         raise _not_ours()
     if asked != question:
         raise InvalidArgument(
@@ -96,8 +115,17 @@ def _opened(text: str) -> list[Any]:
     content = sealed[_CHECKSUM_SIZE:]
     if sealed != _checksum(content) + content:
         raise _not_ours()
-    values: list[Any] = orjson.loads(content)
+    try:
+        values = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise _not_ours() from None
+    if not isinstance(values, list) or len(values) < _FIXED_VALUES:
+        raise _not_ours()
     return values
+
+
+def _fits(value: Any, kind: type) -> bool:
+    return _FITS[kind](value)
 
 
 def _checksum(content: bytes) -> bytes:

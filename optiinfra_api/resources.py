@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from decimal import Decimal
 from typing import Any
 
 import strawberry
@@ -61,7 +62,9 @@ async def _costs_by_resource(
     question = ask(period, filter, as_of)
     data = await info.context.data_of(customer_id)
     ranking = Ranking(data, question, period, cost_basis)
-    pages = Pages(data, question, ("resources", cost_basis), (str, str, str, str), _position, ranking.read)
+    pages = Pages(
+        data, question, ("resources", cost_basis), (str, Decimal, bytes, bytes), _position, ranking.read
+    )
     page = await pages.page(first, after)
     details = await _details(data, question, page) if _DETAILS & names_under("nodes", info) else {}
     providers = {one.slice.account_id: one.slice.provider for one in page.resolved.publications}

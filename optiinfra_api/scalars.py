@@ -25,6 +25,8 @@ TagMap = NewType("TagMap", dict[str, Any])
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
 
+_FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)
+
 
 class BadValue(ValueError):
     """A value of a scalar that is not accepted. GraphQL puts the value and its place before the message."""
@@ -34,8 +36,8 @@ def _parsed(text: Any, form: re.Pattern[str], parse: Callable[[str], Any], examp
     try:
         if isinstance(text, str) and form.fullmatch(text):
             return parse(text)
-    except ValueError:
-        pass  # such as February 30th: refused below like any other form
+    except (ValueError, OverflowError):
+        pass  # such as February 30th, or a first day of the calendar that began the day before in UTC: refused like any other form
     raise BadValue(f"use a form such as {example}")
 
 
@@ -53,10 +55,16 @@ def parse_instant(text: Any) -> datetime:
     """An aware UTC instant from ISO 8601 with a zone.
 
     Raises:
-        BadValue: for any other form.
+        BadValue: for any other form, and before the first instant that ClickHouse's DateTime64 can hold.
     """
-    instant: datetime = _parsed(text, _INSTANT, datetime.fromisoformat, "2026-11-30T12:00:00Z")
-    return instant.astimezone(UTC)
+    instant: datetime = _parsed(text, _INSTANT, _in_utc, "2026-11-30T12:00:00Z")
+    if instant < _FIRST_INSTANT:
+        raise BadValue(f"use an instant from {instant_text(_FIRST_INSTANT)} on")
+    return instant
+
+
+def _in_utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def instant_text(value: datetime | str) -> str:

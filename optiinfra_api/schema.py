@@ -21,6 +21,7 @@ from strawberry.types import ExecutionContext
 
 from optiinfra_api.access_log import AccessAuditLogQuery
 from optiinfra_api.accounts import AccountsQuery
+from optiinfra_api.characters import NoNullCharacter
 from optiinfra_api.charge_types import CostsByTypeQuery
 from optiinfra_api.collecting import CollectingMutation
 from optiinfra_api.credential_changes import CredentialsMutation
@@ -89,7 +90,7 @@ def _extensions() -> list[Any]:
     return [
         lambda: MaxTokensLimiter(MAX_TOKENS),
         lambda: ParserCache(CACHED_DOCUMENTS),
-        lambda: AddValidationRules([OperationLimits]),
+        lambda: AddValidationRules([OperationLimits, NoNullCharacter]),
         lambda: ValidationCache(CACHED_DOCUMENTS),
         Recording,
     ]

@@ -16,7 +16,7 @@ from graphql import GraphQLError
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UnsetType
@@ -26,10 +26,8 @@ from optiinfra_api.context import Context
 from optiinfra_api.errors import Forbidden, present
 from optiinfra_api.quoting import unquoted
 from optiinfra_api.schema import schema
+from optiinfra_api.socket_messages import SUBSCRIPTIONS, Adapter, Handler, decoded
 from optiinfra_assets.store.tokens import Principal
-
-SUBSCRIPTIONS: Final = 20
-"""Of one connection at a time."""
 
 _NOBODY: Final = Principal(token_id="", name="", customer_id="", role="viewer")
 """Before a connection has said who it is; the protocol lets it ask nothing then, and there is no customer of this id."""
@@ -96,11 +94,16 @@ async def _presented(source: Any, query: str, correlation_id: str) -> AsyncItera
 def _said(error: GraphQLError) -> GraphQLError:
     if isinstance(error.original_error, InvalidOperationTypeError):
         return GraphQLError("only subscriptions go over a WebSocket: send queries and mutations by POST")
+    if isinstance(error.original_error, CannotGetOperationTypeError):
+        return GraphQLError(error.original_error.as_http_error_reason())
     return error
 
 
 class Sockets(GraphQL[SocketContext, None]):
     """The ASGI application for the WebSocket connections of /graphql."""
+
+    graphql_transport_ws_handler_class = Handler
+    websocket_adapter_class = Adapter
 
     def __init__(self) -> None:
         super().__init__(
@@ -110,6 +113,10 @@ class Sockets(GraphQL[SocketContext, None]):
             connection_init_wait_timeout=timedelta(seconds=10),
             max_subscriptions_per_connection=SUBSCRIPTIONS,
         )
+
+    def decode_json(self, data: str | bytes) -> object:
+        """What a client sent."""
+        return decoded(data)
 
     async def get_context(self, request: Any, response: Any) -> SocketContext:
         """Nobody's, until `on_ws_connect`."""

@@ -193,7 +193,7 @@ class _Follower:
         """From a client's cursor, or from an instant."""
         if after is None:
             return cls(asked, since, {})
-        micros, *numbers = _numbers(decode(after, asked, (str,)).position[0])
+        micros, *numbers = _numbers(decode(after, asked, (tuple,)).position[0])
         newest = _EPOCH + micros * _MICROSECOND
         return cls(asked, newest, dict.fromkeys(numbers, newest))
 

@@ -190,6 +190,21 @@ def test_a_viewer_triggers_nothing(world: World) -> None:
             "the character U+0000 is not accepted",
         ),
         (
+            {"query": '{ collectionHistory(first: 1, account: "\\u{0}") { nodes { id } } }'},
+            400,
+            "the character U+0000 is not accepted",
+        ),
+        (
+            {"query": '{ latestCosts(asOf: "0001-01-20T00:00:00Z") { isComplete } }'},
+            400,
+            "Expected value of type 'DateTime', found \"0001-01-20T00:00:00Z\"; use an instant from 1900-01-01T00:00:00Z on",
+        ),
+        (
+            {"query": '{ latestCosts(asOf: "0001-01-01T00:00:00+14:00") { isComplete } }'},
+            400,
+            "Expected value of type 'DateTime', found \"0001-01-01T00:00:00+14:00\"; use a form such as 2026-11-30T12:00:00Z",
+        ),
+        (
             {"query": "query($period: Period!) { totalCost(period: $period) { isComplete } }"},
             400,
             "Variable '$period' of required type 'Period!' was not provided.",
@@ -224,6 +239,11 @@ def test_what_is_no_json_post_is_refused(world: World) -> None:
     response = world.http.post(url, content=b"{", headers=headers | {"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json()["errors"][0]["message"].startswith("the body is not JSON")
+    # A backslash may be escaped itself.
+    hidden = rb'{"query": "{ collectionHistory(first: 1, account: \"\u005cu0000\") { nodes { id } } }"}'
+    response = world.http.post(url, content=hidden, headers=headers | {"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["message"] == "the character U+0000 is not accepted"
     response = world.http.get(url, params={"query": "{ __typename }"}, headers=headers)
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
     long = {"query": "{ __typename }" + " " * 300_000}

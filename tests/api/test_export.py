@@ -486,3 +486,17 @@ def test_an_administrator_exports_of_any_customer_by_name(world: World, customer
     assert ask(world, admin, "total.csv").json()["errors"][0]["message"].startswith("customerId: needed")
     theirs = ask(world, admin, "total.csv", [*PERIOD, ("customerId", customer.customer_id)])
     assert theirs.content == ask(world, customer.token, "total.csv").content
+
+
+@pytest.mark.parametrize(
+    ("given_", "remedy"),
+    [
+        ("yesterday", "Use a form such as 2026-11-30T12:00:00Z."),
+        ("0001-01-20T00:00:00Z", "Use an instant from 1900-01-01T00:00:00Z on."),
+    ],
+)
+def test_a_remedy_can_be_copied(customer: Customer, given_: str, remedy: str) -> None:
+    response = ask(customer.world, customer.token, "total.csv", [*PERIOD, ("asOf", given_)])
+    assert response.status_code == 400
+    (error,) = response.json()["errors"]
+    assert error["extensions"]["remedy"] == remedy

@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 from world import Customer, World
 
+from optiinfra_api.socket_messages import SUBSCRIPTIONS
 from optiinfra_assets.model import BillingPeriod
 
 OCTOBER = BillingPeriod(2026, 10)
@@ -152,6 +153,95 @@ def test_queries_go_over_http(world: World) -> None:
         message = heard(socket)
     assert message["type"] == "error"
     assert "only subscriptions go over a WebSocket" in message["payload"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ('"text"', "a message must be a JSON object"),
+        (
+            '{"type": "x"}',
+            '"type" must be one of connection_init, ping, pong, subscribe, complete',
+        ),
+        ('{"type": "subscribe", "id": ["1"], "payload": {"query": "x"}}', '"id" must be a text'),
+        (
+            '{"type": "subscribe", "id": "1", "payload": []}',
+            "a list of operations is not accepted: send one request for each",
+        ),
+        (
+            '{"type": "subscribe", "id": "1", "payload": {}}',
+            'the payload must be an object with a text "query"',
+        ),
+        (
+            '{"type": "subscribe", "id": "1", "payload": {"query": ""}}',
+            'the payload must be an object with a text "query"',
+        ),
+        (
+            '{"type": "subscribe", "id": "1", "payload": {"query": "x", "variables": []}}',
+            '"variables" must be an object or left out',
+        ),
+        (
+            '{"type": "subscribe", "id": "1", "payload": {"query": "x", "variables": {"a": ["\\u0000"]}}}',
+            "the character U+0000 is not accepted",
+        ),
+        ("[" * 100_000, "WebSocket message must be valid JSON"),
+        (b"bytes", "WebSocket message type must be text"),
+    ],
+    ids=lambda one: str(one)[:20],
+)
+def test_a_malformed_message_closes_the_connection_with_the_reason(
+    world: World, frame: str | bytes, said: str
+) -> None:
+    with connected(world, world.customer().token) as socket:
+        assert heard(socket)["type"] == "connection_ack"
+        socket.send(frame)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=15)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4400, said)
+
+
+def test_a_long_id_that_is_taken_closes_the_connection_with_what_a_frame_holds_of_it(world: World) -> None:
+    request = {"type": "subscribe", "id": "\u00e4" * 200, "payload": {"query": COLLECTIONS}}
+    with connected(world, world.customer().token) as socket:
+        assert heard(socket)["type"] == "connection_ack"
+        for _ in range(2):
+            socket.send(json.dumps(request))
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=15)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4409
+    assert closed.value.rcvd.reason.startswith("Subscriber for \u00e4\u00e4")
+
+
+def test_subscriptions_of_one_connection_are_limited(world: World) -> None:
+    with connected(world, world.customer().token) as socket:
+        assert heard(socket)["type"] == "connection_ack"
+        for number in range(SUBSCRIPTIONS + 1):
+            request = {"type": "subscribe", "id": str(number), "payload": {"query": COLLECTIONS}}
+            socket.send(json.dumps(request))
+        message = heard(socket)
+    assert message == {
+        "id": str(SUBSCRIPTIONS),
+        "type": "error",
+        "payload": [
+            {
+                "message": "the connection has 20 subscriptions under way; at most 20 are accepted",
+                "extensions": {"code": "TOO_MANY_REQUESTS"},
+            }
+        ],
+    }
+
+
+def test_an_operation_that_is_not_there_is_named_as_over_http(world: World) -> None:
+    with connected(world, world.customer().token) as socket:
+        assert heard(socket)["type"] == "connection_ack"
+        request = {"query": COLLECTIONS, "operationName": "B"}
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
+        message = heard(socket)
+    assert message["payload"] == [
+        {"message": 'Unknown operation named "B".', "extensions": {"code": "BAD_REQUEST"}}
+    ]
 
 
 def test_errors_are_presented_as_over_http(world: World) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import charges
 import documents
 import pytest
 from charges import Charge, Held, slice_of
+from exporting import ask, csv_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from world import Customer, World
@@ -149,3 +150,140 @@ def test_all_sums_agree(
     assert series == charges.trends(held, basis, granularity, group_by, tag)
     assert types == charges.by_type(held, basis)
     assert resources == charges.by_resource(held, basis)
+
+
+_COSTS = {
+    "BILLED": "billedCost",
+    "EFFECTIVE": "effectiveCost",
+    "LIST": "listCost",
+    "CONTRACTED": "contractedCost",
+}
+
+
+def _added(rows: Iterable[tuple[str, Decimal | None, int, int]]) -> list[dict[str, Any]]:
+    """`totals` of totalCost, from (currency, cost, line items, unpriced ones) of parts."""
+    sums: dict[str, list[Any]] = {}
+    with localcontext(prec=100):
+        for currency, cost, items, unpriced in rows:
+            so_far = sums.setdefault(currency, [Decimal(0), 0, 0])
+            for place, value in enumerate((cost or Decimal(0), items, unpriced)):
+                so_far[place] += value
+    return [
+        {
+            "cost": {"amount": charges.text(sums[currency][0]), "currency": currency},
+            "lineItems": sums[currency][1],
+            "unpricedLineItems": sums[currency][2],
+        }
+        for currency in sorted(sums)
+    ]
+
+
+def _line_items(
+    customer: Customer, basis: str, **asked: Any
+) -> Iterator[tuple[str, Decimal | None, int, int]]:
+    document = f"""query($period: Period!, $filter: CostFilter, $after: String) {{
+      costMetrics(period: $period, filter: $filter, first: 170, after: $after) {{
+        nodes {{ billingCurrency cost: {_COSTS[basis]} {{ amount }} }} pageInfo {{ hasNextPage endCursor }}
+      }}
+    }}"""
+    after, is_more = None, True
+    while is_more:
+        page = customer.data(document, **asked, after=after)["costMetrics"]
+        for node in page["nodes"]:
+            price = node["cost"] and Decimal(node["cost"]["amount"])
+            yield node["billingCurrency"], price, 1, int(price is None)
+        after, is_more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+
+
+def _exported(
+    customer: Customer, what: str, basis: str, period: dict[str, str], chosen: dict[str, Any]
+) -> Iterator[tuple[str, Decimal | None, int, int]]:
+    parameters = list(period.items()) + ([] if what == "line-items" else [("costBasis", basis)])
+    for name, values in chosen.items():
+        listed = values["values"] if name == "tag" else values or ()
+        parameters += [("tagKey", "team")] if name == "tag" and listed else []
+        parameters += [("tagValue" if name == "tag" else name, value or "") for value in listed]
+    response = ask(customer.world, customer.token, f"{what}.csv", parameters)
+    assert response.status_code == 200, response.text
+    for row in csv_rows(response.content):
+        if what == "line-items":
+            price = row[f"{basis.lower()}_cost"]
+            yield row["billing_currency"], Decimal(price) if price else None, 1, int(not price)
+        else:
+            yield (
+                row["currency"],
+                Decimal(row["cost"]),
+                int(row["line_items"]),
+                int(row["unpriced_line_items"]),
+            )
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(period=PERIODS, chosen=FILTERS, basis=st.sampled_from(list(charges.BASES)))
+def test_line_items_and_exports_add_up_to_the_totals(
+    customer: Customer, period: dict[str, str], chosen: dict[str, Any], basis: str
+) -> None:
+    chosen = {name: values for name, values in chosen.items() if values}
+    asked = {"period": period, "filter": chosen}
+    totals = customer.data(documents.TOTAL, **asked, costBasis=basis)["totalCost"]["totals"]
+    assert _added(_line_items(customer, basis, **asked)) == totals
+    for what in ("line-items", "trends", "by-resource", "by-type", "total"):
+        assert _added(_exported(customer, what, basis, period, chosen)) == totals, what
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(period=PERIODS, chosen=FILTERS, dice=st.randoms(use_true_random=False))
+def test_filters_commute(
+    customer: Customer, period: dict[str, str], chosen: dict[str, Any], dice: random.Random
+) -> None:
+    chosen = {name: values for name, values in chosen.items() if values}
+
+    def shuffled(values: Any) -> Any:
+        if isinstance(values, dict):
+            return {**values, "values": shuffled(values["values"])}
+        return dice.sample([*values, values[0]], len(values) + 1)
+
+    names = dice.sample(sorted(chosen), len(chosen))
+    other = {name: shuffled(chosen[name]) for name in names}
+    for document in (
+        documents.TOTAL,
+        documents.TRENDS,
+        documents.TYPES,
+        documents.RESOURCES,
+        documents.LINE_ITEMS,
+    ):
+        more = {"granularity": "MONTHLY", "groupBy": ["SERVICE"], "first": 20}
+        # Cursors too: a page may be continued with the filters in another order.
+        assert customer.data(document, period=period, filter=chosen, **more) == customer.data(
+            document, period=period, filter=other, **more
+        )
+
+
+_GROUPED = {
+    "provider": "PROVIDER",
+    "service": "SERVICE",
+    "region": "REGION",
+    "subAccount": "SUB_ACCOUNT",
+    "chargeCategory": "CHARGE_CATEGORY",
+    "tag": None,
+}
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(period=PERIODS, chosen=FILTERS, later=st.sampled_from(sorted(_GROUPED)))
+def test_one_filter_after_the_others_is_all_at_once(
+    customer: Customer, period: dict[str, str], chosen: dict[str, Any], later: str
+) -> None:
+    chosen = {name: values for name, values in chosen.items() if values}
+    first = {name: values for name, values in chosen.items() if name != later}
+    by = {"groupByTag": "team"} if later == "tag" else {"groupBy": [_GROUPED[later]]}
+    series = customer.data(documents.TRENDS, period=period, filter=first, granularity="MONTHLY", **by)
+    wanted = chosen.get(later)
+    accepted = wanted["values"] if isinstance(wanted, dict) else wanted
+    found = _added(
+        (one["currency"], Decimal(one["cost"]["amount"]), one["lineItems"], one["unpricedLineItems"])
+        for one in series["costTrends"]["series"]
+        if accepted is None or one[later] in accepted
+    )
+    at_once = customer.data(documents.TOTAL, period=period, filter=chosen)["totalCost"]["totals"]
+    assert found == at_once

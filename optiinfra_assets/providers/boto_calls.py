@@ -12,6 +12,7 @@ above all), so the code decides here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -110,6 +111,9 @@ _SAID_BY_THE_SDK: Final = (
 """The last three come from its parsers, for answers of other kinds than documented."""
 
 T = TypeVar("T")
+
+# What it says of requests when debugging holds their headers, with the id of the key, and whole answers.
+logging.getLogger("botocore").setLevel(logging.INFO)
 
 
 class Calls:

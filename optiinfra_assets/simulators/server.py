@@ -25,10 +25,10 @@ Pages, wrong tokens and missing permissions are the subclass's to simulate, in t
 from __future__ import annotations
 
 import ssl
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -149,8 +149,7 @@ class SimulatedCloud(ABC):
 
     def start(self) -> None:
         """Listen, in threads of this process."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self._port), _handler(self))
         if self.tls is not None:
             # The handshake is left to the thread of each connection: one that never completes must not keep others out.
             self._server.socket = self.tls.wrap_socket(
@@ -192,6 +191,15 @@ class SimulatedCloud(ABC):
             return self._last.get(path)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up, or does not trust our certificate, is no news."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -212,10 +220,9 @@ def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                with suppress(ConnectionError):  # a client that has heard enough
-                    self.wfile.write(
-                        response.body if response.cut_at is None else response.body[: response.cut_at]
-                    )
+                self.wfile.write(
+                    response.body if response.cut_at is None else response.body[: response.cut_at]
+                )
             self.close_connection = self.close_connection or response.cut_at is not None
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_one

@@ -446,7 +446,8 @@ class TestAwsKms:
     def test_data_keys_stay_out_of_the_log_at_every_level(
         self, kms_key: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.DEBUG)
+        for name in (None, "botocore"):
+            caplog.set_level(logging.DEBUG, name)
         data_key = os.urandom(32)
         clear = base64.b64encode(data_key).decode()
         key = AwsKmsKey(kms_key)

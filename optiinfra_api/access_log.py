@@ -8,7 +8,7 @@ from enum import Enum
 import strawberry
 
 from optiinfra_api.context import Info
-from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
+from optiinfra_api.paging import PageInfo, check_first, cut, decode
 from optiinfra_api.question import After, First, digest
 from optiinfra_api.scalars import Count
 from optiinfra_api.tokens import OfCustomer, TokenRole
@@ -70,11 +70,10 @@ async def _access_audit_log(
     asked = digest("access audit log", administration.customer_id)
     before = None if after is None else decode(after, asked, (int,)).position[0]
     rows = await administration.log(first + 1, before)
-    shown = rows[:first]
-    end = Cursor(asked, None, "", (shown[-1].id,)).encode() if shown else None
+    shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
     return AccessAuditLog(
         nodes=[AccessAuditEntry.of(row) for row in shown],
-        page_info=PageInfo(has_next_page=len(rows) > first, end_cursor=end),
+        page_info=page_info,
     )
 
 

@@ -9,7 +9,7 @@ import strawberry
 from optiinfra_api.context import Info
 from optiinfra_api.history import ByAccount, ByProvider
 from optiinfra_api.money import Money
-from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
+from optiinfra_api.paging import PageInfo, check_first, cut, decode
 from optiinfra_api.question import After, CustomerId, First, ask, digest
 from optiinfra_api.scalars import Count, decimal_text
 from optiinfra_assets.store.activity import AccountActivity
@@ -98,11 +98,10 @@ async def _accounts(
     last = None if after is None else decode(after, asked, (str,)).position[0]
     rows = await data.activity(first=first + 1, after=last, provider=provider, account_id=account)
     published = (await data.resolve(ask(None, None, None))).by_account()
-    shown = rows[:first]
-    end = Cursor(asked, None, "", (shown[-1].account_id,)).encode() if shown else None
+    shown, page_info = cut(asked, rows, first, lambda row: (row.account_id,))
     return Accounts(
         nodes=[Account.of(row, published.get(row.account_id)) for row in shown],
-        page_info=PageInfo(has_next_page=len(rows) > first, end_cursor=end),
+        page_info=page_info,
     )
 
 

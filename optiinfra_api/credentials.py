@@ -10,7 +10,7 @@ import orjson
 import strawberry
 
 from optiinfra_api.context import Info
-from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
+from optiinfra_api.paging import PageInfo, check_first, cut, decode
 from optiinfra_api.provider_inputs import has_secrets, name_of
 from optiinfra_api.question import After, CustomerId, First, digest
 from optiinfra_api.scalars import Count
@@ -189,10 +189,10 @@ async def _credentials(
     asked = digest("credentials", custody.customer_id, include_deleted)
     above = None if after is None else decode(after, asked, (str,)).position[0]
     found = await custody.connections(first=first + 1, after=above, include_deleted=include_deleted)
-    shown = found[:first]
+    shown, page_info = cut(asked, found, first, lambda row: (row.account.account_id,))
     return Credentials(
         nodes=[Credential.of(one) for one in shown],
-        page_info=_page_info(asked, len(found) > first, shown and shown[-1].account.account_id),
+        page_info=page_info,
     )
 
 
@@ -212,10 +212,10 @@ async def _audit_log(
     asked = digest("credential audit log", custody.customer_id, account)
     below = None if after is None else decode(after, asked, (int,)).position[0]
     found = await custody.audit(first=first + 1, before=below, account_id=account)
-    shown = found[:first]
+    shown, page_info = cut(asked, found, first, lambda row: (row.id,))
     return CredentialAuditLog(
         nodes=[CredentialAuditEntry.of(one) for one in shown],
-        page_info=_page_info(asked, len(found) > first, shown and shown[-1].id),
+        page_info=page_info,
     )
 
 
@@ -232,11 +232,6 @@ class CredentialsQuery:
         resolver=_audit_log,
         description="Who did what with credentials, each use by a collection included, newest first, in pages; for administrators.",
     )
-
-
-def _page_info(asked: str, has_more: bool, position: Any) -> PageInfo:
-    end = Cursor(asked, None, "", (position,)).encode() if position else None
-    return PageInfo(has_next_page=has_more, end_cursor=end)
 
 
 def _status(connection: Connection) -> CredentialStatus:

@@ -9,7 +9,7 @@ import strawberry
 
 from optiinfra_api.collecting import Refusal
 from optiinfra_api.context import Info
-from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
+from optiinfra_api.paging import PageInfo, check_first, cut, decode
 from optiinfra_api.question import After, CustomerId, First, digest
 from optiinfra_assets.store import accounts as store
 from optiinfra_assets.store.errors import AlreadyExists
@@ -80,11 +80,10 @@ async def _customers(info: Info, first: First, after: After = None) -> Customers
     asked = digest("customers", administration.customer_id)
     above = None if after is None else decode(after, asked, (str,)).position[0]
     rows = await administration.customers(first + 1, above)
-    shown = rows[:first]
-    end = Cursor(asked, None, "", (shown[-1].customer_id,)).encode() if shown else None
+    shown, page_info = cut(asked, rows, first, lambda row: (row.customer_id,))
     return Customers(
         nodes=[Customer.of(row) for row in shown],
-        page_info=PageInfo(has_next_page=len(rows) > first, end_cursor=end),
+        page_info=page_info,
     )
 
 

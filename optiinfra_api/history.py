@@ -12,7 +12,7 @@ from optiinfra_api.context import Info
 from optiinfra_api.enums import enum
 from optiinfra_api.errors import InvalidArgument
 from optiinfra_api.money import Money
-from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
+from optiinfra_api.paging import PageInfo, check_first, cut, decode
 from optiinfra_api.question import After, CustomerId, First, digest
 from optiinfra_api.scalars import Count, decimal_text
 from optiinfra_assets.model import BillingPeriod
@@ -186,11 +186,10 @@ async def _collection_history(
     asked = digest("history", data.customer_id, filters)
     before = None if after is None else decode(after, asked, (int,)).position[0]
     rows = await data.history(**filters, first=first + 1, before=before)
-    shown = rows[:first]
-    end = Cursor(asked, None, "", (shown[-1].id,)).encode() if shown else None
+    shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
     return CollectionHistory(
         nodes=[Collection.of(row) for row in shown],
-        page_info=PageInfo(has_next_page=len(rows) > first, end_cursor=end),
+        page_info=page_info,
     )
 
 

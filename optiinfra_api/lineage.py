@@ -10,7 +10,7 @@ import strawberry
 from optiinfra_api.context import Info
 from optiinfra_api.history import billing_period_of
 from optiinfra_api.money import Money
-from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
+from optiinfra_api.paging import PageInfo, check_first, cut, decode
 from optiinfra_api.question import After, CustomerId, First, digest
 from optiinfra_api.scalars import Count, DecimalText, decimal_text
 from optiinfra_assets.store.lineage import Generation as Stored
@@ -126,15 +126,14 @@ async def _lineage(
     if found is None:
         return None
     provider, generations = found
-    shown = generations[:first]
-    end = Cursor(asked, None, "", (shown[-1].publication.generation,)).encode() if shown else None
+    shown, page_info = cut(asked, generations, first, lambda row: (row.publication.generation,))
     url = info.context.services.settings.dagster_url
     return Lineage(
         account=account,
         provider=provider,
         billing_period=str(period),
         generations=[Generation.of(one, url) for one in shown],
-        page_info=PageInfo(has_next_page=len(generations) > first, end_cursor=end),
+        page_info=page_info,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import strawberry
@@ -23,6 +23,8 @@ from optiinfra_assets.store.errors import AsOfNotRetained
 from optiinfra_assets.store.publications import Resolved
 
 MAX_FIRST = 1000
+
+T = TypeVar("T")
 
 _VERSION = 1
 _FIXED_VALUES = 4
@@ -85,6 +87,18 @@ def check_first(first: int) -> None:
     """
     if not 1 <= first <= MAX_FIRST:
         raise InvalidArgument(f"first: {first} is not accepted", f"Use 1 to {MAX_FIRST}.")
+
+
+def cut(
+    question: str, rows: list[T], first: int, position: Callable[[T], tuple[Any, ...]]
+) -> tuple[list[T], PageInfo]:
+    """The page of at most `first` of the `rows` read, one more than that if there are so many, and whether there is more.
+
+    For rows that are not published in generations; `question` is the digest that `decode` compares, `position` the key of a row.
+    """
+    shown = rows[:first]
+    end = Cursor(question, None, "", position(shown[-1])).encode() if shown else None
+    return shown, PageInfo(has_next_page=len(rows) > first, end_cursor=end)
 
 
 def decode(text: str, question: str, types: tuple[type, ...]) -> Cursor:

@@ -10,7 +10,7 @@ import strawberry
 
 from optiinfra_api.collecting import Refusal
 from optiinfra_api.context import Info
-from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
+from optiinfra_api.paging import PageInfo, check_first, cut, decode
 from optiinfra_api.question import After, First, digest
 from optiinfra_assets.store import tokens as store
 from optiinfra_assets.store.errors import NotFound
@@ -140,14 +140,12 @@ async def _tokens(
     administration = await info.context.administration_of(customer_id)
     asked = digest("tokens", administration.customer_id)
     rows = await administration.tokens(first + 1, _position(after, asked))
-    shown = rows[:first]
-    end = None
-    if shown:
-        micros = (shown[-1].created_at - _EPOCH) // _MICROSECOND
-        end = Cursor(asked, None, "", (micros, shown[-1].token_id)).encode()
+    shown, page_info = cut(
+        asked, rows, first, lambda row: ((row.created_at - _EPOCH) // _MICROSECOND, row.token_id)
+    )
     return Tokens(
         nodes=[Token.of(row) for row in shown],
-        page_info=PageInfo(has_next_page=len(rows) > first, end_cursor=end),
+        page_info=page_info,
     )
 
 

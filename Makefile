@@ -43,7 +43,7 @@ bench: $(READY) ## measure ingest and queries (see docs/performance.md)
 	$(BIN)/python -m benchmarks.queries
 
 lock: ## resolve requirements.lock anew (needs uv)
-	uv pip compile --quiet --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	uv pip compile --quiet --universal --no-header --no-annotate \
 		--extra dev --python-version 3.11 --upgrade pyproject.toml --output-file requirements.lock
 
 clean: ## remove the environment and caches

@@ -17,7 +17,7 @@ import orjson
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.engine_limits import EngineLimits
-from optiinfra_api.observing import current
+from optiinfra_api.observing import current, statement_id
 from optiinfra_api.question import Question
 from optiinfra_api.rounds import Rounds
 from optiinfra_assets.store import sql
@@ -108,7 +108,7 @@ class Engine:
         return await self._read(sql.read("clickhouse", "queries", f"{statement}.sql"), {}, {})
 
     async def _read(self, text: str, bound: dict[str, Any], only: dict[str, str]) -> list[dict[str, Any]]:
-        settings = self._settings | only
+        settings = self._settings | only | {"query_id": statement_id()}
         with self._limits.said(), reaching(self._client):
             answer = await self._client.raw_query(
                 text, parameters=bound, settings=settings, fmt="JSONEachRow"

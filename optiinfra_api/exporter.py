@@ -17,6 +17,7 @@ from aiohttp import ClientError
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.engine_limits import EngineLimits
+from optiinfra_api.observing import statement_id
 from optiinfra_assets.store import sql
 from optiinfra_assets.store.clickhouse import reaching
 from optiinfra_assets.store.warehouse import Warehouse
@@ -78,16 +79,17 @@ class Exporter:
         """
         text = sql.read("clickhouse", "exports", f"{statement}.sql")
         bound = {name: values[name] for name in _parameters(statement)}
-        settings = self._settings | self._warehouse.only(values["customer_id"])
+        query_id = statement_id()
+        settings = self._settings | self._warehouse.only(values["customer_id"]) | {"query_id": query_id}
         with self._limits.said(), reaching(self._client):
             source = await self._client.raw_stream(
                 text, parameters=bound, settings=settings, fmt=FORMATS[form]
             )
-        async with source as chunks, aclosing(_checked(chunks)) as checked:
+        async with source as chunks, aclosing(_checked(chunks, query_id)) as checked:
             yield checked
 
 
-async def _checked(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def _checked(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerator[bytes, None]:
     """`chunks`, put together to a size that is worth sending, but for their end until they have ended well."""
     held = bytearray()
     try:
@@ -97,7 +99,10 @@ async def _checked(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
                 yield bytes(held[:-HELD_BACK_BYTES])
                 del held[:-HELD_BACK_BYTES]
     except ClientError as error:
-        raise ExportBroken(_said(held) or f"the connection to ClickHouse broke: {error}") from None
+        # The client forgets what it had not handed on when the connection broke, and with it, at times, the engine's error.
+        raise ExportBroken(
+            _said(held) or f"the connection to ClickHouse broke: {error}; {_see(query_id)}"
+        ) from None
     if said := _said(held):
         raise ExportBroken(said)
     if held:
@@ -108,6 +113,10 @@ def _said(end: bytearray) -> str | None:
     """The engine's error at the end of an answer, None if there is none."""
     found = _FAILED.search(end)
     return found[2].decode("utf-8", "replace").strip() if found else None
+
+
+def _see(query_id: str) -> str:
+    return f"ClickHouse's log and system.query_log may tell why, under the query id {query_id}"
 
 
 @cache

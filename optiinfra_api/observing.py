@@ -105,6 +105,11 @@ def correlation_id() -> str | None:
     return record.correlation_id if record else None
 
 
+def statement_id() -> str:
+    """A query id for a statement of ClickHouse that begins with the request's correlation id: its log and ours find each other."""
+    return f"{current().correlation_id}.{uuid.uuid4().hex[:8]}"
+
+
 class Observed:
     """An ASGI application whose requests are counted and logged."""
 
@@ -148,9 +153,9 @@ class Observed:
 
 
 def _correlation_id(headers: Headers) -> str:
-    """The client's own if it is well-formed: it must not forge lines of a log."""
+    """The client's own if it is well-formed: it must not forge lines of a log, nor carry a token of ours into ClickHouse's."""
     for name in (CORRELATION_HEADER, "X-Request-Id"):
         given = headers.get(name, "")
-        if _ACCEPTED_ID.fullmatch(given):
+        if _ACCEPTED_ID.fullmatch(given) and "oi_" not in given:
             return given
     return uuid.uuid4().hex

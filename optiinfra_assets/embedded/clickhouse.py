@@ -74,7 +74,7 @@ class Server:
             time.sleep(0.02)
 
     def _serve_connection(self, sock: socket.socket) -> None:
-        with sock, suppress(OSError):  # the client has gone
+        with sock, suppress(OSError, EngineError):  # the client has gone; an answer that had begun failed
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(sock)
             try:
@@ -82,8 +82,6 @@ class Server:
                     self._service.answer(connection, request)
                     if not request.keep_alive:
                         return
-            except EngineError as error:
-                logger.warning("a statement failed in the middle of its answer: %s", error.text)
             except httptools.HttpParserError:
                 connection.send(400, {"Connection": "Close"}, b"This is not an HTTP request\n")
 

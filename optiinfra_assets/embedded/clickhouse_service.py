@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from optiinfra_assets.embedded.clickhouse_watch import Watch
 
 USER_VARIABLE = "OPTIINFRA_CLICKHOUSE_USER"
 PASSWORD_VARIABLE = "OPTIINFRA_CLICKHOUSE_PASSWORD"  # noqa: S105 - the variable's name
+logger = logging.getLogger("optiinfra.clickhouse")
 ALIVE_PATHS = ("/", "/ping", "/replicas_status")
 
 
@@ -68,8 +70,14 @@ class Service:
             headers = {"Content-Type": "text/plain; charset=UTF-8"}
             connection.send(200 if found else 404, headers, b"" if request.method == "HEAD" else body)
         else:
-            with self.watch.exchange():
-                Exchange(self, connection, request).run()
+            exchange = Exchange(self, connection, request)
+            try:
+                with self.watch.exchange():
+                    exchange.run()
+            except EngineError as error:
+                message = "the statement %s failed in the middle of its answer: %s"
+                logger.warning(message, exchange.query_id, error.text)
+                raise
 
     @contextmanager
     def lease(

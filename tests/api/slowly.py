@@ -21,6 +21,9 @@ from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
 from optiinfra_assets.store.warehouse import Warehouse
 
+CORRELATION_ID = "nobody-reads-4711"
+"""Of each request of `waiting`."""
+
 _MORE = """
 INSERT INTO raw_costs
 SELECT raw_costs.* REPLACE (numbers.number AS line_number, repeat('x', 400) AS charge_description)
@@ -77,6 +80,7 @@ def waiting(customer: Customer, target: str, body: Any = None) -> Iterator[None]
         f"Host: {address.netloc}",
         f"Authorization: Bearer {customer.token}",
         "Content-Type: application/json",
+        f"X-Correlation-Id: {CORRELATION_ID}",
         f"Content-Length: {len(content)}",
     ]
     with socket.create_connection((str(address.hostname), address.port or 0)) as connection:

@@ -14,7 +14,7 @@ from exporting import PERIOD as EXPORTED
 from exporting import ask, counted
 from hypothesis import given
 from hypothesis import strategies as st
-from slowly import never_ending, running, wait_for_statements, waiting
+from slowly import CORRELATION_ID, never_ending, running, wait_for_statements, waiting
 from world import Customer, serving
 
 from optiinfra_api.budget import estimated_rows
@@ -45,6 +45,17 @@ def test_who_leaves_stops_the_statement_of_an_operation(
         assert customer.data("{ __typename }") == {"__typename": "Query"}
         gone = 'optiinfra_api_requests_total{field="totalCost",outcome="CLIENT_GONE"} 1.0'
         counted(customer.world, gone)
+
+
+def test_the_statements_of_a_request_are_found_by_its_correlation_id(
+    settings: Settings, warehouse: Warehouse, metadata: Metadata
+) -> None:
+    with running(settings, warehouse, metadata) as customer:
+        never_ending(warehouse, "cost_by_day")
+        with _total(customer):
+            wait_for_statements(warehouse, "cost_by_day", 1)
+            warehouse.client.command(f"KILL QUERY WHERE query_id LIKE '{CORRELATION_ID}.%' SYNC")
+            wait_for_statements(warehouse, "cost_by_day", 0)
 
 
 def test_statements_over_time_and_memory_are_refused_with_the_limits(

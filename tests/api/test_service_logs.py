@@ -91,7 +91,8 @@ def test_a_token_that_a_client_uses_as_a_name_is_not_written(
         headers = {"X-Correlation-Id": token}
         world.post({"query": f"query {name} {{ __typename }}"}, token, **headers)
         (line,) = _lines(caplog, 1)
-    assert (line["operation"], line["correlation_id"]) == ("oi_***", "oi_***")
+    assert line["operation"] == "oi_***"
+    assert len(line["correlation_id"]) == 32
 
 
 SECRETS: dict[str, Callable[[str], str]] = {

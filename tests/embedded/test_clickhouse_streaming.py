@@ -95,6 +95,19 @@ def test_an_error_in_mid_stream_is_that_error(embedded: Embedded, compress: bool
             client.query(LATE)
 
 
+def test_an_error_in_mid_stream_is_logged_under_the_query_id(embedded: Embedded) -> None:
+    query_id = f"request-1.{uuid.uuid4().hex}"
+    with (
+        closing(embedded.client()) as client,
+        pytest.raises(StreamFailureError),
+        client.query_column_block_stream(LATE, settings={"query_id": query_id}) as blocks,
+    ):
+        list(blocks)
+    (line,) = (one for one in embedded.log.read_text().splitlines() if query_id in one)
+    assert "failed in the middle of its answer" in line
+    assert "on purpose" in line
+
+
 @pytest.mark.parametrize("form", ["CSV", "JSONEachRow", "ArrowStream", "JSON", "Parquet"])
 def test_an_error_in_mid_stream_never_looks_like_a_complete_answer(client: Any, form: str) -> None:
     stream = client.raw_stream(LATE, fmt=form)

@@ -1,4 +1,4 @@
-"""A TCP relay that hangs up on one kind of request, before the server has it or before the client has the answer."""
+"""A TCP relay that hangs up on one kind of request: before the server has it, or before the client has all of the answer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from collections.abc import Iterator
 class Relay:
     """Forwards every connection of `port` to one address, but hangs up on a request that contains `lost`.
 
-    If it is `delivered`, the server carries it out and only the answer is lost.
+    If it is `delivered`, the server carries it out and only the answer is lost, but for its first `answered` bytes.
     """
 
-    def __init__(self, host: str, port: int, lost: bytes, *, delivered: bool) -> None:
+    def __init__(self, host: str, port: int, lost: bytes, *, delivered: bool, answered: int = 0) -> None:
         self._target = (host, port)
         self._delivered = delivered
+        self._answered = answered
         self._lost = lost
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -48,6 +49,11 @@ class Relay:
         with _hanging_up(client, server):
             while (data := server.recv(65536)) and not is_lost.is_set():
                 client.sendall(data)
+            left = self._answered
+            while data and left > 0:
+                client.sendall(data[:left])
+                left -= len(data)
+                data = server.recv(65536)
 
 
 @contextlib.contextmanager
@@ -60,9 +66,9 @@ def _hanging_up(*ends: socket.socket) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def relay(host: str, port: int, lost: bytes, *, delivered: bool) -> Iterator[Relay]:
+def relay(host: str, port: int, lost: bytes, *, delivered: bool, answered: int = 0) -> Iterator[Relay]:
     """A running relay, closed at the end."""
-    running = Relay(host, port, lost, delivered=delivered)
+    running = Relay(host, port, lost, delivered=delivered, answered=answered)
     try:
         yield running
     finally:

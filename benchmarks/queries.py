@@ -1,8 +1,9 @@
 """How long each GraphQL query takes over HTTP, beside the engine's own time for the same statements, on a large warehouse.
 
 ``python -m benchmarks.queries --rows 50000000`` fills ``benchmarks/data/<rows>`` once (see `benchmarks.dataset`), starts the embedded
-engines and the API on loopback, and prints a table: p50 and p99 of the request over one kept-alive connection, and of its statements
-run one after another straight over HTTP, with the engine's own part of that. Times are milliseconds.
+engines and the API on loopback, and prints a table: p50 and p99 of the request over one kept-alive connection to a service that asks
+ClickHouse each time, and of its statements run one after another straight over HTTP, with the engine's own part of that; then of the
+request to a service that was asked before, as by default it remembers. Times are milliseconds.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ from clickhouse_connect.driver.client import Client
 
 from benchmarks import dataset
 from optiinfra_api import engine as api_engine
+from optiinfra_api.answers import Answers
 from optiinfra_api.context import Context
 from optiinfra_api.engine_limits import EngineLimits
 from optiinfra_api.schema import schema
 from optiinfra_api.services import Services
 from optiinfra_assets.embedded import postgres
 from optiinfra_assets.store import sql
+from optiinfra_assets.store.isolation import only
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
 from optiinfra_assets.store.tokens import Principal
@@ -161,7 +164,7 @@ async def recorded(settings: Settings, customer_id: str, document: str) -> list[
     services = await Services.open(settings)
     limits = EngineLimits.of_queries(settings)
     reader, warehouse = await connect_reader(settings), Warehouse.connect(settings)
-    recorder = Recorder(reader, warehouse, services.run, limits)
+    recorder = Recorder(reader, warehouse, services.run, limits, Answers(0))
     services.engine = recorder
     context = Context(Principal("benchmark", "benchmark", customer_id, "viewer"), services, "benchmark")
     for _ in range(2):
@@ -174,21 +177,23 @@ async def recorded(settings: Settings, customer_id: str, document: str) -> list[
     return recorder.statements
 
 
-def straight(client: Client, statements: list[Statement]) -> Times:
-    """Times of the statements one after another through the API's own client."""
+def straight(client: Client, statements: list[Statement], customer_id: str) -> Times:
+    """Times of the statements one after another through the API's own client, bound to the customer as the service binds them."""
+    settings = SETTINGS | only(customer_id, has_policies=False)
 
     def ask() -> None:
         for one in statements:
-            client.raw_query(one.text, parameters=one.bound, settings=SETTINGS, fmt="JSONEachRow")
+            client.raw_query(one.text, parameters=one.bound, settings=settings, fmt="JSONEachRow")
 
     return Times.of(ask)
 
 
-def engine_alone(client: Client, statements: list[Statement]) -> Times:
+def engine_alone(client: Client, statements: list[Statement], customer_id: str) -> Times:
     """Times that the engine itself reports for the statements."""
+    settings = SETTINGS | only(customer_id, has_policies=False)
 
     def ask() -> float:
-        found = [client.query(one.text, parameters=one.bound, settings=SETTINGS) for one in statements]
+        found = [client.query(one.text, parameters=one.bound, settings=settings) for one in statements]
         return sum(int(one.summary["elapsed_ns"]) for one in found) / 1e6
 
     return Times.of(ask)
@@ -220,14 +225,16 @@ def engines(folder: Path) -> Iterator[tuple[Settings, int]]:
 
 @contextmanager
 def serving(
-    module: str, settings: Settings, *arguments: str, log: IO[bytes] | None = None
+    module: str, settings: Settings, *arguments: str, log: IO[bytes] | None = None, keeps: bool = False
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A web server of ours, run as a module with ``--port`` and `arguments`, over the databases of `settings`; its address and process.
 
     Args:
         log: its standard error, None: ours.
+        keeps: answers of ClickHouse for when they are asked for again; otherwise each is asked anew, as if it were the first time.
     """
     environment = {
+        **({} if keeps else {"OPTIINFRA_API_ANSWERS": "0"}),
         "OPTIINFRA_CLICKHOUSE_URL": str(settings.clickhouse_url),
         "OPTIINFRA_POSTGRES_URL": str(settings.postgres_url),
     }
@@ -265,14 +272,24 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def measure(url: str, settings: Settings, chosen: str) -> None:
-    """Print the figures of every query whose name has `chosen` in it."""
+def measure(url: str, keeping: str, settings: Settings, chosen: str) -> None:
+    """Print the figures of every query whose name has `chosen` in it: of a service that asks anew, and of one that keeps answers."""
     metadata = Metadata.connect(settings)
     metadata.migrate()
     warehouse = Warehouse.connect(settings)
     client = warehouse.client
-    heads = ("query", "customer", "HTTP p50", "p99", "SQL p50", "p99", "engine p50", "kB")
-    print(f"{heads[0]:<38}{heads[1]:<9}" + "".join(f"{head:>11}" for head in heads[2:]))
+    heads = (
+        "query",
+        "customer",
+        "HTTP p50",
+        "HTTP p99",
+        "SQL p50",
+        "SQL p99",
+        "engine p50",
+        "again p50",
+        "kB",
+    )
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name, document in QUERIES.items():
         for who, customer_id in (("median", MEDIAN), ("largest", LARGEST)):
             if chosen not in name:
@@ -280,17 +297,19 @@ def measure(url: str, settings: Settings, chosen: str) -> None:
             metadata.add_customer(customer_id)
             token = metadata.create_token("benchmark", customer_id, "viewer")
             statements = asyncio.run(recorded(settings, customer_id, document))
-            asked, sql_times = requests(url, token, document), straight(client, statements)
-            own = engine_alone(client, statements)
+            asked, sql_times = requests(url, token, document), straight(client, statements, customer_id)
+            own = engine_alone(client, statements, customer_id)
+            again = requests(keeping, token, document)
             figures = (
                 asked.percentile(0.5),
                 asked.percentile(0.99),
                 sql_times.percentile(0.5),
                 sql_times.percentile(0.99),
                 own.percentile(0.5),
+                again.percentile(0.5),
                 size(url, token, document) / 1000,
             )
-            print(f"{name:<38}{who:<9}" + "".join(f"{figure:>11.1f}" for figure in figures), flush=True)
+            print(f"| {name} | {who} | {' | '.join(f'{figure:.1f}' for figure in figures)} |", flush=True)
     warehouse.close()
     metadata.close()
 
@@ -310,8 +329,14 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only queries with this text in their name")
     options = parser.parse_args()
     dataset.make(options.rows)
-    with running(dataset.DATA / str(options.rows)) as (url, settings, _):
-        measure(url, settings, options.only)
+    folder = dataset.DATA / str(options.rows)
+    with (
+        (folder / "service.log").open("wb") as log,
+        engines(folder) as (settings, _),
+        serving("optiinfra_api", settings, log=log) as (url, _),
+        serving("optiinfra_api", settings, log=log, keeps=True) as (keeping, _),
+    ):
+        measure(url, keeping, settings, options.only)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
+from optiinfra_api.answers import Answers
 from optiinfra_api.engine_limits import EngineLimits
 from optiinfra_api.observing import current, statement_id
 from optiinfra_api.question import Question
@@ -70,18 +71,22 @@ class _Known:
 class Engine:
     """Statements of ``sql/clickhouse/queries`` over one database. For one event loop."""
 
-    def __init__(self, client: AsyncClient, warehouse: Warehouse, run: Run, limits: EngineLimits) -> None:
+    def __init__(
+        self, client: AsyncClient, warehouse: Warehouse, run: Run, limits: EngineLimits, answers: Answers
+    ) -> None:
         """
         Args:
             client: for the statements.
             warehouse: the same database, for what is published.
             run: calls a function in a thread, since those of `warehouse` block.
             limits: of each statement.
+            answers: are asked before the client is.
         """
         self._client = client
         self._warehouse = warehouse
         self._run = run
         self._limits = limits
+        self._answers = answers
         self._settings = FORMATS | limits.settings()
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._checks: Rounds[_Known] = Rounds()
@@ -89,7 +94,8 @@ class Engine:
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than it binds.
 
-        ClickHouse itself shows the statement no row but those of the customer in `values`; see `isolation`.
+        ClickHouse itself shows the statement no row but those of the customer in `values`; see `isolation`. Over generations that were
+        asked before, the answer may come from memory.
 
         Raises:
             KeyError: `values` name no customer, or lack what the statement binds.
@@ -108,14 +114,23 @@ class Engine:
         return await self._read(sql.read("clickhouse", "queries", f"{statement}.sql"), {}, {})
 
     async def _read(self, text: str, bound: dict[str, Any], only: dict[str, str]) -> list[dict[str, Any]]:
+        record, key = current(), Answers.key(text, bound, only)
+        answer = self._answers.get(key)
+        record.statements["ClickHouse" if answer is None else "memory"] += 1
+        if answer is None:
+            answer = await self._ask(text, bound, only)
+            self._answers.keep(key, answer)
+        rows = [orjson.loads(line) for line in answer.splitlines()]
+        record.count_rows(len(rows))
+        return rows
+
+    async def _ask(self, text: str, bound: dict[str, Any], only: dict[str, str]) -> bytes:
         settings = self._settings | only | {"query_id": statement_id()}
         with self._limits.said(), reaching(self._client):
-            answer = await self._client.raw_query(
+            answer: bytes = await self._client.raw_query(
                 text, parameters=bound, settings=settings, fmt="JSONEachRow"
             )
-        rows = [orjson.loads(line) for line in answer.splitlines()]
-        current().count_rows(len(rows))
-        return rows
+        return answer
 
     async def resolve(self, customer_id: str, question: Question, as_of: datetime | None) -> Resolved:
         """The generations that answer `question`; see `Warehouse.resolve`, which is not asked while nothing new is published.

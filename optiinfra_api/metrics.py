@@ -31,6 +31,12 @@ class Metrics:
         self._errors = Counter(
             "optiinfra_api_errors", "Errors that were answered, by code.", ["code"], registry=self._own
         )
+        self._statements = Counter(
+            "optiinfra_api_statements",
+            "Statements by what answered them: ClickHouse, or memory, with what ClickHouse had answered before.",
+            ["source"],
+            registry=self._own,
+        )
         self._seconds = Histogram(
             "optiinfra_api_request_seconds",
             "From the first byte asked to the last byte answered.",
@@ -60,10 +66,19 @@ class Metrics:
         with self._under_way.labels(endpoint).track_inprogress():
             yield
 
-    def count(self, endpoint: str, seconds: float, outcomes: Mapping[str, str], codes: Iterable[str]) -> None:
-        """Count an answered request; `outcomes` by field, `codes` of its errors."""
+    def count(
+        self,
+        endpoint: str,
+        seconds: float,
+        outcomes: Mapping[str, str],
+        codes: Iterable[str],
+        statements: Mapping[str, int],
+    ) -> None:
+        """Count an answered request; `outcomes` by field, `codes` of its errors, `statements` by what answered them."""
         self._seconds.labels(endpoint).observe(seconds)
         for field, outcome in outcomes.items():
             self._requests.labels(field, outcome).inc()
         for code in codes:
             self._errors.labels(code).inc()
+        for source, count in statements.items():
+            self._statements.labels(source).inc(count)

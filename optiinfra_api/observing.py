@@ -9,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +41,8 @@ class RequestRecord:
         names: of the fields that were asked for, in the answer -> in the schema.
         outcomes: of each field (or export) that was asked for, ``ok``, the code of its error, ``CLIENT_GONE`` or ``BROKEN``.
         task_id: the collection that it started.
-        rows: rows read from ClickHouse; None for an export, whose rows are not counted.
+        rows: rows that ClickHouse answered; None for an export, whose rows are not counted.
+        statements: how many were answered by ``ClickHouse``, and how many from ``memory``, of what it had answered before.
         sent: bytes of the answer's body.
         status: of HTTP; 499 if the client left.
         codes: of all errors that were answered.
@@ -56,6 +58,7 @@ class RequestRecord:
     outcomes: dict[str, str] = field(default_factory=dict)
     task_id: str | None = None
     rows: int | None = 0
+    statements: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     status: int = 500
     codes: list[str] = field(default_factory=list)
@@ -87,6 +90,7 @@ class RequestRecord:
             "outcomes": self.outcomes,
             "task_id": self.task_id,
             "rows": self.rows,
+            "statements": self.statements,
             "bytes": self.sent,
         }
 
@@ -146,7 +150,7 @@ class Observed:
         return first if first in self._endpoints else "other"
 
     def _finish(self, record: RequestRecord) -> None:
-        self._metrics.count(record.endpoint, record.seconds, record.outcomes, record.codes)
+        self._metrics.count(record.endpoint, record.seconds, record.outcomes, record.codes, record.statements)
         level = logging.DEBUG if record.endpoint in _QUIET and record.status < 500 else logging.INFO
         extra = {"facts": record.facts(), "correlation_id": record.correlation_id}
         LOG.log(level, "%s answered %d", record.endpoint, record.status, extra=extra)

@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from urllib3 import PoolManager
 
+from optiinfra_api.answers import Answers
 from optiinfra_api.authentication import Authenticator
 from optiinfra_api.engine import Engine
 from optiinfra_api.engine_limits import EngineLimits
@@ -38,7 +39,8 @@ class Services:
         self._reader = reader
         self.warehouse = warehouse
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reader")
-        self.engine = Engine(reader, warehouse, self.run, EngineLimits.of_queries(settings))
+        answers = Answers(settings.api_answers)
+        self.engine = Engine(reader, warehouse, self.run, EngineLimits.of_queries(settings), answers)
         self.exporter = Exporter(reader, warehouse, EngineLimits.of_exports(settings))
         self.authenticator = Authenticator(metadata)
         self.persisted = PersistedQueries()

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
     api_max_memory: ByteSize = Field(
         ByteSize(4 * 2**30), ge=2**20, description="Memory of one statement in ClickHouse, such as 4GiB."
     )
+    api_answers: ByteSize = Field(
+        ByteSize(64 * 2**20),
+        description="Memory for answers of ClickHouse, such as 64MiB, in each process of the service: what was asked before over the "
+        "same published generations is not asked again. 0: none.",
+    )
     api_export_max_rows: int = Field(
         100_000_000, ge=1, description="Rows that one export may have, or read as estimated beforehand."
     )

@@ -10,7 +10,7 @@ import strawberry
 
 from optiinfra_api.context import CustomerData, Info
 from optiinfra_api.errors import InvalidArgument, TooExpensive
-from optiinfra_api.paging import Cursor, PageInfo, check_first, decode
+from optiinfra_api.paging import PageInfo, check_first, cut, decode
 from optiinfra_api.question import (
     After,
     Basis,
@@ -96,17 +96,15 @@ async def _restatements(
     end_at, before = _place(after, asked, until)
     begin = since or end_at - _SPAN
     found = await data.restated(begin, end_at, first=first + 1, before=before, question=question)
-    shown = found[:first]
-    changes = await _changes(data, question, period, cost_basis, [one for one in shown if one.is_kept])
-    cursor = None
-    if shown:
-        last = shown[-1]
-        position = (_micros(end_at), _micros(last.published_at), last.generation)
-        cursor = Cursor(asked, None, "", position).encode()
-    return Restatements(
-        nodes=[_node(one, changes.get(one.generation, []) if one.is_kept else None) for one in shown],
-        page_info=PageInfo(has_next_page=len(found) > first, end_cursor=cursor),
+    shown, page_info = cut(
+        asked,
+        found,
+        first,
+        lambda last: (_micros(end_at), _micros(last.published_at), last.generation),
     )
+    changes = await _changes(data, question, period, cost_basis, [one for one in shown if one.is_kept])
+    nodes = [_node(one, changes.get(one.generation, []) if one.is_kept else None) for one in shown]
+    return Restatements(nodes=nodes, page_info=page_info)
 
 
 @strawberry.type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,3 +87,11 @@ def reason(error: Error) -> str:
     text = str(deepest).splitlines()[0] if str(deepest) else type(deepest).__name__
     said = re.search(r"DB::Exception: (.*?)(?: \(for url .*)?$", text)
     return said[1] if said else re.sub(r"^HTTPS?Connection\(.*?\): ", "", text)
+
+
+def matching(tables: Iterable[str]) -> str:
+    """`tables`, names of ours, as the pattern that ``merge(currentDatabase(), ...)`` reads them together by.
+
+    One statement over five small tables costs a third of five.
+    """
+    return f"^({'|'.join(tables)})$"

@@ -133,8 +133,11 @@ def _remove(client: Client, remains: Iterable[_Remains]) -> None:
             )
 
 
-def delete(client: Client, table: str, customer_id: str, generation: int) -> None:
-    """Hide the rows of one generation in a table at once; merges remove them later."""
-    values = {"table": table, "customer_id": customer_id, "generation": generation}
-    for found in clickhouse.rows(client, "partitions_of_generation.sql", values):
-        clickhouse.run(client, sql.read("clickhouse", "store", "delete_rows.sql"), {**values, **found})
+def delete(client: Client, tables: Sequence[str], customer_id: str, generation: int) -> None:
+    """Hide the rows of one generation in `tables`, one after another; merges remove them later."""
+    values = {"customer_id": customer_id, "generation": generation}
+    found = clickhouse.rows(
+        client, "partitions_of_generation.sql", {**values, "tables": clickhouse.matching(tables)}
+    )
+    for one in sorted(found, key=lambda one: tables.index(one["table"])):
+        clickhouse.run(client, sql.read("clickhouse", "store", "delete_rows.sql"), {**values, **one})

@@ -26,7 +26,8 @@ def verify(client: Client, slice_: Slice, generation: int, loaded: Loaded, deriv
     Raises:
         IntegrityError: naming table, currency, measure, the number found and the number expected.
     """
-    raw = _sums(client, "raw_sums.sql", slice_, generation, "raw_costs")
+    values: dict[str, Any] = {"customer_id": slice_.customer_id, "generation": generation}
+    raw: _Sums = {row.pop("billing_currency"): row for row in clickhouse.rows(client, "raw_sums.sql", values)}
     sent = {
         currency: {name: getattr(totals, name) for name in MEASURES}
         for currency, totals in loaded.totals.items()
@@ -37,13 +38,12 @@ def verify(client: Client, slice_: Slice, generation: int, loaded: Loaded, deriv
         raise IntegrityError(
             f"{slice_} generation {generation}: raw_costs has {found} line items, {loaded.line_items} were sent: collect it again"
         )
-    for table in derived:
-        _compare(slice_, generation, table, _sums(client, "derived_sums.sql", slice_, generation, table), raw)
-
-
-def _sums(client: Client, statement: str, slice_: Slice, generation: int, table: str) -> _Sums:
-    values = {"customer_id": slice_.customer_id, "generation": generation, "table": table}
-    return {row.pop("billing_currency"): row for row in clickhouse.rows(client, statement, values)}
+    sums: dict[str, _Sums] = {table: {} for table in derived}
+    values["tables"] = clickhouse.matching(derived)
+    for row in clickhouse.rows(client, "derived_sums.sql", values):
+        sums[row.pop("table")][row.pop("billing_currency")] = row
+    for table, derived_sums in sums.items():
+        _compare(slice_, generation, table, derived_sums, raw)
 
 
 def _compare(slice_: Slice, generation: int, table: str, found: _Sums, expected: _Sums) -> None:

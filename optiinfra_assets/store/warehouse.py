@@ -94,8 +94,8 @@ class Warehouse:
             return
         for table in derived_tables():
             for lacking in clickhouse.rows(self.client, "lacking_generations.sql", {"table": table}):
-                retention.delete(self.client, table, lacking["customer_id"], lacking["generation"])
-                self._derive(table, lacking["customer_id"], lacking["generation"])
+                retention.delete(self.client, (table,), lacking["customer_id"], lacking["generation"])
+                self._derive((table,), lacking["customer_id"], lacking["generation"])
 
     def derive(self, slice_: Slice, generation: int) -> None:
         """Fill every derived table for an unpublished generation from its rows in ``raw_costs``. Repeating changes nothing.
@@ -104,17 +104,15 @@ class Warehouse:
             PublicationRefused: it is published.
         """
         self._discard(slice_, generation, derived_tables())
-        for table in derived_tables():
-            self._derive(table, slice_.customer_id, generation)
+        self._derive(derived_tables(), slice_.customer_id, generation)
 
-    def _derive(self, table: str, customer_id: str, generation: int) -> None:
-        select = sql.read("clickhouse", "derived", f"{table}.sql")
-        columns = ", ".join(self._columns(table))
+    def _derive(self, tables: Sequence[str], customer_id: str, generation: int) -> None:
         values = {"customer_id": customer_id, "generation": generation}
-        clickhouse.run(self.client, f"INSERT INTO {table} ({columns})\n{select}", values)
-
-    def _columns(self, table: str) -> Sequence[str]:
-        return [row["name"] for row in clickhouse.rows(self.client, "columns.sql", {"table": table})]
+        columns = clickhouse.rows(self.client, "columns.sql", {"tables": list(tables)})
+        for table in tables:
+            select = sql.read("clickhouse", "derived", f"{table}.sql")
+            names = ", ".join(column["name"] for column in columns if column["table"] == table)
+            clickhouse.run(self.client, f"INSERT INTO {table} ({names})\n{select}", values)
 
     def verify(self, slice_: Slice, generation: int, loaded: Loaded) -> None:
         """Compare a generation's rows, raw and derived, with what was sent: counts and exact sums by currency.
@@ -174,8 +172,7 @@ class Warehouse:
             raise PublicationRefused(
                 f"{slice_}: generation {generation} is published: its rows are never changed"
             )
-        for table in tables:
-            retention.delete(self.client, table, slice_.customer_id, generation)
+        retention.delete(self.client, tables, slice_.customer_id, generation)
 
     def resolve(
         self,

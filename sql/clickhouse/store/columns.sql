@@ -1,2 +1,5 @@
--- Columns of one of our tables, in order.
-SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} ORDER BY position
+-- Columns of tables of ours, in order.
+SELECT table, name
+FROM system.columns
+WHERE database = currentDatabase() AND table IN {tables:Array(String)}
+ORDER BY table, position

@@ -1,5 +1,6 @@
--- Line items and costs of one generation by currency, from a derived table; comparable with raw_sums.sql.
+-- Line items and costs of one generation by derived table (those whose names match) and currency; comparable with raw_sums.sql.
 SELECT
+    _table AS table,
     derived.billing_currency AS billing_currency,
     sum(toDecimal256(derived.billed_cost, 18)) AS billed_cost,
     sum(toDecimal256(derived.effective_cost, 18)) AS effective_cost,
@@ -8,6 +9,6 @@ SELECT
     sum(derived.list_cost_missing) AS list_cost_missing,
     sum(derived.contracted_cost_missing) AS contracted_cost_missing,
     sum(derived.line_items) AS line_items
-FROM {table:Identifier} AS derived
+FROM merge(currentDatabase(), {tables:String}) AS derived
 WHERE derived.customer_id = {customer_id:String} AND derived.generation = {generation:UInt64}
-GROUP BY billing_currency
+GROUP BY table, billing_currency

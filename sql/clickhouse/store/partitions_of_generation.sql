@@ -1,4 +1,4 @@
--- Grain: one partition of a table that has rows of one generation; none if it has no rows.
-SELECT DISTINCT _partition_id AS partition
-FROM {table:Identifier}
+-- Grain: table x partition that has rows of one generation; none if it has no rows. Source: the tables whose names match.
+SELECT DISTINCT _table AS table, _partition_id AS partition
+FROM merge(currentDatabase(), {tables:String})
 WHERE customer_id = {customer_id:String} AND generation = {generation:UInt64}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -52,7 +52,14 @@ class CustomerData:
         Raises:
             AsOfNotRetained: they are not kept any more.
         """
-        return await self._services.engine.resolve(self.customer_id, question, as_of or question.as_of)
+        standing = await self._services.standings.of(self.customer_id)
+        resolved = await self._services.engine.resolve(
+            self.customer_id, question, as_of or question.as_of, standing
+        )
+        nothing_due = standing.is_complete(
+            question.start, question.end, providers=question.providers, accounts=question.accounts
+        )
+        return resolved if nothing_due else replace(resolved, is_complete=False)
 
     async def answered(
         self, question: Question, read: Callable[[Resolved], Awaitable[_T]]

@@ -24,6 +24,7 @@ from optiinfra_api.rounds import Rounds
 from optiinfra_assets.store import sql
 from optiinfra_assets.store.clickhouse import reaching
 from optiinfra_assets.store.publications import Published, Resolved
+from optiinfra_assets.store.standing import NOTHING, Standing
 from optiinfra_assets.store.warehouse import Warehouse
 
 FORMATS: dict[str, Any] = {
@@ -52,9 +53,9 @@ class _Known:
     publications: tuple[Published, ...]
     answers: OrderedDict[tuple[object, ...], Resolved] = field(default_factory=OrderedDict)
 
-    def resolved(self, question: Question) -> Resolved:
-        """The generations that answer `question` now."""
-        key = (question.providers, question.accounts, question.start, question.end)
+    def resolved(self, question: Question, standing: Standing = NOTHING) -> Resolved:
+        """The generations that answer `question` now, and how far they reach as the accounts stand."""
+        key = (question.providers, question.accounts, question.start, question.end, standing)
         if key not in self.answers:
             chosen = (
                 one
@@ -62,7 +63,7 @@ class _Known:
                 if (not question.providers or one.slice.provider in question.providers)
                 and (not question.accounts or one.slice.account_id in question.accounts)
             )
-            self.answers[key] = Resolved.of(chosen, question.start, question.end)
+            self.answers[key] = Resolved.of(chosen, question.start, question.end, standing)
             if len(self.answers) > _CACHED_ANSWERS:
                 self.answers.popitem(last=False)
         return self.answers[key]
@@ -132,7 +133,9 @@ class Engine:
             )
         return answer
 
-    async def resolve(self, customer_id: str, question: Question, as_of: datetime | None) -> Resolved:
+    async def resolve(
+        self, customer_id: str, question: Question, as_of: datetime | None, standing: Standing
+    ) -> Resolved:
         """The generations that answer `question`; see `Warehouse.resolve`, which is not asked while nothing new is published.
 
         Raises:
@@ -140,7 +143,7 @@ class Engine:
         """
         if as_of is None:
             known = await self._checks.found(customer_id, partial(self._current, customer_id))
-            return known.resolved(question)
+            return known.resolved(question, standing)
         resolved: Resolved = await self._run(
             self._warehouse.resolve,
             customer_id,

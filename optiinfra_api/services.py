@@ -17,6 +17,7 @@ from optiinfra_api.engine import Engine
 from optiinfra_api.engine_limits import EngineLimits
 from optiinfra_api.exporter import Exporter
 from optiinfra_api.persisted import PersistedQueries
+from optiinfra_api.standings import Standings
 from optiinfra_api.turnstile import Turnstile
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
@@ -42,6 +43,9 @@ class Services:
         answers = Answers(settings.api_answers)
         self.engine = Engine(reader, warehouse, self.run, EngineLimits.of_queries(settings), answers)
         self.exporter = Exporter(reader, warehouse, EngineLimits.of_exports(settings))
+        self.standings = Standings(
+            lambda customer_id: self.run_for(customer_id, metadata.standing, customer_id)
+        )
         self.authenticator = Authenticator(metadata)
         self.persisted = PersistedQueries()
         self.requests = Turnstile(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")

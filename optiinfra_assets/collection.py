@@ -24,9 +24,12 @@ from optiinfra_assets.providers.base import Collection, ContractChanged, Nothing
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.store.loading import Loaded, load
 from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.publications import CONTROL_TOTAL, Publication
+from optiinfra_assets.store.publications import CONTROL_TOTAL, Publication, reach
 from optiinfra_assets.store.slices import GONE, SliceLock
 from optiinfra_assets.store.warehouse import Warehouse
+
+UNPUBLISHED_NUMBERS = 1_000_000
+"""More than the attempts that may have left rows since the newest publication."""
 
 
 class Outcome(StrEnum):
@@ -104,7 +107,7 @@ def collect_slice(
     """
     slice_ = Slice.of(account, billing_period)
     with metadata.slice_lock(slice_) as lock:
-        generation = metadata.start_generation(slice_, run_id)
+        generation = _start(slice_, run_id, warehouse, metadata)
         log.info("%s: collecting generation %s", slice_, generation)
         attempt = _Attempt(slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock)
         try:
@@ -115,6 +118,22 @@ def collect_slice(
             raise
     log.info("%s: %s, %s line items", slice_, result.outcome, result.loaded.line_items)
     return result
+
+
+def _start(slice_: Slice, run_id: str, warehouse: Warehouse, metadata: Metadata) -> int:
+    """A generation number that the warehouse has not seen, also where PostgreSQL is older than it or was made anew.
+
+    Rows of a number that is published already would be added to it, and removed with it.
+    """
+    newest = (
+        warehouse.newest_generation()
+    )  # before the number is drawn: others may publish higher ones at any moment
+    generation = metadata.start_generation(slice_, run_id)
+    if generation > newest:
+        return generation
+    metadata.finish_generation(generation, "discarded")
+    metadata.skip_generations(newest + UNPUBLISHED_NUMBERS)
+    return metadata.start_generation(slice_, run_id)
 
 
 def _open(
@@ -218,6 +237,7 @@ class _Attempt:
             datetime.now(UTC),
             generation=published.generation if published else None,
             published_at=published.published_at if published else None,
+            reached=reach(self.slice.billing_period, collection.data_through, collection.is_final),
         )
 
     def _token_of_nothing(self, token: str) -> str:

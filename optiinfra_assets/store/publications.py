@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from optiinfra_assets.model import BillingPeriod, Slice
+from optiinfra_assets.store.standing import NOTHING, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,13 @@ CONTROL_TOTAL = "control total"
 
 MEASURES = tuple(one.name for one in fields(Totals))
 """Names of the four costs, as columns of every table that has money."""
+
+
+def reach(period: BillingPeriod, data_through: datetime | None, is_final: bool) -> datetime | None:
+    """The UTC instant that a slice is complete to: `data_through`, or the end of its period if that is later and it is final."""
+    if not is_final:
+        return data_through
+    return max(period.end, data_through or period.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +68,8 @@ class Published:
 
     @property
     def covered_through(self) -> datetime | None:
-        """`data_through`, or the end of the billing period if that is later and the slice is final."""
-        if not self.is_final:
-            return self.data_through
-        end = self.slice.billing_period.end
-        return max(end, self.data_through or end)
+        """See `reach`."""
+        return reach(self.slice.billing_period, self.data_through, self.is_final)
 
     def has_charges_in(self, start: date | None, end: date | None) -> bool:
         """Whether a line item can start on a day of [start, end); None is unbounded."""
@@ -148,11 +153,12 @@ class Resolved:
         generations: numbers to read, pruned to those with charges in the asked period. Empty: no line item answers.
         publications: the newest publication of every slice of the asked accounts, whatever its period.
         data_through: the answer is complete up to this UTC instant (exclusive): of each account the latest instant that
-            any of its slices is complete to, of all accounts the earliest. None if an account's is unknown, or nothing is
-            published.
+            any of its slices is complete to, of all accounts the earliest. Accounts that are disabled hold nothing up. None if
+            an account's is unknown, or nothing is published.
         published_at: when the newest of `publications` was published, None if nothing is.
         is_complete: no charge of the asked period is still to come: its end is not after `data_through`, or it has no
             end and every slice is final.
+        standing: what else is known of the accounts.
     """
 
     generations: tuple[int, ...]
@@ -160,18 +166,26 @@ class Resolved:
     data_through: datetime | None
     published_at: datetime | None
     is_complete: bool
+    standing: Standing = NOTHING
 
     @classmethod
-    def of(cls, publications: Iterable[Published], start: date | None, end: date | None) -> Resolved:
+    def of(
+        cls,
+        publications: Iterable[Published],
+        start: date | None,
+        end: date | None,
+        standing: Standing = NOTHING,
+    ) -> Resolved:
         """The answer for charges that start on UTC days of [start, end); None is unbounded."""
         publications = tuple(publications)
-        through = _data_through(publications)
+        through = _data_through(publications, standing)
         return cls(
             generations=tuple(one.generation for one in publications if one.has_charges_in(start, end)),
             publications=publications,
             data_through=through,
             published_at=max((one.published_at for one in publications), default=None),
             is_complete=_is_complete(publications, through, end),
+            standing=standing,
         )
 
     def by_account(self) -> dict[str, Resolved]:
@@ -179,14 +193,20 @@ class Resolved:
         found: dict[str, list[Published]] = {}
         for one in self.publications:
             found.setdefault(one.slice.account_id, []).append(one)
-        return {account: Resolved.of(published, None, None) for account, published in found.items()}
+        return {
+            account: Resolved.of(published, None, None, self.standing) for account, published in found.items()
+        }
 
 
-def _data_through(publications: tuple[Published, ...]) -> datetime | None:
+def _data_through(publications: tuple[Published, ...], standing: Standing) -> datetime | None:
     newest: dict[str, datetime | None] = {}
     for one in publications:
-        known, covered = newest.get(one.slice.account_id), one.covered_through
-        newest[one.slice.account_id] = max(known, covered) if known and covered else known or covered
+        account_id, covered = one.slice.account_id, one.covered_through
+        known = newest.get(account_id, standing.reached.get(account_id))
+        newest[account_id] = max(known, covered) if known and covered else known or covered
+    # Unless it is all that is asked, an account that ended would make the others look as old as its end.
+    if active := newest.keys() - standing.disabled:
+        newest = {account_id: newest[account_id] for account_id in active}
     instants = [moment for moment in newest.values() if moment is not None]
     return min(instants) if instants and len(instants) == len(newest) else None
 

@@ -18,6 +18,7 @@ from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.store import clickhouse
 from optiinfra_assets.store.errors import AsOfNotRetained
 from optiinfra_assets.store.publications import Published, Resolved
+from optiinfra_assets.store.standing import Standing
 
 _Span = tuple[datetime, datetime]
 """Instants from the first, inclusive, to the second, exclusive."""
@@ -37,10 +38,10 @@ class Question:
     settings: dict[str, str]
 
 
-def resolve(client: Client, question: Question) -> Resolved:
+def resolve(client: Client, question: Question, standing: Standing) -> Resolved:
     """What readers see now; see `Warehouse.resolve`."""
     found = _published(client, "resolve.sql", question)
-    return Resolved.of((one for one, _ in found), question.start, question.end)
+    return Resolved.of((one for one, _ in found), question.start, question.end, standing)
 
 
 def resolve_as_of(client: Client, question: Question, as_of: datetime) -> Resolved:

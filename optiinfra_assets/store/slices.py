@@ -14,6 +14,7 @@ from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.store import sql
 from optiinfra_assets.store.errors import SliceBusy
 from optiinfra_assets.store.postgres import Database, Row
+from optiinfra_assets.store.standing import Standing
 
 GONE = ""
 """Change token of a billing period that the source once had and has no more."""
@@ -109,16 +110,29 @@ class Slices(Database):
         *,
         generation: int | None = None,
         published_at: datetime | None = None,
+        reached: datetime | None = None,
     ) -> None:
-        """Store that a collection answering to `token` ended well `at` a UTC instant; with `generation` if it published one."""
+        """Store that a collection answering to `token` ended well `at` a UTC instant; with `generation` if it published one.
+
+        `reached` is the UTC instant that its answer was complete to (exclusive), None if nobody knows.
+        """
         values = {
             **_key(slice_),
             "token": token,
             "at": at,
             "generation": generation,
             "published_at": published_at,
+            "reached": reached,
         }
         self._rows("record_collection.sql", values)
+
+    def standing(self, customer_id: str) -> Standing:
+        """What is known of a customer's accounts beyond what they published."""
+        return Standing.of(self._rows("standing.sql", {"customer_id": customer_id}))
+
+    def skip_generations(self, number: int) -> None:
+        """Let every generation number from now on be higher than `number`."""
+        self._rows("skip_generations.sql", {"number": number})
 
     def start_generation(self, slice_: Slice, run_id: str) -> int:
         """A new generation number, higher than every one before, for an attempt that begins now."""

@@ -25,6 +25,7 @@ from optiinfra_assets.store.publications import Publication, Resolved, key
 from optiinfra_assets.store.resolution import Question
 from optiinfra_assets.store.retention import Garbage
 from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.standing import NOTHING, Standing
 
 if TYPE_CHECKING:
     from optiinfra_assets.store.loading import Loaded
@@ -127,6 +128,10 @@ class Warehouse:
         values = {"customer_id": slice_.customer_id, "generation": generation}
         return str(clickhouse.scalar(self.client, "content_hash.sql", values))
 
+    def newest_generation(self) -> int:
+        """The highest number that any generation was published under, 0 if nothing is published."""
+        return int(clickhouse.scalar(self.client, "newest_generation.sql"))
+
     def current(self, slice_: Slice) -> Publication | None:
         """The publication readers see now, None if the slice was never published."""
         found = clickhouse.rows(self.client, "current_publication.sql", key(slice_))
@@ -183,6 +188,7 @@ class Warehouse:
         start: date | None = None,
         end: date | None = None,
         as_of: datetime | None = None,
+        standing: Standing = NOTHING,
     ) -> Resolved:
         """The generations that hold a customer's charges now, or that held them `as_of` an instant (inclusive).
 
@@ -193,6 +199,7 @@ class Warehouse:
             start: first UTC day on which a charge may start, inclusive; None: no bound.
             end: first UTC day on which it may not start, exclusive; None: no bound.
             as_of: an aware instant. Before the first publication nothing is published, which is an empty answer.
+            standing: what else is known of the customer's accounts now; it says nothing of another instant.
 
         Raises:
             ValueError: `as_of` has no time zone.
@@ -200,7 +207,7 @@ class Warehouse:
         """
         question = Question(customer_id, providers, accounts, start, end, self.only(customer_id))
         if as_of is None:
-            return resolution.resolve(self.client, question)
+            return resolution.resolve(self.client, question, standing)
         return resolution.resolve_as_of(self.client, question, as_of)
 
     def only(self, customer_id: str) -> dict[str, str]:

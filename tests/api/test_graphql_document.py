@@ -34,6 +34,11 @@ def acme(world: World) -> Customer:
         world.metadata.add_account(Account(f"acme.{name}", "acme", provider))
     world.metadata.record_requests("collect", {"acme.aws": (2, D("0.02"))}, datetime(2026, 11, 3, tzinfo=UTC))
     _publish(acme)
+    for slice_ in acme.published:
+        at = datetime(2026, 11, 3, 6, tzinfo=UTC)
+        periods = {one.billing_period: "a" for one in acme.published if one.account_id == slice_.account_id}
+        world.metadata.record_probe(slice_.account_id, periods, at)
+        world.metadata.record_collection(slice_, "a", at)
     row = world.metadata.start_collection(
         "cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1"
     )

@@ -1,0 +1,96 @@
+"""What is known of a customer's accounts beyond what they published: what is still to come, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from optiinfra_assets.model import BillingPeriod
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Billing periods of an active account whose source shows what was not collected.
+
+    Attributes:
+        periods: the periods; None: the account was never probed, so it may be any.
+    """
+
+    provider: str
+    account_id: str
+    periods: tuple[BillingPeriod, ...] | None
+
+    def is_in(self, start: date | None, end: date | None) -> bool:
+        """Whether a charge on a day of [start, end) may be still to come; None is unbounded."""
+        if self.periods is None:
+            return True
+        return any(
+            (start is None or period.end.date() > start) and (end is None or period.start.date() < end)
+            for period in self.periods
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """The accounts of one customer. Equal only to itself, so that it can be the key of what was made with it.
+
+    Attributes:
+        disabled: accounts of which nothing will come any more.
+        reached: the UTC instant that an account's collections were complete to (exclusive), whether or not they published
+            something; an account that is not in it reaches as far as what it published.
+        due: accounts of which something is known to be still to come.
+    """
+
+    disabled: frozenset[str] = frozenset()
+    reached: Mapping[str, datetime] = field(default_factory=dict)
+    due: tuple[Due, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Collection[Mapping[str, Any]]) -> Standing:
+        """From the rows of ``standing.sql``."""
+        return cls(
+            disabled=frozenset(row["account_id"] for row in rows if row["is_disabled"]),
+            reached={
+                row["account_id"]: row["reached"].astimezone(UTC)
+                for row in rows
+                if row["reached"] is not None
+            },
+            due=tuple(_due(row) for row in rows if row["due"] or row["is_unknown"]),
+        )
+
+    def says(self, other: Standing) -> bool:
+        """Whether it says the same as `other`."""
+        return (self.disabled, self.reached, self.due) == (other.disabled, other.reached, other.due)
+
+    def is_complete(
+        self,
+        start: date | None,
+        end: date | None,
+        *,
+        providers: Collection[str] = (),
+        accounts: Collection[str] = (),
+    ) -> bool:
+        """Whether nothing is known to be still to come of the charges on UTC days of [start, end).
+
+        Args:
+            start: first day, None: no bound.
+            end: first day after, None: no bound.
+            providers: only these, all if empty.
+            accounts: only these, all if empty.
+        """
+        return not any(
+            one.is_in(start, end)
+            for one in self.due
+            if (not providers or one.provider in providers) and (not accounts or one.account_id in accounts)
+        )
+
+
+NOTHING = Standing()
+"""Nothing is known but what is published."""
+
+
+def _due(row: Mapping[str, Any]) -> Due:
+    periods = None if row["is_unknown"] else tuple(map(BillingPeriod.parse, sorted(row["due"])))
+    return Due(row["provider"], row["account_id"], periods)

@@ -1,0 +1,2 @@
+-- The highest number that any generation was published under, 0 if nothing is published.
+SELECT max(generation) FROM publications

@@ -1,0 +1,30 @@
+-- Grain: account of a customer of which something is still to come, or nothing any more, or that reaches further than it published.
+-- due: billing periods whose source shows what was not collected, of active accounts.
+SELECT
+    accounts.account_id,
+    accounts.provider,
+    accounts.status <> 'active' AS is_disabled,
+    accounts.status = 'active' AND accounts.last_probe_at IS NULL AND slices.known = 0 AS is_unknown,
+    slices.due,
+    slices.reached
+FROM optiinfra.accounts
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) AS known,
+        max(reached) AS reached,
+        coalesce(
+            array_agg(billing_period) FILTER (
+                WHERE accounts.status = 'active' AND seen_token IS NOT NULL AND seen_token IS DISTINCT FROM collected_token
+            ),
+            '{}'
+        ) AS due
+    FROM optiinfra.slice_state
+    WHERE slice_state.account_id = accounts.account_id
+) AS slices
+WHERE accounts.customer_id = %(customer_id)s
+    AND (
+        accounts.status <> 'active'
+        OR (accounts.last_probe_at IS NULL AND slices.known = 0)
+        OR slices.reached IS NOT NULL
+        OR slices.due <> '{}'
+    )

@@ -12,14 +12,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, TypeVar
 
 import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from optiinfra_assets.line_items.rows import Row, Value, batches_of
+from optiinfra_assets.line_items.rows import Row, batches_of
 from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.providers.answers import Fields
 from optiinfra_assets.providers.base import (
@@ -29,32 +29,30 @@ from optiinfra_assets.providers.base import (
     NothingThere,
     Probe,
     Provider,
+    Throttled,
 )
-from optiinfra_assets.providers.budgets import DailyBudget
+from optiinfra_assets.providers.budgets import DailyBudget, Needs
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
 from optiinfra_assets.providers.cost_and_usage import form_of
-from optiinfra_assets.providers.exports import FINAL_AFTER, collected, token_of
-from optiinfra_assets.providers.line_item_types import charge_category, charge_frequency, service_category
+from optiinfra_assets.providers.exports import collected, is_old, token_at, token_of
 from optiinfra_assets.providers.paging import Page, items
 from optiinfra_assets.providers.safety import Endpoint
 
 if TYPE_CHECKING:
     from optiinfra_assets.providers.boto_calls import Access, Calls
-    from optiinfra_assets.providers.cost_explorer import Days, Figure
+    from optiinfra_assets.providers.cost_explorer import Days
     from optiinfra_assets.providers.data_exports import DataExport
 
 HISTORY_MONTHS: Final = 14
 """Cost Explorer keeps the current month and 13 before."""
 
-COLUMNS: Final = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
-    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
-    "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit",
-    "RegionId", "ServiceCategory", "ServiceName", "ServiceProviderName", "SubAccountId", "SubAccountName", "x_CostBasis",
-    "x_RecordType",
-)  # fmt: skip
+RECENT: Final = timedelta(days=2)
+"""For so many days after it was read, a month that still moves gives way to months that wait, if a day cannot pay all: two months move at
+most, so of three days one at least is left for the others, whether they are ever read or not."""
 
 _EXPORT: Final = re.compile(r"s3://[^/]+(/[^/]+)+")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_OR_GONE: Final = "; or it is gone: S3 answers so, not 404, to whoever may not list that"
 _T = TypeVar("_T")
 
 
@@ -163,14 +161,14 @@ class Aws(Provider):
         """The tokens of the manifests, from one list; or of the parts of the day, from none: one free request proves the credential.
 
         A period whose manifest has gone (buckets are often told to forget), or that is older than Cost Explorer reaches, keeps the token
-        of its last collection.
+        of its last collection; so does for a while one that gives way to others, see `RECENT`.
 
         Raises:
             NothingThere: the export has no manifest yet, or no more.
             ProviderError: AWS could not be asked.
         """
         at = _Source.of(account, context)
-        return Probe({**since, **at.tokens()}, at.free.meter.requests)
+        return Probe({**since, **at.tokens(since)}, at.free.meter.requests)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
         """Line items of one period, of the newest run of the export or from Cost Explorer.
@@ -242,18 +240,41 @@ class _Source:
         """
         if not self.credential.export:
             yesterday = self.context.clock() - timedelta(days=1)
-            days, _ = self._days(yesterday, yesterday + timedelta(days=1))
+            days = self._days(yesterday, yesterday + timedelta(days=1), self._budget())
             next(iter(days.explorer.ask()), None)
             return
         self._export().prove(self.context.clock())
 
-    def tokens(self) -> dict[BillingPeriod, str]:
-        """The change token of each period there is."""
+    def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
+        """The change token of each period there is; that of `since` for one whose turn has not come."""
+        now = self.context.clock()
         if self.credential.export:
-            return {period: token_of(one) for period, one in self._export().manifests().items()}
+            found = self._export().manifests().items()
+            return {period: token_at(token_of(one), period, now) for period, one in found}
         self.payer()
-        current = BillingPeriod.of(self.context.clock())
-        return {period: self._token(period) for period in map(current.shift, range(1 - HISTORY_MONTHS, 1))}
+        tokens = {period: self._token(period) for period in _reach(now)}
+        return tokens | {period: since[period] for period in self._giving_way(tokens, since)}
+
+    def _giving_way(
+        self, tokens: Mapping[BillingPeriod, str], since: Mapping[BillingPeriod, str]
+    ) -> list[BillingPeriod]:
+        """Periods that were read not long ago, while others wait that the rest of the day cannot pay along with them."""
+        due = [period for period, token in tokens.items() if since.get(period) != token]
+        again = [
+            period for period in due if not self._is_final(period) and self._is_recent(since.get(period))
+        ]
+        if len(again) in (0, len(due)):
+            return []
+        needs = self._needs(self._budget())
+        expected = {period: needs.expected(period, tokens) for period in due}
+        payable = [period for period in due if expected[period] <= needs.budget.allowed]
+        is_short = sum(expected[period] for period in payable) > needs.budget.left(self.context.clock())
+        return again if is_short and set(payable) - set(again) else []
+
+    def _is_recent(self, token: str | None) -> bool:
+        """Whether a token is of a reading of the last days; those of final months say no day."""
+        day = _DAY.match(token or "")
+        return day is not None and self.context.clock().date() - date.fromisoformat(day[0]) <= RECENT
 
     def collect(self, period: BillingPeriod) -> Collection:
         return self._exported(period) if self.credential.export else self._explored(period)
@@ -262,16 +283,16 @@ class _Source:
         from optiinfra_assets.providers.data_exports import DataExport
         from optiinfra_assets.providers.objects import Bucket
 
-        address = self.credential.export or ""
-        bucket, _, folder = address.removeprefix("s3://").partition("/")
+        bucket, _, folder = (self.credential.export or "").removeprefix("s3://").partition("/")
+        address = f"s3://{bucket}"
         needed = (
             f"s3:ListBucket on arn:aws:s3:::{bucket} and s3:GetObject on arn:aws:s3:::{bucket}/{folder}/*"
         )
 
         def ask(operation: Callable[[], _T], where: str) -> _T:
-            return self.free(operation, where, needed)
+            return self.free(operation, where, needed if where == address else f"{needed}{_OR_GONE}")
 
-        return DataExport(Bucket(f"s3://{bucket}", made=self.access.client("s3"), ask=ask), folder)
+        return DataExport(Bucket(address, made=self.access.client("s3"), ask=ask), folder)
 
     def _exported(self, period: BillingPeriod) -> Collection:
         export = self._export()
@@ -284,7 +305,7 @@ class _Source:
         collection.requests = self.free.meter.requests
 
     def _is_final(self, period: BillingPeriod) -> bool:
-        return self.context.clock() >= period.end + FINAL_AFTER
+        return is_old(period, self.context.clock())
 
     def _token(self, period: BillingPeriod) -> str:
         """Which part of which day it is, for periods that still move."""
@@ -292,46 +313,67 @@ class _Source:
         part = now.replace(hour=now.hour - now.hour % self.credential.refresh_hours)
         return f"{'final' if self._is_final(period) else f'{part:%Y-%m-%dT%H:00Z}'} {self.credential.detail}"
 
-    def _days(self, start: datetime, end: datetime) -> tuple[Days, DailyBudget]:
-        from optiinfra_assets.providers.boto_calls import Calls
-        from optiinfra_assets.providers.cost_explorer import PRICE, CostExplorer, Days
+    def _budget(self) -> DailyBudget:
+        from optiinfra_assets.providers.cost_explorer import PRICE
 
-        budget = DailyBudget(
+        return DailyBudget(
             price=PRICE,
             within=self.context.spent,
             context=self.context,
             budget=Decimal(self.credential.daily_budget),
             advice="raise daily_budget, or set detail to service",
         )
+
+    def _needs(self, budget: DailyBudget) -> Needs:
+        from optiinfra_assets.providers.cost_explorer import TOTALS
+
+        return Needs(budget, kind=f"reading by {self.credential.detail}", least=TOTALS + 1)
+
+    def _days(self, start: datetime, end: datetime, budget: DailyBudget) -> Days:
+        from optiinfra_assets.providers.boto_calls import Calls
+        from optiinfra_assets.providers.cost_explorer import CostExplorer, Days
+
         paid = Calls(self.context, budget, secrets=self.credential.secrets)
         explorer = CostExplorer(self.access.client("ce"), paid, start.date(), end.date())
-        return Days(explorer, self.credential.detail), budget
+        return Days(explorer, self.credential.detail)
 
     def _explored(self, period: BillingPeriod) -> Collection:
+        from optiinfra_assets.providers.cost_explorer import COLUMNS
+
         now = self.context.clock()
         collection = Collection(
             batches=iter(()), change_token=self._token(period), is_final=self._is_final(period)
         )
+        needs = self._needs(self._budget())
+        needs.budget.require(needs.expected(period, _reach(now)))
         tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
-        days, budget = self._days(period.start, min(period.end, tomorrow))
+        days = self._days(period.start, min(period.end, tomorrow), needs.budget)
         payer = self.payer()
         days.read_totals()
-        budget.require(len(days.questions))
+        needs.keep_at_least(period, days.pages)
+        needs.budget.require(len(days.questions))
         collection.data_through = days.data_through()
-        rows = self._rows(days, payer, period, collection, budget)
+        rows = self._rows(days, payer, period, collection, needs)
         where = f"Cost Explorer {period}"
         collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
         return collection
 
     def _rows(
-        self, days: Days, payer: str, period: BillingPeriod, collection: Collection, budget: DailyBudget
+        self, days: Days, payer: str, period: BillingPeriod, collection: Collection, needs: Needs
     ) -> Iterator[Row]:
+        from optiinfra_assets.providers.cost_explorer import row
+
         basis = "net" if days.basis[0].startswith("Net") else "unblended"
         names = days.explorer.names
-        for figure in days.figures():
-            yield _row(figure, period, payer, names, basis)
-        collection.requests = self.free.meter.requests + budget.requests
-        collection.request_cost = budget.cost
+        try:
+            for figure in days.figures():
+                yield row(figure, period, payer, names, basis)
+        except Throttled:
+            needs.keep_at_least(period, days.pages)
+            raise
+        needs.keep(period, days.pages)
+        collection.requests = self.free.meter.requests + needs.budget.requests
+        collection.request_cost = needs.budget.cost
         collection.sources.append(
             {
                 "kind": "Cost Explorer",
@@ -340,35 +382,11 @@ class _Source:
                 "basis": basis,
                 "total": f"{days.total:f}",
                 "largest_difference": f"{days.largest_difference:f}",
-                "paid_requests": str(budget.requests),
+                "paid_requests": str(needs.budget.requests),
             }
         )
 
 
-def _row(figure: Figure, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str) -> Row:
-    start = datetime(figure.day.year, figure.day.month, figure.day.day, tzinfo=UTC)
-    values: dict[str, Value] = {
-        "BilledCost": figure.billed,
-        "EffectiveCost": figure.effective,
-        "BillingAccountId": payer,
-        "BillingAccountName": names.get(payer),
-        "BillingCurrency": figure.currency,
-        "BillingPeriodStart": period.start,
-        "BillingPeriodEnd": period.end,
-        "ChargeCategory": charge_category(figure.record_type),
-        "ChargeDescription": f"{figure.service}, {figure.record_type}",
-        "ChargeFrequency": charge_frequency(figure.record_type),
-        "ChargePeriodStart": start,
-        "ChargePeriodEnd": start + timedelta(days=1),
-        "HostProviderName": "AWS",
-        "InvoiceIssuerName": "AWS",
-        "ServiceProviderName": "AWS",
-        "RegionId": figure.region,
-        "ServiceCategory": service_category(figure.service),
-        "ServiceName": figure.service,
-        "SubAccountId": figure.account,
-        "SubAccountName": names.get(figure.account),
-        "x_CostBasis": basis,
-        "x_RecordType": figure.record_type,
-    }
-    return Row("api", figure.is_estimated, values)
+def _reach(now: datetime) -> list[BillingPeriod]:
+    """The periods that Cost Explorer has, oldest first."""
+    return [BillingPeriod.of(now).shift(-number) for number in reversed(range(HISTORY_MONTHS))]

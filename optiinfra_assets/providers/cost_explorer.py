@@ -23,9 +23,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from optiinfra_assets.line_items.rows import Row, Value
+from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.answers import Fields
 from optiinfra_assets.providers.base import Transient
 from optiinfra_assets.providers.boto_calls import Calls
+from optiinfra_assets.providers.line_item_types import charge_category, charge_frequency, service_category
 from optiinfra_assets.providers.paging import Page, pages
 from optiinfra_assets.providers.snapshots import exact_sum
 
@@ -35,11 +38,22 @@ PRICE: Final = Decimal("0.01")
 
 UNBLENDED: Final = ("UnblendedCost", "AmortizedCost")
 NET: Final = ("NetUnblendedCost", "NetAmortizedCost")
+COLUMNS: Final = (
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
+    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
+    "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit",
+    "RegionId", "ServiceCategory", "ServiceName", "ServiceProviderName", "SubAccountId", "SubAccountName", "x_CostBasis",
+    "x_RecordType",
+)  # fmt: skip
+
 _METRICS: Final[tuple[str, ...]] = (*UNBLENDED, *NET)
 _WHERE: Final = "Cost Explorer, GetCostAndUsage"
 _DIGIT: Final = Decimal("1e-10")
 _BINARY: Final = Decimal("1e-15")
 _NO_REGION: Final = frozenset({"", "noregion", "no region"})
+
+TOTALS: Final = 2
+"""Questions that come before those for line items."""
 
 Amounts = tuple[Decimal, ...]
 """One for each metric."""
@@ -101,6 +115,8 @@ class CostExplorer:
         self.end = end
         self.names: dict[str, str] = {}
         """Of linked accounts, as far as answers have told them."""
+        self.pages = 0
+        """Answers so far."""
 
     def ask(self, dimensions: Sequence[str] = (), only: Mapping[str, str] | None = None) -> Iterator[Group]:
         """The groups of each day, page by page; one without keys a day if no dimension is named.
@@ -127,6 +143,7 @@ class CostExplorer:
             more = {"NextPageToken": token} if token else {}
             answer = self._calls(lambda: self._client.get_cost_and_usage(**asked, **more), _WHERE, PERMISSION)
             fields = Fields(answer, _WHERE, self._calls.hide)
+            self.pages += 1
             self._learn_names(fields)
             return Page(fields.objects("ResultsByTime"), fields.text_or_none("NextPageToken"))
 
@@ -203,6 +220,7 @@ class Days:
     largest_difference: Decimal = Decimal(0)
     _totals: dict[date, Group] = field(default_factory=dict, init=False, repr=False)
     _pairs: dict[tuple[str, str], dict[date, _Sum]] = field(default_factory=dict, init=False, repr=False)
+    _answered: int = field(default=0, init=False, repr=False)
 
     def read_totals(self) -> None:
         """Questions 1 and 2 of the table above.
@@ -238,6 +256,11 @@ class Days:
         types = sorted({type_ for _, type_ in self._pairs})
         return [(("LINKED_ACCOUNT", "SERVICE"), {"RECORD_TYPE": type_}) for type_ in types]
 
+    @property
+    def pages(self) -> int:
+        """How many pages all of it takes, at least: those there were, and one for each question that is not answered to its end."""
+        return self.explorer.pages + len(self.questions) - self._answered
+
     def data_through(self) -> datetime | None:
         """Where the newest day with a cost begins, as that day may not be over; where it ends if no day is an estimate any more."""
         known = [group for group in self._totals.values() if any(group.amounts.values())]
@@ -261,6 +284,7 @@ class Days:
                 sums.setdefault(group.day, _Sum(_ZERO)).add((figure.billed, figure.effective))
                 yield figure
             self._compare(sums, self._wanted(only), ", ".join(only.values()))
+            self._answered += 1
 
     def _figure(self, group: Group, said: Mapping[str, str]) -> Figure:
         region = said.get("REGION", "")
@@ -312,6 +336,44 @@ class Days:
                         f"{_WHERE}: {day}, {what}: the groups add up to {sum_} {name}, but the total is {total}; "
                         "the costs may have been refreshed in between; try again later"
                     )
+
+
+def row(figure: Figure, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str) -> Row:
+    """A figure as a row of `COLUMNS`.
+
+    Args:
+        figure: what was found.
+        period: in which it is billed.
+        payer: id of the account that pays.
+        names: of accounts, as far as they are known.
+        basis: which costs these are, ``net`` or ``unblended``.
+    """
+    start = datetime(figure.day.year, figure.day.month, figure.day.day, tzinfo=UTC)
+    values: dict[str, Value] = {
+        "BilledCost": figure.billed,
+        "EffectiveCost": figure.effective,
+        "BillingAccountId": payer,
+        "BillingAccountName": names.get(payer),
+        "BillingCurrency": figure.currency,
+        "BillingPeriodStart": period.start,
+        "BillingPeriodEnd": period.end,
+        "ChargeCategory": charge_category(figure.record_type),
+        "ChargeDescription": f"{figure.service}, {figure.record_type}",
+        "ChargeFrequency": charge_frequency(figure.record_type),
+        "ChargePeriodStart": start,
+        "ChargePeriodEnd": start + timedelta(days=1),
+        "HostProviderName": "AWS",
+        "InvoiceIssuerName": "AWS",
+        "ServiceProviderName": "AWS",
+        "RegionId": figure.region,
+        "ServiceCategory": service_category(figure.service),
+        "ServiceName": figure.service,
+        "SubAccountId": figure.account,
+        "SubAccountName": names.get(figure.account),
+        "x_CostBasis": basis,
+        "x_RecordType": figure.record_type,
+    }
+    return Row("api", figure.is_estimated, values)
 
 
 _ZERO: Final[Amounts] = (Decimal(0), Decimal(0))

@@ -53,9 +53,22 @@ class Delivery:
 
 
 def token_of(manifest: FileVersion) -> str:
-    """The change token that a manifest stands for."""
-    written = f" {manifest.written_at.isoformat()}" if manifest.written_at else ""
+    """The change token that a manifest stands for, the same from a list as from the object itself.
+
+    Lists of some stores tell fractions of seconds, which the date of an object (in HTTP) never has.
+    """
+    written = f" {manifest.written_at.replace(microsecond=0).isoformat()}" if manifest.written_at else ""
     return f"{manifest.version}{written}"
+
+
+def token_at(token: str, period: BillingPeriod, now: datetime) -> str:
+    """The `token_of` the manifest of a period, changed once more when the period becomes final by its age: no run may come to tell that."""
+    return f"{token}, final" if is_old(period, now) else token
+
+
+def is_old(period: BillingPeriod, now: datetime) -> bool:
+    """Whether a period counts as final whatever its line items say."""
+    return now >= period.end + FINAL_AFTER
 
 
 def collected(
@@ -77,7 +90,8 @@ def collected(
         Transient: a file is gone or changed, or another run is being written.
         ProviderError: a file cannot be read.
     """
-    collection = Collection(batches=iter(()), change_token=delivery.token)
+    now = context.clock()
+    collection = Collection(batches=iter(()), change_token=token_at(delivery.token, period, now))
     collection.sources.append(
         {
             "manifest": delivery.manifest.name,
@@ -86,7 +100,7 @@ def collected(
             "files": str(len(delivery.names)),
         }
     )
-    collection.batches = _batches(location, delivery, period, context, form_of, collection)
+    collection.batches = _batches(location, delivery, period, now, form_of, collection)
     return collection
 
 
@@ -94,22 +108,21 @@ def _batches(
     location: Location,
     delivery: Delivery,
     period: BillingPeriod,
-    context: Context,
+    now: datetime,
     form_of: FormOf,
     collection: Collection,
 ) -> Iterator[pa.RecordBatch]:
-    now = context.clock()
-    is_old = now >= period.end + FINAL_AFTER
+    is_final_by_age = is_old(period, now)
     reach = ChargesSeen(period)
     for file in versions(location, delivery, now):
         for batch in line_items(location, file, month_of(period), collection, source=SOURCE, form_of=form_of):
             reach.add(batch)
-            yield batch if is_old else _estimated(batch)
+            yield batch if is_final_by_age else _estimated(batch)
             pa.default_memory_pool().release_unused()  # it would keep 30 MB more for itself, at every process that reads
         _refuse_others(location, file, period)
     location.refuse_change(delivery.manifest)
     collection.data_through = reach.data_through(now)
-    collection.is_final = now >= period.end and (is_old or reach.is_invoiced)
+    collection.is_final = now >= period.end and (is_final_by_age or reach.is_invoiced)
     collection.requests = location.requests
 
 

@@ -195,7 +195,11 @@ class SimulatedAws(SimulatedAccount):
 
 
 class FocusExport(SimulatedAws):
-    """An account that exports FOCUS 1.2 to a bucket; `export` says how."""
+    """An account that exports FOCUS 1.2 to a bucket; `export` says how.
+
+    Attributes:
+        listable: keys that the credential may list begin with this.
+    """
 
     mode = "focus-export"
     table: ClassVar[str] = "focus"
@@ -205,6 +209,7 @@ class FocusExport(SimulatedAws):
     def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
         super().__init__(world, secret=secret, port=port)
         self.export = SimulatedExport(world, TABLES[self.table], BUCKET)
+        self.listable = ""
 
     def settings(self) -> dict[str, str]:
         """Where it listens, and where the export is."""
@@ -216,7 +221,7 @@ class FocusExport(SimulatedAws):
         self.export.twice = self.duplicates_lines
         self.export.adds_column = self.adds_unknown_fields
         self.export.renames_column = self.renames_field
-        store = ObjectStore(BUCKET, self.export.keys, self.export.read)
+        store = ObjectStore(BUCKET, self.export.keys, self.export.read, self.listable)
         return store.answer(
             request, self.page_size, repeats=self.repeats_pages, adds_unknown=self.adds_unknown_fields
         )

@@ -21,8 +21,6 @@ from optiinfra_assets.simulators.world import Charge, World
 
 FOLDER: Final = "exports/costs"
 NAME: Final = "costs"
-_GOES_ON: Final = timedelta(days=15)
-"""How long after its end a period is exported anew."""
 _ITEMS_A_FILE: Final = 20_000
 _KEPT_RUNS: Final = 3
 """Of a period, the newest among them."""
@@ -41,6 +39,7 @@ class SimulatedExport:
         overwrites: runs replace the files of their predecessors.
         parquet: data files are Parquet, not compressed CSV.
         addresses: how the manifest names files: ``s3``, ``object`` or ``key``.
+        goes_on: how long after its end a period is exported anew.
     """
 
     world: World
@@ -53,6 +52,7 @@ class SimulatedExport:
     overwrites: bool = False
     parquet: bool = False
     addresses: str = "s3"
+    goes_on: timedelta = timedelta(days=15)
     _made: dict[Any, StoredObject] = field(default_factory=dict, init=False, repr=False)
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -85,7 +85,7 @@ class SimulatedExport:
 
     def _runs(self, period: BillingPeriod) -> Iterator[datetime]:
         first = max(period.start, self.world.periods()[0].start)
-        last = min(refreshed_at(self.world), period.end + _GOES_ON)
+        last = min(refreshed_at(self.world), period.end + self.goes_on)
         for day in range((last - first).days + 1):
             yield first + timedelta(days=day)
 

@@ -16,7 +16,7 @@ from optiinfra_assets.simulators.server import Request, Response
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object; `written_at` is UTC."""
+    """One object; `written_at` is UTC, to the millisecond in lists and to the second elsewhere (at S3 itself always a whole second)."""
 
     body: bytes
     written_at: datetime
@@ -35,20 +35,25 @@ class ObjectStore:
     Attributes:
         keys: the keys that begin with a prefix.
         read: the object of a key, None if there is none.
+        listable: keys that may be listed begin with this; of others it is not said whether they are there.
     """
 
     bucket: str
     keys: Callable[[str], Iterable[str]]
     read: Callable[[str], StoredObject | None]
+    listable: str = ""
 
     def answer(self, request: Request, page_size: int, *, repeats: bool, adds_unknown: bool) -> Response:
         """What S3 answers to a request for this bucket or an object in it."""
         bucket, _, key = request.path.lstrip("/").partition("/")
         if bucket != self.bucket:
             return xml_error(404, "NoSuchBucket", "The specified bucket does not exist")
+        asked = key or request.query.get("prefix", "")
+        found = self.read(key) if key else None
+        if found is None and not asked.startswith(self.listable):
+            return xml_error(403, "AccessDenied", "Access Denied")
         if not key:
             return self._list(request, page_size, repeats=repeats, adds_unknown=adds_unknown)
-        found = self.read(key)
         if found is None:
             return xml_error(404, "NoSuchKey", "The specified key does not exist.")
         if request.headers.get("if-match", found.etag) != found.etag:
@@ -69,7 +74,7 @@ class ObjectStore:
         found = self.read(key)
         if found is None:
             raise KeyError(key)
-        written = f"{found.written_at:%Y-%m-%dT%H:%M:%S.000Z}"
+        written = f"{found.written_at.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
         return (
             f"<Key>{escape(key)}</Key><LastModified>{written}</LastModified><ETag>{escape(found.etag)}</ETag>"
             f"<Size>{len(found.body)}</Size>"

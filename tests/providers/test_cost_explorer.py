@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -231,12 +231,12 @@ def test_the_budget_stops_the_day_and_the_next_goes_on(life: AnyLife) -> None:
     life.collect(JANUARY)
     life.collect(FEBRUARY)
     with pytest.raises(
-        Throttled, match=r"daily budget of \$0\.11 .* does not suffice: 11 of 11 .* 2026-03-11 00:00 UTC"
+        Throttled, match=r"daily budget of \$0\.11 .* does not suffice: 10 of 11 .* 2026-03-11 00:00 UTC"
     ) as said:
         life.collect(MARCH)
     assert said.value.until == at(3, 11)
     asked = len(questions(life))
-    assert asked <= 11
+    assert asked == 10, "not one is spent on what the rest cannot pay"
     other = replace(life, snapshots=life.snapshots)
     with pytest.raises(Throttled):
         other.collect(JANUARY)
@@ -253,6 +253,185 @@ def test_what_no_budget_can_pay_is_refused_before_it_is_begun(life: AnyLife) -> 
     ):
         life.collect(JANUARY)
     assert len(questions(life)) == 2
+
+
+def paid(life: AnyLife) -> int:
+    """Requests on record for the day."""
+    today = life.clock().date()
+    return sum(one.date() == today for one in life.snapshots.taken(KIND, BillingPeriod.of(today)))
+
+
+def refusal(life: AnyLife, period: BillingPeriod) -> Throttled | Permanent | None:
+    """Collect a period; the refusal of the budget, or None if there was none."""
+    try:
+        life.collect(period)
+    except (Throttled, Permanent) as error:
+        return error
+    return None
+
+
+@dataclass
+class Schedule:
+    """Ticks as the schedule makes them: what is due, newest first; what the budget refused, not before it may be tried again."""
+
+    life: AnyLife
+    postponed: dict[BillingPeriod, datetime] = field(default_factory=dict)
+    read_at: dict[BillingPeriod, datetime] = field(default_factory=dict)
+    paid_in_vain: int = 0
+
+    def tick(self, now: datetime) -> None:
+        self.life.clock.now = now
+        tokens = self.life.probe().tokens
+        due = [one for one, token in tokens.items() if self.life.tokens.get(one) != token]
+        for period in sorted(due, reverse=True):
+            if self.postponed.get(period, now) > now:
+                continue
+            asked = len(questions(self.life))
+            error = refusal(self.life, period)
+            if error is None:
+                assert self.life.collections[period].change_token == tokens[period]
+                self.life.tokens[period] = tokens[period]
+                self.read_at[period] = now
+            else:
+                assert isinstance(error, Throttled)
+                self.postponed[period] = error.until
+                self.paid_in_vain += len(questions(self.life)) - asked
+
+
+UNTAXED = Scenario("small", date(2025, 1, 1), (WEB, DISK), tax_rate=Decimal(0))
+"""Each of its months takes three pages by service: two of totals, one of usage."""
+
+
+@pytest.mark.parametrize(("cents", "hours"), [(3, 24), (4, 8), (5, 24), (7, 6), (14, 24)])
+def test_every_month_is_collected_in_the_end_whatever_a_day_can_pay_beyond_one(
+    cents: int, hours: int
+) -> None:
+    life = live(UNTAXED, at(3, 3))
+    schedule = Schedule(life)
+    with life.cloud:
+        settings(life, daily_budget=f"0.{cents:02d}", detail="service", refresh_hours=str(hours))
+        for day in range(48):
+            for hour in (0, 6, 12, 18):
+                schedule.tick(at(3, 3, hour) + timedelta(days=day))
+            assert paid(life) <= cents
+            current = BillingPeriod.of(life.clock())
+            assert life.clock() - schedule.read_at[current] < timedelta(days=3), "the open month stays fresh"
+        reach = [current.shift(-number) for number in range(14)]
+        assert life.tokens.keys() >= set(reach)
+        for period in reach[1:]:
+            assert life.tokens[period] == "final service", period
+            assert billed(life.items[period]) == life.cloud.invoice_amount(period)
+        assert schedule.paid_in_vain == 0
+        on_record = (life.snapshots.taken(KIND, period) for period in (MARCH, MARCH.shift(1)))
+        assert len(questions(life)) == sum(map(len, on_record))
+
+
+def test_with_money_for_all_no_month_gives_way_to_one_that_never_succeeds() -> None:
+    life = live(UNTAXED, at(3, 3))
+    with life.cloud:
+        settings(life, daily_budget="1.00", detail="service")
+        life.tokens = {one: token for one, token in life.probe().tokens.items() if one != JANUARY}
+        life.clock.advance(hours=24)
+        tokens = life.probe().tokens
+        assert {one for one, token in tokens.items() if life.tokens.get(one) != token} == {
+            JANUARY,
+            FEBRUARY,
+            MARCH,
+        }
+
+
+def test_a_month_that_no_day_can_pay_makes_no_other_wait() -> None:
+    life = live(UNTAXED, at(3, 3))
+    with life.cloud:
+        settings(life, daily_budget="0.03")
+        assert isinstance(refusal(life, JANUARY), Permanent), "it takes 4"
+        life.tokens = {one: token for one, token in life.probe().tokens.items() if one != JANUARY}
+        life.clock.advance(hours=24)
+        tokens = life.probe().tokens
+        assert tokens[MARCH] != life.tokens[MARCH]
+
+
+def test_a_month_that_has_just_become_final_goes_before_the_open_one() -> None:
+    life = live(UNTAXED, at(3, 15))
+    with life.cloud:
+        settings(life, daily_budget="0.03", detail="service")
+        life.tokens = dict(life.probe().tokens)
+        life.clock.now = at(3, 16)
+        tokens = life.probe().tokens
+        assert [one for one, token in tokens.items() if life.tokens[one] != token] == [FEBRUARY]
+        life.collect(FEBRUARY)
+        life.tokens[FEBRUARY] = tokens[FEBRUARY]
+        assert life.probe().tokens[MARCH] != life.tokens[MARCH], "nobody waits any more"
+
+
+def test_a_month_that_had_nothing_yet_is_expected_to_have_something() -> None:
+    life = live(UNTAXED, at(3, 1))
+    with life.cloud:
+        settings(life, daily_budget="0.05", detail="service")
+        life.collect(MARCH)
+        assert paid(life) == 2
+        life.clock.now = at(3, 2, 12)
+        life.collect(FEBRUARY)
+        assert isinstance(refusal(life, MARCH), Throttled)
+        assert paid(life) == 3
+        settings(life, daily_budget="0.02", detail="service")
+        life.clock.now = at(4, 1)
+        life.collect(BillingPeriod(2026, 4))
+        life.clock.now = at(4, 4)
+        assert isinstance(refusal(life, BillingPeriod(2026, 4)), Permanent), (
+            "two cents suffice for nothing else"
+        )
+
+
+def test_a_refusal_of_what_was_read_before_costs_nothing(life: AnyLife) -> None:
+    settings(life, daily_budget="0.09")
+    life.collect(JANUARY)
+    for period in (JANUARY, BillingPeriod(2025, 12), FEBRUARY):
+        assert isinstance(refusal(life, period), Throttled)
+    assert paid(life) == 5, "the others are taken for what the nearest one was"
+    settings(life, daily_budget="0.04")
+    life.clock.advance(hours=24)
+    for _ in range(2):
+        assert isinstance(refusal(life, JANUARY), Permanent)
+    assert paid(life) == 0
+    settings(life, daily_budget="0.04", detail="service")
+    life.collect(JANUARY)
+    assert paid(life) == 4, "it is another question"
+
+
+def test_a_month_that_takes_more_than_it_took_is_refused_at_its_old_price_once() -> None:
+    life = live(small(), at(2, 28, 12))
+    with life.cloud:
+        settings(life, daily_budget="0.07", detail="service")
+        life.collect(FEBRUARY)
+        life.clock.now = at(3, 5, 12)
+        life.collect(JANUARY)
+        assert paid(life) == 4
+        assert isinstance(refusal(life, FEBRUARY), Throttled), "there is tax now"
+        assert paid(life) == 6
+        life.clock.now = at(3, 6, 12)
+        life.collect(JANUARY)
+        assert isinstance(refusal(life, FEBRUARY), Throttled)
+        assert paid(life) == 4
+
+
+def test_what_a_month_takes_is_told_by_its_pages(life: AnyLife) -> None:
+    life.collect(JANUARY)
+    life.cloud.page_size = 20
+    life.snapshots = type(life.snapshots)()
+    life.collect(JANUARY)
+    pages = paid(life)
+    assert pages > 5
+    settings(life, daily_budget=f"0.{pages + 4:02d}")
+    assert isinstance(refusal(life, JANUARY), Throttled)
+    assert paid(life) == pages
+    life.snapshots = type(life.snapshots)()
+    settings(life, daily_budget=f"0.{pages - 1:02d}")
+    assert isinstance(refusal(life, JANUARY), Throttled), "nobody knew"
+    asked = paid(life)
+    life.clock.advance(hours=24)
+    assert isinstance(refusal(life, JANUARY), Permanent)
+    assert (asked, paid(life)) == (pages - 1, 0)
 
 
 def test_refused_requests_count_and_are_on_record(life: AnyLife) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ WEB = Resource(
 )  # fmt: skip
 DISK = Resource("disk", "disk (simulated)", "storage", "standard", "us-east", "lab", Decimal("0.03"))
 MANIFEST = f"{FOLDER}/metadata/BILLING_PERIOD=2026-01/costs-Manifest.json"
+PAGE = Path(__file__).parents[2] / "docs/providers/aws.md"
 MODES = pytest.mark.parametrize("mode", ["focus-export", "cur-export"])
 
 
@@ -61,6 +63,12 @@ def life() -> Iterator[AnyLife]:
 def export_of(life: AnyLife) -> Any:
     assert isinstance(life.cloud, FocusExport)
     return life.cloud.export
+
+
+def may_list(life: AnyLife, beginning: str) -> None:
+    """Let the credential list keys of this beginning alone."""
+    assert isinstance(life.cloud, FocusExport)
+    life.cloud.listable = beginning
 
 
 def stored(life: AnyLife, key: str, body: bytes, written_at: datetime) -> None:
@@ -193,6 +201,14 @@ def test_a_manifest_that_says_the_same_again_is_news_all_the_same(life: AnyLife)
     assert {period for period in after if after[period] != before[period]} == {JANUARY}
 
 
+def test_lists_that_tell_fractions_of_seconds_make_no_other_token(life: AnyLife) -> None:
+    """As those of MinIO and Ceph; the date of a single object has none anywhere."""
+    stored(life, MANIFEST, export_of(life).read(MANIFEST).body, at(3, 10, 11) + timedelta(milliseconds=123))
+    life.tick()
+    assert life.tick() == []
+    assert life.probe().tokens[JANUARY] == life.collections[JANUARY].change_token
+
+
 def test_the_data_folder_is_never_listed(life: AnyLife) -> None:
     life.tick()
     lists = [request for request in life.cloud.asked if "list-type" in request.query]
@@ -281,6 +297,37 @@ def test_a_file_that_is_named_and_not_there_is_waited_for(life: AnyLife) -> None
     manifest(life, dataFiles=["exports/costs/data/gone.csv.gz"])
     with pytest.raises(Transient, match=r"gone.csv.gz: is named by .*costs-Manifest.json, but is not there"):
         life.collect(JANUARY)
+
+
+def allowed_to_list() -> str:
+    """Keys that the policy of the documentation allows to list begin with this."""
+    policy = json.loads(PAGE.read_text().split("```json\n")[1].partition("```")[0])
+    (may_list,) = (one for one in policy["Statement"] if one["Action"] == "s3:ListBucket")
+    pattern: str = may_list["Condition"]["StringLike"]["s3:prefix"]
+    return pattern.removesuffix("*").replace("PREFIX/EXPORT", FOLDER)
+
+
+def test_the_documented_policy_tells_a_file_that_is_gone_from_one_that_is_forbidden(life: AnyLife) -> None:
+    assert allowed_to_list() == f"{FOLDER}/", "all of the export and no more"
+    may_list(life, allowed_to_list())
+    life.tick()
+    manifest(life, dataFiles=["exports/costs/data/gone.csv.gz"])
+    with pytest.raises(Transient, match=r"gone.csv.gz: is named by .*costs-Manifest.json, but is not there"):
+        life.collect(JANUARY)
+
+
+def test_a_refusal_that_may_mean_that_the_file_is_gone_says_so(life: AnyLife) -> None:
+    may_list(life, f"{FOLDER}/metadata/")
+    manifest(life, dataFiles=["exports/costs/data/gone.csv.gz"])
+    with pytest.raises(
+        CredentialRejected,
+        match=r"gone.csv.gz: the credential may not do this \(403.* it needs: s3:ListBucket on .*and s3:GetObject on "
+        r".*; or it is gone: S3 answers so, not 404, to whoever may not list",
+    ):
+        life.collect(JANUARY)
+    may_list(life, "another/")
+    with pytest.raises(CredentialRejected, match=r"s3:GetObject on [^;]*$"):
+        life.probe()
 
 
 def test_a_file_newer_than_its_manifest_belongs_to_a_run_that_is_not_finished(life: AnyLife) -> None:
@@ -382,18 +429,54 @@ def test_another_region_is_told(life: AnyLife) -> None:
         life.probe()
 
 
-@pytest.mark.parametrize(("day", "is_final"), [(15, False), (16, True)])
-def test_without_invoice_ids_age_decides(day: int, is_final: bool) -> None:
-    """FOCUS 1.0 has none."""
-    life = live("focus-export", small(), at(3, day))
+def without_invoice_ids(life: AnyLife) -> None:
+    """As FOCUS 1.0."""
     export = export_of(life)
     columns = tuple(name for name in export.table.columns if name not in ("InvoiceId", "BillingAccountType"))
     export.table = replace(export.table, columns=columns)
+
+
+@pytest.mark.parametrize(("day", "is_final"), [(15, False), (16, True)])
+def test_without_invoice_ids_age_decides(day: int, is_final: bool) -> None:
+    life = live("focus-export", small(), at(3, day))
+    without_invoice_ids(life)
     with life.cloud:
         assert billed(life.collect(FEBRUARY)) == life.cloud.invoice_amount(FEBRUARY)
         assert life.collections[FEBRUARY].is_final is is_final
         assert {item["is_estimated"] for item in life.items[FEBRUARY]} == {not is_final}
         assert life.collections[FEBRUARY].sources[1]["focus"] == "1.0"
+
+
+def test_a_month_becomes_final_by_itself_when_its_last_run_was_long_ago() -> None:
+    life = live("focus-export", small(), at(3, 9, 12))
+    without_invoice_ids(life)
+    export_of(life).goes_on = timedelta(days=9)
+    with life.cloud:
+        life.days(at(3, 9, 12), 7)
+        assert life.collected.count(FEBRUARY) == 2, "the last run is of the 10th"
+        assert not life.collections[FEBRUARY].is_final
+        before = life.items[FEBRUARY]
+        assert life.go(at(3, 16)) == [FEBRUARY, MARCH]
+        assert life.collections[FEBRUARY].is_final
+        assert life.items[FEBRUARY] == [{**item, "is_estimated": False} for item in before]
+        assert {item["is_estimated"] for item in before} == {True}, "so the content differs, and is published"
+        life.days(at(3, 16, 12), 15)
+        assert life.collected.count(FEBRUARY) == 3
+        assert life.collected.count(JANUARY) == 1, "it was old when it was first collected"
+
+
+@MODES
+def test_a_month_that_its_invoice_made_final_gives_the_same_once_more_at_most(mode: str) -> None:
+    life = live(mode, small(), at(3, 9, 12))
+    export_of(life).goes_on = timedelta(days=9)
+    with life.cloud:
+        life.days(at(3, 9, 12), 2)
+        assert life.collections[FEBRUARY].is_final
+        before, times = life.items[FEBRUARY], life.collected.count(FEBRUARY)
+        life.days(at(3, 11, 12), 21)
+        assert life.collected.count(FEBRUARY) <= times + 1
+        assert life.items[FEBRUARY] == before
+        assert life.collections[FEBRUARY].is_final
 
 
 @MODES

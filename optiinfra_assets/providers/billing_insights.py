@@ -6,7 +6,8 @@ Three pictures of a month, none of which has it all::
     items               of an invoice, or of the preview so far: each line once, with its resource; the texts are those of the insights
     summary             of the same: tax, credits and overage, which are in none of the items
 
-Nothing here keeps or adds up anything; ``daily_lines.py`` does that with what comes from here.
+Nothing here adds up anything; ``daily_lines.py`` does that with what comes from here. Kept is only which invoices are not the last of their
+month: they bear no date, and a month that is closed by one from its middle is that invoice alone (`BillingApi.is_closed`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from urllib.parse import quote
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.answers import Fields, parse_time
 from optiinfra_assets.providers.base import CredentialRejected, NotFound
+from optiinfra_assets.providers.context import Snapshot, Snapshots
 from optiinfra_assets.providers.daily_lines import BillLine, Estimate
 from optiinfra_assets.providers.http import Client
 from optiinfra_assets.providers.invoice_parts import InvoiceParts
@@ -38,6 +40,8 @@ NOTHING: Final = "nothing"
 _PER_PAGE: Final = 200
 _INVOICES: Final = "/v2/customers/my/invoices"
 _DAY: Final = timedelta(days=1)
+_HOUR: Final = timedelta(hours=1)
+_WITHIN: Final = b"listed within the month"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,8 @@ class Books:
         """The preview, if it is of this month."""
         return self.preview if self.preview is not None and self.preview.period == period else None
 
-    def closed(self, period: BillingPeriod, now: datetime) -> bool:
-        """Whether the last invoice of a month has come: they bear no date, but the preview goes on to the next month then."""
+    def may_be_closed(self, period: BillingPeriod, now: datetime) -> bool:
+        """Whether a month is over, has an invoice, and the preview has gone on to a later one."""
         is_past = self.preview is None or self.preview.period > period
         return bool(self.of(period)) and now >= period.end and is_past
 
@@ -92,12 +96,14 @@ class BillingApi:
         urn: of the payer.
         permission: what the credential needs for all of it.
         clock_time: UTC instant of the call: nothing is asked for that lies after its day.
+        snapshots: where it is kept what is known of an invoice.
     """
 
     api: Client
     urn: str
     permission: str
     clock_time: datetime
+    snapshots: Snapshots
 
     def books(self) -> Books:
         """All invoices and the preview.
@@ -125,27 +131,43 @@ class BillingApi:
         """
         parts = [invoice.mark for invoice in books.of(period)]
         preview = books.previewed(period)
-        if books.closed(period, self.clock_time):
+        if self.is_closed(books, period):
             parts.append("settled" if self.is_settled(period) else "closed")
         else:
             parts += [preview.mark] if preview else []
-            is_recent = period >= BillingPeriod.of(self.clock_time).shift(-1)
-            count = self.count(period) if is_recent else 0
+            count = self.count(period) if self._is_recent(period) else 0
             parts += [f"insights {count}"] if count else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else NOTHING
+
+    def is_closed(self, books: Books, period: BillingPeriod) -> bool:
+        """Whether the last invoice of a month has come.
+
+        One that came within the month is told from the last one by having been listed before the month was over, or by its items. A month
+        later none is waited for any more. Items are asked for once, and only where nothing else tells.
+        """
+        if not books.may_be_closed(period, self.clock_time):
+            return False
+        return not self._is_recent(period) or any(self._is_last(invoice) for invoice in books.of(period))
+
+    def keep_within(self, books: Books) -> None:
+        """Keep which invoices are listed while their month goes on. On its last day one may be the last that comes early."""
+        period = BillingPeriod.of(self.clock_time)
+        if self.clock_time < period.end - _DAY:
+            for invoice in books.of(period):
+                self.snapshots.add(Snapshot(_kind(invoice), period, self.clock_time, _WITHIN))
 
     def is_settled(self, period: BillingPeriod) -> bool:
         """Whether the nights that may still estimate days of a period are over."""
         return self.clock_time >= period.end + SETTLING
 
-    def count(self, period: BillingPeriod) -> int:
-        """How many insights there are of a month, in one request.
+    def count(self, period: BillingPeriod, since: datetime | None = None) -> int:
+        """How many insights there are of a month, or of its days from the midnight `since` on, in one request.
 
         Raises:
             CredentialRejected: the payer is not one of the credential.
             ProviderError: they could not be read.
         """
-        path = self._insights_path(period.start, min(self._tomorrow, period.end) - _DAY)
+        path = self._insights_path(since or period.start, min(self._tomorrow, period.end) - _DAY)
         try:
             answer = self.api.get(path, numbered(None, 1), permission=self.permission)
         except NotFound:
@@ -185,6 +207,32 @@ class BillingApi:
         balance = self.api.get("/v2/customers/my/balance", permission=self.permission).fields()
         return balance.money("month_to_date_usage"), balance.time("generated_at")
 
+    def _is_last(self, invoice: Invoice) -> bool:
+        """Whether an invoice of the last month reaches its end, or nothing is estimated for the days after what it reaches."""
+        period = invoice.period
+        kept = self.snapshots.newest(_kind(invoice), period)
+        if kept is None:
+            body = str(self._reach(invoice)).encode()
+            kept = Snapshot(_kind(invoice), period, self.clock_time, body)
+            self.snapshots.add(kept)
+        if kept.body == _WITHIN:
+            return False
+        reach = datetime.fromisoformat(kept.body.decode())
+        return reach >= period.end or not self.count(period, min(_ceiling(reach), period.end - _DAY))
+
+    def _reach(self, invoice: Invoice) -> datetime:
+        """The instant up to which the items of an invoice go; a last hour that one lacks is none."""
+        period, reach = invoice.period, invoice.period.start
+        for fields in self._listed(_path(invoice.uuid), "invoice_items"):
+            start, end = _times(fields)
+            reach = max(reach, end) if start < end else reach
+            if reach > period.end - _HOUR:
+                return period.end
+        return reach
+
+    def _is_recent(self, period: BillingPeriod) -> bool:
+        return period >= BillingPeriod.of(self.clock_time).shift(-1)
+
     @property
     def _tomorrow(self) -> datetime:
         return midnight(self.clock_time.astimezone(UTC).date()) + _DAY
@@ -201,6 +249,16 @@ class BillingApi:
 def midnight(day: date) -> datetime:
     """The UTC instant at which a day begins."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _ceiling(moment: datetime) -> datetime:
+    """The first midnight that is not before a UTC instant."""
+    begin = midnight(moment.date())
+    return begin if begin == moment else begin + _DAY
+
+
+def _kind(invoice: Invoice) -> str:
+    return f"reach of invoice {invoice.uuid}"
 
 
 def _path(uuid: str) -> str:
@@ -235,7 +293,7 @@ def _estimate(fields: Fields) -> Estimate:
 
 def _line(fields: Fields, period: BillingPeriod, invoice_id: str | None) -> BillLine:
     ids = (fields.identifier(name) for name in ("resource_uuid", "resource_id") if fields.values.get(name))
-    start, end = fields.time("start_time"), fields.time("end_time")
+    start, end = _times(fields)
     return BillLine(
         key=_key(fields),
         amount=fields.money("amount"),
@@ -248,6 +306,10 @@ def _line(fields: Fields, period: BillingPeriod, invoice_id: str | None) -> Bill
         unit=fields.text_or_none("duration_unit"),
         invoice_id=invoice_id,
     )
+
+
+def _times(fields: Fields) -> tuple[datetime, datetime]:
+    return fields.time("start_time"), fields.time("end_time")
 
 
 def _key(fields: Fields) -> tuple[str, str]:

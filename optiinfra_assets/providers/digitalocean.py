@@ -143,7 +143,8 @@ class DigitalOcean(Provider):
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
         """A token for each of the last 13 periods that has an invoice, a preview or insights: they change every night.
 
-        Three requests, four until the month before is invoiced; once a day the pages of the droplets besides.
+        Three requests, four until the month before is invoiced; besides, once a day the pages of the droplets, and once, of an invoice for
+        the month before, the pages of its items until one reaches the end.
 
         Raises:
             ProviderError: the account could not be read.
@@ -152,6 +153,7 @@ class DigitalOcean(Provider):
         with _open(credential, context) as api:
             billing = _billing(api, _payer(credential, api), context)
             books = billing.books()
+            billing.keep_within(books)
             wanted = {current, current.shift(-1), *since, *(invoice.period for invoice in books.invoices)}
             recent = sorted(one for one in wanted if current.shift(1 - MONTHS_BACK) <= one <= current)
             tokens = {period: billing.token(books, period) for period in recent}
@@ -173,8 +175,8 @@ class DigitalOcean(Provider):
             token = billing.token(books, billing_period)
             if billing_period == BillingPeriod.of(billing.clock_time):
                 keep_daily(context, KEPT, lambda: _droplets(api))
+            is_closed = billing.is_closed(books, billing_period)
             requests = api.meter.requests
-        is_closed = books.closed(billing_period, billing.clock_time)
         invoiced = exact_sum(invoice.amount for invoice in books.of(billing_period))
         collection = Collection(
             batches=iter(()),
@@ -313,7 +315,7 @@ def _payer(credential: DigitalOceanCredential, api: Client) -> _Payer:
 
 
 def _billing(api: Client, payer: _Payer, context: Context) -> BillingApi:
-    return BillingApi(api, payer.urn, BILLING, context.clock())
+    return BillingApi(api, payer.urn, BILLING, context.clock(), context.snapshots)
 
 
 def _droplets(api: Client) -> Iterator[Machine]:

@@ -44,7 +44,16 @@ from optiinfra_assets.providers.base import (
 from optiinfra_assets.providers.charge_rows import COLUMNS, Billing, charge_class, consumed
 from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
 from optiinfra_assets.providers.http import Answer, Client, rate_limit_end
-from optiinfra_assets.providers.invoice_months import Issued, ZoneName, end_before, invoices_of, month_begin
+from optiinfra_assets.providers.invoice_months import (
+    Issued,
+    Spans,
+    ZoneName,
+    invoices_of,
+    kept_spans,
+    lines_before,
+    may_bill,
+    month_begin,
+)
 from optiinfra_assets.providers.item_labels import BACKUPS, OTHER, Label
 from optiinfra_assets.providers.machines import Machine, Machines
 from optiinfra_assets.providers.numbered_pages import all_pages, joined, numbered, objects_in, resting
@@ -57,6 +66,7 @@ from optiinfra_assets.providers.running_totals import (
     Month,
     RunningTotals,
     completed,
+    span_of,
 )
 from optiinfra_assets.providers.safety import Endpoint, bearer
 from optiinfra_assets.providers.snapshots import Key, Measure
@@ -113,22 +123,23 @@ class Linode(Provider):
         """
         context = Context(utc_now, MemorySnapshots())
         with _open(_credential(account), context) as api:
-            seen = _Seen(api, context, _credential(account), BillingPeriod.of(context.clock()))
+            current = BillingPeriod.of(context.clock())
+            seen = _Seen(api, context, _credential(account), current, current)
         named = " ".join(seen.payer).strip()
         return [named if seen.is_direct else f"{named} (billing source {seen.billing_source})"]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
         """Keep a reading of what is not invoiced, and give a token for each of the last 13 periods that has readings or an invoice.
 
-        Two requests; four or more when a day begins, and one more, once, for an invoice of which only its items tell the month.
+        Two requests; four or more when a day begins, and one more, once, for each invoice of the first week of a month.
 
         Raises:
             ProviderError: the account could not be read; nothing is kept then.
         """
         credential = _credential(account)
         with _open(credential, context) as api:
-            oldest = BillingPeriod.of(context.clock()).shift(1 - MONTHS_BACK)
-            seen = _Seen(api, context, credential, oldest)
+            current = BillingPeriod.of(context.clock())
+            seen = _Seen(api, context, credential, current.shift(1 - MONTHS_BACK), current)
             _keep_reading(api, seen, context)
             tokens = _TOTALS.tokens(seen.invoices, since, context)
             marked = {period: _marked(token, credential) for period, token in tokens.items()}
@@ -145,7 +156,7 @@ class Linode(Provider):
         """
         credential = _credential(account)
         with _open(credential, context) as api:
-            seen = _Seen(api, context, credential, billing_period)
+            seen = _Seen(api, context, credential, billing_period, billing_period)
             is_current = billing_period == BillingPeriod.of(context.clock())
             if is_current and context.snapshots.newest(UNINVOICED, billing_period) is None:
                 _keep_reading(api, seen, context)
@@ -169,14 +180,19 @@ class Linode(Provider):
 
 
 class _Seen:
-    """The account and its invoices, as one call sees them.
+    """The account and its invoices for some months, as one call sees them.
 
     Attributes:
         taxes: lines of the taxes of each invoice, by its id.
     """
 
     def __init__(
-        self, api: Client, context: Context, credential: LinodeCredential, oldest: BillingPeriod
+        self,
+        api: Client,
+        context: Context,
+        credential: LinodeCredential,
+        oldest: BillingPeriod,
+        latest: BillingPeriod,
     ) -> None:
         """Ask for the account first: if an invoice is issued in between, its date still tells on which side of it the reading is."""
         self.answer = api.get("/account", permission=BILLING)
@@ -188,7 +204,8 @@ class _Seen:
         self.is_direct = self.billing_source == "linode"
         self.taxes: dict[str, list[ChargeLine]] = {}
         listed = list(numbered(api, "/account/invoices", permission=BILLING, page_size=_PAGE))
-        self.invoices = self._understood(listed, oldest, partial(_ends_before, api, context))
+        near = [fields for fields in listed if may_bill(fields.time("date", UTC), oldest, latest)]
+        self.invoices = self._understood(near, partial(_bills_before, api, context, self.zone))
         if not (self.is_direct or listed or self.uninvoiced[_WHOLE_ACCOUNT].measure):
             raise NothingThere(
                 f"billing_source: this account is billed by {self.billing_source} outside this API, which shows neither an invoice nor an "
@@ -196,15 +213,13 @@ class _Seen:
             )
 
     def _understood(
-        self, listed: list[Fields], oldest: BillingPeriod, bills_before: Callable[[str, BillingPeriod], bool]
+        self, listed: list[Fields], bills_before: Callable[[str, BillingPeriod], bool | None]
     ) -> list[Invoice]:
-        """Invoices issued since `oldest` began; those before cannot bill it."""
         issued: list[Issued] = []
         for fields in listed:
-            invoice_id, issued_at = fields.identifier("id"), fields.time("date", UTC)
-            if issued_at >= oldest.start:
-                issued.append(Issued(invoice_id, issued_at, fields.money("total")))
-                self.taxes[invoice_id] = list(_taxes(fields))
+            invoice_id = fields.identifier("id")
+            issued.append(Issued(invoice_id, fields.time("date", UTC), fields.money("total")))
+            self.taxes[invoice_id] = list(_taxes(fields))
         began = self._fields.time("active_since", UTC) if self._fields.values.get("active_since") else None
         return list(invoices_of(issued, self.zone, began, bills_before))
 
@@ -253,18 +268,18 @@ def _surroundings(api: Client, period: BillingPeriod) -> Iterator[Snapshot]:
         yield Snapshot(INSTANCES, period, pages[0].asked_at, joined(pages))
 
 
-def _ends_before(api: Client, context: Context, invoice_id: str, month: BillingPeriod) -> bool:
-    """Whether nothing on the first page of an invoice is for `month`; an invoice never changes, so the page is kept."""
-    kind = f"items of invoice {invoice_id}"
-    kept = context.snapshots.newest(kind, month)
-    if kept is None:
-        pages: list[Answer] = []
-        path = f"/account/invoices/{invoice_id}/items"
-        next(numbered(api, path, permission=BILLING, page_size=_PAGE, read=pages.append), None)
-        kept = Snapshot(kind, month, pages[0].asked_at, pages[0].body)
-        context.snapshots.add(kept)
-    spans = [_line(fields).span for fields in Fields.parse(kept.body, kind).objects("data")]
-    return end_before((span and span[1] for span in spans), month)
+def _bills_before(
+    api: Client, context: Context, zone: tzinfo, invoice_id: str, month: BillingPeriod
+) -> bool | None:
+    path, first = f"/account/invoices/{invoice_id}/items", {"page": "1", "page_size": str(_PAGE)}
+
+    def understood(body: bytes) -> Spans:
+        return [span_of(*_dates(fields)) for fields in Fields.parse(body, path).objects("data")]
+
+    spans = kept_spans(
+        context, invoice_id, month, lambda: api.get(path, first, permission=BILLING), understood
+    )
+    return lines_before(spans, month, zone)
 
 
 def _said_besides(period: BillingPeriod, seen: _Seen, context: Context) -> list[dict[str, str]]:
@@ -349,14 +364,19 @@ def _category(key: Key, cost: Decimal) -> str:
 
 
 def _line(fields: Fields) -> ChargeLine:
-    """An item of an invoice. The last second of its time is included in ``to``, which may be null as ``from`` may."""
+    """An item of an invoice."""
     key = (fields.text("label"), fields.text("type"), fields.text_or_none("region") or "")
     cost, price = fields.money("amount"), fields.money_or_none("unit_price") or Decimal(0)
     measure = Measure(cost, fields.money_or_none("quantity") or Decimal(0), cost)
+    return ChargeLine(key, measure, price, *_dates(fields))
+
+
+def _dates(fields: Fields) -> tuple[str, str]:
+    """Beginning and end of an item. The last second of its time is included in ``to``; both are empty where one of them is null."""
     if fields.text_or_none("from") is None or fields.text_or_none("to") is None:
-        return ChargeLine(key, measure, price)
+        return "", ""
     start, end = fields.time("from", UTC), fields.time("to", UTC) + timedelta(seconds=1)
-    return ChargeLine(key, measure, price, start.isoformat(), end.isoformat())
+    return start.isoformat(), end.isoformat()
 
 
 def _taxes(fields: Fields) -> Iterator[ChargeLine]:

@@ -37,6 +37,18 @@ RESIDUAL: Final = "residual of the invoice"
 INVOICE_LINE: Final = "invoice line"
 
 
+Span = tuple[datetime, datetime]
+"""From one UTC instant until before another one."""
+
+
+def span_of(start: str, end: str) -> Span | None:
+    """Two dates as sent, in UTC, if both are instants with a zone, the end after the start; None if they tell nothing."""
+    begin, until = parse_time(start), parse_time(end)
+    if begin is None or until is None or begin.tzinfo is None or until.tzinfo is None or begin >= until:
+        return None
+    return begin.astimezone(UTC), until.astimezone(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class ChargeLine:
     """A line of a running total or of an invoice, or several of equal key added up.
@@ -44,7 +56,7 @@ class ChargeLine:
     Attributes:
         key: what stays the same of it from one reading to the next.
         unit_price: list price of a unit; zero if there is none, or if lines with different ones were added up.
-        start: dates as sent; `span` says whether they mean anything.
+        start: dates as sent; `span_of` says whether they mean anything.
     """
 
     key: Key
@@ -59,12 +71,9 @@ class ChargeLine:
         return ChargeLine(self.key, self.measure.plus(other.measure), price, self.start, self.end)
 
     @property
-    def span(self) -> tuple[datetime, datetime] | None:
-        """Its dates in UTC if both are instants with a zone, the end after the start; None if they tell nothing."""
-        start, end = parse_time(self.start), parse_time(self.end)
-        if start is None or end is None or start.tzinfo is None or end.tzinfo is None or start >= end:
-            return None
-        return start.astimezone(UTC), end.astimezone(UTC)
+    def span(self) -> Span | None:
+        """Its dates, if they tell anything."""
+        return span_of(self.start, self.end)
 
 
 Lines = Mapping[Key, ChargeLine]

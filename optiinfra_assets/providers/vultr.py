@@ -3,7 +3,8 @@
 There are no daily figures. ``/billing/pending-charges`` holds the running total of each line since the last invoice; each probe keeps the
 answer, and the days of the open month are the differences (`optiinfra_assets.providers.snapshots`). The invoice, on the 1st for the month
 before, is the last word line by line: it alone has the tax, and the hours between the last reading and the reset. Months from before the
-account was connected have the invoice only.
+account was connected have the invoice only. An invoice within the month is not documented, but others issue one past a threshold: of which
+month an invoice of the first week is, the dates of its items tell.
 
 Everything is in US dollars, of which the answers say nothing. ``total`` is the fact: it differs from units times unit price by rounding and
 by the monthly cap (672 hours; 730 for GPUs), after which a line stands still.
@@ -15,7 +16,9 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC
 from decimal import Decimal
+from functools import partial
 from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -27,6 +30,14 @@ from optiinfra_assets.providers.base import Capabilities, Collection, Credential
 from optiinfra_assets.providers.charge_rows import COLUMNS, Billing, charge_class, consumed
 from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
 from optiinfra_assets.providers.http import Answer, Client
+from optiinfra_assets.providers.invoice_months import (
+    Issued,
+    Spans,
+    invoices_of,
+    kept_spans,
+    lines_before,
+    may_bill,
+)
 from optiinfra_assets.providers.machines import Machine, Machines
 from optiinfra_assets.providers.paging import Page, items
 from optiinfra_assets.providers.running_totals import (
@@ -40,6 +51,7 @@ from optiinfra_assets.providers.running_totals import (
     RunningTotals,
     completed,
     merged,
+    span_of,
 )
 from optiinfra_assets.providers.safety import Endpoint, bearer
 from optiinfra_assets.providers.snapshots import Key, Measure
@@ -53,6 +65,7 @@ ACCOUNT: Final = "account"
 BANDWIDTH: Final = "bandwidth"
 UNASSIGNED: Final = ("", "0.0.0.0")  # noqa: S104 - what a new instance has for an address
 
+_PAGE: Final = "500"
 _OWN_COLUMNS: Final = ("ListUnitPrice", "x_StartDate", "x_EndDate")
 _SERVICE_CATEGORIES: Final = (
     ("Databases", re.compile(r"database", re.I)),
@@ -106,7 +119,8 @@ class Vultr(Provider):
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
         """Keep a reading of the pending charges, and give a token for each of the last 13 periods that has readings or an invoice.
 
-        Two requests; five or more when a day begins or a line appears, because then the instances may be others too.
+        Two requests; five or more when a day begins or a line appears, because then the instances may be others too. One more, once, for
+        each invoice of the first week of a month.
 
         Raises:
             ProviderError: the account could not be read; nothing is kept then.
@@ -127,7 +141,11 @@ class Vultr(Provider):
         with _open(credential, context) as api:
             is_current = billing_period == BillingPeriod.of(context.clock())
             is_unread = is_current and context.snapshots.newest(PENDING, billing_period) is None
-            invoices = _take_reading(api, context) if is_unread else _invoices(api)
+            invoices = (
+                _take_reading(api, context)
+                if is_unread
+                else _invoices(api, context, billing_period, billing_period)
+            )
             payer = _payer(credential, api.get("/account", permission=BILLING))
             requests = api.meter.requests
         month = _TOTALS.month(billing_period, invoices, context)
@@ -157,14 +175,15 @@ def _open(credential: VultrCredential, context: Context) -> Client:
 
 
 def _take_reading(api: Client, context: Context) -> list[Invoice]:
-    """Keep what the account owes now; give the invoices it has.
+    """Keep what the account owes now; give the invoices it has for the months that are of interest.
 
     The charges are asked for first. If their invoice is issued in between, they are taken for the new month, and the next reading puts that
     right; the other way round, the reset would stand in the old month as a fall to nothing.
     """
     answer = api.get("/billing/pending-charges", permission=BILLING)
     lines = _pending_lines(answer.fields())
-    invoices = _invoices(api)
+    current = BillingPeriod.of(answer.asked_at)
+    invoices = _invoices(api, context, current.shift(1 - MONTHS_BACK), current)
     period = _TOTALS.period_of(answer.asked_at, lines, invoices, context)
     reading = Snapshot(PENDING, period, answer.asked_at, answer.body)
     before = context.snapshots.newest(PENDING, period)
@@ -268,8 +287,8 @@ def _service_category(product: str) -> str:
 
 def _invoice_lines(api: Client, invoice: Invoice) -> Iterator[ChargeLine]:
     """The items of an invoice, and what its amount has beyond them as a last line."""
-    path = f"/billing/invoices/{invoice.invoice_id}/items"
-    lines = (_line(fields) for fields in _listed(api, path, "invoice_items", BILLING))
+    listed = _listed(api, _items_path(invoice.invoice_id), "invoice_items", BILLING)
+    lines = (_line(fields) for fields in listed)
     rest = ("Not itemised", f"Invoice {invoice.invoice_id}: amount beyond its items", "")
     return completed(lines, invoice.amount, rest)
 
@@ -280,7 +299,7 @@ def _listed(
     """Objects of a list with pages; whole answers are added to `answers`."""
 
     def read(cursor: str | None) -> Page[Fields]:
-        params = {"per_page": "500"} | ({"cursor": cursor} if cursor else {})
+        params = {"per_page": _PAGE} | ({"cursor": cursor} if cursor else {})
         answer = api.get(path, params, permission=permission)
         if answers is not None:
             answers.append(answer)
@@ -291,16 +310,33 @@ def _listed(
     return items(read, path)
 
 
-def _invoices(api: Client) -> list[Invoice]:
-    return [_invoice(fields) for fields in _listed(api, "/billing/invoices", "billing_invoices", BILLING)]
+def _invoices(api: Client, context: Context, oldest: BillingPeriod, latest: BillingPeriod) -> list[Invoice]:
+    """The invoices that may bill the months from `oldest` to `latest`."""
+    listed = [_issued(fields) for fields in _listed(api, "/billing/invoices", "billing_invoices", BILLING)]
+    near = [one for one in listed if may_bill(one.issued_at, oldest, latest)]
+    return list(invoices_of(near, UTC, None, partial(_bills_before, api, context)))
 
 
-def _invoice(fields: Fields) -> Invoice:
-    """Invoices come on the 1st for the month before; one that comes after the first week bills its own month so far."""
-    issued_at = fields.time("date")
-    month = BillingPeriod.of(issued_at)
-    period = month.shift(-1) if issued_at.day <= 7 else month
-    return Invoice(fields.identifier("id"), issued_at, fields.money("amount"), period)
+def _issued(fields: Fields) -> Issued:
+    return Issued(fields.identifier("id"), fields.time("date"), fields.money("amount"))
+
+
+def _bills_before(api: Client, context: Context, invoice_id: str, month: BillingPeriod) -> bool | None:
+    path = _items_path(invoice_id)
+
+    def understood(body: bytes) -> Spans:
+        lines = Fields.parse(body, path).objects("invoice_items")
+        return [span_of(line.text("start_date"), line.text("end_date")) for line in lines]
+
+    first = {"per_page": _PAGE}
+    spans = kept_spans(
+        context, invoice_id, month, lambda: api.get(path, first, permission=BILLING), understood
+    )
+    return lines_before(spans, month, UTC)
+
+
+def _items_path(invoice_id: str) -> str:
+    return f"/billing/invoices/{invoice_id}/items"
 
 
 def _line(fields: Fields) -> ChargeLine:

@@ -75,6 +75,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         forgotten: days of which no estimate was made.
         hourly_limit: as its answers state it: so high that nothing has to be paced; the real one is 5,000.
         bills_early: instant within a month at which a threshold is passed: the days before it are invoiced then, the others with the month.
+        previews_ahead: the preview goes on to the new month at midnight of the 1st, and not with the invoice of the old one.
     """
 
     provider = "digitalocean"
@@ -89,6 +90,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         self.hourly_limit = 10_000_000
         self.forgotten: set[date] = set()
         self.bills_early: datetime | None = None
+        self.previews_ahead = False
 
     @property
     def team(self) -> str:
@@ -223,7 +225,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         return bills[::-1]
 
     def _preview(self) -> _Bill:
-        period = self._open_period
+        period = BillingPeriod.of(self.world.clock()) if self.previews_ahead else self._open_period
         return _Bill("preview", period, _without(self._shown(period), self._early(period)))
 
     def _amount(self, bill: _Bill) -> Decimal:

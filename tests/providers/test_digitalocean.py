@@ -213,7 +213,7 @@ def test_nothing_is_collected_until_the_next_night(life: Life) -> None:
 def test_three_requests_when_the_day_has_begun() -> None:
     life = live(replace(small(), start=date(2025, 12, 1)), at(1, 10))
     with life.cloud:
-        assert life.probe().requests == 4
+        assert life.probe().requests == 5, "droplets, and whether the invoice reaches the end of December"
         assert life.probe().requests == 3
         paths = [request.path for request in life.cloud.asked[-3:]]
     urn = f"do:team:{life.cloud.team}"
@@ -400,6 +400,88 @@ def test_an_early_invoice_does_not_close_the_month_at_its_end() -> None:
         life.go(at(2, 1, 0, 30))
         assert life.collections[JANUARY].control_totals is None
         assert billed(life.items[JANUARY]) == life.cloud.shown_amount(JANUARY)
+
+
+def late(days: int, *moments: datetime, tax: str = "0") -> Life:
+    """A team invoiced within January, whose preview goes on at midnight and whose last invoice comes so many days after it."""
+    life = live(small(tax_rate=Decimal(tax)), at(1, 9))
+    life.cloud.world.scenario = replace(
+        life.cloud.world.scenario, invoice_delay=timedelta(days=days, hours=6)
+    )
+    life.cloud.bills_early, life.cloud.previews_ahead = at(1, 12, 3), True
+    with life.cloud:
+        life.go(*moments)
+    return life
+
+
+@pytest.mark.parametrize("seen", [(at(1, 12, 2), at(1, 20, 5), at(1, 31, 5)), ()], ids=["seen", "unseen"])
+def test_an_invoice_within_the_month_is_not_its_last_though_the_preview_goes_on(
+    seen: tuple[datetime, ...],
+) -> None:
+    life = late(0, *seen, tax="0.2")
+    with life.cloud:
+        for hour in (1, 5):
+            life.go(at(2, 1, hour))
+            assert by_day(life.items[JANUARY]) == truth_by_day(life.cloud, JANUARY)
+            assert life.collections[JANUARY].control_totals is None
+            assert life.collections[JANUARY].data_through == (at(2, 1) if hour == 5 else at(1, 31))
+        life.go(at(2, 1, 7))
+        assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
+        assert life.collections[JANUARY].control_totals == {"USD": life.cloud.invoice_amount(JANUARY)}
+        assert len(by_day(life.items[JANUARY])) == 31
+
+
+def test_a_last_invoice_that_is_late_is_waited_for() -> None:
+    life = late(5, at(2, 3, 1), at(2, 6, 5))
+    assert billed(life.items[JANUARY]) == life.cloud.shown_amount(JANUARY)
+    assert not life.collections[JANUARY].is_final
+    assert life.collections[JANUARY].control_totals is None
+    with life.cloud:
+        assert JANUARY in life.go(at(2, 6, 7))
+    assert life.collections[JANUARY].is_final
+    assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
+
+
+def test_one_that_was_listed_within_the_month_is_not_the_last_though_it_bills_until_the_end() -> None:
+    """Something that is paid for the whole month may be on it."""
+    life = late(0, at(1, 20, 5))
+    with life.cloud:
+        life.cloud.fail(
+            rewrite('"end_time":"2026-01-11', '"end_time":"2026-02-01'), times=99, path="/invoices/"
+        )
+        life.go(at(2, 1, 1))
+        assert life.collections[JANUARY].control_totals is None
+        life.go(at(2, 1, 7))
+        assert life.collections[JANUARY].control_totals == {"USD": life.cloud.invoice_amount(JANUARY)}
+
+
+@pytest.mark.parametrize("within", [at(1, 12, 3), None])
+def test_the_invoice_of_a_month_in_whose_middle_all_ended_closes_it(within: datetime | None) -> None:
+    ended = tuple(replace(one, ended=date(2026, 1, 20)) for one in small().resources)
+    life = live(replace(small(), resources=ended), at(1, 9))
+    life.cloud.bills_early, life.cloud.previews_ahead = within, True
+    with life.cloud:
+        life.go(at(2, 1, 5))
+        assert life.collections[JANUARY].control_totals is None
+        life.go(at(2, 1, 7), at(2, 3, 1))
+        assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
+        assert life.collections[JANUARY].is_final
+
+
+def test_a_month_later_no_further_invoice_is_waited_for() -> None:
+    life = late(60, at(1, 20, 5), at(2, 28, 5))
+    assert life.collections[JANUARY].control_totals is None
+    with life.cloud:
+        life.go(at(3, 1, 5))
+    assert life.collections[JANUARY].is_final
+
+
+def test_items_are_asked_for_of_the_month_before_only_and_once() -> None:
+    life = live(replace(small(), start=date(2024, 6, 1)), at(3, 3, 12))
+    with life.cloud:
+        assert life.probe().tokens == life.probe().tokens
+        asked = [one.path for one in life.cloud.asked if "/invoices/" in one.path]
+    assert len(asked) == 1
 
 
 def test_overage_is_taken_from_the_summary(life: Life) -> None:

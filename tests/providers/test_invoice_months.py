@@ -8,12 +8,12 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.charge_rows import charge_class
-from optiinfra_assets.providers.invoice_months import Issued, end_before, invoices_of, month_begin
+from optiinfra_assets.providers.invoice_months import Issued, invoices_of, lines_before, may_bill, month_begin
 from optiinfra_assets.providers.item_labels import Label
 from optiinfra_assets.providers.running_totals import ChargeLine, Invoice, completed
 from optiinfra_assets.providers.snapshots import Measure, exact_sum
@@ -30,7 +30,7 @@ def at(month: int, day: int, hour: int = 0) -> datetime:
 
 
 def placed(
-    *issued: datetime, zone: str = "UTC", began: datetime | None = None, before: bool = False
+    *issued: datetime, zone: str = "UTC", began: datetime | None = None, before: bool | None = True
 ) -> list[tuple[str, bool]]:
     """Month of each invoice, and whether it closes that month; of doubtful ones the lines say `before`."""
     listed = [Issued(str(number), one, Decimal(1)) for number, one in enumerate(issued)]
@@ -38,8 +38,11 @@ def placed(
     return [(str(found[one.invoice_id].period), found[one.invoice_id].closes) for one in listed]
 
 
-def test_the_invoice_of_the_1st_closes_the_month_before_and_later_ones_are_of_their_own() -> None:
-    assert placed(at(3, 1, 1), at(3, 19), at(3, 31, 23), at(4, 1, 1)) == [
+@pytest.mark.parametrize("before", [True, None])
+def test_the_invoice_of_the_1st_closes_the_month_before_and_later_ones_are_of_their_own(
+    before: bool | None,
+) -> None:
+    assert placed(at(3, 1, 1), at(3, 19), at(3, 31, 23), at(4, 1, 1), before=before) == [
         ("2026-02", True),
         ("2026-03", False),
         ("2026-03", False),
@@ -51,6 +54,15 @@ def test_the_invoice_of_the_1st_closes_the_month_before_and_later_ones_are_of_th
 @pytest.mark.parametrize("day", [1, 2, 7])
 def test_where_the_date_does_not_tell_the_lines_do(before: bool, month: tuple[str, bool], day: int) -> None:
     assert placed(at(3, 1, 1), at(3, day, 12), before=before)[1] == month
+    assert placed(at(3, day, 12), before=before) == [month], "the first of the month is no exception"
+
+
+def test_where_the_lines_do_not_tell_the_first_invoice_closes_the_month_before() -> None:
+    assert placed(at(3, 3, 1), at(3, 3, 12), at(3, 8), before=None) == [
+        ("2026-02", True),
+        ("2026-03", False),
+        ("2026-03", False),
+    ]
 
 
 def test_an_account_has_no_month_before_it_began() -> None:
@@ -64,9 +76,11 @@ def test_months_end_in_their_zone() -> None:
     assert month_begin(MARCH, ZoneInfo("America/New_York")) == at(3, 1, 5)
 
 
-@given(st.lists(moments, max_size=30), zones, st.booleans(), st.one_of(st.none(), moments))
+@given(
+    st.lists(moments, max_size=30), zones, st.sampled_from([True, False, None]), st.one_of(st.none(), moments)
+)
 def test_every_invoice_comes_out_once_in_its_own_month_or_the_one_before(
-    issued: list[datetime], zone: ZoneInfo, before: bool, began: datetime | None
+    issued: list[datetime], zone: ZoneInfo, before: bool | None, began: datetime | None
 ) -> None:
     listed = [Issued(str(number), one, Decimal(number)) for number, one in enumerate(issued)]
     found = list(invoices_of(listed, zone, began, lambda *_: before))
@@ -84,14 +98,41 @@ def test_months_do_not_depend_on_the_order_of_the_list(issued: list[datetime], z
     listed = [Issued(str(number), one, Decimal(number)) for number, one in enumerate(issued)]
 
     def months(some: list[Issued]) -> list[Invoice]:
-        return list(invoices_of(some, zone, None, lambda *_: False))
+        return list(invoices_of(some, zone, None, lambda *_: None))
 
     assert months(listed) == months(listed[::-1])
 
 
-def test_lines_without_dates_or_with_those_of_the_month_before_are_not_of_this_one() -> None:
-    assert end_before([None, at(3, 1), at(3, 1, 5)], MARCH)
-    assert not end_before([None, at(3, 1), at(3, 2)], MARCH)
+@pytest.mark.parametrize(
+    ("zone", "spans", "before"),
+    [
+        ("UTC", [(at(2, 1), at(3, 1)), None], True),
+        ("UTC", [(at(2, 1, 5), at(3, 1, 5))], True),
+        ("UTC", [(at(3, 1), at(3, 1, 10))], False),
+        ("UTC", [(at(3, 1), at(3, 1, 10)), None, (at(3, 2), at(3, 3))], False),
+        ("UTC", [(at(2, 20), at(3, 2))], False),
+        ("UTC", [(at(2, 1), at(3, 1)), (at(3, 1), at(4, 1))], None),
+        ("UTC", [None, None], None),
+        ("UTC", [], None),
+        ("America/New_York", [(at(3, 1, 3), at(3, 1, 5))], True),
+        ("America/New_York", [(at(3, 1, 5), at(3, 1, 10))], False),
+        ("Asia/Tokyo", [(at(2, 28, 15), at(2, 28, 20))], False),
+    ],
+)
+def test_what_the_dates_of_lines_tell(
+    zone: str, spans: list[tuple[datetime, datetime] | None], before: bool | None
+) -> None:
+    assert lines_before(spans, MARCH, ZoneInfo(zone)) is before
+
+
+@given(moments, zones, st.sampled_from([True, False, None]))
+@example(at(1, 31, 16), ZoneInfo("Asia/Tokyo"), False)
+@example(at(2, 8, 4), ZoneInfo("America/New_York"), True)
+def test_an_invoice_that_may_not_bill_a_month_does_not(
+    issued_at: datetime, zone: ZoneInfo, before: bool | None
+) -> None:
+    (one,) = invoices_of([Issued("1", issued_at, Decimal(1))], zone, None, lambda *_: before)
+    assert may_bill(issued_at, one.period, one.period)
 
 
 @given(st.lists(money, max_size=20), money)

@@ -353,6 +353,48 @@ def test_an_invoice_early_in_the_month_is_told_from_a_late_one_by_its_items() ->
         assert billed(life.items[FEBRUARY]) == life.cloud.shown_amount(FEBRUARY)
 
 
+def test_an_invoice_past_a_threshold_on_the_1st_is_of_the_month_that_begins() -> None:
+    """The regular invoice came at 0:30; what this one bills began after the old month was over, and ended before noon."""
+    life = live(replace(small(), start=date(2025, 12, 1)), at(1, 30))
+    with life.cloud:
+        life.days(at(1, 30, 0, 1), 2)
+        life.go(at(2, 1, 1), at(2, 1, 10))
+        life.cloud.issue_invoice()
+        life.go(at(2, 1, 10, 15), at(2, 2, 0, 5), at(2, 3, 0, 5))
+        assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
+        assert billed(life.items[FEBRUARY]) == life.cloud.shown_amount(FEBRUARY)
+        life.go(at(3, 1, 1))
+        for month in (JANUARY, FEBRUARY):
+            assert billed(life.items[month]) == life.cloud.invoice_amount(month)
+            assert life.collections[month].is_final
+        assert len({one["invoice_id"] for one in life.items[FEBRUARY]}) == 2
+
+
+def test_an_invoice_past_a_threshold_may_be_the_first_of_the_1st() -> None:
+    """The old month stays open until its own invoice, which is late."""
+    life = live(replace(small(), start=date(2025, 12, 1)), at(1, 30))
+    life.cloud.world.scenario = replace(life.cloud.world.scenario, invoice_delay=timedelta(hours=30))
+    threshold = invoice(id=7, date="2026-02-01T15:05:00", subtotal=Decimal(20), total=Decimal("32.25"))
+    running = item(**{"from": "2026-02-01T00:00:00", "to": "2026-02-01T14:59:59"})
+    with life.cloud:
+        life.days(at(1, 30, 0, 1), 3)
+        bills = [life.cloud._listed(bill) for bill in life.cloud._all_bills()]
+        life.cloud.fail(say(listing(running)), times=99, path="/invoices/7/items")
+        life.cloud.fail(lambda cloud, request, answer: answer(request), times=99, path="/items")
+        life.cloud.fail(say(listing(*bills, threshold)), times=99, path="/account/invoices")
+        life.go(at(2, 1, 16))
+        assert not life.collections[JANUARY].is_final
+        assert "7" in {one["invoice_id"] for one in life.items[FEBRUARY]}
+
+
+def test_an_item_of_an_invoice_that_cannot_be_read_keeps_no_page(old: Life) -> None:
+    """An answer that is put right later must be asked for again."""
+    old.cloud.fail(rewrite('"from":"20', '"from":"'), path="/items")
+    with pytest.raises(ContractChanged, match=r"data\[0\].from: value '25-"):
+        old.probe()
+    old.probe()
+
+
 def test_the_first_invoice_of_a_new_account_is_of_its_own_month() -> None:
     life = live(small(), at(1, 1, 20))
     with life.cloud:
@@ -671,11 +713,11 @@ def test_a_long_invoice_is_read_at_the_pace_the_provider_allows(life: Life) -> N
         limits = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
         return replace(response, headers={**response.headers, **limits})
 
-    life.cloud.fail(exhausted, path="/items")
+    life.cloud.fail(exhausted, times=2, path="/items")
     context = Context(life.clock, MemorySnapshots(), waits.append)
     collection = life.provider.collect(life.account, JANUARY, context)
     assert sum(batch.num_rows for batch in collection.batches) == 1_202
-    assert collection.requests == 2 + 3
+    assert collection.requests == 2 + 1 + 3, "one tells of which month the invoice is"
     assert waits == [40]
     assert collection.control_totals == {"USD": life.cloud.invoice_amount(JANUARY)}
 
@@ -787,7 +829,7 @@ def test_money_keeps_every_digit() -> None:
 
 
 def test_two_requests_when_no_day_begins(old: Life) -> None:
-    assert old.probe().requests == 4
+    assert old.probe().requests == 4 + 2, "one for each invoice, once"
     old.clock.advance(hours=1)
     assert old.probe().requests == 2
     assert len(old.snapshots.taken(UNINVOICED, FEBRUARY)) == 2

@@ -288,6 +288,10 @@ def test_months_from_before_the_account_was_connected_are_their_invoices() -> No
                 (item["charge_period_start"], item["charge_period_end"]) for item in life.items[period]
             } == {(period.start, period.end)}
         assert life.tick() == []
+        asked = [one for one in life.cloud.asked if one.path.endswith("/items")]
+        assert len(asked) == 13 + 12, (
+            "each invoice that may bill these months once to tell, and once to collect"
+        )
 
 
 def test_a_month_collected_without_a_probe_takes_its_first_reading(life: Life) -> None:
@@ -350,7 +354,7 @@ def test_a_large_invoice_is_streamed(life: Life) -> None:
     collection = life.provider.collect(life.account, JANUARY, life.context)
     sizes = [batch.num_rows for batch in collection.batches]
     assert sum(sizes) == 3_002
-    assert collection.requests == 2 + 7
+    assert collection.requests == 2 + 1 + 7, "one tells of which month the invoice is"
     assert collection.control_totals == {"USD": life.cloud.invoice_amount(JANUARY)}
 
 
@@ -381,6 +385,37 @@ def test_an_invoice_within_the_month_starts_its_lines_anew(life: Life) -> None:
     assert billed(life.items[JANUARY], invoice_id="77") == owed
     assert all(item["billed_cost"] > 0 for item in life.items[JANUARY])
     assert not life.collections[JANUARY].is_final
+
+
+@pytest.mark.parametrize("day", [1, 4, 7])
+def test_an_invoice_of_the_first_week_is_of_its_own_month_if_its_items_are(day: int) -> None:
+    life = live(replace(small(), start=date(2025, 12, 1)), at(1, 30))
+    with life.cloud:
+        life.days(at(1, 30, 0, 1), 2)
+        life.go(at(2, 1, 1), at(2, day, 9))
+        january = life.items[JANUARY]
+        owed, lines = life.cloud.pending_total(), life.cloud._pending()
+        invoice = {"id": 77, "date": f"2026-02-0{day}T10:00:00+00:00", "amount": owed}
+        invoices = [invoice, *life.cloud._invoices()]
+        meta = {"links": {"next": "", "prev": ""}}
+        items = {"invoice_items": lines, "meta": {**meta, "total": len(lines)}}
+        listed = {"billing_invoices": invoices, "meta": {**meta, "total": len(invoices)}}
+        rest = [{**line, "total": Decimal("0.40")} for line in lines]
+        life.cloud.fail(say(Response.of(items)), times=99, path="/billing/invoices/77/items")
+        life.cloud.fail(lambda cloud, request, answer: answer(request), times=99, path="/items")
+        life.cloud.fail(say(Response.of(listed)), times=99, path="/billing/invoices")
+        life.cloud.fail(say(Response.of({"pending_charges": rest})), times=99, path="pending-charges")
+        life.go(at(2, day, 11))
+        asked = [one for one in life.cloud.asked if one.path.endswith("/77/items")]
+        life.go(at(2, day, 12))
+        again = [one for one in life.cloud.asked if one.path.endswith("/77/items")]
+        assert life.items[JANUARY] == january
+        assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
+        assert billed(life.items[FEBRUARY], invoice_id="77") == owed > 0
+        assert billed(life.items[FEBRUARY]) == owed + Decimal("0.80")
+        assert all(item["billed_cost"] > 0 for item in life.items[FEBRUARY])
+        assert not life.collections[FEBRUARY].is_final
+        assert len(again) == len(asked), "an invoice never changes: its page is kept"
 
 
 @pytest.mark.parametrize(
@@ -558,9 +593,8 @@ def test_the_vendors_own_example_is_understood(life: Life) -> None:
         "balance": 0,
     }
     meta = {"total": 1, "links": {"next": "", "prev": ""}}
-    life.cloud.fail(
-        say(Response.of({"invoice_items": [compute, balancer], "meta": {**meta, "total": 2}})), path="/items"
-    )
+    said = Response.of({"invoice_items": [compute, balancer], "meta": {**meta, "total": 2}})
+    life.cloud.fail(say(said), times=2, path="/items")
     life.cloud.fail(say(Response.of({"billing_invoices": [invoice], "meta": meta})), path="/billing/invoices")
     march = BillingPeriod(2018, 3)
     items = life.collect(march)

@@ -2,14 +2,17 @@
 
 Rows are added under the day on which they were loaded, and a day that is over is never added to. So a `Stock` is what earlier days brought,
 added up, and the last days apart; a new reading replaces those, whatever came late, twice, or under an older time stamp. Nothing but
-a full reading would see rows that were taken away, so one is made when there are fewer rows or the table is a new one.
+a full reading would see rows that were taken away, so one is made when there are fewer rows or the table is a new one, or when somebody
+found fewer than the stock says (`Stock.emptied`). A stock remembers the most rows that a period ever had, to tell one that lost some
+from one that never had them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -18,6 +21,8 @@ from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.answers import Fields
 from optiinfra_assets.providers.snapshots import exact_sum
 
+SILENT: Final = timedelta(hours=48)
+"""Rows come several times a day; after this long what adds them is taken to have been switched off or broken."""
 MARGIN: Final = timedelta(days=1)
 """How much longer than itself a loading day is taken to be growing: clocks differ, and loads run past midnight."""
 
@@ -64,6 +69,7 @@ class Stock:
         rows: of the whole table.
         floor: loading days from here on may still grow (UTC).
         parts: days before `floor` added up by period and currency, the others one by one.
+        most: the most rows that each period was ever counted with; see `remembering`.
     """
 
     created: datetime
@@ -71,10 +77,15 @@ class Stock:
     rows: int
     floor: datetime
     parts: tuple[Part, ...] = ()
+    most: Mapping[BillingPeriod, int] = field(default_factory=dict)
 
     def is_continued_by(self, created: datetime, rows: int) -> bool:
         """Whether a table is still this one, and nothing seems to have been taken away."""
         return created == self.created and rows >= self.rows
+
+    def emptied(self, created: datetime) -> Stock:
+        """To count a table, this one or another in its place, from its beginning; what periods once had is still known."""
+        return replace(nothing(created), most=self.most)
 
     def grown(self, parts: Iterable[Part], at: datetime, version: str, rows: int) -> Stock:
         """With what a reading from `floor` on found, begun at an instant (UTC)."""
@@ -88,11 +99,31 @@ class Stock:
                 open_.append(part)
             else:
                 settled[key] = settled[key].plus(part) if key in settled else part
-        return Stock(self.created, version, rows, floor, (*settled.values(), *open_))
+        return Stock(self.created, version, rows, floor, (*settled.values(), *open_), self.most)
+
+    def remembering(self, open_from: BillingPeriod) -> Stock:
+        """With what it counted taken into `most`.
+
+        Of a period from `open_from` on the present number counts, if it has rows: it goes on with what is left of it.
+        """
+        counted = _counted(self.parts)
+        most = {
+            period: counted[period]
+            if counted[period] and period >= open_from
+            else max(counted[period], self.most.get(period, 0))
+            for period in {*counted, *self.most}
+        }
+        return replace(self, most=most)
+
+    def has_lost(self, period: BillingPeriod) -> bool:
+        """Whether a period has fewer rows than it had, or none any more."""
+        return _counted(self.parts)[period] < self.most.get(period, 0)
 
     def since(self, oldest: BillingPeriod) -> Stock:
         """Without periods before `oldest`."""
-        return replace(self, parts=tuple(part for part in self.parts if part.period >= oldest))
+        parts = tuple(part for part in self.parts if part.period >= oldest)
+        most = {period: rows for period, rows in self.most.items() if period >= oldest}
+        return replace(self, parts=parts, most=most)
 
     def periods(self) -> list[BillingPeriod]:
         """Those that have rows, oldest first."""
@@ -120,6 +151,17 @@ class Stock:
         """When the newest row was exported (UTC)."""
         return max((part.exported for part in self.parts), default=None)
 
+    def is_silent(self, now: datetime) -> bool:
+        """Whether no row came for too long."""
+        return self.exported is not None and now - self.exported > SILENT
+
+    def warnings(self, period: BillingPeriod, now: datetime) -> Iterator[str]:
+        """What whoever looks at a period should know."""
+        if self.exported is not None and self.is_silent(now):
+            yield f"nothing was exported since {self.exported:%Y-%m-%d %H:%M} UTC: see whether the export is still enabled"
+        if self.has_lost(period):
+            yield f"not all of the {self.most[period]} rows of the month are left: others have expired or were deleted"
+
     def to_json(self) -> bytes:
         """For a snapshot."""
         parts = [
@@ -135,11 +177,12 @@ class Stock:
             for part in self.parts
         ]
         head = {"created": self.created.isoformat(), "version": self.version, "rows": self.rows}
-        return json.dumps({**head, "floor": self.floor.isoformat(), "parts": parts}).encode()
+        most = {str(period): rows for period, rows in sorted(self.most.items())}
+        return json.dumps({**head, "floor": self.floor.isoformat(), "parts": parts, "most": most}).encode()
 
     @classmethod
     def from_json(cls, body: bytes, where: str) -> Stock:
-        """What `to_json` wrote.
+        """What `to_json` wrote, also before it wrote `most`.
 
         Raises:
             ContractChanged: it is something else.
@@ -158,7 +201,18 @@ class Stock:
             for one in fields.objects("parts")
         )
         head = (fields.time("created"), fields.text("version"), fields.whole("rows"))
-        return cls(*head, fields.time("floor"), parts)
+        said = fields.object("most") if "most" in fields.values else None
+        most = (
+            {BillingPeriod.parse(name): said.whole(name) for name in said.values} if said else _counted(parts)
+        )
+        return cls(*head, fields.time("floor"), parts, most)
+
+
+def _counted(parts: Iterable[Part]) -> Counter[BillingPeriod]:
+    found = Counter[BillingPeriod]()
+    for part in parts:
+        found[part.period] += part.lines
+    return found
 
 
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)

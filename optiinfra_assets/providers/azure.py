@@ -5,7 +5,8 @@ credits, of which neither says anything. Figures of an open month change up to s
 5th of the next one is over.
 
 A query is free but rationed, so a probe asks for the totals of a month once in every `refresh_hours`, keeps the answer as a snapshot, and
-gives tokens made from those kept. The token of a final month says only that it is final: that change itself is collected.
+gives tokens made from those kept. The token of a final month says that it is final, in both ways: that change itself is collected, for
+the last run of an exported month is from the 5th, before it was final.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from optiinfra_assets.line_items.rows import Row, batches_of
 from optiinfra_assets.model import Account, BillingPeriod
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.providers.base import Capabilities, Collection, NothingThere, Probe, Provider
 from optiinfra_assets.providers.blobs import BlobContainer
 from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
 from optiinfra_assets.providers.cost_join import cost_lines
@@ -32,11 +33,12 @@ from optiinfra_assets.providers.cost_rows import COLUMNS, Billed, values_of
 from optiinfra_assets.providers.cost_scope import Scope, check_scope
 from optiinfra_assets.providers.deliveries import Part, delivered_items
 from optiinfra_assets.providers.entra import Access, Service
-from optiinfra_assets.providers.export_runs import ExportRun, newest_runs
+from optiinfra_assets.providers.export_runs import ExportRun, newest_runs, run_of
 from optiinfra_assets.providers.safety import Endpoint, OfThisMachine
 
 MONTHS_BACK: Final = 13
 TOTALS: Final = "month totals"
+RUN: Final = "export run"
 FINAL: Final = "final"
 FINAL_AFTER: Final = timedelta(days=5)
 """From the end of a month: it may change until the 5th of the next."""
@@ -121,6 +123,8 @@ class Azure(Provider):
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
         """The token of each billing period: of exports from their manifests, of a scope from totals at most `refresh_hours` old.
 
+        An exported month whose manifests have gone (storage is often told to forget) keeps the token of its last collection.
+
         Raises:
             ProviderError: the source could not be asked.
         """
@@ -131,7 +135,7 @@ class Azure(Provider):
         """Open the stream of the line items of one period.
 
         Raises:
-            NothingThere: there is no export at all.
+            NothingThere: there is no export at all, or no more of a month that was collected from it.
             ProviderError: the source could not be read; or later, from the stream.
         """
         return _source_of(account, context, COLLECTION_PATIENCE).collection(billing_period)
@@ -268,38 +272,64 @@ class _ExportSource:
         assert credential.export_url is not None  # noqa: S101 - this is what chose the source
         self.service = service
         self._url = credential.export_url
+        self._context = context
 
     def names(self) -> list[str]:
         with BlobContainer(self._url, self.service) as container:
             runs = newest_runs(container, container.all_files())
             return sorted({f"{self._url} {run.name}" for run in runs.values()})
 
-    def tokens(self, since: Iterable[BillingPeriod]) -> dict[BillingPeriod, str]:
+    def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
         """One request for each 5,000 blobs, and one for each manifest that this process has not read."""
         with BlobContainer(self._url, self.service) as container:
             runs = newest_runs(container, container.all_files())
-        return {period: run.version for period, run in runs.items()}
+        return {**since, **{period: self._token(run) for period, run in runs.items()}}
 
     def collection(self, period: BillingPeriod) -> Collection:
         with BlobContainer(self._url, self.service) as container:
             listed = container.all_files()
-            run = newest_runs(container, listed, period).get(period)
+            run = run_of(container, listed, period)
             parts = run.parts(container, listed) if run else []
-        collection = Collection(batches=iter(()), change_token="", requests=self.service.meter.requests)
-        if run is not None:
-            collection.change_token = run.version
-            collection.sources = [
+        if run is None:
+            self._refuse_forgotten(period)
+            return Collection(batches=iter(()), change_token="", requests=self.service.meter.requests)
+        self._remember(run)
+        collection = Collection(
+            batches=iter(()),
+            change_token=self._token(run),
+            sources=[
                 {
                     "manifest": run.manifest,
                     "version": run.version,
                     "export": run.name,
                     "submitted_at": run.submitted_at.isoformat(),
                 }
-            ]
-            collection.data_through = _data_through(period, run.submitted_at)
-            collection.is_final = _is_final(period, run.submitted_at)
-            collection.batches = self._items(run, parts, collection)
+            ],
+            data_through=_exported_through(run),
+            is_final=self._is_final(run),
+            requests=self.service.meter.requests,
+        )
+        collection.batches = self._items(run, parts, collection)
         return collection
+
+    def _token(self, run: ExportRun) -> str:
+        return f"{run.version}, {FINAL}" if self._is_final(run) else run.version
+
+    def _is_final(self, run: ExportRun) -> bool:
+        """Of age, and with all usage: a run may be the last for other reasons than that its month is over."""
+        return _is_final(run.period, self._context.clock()) and _exported_through(run) == run.period.end
+
+    def _remember(self, run: ExportRun) -> None:
+        """Once for each month: a month that has no run is empty only if it never had one."""
+        snapshots = self._context.snapshots
+        if snapshots.newest(RUN, run.period) is None:
+            snapshots.add(Snapshot(RUN, run.period, self._context.clock(), run.manifest.encode()))
+
+    def _refuse_forgotten(self, period: BillingPeriod) -> None:
+        if self._context.snapshots.newest(RUN, period) is not None:
+            raise NothingThere(
+                f"{self._url}: has no run of {period} any more: what was collected stays; export the month again to collect it anew"
+            )
 
     def _items(self, run: ExportRun, parts: list[Part], collection: Collection) -> Iterator[pa.RecordBatch]:
         with BlobContainer(self._url, self.service) as container:
@@ -308,6 +338,11 @@ class _ExportSource:
             ):
                 yield _folded(batch)
         collection.requests = self.service.meter.requests
+
+
+def _exported_through(run: ExportRun) -> datetime:
+    """Whole days that a run covers, of which all usage showed when it was submitted."""
+    return min(run.until, _data_through(run.period, run.submitted_at))
 
 
 def _folded(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -21,12 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from optiinfra_assets import focus
+from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.answers import ASK_FOR_UPDATE
+from optiinfra_assets.providers.appended import BEGINNING, Part
 from optiinfra_assets.providers.base import BadData, ContractChanged
+from optiinfra_assets.providers.snapshots import exact_sum
+
+if TYPE_CHECKING:
+    from optiinfra_assets.providers.bigquery import Cells
 
 NUMBERS: Final = frozenset({"FLOAT", "NUMERIC", "BIGNUMERIC", "INTEGER"})
 GIVEN: Final = "('PROMOTION', 'FREE_TIER')"
@@ -189,6 +196,26 @@ class CostTable:
             ]
         window = ["_PARTITIONTIME >= @first"] if self.by_day else []
         return self._statement(takes, [*window, f"COALESCE({self._month}, '999999') >= @oldest"])
+
+    def counted(self, cells: Cells) -> Part:
+        """One row of the answer to `reading`.
+
+        Raises:
+            ContractChanged: a value is of another kind.
+        """
+        month = cells.needed("month")
+        try:
+            period = BillingPeriod.parse(f"{month[:4]}-{month[4:]}")
+        except ValueError:
+            raise ContractChanged(
+                f"{self.name}: column invoice.month: value {month!r} is not accepted: YYYYMM was expected"
+            ) from None
+        day = cells.time("part") if self.by_day else BEGINNING
+        amount = cells.number("cost") or Decimal(0)
+        if self.export is not Export.FOCUS:
+            amount = exact_sum((amount, cells.number("credits") or Decimal(0)))
+        currency, lines = cells.needed("currency"), cells.whole("lines")
+        return Part(period, currency, day, day, lines, amount, cells.time("exported"))
 
     def lines(self) -> str:
         """The line items of an invoice month, by UTC day and everything that tells lines apart.

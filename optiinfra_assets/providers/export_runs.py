@@ -1,15 +1,16 @@
-"""Runs of Cost Management's FOCUS exports, from the manifests they leave: the newest of each month is what counts.
+"""Runs of Cost Management's FOCUS exports, from the manifests they leave: of each month the newest that covers it best is what counts.
 
 A run writes its data to ``<folder>/<export>/<first day>-<last day>/<run>/`` and last of all a ``manifest.json`` beside them. Set to create
 new reports, every run of a month stays there, each with all of the month so far; set to overwrite, the one run is replaced in place.
-Either way one run is taken, by the time it was submitted, and no file that its manifest does not name.
+Either way one run is taken, and no file that its manifest does not name. Somebody may also export single days of a month by hand: such a
+run does not replace one that covers more, and of a month that was over it does not count at all.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -34,6 +35,7 @@ class ExportRun:
         export: id of the export.
         name: what people call the export, and its version of FOCUS.
         submitted_at: UTC instant at which it was asked for; nothing later is in it.
+        until: end of the last day it covers (UTC, exclusive): that it names, or that on which it was submitted.
         manifest: its name below the folder.
         version: changes with every run, and whenever the manifest is written again.
         files: name below the folder, bytes and rows of each file.
@@ -43,9 +45,15 @@ class ExportRun:
     export: str
     name: str
     submitted_at: datetime
+    until: datetime
     manifest: str
     version: str
     files: tuple[tuple[str, int, int], ...]
+
+    @property
+    def counts(self) -> bool:
+        """Whether it tells the month as it stood: all of it, if it was over."""
+        return self.submitted_at < self.period.end or self.until == self.period.end
 
     def parts(self, container: BlobContainer, listed: list[FileVersion]) -> list[Part]:
         """The files as they lie in the container now.
@@ -76,16 +84,44 @@ _known: dict[tuple[str, FileVersion], ExportRun] = {}
 _KNOWN_AT_MOST: Final = 20_000
 
 
-def newest_runs(
-    container: BlobContainer, listed: list[FileVersion], only: BillingPeriod | None = None
-) -> dict[BillingPeriod, ExportRun]:
-    """The newest run of each month; of `only` one month, if that is all that is asked for.
+def newest_runs(container: BlobContainer, listed: list[FileVersion]) -> dict[BillingPeriod, ExportRun]:
+    """The run of each month that counts.
 
     Raises:
         NothingThere: there is no manifest.
         BadData: what lies there is not one FOCUS export by months.
         ProviderError: a manifest cannot be read.
     """
+    return _newest(_runs(container, listed))
+
+
+def run_of(container: BlobContainer, listed: list[FileVersion], period: BillingPeriod) -> ExportRun | None:
+    """The run of one month that counts; None if the month has no run.
+
+    Raises:
+        BadData: as `newest_runs`; or its runs cover some days of it only, though it was over.
+        ProviderError: as `newest_runs`.
+    """
+    runs = [run for run in _runs(container, listed, period) if run.period == period]
+    newest = _newest(runs).get(period)
+    if runs and newest is None:
+        last = (runs[-1].until - timedelta(days=1)).date()
+        raise BadData(
+            f"{container.path(runs[-1].manifest)}: startDate, endDate: {period.start.date()} to {last} is not accepted: "
+            "the whole month, which was over; export all days of it"
+        )
+    return newest
+
+
+def _newest(runs: list[ExportRun]) -> dict[BillingPeriod, ExportRun]:
+    ordered = sorted(runs, key=lambda run: (run.until, run.submitted_at, run.version))
+    return {run.period: run for run in ordered if run.counts}
+
+
+def _runs(
+    container: BlobContainer, listed: list[FileVersion], only: BillingPeriod | None = None
+) -> list[ExportRun]:
+    """All runs there are; if one month is all that is asked for, those that may be of it."""
     manifests = [file for file in listed if PurePosixPath(file.name).name == MANIFEST]
     if not manifests:
         raise NothingThere(f"{container.address}: no {MANIFEST}: nothing that is stored is changed")
@@ -96,10 +132,7 @@ def newest_runs(
             f"{container.address}: holds several exports, {' and '.join(sorted(exports)[:2])}: they would count twice: "
             "give the folder of one as export_url"
         )
-    newest: dict[BillingPeriod, ExportRun] = {}
-    for run in sorted(runs, key=lambda run: (run.submitted_at, run.version)):
-        newest[run.period] = run
-    return newest
+    return runs
 
 
 def _may_be_of(name: str, period: BillingPeriod) -> bool:
@@ -134,11 +167,13 @@ def _read(container: BlobContainer, file: FileVersion) -> ExportRun:
             f"{where}: startDate, endDate: {start.date()} to {end.date()} is not accepted: one month from its first day; "
             "export month by month"
         )
+    submitted_at = _time(info, "submittedTime")
     return ExportRun(
         period=period,
         export=(config.text_or_none("resourceId") or config.text("exportName")).lower(),
         name=f"{config.text('exportName')} (FOCUS {config.text('dataVersion')})",
-        submitted_at=_time(info, "submittedTime"),
+        submitted_at=submitted_at,
+        until=min(period.end, _day_after(end), _day_after(submitted_at)),
         manifest=file.name,
         version=change_token([file]),
         files=tuple(_file(container, blob) for blob in manifest.objects("blobs")),
@@ -153,6 +188,10 @@ def _file(container: BlobContainer, blob: Fields) -> tuple[str, int, int]:
             "give a folder that holds it as export_url"
         )
     return name, blob.whole("byteCount"), blob.whole("dataRowCount")
+
+
+def _day_after(moment: datetime) -> datetime:
+    return datetime.combine(moment.date(), time(), UTC) + timedelta(days=1)
 
 
 def _time(fields: Fields, name: str) -> datetime:

@@ -5,6 +5,9 @@ the table moved, and only then reads what the last loading days brought to which
 the token of a month is what that comes to. A collection reads the whole month again, by the day and by all that tells lines apart, and must
 find exactly the rows and the money that the reading counted.
 
+A table may forget: days expire, or it is made anew. What was collected of a month that lost rows after it was final, or has none any more,
+stays. Where it shows only in a collection, the whole table is counted anew, so that no two collections are paid for the same difference.
+
 Of credits, discounts (sustained or committed use, negotiated, resold) belong to the price: usage is billed net of them. What is given,
 promotions and the free tier, stands in a `Credit` line item of its own beside the usage. Both together are what the invoice says.
 """
@@ -16,15 +19,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from optiinfra_assets.line_items.rows import batches_of
 from optiinfra_assets.model import Account, BillingPeriod
-from optiinfra_assets.providers.appended import BEGINNING, Part, Stock, nothing
+from optiinfra_assets.providers.appended import Part, Stock, nothing
 from optiinfra_assets.providers.base import (
+    BadData,
     Capabilities,
     Collection,
     ContractChanged,
@@ -38,7 +41,6 @@ from optiinfra_assets.providers.billing_rows import BillingRows, columns_of
 from optiinfra_assets.providers.billing_tables import CostTable, Export
 from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
 from optiinfra_assets.providers.safety import Endpoint
-from optiinfra_assets.providers.snapshots import exact_sum
 
 if TYPE_CHECKING:
     from optiinfra_assets.line_items.rows import Row
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
 
 MONTHS_BACK: Final = 13
 READING: Final = "reading of the export"
-SILENT: Final = timedelta(hours=48)
-"""Exports come several times a day; after this long one is taken to have been switched off or broken."""
 FINAL_AFTER: Final = timedelta(days=15)
 """Invoices are issued in the first days of the next month, and what is reported later stands on a later one."""
 
@@ -133,29 +133,32 @@ class Gcp(Provider):
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
         """A token for each of the last 13 invoice months that has rows.
 
-        Free while the table has not moved; else one query over a few columns of the last loading days.
+        Free while the table has not moved; else one query over a few columns of the last loading days. A month that the table has
+        forgotten, in part or wholly, keeps the token of its last collection.
 
         Raises:
             ProviderError: the export could not be read; nothing is kept then.
         """
         with _opened(account, context) as export:
             stock = export.stock()
-            tokens = {period: _token(stock, period, context.clock()) for period in stock.periods()}
-            return Probe(tokens, export.access.meter.requests, export.access.meter.cost)
+            tokens = {
+                period: _token(stock, period, context.clock())
+                for period in stock.periods()
+                if not (stock.has_lost(period) and since.get(period))
+            }
+            return Probe({**since, **tokens}, export.access.meter.requests, export.access.meter.cost)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
-        """Line items of one invoice month, a day each. Final 15 days after its end; a month without rows is empty.
+        """Line items of one invoice month, a day each. Final 15 days after its end; a month that never had rows is empty.
 
         Raises:
-            NothingThere: the table is gone or has no row at all.
+            NothingThere: the table is gone, or has no row at all, or none any more of the month.
+            BadData: the month is older than those that are counted; or later, from the stream, if it lost rows since they were.
             ProviderError: the export could not be read; or later, from the stream, if it is not what the reading counted.
         """
         with _opened(account, context) as export:
             stock = export.stock()
-            if not stock.parts and not export.state.rows:
-                raise NothingThere(
-                    f"{export.table.name}: the export has no rows: nothing that is stored is changed"
-                )
+            export.refuse_missing(stock, billing_period)
             payer = export.payer_name()
         totals = stock.totals(billing_period)
         collection = Collection(
@@ -198,6 +201,11 @@ class _Opened:
     def location(self) -> str:
         return self.credential.location or self.state.location
 
+    @property
+    def oldest(self) -> BillingPeriod:
+        """First of the months that are counted."""
+        return BillingPeriod.of(self.context.clock()).shift(1 - MONTHS_BACK)
+
     def payer_name(self) -> str | None:
         """Name of the billing account, if the credential may see it."""
         from optiinfra_assets.providers.cloud_billing import CloudBilling
@@ -212,20 +220,55 @@ class _Opened:
     def stock(self) -> Stock:
         """What the table holds by invoice month and loading day; read only if it moved since the last reading, and then kept."""
         asked_at = self.context.clock()
-        period = BillingPeriod.of(asked_at)
-        oldest = period.shift(1 - MONTHS_BACK)
-        known = self._known(period)
-        if known is not None and known.version == self.state.version:
-            return known.since(oldest)
-        is_same = known is not None and known.is_continued_by(self.state.created, self.state.rows)
-        stock = known if known and is_same and self.table.by_day else nothing(self.state.created)
+        known = self._known() or nothing(self.state.created)
+        if known.version == self.state.version:
+            return known.since(self.oldest)
+        is_same = known.is_continued_by(self.state.created, self.state.rows) and self.table.by_day
+        stock = known if is_same else known.emptied(self.state.created)
         found = [
-            self._part(cells)
-            for cells in self._read(self.table.reading(), self._since(stock, oldest), "reading")
+            self.table.counted(cells)
+            for cells in self._read(self.table.reading(), self._since(stock, self.oldest), "reading")
         ]
-        stock = stock.grown(found, asked_at, self.state.version, self.state.rows).since(oldest)
-        self.context.snapshots.add(Snapshot(READING, period, asked_at, stock.to_json()))
+        stock = stock.grown(found, asked_at, self.state.version, self.state.rows)
+        oldest_not_final = BillingPeriod.of(asked_at - FINAL_AFTER)
+        stock = stock.remembering(oldest_not_final).since(self.oldest)
+        self._keep(stock, asked_at)
         return stock
+
+    def refuse_missing(self, stock: Stock, period: BillingPeriod) -> None:
+        """Return if a month may be collected, with line items or truly without any.
+
+        Raises:
+            NothingThere: the table has no rows at all, or none any more of this month.
+            BadData: the month is not among those that are counted.
+        """
+        where = self.table.name
+        if not stock.parts and not self.state.rows:
+            raise NothingThere(f"{where}: the export has no rows: nothing that is stored is changed")
+        if period < self.oldest:
+            raise BadData(
+                f"{where}: billing period {period} is not accepted: from {self.oldest} on, {MONTHS_BACK} months with the current one; "
+                "what was collected stays"
+            )
+        if stock.has_lost(period) and not stock.totals(period):
+            raise NothingThere(
+                f"{where}: has no row of {period} any more: what was collected stays; nothing has to be done"
+            )
+
+    def refuse_difference(self, period: BillingPeriod, came: int, counted: int) -> NoReturn:
+        """Count the table anew, and say why rows that came are not those that were counted.
+
+        Raises:
+            BadData: the month is final and lost some of them.
+            Transient: others were exported meanwhile, or the open month lost some: the next collection finds what is counted now.
+        """
+        self._forget()
+        said = f"{self.table.name}: {came} rows of {period} came though {counted} were counted"
+        if self.stock().has_lost(period):
+            raise BadData(
+                f"{said}: others have expired or were deleted; what was collected stays; collect the month again for what is left"
+            )
+        raise Transient(f"{said}: something was exported meanwhile, or has expired; try again later")
 
     def lines(self, period: BillingPeriod, parts: list[Part]) -> Iterator[Cells]:
         """The line items of a month whose parts were counted."""
@@ -253,27 +296,21 @@ class _Opened:
     def _read(self, statement: str, parameters: Mapping[str, Parameter], label: str) -> Iterator[Cells]:
         return self.bigquery.rows(statement, parameters, self.location, label=label)
 
-    def _known(self, period: BillingPeriod) -> Stock | None:
+    def _keep(self, stock: Stock, at: datetime) -> None:
+        self.context.snapshots.add(Snapshot(READING, BillingPeriod.of(at), at, stock.to_json()))
+
+    def _forget(self) -> None:
+        """First of all: if counting anew fails, nobody may go on with what was kept."""
+        known = self._known() or nothing(self.state.created)
+        self._keep(known.emptied(known.created), self.context.clock())
+
+    def _known(self) -> Stock | None:
+        period = BillingPeriod.of(self.context.clock())
         for back in range(MONTHS_BACK):
             newest = self.context.snapshots.newest(READING, period.shift(-back))
             if newest is not None:
                 return Stock.from_json(newest.body, READING)
         return None
-
-    def _part(self, cells: Cells) -> Part:
-        month = cells.needed("month")
-        try:
-            period = BillingPeriod.parse(f"{month[:4]}-{month[4:]}")
-        except ValueError:
-            raise ContractChanged(
-                f"{self.table.name}: column invoice.month: value {month!r} is not accepted: YYYYMM was expected"
-            ) from None
-        day = cells.time("part") if self.table.by_day else BEGINNING
-        amount = cells.number("cost") or Decimal(0)
-        if self.table.export is not Export.FOCUS:
-            amount = exact_sum((amount, cells.number("credits") or Decimal(0)))
-        currency, lines = cells.needed("currency"), cells.whole("lines")
-        return Part(period, currency, day, day, lines, amount, cells.time("exported"))
 
 
 @contextmanager
@@ -314,14 +351,11 @@ def _rows(
         export.bigquery = bigquery
         for cells in export.lines(period, parts):
             yield from made.of(cells)
+        counted = sum(part.lines for part in parts)
+        if made.exported_lines != counted:
+            export.refuse_difference(period, made.exported_lines, counted)
         collection.sources[0]["bytes_billed"] = str(bigquery.bytes_billed)
     collection.requests, collection.request_cost = meter.requests, meter.cost
-    counted = sum(part.lines for part in parts)
-    if made.exported_lines != counted:
-        raise Transient(
-            f"{export.table.name}: {made.exported_lines} rows of {period} came though {counted} were counted: "
-            "something was exported meanwhile; try again later"
-        )
     collection.sources += made.checks()
     if made.used_through is not None:
         collection.data_through = min(made.used_through, export.context.clock())
@@ -336,15 +370,11 @@ def _token(stock: Stock, period: BillingPeriod, now: datetime) -> str:
     if token and _is_final(period, now):
         return f"{token}, final"
     is_newest = bool(token) and period == stock.periods()[-1]
-    return f"{token}, silent since" if is_newest and _silent(stock, now) else token
+    return f"{token}, silent since" if is_newest and stock.is_silent(now) else token
 
 
 def _is_final(period: BillingPeriod, now: datetime) -> bool:
     return now >= period.end + FINAL_AFTER
-
-
-def _silent(stock: Stock, now: datetime) -> bool:
-    return stock.exported is not None and now - stock.exported > SILENT
 
 
 def _source(table: CostTable, stock: Stock, period: BillingPeriod, now: datetime) -> dict[str, str]:
@@ -359,11 +389,8 @@ def _source(table: CostTable, stock: Stock, period: BillingPeriod, now: datetime
         if table.by_day:
             first, last = min(part.first for part in parts), max(part.last for part in parts)
             source["loading_days"] = f"{first.date()} to {last.date()}"
-    if _silent(stock, now) and stock.exported:
-        source["warning"] = (
-            f"nothing was exported since {stock.exported:%Y-%m-%d %H:%M} UTC: see whether the export is still enabled"
-        )
-    return source
+    warning = "; ".join(stock.warnings(period, now))
+    return {**source, "warning": warning} if warning else source
 
 
 def _month(period: BillingPeriod) -> str:

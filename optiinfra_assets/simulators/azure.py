@@ -28,11 +28,13 @@ SUBSCRIPTION: Final = "5f1a7ed0-0000-4000-8000-000000000001"
 CONTAINER: Final = "/simulatedcosts/exports"
 
 
-def bills_with_the_5th(scenario: Scenario) -> Scenario:
+LAST_RUN: Final = timedelta(days=4, hours=20)
+"""From the end of a month: exports of the month so far run for the old one on the first five days of the next, and not later."""
+
+
+def bills_with_the_5th(scenario: Scenario, closed_after: timedelta = timedelta(days=5)) -> Scenario:
     """The scenario with this cloud's rules: usage shows after some hours, a month is closed when the 5th of the next is over."""
-    return replace(
-        scenario, posting_delay=timedelta(hours=8), invoice_delay=timedelta(days=5), capped_hours=None
-    )
+    return replace(scenario, posting_delay=timedelta(hours=8), invoice_delay=closed_after, capped_hours=None)
 
 
 def simulated_azure(
@@ -45,9 +47,10 @@ def simulated_azure(
     mode: str = "",
 ) -> SimulatedAzure:
     """An account with a scenario's spend, under this cloud's rules."""
-    world = World(bills_with_the_5th(scenario), clock, quantum or MILLIONTH)
-    make = SimulatedAzureExport if mode == "focus-export" else SimulatedAzure
-    return make(world, secret=secret, port=port)
+    exports = mode == "focus-export"
+    billed = bills_with_the_5th(scenario, LAST_RUN) if exports else bills_with_the_5th(scenario)
+    make = SimulatedAzureExport if exports else SimulatedAzure
+    return make(World(billed, clock, quantum or MILLIONTH), secret=secret, port=port)
 
 
 class SimulatedAzure(SimulatedAccount):

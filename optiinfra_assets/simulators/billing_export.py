@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,42 +26,7 @@ NANO: Final = Decimal("0.000000001")
 """What NUMERIC can hold; a world of a smaller quantum gets BIGNUMERIC, which the real FOCUS export has not."""
 
 Row = dict[str, Any]
-_PAIR: Final = [{"key": "STRING", "value": "STRING"}]
 
-USAGE: Final[Mapping[str, Any]] = {
-    "billing_account_id": "STRING",
-    "service": {"id": "STRING", "description": "STRING"},
-    "sku": {"id": "STRING", "description": "STRING"},
-    "usage_start_time": "TIMESTAMP",
-    "usage_end_time": "TIMESTAMP",
-    "project": {"id": "STRING", "number": "STRING", "name": "STRING", "labels": _PAIR},
-    "labels": _PAIR,
-    "system_labels": _PAIR,
-    "location": {"location": "STRING", "country": "STRING", "region": "STRING", "zone": "STRING"},
-    "resource": {"name": "STRING", "global_name": "STRING"},
-    "tags": [{"key": "STRING", "value": "STRING", "inherited": "BOOLEAN", "namespace": "STRING"}],
-    "price": {"effective_price": "NUMERIC", "unit": "STRING"},
-    "transaction_type": "STRING",
-    "seller_name": "STRING",
-    "export_time": "TIMESTAMP",
-    "cost": "FLOAT",
-    "currency": "STRING",
-    "currency_conversion_rate": "FLOAT",
-    "usage": {
-        "amount": "FLOAT",
-        "unit": "STRING",
-        "amount_in_pricing_units": "FLOAT",
-        "pricing_unit": "STRING",
-    },
-    "credits": [
-        {"name": "STRING", "amount": "FLOAT", "full_name": "STRING", "id": "STRING", "type": "STRING"},
-    ],
-    "invoice": {"month": "STRING", "publisher_type": "STRING"},
-    "cost_type": "STRING",
-    "adjustment_info": {"id": "STRING", "description": "STRING", "mode": "STRING", "type": "STRING"},
-    "cost_at_list": "FLOAT",
-}
-"""Columns of the detailed export; the standard one has no ``resource``."""
 _FOCUS_TEXTS: Final = (
     "AvailabilityZone", "BillingAccountId", "BillingAccountName", "BillingCurrency", "ChargeCategory", "ChargeClass", "ChargeDescription",
     "ChargeFrequency", "ConsumedUnit", "PricingUnit", "ProviderName", "PublisherName", "RegionId", "ResourceId", "ResourceName",
@@ -131,15 +96,19 @@ class BillingExport:
     Attributes:
         is_focus: in the columns of FOCUS; else of the detailed export.
         halves: each usage row comes as two.
+        expiration: loading days are dropped at this age; None: kept for good.
+        first_month: months before it are not in the table, which was made anew; None: all are.
     """
 
     world: World
     payer: str
     is_focus: bool
     halves: bool = False
+    expiration: timedelta | None = None
+    first_month: BillingPeriod | None = None
     _pieces: list[Piece] = field(default_factory=list, init=False, repr=False)
     _rows: dict[tuple[int, bool], list[Row]] = field(default_factory=dict, init=False, repr=False)
-    _counted: tuple[int, bool] = field(default=(-1, False), init=False, repr=False)
+    _counted: tuple[int, ...] = field(default=(), init=False, repr=False)
     _count: int = field(default=0, init=False, repr=False)
     _built: int = field(default=0, init=False, repr=False)
 
@@ -158,8 +127,8 @@ class BillingExport:
         return self._pieces[: bisect_right(self._pieces, now, key=lambda piece: piece.exported)]
 
     def rows(self, now: datetime) -> Iterator[Row]:
-        """The rows that tell all pieces, oldest first."""
-        for piece in self.pieces(now):
+        """The rows that tell all pieces that the table still has, oldest first."""
+        for piece in self._kept(now):
             key = (id(piece), self.halves)
             if key not in self._rows:
                 self._rows[key] = list(self._told(piece))
@@ -167,10 +136,18 @@ class BillingExport:
 
     def count(self, now: datetime) -> int:
         """How many rows there are."""
-        pieces = len(self.pieces(now))
-        if self._counted != (pieces, self.halves):
-            self._counted, self._count = (pieces, self.halves), sum(1 for _ in self.rows(now))
+        key = (len(self.pieces(now)), len(self._kept(now)), self.halves)
+        if self._counted != key:
+            self._counted, self._count = key, sum(1 for _ in self.rows(now))
         return self._count
+
+    def _kept(self, now: datetime) -> list[Piece]:
+        """What the table has not dropped."""
+        pieces = self.pieces(now)
+        if self.expiration is not None:
+            first = _day(now - self.expiration)
+            pieces = [piece for piece in pieces if piece.exported >= first]
+        return [piece for piece in pieces if self.first_month is None or piece.month >= self.first_month]
 
     def _told(self, piece: Piece) -> Iterator[Row]:
         discounts = self._discounts(piece)

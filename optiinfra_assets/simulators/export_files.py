@@ -1,7 +1,7 @@
 """FOCUS exports of a simulated world as blobs: runs with their manifests, as Cost Management leaves them.
 
 Each month has its newest run and, where runs are kept, one from before, with less in it. Runs are made every four hours; the last one of a
-month when it is final.
+month when it is closed, on the 5th of the next. Beside those stand the runs that somebody asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import io
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -47,6 +47,20 @@ class Blob:
         return f"0x{hashlib.sha256(self.name.encode() + self.content).hexdigest()[:15].upper()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the export.
+
+    Attributes:
+        at: when it was asked for (UTC).
+        last: the last day it covers, beginning with the first of the month.
+    """
+
+    period: BillingPeriod
+    at: datetime
+    last: date
+
+
 class ExportFiles:
     """The blobs of one export.
 
@@ -54,12 +68,14 @@ class ExportFiles:
         suffix: ``csv.gz``, ``csv`` or ``snappy.parquet``.
         overwrites: a run replaces the one before of its month.
         data_version: of FOCUS, as manifests have it: ``1.0``, ``1.0r2`` or ``1.2-preview``.
+        selected: runs that somebody asked for ("Export selected dates"), beside those of the schedule.
     """
 
     def __init__(self, account: SimulatedAccount, subscription: str) -> None:
         self.suffix = "csv.gz"
         self.overwrites = False
         self.data_version = "1.2-preview"
+        self.selected: list[Run] = []
         self._account = account
         self._subscription = subscription
         self._made: dict[tuple[Any, ...], list[Blob]] = {}
@@ -67,20 +83,17 @@ class ExportFiles:
     def blobs(self) -> dict[str, Blob]:
         """All of them, by name, in order."""
         now = refreshed_at(self._account.world.clock())
-        found = [
-            blob
-            for period in self._account.world.periods(now)
-            for run_at in self._runs(period, now)
-            for blob in self._run(period, run_at)
-        ]
+        scheduled = [run for period in self._account.world.periods(now) for run in self._runs(period, now)]
+        found = [blob for run in (*scheduled, *self.selected) for blob in self._run(run)]
         return {blob.name: blob for blob in sorted(found, key=lambda blob: blob.name)}
 
-    def _runs(self, period: BillingPeriod, now: datetime) -> list[datetime]:
+    def _runs(self, period: BillingPeriod, now: datetime) -> list[Run]:
         newest = min(now, self._account.world.invoiced_at(period))
         before = newest - timedelta(days=1)
-        return [newest] if self.overwrites or before < period.start else [before, newest]
+        moments = [newest] if self.overwrites or before < period.start else [before, newest]
+        return [Run(period, moment, (period.end - timedelta(days=1)).date()) for moment in moments]
 
-    def _run(self, period: BillingPeriod, run_at: datetime) -> list[Blob]:
+    def _run(self, run: Run) -> list[Blob]:
         account = self._account
         how = (
             account.extra_items,
@@ -88,26 +101,26 @@ class ExportFiles:
             account.adds_unknown_fields,
             account.renames_field,
         )
-        key = (period, run_at, *how, self.suffix, self.overwrites, self.data_version)
+        key = (run, *how, self.suffix, self.overwrites, self.data_version)
         if key not in self._made:
-            self._made[key] = self._write(period, run_at)
+            self._made[key] = self._write(run)
         return self._made[key]
 
-    def _write(self, period: BillingPeriod, run_at: datetime) -> list[Blob]:
-        costs = dated_costs(self._account.world, period, run_at)
+    def _write(self, run: Run) -> list[Blob]:
+        period = run.period
+        costs = [cost for cost in dated_costs(self._account.world, period, run.at) if cost.day <= run.last]
         rows = [row for cost in costs for row in self._rows(cost, period)]
         contents = [(self._content(rows), len(rows))]
-        if run_at >= self._account.world.invoiced_at(period):
+        if run.at >= self._account.world.invoiced_at(period):
             contents += self._extra(period)
-        run_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{period} {'' if self.overwrites else run_at}"))
-        days = f"{period.start:%Y%m%d}-{period.end - timedelta(days=1):%Y%m%d}"
-        folder = f"{FOLDER}/{days}/{run_id}"
+        run_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{period} {'' if self.overwrites else run.at}"))
+        folder = f"{FOLDER}/{period.start:%Y%m%d}-{run.last:%Y%m%d}/{run_id}"
         parts = [
-            (Blob(f"{folder}/part_{number}_0001.{self.suffix}", content, run_at), count)
+            (Blob(f"{folder}/part_{number}_0001.{self.suffix}", content, run.at), count)
             for number, (content, count) in enumerate(contents)
         ]
-        manifest = to_json(self._manifest(period, run_at, run_id, parts)).encode()
-        return [*(blob for blob, _ in parts), Blob(f"{folder}/manifest.json", manifest, run_at)]
+        manifest = to_json(self._manifest(run, run_id, parts)).encode()
+        return [*(blob for blob, _ in parts), Blob(f"{folder}/manifest.json", manifest, run.at)]
 
     def _extra(self, period: BillingPeriod) -> list[tuple[bytes, int]]:
         """Parts of equal rows; parts of equal length are the same bytes."""
@@ -183,9 +196,7 @@ class ExportFiles:
     def _version(self) -> Version:
         return V1_2 if self.data_version.startswith("1.2") else V1_0
 
-    def _manifest(
-        self, period: BillingPeriod, run_at: datetime, run_id: str, parts: list[tuple[Blob, int]]
-    ) -> dict[str, Any]:
+    def _manifest(self, run: Run, run_id: str, parts: list[tuple[Blob, int]]) -> dict[str, Any]:
         export = f"/subscriptions/{self._subscription}/providers/Microsoft.CostManagement/exports/daily"
         return {
             "manifestVersion": "2024-04-01",
@@ -211,10 +222,10 @@ class ExportFiles:
             },
             "runInfo": {
                 "executionType": "Scheduled",
-                "submittedTime": f"{run_at:%Y-%m-%dT%H:%M:%S}.0000000Z",
+                "submittedTime": f"{run.at:%Y-%m-%dT%H:%M:%S}.0000000Z",
                 "runId": run_id,
-                "startDate": f"{period.start:%Y-%m-%dT%H:%M:%S}",
-                "endDate": f"{period.end - timedelta(days=1):%Y-%m-%dT%H:%M:%S}",
+                "startDate": f"{run.period.start:%Y-%m-%dT%H:%M:%S}",
+                "endDate": f"{run.last:%Y-%m-%dT00:00:00}",
             },
             "blobs": [
                 {"blobName": blob.name, "byteCount": len(blob.content), "dataRowCount": count}

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.billing_export import USAGE, BillingExport, Row, focus_schema
+from optiinfra_assets.simulators.billing_export import BillingExport, Row, focus_schema
 from optiinfra_assets.simulators.query_jobs import MARK, QueryJobs, Source, paths, refused, schema_field
 from optiinfra_assets.simulators.server import Request, Response
 from optiinfra_assets.simulators.spend import midnight
@@ -29,6 +29,41 @@ from optiinfra_assets.simulators.world import MILLIONTH, Clock, Scenario, World
 PROJECT: Final = "billing-simulated"
 PAYER: Final = "01A2B3-C4D5E6-F7A8B9"
 EMAIL: Final = f"costs@{PROJECT}.iam.gserviceaccount.com"
+_PAIR: Final = [{"key": "STRING", "value": "STRING"}]
+USAGE: Final[Mapping[str, Any]] = {
+    "billing_account_id": "STRING",
+    "service": {"id": "STRING", "description": "STRING"},
+    "sku": {"id": "STRING", "description": "STRING"},
+    "usage_start_time": "TIMESTAMP",
+    "usage_end_time": "TIMESTAMP",
+    "project": {"id": "STRING", "number": "STRING", "name": "STRING", "labels": _PAIR},
+    "labels": _PAIR,
+    "system_labels": _PAIR,
+    "location": {"location": "STRING", "country": "STRING", "region": "STRING", "zone": "STRING"},
+    "resource": {"name": "STRING", "global_name": "STRING"},
+    "tags": [{"key": "STRING", "value": "STRING", "inherited": "BOOLEAN", "namespace": "STRING"}],
+    "price": {"effective_price": "NUMERIC", "unit": "STRING"},
+    "transaction_type": "STRING",
+    "seller_name": "STRING",
+    "export_time": "TIMESTAMP",
+    "cost": "FLOAT",
+    "currency": "STRING",
+    "currency_conversion_rate": "FLOAT",
+    "usage": {
+        "amount": "FLOAT",
+        "unit": "STRING",
+        "amount_in_pricing_units": "FLOAT",
+        "pricing_unit": "STRING",
+    },
+    "credits": [
+        {"name": "STRING", "amount": "FLOAT", "full_name": "STRING", "id": "STRING", "type": "STRING"},
+    ],
+    "invoice": {"month": "STRING", "publisher_type": "STRING"},
+    "cost_type": "STRING",
+    "adjustment_info": {"id": "STRING", "description": "STRING", "mode": "STRING", "type": "STRING"},
+    "cost_at_list": "FLOAT",
+}
+"""Columns of the detailed export; the standard one has no ``resource``."""
 
 
 def simulated_gcp(
@@ -54,6 +89,7 @@ class SimulatedGcp(SimulatedAccount):
         has_resources: the export is the detailed one, not the standard one.
         is_partitioned: by loading day.
         views_accounts: the service account may view the billing account.
+        created: when the table was made (UTC).
         jobs: the queries that ran.
     """
 
@@ -69,6 +105,7 @@ class SimulatedGcp(SimulatedAccount):
         self.has_resources = True
         self.is_partitioned = True
         self.views_accounts = True
+        self.created = midnight(world.scenario.start)
         self.jobs = QueryJobs(PROJECT)
         self.export = BillingExport(world, PAYER, self.is_focus)
 
@@ -225,7 +262,7 @@ class SimulatedGcp(SimulatedAccount):
                 "numRows": str(rows),
                 "type": "TABLE",
                 "location": "US",
-                "creationTime": _millis(midnight(self.world.scenario.start)),
+                "creationTime": _millis(self.created),
                 "lastModifiedTime": _millis(moved),
                 **partitioning,
             }

@@ -24,7 +24,7 @@ from optiinfra_assets.providers.base import (
 from optiinfra_assets.simulators.azure import SimulatedAzureExport
 from optiinfra_assets.simulators.blob_endpoint import storage_failure
 from optiinfra_assets.simulators.dated_costs import dated_costs
-from optiinfra_assets.simulators.export_files import Blob
+from optiinfra_assets.simulators.export_files import Blob, Run
 from optiinfra_assets.simulators.faults import cut_short, say, truncate
 from optiinfra_assets.simulators.scenario import Event, Resource, Scenario, What
 from optiinfra_assets.simulators.server import Answering, Request, Response
@@ -131,19 +131,79 @@ def test_lineage_names_the_run_and_each_part(life: Life) -> None:
     manifest, *parts = life.collections[JANUARY].sources
     assert manifest["manifest"].startswith("20260101-20260131/")
     assert manifest["export"] == "daily (FOCUS 1.2-preview)"
-    assert manifest["submitted_at"] == "2026-02-06T00:00:00+00:00"
+    assert manifest["submitted_at"] == "2026-02-05T20:00:00+00:00"
     assert [part["rows"] for part in parts] == ["62", "5"]
 
 
-def test_a_month_is_final_with_a_run_after_the_5th(life: Life) -> None:
+def test_a_month_becomes_final_by_itself_once_the_5th_is_over(life: Life) -> None:
+    """Its last run is one of the 5th: nothing that lies there changes any more."""
     life.go(at(2, 5, 20))
     assert not life.collections[JANUARY].is_final
     assert {row["is_estimated"] for row in life.items[JANUARY]} == {True}
     assert JANUARY in life.go(at(2, 6))
     assert life.collections[JANUARY].is_final
+    assert {row["is_estimated"] for row in life.items[JANUARY]} == {False}
+    assert life.collections[JANUARY].sources[0]["submitted_at"] == "2026-02-05T20:00:00+00:00"
     assert life.collections[JANUARY].data_through == at(2, 1)
     assert life.collections[FEBRUARY].data_through == at(2, 5)
     assert JANUARY not in life.go(at(2, 8), at(3, 1))
+
+
+def test_a_month_whose_last_run_lacks_usage_stays_an_estimate(life: Life) -> None:
+    """An export that was switched off on the 1st: what its last days used was not shown yet."""
+    life.cloud.exports.overwrites = True
+    life.rewrite("20260101-20260131", "2026-02-05T20", "2026-02-01T20")
+    life.go(at(2, 8), at(6, 1))
+    assert not life.collections[JANUARY].is_final
+    assert {row["is_estimated"] for row in life.items[JANUARY]} == {True}
+    assert life.collections[JANUARY].data_through == at(1, 31)
+
+
+def test_a_run_over_some_days_of_a_closed_month_replaces_nothing(life: Life) -> None:
+    """Somebody exports selected dates, long after."""
+    life.tick()
+    life.cloud.exports.selected.append(Run(JANUARY, at(2, 20, 9), date(2026, 1, 10)))
+    assert JANUARY not in life.go(at(2, 20, 12))
+    assert billed(life.collect(JANUARY)) == life.cloud.invoice_amount(JANUARY)
+    whole = Run(JANUARY, at(2, 21, 9), date(2026, 1, 31))
+    life.cloud.exports.selected.append(whole)
+    assert JANUARY in life.go(at(2, 21, 12))
+    assert life.collections[JANUARY].sources[0]["submitted_at"] == "2026-02-21T09:00:00+00:00"
+
+
+def test_a_closed_month_of_which_only_some_days_were_exported_is_not_collected(life: Life) -> None:
+    life.change("20260101-20260131", lambda blob: None)
+    life.cloud.exports.selected.append(Run(JANUARY, at(2, 8, 9), date(2026, 1, 10)))
+    assert life.tick() == [FEBRUARY]
+    with pytest.raises(
+        BadData,
+        match=r"manifest\.json: startDate, endDate: 2026-01-01 to 2026-01-10 is not accepted: the whole month, which was over; ",
+    ):
+        life.collect(JANUARY)
+
+
+@pytest.mark.parametrize("names_days_so_far", [False, True])
+def test_of_the_open_month_the_run_that_covers_most_days_counts(life: Life, names_days_so_far: bool) -> None:
+    """A run of the month so far has, as its last day, that of the month or that on which it ran."""
+    if names_days_so_far:
+        life.rewrite("20260201-20260228", "2026-02-28T00", "2026-02-08T00")
+    life.cloud.exports.selected.append(Run(FEBRUARY, at(2, 8, 12, 30), date(2026, 2, 3)))
+    life.tick()
+    assert billed(life.items[FEBRUARY]) == life.cloud.shown_amount(FEBRUARY)
+    life.cloud.exports.selected.append(Run(FEBRUARY, at(2, 8, 12, 45), date(2026, 2, 8)))
+    life.tick()
+    assert life.collections[FEBRUARY].sources[0]["submitted_at"] == "2026-02-08T12:45:00+00:00"
+    assert life.collections[FEBRUARY].data_through == at(2, 7)
+
+
+def test_the_first_days_of_the_open_month_alone_are_shown_as_such(life: Life) -> None:
+    life.change("20260201-20260228", lambda blob: None)
+    life.cloud.exports.selected.append(Run(FEBRUARY, at(2, 8, 12), date(2026, 2, 3)))
+    assert {row["charge_period_start"].day for row in life.collect(FEBRUARY)} == {1, 2, 3}
+    assert life.collections[FEBRUARY].data_through == at(2, 4)
+    life.clock.now = at(3, 10)
+    life.collect(FEBRUARY)
+    assert not life.collections[FEBRUARY].is_final
 
 
 def test_a_manifest_is_read_once_and_the_rest_is_one_list(life: Life) -> None:
@@ -179,8 +239,22 @@ def test_nothing_there_erases_nothing(life: Life) -> None:
             ask()
 
 
-def test_a_month_without_a_run_is_empty(life: Life) -> None:
+def test_a_month_that_never_had_a_run_is_empty(life: Life) -> None:
     assert life.collect(BillingPeriod(2025, 6)) == []
+
+
+def test_a_month_whose_blobs_have_gone_stays_as_it_was_collected(life: Life) -> None:
+    """A lifecycle rule of the storage account removes what is old."""
+    life.tick()
+    token = life.tokens[JANUARY]
+    life.change("20260101-20260131", lambda blob: None)
+    assert life.tick() == []
+    assert life.tokens[JANUARY] == token
+    with pytest.raises(
+        NothingThere, match=r"exports/costs/daily: has no run of 2026-01 any more: what was collected stays"
+    ):
+        life.collect(JANUARY)
+    assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
 
 
 def test_a_container_that_does_not_exist_is_named(life: Life) -> None:

@@ -23,7 +23,8 @@ from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.bigquery import Cells
 from optiinfra_assets.providers.billing_rows import BillingRows
 from optiinfra_assets.providers.billing_tables import CostTable, Export
-from optiinfra_assets.simulators.billing_export import USAGE, focus_schema
+from optiinfra_assets.simulators.billing_export import focus_schema
+from optiinfra_assets.simulators.gcp import USAGE
 from optiinfra_assets.simulators.query_jobs import paths
 from optiinfra_assets.simulators.sql_answers import Select
 

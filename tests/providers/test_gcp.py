@@ -8,6 +8,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -38,6 +39,8 @@ from optiinfra_assets.simulators.faults import rewrite, say
 from optiinfra_assets.simulators.gcp import PAYER, SimulatedGcp, private_key
 from optiinfra_assets.simulators.query_jobs import refused
 from optiinfra_assets.simulators.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server import Answering, Request, Response
+from optiinfra_assets.simulators.world import SimulatedClock
 from optiinfra_assets.store.loading import load
 from optiinfra_assets.store.warehouse import Warehouse
 
@@ -301,6 +304,149 @@ def test_rows_exported_between_counting_and_reading_are_not_half_taken(life: Any
     ):
         list(collection.batches)
     assert billed(life.collect(JANUARY)) == life.cloud.shown_amount(JANUARY)
+
+
+class Running(SimulatedClock):
+    """Never says the same instant twice."""
+
+    def __call__(self) -> datetime:
+        return self.advance(milliseconds=1)
+
+
+def expiring(days: int) -> AnyLife:
+    """Loading days are dropped at that age, and every third day there is a machine more: the table grows all the same."""
+    machines = tuple(
+        replace(WEB, resource_id=f"web-{number}", started=date(2026, 1, 1) + timedelta(days=3 * number))
+        for number in range(1, 24)
+    )
+    life = lived(replace(small(), resources=(WEB, SQL, *machines)), at(1, 10, 12))
+    life.clock = life.cloud.world.clock = Running(at(1, 10, 12))
+    cloud_of(life).export.expiration = timedelta(days=days)
+    return life
+
+
+def months_read(life: AnyLife) -> int:
+    """Queries that read a whole month, and were paid."""
+    jobs = [
+        json.loads(request.body)["configuration"]
+        for request in life.cloud.asked
+        if request.method == "POST" and request.path.endswith("/jobs")
+    ]
+    return sum(job["labels"] == {"optiinfra": "lines"} and not job.get("dryRun") for job in jobs)
+
+
+def test_a_closed_month_whose_rows_expire_unseen_stays_and_is_read_once() -> None:
+    """What is lost shows when the month becomes final, from fewer rows than were counted."""
+    life = expiring(45)
+    with life.cloud:
+        life.days(at(1, 10, 12), 37)
+        collected, token, read = life.items[JANUARY], life.tokens[JANUARY], months_read(life)
+        life.clock.now = at(2, 16, 12)
+        with pytest.raises(
+            BadData,
+            match=r"424 rows of 2026-01 came though 426 were counted: others have expired or were deleted; what was collected stays",
+        ):
+            life.tick()
+        assert months_read(life) == read + 1
+        assert life.tick() == [FEBRUARY]
+        for _ in range(4):
+            life.clock.advance(minutes=15)
+            assert life.tick() == []
+        life.days(at(2, 17, 12), 8)
+        assert (life.items[JANUARY], life.tokens[JANUARY]) == (collected, token)
+
+
+def test_a_closed_month_that_lost_rows_has_fewer_when_it_is_collected_by_hand() -> None:
+    life = expiring(45)
+    with life.cloud:
+        life.days(at(1, 10, 12), 37)
+        collected = life.items[JANUARY]
+        life.clock.now = at(2, 18, 12)
+        with pytest.raises(BadData, match="others have expired or were deleted"):
+            life.collect(JANUARY)
+        left = life.collect(JANUARY)
+        source = life.collections[JANUARY].sources[0]
+        assert 0 < len(left) < len(collected)
+        assert min(by_day(left)) == date(2026, 1, 3)
+        assert source["warning"].endswith("rows of the month are left: others have expired or were deleted")
+        assert life.collections[JANUARY].is_final
+        life.tokens[JANUARY] = life.collections[JANUARY].change_token
+        assert JANUARY not in life.tick()
+
+
+def test_no_month_is_paid_for_again_while_the_table_cannot_be_counted() -> None:
+    life = expiring(45)
+
+    def no_count(cloud: Any, request: Request, answer: Answering) -> Response:
+        return refused(400, "invalidQuery", "no") if b"reading" in request.body else answer(request)
+
+    with life.cloud:
+        life.days(at(1, 10, 12), 37)
+        life.clock.now = at(2, 18, 12)
+        life.probe()
+        life.cloud.fail(no_count, times=999)
+        read = months_read(life)
+        for _ in range(3):
+            with pytest.raises(ContractChanged, match="query reading"):
+                life.collect(JANUARY)
+        assert months_read(life) == read + 1
+
+
+def test_an_open_month_that_loses_rows_goes_on_with_what_is_left() -> None:
+    life = expiring(12)
+    with life.cloud:
+        for day in range(10, 30):
+            read = months_read(life)
+            life.clock.now = at(1, day, 12)
+            with suppress(Transient):
+                life.tick()
+            life.clock.advance(minutes=1)
+            life.tick()
+            life.clock.advance(minutes=15)
+            assert life.tick() == []
+            assert months_read(life) <= read + 2
+        assert max(by_day(life.items[JANUARY])) == date(2026, 1, 28)
+        assert min(by_day(life.items[JANUARY])) > date(2026, 1, 12)
+        assert "warning" not in life.collections[JANUARY].sources[0], "an open month is what there is"
+
+
+def test_months_that_a_table_made_anew_does_not_have_stay_as_they_were() -> None:
+    """Google fills in the current and the previous month only."""
+    life = lived(small(), at(5, 20, 12))
+    with life.cloud:
+        life.tick()
+        before, tokens = dict(life.items), dict(life.tokens)
+        cloud_of(life).export.first_month, cloud_of(life).created = BillingPeriod(2026, 4), at(5, 21)
+        life.go(at(5, 22, 12))
+        assert billed(life.items[BillingPeriod(2026, 5)]) == life.cloud.shown_amount(BillingPeriod(2026, 5))
+        for month in (1, 2, 3, 4):
+            period = BillingPeriod(2026, month)
+            assert (life.items[period], life.tokens[period]) == (before[period], tokens[period])
+        with pytest.raises(NothingThere, match="has no row of 2026-01 any more: what was collected stays"):
+            life.collect(JANUARY)
+        life.go(at(6, 2, 12), at(6, 16, 12))
+        assert life.collections[BillingPeriod(2026, 5)].is_final
+
+
+def test_a_month_that_is_older_than_what_is_counted_is_no_empty_one() -> None:
+    life = lived(small(), at(1, 20, 12))
+    with life.cloud:
+        life.tick()
+        life.clock.now = datetime(2027, 2, 10, 12, tzinfo=UTC)
+        with pytest.raises(BadData, match="billing period 2026-01 is not accepted: from 2026-02 on"):
+            life.collect(JANUARY)
+        assert life.probe().tokens[JANUARY] == life.tokens[JANUARY]
+
+
+def test_a_count_kept_without_the_most_rows_is_understood(life: AnyLife) -> None:
+    """As it was kept before there was such a number."""
+    life.tick()
+    kept = life.context.snapshots.newest(READING, JANUARY)
+    assert kept is not None
+    said = json.loads(kept.body)
+    lines = said.pop("most")
+    stock = Stock.from_json(json.dumps(said).encode(), READING)
+    assert {str(period): count for period, count in stock.most.items()} == lines
 
 
 def test_a_table_made_anew_is_read_whole(life: AnyLife) -> None:

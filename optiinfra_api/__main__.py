@@ -10,18 +10,23 @@ import sys
 import tempfile
 
 import uvicorn
+from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
 from optiinfra_api import logs
 from optiinfra_api.metrics import SHARED_FOLDER
 from optiinfra_api.services import Services
 from optiinfra_assets.store.errors import StoreError
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.settings import Settings, complaint
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve; returns 1 after one line on standard error if it cannot begin."""
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        print(f"optiinfra_api: {complaint(error)}", file=sys.stderr)  # noqa: T201 - a command's own words
+        return 1
     options = _parser(settings).parse_args(arguments)
     logs.configure()
     try:

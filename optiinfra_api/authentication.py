@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
-from optiinfra_api.failures import Failures
+from optiinfra_api.failures import ADDRESS_BURST, Failures, network
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.tokens import Principal
 
@@ -33,13 +36,73 @@ class TooManyFailures(Exception):
         self.seconds = seconds
 
 
+class _Place:
+    """The attempts that come from one address, as long as there are any: how many are under way, and the queue of the others."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.ended = asyncio.Event()
+        self.front = asyncio.Lock()
+
+
+class _Attempts(Failures):
+    """Failures, and the attempts under way, each of which may become one.
+
+    At no time are more under way than would be heard one after another. What is over that waits, mostly for milliseconds, until one of
+    them ends, and is refused only if they failed: so many good tokens at one time from one address are all heard.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._under_way = 0
+        self._places: WeakValueDictionary[str, _Place] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """Be under way from `address`, as soon as that is possible, for as long as the context lasts.
+
+        Raises:
+            TooManyFailures: the address is not heard.
+        """
+        place = self._places.setdefault(network(address), _Place())
+        async with place.front:
+            while not self._has_room(address, place):
+                place.ended.clear()
+                await place.ended.wait()
+            place.under_way += 1
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            place.under_way -= 1
+            self._under_way -= 1
+            place.ended.set()
+
+    def _has_room(self, address: str, place: _Place) -> bool:
+        """Whether one more would still be heard if all under way failed.
+
+        The first of a place never waits, as there would be nobody of that place to wait for.
+
+        Raises:
+            TooManyFailures: it would not, whatever becomes of those.
+        """
+        seconds = self.wait(address)
+        if seconds:
+            raise TooManyFailures(seconds)
+        budget = self._by_address.get(network(address))
+        left = budget.left if budget else ADDRESS_BURST
+        return not place.under_way or (
+            place.under_way < int(left) and self._under_way < int(self._overall.left)
+        )
+
+
 class Authenticator:
     """Bearer tokens checked against `Metadata`, with a short memory of good ones. `principal` is safe for threads."""
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
         self._good: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
-        self._failures = Failures()
+        self._attempts = _Attempts()
 
     async def admit(
         self, header: str | None, address: str, run: Callable[..., Awaitable[Principal | None]]
@@ -61,12 +124,18 @@ class Authenticator:
             return known
         if not header:
             raise NotAuthenticated
-        seconds = self._failures.wait(address)
-        if seconds and _fingerprint(header) not in self._good:
-            raise TooManyFailures(seconds)
+        if _fingerprint(header) in self._good:
+            return await self._checked(header, address, run)
+        async with self._attempts.turn(address):
+            # Another request with the same token may have had the turn before.
+            return self.remembered(header) or await self._checked(header, address, run)
+
+    async def _checked(
+        self, header: str, address: str, run: Callable[..., Awaitable[Principal | None]]
+    ) -> Principal:
         principal = await run(self.principal, header)
         if principal is None:
-            self._failures.count(address)
+            self._attempts.count(address)
             raise NotAuthenticated
         return principal
 

@@ -7,8 +7,11 @@ usually are. The estimate is rough by design: it tells thousands from billions.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from typing import Any
 
 from optiinfra_api.errors import TooExpensive
 from optiinfra_api.question import Question
@@ -26,6 +29,21 @@ _ROWS_A_LINE_ITEM = {
 _FIRST_TABLE = re.compile(r"\bFROM (\w+)")
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many line items a generation has, and on which UTC days; None without line items."""
+
+    line_items: int
+    first_charge_date: date | None
+    last_charge_date: date | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Extent:
+        """From a row of ``generation_extents.sql``."""
+        first, last = row["first_charge_date"], row["last_charge_date"]
+        return cls(row["line_items"], first and date.fromisoformat(first), last and date.fromisoformat(last))
+
+
 class Budget:
     """Rows that one operation, or one export, may still read."""
 
@@ -41,7 +59,18 @@ class Budget:
         Raises:
             TooExpensive: it is more than is left.
         """
-        self._spent += estimated_rows(text, question, resolved)
+        self._spend(estimated_rows(text, question, resolved))
+
+    def spend_on(self, text: str, generations: Iterable[Extent], start: date, end: date) -> None:
+        """Count what the statement `text` will read of `generations` for the days of [start, end).
+
+        Raises:
+            TooExpensive: it is more than is left.
+        """
+        self._spend(_rows(text, generations, start, end))
+
+    def _spend(self, rows: int) -> None:
+        self._spent += rows
         if self._spent > self._most:
             raise TooExpensive(
                 f"about {self._spent} rows would be read; at most {self._most} are accepted ({self._setting})",
@@ -52,11 +81,12 @@ class Budget:
 def estimated_rows(text: str, question: Question, resolved: Resolved) -> int:
     """How many rows the statement `text` will read to answer `question` from the `resolved` generations."""
     chosen = set(resolved.generations)
-    line_items = sum(
-        _line_items(one, question.start, question.end)
-        for one in resolved.publications
-        if one.generation in chosen
-    )
+    answering = (one for one in resolved.publications if one.generation in chosen)
+    return _rows(text, answering, question.start, question.end)
+
+
+def _rows(text: str, generations: Iterable[Published | Extent], start: date | None, end: date | None) -> int:
+    line_items = sum(_line_items(one, start, end) for one in generations)
     return round(line_items * _ROWS_A_LINE_ITEM[_table(text)])
 
 
@@ -67,7 +97,7 @@ def _table(text: str) -> str:
     return next(name for name in tables if name in _ROWS_A_LINE_ITEM)
 
 
-def _line_items(one: Published, start: date | None, end: date | None) -> float:
+def _line_items(one: Published | Extent, start: date | None, end: date | None) -> float:
     """Those of a generation that begin in [start, end), taken to be spread evenly over its days."""
     if one.first_charge_date is None or one.last_charge_date is None:
         return 0

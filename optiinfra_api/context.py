@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import strawberry
 
 from optiinfra_api.administration import Administration
-from optiinfra_api.budget import Budget
+from optiinfra_api.budget import Budget, Extent
 from optiinfra_api.custody import Custody
 from optiinfra_api.errors import Forbidden, InvalidArgument, NotFound
 from optiinfra_api.exporter import Form
@@ -190,13 +190,15 @@ class CustomerData:
         )
 
     async def compared(
-        self, statement: str, olds: list[int], news: list[int], **values: Any
+        self, statement: str, olds: list[int], news: list[int], *, start: date, end: date, **values: Any
     ) -> list[dict[str, Any]]:
-        """The rows of a statement over pairs of generations, superseded ones too."""
+        """The rows of a statement over pairs of generations, superseded ones too, and the charges of [start, end)."""
         pairs = {"olds": olds, "news": news, "generations": sorted({*olds, *news})}
-        return await self._services.engine.rows(
-            statement, {**values, **pairs, "customer_id": self.customer_id}
-        )
+        bound = {**values, **pairs, "start": start, "end": end, "customer_id": self.customer_id}
+        extents = map(Extent.of, await self._services.engine.rows("generation_extents", bound))
+        text = sql.read("clickhouse", "queries", f"{statement}.sql")
+        self._budget.spend_on(text, extents, start, end)
+        return await self._services.engine.rows(statement, bound)
 
     async def published_since(self, since: datetime, *, first: int, question: Question) -> list[Published]:
         """Publications of the accounts that `question` is about; see `lineage.published_since`."""

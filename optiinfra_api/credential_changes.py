@@ -15,6 +15,7 @@ from optiinfra_api.custody import NotAccepted, SourceRefused
 from optiinfra_api.provider_inputs import CredentialInput, SecretsInput, SettingsInput, given
 from optiinfra_api.question import CustomerId
 from optiinfra_assets.store.connections import Connection
+from optiinfra_assets.store.credentials import CredentialChanged
 from optiinfra_assets.store.errors import AlreadyExists, NotFound
 from optiinfra_assets.store.keys import (
     MasterKeyMissing,
@@ -109,6 +110,11 @@ _KEY_CODES: tuple[tuple[type[VaultError], str, str], ...] = (
         Tampered,
         "TAMPERED",
         "Send the secret again with rotateCredential, and find out who changed the database.",
+    ),
+    (
+        CredentialChanged,
+        "VAULT_BUSY",
+        "Read it again with `credential`, and repeat what is still wanted.",
     ),
     (VaultError, "VAULT_BUSY", "Try again in a minute."),
 )

@@ -140,9 +140,11 @@ class Custody:
         Raises:
             NotFound: this customer has no such account, or it was deleted.
             NotAccepted, SourceRefused, VaultError: as `add`; also where its secret cannot be opened.
+            CredentialChanged: it was changed meanwhile; nothing is stored.
         """
-        account = await self._active(account_id, given, secrets)
-        known = account if secrets else await self._revealed(account)
+        before = await self._active(account_id, given, secrets)
+        account = before.account
+        known = account if secrets else await self._revealed(before)
         values = {**given.values, **(secrets.values if secrets else {})}
         sent = Given(given.provider, values)
         wanted = _accepted(sent, lambda: connecting.changed(known, values), known.secrets.values())
@@ -155,7 +157,8 @@ class Custody:
                 _place(given, moved),
             )
         found = await self._look(wanted) if test else None
-        await self._keep(
+        await self._replace(
+            before,
             connecting.store_settings,
             self._services.metadata,
             wanted,
@@ -171,12 +174,15 @@ class Custody:
         Raises:
             NotFound: this customer has no such account, or it was deleted.
             NotAccepted, SourceRefused, VaultError: as `add`.
+            CredentialChanged: it was changed meanwhile, so that the secret may be for another address; nothing is stored.
         """
-        account = await self._active(account_id, given)
-        wanted = _accepted(given, lambda: connecting.changed(account, given.values))
+        before = await self._active(account_id, given)
+        wanted = _accepted(given, lambda: connecting.changed(before.account, given.values))
         self._check_rights(wanted)
         found = await self._look(wanted) if test else None
-        await self._keep(connecting.store_secrets, self._services.metadata, wanted, found, self.actor)
+        await self._replace(
+            before, connecting.store_secrets, self._services.metadata, wanted, found, self.actor
+        )
         return await self.connection(account_id)
 
     async def test(self, account_id: str) -> Found:
@@ -186,6 +192,7 @@ class Custody:
             NotFound: this customer has no such account, or it was deleted.
             SourceRefused: it cannot be read.
             VaultError: its secret cannot be opened.
+            CredentialChanged: it was changed in this moment; nothing is asked.
         """
         return await self._look(await self._revealed(await self._active(account_id)))
 
@@ -195,10 +202,13 @@ class Custody:
         Raises:
             NotFound: this customer has no such account, or it was deleted.
         """
-        account = await self._active(account_id)
-        has_secret = (await self.connection(account_id)).version is not None
+        found = await self._active(account_id)
         await self._services.run(
-            connecting.delete, self._services.metadata, account, self.actor, has_secret=has_secret
+            connecting.delete,
+            self._services.metadata,
+            found.account,
+            self.actor,
+            has_secret=found.version is not None,
         )
         return await self.connection(account_id)
 
@@ -224,7 +234,23 @@ class Custody:
         if (made := credentials.made_key_file) != before:
             LOG.warning("made master key %s: back it up; without it no stored secret can be opened", made)
 
-    async def _active(self, account_id: str, *given: Given | None) -> Account:
+    async def _replace(
+        self, before: Connection, work: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs
+    ) -> None:
+        """`_keep`, unless the account is not any more as it was read in `before`, which may have been a minute ago.
+
+        What was found acceptable then need not be so with what others have stored since, such as another address.
+        """
+        metadata = self._services.metadata
+
+        def replace_() -> None:
+            with metadata.transaction():
+                metadata.credentials.hold(before.account, before.version)
+                work(*args, **kwargs)
+
+        await self._keep(replace_)
+
+    async def _active(self, account_id: str, *given: Given | None) -> Connection:
         found = await self.connection(account_id)
         if not found.is_active:
             raise NotFound(f"account: {account_id!r} was deleted")
@@ -234,10 +260,15 @@ class Custody:
                     f"the account is of {found.account.provider}: send {to_camel_case(found.account.provider)}",
                     to_camel_case(one.provider),
                 )
-        return found.account
+        return found
 
-    async def _revealed(self, account: Account) -> Account:
-        return await self._services.run(connecting.revealed, self._services.metadata, account, self.actor)
+    async def _revealed(self, read: Connection) -> Account:
+        """The account that was read, with its secrets."""
+        metadata = self._services.metadata
+        account = await self._services.run(connecting.revealed, metadata, read.account, self.actor)
+        # Settings and secret come from two statements: in between another secret may have been stored, for another address.
+        await self._services.run(metadata.credentials.hold, read.account, read.version)
+        return account
 
     async def _check_reach(self, given: Given) -> None:
         reach = Reach(self.is_everywhere, folders_of(self._services.settings.api_folders))

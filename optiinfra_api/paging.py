@@ -35,6 +35,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _AMOUNT = re.compile(r"-?\d{1,58}(\.\d{1,18})?")
 _NUMBERS = re.compile(r"\d{1,16}(,\d{1,16})*")
+_LAST_INSTANT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+"""More than other whole numbers of a position may be: clients write an end that never comes as a day of the year 9999."""
 
 _FITS: dict[type, Callable[[Any], bool]] = {
     # The checksum keeps out what was damaged, not what was made up: no database may break at a value, nor a date at microseconds.
@@ -43,9 +45,11 @@ _FITS: dict[type, Callable[[Any], bool]] = {
     bytes: lambda value: type(value) is str,
     Decimal: lambda value: type(value) is str and _AMOUNT.fullmatch(value) is not None,
     datetime: lambda value: type(value) is int and 0 <= value < 2**32,
+    timedelta: lambda value: type(value) is int and 0 <= value <= _LAST_INSTANT,
     tuple: lambda value: type(value) is str and _NUMBERS.fullmatch(value) is not None,
 }
-"""Values of a position: whole numbers, texts of PostgreSQL, those of ClickHouse, amounts as texts, seconds, and numbers as one text."""
+"""Values of a position: whole numbers, texts of PostgreSQL, those of ClickHouse, amounts as texts, seconds, microseconds, and numbers
+as one text."""
 
 
 @strawberry.type(description="Whether there is more, and where it begins.")

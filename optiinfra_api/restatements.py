@@ -134,7 +134,7 @@ def _place(
     """The end of the asked span, which later pages keep, and the last restatement of the page before."""
     if after is None:
         return until or datetime.now(UTC), None
-    end_at, published_at, generation = decode(after, asked, (int, int, int)).position
+    end_at, published_at, generation = decode(after, asked, (timedelta, timedelta, int)).position
     return _EPOCH + end_at * _MICROSECOND, (_EPOCH + published_at * _MICROSECOND, generation)
 
 

@@ -14,11 +14,11 @@ from typing import Annotated, Final
 
 import strawberry
 
-from optiinfra_api.context import Info
+from optiinfra_api.context import CustomerData, Info
 from optiinfra_api.errors import InvalidArgument
 from optiinfra_api.history import CollectionStatus, CollectionTrigger
 from optiinfra_api.paging import Cursor, decode
-from optiinfra_api.question import CustomerId, Filter, ask, digest
+from optiinfra_api.question import CustomerId, Filter, Question, ask, digest
 from optiinfra_api.scalars import Count
 from optiinfra_assets.store import events as store
 from optiinfra_assets.store.publications import Published
@@ -140,12 +140,12 @@ async def _collection_events(
         place = (transaction, number)
     while True:
         found = await data.collection_events(place, first=EVENTS_AT_ONCE, task_id=task_id)
+        await info.context.check_token()
         for event in found:
             place = event.place
             yield CollectionEvent.of(event, asked)
         if len(found) < EVENTS_AT_ONCE:
             await asyncio.sleep(POLL_SECONDS)
-            await info.context.check_token()
 
 
 async def _publication_events(
@@ -165,13 +165,30 @@ async def _publication_events(
     asked = question.digest("publication events", data.customer_id)
     follower = _Follower.begin(asked, after, since or datetime.now(UTC))
     while True:
-        found = await data.published_since(follower.since, first=EVENTS_AT_ONCE, question=question)
-        for one in found:
-            if follower.is_new(one):
-                yield PublicationEvent.of(one, follower.cursor())
-        if len(found) < EVENTS_AT_ONCE:
-            await asyncio.sleep(POLL_SECONDS)
+        async for found in _published(data, follower.since, question):
             await info.context.check_token()
+            for one in found:
+                if follower.is_new(one):
+                    yield PublicationEvent.of(one, follower.cursor())
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _published(
+    data: CustomerData, since: datetime, question: Question
+) -> AsyncGenerator[list[Published], None]:
+    """All that is published from an instant on, oldest first, in parts; the last of one part may come again in the next.
+
+    A part goes on at the instant that the one before ended at. Where more than a part lie at one instant, a larger one passes it.
+    """
+    first = EVENTS_AT_ONCE
+    while True:
+        found = await data.published_since(since, first=first, question=question)
+        yield found
+        if len(found) < first:
+            return
+        newest = found[-1].published_at
+        first = EVENTS_AT_ONCE if newest > since else 2 * first
+        since = newest
 
 
 def _check_begin(after: str | None, since: datetime | None) -> None:

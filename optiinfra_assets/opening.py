@@ -14,6 +14,7 @@ from optiinfra_assets.model import Account
 from optiinfra_assets.providers.base import CredentialRejected, Provider, Transient
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.store.credential_audit import Actor, Purpose
+from optiinfra_assets.store.credentials import CredentialChanged
 from optiinfra_assets.store.errors import NotFound
 from optiinfra_assets.store.keys import MasterKeyUnavailable, VaultError
 from optiinfra_assets.store.metadata import Metadata
@@ -34,13 +35,16 @@ def opened(
     Raises:
         CredentialRejected: the account has no secret in use, or the master key is missing or another one. A person has to act; the
             secret is where it was.
-        Transient: the service that holds the master key does not answer now.
+        Transient: the service that holds the master key does not answer now; or the account was changed since it was read: its secret
+            is never sent to an address that it was not stored for.
     """
     if not provider.secret_fields():
         return account
     try:
-        secrets = metadata.credentials.reveal(account.account_id, Actor.here(purpose), purpose, run_id)
-    except MasterKeyUnavailable as error:
+        secrets = metadata.credentials.reveal(
+            account.account_id, Actor.here(purpose), purpose, run_id, settings=account.settings
+        )
+    except (MasterKeyUnavailable, CredentialChanged) as error:
         raise Transient(str(error)) from None
     except (VaultError, NotFound) as error:
         raise CredentialRejected(str(error)) from None

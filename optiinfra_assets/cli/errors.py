@@ -40,9 +40,12 @@ def _of_validation(error: BaseException) -> str:
     """The first complaint of a pydantic model: of `Settings`, whose fields are variables, or of a credential, whose are options."""
     from pydantic import ValidationError
 
+    from optiinfra_assets.store.settings import complaint
+
     if not isinstance(error, ValidationError):
         return _one_line(str(error))
+    if error.title == "Settings":
+        return complaint(error)
     first = error.errors(include_url=False, include_input=False)[0]
-    name = "_".join(str(part) for part in first["loc"])
-    where = f"OPTIINFRA_{name.upper()}" if error.title == "Settings" else f"--{name.replace('_', '-')}"
-    return f"{where}: {_one_line(first['msg'])}"
+    name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+    return f"--{name}: {_one_line(first['msg'])}"

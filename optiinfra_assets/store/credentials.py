@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
 from optiinfra_assets.model import Account
@@ -26,6 +27,10 @@ from optiinfra_assets.store.vault import Identity, Sealed, Secrets
 
 _ATTEMPTS: Final = 10
 """To store one secret: each is lost only to a deletion, or to a master key that is retired, in that very moment."""
+
+
+class CredentialChanged(VaultError):
+    """Settings or secret of an account are not those any more that were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +90,60 @@ class Credentials(CredentialKeys):
         """
         return self._put(account_id, secrets, actor, "rotate")
 
-    def reveal(self, account_id: str, actor: Actor, purpose: Purpose, run_id: str | None = None) -> Secrets:
+    def reveal(
+        self,
+        account_id: str,
+        actor: Actor,
+        purpose: Purpose,
+        run_id: str | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Secrets:
         """The secret fields of an account; on record before they are returned. A refusal is on record too.
+
+        With `settings`, those that they will be used with: a secret that was stored for another address than the one that its user
+        has read is not revealed.
 
         Probes are on record once a UTC day for each account, secret, process and outcome: 96 lines a day and account that all say the
         same would bury the others.
 
         Raises:
             NotFound: the account has no credential in use.
+            CredentialChanged: the account has other settings by now.
             Tampered, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: it cannot be opened, and why. Nothing is lost.
         """
         row = self._sealed(account_id)
         try:
             row, plaintext = self._opened(row)
+            if settings is not None and row["settings"] != settings:
+                raise CredentialChanged(f"account: {account_id!r} was changed since it was read")
         except StoreError as error:
             self._note(actor, "reveal", row, refused=error, purpose=purpose, run_id=run_id)
             raise
         self._note(actor, "reveal", row, purpose=purpose, run_id=run_id)
         return Secrets(json.loads(plaintext))
+
+    def hold(self, account: Account, version: int | None) -> None:
+        """Make sure that an account still is as it was read; within a transaction it then stays so to the end of it.
+
+        Whoever stores settings or secrets of an account takes the lock on its row first, so that none of them waits for another
+        that waits for it.
+
+        Args:
+            account: with the settings that were read; its secrets do not matter.
+            version: of its secret when it was read, None if there was none.
+
+        Raises:
+            CredentialChanged: it has other settings or another secret.
+            NotFound: there is no such account.
+        """
+        values = {"account_id": account.account_id, "settings": Jsonb(account.settings)}
+        held = self._database._row("account_hold.sql", values)
+        # A statement of its own: only one that begins after the lock is held sees what was stored before.
+        if self._before_put(account.account_id)["version"] != (version or 0) or held is None:
+            raise CredentialChanged(
+                f"account: {account.account_id!r} was changed since it was read; nothing is stored"
+            )
 
     def credential(self, account_id: str) -> Credential:
         """The credential of one account, deleted or not.

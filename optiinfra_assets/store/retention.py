@@ -73,7 +73,7 @@ def collect_garbage(
         client: where.
         tables: every table with rows of generations.
         now: aware instant of this run.
-        retention_days: days, before the UTC day of `now`, at whose end the state can be read.
+        retention_days: days, 0 or more, before the UTC day of `now`, at whose end the state can be read.
         live_generations: unpublished ones that may still be loading. An orphan is never one of them, and it was begun
             before something that is published for an hour, so that an attempt begun after this list was made is safe.
         dry_run: change nothing.

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import ByteSize, Field
+from pydantic import ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 RUNTIME_FILE = "runtime.json"
@@ -106,7 +106,10 @@ class Settings(BaseSettings):
         "http://127.0.0.1:3000", description="Where the Dagster webserver is reached, for triggers and links."
     )
     retention_days: int = Field(
-        95, description="Days for which the last generation of each UTC day of a slice is kept."
+        95,
+        ge=1,
+        le=3650,
+        description="Days for which the last generation of each UTC day of a slice is kept.",
     )
     api_folders: str = Field(
         "",
@@ -137,3 +140,10 @@ def project_file(*parts: str) -> Path:
     packaged = Path(__file__).parents[1] / "_project"
     root = packaged if packaged.is_dir() else Path(__file__).parents[2]
     return root.joinpath(*parts)
+
+
+def complaint(error: ValidationError) -> str:
+    """Why the first variable that is refused is, in one line that names it and not its value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = "_".join(str(part) for part in first["loc"])
+    return f"OPTIINFRA_{name.upper()}: {' '.join(first['msg'].split())}"

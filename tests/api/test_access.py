@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,9 +26,13 @@ from graphql import get_introspection_query
 from world import World, serving
 
 from optiinfra_api import authentication, limits
+from optiinfra_api.authentication import Authenticator, NotAuthenticated, TooManyFailures
+from optiinfra_api.failures import ADDRESS_BURST, OVERALL_BURST, OVERALL_PER_SECOND
 from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.store.errors import MetadataUnavailable
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.tokens import Principal
 from optiinfra_assets.store.warehouse import Warehouse
 
 PERIOD = {"start": "2026-10-01", "end": "2026-11-01"}
@@ -84,6 +92,138 @@ def test_an_expired_and_a_revoked_token_are_refused(world: World, monkeypatch: p
     (token,) = (one for one in world.metadata.tokens() if one.name == "revoked")
     world.metadata.revoke_token(token.token_id)
     assert _is_refused(world.post({"query": "{ __typename }"}, revoked))
+
+
+class Tokens:
+    """Answers after a moment whether a token is good, as the database does; knows how often and how many at one time it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = self.most = self._at_once = 0
+
+    async def check(self, principal: Callable[[str], Principal | None], header: str) -> Principal | None:
+        """For `Authenticator.admit`, as what calls it in a thread."""
+        self.asked, self._at_once = self.asked + 1, self._at_once + 1
+        self.most = max(self.most, self._at_once)
+        await asyncio.sleep(0.01)
+        self._at_once -= 1
+        if "down" in header:
+            raise MetadataUnavailable("it does not answer")
+        return principal(header)
+
+    def authenticate(self, token: str) -> Principal | None:
+        """For `Authenticator`, as its database."""
+        return Principal(token, "test", "acme", "viewer") if token.startswith("good") else None
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    """Asked nothing yet."""
+    return Tokens()
+
+
+def outcomes(tokens: Tokens, *asking: tuple[str, str]) -> dict[str, int]:
+    """How requests with a token from an address are answered, all at one time; those after a `PAUSE` when the others are."""
+    authenticator = Authenticator(tokens)  # type: ignore[arg-type] # all that it asks of a database
+
+    async def outcome(token: str, address: str) -> str:
+        try:
+            await authenticator.admit(f"Bearer {token}", address, tokens.check)
+        except (NotAuthenticated, TooManyFailures, MetadataUnavailable) as error:
+            return type(error).__name__
+        return "admitted"
+
+    async def all_() -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for is_pause, group in itertools.groupby(asking, lambda one: one == PAUSE):
+            if not is_pause:
+                counts.update(await asyncio.gather(*(outcome(*one) for one in group)))
+        return dict(counts)
+
+    return asyncio.run(all_())
+
+
+PAUSE = ("", "")
+BURST = int(ADDRESS_BURST)
+
+
+def test_guesses_at_one_time_ask_the_database_no_more_often_than_one_after_another(tokens: Tokens) -> None:
+    guesses = [(f"bad-{number}", "192.0.2.1") for number in range(300)]
+    found = outcomes(tokens, *guesses, PAUSE, *guesses)
+    assert found == {"NotAuthenticated": tokens.asked, "TooManyFailures": 600 - tokens.asked}
+    assert BURST <= tokens.asked <= BURST + 2, "one more for each second that has passed"
+
+
+def test_guesses_at_one_time_from_many_addresses_are_limited_together(tokens: Tokens) -> None:
+    addresses = [f"192.0.2.{number}" for number in range(30)]
+    guesses = [(f"bad-{number}", address) for number in range(BURST) for address in addresses]
+    outcomes(tokens, *guesses)
+    assert tokens.asked <= OVERALL_BURST + len(addresses) + 2 * OVERALL_PER_SECOND
+
+
+def test_good_tokens_at_one_time_from_one_address_are_all_admitted(tokens: Tokens) -> None:
+    asking = [(f"good-{number % 400}", "192.0.2.1") for number in range(600)]
+    assert outcomes(tokens, *asking) == {"admitted": 600}
+    assert tokens.most <= BURST
+    assert tokens.asked <= 460, "once for each token, but for those that asked before it was known"
+
+
+def test_a_bad_token_among_good_ones_takes_one_attempt_and_no_more(tokens: Tokens) -> None:
+    good = [(f"good-{number}", "192.0.2.1") for number in range(200)]
+    bad = [(f"bad-{number}", "192.0.2.1") for number in range(BURST - 2)]
+    found = outcomes(tokens, *bad, PAUSE, *good[:100], ("bad", "192.0.2.1"), *good[100:])
+    assert found == {"admitted": 200, "NotAuthenticated": BURST - 1}
+
+
+def test_a_database_that_does_not_answer_uses_up_no_attempt(tokens: Tokens) -> None:
+    asking = [(f"down-{number}", "192.0.2.1") for number in range(200)]
+    assert outcomes(tokens, *asking, PAUSE, ("good", "192.0.2.1")) == {
+        "MetadataUnavailable": 200,
+        "admitted": 1,
+    }
+
+
+def test_who_leaves_while_waiting_keeps_nobody_from_being_heard(tokens: Tokens) -> None:
+    authenticator = Authenticator(tokens)  # type: ignore[arg-type]
+
+    async def some_leave() -> list[Principal]:
+        asking = [
+            asyncio.create_task(authenticator.admit(f"Bearer good-{number}", "192.0.2.1", tokens.check))
+            for number in range(200)
+        ]
+        await asyncio.sleep(0.005)
+        for one in asking[::3]:
+            one.cancel()
+        return await asyncio.wait_for(
+            asyncio.gather(*(one for number, one in enumerate(asking) if number % 3)), 20
+        )
+
+    assert len(asyncio.run(some_leave())) == 133
+
+
+def test_guesses_at_one_time_are_limited_over_http(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def counted(metadata: Metadata, token: str) -> Principal | None:
+        nonlocal asked
+        asked += 1
+        return authenticate(metadata, token)
+
+    async def guess(url: str) -> Counter[int]:
+        async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as http:
+            headers = [{"Authorization": f"Bearer oi_{number:043d}"} for number in range(200)]
+            answers = await asyncio.gather(
+                *(http.post(f"{url}/graphql", json={}, headers=one) for one in headers)
+            )
+        return Counter(answer.status_code for answer in answers)
+
+    authenticate = Metadata.authenticate
+    monkeypatch.setattr(Metadata, "authenticate", counted)
+    with serving(world.settings) as url:
+        began = time.monotonic()
+        answered = asyncio.run(guess(url))
+        refilled = time.monotonic() - began
+    assert answered == {401: asked, 429: 200 - asked}
+    assert BURST <= asked <= BURST + refilled
 
 
 def test_a_token_works_in_any_case_of_the_scheme(world: World) -> None:

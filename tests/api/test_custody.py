@@ -20,6 +20,8 @@ import pytest
 from world import Customer, World, serving
 
 from optiinfra_api import custody
+from optiinfra_assets import connecting
+from optiinfra_assets.connecting import Found
 from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.providers.base import Transient
 from optiinfra_assets.simulators.scenario import Resource, Scenario
@@ -475,6 +477,106 @@ def test_a_stored_secret_is_not_sent_to_another_address(
         )
         assert thief.asked
     assert acts(world, admin)[-2:] == [("update", "done"), ("rotate", "done")]
+
+
+HERE, THERE = "https://8.8.8.8:9000", "https://1.1.1.1:9000"
+MOVED = {
+    "settings": {"vultr": {"endpointUrl": THERE}},
+    "secrets": {"vultr": {"apiKey": OTHER}},
+    "test": False,
+}
+
+
+@pytest.fixture
+def own(world: World, admin: Customer) -> str:
+    """An account with the first key at one address."""
+    credential = {"vultr": {"apiKey": KEY, "endpointUrl": HERE}}
+    added = done(world, ADD, admin.token, name="main", credential=credential, test=False)
+    return str(added["account"])
+
+
+def address_and_secret(world: World, admin: Customer, account_id: str) -> tuple[Any, Any]:
+    return world.metadata.account(account_id).settings["endpoint_url"], stored(world, admin)
+
+
+WHILE_ASKED = {
+    "settings": (UPDATE, {"settings": {"vultr": {"billingAccountId": "7"}}}),
+    "both": (UPDATE, {"settings": {"vultr": {}}, "secrets": {"vultr": {"apiKey": "PLANTED-third-key"}}}),
+    "secret": (ROTATE, {"secrets": {"vultr": {"apiKey": "PLANTED-third-key"}}}),
+}
+
+
+@pytest.mark.parametrize("verb", WHILE_ASKED)
+@pytest.mark.parametrize("change", ["moved", "rotated"])
+def test_what_others_store_while_the_provider_is_asked_is_not_overwritten(
+    world: World, admin: Customer, own: str, verb: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a secret that was sent for one address is stored with another, to which the next probe sends it."""
+
+    def others(_account: Account) -> Found:
+        if change == "moved":
+            assert done(world, UPDATE, admin.token, id=own, **MOVED)["version"] == 2
+        else:
+            secrets = {"vultr": {"apiKey": OTHER}}
+            assert done(world, ROTATE, admin.token, id=own, secrets=secrets, test=False)["version"] == 2
+        return Found(["x"], {}, datetime.now(UTC))
+
+    monkeypatch.setattr("optiinfra_assets.connecting.look_or_say", others)
+    document, values = WHILE_ASKED[verb]
+    refused = done(world, document, admin.token, id=own, **values)
+    assert refused == {
+        "__typename": "VaultRefused",
+        "code": "VAULT_BUSY",
+        "message": f"account: {own!r} was changed since it was read; nothing is stored",
+        "remedy": "Read it again with `credential`, and repeat what is still wanted.",
+    }
+    expected = (THERE if change == "moved" else HERE, OTHER)
+    assert address_and_secret(world, admin, own) == expected
+    assert done(world, document, admin.token, id=own, **values, test=False)["__typename"] == "Credential"
+
+
+@pytest.mark.parametrize("verb", ["update", "test"])
+def test_a_secret_stored_meanwhile_for_another_address_is_not_tried_at_the_old_one(
+    world: World, admin: Customer, own: str, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Account] = []
+    reveal = connecting.revealed
+
+    def late(metadata: Metadata, account: Account, actor: Actor) -> Account:
+        assert done(world, UPDATE, admin.token, id=own, **MOVED)["version"] == 2
+        return reveal(metadata, account, actor)
+
+    def look(account: Account) -> Found:
+        asked.append(account)
+        return Found(["x"], {}, datetime.now(UTC))
+
+    monkeypatch.setattr("optiinfra_assets.connecting.revealed", late)
+    monkeypatch.setattr("optiinfra_assets.connecting.look_or_say", look)
+    document, values = BY_ID[verb]
+    assert done(world, document, admin.token, id=own, **values)["code"] == "VAULT_BUSY"
+    assert asked == []
+
+
+def test_of_many_who_store_a_secret_at_once_each_is_answered_and_none_is_lost_unseen(
+    world: World, admin: Customer, own: str
+) -> None:
+    def stores(number: int) -> tuple[str, str]:
+        key = f"PLANTED-{number}"
+        values: dict[str, Any] = {"id": own, "secrets": {"vultr": {"apiKey": key}}, "test": False}
+        with httpx.Client(timeout=60) as http:
+            there = replace(world, http=http)
+            if number % 2:
+                answer = done(there, ROTATE, admin.token, **values)
+            else:
+                answer = done(there, UPDATE, admin.token, settings={"vultr": {}}, **values)
+        return key, str(answer.get("code", "STORED"))
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(stores, range(6)))
+    kept = [key for key, outcome in answers if outcome == "STORED"]
+    assert {outcome for _, outcome in answers} <= {"STORED", "VAULT_BUSY"}
+    assert stored(world, admin) in kept
+    assert world.metadata.credentials.credential(own).version == 1 + len(kept)
 
 
 def test_what_points_into_this_machine_is_not_turned_elsewhere_by_a_customer(

@@ -169,6 +169,16 @@ def test_restatements_show_what_changed_by_service_and_day(customer: Customer) -
     assert customer.data(RESTATEMENTS, first=5, since="2026-11-02T09:00:00Z")["restatements"]["nodes"] == []
 
 
+@pytest.mark.parametrize("until", ["2255-06-06T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_pages_of_restatements_go_on_whatever_instant_they_end_at(customer: Customer, until: str) -> None:
+    span = {"since": "2026-11-01T00:00:00Z", "until": until}
+    whole = customer.data(RESTATEMENTS, first=5, **span)["restatements"]["nodes"]
+    page = customer.data(RESTATEMENTS, first=1, **span)["restatements"]
+    rest = customer.data(RESTATEMENTS, first=5, after=page["pageInfo"]["endCursor"], **span)["restatements"]
+    assert page["nodes"] + rest["nodes"] == whole
+    assert len(whole) == 2
+
+
 def test_what_restatements_do_not_know_is_said(customer: Customer) -> None:
     error = customer.error(RESTATEMENTS, first=5, filter={"service": ["Compute"]})
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"

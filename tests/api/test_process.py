@@ -104,3 +104,9 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(
     line = _one_line(world, ["--port", "0"], **{variable: value})
     assert line.startswith(f"optiinfra_api: {said}")
     assert "secret" not in line
+
+
+def test_a_variable_that_is_refused_is_named_in_one_line(world: World) -> None:
+    line = _one_line(world, ["--port", "0"], OPTIINFRA_API_MAX_SECONDS="soon")
+    assert line.startswith("optiinfra_api: OPTIINFRA_API_MAX_SECONDS: Input should be a valid integer")
+    assert "soon" not in line.removeprefix("optiinfra_api: OPTIINFRA_API_MAX_SECONDS")

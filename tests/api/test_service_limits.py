@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from contextlib import AbstractContextManager
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
 import documents
 import httpx
+from charges import Charge
 from exporting import PERIOD as EXPORTED
 from exporting import ask, counted
 from hypothesis import given
@@ -103,6 +105,28 @@ def test_an_operation_is_refused_by_the_rows_it_would_read_in_all(
     assert error["message"] == "about 3 rows would be read; at most 2 are accepted (OPTIINFRA_API_MAX_ROWS)"
     assert error["extensions"]["code"] == "TOO_EXPENSIVE"
     assert sum(found is None for found in answer["data"].values()) == 1
+
+
+RESTATEMENTS = """query($period: Period!) {
+  restatements(period: $period, first: 5) { nodes { changes { before after } } }
+}"""
+
+
+def test_restatements_are_refused_by_the_rows_of_both_generations(
+    settings: Settings, warehouse: Warehouse, metadata: Metadata
+) -> None:
+    limited = settings.model_copy(update={"api_max_rows": 5})
+    with running(limited, warehouse, metadata) as customer:
+        (slice_,) = customer.published
+        day = [Charge(date(2026, 10, 5), Decimal(number)) for number in range(20)]
+        for _ in range(2):
+            customer.publish(slice_, day)
+        error = customer.error(RESTATEMENTS, period=PERIOD)
+        before = {"start": "2026-10-01", "end": "2026-10-05"}
+        assert len(customer.data(RESTATEMENTS, period=before)["restatements"]["nodes"]) == 2
+    # 41 line items in three generations: one of them was replaced and replaces another, and is read once.
+    assert error["message"] == "about 6 rows would be read; at most 5 are accepted (OPTIINFRA_API_MAX_ROWS)"
+    assert error["extensions"]["code"] == "TOO_EXPENSIVE"
 
 
 def test_an_export_is_refused_by_the_rows_it_would_read(

@@ -17,14 +17,16 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 from world import Customer, World
 
+from optiinfra_api import authentication, context, subscriptions
 from optiinfra_api.socket_messages import SUBSCRIPTIONS
 from optiinfra_assets.model import BillingPeriod
 
 OCTOBER = BillingPeriod(2026, 10)
-COLLECTIONS = """subscription($after: String, $taskId: String) { collectionEvents(after: $after, taskId: $taskId) {
-  cursor taskId account billingPeriod status attempt generation lineItems error } }"""
-PUBLICATIONS = """subscription($after: String) { publicationEvents(after: $after) {
-  cursor account billingPeriod generation lineItems } }"""
+COLLECTIONS = """subscription($after: String, $since: DateTime, $taskId: String) {
+  collectionEvents(after: $after, since: $since, taskId: $taskId) {
+    cursor taskId account billingPeriod status attempt generation lineItems error } }"""
+PUBLICATIONS = """subscription($after: String, $since: DateTime) {
+  publicationEvents(after: $after, since: $since) { cursor account billingPeriod generation lineItems } }"""
 
 
 @contextmanager
@@ -124,6 +126,78 @@ def test_publications_are_told_once_and_again_after_a_cursor(world: World) -> No
     second = customer.publish(slice_, [charge, charge])
     with subscribed(world, customer.token, PUBLICATIONS, after=cursor) as events:
         assert next(events)["data"]["publicationEvents"]["generation"] == second.generation
+
+
+def published(customer: Customer, count: int, apart: timedelta) -> tuple[datetime, set[int]]:
+    """So many publications of as many accounts, so far apart; when the first was, and their generations."""
+    begin = datetime.now(UTC) - timedelta(minutes=1)
+    generations = {
+        customer.publish(
+            slice_of(customer.customer_id, f"a{number}", OCTOBER), [], published_at=begin + number * apart
+        ).generation
+        for number in range(count)
+    }
+    return begin, generations
+
+
+def revoke(customer: Customer) -> None:
+    metadata = customer.world.metadata
+    (mine,) = [one for one in metadata.tokens() if one.customer_id == customer.customer_id]
+    metadata.revoke_token(mine.token_id)
+
+
+def is_forbidden(payload: Any) -> bool:
+    errors = payload.get("errors") if isinstance(payload, dict) else payload
+    return bool(errors and errors[0]["extensions"]["code"] == "FORBIDDEN")
+
+
+@pytest.mark.parametrize("apart", [timedelta(milliseconds=1), timedelta(0)], ids=["after another", "at once"])
+def test_no_publication_is_missed_however_many_there_are_at_one_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, apart: timedelta
+) -> None:
+    monkeypatch.setattr(subscriptions, "EVENTS_AT_ONCE", 5)
+    statements = 0
+
+    def counted(*arguments: Any, **filters: Any) -> Any:
+        nonlocal statements
+        statements += 1
+        return read(*arguments, **filters)
+
+    read = context.published_since
+    monkeypatch.setattr(context, "published_since", counted)
+    customer = world.customer()
+    begin, generations = published(customer, 23, apart)
+    with subscribed(world, customer.token, PUBLICATIONS, since=begin.isoformat()) as events:
+        told = [next(events)["data"]["publicationEvents"]["generation"] for _ in generations]
+        assert (len(told), set(told)) == (23, generations)
+        before = statements
+        threading.Event().wait(2.5)
+        assert statements - before <= 4 * 8, "it sleeps between two looks, each of a few statements"
+        last = customer.publish(slice_of(customer.customer_id, "a0", OCTOBER), []).generation
+        assert next(events)["data"]["publicationEvents"]["generation"] == last
+        revoke(customer)
+        assert is_forbidden(next(events))
+
+
+@pytest.mark.parametrize("document", [COLLECTIONS, PUBLICATIONS], ids=["collections", "publications"])
+def test_a_revoked_token_is_told_nothing_more_of_what_was_long_ago(
+    world: World, monkeypatch: pytest.MonkeyPatch, document: str
+) -> None:
+    monkeypatch.setattr(subscriptions, "EVENTS_AT_ONCE", 2)
+    monkeypatch.setattr(authentication, "TRUSTED_SECONDS", 0)
+    customer = world.customer()
+    begin, _ = published(customer, 9, timedelta(milliseconds=1))
+    for number in range(9):
+        queue(customer, f"ws-{number}")
+    with connected(world, customer.token) as socket:
+        assert heard(socket)["type"] == "connection_ack"
+        revoke(customer)
+        request = {"query": document, "variables": {"since": begin.isoformat()}}
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
+        told = 0
+        while not is_forbidden(heard(socket)["payload"]):
+            told += 1
+    assert told == 0
 
 
 @pytest.mark.parametrize("token", [None, "oi_" + "x" * 43])

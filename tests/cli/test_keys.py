@@ -16,6 +16,7 @@ from command_line import Run
 from optiinfra_assets.model import Account
 from optiinfra_assets.opening import opened
 from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.base import Transient
 from optiinfra_assets.store.credential_audit import Actor
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
@@ -47,6 +48,16 @@ def opens(metadata: Metadata) -> None:
     for account in ACCOUNTS:
         secret = opened(metadata, PROVIDERS["vultr"], account, "collect", "run-1").secrets
         assert secret == {"api_key": f"PLANTED-{account.account_id}"}
+
+
+def test_a_secret_is_not_opened_for_the_address_that_an_account_had(metadata: Metadata) -> None:
+    account = ACCOUNTS[0]
+    metadata.change_settings(account.account_id, {"endpoint_url": "https://new.example"})
+    metadata.credentials.put(account, {"api_key": "PLANTED-new"}, Actor.here("test"))
+    with pytest.raises(Transient, match=f"account: '{account.account_id}' was changed since it was read"):
+        opened(metadata, PROVIDERS["vultr"], account, "probe")
+    again = metadata.account(account.account_id)
+    assert opened(metadata, PROVIDERS["vultr"], again, "probe").secrets == {"api_key": "PLANTED-new"}
 
 
 def test_the_key_changes_while_collections_run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from warehouse_samples import NOW, OCTOBER, SLICE, Line, publish, write
 
+from optiinfra_assets import cli
 from optiinfra_assets.model import Slice
 from optiinfra_assets.store.errors import AsOfNotRetained
 from optiinfra_assets.store.publications import key
 from optiinfra_assets.store.retention import GRACE, Garbage
+from optiinfra_assets.store.settings import Settings
 from optiinfra_assets.store.warehouse import Warehouse, derived_tables
 
 HOUR = timedelta(hours=1)
@@ -226,6 +229,49 @@ def test_many_generations_go_in_several_statements(warehouse: Warehouse, count: 
     publish(warehouse, count + 1, [Line()], published_at=NOW - DAY)
     assert warehouse.collect_garbage(NOW, 95, ()) == Garbage(expired=0, removed=0, orphans=count, rows=count)
     assert generations_in(warehouse) == {count + 1}
+
+
+@pytest.mark.parametrize("days", [3650, 20_000, 36_500, 2**32 - 1])
+def test_what_many_days_keep_fewer_would_not(warehouse: Warehouse, days: int) -> None:
+    """Days that reach back to before 1970 are none that ClickHouse's Date can hold."""
+    publish(warehouse, 1, [Line()], published_at=NOW - 3 * DAY)
+    publish(warehouse, 2, [Line()], published_at=NOW - 2 * DAY)
+    publish(warehouse, 3, [Line()], published_at=NOW - 2 * DAY + HOUR)
+    assert warehouse.collect_garbage(NOW, days, (), dry_run=True).expired == 1
+    assert warehouse.collect_garbage(NOW, 1, (), dry_run=True).expired == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("-1", "Input should be greater than or equal to 1"),
+        ("0", "Input should be greater than or equal to 1"),
+        ("3651", "Input should be less than or equal to 3650"),
+        ("soon", "Input should be a valid integer, unable to parse string as an integer"),
+    ],
+)
+def test_days_out_of_range_are_refused_in_one_line(
+    value: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.delenv("OPTIINFRA_DEBUG", raising=False)
+    monkeypatch.setenv("OPTIINFRA_HOME", str(tmp_path))
+    monkeypatch.setenv("OPTIINFRA_RETENTION_DAYS", value)
+    monkeypatch.setattr("sys.argv", ["optiinfra", "gc", "--dry-run"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == f"error: OPTIINFRA_RETENTION_DAYS: {said}\n"
+
+
+@pytest.mark.parametrize("value", [1, 3650])
+def test_days_in_range_are_accepted(value: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPTIINFRA_HOME", str(tmp_path))
+    monkeypatch.setenv("OPTIINFRA_RETENTION_DAYS", str(value))
+    assert Settings().retention_days == value
 
 
 def test_days_are_utc_days_whatever_zone_now_is_given_in(warehouse: Warehouse) -> None:

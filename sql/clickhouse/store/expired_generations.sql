@@ -1,5 +1,6 @@
 -- Superseded generations that retention does not keep, not yet on record as removed. The rule is described in retention.py.
--- A publication repeated by a network retry counts once.
+-- A publication repeated by a network retry counts once. Days are subtracted from each other: a Date that lies before 1970 becomes one
+-- far in the future.
 SELECT customer_id, generation, {now:DateTime64(6, 'UTC')} AS removed_at
 FROM
 (
@@ -22,6 +23,6 @@ FROM
 WHERE superseded_at <= {now:DateTime64(6, 'UTC')} - toIntervalSecond({grace:UInt32})
     AND NOT (
         toDate(published_at) < toDate(superseded_at)
-        AND toDate(superseded_at) > toDate({now:DateTime64(6, 'UTC')}) - {retention_days:UInt32}
+        AND dateDiff('day', toDate(superseded_at), toDate({now:DateTime64(6, 'UTC')})) < {retention_days:UInt32}
     )
     AND generation NOT IN (SELECT generation FROM removed_generations)

@@ -11,6 +11,7 @@ from optiinfra_api.history import TaskId, billing_period_of
 from optiinfra_api.question import CustomerId
 from optiinfra_assets.store import trigger as store
 from optiinfra_assets.store.dagster_client import DagsterUnavailable as DagsterDown
+from optiinfra_assets.store.dagster_client import RunsGoOn
 
 
 @strawberry.interface(description="Why nothing was done.")
@@ -36,7 +37,7 @@ class BillingPeriodNotAccepted(Refusal):
     pass
 
 
-@strawberry.type(description="Dagster does not answer; nothing is done.")
+@strawberry.type(description="Dagster does not answer, or could not do all of it; the message says what was done.")
 class DagsterUnavailable(Refusal):
     pass
 
@@ -106,6 +107,12 @@ async def _cancel_collection(
     data = await info.context.data_of(customer_id)
     try:
         slices = await data.cancel(task_id)
+    except RunsGoOn:
+        return DagsterUnavailable(
+            code="DAGSTER_UNAVAILABLE",
+            message="Dagster could not end a run; the task is canceled, and the run leaves alone what it has not read to its end",
+            remedy="Cancel it again in a minute to see whether the run has ended.",
+        )
     except DagsterDown:
         return _dagster_unavailable("nothing is canceled")
     if slices is None:

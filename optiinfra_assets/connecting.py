@@ -32,6 +32,7 @@ from optiinfra_assets.providers.base import (
 )
 from optiinfra_assets.providers.reach import OutOfReach, Reach, addresses, folders_of
 from optiinfra_assets.providers.safety import hider
+from optiinfra_assets.scope import is_open
 from optiinfra_assets.store.credential_audit import Actor
 from optiinfra_assets.store.errors import AlreadyExists
 
@@ -177,14 +178,30 @@ def store(
         )  # which keeps others from adding to this customer meanwhile
         if only_new and metadata.accounts(account_id=account.account_id):
             raise AlreadyExists(f"account: {account.account_id!r} exists: use another name")
-        metadata.add_account(replace(account, secrets={}))
+        _add(metadata, account)
         if provider.secret_fields():
             # Also when none is given: an account whose credential was deleted must not be read with what the machine offers instead.
             metadata.credentials.put(account, account.secrets, by)
         elif actor is not None:
             metadata.credentials.note(by, "create", account)
-        if found:
-            metadata.record_probe(account.account_id, found.tokens, found.at)
+        _record(metadata, account, found)
+
+
+def _add(metadata: Metadata, account: Account) -> None:
+    try:
+        metadata.add_account(replace(account, secrets={}))
+    except AlreadyExists:
+        raise AlreadyExists(
+            f"account: {account.account_id!r} exists with other settings: change them by updateCredential of the GraphQL service, "
+            "restore a deleted one by connecting it with those it had, or use another name for another bill"
+        ) from None
+
+
+def _record(metadata: Metadata, account: Account, found: Found | None) -> None:
+    """Store what was seen, without the billing periods that no tick collects: they would be due for ever."""
+    if found:
+        tokens = {period: token for period, token in found.tokens.items() if is_open(period, found.at)}
+        metadata.record_probe(account.account_id, tokens, found.at)
 
 
 def revealed(metadata: Metadata, account: Account, actor: Actor) -> Account:
@@ -241,8 +258,7 @@ def store_settings(
         metadata.credentials.note(actor, "update", account, f"settings: {', '.join(names) or 'none'}")
         if with_secrets:
             metadata.credentials.rotate_secret(account.account_id, account.secrets, actor)
-        if found:
-            metadata.record_probe(account.account_id, found.tokens, found.at)
+        _record(metadata, account, found)
 
 
 def store_secrets(metadata: Metadata, account: Account, found: Found | None, actor: Actor) -> None:
@@ -254,8 +270,7 @@ def store_secrets(metadata: Metadata, account: Account, found: Found | None, act
     """
     with metadata.transaction():
         metadata.credentials.rotate_secret(account.account_id, account.secrets, actor)
-        if found:
-            metadata.record_probe(account.account_id, found.tokens, found.at)
+        _record(metadata, account, found)
 
 
 def delete(metadata: Metadata, account: Account, actor: Actor, *, has_secret: bool) -> None:

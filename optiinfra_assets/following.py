@@ -20,7 +20,11 @@ from optiinfra_assets.store.history import CollectionRecord
 from optiinfra_assets.store.metadata import Metadata
 
 LAUNCH_TIME: Final = timedelta(seconds=60)
-"""Between a queued row and its run lie the end of a tick or one request to the webserver: seconds."""
+"""Between a queued row and its run, and between one run of a task and the next, lie one request to the webserver or less."""
+
+TICK_TIME: Final = timedelta(minutes=5)
+"""The same where a schedule or a sensor asks: the daemon launches what they asked for once they have ended, one run after another; when
+it is busy, 1.5 a second."""
 
 RELAUNCH_TIME: Final = timedelta(minutes=5)
 """Dagster looks for runs to launch again every 30 s."""
@@ -43,7 +47,7 @@ def follow_runs(metadata: Metadata, instance: dg.DagsterInstance, now: datetime)
     for row in rows:
         record = runs.of(row)
         if record is None and row.run_id is None:
-            if now - row.queued_at > LAUNCH_TIME:
+            if runs.is_lost(row, now):
                 lost.setdefault((row.task_id, row.trigger), []).append(row)
         elif record is None or _is_over(record, now):
             _close(metadata, row, record)
@@ -90,6 +94,7 @@ class _Runs:
         again = {run.dagster_run.tags.get("dagster/auto_retry_run_id") for run in self._by_id.values()}
         self._by_id |= _by_id(instance, {run_id for run_id in again if run_id})
         self._by_slice: dict[tuple[str, str, str], dg.RunRecord] = {}
+        self._last_launch: dict[str, datetime] = {}
         tasks = {row.task_id for row in rows if row.run_id is None}
         if tasks:
             # Newest first, so the newest run of a slice is the one that stays.
@@ -98,6 +103,7 @@ class _Runs:
 
     def _add(self, record: dg.RunRecord) -> None:
         tags = record.dagster_run.tags
+        self._last_launch[tags[TASK_TAG]] = record.create_timestamp
         for account_id, period in _partitions(tags):
             self._by_slice[(tags[TASK_TAG], account_id, period)] = record
 
@@ -107,6 +113,14 @@ class _Runs:
         record = self._by_id.get(row.run_id)
         again = record.dagster_run.tags.get("dagster/auto_retry_run_id") if record else None
         return self._by_id.get(again, record) if again else record
+
+    def is_lost(self, row: CollectionRecord, now: datetime) -> bool:
+        """Whether the run of a row that has none will not come: its task was queued, and its last run made, too long ago.
+
+        A run that comes all the same, after another was asked for, is harmless: each row is collected by one run.
+        """
+        since = max(row.queued_at, self._last_launch.get(row.task_id, row.queued_at))
+        return now - since > (LAUNCH_TIME if row.trigger in ("api", "cli") else TICK_TIME)
 
 
 def _by_id(instance: dg.DagsterInstance, run_ids: set[str]) -> dict[str, dg.RunRecord]:

@@ -5,25 +5,40 @@ One slice that fails does not keep the others from being collected. What happens
     transient (network, time-out, throttling, a database restarting)   the run tries again, 3 times, 60 s apart
     permanent (credential, contract, bad data)                         not in this run; the schedule waits 6 hours or for a change
     anything else (a bug, a full disk)                                 not in this run; due again at the next tick
+
+A row of the history that has ended stays as it ended: the run that comes upon it, be it launched twice or canceled and not to be stopped,
+leaves the slice alone, also while it reads it. So it does with a row that another run began, and with an account that was deleted.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
+import pyarrow as pa
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from optiinfra_assets.collection import Outcome, SliceResult, collect_slice
 from optiinfra_assets.contexts import stored
-from optiinfra_assets.model import Account, Slice
+from optiinfra_assets.model import Account, BillingPeriod, Slice
 from optiinfra_assets.opening import opened
-from optiinfra_assets.providers.base import Permanent, Provider, ProviderError, Throttled, Transient
+from optiinfra_assets.providers.base import (
+    Collection,
+    Permanent,
+    Probe,
+    Provider,
+    ProviderError,
+    Throttled,
+    Transient,
+)
+from optiinfra_assets.providers.context import Context
 from optiinfra_assets.providers.metering import Meter
 from optiinfra_assets.store.errors import MetadataUnavailable, SliceBusy, StoreError, WarehouseUnavailable
 from optiinfra_assets.store.history import CollectionRecord, Trigger
@@ -69,6 +84,22 @@ class SliceFailure:
         return cls(slice_, error, _message(error), is_transient, until)
 
 
+CHECK_SECONDS = 1.0
+"""Between two looks at whether a slice is still to be collected: files come in a hundred batches a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLeft:
+    """A slice that this run did not collect, because it is not, or no more, this run's to collect; `reason` is one line."""
+
+    slice: Slice
+    reason: str
+
+
+class _NotOurs(Exception):
+    """The slice is not, or no more, this run's to collect; the message is one line that says why."""
+
+
 def _is_transient(error: Exception) -> bool:
     if isinstance(error, DatabaseError):
         return getattr(error, "code", None) in _TRANSIENT_CODES
@@ -94,6 +125,34 @@ class Tools:
     log: logging.Logger
 
 
+class _Watched(Provider):
+    """A provider whose line items are read only as long as `check` does not raise: every second, and before they are complete."""
+
+    def __init__(self, provider: Provider, check: Callable[[], None]) -> None:
+        self._provider = provider
+        self._check = check
+
+    def discover(self, account: Account) -> list[str]:
+        return self._provider.discover(account)
+
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+        return self._provider.probe(account, since, context)
+
+    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+        collection = self._provider.collect(account, billing_period, context)
+        collection.batches = self._watching(collection.batches)
+        return collection
+
+    def _watching(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        checked = time.monotonic()
+        for batch in batches:
+            if time.monotonic() - checked >= CHECK_SECONDS:
+                self._check()
+                checked = time.monotonic()
+            yield batch
+        self._check()
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One run's part of a task.
@@ -103,7 +162,7 @@ class Task:
         trigger: who asked.
         run_id: the Dagster run.
         attempt: 1, then one more for each retry within the run.
-        resumes: the run goes on for one whose worker died, so that what that one ended is not repeated.
+        resumes: the run goes on for one whose worker died, and so takes over what that one had begun.
         accept_empty: a person confirms that a source with nothing in it means no line items.
     """
 
@@ -121,41 +180,54 @@ class Task:
 
     def collect(
         self, provider: Provider, work: Sequence[tuple[Account, Slice]], tools: Tools
-    ) -> Iterator[SliceResult | SliceFailure]:
-        """Collect slices in the given order; what an earlier attempt ended is not repeated, its permanent failures are reported again."""
-        ended = self._ended(tools.metadata)
+    ) -> Iterator[SliceResult | SliceFailure | SliceLeft]:
+        """Collect slices in the given order; what has ended is not repeated, permanent failures of this run are reported again."""
+        known = self._rows(tools.metadata, [slice_ for _, slice_ in work])
+        ended = {slice_: row for slice_, row in known.items() if not row.is_open}
         todo = [(account, slice_) for account, slice_ in work if slice_ not in ended]
-        tools.metadata.queue_collections(
-            self.task_id, self.trigger, [slice_ for _, slice_ in todo], self.run_id
+        slices = [slice_ for _, slice_ in todo]
+        tools.metadata.queue_collections(self.task_id, self.trigger, slices, self.run_id)
+        tools.metadata.assign_run(
+            self.task_id, [one for one in slices if self._may_take(known.get(one))], self.run_id
         )
-        tools.metadata.assign_run(self.task_id, [slice_ for _, slice_ in todo], self.run_id)
         for account, slice_ in todo:
             yield self._collect_one(provider, account, slice_, tools)
-        for _, slice_ in work:
-            if slice_ in ended and ended[slice_].status == "failed":
-                message = ended[slice_].error or "failed"
-                yield SliceFailure(slice_, Permanent(message), message, is_transient=False)
+        for row in ended.values():
+            yield from self._of_ended(row, tools.log)
 
-    def _ended(self, metadata: Metadata) -> dict[Slice, CollectionRecord]:
-        if self.attempt == 1 and not self.resumes:
-            return {}
-        rows = metadata.history(task_id=self.task_id, first=10_000)
-        return {row.slice: row for row in rows if self._is_done(row)}
+    def _rows(self, metadata: Metadata, slices: Sequence[Slice]) -> dict[Slice, CollectionRecord]:
+        """What the history has of `slices` of this task."""
+        rows = [
+            row
+            for account_id in sorted({one.account_id for one in slices})
+            for row in metadata.history(task_id=self.task_id, account_id=account_id, first=10_000)
+        ]
+        wanted = set(slices)
+        return {row.slice: row for row in rows if row.slice in wanted}
 
-    def _is_done(self, row: CollectionRecord) -> bool:
-        return row.status in ("succeeded", "unchanged") or (
-            row.status == "failed" and row.run_id == self.run_id
-        )
+    def _may_take(self, row: CollectionRecord | None) -> bool:
+        """Whether an open row is not what another run, which lives as far as we know, is at work on."""
+        return row is None or row.started_at is None or row.run_id == self.run_id or self.resumes
+
+    def _of_ended(self, row: CollectionRecord, log: logging.Logger) -> Iterator[SliceFailure | SliceLeft]:
+        is_ours = row.run_id == self.run_id
+        if is_ours and row.status == "failed":
+            message = row.error or "failed"
+            yield SliceFailure(row.slice, Permanent(message), message, is_transient=False)
+        elif not (is_ours and row.status in ("succeeded", "unchanged")):
+            yield _left(row.slice, _ending(row), log)
 
     def _collect_one(
         self, provider: Provider, account: Account, slice_: Slice, tools: Tools
-    ) -> SliceResult | SliceFailure:
+    ) -> SliceResult | SliceFailure | SliceLeft:
         row = tools.metadata.start_collection(self.task_id, self.trigger, slice_, self.run_id)
+        check = partial(self._check, row, slice_, tools.metadata)
         context = stored(tools.metadata, account)
         try:
+            check()
             account = opened(tools.metadata, provider, account, "collect", self.run_id)
             result = collect_slice(
-                provider,
+                _Watched(provider, check),
                 account,
                 slice_.billing_period,
                 warehouse=tools.warehouse,
@@ -165,12 +237,34 @@ class Task:
                 accept_empty=self.accept_empty,
                 log=tools.log,
             )
+        except _NotOurs as reason:
+            _record_requests(tools.metadata, account, context.spent.requests, context.spent.cost)
+            return _left(slice_, str(reason), tools.log)
         except Exception as error:  # noqa: BLE001 - the other slices of the run are collected all the same
             failure = SliceFailure.of(slice_, error)
             self._record_failure(failure, row, account, context.spent, tools)
             return failure
         _record_result(result, row, tools.metadata)
         return result
+
+    def _check(self, row: int, slice_: Slice, metadata: Metadata) -> None:
+        """Return if the slice is this run's to collect.
+
+        Raises:
+            _NotOurs: its row has ended, or another run has it, or its account was deleted, which ends the row.
+        """
+        account_id, period = slice_.account_id, slice_.billing_period
+        (record,) = metadata.history(
+            task_id=self.task_id, account_id=account_id, billing_period=period, first=1
+        )
+        if not record.is_open:
+            raise _NotOurs(_ending(record))
+        if record.run_id != self.run_id:
+            raise _NotOurs(f"run {record.run_id} collects it")
+        if not metadata.accounts(account_id=account_id):
+            reason = f"account {account_id!r} was deleted: connect it again to have it collected"
+            metadata.finish_collection(row, "canceled", error=reason)
+            raise _NotOurs(reason)
 
     def _record_failure(
         self, failure: SliceFailure, row: int, account: Account, spent: Meter, tools: Tools
@@ -188,6 +282,15 @@ class Task:
         pause = datetime.now(UTC) + PERMANENT_PAUSE if isinstance(failure.error, Permanent) else failure.until
         if pause:
             tools.metadata.postpone_collection(failure.slice, pause)
+
+
+def _ending(row: CollectionRecord) -> str:
+    return f"task {row.task_id} has it as {row.status}{f': {row.error}' if row.error else ''}"
+
+
+def _left(slice_: Slice, reason: str, log: logging.Logger) -> SliceLeft:
+    log.warning("%s: not collected: %s", slice_, reason)
+    return SliceLeft(slice_, reason)
 
 
 def _record_result(result: SliceResult, row: int, metadata: Metadata) -> None:

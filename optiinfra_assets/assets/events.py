@@ -15,7 +15,7 @@ from optiinfra_assets.model import Slice
 from optiinfra_assets.partitions import parse
 from optiinfra_assets.store.errors import IntegrityError
 from optiinfra_assets.store.publications import MEASURES, Totals
-from optiinfra_assets.task import SliceFailure
+from optiinfra_assets.task import SliceFailure, SliceLeft
 
 SOURCES_SHOWN = 100
 """Rows of the table of sources; `publications.sources` has all of them."""
@@ -23,8 +23,10 @@ SOURCES_SHOWN = 100
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
-def of(partition: str, one: SliceResult | SliceFailure) -> Iterator[Event]:
-    """Everything to show of one slice."""
+def of(partition: str, one: SliceResult | SliceFailure | SliceLeft) -> Iterator[Event]:
+    """Everything to show of one slice; of one that was left alone nothing, for which the log of the run has the reason."""
+    if isinstance(one, SliceLeft):
+        return iter(())
     return _of_failure(partition, one) if isinstance(one, SliceFailure) else _of_result(partition, one)
 
 
@@ -184,7 +186,7 @@ def _question(slice_: Slice) -> str:
         "{",
         f'  totalCost(customerId: "{slice_.customer_id}",',
         f'            period: {{start: "{start:%Y-%m-%d}", end: "{end:%Y-%m-%d}"}}) {{',
-        "    totals { amount currency } dataThrough publishedAt",
+        "    totals { cost { amount currency } } dataThrough publishedAt",
         "  }",
         "}",
         "```",

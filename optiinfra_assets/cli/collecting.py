@@ -143,5 +143,7 @@ def _print_outcome(done: TaskStatus) -> None:
         click.echo(f"error: {row.slice}: {row.error}", err=True)
     if len(failed) > _SHOWN_FAILURES:
         click.echo(
-            f"error: and {len(failed) - _SHOWN_FAILURES} more; see: optiinfra collect --json", err=True
+            f'error: and {len(failed) - _SHOWN_FAILURES} more; see collectionStatus(taskId: "{done.task_id}") of the GraphQL service, '
+            "or the runs in Dagster",
+            err=True,
         )

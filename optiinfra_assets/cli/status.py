@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.cli.health import Part
     from optiinfra_assets.store.accounts import AccountState
     from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.store.publications import Resolved
     from optiinfra_assets.store.settings import Settings
     from optiinfra_assets.store.warehouse import Warehouse
 
@@ -90,32 +92,29 @@ def _contents(settings: Settings) -> tuple[list[AccountLine], list[OpenTask]]:
 
 
 def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountLine]:
-    lines = []
-    for state in metadata.account_states():
-        account = state.account
-        resolved = warehouse.resolve(account.customer_id, accounts=[account.account_id])
-        due = metadata.slice_states(account_id=account.account_id, due=True)
-        lines.append(
-            _account_line(
-                state, len(resolved.publications), len(due), resolved.published_at, resolved.data_through
-            )
-        )
-    return lines
+    states = metadata.account_states()
+    due = Counter(one.slice.account_id for one in metadata.slice_states(due=True))
+    published: dict[str, Resolved] = {}
+    for customer_id in sorted({state.account.customer_id for state in states}):
+        resolved = warehouse.resolve(customer_id, standing=metadata.standing(customer_id))
+        published |= resolved.by_account()
+    return [
+        _account_line(state, published.get(state.account.account_id), due[state.account.account_id])
+        for state in states
+    ]
 
 
-def _account_line(
-    state: AccountState, periods: int, due: int, published_at: datetime | None, through: datetime | None
-) -> AccountLine:
+def _account_line(state: AccountState, published: Resolved | None, due: int) -> AccountLine:
     return AccountLine(
         account=state.account.account_id,
         provider=state.account.provider,
         status=state.status,
         is_simulated=state.account.is_simulated,
-        periods=periods,
+        periods=len(published.publications) if published else 0,
         due=due,
         last_probe_at=state.last_probe_at,
-        last_publication_at=published_at,
-        data_through=through,
+        last_publication_at=published.published_at if published else None,
+        data_through=published.data_through if published else None,
         last_error=state.last_error,
     )
 
@@ -145,11 +144,12 @@ def _next(is_started: bool, parts: list[Part], accounts: list[AccountLine]) -> s
         return f"{down[0].name} is down; if no `optiinfra up` runs in this home, start it; else see its log in OPTIINFRA_HOME/logs"
     if any("optiinfra migrate" in part.detail for part in parts):
         return "type: optiinfra migrate"
-    if not accounts:
+    active = [line for line in accounts if line.status == "active"]
+    if not active:
         return "nothing is connected; type: optiinfra connect focus --customer acme --location /data/focus"
-    if any(line.last_error for line in accounts):
+    if any(line.last_error for line in active):
         return "an account cannot be read: see its last error; then: optiinfra collect --account <account> --wait"
-    if any(line.due for line in accounts):
+    if any(line.due for line in active):
         return "changes are collected within 15 minutes; now: optiinfra collect --wait"
     return "all is well; a token for GraphQL: optiinfra token create --customer <customer>"
 

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+_LONGEST_DAYS = 36_500
+"""A century: whoever means longer leaves the option out."""
+
 
 @click.group()
 def token() -> None:
@@ -31,7 +34,9 @@ def token() -> None:
     help="What it may do.",
 )
 @click.option("--name", default="cli", show_default=True, help="What it is for, as shown by `token list`.")
-@click.option("--days", type=click.IntRange(1), help="Days it is accepted; for ever if left out.")
+@click.option(
+    "--days", type=click.IntRange(1, _LONGEST_DAYS), help="Days it is accepted; for ever if left out."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(customer: str | None, role: str, name: str, days: int | None, as_json: bool) -> None:
     """Make a token and print it: it is shown only now."""

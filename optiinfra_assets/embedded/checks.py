@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -64,14 +65,23 @@ def check_disk(home: Path) -> None:
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Whether we could listen on `host`:`port` now."""
+    """Whether we could listen on `host`:`port` now.
+
+    Raises:
+        CannotStart: not on any port, for `host` is no address of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise CannotStart(
+                f"OPTIINFRA_BIND_HOST: {host!r} is not an address of this machine ({error.strerror}): "
+                "use one that it has, such as 127.0.0.1, or 0.0.0.0 for all of them"
+            ) from None
     return True
 
 
@@ -79,7 +89,7 @@ def check_port(host: str, port: int, setting: str) -> None:
     """Refuse to start on a port that another process listens on.
 
     Raises:
-        CannotStart: naming the port, its holder if we may know it, and the `setting` that changes it.
+        CannotStart: naming the port, its holder if we may know it, and the `setting` that changes it; or that `host` is not ours.
     """
     if not port_is_free(host, port):
         holder = _listener(port)

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from functools import partial
 from itertools import chain
@@ -44,6 +44,7 @@ from optiinfra_assets.providers.base import (
 from optiinfra_assets.providers.charge_rows import COLUMNS, Billing, charge_class, consumed
 from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
 from optiinfra_assets.providers.http import Answer, Client, rate_limit_end
+from optiinfra_assets.providers.invoice_items import TAX, dates, line, taxes
 from optiinfra_assets.providers.invoice_months import (
     Issued,
     Spans,
@@ -78,7 +79,6 @@ UNINVOICED: Final = "uninvoiced"
 INSTANCES: Final = "instances"
 TRANSFER: Final = "transfer"
 
-_TAX: Final = "tax"
 _REST: Final = "rest"
 _WHOLE_ACCOUNT: Final[Key] = ("Linode (uninvoiced)", UNINVOICED, "")
 _KEPT: Final = ("balance", "balance_uninvoiced", "billing_source", "active_promotions")
@@ -219,7 +219,7 @@ class _Seen:
         for fields in listed:
             invoice_id = fields.identifier("id")
             issued.append(Issued(invoice_id, fields.time("date", UTC), fields.money("total")))
-            self.taxes[invoice_id] = list(_taxes(fields))
+            self.taxes[invoice_id] = list(taxes(fields))
         began = self._fields.time("active_since", UTC) if self._fields.values.get("active_since") else None
         return list(invoices_of(issued, self.zone, began, bills_before))
 
@@ -274,7 +274,7 @@ def _bills_before(
     path, first = f"/account/invoices/{invoice_id}/items", {"page": "1", "page_size": str(_PAGE)}
 
     def understood(body: bytes) -> Spans:
-        return [span_of(*_dates(fields)) for fields in Fields.parse(body, path).objects("data")]
+        return [span_of(*dates(fields)) for fields in Fields.parse(body, path).objects("data")]
 
     spans = kept_spans(
         context, invoice_id, month, lambda: api.get(path, first, permission=BILLING), understood
@@ -305,13 +305,13 @@ def _rows(
     with _open(credential, context) as api:
 
         def lines_of(invoice: Invoice) -> Iterator[ChargeLine]:
-            taxes = seen.taxes[invoice.invoice_id]
+            taxed = seen.taxes[invoice.invoice_id]
             if month.cuts:
-                return completed(taxes, invoice.amount, _WHOLE_ACCOUNT)
+                return completed(taxed, invoice.amount, _WHOLE_ACCOUNT)
             path = f"/account/invoices/{invoice.invoice_id}/items"
             found = numbered(api, path, permission=BILLING, page_size=_PAGE, read=resting(context))
             rest = (f"Invoice {invoice.invoice_id}: total beyond its items and tax", _REST, "")
-            return completed(chain(map(_line, found), taxes), invoice.amount, rest)
+            return completed(chain(map(line, found), taxed), invoice.amount, rest)
 
         for charge in month.charges(lines_of):
             yield _row(charge, billing, seen.zone, machines)
@@ -328,7 +328,7 @@ def _row(charge: Charge, billing: Billing, zone: tzinfo, machines: Machines) -> 
         "ServiceName": said.service,
         "ServiceCategory": said.category if category == "Usage" else OTHER,
     }
-    if kind not in (UNINVOICED, _TAX, _REST):
+    if kind not in (UNINVOICED, TAX, _REST):
         values |= {"x_ItemType": kind, "x_UnitPrice": f"{charge.line.unit_price:f}"}
         if category == "Usage":
             values |= consumed(charge.measure.quantity, "Hours" if kind == "hourly" else "Units")
@@ -349,42 +349,18 @@ def _resource(said: Label, machines: Machines, charge: Charge) -> dict[str, Valu
 
 
 def _said(label: str, kind: str) -> Label:
-    ours = {_TAX: "Tax", _REST: "Not itemised", UNINVOICED: label}
+    ours = {TAX: "Tax", _REST: "Not itemised", UNINVOICED: label}
     return Label(ours[kind], OTHER) if kind in ours else Label.parse(label, _MACHINES)
 
 
 def _category(key: Key, cost: Decimal) -> str:
     """Promotional credits come as negative items, of which the vendor documents no mark."""
     label, kind, _ = key
-    if kind == _TAX:
+    if kind == TAX:
         return "Tax"
     if cost < 0 and kind != UNINVOICED:
         return "Credit"
     return "Adjustment" if kind == _REST or (kind == "misc" and _ADJUSTMENT.search(label)) else "Usage"
-
-
-def _line(fields: Fields) -> ChargeLine:
-    """An item of an invoice."""
-    key = (fields.text("label"), fields.text("type"), fields.text_or_none("region") or "")
-    cost, price = fields.money("amount"), fields.money_or_none("unit_price") or Decimal(0)
-    measure = Measure(cost, fields.money_or_none("quantity") or Decimal(0), cost)
-    return ChargeLine(key, measure, price, *_dates(fields))
-
-
-def _dates(fields: Fields) -> tuple[str, str]:
-    """Beginning and end of an item. The last second of its time is included in ``to``; both are empty where one of them is null."""
-    if fields.text_or_none("from") is None or fields.text_or_none("to") is None:
-        return "", ""
-    start, end = fields.time("from", UTC), fields.time("to", UTC) + timedelta(seconds=1)
-    return start.isoformat(), end.isoformat()
-
-
-def _taxes(fields: Fields) -> Iterator[ChargeLine]:
-    """The taxes of an invoice by name, and what of its tax has none."""
-    named = fields.objects("tax_summary") if fields.values.get("tax_summary") is not None else []
-    taxes = [(tax.text("name"), tax.money("tax")) for tax in named]
-    lines = (ChargeLine((name, _TAX, ""), Measure(tax, list_cost=tax)) for name, tax in taxes if tax)
-    return completed(lines, fields.money("tax"), ("Tax", _TAX, ""))
 
 
 def _whole_account(fields: Fields) -> dict[Key, ChargeLine]:

@@ -53,6 +53,10 @@ class DagsterUnavailable(StoreError):
     """The Dagster webserver does not answer, or cannot do what it was asked; the message names its address."""
 
 
+class RunsGoOn(DagsterUnavailable):
+    """Dagster could not end some of the runs that it was to end; the others are ended."""
+
+
 class DagsterClient:
     """One webserver. A context manager: its connections end with it."""
 
@@ -117,19 +121,28 @@ class DagsterClient:
         """Cancel every run of a task (of a customer) that has not ended, queued or under way; returns how many there were.
 
         Raises:
-            DagsterUnavailable: one of them could not be ended.
+            DagsterUnavailable: it does not answer, or refuses.
+            RunsGoOn: one of them could not be ended, and has not ended by itself meanwhile.
         """
+        run_ids = self._going(task_id, customer_id)
+        if run_ids:
+            answer = self._ask(_TERMINATE, runs=run_ids)["terminateRuns"]
+            if answer["__typename"] != "TerminateRunsResult":
+                raise self._refused("the end of runs", answer)
+            failed = [
+                one for one in answer["terminateRunResults"] if one["__typename"] != "TerminateRunSuccess"
+            ]
+            if failed and (left := self._going(task_id, customer_id)):
+                raise RunsGoOn(f"{self._refused('the end of a run', failed[0])}: going on: {', '.join(left)}")
+        return len(run_ids)
+
+    def _going(self, task_id: str, customer_id: str | None) -> list[str]:
         tags = [{"key": TASK_TAG, "value": task_id}]
         tags += [{"key": CUSTOMER_TAG, "value": customer_id}] if customer_id else []
         found = self._ask(_RUNS, filter={"tags": tags, "statuses": list(_GOING)})["runsOrError"]
         if found["__typename"] != "Runs":
             raise self._refused("runs", found)
-        run_ids = [run["runId"] for run in found["results"]]
-        if run_ids:
-            answer = self._ask(_TERMINATE, runs=run_ids)["terminateRuns"]
-            if answer["__typename"] != "TerminateRunsResult":
-                raise self._refused("the end of runs", answer)
-        return len(run_ids)
+        return [run["runId"] for run in found["results"]]
 
     @staticmethod
     def _parameters(repository: Mapping[str, str], scope: Scope, tags: Mapping[str, str]) -> dict[str, Any]:

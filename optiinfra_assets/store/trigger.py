@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from optiinfra_assets.model import Account, BillingPeriod, Slice
-from optiinfra_assets.scope import FIRST_PERIOD, is_open, scopes
-from optiinfra_assets.store.dagster_client import DagsterClient
+from optiinfra_assets.scope import FIRST_PERIOD, TASK_TAG, Scope, is_open, scopes
+from optiinfra_assets.store.dagster_client import DagsterClient, DagsterUnavailable, RunsGoOn
 from optiinfra_assets.store.errors import NotFound
 from optiinfra_assets.store.history import CollectionRecord
 from optiinfra_assets.store.metadata import Metadata
@@ -18,7 +18,8 @@ from optiinfra_assets.store.settings import Settings
 from optiinfra_assets.store.slices import GONE
 
 LAUNCHED_AT_ONCE: Final = 10
-"""Each launch takes the webserver a few tenths of a second; the rest is launched by the sensor `follow_runs` within 90 seconds."""
+"""Each launch takes the webserver a few tenths of a second; the rest is launched by the sensor `follow_runs` within 90 seconds,
+which does not know of a confirmation: collections with one, of a single account, are all launched here."""
 
 _NAMED = 20
 """Names in an error that says what exists."""
@@ -85,7 +86,7 @@ def trigger_collection(
     Raises:
         NothingToCollect: no active account matches.
         ValueError: the billing period cannot be collected.
-        DagsterUnavailable: the webserver does not answer; then nothing is queued.
+        DagsterUnavailable: the webserver does not answer, or not to the end; then nothing is queued, and runs that it took do nothing.
     """
     now = datetime.now(UTC)
     if billing_period is not None and not is_open(billing_period, now):
@@ -102,17 +103,35 @@ def trigger_collection(
             name: dagster.repository(name) for name in sorted({scope.provider for scope in wanted})
         }
         metadata.queue_collections(task.task_id, trigger, task.slices)
-        for name, repository in repositories.items():
-            first = [scope for scope in wanted[:LAUNCHED_AT_ONCE] if scope.provider == name]
-            for account in sorted({scope.account_id for scope in first}):
-                dagster.add_partition(repository, f"{name}_accounts", account)
-            run_ids = dagster.launch(
-                repository,
-                [(scope, scope.tags(task.task_id, trigger, accept_empty=accept_empty)) for scope in first],
+        tagged = [
+            (scope, scope.tags(task.task_id, trigger, accept_empty=accept_empty))
+            for scope in (wanted if accept_empty else wanted[:LAUNCHED_AT_ONCE])
+        ]
+        try:
+            _launch(dagster, metadata, repositories, tagged)
+        except DagsterUnavailable:
+            # It may have taken some of the runs, or all: a run that finds its row ended leaves it alone.
+            metadata.close_collections(
+                "failed", "Dagster did not take it: ask for it again", task_id=task.task_id
             )
-            for scope, run_id in zip(first, run_ids, strict=True):
-                metadata.assign_run(task.task_id, scope.slices, run_id)
+            raise
     return task
+
+
+def _launch(
+    dagster: DagsterClient,
+    metadata: Metadata,
+    repositories: Mapping[str, Mapping[str, str]],
+    tagged: Sequence[tuple[Scope, Mapping[str, str]]],
+) -> None:
+    """Launch runs of scopes with their tags, provider by provider, and store which run has which slices."""
+    for name, repository in repositories.items():
+        runs = [(scope, tags) for scope, tags in tagged if scope.provider == name]
+        for account in sorted({scope.account_id for scope, _ in runs}):
+            dagster.add_partition(repository, f"{name}_accounts", account)
+        run_ids = dagster.launch(repository, runs)
+        for (scope, tags), run_id in zip(runs, run_ids, strict=True):
+            metadata.assign_run(tags[TASK_TAG], scope.slices, run_id)
 
 
 def task_status(metadata: Metadata, task_id: str, customer_id: str | None = None) -> TaskStatus:
@@ -140,14 +159,22 @@ def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_i
 
     Raises:
         NotFound: there is no such task.
-        DagsterUnavailable: the webserver does not answer, or cannot end a run.
+        DagsterUnavailable: the webserver does not answer; then nothing is canceled.
+        RunsGoOn: it could not end a run. The slices are canceled all the same: the run leaves each alone that it has not read to its end.
     """
     task_status(metadata, task_id, customer_id)
+    going_on: RunsGoOn | None = None
     with DagsterClient(settings.dagster_url) as dagster:
-        dagster.end_runs_of(task_id, customer_id)
-    return metadata.close_collections(
+        try:
+            dagster.end_runs_of(task_id, customer_id)
+        except RunsGoOn as error:
+            going_on = error
+    canceled = metadata.close_collections(
         "canceled", "canceled on request", task_id=task_id, customer_id=customer_id
     )
+    if going_on:
+        raise going_on
+    return canceled
 
 
 def _accounts(

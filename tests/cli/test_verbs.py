@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from command_line import Run
 
+from optiinfra_assets.cli.collecting import _print_outcome
+from optiinfra_assets.cli.status import AccountLine, _next
+from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.simulators import focus_files
 from optiinfra_assets.simulators.focus_catalog import CUSTOMERS
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.store.trigger import task_status
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,7 @@ def test_connecting_again_changes_nothing_and_elsewhere_needs_another_name(
     other = tmp_path / "other"
     focus_files.write(CUSTOMERS[1], other, date(2026, 11, 3))
     assert (
-        "exists with other settings"
+        "exists with other settings: change them by updateCredential of the GraphQL service"
         in connected("connect", "focus", "--customer", "acme", "--location", str(other)).error
     )
     assert (
@@ -102,6 +107,35 @@ def test_a_token_is_shown_once_and_revoked_by_its_id(connected: Run, files: Path
     assert connected("token", "revoke", one["token_id"]).code == 0
     assert metadata.authenticate(token) is None
     metadata.close()
+
+
+def test_a_token_for_longer_than_a_calendar_has_is_refused(connected: Run) -> None:
+    refused = connected("token", "create", "--role", "admin", "--days", "5000000").error
+    assert "'--days': 5000000 is not in the range 1<=x<=36500" in refused
+
+
+def test_a_deleted_account_is_nothing_to_act_upon() -> None:
+    deleted = AccountLine("acme.a", "focus", "disabled", False, 1, 0, None, None, None, "no such folder")
+    assert "nothing is connected" in _next(True, [], [deleted])
+    assert "all is well" in _next(True, [], [deleted, replace(deleted, status="active", last_error=None)])
+    assert "cannot be read" in _next(True, [], [deleted, replace(deleted, status="active")])
+
+
+def test_errors_beyond_those_shown_are_found_without_collecting_again(
+    capsys: pytest.CaptureFixture[str], settings: Settings
+) -> None:
+    metadata = Metadata.connect(settings)
+    metadata.migrate()
+    periods = [BillingPeriod(2026, 1).shift(-back) for back in range(25)]
+    for period in periods:
+        slice_ = Slice("acme", "focus", "acme.files", period)
+        row = metadata.start_collection("cli-1", "cli", slice_, "run")
+        metadata.finish_collection(row, "failed", error="no")
+    _print_outcome(task_status(metadata, "cli-1"))
+    metadata.close()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith('error: and 5 more; see collectionStatus(taskId: "cli-1") of the GraphQL service')
+    assert "optiinfra collect" not in last
 
 
 def test_a_token_for_a_customer_that_does_not_exist(connected: Run) -> None:

@@ -97,6 +97,17 @@ def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -
     assert idle.processes() == []
 
 
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid"])
+def test_an_address_that_is_not_of_this_machine_is_named_with_its_setting(tmp_path: Path, host: str) -> None:
+    refused = Platform(tmp_path / "home", OPTIINFRA_BIND_HOST=host).command("up")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(
+        f"error: OPTIINFRA_BIND_HOST: '{host}' is not an address of this machine ("
+    )
+    assert refused.stderr.count("\n") == 1
+    assert "OPTIINFRA_API_PORT" not in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("engine", "scheme"), [("postgres", "postgresql"), ("clickhouse", "http")], ids=["postgres", "clickhouse"]
 )

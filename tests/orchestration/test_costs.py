@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import dagster as dg
 import pytest
+from graphql import build_schema, parse, validate
 from orchestrated import Files, Platform, Scripted
 
 from optiinfra_assets.assets.costs import end
@@ -14,6 +15,7 @@ from optiinfra_assets.assets.keys import Keys
 from optiinfra_assets.model import BillingPeriod, Slice
 from optiinfra_assets.providers.base import CredentialRejected, Throttled, Transient
 from optiinfra_assets.scope import ACCEPT_EMPTY_TAG
+from optiinfra_assets.store.settings import project_file
 from optiinfra_assets.task import SliceFailure
 
 
@@ -43,6 +45,14 @@ def test_a_slice_is_published_exactly_and_shown(connected: Platform, files: File
     assert raw.metadata["dagster/partition_row_count"].value == 3
     assert raw.metadata["billed cost"].value == "3 USD"
     assert "| october.csv |" in str(raw.metadata["sources"].value)
+
+
+def test_the_question_shown_for_graphql_is_one_that_the_schema_accepts(connected: Platform) -> None:
+    materialised = connected.materialise("2026-10").asset_materializations_for_node("collect_focus")
+    shown = str(materialised[-1].metadata["ask GraphQL"].value)
+    question = shown.removeprefix("```graphql\n").removesuffix("\n```")
+    schema = build_schema(project_file("optiinfra_api/schema.graphql").read_text())
+    assert validate(schema, parse(question)) == []
 
 
 def test_each_check_is_evaluated_for_the_slice(connected: Platform) -> None:

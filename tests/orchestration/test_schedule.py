@@ -8,8 +8,12 @@ import dagster as dg
 import pytest
 from orchestrated import NOW, Files, Platform, Scripted
 
+from optiinfra_assets.checks import evaluate_freshness
+from optiinfra_assets.connecting import account_of, look, store
+from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.partitions import register
 from optiinfra_assets.providers.base import BadData, Throttled, Transient
-from optiinfra_assets.scope import TASK_TAG
+from optiinfra_assets.scope import TASK_TAG, Scope
 
 QUARTER = timedelta(minutes=15)
 
@@ -128,6 +132,62 @@ def test_refused_data_that_were_corrected_are_collected_by_the_next_tick(
     files.write("october", "2026-10", ["3"])
     connected.collect(connected.tick(NOW + QUARTER))
     assert connected.total("2026-10") == 3
+
+
+def test_data_corrected_while_they_are_read_are_collected_by_the_next_tick(
+    scripted_platform: Platform, scripted: Scripted, files: Files
+) -> None:
+    files.write("october", "2026-10", ["1"])
+
+    def corrected_meanwhile(*_: object) -> None:
+        scripted.on_collect = lambda *_: None
+        files.write("october", "2026-10", ["2"])
+        assert scripted_platform.tick(NOW + QUARTER) == []
+        raise BadData("row 1: not accepted")
+
+    scripted.on_collect = corrected_meanwhile
+    scripted_platform.collect(scripted_platform.tick(NOW))
+    assert [status for _, status, _ in scripted_platform.history()] == ["failed"]
+    scripted_platform.collect(scripted_platform.tick(NOW + 2 * QUARTER))
+    assert scripted_platform.total("2026-10", "scripted") == 2
+
+
+def test_a_confirmed_empty_source_is_not_asked_again_until_something_is_there(
+    connected: Platform, files: Files
+) -> None:
+    connected.collect(connected.tick(NOW))
+    total = connected.total("2026-10")
+    away = files.path.rename(files.path.with_name("away"))
+    files.path.mkdir()
+    period = BillingPeriod(2026, 10)
+    confirmed = Scope("acme", "focus", "acme.files", period, period).tags("task", "cli", accept_empty=True)
+    assert connected.run(confirmed).success
+    assert connected.total("2026-10") == 0
+    for tick in (1, 2, 30):
+        assert connected.tick(NOW + tick * QUARTER) == []
+    files.path.rmdir()
+    away.rename(files.path)
+    requests = connected.tick(NOW + 31 * QUARTER)
+    assert ranges(requests) == ["acme.files|2026-10"]
+    connected.collect(requests)
+    assert connected.total("2026-10") == total
+    assert connected.tick(NOW + 32 * QUARTER) == []
+
+
+def test_what_connecting_saw_of_months_that_are_never_collected_is_not_due(
+    platform: Platform, files: Files
+) -> None:
+    files.write("old", "2019-05", ["1"])
+    files.write("october", "2026-10", ["2"])
+    provider = platform.providers["focus"]
+    account = account_of(provider, "acme", "files", {"location": str(files.path)})
+    store(platform.metadata, provider, account, look(provider, account))
+    register(platform.instance, "focus", [account.account_id])
+    platform.collect(platform.tick(NOW))
+    assert platform.total("2026-10") == 2
+    (activity,) = platform.metadata.activity("acme")
+    assert (activity.known_periods, activity.due_periods) == (1, 0)
+    assert evaluate_freshness(platform.metadata, provider, NOW + timedelta(minutes=59)).passed
 
 
 def test_a_transient_failure_is_due_again_at_the_next_tick(

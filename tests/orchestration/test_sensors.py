@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import psycopg
 import pytest
+from dagster._core.events import DagsterEvent, DagsterEventType
 from orchestrated import NOW, Files, Platform
 
 from optiinfra_assets.assets.keys import Keys
@@ -14,6 +16,7 @@ from optiinfra_assets.following import follow_runs
 from optiinfra_assets.model import Account
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.scope import TASK_TAG
+from optiinfra_assets.store.history import CollectionRecord
 
 
 @pytest.fixture
@@ -110,10 +113,48 @@ def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(
 def test_a_row_whose_run_was_never_launched_is_asked_for_again(connected: Platform) -> None:
     (request,) = connected.sense("new_accounts").run_requests or []
     assert follow_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
-    (again,) = follow_runs(connected.metadata, connected.instance, later()).requests
+    assert follow_runs(connected.metadata, connected.instance, later(290)).requests == []
+    (again,) = follow_runs(connected.metadata, connected.instance, later(310)).requests
     assert {**again.tags, "dagster/sensor_name": "new_accounts"} == dict(request.tags)
     created_run(connected, dict(again.tags))
-    assert follow_runs(connected.metadata, connected.instance, later()).requests == []
+    assert follow_runs(connected.metadata, connected.instance, later(310)).requests == []
+
+
+def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Platform, files: Files) -> None:
+    connected.metadata.add_account(Account("acme.more", "acme", "focus", {"location": str(files.path)}))
+    first, second = connected.sense("new_accounts").run_requests or []
+    with psycopg.connect(str(connected.settings.postgres_url), autocommit=True) as connection:
+        connection.execute(
+            "UPDATE optiinfra.collection_history SET queued_at = now() - interval '10 minutes'"
+        )
+    created_run(connected, dict(first.tags))
+    assert follow_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
+    assert follow_runs(connected.metadata, connected.instance, later(290)).requests == []
+    (lost,) = follow_runs(connected.metadata, connected.instance, later(310)).requests
+    assert lost.scope.account_id == second.tags["optiinfra/account"]
+
+
+def test_a_row_that_ends_while_runs_are_looked_at_stays_as_it_ended(
+    connected: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (request,) = connected.sense("new_accounts").run_requests or []
+    run = created_run(connected, dict(request.tags))
+    (queued,) = connected.metadata.history()
+    row = connected.metadata.start_collection(queued.task_id, "backfill", queued.slice, run.run_id)
+    read = connected.metadata.open_collections
+
+    def read_just_before_the_end() -> list[CollectionRecord]:
+        found = read()
+        connected.metadata.finish_collection(row, "succeeded", generation=7, rows=1)
+        connected.instance.report_dagster_event(
+            DagsterEvent(DagsterEventType.RUN_SUCCESS.value, "__ASSET_JOB"), run.run_id
+        )
+        return found
+
+    monkeypatch.setattr(connected.metadata, "open_collections", read_just_before_the_end)
+    follow_runs(connected.metadata, connected.instance, later())
+    (ended,) = connected.metadata.history()
+    assert (ended.status, ended.generation, ended.error) == ("succeeded", 7, None)
 
 
 def test_a_run_from_the_ui_has_a_history_of_its_own(connected: Platform) -> None:

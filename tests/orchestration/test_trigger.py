@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import httpx
 import pytest
-from orchestrated import free_port
+from orchestrated import Files, Platform, free_port
 
+from optiinfra_api import collecting
+from optiinfra_assets.following import follow_runs
 from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.scope import asset_paths
-from optiinfra_assets.store.dagster_client import DagsterUnavailable
+from optiinfra_assets.store import dagster_client
+from optiinfra_assets.store.dagster_client import DagsterUnavailable, RunsGoOn
 from optiinfra_assets.store.errors import NotFound
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings, project_file
-from optiinfra_assets.store.trigger import NothingToCollect, cancel_task, task_status, trigger_collection
+from optiinfra_assets.store.trigger import (
+    LAUNCHED_AT_ONCE,
+    NothingToCollect,
+    cancel_task,
+    task_status,
+    trigger_collection,
+)
 
 OCTOBER, NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)
 
@@ -131,6 +143,134 @@ def test_without_a_webserver_nothing_is_queued(settings: Settings, accounts: Met
     ):
         trigger_collection(away, accounts, trigger="cli")
     assert accounts.history() == []
+
+
+class Webserver:
+    """What `DagsterClient` is answered, without a webserver: it has the assets and takes runs, unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.launched: list[dict[str, str]] = []
+        self.takes_runs = True
+        self.going: list[str] = []
+        self.going_on: list[str] = []
+        self.ending: dict[str, str] = {"__typename": "TerminateRunSuccess"}
+
+    def __call__(self, document: str, **variables: Any) -> dict[str, Any]:
+        """Answer by what is asked."""
+        if document == dagster_client._REPOSITORY:
+            repository = {"name": "repository", "location": {"name": "location"}}
+            return {"assetNodeOrError": {"__typename": "AssetNode", "repository": repository}}
+        if document == dagster_client._ADD_PARTITION:
+            return {"addDynamicPartition": {"__typename": "AddDynamicPartitionSuccess"}}
+        if document == dagster_client._RUNS:
+            runs = [{"runId": one, "status": "STARTED"} for one in self.going]
+            return {"runsOrError": {"__typename": "Runs", "results": runs}}
+        if document == dagster_client._TERMINATE:
+            results, self.going = [self.ending for _ in variables["runs"]], self.going_on
+            return {"terminateRuns": {"__typename": "TerminateRunsResult", "terminateRunResults": results}}
+        return self._launch(variables["runs"])
+
+    def _launch(self, runs: list[dict[str, Any]]) -> dict[str, Any]:
+        tags = [{one["key"]: one["value"] for one in run["executionMetadata"]["tags"]} for run in runs]
+        self.launched += tags
+        if not self.takes_runs:
+            raise DagsterUnavailable("Dagster does not answer: timed out")
+        made = [{"__typename": "LaunchRunSuccess", "run": {"runId": f"run-{n}"}} for n in range(len(runs))]
+        return {
+            "launchMultipleRuns": {
+                "__typename": "LaunchMultipleRunsResult",
+                "launchMultipleRunsResult": made,
+            }
+        }
+
+
+@pytest.fixture
+def webserver(monkeypatch: pytest.MonkeyPatch) -> Webserver:
+    """A webserver that answers what a test wants it to."""
+    made = Webserver()
+    monkeypatch.setattr(
+        dagster_client.DagsterClient, "_ask", lambda _, document, **variables: made(document, **variables)
+    )
+    return made
+
+
+def test_a_launch_that_fails_half_way_leaves_nothing_queued(
+    platform: Platform, accounts: Metadata, files: Files, webserver: Webserver
+) -> None:
+    files.write("october", "2026-10", ["1"])
+    platform.add_account("acme.more", location=str(files.path))
+    webserver.takes_runs = False
+    with pytest.raises(DagsterUnavailable, match="timed out"):
+        trigger_collection(
+            platform.settings, accounts, account_id="acme.more", billing_period=OCTOBER, trigger="api"
+        )
+    ended = [("2026-10", "failed", "Dagster did not take it: ask for it again")]
+    assert platform.history() == ended
+    assert follow_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(hours=1)).requests == []
+    (tags,) = webserver.launched
+    assert platform.run(tags).success
+    assert platform.history() == ended
+    assert platform.publications("2026-10") == 0
+
+
+def test_a_confirmation_goes_with_every_run(
+    settings: Settings, accounts: Metadata, webserver: Webserver
+) -> None:
+    periods = [OCTOBER.shift(-2 * back) for back in range(12)]
+    accounts.record_probes({"acme.files": dict.fromkeys(periods, "t")}, datetime(2026, 11, 1, tzinfo=UTC))
+    trigger_collection(settings, accounts, account_id="acme.files", trigger="cli", accept_empty=True)
+    assert len(webserver.launched) > LAUNCHED_AT_ONCE
+    assert {tags.get("optiinfra/accept_empty") for tags in webserver.launched} == {"true"}
+    assert all(row.run_id for row in accounts.history(task_id=webserver.launched[0]["optiinfra/task_id"]))
+
+
+REFUSED = {"__typename": "TerminateRunFailure", "message": "Unable to terminate run: no answer"}
+
+
+def test_a_run_that_cannot_be_ended_is_named_and_its_slice_stays_canceled(
+    platform: Platform, accounts: Metadata, files: Files, webserver: Webserver
+) -> None:
+    files.write("october", "2026-10", ["1"])
+    platform.add_account("acme.more", location=str(files.path))
+    task = trigger_collection(
+        platform.settings, accounts, account_id="acme.more", billing_period=OCTOBER, trigger="api"
+    )
+    webserver.going = webserver.going_on = ["run-0"]
+    webserver.ending = REFUSED
+    with pytest.raises(
+        RunsGoOn, match=r"refused the end of a run: Unable to terminate run: no answer: .*run-0"
+    ):
+        cancel_task(platform.settings, accounts, task.task_id)
+    canceled = [("2026-10", "canceled", "canceled on request")]
+    assert platform.history() == canceled
+    assert platform.run(webserver.launched[0]).success
+    assert platform.history() == canceled
+    assert platform.publications("2026-10") == 0
+
+
+def test_a_run_that_ended_before_it_could_be_canceled_is_no_failure(
+    settings: Settings, accounts: Metadata, webserver: Webserver
+) -> None:
+    task = trigger_collection(
+        settings, accounts, account_id="acme.files", billing_period=OCTOBER, trigger="api"
+    )
+    webserver.going, webserver.ending = ["run-0"], REFUSED
+    assert cancel_task(settings, accounts, task.task_id) == 1
+
+
+def test_the_api_says_that_a_run_could_not_be_ended() -> None:
+    class Data:
+        async def cancel(self, _: str) -> int:
+            raise RunsGoOn("Dagster at http://10.0.0.1:3000 refused the end of a run")
+
+    async def data_of(_: str | None) -> Data:
+        return Data()
+
+    context = SimpleNamespace(require=lambda _: None, data_of=data_of)
+    answer = asyncio.run(collecting._cancel_collection(SimpleNamespace(context=context), "task"))  # type: ignore[arg-type]
+    assert isinstance(answer, collecting.DagsterUnavailable)
+    assert "could not end a run; the task is canceled" in answer.message
+    assert "10.0.0.1" not in answer.message
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.model import Account, BillingPeriod, Slice
+from optiinfra_assets.store import sql
 from optiinfra_assets.store.metadata import Metadata
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -46,6 +47,16 @@ def test_progress_of_a_backfill_and_the_last_publication(metadata: Metadata) -> 
     (one,) = metadata.activity("acme")
     assert (one.known_periods, one.due_periods, one.last_published_at) == (2, 1, later)
     assert one.last_error == "no answer"
+
+
+def test_periods_before_the_first_that_is_collected_are_not_due_for_ever(metadata: Metadata) -> None:
+    account(metadata, "acme.main")
+    metadata.record_probe("acme.main", {BillingPeriod(2019, 5): "old", NOVEMBER: "a"}, NOW)
+    statement = sql.read("postgres", "migrations", "0037_slice_state_before_first_period.sql")
+    with metadata._connection() as connection:
+        connection.execute(statement.encode())
+    (one,) = metadata.activity("acme")
+    assert (one.known_periods, one.due_periods) == (1, 1)
 
 
 def test_a_customers_accounts_come_in_pages_and_are_nobody_elses(metadata: Metadata) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from optiinfra_assets.model import Account, BillingPeriod, Slice
-from optiinfra_assets.store.history import CollectionRecord
+from optiinfra_assets.store.history import CollectionRecord, Ended
 from optiinfra_assets.store.metadata import Metadata
 
 PERIODS = [BillingPeriod(2026, month) for month in (8, 9, 10)]
@@ -57,6 +57,27 @@ def test_a_retry_is_one_attempt_more_and_its_requests_add_up(metadata: Metadata)
     )
     failed = one(metadata)
     assert (failed.requests, failed.request_cost, failed.error) == (3, Decimal("0.03"), "still no answer")
+
+
+@pytest.mark.parametrize("ended", ["succeeded", "unchanged", "failed", "canceled"])
+def test_what_has_ended_stays_as_it_ended(metadata: Metadata, ended: Ended) -> None:
+    id_ = metadata.start_collection("task", "schedule", SLICES[0], "run")
+    metadata.finish_collection(id_, ended, generation=7, rows=5)
+    before = one(metadata)
+    metadata.finish_collection(id_, "failed", error="the run ended")
+    metadata.retry_collection(id_, "no answer", requests=1)
+    assert metadata.start_collection("task", "schedule", SLICES[0], "run") == id_
+    assert metadata.start_collection("task", "schedule", SLICES[0], "another run") == id_
+    assert one(metadata) == before
+
+
+def test_what_one_run_began_another_does_not_begin(metadata: Metadata) -> None:
+    id_ = metadata.start_collection("task", "schedule", SLICES[0], "run")
+    assert metadata.start_collection("task", "schedule", SLICES[0], "another run") == id_
+    assert (one(metadata).run_id, one(metadata).attempt) == ("run", 1)
+    metadata.assign_run("task", SLICES[:1], "another run")
+    metadata.start_collection("task", "schedule", SLICES[0], "another run")
+    assert (one(metadata).run_id, one(metadata).attempt) == ("another run", 2)
 
 
 def test_queueing_again_changes_nothing(metadata: Metadata) -> None:

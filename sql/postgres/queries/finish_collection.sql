@@ -1,4 +1,4 @@
--- How a collection ended.
+-- How a collection ended; one that has ended, in whatever way, stays as it is.
 UPDATE optiinfra.collection_history
 SET status = %(status)s,
     ended_at = now(),
@@ -7,4 +7,4 @@ SET status = %(status)s,
     requests = requests + %(requests)s,
     request_cost = request_cost + %(request_cost)s,
     error = %(error)s
-WHERE id = %(id)s
+WHERE id = %(id)s AND ended_at IS NULL

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from optiinfra_assets.line_items.refused import Refused
-from optiinfra_assets.line_items.schema import REPEATED_TEXT
+from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 
 
 def first_true(mask: pa.Array) -> int | None:
@@ -25,6 +25,24 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether values of this type are bytes that nothing says to be text, dictionary-encoded or not."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    )
+
+
+def types_within(kind: pa.DataType) -> Iterator[pa.DataType]:
+    """A type, and all those that its values are made of."""
+    yield kind
+    if pa.types.is_dictionary(kind):
+        yield from types_within(kind.value_type)
+    for position in range(kind.num_fields):
+        yield from types_within(kind.field(position).type)
+
+
 def plain(values: pa.Array) -> pa.Array:
     """`values` without dictionary encoding, text as ``pa.string()``."""
     if is_text(values.type):
@@ -32,6 +50,38 @@ def plain(values: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         return values.dictionary_decode()
     return values
+
+
+def decoded(values: pa.Array) -> pa.Array:
+    """Bytes as the text they hold: old Spark, Hive and Impala do not say of text that it is text. Others as they are.
+
+    Raises:
+        Refused: at the first value that is not UTF-8.
+    """
+    if not is_bytes(values.type):
+        return values
+    values = plain(values)
+    try:
+        return values.cast(TEXT)
+    except pa.ArrowInvalid:
+        for index, value in enumerate(values.to_pylist()):
+            try:
+                (value or b"").decode()
+            except UnicodeDecodeError as error:
+                raise Refused(index, value, "text in UTF-8") from error
+        raise
+
+
+def offsets_of(lengths: np.ndarray) -> pa.Array:
+    """Where each of several lists of these lengths begins, one after the other, and where the last ends."""
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+
+
+def parts_of_map(values: pa.MapArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Where the entries of each row begin and the last end, keys, and items; of a slice, only its own."""
+    offsets = values.offsets.to_numpy()
+    start, end = offsets[0], offsets[-1]
+    return pa.array(offsets - start), values.keys[start:end], values.items[start:end]
 
 
 def repeated(values: pa.Array) -> pa.DictionaryArray:

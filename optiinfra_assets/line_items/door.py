@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from optiinfra_assets import focus
 from optiinfra_assets.line_items import json_texts, maps, numbers, texts, times
-from optiinfra_assets.line_items.arrays import first_true, repeated
+from optiinfra_assets.line_items.arrays import decoded, empty_as_null, first_true, repeated
 from optiinfra_assets.line_items.extras import pairs_of_columns
+from optiinfra_assets.line_items.json_writing import to_literals
 from optiinfra_assets.line_items.refused import Refused
 from optiinfra_assets.line_items.schema import COLUMNS, NOT_NULL, NULL_AS_EMPTY, SCHEMA, TEXT, arrow_type
 
@@ -52,15 +53,15 @@ class Door:
                 columns.append(self._column(column, batch))
             except Refused as refused:
                 refusals.append(refused)
-        extras = self._extras(batch, refusals)
         if refusals:
             raise min(
                 refusals, key=lambda refused: (refused.index or 0, self._layout.names.index(refused.column))
             )
         same = pa.array(np.zeros(batch.num_rows, np.int32))
         source = pa.DictionaryArray.from_arrays(same, self._source)
+        is_estimated = self._is_estimated.take(same)
         return pa.RecordBatch.from_arrays(
-            [source, self._is_estimated.take(same), *columns, extras], schema=SCHEMA
+            [source, is_estimated, *columns, self._extras(batch)], schema=SCHEMA
         )
 
     def _column(self, column: focus.Column, batch: pa.RecordBatch) -> pa.Array:
@@ -75,6 +76,7 @@ class Door:
 
     def _delivered(self, column: focus.Column, values: pa.Array) -> pa.Array:
         try:
+            values = decoded(values)
             converted = convert(column, values, self._rounding, is_preview=self._layout.is_preview)
         except Refused as refused:
             if refused.index:
@@ -87,30 +89,25 @@ class Door:
     def _derived(self, column: focus.Column, batch: pa.RecordBatch) -> pa.Array:
         """A column that is not delivered: null, or, before FOCUS 1.3, from the names it replaced."""
         if column.name == "ServiceProviderName":
-            return repeated(
-                pc.fill_null(
-                    pc.coalesce(self._text("PublisherName", batch), self._text("ProviderName", batch)), ""
-                )
-            )
+            names = [empty_as_null(self._text(name, batch)) for name in ("PublisherName", "ProviderName")]
+            return repeated(pc.fill_null(pc.coalesce(*names), ""))
         if column.name == "HostProviderName":
             return repeated(self._text("ProviderName", batch))
         return convert(column, pa.nulls(batch.num_rows), self._rounding)
 
     def _text(self, name: str, batch: pa.RecordBatch) -> pa.Array:
         position = self._layout.positions.get(name)
-        return pa.nulls(batch.num_rows, TEXT) if position is None else as_text(batch.column(position))
+        if position is None:
+            return pa.nulls(batch.num_rows, TEXT)
+        try:
+            return texts.to_texts(batch.column(position))
+        except Refused as refused:
+            refused.column = self._layout.names[position]
+            raise
 
-    def _extras(self, batch: pa.RecordBatch, refusals: list[Refused]) -> pa.Array:
-        names: list[str] = []
-        columns: list[pa.Array] = []
-        for position, name in self._layout.extras:
-            try:
-                columns.append(as_text(batch.column(position)))
-                names.append(name)
-            except Refused as refused:
-                refused.column = self._layout.names[position]
-                refusals.append(refused)
-        return pairs_of_columns(names, columns, batch.num_rows)
+    def _extras(self, batch: pa.RecordBatch) -> pa.Array:
+        columns = [as_text(batch.column(position)) for position, _ in self._layout.extras]
+        return pairs_of_columns([name for _, name in self._layout.extras], columns, batch.num_rows)
 
 
 def convert(
@@ -128,7 +125,7 @@ def convert(
     if column.name == "Tags":
         return maps.to_maps(delivered)
     if column.kind in (focus.Kind.KEY_VALUE, focus.Kind.JSON):
-        return json_texts.to_json(delivered)
+        return json_texts.to_json(delivered, is_flat=column.kind is focus.Kind.KEY_VALUE)
     if column.accepted and not (is_preview and column.name != "ChargeCategory"):
         return texts.to_listed_texts(delivered, column.accepted)
     return _text_column(column, delivered)
@@ -172,14 +169,6 @@ def _expected(column: focus.Column) -> str:
 
 
 def as_text(values: pa.Array) -> pa.Array:
-    """Any column as plain text, as precise as it was delivered; nested values as JSON.
-
-    Raises:
-        Refused: for bytes that are not UTF-8.
-    """
+    """Any column beyond FOCUS as plain text, as precise as it was delivered; nested values as JSON, bytes that are no text as hex."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    if pa.types.is_nested(kind):
-        return json_texts.to_json(values)
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return values.cast(TEXT)
-    return texts.to_texts(values)
+    return to_literals(values, strict=False) if pa.types.is_nested(kind) else texts.any_texts(values)

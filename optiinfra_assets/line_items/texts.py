@@ -6,8 +6,17 @@ import re
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from optiinfra_assets.line_items.arrays import empty_as_null, is_text, plain, refuse_used, repeated
+from optiinfra_assets.line_items.arrays import (
+    decoded,
+    empty_as_null,
+    is_bytes,
+    is_text,
+    plain,
+    refuse_used,
+    repeated,
+)
 from optiinfra_assets.line_items.refused import Refused
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 
@@ -23,19 +32,31 @@ def to_texts(values: pa.Array) -> pa.Array:
     double has lost digits.
 
     Raises:
-        Refused: for a type that holds no text.
+        Refused: for a type that holds no text, and at the first bytes that are not UTF-8.
     """
     if values.null_count == len(values):
         return pa.nulls(len(values), TEXT)
-    values = plain(values)
+    values = decoded(plain(values))
     kind = values.type
-    if is_text(kind):
-        return values.cast(TEXT)
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return _utf8(values)
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
+    if pa.types.is_timestamp(kind):
+        return _moment_texts(values)
+    if is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
         return values.cast(TEXT)
     raise Refused(None, None, f"type {kind} is not accepted: text")
+
+
+def any_texts(values: pa.Array) -> pa.Array:
+    """`values` of any type but nested ones as plain text, as precise as delivered; bytes that are no text as hex after ``0x``.
+
+    No text is what is not UTF-8, or has a zero byte, as DuckDB's intervals have.
+    """
+    values = plain(values)
+    kind = values.type
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return values.cast(TEXT)
+    if is_bytes(kind):
+        return _texts_or_hex(values)
+    return to_texts(values)
 
 
 def to_repeated_texts(values: pa.Array) -> pa.Array:
@@ -79,13 +100,26 @@ def _emptied(values: pa.Array) -> pa.Array:
     return empty_as_null(values) if is_text(values.type) else values
 
 
-def _utf8(values: pa.Array) -> pa.Array:
+def _texts_or_hex(values: pa.Array) -> pa.Array:
+    try:
+        texts = values.cast(TEXT)
+        if not pc.any(pc.match_substring(texts, "\0"), min_count=0).as_py():
+            return texts
+    except pa.ArrowInvalid:
+        pass
+    return pa.array([None if value is None else _text_or_hex(value) for value in values.to_pylist()], TEXT)
+
+
+def _text_or_hex(value: bytes) -> str:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    return f"0x{value.hex()}" if "\0" in text else text
+
+
+def _moment_texts(values: pa.Array) -> pa.Array:
     try:
         return values.cast(TEXT)
-    except pa.ArrowInvalid:
-        for index, value in enumerate(values.to_pylist()):
-            try:
-                (value or b"").decode()
-            except UnicodeDecodeError as error:
-                raise Refused(index, value, "text in UTF-8") from error
-        raise
+    except pa.ArrowInvalid:  # a time zone that this machine does not know
+        return values.cast(pa.timestamp(values.type.unit, "UTC")).cast(TEXT)

@@ -10,14 +10,15 @@ that is never closed for the end of the last value, so that a file cut inside a 
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from optiinfra_assets.line_items.refused import shown
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 from optiinfra_assets.providers.base import BadData
 
@@ -32,6 +33,23 @@ _QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
 _PIECE = 1 << 18
 """Bytes looked at in one go, so that what is found about them stays in the processor's cache."""
 _PARSE = pa.csv.ParseOptions(newlines_in_values=True)
+_MARK: Final = b"\xef\xbb\xbf"
+_VALUE: Final = re.compile(rb'("[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)(,|\r\n|[\r\n]|\Z)')
+"""A value, quotes and all, and what ends it. Python's csv takes no value of more than 131,072 characters, and quotes in the wrong place."""
+_OTHER_KINDS: Final = {
+    b"\x1f\x8b": ("compressed by gzip", "*.csv.gz"),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "*.csv.zst"),
+    b"PAR1": ("a Parquet file", "*.parquet"),
+}
+"""First bytes of what is no CSV: what it is, and how it should be named."""
+
+
+class _Row(NamedTuple):
+    """A row of a block: the line (from 1) on which it starts, its values with their quotes, and where the next one starts."""
+
+    line: int
+    values: list[bytes]
+    end: int
 
 
 class CsvTable:
@@ -40,16 +58,15 @@ class CsvTable:
     def __init__(self, path: str, source: pa.NativeFile) -> None:
         self._path = path
         self._source = _decompressed(path, source)
-        self._rest = b""
         self._at_end = False
         self._block = b""
         self._first_row = 0
         self._first_line = 1
-        first = self._next_block(HEADER_BYTES)
-        self.names, rows_start = _header(path, first)
-        self._rest = first[rows_start:] + self._rest
-        self._first_line += _lines(first[:rows_start])
-        self._block = b""
+        self.names: list[str] = []
+        first = self._read(HEADER_BYTES)
+        _refuse_other_kinds(path, first)
+        self._rest = first.removeprefix(_MARK)
+        self._read_names()
 
     def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
         """The rows: all columns in file order, or `only` some; those named in `repeated` dictionary-encoded.
@@ -73,17 +90,27 @@ class CsvTable:
 
     def line(self, row: int) -> int | None:
         """Physical line (from 1) on which a row of the latest batch (counted from 0 in the file) starts."""
-        for number, (line, _) in enumerate(self._rows(), start=self._first_row):
+        for number, one in enumerate(self._rows(), start=self._first_row):
             if number == row:
-                return line
+                return one.line
         return None
+
+    def _read_names(self) -> None:
+        self._block = self._next_block(HEADER_BYTES)
+        row = next(self._rows(), None)
+        if row is None:
+            raise BadData(f"{self._path}: has no row of column names: write the file again")
+        self.names = _names(self._path, row.values)
+        self._first_line += _lines(self._block[: row.end])
+        self._rest = self._block[row.end :] + self._rest
+        self._block = b""
 
     def _enter(self, block: bytes) -> None:
         self._first_line += _lines(self._block)
         self._block = block
 
     def _next_block(self, size: int) -> bytes:
-        """Whole rows, about `size` bytes of them; empty at the end of the file."""
+        """Whole rows, about `size` bytes of them; empty at the end of the file. Not whole if a quote in them stands in the wrong place."""
         pieces = [self._rest]
         length = len(self._rest)
         while True:
@@ -96,16 +123,20 @@ class CsvTable:
                 continue
             block = b"".join(pieces)
             end = len(block) if self._at_end else _end_of_rows(block)
+            if not end and (size >= LONGEST_ROW_BYTES or not _quotes_are_placed_well(block, is_whole=False)):
+                self._refuse_long_row(block)
+                end = len(block)
             if end or not block:
                 self._rest = block[end:]
                 return block[:end]
-            if size >= LONGEST_ROW_BYTES:
-                self._enter(block)
-                self._explain()
-                raise BadData(
-                    f"{self._path}: has a row longer than {LONGEST_ROW_BYTES >> 20} MiB: write the file again"
-                )
             pieces, size = [block], size * 2
+
+    def _refuse_long_row(self, block: bytes) -> None:
+        """Raise BadData for a row that goes beyond `block`, unless a wrong quote makes it do so: whoever reads that names the quote."""
+        if _quotes_are_placed_well(block):
+            raise BadData(
+                f"{self._path}: has a row longer than {LONGEST_ROW_BYTES >> 20} MiB: write the file again"
+            )
 
     def _read(self, size: int) -> bytes:
         try:
@@ -117,7 +148,7 @@ class CsvTable:
 
     def _parsed(self, block: bytes, options: pa.csv.ConvertOptions) -> pa.RecordBatch:
         if not _quotes_are_placed_well(block):
-            self._explain()
+            raise self._explained("quotes that are not paired")
         if not block.strip(b"\r\n"):
             return pa.record_batch(
                 {name: pa.array([], TEXT) for name in options.include_columns or self.names}
@@ -128,59 +159,94 @@ class CsvTable:
         try:
             table = pa.csv.read_csv(pa.BufferReader(block), read, _PARSE, options)
         except pa.ArrowInvalid as error:
-            self._explain()
-            text = " ".join(str(error).split())
-            raise BadData(f"{self._path}: is not CSV: {text}: write it again") from error
+            raise self._explained(" ".join(str(error).split())) from error
         return table.combine_chunks().to_batches()[0]
 
-    def _explain(self) -> None:
-        """Go through the block once more, slowly, and raise BadData for the first row that is not CSV; return if there is none."""
+    def _explained(self, otherwise: str) -> BadData:
+        """The error for the first row of the block that is not CSV, found by going through it slowly; `otherwise` if there is none.
+
+        Raises:
+            BadData: at a quote that is not closed or stands in the wrong place.
+        """
         width = len(self.names)
-        for number, (line, row) in enumerate(self._rows(), start=self._first_row + 1):
-            where = f"{self._path}: row {number} (line {line})"
-            if len(row) != width:
-                raise BadData(
-                    f"{where}: has {len(row)} values, but there are {width} columns: write the file again"
+        for number, row in enumerate(self._rows(), start=self._first_row + 1):
+            where = f"{self._path}: row {number} (line {row.line})"
+            if len(row.values) != width:
+                return BadData(
+                    f"{where}: has {len(row.values)} values, but there are {width} columns: write the file again"
                 )
-            for name, value in zip(self.names, row, strict=True):
-                if any("\udc80" <= letter <= "\udcff" for letter in value):
-                    raise BadData(f"{where}, column {name}: is not text in UTF-8: write the file again")
+            for name, value in zip(self.names, row.values, strict=True):
+                if not _is_utf8(value):
+                    return BadData(f"{where}, column {name}: is not text in UTF-8: write the file again")
+        return BadData(f"{self._path}: is not CSV: {otherwise}: write it again")
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row of the block with the line on which it starts."""
-        reader = csv.reader(
-            io.StringIO(self._block.decode("utf-8", "surrogateescape"), newline=""), strict=True
+    def _rows(self) -> Iterator[_Row]:
+        """Each row of the block.
+
+        Raises:
+            BadData: at a quote that is not closed or stands in the wrong place.
+        """
+        line, number, start = self._first_line, self._first_row, 0
+        while start < len(self._block):
+            values: list[bytes] = []
+            end, sign = start, b","
+            while sign == b",":
+                found = _VALUE.match(self._block, end)
+                if found is None:
+                    raise self._wrong_quote(number + 1, line, len(values), end)
+                value, sign = found.groups()
+                values.append(value)
+                end = found.end()
+            if values != [b""]:
+                number += 1
+                yield _Row(line, values, end)
+            text = self._block[start:end]
+            line += text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+            start = end
+
+    def _wrong_quote(self, row: int, line: int, column: int, start: int) -> BadData:
+        where = f"row {row} (line {line})" if self.names else "row of column names"
+        name = self.names[column] if column < len(self.names) else column + 1
+        value = re.split(rb"[,\r\n]", self._block[start : start + 400], maxsplit=1)[0]
+        return BadData(
+            f"{self._path}: {where}: a quote is not closed, or stands in the wrong place: column {name} has "
+            f"{shown(value.decode(errors='replace'))}: a value with quotes in it is accepted in quotes, those inside doubled: "
+            "write the file again"
         )
-        line = self._first_line
-        number = self._first_row
-        try:
-            for row in reader:
-                if row:
-                    number += 1
-                    yield line, row
-                line = self._first_line + reader.line_num
-        except csv.Error as error:
-            raise BadData(
-                f"{self._path}: row {number + 1} (line {line}): a quote is not closed, or stands in the wrong place ({error}): "
-                "write the file again"
-            ) from error
 
 
-def _header(path: str, block: bytes) -> tuple[list[str], int]:
-    """The names, and where the first row of values starts."""
-    if block.startswith((b"\xff\xfe", b"\xfe\xff")):
+def _refuse_other_kinds(path: str, first: bytes) -> None:
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadData(f"{path}: is text in UTF-16: write the file in UTF-8")
-    lines = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
-    try:
-        names = next(row for row in csv.reader(iter(lines.readline, ""), strict=True) if row)
-    except (csv.Error, StopIteration) as error:
-        raise BadData(f"{path}: has no row of column names: write the file again") from error
-    rest = lines.read().encode("utf-8", "surrogateescape")
-    names[0] = names[0].removeprefix("\ufeff")
+    for beginning, (kind, name) in _OTHER_KINDS.items():
+        if first.startswith(beginning):
+            if path.lower().endswith(".csv"):
+                raise BadData(f"{path}: is {kind}: name it {name}")
+            raise BadData(f"{path}: is, once decompressed, {kind}: write the file again")
+
+
+def _names(path: str, values: list[bytes]) -> list[str]:
+    """The names of columns from the values of the first row."""
+    for value in values:
+        if not _is_utf8(value):
+            raise BadData(f"{path}: column name {value[:80]!r} is not text in UTF-8: write the file again")
+    names = [_unquoted(value).decode() for value in values]
     for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if len(names) == 1 and separator in names[0]:
             raise BadData(f"{path}: columns are separated by {word}: write the file with commas")
-    return names, len(block) - len(rest)
+    return names
+
+
+def _unquoted(value: bytes) -> bytes:
+    return value[1:-1].replace(b'""', b'"') if value.startswith(b'"') else value
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _end_of_rows(block: bytes) -> int:
@@ -195,12 +261,11 @@ def _end_of_rows(block: bytes) -> int:
     return end + 1
 
 
-def _quotes_are_placed_well(block: bytes) -> bool:
-    """Whether the quotes of whole rows are paired, and each pair holds a whole value or part of one between doubled quotes.
+def _quotes_are_placed_well(block: bytes, *, is_whole: bool = True) -> bool:
+    """Whether each pair of quotes holds a whole value or part of one between doubled quotes, and, of whole rows, all quotes are paired.
 
     Arrow would read ``"1"2`` as 12, and ``"1`` at the end of a file as 1.
     """
-    text = np.frombuffer(block, np.uint8)
     text = np.frombuffer(b"\n" + block + b"\n", np.uint8)
     is_inside = False
     for start in range(1, len(text) - 1, _PIECE):
@@ -213,7 +278,7 @@ def _quotes_are_placed_well(block: bytes) -> bool:
         if ((is_quote & opens) > may_be_beside[:-2]).any() or ((is_quote > opens) > may_be_beside[2:]).any():
             return False
         is_inside = bool(opens[-1])
-    return not is_inside
+    return not (is_inside and is_whole)
 
 
 def _is_odd_up_to(flags: np.ndarray, carry: bool) -> np.ndarray:

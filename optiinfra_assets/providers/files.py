@@ -159,11 +159,21 @@ class Folder(Location):
             name = prefix + entry.name
             if entry.name.startswith(HIDDEN):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 if _is_new(Path(entry.path), seen):
                     yield from self._below(Path(entry.path), f"{name}/", seen)
             elif counts(name) and _is_new(Path(entry.path), seen):
+                self._refuse_unless_utf8(name)
                 yield _version_of(Path(entry.path), name)
+
+    def _refuse_unless_utf8(self, name: str) -> None:
+        """Raise BadData for a name that is not UTF-8: no message, no token and no lineage could hold it."""
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise BadData(
+                f"{self.address}: the name {name!r} is not text in UTF-8: rename the file or its folder"
+            ) from error
 
     def open(self, file: FileVersion) -> pa.NativeFile:
         path = self._path / file.name
@@ -177,6 +187,14 @@ class Folder(Location):
             return _version_of(self._path / name, name)
         except Transient:
             return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link that cannot be followed is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _version_of(path: Path, name: str) -> FileVersion:

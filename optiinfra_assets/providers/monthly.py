@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from optiinfra_assets.focus import BY_NAME
 from optiinfra_assets.line_items import Door, Layout, LayoutRefused, Refused
+from optiinfra_assets.line_items.arrays import decoded
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TIME, arrow_type
 from optiinfra_assets.line_items.times import ACCEPTED, to_times
 from optiinfra_assets.model import BillingPeriod
@@ -254,7 +255,7 @@ def _months(values: pa.Array, name: str) -> np.ndarray:
         Refused: at the first value that is null or not a time.
     """
     try:
-        times = to_times(values)
+        times = to_times(decoded(values))
         if times.null_count:
             raise Refused(pc.index(times.is_null(), True).as_py(), None, ACCEPTED)
     except Refused as refused:

@@ -9,6 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from optiinfra_assets.line_items.usual import usual_batch
 from optiinfra_assets.providers.base import BadData
 from optiinfra_assets.providers.csv_table import CsvTable
 from optiinfra_assets.providers.files import FileVersion, Location
@@ -71,7 +72,7 @@ class ParquetTable:
                 pre_buffer=False,
                 buffer_size=PARQUET_BUFFER_BYTES,
             )
-            yield from file.iter_batches(PARQUET_BATCH_ROWS, columns=only)
+            yield from map(usual_batch, file.iter_batches(PARQUET_BATCH_ROWS, columns=only))
 
     def line(self, row: int) -> int | None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -100,6 +101,126 @@ def test_what_python_refuses_is_refused_and_what_it_reads_is_read_alike(text: st
             return
     assert wanted is not None
     assert [[value or "" for value in row] for row in found] == wanted
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(st.sampled_from('ab,"\n\r1'), max_size=40), st.integers(1, 60))
+@example('19" rack,1\n2,3\n', 1)
+@example('19" rack,1\n21" rack,3\n', 1)
+@example('"a",1\n"b" ,2\n', 4)
+def test_what_is_accepted_does_not_depend_on_the_size_of_the_blocks(text: str, size: int) -> None:
+    """A quote inside a value was a letter of it in a small file, and the end of the file in a large one."""
+    data = f"c0,c1\n{text}".encode()
+    found: list[object] = []
+    for one in (size, 1000):
+        with blocks_of(one):
+            try:
+                found.append(read(data))
+            except BadData as error:
+                # Lines are counted by one kind of line end, and the value is shown as far as it was read.
+                found.append(re.sub(r" \(line \d+\)| has [^\d].*", "", str(error)))
+    assert found[0] == found[1]
+    assert "not paired" not in str(found[0])
+
+
+QUOTES = "a value with quotes in it is accepted in quotes, those inside doubled: write the file again"
+
+
+@pytest.mark.parametrize("size", [16, 1 << 20])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '1,2\n19" rack,3\n4,5\n',
+            "row 2 (line 3): a quote is not closed, or stands in the wrong place: column a has '19\" rack'",
+        ),
+        (
+            '1,2\n3,4 "x"\n',
+            "row 2 (line 3): a quote is not closed, or stands in the wrong place: column b has '4 \"x\"'",
+        ),
+        (
+            '"1\n",2\n3,"4"5\n',
+            "row 2 (line 4): a quote is not closed, or stands in the wrong place: column b has '\"4\"5'",
+        ),
+        (
+            '1,2\n3,"4\n5,6\n',
+            "row 2 (line 3): a quote is not closed, or stands in the wrong place: column b has '\"4'",
+        ),
+        (
+            '1,2,3"\n',
+            "row 1 (line 2): a quote is not closed, or stands in the wrong place: column 3 has '3\"'",
+        ),
+    ],
+)
+def test_a_quote_in_the_wrong_place_is_named_with_its_value(text: str, message: str, size: int) -> None:
+    with blocks_of(size), pytest.raises(BadData) as raised:
+        read(f"a,b\n{text}".encode() + b"7,8\n" * 20)
+    assert str(raised.value) == f"a.csv: {message}: {QUOTES}"
+
+
+def test_a_quote_in_the_wrong_place_is_found_before_the_rest_of_the_file_is_read() -> None:
+    """It took 900 MB to read 100 MB."""
+    source = pa.BufferReader(b'a,b\n19" rack,2\n' + b"1,2\n" * 50_000)
+    with blocks_of(1000), pytest.raises(BadData, match=r"row 1 \(line 2\): a quote"):
+        list(CsvTable("a.csv", source).batches(None, set()))
+    assert source.tell() < 3000
+
+
+def test_a_quote_in_the_wrong_place_among_the_names() -> None:
+    source = pa.BufferReader(b'a,"b\n' + b"1,2\n" * 50_000 + b'1,"2"\n' + b"1,2\n" * 50_000)
+    with blocks_of(1000), pytest.raises(BadData, match=r"a\.csv: row of column names: a quote is not closed"):
+        CsvTable("a.csv", source)
+
+
+def test_a_row_that_is_too_long_is_not_taken_for_one_of_too_few_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(csv_table, "LONGEST_ROW_BYTES", 1 << 20)
+    source = pa.BufferReader(b"a,b\n1,2\n" + b"x" * (4 << 20))
+    with pytest.raises(BadData, match=r"^a\.csv: has a row longer than 1 MiB: write the file again$"):
+        list(CsvTable("a.csv", source).batches(None, set()))
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_long_values_with_quotes_and_line_breaks_are_read(line_end: str) -> None:
+    """Longer than a block, and than what Python's csv takes for a value."""
+    value = f'say ""{line_end},""' * 30_000
+    data = f'a,b{line_end}1,"{value}"{line_end}2,"x"{line_end}'
+    with blocks_of(1000):
+        assert read(data.encode()) == [["1", value.replace('""', '"')], ["2", "x"]]
+
+
+def test_a_row_after_a_long_value_is_found_again() -> None:
+    long = "x" * 140_000
+    data = f"{long},b\n{long},1\n".encode()
+    table = CsvTable("a.csv", pa.BufferReader(data + b"2,3\n"))
+    assert next(table.batches(None, set())).num_rows == 2
+    assert table.line(1) == 3
+    with pytest.raises(BadData, match=r"a\.csv: row 2 \(line 3\): has 3 values, but there are 2 columns"):
+        read(data + b"1,2,3\n")
+    with pytest.raises(BadData, match=r"a\.csv: row 2 \(line 3\), column b: is not text in UTF-8"):
+        read(data + b"1,\xff\n")
+
+
+@pytest.mark.parametrize("names", [b'"a","b"', b'a,"b"', b'"a",b', b"\n\na,b"])
+def test_a_mark_is_no_part_of_the_first_name(names: bytes) -> None:
+    table = CsvTable("a.csv", pa.BufferReader(b"\xef\xbb\xbf" + names + b"\n1,2\n"))
+    assert table.names == ["a", "b"]
+    assert next(table.batches(None, set())).to_pylist() == [{"a": "1", "b": "2"}]
+    assert table.line(0) == names.count(b"\n") + 2
+
+
+def test_names_in_quotes() -> None:
+    table = CsvTable("a.csv", pa.BufferReader(b'"a,""\n",b\n1,2\n'))
+    assert table.names == ['a,"\n', "b"]
+
+
+def test_names_that_are_not_utf8_are_refused() -> None:
+    with pytest.raises(
+        BadData, match=r"^a\.csv: column name b'Gr\\xf6\\xdfe' is not text in UTF-8: write the file again$"
+    ):
+        CsvTable("a.csv", pa.BufferReader("a,Größe\n1,2\n".encode("latin-1")))
 
 
 def test_a_row_that_never_ends_is_refused_without_reading_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -208,6 +210,152 @@ def test_an_export_with_typed_columns_like_those_of_the_big_clouds(tmp_path: Pat
     assert dict(one["x_columns"])["x_Discounts"] == '[["rate", 0.5]]'
 
 
+ID = UUID("306048ef-14ab-4a40-8da3-c4a02b02b915")
+
+
+def extension(kind: pa.DataType, *values: object) -> pa.Array:
+    """An array of an extension type."""
+    return pa.ExtensionArray.from_storage(kind, pa.array(list(values), kind.storage_type))
+
+
+def test_json_and_uuid_columns_as_duckdb_writes_them(tmp_path: Path) -> None:
+    extra = {
+        "Tags": extension(pa.json_(), '{"team": "web"}', None),
+        "SkuPriceDetails": extension(pa.json_(), '{"a": 1.10}', None),
+        "BillingAccountId": extension(pa.uuid(), ID.bytes, ID.bytes),
+        "x_Row": extension(pa.uuid(), None, ID.bytes),
+        "x_More": extension(pa.json_(), "[1, null]", "not checked"),
+        "x_Nested": pa.StructArray.from_arrays(
+            [extension(pa.uuid(), ID.bytes, None), extension(pa.json_(), "{}", None)], ["id", "json"]
+        ),
+    }
+    names = [name for name in columns("1.2") if name not in extra]
+    write_parquet(tmp_path / "a.parquet", [row(), row()], names, **extra)
+    first, second = collect(tmp_path)[0]
+    assert (first["tags"], second["tags"]) == ([("team", "web")], [])
+    assert (first["sku_price_details"], second["sku_price_details"]) == ('{"a": 1.10}', None)
+    assert first["billing_account_id"] == str(ID)
+    assert dict(first["x_columns"])["x_More"] == "[1, null]"
+    assert dict(first["x_columns"])["x_Nested"] == f'{{"id": "{ID}", "json": "{{}}"}}'
+    assert {"x_Row": str(ID), "x_More": "not checked"}.items() <= dict(second["x_columns"]).items()
+
+
+def test_bytes_in_columns_beyond_focus_never_stop_a_file(tmp_path: Path) -> None:
+    extra = {
+        "x_Hash": pa.array([b"\xff\x00", b"ok"]),
+        "x_Fixed": pa.array([b"\xfe\x01", b"ok"], pa.binary(2)),
+        "x_Flag": extension(pa.bool8(), 1, None),
+        "x_Late": pa.array([[10**7], None], pa.list_(pa.date32())),
+    }
+    write_parquet(tmp_path / "a.parquet", [row(), row()], columns("1.4"), **extra)
+    first, second = (dict(one["x_columns"]) for one in collect(tmp_path)[0])
+    assert first == {"x_Hash": "0xff00", "x_Fixed": "0xfe01", "x_Flag": "1", "x_Late": '["29349-01-26"]'}
+    assert second == {"x_Hash": "ok", "x_Fixed": "ok"}
+
+
+def test_text_that_is_written_as_bytes(tmp_path: Path) -> None:
+    """Old Spark, Hive and Impala do not say of their text that it is text."""
+    one = row(ChargeClass="", ListCost="", Tags='{"team": "web"}', SkuPriceDetails='{"a": 1.10}', x_Own="é")
+    names = [*columns("1.2"), "x_Own"]
+    table = pq.read_table(write_parquet(tmp_path / "a.parquet", [one, row(**OCTOBER)], names))
+    pq.write_table(table.cast(pa.schema([(name, pa.binary()) for name in names])), tmp_path / "a.parquet")
+    write_parquet(tmp_path / "text" / "a.parquet", [one], names)
+    found = collect(tmp_path)[0]
+    assert found[0] == found[1]
+    assert (found[0]["billed_cost"], found[0]["charge_class"], found[0]["list_cost"]) == (
+        Decimal("1.25"),
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string_view(),
+        pa.binary_view(),
+        pa.list_(pa.string_view()),
+        pa.list_view(pa.string_view()),
+        pa.large_list_view(pa.list_view(pa.string())),
+        pa.map_(pa.string_view(), pa.string_view()),
+        pa.struct([("a", pa.string_view()), ("b", pa.list_view(pa.string()))]),
+    ],
+    ids=str,
+)
+def test_views_in_files_of_several_periods(tmp_path: Path, kind: pa.DataType) -> None:
+    """DataFusion writes all its text so; Arrow cannot take rows of it."""
+    value = {
+        "list": ["a", None],
+        "list_view": ["a", None],
+        "large_list_view": [["a"], None],
+        "map": [("a", "b")],
+        "struct": {"a": "é", "b": ["c"]},
+    }
+    name = str(kind).split("<")[0]
+    values = pa.array([None, value.get(name, "a"), value.get(name, "a")], kind)
+    write_parquet(tmp_path / "a.parquet", [row(), row(**OCTOBER), row()], columns("1.4"), x_View=values)
+    kept = (
+        json.dumps(dict(value[name]) if name == "map" else value[name], ensure_ascii=False)
+        if name in value
+        else "a"
+    )
+    assert [one["x_columns"] for one in collect(tmp_path)[0]] == [[], [("x_View", kept)]]
+
+
+def test_every_column_of_text_may_be_views(tmp_path: Path) -> None:
+    names = columns("1.2")
+    rows = [row(Tags='{"a": "b"}'), row(**OCTOBER), row(ResourceId="r")]
+    table = pq.read_table(write_parquet(tmp_path / "a.parquet", rows, names))
+    pq.write_table(
+        table.cast(pa.schema([(name, pa.string_view()) for name in names])), tmp_path / "a.parquet"
+    )
+    found = collect(tmp_path)[0]
+    assert [(one["tags"], one["resource_id"], one["billed_cost"]) for one in found] == [
+        ([("a", "b")], None, Decimal("1.25")),
+        ([], "r", Decimal("1.25")),
+    ]
+
+
+def test_key_value_columns_of_typed_files(tmp_path: Path) -> None:
+    """Tags as Google's view has them, other key-value columns as one flat object."""
+    tag = {"key": "team", "value": "web", "x_type": "label", "x_inherited": False, "x_namespace": "n"}
+    extra = {
+        "Tags": pa.array([[tag, tag | {"x_namespace": "m"}]]),
+        "SkuPriceDetails": pa.array([[("a", 1.5)]], pa.map_(pa.string(), pa.float64())),
+        "AllocatedTags": pa.array([[{"key": "a", "value": "b"}]]),
+        "ContractApplied": pa.array([{"Elements": [{"ContractId": "c", "Cost": Decimal("4.0")}]}]),
+    }
+    names = [name for name in columns("1.4") if name not in extra]
+    write_parquet(tmp_path / "a.parquet", [row()], names, **extra)
+    one = collect(tmp_path)[0][0]
+    assert one["tags"] == [("team", "web")]
+    assert one["sku_price_details"] == '{"a": 1.5}'
+    assert one["allocated_tags"] == '{"a": "b"}'
+    assert one["contract_applied"] == '{"Elements": [{"ContractId": "c", "Cost": 4.0}]}'
+
+
+@pytest.mark.parametrize("name", ["AvailabilityZone", "BilledCost"])
+def test_a_mark_before_a_quoted_name(tmp_path: Path, name: str) -> None:
+    names = [name, *(other for other in columns("1.0") if other != name)]
+    text = csv_text([row(AvailabilityZone="z")], names).replace(name, f'"{name}"', 1)
+    write_csv(tmp_path / "a.csv", text, mark=True)
+    one = collect(tmp_path)[0][0]
+    assert (one["availability_zone"], one["billed_cost"]) == ("z", Decimal("1.25"))
+
+
+@pytest.mark.parametrize(
+    ("publisher", "provider", "seller"), [("", "Cloud", "Cloud"), ("", "", ""), ("Maker", "", "Maker")]
+)
+def test_an_empty_publisher_counts_as_absent(
+    tmp_path: Path, publisher: str, provider: str, seller: str
+) -> None:
+    one = row(PublisherName=publisher, ProviderName=provider)
+    write_csv(tmp_path / "a.csv", csv_text([one], columns("1.2")))
+    found = collect(tmp_path)[0][0]
+    assert (found["service_provider_name"], found["host_provider_name"]) == (seller, provider)
+    assert ("x_PublisherName", publisher) in found["x_columns"]
+
+
 def test_names_from_before_1_0(tmp_path: Path) -> None:
     old = {"ProviderName": "Provider", "PublisherName": "Publisher", "InvoiceIssuerName": "InvoiceIssuer"}
     text = csv_text([row(PublisherName=None)], columns("1.0"))
@@ -267,6 +415,7 @@ def test_which_files_count(tmp_path: Path) -> None:
         write_csv(tmp_path / name, "not a cost file")
     (tmp_path / "latest.csv").symlink_to(tmp_path / "deep/er/b.csv")
     (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
     rows, collection = collect(tmp_path)
     assert len(rows) == 3
     assert [source["file"] for source in collection.sources] == ["A.CSV", "c.csv/part-0.csv", "deep/er/b.csv"]

@@ -176,6 +176,56 @@ def test_text_that_is_not_utf8_is_named_with_its_row_and_column(tmp_path: Path) 
     )
 
 
+def test_names_of_columns_that_are_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(csv_text([row(Größe="x")]).encode("latin-1"))
+    message = "a.csv: column name b'Gr\\xf6\\xdfe' is not text in UTF-8: write the file again"
+    assert refusal(tmp_path) == message
+    with pytest.raises(BadData, match="is not text in UTF-8"):
+        FOCUS.discover(account(tmp_path))
+
+
+@pytest.mark.parametrize("more", [0, 6000])
+def test_a_quote_inside_a_value_is_refused_in_small_and_large_files(tmp_path: Path, more: int) -> None:
+    rows = [row(), row(ChargeDescription=Spelled('19" rack'))] + [row(ChargeDescription="d" * 900)] * more
+    write_csv(tmp_path / "a.csv", csv_text(rows, columns("1.0")))
+    assert refusal(tmp_path).startswith(
+        "a.csv: row 2 (line 3): a quote is not closed, or stands in the wrong place: column ChargeDescription has '19\" rack': "
+    )
+
+
+def test_a_value_after_a_very_long_one(tmp_path: Path) -> None:
+    rows = [row(ChargeDescription="x" * 140_000), row(BilledCost="bad")]
+    write_csv(tmp_path / "a.csv", csv_text(rows, columns("1.0")))
+    assert (
+        refusal(tmp_path)
+        == f"a.csv: row 2 (line 3), column BilledCost: value 'bad' is not accepted: {NUMBER}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "wanted"),
+    [
+        ("a.csv", "gz", "is compressed by gzip: name it *.csv.gz"),
+        ("a.csv", "zst", "is compressed by zstd: name it *.csv.zst"),
+        ("a.csv", "parquet", "is a Parquet file: name it *.parquet"),
+        ("a.csv.gz", "gz", "is, once decompressed, compressed by gzip: write the file again"),
+    ],
+)
+def test_a_file_that_is_of_another_kind_than_its_name_says(
+    tmp_path: Path, name: str, kind: str, wanted: str
+) -> None:
+    path = tmp_path / name
+    if kind == "parquet":
+        write_parquet(path, [row()], columns("1.0"))
+    elif kind == "zst":
+        with pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd") as file:
+            file.write(csv_text([row()]).encode())
+    else:
+        data = gzip.compress(csv_text([row()]).encode())
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert refusal(tmp_path) == f"{name}: {wanted}"
+
+
 def test_utf16_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(csv_text([row()]).encode("utf-16"))
     assert refusal(tmp_path) == "a.csv: is text in UTF-16: write the file in UTF-8"
@@ -246,6 +296,56 @@ def test_types_that_are_not_accepted(tmp_path: Path, values: pa.Array, message: 
     assert refusal(tmp_path) == f"a.parquet: {message}"
 
 
+PAIRS = "key-value pairs in UTF-8, no key null, none with two values"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("Tags", [[], [None]], f"value '[None]' is not accepted: {PAIRS}"),
+        (
+            "Tags",
+            [[], [{"key": None, "value": "b"}]],
+            f"value \"[{{'key': None, 'value': 'b'}}]\" is not accepted: {PAIRS}",
+        ),
+        (
+            "SkuPriceDetails",
+            [[], [{"key": "a", "value": b"\xff"}]],
+            f"value \"[{{'key': 'a', 'value': b'\\\\xff'}}]\" is not accepted: {PAIRS}",
+        ),
+        (
+            "SkuPriceDetails",
+            [{"a": 1.0}, {"a": float("nan")}],
+            "value '{\"a\": nan}' is not accepted: a JSON object or array",
+        ),
+        ("BilledCost", [b"1", b"\xff"], "value \"b'\\\\xff'\" is not accepted: text in UTF-8"),
+        ("BilledCost", [b"1", b""], f"value '' is not accepted: {NUMBER}"),
+        (
+            "BillingPeriodStart",
+            [b"2024-09-01", b"\xff"],
+            "value \"b'\\\\xff'\" is not accepted: text in UTF-8",
+        ),
+        ("ProviderName", [b"a", b"\xff"], "value \"b'\\\\xff'\" is not accepted: text in UTF-8"),
+    ],
+)
+def test_a_typed_value_is_named_with_its_row_and_column(
+    tmp_path: Path, column: str, values: list[object], message: str
+) -> None:
+    kind = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())])) if column == "Tags" else None
+    names = [name for name in columns("1.2") if name != column]
+    write_parquet(tmp_path / "a.parquet", [row(), row()], names, **{column: pa.array(values, kind)})
+    assert refusal(tmp_path) == f"a.parquet: row 2, column {column}: {message}"
+
+
+def test_a_provider_name_of_another_type_is_named(tmp_path: Path) -> None:
+    names = [name for name in columns("1.2") if name != "ProviderName"]
+    write_parquet(tmp_path / "a.parquet", [row()], names, ProviderName=pa.array([["a"]]))
+    assert (
+        refusal(tmp_path)
+        == "a.parquet: column ProviderName: type list<element: string> is not accepted: text"
+    )
+
+
 def test_a_bad_file_of_another_period_does_not_stop_this_one(tmp_path: Path) -> None:
     """Only its BillingPeriodStart is read; its money is refused when its own period is collected."""
     write_csv(tmp_path / "a.csv", csv_text([row()], columns("1.0")))
@@ -274,6 +374,23 @@ def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path, Transient) == "a.csv: is gone, or is a link to nothing"
 
 
+def test_a_link_to_itself_is_named_if_its_name_counts(tmp_path: Path) -> None:
+    write_csv(tmp_path / "b.csv", csv_text([row()]))
+    (tmp_path / "a.csv").symlink_to(tmp_path / "a.csv")
+    assert refusal(tmp_path, Transient) == "a.csv: cannot be read: Too many levels of symbolic links"
+
+
+def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    write_csv(tmp_path / "b.csv", csv_text([row()]))
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).touch()
+    FOCUS.probe(account(tmp_path), {})
+    write_csv(tmp_path / os.fsdecode(b"d\xe9p") / "c.csv", csv_text([row()]))
+    message = "the name 'd\\udce9p/c.csv' is not text in UTF-8: rename the file or its folder"
+    assert refusal(tmp_path) == f": {message}"
+    with pytest.raises(BadData, match="is not text in UTF-8"):
+        FOCUS.probe(account(tmp_path), {})
+
+
 @contextmanager
 def without_rights() -> Iterator[None]:
     """Nobody's rights for a while, where the tests run as root: root may read everything."""
@@ -287,15 +404,16 @@ def without_rights() -> Iterator[None]:
         os.seteuid(0)
 
 
+def readable(path: Path) -> None:
+    """Let everybody read a folder: pytest makes its folders for one user only."""
+    for folder in (path, *path.parents):
+        if folder.owner() == path.owner() and folder.stat().st_mode & 0o055 != 0o055:
+            folder.chmod(0o755)
+
+
 @pytest.mark.parametrize("name", ["a.csv", "deep"])
 def test_files_and_folders_that_may_not_be_read_are_named(tmp_path: Path, name: str) -> None:
-    folder = tmp_path
-    while (
-        folder != folder.parent and folder.owner() == tmp_path.owner()
-    ):  # pytest makes its folders for one user only
-        if folder.stat().st_mode & 0o055 != 0o055:
-            folder.chmod(0o755)
-        folder = folder.parent
+    readable(tmp_path)
     write_csv(tmp_path / "a.csv", csv_text([row()]))
     write_csv(tmp_path / "deep" / "b.csv", csv_text([row()]))
     (tmp_path / name).chmod(0)
@@ -303,6 +421,22 @@ def test_files_and_folders_that_may_not_be_read_are_named(tmp_path: Path, name: 
         message = refusal(tmp_path, CredentialRejected)
     (tmp_path / name).chmod(0o755)
     assert message == f"{name}: no permission to read it: give this user the right to read it"
+
+
+def test_a_link_to_where_this_user_may_not_look_counts_by_its_name(tmp_path: Path) -> None:
+    """It stopped the listing of the whole folder."""
+    readable(tmp_path)
+    write_csv(tmp_path / "costs" / "a.csv", csv_text([row()]))
+    write_csv(tmp_path / "private" / "b.csv", csv_text([row()]))
+    (tmp_path / "costs" / "latest").symlink_to(tmp_path / "private" / "b.csv")
+    (tmp_path / "private").chmod(0)
+    with without_rights():
+        FOCUS.probe(account(tmp_path / "costs"), {})
+    (tmp_path / "costs" / "c.csv").symlink_to(tmp_path / "private" / "b.csv")
+    with without_rights():
+        message = refusal(tmp_path / "costs", CredentialRejected)
+    (tmp_path / "private").chmod(0o755)
+    assert message == "c.csv: no permission to read it: give this user the right to read it"
 
 
 @pytest.mark.parametrize("location", ["s3://", "s3:///prefix", "https://bucket/prefix", "gs://bucket"])

@@ -36,7 +36,7 @@ class Answers:
 
         None if it may change: because the statement is not over given generations, or sees those of all customers.
         """
-        if "generations" not in bound or not only:
+        if not only or not any(name.endswith("generations") for name in bound):
             return None
         values = orjson.dumps([bound, only], default=str, option=orjson.OPT_SORT_KEYS)
         return hashlib.blake2b(text.encode() + b"\0" + values, digest_size=32).digest()

@@ -99,6 +99,11 @@ def test_the_statement_and_whose_rows_it_sees_name_another_answer() -> None:
     assert len(keys) == 3
 
 
+def test_the_statements_of_a_page_of_resources_are_both_named() -> None:
+    details = {"customer_id": "a", "newest_generations": [2], "resources": ["r"]}
+    assert Answers.key("SELECT", details, ONLY) is not None
+
+
 def test_what_may_change_has_no_name() -> None:
     assert Answers.key("SELECT", {"customer_id": "a"}, ONLY) is None
     assert Answers.key("SELECT", BOUND, {}) is None

@@ -37,7 +37,9 @@ class BillingPeriodNotAccepted(Refusal):
     pass
 
 
-@strawberry.type(description="Dagster does not answer, or could not do all of it; the message says what was done.")
+@strawberry.type(
+    description="Dagster does not answer, or could not do all of it; the message says what was done."
+)
 class DagsterUnavailable(Refusal):
     pass
 
@@ -136,7 +138,8 @@ def _dagster_unavailable(consequence: str) -> DagsterUnavailable:
 class CollectingMutation:
     trigger_collection: TriggerResult | None = strawberry.mutation(
         resolver=_trigger_collection,
-        description="Have costs collected now, changed or not; for operators. What did not change publishes nothing.",
+        description="Have costs collected now; for operators. What did not change publishes nothing. "
+        "Without a billing period: what is due, and the current month and the one before.",
     )
     cancel_collection: CancelResult | None = strawberry.mutation(
         resolver=_cancel_collection,

@@ -52,12 +52,15 @@ class CustomerData:
         Raises:
             AsOfNotRetained: they are not kept any more.
         """
+        instant = as_of or question.as_of
         standing = await self._services.standings.of(self.customer_id)
-        resolved = await self._services.engine.resolve(
-            self.customer_id, question, as_of or question.as_of, standing
-        )
+        resolved = await self._services.engine.resolve(self.customer_id, question, instant, standing)
         nothing_due = standing.is_complete(
-            question.start, question.end, providers=question.providers, accounts=question.accounts
+            question.start,
+            question.end,
+            providers=question.providers,
+            accounts=question.accounts,
+            as_of=instant,
         )
         return resolved if nothing_due else replace(resolved, is_complete=False)
 

@@ -66,13 +66,19 @@ def _account(metadata: Metadata, account_id: str) -> Account:
 
 
 def _task(context: dg.AssetExecutionContext) -> Task:
-    """Who asked for the run: its tags say so, unless it was launched, or launched again, from the Dagster UI."""
+    """Who asked for the run: its tags say so, unless it was launched, or launched again, from the Dagster UI.
+
+    Such a run is a task of its own, and is tagged so: the run that goes on for it if its worker dies inherits the tags.
+    """
     run = context.run
     resumes = "dagster/retry_number" in run.tags
     is_ours = TASK_TAG in run.tags and (resumes or run.parent_run_id is None)
+    task_id, trigger = run.tags[TASK_TAG] if is_ours else run.run_id, _trigger(run, is_ours)
+    if not is_ours:
+        context.instance.add_run_tags(run.run_id, {TASK_TAG: task_id, TRIGGER_TAG: trigger})
     return Task(
-        task_id=run.tags[TASK_TAG] if is_ours else run.run_id,
-        trigger=_trigger(run, is_ours),
+        task_id=task_id,
+        trigger=trigger,
         run_id=run.run_id,
         attempt=context.retry_number + 1,
         resumes=resumes,

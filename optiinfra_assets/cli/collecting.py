@@ -22,7 +22,10 @@ _SHOWN_FAILURES = 20
 @click.option("--customer", help="Only this customer's accounts.")
 @click.option("--provider", help="Only accounts at this provider.")
 @click.option("--account", help="Only this account, as shown by `optiinfra accounts`.")
-@click.option("--period", help="Only this billing period, YYYY-MM; every one the source has if left out.")
+@click.option(
+    "--period",
+    help="This billing period, YYYY-MM, changed or not; if left out: what is due, and the last two months.",
+)
 @click.option(
     "--accept-empty", is_flag=True, help="A source with nothing in it means no line items; needs --account."
 )

@@ -19,8 +19,10 @@ from typing import Final
 
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.answers import Fields
+from optiinfra_assets.providers.context import Snapshot, Snapshots
 from optiinfra_assets.providers.snapshots import exact_sum
 
+READING: Final = "reading of the export"
 SILENT: Final = timedelta(hours=48)
 """Rows come several times a day; after this long what adds them is taken to have been switched off or broken."""
 MARGIN: Final = timedelta(days=1)
@@ -206,6 +208,40 @@ class Stock:
             {BillingPeriod.parse(name): said.whole(name) for name in said.values} if said else _counted(parts)
         )
         return cls(*head, fields.time("floor"), parts, most)
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Where the stock of one table is kept between readings.
+
+    Attributes:
+        snapshots: of the account, which may be told to read another table.
+        table: its name.
+        months: how long one is looked for.
+    """
+
+    snapshots: Snapshots
+    table: str
+    months: int
+
+    def newest(self, now: datetime) -> Stock | None:
+        """The stock that was kept last.
+
+        Raises:
+            ContractChanged: it is something else.
+        """
+        period = BillingPeriod.of(now)
+        for kind in (f"{READING} {self.table}", READING):  # without a name: kept before it had one
+            for back in range(self.months):
+                kept = self.snapshots.newest(kind, period.shift(-back))
+                if kept is not None:
+                    return Stock.from_json(kept.body, kind)
+        return None
+
+    def keep(self, stock: Stock, at: datetime) -> None:
+        """Keep a stock of an instant."""
+        kind = f"{READING} {self.table}"
+        self.snapshots.add(Snapshot(kind, BillingPeriod.of(at), at, stock.to_json()))
 
 
 def _counted(parts: Iterable[Part]) -> Counter[BillingPeriod]:

@@ -123,7 +123,8 @@ class Azure(Provider):
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
         """The token of each billing period: of exports from their manifests, of a scope from totals at most `refresh_hours` old.
 
-        An exported month whose manifests have gone (storage is often told to forget) keeps the token of its last collection.
+        An exported month whose manifests have gone (storage is often told to forget) keeps the token of its last collection, unless
+        that was from another folder, which the account named before.
 
         Raises:
             ProviderError: the source could not be asked.
@@ -283,7 +284,10 @@ class _ExportSource:
         """One request for each 5,000 blobs, and one for each manifest that this process has not read."""
         with BlobContainer(self._url, self.service) as container:
             runs = newest_runs(container, container.all_files())
-        return {**since, **{period: self._token(run) for period, run in runs.items()}}
+        kept = {
+            period: token for period, token in since.items() if self._remembered(period) in (None, self._url)
+        }
+        return {**kept, **{period: self._token(run) for period, run in runs.items()}}
 
     def collection(self, period: BillingPeriod) -> Collection:
         with BlobContainer(self._url, self.service) as container:
@@ -320,13 +324,18 @@ class _ExportSource:
         return _is_final(run.period, self._context.clock()) and _exported_through(run) == run.period.end
 
     def _remember(self, run: ExportRun) -> None:
-        """Once for each month: a month that has no run is empty only if it never had one."""
-        snapshots = self._context.snapshots
-        if snapshots.newest(RUN, run.period) is None:
-            snapshots.add(Snapshot(RUN, run.period, self._context.clock(), run.manifest.encode()))
+        """Once for each month and folder: a month that has no run is empty only if it never had one there."""
+        if self._remembered(run.period) != self._url:
+            now = self._context.clock()
+            self._context.snapshots.add(Snapshot(RUN, run.period, now, self._url.encode()))
+
+    def _remembered(self, period: BillingPeriod) -> str | None:
+        """Where the last run of a month was found that was collected, None if that is not known."""
+        kept = self._context.snapshots.newest(RUN, period)
+        return None if kept is None else kept.body.decode()
 
     def _refuse_forgotten(self, period: BillingPeriod) -> None:
-        if self._context.snapshots.newest(RUN, period) is not None:
+        if self._remembered(period) == self._url:
             raise NothingThere(
                 f"{self._url}: has no run of {period} any more: what was collected stays; export the month again to collect it anew"
             )

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from optiinfra_assets.line_items.rows import batches_of
 from optiinfra_assets.model import Account, BillingPeriod
-from optiinfra_assets.providers.appended import Part, Stock, nothing
+from optiinfra_assets.providers.appended import Part, Readings, Stock, nothing
 from optiinfra_assets.providers.base import (
     BadData,
     Capabilities,
@@ -39,7 +39,7 @@ from optiinfra_assets.providers.base import (
 )
 from optiinfra_assets.providers.billing_rows import BillingRows, columns_of
 from optiinfra_assets.providers.billing_tables import CostTable, Export
-from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
+from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
 from optiinfra_assets.providers.safety import Endpoint
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from optiinfra_assets.providers.google_access import Access
 
 MONTHS_BACK: Final = 13
-READING: Final = "reading of the export"
 FINAL_AFTER: Final = timedelta(days=15)
 """Invoices are issued in the first days of the next month, and what is reported later stands on a later one."""
 
@@ -134,7 +133,8 @@ class Gcp(Provider):
         """A token for each of the last 13 invoice months that has rows.
 
         Free while the table has not moved; else one query over a few columns of the last loading days. A month that the table has
-        forgotten, in part or wholly, keeps the token of its last collection.
+        forgotten, in part or wholly, keeps the token of its last collection; so does one that is older than what is counted. One that
+        another table had, which the account named before, does not.
 
         Raises:
             ProviderError: the export could not be read; nothing is kept then.
@@ -146,7 +146,12 @@ class Gcp(Provider):
                 for period in stock.periods()
                 if not (stock.has_lost(period) and since.get(period))
             }
-            return Probe({**since, **tokens}, export.access.meter.requests, export.access.meter.cost)
+            kept = {
+                period: token
+                for period, token in since.items()
+                if period < export.oldest or stock.has_lost(period)
+            }
+            return Probe({**kept, **tokens}, export.access.meter.requests, export.access.meter.cost)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
         """Line items of one invoice month, a day each. Final 15 days after its end; a month that never had rows is empty.
@@ -220,7 +225,7 @@ class _Opened:
     def stock(self) -> Stock:
         """What the table holds by invoice month and loading day; read only if it moved since the last reading, and then kept."""
         asked_at = self.context.clock()
-        known = self._known() or nothing(self.state.created)
+        known = self._readings.newest(asked_at) or nothing(self.state.created)
         if known.version == self.state.version:
             return known.since(self.oldest)
         is_same = known.is_continued_by(self.state.created, self.state.rows) and self.table.by_day
@@ -232,7 +237,7 @@ class _Opened:
         stock = stock.grown(found, asked_at, self.state.version, self.state.rows)
         oldest_not_final = BillingPeriod.of(asked_at - FINAL_AFTER)
         stock = stock.remembering(oldest_not_final).since(self.oldest)
-        self._keep(stock, asked_at)
+        self._readings.keep(stock, asked_at)
         return stock
 
     def refuse_missing(self, stock: Stock, period: BillingPeriod) -> None:
@@ -296,21 +301,15 @@ class _Opened:
     def _read(self, statement: str, parameters: Mapping[str, Parameter], label: str) -> Iterator[Cells]:
         return self.bigquery.rows(statement, parameters, self.location, label=label)
 
-    def _keep(self, stock: Stock, at: datetime) -> None:
-        self.context.snapshots.add(Snapshot(READING, BillingPeriod.of(at), at, stock.to_json()))
+    @property
+    def _readings(self) -> Readings:
+        return Readings(self.context.snapshots, self.table.name, MONTHS_BACK)
 
     def _forget(self) -> None:
         """First of all: if counting anew fails, nobody may go on with what was kept."""
-        known = self._known() or nothing(self.state.created)
-        self._keep(known.emptied(known.created), self.context.clock())
-
-    def _known(self) -> Stock | None:
-        period = BillingPeriod.of(self.context.clock())
-        for back in range(MONTHS_BACK):
-            newest = self.context.snapshots.newest(READING, period.shift(-back))
-            if newest is not None:
-                return Stock.from_json(newest.body, READING)
-        return None
+        now = self.context.clock()
+        known = self._readings.newest(now) or nothing(self.state.created)
+        self._readings.keep(known.emptied(known.created), now)
 
 
 @contextmanager

@@ -87,7 +87,8 @@ def may_bill(issued_at: datetime, oldest: BillingPeriod, latest: BillingPeriod) 
 def lines_before(spans: Spans, month: BillingPeriod, zone: tzinfo) -> bool | None:
     """Whether lines of these dates are of the month before `month`; None if only some of them are, or none has dates."""
     begin, edge = month_begin(month, zone), month.start + LATEST_EDGE
-    told = {start < begin and end <= edge for start, end in filter(None, spans)}
+    # True: of the old month; False: begun in the new one; None: begun in the old one and not over.
+    told = {start < begin and (end <= edge or None) for start, end in filter(None, spans)}
     return told.pop() if len(told) == 1 else None
 
 

@@ -15,20 +15,22 @@ class Due:
     """Billing periods of an active account whose source shows what was not collected.
 
     Attributes:
-        periods: the periods; None: the account was never probed, so it may be any.
+        periods: each with the UTC instant since when that is known; None: the account was never probed, so it may be any.
     """
 
     provider: str
     account_id: str
-    periods: tuple[BillingPeriod, ...] | None
+    periods: Mapping[BillingPeriod, datetime] | None
 
-    def is_in(self, start: date | None, end: date | None) -> bool:
-        """Whether a charge on a day of [start, end) may be still to come; None is unbounded."""
+    def is_in(self, start: date | None, end: date | None, as_of: datetime | None = None) -> bool:
+        """Whether a charge on a day of [start, end) may be still to come, as was known at an instant; None is unbounded, or now."""
         if self.periods is None:
             return True
         return any(
-            (start is None or period.end.date() > start) and (end is None or period.start.date() < end)
-            for period in self.periods
+            (start is None or period.end.date() > start)
+            and (end is None or period.start.date() < end)
+            and (as_of is None or since <= as_of)
+            for period, since in self.periods.items()
         )
 
 
@@ -71,6 +73,7 @@ class Standing:
         *,
         providers: Collection[str] = (),
         accounts: Collection[str] = (),
+        as_of: datetime | None = None,
     ) -> bool:
         """Whether nothing is known to be still to come of the charges on UTC days of [start, end).
 
@@ -79,9 +82,10 @@ class Standing:
             end: first day after, None: no bound.
             providers: only these, all if empty.
             accounts: only these, all if empty.
+            as_of: leave out what was seen after this instant, None: nothing.
         """
         return not any(
-            one.is_in(start, end)
+            one.is_in(start, end, as_of)
             for one in self.due
             if (not providers or one.provider in providers) and (not accounts or one.account_id in accounts)
         )
@@ -92,5 +96,6 @@ NOTHING = Standing()
 
 
 def _due(row: Mapping[str, Any]) -> Due:
-    periods = None if row["is_unknown"] else tuple(map(BillingPeriod.parse, sorted(row["due"])))
-    return Due(row["provider"], row["account_id"], periods)
+    seen = zip(row["due"], row["due_since"], strict=True)
+    periods = {BillingPeriod.parse(period): since.astimezone(UTC) for period, since in seen}
+    return Due(row["provider"], row["account_id"], None if row["is_unknown"] else periods)

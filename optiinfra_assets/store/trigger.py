@@ -71,7 +71,7 @@ def trigger_collection(
     trigger: Literal["api", "cli"],
     accept_empty: bool = False,
 ) -> Task:
-    """Have every matching slice collected, changed or not; returns as soon as it is queued. What did not change publishes nothing.
+    """Have matching slices collected now; returns as soon as they are queued. What did not change publishes nothing.
 
     Args:
         settings: where Dagster's webserver is.
@@ -79,12 +79,14 @@ def trigger_collection(
         customer_id: only this customer's accounts; None: all.
         provider: only accounts at this provider; None: all.
         account_id: only this account; None: all.
-        billing_period: only this one; None: every one the source was seen to have, or without a probe yet the current and the one before.
+        billing_period: this one, changed or not; None: what is due, and the current one and the one before, which may have changed
+            since the last probe. Others could only say again what was collected, at some providers for a price, or less than that
+            where the source has begun to forget.
         trigger: who asks.
         accept_empty: a person confirms that a source with nothing in it means no line items.
 
     Raises:
-        NothingToCollect: no active account matches.
+        NothingToCollect: no active account matches, or none has anything to collect.
         ValueError: the billing period cannot be collected.
         DagsterUnavailable: the webserver does not answer, or not to the end; then nothing is queued, and runs that it took do nothing.
     """
@@ -94,7 +96,13 @@ def trigger_collection(
             f"billing period: {billing_period} is not accepted: use {FIRST_PERIOD} to {BillingPeriod.of(now)}"
         )
     accounts = _accounts(metadata, customer_id, provider, account_id)
-    wanted = scopes(_slices(metadata, accounts, billing_period, now))
+    slices = _slices(metadata, accounts, billing_period, now)
+    if not slices:
+        raise NothingToCollect(
+            "nothing is due, and no source has the current billing period or the one before: "
+            "name a billing period to have it collected anew"
+        )
+    wanted = scopes(slices)
     task = Task(
         f"{trigger}-{uuid.uuid4().hex[:12]}", tuple(slice_ for scope in wanted for slice_ in scope.slices)
     )
@@ -207,16 +215,17 @@ def _slices(
 ) -> list[Slice]:
     if billing_period is not None:
         return [Slice.of(account, billing_period) for account in accounts]
-    known: dict[str, list[Slice]] = {}
-    for state in metadata.slice_states():
-        is_gone = state.seen_token == state.collected_token == GONE
-        if is_open(state.slice.billing_period, now) and not is_gone:
-            known.setdefault(state.slice.account_id, []).append(state.slice)
     recent = [BillingPeriod.of(now).shift(back) for back in (0, -1)]
+    chosen: dict[str, list[Slice]] = {}
+    for state in metadata.slice_states():
+        of_account = chosen.setdefault(state.slice.account_id, [])
+        period, is_gone = state.slice.billing_period, state.seen_token == state.collected_token == GONE
+        if is_open(period, now) and (state.is_due or (period in recent and not is_gone)):
+            of_account.append(state.slice)
     return [
         slice_
         for account in accounts
-        for slice_ in known.get(account.account_id) or [Slice.of(account, period) for period in recent]
+        for slice_ in chosen.get(account.account_id, [Slice.of(account, period) for period in recent])
     ]
 
 

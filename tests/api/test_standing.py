@@ -82,6 +82,16 @@ def test_a_change_that_was_seen_and_not_collected_is_still_to_come(world: World)
     assert asked(customer)["isComplete"] is True
 
 
+def test_what_was_seen_later_changes_nothing_of_what_was_known_before(world: World) -> None:
+    customer = world.customer()
+    slice_ = added(customer, "files")
+    published(customer, slice_)
+    before = datetime.now(UTC).isoformat()
+    world.metadata.record_probe(slice_.account_id, {OCTOBER: "late credit"}, datetime.now(UTC))
+    assert asked(customer, asOf=datetime.now(UTC).isoformat())["isComplete"] is False
+    assert asked(customer, asOf=before)["isComplete"] is True
+
+
 def test_an_account_that_was_never_probed_may_have_anything(world: World) -> None:
     customer = world.customer()
     published(customer, added(customer, "files"))
@@ -126,7 +136,7 @@ def test_a_due_month_counts_for_the_days_it_has(
 ) -> None:
     start, length = days
     end = None if length is None else date.fromordinal((start or date(2026, 6, 1)).toordinal() + length)
-    due = Due("focus", "a", tuple(BillingPeriod(2026, month) for month in months))
+    due = Due("focus", "a", {BillingPeriod(2026, month): END for month in months})
     first, last = start or date(2025, 1, 1), end or date(2028, 1, 1)
     inside = {date.fromordinal(day) for day in range(first.toordinal(), last.toordinal())}
     assert due.is_in(start, end) == any(

@@ -9,6 +9,7 @@ from orchestrated import NOW, Files, Platform, Scripted
 
 from optiinfra_assets.connecting import delete
 from optiinfra_assets.providers.base import Transient
+from optiinfra_assets.scope import TASK_TAG
 from optiinfra_assets.store.credential_audit import Actor
 
 CANCELED = [("2026-10", "canceled", "canceled on request")]
@@ -101,3 +102,18 @@ def test_what_is_canceled_is_not_tried_again(
     scripted_platform.collect(scripted_platform.tick(NOW))
     assert scripted_platform.history() == CANCELED
     assert len(tries) == 1
+
+
+def test_a_run_that_goes_on_for_one_from_the_ui_goes_on_with_its_task(
+    scripted_platform: Platform, asked: list[str]
+) -> None:
+    """Dagster launches it with the tags of the run whose worker died, which may have those of the run that it repeats."""
+    run = scripted_platform.materialise("2026-10", provider="scripted")
+    assert run.success
+    launched = scripted_platform.instance.get_run_by_id(run.run_id)
+    assert launched is not None
+    assert launched.tags[TASK_TAG] == run.run_id
+    again = scripted_platform.run({**launched.tags, "dagster/retry_number": "1"}, "scripted")
+    assert again.success
+    assert asked == ["2026-10"]
+    assert [row.task_id for row in scripted_platform.metadata.history()] == [run.run_id]

@@ -15,7 +15,6 @@ from optiinfra_assets.checks import evaluate_freshness
 from optiinfra_assets.following import follow_runs
 from optiinfra_assets.model import Account
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.scope import TASK_TAG
 from optiinfra_assets.store.history import CollectionRecord
 
 
@@ -162,7 +161,6 @@ def test_a_run_from_the_ui_has_a_history_of_its_own(connected: Platform) -> None
     result = connected.materialise("2026-10")
     rows = {row.task_id: row for row in connected.metadata.history()}
     assert rows[result.run_id].trigger == "ui"
-    assert TASK_TAG not in result.dagster_run.tags
 
 
 def test_freshness_names_what_is_not_fresh(connected: Platform, files: Files) -> None:

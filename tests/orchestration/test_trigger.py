@@ -20,7 +20,7 @@ from orchestrated import Files, Platform, free_port
 
 from optiinfra_api import collecting
 from optiinfra_assets.following import follow_runs
-from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.model import Account, BillingPeriod, Slice
 from optiinfra_assets.scope import asset_paths
 from optiinfra_assets.store import dagster_client
 from optiinfra_assets.store.dagster_client import DagsterUnavailable, RunsGoOn
@@ -325,3 +325,29 @@ def test_a_task_is_as_far_as_its_slices(accounts: Metadata) -> None:
     assert (found.state, found.done, found.error) == ("failed", 2, "away")
     with pytest.raises(NotFound):
         task_status(accounts, "task", customer_id="other")
+
+
+def test_without_a_period_what_is_due_and_what_may_have_moved_is_collected(
+    settings: Settings, accounts: Metadata, webserver: Webserver
+) -> None:
+    current = BillingPeriod.of(datetime.now(UTC))
+    at = datetime.now(UTC)
+    seen = {current.shift(back): "t" for back in (0, -1, -2, -3)}
+    accounts.record_probes({"other.files": seen}, at)
+    for period in seen:
+        accounts.record_collection(Slice("other", "focus", "other.files", period), "t", at)
+    accounts.record_probes({"other.files": seen | {current.shift(-3): "late credit"}}, at)
+    task = trigger_collection(settings, accounts, account_id="other.files", trigger="cli")
+    assert {one.billing_period for one in task.slices} == {current.shift(back) for back in (0, -1, -3)}
+
+
+def test_where_nothing_is_due_and_nothing_may_have_moved_that_is_said(
+    settings: Settings, accounts: Metadata
+) -> None:
+    old = BillingPeriod.of(datetime.now(UTC)).shift(-5)
+    accounts.record_probes({"other.files": {old: "t"}}, datetime.now(UTC))
+    accounts.record_collection(Slice("other", "focus", "other.files", old), "t", datetime.now(UTC))
+    with pytest.raises(
+        NothingToCollect, match="nothing is due, and no source has the current billing period"
+    ):
+        trigger_collection(settings, accounts, account_id="other.files", trigger="cli")

@@ -257,6 +257,17 @@ def test_a_month_whose_blobs_have_gone_stays_as_it_was_collected(life: Life) -> 
     assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
 
 
+def test_an_account_that_is_told_of_another_folder_forgets_what_the_first_one_had(life: Life) -> None:
+    life.tick()
+    elsewhere = life.account.settings["export_url"].removesuffix("/daily")
+    moved = replace(life.account, settings={**life.account.settings, "export_url": elsewhere})
+    life.change("20260101-20260131", lambda blob: None)
+    since = dict(life.tokens)
+    assert JANUARY in life.provider.probe(life.account, since, life.context).tokens
+    assert JANUARY not in life.provider.probe(moved, since, life.context).tokens
+    assert list(life.provider.collect(moved, JANUARY, life.context).batches) == []
+
+
 def test_a_container_that_does_not_exist_is_named(life: Life) -> None:
     url = f"{life.cloud.url}/simulatedcosts/nowhere/costs"
     wrong = replace(life.account, settings={**life.account.settings, "export_url": url})

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from life import SECRET, AnyLife, Item, at, billed, by_day
 
 from optiinfra_assets.model import Account, BillingPeriod, Slice
-from optiinfra_assets.providers.appended import BEGINNING, Part, Stock, nothing
+from optiinfra_assets.providers.appended import BEGINNING, READING, Part, Stock, nothing
 from optiinfra_assets.providers.base import (
     BadData,
     ContractChanged,
@@ -32,8 +32,8 @@ from optiinfra_assets.providers.base import (
     Transient,
 )
 from optiinfra_assets.providers.bigquery import price
-from optiinfra_assets.providers.context import Context
-from optiinfra_assets.providers.gcp import READING, GcpCredential
+from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot
+from optiinfra_assets.providers.gcp import GcpCredential
 from optiinfra_assets.simulators.billing_export import doubles
 from optiinfra_assets.simulators.faults import rewrite, say
 from optiinfra_assets.simulators.gcp import PAYER, SimulatedGcp, private_key
@@ -234,6 +234,13 @@ def test_a_day_of_probes_costs_what_its_exports_do(life: AnyLife) -> None:
     assert sum(costs) < Decimal("0.0002")
 
 
+def reading(life: AnyLife) -> Snapshot:
+    """What is kept of the newest count of the table, in January."""
+    kept = life.context.snapshots.newest(f"{READING} {cloud_of(life).table}", JANUARY)
+    assert kept is not None
+    return kept
+
+
 def test_only_the_days_that_may_have_grown_are_read_again(life: AnyLife) -> None:
     life.tick()
     life.go(at(1, 20, 12))
@@ -248,7 +255,7 @@ def test_only_the_days_that_may_have_grown_are_read_again(life: AnyLife) -> None
     assert [firsts[0], firsts[-1]] == ["2024-12-25", "2026-01-09"], (
         "13 months first, then from the day before the last reading"
     )
-    kept = Stock.from_json(life.context.snapshots.newest(READING, JANUARY).body, READING)  # type: ignore[union-attr]
+    kept = Stock.from_json(reading(life).body, READING)
     assert len(kept.parts) == 3, "the days before, added up; yesterday; today"
 
 
@@ -428,6 +435,21 @@ def test_months_that_a_table_made_anew_does_not_have_stay_as_they_were() -> None
         assert life.collections[BillingPeriod(2026, 5)].is_final
 
 
+def test_an_account_that_is_told_of_another_table_forgets_what_the_first_one_had() -> None:
+    wrong = lived(small(), at(5, 20, 12), "detailed")
+    with wrong.cloud:
+        wrong.tick()
+    right = lived(replace(small(), resources=(SQL,)), at(5, 21, 12), "standard")
+    cloud_of(right).created = at(1, 2)
+    right.snapshots, right.tokens, right.items = wrong.snapshots, dict(wrong.tokens), dict(wrong.items)
+    with right.cloud:
+        right.tick()
+        for period, lines in right.items.items():
+            assert billed(lines) == right.cloud.shown_amount(period)
+        right.clock.advance(days=1)
+        assert right.tick() == [BillingPeriod(2026, 5)]
+
+
 def test_a_month_that_is_older_than_what_is_counted_is_no_empty_one() -> None:
     life = lived(small(), at(1, 20, 12))
     with life.cloud:
@@ -438,15 +460,20 @@ def test_a_month_that_is_older_than_what_is_counted_is_no_empty_one() -> None:
         assert life.probe().tokens[JANUARY] == life.tokens[JANUARY]
 
 
-def test_a_count_kept_without_the_most_rows_is_understood(life: AnyLife) -> None:
-    """As it was kept before there was such a number."""
+def test_a_count_kept_by_an_earlier_version_is_gone_on_with(life: AnyLife) -> None:
+    """It had neither the name of its table nor the most rows of a month."""
     life.tick()
-    kept = life.context.snapshots.newest(READING, JANUARY)
-    assert kept is not None
+    kept = reading(life)
     said = json.loads(kept.body)
     lines = said.pop("most")
-    stock = Stock.from_json(json.dumps(said).encode(), READING)
+    body = json.dumps(said).encode()
+    stock = Stock.from_json(body, READING)
     assert {str(period): count for period, count in stock.most.items()} == lines
+    life.snapshots = MemorySnapshots()
+    life.snapshots.add(replace(kept, kind=READING, body=body))
+    asked = len(life.cloud.asked)
+    life.probe()
+    assert not [one for one in life.cloud.asked[asked:] if one.method == "POST" and b"reading" in one.body]
 
 
 def test_a_table_made_anew_is_read_whole(life: AnyLife) -> None:
@@ -564,7 +591,7 @@ def test_an_answer_of_another_kind_is_refused(life: AnyLife, old: str, new: str,
     life.cloud.fail(rewrite(old, new), times=9, path="/queries/")
     with pytest.raises(ContractChanged, match=message):
         life.probe()
-    assert life.context.snapshots.newest(READING, JANUARY) is None
+    assert life.context.snapshots.newest(f"{READING} {cloud_of(life).table}", JANUARY) is None
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from optiinfra_assets.model import Account
+from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.store.credential_audit import Actor
 from optiinfra_assets.store.errors import NotFound
 from optiinfra_assets.store.keys import MasterKeyMissing
@@ -16,6 +19,7 @@ from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
 
 ACCOUNT = Account("acme.main", "acme", "vultr")
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def connect(metadata: Metadata, account: Account = ACCOUNT) -> None:
@@ -75,3 +79,39 @@ def test_another_thread_is_not_part_of_it_and_the_next_is_a_new_one(metadata: Me
     assert [one.customer_id for one in metadata.customers()] == ["beta"]
     metadata.add_customer("acme")
     assert [one.customer_id for one in metadata.customers()] == ["acme", "beta"]
+
+
+@pytest.mark.parametrize("tick_first", [False, True])
+def test_who_changes_an_account_and_a_tick_wait_for_each_other_only(
+    metadata: Metadata, settings: Settings, tick_first: bool
+) -> None:
+    """Both store what was seen of the account, and say at the account that it was seen."""
+    accounts = [Account(f"acme.a{number}", "acme", "focus") for number in range(300 if tick_first else 3)]
+    periods = [BillingPeriod(2026, month) for month in range(1, 12)]
+    with metadata.transaction():
+        metadata.add_customer("acme")
+        for account in accounts:
+            metadata.add_account(account)
+
+    def tick(token: str) -> None:
+        own = Metadata.connect(settings)
+        own.record_probes({one.account_id: dict.fromkeys(periods, token) for one in accounts}, NOW)
+        own.close()
+
+    def change(token: str) -> None:
+        own = Metadata.connect(settings)
+        with own.transaction():
+            own.credentials.hold(accounts[1], None)
+            time.sleep(0.1)  # sealing a secret, which may ask a service
+            own.record_probe(accounts[1].account_id, dict.fromkeys(periods, token), NOW)
+        own.close()
+
+    tick("0")
+    order = (tick, change) if tick_first else (change, tick)
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(1, 4):
+            first = pool.submit(order[0], f"first {number}")
+            time.sleep(0.05)
+            second = pool.submit(order[1], f"second {number}")
+            first.result(30)
+            second.result(30)

@@ -1,15 +1,23 @@
 -- What probes of some accounts saw: a token for each period a source has, the token of the gone for periods it had before.
 -- seen_at stays while the token stays: it says since when a change waits.
-WITH shown AS (
+-- Accounts are locked before their slices, as by whoever changes an account and then stores what was seen of it.
+WITH held AS MATERIALIZED (
+    SELECT account_id
+    FROM optiinfra.accounts
+    WHERE account_id = ANY (%(account_ids)s::text[])
+    ORDER BY account_id
+    FOR NO KEY UPDATE
+), shown AS (
     SELECT account_id, billing_period, token
     FROM unnest(%(accounts)s::text[], %(periods)s::text[], %(tokens)s::text[]) AS one (account_id, billing_period, token)
+    JOIN held USING (account_id)
 ), seen AS (
     SELECT account_id, billing_period, token FROM shown
     UNION ALL
     SELECT known.account_id, known.billing_period, %(gone)s
     FROM optiinfra.slice_state AS known
     LEFT JOIN shown USING (account_id, billing_period)
-    WHERE known.account_id = ANY (%(account_ids)s::text[]) AND known.seen_token IS NOT NULL AND shown.token IS NULL
+    WHERE known.account_id IN (SELECT account_id FROM held) AND known.seen_token IS NOT NULL AND shown.token IS NULL
 ), stored AS (
     INSERT INTO optiinfra.slice_state (account_id, billing_period, seen_token, seen_at)
     SELECT account_id, billing_period, token, %(at)s FROM seen

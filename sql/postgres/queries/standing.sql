@@ -1,25 +1,29 @@
 -- Grain: account of a customer of which something is still to come, or nothing any more, or that reaches further than it published.
--- due: billing periods whose source shows what was not collected, of active accounts.
+-- due: billing periods whose source shows what was not collected, of active accounts; due_since: since when each does.
 SELECT
     accounts.account_id,
     accounts.provider,
     accounts.status <> 'active' AS is_disabled,
     accounts.status = 'active' AND accounts.last_probe_at IS NULL AND slices.known = 0 AS is_unknown,
     slices.due,
+    slices.due_since,
     slices.reached
 FROM optiinfra.accounts
 CROSS JOIN LATERAL (
     SELECT
         count(*) AS known,
         max(reached) AS reached,
-        coalesce(
-            array_agg(billing_period) FILTER (
-                WHERE accounts.status = 'active' AND seen_token IS NOT NULL AND seen_token IS DISTINCT FROM collected_token
-            ),
-            '{}'
-        ) AS due
-    FROM optiinfra.slice_state
-    WHERE slice_state.account_id = accounts.account_id
+        coalesce(array_agg(billing_period) FILTER (WHERE is_due), '{}') AS due,
+        coalesce(array_agg(seen_at) FILTER (WHERE is_due), '{}') AS due_since
+    FROM (
+        SELECT
+            billing_period,
+            seen_at,
+            reached,
+            accounts.status = 'active' AND seen_token IS NOT NULL AND seen_token IS DISTINCT FROM collected_token AS is_due
+        FROM optiinfra.slice_state
+        WHERE slice_state.account_id = accounts.account_id
+    ) AS one
 ) AS slices
 WHERE accounts.customer_id = %(customer_id)s
     AND (

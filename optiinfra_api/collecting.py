@@ -112,7 +112,7 @@ async def _cancel_collection(
     except RunsGoOn:
         return DagsterUnavailable(
             code="DAGSTER_UNAVAILABLE",
-            message="Dagster could not end a run; the task is canceled, and the run leaves alone what it has not read to its end",
+            message="Dagster could not end a run; the task is canceled, and the run leaves alone what it has not published",
             remedy="Cancel it again in a minute to see whether the run has ended.",
         )
     except DagsterDown:

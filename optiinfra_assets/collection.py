@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,6 +83,7 @@ def collect_slice(
     run_id: str,
     context: Context | None = None,
     accept_empty: bool = False,
+    check: Callable[[], None] = lambda: None,
     log: logging.Logger,
 ) -> SliceResult:
     """Collect one slice and publish it if its content differs from what readers see.
@@ -96,6 +97,7 @@ def collect_slice(
         run_id: stored with the generation.
         context: what the provider is handed; by default that of a stored account.
         accept_empty: a person confirms that a source with nothing in it means no line items.
+        check: called right before the slice is published, which it stops by raising.
         log: takes one line when a slice begins and ends.
 
     Raises:
@@ -109,7 +111,7 @@ def collect_slice(
     with metadata.slice_lock(slice_) as lock:
         generation = _start(slice_, run_id, warehouse, metadata)
         log.info("%s: collecting generation %s", slice_, generation)
-        attempt = _Attempt(slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock)
+        attempt = _Attempt(slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock, check)
         try:
             context = context or stored(metadata, account)
             result = attempt.run(_open(provider, account, billing_period, context, accept_empty))
@@ -158,6 +160,7 @@ class _Attempt:
     warehouse: Warehouse
     metadata: Metadata
     lock: SliceLock
+    check: Callable[[], None]
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, collection: Collection) -> SliceResult:
@@ -203,6 +206,7 @@ class _Attempt:
             self.warehouse.verify(self.slice, self.generation, loaded)
         with self._timed("publish"):
             self.lock.check()
+            self.check()
             published = self.warehouse.publish(self._publication(collection, loaded, content_hash))
         self.metadata.finish_generation(self.generation, "published")
         return published

@@ -235,6 +235,7 @@ class Task:
                 run_id=self.run_id,
                 context=context,
                 accept_empty=self.accept_empty,
+                check=check,
                 log=tools.log,
             )
         except _NotOurs as reason:

@@ -168,7 +168,7 @@ def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_i
     Raises:
         NotFound: there is no such task.
         DagsterUnavailable: the webserver does not answer; then nothing is canceled.
-        RunsGoOn: it could not end a run. The slices are canceled all the same: the run leaves each alone that it has not read to its end.
+        RunsGoOn: it could not end a run. The slices are canceled all the same: the run leaves each alone that it has not published.
     """
     task_status(metadata, task_id, customer_id)
     going_on: RunsGoOn | None = None

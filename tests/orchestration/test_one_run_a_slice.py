@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from orchestrated import NOW, Files, Platform, Scripted
@@ -11,6 +12,7 @@ from optiinfra_assets.connecting import delete
 from optiinfra_assets.providers.base import Transient
 from optiinfra_assets.scope import TASK_TAG
 from optiinfra_assets.store.credential_audit import Actor
+from optiinfra_assets.store.warehouse import Warehouse
 
 CANCELED = [("2026-10", "canceled", "canceled on request")]
 DELETED = [("2026-10", "canceled", "account 'acme.files' was deleted: connect it again to have it collected")]
@@ -82,6 +84,29 @@ def test_what_is_canceled_while_it_is_read_is_not_published(
     scripted.on_collect = lambda *_: act(scripted_platform)
     (run,) = scripted_platform.collect(scripted_platform.tick(NOW))
     assert run.success
+    assert scripted_platform.history() == ended
+    assert scripted_platform.publications("2026-10") == 0
+    assert scripted_platform.stored("raw_costs", "2026-10") == set()
+
+
+@pytest.mark.parametrize(("act", "ended"), [(cancel, CANCELED), (delete_account, DELETED)])
+def test_what_is_canceled_after_it_was_read_is_not_published(
+    scripted_platform: Platform,
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    act: Act,
+    ended: list[tuple[str, str, str]],
+) -> None:
+    verify = Warehouse.verify
+
+    def verify_and_act(*arguments: Any) -> None:
+        verify(*arguments)
+        act(scripted_platform)
+
+    monkeypatch.setattr(Warehouse, "verify", verify_and_act)
+    (run,) = scripted_platform.collect(scripted_platform.tick(NOW))
+    assert run.success
+    assert asked == ["2026-10"]
     assert scripted_platform.history() == ended
     assert scripted_platform.publications("2026-10") == 0
     assert scripted_platform.stored("raw_costs", "2026-10") == set()

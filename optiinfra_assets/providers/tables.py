@@ -14,7 +14,8 @@ from optiinfra_assets.providers.base import BadData
 from optiinfra_assets.providers.csv_table import CsvTable
 from optiinfra_assets.providers.files import FileVersion, Location
 
-PARQUET_BATCH_ROWS = 32_768
+PARQUET_BATCH_ROWS = 24_576
+"""A third more take 50 MB more and are no faster."""
 PARQUET_BUFFER_BYTES = 1 << 20
 """Read ahead for each column: without a limit a whole column chunk of a large row group is held."""
 

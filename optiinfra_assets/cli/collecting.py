@@ -51,10 +51,11 @@ def collect(
       optiinfra collect --customer acme --wait
       optiinfra collect --account acme.focus --period 2026-11 --wait --json
     """
+    from optiinfra_assets.cli.output import print_json
     from optiinfra_assets.model import BillingPeriod
     from optiinfra_assets.store.metadata import Metadata
     from optiinfra_assets.store.settings import Settings
-    from optiinfra_assets.store.trigger import trigger_collection
+    from optiinfra_assets.store.trigger import NothingDue, trigger_collection
 
     if accept_empty and not account:
         raise click.UsageError("--accept-empty: say for which account with --account")
@@ -73,6 +74,8 @@ def collect(
             accept_empty=accept_empty,
         )
         _report(metadata, task, wait=wait, as_json=as_json)
+    except NothingDue as nothing:
+        print_json({"task": None, "slices": []}) if as_json else click.echo(str(nothing))
     finally:
         metadata.close()
 

@@ -34,6 +34,10 @@ class NothingToCollect(NotFound, ValueError):
     """No account matches what was asked for; the message names what exists."""
 
 
+class NothingDue(NothingToCollect):
+    """Everything is collected as its source last showed it, and no month of it may have moved since."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Everything one trigger asked for; newest billing periods first."""
@@ -81,12 +85,13 @@ def trigger_collection(
         account_id: only this account; None: all.
         billing_period: this one, changed or not; None: what is due, and the current one and the one before, which may have changed
             since the last probe. Others could only say again what was collected, at some providers for a price, or less than that
-            where the source has begun to forget.
+            where the source has begun to forget. With `accept_empty` every one that the source was seen to have.
         trigger: who asks.
         accept_empty: a person confirms that a source with nothing in it means no line items.
 
     Raises:
-        NothingToCollect: no active account matches, or none has anything to collect.
+        NothingToCollect: no active account matches.
+        NothingDue: there is nothing to collect.
         ValueError: the billing period cannot be collected.
         DagsterUnavailable: the webserver does not answer, or not to the end; then nothing is queued, and runs that it took do nothing.
     """
@@ -96,9 +101,9 @@ def trigger_collection(
             f"billing period: {billing_period} is not accepted: use {FIRST_PERIOD} to {BillingPeriod.of(now)}"
         )
     accounts = _accounts(metadata, customer_id, provider, account_id)
-    slices = _slices(metadata, accounts, billing_period, now)
+    slices = _slices(metadata, accounts, billing_period, now, every=accept_empty)
     if not slices:
-        raise NothingToCollect(
+        raise NothingDue(
             "nothing is due, and no source has the current billing period or the one before: "
             "name a billing period to have it collected anew"
         )
@@ -211,7 +216,12 @@ def _existing(accounts: Sequence[Account], customer_id: str | None) -> str:
 
 
 def _slices(
-    metadata: Metadata, accounts: Iterable[Account], billing_period: BillingPeriod | None, now: datetime
+    metadata: Metadata,
+    accounts: Iterable[Account],
+    billing_period: BillingPeriod | None,
+    now: datetime,
+    *,
+    every: bool,
 ) -> list[Slice]:
     if billing_period is not None:
         return [Slice.of(account, billing_period) for account in accounts]
@@ -220,7 +230,8 @@ def _slices(
     for state in metadata.slice_states():
         of_account = chosen.setdefault(state.slice.account_id, [])
         period, is_gone = state.slice.billing_period, state.seen_token == state.collected_token == GONE
-        if is_open(period, now) and (state.is_due or (period in recent and not is_gone)):
+        may_differ = state.is_due or ((every or period in recent) and not is_gone)
+        if is_open(period, now) and may_differ:
             of_account.append(state.slice)
     return [
         slice_

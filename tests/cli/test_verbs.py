@@ -175,6 +175,20 @@ def test_collect_says_what_it_does_not_accept_and_that_dagster_is_away(connected
     assert "127.0.0.1:1" in connected("collect").error
 
 
+def test_collect_where_nothing_is_due_says_so_and_is_no_failure(
+    connected: Run, tmp_path: Path, settings: Settings
+) -> None:
+    connected("connect", "focus", "--customer", "acme", "--location", str(tmp_path / "nowhere"), "--no-test")
+    metadata, at, may = Metadata.connect(settings), datetime.now(UTC), BillingPeriod(2024, 5)
+    metadata.record_probe("acme.focus", {may: "t"}, at)
+    metadata.record_collection(Slice("acme", "focus", "acme.focus", may), "t", at)
+    metadata.close()
+    said = connected("collect", "--wait")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("nothing is due, and no source has the current billing period")
+    assert json.loads(connected("collect", "--json").out) == {"task": None, "slices": []}
+
+
 def test_migrate_again_runs_nothing(connected: Run) -> None:
     assert json.loads(connected("migrate", "--json").out) == {"postgres": [], "clickhouse": []}
     assert json.loads(connected("migrate", "--dry-run", "--json").out) == {"postgres": [], "clickhouse": []}

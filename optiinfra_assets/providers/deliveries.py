@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.base import BadData, Collection
+from optiinfra_assets.providers.csv_table import SMALL_BLOCK_BYTES
 from optiinfra_assets.providers.files import FileVersion, Location
 from optiinfra_assets.providers.monthly import line_items, month_of
 
@@ -48,7 +49,14 @@ def delivered_items(
     """
     for part in parts:
         rows = 0
-        for batch in line_items(location, part.file, month_of(period), collection, source=SOURCE):
+        for batch in line_items(
+            location,
+            part.file,
+            month_of(period),
+            collection,
+            source=SOURCE,
+            block_bytes=SMALL_BLOCK_BYTES,
+        ):
             rows += batch.num_rows
             yield _estimated(batch) if is_estimated else batch
         if part.rows not in (None, rows):

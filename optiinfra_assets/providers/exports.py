@@ -22,6 +22,7 @@ from optiinfra_assets.model import BillingPeriod
 from optiinfra_assets.providers.base import Collection, ContractChanged, Transient
 from optiinfra_assets.providers.charges_seen import ChargesSeen, not_invoiced
 from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.csv_table import SMALL_BLOCK_BYTES
 from optiinfra_assets.providers.files import FileVersion, Location
 from optiinfra_assets.providers.monthly import FormOf, line_items, month_of, months_of_known, period_of
 
@@ -115,7 +116,15 @@ def _batches(
     is_final_by_age = is_old(period, now)
     reach = ChargesSeen(period)
     for file in versions(location, delivery, now):
-        for batch in line_items(location, file, month_of(period), collection, source=SOURCE, form_of=form_of):
+        for batch in line_items(
+            location,
+            file,
+            month_of(period),
+            collection,
+            source=SOURCE,
+            form_of=form_of,
+            block_bytes=SMALL_BLOCK_BYTES,
+        ):
             reach.add(batch)
             yield batch if is_final_by_age else _estimated(batch)
             pa.default_memory_pool().release_unused()  # it would keep 30 MB more for itself, at every process that reads

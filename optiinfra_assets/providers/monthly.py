@@ -161,6 +161,7 @@ def line_items(
     *,
     source: str = SOURCE,
     form_of: FormOf = lambda names, rounding: None,
+    block_bytes: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one month of a file; `collection` gets it as a source if there are any.
 
@@ -171,12 +172,13 @@ def line_items(
         collection: takes sources and roundings.
         source: how the line items came here.
         form_of: tells of files that are not FOCUS how they become it.
+        block_bytes: see `opened`.
 
     Raises:
         BadData: naming the first row that is not accepted.
         ProviderError: the file cannot be read, or changed meanwhile.
     """
-    return _Reading(location, file, month, collection, source, form_of).batches()
+    return _Reading(location, file, month, collection, source, form_of, block_bytes).batches()
 
 
 class _Reading:
@@ -190,8 +192,10 @@ class _Reading:
         collection: Collection,
         source: str,
         form_of: FormOf,
+        block_bytes: int | None,
     ) -> None:
         self._location = location
+        self._block_bytes = block_bytes
         self._file = file
         self._path = location.path(file.name)
         self._month = month
@@ -203,7 +207,7 @@ class _Reading:
         """The line items."""
         rows = 0
         months: set[int] = set()
-        with opened(self._location, self._file) as table:
+        with opened(self._location, self._file, self._block_bytes) as table:
             form = form_for(self._path, table, self._form_of, self._collection.rounding)
             layout = layout_of(self._path, form or table)
             door = Door(layout, self._collection.rounding, source=self._source)

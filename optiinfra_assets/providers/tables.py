@@ -36,8 +36,10 @@ class Table(Protocol):
 
 
 @contextmanager
-def opened(location: Location, file: FileVersion) -> Iterator[Table]:
+def opened(location: Location, file: FileVersion, block_bytes: int | None = None) -> Iterator[Table]:
     """Open a file as a table and check at the end that it did not change meanwhile.
+
+    `block_bytes` of the text of CSV are read at once, None: as many as are fastest.
 
     Raises:
         BadData: it is not a readable file of its kind.
@@ -48,7 +50,7 @@ def opened(location: Location, file: FileVersion) -> Iterator[Table]:
         if file.name.lower().endswith(".parquet"):
             yield ParquetTable(path, source)
         else:
-            yield CsvTable(path, source)
+            yield CsvTable(path, source, block_bytes)
 
 
 class ParquetTable:

@@ -43,10 +43,10 @@ class Answers:
 
     def get(self, key: bytes | None) -> bytes | None:
         """The answer, None if it is not kept."""
-        answer = self._kept.get(key) if key is not None else None
-        if key is not None and answer is not None:
-            self._kept.move_to_end(key)
-        return answer
+        if key is None or key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def keep(self, key: bytes | None, answer: bytes) -> None:
         """Keep an answer if it has a name, and forget as many of those not used for longest as it takes."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
-from optiinfra_api.failures import ADDRESS_BURST, Failures, network
+from optiinfra_api.failures import Failures, network
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.tokens import Principal
 
@@ -89,11 +89,8 @@ class _Attempts(Failures):
         seconds = self.wait(address)
         if seconds:
             raise TooManyFailures(seconds)
-        budget = self._by_address.get(network(address))
-        left = budget.left if budget else ADDRESS_BURST
-        return not place.under_way or (
-            place.under_way < int(left) and self._under_way < int(self._overall.left)
-        )
+        here, overall = self.left(address)
+        return not place.under_way or (place.under_way < here and self._under_way < overall)
 
 
 class Authenticator:

@@ -51,11 +51,18 @@ class _Known:
 
     count: int
     publications: tuple[Published, ...]
+    standing: Standing = NOTHING
     answers: OrderedDict[tuple[object, ...], Resolved] = field(default_factory=OrderedDict)
 
-    def resolved(self, question: Question, standing: Standing = NOTHING) -> Resolved:
+    def stand(self, standing: Standing) -> None:
+        """Take note of how the accounts stand now: it decides how far answers reach."""
+        if standing is not self.standing:
+            self.standing = standing
+            self.answers.clear()
+
+    def resolved(self, question: Question) -> Resolved:
         """The generations that answer `question` now, and how far they reach as the accounts stand."""
-        key = (question.providers, question.accounts, question.start, question.end, standing)
+        key = (question.providers, question.accounts, question.start, question.end)
         if key not in self.answers:
             chosen = (
                 one
@@ -63,7 +70,7 @@ class _Known:
                 if (not question.providers or one.slice.provider in question.providers)
                 and (not question.accounts or one.slice.account_id in question.accounts)
             )
-            self.answers[key] = Resolved.of(chosen, question.start, question.end, standing)
+            self.answers[key] = Resolved.of(chosen, question.start, question.end, self.standing)
             if len(self.answers) > _CACHED_ANSWERS:
                 self.answers.popitem(last=False)
         return self.answers[key]
@@ -143,7 +150,8 @@ class Engine:
         """
         if as_of is None:
             known = await self._checks.found(customer_id, partial(self._current, customer_id))
-            return known.resolved(question, standing)
+            known.stand(standing)
+            return known.resolved(question)
         resolved: Resolved = await self._run(
             self._warehouse.resolve,
             customer_id,

@@ -65,6 +65,11 @@ class Failures:
         wanted = budget.burst if self._overall.left < 1 else 1.0
         return budget.wait(wanted)
 
+    def left(self, address: str) -> tuple[int, int]:
+        """Failures that would still be answered at once, of `address` and of all together, as of the last `wait` or `count`."""
+        budget = self._by_address.get(network(address))
+        return int(budget.left if budget else ADDRESS_BURST), int(self._overall.left)
+
     def count(self, address: str) -> None:
         """Note one failed attempt from `address`."""
         now = self._clock()

@@ -40,7 +40,7 @@ class Standings:
     async def _again(self, customer_id: str) -> Standing:
         now, standing = time.monotonic(), await self._read(customer_id)
         known = self._known.get(customer_id)
-        if known is not None and known[1].says(standing):
+        if known is not None and known[1] == standing:
             standing = known[1]
         self._known[customer_id] = now, standing
         self._known.move_to_end(customer_id)

@@ -28,6 +28,8 @@ from optiinfra_assets.store.publications import CONTROL_TOTAL, Publication, reac
 from optiinfra_assets.store.slices import GONE, SliceLock
 from optiinfra_assets.store.warehouse import Warehouse
 
+CHECK_SECONDS = 1.0
+"""Between two looks at whether a slice is still to be collected: files come in a hundred batches a second."""
 UNPUBLISHED_NUMBERS = 1_000_000
 """More than the attempts that may have left rows since the newest publication."""
 
@@ -97,7 +99,8 @@ def collect_slice(
         run_id: stored with the generation.
         context: what the provider is handed; by default that of a stored account.
         accept_empty: a person confirms that a source with nothing in it means no line items.
-        check: called right before the slice is published, which it stops by raising.
+        check: called every second while line items are read, when they are complete, and right before the slice is published; what it
+            raises ends the collection.
         log: takes one line when a slice begins and ends.
 
     Raises:
@@ -127,9 +130,8 @@ def _start(slice_: Slice, run_id: str, warehouse: Warehouse, metadata: Metadata)
 
     Rows of a number that is published already would be added to it, and removed with it.
     """
-    newest = (
-        warehouse.newest_generation()
-    )  # before the number is drawn: others may publish higher ones at any moment
+    # Before the number is drawn: others may publish higher ones at any moment.
+    newest = warehouse.newest_generation()
     generation = metadata.start_generation(slice_, run_id)
     if generation > newest:
         return generation
@@ -263,12 +265,17 @@ class _Attempt:
             self.seconds[stage] = time.perf_counter() - begun
 
     def _reading(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """`batches`, with the time spent waiting for the provider counted."""
+        """`batches`, with the time spent waiting for the provider counted, as long as `check` does not raise."""
         self.seconds["read"] = 0.0
+        checked = time.perf_counter()
         while True:
             begun = time.perf_counter()
             batch = next(batches, None)
-            self.seconds["read"] += time.perf_counter() - begun
+            now = time.perf_counter()
+            self.seconds["read"] += now - begun
+            if batch is None or now - checked >= CHECK_SECONDS:
+                self.check()
+                checked = now
             if batch is None:
                 return
             yield batch

@@ -178,23 +178,13 @@ def store(
         )  # which keeps others from adding to this customer meanwhile
         if only_new and metadata.accounts(account_id=account.account_id):
             raise AlreadyExists(f"account: {account.account_id!r} exists: use another name")
-        _add(metadata, account)
+        metadata.add_account(replace(account, secrets={}))
         if provider.secret_fields():
             # Also when none is given: an account whose credential was deleted must not be read with what the machine offers instead.
             metadata.credentials.put(account, account.secrets, by)
         elif actor is not None:
             metadata.credentials.note(by, "create", account)
         _record(metadata, account, found)
-
-
-def _add(metadata: Metadata, account: Account) -> None:
-    try:
-        metadata.add_account(replace(account, secrets={}))
-    except AlreadyExists:
-        raise AlreadyExists(
-            f"account: {account.account_id!r} exists with other settings: change them by updateCredential of the GraphQL service, "
-            "restore a deleted one by connecting it with those it had, or use another name for another bill"
-        ) from None
 
 
 def _record(metadata: Metadata, account: Account, found: Found | None) -> None:

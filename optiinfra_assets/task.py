@@ -13,32 +13,27 @@ leaves the slice alone, also while it reads it. So it does with a row that anoth
 from __future__ import annotations
 
 import logging
-import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-import pyarrow as pa
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from optiinfra_assets.collection import Outcome, SliceResult, collect_slice
 from optiinfra_assets.contexts import stored
-from optiinfra_assets.model import Account, BillingPeriod, Slice
+from optiinfra_assets.model import Account, Slice
 from optiinfra_assets.opening import opened
 from optiinfra_assets.providers.base import (
-    Collection,
     Permanent,
-    Probe,
     Provider,
     ProviderError,
     Throttled,
     Transient,
 )
-from optiinfra_assets.providers.context import Context
 from optiinfra_assets.providers.metering import Meter
 from optiinfra_assets.store.errors import MetadataUnavailable, SliceBusy, StoreError, WarehouseUnavailable
 from optiinfra_assets.store.history import CollectionRecord, Trigger
@@ -84,10 +79,6 @@ class SliceFailure:
         return cls(slice_, error, _message(error), is_transient, until)
 
 
-CHECK_SECONDS = 1.0
-"""Between two looks at whether a slice is still to be collected: files come in a hundred batches a second."""
-
-
 @dataclass(frozen=True, slots=True)
 class SliceLeft:
     """A slice that this run did not collect, because it is not, or no more, this run's to collect; `reason` is one line."""
@@ -123,34 +114,6 @@ class Tools:
     warehouse: Warehouse
     metadata: Metadata
     log: logging.Logger
-
-
-class _Watched(Provider):
-    """A provider whose line items are read only as long as `check` does not raise: every second, and before they are complete."""
-
-    def __init__(self, provider: Provider, check: Callable[[], None]) -> None:
-        self._provider = provider
-        self._check = check
-
-    def discover(self, account: Account) -> list[str]:
-        return self._provider.discover(account)
-
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
-        return self._provider.probe(account, since, context)
-
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
-        collection = self._provider.collect(account, billing_period, context)
-        collection.batches = self._watching(collection.batches)
-        return collection
-
-    def _watching(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        checked = time.monotonic()
-        for batch in batches:
-            if time.monotonic() - checked >= CHECK_SECONDS:
-                self._check()
-                checked = time.monotonic()
-            yield batch
-        self._check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +190,7 @@ class Task:
             check()
             account = opened(tools.metadata, provider, account, "collect", self.run_id)
             result = collect_slice(
-                _Watched(provider, check),
+                provider,
                 account,
                 slice_.billing_period,
                 warehouse=tools.warehouse,

@@ -118,7 +118,8 @@ class Accounts(Database):
             raise NotFound(f"customer: {account.customer_id!r} does not exist") from None
         if row is None:
             raise AlreadyExists(
-                f"account: {account.account_id!r} exists with other settings: use another name"
+                f"account: {account.account_id!r} exists with other settings: change them by updateCredential of the GraphQL service, "
+                "restore a deleted one by connecting it with those it had, or use another name for another bill"
             )
         return _account(row)
 

@@ -34,9 +34,9 @@ class Due:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """The accounts of one customer. Equal only to itself, so that it can be the key of what was made with it.
+    """The accounts of one customer.
 
     Attributes:
         disabled: accounts of which nothing will come any more.
@@ -61,10 +61,6 @@ class Standing:
             },
             due=tuple(_due(row) for row in rows if row["due"] or row["is_unknown"]),
         )
-
-    def says(self, other: Standing) -> bool:
-        """Whether it says the same as `other`."""
-        return (self.disabled, self.reached, self.due) == (other.disabled, other.reached, other.due)
 
     def is_complete(
         self,

@@ -19,9 +19,9 @@ from typing import Any
 
 import clickhouse_connect
 
-from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.store import sql
-from optiinfra_assets.store.warehouse import Warehouse, derived_tables
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.warehouse.warehouse import Warehouse, derived_tables
 
 DATA = Path(__file__).parent / "data"
 CUSTOMERS = 200
@@ -149,7 +149,7 @@ def make(rows: int) -> None:
     client = clickhouse_connect.get_client(interface="chdb", path=str(folder / "clickhouse"))
     warehouse = Warehouse(client)
     warehouse.migrate()
-    derived = {table: sql.read("clickhouse", "derived", f"{table}.sql") for table in derived_tables()}
+    derived = {table: sql_files.read("clickhouse", "derived", f"{table}.sql") for table in derived_tables()}
     fill(client, derived, slices(rows))
     warehouse.close()
     (folder / "complete").touch()

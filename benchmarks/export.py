@@ -22,13 +22,13 @@ import psutil
 
 from benchmarks import dataset
 from benchmarks.queries import running
-from optiinfra_api import exporter
-from optiinfra_api.engine_limits import EngineLimits
-from optiinfra_api.exporter import Form
-from optiinfra_assets.store import sql
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_api.reading import stream as exporter
+from optiinfra_api.reading.query_limits import EngineLimits
+from optiinfra_api.reading.stream import Form
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CUSTOMER = "acme"
 ACCOUNTS = 4
@@ -55,7 +55,7 @@ def make(folder: Path, rows: int) -> None:
     folder.mkdir(parents=True)
     client = clickhouse_connect.get_client(interface="chdb", path=str(folder / "clickhouse"))
     Warehouse(client).migrate()
-    derived = {"cost_by_day": sql.read("clickhouse", "derived", "cost_by_day.sql")}
+    derived = {"cost_by_day": sql_files.read("clickhouse", "derived", "cost_by_day.sql")}
     dataset.fill(client, derived, _slices(rows))
     client.close()
     (folder / "complete").touch()
@@ -124,7 +124,7 @@ def bare(settings: Settings, rows: int, form: Form) -> Run:
         "start": START,
         "end": END,
     }
-    text = sql.read("clickhouse", "exports", "line_items.sql")
+    text = sql_files.read("clickhouse", "exports", "line_items.sql")
     chosen = exporter.SETTINGS | EngineLimits.of_exports(settings).settings()
     begin = time.perf_counter()
     stream = warehouse.client.raw_stream(text, parameters=bound, settings=chosen, fmt=exporter.FORMATS[form])
@@ -138,8 +138,8 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
     """Print a line for each form."""
     metadata = Metadata.connect(settings)
     metadata.migrate()
-    metadata.add_customer(CUSTOMER)
-    token = metadata.create_token("benchmark", CUSTOMER, "viewer")
+    metadata.customers.add(CUSTOMER)
+    token = metadata.tokens.create("benchmark", CUSTOMER, "viewer")
     metadata.close()
     print(f"load average {os.getloadavg()[0]:.1f} before")
     heads = ("", "MB", "bare rows/s", "our rows/s", "ratio", "our CPU s", "our peak MB")

@@ -30,11 +30,11 @@ import clickhouse_connect
 import psutil
 from clickhouse_connect.driver.client import Client
 
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.line_items.schema import COLUMNS
-from optiinfra_assets.model import Account, BillingPeriod, Slice
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.store.loading import load
-from optiinfra_assets.store.settings import project_file
+from optiinfra_assets.settings import project_file
+from optiinfra_assets.warehouse.loading import load
 
 DATA = Path(__file__).parent / "data"
 PERIOD = BillingPeriod(2026, 10)

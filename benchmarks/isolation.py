@@ -17,10 +17,10 @@ from pathlib import Path
 import httpx
 
 from benchmarks.queries import _free_port
-from optiinfra_assets.embedded import postgres
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.embedded.postgres import __main__ as postgres
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CUSTOMERS = 200
 ROWS = 10_000_000
@@ -74,10 +74,10 @@ def clickhouse(warehouse: Warehouse) -> None:
 
 def postgresql(metadata: Metadata) -> None:
     """The smallest read, in the role of one customer and as the owner."""
-    metadata.add_customer("customer-7")
+    metadata.customers.add("customer-7")
 
     def plain() -> object:
-        return metadata.customer("customer-7")
+        return metadata.customers.get("customer-7")
 
     def bound() -> object:
         with metadata.of_customer("customer-7"):

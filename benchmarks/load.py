@@ -29,9 +29,9 @@ from clickhouse_connect.driver.binding import bind_query
 from benchmarks import dataset, load_pages, load_profile
 from benchmarks.load_client import WARM_UP, Ask, Load, percentiles, run
 from benchmarks.queries import LARGEST, MEDIAN, QUERIES, SETTINGS, Statement, engines, recorded, serving
-from optiinfra_assets.store.isolation import only
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.tenant_filter import only
 
 MAIN = (
     "totalCost, 30 days",
@@ -90,8 +90,8 @@ def tokens(settings: Settings, customer_id: str) -> list[str]:
     """New tokens of a customer, one for each person."""
     metadata = Metadata.connect(settings)
     metadata.migrate()
-    metadata.add_customer(customer_id)
-    found = [metadata.create_token("benchmark", customer_id, "viewer") for _ in range(PEOPLE)]
+    metadata.customers.add(customer_id)
+    found = [metadata.tokens.create("benchmark", customer_id, "viewer") for _ in range(PEOPLE)]
     metadata.close()
     return found
 

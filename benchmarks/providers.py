@@ -29,16 +29,16 @@ from types import FrameType
 from typing import Any
 
 from benchmarks.engines import stores
-from optiinfra_assets.collection import collect_slice
-from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.ingestion.collect_slice import collect_slice
+from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Collection, Provider
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.scenario import Resource, Scenario
-from optiinfra_assets.simulators.world import SimulatedClock
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.world import SimulatedClock
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 JANUARY = BillingPeriod(2026, 1)
@@ -151,10 +151,10 @@ class Watched(Provider):
 def measure(name: str, mode: str, rows: int, warehouse: Warehouse, metadata: Metadata) -> None:
     """One line of the table."""
     account_id = f"demo.{name}-{mode or 'plain'}"
-    metadata.add_customer("demo")
+    metadata.customers.add("demo")
     with served(name, mode, rows) as cloud, Sampler() as sampler:
         account = Account(account_id, "demo", name, cloud["settings"], is_simulated=True)
-        metadata.add_account(account)
+        metadata.accounts.add(account)
         account = Account(account_id, "demo", name, cloud["settings"], cloud["secrets"], is_simulated=True)
         begun = time.perf_counter()
         result = collect_slice(
@@ -187,7 +187,7 @@ STAGES = ("read", "insert", "hash", "derive", "verify", "publish")
 
 def child(name: str, mode: str, rows: int) -> None:
     """Only read a slice, and print the peak memory of this process in MB and how many line items there were."""
-    from optiinfra_assets.contexts import passing
+    from optiinfra_assets.ingestion.account_access import passing
 
     with served(name, mode, rows) as cloud:
         account = Account("demo.bench", "demo", name, cloud["settings"], cloud["secrets"], is_simulated=True)

@@ -29,19 +29,19 @@ import httpx
 from clickhouse_connect.driver.client import Client
 
 from benchmarks import dataset
-from optiinfra_api import engine as api_engine
-from optiinfra_api.answers import Answers
-from optiinfra_api.context import Context
-from optiinfra_api.engine_limits import EngineLimits
+from optiinfra_api.access.context import Context
+from optiinfra_api.reading import clickhouse_reader as api_engine
+from optiinfra_api.reading.query_limits import EngineLimits
+from optiinfra_api.reading.result_cache import Answers
 from optiinfra_api.schema import schema
 from optiinfra_api.services import Services
-from optiinfra_assets.embedded import postgres
-from optiinfra_assets.store import sql
-from optiinfra_assets.store.isolation import only
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.tokens import Principal
-from optiinfra_assets.store.warehouse import Warehouse, connect_reader
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.embedded.postgres import __main__ as postgres
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.tokens import Principal
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.tenant_filter import only
+from optiinfra_assets.warehouse.warehouse import Warehouse, connect_reader
 
 LARGEST, MEDIAN = "customer-000", f"customer-{dataset.CUSTOMERS // 2:03d}"
 END = date(2026, 12, 1)
@@ -112,7 +112,7 @@ class Recorder(api_engine.Engine):
 
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         """As the API's; the statement is kept."""
-        text = sql.read("clickhouse", "queries", f"{statement}.sql")
+        text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in api_engine.parameters(statement)}
         self.statements.append(Statement(text, bound))
         return await super().rows(statement, values)
@@ -294,8 +294,8 @@ def measure(url: str, keeping: str, settings: Settings, chosen: str) -> None:
         for who, customer_id in (("median", MEDIAN), ("largest", LARGEST)):
             if chosen not in name:
                 continue
-            metadata.add_customer(customer_id)
-            token = metadata.create_token("benchmark", customer_id, "viewer")
+            metadata.customers.add(customer_id)
+            token = metadata.tokens.create("benchmark", customer_id, "viewer")
             statements = asyncio.run(recorded(settings, customer_id, document))
             asked, sql_times = requests(url, token, document), straight(client, statements, customer_id)
             own = engine_alone(client, statements, customer_id)

@@ -19,8 +19,8 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from benchmarks import dataset
-from optiinfra_assets.store.settings import Settings, project_file
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.settings import Settings, project_file
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 DATABASE = "bench_storage"
 CUSTOMER = "customer-000"

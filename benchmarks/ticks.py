@@ -21,15 +21,15 @@ from pydantic import BaseModel
 
 from benchmarks.engines import stores
 from benchmarks.providers import served
-from optiinfra_assets.due import find_due
-from optiinfra_assets.model import Account, BillingPeriod
-from optiinfra_assets.probing import probe_all
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.ingestion.change_detection import find_due
+from optiinfra_assets.ingestion.probe_pool import probe_all
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.orchestration.schedules import RUNS_PER_TICK
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
-from optiinfra_assets.schedules import RUNS_PER_TICK
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.store.metadata import Metadata
 
 BEGIN = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 PERIOD = BillingPeriod.of(BEGIN)
@@ -92,16 +92,16 @@ def probed_in_a_minute(name: str) -> None:
 def ticks(metadata: Metadata, accounts: int) -> None:
     """Ticks over many accounts."""
     provider = Slow()
-    metadata.add_customer("demo")
+    metadata.customers.add("demo")
     with metadata.transaction():
         for number in range(accounts):
-            metadata.add_account(Account(f"demo.{number:05}", "demo", "slow"))
+            metadata.accounts.add(Account(f"demo.{number:05}", "demo", "slow"))
     print(f"{accounts:,} accounts added", flush=True)
     _tick(metadata, provider, 0, "the first tick, everything is new")
-    metadata.close_collections("canceled", None, task_id="schedule-0")
+    metadata.collections.close("canceled", None, task_id="schedule-0")
     with metadata.transaction():
-        for state in metadata.slice_states():
-            metadata.record_collection(state.slice, "same", BEGIN)
+        for state in metadata.slices.states():
+            metadata.slices.record_collection(state.slice, "same", BEGIN)
     _tick(metadata, provider, 2, "nothing changed")
     provider.changed = {f"demo.{number:05}": "other" for number in range(0, accounts, 100)}
     _tick(metadata, provider, 3, "1 % changed")

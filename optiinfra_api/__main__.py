@@ -13,11 +13,11 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
-from optiinfra_api import logs
-from optiinfra_api.metrics import SHARED_FOLDER
-from optiinfra_api.services import Services
-from optiinfra_assets.store.errors import StoreError
-from optiinfra_assets.store.settings import Settings, complaint
+from optiinfra_api.http import logs
+from optiinfra_api.http.http_metrics import SHARED_FOLDER
+from optiinfra_api.services import ApiServices
+from optiinfra_assets.database.errors import StoreError
+from optiinfra_assets.settings import Settings, complaint
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _try_connections(settings: Settings) -> None:
-    await (await Services.open(settings)).close()
+    await (await ApiServices.open(settings)).close()
 
 
 def _parser(settings: Settings) -> argparse.ArgumentParser:

@@ -14,17 +14,17 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from strawberry.http.ides import get_graphql_ide_html
 
-from optiinfra_api import logs
-from optiinfra_api.endpoint import graphql, not_allowed
-from optiinfra_api.export import Export
-from optiinfra_api.locality import is_local
-from optiinfra_api.metrics import Metrics
-from optiinfra_api.observing import CORRELATION_HEADER, Observed
-from optiinfra_api.platform_metrics import MetricsPage
-from optiinfra_api.readiness import Readiness, alive
-from optiinfra_api.services import Services
-from optiinfra_api.sockets import Sockets
-from optiinfra_assets.store.settings import Settings
+from optiinfra_api.access.loopback import is_local
+from optiinfra_api.endpoints.graphql import graphql, not_allowed
+from optiinfra_api.endpoints.health import Readiness, alive
+from optiinfra_api.endpoints.platform_metrics import MetricsPage
+from optiinfra_api.endpoints.websocket import Sockets
+from optiinfra_api.export.endpoint import Export
+from optiinfra_api.http import logs
+from optiinfra_api.http.http_metrics import Metrics
+from optiinfra_api.http.request_log import CORRELATION_HEADER, Observed
+from optiinfra_api.services import ApiServices
+from optiinfra_assets.settings import Settings
 
 GZIP_FROM_BYTES = 1400
 """What fits one packet is sent as it is."""
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.services = await Services.open(settings)
+        app.state.services = await ApiServices.open(settings)
         yield
         await app.state.services.close()
 

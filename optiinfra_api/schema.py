@@ -19,29 +19,28 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from optiinfra_api.access_log import AccessAuditLogQuery
-from optiinfra_api.accounts import AccountsQuery
-from optiinfra_api.characters import NoNullCharacter
-from optiinfra_api.charge_types import CostsByTypeQuery
-from optiinfra_api.collecting import CollectingMutation
-from optiinfra_api.credential_changes import CredentialsMutation
-from optiinfra_api.credentials import CredentialsQuery
-from optiinfra_api.customers import CustomersMutation, CustomersQuery
-from optiinfra_api.execution import RowExecutionContext
-from optiinfra_api.health import HealthQuery
-from optiinfra_api.history import HistoryQuery
-from optiinfra_api.latest import LatestCostsQuery
-from optiinfra_api.limits import MAX_TOKENS, OperationLimits
-from optiinfra_api.line_items import CostMetricsQuery
-from optiinfra_api.lineage import LineageQuery
-from optiinfra_api.recording import Recording
-from optiinfra_api.resources import CostsByResourceQuery
-from optiinfra_api.restatements import RestatementsQuery
-from optiinfra_api.scalars import SCALARS
-from optiinfra_api.subscriptions import Subscription
-from optiinfra_api.tokens import TokensMutation, TokensQuery
-from optiinfra_api.totals import TotalCostQuery
-from optiinfra_api.trends import CostTrendsQuery
+from optiinfra_api.fields.accounts.accounts import AccountsQuery
+from optiinfra_api.fields.accounts.credential_mutations import CredentialsMutation
+from optiinfra_api.fields.accounts.credentials import CredentialsQuery
+from optiinfra_api.fields.administration.access_log import AccessAuditLogQuery
+from optiinfra_api.fields.administration.customers import CustomersMutation, CustomersQuery
+from optiinfra_api.fields.administration.tokens import TokensMutation, TokensQuery
+from optiinfra_api.fields.collections.history import HistoryQuery
+from optiinfra_api.fields.collections.lineage import LineageQuery
+from optiinfra_api.fields.collections.restatements import RestatementsQuery
+from optiinfra_api.fields.collections.subscriptions import Subscription
+from optiinfra_api.fields.collections.trigger import CollectingMutation
+from optiinfra_api.fields.costs.charge_types import CostsByTypeQuery
+from optiinfra_api.fields.costs.latest import LatestCostsQuery
+from optiinfra_api.fields.costs.line_items import CostMetricsQuery
+from optiinfra_api.fields.costs.resources import CostsByResourceQuery
+from optiinfra_api.fields.costs.totals import TotalCostQuery
+from optiinfra_api.fields.costs.trends import CostTrendsQuery
+from optiinfra_api.fields.platform.health import HealthQuery
+from optiinfra_api.graphql.operation_record import Recording
+from optiinfra_api.graphql.row_execution import RowExecutionContext
+from optiinfra_api.graphql.scalars import SCALARS
+from optiinfra_api.graphql.validation_rules import MAX_TOKENS, NoNullCharacter, OperationLimits
 
 CACHED_DOCUMENTS = 256
 

@@ -11,17 +11,18 @@ from typing import ParamSpec, TypeVar
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from urllib3 import PoolManager
 
-from optiinfra_api.answers import Answers
-from optiinfra_api.authentication import Authenticator
-from optiinfra_api.engine import Engine
-from optiinfra_api.engine_limits import EngineLimits
-from optiinfra_api.exporter import Exporter
-from optiinfra_api.persisted import PersistedQueries
-from optiinfra_api.standings import Standings
-from optiinfra_api.turnstile import Turnstile
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse, connect_reader
+from optiinfra_api.access.authentication import Authenticator
+from optiinfra_api.graphql.persisted_queries import PersistedQueries
+from optiinfra_api.http.concurrency import Turnstile
+from optiinfra_api.reading.clickhouse_reader import Engine
+from optiinfra_api.reading.freshness_cache import Standings
+from optiinfra_api.reading.query_limits import EngineLimits
+from optiinfra_api.reading.result_cache import Answers
+from optiinfra_api.reading.stream import Exporter
+from optiinfra_assets.ingestion.triggering import DagsterTrigger
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse, connect_reader
 
 THREADS = 16
 
@@ -29,7 +30,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Services:
+class ApiServices:
     """Open connections, shared by all requests of one process and one event loop."""
 
     def __init__(
@@ -44,15 +45,16 @@ class Services:
         self.engine = Engine(reader, warehouse, self.run, EngineLimits.of_queries(settings), answers)
         self.exporter = Exporter(reader, warehouse, EngineLimits.of_exports(settings))
         self.standings = Standings(
-            lambda customer_id: self.run_for(customer_id, metadata.standing, customer_id)
+            lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id)
         )
         self.authenticator = Authenticator(metadata)
         self.persisted = PersistedQueries()
+        self.trigger = DagsterTrigger(settings, metadata)
         self.requests = Turnstile(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")
         self.exports = Turnstile(settings.api_max_exports, "exports", "OPTIINFRA_API_MAX_EXPORTS")
 
     @classmethod
-    async def open(cls, settings: Settings) -> Services:
+    async def open(cls, settings: Settings) -> ApiServices:
         """Connect to both databases.
 
         Raises:

@@ -10,16 +10,16 @@ from typing import Final
 
 import dagster as dg
 
-from optiinfra_assets.assets.costs import cost_assets
-from optiinfra_assets.assets.maintenance import garbage_asset
-from optiinfra_assets.assets.specs import source_spec
-from optiinfra_assets.checks import freshness_check
+from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS
+from optiinfra_assets.orchestration.asset_specs import source_spec
+from optiinfra_assets.orchestration.cost_assets import cost_assets
+from optiinfra_assets.orchestration.freshness_checks import freshness_check
+from optiinfra_assets.orchestration.maintenance_assets import garbage_asset
+from optiinfra_assets.orchestration.resources import Stores
+from optiinfra_assets.orchestration.schedules import collect_due_schedule, garbage_schedule
+from optiinfra_assets.orchestration.sensors import follow_runs_sensor, freshness_sensor, new_accounts_sensor
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.resources import Stores
-from optiinfra_assets.schedules import collect_due_schedule, garbage_schedule
-from optiinfra_assets.sensors import follow_runs_sensor, freshness_sensor, new_accounts_sensor
-from optiinfra_assets.task import MAX_RETRIES, RETRY_SECONDS
 
 OWNERS: Final = ["team:finops"]
 

@@ -17,15 +17,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optiinfra_assets.embedded import checks, services
-from optiinfra_assets.model import Account, BillingPeriod
-from optiinfra_assets.simulators import focus_files, sample_clouds
-from optiinfra_assets.simulators.focus_catalog import CUSTOMERS, SampleCustomer
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.embedded import preflight, services
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.simulators import sample_clouds
+from optiinfra_assets.simulators.focus_files import generator
+from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCustomer
 
 if TYPE_CHECKING:
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.trigger import Task, TaskStatus
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.metadata.collections import Task, TaskStatus
 
 Say = Callable[[str], None]
 Wait = Callable[["Metadata", "Task"], "TaskStatus"]
@@ -64,8 +65,8 @@ def settings_for(folder: Path, say: Say) -> Settings:
     asked = Settings(home=folder, clickhouse_url=None, postgres_url=None)
     moved = {}
     for port in services.ports(asked):
-        if not checks.port_is_free(port.host, port.number):
-            moved[port.field_name] = checks.free_port(port.host)
+        if not preflight.port_is_free(port.host, port.number):
+            moved[port.field_name] = preflight.free_port(port.host)
             say(f"port {port.number} is taken ({port.setting}): using {moved[port.field_name]}")
     return asked.model_copy(update=moved)
 
@@ -94,7 +95,7 @@ def clouds(folder: Path) -> services.Service:
 def write_files(folder: Path) -> None:
     """Write the simulated files, through today (UTC)."""
     for customer in _with_files():
-        focus_files.write(customer, data_folder(folder, customer.customer_id), datetime.now(UTC).date())
+        generator.write(customer, data_folder(folder, customer.customer_id), datetime.now(UTC).date())
 
 
 def run(settings: Settings, say: Say, wait: Wait) -> list[Compared]:
@@ -106,7 +107,7 @@ def run(settings: Settings, say: Say, wait: Wait) -> list[Compared]:
     Raises:
         DemoFailed: a collection failed or the query was not answered.
     """
-    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.metadata import Metadata
 
     metadata = Metadata.connect(settings)
     begun = datetime.now(UTC)
@@ -130,11 +131,11 @@ def _with_files() -> list[SampleCustomer]:
 
 def _connect_files(metadata: Metadata, folder: Path) -> None:
     """Add the customers and their folders, and look what the folders hold."""
-    from optiinfra_assets.contexts import passing
+    from optiinfra_assets.ingestion.account_access import passing
     from optiinfra_assets.providers import PROVIDERS
 
     for customer in CUSTOMERS:
-        metadata.add_customer(customer.customer_id, customer.name)
+        metadata.customers.add(customer.customer_id, customer.name)
     for customer in _with_files():
         location = str(data_folder(folder, customer.customer_id))
         account = Account(
@@ -144,18 +145,18 @@ def _connect_files(metadata: Metadata, folder: Path) -> None:
             {"location": location},
             is_simulated=True,
         )
-        metadata.add_account(account)
-        metadata.record_probe(
+        metadata.accounts.add(account)
+        metadata.slices.record_probe(
             account.account_id, PROVIDERS["focus"].probe(account, {}, passing()).tokens, datetime.now(UTC)
         )
 
 
 def _connect_clouds(metadata: Metadata, folder: Path) -> None:
     """Connect the simulated clouds as a person would, each with its credential; one that has moved to another port is told anew."""
-    from optiinfra_assets.connecting import account_of, look, store, store_settings
+    from optiinfra_assets.database.errors import AlreadyExists
+    from optiinfra_assets.ingestion.onboarding import account_of, look, store, store_settings
     from optiinfra_assets.providers import PROVIDERS
-    from optiinfra_assets.store.credential_audit import Actor
-    from optiinfra_assets.store.errors import AlreadyExists
+    from optiinfra_assets.vault.credential_audit import Actor
 
     for served in sample_clouds.read_served(simulated(folder))[1]:
         provider = PROVIDERS[served.sample.provider]
@@ -171,9 +172,9 @@ def _connect_clouds(metadata: Metadata, folder: Path) -> None:
 
 
 def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> None:
-    from optiinfra_assets.store.trigger import trigger_collection
+    from optiinfra_assets.ingestion.triggering import trigger_collection
 
-    if not metadata.slice_states(due=True):
+    if not metadata.slices.states(due=True):
         say("everything is as it was collected before: nothing to do")
         return
     done = wait(metadata, trigger_collection(settings, metadata, trigger="cli"))
@@ -183,16 +184,16 @@ def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> No
 
 def _token(metadata: Metadata) -> str:
     """A new token for all customers; those of demos before are revoked, as nobody can see them any more."""
-    for token in metadata.tokens():
+    for token in metadata.tokens.find():
         if token.name == TOKEN_NAME and token.revoked_at is None:
-            metadata.revoke_token(token.token_id)
-    return metadata.create_token(TOKEN_NAME, None, "admin")
+            metadata.tokens.revoke(token.token_id)
+    return metadata.tokens.create(TOKEN_NAME, None, "admin")
 
 
 def _query() -> str:
     """What each customer paid in all thirteen months."""
     newest = BillingPeriod.of(datetime.now(UTC))
-    start, end = newest.shift(1 - focus_files.MONTHS).start.date(), newest.end.date()
+    start, end = newest.shift(1 - generator.MONTHS).start.date(), newest.end.date()
     fields = (_FIELD.format(customer=one.customer_id, start=start, end=end) for one in CUSTOMERS)
     return _QUERY.format(fields="\n  ".join(fields))
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from optiinfra_api.app import create_app
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.settings import Settings
 
 
 @contextmanager

@@ -18,10 +18,10 @@ import psycopg
 import pytest
 from loopback import free_port, server_folder, wait_until_answers
 
-from optiinfra_assets.embedded import postgres as embedded_postgres
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.embedded.postgres import __main__ as embedded_postgres
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from optiinfra_assets import focus
-from optiinfra_assets.model import Account
+from optiinfra_assets.domain import focus
+from optiinfra_assets.domain.accounts import Account
 
 MONEY = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 Row = dict[str, str | None]

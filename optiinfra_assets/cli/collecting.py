@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.trigger import Task, TaskStatus
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.metadata.collections import Task, TaskStatus
 
 _POLL_SECONDS = 0.3
 _ENDED = ("succeeded", "failed", "canceled")
@@ -52,10 +52,11 @@ def collect(
       optiinfra collect --account acme.focus --period 2026-11 --wait --json
     """
     from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.model import BillingPeriod
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
-    from optiinfra_assets.store.trigger import NothingDue, trigger_collection
+    from optiinfra_assets.database.errors import NothingDue
+    from optiinfra_assets.domain.accounts import BillingPeriod
+    from optiinfra_assets.ingestion.triggering import trigger_collection
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
 
     if accept_empty and not account:
         raise click.UsageError("--accept-empty: say for which account with --account")
@@ -100,10 +101,9 @@ def _report(metadata: Metadata, task: Task, *, wait: bool, as_json: bool) -> Non
 
 def follow(metadata: Metadata, task_id: str) -> Iterator[TaskStatus]:
     """How a task stands, again and again until it has ended; the last one is how it ended."""
-    from optiinfra_assets.store.trigger import task_status
 
     while True:
-        status = task_status(metadata, task_id)
+        status = metadata.collections.task_status(task_id)
         yield status
         if status.state in _ENDED and status.done == len(status.slices):
             return

@@ -9,8 +9,8 @@ import click
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from optiinfra_assets.connecting import Found
-    from optiinfra_assets.model import Account
+    from optiinfra_assets.domain.accounts import Account
+    from optiinfra_assets.ingestion.onboarding import Found
     from optiinfra_assets.providers.base import Provider
 
 
@@ -106,9 +106,9 @@ def _connect(
     provider: Provider, customer: str, name: str, values: dict[str, Any], *, test: bool, as_json: bool
 ) -> None:
     from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.connecting import account_of, look, store
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.ingestion.onboarding import account_of, look, store
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
 
     account = account_of(provider, customer, name, values)
     found = look(provider, account) if test else None
@@ -154,13 +154,13 @@ def accounts(customer: str | None, as_json: bool) -> None:
       optiinfra accounts --customer acme --json
     """
     from optiinfra_assets.cli.output import print_json, print_table
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
 
     metadata = Metadata.connect(Settings())
     if customer:
-        metadata.customer(customer)
-    states = metadata.account_states(customer_id=customer)
+        metadata.customers.get(customer)
+    states = metadata.accounts.states(customer_id=customer)
     metadata.close()
     if as_json:
         print_json(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from optiinfra_assets.store.accounts import Customer
+    from optiinfra_assets.metadata.accounts import Customer
 
 
 @click.group()
@@ -27,11 +27,11 @@ def customers() -> None:
 def list_(as_json: bool) -> None:
     """List customers, by id."""
     from optiinfra_assets.cli.output import print_json, print_table
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
 
     metadata = Metadata.connect(Settings())
-    found = metadata.customers()
+    found = metadata.customers.find()
     metadata.close()
     if as_json:
         print_json(found)
@@ -49,12 +49,12 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def add(customer: str, name: str | None, as_json: bool) -> None:
     """Add a customer. CUSTOMER is its id: lower-case letters, digits, '-', '_' and '.', and never changes."""
-    from optiinfra_assets.store.credential_audit import Actor
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.vault.credential_audit import Actor
 
     metadata = Metadata.connect(Settings())
-    added = metadata.create_customer(customer, customer if name is None else name, Actor.here("cli"))
+    added = metadata.customers.create(customer, customer if name is None else name, Actor.here("cli"))
     metadata.close()
     _show("added", added, as_json=as_json)
 
@@ -65,12 +65,12 @@ def add(customer: str, name: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def rename(customer: str, name: str, as_json: bool) -> None:
     """Give a customer another name. Its id stays."""
-    from optiinfra_assets.store.credential_audit import Actor
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.vault.credential_audit import Actor
 
     metadata = Metadata.connect(Settings())
-    renamed = metadata.rename_customer(customer, name, Actor.here("cli"))
+    renamed = metadata.customers.rename(customer, name, Actor.here("cli"))
     metadata.close()
     _show("renamed", renamed, as_json=as_json)
 

@@ -6,10 +6,10 @@ import click
 
 _OURS = (
     "optiinfra_assets.demo",
-    "optiinfra_assets.store.errors",
+    "optiinfra_assets.database.errors",
     "optiinfra_assets.providers.base",
-    "optiinfra_assets.embedded.checks",
-    "optiinfra_assets.embedded.postgres_folder",
+    "optiinfra_assets.embedded.preflight",
+    "optiinfra_assets.embedded.postgres.data_folder",
 )
 
 
@@ -40,7 +40,7 @@ def _of_validation(error: BaseException) -> str:
     """The first complaint of a pydantic model: of `Settings`, whose fields are variables, or of a credential, whose are options."""
     from pydantic import ValidationError
 
-    from optiinfra_assets.store.settings import complaint
+    from optiinfra_assets.settings import complaint
 
     if not isinstance(error, ValidationError):
         return _one_line(str(error))

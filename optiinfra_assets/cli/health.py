@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.settings import Settings
 
 _SECONDS = 5.0
 _DAGSTER = """{
@@ -47,7 +47,7 @@ def _asked(name: str, question: Callable[[], str]) -> list[Part]:
 
 def _postgres(settings: Settings) -> list[Part]:
     def question() -> str:
-        from optiinfra_assets.store.metadata import Metadata
+        from optiinfra_assets.metadata import Metadata
 
         metadata = Metadata.connect(settings)
         pending = metadata.migrate(dry_run=True)
@@ -59,7 +59,7 @@ def _postgres(settings: Settings) -> list[Part]:
 
 def _clickhouse(settings: Settings) -> list[Part]:
     def question() -> str:
-        from optiinfra_assets.store.warehouse import Warehouse
+        from optiinfra_assets.warehouse.warehouse import Warehouse
 
         warehouse = Warehouse.connect(settings, connect_timeout=_SECONDS)
         version, pending = warehouse.client.server_version, warehouse.migrate(dry_run=True)

@@ -23,13 +23,13 @@ def gc(dry_run: bool, as_json: bool) -> None:
       optiinfra gc --dry-run
     """
     from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
-    from optiinfra_assets.store.warehouse import Warehouse
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.warehouse.warehouse import Warehouse
 
     settings = Settings()
     metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
-    live = metadata.live_generations()
+    live = metadata.slices.live_generations()
     garbage = warehouse.collect_garbage(datetime.now(UTC), settings.retention_days, live, dry_run=dry_run)
     metadata.close()
     warehouse.close()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from optiinfra_assets.store.credential_keys import MasterKey, Rewrapped
-    from optiinfra_assets.store.keyring import Keyring
-    from optiinfra_assets.store.metadata import Metadata
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.vault.key_rotation import MasterKey, Rewrapped
+    from optiinfra_assets.vault.keyring import Keyring
 
 
 @click.group()
@@ -51,8 +51,8 @@ def list_(as_json: bool) -> None:
     retired   wraps nothing, and never will again
     """
     from optiinfra_assets.cli.output import print_json, print_table
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
 
     with closing(Metadata.connect(Settings())) as metadata:
         rows = _rows(metadata)
@@ -75,8 +75,8 @@ def rotate(as_json: bool) -> None:
     key is missing, is left as it is and named; then the exit code is 1. See `optiinfra keys --help` for the whole procedure.
     """
     from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
 
     with closing(Metadata.connect(Settings())) as metadata:
         result = _rotated(metadata)
@@ -101,9 +101,9 @@ def retire(key_id: str, as_json: bool) -> None:
     from before the rotation: without it their secrets cannot be opened.
     """
     from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.store.credential_audit import Actor
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.vault.credential_audit import Actor
 
     with closing(Metadata.connect(Settings())) as metadata:
         metadata.credentials.retire_key(Actor.here("keys"), key_id)
@@ -118,7 +118,7 @@ def _rotated(metadata: Metadata) -> Rewrapped:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from optiinfra_assets.store.credential_audit import Actor
+    from optiinfra_assets.vault.credential_audit import Actor
 
     columns = (
         TextColumn("rewrapping"),
@@ -152,9 +152,9 @@ def _is_spare(key: MasterKey, current: str) -> bool:
 
 
 def _rows(metadata: Metadata) -> list[dict[str, Any]]:
-    from optiinfra_assets.store.errors import StoreError
-    from optiinfra_assets.store.keyring import Keyring
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.database.errors import StoreError
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.vault.keyring import Keyring
 
     keyring, known = Keyring.configured(Settings()), metadata.credentials.master_keys()
     try:
@@ -179,7 +179,7 @@ def _rows(metadata: Metadata) -> list[dict[str, Any]]:
 
 
 def _status(keyring: Keyring, key: MasterKey, current: str | None) -> str:
-    from optiinfra_assets.store.errors import StoreError
+    from optiinfra_assets.database.errors import StoreError
 
     if key.retired_at is not None:
         return "retired"

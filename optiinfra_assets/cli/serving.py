@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from optiinfra_assets.demo import Compared
     from optiinfra_assets.embedded.supervisor import Event
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.settings import Settings
 
 
 def show(event: Event) -> None:
@@ -46,7 +46,7 @@ def up() -> None:
       OPTIINFRA_API_PORT=8001 optiinfra up
     """
     from optiinfra_assets.embedded import supervisor
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.settings import Settings
 
     supervisor.serve(Settings().home, Settings, show, _welcome)
 
@@ -141,9 +141,9 @@ def migrate(dry_run: bool, as_json: bool) -> None:
       optiinfra migrate --dry-run
     """
     from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
-    from optiinfra_assets.store.warehouse import Warehouse
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.warehouse.warehouse import Warehouse
 
     settings = Settings()
     metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)

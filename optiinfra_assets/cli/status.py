@@ -11,11 +11,11 @@ import click
 
 if TYPE_CHECKING:
     from optiinfra_assets.cli.health import Part
-    from optiinfra_assets.store.accounts import AccountState
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.publications import Resolved
-    from optiinfra_assets.store.settings import Settings
-    from optiinfra_assets.store.warehouse import Warehouse
+    from optiinfra_assets.domain.publications import Resolved
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.metadata.accounts import AccountState
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def status(as_json: bool) -> None:
       OPTIINFRA_HOME=~/.optiinfra-demo optiinfra status --json
     """
     from optiinfra_assets.cli import health
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.settings import Settings
 
     settings = Settings()
     is_started = bool(settings.postgres_url or settings.clickhouse_url)
@@ -78,8 +78,8 @@ def _engines_up(parts: list[Part]) -> bool:
 
 
 def _contents(settings: Settings) -> tuple[list[AccountLine], list[OpenTask]]:
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.warehouse import Warehouse
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.warehouse.warehouse import Warehouse
 
     metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
     try:
@@ -92,11 +92,11 @@ def _contents(settings: Settings) -> tuple[list[AccountLine], list[OpenTask]]:
 
 
 def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountLine]:
-    states = metadata.account_states()
-    due = Counter(one.slice.account_id for one in metadata.slice_states(due=True))
+    states = metadata.accounts.states()
+    due = Counter(one.slice.account_id for one in metadata.slices.states(due=True))
     published: dict[str, Resolved] = {}
     for customer_id in sorted({state.account.customer_id for state in states}):
-        resolved = warehouse.resolve(customer_id, standing=metadata.standing(customer_id))
+        resolved = warehouse.resolve(customer_id, standing=metadata.slices.freshness(customer_id))
         published |= resolved.by_account()
     return [
         _account_line(state, published.get(state.account.account_id), due[state.account.account_id])
@@ -121,7 +121,7 @@ def _account_line(state: AccountState, published: Resolved | None, due: int) -> 
 
 def _open_tasks(metadata: Metadata) -> list[OpenTask]:
     by_task: dict[str, list[Any]] = {}
-    for record in metadata.open_collections():
+    for record in metadata.work_queue.open_collections():
         by_task.setdefault(record.task_id, []).append(record)
     return [
         OpenTask(

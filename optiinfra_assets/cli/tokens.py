@@ -41,13 +41,13 @@ def token() -> None:
 def create(customer: str | None, role: str, name: str, days: int | None, as_json: bool) -> None:
     """Make a token and print it: it is shown only now."""
     from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.store.credential_audit import Actor
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.vault.credential_audit import Actor
 
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     metadata = Metadata.connect(Settings())
-    issued = metadata.issue_token(name, customer, role, expires_at, Actor.here("cli"))  # type: ignore[arg-type] # click checks the role
+    issued = metadata.tokens.issue(name, customer, role, expires_at, Actor.here("cli"))  # type: ignore[arg-type] # click checks the role
     metadata.close()
     if as_json:
         shown = {"token": issued.plaintext, "token_id": issued.token.token_id, "name": name}
@@ -61,11 +61,11 @@ def create(customer: str | None, role: str, name: str, days: int | None, as_json
 def list_(as_json: bool) -> None:
     """List tokens, without what it takes to use them."""
     from optiinfra_assets.cli.output import print_json, print_table
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
 
     metadata = Metadata.connect(Settings())
-    found = metadata.tokens()
+    found = metadata.tokens.find()
     metadata.close()
     if as_json:
         print_json(found)
@@ -95,11 +95,11 @@ def list_(as_json: bool) -> None:
 @click.argument("token_id")
 def revoke(token_id: str) -> None:
     """Refuse a token from now on. TOKEN_ID is the first column of `token list`."""
-    from optiinfra_assets.store.credential_audit import Actor
-    from optiinfra_assets.store.metadata import Metadata
-    from optiinfra_assets.store.settings import Settings
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.vault.credential_audit import Actor
 
     metadata = Metadata.connect(Settings())
-    metadata.revoke_token(token_id, actor=Actor.here("cli"))
+    metadata.tokens.revoke(token_id, actor=Actor.here("cli"))
     metadata.close()
     click.echo(f"revoked {token_id}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from optiinfra_assets.embedded.services import Port
-from optiinfra_assets.store.settings import RUNTIME_FILE, Settings
+from optiinfra_assets.settings import RUNTIME_FILE, Settings
 
 
 def write(settings: Settings, ports: list[Port]) -> None:

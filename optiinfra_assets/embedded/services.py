@@ -22,9 +22,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 import psutil  # type: ignore[import-untyped]
 
-from optiinfra_assets.embedded import dagster_home, postgres_folder
-from optiinfra_assets.embedded.checks import CannotStart
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.embedded.dagster import home as dagster_home
+from optiinfra_assets.embedded.postgres import data_folder
+from optiinfra_assets.embedded.preflight import CannotStart
+from optiinfra_assets.settings import Settings
 
 Probe = Callable[[int], Awaitable[bool]]
 """Asks whether the service is ready; gets the pid of its process."""
@@ -96,9 +97,9 @@ def resolved(settings: Settings) -> Settings:
         found["clickhouse_url"] = _clickhouse_url(settings.clickhouse_port)
     if settings.postgres_url is None:
         try:
-            postgres_folder.is_initialised(home / "postgres")
-            found["postgres_url"] = postgres_folder.url(home / "postgres", postgres_folder.owner())
-        except postgres_folder.PostgresError as error:
+            data_folder.is_initialised(home / "postgres")
+            found["postgres_url"] = data_folder.url(home / "postgres", data_folder.owner())
+        except data_folder.PostgresError as error:
             raise CannotStart(str(error)) from error
     return settings.model_copy(update=found)
 
@@ -142,7 +143,7 @@ def plan(asked: Settings, settings: Settings, workspace: Path) -> list[Service]:
     started = tuple(engine.name for engine in engines)
     steps = [Service("migrations", ("-m", "optiinfra_assets.cli", "migrate"), after=started)]
     if not dagster_home.is_storage_current(settings):
-        command = ("-m", "optiinfra_assets.embedded.dagster_home", str(settings.home))
+        command = ("-m", "optiinfra_assets.embedded.dagster.home", str(settings.home))
         steps.append(Service("dagster-storage", command))
     return [
         *engines,

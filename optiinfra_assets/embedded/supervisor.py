@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from optiinfra_assets.embedded import checks, dagster_home, logs, processes, runtime_file, services
-from optiinfra_assets.embedded.checks import CannotStart
+from optiinfra_assets.embedded import logs, preflight, processes, runtime_file, services
+from optiinfra_assets.embedded.dagster import home as dagster_home
+from optiinfra_assets.embedded.preflight import CannotStart
 from optiinfra_assets.embedded.services import Service
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.settings import Settings
 
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.5, 30.0, 60.0
 """Seconds before a restart: doubled each time up to the longest, back to the first after running steadily so long."""
@@ -68,13 +69,13 @@ def serve(
         CannotStart: a check failed or a service did not become ready. Nothing is left running.
     """
     home = home.expanduser().resolve()
-    with checks.hold_home(home):
+    with preflight.hold_home(home):
         processes.end_supervised(str(home), but_not=os.getpid())
         runtime_file.remove(home)
         asked = settings_of()
-        checks.check_disk(home)
+        preflight.check_disk(home)
         for port in services.ports(asked):
-            checks.check_port(port.host, port.number, port.setting)
+            preflight.check_port(port.host, port.number, port.setting)
         settings = services.resolved(asked)
         plan = [*also, *services.plan(asked, settings, dagster_home.prepare(settings))]
         with _watchdog(home):

@@ -4,9 +4,9 @@
 column each is, `Refused` names the first value that cannot be stored exactly.
 """
 
-from optiinfra_assets.line_items.door import Door
 from optiinfra_assets.line_items.layout import Layout, LayoutRefused
-from optiinfra_assets.line_items.refused import Refused
+from optiinfra_assets.line_items.normalizer import Door
+from optiinfra_assets.line_items.rejected_value import Refused
 from optiinfra_assets.line_items.schema import SCHEMA
 
 __all__ = ["SCHEMA", "Door", "Layout", "LayoutRefused", "Refused"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optiinfra_assets import focus
+from optiinfra_assets.domain import focus
 
 _SINCE_1_3 = ("ServiceProviderName", "HostProviderName")
 _UNTIL_1_3 = ("ProviderName", "PublisherName")

@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from optiinfra_assets import focus
+from optiinfra_assets.domain import focus
 
 DECIMAL: Final = pa.decimal128(38, 18)
 """Money, prices and quantities: 20 integer digits, 18 fraction digits."""
@@ -78,4 +78,4 @@ SCHEMA: Final = pa.schema(
         pa.field("x_columns", TEXT_MAP),
     ]
 )
-"""``source`` and ``is_estimated``, the FOCUS 1.4 columns in the order of `optiinfra_assets.focus.COLUMNS`, ``x_columns``."""
+"""``source`` and ``is_estimated``, the FOCUS 1.4 columns in the order of `optiinfra_assets.domain.focus.COLUMNS`, ``x_columns``."""

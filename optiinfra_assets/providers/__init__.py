@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from optiinfra_assets.providers.aws import Aws
-from optiinfra_assets.providers.azure import Azure
+from optiinfra_assets.providers.aws.provider import Aws
+from optiinfra_assets.providers.azure.provider import Azure
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.providers.digitalocean import DigitalOcean
-from optiinfra_assets.providers.focus import FocusFiles
-from optiinfra_assets.providers.gcp import Gcp
-from optiinfra_assets.providers.linode import Linode
-from optiinfra_assets.providers.vultr import Vultr
+from optiinfra_assets.providers.digitalocean.provider import DigitalOcean
+from optiinfra_assets.providers.focus_files.provider import FocusFiles
+from optiinfra_assets.providers.gcp.provider import Gcp
+from optiinfra_assets.providers.linode.provider import Linode
+from optiinfra_assets.providers.vultr.provider import Vultr
 
 PROVIDERS: Final[dict[str, Provider]] = {
     provider.name: provider

@@ -24,56 +24,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, get_args
 
+from optiinfra_assets.domain.errors import Rounding
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from pydantic import BaseModel
 
-    from optiinfra_assets.model import Account, BillingPeriod
+    from optiinfra_assets.domain.accounts import Account, BillingPeriod
     from optiinfra_assets.providers.context import Context
-
-
-class ProviderError(Exception):
-    """Base of everything a provider raises on purpose. The message is one line, without a secret, and says what to do."""
-
-
-class Transient(ProviderError):
-    """Worth retrying unchanged."""
-
-
-class Throttled(Transient):
-    """The provider asked to wait.
-
-    Attributes:
-        until: UTC instant before which no request should be made.
-    """
-
-    def __init__(self, message: str, until: datetime) -> None:
-        super().__init__(message)
-        self.until = until
-
-
-class Permanent(ProviderError):
-    """Retrying changes nothing."""
-
-
-class CredentialRejected(Permanent):
-    """The provider does not accept the credential, or it lacks a permission (which the message names)."""
-
-
-class ContractChanged(Permanent):
-    """The answer is not of the documented shape; the message names the field and the value."""
-
-
-class NotFound(ContractChanged):
-    """What was asked for is not there; a provider that can do without it catches this."""
-
-
-class BadData(Permanent):
-    """A value cannot be stored exactly; the message names file, row, column, value and what is accepted."""
-
-
-class NothingThere(BadData):
-    """The source is empty or missing, which is never taken for a cost of zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +64,6 @@ class Probe:
     tokens: Mapping[BillingPeriod, str]
     requests: int = 0
     cost: Decimal = Decimal(0)
-
-
-@dataclass(slots=True)
-class Rounding:
-    """How many numbers had more than 18 fraction digits, and by how much in all they were changed (half-even)."""
-
-    values: int = 0
-    total: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)

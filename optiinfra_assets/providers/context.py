@@ -29,8 +29,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
 
-from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.providers.metering import Meter
+from optiinfra_assets.domain.accounts import BillingPeriod
 
 Clock = Callable[[], datetime]
 """Gives the present UTC instant, real or simulated."""
@@ -77,6 +76,35 @@ class Snapshots(Protocol):
         the slower of two probes at once has nothing to add.
         """
         ...
+
+
+@dataclass(slots=True)
+class Meter:
+    """Requests and their price, in USD. Refused and repeated requests count: they were made.
+
+    Attributes:
+        price: of one request.
+        within: counts along, for a sum over several meters.
+    """
+
+    price: Decimal = Decimal(0)
+    within: Meter | None = None
+    requests: int = 0
+    cost: Decimal = Decimal(0)
+
+    def count(self) -> None:
+        """Count one request; to be called before it is sent."""
+        self._add(1, self.price)
+
+    def charge(self, amount: Decimal) -> None:
+        """Add what the provider charges for a request beyond `price`, where only its answer tells."""
+        self._add(0, amount)
+
+    def _add(self, requests: int, amount: Decimal) -> None:
+        self.requests += requests
+        self.cost += amount
+        if self.within is not None:
+            self.within._add(requests, amount)
 
 
 @dataclass(frozen=True, slots=True)

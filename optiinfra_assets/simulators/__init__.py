@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from optiinfra_assets.simulators.account import MakeCloud
-from optiinfra_assets.simulators.aws import simulated_aws
-from optiinfra_assets.simulators.azure import simulated_azure
-from optiinfra_assets.simulators.digitalocean import simulated_digitalocean
-from optiinfra_assets.simulators.gcp import simulated_gcp
-from optiinfra_assets.simulators.linode import simulated_linode
-from optiinfra_assets.simulators.vultr import simulated_vultr
+from optiinfra_assets.simulators.aws.simulator import simulated_aws
+from optiinfra_assets.simulators.azure.simulator import simulated_azure
+from optiinfra_assets.simulators.digitalocean.simulator import simulated_digitalocean
+from optiinfra_assets.simulators.gcp.simulator import simulated_gcp
+from optiinfra_assets.simulators.linode.simulator import simulated_linode
+from optiinfra_assets.simulators.vultr.simulator import simulated_vultr
 
 SIMULATORS: Final[dict[str, MakeCloud]] = {
     "aws": simulated_aws,

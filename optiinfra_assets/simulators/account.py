@@ -7,10 +7,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar, Protocol
 
-from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.simulators.scenario import Scenario
-from optiinfra_assets.simulators.server import Request, Response, SimulatedCloud
-from optiinfra_assets.simulators.world import Clock, World
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.simulators.server.server import Request, Response, SimulatedCloud
+from optiinfra_assets.simulators.world.scenario import Scenario
+from optiinfra_assets.simulators.world.world import Clock, World
 
 
 class SimulatedAccount(SimulatedCloud):

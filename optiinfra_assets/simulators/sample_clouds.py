@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Clock, utc_now
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.focus_catalog import CUSTOMERS
-from optiinfra_assets.simulators.scenario import Scenario
+from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
+from optiinfra_assets.simulators.world.scenario import Scenario
 
 SCENARIO: Final = "busy_year"
 MONTHS: Final = 13

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
-from optiinfra_assets.model import BillingPeriod, Slice
-from optiinfra_assets.store.publications import MEASURES, Totals
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.publications import MEASURES, Totals
 
 BASES = {"BILLED": "billed", "EFFECTIVE": "effective", "LIST": "list_", "CONTRACTED": "contracted"}
 

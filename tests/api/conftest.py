@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from world import World, serving
 
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from charges import Charge, slice_of
 from world import Customer, World, serving
 
-from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CORRELATION_ID = "nobody-reads-4711"
 """Of each request of `waiting`."""

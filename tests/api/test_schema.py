@@ -11,12 +11,14 @@ from strawberry.extensions.validation_cache import _get_validate_cache
 from world import World
 
 import optiinfra_api
-from optiinfra_api import access_log, history, schema, tokens
-from optiinfra_assets.store import history as store
-from optiinfra_assets.store import sql
-from optiinfra_assets.store.access_audit import AccessAction
-from optiinfra_assets.store.tokens import Role
-from optiinfra_assets.store.trigger import State
+from optiinfra_api import schema
+from optiinfra_api.fields.administration import access_log, tokens
+from optiinfra_api.fields.collections import history
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.metadata import collections as store
+from optiinfra_assets.metadata.access_audit import AccessAction
+from optiinfra_assets.metadata.collections import State
+from optiinfra_assets.metadata.tokens import Role
 
 PACKAGE = Path(optiinfra_api.__file__).parent
 COMMITTED = (PACKAGE / "schema.graphql").read_text()
@@ -77,8 +79,8 @@ def test_every_state_of_the_store_has_a_name() -> None:
 
 
 def test_every_statement_is_used() -> None:
-    code = "\n".join(path.read_text() for path in PACKAGE.glob("*.py"))
-    statements = sql.names("clickhouse", "queries")
+    code = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    statements = sql_files.names("clickhouse", "queries")
     assert [name for name in statements if f'"{name}"' not in code] == []
 
 

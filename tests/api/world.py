@@ -12,12 +12,12 @@ import httpx
 from api_server import serving
 from charges import Charge, Held, Sent
 
-from optiinfra_assets.model import Slice
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.publications import Publication
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.tokens import Role
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.domain.accounts import Slice
+from optiinfra_assets.domain.publications import Publication
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.tokens import Role
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 __all__ = ["Customer", "World", "serving"]
 
@@ -38,8 +38,8 @@ class World:
     def customer(self, role: Role = "viewer") -> Customer:
         """A new customer with a token."""
         customer_id = f"customer-{next(self.names)}"
-        self.metadata.add_customer(customer_id)
-        return Customer(self, customer_id, self.metadata.create_token("test", customer_id, role))
+        self.metadata.customers.add(customer_id)
+        return Customer(self, customer_id, self.metadata.tokens.create("test", customer_id, role))
 
     def post(self, body: Any, token: str | None, **headers: str) -> httpx.Response:
         """One request to /graphql, as it is answered."""

@@ -10,12 +10,12 @@ import logging
 import sys
 import uuid
 
-from optiinfra_assets.collection import collect_slice
-from optiinfra_assets.model import Account
+from optiinfra_assets.domain.accounts import Account
+from optiinfra_assets.ingestion.collect_slice import collect_slice
+from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
 def main(account_id: str, location: str) -> None:

@@ -23,11 +23,11 @@ import psycopg
 import pytest
 from loopback import free_port, server_folder, wait_until_answers
 
-from optiinfra_assets.embedded import postgres as embedded_postgres
-from optiinfra_assets.model import Account, BillingPeriod, Slice
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.embedded.postgres import __main__ as embedded_postgres
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 KILLS = 50
 ROWS = 20_000
@@ -172,8 +172,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             warehouse, metadata = Warehouse.connect(machine.settings), Metadata.connect(machine.settings)
             warehouse.migrate()
             metadata.migrate()
-            metadata.add_customer(ACCOUNT.customer_id, "Chaos")
-            metadata.add_account(ACCOUNT)
+            metadata.customers.add(ACCOUNT.customer_id, "Chaos")
+            metadata.accounts.add(ACCOUNT)
             warehouse.close()
             metadata.close()
             yield machine
@@ -211,7 +211,7 @@ def _no_row_is_left_behind(machine: Machine) -> None:
     """Rows of killed attempts go with the next garbage collection; those of publications stay."""
     assert machine.collector().wait(120) == 0
     warehouse, metadata = Warehouse.connect(machine.settings), Metadata.connect(machine.settings)
-    live = metadata.live_generations(timedelta(0))
+    live = metadata.slices.live_generations(timedelta(0))
     warehouse.collect_garbage(datetime.now(UTC) + timedelta(days=2), 95, live)
     orphans = warehouse.client.query(
         "SELECT count() FROM raw_costs WHERE generation NOT IN (SELECT generation FROM publications)"

@@ -8,7 +8,7 @@ import pytest
 from command_line import Ran, Run
 
 from optiinfra_assets import cli
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.settings import Settings
 
 
 @pytest.fixture

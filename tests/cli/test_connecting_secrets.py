@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from command_line import Run
 
-from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.simulators.scenario import Resource, Scenario
-from optiinfra_assets.simulators.vultr import SimulatedVultr, simulated_vultr
-from optiinfra_assets.store.credential_audit import Actor
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr, simulated_vultr
+from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.vault.credential_audit import Actor
 
 PLANTED = "PLANTED-4711-api-key"
 WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
@@ -56,7 +56,7 @@ def test_the_key_is_stored_apart_from_the_settings_and_never_shown(
     key = settings.home / "master.key"
     assert done.err == f"made master key {key}: back it up; without it no stored secret can be opened\n"
     assert key.stat().st_mode & 0o777 == 0o600
-    assert metadata.account("acme.vultr").settings == {"endpoint_url": cloud.endpoint}
+    assert metadata.accounts.get("acme.vultr").settings == {"endpoint_url": cloud.endpoint}
     assert metadata.credentials.reveal("acme.vultr", Actor.here("test"), "test") == {"api_key": PLANTED}
     shown = [done, connected("accounts", "--json"), connected("accounts"), connected("status", "--json")]
     assert not [one for one in shown if PLANTED in one.out + one.err]
@@ -80,7 +80,7 @@ def test_a_refused_key_stores_nothing_and_is_not_in_the_message(
 ) -> None:
     cloud.secret = "a different one"
     assert PLANTED not in connected(*arguments).error
-    assert metadata.customers() == []
+    assert metadata.customers.find() == []
     assert not (settings.home / "master.key").exists()
 
 
@@ -97,7 +97,7 @@ def test_a_master_key_that_is_not_accepted_leaves_no_account(
     assert "OPTIINFRA_MASTER_KEY: a key is not accepted: use base64 of 32 random bytes" in refused.error
     assert PLANTED not in refused.error
     assert "PLANTED-master" not in refused.error
-    assert (metadata.customers(), metadata.accounts()) == ([], [])
+    assert (metadata.customers.find(), metadata.accounts.find()) == ([], [])
 
 
 def test_an_account_of_other_settings_keeps_its_key(

@@ -7,8 +7,8 @@ import json
 import pytest
 from command_line import Run
 
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
 
 
 def test_customers_are_added_listed_and_renamed(connected: Run) -> None:
@@ -45,7 +45,7 @@ def test_acts_of_the_command_line_are_on_record(connected: Run, settings: Settin
     issued = json.loads(connected("token", "create", "--customer", "acme", "--json").out)
     assert connected("token", "revoke", issued["token_id"]).code == 0
     metadata = Metadata.connect(settings)
-    log = metadata.access_audit()
+    log = metadata.access_audit.find()
     metadata.close()
     assert [(one.action, one.actor, one.token_id) for one in log] == [
         ("revoke_token", "cli", issued["token_id"]),

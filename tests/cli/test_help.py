@@ -102,7 +102,7 @@ def test_a_setting_that_is_not_accepted_is_named(run: Run, monkeypatch: pytest.M
 
 
 def test_debug_shows_where_an_error_comes_from(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from optiinfra_assets.store.errors import MetadataUnavailable
+    from optiinfra_assets.database.errors import MetadataUnavailable
 
     monkeypatch.setenv("OPTIINFRA_DEBUG", "1")
     monkeypatch.setattr("sys.argv", ["optiinfra", "accounts"])

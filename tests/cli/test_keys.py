@@ -13,13 +13,13 @@ import psycopg
 import pytest
 from command_line import Run
 
-from optiinfra_assets.model import Account
-from optiinfra_assets.opening import opened
+from optiinfra_assets.domain.accounts import Account
+from optiinfra_assets.domain.errors import Transient
+from optiinfra_assets.ingestion.account_access import opened
+from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.base import Transient
-from optiinfra_assets.store.credential_audit import Actor
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.vault.credential_audit import Actor
 
 ACCOUNTS = [Account(f"acme.n{number:02d}", "acme", "vultr") for number in range(12)]
 
@@ -52,11 +52,11 @@ def opens(metadata: Metadata) -> None:
 
 def test_a_secret_is_not_opened_for_the_address_that_an_account_had(metadata: Metadata) -> None:
     account = ACCOUNTS[0]
-    metadata.change_settings(account.account_id, {"endpoint_url": "https://new.example"})
+    metadata.accounts.change_settings(account.account_id, {"endpoint_url": "https://new.example"})
     metadata.credentials.put(account, {"api_key": "PLANTED-new"}, Actor.here("test"))
     with pytest.raises(Transient, match=f"account: '{account.account_id}' was changed since it was read"):
         opened(metadata, PROVIDERS["vultr"], account, "probe")
-    again = metadata.account(account.account_id)
+    again = metadata.accounts.get(account.account_id)
     assert opened(metadata, PROVIDERS["vultr"], again, "probe").secrets == {"api_key": "PLANTED-new"}
 
 

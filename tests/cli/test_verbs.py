@@ -12,19 +12,18 @@ from command_line import Run
 
 from optiinfra_assets.cli.collecting import _print_outcome
 from optiinfra_assets.cli.status import AccountLine, _next
-from optiinfra_assets.model import BillingPeriod, Slice
-from optiinfra_assets.simulators import focus_files
-from optiinfra_assets.simulators.focus_catalog import CUSTOMERS
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.trigger import task_status
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.simulators.focus_files import generator
+from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with thirteen months of simulated files, the newest of November 2026."""
     folder = tmp_path_factory.mktemp("files")
-    focus_files.write(CUSTOMERS[0], folder, date(2026, 11, 3))
+    generator.write(CUSTOMERS[0], folder, date(2026, 11, 3))
     return folder
 
 
@@ -40,8 +39,8 @@ def test_connect_proves_the_source_and_stores_what_it_saw(
         f"2026-{month:02d}" for month in range(1, 12)
     ]
     metadata = Metadata.connect(settings)
-    assert metadata.account("acme.focus").settings == {"location": str(files)}
-    assert [str(one.slice.billing_period) for one in metadata.slice_states(due=True)] == answer["periods"]
+    assert metadata.accounts.get("acme.focus").settings == {"location": str(files)}
+    assert [str(one.slice.billing_period) for one in metadata.slices.states(due=True)] == answer["periods"]
     metadata.close()
 
 
@@ -51,7 +50,7 @@ def test_connecting_again_changes_nothing_and_elsewhere_needs_another_name(
     assert connected("connect", "focus", "--customer", "acme", "--location", str(files)).code == 0
     assert connected("connect", "focus", "--customer", "acme", "--location", str(files)).code == 0
     other = tmp_path / "other"
-    focus_files.write(CUSTOMERS[1], other, date(2026, 11, 3))
+    generator.write(CUSTOMERS[1], other, date(2026, 11, 3))
     assert (
         "exists with other settings: change them by updateCredential of the GraphQL service"
         in connected("connect", "focus", "--customer", "acme", "--location", str(other)).error
@@ -97,7 +96,7 @@ def test_a_token_is_shown_once_and_revoked_by_its_id(connected: Run, files: Path
         "token"
     ]
     metadata = Metadata.connect(settings)
-    principal = metadata.authenticate(token)
+    principal = metadata.tokens.authenticate(token)
     assert principal is not None
     assert (principal.customer_id, principal.role) == ("acme", "viewer")
     listed = connected("token", "list", "--json")
@@ -105,7 +104,7 @@ def test_a_token_is_shown_once_and_revoked_by_its_id(connected: Run, files: Path
     (one,) = json.loads(listed.out)
     assert datetime.fromisoformat(one["expires_at"]) > datetime.now(UTC)
     assert connected("token", "revoke", one["token_id"]).code == 0
-    assert metadata.authenticate(token) is None
+    assert metadata.tokens.authenticate(token) is None
     metadata.close()
 
 
@@ -129,9 +128,9 @@ def test_errors_beyond_those_shown_are_found_without_collecting_again(
     periods = [BillingPeriod(2026, 1).shift(-back) for back in range(25)]
     for period in periods:
         slice_ = Slice("acme", "focus", "acme.files", period)
-        row = metadata.start_collection("cli-1", "cli", slice_, "run")
-        metadata.finish_collection(row, "failed", error="no")
-    _print_outcome(task_status(metadata, "cli-1"))
+        row = metadata.collections.start("cli-1", "cli", slice_, "run")
+        metadata.collections.finish(row, "failed", error="no")
+    _print_outcome(metadata.collections.task_status("cli-1"))
     metadata.close()
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith('error: and 5 more; see collectionStatus(taskId: "cli-1") of the GraphQL service')
@@ -180,8 +179,8 @@ def test_collect_where_nothing_is_due_says_so_and_is_no_failure(
 ) -> None:
     connected("connect", "focus", "--customer", "acme", "--location", str(tmp_path / "nowhere"), "--no-test")
     metadata, at, may = Metadata.connect(settings), datetime.now(UTC), BillingPeriod(2024, 5)
-    metadata.record_probe("acme.focus", {may: "t"}, at)
-    metadata.record_collection(Slice("acme", "focus", "acme.focus", may), "t", at)
+    metadata.slices.record_probe("acme.focus", {may: "t"}, at)
+    metadata.slices.record_collection(Slice("acme", "focus", "acme.focus", may), "t", at)
     metadata.close()
     said = connected("collect", "--wait")
     assert (said.code, said.err) == (0, "")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from running_platform import Platform, eventually
 
-from optiinfra_assets.embedded import checks
+from optiinfra_assets.embedded import preflight
 from optiinfra_assets.embedded.processes import SUPERVISOR
 
 
@@ -153,10 +153,10 @@ def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_full_disk_is_refused_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checks.check_disk(tmp_path)
-    monkeypatch.setattr(checks, "LEAST_FREE_BYTES", 10**18)
+    preflight.check_disk(tmp_path)
+    monkeypatch.setattr(preflight, "LEAST_FREE_BYTES", 10**18)
     with pytest.raises(
-        checks.CannotStart, match=r"MB free and 1000000000000 MB are needed: free some space"
+        preflight.CannotStart, match=r"MB free and 1000000000000 MB are needed: free some space"
     ) as caught:
-        checks.check_disk(tmp_path)
+        preflight.check_disk(tmp_path)
     assert "\n" not in str(caught.value)

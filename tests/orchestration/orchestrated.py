@@ -15,17 +15,17 @@ import dagster as dg
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from optiinfra_assets.assets.keys import Keys
 from optiinfra_assets.definitions import build_definitions
-from optiinfra_assets.model import Account, BillingPeriod, Slice
-from optiinfra_assets.partitions import register
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.partitions import register
+from optiinfra_assets.orchestration.resources import Stores
 from optiinfra_assets.providers.base import Collection, Probe, Provider
 from optiinfra_assets.providers.context import Context
-from optiinfra_assets.providers.focus import FocusFiles
-from optiinfra_assets.resources import Stores
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.providers.focus_files.provider import FocusFiles
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -129,8 +129,8 @@ class Platform:
 
     def add_account(self, account_id: str, provider: str = "focus", **settings: Any) -> Account:
         """An account of customer ``acme``, with its partition."""
-        self.metadata.add_customer("acme")
-        account = self.metadata.add_account(Account(account_id, "acme", provider, settings))
+        self.metadata.customers.add("acme")
+        account = self.metadata.accounts.add(Account(account_id, "acme", provider, settings))
         register(self.instance, provider, [account_id])
         return account
 
@@ -193,7 +193,7 @@ class Platform:
         """Period, status and error of every collection, oldest first."""
         return [
             (str(row.slice.billing_period), row.status, row.error)
-            for row in self.metadata.history(first=1000)[::-1]
+            for row in self.metadata.collections.history(first=1000)[::-1]
         ]
 
     def publications(self, period: str) -> int:

@@ -10,13 +10,13 @@ import pytest
 from graphql import build_schema, parse, validate
 from orchestrated import Files, Platform, Scripted
 
-from optiinfra_assets.assets.costs import end
-from optiinfra_assets.assets.keys import Keys
-from optiinfra_assets.model import BillingPeriod, Slice
-from optiinfra_assets.providers.base import CredentialRejected, Throttled, Transient
-from optiinfra_assets.scope import ACCEPT_EMPTY_TAG
-from optiinfra_assets.store.settings import project_file
-from optiinfra_assets.task import SliceFailure
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.errors import CredentialRejected, Throttled, Transient
+from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG
+from optiinfra_assets.ingestion.run import SliceFailure
+from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.cost_assets import end
+from optiinfra_assets.settings import project_file
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_a_transient_error_is_retried_and_what_succeeded_is_not_repeated(
     assert seen == ["2026-10", "2026-09", "2026-10", "2026-10"]
     assert statuses == ["running", "retrying", "running", "running"]
     assert len(events_of(result, "STEP_UP_FOR_RETRY")) == 2
-    rows = {str(row.slice.billing_period): row for row in scripted_platform.metadata.history()}
+    rows = {str(row.slice.billing_period): row for row in scripted_platform.metadata.collections.history()}
     assert (rows["2026-10"].status, rows["2026-10"].attempt) == ("succeeded", 3)
     assert (rows["2026-09"].status, rows["2026-09"].attempt) == ("succeeded", 1)
     assert scripted_platform.total("2026-10", "scripted") == 2
@@ -209,7 +209,7 @@ def test_a_transient_error_that_stays_ends_after_three_retries(
     result = scripted_platform.materialise("2026-10", provider="scripted")
     assert not result.success
     assert len(events_of(result, "STEP_UP_FOR_RETRY")) == 3
-    (row,) = scripted_platform.metadata.history()
+    (row,) = scripted_platform.metadata.collections.history()
     assert (row.status, row.attempt, row.error) == ("failed", 4, "the network is away")
 
 
@@ -262,7 +262,7 @@ def test_a_control_total_that_does_not_match_publishes_nothing(
 
 def test_a_slice_that_another_run_collects_is_waited_for(scripted_platform: Platform, files: Files) -> None:
     files.write("october", "2026-10", ["2"])
-    with scripted_platform.metadata.slice_lock(scripted_platform.slice("2026-10", provider="scripted")):
+    with scripted_platform.metadata.slices.lock(scripted_platform.slice("2026-10", provider="scripted")):
         result = scripted_platform.materialise("2026-10", provider="scripted")
     assert not result.success
     assert len(events_of(result, "STEP_UP_FOR_RETRY")) == 3

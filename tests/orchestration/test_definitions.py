@@ -11,14 +11,14 @@ import dagster as dg
 import pytest
 from orchestrated import Platform
 
+from optiinfra_assets.database import sql_files
 from optiinfra_assets.definitions import RETRY, defs
-from optiinfra_assets.model import BillingPeriod, Slice
-from optiinfra_assets.partitions import parse, slices
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.run_scope import Scope, scopes
+from optiinfra_assets.orchestration.partitions import parse, slices
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.scope import Scope, scopes
-from optiinfra_assets.store import sql
 
-DERIVED = sql.names("clickhouse", "derived")
+DERIVED = sql_files.names("clickhouse", "derived")
 GRAPH = defs.resolve_asset_graph()
 
 

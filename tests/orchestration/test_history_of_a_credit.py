@@ -8,16 +8,16 @@ from decimal import Decimal
 
 import pytest
 
-from optiinfra_assets.collection import SliceResult, collect_slice
-from optiinfra_assets.contexts import stored
-from optiinfra_assets.model import Account, BillingPeriod
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.ingestion.account_access import stored
+from optiinfra_assets.ingestion.collect_slice import SliceResult, collect_slice
+from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.scenario import Event, Resource, Scenario, What
-from optiinfra_assets.simulators.world import SimulatedClock
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.world import SimulatedClock
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 FEBRUARY = BillingPeriod(2026, 2)
 DAY_39 = datetime(2026, 2, 8, 12, tzinfo=UTC)
@@ -30,9 +30,9 @@ def test_a_credit_on_day_40_for_day_5(name: str, warehouse: Warehouse, metadata:
     clock = SimulatedClock(DAY_39)
     scenario = Scenario("credit", date(2026, 1, 1), (WEB,), (CREDIT,), tax_rate=Decimal(0))
     with SIMULATORS[name](scenario, clock, secret="planted") as cloud:
-        metadata.add_customer("acme")
+        metadata.customers.add("acme")
         account = Account("acme.main", "acme", name, cloud.settings(), is_simulated=True)
-        metadata.add_account(account)
+        metadata.accounts.add(account)
         account = Account("acme.main", "acme", name, cloud.settings(), cloud.secrets(), is_simulated=True)
 
         def tick() -> SliceResult:

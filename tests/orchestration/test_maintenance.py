@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrated import Files, Platform
 
-from optiinfra_assets.assets.maintenance import GARBAGE
+from optiinfra_assets.orchestration.maintenance_assets import GARBAGE
 
 
 def test_garbage_is_collected_and_counted(platform: Platform, files: Files) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from orchestrated import NOW, Files, Platform, Scripted
 
-from optiinfra_assets.connecting import delete
-from optiinfra_assets.providers.base import Transient
-from optiinfra_assets.scope import TASK_TAG
-from optiinfra_assets.store.credential_audit import Actor
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.domain.errors import Transient
+from optiinfra_assets.domain.run_scope import TASK_TAG
+from optiinfra_assets.ingestion.onboarding import delete
+from optiinfra_assets.vault.credential_audit import Actor
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CANCELED = [("2026-10", "canceled", "canceled on request")]
 DELETED = [("2026-10", "canceled", "account 'acme.files' was deleted: connect it again to have it collected")]
@@ -22,13 +22,13 @@ Act = Callable[[Platform], None]
 
 def cancel(platform: Platform) -> None:
     """As `cancel_task` does where Dagster cannot end the run."""
-    (row,) = platform.metadata.history()
-    platform.metadata.close_collections("canceled", "canceled on request", task_id=row.task_id)
+    (row,) = platform.metadata.collections.history()
+    platform.metadata.collections.close("canceled", "canceled on request", task_id=row.task_id)
 
 
 def delete_account(platform: Platform) -> None:
     """As `deleteCredential` does."""
-    account = platform.metadata.account("acme.files")
+    account = platform.metadata.accounts.get("acme.files")
     delete(platform.metadata, account, Actor.here("test"), has_secret=False)
 
 
@@ -44,22 +44,22 @@ def asked(scripted_platform: Platform, scripted: Scripted, files: Files) -> list
 def test_a_run_launched_twice_collects_once(scripted_platform: Platform, asked: list[str]) -> None:
     requests = scripted_platform.tick(NOW)
     scripted_platform.collect(requests)
-    before = scripted_platform.metadata.history()
+    before = scripted_platform.metadata.collections.history()
     (second,) = scripted_platform.collect(requests)
     assert second.success
     assert second.asset_materializations_for_node("collect_scripted") == []
-    assert scripted_platform.metadata.history() == before
+    assert scripted_platform.metadata.collections.history() == before
     assert asked == ["2026-10"]
 
 
 def test_what_another_run_is_collecting_is_left_to_it(scripted_platform: Platform, asked: list[str]) -> None:
     requests = scripted_platform.tick(NOW)
-    (row,) = scripted_platform.metadata.history()
-    scripted_platform.metadata.start_collection(row.task_id, "schedule", row.slice, "first run")
-    before = scripted_platform.metadata.history()
+    (row,) = scripted_platform.metadata.collections.history()
+    scripted_platform.metadata.collections.start(row.task_id, "schedule", row.slice, "first run")
+    before = scripted_platform.metadata.collections.history()
     (second,) = scripted_platform.collect(requests)
     assert second.success
-    assert scripted_platform.metadata.history() == before
+    assert scripted_platform.metadata.collections.history() == before
     assert asked == []
 
 
@@ -141,4 +141,4 @@ def test_a_run_that_goes_on_for_one_from_the_ui_goes_on_with_its_task(
     again = scripted_platform.run({**launched.tags, "dagster/retry_number": "1"}, "scripted")
     assert again.success
     assert asked == ["2026-10"]
-    assert [row.task_id for row in scripted_platform.metadata.history()] == [run.run_id]
+    assert [row.task_id for row in scripted_platform.metadata.collections.history()] == [run.run_id]

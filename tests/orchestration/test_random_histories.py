@@ -50,4 +50,4 @@ def test_totals_are_the_sums_of_the_files(
                 assert (platform.total(one, account_id=account) or Decimal(0)) == expected.get(
                     one, Decimal(0)
                 )
-    platform.metadata.disable(account)
+    platform.metadata.accounts.disable(account)

@@ -8,12 +8,12 @@ import dagster as dg
 import pytest
 from orchestrated import NOW, Files, Platform, Scripted
 
-from optiinfra_assets.checks import evaluate_freshness
-from optiinfra_assets.connecting import account_of, look, store
-from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.partitions import register
-from optiinfra_assets.providers.base import BadData, Throttled, Transient
-from optiinfra_assets.scope import TASK_TAG, Scope
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import BadData, Throttled, Transient
+from optiinfra_assets.domain.run_scope import TASK_TAG, Scope
+from optiinfra_assets.ingestion.onboarding import account_of, look, store
+from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
+from optiinfra_assets.orchestration.partitions import register
 
 QUARTER = timedelta(minutes=15)
 
@@ -97,7 +97,7 @@ def test_a_failing_account_does_not_hold_up_another(connected: Platform) -> None
     connected.add_account("acme.gone", location="/nowhere/at/all")
     requests = connected.tick(NOW)
     assert [one.tags["optiinfra/account"] for one in requests] == ["acme.files"]
-    states = {state.account.account_id: state for state in connected.metadata.account_states()}
+    states = {state.account.account_id: state for state in connected.metadata.accounts.states()}
     assert "there is no such folder" in (states["acme.gone"].last_error or "")
     assert states["acme.files"].last_error is None
     assert states["acme.files"].last_probe_at == NOW
@@ -107,10 +107,10 @@ def test_an_account_that_recovers_loses_its_error(connected: Platform, files: Fi
     connected.collect(connected.tick(NOW))
     hidden = files.path.rename(files.path.with_name("hidden"))
     connected.tick(NOW + QUARTER)
-    assert connected.metadata.account_states()[0].last_error
+    assert connected.metadata.accounts.states()[0].last_error
     hidden.rename(files.path)
     assert connected.tick(NOW + 2 * QUARTER) == []
-    assert connected.metadata.account_states()[0].last_error is None
+    assert connected.metadata.accounts.states()[0].last_error is None
 
 
 def test_refused_data_are_not_read_again_for_six_hours_unless_they_change(
@@ -185,7 +185,7 @@ def test_what_connecting_saw_of_months_that_are_never_collected_is_not_due(
     register(platform.instance, "focus", [account.account_id])
     platform.collect(platform.tick(NOW))
     assert platform.total("2026-10") == 2
-    (activity,) = platform.metadata.activity("acme")
+    (activity,) = platform.metadata.activity.find("acme")
     assert (activity.known_periods, activity.due_periods) == (1, 0)
     assert evaluate_freshness(platform.metadata, provider, NOW + timedelta(minutes=59)).passed
 
@@ -232,7 +232,7 @@ def test_a_bug_in_a_provider_is_recorded_without_its_text(
     scripted.on_probe = fail
     assert scripted_platform.tick(NOW) == []
     assert (
-        scripted_platform.metadata.account_states()[0].last_error
+        scripted_platform.metadata.accounts.states()[0].last_error
         == "unexpected KeyError in the probe of scripted"
     )
 
@@ -241,28 +241,28 @@ def test_a_disabled_account_is_not_asked(
     scripted_platform: Platform, scripted: Scripted, files: Files
 ) -> None:
     files.write("october", "2026-10", ["1"])
-    scripted_platform.metadata.disable("acme.files")
+    scripted_platform.metadata.accounts.disable("acme.files")
 
     def fail(_: str) -> None:
         raise BadData("asked")
 
     scripted.on_probe = fail
     assert scripted_platform.tick(NOW) == []
-    assert scripted_platform.metadata.account_states()[0].last_error is None
+    assert scripted_platform.metadata.accounts.states()[0].last_error is None
 
 
 def test_a_month_that_has_not_begun_is_named_and_waits(connected: Platform, files: Files) -> None:
     files.write("next", "2026-12", ["9"])
     assert ranges(connected.tick(NOW)) == ["acme.files|2026-10..acme.files|2026-11"]
-    assert "2026-12" in (connected.metadata.account_states()[0].last_error or "")
+    assert "2026-12" in (connected.metadata.accounts.states()[0].last_error or "")
 
 
 def test_the_history_says_who_asked_and_the_run_belongs_to_the_task(connected: Platform) -> None:
     requests = connected.tick(NOW)
-    rows = connected.metadata.history()
+    rows = connected.metadata.collections.history()
     assert {(row.trigger, row.task_id) for row in rows} == {("schedule", requests[0].tags[TASK_TAG])}
     (result,) = connected.collect(requests)
-    assert {row.run_id for row in connected.metadata.history()} == {result.run_id}
+    assert {row.run_id for row in connected.metadata.collections.history()} == {result.run_id}
 
 
 def test_a_long_history_comes_in_years_newest_first(connected: Platform, files: Files) -> None:

@@ -10,20 +10,20 @@ import pytest
 from dagster._core.events import DagsterEvent, DagsterEventType
 from orchestrated import NOW, Files, Platform
 
-from optiinfra_assets.assets.keys import Keys
-from optiinfra_assets.checks import evaluate_freshness
-from optiinfra_assets.following import follow_runs
-from optiinfra_assets.model import Account
+from optiinfra_assets.domain.accounts import Account
+from optiinfra_assets.metadata.collections import CollectionRecord
+from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
+from optiinfra_assets.orchestration.run_monitoring import follow_runs
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.store.history import CollectionRecord
 
 
 @pytest.fixture
 def connected(platform: Platform, files: Files) -> Platform:
     """An account on `files` that has no partition yet."""
     files.write("october", "2026-10", ["1"])
-    platform.metadata.add_customer("acme")
-    platform.metadata.add_account(Account("acme.files", "acme", "focus", {"location": str(files.path)}))
+    platform.metadata.customers.add("acme")
+    platform.metadata.accounts.add(Account("acme.files", "acme", "focus", {"location": str(files.path)}))
     return platform
 
 
@@ -37,14 +37,14 @@ def test_a_new_account_gets_a_partition_and_its_history(connected: Platform) -> 
     assert connected.instance.get_dynamic_partitions("focus_accounts") == ["acme.files"]
     (request,) = found.run_requests or []
     assert request.tags["dagster/partition"] == "acme.files|2026-10"
-    assert [row.trigger for row in connected.metadata.history()] == ["backfill"]
+    assert [row.trigger for row in connected.metadata.collections.history()] == ["backfill"]
     connected.collect([request])
     assert connected.total("2026-10") == 1
     assert connected.sense("new_accounts").skip_message == "no new account"
 
 
 def test_a_new_account_that_cannot_be_read_is_left_to_the_schedule(connected: Platform) -> None:
-    connected.metadata.add_account(Account("acme.gone", "acme", "focus", {"location": "/nowhere"}))
+    connected.metadata.accounts.add(Account("acme.gone", "acme", "focus", {"location": "/nowhere"}))
     found = connected.sense("new_accounts")
     assert [one.tags["optiinfra/account"] for one in found.run_requests or []] == ["acme.files"]
     assert set(connected.instance.get_dynamic_partitions("focus_accounts")) == {"acme.files", "acme.gone"}
@@ -65,13 +65,13 @@ def test_rows_of_a_dead_run_are_closed_and_due_again(connected: Platform) -> Non
     (request,) = connected.sense("new_accounts").run_requests or []
     run = created_run(connected, dict(request.tags))
     assert follow_runs(connected.metadata, connected.instance, later()).closed == 0
-    (row,) = connected.metadata.history()
+    (row,) = connected.metadata.collections.history()
     assert (row.status, row.run_id) == ("queued", run.run_id)
-    connected.metadata.start_collection(row.task_id, "backfill", row.slice, run.run_id)
+    connected.metadata.collections.start(row.task_id, "backfill", row.slice, run.run_id)
     connected.instance.report_run_failed(run)
     connected.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
     assert follow_runs(connected.metadata, connected.instance, later()).closed == 1
-    (row,) = connected.metadata.history()
+    (row,) = connected.metadata.collections.history()
     assert row.status == "failed"
     assert "due again at the next tick" in (row.error or "")
     assert len(connected.tick(NOW)) == 1
@@ -91,10 +91,10 @@ def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(
     files.write("november", "2026-11", ["2"])
     (request,) = connected.sense("new_accounts").run_requests or []
     dead = created_run(connected, dict(request.tags))
-    done, open_ = connected.metadata.history()[::-1]
-    row = connected.metadata.start_collection(done.task_id, "backfill", done.slice, dead.run_id)
-    connected.metadata.finish_collection(row, "succeeded", rows=1)
-    connected.metadata.assign_run(open_.task_id, [open_.slice], dead.run_id)
+    done, open_ = connected.metadata.collections.history()[::-1]
+    row = connected.metadata.collections.start(done.task_id, "backfill", done.slice, dead.run_id)
+    connected.metadata.collections.finish(row, "succeeded", rows=1)
+    connected.metadata.collections.assign_run(open_.task_id, [open_.slice], dead.run_id)
     connected.instance.report_run_failed(dead)
     connected.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
     assert follow_runs(connected.metadata, connected.instance, datetime.now(UTC)).closed == 0
@@ -120,7 +120,7 @@ def test_a_row_whose_run_was_never_launched_is_asked_for_again(connected: Platfo
 
 
 def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Platform, files: Files) -> None:
-    connected.metadata.add_account(Account("acme.more", "acme", "focus", {"location": str(files.path)}))
+    connected.metadata.accounts.add(Account("acme.more", "acme", "focus", {"location": str(files.path)}))
     first, second = connected.sense("new_accounts").run_requests or []
     with psycopg.connect(str(connected.settings.postgres_url), autocommit=True) as connection:
         connection.execute(
@@ -138,13 +138,13 @@ def test_a_row_that_ends_while_runs_are_looked_at_stays_as_it_ended(
 ) -> None:
     (request,) = connected.sense("new_accounts").run_requests or []
     run = created_run(connected, dict(request.tags))
-    (queued,) = connected.metadata.history()
-    row = connected.metadata.start_collection(queued.task_id, "backfill", queued.slice, run.run_id)
-    read = connected.metadata.open_collections
+    (queued,) = connected.metadata.collections.history()
+    row = connected.metadata.collections.start(queued.task_id, "backfill", queued.slice, run.run_id)
+    read = connected.metadata.work_queue.open_collections
 
     def read_just_before_the_end() -> list[CollectionRecord]:
         found = read()
-        connected.metadata.finish_collection(row, "succeeded", generation=7, rows=1)
+        connected.metadata.collections.finish(row, "succeeded", generation=7, rows=1)
         connected.instance.report_dagster_event(
             DagsterEvent(DagsterEventType.RUN_SUCCESS.value, "__ASSET_JOB"), run.run_id
         )
@@ -152,14 +152,14 @@ def test_a_row_that_ends_while_runs_are_looked_at_stays_as_it_ended(
 
     monkeypatch.setattr(connected.metadata, "open_collections", read_just_before_the_end)
     follow_runs(connected.metadata, connected.instance, later())
-    (ended,) = connected.metadata.history()
+    (ended,) = connected.metadata.collections.history()
     assert (ended.status, ended.generation, ended.error) == ("succeeded", 7, None)
 
 
 def test_a_run_from_the_ui_has_a_history_of_its_own(connected: Platform) -> None:
     connected.sense("new_accounts")
     result = connected.materialise("2026-10")
-    rows = {row.task_id: row for row in connected.metadata.history()}
+    rows = {row.task_id: row for row in connected.metadata.collections.history()}
     assert rows[result.run_id].trigger == "ui"
 
 

@@ -13,14 +13,15 @@ from click.testing import CliRunner, Result
 from orchestrated import Files, Platform
 from stored import everything_stored
 
-from optiinfra_assets import cli, contexts
-from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.simulators.faults import say
-from optiinfra_assets.simulators.scenario import Resource, Scenario
-from optiinfra_assets.simulators.server import Response
-from optiinfra_assets.simulators.vultr import SimulatedVultr, simulated_vultr
-from optiinfra_assets.simulators.world import SimulatedClock
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets import cli
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.ingestion import account_access
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.simulators.server.faults import say
+from optiinfra_assets.simulators.server.server import Response
+from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr, simulated_vultr
+from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.world import SimulatedClock
 
 PLANTED = "PLANTED-4711-api-key"
 BEGUN = datetime.now(UTC)
@@ -37,7 +38,7 @@ WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decima
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimulatedClock:
     """The time for the cloud and for those who read it."""
     simulated = SimulatedClock(NOW)
-    monkeypatch.setattr(contexts, "utc_now", simulated)
+    monkeypatch.setattr(account_access, "utc_now", simulated)
     return simulated
 
 
@@ -116,7 +117,10 @@ def test_from_connect_to_published_without_a_trace_of_the_secret(
     assert b"acme.vultr" in kept["optiinfra.collection_history"]
     assert any(b"acme.vultr" in content for place, content in kept.items() if place.startswith("run "))
     kept |= {"output": f"{said.output}{said.stderr}{printed.out}{printed.err}".encode()}
-    kept |= {"log": caplog.text.encode(), "history": repr(platform.metadata.history(first=1000)).encode()}
+    kept |= {
+        "log": caplog.text.encode(),
+        "history": repr(platform.metadata.collections.history(first=1000)).encode(),
+    }
     assert [place for place, content in kept.items() if PLANTED.encode() in content] == []
 
 
@@ -134,12 +138,14 @@ def test_without_its_master_key_an_account_says_so_and_delays_nobody(
     platform.collect(requests)
 
     assert platform.total(str(LAST_MONTH)) == 1
-    state = next(one for one in platform.metadata.account_states() if one.account.account_id == "acme.vultr")
+    state = next(one for one in platform.metadata.accounts.states() if one.account.account_id == "acme.vultr")
     reason = (
         f"master key: none given: put this installation's key file back at {key}, or set OPTIINFRA_MASTER_KEY"
     )
     assert state.last_error == reason
-    failed = [one for one in platform.metadata.history(first=100) if one.slice.provider == "vultr"]
+    failed = [
+        one for one in platform.metadata.collections.history(first=100) if one.slice.provider == "vultr"
+    ]
     assert {(one.status, one.error) for one in failed} == {("failed", reason)}
     assert platform.tick(BEGUN + QUARTER) == []
 
@@ -156,12 +162,12 @@ def test_requests_of_a_collection_that_fails_are_on_record_too(
     connect(cloud)
     requests = platform.tick(BEGUN)
     cloud.fail(say(Response.of({"error": "gone"}, status=404)), times=999, path="billing/invoices")
-    before = platform.metadata.activity("acme")[0].requests
+    before = platform.metadata.activity.find("acme")[0].requests
     asked = len(cloud.asked)
     platform.collect(requests)
-    failed = platform.metadata.history(first=100)
+    failed = platform.metadata.collections.history(first=100)
     assert {one.status for one in failed} == {"failed"}
     assert all(one.requests > 0 for one in failed)
     made = len(cloud.asked) - asked
     assert sum(one.requests for one in failed) == made
-    assert platform.metadata.activity("acme")[0].requests == before + made
+    assert platform.metadata.activity.find("acme")[0].requests == before + made

@@ -8,15 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items import SCHEMA
-from optiinfra_assets.model import Account, BillingPeriod
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Collection, Probe, Provider
 from optiinfra_assets.providers.context import Context, MemorySnapshots
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.scenario import Scenario
-from optiinfra_assets.simulators.world import SimulatedClock
+from optiinfra_assets.simulators.world.scenario import Scenario
+from optiinfra_assets.simulators.world.world import SimulatedClock
 
 SECRET = "PLANTED4711SECRET"
 

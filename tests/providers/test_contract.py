@@ -19,9 +19,8 @@ from typing import Any
 import pytest
 from life import SECRET, AnyLife, at, billed
 
-from optiinfra_assets.model import BillingPeriod, Slice
-from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.base import (
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.errors import (
     BadData,
     ContractChanged,
     CredentialRejected,
@@ -29,12 +28,13 @@ from optiinfra_assets.providers.base import (
     Throttled,
     Transient,
 )
+from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.faults import break_down, throttle, truncate
-from optiinfra_assets.simulators.scenario import Event, Resource, Scenario, What
-from optiinfra_assets.simulators.world import SimulatedClock
-from optiinfra_assets.store.loading import load
-from optiinfra_assets.store.warehouse import Warehouse
+from optiinfra_assets.simulators.server.faults import break_down, throttle, truncate
+from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.world import SimulatedClock
+from optiinfra_assets.warehouse.loading import load
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
 WEB = Resource(

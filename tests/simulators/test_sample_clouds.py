@@ -7,11 +7,11 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-from optiinfra_assets.connecting import account_of, look
-from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.ingestion.onboarding import account_of, look
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.focus_catalog import CUSTOMERS
+from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
 from optiinfra_assets.simulators.sample_clouds import made, read_served, sample_clouds, serving
 
 

@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 import pytest
 
 from optiinfra_assets import demo
-from optiinfra_assets.model import Account
+from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.simulators import focus_files
-from optiinfra_assets.simulators.focus_catalog import CUSTOMERS, SampleCustomer
-from optiinfra_assets.simulators.focus_files import FORMS
+from optiinfra_assets.simulators.focus_files import generator
+from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCustomer
+from optiinfra_assets.simulators.focus_files.generator import FORMS
 
 TODAY = date(2026, 11, 23)
 
@@ -27,7 +27,7 @@ def written(
 ) -> tuple[SampleCustomer, list[Path]]:
     """A sample customer and its files."""
     customer: SampleCustomer = request.param
-    return customer, focus_files.write(customer, tmp_path_factory.mktemp(customer.customer_id), TODAY)
+    return customer, generator.write(customer, tmp_path_factory.mktemp(customer.customer_id), TODAY)
 
 
 def test_thirteen_months_in_every_form_say_that_they_are_simulated(
@@ -46,10 +46,10 @@ def test_the_same_day_gives_the_same_bytes_and_touches_nothing(
     written: tuple[SampleCustomer, list[Path]], tmp_path: Path
 ) -> None:
     customer, paths = written
-    again = focus_files.write(customer, tmp_path, TODAY)
+    again = generator.write(customer, tmp_path, TODAY)
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
     times = [path.stat().st_mtime_ns for path in again]
-    focus_files.write(customer, tmp_path, TODAY)
+    generator.write(customer, tmp_path, TODAY)
     assert [path.stat().st_mtime_ns for path in again] == times
 
 
@@ -57,7 +57,7 @@ def test_a_day_later_only_the_newest_file_differs(
     written: tuple[SampleCustomer, list[Path]], tmp_path: Path
 ) -> None:
     customer, paths = written
-    later = focus_files.write(customer, tmp_path, date(2026, 11, 24))
+    later = generator.write(customer, tmp_path, date(2026, 11, 24))
     assert [path.read_bytes() for path in later[:-1]] == [path.read_bytes() for path in paths[:-1]]
     assert later[-1].read_bytes() != paths[-1].read_bytes()
 
@@ -66,8 +66,8 @@ def test_another_month_leaves_no_file_of_before(
     written: tuple[SampleCustomer, list[Path]], tmp_path: Path
 ) -> None:
     customer, _ = written
-    focus_files.write(customer, tmp_path, TODAY)
-    later = focus_files.write(customer, tmp_path, date(2027, 1, 1))
+    generator.write(customer, tmp_path, TODAY)
+    later = generator.write(customer, tmp_path, date(2027, 1, 1))
     assert sorted(tmp_path.iterdir()) == sorted(later)
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from optiinfra_assets.model import BillingPeriod
-from optiinfra_assets.simulators.wire import to_json
-from optiinfra_assets.simulators.world import (
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.simulators.server.wire import to_json
+from optiinfra_assets.simulators.world.world import (
     CENT,
     Charge,
     Event,

@@ -8,14 +8,15 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from optiinfra_assets.line_items.rows import Row, batches_of
-from optiinfra_assets.model import Account, BillingPeriod
-from optiinfra_assets.providers.answers import Fields
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.line_items.row_batches import Row, batches_of
 from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
-from optiinfra_assets.providers.http import Client
-from optiinfra_assets.providers.paging import Page, items
-from optiinfra_assets.providers.safety import Endpoint, bearer
+from optiinfra_assets.providers.http.client import Client
+from optiinfra_assets.providers.http.endpoint_policy import Endpoint
+from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.pagination import Page, items
+from optiinfra_assets.providers.http.redaction import bearer
 
 READ = "the right costs:read"
 COLUMNS = (

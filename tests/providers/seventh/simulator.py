@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from optiinfra_assets.model import BillingPeriod
+from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.server import Request, Response
-from optiinfra_assets.simulators.world import CENT, Charge, Clock, Scenario, World
+from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.world.world import CENT, Charge, Clock, Scenario, World
 
 CATEGORIES = {"usage": "Usage", "purchase": "Purchase", "tax": "Tax", "credit": "Credit", "refund": "Usage"}
 

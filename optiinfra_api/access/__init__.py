@@ -1,0 +1,1 @@
+"""Who may do what: the gate between a request and any customer's data."""

@@ -1,0 +1,336 @@
+"""The one gate between the API and the data: a resolver reaches a customer's data only through `Context.data_of`.
+
+`CustomerData` binds the customer's id into everything that is read, so that no resolver names a customer to the stores itself. Both
+databases enforce it once more: see `Engine.rows` for ClickHouse, `Services.run_for` for PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+import strawberry
+
+from optiinfra_api.access.administration import Administration
+from optiinfra_api.access.services import Services
+from optiinfra_api.graphql.errors import Forbidden, InvalidArgument, NotFound
+from optiinfra_api.http.request_log import current
+from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_api.reading.scan_budget import Budget, Extent
+from optiinfra_api.reading.stream import Form
+from optiinfra_assets.database import errors as store_errors
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.publications import Published, Resolved
+from optiinfra_assets.metadata.activity import AccountActivity
+from optiinfra_assets.metadata.collections import CollectionRecord, Task, TaskStatus
+from optiinfra_assets.metadata.events import CollectionEvent, Place
+from optiinfra_assets.metadata.tokens import ROLES, Principal, Role
+from optiinfra_assets.vault.credential_audit import Actor
+from optiinfra_assets.warehouse.lineage import Generation, Restated, published_since, restated, slice_history
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerData:
+    """What may be read of one customer. Made by `Context.data_of` only."""
+
+    customer_id: str
+    _services: Services
+    _budget: Budget
+
+    async def resolve(self, question: CostQuery, as_of: datetime | None = None) -> Resolved:
+        """The generations that answer `question`, as of its own instant unless another is given.
+
+        Raises:
+            AsOfNotRetained: they are not kept any more.
+        """
+        instant = as_of or question.as_of
+        standing = await self._services.standings.of(self.customer_id)
+        resolved = await self._services.engine.resolve(self.customer_id, question, instant, standing)
+        nothing_due = standing.is_complete(
+            question.start,
+            question.end,
+            providers=question.providers,
+            accounts=question.accounts,
+            as_of=instant,
+        )
+        return resolved if nothing_due else replace(resolved, is_complete=False)
+
+    async def answered(
+        self, question: CostQuery, read: Callable[[Resolved], Awaitable[_T]]
+    ) -> tuple[Resolved, _T]:
+        """The generations that answer `question`, and what `read` finds in them.
+
+        It reads from the generations known from before while it is being checked that they are still the newest, which saves
+        3 of 15 ms; if they are not, it reads again.
+        """
+        known = None if question.as_of else self._services.engine.remembered(self.customer_id, question)
+        if known is None:
+            resolved = await self.resolve(question)
+            return resolved, await read(resolved)
+        current, found = await asyncio.gather(self.resolve(question), read(known), return_exceptions=True)
+        if isinstance(current, BaseException):
+            raise current
+        if current.generations != known.generations:
+            found = await read(current)
+        if isinstance(found, BaseException):
+            raise found
+        return current, found
+
+    async def rows(
+        self, statement: str, question: CostQuery, resolved: Resolved, **values: Any
+    ) -> list[dict[str, Any]]:
+        """The rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations."""
+        if not resolved.generations:
+            return []
+        self._budget.spend(sql_files.read("clickhouse", "queries", f"{statement}.sql"), question, resolved)
+        bound = {
+            **question.parameters(),
+            **_billing_periods(resolved),
+            **values,
+            "customer_id": self.customer_id,
+            "generations": list(resolved.generations),
+        }
+        return await self._services.engine.rows(statement, bound)
+
+    def export(
+        self, statement: str, form: Form, question: CostQuery, resolved: Resolved, **values: Any
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The answer of a statement of ``sql/clickhouse/exports`` over the `resolved` generations, as it comes; see `Exporter`."""
+        self._budget.spend(sql_files.read("clickhouse", "exports", f"{statement}.sql"), question, resolved)
+        bound = {
+            **question.parameters(),
+            **_billing_periods(resolved),
+            **values,
+            "customer_id": self.customer_id,
+            "generations": list(resolved.generations),
+        }
+        return self._services.exporter.stream(statement, form, bound)
+
+    async def history(self, **filters: Any) -> list[CollectionRecord]:
+        """Rows of the collection history; see `Metadata.collections.history`."""
+        return await self._services.run_for(
+            self.customer_id,
+            self._services.metadata.collections.history,
+            **filters,
+            customer_id=self.customer_id,
+        )
+
+    async def task_status(self, task_id: str) -> TaskStatus | None:
+        """How a task stands as far as it concerns this customer; None if it does not, or there is none."""
+        try:
+            return await self._services.run_for(
+                self.customer_id, self._services.metadata.collections.task_status, task_id, self.customer_id
+            )
+        except store_errors.NotFound:
+            return None
+
+    async def cancel(self, task_id: str) -> int | None:
+        """End what a task still has to collect of this customer; how many slices that are. None: there is no such task of it."""
+        try:
+            return await self._services.run(self._services.trigger.cancel, task_id, self.customer_id)
+        except store_errors.NotFound:
+            return None
+
+    async def activity(self, **filters: Any) -> list[AccountActivity]:
+        """Accounts at a glance; see `Metadata.activity.find`."""
+        return await self._services.run_for(
+            self.customer_id, self._services.metadata.activity.find, self.customer_id, **filters
+        )
+
+    async def place(self, since: datetime | None) -> Place:
+        """Before the events from an instant on; None: after all events so far."""
+        metadata, now = (
+            self._services.metadata,
+            await self._services.run(self._services.metadata.events.position_now),
+        )
+        if since is None:
+            return now
+        run = self._services.run_for
+        return await run(self.customer_id, metadata.events.position_since, self.customer_id, since) or now
+
+    async def collection_events(self, after: Place, **filters: Any) -> list[CollectionEvent]:
+        """Events after a place; see `Metadata.events.after`."""
+        return await self._services.run_for(
+            self.customer_id, self._services.metadata.events.after, self.customer_id, after, **filters
+        )
+
+    async def slice_history(
+        self, account_id: str, period: BillingPeriod, first: int, before: int
+    ) -> tuple[str, list[Generation]] | None:
+        """Provider of an account and generations of one of its periods, newest first; None: it has no such account."""
+        found = await self.activity(first=1, account_id=account_id)
+        if not found:
+            return None
+        slice_ = Slice(self.customer_id, found[0].provider, account_id, period)
+        run, warehouse = self._services.run, self._services.warehouse
+        return slice_.provider, await run(slice_history, warehouse, slice_, first, before)
+
+    async def restated(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        first: int,
+        before: tuple[datetime, int] | None,
+        question: CostQuery,
+    ) -> list[Restated]:
+        """Restatements of the accounts that `question` is about; see `lineage.restated`."""
+        return await self._services.run(
+            restated,
+            self._services.warehouse,
+            self.customer_id,
+            since,
+            until,
+            first=first,
+            before=before,
+            accounts=question.accounts,
+            providers=question.providers,
+        )
+
+    async def compared(
+        self, statement: str, olds: list[int], news: list[int], *, start: date, end: date, **values: Any
+    ) -> list[dict[str, Any]]:
+        """The rows of a statement over pairs of generations, superseded ones too, and the charges of [start, end)."""
+        pairs = {"olds": olds, "news": news, "generations": sorted({*olds, *news})}
+        bound = {**values, **pairs, "start": start, "end": end, "customer_id": self.customer_id}
+        extents = map(Extent.of, await self._services.engine.rows("generation_extents", bound))
+        text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
+        self._budget.spend_on(text, extents, start, end)
+        return await self._services.engine.rows(statement, bound)
+
+    async def published_since(self, since: datetime, *, first: int, question: CostQuery) -> list[Published]:
+        """Publications of the accounts that `question` is about; see `lineage.published_since`."""
+        return await self._services.run(
+            published_since,
+            self._services.warehouse,
+            self.customer_id,
+            since,
+            first=first,
+            accounts=question.accounts,
+            providers=question.providers,
+        )
+
+    async def collect(
+        self, provider: str | None, account_id: str | None, billing_period: BillingPeriod | None
+    ) -> Task:
+        """Have slices of this customer collected; see `CollectionTrigger.collect`."""
+        collect = self._services.trigger.collect
+        task = await self._services.run(collect, self.customer_id, provider, account_id, billing_period)
+        current().task_id = task.task_id
+        return task
+
+
+def _billing_periods(resolved: Resolved) -> dict[str, date]:
+    """First and last billing period of the resolved generations: partitions outside need not be opened."""
+    chosen = set(resolved.generations)
+    periods = [
+        one.slice.billing_period.start.date() for one in resolved.publications if one.generation in chosen
+    ]
+    return {"first_period": min(periods, default=_NEVER), "last_period": max(periods, default=_NEVER)}
+
+
+_NEVER = date(1970, 1, 1)
+
+
+@dataclass(slots=True)
+class Context:
+    """One request: who asks, and what it may reach.
+
+    Attributes:
+        principal: whom the token speaks for.
+        correlation_id: names this request in the log.
+        address: where the request came from.
+        budget: what its statements may read in all.
+    """
+
+    principal: Principal
+    services: Services
+    correlation_id: str
+    address: str = "unknown"
+    budget: Budget = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(self.services.settings.api_max_rows, "OPTIINFRA_API_MAX_ROWS")
+
+    async def check_token(self) -> None:
+        """Refuse to go on if the token is not good any more. A request over HTTP is over before that can happen.
+
+        Raises:
+            Forbidden: it was revoked or has expired.
+        """
+
+    def require(self, role: Role) -> None:
+        """Refuse a token of a lesser role.
+
+        Raises:
+            Forbidden: naming the role that is needed.
+        """
+        if ROLES.index(self.principal.role) < ROLES.index(role):
+            raise Forbidden(
+                f"the token has the role {self.principal.role}; this needs {role}",
+                f"Use a token with the role {role}.",
+            )
+
+    def require_all_customers(self) -> None:
+        """Refuse every token but an administrator's for all customers.
+
+        Raises:
+            Forbidden: whatever is asked for.
+        """
+        if self.principal.customer_id is not None or self.principal.role != "admin":
+            raise Forbidden(
+                "this needs an administrator's token for all customers",
+                "Ask an administrator of this platform.",
+            )
+
+    async def administration_of(self, customer_id: str | None) -> Administration:
+        """Customers, tokens and their log: of the token's own customer, or for an administrator of any, all if none is named.
+
+        Raises:
+            NotFound: as `data_of`.
+        """
+        if customer_id is not None or self.principal.customer_id is not None:
+            customer_id = (await self.data_of(customer_id)).customer_id
+        return Administration(customer_id, Actor(self.principal.token_id, self.address), self.services)
+
+    async def data_of(self, customer_id: str | None) -> CustomerData:
+        """The data of the token's own customer, or for an administrator of any.
+
+        Raises:
+            NotFound: no such customer, or not the token's: the answer is the same.
+            InvalidArgument: an administrator's token names no customer.
+        """
+        own = self.principal.customer_id
+        if own is None:
+            own = await self._any_customer(customer_id)
+        elif customer_id not in (None, own):
+            raise _no_customer(customer_id)
+        current().customer_id = own
+        return CustomerData(own, self.services, self.budget)
+
+    async def _any_customer(self, customer_id: str | None) -> str:
+        if customer_id is None:
+            raise InvalidArgument(
+                "customerId: needed, since an administrator's token is for all customers",
+                "Name a customer.",
+            )
+        try:
+            return (await self.services.run(self.services.metadata.customers.get, customer_id)).customer_id
+        except store_errors.NotFound:
+            raise _no_customer(customer_id) from None
+
+
+def _no_customer(customer_id: str | None) -> NotFound:
+    return NotFound(
+        f"customerId: {customer_id!r} does not exist", "Leave customerId out for the customer of the token."
+    )
+
+
+Info = strawberry.Info[Context, None]

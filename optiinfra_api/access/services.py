@@ -1,0 +1,86 @@
+"""What requests need of the process that answers them, as protocols; `optiinfra_api.services` builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from optiinfra_api.access.authentication import Authenticator
+    from optiinfra_api.graphql.persisted_queries import PersistedQueries
+    from optiinfra_api.http.concurrency import Turnstile
+    from optiinfra_api.reading.clickhouse_reader import Engine
+    from optiinfra_api.reading.freshness_cache import Standings
+    from optiinfra_api.reading.stream import Exporter
+    from optiinfra_assets.domain.accounts import BillingPeriod
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.metadata.collections import Task
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.warehouse.warehouse import Warehouse
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class CollectionTrigger(Protocol):
+    """Has costs collected on request; what it does blocks."""
+
+    def collect(
+        self,
+        customer_id: str,
+        provider: str | None,
+        account_id: str | None,
+        billing_period: BillingPeriod | None,
+    ) -> Task:
+        """Queue and launch the collections of one customer; None: of every provider, account or period that is due.
+
+        Raises:
+            NothingToCollect: no account matches, or nothing is due.
+            ValueError: the period cannot be collected.
+            DagsterUnavailable: Dagster does not answer; nothing is queued.
+        """
+        ...
+
+    def cancel(self, task_id: str, customer_id: str) -> int:
+        """End what a task still has to collect of one customer; how many slices that are.
+
+        Raises:
+            NotFound: there is no such task of that customer.
+            DagsterUnavailable: Dagster does not answer, or a run goes on.
+        """
+        ...
+
+
+class Services(Protocol):
+    """Open connections, shared by all requests of one process and one event loop."""
+
+    settings: Settings
+    metadata: Metadata
+    warehouse: Warehouse
+    engine: Engine
+    exporter: Exporter
+    standings: Standings
+    authenticator: Authenticator
+    persisted: PersistedQueries
+    requests: Turnstile
+    exports: Turnstile
+    trigger: CollectionTrigger
+
+    def pending_clickhouse(self) -> list[str]:
+        """Statements of migrations that ClickHouse has not run; blocks."""
+        ...
+
+    def pending_postgres(self) -> list[str]:
+        """Statements of migrations that PostgreSQL has not run; blocks."""
+        ...
+
+    async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """`work`, which blocks, in a thread."""
+        ...
+
+    async def run_for(
+        self, customer_id: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """`work`, which reads from `metadata`, in a thread where PostgreSQL shows rows of one customer only."""
+        ...

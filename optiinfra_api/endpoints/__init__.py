@@ -1,0 +1,1 @@
+"""The routes of the service: GraphQL over HTTP and WebSocket, health, metrics."""

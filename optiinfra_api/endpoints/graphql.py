@@ -1,0 +1,168 @@
+"""GraphQL over HTTP: POST /graphql with a bearer token. Every answer is one JSON object on one line.
+
+200: the operation ran; its errors, if any, are in the answer. 400: it is malformed, over a limit on documents, or its variables do
+not fit. 401: no token that is good, which is all that is said. 405, 413, 415: as HTTP defines them. 429: too many failures to
+authenticate, or too many requests of one token at one time. 503: PostgreSQL does not answer.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from graphql import GraphQLError, GraphQLSyntaxError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.types import ExecutionResult
+
+from optiinfra_api.access.context import Context
+from optiinfra_api.access.request_authentication import address, authenticated
+from optiinfra_api.access.services import Services
+from optiinfra_api.graphql.errors import present, unexpected
+from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED
+from optiinfra_api.http.disconnect import ClientGone, while_waited_for
+from optiinfra_api.http.http_errors import Refused
+from optiinfra_api.http.redaction import unquoted
+from optiinfra_api.http.request_log import CLIENT_GONE, RequestRecord, current
+from optiinfra_api.schema import schema
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_ERRORS = 10
+
+
+async def graphql(request: Request) -> Response:
+    """Answer one request; never raises."""
+    record = current()
+    headers = {"Cache-Control": "no-store"}
+    try:
+        body, status = await _answer(request, request.app.state.services, record)
+    except Refused as refused:
+        body, status, headers = refused.body(), refused.status, headers | refused.headers
+        record.codes.append(refused.code)
+    except (ClientGone, ClientDisconnect):
+        record.end_all("CLIENT_GONE")
+        return Response(status_code=CLIENT_GONE)
+    except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
+        body, status = unexpected(error)
+    return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+def not_allowed() -> Response:
+    """The answer to other methods than POST."""
+    refused = Refused(HTTPStatus.METHOD_NOT_ALLOWED, "BAD_REQUEST", "send a POST with a JSON body")
+    return Response(orjson.dumps(refused.body()), refused.status, {"Allow": "POST"}, "application/json")
+
+
+async def _answer(
+    request: Request, services: Services, record: RequestRecord
+) -> tuple[dict[str, Any], HTTPStatus]:
+    principal = await authenticated(request, services)
+    with services.requests.passing(principal.token_id):
+        operation = await _operation(request)
+        document = services.persisted.document(operation)
+        if not document:
+            raise Refused(
+                HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"'
+            )
+        context = Context(principal, services, record.correlation_id, address(request))
+        # A mutation that has begun is carried out, whoever still listens.
+        work = _execute(document, operation, context)
+        result = await while_waited_for(request.receive, work, lambda: record.kind != "mutation")
+    body, status = _body(result, record)
+    if status == HTTPStatus.OK:
+        services.persisted.keep(operation)
+    return unquoted(document, body), status
+
+
+async def _execute(document: str, operation: dict[str, Any], context: Context) -> ExecutionResult:
+    try:
+        result = await schema.execute(
+            document,
+            variable_values=operation.get("variables"),
+            operation_name=operation.get("operationName"),
+            context_value=context,
+        )
+    except CannotGetOperationTypeError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
+    if not isinstance(result, ExecutionResult):
+        raise TypeError(f"an operation gave {type(result).__name__}")
+    return result
+
+
+def _body(result: ExecutionResult, record: RequestRecord) -> tuple[dict[str, Any], HTTPStatus]:
+    if not result.errors:
+        return {"data": result.data}, HTTPStatus.OK
+    errors = [present(_coded(error), record.correlation_id) for error in result.errors[:MAX_ERRORS]]
+    for error in errors:
+        code = error["extensions"]["code"]
+        record.codes.append(code)
+        if path := error.get("path"):
+            record.outcomes[record.names[path[0]]] = code
+    if result.data is None and all(error.path is None for error in result.errors):
+        return {"errors": errors}, HTTPStatus.BAD_REQUEST
+    return {"data": result.data, "errors": errors}, HTTPStatus.OK
+
+
+def _coded(error: GraphQLError) -> GraphQLError:
+    if isinstance(error, GraphQLSyntaxError):
+        error.extensions = {"code": "SYNTAX"}
+    if isinstance(error.original_error, RecursionError) and error.path is None:
+        return GraphQLError("the operation is nested too deeply to be read")
+    return error
+
+
+async def _operation(request: Request) -> dict[str, Any]:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "BAD_REQUEST",
+            "send the header `Content-Type: application/json`",
+        )
+    body = await _read(request)
+    if b"\\u0000" in body:
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", NOT_ACCEPTED)
+    try:
+        operation = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f"the body is not JSON: {error}") from None
+    return well_formed(operation)
+
+
+def well_formed(operation: Any) -> dict[str, Any]:
+    """A request as JSON, whose parts have the types they must have.
+
+    Raises:
+        Refused: one has not.
+    """
+    if isinstance(operation, list):
+        raise Refused(
+            HTTPStatus.BAD_REQUEST,
+            "BAD_REQUEST",
+            "a list of operations is not accepted: send one request for each",
+        )
+    if not isinstance(operation, dict) or not isinstance(operation.get("query"), str | None):
+        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"')
+    for name, kind, what in (
+        ("variables", dict, "an object"),
+        ("operationName", str, "a text"),
+        ("extensions", dict, "an object"),
+    ):
+        if not isinstance(operation.get(name), kind | None):
+            raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f'"{name}" must be {what} or left out')
+    return operation
+
+
+async def _read(request: Request) -> bytes:
+    """The body, as long as it is not too long; what is too long is not kept."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "BAD_REQUEST",
+                f"the body is longer than {MAX_BODY_BYTES} bytes",
+            )
+    return bytes(body)

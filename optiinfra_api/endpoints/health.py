@@ -1,0 +1,60 @@
+"""``/healthz`` says that this process lives, ``/readyz`` whether it can answer: both databases do, and their migrations are current."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from optiinfra_api.access.services import Services
+from optiinfra_api.graphql.errors import LOG
+from optiinfra_assets.database.errors import MigrationError
+
+SECONDS = 5
+"""A part that takes longer does not answer; an answer is good for as long."""
+
+
+async def alive(_: Request) -> Response:
+    """``ok``."""
+    return PlainTextResponse("ok\n")
+
+
+class Readiness:
+    """What was found the last time, shared by all who ask: a database that hangs is asked by one thread, not by each request."""
+
+    def __init__(self) -> None:
+        self._running: asyncio.Task[dict[str, str]] | None = None
+        self._until = 0.0
+
+    async def __call__(self, request: Request) -> Response:
+        """200 with ``ok`` for each part, or 503 with what is wrong; it names no host."""
+        if self._running is None or (self._running.done() and time.monotonic() >= self._until):
+            self._running = asyncio.create_task(self._find(request.app.state.services))
+        parts = await asyncio.shield(self._running)
+        is_ready = all(said == "ok" for said in parts.values())
+        status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return JSONResponse({"ready": is_ready, "parts": parts}, status, {"Cache-Control": "no-store"})
+
+    async def _find(self, services: Services) -> dict[str, str]:
+        found = await asyncio.gather(
+            _part(services, "clickhouse", services.pending_clickhouse),
+            _part(services, "postgresql", services.pending_postgres),
+        )
+        self._until = time.monotonic() + SECONDS
+        return dict(found)
+
+
+async def _part(services: Services, name: str, pending: Callable[[], list[str]]) -> tuple[str, str]:
+    try:
+        waiting = await asyncio.wait_for(services.run(pending), SECONDS)
+    except MigrationError as error:
+        LOG.warning("not ready: %s", error)
+        return name, "its migrations are not those of this version"
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        LOG.warning("not ready: %s: %s", name, error or type(error).__name__)
+        return name, "does not answer"
+    return name, f"{len(waiting)} migrations have not run: `optiinfra migrate`" if waiting else "ok"

@@ -1,0 +1,215 @@
+"""Figures on the whole platform for Prometheus, read from both databases and kept for a while; and the page ``/metrics`` itself.
+
+The page is shown on loopback, and elsewhere to an administrator of all customers. It never fails: a database that does not answer
+is ``optiinfra_up 0``, and its figures are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from optiinfra_api.access.loopback import is_local
+from optiinfra_api.access.request_authentication import authenticated
+from optiinfra_api.access.services import Services
+from optiinfra_api.graphql.errors import LOG, unexpected
+from optiinfra_api.http.http_errors import Refused
+from optiinfra_api.http.http_metrics import Metrics
+from optiinfra_assets.metadata.platform_figures import PlatformFigures
+
+KEPT_SECONDS = 15
+READING_PART = 20
+"""Figures are kept for at least this many times what reading them took, so that reading is 5 % of a database's time at most."""
+
+_PATIENCE = 5
+_OPEN = frozenset({"queued", "running", "retrying"})
+
+
+class MetricsPage:
+    """``/metrics``."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._kept: list[Metric] = []
+        self._until = 0.0
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __call__(self, request: Request) -> Response:
+        """The page, or why it is not shown."""
+        services: Services = request.app.state.services
+        try:
+            if not is_local(request):
+                await _check(request, services)
+        except Refused as refused:
+            return Response(orjson.dumps(refused.body()), refused.status, refused.headers, "application/json")
+        except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
+            body, status = unexpected(error)
+            return Response(orjson.dumps(body), status, media_type="application/json")
+        await self._refresh(services)
+        registry = CollectorRegistry()
+        registry.register(_Collected([*self._metrics.registry().collect(), *self._kept]))
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _refresh(self, services: Services) -> None:
+        """Read the figures again if it is time; what takes too long is there for the next who asks."""
+        if time.monotonic() < self._until:
+            return
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read(services))
+        await asyncio.wait((self._reading,), timeout=_PATIENCE)
+
+    async def _read(self, services: Services) -> None:
+        began = time.monotonic()
+        figures, published = await asyncio.gather(
+            _or_none("postgresql", services.run(services.metadata.platform_figures.read)),
+            _or_none("clickhouse", services.engine.figures("published_by_provider")),
+        )
+        up = GaugeMetricFamily("optiinfra_up", "Whether a database answers.", labels=["part"])
+        up.add_metric(["postgresql"], figures is not None)
+        up.add_metric(["clickhouse"], published is not None)
+        self._kept = [up, *_of_postgres(figures), *_of_clickhouse(published)]
+        now = time.monotonic()
+        self._until = now + max(KEPT_SECONDS, READING_PART * (now - began))
+
+
+class _Collected(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """What was collected."""
+        return self._metrics
+
+
+async def _check(request: Request, services: Services) -> None:
+    principal = await authenticated(request, services)
+    if principal.customer_id is not None or principal.role != "admin":
+        raise Refused(
+            HTTPStatus.FORBIDDEN,
+            "FORBIDDEN",
+            "metrics are for administrators of all customers, and for this machine",
+        )
+
+
+async def _or_none(name: str, reading: Awaitable[Any]) -> Any:
+    try:
+        return await reading
+    except Exception as error:  # noqa: BLE001 - the page never fails
+        LOG.warning("no figures of %s: %s", name, error or type(error).__name__)
+        return None
+
+
+def _of_postgres(figures: PlatformFigures | None) -> Iterator[Metric]:
+    if figures is None:
+        return
+    now = datetime.now(UTC)
+    for name, help_, rows in (
+        ("accounts", "Active accounts.", [([one.provider], one.accounts) for one in figures.accounts]),
+        (
+            "accounts_failing",
+            "Active accounts whose last probe failed.",
+            [([one.provider], one.failing) for one in figures.accounts],
+        ),
+        (
+            "probe_age_seconds",
+            "Since the last answered probe of the active account that waited longest.",
+            [([one.provider], _age(now, one.oldest_probe)) for one in figures.accounts],
+        ),
+        (
+            "last_success_age_seconds",
+            "Since the newest collection that went well.",
+            [([one.provider], _age(now, one.last_success)) for one in figures.slices if one.last_success],
+        ),
+        (
+            "slices_due",
+            "Slices seen to have changed and not collected.",
+            [([one.provider], one.due) for one in figures.slices],
+        ),
+        (
+            "collection_lag_seconds",
+            "Since the first of the slices that are due was seen to have changed; 0 if none is.",
+            [([one.provider], _age(now, one.due_since)) for one in figures.slices],
+        ),
+    ):
+        yield _family(GaugeMetricFamily, name, help_, ["provider"], rows)
+    yield _family(
+        GaugeMetricFamily,
+        "collections_open",
+        "Slices in the queue and under way.",
+        ["provider", "status"],
+        [([one.provider, one.status], one.collections) for one in figures.collections if one.status in _OPEN],
+    )
+    yield _family(
+        CounterMetricFamily,
+        "collections",
+        "Slices whose collection ended.",
+        ["provider", "status"],
+        [
+            ([one.provider, one.status], one.collections)
+            for one in figures.collections
+            if one.status not in _OPEN
+        ],
+    )
+    providers = sorted({one.provider for one in figures.collections})
+    for name, help_, attribute in (
+        ("provider_requests", "Requests made to a provider.", "requests"),
+        (
+            "provider_request_cost_usd",
+            "What a provider charges for them, as a float: for alarms, not for sums.",
+            "request_cost",
+        ),
+    ):
+        sums = [
+            (
+                [provider],
+                float(
+                    sum(getattr(one, attribute) for one in figures.collections if one.provider == provider)
+                ),
+            )
+            for provider in providers
+        ]
+        yield _family(CounterMetricFamily, name, help_, ["provider"], sums)
+    rows = [([state], count) for state, count in figures.generations.items()]
+    yield _family(
+        GaugeMetricFamily, "generations", "Generations begun, by what became of them.", ["state"], rows
+    )
+
+
+def _of_clickhouse(published: list[dict[str, Any]] | None) -> Iterator[Metric]:
+    if published is None:
+        return
+    now = time.time()
+    generations = [([row["provider"]], row["generations"]) for row in published]
+    yield _family(CounterMetricFamily, "publications", "Generations published.", ["provider"], generations)
+    lags = [([row["provider"]], now - row["behind"]) for row in published if row["behind"] is not None]
+    yield _family(
+        GaugeMetricFamily,
+        "data_lag_seconds",
+        "Since the instant that the data of the account furthest behind are complete to.",
+        ["provider"],
+        lags,
+    )
+
+
+def _family(
+    kind: type[Any], name: str, help_: str, labels: list[str], rows: Sequence[tuple[list[str], float]]
+) -> Metric:
+    family: Metric = kind(f"optiinfra_{name}", help_, labels=labels)
+    for values, number in rows:
+        family.add_metric(values, number)  # type: ignore[attr-defined]
+    return family
+
+
+def _age(now: datetime, since: datetime | None) -> float:
+    return 0.0 if since is None else (now - since).total_seconds()

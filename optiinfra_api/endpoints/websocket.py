@@ -1,0 +1,139 @@
+"""Subscriptions over WebSocket at /graphql, in the protocol graphql-transport-ws. Queries and mutations go over HTTP, with its limits.
+
+A connection says who it is in its first message, as browsers can send no header with a WebSocket; a header does as well. Errors are
+presented as over HTTP.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from graphql import GraphQLError
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.graphql import OperationType
+from strawberry.types.unset import UnsetType
+
+from optiinfra_api.access.authentication import NotAuthenticated, TooManyFailures
+from optiinfra_api.access.context import Context
+from optiinfra_api.endpoints.websocket_messages import SUBSCRIPTIONS, Adapter, Handler, decoded
+from optiinfra_api.graphql.errors import Forbidden, present
+from optiinfra_api.http.redaction import unquoted
+from optiinfra_api.schema import schema
+from optiinfra_assets.metadata.tokens import Principal
+
+_NOBODY: Final = Principal(token_id="", name="", customer_id="", role="viewer")
+"""Before a connection has said who it is; the protocol lets it ask nothing then, and there is no customer of this id."""
+
+
+@dataclass(slots=True)
+class SocketContext(Context):
+    """One connection.
+
+    Attributes:
+        connection_params: payload of its first message.
+        header: what it said who it is by.
+    """
+
+    connection_params: dict[str, Any] = field(default_factory=dict)
+    header: str | None = None
+
+    async def check_token(self) -> None:
+        """As `Context.check_token`; tokens are revoked while connections last."""
+        try:
+            await self.services.authenticator.admit(self.header, self.address, self.services.run)
+        except (NotAuthenticated, TooManyFailures):
+            raise Forbidden(
+                "the token is not accepted any more", "Connect again with a valid token."
+            ) from None
+
+
+class _Presented(GraphQLError):
+    """An error whose form for the client is made."""
+
+    def __init__(self, shown: dict[str, Any]) -> None:
+        super().__init__(shown["message"])
+        self._shown = shown
+
+    @property
+    def formatted(self) -> Any:
+        return self._shown
+
+
+class _Subscribing:
+    """The schema as the protocol's handler sees it: subscriptions only, their errors presented."""
+
+    async def stream(self, query: str, *, context_value: SocketContext, **how: Any) -> AsyncIterator[Any]:
+        source = await schema.stream(
+            query,
+            context_value=context_value,
+            allowed_operation_types={OperationType.SUBSCRIPTION},
+            **how,
+        )
+        return _presented(source, query, context_value.correlation_id)
+
+
+async def _presented(source: Any, query: str, correlation_id: str) -> AsyncIterator[Any]:
+    try:
+        async for result in source:
+            if result.errors:
+                shown = [present(_said(error), correlation_id) for error in result.errors]
+                result.errors = [_Presented(error) for error in unquoted(query, {"errors": shown})["errors"]]
+            yield result
+    finally:
+        await source.aclose()
+
+
+def _said(error: GraphQLError) -> GraphQLError:
+    if isinstance(error.original_error, InvalidOperationTypeError):
+        return GraphQLError("only subscriptions go over a WebSocket: send queries and mutations by POST")
+    if isinstance(error.original_error, CannotGetOperationTypeError):
+        return GraphQLError(error.original_error.as_http_error_reason())
+    return error
+
+
+class Sockets(GraphQL[SocketContext, None]):
+    """The ASGI application for the WebSocket connections of /graphql."""
+
+    graphql_transport_ws_handler_class = Handler
+    websocket_adapter_class = Adapter
+
+    def __init__(self) -> None:
+        super().__init__(
+            _Subscribing(),  # type: ignore[arg-type] # all that the handler of this protocol asks of it
+            graphql_ide=None,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=timedelta(seconds=10),
+            max_subscriptions_per_connection=SUBSCRIPTIONS,
+        )
+
+    def decode_json(self, data: str | bytes) -> object:
+        """What a client sent."""
+        return decoded(data)
+
+    async def get_context(self, request: Any, response: Any) -> SocketContext:
+        """Nobody's, until `on_ws_connect`."""
+        socket: WebSocket = request
+        header = socket.headers.get("authorization")
+        address = socket.client.host if socket.client else "unknown"
+        return SocketContext(_NOBODY, socket.app.state.services, uuid.uuid4().hex, address, header=header)
+
+    async def on_ws_connect(self, context: SocketContext) -> UnsetType | dict[str, object] | None:
+        """Find out who it is, or refuse with 4403; acknowledged without a payload."""
+        said = {name.lower(): value for name, value in context.connection_params.items()}
+        header = said.get("authorization", context.header)
+        context.header = header if isinstance(header, str) else None
+        try:
+            context.principal = await context.services.authenticator.admit(
+                context.header, context.address, context.services.run
+            )
+        except (NotAuthenticated, TooManyFailures):
+            raise ConnectionRejectionError from None
+        return None

@@ -1,0 +1,1 @@
+"""Downloads: the rows of a cost query as a file."""

@@ -1,0 +1,175 @@
+"""The query parameters of ``/export``: the arguments of the GraphQL fields, under the same names, lists as repeated parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from typing import Any, TypeVar
+
+from starlette.datastructures import QueryParams
+
+from optiinfra_api.fields.costs.arguments import CostBasis, CostFilter, Period, TagFilter, cost_query
+from optiinfra_api.fields.costs.latest import check_days
+from optiinfra_api.fields.costs.trends import Dimension, Granularity
+from optiinfra_api.graphql.errors import InvalidArgument
+from optiinfra_api.graphql.scalars import BadValue, parse_date, parse_instant
+from optiinfra_api.reading.cost_query import CostQuery, check_tag_key
+
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound=Enum)
+
+FILTERS = ("provider", "account", "subAccount", "service", "region", "chargeCategory", "currency")
+_LISTS = frozenset({*FILTERS, "tagValue", "groupBy"})
+_EVERYWHERE = frozenset({"customerId", "asOf", "provider", "account", "currency"})
+_PERIOD = frozenset({"start", "end"})
+_FILTERED = _EVERYWHERE | _PERIOD | {*FILTERS, "tagKey", "tagValue"}
+
+ACCEPTED: Mapping[str, frozenset[str]] = {
+    "line-items": _FILTERED | {"focus"},
+    "trends": _FILTERED | {"costBasis", "granularity", "groupBy", "groupByTag"},
+    "by-resource": _FILTERED | {"costBasis"},
+    "by-type": _FILTERED | {"costBasis"},
+    "total": _FILTERED | {"costBasis"},
+    "latest": _EVERYWHERE | {"costBasis", "days"},
+}
+"""The parameters of each export."""
+
+FOCUS = {"1.2": "line_items_focus_1_2", "1.4": "line_items_focus_1_4"}
+"""Statements of line items in the columns of a FOCUS version."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportQuestion:
+    """What is to be exported, checked. What an export does not know has its default.
+
+    Attributes:
+        what: of `ACCEPTED`.
+        question: period and filters.
+        period: None for ``latest``, which has none.
+        customer_id: None: the token's.
+        group_by: dimensions, such as ``sub_account``.
+        granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
+        group_by_tag: name of a tag, '' for none.
+        days: how many of the newest days.
+        focus: version of FOCUS whose columns are wanted, None: ours.
+    """
+
+    what: str
+    question: CostQuery
+    period: Period | None
+    customer_id: str | None
+    basis: CostBasis
+    group_by: frozenset[str]
+    granularity: str
+    group_by_tag: str
+    days: int
+    focus: str | None
+
+    @classmethod
+    def of(cls, what: str, given: QueryParams) -> ExportQuestion:
+        """From the parameters of a request for `what`.
+
+        Raises:
+            InvalidArgument: naming the parameter, its value and what is accepted.
+        """
+        values = _values(what, given)
+        period = None if what == "latest" else _period(values)
+        granularity = _one_of(Granularity, "granularity", values.get("granularity", "DAILY"))
+        group_by_tag = values.get("groupByTag", "")
+        if "groupByTag" in values:
+            check_tag_key("groupByTag", group_by_tag)
+        return cls(
+            what=what,
+            question=cost_query(period, _filter(values), _parsed(values, "asOf", parse_instant)),
+            period=period,
+            customer_id=values.get("customerId"),
+            basis=_one_of(CostBasis, "costBasis", values.get("costBasis", "BILLED")),
+            group_by=frozenset(_one_of(Dimension, "groupBy", one).value for one in values.get("groupBy", ())),
+            granularity="total" if what == "total" else granularity.value,
+            group_by_tag=group_by_tag,
+            days=check_days(_whole("days", values.get("days", "1"))),
+            focus=_focus(values.get("focus")),
+        )
+
+
+def _values(what: str, given: QueryParams) -> dict[str, Any]:
+    """A list for each parameter that may be repeated, a text for each other."""
+    accepted = ACCEPTED[what]
+    values: dict[str, Any] = {}
+    for name in given:
+        if name not in accepted:
+            raise InvalidArgument(
+                f"{name}: not a parameter of this export", f"Use {', '.join(sorted(accepted))}."
+            )
+        found = given.getlist(name)
+        if any("\0" in one for one in found):
+            raise InvalidArgument(f"{name}: the character U+0000 is not accepted", "Leave it out.")
+        if name not in _LISTS and len(found) > 1:
+            raise InvalidArgument(f"{name}: given {len(found)} times", "Give it once.")
+        values[name] = found if name in _LISTS else found[0]
+    return values
+
+
+def _period(values: dict[str, Any]) -> Period:
+    days: dict[str, date | None] = {name: _parsed(values, name, parse_date) for name in ("start", "end")}
+    start, end = days["start"], days["end"]
+    if start is None or end is None:
+        missing = "start" if start is None else "end"
+        raise InvalidArgument(
+            f"{missing}: needed", "Give start and end, UTC days such as 2026-11-30; end is exclusive."
+        )
+    return Period(start=start, end=end)
+
+
+def _filter(values: dict[str, Any]) -> CostFilter:
+    if ("tagKey" in values) != ("tagValue" in values):
+        raise InvalidArgument("tagKey: goes with tagValue", "Give both, or neither.")
+    lists = {
+        attribute: values.get(name)
+        for attribute, name in (
+            ("provider", "provider"),
+            ("account", "account"),
+            ("sub_account", "subAccount"),
+            ("service", "service"),
+            ("region", "region"),
+            ("charge_category", "chargeCategory"),
+            ("currency", "currency"),
+        )
+    }
+    tag = TagFilter(key=values["tagKey"], values=values["tagValue"]) if "tagKey" in values else None
+    return CostFilter(**lists, tag=tag)
+
+
+def _parsed(values: dict[str, Any], name: str, parse: Callable[[Any], _T]) -> _T | None:
+    if name not in values:
+        return None
+    try:
+        return parse(values[name])
+    except BadValue as error:
+        said = str(error)
+        raise _not_accepted(name, values[name], f"{said[0].upper()}{said[1:]}.") from None
+
+
+def _one_of(kind: type[_E], name: str, value: str) -> _E:
+    try:
+        return kind[value]
+    except KeyError:
+        raise _not_accepted(name, value, f"Use {', '.join(kind.__members__)}.") from None
+
+
+def _whole(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdecimal() or len(value) > 9:
+        raise _not_accepted(name, value, "Use a whole number.")
+    return int(value)
+
+
+def _focus(value: str | None) -> str | None:
+    if value is not None and value not in FOCUS:
+        raise _not_accepted("focus", value, f"Use {' or '.join(FOCUS)}, or leave it out for our own columns.")
+    return value
+
+
+def _not_accepted(name: str, value: str, remedy: str) -> InvalidArgument:
+    return InvalidArgument(f"{name}: {value!r} is not accepted", remedy)

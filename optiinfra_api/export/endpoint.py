@@ -1,0 +1,176 @@
+"""``GET /export/<what>.<csv|parquet>``: the rows of a cost query as a file, for the same tokens, through the same gate.
+
+Flow in: parameters of `export_question`. Flow out: the engine's own CSV or Parquet, passed on in constant memory. Answers carry a weak
+ETag of the question and of the generations that answer it; with If-None-Match nothing is read while these are the same.
+
+What is refused before the first byte is answered as JSON with a status. An error after it breaks the connection: HTTP's chunked
+transfer then has no end, which clients report; a file is never short in silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from optiinfra_api.access.context import Context, CustomerData
+from optiinfra_api.access.request_authentication import authenticated
+from optiinfra_api.access.services import Services
+from optiinfra_api.export.arguments import ACCEPTED, ExportQuestion
+from optiinfra_api.export.plan import plan
+from optiinfra_api.graphql.errors import LOG, expected, unexpected
+from optiinfra_api.http.disconnect import ClientGone, while_waited_for
+from optiinfra_api.http.http_errors import Refused
+from optiinfra_api.http.request_log import CLIENT_GONE, current
+from optiinfra_api.reading.scan_budget import Budget
+from optiinfra_api.reading.stream import Form
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.domain.publications import Resolved
+
+_MEDIA_TYPES = {
+    Form.CSV: "text/csv; charset=utf-8; header=present",
+    Form.PARQUET: "application/vnd.apache.parquet",
+}
+_STATUSES = {
+    "INVALID_ARGUMENT": HTTPStatus.BAD_REQUEST,
+    "FORBIDDEN": HTTPStatus.FORBIDDEN,
+    "NOT_FOUND": HTTPStatus.NOT_FOUND,
+    "AS_OF_NOT_KEPT": HTTPStatus.GONE,
+    "TOO_EXPENSIVE": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class Export:
+    """One export, as an ASGI endpoint."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._request = Request(scope, receive)
+        self._send = send
+        self._begun = False
+
+    def __await__(self) -> Any:
+        return self._answer().__await__()
+
+    async def _answer(self) -> None:
+        record = current()
+        try:
+            await while_waited_for(self._request.receive, self._export())
+        except ClientGone:
+            record.status = CLIENT_GONE
+            record.end_all("CLIENT_GONE")
+        except Refused as refused:
+            record.codes.append(refused.code)
+            await self._say(refused.body(), refused.status, refused.headers)
+        except Exception as error:
+            if self._begun:
+                record.end_all("BROKEN")
+                LOG.error("%s: an export broke after its first byte: %s", record.correlation_id, error)
+                raise  # past the first byte: the server breaks the connection
+            body, status = unexpected(error)
+            said = expected(error)
+            await self._say(body, _STATUSES.get(said.code, status) if said else status)
+
+    async def _say(
+        self, body: dict[str, Any], status: HTTPStatus, headers: Mapping[str, str] | None = None
+    ) -> None:
+        record = current()
+        record.end_all(record.codes[-1])
+        response = Response(orjson.dumps(body), status, headers, "application/json")
+        await response(self._request.scope, self._request.receive, self._send)
+
+    async def _export(self) -> None:
+        services: Services = self._request.app.state.services
+        principal = await authenticated(self._request, services)
+        what, form = _named(self._request.path_params["name"])
+        record = current()
+        record.outcomes = {f"export/{what}.{form.value}": "ok"}
+        record.rows = None
+        asked = ExportQuestion.of(what, self._request.query_params)
+        context = Context(principal, services, record.correlation_id)
+        context.budget = Budget(services.settings.api_export_max_rows, "OPTIINFRA_API_EXPORT_MAX_ROWS")
+        with services.requests.passing(principal.token_id), services.exports.passing(principal.token_id):
+            data = await context.data_of(asked.customer_id)
+            resolved = await data.resolve(asked.question)
+            await self._write(data, asked, form, resolved)
+
+    async def _write(self, data: CustomerData, asked: ExportQuestion, form: Form, resolved: Resolved) -> None:
+        statement, values = plan(asked, resolved)
+        headers = _headers(data.customer_id, asked, form, resolved, statement)
+        if _is_known(self._request.headers.get("if-none-match"), headers["ETag"]):
+            await self._begin(HTTPStatus.NOT_MODIFIED, headers)
+            await self._end()
+            return
+        headers["Content-Type"] = _MEDIA_TYPES[form]
+        if self._request.method == "HEAD":
+            await self._begin(HTTPStatus.OK, headers)
+            await self._end()
+            return
+        async with data.export(statement, form, asked.question, resolved, **values) as chunks:
+            first = await anext(chunks, b"")
+            await self._begin(HTTPStatus.OK, headers)
+            await self._pass_on(first, chunks)
+
+    async def _pass_on(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
+        await self._send({"type": "http.response.body", "body": first, "more_body": True})
+        async for chunk in chunks:
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._end()
+
+    async def _end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _begin(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        self._begun = True
+        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+def _named(name: str) -> tuple[str, Form]:
+    what, _, ending = name.rpartition(".")
+    if what not in ACCEPTED or ending not in (one.value for one in Form):
+        raise Refused(
+            HTTPStatus.NOT_FOUND,
+            "NOT_FOUND",
+            f"there is no such export: use {', '.join(sorted(ACCEPTED))}, with .csv or .parquet",
+        )
+    return what, Form(ending)
+
+
+def _headers(
+    customer_id: str, asked: ExportQuestion, form: Form, resolved: Resolved, statement: str
+) -> dict[str, str]:
+    """Those of an answer: its ETag, its name, and how far it can be trusted, as every answer about costs says."""
+    end = f"-{asked.period.start}-{asked.period.end}" if asked.period else ""
+    used = set(resolved.generations)
+    through, published = resolved.data_through, resolved.published_at
+    is_simulated = any(one.is_simulated and one.generation in used for one in resolved.publications)
+    return {
+        "ETag": _etag(customer_id, asked, form, resolved, statement),
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{asked.what}-{customer_id}{end}.{form.value}"',
+        "X-Data-Through": through.isoformat() if through else "",
+        "X-Is-Complete": str(resolved.is_complete).lower(),
+        "X-Published-At": published.isoformat() if published else "",
+        "X-Is-Simulated": str(is_simulated).lower(),
+    }
+
+
+def _etag(customer_id: str, asked: ExportQuestion, form: Form, resolved: Resolved, statement: str) -> str:
+    """Of the question and of what answers it. `asOf` counts through the generations it leads to."""
+    question = replace(asked, question=replace(asked.question, as_of=None), group_by=frozenset())
+    text = sql_files.read("clickhouse", "exports", f"{statement}.sql")
+    parts = (customer_id, question, sorted(asked.group_by), form, resolved.generations, text)
+    return f'W/"{hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()}"'
+
+
+def _is_known(if_none_match: str | None, etag: str) -> bool:
+    given = {one.strip() for one in (if_none_match or "").split(",")}
+    return "*" in given or etag in given or etag.removeprefix("W/") in given

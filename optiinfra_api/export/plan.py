@@ -1,0 +1,78 @@
+"""Which statement of ``sql/clickhouse/exports`` answers an export, and what it binds beyond what every statement does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from optiinfra_api.export.arguments import FOCUS, ExportQuestion
+from optiinfra_api.fields.costs.cost_series import cost_columns
+from optiinfra_api.fields.costs.resource_ranking import edges, whole_months
+from optiinfra_assets.domain.publications import Resolved
+
+Plan = tuple[str, dict[str, Any]]
+
+_COLUMNS = {
+    "provider": "provider",
+    "account": "account_id",
+    "sub_account": "sub_account_id",
+    "service": "service_name",
+    "region": "region_id",
+    "charge_category": "charge_category",
+}
+_NOT_BY_TYPE = frozenset({"sub_account", "service", "region", "tag"})
+
+
+def plan(asked: ExportQuestion, resolved: Resolved) -> Plan:
+    """The statement for `asked`, and its values, to read the `resolved` generations."""
+    statement, values = _PLANS[asked.what](asked, resolved)
+    return statement, cost_columns(asked.basis) | values
+
+
+def _line_items(asked: ExportQuestion, _: Resolved) -> Plan:
+    return (FOCUS[asked.focus] if asked.focus else "line_items"), {}
+
+
+def _trends(asked: ExportQuestion, _: Resolved) -> Plan:
+    columns = {name: column if name in asked.group_by else "nothing" for name, column in _COLUMNS.items()}
+    values = {**columns, "granularity": asked.granularity}
+    if not asked.group_by_tag and not asked.question.tag_values:
+        return "costs", values
+    tag = "tag_key" if asked.group_by_tag else "nothing"
+    return "costs_by_tag", {**values, "tag": tag, "tag_key": asked.group_by_tag}
+
+
+def _total(asked: ExportQuestion, _: Resolved) -> Plan:
+    return ("totals_by_tag" if asked.question.tag_values else "totals"), {}
+
+
+def _by_type(asked: ExportQuestion, _: Resolved) -> Plan:
+    needs_lines = bool(asked.question.filtered() & _NOT_BY_TYPE)
+    return ("costs_by_type_and_tag" if needs_lines else "costs_by_type"), {}
+
+
+def _by_resource(asked: ExportQuestion, resolved: Resolved) -> Plan:
+    if asked.period is None:
+        raise ValueError("by-resource has a period")
+    first, end = whole_months(asked.period)
+    if asked.question.tag_values or first >= end:
+        first = end = asked.period.end
+    return "resources", {
+        "first_month": first,
+        "end_month": end,
+        **edges(resolved, asked.period, first, end),
+    }
+
+
+def _latest(asked: ExportQuestion, _: Resolved) -> Plan:
+    return "latest", {"days": asked.days}
+
+
+_PLANS: dict[str, Callable[[ExportQuestion, Resolved], Plan]] = {
+    "line-items": _line_items,
+    "trends": _trends,
+    "by-resource": _by_resource,
+    "by-type": _by_type,
+    "total": _total,
+    "latest": _latest,
+}

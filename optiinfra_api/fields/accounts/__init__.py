@@ -1,0 +1,1 @@
+"""Fields on accounts and their credentials."""

@@ -1,0 +1,114 @@
+"""accounts: what is connected, when each was last asked, changed and published, and what asking its provider has cost."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from optiinfra_api.access.context import Info
+from optiinfra_api.fields.arguments import After, CustomerId, First
+from optiinfra_api.fields.collections.history import ByAccount, ByProvider
+from optiinfra_api.fields.costs.arguments import cost_query
+from optiinfra_api.fields.costs.money import Money
+from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.scalars import Count, decimal_text
+from optiinfra_api.reading.cost_query import digest
+from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.metadata.activity import AccountActivity
+
+
+@strawberry.type(description="One connected account.")
+class Account:
+    id: str = strawberry.field(description="Account id of this platform.")
+    provider: str = strawberry.field(description="Provider, such as `aws`.")
+    is_active: bool = strawberry.field(description="It is probed and collected.")
+    is_simulated: bool = strawberry.field(
+        description="It is read from a simulator or sample files, not from a cloud."
+    )
+    created_at: datetime = strawberry.field(description="When it was connected.")
+    last_probe_at: datetime | None = strawberry.field(
+        description="The last probe that got an answer. Null: none has."
+    )
+    last_change_at: datetime | None = strawberry.field(
+        description="The last probe that found something changed. Null: none has."
+    )
+    last_error: str | None = strawberry.field(
+        description="Why the last probe got no answer. Null: it did, or there was none."
+    )
+    not_probed_before: datetime | None = strawberry.field(
+        description="The provider asked to be left alone until then. Null: it did not."
+    )
+    last_published_at: datetime | None = strawberry.field(
+        description="When the newest data of it were published. Null: nothing is."
+    )
+    last_collected_at: datetime | None = strawberry.field(
+        description="The last collection that ended well, also one that found nothing new. Null: none has."
+    )
+    data_through: datetime | None = strawberry.field(
+        description="Its data are complete up to this instant (exclusive). Null: unknown."
+    )
+    known_billing_periods: int = strawberry.field(description="Billing periods that its source has shown.")
+    due_billing_periods: int = strawberry.field(
+        description="Those of them that wait to be collected: how far a backfill has still to go."
+    )
+    requests: Count = strawberry.field(
+        description="Requests made to the provider so far, for probes and collections."
+    )
+    request_cost: Money = strawberry.field(description="What the provider charges for them.")
+
+    @classmethod
+    def of(cls, row: AccountActivity, published: Resolved | None) -> Account:
+        """From the store, with what is published of it."""
+        return cls(
+            id=row.account_id,
+            provider=row.provider,
+            is_active=row.status == "active",
+            is_simulated=row.is_simulated,
+            created_at=row.created_at,
+            last_probe_at=row.last_probe_at,
+            last_change_at=row.last_change_at,
+            last_error=row.last_error,
+            not_probed_before=row.probe_not_before,
+            last_published_at=published.published_at if published else None,
+            last_collected_at=row.last_checked_at,
+            data_through=published.data_through if published else None,
+            known_billing_periods=row.known_periods,
+            due_billing_periods=row.due_periods,
+            requests=Count(row.requests),
+            request_cost=Money(amount=decimal_text(row.request_cost), currency="USD"),
+        )
+
+
+@strawberry.type(description="A page of accounts, by id.")
+class Accounts:
+    nodes: list[Account] = strawberry.field(description="The accounts of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+
+
+async def _accounts(
+    info: Info,
+    first: First,
+    after: After = None,
+    customer_id: CustomerId = None,
+    provider: ByProvider = None,
+    account: ByAccount = None,
+) -> Accounts | None:
+    check_first(first)
+    data = await info.context.data_of(customer_id)
+    asked = digest("accounts", data.customer_id, provider, account)
+    last = None if after is None else decode(after, asked, (str,)).position[0]
+    rows = await data.activity(first=first + 1, after=last, provider=provider, account_id=account)
+    published = (await data.resolve(cost_query(None, None, None))).by_account()
+    shown, page_info = cut(asked, rows, first, lambda row: (row.account_id,))
+    return Accounts(
+        nodes=[Account.of(row, published.get(row.account_id)) for row in shown],
+        page_info=page_info,
+    )
+
+
+@strawberry.type
+class AccountsQuery:
+    accounts: Accounts | None = strawberry.field(
+        resolver=_accounts, description="The connected accounts and how each is doing, in pages."
+    )

@@ -1,0 +1,247 @@
+"""Credentials and their log: what administrators see of connected accounts, and never a secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any
+
+import orjson
+import strawberry
+
+from optiinfra_api.access.context import Info
+from optiinfra_api.access.credential_service import custody_of
+from optiinfra_api.fields.accounts.credential_inputs import has_secrets, name_of
+from optiinfra_api.fields.arguments import After, CustomerId, First
+from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.scalars import Count
+from optiinfra_api.reading.cost_query import digest
+from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.metadata.accounts import Connection
+from optiinfra_assets.vault.credential_audit import AuditEntry
+
+
+@strawberry.enum(description="Whether an account is collected.")
+class CredentialStatus(Enum):
+    ACTIVE = strawberry.enum_value("active", description="It is.")
+    DELETED = strawberry.enum_value(
+        "deleted", description="It is not; its data stay, and so does its secret, encrypted."
+    )
+    PURGED = strawberry.enum_value("purged", description="It is not, and its secret was erased as well.")
+
+
+@strawberry.type(description="A setting of an account that is not secret.")
+class Setting:
+    name: str = strawberry.field(description="As the input calls it.")
+    value: str = strawberry.field(description="Its value; anything but a text or number as JSON.")
+
+
+@strawberry.type(
+    description="A connected account: its settings, and what is known of its secret, which is never shown."
+)
+class Credential:
+    account: str = strawberry.field(description="Account id of this platform, `<customer>.<name>`.")
+    name: str = strawberry.field(description="Name of the account within its customer.")
+    provider: str = strawberry.field(description="Provider, such as `aws`.")
+    settings: list[Setting] = strawberry.field(description="What is set, by name.")
+    is_simulated: bool = strawberry.field(
+        description="Its figures come from a simulator or from sample files."
+    )
+    status: CredentialStatus = strawberry.field(description="Whether it is collected.")
+    version: int | None = strawberry.field(
+        description="1, and one more for each secret stored. Null: there is no secret."
+    )
+    key_id: str | None = strawberry.field(
+        description="The master key that its secret is encrypted under. Null: there is no secret."
+    )
+    created_at: datetime = strawberry.field(description="When it was connected first.")
+    updated_at: datetime | None = strawberry.field(
+        description="When settings or secret were last stored. Null: not since it was connected."
+    )
+    rotated_at: datetime | None = strawberry.field(
+        description="When its secret was last replaced by `rotateCredential`. Null: never."
+    )
+    deleted_at: datetime | None = strawberry.field(description="Since when it is not collected. Null: it is.")
+    last_probe_at: datetime | None = strawberry.field(
+        description="When its source last answered. Null: never."
+    )
+    last_change_at: datetime | None = strawberry.field(
+        description="When its source last showed something new. Null: never."
+    )
+    last_error: str | None = strawberry.field(
+        description="Why its source did not answer the last time. Null: it did."
+    )
+
+    @classmethod
+    def of(cls, connection: Connection) -> Credential:
+        """From the store."""
+        account = connection.account
+        times = ("created_at", "updated_at", "rotated_at", "deleted_at", "last_probe_at", "last_change_at")
+        return cls(
+            account=account.account_id,
+            name=account.account_id.removeprefix(f"{account.customer_id}."),
+            provider=account.provider,
+            settings=[
+                Setting(name=name_of(name), value=_text(value))
+                for name, value in sorted(account.settings.items())
+            ],
+            is_simulated=account.is_simulated,
+            status=_status(connection),
+            version=connection.version,
+            key_id=connection.key_id,
+            last_error=connection.last_error,
+            **{name: getattr(connection, name) for name in times},
+        )
+
+
+@strawberry.type(description="A page of credentials, by account id.")
+class Credentials:
+    nodes: list[Credential] = strawberry.field(description="The credentials of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+
+
+@strawberry.enum(description="What was done.")
+class CredentialAction(Enum):
+    CREATE = strawberry.enum_value("create", description="Connected, or connected again.")
+    UPDATE = strawberry.enum_value("update", description="Settings changed, or its secret was stored again.")
+    ROTATE = strawberry.enum_value("rotate", description="The secret was replaced.")
+    REVEAL = strawberry.enum_value("reveal", description="The secret was opened for one use.")
+    DELETE = strawberry.enum_value("delete", description="Collected no more.")
+    PURGE = strawberry.enum_value("purge", description="The deleted secret was erased.")
+    REWRAP = strawberry.enum_value("rewrap", description="The data key was put under another master key.")
+    RETIRE_KEY = strawberry.enum_value("retire_key", description="A master key was retired.")
+
+
+@strawberry.enum(description="Whether it was done.")
+class CredentialOutcome(Enum):
+    DONE = strawberry.enum_value("done", description="It was.")
+    REFUSED = strawberry.enum_value(
+        "refused", description="It was not, as when a secret could not be opened."
+    )
+
+
+@strawberry.enum(description="What a secret was opened for.")
+class CredentialPurpose(Enum):
+    COLLECT = strawberry.enum_value("collect", description="A collection, whose run is named.")
+    PROBE = strawberry.enum_value("probe", description="To see whether anything changed.")
+    DISCOVER = strawberry.enum_value("discover", description="To see what it reaches.")
+    TEST = strawberry.enum_value("test", description="To try it for an administrator.")
+
+
+@strawberry.type(description="One act on a credential. The database refuses to change or remove it.")
+class CredentialAuditEntry:
+    id: Count = strawberry.field(description="Grows with every act.")
+    at: datetime = strawberry.field(description="When.")
+    actor: str = strawberry.field(
+        description="Who: the id of an API token, or a part of the platform, such as `collect`."
+    )
+    origin: str = strawberry.field(description="From where: the client's address, or a host and process.")
+    action: CredentialAction = strawberry.field(description="What.")
+    outcome: CredentialOutcome = strawberry.field(description="Whether it was done.")
+    account: str | None = strawberry.field(description="The account concerned.")
+    version: int | None = strawberry.field(description="Which secret of it. Null: it has none.")
+    key_id: str | None = strawberry.field(description="The master key in use for it then.")
+    purpose: CredentialPurpose | None = strawberry.field(description="What a secret was opened for.")
+    run_id: str | None = strawberry.field(description="The Dagster run it was opened for.")
+    detail: str | None = strawberry.field(
+        description="Why it was refused; which settings changed; the master key before."
+    )
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> CredentialAuditEntry:
+        """From the store."""
+        return cls(
+            id=Count(entry.id),
+            at=entry.at,
+            actor=entry.actor,
+            origin=entry.origin,
+            action=CredentialAction(entry.action),
+            outcome=CredentialOutcome(entry.outcome),
+            account=entry.account_id,
+            version=entry.version,
+            key_id=entry.key_id,
+            purpose=None if entry.purpose is None else CredentialPurpose(entry.purpose),
+            run_id=entry.run_id,
+            detail=entry.detail,
+        )
+
+
+@strawberry.type(description="A page of the log, newest first.")
+class CredentialAuditLog:
+    nodes: list[CredentialAuditEntry] = strawberry.field(description="The acts of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+
+
+AccountId = Annotated[str, strawberry.argument(description="Account id of this platform.")]
+ByAccount = Annotated[str | None, strawberry.argument(description="Only this account id. Default: all.")]
+IncludeDeleted = Annotated[
+    bool, strawberry.argument(description="Also accounts that were deleted. Default: false.")
+]
+
+
+async def _credentials(
+    info: Info,
+    first: First,
+    after: After = None,
+    customer_id: CustomerId = None,
+    include_deleted: IncludeDeleted = False,
+) -> Credentials | None:
+    check_first(first)
+    custody = await custody_of(info.context, customer_id)
+    asked = digest("credentials", custody.customer_id, include_deleted)
+    above = None if after is None else decode(after, asked, (str,)).position[0]
+    found = await custody.connections(first=first + 1, after=above, include_deleted=include_deleted)
+    shown, page_info = cut(asked, found, first, lambda row: (row.account.account_id,))
+    return Credentials(
+        nodes=[Credential.of(one) for one in shown],
+        page_info=page_info,
+    )
+
+
+async def _credential(info: Info, account_id: AccountId, customer_id: CustomerId = None) -> Credential | None:
+    custody = await custody_of(info.context, customer_id)
+    try:
+        return Credential.of(await custody.connection(account_id))
+    except NotFound:
+        return None
+
+
+async def _audit_log(
+    info: Info, first: First, after: After = None, customer_id: CustomerId = None, account: ByAccount = None
+) -> CredentialAuditLog | None:
+    check_first(first)
+    custody = await custody_of(info.context, customer_id)
+    asked = digest("credential audit log", custody.customer_id, account)
+    below = None if after is None else decode(after, asked, (int,)).position[0]
+    found = await custody.audit(first=first + 1, before=below, account_id=account)
+    shown, page_info = cut(asked, found, first, lambda row: (row.id,))
+    return CredentialAuditLog(
+        nodes=[CredentialAuditEntry.of(one) for one in shown],
+        page_info=page_info,
+    )
+
+
+@strawberry.type
+class CredentialsQuery:
+    credentials: Credentials | None = strawberry.field(
+        resolver=_credentials, description="Connected accounts by id, in pages; for administrators."
+    )
+    credential: Credential | None = strawberry.field(
+        resolver=_credential,
+        description="One connected account; for administrators. Null: this customer has no such account.",
+    )
+    credential_audit_log: CredentialAuditLog | None = strawberry.field(
+        resolver=_audit_log,
+        description="Who did what with credentials, each use by a collection included, newest first, in pages; for administrators.",
+    )
+
+
+def _status(connection: Connection) -> CredentialStatus:
+    if connection.is_active:
+        return CredentialStatus.ACTIVE
+    is_purged = connection.version is None and has_secrets(connection.account.provider)
+    return CredentialStatus.PURGED if is_purged else CredentialStatus.DELETED
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

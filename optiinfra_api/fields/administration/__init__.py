@@ -1,0 +1,1 @@
+"""Fields on customers, tokens and the access log."""

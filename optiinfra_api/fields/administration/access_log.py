@@ -1,0 +1,86 @@
+"""accessAuditLog: who made, renamed or revoked what, when, and from where."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+
+from optiinfra_api.access.context import Info
+from optiinfra_api.fields.administration.tokens import OfCustomer, TokenRole
+from optiinfra_api.fields.arguments import After, First
+from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.scalars import Count
+from optiinfra_api.reading.cost_query import digest
+from optiinfra_assets.metadata import access_audit as store
+
+
+@strawberry.enum(description="What was done.")
+class AccessAction(Enum):
+    CREATE_CUSTOMER = strawberry.enum_value("create_customer", description="A customer was added.")
+    RENAME_CUSTOMER = strawberry.enum_value("rename_customer", description="A customer has another name.")
+    CREATE_TOKEN = strawberry.enum_value("create_token", description="A token was made.")
+    REVOKE_TOKEN = strawberry.enum_value("revoke_token", description="A token is refused from then on.")
+
+
+@strawberry.type(description="One act on a customer or a token. Lines are never changed or removed.")
+class AccessAuditEntry:
+    id: Count = strawberry.field(description="Grows with every line.")
+    at: datetime = strawberry.field(description="When.")
+    actor: str = strawberry.field(
+        description="Who: the id of a token, or a part of the platform such as `cli`."
+    )
+    origin: str = strawberry.field(description="From where: the address of the request, or a process.")
+    action: AccessAction = strawberry.field(description="What.")
+    customer_id: str | None = strawberry.field(description="Whose. Null: a token for all customers.")
+    token_id: str | None = strawberry.field(description="The token. Null: an act on a customer.")
+    role: TokenRole | None = strawberry.field(description="That of the token.")
+    name: str = strawberry.field(description="That of the customer or the token.")
+    detail: str | None = strawberry.field(description="For a rename, the name before.")
+
+    @classmethod
+    def of(cls, row: store.AccessEntry) -> AccessAuditEntry:
+        """From the store."""
+        return cls(
+            id=Count(row.id),
+            at=row.at,
+            actor=row.actor,
+            origin=row.origin,
+            action=AccessAction(row.action),
+            customer_id=row.customer_id,
+            token_id=row.token_id,
+            role=None if row.role is None else TokenRole(row.role),
+            name=row.name,
+            detail=row.detail,
+        )
+
+
+@strawberry.type(description="A page of the log, newest first.")
+class AccessAuditLog:
+    nodes: list[AccessAuditEntry] = strawberry.field(description="The lines of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+
+
+async def _access_audit_log(
+    info: Info, first: First, after: After = None, customer_id: OfCustomer = None
+) -> AccessAuditLog | None:
+    info.context.require("admin")
+    check_first(first)
+    administration = await info.context.administration_of(customer_id)
+    asked = digest("access audit log", administration.customer_id)
+    before = None if after is None else decode(after, asked, (int,)).position[0]
+    rows = await administration.log(first + 1, before)
+    shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
+    return AccessAuditLog(
+        nodes=[AccessAuditEntry.of(row) for row in shown],
+        page_info=page_info,
+    )
+
+
+@strawberry.type
+class AccessAuditLogQuery:
+    access_audit_log: AccessAuditLog | None = strawberry.field(
+        resolver=_access_audit_log,
+        description="What was done with customers and tokens, newest first, in pages; for administrators.",
+    )

@@ -1,0 +1,1 @@
+"""Fields on collections, lineage and restatements."""

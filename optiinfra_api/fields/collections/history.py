@@ -1,0 +1,227 @@
+"""collectionHistory and collectionStatus: what was collected, when, why, and how it went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from optiinfra_api.access.context import Info
+from optiinfra_api.fields.arguments import After, CustomerId, First
+from optiinfra_api.fields.costs.money import Money
+from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.enums import enum
+from optiinfra_api.graphql.errors import InvalidArgument
+from optiinfra_api.graphql.scalars import Count, decimal_text
+from optiinfra_api.reading.cost_query import digest
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.metadata import collections as store
+from optiinfra_assets.metadata.collections import TaskStatus
+
+SHOWN_COLLECTIONS = 1000
+
+
+@enum(
+    description="Who asked for a collection.",
+    SCHEDULE="The schedule, after a probe saw a change.",
+    BACKFILL="A new account.",
+    API="`triggerCollection`.",
+    CLI="The command line.",
+    UI="Somebody in Dagster.",
+    RETRY="A run that had failed.",
+)
+class CollectionTrigger(Enum):
+    SCHEDULE = "schedule"
+    BACKFILL = "backfill"
+    API = "api"
+    CLI = "cli"
+    UI = "ui"
+    RETRY = "retry"
+
+
+@enum(
+    description="How the collection of one slice stands.",
+    QUEUED="Waits for its run.",
+    RUNNING="Is being collected.",
+    RETRYING="Failed for now, and will be tried again.",
+    SUCCEEDED="Published.",
+    UNCHANGED="Collected, and equal to what is published.",
+    FAILED="Ended with an error.",
+    CANCELED="Ended before its end.",
+)
+class CollectionStatus(Enum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@enum(
+    description="How a task stands as a whole.",
+    QUEUED="Nothing of it has begun.",
+    RUNNING="Some of it is being collected.",
+    RETRYING="Some of it failed for now, and will be tried again.",
+    SUCCEEDED="All of it ended well, also if nothing had changed.",
+    FAILED="Some of it ended with an error.",
+    CANCELED="It ended before its end.",
+)
+class TaskState(Enum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@strawberry.type(description="The collection of one slice (account and billing period) within one task.")
+class Collection:
+    id: Count = strawberry.field(description="Grows with every collection.")
+    task_id: str = strawberry.field(description="Everything that one trigger asked for.")
+    trigger: CollectionTrigger = strawberry.field(description="Who asked.")
+    provider: str = strawberry.field(description="Provider, such as `aws`.")
+    account: str = strawberry.field(description="Account id of this platform.")
+    billing_period: str = strawberry.field(description="Month of the invoice, `YYYY-MM`.")
+    status: CollectionStatus = strawberry.field(description="How it stands.")
+    attempt: int = strawberry.field(description="1, and one more for each retry.")
+    queued_at: datetime = strawberry.field(description="When it was asked for.")
+    started_at: datetime | None = strawberry.field(description="When its last attempt began.")
+    ended_at: datetime | None = strawberry.field(description="When it ended.")
+    generation: Count | None = strawberry.field(description="The generation it published. Null: none.")
+    line_items: Count | None = strawberry.field(
+        description="Line items collected. Null: it has not ended well."
+    )
+    requests: Count = strawberry.field(description="Requests made to the provider.")
+    request_cost: Money = strawberry.field(description="What the provider charges for them.")
+    error: str | None = strawberry.field(description="Why it failed, or why it is being retried.")
+    run_id: str | None = strawberry.field(description="The Dagster run.")
+
+    @classmethod
+    def of(cls, row: store.CollectionRecord) -> Collection:
+        """From a row of the history."""
+        return cls(
+            id=Count(row.id),
+            task_id=row.task_id,
+            trigger=CollectionTrigger(row.trigger),
+            provider=row.slice.provider,
+            account=row.slice.account_id,
+            billing_period=str(row.slice.billing_period),
+            status=CollectionStatus(row.status),
+            attempt=row.attempt,
+            queued_at=row.queued_at,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            generation=None if row.generation is None else Count(row.generation),
+            line_items=None if row.rows is None else Count(row.rows),
+            requests=Count(row.requests),
+            request_cost=Money(amount=decimal_text(row.request_cost), currency="USD"),
+            error=row.error,
+            run_id=row.run_id,
+        )
+
+
+@strawberry.type(description="A page of the history, newest first.")
+class CollectionHistory:
+    nodes: list[Collection] = strawberry.field(description="The collections of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+
+
+@strawberry.type(description="Everything that one trigger asked for, and how it stands.")
+class CollectionTask:
+    task_id: str = strawberry.field(description="Its id.")
+    state: TaskState = strawberry.field(description="How it stands as a whole.")
+    total: int = strawberry.field(description="Slices asked for.")
+    done: int = strawberry.field(description="Slices that have ended.")
+    error: str | None = strawberry.field(description="The first error of a slice.")
+    collections: list[Collection] = strawberry.field(
+        description=f"The slices in the order they were queued; the first {SHOWN_COLLECTIONS}."
+    )
+
+    @classmethod
+    def of(cls, status: TaskStatus) -> CollectionTask:
+        """From the store."""
+        return cls(
+            task_id=status.task_id,
+            state=TaskState(status.state),
+            total=len(status.slices),
+            done=status.done,
+            error=status.error,
+            collections=[Collection.of(row) for row in status.slices[:SHOWN_COLLECTIONS]],
+        )
+
+
+ByProvider = Annotated[str | None, strawberry.argument(description="Only this provider. Default: all.")]
+ByAccount = Annotated[str | None, strawberry.argument(description="Only this account id. Default: all.")]
+ByBillingPeriod = Annotated[
+    str | None, strawberry.argument(description="Only this billing period, `YYYY-MM`. Default: all.")
+]
+ByStatus = Annotated[
+    CollectionStatus | None, strawberry.argument(description="Only this status. Default: all.")
+]
+TaskId = Annotated[str, strawberry.argument(description="As `triggerCollection` answered.")]
+
+
+async def _collection_history(
+    info: Info,
+    first: First,
+    after: After = None,
+    customer_id: CustomerId = None,
+    provider: ByProvider = None,
+    account: ByAccount = None,
+    billing_period: ByBillingPeriod = None,
+    status: ByStatus = None,
+) -> CollectionHistory | None:
+    check_first(first)
+    filters = {
+        "provider": provider,
+        "account_id": account,
+        "billing_period": None if billing_period is None else billing_period_of(billing_period),
+        "status": None if status is None else status.value,
+    }
+    data = await info.context.data_of(customer_id)
+    asked = digest("history", data.customer_id, filters)
+    before = None if after is None else decode(after, asked, (int,)).position[0]
+    rows = await data.history(**filters, first=first + 1, before=before)
+    shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
+    return CollectionHistory(
+        nodes=[Collection.of(row) for row in shown],
+        page_info=page_info,
+    )
+
+
+async def _collection_status(
+    info: Info, task_id: TaskId, customer_id: CustomerId = None
+) -> CollectionTask | None:
+    data = await info.context.data_of(customer_id)
+    status = await data.task_status(task_id)
+    return None if status is None else CollectionTask.of(status)
+
+
+@strawberry.type
+class HistoryQuery:
+    collection_history: CollectionHistory | None = strawberry.field(
+        resolver=_collection_history, description="What was collected, newest first, in pages."
+    )
+    collection_status: CollectionTask | None = strawberry.field(
+        resolver=_collection_status,
+        description="How a task stands. Null: there is no such task of this customer.",
+    )
+
+
+def billing_period_of(text: str) -> BillingPeriod:
+    """The argument billingPeriod.
+
+    Raises:
+        InvalidArgument: it is not ``YYYY-MM``.
+    """
+    try:
+        return BillingPeriod.parse(text)
+    except ValueError:
+        raise InvalidArgument(
+            f"billingPeriod: {text!r} is not accepted", "Use YYYY-MM, such as 2026-11."
+        ) from None

@@ -1,0 +1,257 @@
+"""collectionEvents and publicationEvents: what happens from now on, or from a cursor on.
+
+Each subscription asks the stores every `POLL_SECONDS` for what is new to it, so that events come from whichever process made them, and
+a client that comes back with its last cursor misses none. Publications are read with an overlap, because an instant of publication is
+chosen before it is visible: an event may come again after a reconnection, never without it being the same generation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import strawberry
+
+from optiinfra_api.access.context import CustomerData, Info
+from optiinfra_api.fields.arguments import CustomerId
+from optiinfra_api.fields.collections.history import CollectionStatus, CollectionTrigger
+from optiinfra_api.fields.costs.arguments import Filter, cost_query
+from optiinfra_api.fields.pagination import Cursor, decode
+from optiinfra_api.graphql.errors import InvalidArgument
+from optiinfra_api.graphql.scalars import Count
+from optiinfra_api.reading.cost_query import CostQuery, digest
+from optiinfra_assets.domain.publications import Published
+from optiinfra_assets.metadata import events as store
+
+POLL_SECONDS: Final = 1.0
+EVENTS_AT_ONCE: Final = 500
+
+OVERLAP: Final = timedelta(minutes=2)
+"""From the choice of an instant of publication to its visibility passes one insert; two minutes is a server that hung."""
+
+REMEMBERED: Final = 200
+"""Generations that a cursor says were delivered already."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@strawberry.type(description="The collection of a slice now stands so.")
+class CollectionEvent:
+    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
+    at: datetime = strawberry.field(description="When it came to stand so.")
+    task_id: str = strawberry.field(description="Everything that one trigger asked for.")
+    trigger: CollectionTrigger = strawberry.field(description="Who asked.")
+    provider: str = strawberry.field(description="Provider, such as `aws`.")
+    account: str = strawberry.field(description="Account id of this platform.")
+    billing_period: str = strawberry.field(description="Month of the invoice, `YYYY-MM`.")
+    status: CollectionStatus = strawberry.field(description="How it stands.")
+    attempt: int = strawberry.field(description="1, and one more for each retry.")
+    generation: Count | None = strawberry.field(description="The generation it published. Null: none.")
+    line_items: Count | None = strawberry.field(
+        description="Line items collected. Null: it has not ended well."
+    )
+    error: str | None = strawberry.field(description="Why it failed, or why it is being retried.")
+
+    @classmethod
+    def of(cls, event: store.CollectionEvent, asked: str) -> CollectionEvent:
+        """From the store."""
+        return cls(
+            cursor=Cursor(asked, None, "", event.place).encode(),
+            at=event.at,
+            task_id=event.task_id,
+            trigger=CollectionTrigger(event.trigger),
+            provider=event.slice.provider,
+            account=event.slice.account_id,
+            billing_period=str(event.slice.billing_period),
+            status=CollectionStatus(event.status),
+            attempt=event.attempt,
+            generation=None if event.generation is None else Count(event.generation),
+            line_items=None if event.rows is None else Count(event.rows),
+            error=event.error,
+        )
+
+
+@strawberry.type(description="A generation of a slice that readers see from now on.")
+class PublicationEvent:
+    cursor: str = strawberry.field(description="Give it as `after` to go on from here.")
+    provider: str = strawberry.field(description="Provider, such as `aws`.")
+    account: str = strawberry.field(description="Account id of this platform.")
+    billing_period: str = strawberry.field(description="Month of the invoice, `YYYY-MM`.")
+    generation: Count = strawberry.field(
+        description="Its number. An event may come again after a reconnection, with the same number."
+    )
+    published_at: datetime = strawberry.field(description="From when readers see it.")
+    line_items: Count = strawberry.field(description="How many line items it has.")
+    data_through: datetime | None = strawberry.field(
+        description="Its charges are complete up to this instant (exclusive). Null: unknown."
+    )
+    is_final: bool = strawberry.field(description="The provider will not change the period any more.")
+    is_simulated: bool = strawberry.field(description="The figures come from a simulator or sample files.")
+
+    @classmethod
+    def of(cls, one: Published, cursor: str) -> PublicationEvent:
+        """From the store."""
+        return cls(
+            cursor=cursor,
+            provider=one.slice.provider,
+            account=one.slice.account_id,
+            billing_period=str(one.slice.billing_period),
+            generation=Count(one.generation),
+            published_at=one.published_at,
+            line_items=Count(one.line_items),
+            data_through=one.data_through,
+            is_final=one.is_final,
+            is_simulated=one.is_simulated,
+        )
+
+
+AfterEvent = Annotated[
+    str | None,
+    strawberry.argument(description="`cursor` of the last event that was seen. Default: only what is new."),
+]
+SinceEvent = Annotated[
+    datetime | None,
+    strawberry.argument(
+        description="Begin with what happened from this instant on (inclusive), as far as it is kept. Not together with `after`."
+    ),
+]
+OfTask = Annotated[
+    str | None,
+    strawberry.argument(description="Only this task, as `triggerCollection` answered. Default: all."),
+]
+
+
+async def _collection_events(
+    info: Info,
+    after: AfterEvent = None,
+    since: SinceEvent = None,
+    task_id: OfTask = None,
+    customer_id: CustomerId = None,
+) -> AsyncGenerator[CollectionEvent, None]:
+    _check_begin(after, since)
+    data = await info.context.data_of(customer_id)
+    asked = digest("collection events", data.customer_id, task_id)
+    place: store.Place
+    if after is None:
+        place = await data.place(since)
+    else:
+        transaction, number = decode(after, asked, (int, int)).position
+        place = (transaction, number)
+    while True:
+        found = await data.collection_events(place, first=EVENTS_AT_ONCE, task_id=task_id)
+        await info.context.check_token()
+        for event in found:
+            place = event.place
+            yield CollectionEvent.of(event, asked)
+        if len(found) < EVENTS_AT_ONCE:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _publication_events(
+    info: Info,
+    after: AfterEvent = None,
+    since: SinceEvent = None,
+    customer_id: CustomerId = None,
+    filter: Filter = None,
+) -> AsyncGenerator[PublicationEvent, None]:
+    _check_begin(after, since)
+    question = cost_query(None, filter, None)
+    if question.filtered() or question.currencies:
+        raise InvalidArgument(
+            "filter: publicationEvents know provider and account only", "Leave other filters out."
+        )
+    data = await info.context.data_of(customer_id)
+    asked = question.digest("publication events", data.customer_id)
+    follower = _Follower.begin(asked, after, since or datetime.now(UTC))
+    while True:
+        async for found in _published(data, follower.since, question):
+            await info.context.check_token()
+            for one in found:
+                if follower.is_new(one):
+                    yield PublicationEvent.of(one, follower.cursor())
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _published(
+    data: CustomerData, since: datetime, question: CostQuery
+) -> AsyncGenerator[list[Published], None]:
+    """All that is published from an instant on, oldest first, in parts; the last of one part may come again in the next.
+
+    A part goes on at the instant that the one before ended at. Where more than a part lie at one instant, a larger one passes it.
+    """
+    first = EVENTS_AT_ONCE
+    while True:
+        found = await data.published_since(since, first=first, question=question)
+        yield found
+        if len(found) < first:
+            return
+        newest = found[-1].published_at
+        first = EVENTS_AT_ONCE if newest > since else 2 * first
+        since = newest
+
+
+def _check_begin(after: str | None, since: datetime | None) -> None:
+    if after is not None and since is not None:
+        raise InvalidArgument("since: not accepted together with after", "Give one of the two.")
+
+
+class _Follower:
+    """How far one subscription has come among publications."""
+
+    def __init__(self, asked: str, newest: datetime, delivered: dict[int, datetime]) -> None:
+        self._asked = asked
+        self._newest = newest
+        self._delivered = delivered
+        self._begin = newest if not delivered else None
+
+    @classmethod
+    def begin(cls, asked: str, after: str | None, since: datetime) -> _Follower:
+        """From a client's cursor, or from an instant."""
+        if after is None:
+            return cls(asked, since, {})
+        micros, *numbers = _numbers(decode(after, asked, (tuple,)).position[0])
+        newest = _EPOCH + micros * _MICROSECOND
+        return cls(asked, newest, dict.fromkeys(numbers, newest))
+
+    @property
+    def since(self) -> datetime:
+        """From when publications have to be looked at again."""
+        return self._begin or self._newest - OVERLAP
+
+    def is_new(self, one: Published) -> bool:
+        """Whether `one` was not delivered yet; it is from now on."""
+        if one.generation in self._delivered:
+            return False
+        self._begin = None
+        self._newest = max(self._newest, one.published_at)
+        self._delivered[one.generation] = one.published_at
+        for old in [number for number, at in self._delivered.items() if at < self._newest - 2 * OVERLAP]:
+            del self._delivered[old]
+        return True
+
+    def cursor(self) -> str:
+        """For the client."""
+        micros = (self._newest - _EPOCH) // _MICROSECOND
+        numbers = sorted(self._delivered)[-REMEMBERED:]
+        return Cursor(self._asked, None, "", (",".join(map(str, (micros, *numbers))),)).encode()
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+@strawberry.type(
+    description="What happens from now on, over a WebSocket with the protocol graphql-transport-ws. "
+    'A connection begins with `{"Authorization": "Bearer oi_..."}` as its payload.'
+)
+class Subscription:
+    collection_events: AsyncGenerator[CollectionEvent, None] = strawberry.subscription(
+        resolver=_collection_events,
+        description="Each change in how a collection stands: queued, running, retrying, and how it ended.",
+    )
+    publication_events: AsyncGenerator[PublicationEvent, None] = strawberry.subscription(
+        resolver=_publication_events, description="Each generation that is published."
+    )

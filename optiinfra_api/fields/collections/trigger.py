@@ -1,0 +1,139 @@
+"""triggerCollection and cancelCollection: have costs collected now, or not any more. Both answer at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from optiinfra_api.access.context import Info
+from optiinfra_api.fields.arguments import CustomerId
+from optiinfra_api.fields.collections.history import TaskId, billing_period_of
+from optiinfra_api.fields.refusal import Refusal
+from optiinfra_assets.database import errors
+
+
+@strawberry.type(description="The collection is queued.")
+class CollectionQueued:
+    task_id: str = strawberry.field(description="For `collectionStatus`.")
+    slices: int = strawberry.field(description="Accounts and billing periods that will be collected.")
+
+
+@strawberry.type(description="No active account matches.")
+class NothingToCollect(Refusal):
+    pass
+
+
+@strawberry.type(description="The billing period cannot be collected.")
+class BillingPeriodNotAccepted(Refusal):
+    pass
+
+
+@strawberry.type(
+    description="Dagster does not answer, or could not do all of it; the message says what was done."
+)
+class DagsterUnavailable(Refusal):
+    pass
+
+
+TriggerResult = Annotated[
+    CollectionQueued | NothingToCollect | BillingPeriodNotAccepted | DagsterUnavailable,
+    strawberry.union("TriggerCollectionResult", description="The task, or why there is none."),
+]
+OfProvider = Annotated[
+    str | None, strawberry.argument(description="Only accounts at this provider. Default: all.")
+]
+OfAccount = Annotated[str | None, strawberry.argument(description="Only this account id. Default: all.")]
+OfBillingPeriod = Annotated[
+    str | None,
+    strawberry.argument(description="Only this billing period, `YYYY-MM`. Default: all that the source has."),
+]
+
+
+async def _trigger_collection(
+    info: Info,
+    customer_id: CustomerId = None,
+    provider: OfProvider = None,
+    account: OfAccount = None,
+    billing_period: OfBillingPeriod = None,
+) -> TriggerResult | None:
+    info.context.require("operator")
+    period = None if billing_period is None else billing_period_of(billing_period)
+    data = await info.context.data_of(customer_id)
+    try:
+        task = await data.collect(provider, account, period)
+    except errors.NothingToCollect as error:
+        return NothingToCollect(
+            code="NOTHING_TO_COLLECT", message=str(error), remedy="Name an account that is connected."
+        )
+    except ValueError as error:
+        return BillingPeriodNotAccepted(
+            code="BILLING_PERIOD_NOT_ACCEPTED", message=str(error), remedy="Name another billing period."
+        )
+    except errors.DagsterUnavailable:
+        return _dagster_unavailable("nothing is queued")
+    return CollectionQueued(task_id=task.task_id, slices=len(task.slices))
+
+
+@strawberry.type(description="What the task still had to collect will not be collected.")
+class CollectionCanceled:
+    task_id: str = strawberry.field(description="The task.")
+    slices: int = strawberry.field(
+        description="Accounts and billing periods that will not be collected. What is published already stays."
+    )
+
+
+@strawberry.type(description="There is no such task of this customer.")
+class TaskNotFound(Refusal):
+    pass
+
+
+CancelResult = Annotated[
+    CollectionCanceled | TaskNotFound | DagsterUnavailable,
+    strawberry.union("CancelCollectionResult", description="What was canceled, or why nothing was."),
+]
+
+
+async def _cancel_collection(
+    info: Info, task_id: TaskId, customer_id: CustomerId = None
+) -> CancelResult | None:
+    info.context.require("operator")
+    data = await info.context.data_of(customer_id)
+    try:
+        slices = await data.cancel(task_id)
+    except errors.RunsGoOn:
+        return DagsterUnavailable(
+            code="DAGSTER_UNAVAILABLE",
+            message="Dagster could not end a run; the task is canceled, and the run leaves alone what it has not published",
+            remedy="Cancel it again in a minute to see whether the run has ended.",
+        )
+    except errors.DagsterUnavailable:
+        return _dagster_unavailable("nothing is canceled")
+    if slices is None:
+        return TaskNotFound(
+            code="TASK_NOT_FOUND",
+            message=f"taskId: {task_id!r} does not exist",
+            remedy="Use the task id that `triggerCollection` answered.",
+        )
+    return CollectionCanceled(task_id=task_id, slices=slices)
+
+
+def _dagster_unavailable(consequence: str) -> DagsterUnavailable:
+    return DagsterUnavailable(
+        code="DAGSTER_UNAVAILABLE",
+        message=f"Dagster does not answer; {consequence}",
+        remedy="Try again in a minute; if it persists, ask whoever runs this platform.",
+    )
+
+
+@strawberry.type
+class CollectingMutation:
+    trigger_collection: TriggerResult | None = strawberry.mutation(
+        resolver=_trigger_collection,
+        description="Have costs collected now; for operators. What did not change publishes nothing. "
+        "Without a billing period: what is due, and the current month and the one before.",
+    )
+    cancel_collection: CancelResult | None = strawberry.mutation(
+        resolver=_cancel_collection,
+        description="End what a task still has to collect; for operators. What it has published stays.",
+    )

@@ -1,0 +1,89 @@
+"""The GraphQL arguments that cost queries share, and how they become a checked cost query."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from optiinfra_api.graphql.enums import enum
+from optiinfra_api.reading.cost_query import CostQuery, validated
+from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
+
+
+@enum(
+    description="Which cost of FOCUS is summed.",
+    BILLED="What is invoiced.",
+    EFFECTIVE="Amortised: prepaid purchases are spread over what they cover.",
+    LIST="At public prices.",
+    CONTRACTED="At negotiated prices, before commitment discounts.",
+)
+class CostBasis(Enum):
+    BILLED = "billed_cost"
+    EFFECTIVE = "effective_cost"
+    LIST = "list_cost"
+    CONTRACTED = "contracted_cost"
+
+
+@strawberry.input(description="UTC days on which charges begin.")
+class Period:
+    start: date = strawberry.field(description="First day, inclusive.")
+    end: date = strawberry.field(description="Last day, exclusive.")
+
+
+@strawberry.input(description="Line items by the value of one tag.")
+class TagFilter:
+    key: str = strawberry.field(description="Name of the tag, as the provider writes it.")
+    values: list[str | None] = strawberry.field(
+        description="Accepted values; null: line items without the tag."
+    )
+
+
+@strawberry.input(
+    description="Only line items that match every given field. Null in a list: line items without that attribute."
+)
+class CostFilter:
+    provider: list[str] | None = strawberry.field(default=None, description="Providers, such as `aws`.")
+    account: list[str] | None = strawberry.field(default=None, description="Account ids of this platform.")
+    sub_account: list[str | None] | None = strawberry.field(
+        default=None, description="The provider's sub account ids."
+    )
+    service: list[str | None] | None = strawberry.field(default=None, description="Service names.")
+    region: list[str | None] | None = strawberry.field(default=None, description="Region ids.")
+    charge_category: list[str] | None = strawberry.field(
+        default=None, description=f"Of {', '.join(CHARGE_CATEGORIES)}."
+    )
+    currency: list[str] | None = strawberry.field(default=None, description="Billing currencies.")
+    tag: TagFilter | None = strawberry.field(default=None, description="One tag.")
+
+
+def cost_query(period: Period | None, filter_: CostFilter | None, as_of: datetime | None) -> CostQuery:
+    """The arguments as a cost query.
+
+    Raises:
+        InvalidArgument: as `validated`.
+    """
+    chosen = filter_ or CostFilter()
+    return validated(
+        (period.start, period.end) if period else None,
+        as_of,
+        provider=chosen.provider,
+        account=chosen.account,
+        sub_account=chosen.sub_account,
+        service=chosen.service,
+        region=chosen.region,
+        charge_category=chosen.charge_category,
+        currency=chosen.currency,
+        tag=(chosen.tag.key, chosen.tag.values) if chosen.tag else None,
+    )
+
+
+PeriodAsked = Annotated[Period, strawberry.argument(description="UTC days on which the charges begin.")]
+
+
+Filter = Annotated[CostFilter | None, strawberry.argument(description="Only some line items. Default: all.")]
+
+
+Basis = Annotated[CostBasis, strawberry.argument(description="The cost that is summed. Default: BILLED.")]

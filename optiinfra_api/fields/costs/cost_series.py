@@ -1,0 +1,106 @@
+"""Sums of costs by group and bucket of days, from the narrowest table that has the dimensions that are asked.
+
+All of costTrends, totalCost and costsByType are such sums; the statements are ``sql/clickhouse/queries/cost_series_by_*.sql``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from optiinfra_api.access.context import CustomerData
+from optiinfra_api.fields.costs.arguments import CostBasis
+from optiinfra_api.graphql.errors import TooExpensive
+from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_assets.domain.publications import Resolved
+
+MAX_SERIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One statement and the columns of its source: dimension -> column or alias."""
+
+    statement: str
+    columns: dict[str, str]
+
+
+_ACCOUNT = {"provider": "provider", "account": "account_id"}
+_SERVICE = {"service": "service_name"}
+_CATEGORY = {"charge_category": "charge_category"}
+
+# Narrowest first.
+_TABLES = (
+    _Table("cost_series_by_day", _ACCOUNT),
+    _Table("cost_series_by_service", _ACCOUNT | _SERVICE),
+    _Table(
+        "cost_series_by_type",
+        _ACCOUNT
+        | _CATEGORY
+        | {name: name for name in ("charge_class", "charge_frequency", "pricing_category")},
+    ),
+    _Table(
+        "cost_series_by_attribute",
+        _ACCOUNT | _SERVICE | _CATEGORY | {"sub_account": "sub_account_id", "region": "region_id"},
+    ),
+    _Table(
+        "cost_series_by_tag",
+        _ACCOUNT
+        | _SERVICE
+        | _CATEGORY
+        | {
+            "sub_account": "sub_account_key",
+            "region": "region_key",
+            "charge_class": "class_key",
+            "charge_frequency": "frequency_key",
+            "pricing_category": "pricing_key",
+            "tag": "tag_key",
+        },
+    ),
+)
+
+
+def cost_columns(basis: CostBasis) -> dict[str, str]:
+    """Statement parameters that name the column of a cost basis, and the one that counts line items without it."""
+    unpriced = {CostBasis.LIST: "list_cost_missing", CostBasis.CONTRACTED: "contracted_cost_missing"}
+    return {"cost": basis.value, "unpriced": unpriced.get(basis, "none")}
+
+
+async def series(
+    data: CustomerData,
+    question: CostQuery,
+    basis: CostBasis,
+    *,
+    group_by: Collection[str] = (),
+    granularity: str = "total",
+    tag_key: str = "",
+) -> tuple[Resolved, list[dict[str, Any]]]:
+    """The generations that answer, and rows with the asked dimensions ('' where a line item has none), currency, dates, amounts,
+    total, line_items and unpriced_line_items; by currency, then largest total first.
+
+    Args:
+        group_by: dimensions, such as ``sub_account``.
+        granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
+        tag_key: name of the tag, with the dimension ``tag``.
+
+    Raises:
+        TooExpensive: more groups than one answer may have.
+    """
+    needed = question.filtered().union(group_by)
+    table = next(one for one in _TABLES if needed <= one.columns.keys())
+    values = {
+        **{name: column if name in group_by else "nothing" for name, column in table.columns.items()},
+        **cost_columns(basis),
+        "granularity": granularity,
+        "tag_key": tag_key,
+        "limit": MAX_SERIES + 1,
+    }
+    resolved, rows = await data.answered(
+        question, lambda resolved: data.rows(table.statement, question, resolved, **values)
+    )
+    if len(rows) > MAX_SERIES:
+        raise TooExpensive(
+            f"the answer would have more than {MAX_SERIES} groups", "Group by less, or narrow the filter."
+        )
+    return resolved, rows

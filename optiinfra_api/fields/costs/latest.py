@@ -1,0 +1,102 @@
+"""latestCosts: the newest days of each account that have charges."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from optiinfra_api.access.context import Info
+from optiinfra_api.fields.arguments import AsOf, CustomerId
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, cost_query
+from optiinfra_api.fields.costs.cost_series import cost_columns
+from optiinfra_api.fields.costs.money import Published, Sum, reach, sum_of
+from optiinfra_api.graphql.errors import InvalidArgument
+from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
+from optiinfra_assets.domain.publications import Resolved
+
+MAX_DAYS = 31
+
+
+@strawberry.type(description="The newest days of one account with charges in one currency.")
+class LatestCost(Sum):
+    provider: str = strawberry.field(description="Provider, such as `aws`.")
+    account: str = strawberry.field(description="Account id of this platform.")
+    currency: str = strawberry.field(description="Currency of the amounts.")
+    dates: DateColumn = strawberry.field(description="The days.")
+    amounts: DecimalColumn = strawberry.field(description="The cost of each of `dates`.")
+    data_through: datetime | None = strawberry.field(
+        description="The account's data are complete up to this instant (exclusive). Null: unknown."
+    )
+    published_at: datetime = strawberry.field(
+        description="When the newest data of the account were published."
+    )
+
+
+@strawberry.type(description="The newest costs of every account.")
+class LatestCosts(Published):
+    accounts: list[LatestCost] = strawberry.field(description="By provider, account and currency.")
+
+
+Days = Annotated[
+    int,
+    strawberry.argument(description="How many of the newest days that have charges, 1 to 31. Default: 1."),
+]
+
+
+async def _latest_costs(
+    info: Info,
+    days: Days = 1,
+    customer_id: CustomerId = None,
+    filter: Filter = None,
+    cost_basis: Basis = CostBasis.BILLED,
+    as_of: AsOf = None,
+) -> LatestCosts | None:
+    check_days(days)
+    question = cost_query(None, filter, as_of)
+    if question.filtered():
+        raise InvalidArgument(
+            "filter: latestCosts knows provider, account and currency only",
+            "Use costTrends for other filters.",
+        )
+    data = await info.context.data_of(customer_id)
+    resolved, rows = await data.answered(
+        question,
+        lambda resolved: data.rows("latest_costs", question, resolved, **cost_columns(cost_basis), days=days),
+    )
+    accounts = resolved.by_account()
+    return LatestCosts(accounts=[_latest(row, accounts[row["account"]]) for row in rows], **reach(resolved))
+
+
+@strawberry.type
+class LatestCostsQuery:
+    latest_costs: LatestCosts | None = strawberry.field(
+        resolver=_latest_costs, description="The newest days of every account and currency that have charges."
+    )
+
+
+def check_days(days: int) -> int:
+    """`days`.
+
+    Raises:
+        InvalidArgument: it is out of range.
+    """
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidArgument(f"days: {days} is not accepted", f"Use 1 to {MAX_DAYS}.")
+    return days
+
+
+def _latest(row: dict[str, Any], account: Resolved) -> LatestCost:
+    if account.published_at is None:
+        raise ValueError(f"{row['account']} has charges but no publication")
+    return LatestCost(
+        provider=row["provider"],
+        account=row["account"],
+        currency=row["currency"],
+        dates=row["dates"],
+        amounts=row["amounts"],
+        data_through=account.data_through,
+        published_at=account.published_at,
+        **sum_of(row),
+    )

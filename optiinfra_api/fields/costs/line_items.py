@@ -1,0 +1,99 @@
+"""costMetrics: line items as they are stored, newest charge first, in pages by (charge period start, generation, line number)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import strawberry
+
+from optiinfra_api.access.context import Info
+from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
+from optiinfra_api.fields.costs.arguments import Filter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.line_item_type import LineItem
+from optiinfra_api.fields.costs.money import Published, reach
+from optiinfra_api.fields.pagination import PageInfo, Pages, Position, Row
+from optiinfra_api.fields.selected_fields import names_under
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.domain.publications import Resolved
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COSTS = ("billed_cost", "effective_cost", "list_cost", "contracted_cost")
+
+
+@strawberry.type(description="A page of line items, newest charge first.")
+class LineItems(Published):
+    nodes: list[LineItem] = strawberry.field(description="The line items of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+
+
+async def _cost_metrics(
+    info: Info,
+    period: PeriodAsked,
+    first: First,
+    after: After = None,
+    customer_id: CustomerId = None,
+    filter: Filter = None,
+    as_of: AsOf = None,
+) -> LineItems | None:
+    question = cost_query(period, filter, as_of)
+    data = await info.context.data_of(customer_id)
+    statement = _statement(info)
+
+    async def read(resolved: Resolved, limit: int, after: Position | None) -> list[Row]:
+        start, generation, line_number = after or (0, 0, 0)
+        return await data.rows(
+            statement,
+            question,
+            resolved,
+            has_after=int(after is not None),
+            after_start=datetime.fromtimestamp(start, UTC),
+            after_generation=generation,
+            after_line_number=line_number,
+            limit=limit,
+        )
+
+    pages = Pages(data, question, ("line items",), (datetime, int, int), _position, read)
+    page = await pages.page(first, after)
+    return LineItems(
+        nodes=[_with_money(row) for row in page.rows], page_info=page.info, **reach(page.resolved)
+    )
+
+
+@strawberry.type
+class CostMetricsQuery:
+    cost_metrics: LineItems | None = strawberry.field(
+        resolver=_cost_metrics,
+        description="Line items in the columns of FOCUS 1.4, newest charge first, in pages.",
+    )
+
+
+def _statement(info: Info) -> str:
+    """The narrower statement if it has all columns that are asked for."""
+    return "line_items_core" if names_under("nodes", info) <= _core_names() else "line_items"
+
+
+@cache
+def _core_names() -> frozenset[str]:
+    """Names in the schema of the columns that ``line_items_core.sql`` selects."""
+    select = sql_files.read("clickhouse", "queries", "line_items_core.sql").partition("\nFROM ")[0]
+    columns = [line.split()[-1].rstrip(",") for line in select.splitlines()[1:]]
+    return frozenset(
+        {"__typename", *(re.sub(r"_(\w)", lambda match: match[1].upper(), one) for one in columns)}
+    )
+
+
+def _with_money(row: dict[str, Any]) -> Any:
+    """`row` with its four costs as fields of `Money`."""
+    currency = row["billing_currency"]
+    for cost in _COSTS:
+        if row[cost] is not None:
+            row[cost] = {"amount": row[cost], "currency": currency}
+    return row
+
+
+def _position(row: dict[str, Any]) -> tuple[int, int, int]:
+    start = datetime.fromisoformat(row["charge_period_start"])
+    return int((start - _EPOCH).total_seconds()), row["generation"], row["line_number"]

@@ -1,0 +1,69 @@
+"""The resources of a period by cost, from the cheapest tables that hold its days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from optiinfra_api.access.context import CustomerData
+from optiinfra_api.fields.costs.arguments import CostBasis, Period
+from optiinfra_api.fields.costs.cost_series import cost_columns
+from optiinfra_api.fields.pagination import Position, Row
+from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.publications import Resolved
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What is ranked: whole months come from a table of months, other days and whatever has a tag from the line items."""
+
+    data: CustomerData
+    question: CostQuery
+    period: Period
+    basis: CostBasis
+
+    async def read(self, resolved: Resolved, limit: int, after: Position | None) -> list[Row]:
+        """At most `limit` resources after the position (currency, total, account, resource)."""
+        currency, total, account, resource = after or ("", "0", "", "")
+        first_month, end_month = whole_months(self.period)
+        statement = "cost_by_resource_days"
+        if first_month < end_month and not self.question.tag_values:
+            is_whole = (first_month, end_month) == (self.period.start, self.period.end)
+            statement = "cost_by_resource_months" if is_whole else "cost_by_resource_months_and_days"
+        return await self.data.rows(
+            statement,
+            self.question,
+            resolved,
+            **cost_columns(self.basis),
+            **edges(resolved, self.period, first_month, end_month),
+            first_month=first_month,
+            end_month=end_month,
+            has_after=int(after is not None),
+            after_currency=currency,
+            after_amount=total,
+            after_account=account,
+            after_resource=resource,
+            limit=limit,
+        )
+
+
+def edges(resolved: Resolved, period: Period, first_month: date, end_month: date) -> dict[str, list[Any]]:
+    """Generations, and their billing periods, with charges on the days of `period` before and after the whole months."""
+    found = [
+        one
+        for one in resolved.publications
+        if one.has_charges_in(period.start, first_month) or one.has_charges_in(end_month, period.end)
+    ]
+    return {
+        "edge_generations": [one.generation for one in found],
+        "edge_periods": sorted({one.slice.billing_period.start.date() for one in found}),
+    }
+
+
+def whole_months(period: Period) -> tuple[date, date]:
+    """First day of the first calendar month that lies whole in `period`, and first day after the last; if there is none, the
+    first is not before the second."""
+    first = period.start if period.start.day == 1 else BillingPeriod.of(period.start).shift(1).start.date()
+    return first, period.end.replace(day=1)

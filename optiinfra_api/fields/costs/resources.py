@@ -1,0 +1,126 @@
+"""costsByResource: what costs most, in pages by (currency, cost, account, resource)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+import strawberry
+
+from optiinfra_api.access.context import CustomerData, Info
+from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.money import Published, Sum, reach, sum_of
+from optiinfra_api.fields.costs.resource_ranking import Ranking
+from optiinfra_api.fields.pagination import Page, PageInfo, Pages, Row
+from optiinfra_api.fields.selected_fields import names_under
+from optiinfra_api.reading.cost_query import CostQuery
+
+
+@strawberry.type(description="What one resource cost in one currency.")
+class ResourceCost(Sum):
+    provider: str = strawberry.field(description="Provider, such as `aws`.")
+    account: str = strawberry.field(description="Account id of this platform.")
+    resource_id: str | None = strawberry.field(
+        description="The provider's id. Null: all charges of the account that belong to no resource, such as taxes."
+    )
+    name: str | None = strawberry.field(
+        description="Its name in the newest billing period with charges for it."
+    )
+    type: str | None = strawberry.field(description="Its type then.")
+    services: list[str] = strawberry.field(description="Services that charged for it then.")
+    regions: list[str] = strawberry.field(description="Regions it was charged in then.")
+    sub_accounts: list[str] = strawberry.field(description="Sub accounts it was charged to then.")
+
+
+@strawberry.type(description="A page of resources, by currency, then most expensive first.")
+class ResourceCosts(Published):
+    nodes: list[ResourceCost] = strawberry.field(description="The resources of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+
+
+async def _costs_by_resource(
+    info: Info,
+    period: PeriodAsked,
+    first: First,
+    after: After = None,
+    customer_id: CustomerId = None,
+    filter: Filter = None,
+    cost_basis: Basis = CostBasis.BILLED,
+    as_of: AsOf = None,
+) -> ResourceCosts | None:
+    question = cost_query(period, filter, as_of)
+    data = await info.context.data_of(customer_id)
+    ranking = Ranking(data, question, period, cost_basis)
+    pages = Pages(
+        data, question, ("resources", cost_basis), (str, Decimal, bytes, bytes), _position, ranking.read
+    )
+    page = await pages.page(first, after)
+    details = await _details(data, question, page) if _DETAILS & names_under("nodes", info) else {}
+    providers = {one.slice.account_id: one.slice.provider for one in page.resolved.publications}
+    nodes = [
+        _node(row, providers[row["account"]], details.get((row["account"], row["resource"]), _UNKNOWN))
+        for row in page.rows
+    ]
+    return ResourceCosts(nodes=nodes, page_info=page.info, **reach(page.resolved))
+
+
+@strawberry.type
+class CostsByResourceQuery:
+    costs_by_resource: ResourceCosts | None = strawberry.field(
+        resolver=_costs_by_resource,
+        description="Costs of a period by resource, most expensive first, in pages.",
+    )
+
+
+_DETAILS = {"name", "type", "services", "regions", "subAccounts"}
+_UNKNOWN: dict[str, Any] = {"name": None, "type": None, "services": [], "regions": [], "sub_accounts": []}
+
+
+async def _details(data: CustomerData, question: CostQuery, page: Page) -> dict[tuple[str, str], Row]:
+    """What is known of the resources of one page, by account and resource id."""
+    newest = {
+        (row["account"], row["resource"]): row["newest_generation"] for row in page.rows if row["resource"]
+    }
+    if not newest:
+        return {}
+    rows = await data.rows(
+        "resource_details",
+        question,
+        page.resolved,
+        newest_generations=sorted(set(newest.values())),
+        resources=sorted({resource for _, resource in newest}),
+    )
+    described = defaultdict(list)
+    for row in rows:
+        key = row["account"], row["resource"]
+        if newest.get(key) == row["generation"]:
+            described[key].append(row)
+    return {key: _described(found) for key, found in described.items()}
+
+
+def _described(rows: list[Row]) -> Row:
+    """What the rows of one resource say of it; of two names the last by alphabet, so that it is always the same."""
+    return {
+        "name": max(row["name"] for row in rows) or None,
+        "type": max(row["type"] for row in rows) or None,
+        "services": sorted({row["service"] for row in rows} - {""}),
+        "regions": sorted({row["region"] for row in rows} - {""}),
+        "sub_accounts": sorted({row["sub_account"] for row in rows} - {""}),
+    }
+
+
+def _node(row: Row, provider: str, details: Row) -> Any:
+    """The fields of `ResourceCost` as a row; see `execution`."""
+    return {
+        "provider": provider,
+        "account": row["account"],
+        "resource_id": row["resource"] or None,
+        **details,
+        **sum_of(row),
+    }
+
+
+def _position(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["currency"], row["total"], row["account"], row["resource"]

@@ -1,0 +1,138 @@
+"""costTrends: costs over time, as one series for each group and currency."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from optiinfra_api.access.context import Info
+from optiinfra_api.fields.arguments import AsOf, CustomerId
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.cost_series import series
+from optiinfra_api.fields.costs.money import Published, Sum, reach, sum_of
+from optiinfra_api.graphql.enums import enum
+from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
+from optiinfra_api.reading.cost_query import check_tag_key
+
+
+@enum(
+    description="How many days make one amount of a series.",
+    DAILY="One.",
+    WEEKLY="Seven, from Monday.",
+    MONTHLY="Those of the month of the charges, not of the invoice.",
+)
+class Granularity(Enum):
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+@enum(
+    description="What series are told apart by.",
+    PROVIDER="The provider.",
+    ACCOUNT="The account of this platform.",
+    SUB_ACCOUNT="The provider's sub account.",
+    SERVICE="The service.",
+    REGION="The region.",
+    CHARGE_CATEGORY="The category of the charge.",
+)
+class Dimension(Enum):
+    PROVIDER = "provider"
+    ACCOUNT = "account"
+    SUB_ACCOUNT = "sub_account"
+    SERVICE = "service"
+    REGION = "region"
+    CHARGE_CATEGORY = "charge_category"
+
+
+@strawberry.type(
+    description="Costs over time of one group in one currency. A dimension that is not grouped by, or that the line items lack, is null."
+)
+class CostSeries(Sum):
+    provider: str | None = strawberry.field(description="Provider, such as `aws`.")
+    account: str | None = strawberry.field(description="Account id of this platform.")
+    sub_account: str | None = strawberry.field(description="The provider's sub account id.")
+    service: str | None = strawberry.field(description="Service name.")
+    region: str | None = strawberry.field(description="Region id.")
+    charge_category: str | None = strawberry.field(description="Usage, Purchase, Tax, Credit or Adjustment.")
+    tag: str | None = strawberry.field(description="Value of the tag of groupByTag.")
+    currency: str = strawberry.field(description="Currency of the amounts.")
+    dates: DateColumn = strawberry.field(
+        description="First days of the weeks or months (which may be before the period), or the days, that have charges."
+    )
+    amounts: DecimalColumn = strawberry.field(
+        description="The cost of each of `dates`, of days in the period only."
+    )
+
+
+@strawberry.type(description="Costs over time.")
+class CostTrends(Published):
+    series: list[CostSeries] = strawberry.field(
+        description="By currency, then largest sum first; at most 1000. Empty if nothing was charged."
+    )
+
+
+GroupBy = Annotated[
+    list[Dimension] | None,
+    strawberry.argument(
+        description="Dimensions that series are told apart by. Default: one series per currency."
+    ),
+]
+GroupByTag = Annotated[
+    str | None,
+    strawberry.argument(description="Tell series apart by the value of the tag of this name, too."),
+]
+GranularityAsked = Annotated[
+    Granularity, strawberry.argument(description="Days in one amount. Default: DAILY.")
+]
+
+
+async def _cost_trends(
+    info: Info,
+    period: PeriodAsked,
+    customer_id: CustomerId = None,
+    granularity: GranularityAsked = Granularity.DAILY,
+    group_by: GroupBy = None,
+    group_by_tag: GroupByTag = None,
+    filter: Filter = None,
+    cost_basis: Basis = CostBasis.BILLED,
+    as_of: AsOf = None,
+) -> CostTrends | None:
+    question = cost_query(period, filter, as_of)
+    groups = {one.value for one in group_by or ()}
+    if group_by_tag is not None:
+        check_tag_key("groupByTag", group_by_tag)
+        groups.add("tag")
+    data = await info.context.data_of(customer_id)
+    resolved, rows = await series(
+        data,
+        question,
+        cost_basis,
+        group_by=groups,
+        granularity=granularity.value,
+        tag_key=group_by_tag or "",
+    )
+    return CostTrends(series=[_series(row) for row in rows], **reach(resolved))
+
+
+@strawberry.type
+class CostTrendsQuery:
+    cost_trends: CostTrends | None = strawberry.field(
+        resolver=_cost_trends, description="Costs over time, one series for each group and currency."
+    )
+
+
+_DIMENSIONS = (*(one.value for one in Dimension), "tag")
+
+
+def _series(row: dict[str, Any]) -> Any:
+    """The fields of `CostSeries` from a row of `series.series`; see `execution`."""
+    return {
+        **{name: row.get(name) or None for name in _DIMENSIONS},
+        "currency": row["currency"],
+        "dates": row["dates"],
+        "amounts": row["amounts"],
+        **sum_of(row),
+    }

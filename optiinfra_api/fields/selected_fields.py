@@ -1,0 +1,32 @@
+"""Which fields an operation asks for, so that what it does not ask for is not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField, Selection
+
+from optiinfra_api.access.context import Info
+
+
+def names_under(parent: str, info: Info) -> frozenset[str]:
+    """Names in the schema of the fields asked for directly under the field `parent` of what is being resolved."""
+    return frozenset(
+        name for field in info.selected_fields for name in _names_under(parent, field.selections)
+    )
+
+
+def _names_under(parent: str, selections: Iterable[Selection]) -> Iterator[str]:
+    for one in selections:
+        if isinstance(one, FragmentSpread | InlineFragment):
+            yield from _names_under(parent, one.selections)
+        elif one.name == parent:
+            yield from _names(one.selections)
+
+
+def _names(selections: Iterable[Selection]) -> Iterator[str]:
+    for one in selections:
+        if isinstance(one, SelectedField):
+            yield one.name
+        else:
+            yield from _names(one.selections)

@@ -1,0 +1,1 @@
+"""What the schema stands on: scalars, errors, validation rules, row execution."""

@@ -1,0 +1,56 @@
+"""Writes into the record of a request what its operation asks for, once that is known to be valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+from strawberry.extensions import SchemaExtension
+
+from optiinfra_api.http.request_log import current
+
+
+class Recording(SchemaExtension):
+    """Notes kind, name and fields of the operation that is about to run."""
+
+    def on_execute(self) -> Iterator[None]:
+        """Called around the execution."""
+        context, record = self.execution_context, current()
+        record.operation = context.operation_name
+        record.kind = context.operation_type.value
+        if context.graphql_document is not None:
+            record.names = _names(context.graphql_document, context.operation_name)
+        record.outcomes = dict.fromkeys(record.names.values(), "ok")
+        yield
+
+
+def _names(document: DocumentNode, operation_name: str | None) -> dict[str, str]:
+    """Name in the answer -> name in the schema, of the fields of one operation of a valid document."""
+    fragments = {
+        one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
+    }
+    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    chosen = next(
+        one for one in operations if operation_name is None or (one.name and one.name.value == operation_name)
+    )
+    return dict(_fields(chosen.selection_set, fragments))
+
+
+def _fields(
+    selections: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode]
+) -> Iterator[tuple[str, str]]:
+    for one in selections.selections:
+        if isinstance(one, FieldNode):
+            yield (one.alias or one.name).value, one.name.value
+        elif isinstance(one, InlineFragmentNode):
+            yield from _fields(one.selection_set, fragments)
+        elif isinstance(one, FragmentSpreadNode):
+            yield from _fields(fragments[one.name.value].selection_set, fragments)

@@ -1,0 +1,74 @@
+"""Automatic persisted queries: a client sends the hash of a document it has sent before instead of the document.
+
+The protocol is Apollo's: ``extensions.persistedQuery {version: 1, sha256Hash}``. Documents are kept by each process, the ones
+longest unused are forgotten first; a client that is told PERSISTED_QUERY_NOT_FOUND sends hash and document once more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from http import HTTPStatus
+from typing import Any
+
+from optiinfra_api.http.http_errors import Refused
+
+MAX_CHARACTERS = 8 * 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class PersistedQueries:
+    """Documents by their SHA-256, of `most_characters` in all. For one event loop."""
+
+    def __init__(self, most_characters: int = MAX_CHARACTERS) -> None:
+        self._most_characters = most_characters
+        self._documents: OrderedDict[str, str] = OrderedDict()
+        self._characters = 0
+
+    def document(self, operation: dict[str, Any]) -> str | None:
+        """The document that the body of a request names or brings, None if it does neither.
+
+        Raises:
+            Refused: a hash that is not known, malformed, or not that of the document beside it.
+        """
+        found: str | None = operation.get("query")
+        digest = _digest(operation)
+        if digest is None:
+            return found
+        if found is None:
+            if digest not in self._documents:
+                # Status and message are what clients of this protocol look for.
+                raise Refused(HTTPStatus.OK, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+            self._documents.move_to_end(digest)
+            return self._documents[digest]
+        if hashlib.sha256(found.encode()).hexdigest() != digest:
+            raise _refused("extensions.persistedQuery.sha256Hash is not the SHA-256 of the query beside it")
+        return found
+
+    def keep(self, operation: dict[str, Any]) -> None:
+        """Remember the document of a request that ran, if its client wants that."""
+        digest, document = _digest(operation), operation.get("query")
+        if digest is None or document is None or digest in self._documents:
+            return
+        self._documents[digest] = document
+        self._characters += len(document)
+        while self._characters > self._most_characters:
+            self._characters -= len(self._documents.popitem(last=False)[1])
+
+
+def _digest(operation: dict[str, Any]) -> str | None:
+    extensions = operation.get("extensions")
+    asked = extensions.get("persistedQuery") if isinstance(extensions, dict) else None
+    if asked is None:
+        return None
+    if not isinstance(asked, dict) or asked.get("version") != 1:
+        raise _refused("extensions.persistedQuery must be an object with version 1 and sha256Hash")
+    digest = asked.get("sha256Hash")
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        raise _refused("extensions.persistedQuery.sha256Hash must be 64 hexadecimal digits in lower case")
+    return digest
+
+
+def _refused(message: str) -> Refused:
+    return Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", message)

@@ -1,0 +1,50 @@
+"""How many requests of one token may be under way at one time, in this process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from optiinfra_api.http.http_errors import Refused
+
+RETRY_SECONDS = 1
+
+
+class Turnstile:
+    """Counts who is in. For one event loop."""
+
+    def __init__(self, most: int, what: str, setting: str) -> None:
+        """
+        Args:
+            most: at one time, of one token.
+            what: is counted, in the plural.
+            setting: the variable that sets `most`.
+        """
+        self._most = most
+        self._what = what
+        self._setting = setting
+        self._inside: Counter[str] = Counter()
+
+    @contextmanager
+    def passing(self, token_id: str) -> Iterator[None]:
+        """Let a request of a token in for as long as the context lasts.
+
+        Raises:
+            Refused: too many of its requests are in.
+        """
+        if self._inside[token_id] >= self._most:
+            raise Refused(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                f"the token has {self._most} {self._what} under way; at most {self._most} are accepted ({self._setting})",
+                {"Retry-After": str(RETRY_SECONDS)},
+            )
+        self._inside[token_id] += 1
+        try:
+            yield
+        finally:
+            self._inside[token_id] -= 1
+            if not self._inside[token_id]:
+                del self._inside[token_id]

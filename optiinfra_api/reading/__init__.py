@@ -1,0 +1,1 @@
+"""Reading from ClickHouse: cost queries, statements, limits, caches."""

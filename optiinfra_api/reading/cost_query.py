@@ -1,0 +1,150 @@
+"""What cost queries ask, checked once, and as parameters of the statements in ``sql/clickhouse/queries``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from optiinfra_api.graphql.errors import InvalidArgument
+from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
+
+MAX_DAYS = 3660
+MAX_FILTER_VALUES = 1000
+
+Values = Sequence[str | None] | None
+"""Accepted values of one dimension."""
+
+_FIRST_DAY, _END_DAY = date(1971, 1, 1), date(2100, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class CostQuery:
+    """What is asked, checked. `start` and `end` are None where no period is asked; an empty tuple filters nothing.
+
+    Null values of filters are '', as the tables store them.
+    """
+
+    start: date | None
+    end: date | None
+    as_of: datetime | None
+    providers: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    sub_accounts: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    charge_categories: tuple[str, ...] = ()
+    currencies: tuple[str, ...] = ()
+    tag_filter: str = ""
+    tag_values: tuple[str, ...] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """Statement parameters of the period and the filters, but for those that choose generations."""
+        lists = ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values")
+        values = {name: list(getattr(self, name)) for name in lists}
+        return {"start": self.start, "end": self.end, "tag_filter": self.tag_filter, **values}
+
+    def filtered(self) -> frozenset[str]:
+        """Dimensions that a filter needs and that not every table has."""
+        dimensions = {
+            "sub_account": self.sub_accounts,
+            "service": self.services,
+            "region": self.regions,
+            "charge_category": self.charge_categories,
+            "tag": self.tag_values,
+        }
+        return frozenset(name for name, values in dimensions.items() if values)
+
+    def digest(self, *more: object) -> str:
+        """Short hash of the whole question and of `more`, which a cursor carries to belong to one question only."""
+        return digest(self, *more)
+
+
+def digest(*parts: object) -> str:
+    """Short hash of values whose ``repr`` says all of them."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
+
+
+def validated(
+    period: tuple[date, date] | None,
+    as_of: datetime | None,
+    *,
+    tag: tuple[str, Values] | None = None,
+    **filters: Values,
+) -> CostQuery:
+    """What is asked as a cost query.
+
+    Args:
+        period: first UTC day and the day after the last; None: no period is asked.
+        as_of: UTC instant, inclusive; None: now.
+        tag: name of a tag and its accepted values.
+        filters: accepted values by dimension: ``provider``, ``account``, ``sub_account``, ``service``, ``region``,
+            ``charge_category``, ``currency``. None: all; a null value: line items without that attribute.
+
+    Raises:
+        InvalidArgument: naming the argument, its value and what is accepted.
+    """
+    if period is not None:
+        _check_period(*period)
+    if as_of is not None and as_of > datetime.now(UTC):
+        raise InvalidArgument(
+            f"asOf: {as_of.isoformat()} has not come yet", "Use an instant that is past, or leave asOf out."
+        )
+    _check_categories(filters.get("charge_category"))
+    if tag:
+        check_tag_key("filter.tag.key", tag[0])
+    return CostQuery(
+        start=period[0] if period else None,
+        end=period[1] if period else None,
+        as_of=as_of,
+        providers=_values("provider", filters.get("provider")),
+        accounts=_values("account", filters.get("account")),
+        sub_accounts=_values("subAccount", filters.get("sub_account")),
+        services=_values("service", filters.get("service")),
+        regions=_values("region", filters.get("region")),
+        charge_categories=_values("chargeCategory", filters.get("charge_category")),
+        currencies=_values("currency", filters.get("currency")),
+        tag_filter=tag[0] if tag else "",
+        tag_values=_values("tag.values", tag[1]) if tag else (),
+    )
+
+
+def _check_period(start: date, end: date) -> None:
+    given = f"period: {start} to {end} is not accepted"
+    if start >= end:
+        raise InvalidArgument(f"{given}: it has no day", "Use an end after the start; the end is exclusive.")
+    if start < _FIRST_DAY or end > _END_DAY:
+        raise InvalidArgument(f"{given}: out of range", f"Use days from {_FIRST_DAY} to before {_END_DAY}.")
+    if end - start > timedelta(days=MAX_DAYS):
+        raise InvalidArgument(f"{given}: longer than {MAX_DAYS} days", f"Use at most {MAX_DAYS} days.")
+
+
+def _check_categories(values: Values) -> None:
+    for value in values or ():
+        if value not in CHARGE_CATEGORIES:
+            raise InvalidArgument(
+                f"filter.chargeCategory: {value!r} is not accepted", f"Use {', '.join(CHARGE_CATEGORIES)}."
+            )
+
+
+def _values(name: str, values: Values) -> tuple[str, ...]:
+    if values is None:
+        return ()
+    if not 1 <= len(values) <= MAX_FILTER_VALUES:
+        raise InvalidArgument(
+            f"filter.{name}: {len(values)} values are not accepted",
+            f"Use 1 to {MAX_FILTER_VALUES} values, or leave {name} out.",
+        )
+    return tuple(sorted({value or "" for value in values}))
+
+
+def check_tag_key(name: str, key: str) -> None:
+    """Refuse an empty `key`, the argument `name`.
+
+    Raises:
+        InvalidArgument: it is empty.
+    """
+    if not key:
+        raise InvalidArgument(f"{name}: '' is not accepted", "Use the name of a tag.")

@@ -1,0 +1,49 @@
+"""How customers' accounts stand, read from PostgreSQL at most once a second for each customer.
+
+It says how far answers reach, not what they are, and probes come every 15 minutes: a second late is soon enough.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from optiinfra_api.reading.single_flight import Rounds
+from optiinfra_assets.domain.freshness import Standing
+
+SECONDS = 1.0
+_CUSTOMERS = 1000
+
+
+class Standings:
+    """Of the customers asked about last. For one event loop."""
+
+    def __init__(self, read: Callable[[str], Awaitable[Standing]]) -> None:
+        """`read` finds how the accounts of a customer stand."""
+        self._read = read
+        self._known: OrderedDict[str, tuple[float, Standing]] = OrderedDict()
+        self._rounds: Rounds[Standing] = Rounds()
+
+    async def of(self, customer_id: str) -> Standing:
+        """How the accounts of a customer stand, or stood a second ago; the same object while nothing changes.
+
+        Raises:
+            MetadataUnavailable: PostgreSQL does not answer.
+        """
+        known = self._known.get(customer_id)
+        if known is not None and time.monotonic() - known[0] < SECONDS:
+            return known[1]
+        return await self._rounds.found(customer_id, partial(self._again, customer_id))
+
+    async def _again(self, customer_id: str) -> Standing:
+        now, standing = time.monotonic(), await self._read(customer_id)
+        known = self._known.get(customer_id)
+        if known is not None and known[1] == standing:
+            standing = known[1]
+        self._known[customer_id] = now, standing
+        self._known.move_to_end(customer_id)
+        if len(self._known) > _CUSTOMERS:
+            self._known.popitem(last=False)
+        return standing

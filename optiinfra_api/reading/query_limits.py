@@ -1,0 +1,113 @@
+"""What one statement may use of ClickHouse, and what is said when it would use more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from clickhouse_connect.driver.exceptions import Error
+
+from optiinfra_api.graphql.errors import TooExpensive
+from optiinfra_assets.settings import Settings
+
+ANSWER_ROWS = 100_000
+ANSWER_BYTES = 64 * 2**20
+
+_MEMORY = 241
+_REMEDY = "Ask for a shorter period, fewer groups or a narrower filter."
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """Limits on one statement.
+
+    Attributes:
+        seconds: wall-clock time.
+        seconds_setting: the variable that sets it.
+        memory: bytes that the engine may take for it.
+        rows: rows of its answer.
+        rows_setting: the variable that sets it, None if none does.
+        answer_bytes: bytes of its answer, 0: any number.
+    """
+
+    seconds: int
+    seconds_setting: str
+    memory: int
+    rows: int
+    rows_setting: str | None = None
+    answer_bytes: int = 0
+
+    @classmethod
+    def of_queries(cls, settings: Settings) -> EngineLimits:
+        """For statements whose answer is held in memory."""
+        return cls(
+            settings.api_max_seconds,
+            "OPTIINFRA_API_MAX_SECONDS",
+            settings.api_max_memory,
+            ANSWER_ROWS,
+            answer_bytes=ANSWER_BYTES,
+        )
+
+    @classmethod
+    def of_exports(cls, settings: Settings) -> EngineLimits:
+        """For statements whose answer is passed on as it comes."""
+        return cls(
+            settings.api_export_max_seconds,
+            "OPTIINFRA_API_EXPORT_MAX_SECONDS",
+            settings.api_max_memory,
+            settings.api_export_max_rows,
+            "OPTIINFRA_API_EXPORT_MAX_ROWS",
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """As settings of ClickHouse. A statement that only reads is cancelled when its client closes the connection."""
+        return {
+            "readonly": 2,
+            "cancel_http_readonly_queries_on_client_close": 1,
+            "max_execution_time": self.seconds,
+            "max_memory_usage": self.memory,
+            "max_result_rows": self.rows,
+            "max_result_bytes": self.answer_bytes,
+            "result_overflow_mode": "throw",
+        }
+
+    @contextmanager
+    def said(self) -> Iterator[None]:
+        """Turn what the engine says of a limit into what the caller is told.
+
+        Raises:
+            TooExpensive: over a limit, which it names with its value.
+        """
+        try:
+            yield
+        except Error as error:
+            refusal = self.refusal(error)
+            if refusal is None:
+                raise
+            raise refusal from error
+
+    def refusal(self, error: Error) -> TooExpensive | None:
+        """`error` as what the caller is told, None if it is not about a limit of ours."""
+        if error.code == _MEMORY and "(total)" in str(error):
+            return None  # the whole server's, which is not ours to name
+        # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+        said = {
+            159: f"the time of one statement, {self.seconds} s ({self.seconds_setting})",
+            160: f"the time of one statement, {self.seconds} s ({self.seconds_setting})",
+            _MEMORY: f"the memory of one statement, {mebibytes(self.memory)} (OPTIINFRA_API_MAX_MEMORY)",
+            396: self._answer(),
+        }.get(error.code or 0)
+        return None if said is None else TooExpensive(f"over the limit on {said}", _REMEDY)
+
+    def _answer(self) -> str:
+        rows = f"the size of one answer, {self.rows} rows"
+        if self.rows_setting:
+            return f"{rows} ({self.rows_setting})"
+        return f"{rows} or {mebibytes(self.answer_bytes)}"
+
+
+def mebibytes(size: int) -> str:
+    """``4096 MiB``."""
+    return f"{size // 2**20} MiB"

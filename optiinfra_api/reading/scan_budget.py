@@ -1,0 +1,106 @@
+"""What an operation may read, estimated before it is read: from the line items of the generations that answer, which are known.
+
+A statement over line items reads those whose days are asked for; one over a derived table reads the part of them that its rows
+usually are. The estimate is rough by design: it tells thousands from billions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+from optiinfra_api.graphql.errors import TooExpensive
+from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_assets.domain.publications import Published, Resolved
+
+# Rows for each line item, rounded up from the data sets of benchmarks/dataset.py.
+_ROWS_A_LINE_ITEM = {
+    "raw_costs": 1.0,
+    "cost_by_resource": 0.4,
+    "cost_trends": 0.3,
+    "cost_by_service": 0.15,
+    "cost_by_type": 0.05,
+    "cost_by_day": 0.02,
+}
+_FIRST_TABLE = re.compile(r"\bFROM (\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many line items a generation has, and on which UTC days; None without line items."""
+
+    line_items: int
+    first_charge_date: date | None
+    last_charge_date: date | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Extent:
+        """From a row of ``generation_extents.sql``."""
+        first, last = row["first_charge_date"], row["last_charge_date"]
+        return cls(row["line_items"], first and date.fromisoformat(first), last and date.fromisoformat(last))
+
+
+class Budget:
+    """Rows that one operation, or one export, may still read."""
+
+    def __init__(self, most: int, setting: str) -> None:
+        """`setting` is the variable that sets `most`."""
+        self._most = most
+        self._setting = setting
+        self._spent = 0
+
+    def spend(self, text: str, question: CostQuery, resolved: Resolved) -> None:
+        """Count what the statement `text` will read.
+
+        Raises:
+            TooExpensive: it is more than is left.
+        """
+        self._spend(estimated_rows(text, question, resolved))
+
+    def spend_on(self, text: str, generations: Iterable[Extent], start: date, end: date) -> None:
+        """Count what the statement `text` will read of `generations` for the days of [start, end).
+
+        Raises:
+            TooExpensive: it is more than is left.
+        """
+        self._spend(_rows(text, generations, start, end))
+
+    def _spend(self, rows: int) -> None:
+        self._spent += rows
+        if self._spent > self._most:
+            raise TooExpensive(
+                f"about {self._spent} rows would be read; at most {self._most} are accepted ({self._setting})",
+                "Ask for a shorter period or fewer accounts, or for less at one time.",
+            )
+
+
+def estimated_rows(text: str, question: CostQuery, resolved: Resolved) -> int:
+    """How many rows the statement `text` will read to answer `question` from the `resolved` generations."""
+    chosen = set(resolved.generations)
+    answering = (one for one in resolved.publications if one.generation in chosen)
+    return _rows(text, answering, question.start, question.end)
+
+
+def _rows(text: str, generations: Iterable[Published | Extent], start: date | None, end: date | None) -> int:
+    line_items = sum(_line_items(one, start, end) for one in generations)
+    return round(line_items * _ROWS_A_LINE_ITEM[_table(text)])
+
+
+@cache
+def _table(text: str) -> str:
+    """The table of money that a statement reads, of several the first."""
+    tables: list[str] = _FIRST_TABLE.findall(text)
+    return next(name for name in tables if name in _ROWS_A_LINE_ITEM)
+
+
+def _line_items(one: Published | Extent, start: date | None, end: date | None) -> float:
+    """Those of a generation that begin in [start, end), taken to be spread evenly over its days."""
+    if one.first_charge_date is None or one.last_charge_date is None:
+        return 0
+    first, last = one.first_charge_date, one.last_charge_date + timedelta(days=1)
+    asked = min(last, end or last) - max(first, start or first)
+    return one.line_items * max(0.0, asked / (last - first))

@@ -1,0 +1,126 @@
+"""Statements of ``sql/clickhouse/exports``, whose answers are passed on as the engine writes them, in constant memory.
+
+A statement may fail when part of its answer has gone out. The engine then writes the error behind the rows and breaks the connection;
+neither reaches the client as if it were data: the last kilobytes are held back until the end is known to be the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from aiohttp import ClientError
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
+from optiinfra_api.http.request_log import statement_id
+from optiinfra_api.reading.query_limits import EngineLimits
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.database.clickhouse import reaching
+from optiinfra_assets.warehouse.warehouse import Warehouse
+
+CHUNK_BYTES = 256 * 1024
+HELD_BACK_BYTES = 20 * 1024
+"""More than the block that tells of an error, whose text ClickHouse cuts off at 16 KiB."""
+
+_FAILED = re.compile(rb"\r\n__exception__\r\n(\w{16})\r\n(.*)\d+ \1\r\n__exception__\r\n\Z", re.DOTALL)
+_PARAMETER = re.compile(r"\{(\w+):")
+
+
+class Form(Enum):
+    """What an export is written as; the value is its ending."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+FORMATS = {Form.CSV: "CSVWithNames", Form.PARQUET: "Parquet"}
+SETTINGS: dict[str, Any] = {
+    "date_time_output_format": "iso",
+    "output_format_decimal_trailing_zeros": 0,
+    # Null is an empty field and an empty text is "".
+    "format_csv_null_representation": "",
+    "output_format_parquet_compression_method": "zstd",
+    # A row group is held in memory until it is full, and line items have many columns.
+    "output_format_parquet_row_group_size": 100_000,
+}
+
+
+class ExportBroken(Exception):
+    """The engine ended an answer before its end."""
+
+
+class Exporter:
+    """Answers of one database as streams of bytes. For one event loop."""
+
+    def __init__(self, client: AsyncClient, warehouse: Warehouse, limits: EngineLimits) -> None:
+        self._client = client
+        self._warehouse = warehouse
+        self._settings = SETTINGS | limits.settings()
+        self._limits = limits
+
+    @asynccontextmanager
+    async def stream(
+        self, statement: str, form: Form, values: dict[str, Any]
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The answer of ``sql/clickhouse/exports/<statement>.sql`` in chunks; `values` may hold more than it binds.
+
+        ClickHouse itself shows the statement no row but those of the customer in `values`; see `isolation`.
+        What the engine refuses before it has written much is raised here. Leaving early cancels the statement.
+
+        Raises:
+            KeyError: `values` name no customer, or lack what the statement binds.
+            WarehouseUnavailable: ClickHouse does not answer.
+            TooExpensive: over a limit on time, memory or size.
+            ExportBroken: at any chunk: the answer has no end.
+        """
+        text = sql_files.read("clickhouse", "exports", f"{statement}.sql")
+        bound = {name: values[name] for name in _parameters(statement)}
+        query_id = statement_id()
+        settings = self._settings | self._warehouse.only(values["customer_id"]) | {"query_id": query_id}
+        with self._limits.said(), reaching(self._client):
+            source = await self._client.raw_stream(
+                text, parameters=bound, settings=settings, fmt=FORMATS[form]
+            )
+        async with source as chunks, aclosing(_checked(chunks, query_id)) as checked:
+            yield checked
+
+
+async def _checked(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerator[bytes, None]:
+    """`chunks`, put together to a size that is worth sending, but for their end until they have ended well."""
+    held = bytearray()
+    try:
+        async for chunk in chunks:
+            held += chunk
+            if len(held) >= CHUNK_BYTES + HELD_BACK_BYTES:
+                yield bytes(held[:-HELD_BACK_BYTES])
+                del held[:-HELD_BACK_BYTES]
+    except ClientError as error:
+        # The client forgets what it had not handed on when the connection broke, and with it, at times, the engine's error.
+        raise ExportBroken(
+            _said(held) or f"the connection to ClickHouse broke: {error}; {_see(query_id)}"
+        ) from None
+    if said := _said(held):
+        raise ExportBroken(said)
+    if held:
+        yield bytes(held)
+
+
+def _said(end: bytearray) -> str | None:
+    """The engine's error at the end of an answer, None if there is none."""
+    found = _FAILED.search(end)
+    return found[2].decode("utf-8", "replace").strip() if found else None
+
+
+def _see(query_id: str) -> str:
+    return f"ClickHouse's log and system.query_log may tell why, under the query id {query_id}"
+
+
+@cache
+def _parameters(statement: str) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(_PARAMETER.findall(sql_files.read("clickhouse", "exports", f"{statement}.sql")))
+    )

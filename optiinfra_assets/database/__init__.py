@@ -1,0 +1,1 @@
+"""What stands on a database driver: connections, SQL files, migrations, errors."""

@@ -1,0 +1,97 @@
+"""Statements of ``sql/clickhouse/store`` run through a client: the one short way to write it, and to say what failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error, OperationalError
+
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.database.errors import WarehouseUnavailable
+
+
+def rows(
+    client: Client,
+    statement: str,
+    values: dict[str, Any] | None = None,
+    settings: dict[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Run ``sql/clickhouse/store/<statement>`` under `settings` and return its rows by column name.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away.
+    """
+    with reaching(client):
+        answer = client.query(
+            sql_files.read("clickhouse", "store", statement), parameters=values, settings=settings
+        )
+        return list(answer.named_results())
+
+
+def tuples(
+    client: Client,
+    statement: str,
+    values: dict[str, Any] | None = None,
+    settings: dict[str, str] | None = None,
+) -> Sequence[Sequence[Any]]:
+    """Run ``sql/clickhouse/store/<statement>`` under `settings` and return its rows in the order of their columns.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away.
+    """
+    with reaching(client):
+        found: Sequence[Sequence[Any]] = client.query(
+            sql_files.read("clickhouse", "store", statement), parameters=values, settings=settings
+        ).result_rows
+        return found
+
+
+def scalar(client: Client, statement: str, values: dict[str, Any] | None = None) -> Any:
+    """Run ``sql/clickhouse/store/<statement>`` and return the first value of its first row.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away.
+    """
+    return tuples(client, statement, values)[0][0]
+
+
+def run(client: Client, text: str, values: dict[str, Any] | None = None, **settings: int) -> None:
+    """Run the statement `text`, which returns nothing.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away.
+    """
+    with reaching(client):
+        client.command(text, parameters=values, settings=dict(settings))
+
+
+@contextmanager
+def reaching(client: Client) -> Iterator[None]:
+    """Turn a lost connection into one line that names the server; errors that the server answers stay what they are."""
+    try:
+        yield
+    except OperationalError as error:
+        if error.code is not None:
+            raise
+        raise WarehouseUnavailable(f"ClickHouse at {client.uri}: {reason(error)}: is it running?") from error
+
+
+def reason(error: Error) -> str:
+    """Why `error` happened, in one line: the server's own words, or those of the network."""
+    cause = error.__cause__
+    deepest = getattr(cause, "reason", None) or cause or error
+    text = str(deepest).splitlines()[0] if str(deepest) else type(deepest).__name__
+    said = re.search(r"DB::Exception: (.*?)(?: \(for url .*)?$", text)
+    return said[1] if said else re.sub(r"^HTTPS?Connection\(.*?\): ", "", text)
+
+
+def matching(tables: Iterable[str]) -> str:
+    """`tables`, names of ours, as the pattern that ``merge(currentDatabase(), ...)`` reads them together by.
+
+    One statement over five small tables costs a third of five.
+    """
+    return f"^({'|'.join(tables)})$"

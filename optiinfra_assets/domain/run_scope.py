@@ -1,0 +1,108 @@
+"""What one Dagster run collects: an account's consecutive billing periods, and the run tags that say so.
+
+Here because the schedule, the sensors (in Dagster) and the trigger of the API and the command line (without it) ask for runs alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+
+ASSET_JOB: Final = "__ASSET_JOB"
+"""Dagster's job of all assets, of which each run takes those of one provider; a named job can hold only one provider's partitions."""
+
+TASK_TAG: Final = "optiinfra/task_id"
+TRIGGER_TAG: Final = "optiinfra/trigger"
+CUSTOMER_TAG: Final = "optiinfra/customer"
+ACCEPT_EMPTY_TAG: Final = "optiinfra/accept_empty"
+
+FIRST_PERIOD: Final = BillingPeriod(2020, 1)
+"""FOCUS began in 2023 and exports backfilled into it reach three years further back; older invoices are not in FOCUS columns."""
+
+MAX_PERIODS: Final = 13
+"""Billing periods in one run: a year and the open month. Longer histories come in several runs, so that newer data do not wait."""
+
+MAX_RUNTIME_SECONDS: Final = 6 * 3600
+"""A run is ended after this: 13 periods of 5 million line items each load in under 2 hours at 10,000 a second."""
+
+PRIORITY: Final = {"api": 10, "cli": 10, "ui": 10, "retry": 10, "schedule": 0, "backfill": -10}
+"""Order in Dagster's queue: a waiting person first, then what changed now, then history."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """Consecutive billing periods of one account; both ends inclusive."""
+
+    customer_id: str
+    provider: str
+    account_id: str
+    first: BillingPeriod
+    last: BillingPeriod
+
+    @property
+    def periods(self) -> tuple[BillingPeriod, ...]:
+        """The billing periods, newest first: the order in which they are collected."""
+        count = (self.last.year - self.first.year) * 12 + self.last.month - self.first.month + 1
+        return tuple(self.last.shift(-back) for back in range(count))
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """The slices, newest first."""
+        return tuple(
+            Slice(self.customer_id, self.provider, self.account_id, period) for period in self.periods
+        )
+
+    def __str__(self) -> str:
+        span = str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
+        return f"{self.provider}/{self.account_id}/{span}"
+
+    def tags(self, task_id: str, trigger: str, *, accept_empty: bool = False) -> dict[str, str]:
+        """Tags of the Dagster run: its partitions, who asked for it, and its place in the queue."""
+        return {
+            **self._partition_tags(),
+            TASK_TAG: task_id,
+            TRIGGER_TAG: trigger,
+            CUSTOMER_TAG: self.customer_id,
+            "optiinfra/provider": self.provider,
+            "optiinfra/account": self.account_id,
+            "dagster/priority": str(PRIORITY[trigger]),
+            "dagster/max_runtime": str(MAX_RUNTIME_SECONDS),
+            **({ACCEPT_EMPTY_TAG: "true"} if accept_empty else {}),
+        }
+
+    def _partition_tags(self) -> dict[str, str]:
+        if self.first == self.last:
+            return {"dagster/partition": f"{self.account_id}|{self.first}"}
+        return {
+            "dagster/asset_partition_range_start": f"{self.account_id}|{self.first}",
+            "dagster/asset_partition_range_end": f"{self.account_id}|{self.last}",
+        }
+
+
+def scopes(slices: Iterable[Slice]) -> list[Scope]:
+    """The fewest scopes that cover exactly `slices`, at most `MAX_PERIODS` long, those with the newest period first."""
+    by_account: dict[tuple[str, str, str], set[BillingPeriod]] = {}
+    for one in slices:
+        by_account.setdefault((one.customer_id, one.provider, one.account_id), set()).add(one.billing_period)
+    found = [
+        Scope(*owner, first, last) for owner, periods in by_account.items() for first, last in _spans(periods)
+    ]
+    return sorted(sorted(found), key=lambda scope: scope.last, reverse=True)
+
+
+def _spans(periods: set[BillingPeriod]) -> Iterator[tuple[BillingPeriod, BillingPeriod]]:
+    newest_first = sorted(periods, reverse=True)
+    while newest_first:
+        last = first = newest_first.pop(0)
+        while newest_first and newest_first[0] == first.shift(-1) and first != last.shift(1 - MAX_PERIODS):
+            first = newest_first.pop(0)
+        yield first, last
+
+
+def is_open(period: BillingPeriod, now: datetime) -> bool:
+    """Whether a billing period can be collected `now` (UTC): not before `FIRST_PERIOD`, not in a month that has yet to begin."""
+    return FIRST_PERIOD <= period <= BillingPeriod.of(now)

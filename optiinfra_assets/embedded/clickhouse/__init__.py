@@ -1,0 +1,1 @@
+"""The embedded ClickHouse: its HTTP interface over chDB, in a process of its own."""

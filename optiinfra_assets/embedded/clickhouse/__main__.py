@@ -1,0 +1,185 @@
+"""The embedded ClickHouse: ``python -m optiinfra_assets.embedded.clickhouse --path DIR [--host 127.0.0.1] [--port N]``.
+
+One process owns the directory and speaks ClickHouse's HTTP interface over chDB, so that every other process uses an
+ordinary client. Without a password in OPTIINFRA_CLICKHOUSE_PASSWORD it listens on loopback only and trusts whoever is
+on this machine, to the point of reading files through `file()`.
+
+What a server has and this has not: users and roles; external tables; ``compress=1`` and ``decompress=1``; brotli;
+``INSERT ... SELECT ... FROM input()``; query_log; a `log_comment` of the client's; `readonly` in a session that has
+settings or temporary tables. `system.processes` shows query ids of chDB's choosing; ``KILL QUERY`` and
+``X-ClickHouse-Query-Id`` know the client's. An INSERT that waits for its client is killed when more rows or their end come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import ipaddress
+import logging
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import httptools
+
+from optiinfra_assets.embedded.clickhouse.engine import Engine
+from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.http import Connection
+from optiinfra_assets.embedded.clickhouse.server import PASSWORD_VARIABLE, Credentials, Service
+
+FINISH_SECONDS = 5.0
+logger = logging.getLogger("optiinfra.clickhouse")
+
+
+class CannotStart(Exception):
+    """One line that says why, for people."""
+
+
+class Stop(BaseException):
+    """SIGTERM or SIGINT has come, wherever the main thread is."""
+
+
+class Server:
+    """Accepts connections until it is told to stop."""
+
+    def __init__(self, listener: socket.socket, service: Service) -> None:
+        self._listener = listener
+        self._service = service
+        self._stopping = False
+
+    def serve(self) -> NoReturn:
+        """Answer every connection, each in a thread of its own."""
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError as error:  # too many open files: the waiting clients wait longer
+                logger.warning("cannot take a connection: %s", error)
+                time.sleep(0.1)
+                continue
+            threading.Thread(target=self._serve_connection, args=(sock,), daemon=True).start()
+
+    def finish(self) -> None:
+        """Take no more requests, and let those that run come to their end for a few seconds."""
+        self._stopping = True
+        self._listener.close()
+        deadline = time.monotonic() + FINISH_SECONDS
+        while self._service.watch.exchanges() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _serve_connection(self, sock: socket.socket) -> None:
+        with sock, suppress(OSError, EngineError):  # the client has gone; an answer that had begun failed
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(sock)
+            try:
+                while (request := connection.next_request()) and not self._stopping:
+                    self._service.answer(connection, request)
+                    if not request.keep_alive:
+                        return
+            except httptools.HttpParserError:
+                connection.send(400, {"Connection": "Close"}, b"This is not an HTTP request\n")
+
+
+def main() -> int:
+    """Run the command; 0 after SIGTERM or SIGINT, 1 with one line on stderr if it cannot start."""
+    parser = argparse.ArgumentParser(
+        prog="python -m optiinfra_assets.embedded.clickhouse",
+        description="ClickHouse's HTTP interface over chDB, for this machine.",
+    )
+    parser.add_argument(
+        "--path", type=Path, required=True, help="directory of the data; made if it is not there"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help=f"loopback only, unless {PASSWORD_VARIABLE} is set"
+    )
+    parser.add_argument("--port", type=int, default=8124)
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    server = None
+    try:
+        server = start(arguments.path, arguments.host, arguments.port, Credentials.from_environment())
+        server.serve()
+    except CannotStart as error:
+        logger.error("%s", error)
+        return 1
+    except Stop:
+        if server:
+            server.finish()
+        return 0
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Stop
+
+
+def start(path: Path, host: str, port: int, credentials: Credentials) -> Server:
+    """Open the directory and the port.
+
+    Raises:
+        CannotStart: the address is not loopback and there is no password, the port or the directory is taken, or cannot be used.
+    """
+    if not credentials.password and not _is_loopback(host):
+        raise CannotStart(
+            f"--host {host}: without {PASSWORD_VARIABLE} only loopback is served: use 127.0.0.1"
+        )
+    listener = _listen(host, port)
+    _claim(path)
+    spool = path / "embedded.spool"
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.mkdir()
+    try:
+        engine = Engine(path)
+    except (RuntimeError, EngineError) as error:
+        raise CannotStart(f"--path {path}: ClickHouse cannot open it: {error}") from None
+    logger.info("ClickHouse %s on http://%s:%d, data in %s", engine.version(), host, port, path)
+    return Server(listener, Service(engine, spool, credentials))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        raise CannotStart(f"--port {port}: cannot listen on {host}: {error}: choose another") from None
+
+
+def _claim(path: Path) -> None:
+    """Make the directory ours for as long as the process lives, however it ends."""
+    if "?" in str(path):
+        raise CannotStart(f"--path {path}: '?' is not accepted in it")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path / "embedded.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CannotStart(
+            f"--path {path}: another process has it open: stop that one, or use another directory"
+        ) from None
+    except OSError as error:
+        raise CannotStart(f"--path {path}: cannot be used: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    except Stop:  # a second signal: at once
+        code = 0
+    # Not sys.exit: chDB's own shutdown waits for open handles and complains of what it has never started. All that was
+    # acknowledged is in the files.
+    logging.shutdown()
+    os._exit(code)

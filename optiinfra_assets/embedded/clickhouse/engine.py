@@ -1,0 +1,213 @@
+"""The one chDB engine of the process and the handles on it.
+
+A chDB handle is a ClickHouse session: one statement at a time, remembering `USE` and `SET`. Handles are therefore kept by database and
+settings, and one that a statement may have changed is not used again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+os.environ["TZ"] = "UTC"  # the engine takes the machine's time zone once and for all when it is loaded
+
+import chdb
+from chdb import ChdbError
+
+from optiinfra_assets.embedded.clickhouse.errors import EngineError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+# Half of the machine at most: PostgreSQL, Dagster and the API live beside the engine. The caches may grow to 5 GB each by default.
+# A dropped table's files go at once instead of after 8 minutes: databases of tests and rebuilt tables would fill the disk.
+SERVER_SETTINGS = {
+    "max_server_memory_usage_to_ram_ratio": "0.5",
+    "mark_cache_size": "536870912",
+    "primary_index_cache_size": "536870912",
+    "database_atomic_delay_before_drop_table_sec": "0",
+}
+# What differs between chDB and a server: inserts must be on disk when they are acknowledged; `1 + 1` alone is no query.
+HANDLE_SETTINGS = {"async_insert": "0", "implicit_select": "0", "allow_introspection_functions": "0"}
+IDLE_HANDLES = 64
+
+Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def quote(text: str) -> str:
+    """`text` as a ClickHouse string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def quote_name(text: str) -> str:
+    """`text` as a ClickHouse identifier."""
+    return "`" + text.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+class Handle:
+    """One chDB connection, used by one request at a time.
+
+    Attributes:
+        tag: what `log_comment` says of every statement of this handle; chDB chooses query ids itself, so this is how to find them.
+        reusable: False once a statement may have changed the session, or has failed.
+    """
+
+    def __init__(self, path: Path, key: Key, tag: str) -> None:
+        self.key = key
+        self.tag = tag
+        self.reusable = True
+        self.connection: Any = chdb.connect(str(path))  # its types do not know that it takes bytes
+        database, settings = key
+        try:
+            if database:
+                self.run(f"USE {quote_name(database)}")
+            self.set({**HANDLE_SETTINGS, "log_comment": tag})
+            self.set(dict(settings))
+        except BaseException:
+            self.close()
+            raise
+
+    def run(
+        self, sql: str | bytes, output_format: str = "TabSeparated", params: Mapping[str, str] | None = None
+    ) -> Any:
+        """Run one statement and return chDB's result, whole.
+
+        Raises:
+            EngineError: with ClickHouse's code.
+        """
+        try:
+            return self.connection.query(sql, output_format, params=dict(params or {}))
+        except (ChdbError, RuntimeError) as error:
+            self.reusable = False
+            raise EngineError.of(error) from None
+
+    def set(self, settings: Mapping[str, str]) -> None:
+        """Apply settings to every later statement of this handle.
+
+        Raises:
+            EngineError: a setting that ClickHouse does not know, or a value that it does not take.
+        """
+        for name in settings:
+            if not _NAME.fullmatch(name):
+                raise EngineError.make(115, f"Unknown setting {name!r}", "UNKNOWN_SETTING")
+        if settings:
+            self.run("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()))
+
+    def classify(self, sql: bytes) -> dict[str, Any]:
+        """What ClickHouse's parser says of a text, without running it: `query_class` and `statement_count` among others."""
+        found: dict[str, Any] = self.connection._conn.classify_query(sql)
+        return found
+
+    def close(self) -> None:
+        """Give the connection back to the engine."""
+        self.connection.close()
+
+
+class _Killer:
+    """Cancels statements by their handles' tags, all that are asked for at one time in one go.
+
+    A KILL takes milliseconds, and when a client dies all its statements are to be cancelled at once.
+    """
+
+    def __init__(self, open_handle: Callable[[], Handle]) -> None:
+        self._open_handle = open_handle
+        self._running = threading.Lock()
+        self._asking = threading.Lock()
+        self._asked: dict[str, Future[bool]] = {}
+
+    def kill(self, tags: Collection[str]) -> set[str]:
+        """Those of the tags under which something ran, and is cancelled now."""
+        with self._asking:
+            answers = {tag: self._asked.setdefault(tag, Future()) for tag in tags}
+        with self._running:
+            with self._asking:
+                asked, self._asked = self._asked, {}
+            seen: set[str] = set()
+            if asked:
+                with suppress(
+                    EngineError
+                ):  # no memory for it, for instance: who must have it killed asks again
+                    seen = self._kill_all(asked)
+            for tag, answer in asked.items():
+                answer.set_result(tag in seen)
+        return {tag for tag, answer in answers.items() if answer.result()}
+
+    def _kill_all(self, tags: Collection[str]) -> set[str]:
+        tagged = f"Settings['log_comment'] IN ({', '.join(map(quote, tags))})"
+        with closing(self._open_handle()) as handle:
+            running = f"SELECT Settings['log_comment'] FROM system.processes WHERE {tagged}"  # noqa: S608 - our own tags
+            seen = set(handle.run(running).data().split())
+            handle.run(f"KILL QUERY WHERE {tagged} ASYNC")
+        return seen
+
+
+class Engine:
+    """chDB on one directory. Safe for any number of threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._idle: list[Handle] = []
+        self._numbers = itertools.count()
+        start = "&".join(f"{name}={value}" for name, value in SERVER_SETTINGS.items())
+        self._first = chdb.connect(f"{path}?{start}")
+        self._killer = _Killer(lambda: self.open("", {}))
+
+    def open(self, database: str, settings: Mapping[str, str]) -> Handle:
+        """A new handle that the caller closes.
+
+        Raises:
+            EngineError: unknown database or setting.
+        """
+        return Handle(
+            self._path, (database, tuple(sorted(settings.items()))), f"handle-{next(self._numbers)}"
+        )
+
+    @contextmanager
+    def lease(self, database: str, settings: Mapping[str, str]) -> Iterator[Handle]:
+        """A handle for one request, kept for another if it is still as it was.
+
+        Raises:
+            EngineError: unknown database or setting.
+        """
+        handle = self._take((database, tuple(sorted(settings.items())))) or self.open(database, settings)
+        try:
+            yield handle
+        except BaseException:
+            # After an error chDB hands the unread output of the failed query to the next one on the same handle.
+            handle.reusable = False
+            raise
+        finally:
+            self._give_back(handle)
+
+    def kill(self, tags: Collection[str]) -> set[str]:
+        """Cancel what the handles with these tags run; the tags of those that ran something (already)."""
+        return self._killer.kill(tags)
+
+    def version(self) -> str:
+        """ClickHouse's version."""
+        with self.lease("", {}) as handle:
+            version: str = handle.run("SELECT version()").data().strip()
+        return version
+
+    def _take(self, key: Key) -> Handle | None:
+        with self._lock:
+            for index in range(len(self._idle) - 1, -1, -1):
+                if self._idle[index].key == key:
+                    return self._idle.pop(index)
+        return None
+
+    def _give_back(self, handle: Handle) -> None:
+        closing: Handle | None = handle
+        if handle.reusable:
+            with self._lock:
+                self._idle.append(handle)
+                closing = self._idle.pop(0) if len(self._idle) > IDLE_HANDLES else None
+        if closing:
+            closing.close()

@@ -1,0 +1,219 @@
+"""HTTP/1.1 on a plain socket, one thread a connection: bodies arrive in pieces, answers leave whole or chunked."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+import httptools
+
+from optiinfra_assets.embedded.clickhouse.compression import decompress
+from optiinfra_assets.embedded.clickhouse.errors import EngineError
+
+RECEIVE_BYTES = 256 * 1024
+_LINE_BREAKS = re.compile(r"[\r\n\x00]")
+
+
+class ClientGone(ConnectionError):
+    """The client closed the connection before its request was complete."""
+
+
+class Request:
+    """One request.
+
+    Attributes:
+        query: what follows the ``?``, as it came.
+        headers: names in lower case.
+        complete: the body has arrived.
+        chunks: what of the body has arrived and was not read yet.
+    """
+
+    def __init__(self) -> None:
+        self.method = ""
+        self.path = ""
+        self.query = ""
+        self.headers: dict[str, str] = {}
+        self.keep_alive = True
+        self.complete = False
+        self.chunks: deque[bytes] = deque()
+
+    def params(self) -> dict[str, str]:
+        """The parameters of the target.
+
+        Raises:
+            EngineError: one is not UTF-8.
+        """
+        try:
+            return dict(parse_qsl(self.query, keep_blank_values=True, errors="strict"))
+        except ValueError as error:
+            raise EngineError.make(
+                36, f"The parameters of the URL cannot be read: {error}", "BAD_ARGUMENTS"
+            ) from None
+
+
+class Connection:
+    """One client's connection; httptools' parser calls the `on_` methods."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._parser = httptools.HttpRequestParser(self)
+        self._ready: deque[Request] = deque()
+        self._building = Request()
+        self._url = b""
+        self._sending = threading.Lock()
+        self._status_sent = False
+        self._head_sent = False
+
+    def on_message_begin(self) -> None:
+        """A request starts."""
+        self._building = Request()
+        self._url = b""
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._building.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """The request can be looked at; its body may still be on the way."""
+        request = self._building
+        request.method = self._parser.get_method().decode()
+        request.keep_alive = self._parser.should_keep_alive()
+        request.path, _, request.query = self._url.decode("latin-1").partition("?")
+        self._ready.append(request)
+
+    def on_body(self, chunk: bytes) -> None:
+        """A piece of the body."""
+        self._building.chunks.append(chunk)
+
+    def on_message_complete(self) -> None:
+        """The body has ended."""
+        self._building.complete = True
+
+    def _receive(self) -> bool:
+        data = self._socket.recv(RECEIVE_BYTES)
+        if data:
+            self._parser.feed_data(data)
+        return bool(data)
+
+    def next_request(self) -> Request | None:
+        """The next request; None when the client has closed the connection.
+
+        Raises:
+            httptools.HttpParserError: what arrives is not HTTP.
+        """
+        self._status_sent = self._head_sent = False
+        while not self._ready:
+            if not self._receive():
+                return None
+        return self._ready.popleft()
+
+    def body(self, request: Request) -> Iterator[bytes]:
+        """The body in pieces, decoded as its Content-Encoding says.
+
+        Raises:
+            ClientGone: the connection ends before the body.
+            EngineError: the encoding is not known, or broken.
+        """
+        return decompress(
+            request.headers.get("content-encoding", "").strip().lower(), self._raw_body(request)
+        )
+
+    def _raw_body(self, request: Request) -> Iterator[bytes]:
+        if not request.complete and request.headers.get("expect", "").lower() == "100-continue":
+            self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while request.chunks or not request.complete:
+            while request.chunks:
+                yield request.chunks.popleft()
+            if not request.complete and not self._receive():
+                raise ClientGone("the connection closed in the middle of a request")
+
+    def drain(self, request: Request) -> None:
+        """Read what is left of the body: a client that is still sending would not read the answer."""
+        for _ in self._raw_body(request):
+            pass
+
+    def is_closed(self) -> bool:
+        """Whether the client has closed its end. For any thread, while nobody reads."""
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def progress(self, line: str) -> None:
+        """Send one more header line of an answer that is not known yet, so that the client's time-out does not strike.
+
+        The status is 200 from then on, as with the server; an error is told by its exception header.
+        """
+        with self._sending:
+            if self._head_sent:
+                return
+            head = "" if self._status_sent else _status_line(200)
+            self._status_sent = True
+            self._socket.sendall(f"{head}{line}\r\n".encode("latin-1"))
+
+    def send(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Answer with a whole body."""
+        self._send_head(status, {**headers, "Content-Length": str(len(body))}, body)
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Begin an answer; the headers say whether it is chunked or how long."""
+        self._send_head(status, headers, b"")
+
+    def raw(self, data: bytes) -> None:
+        """Send one piece of an answer whose length was said."""
+        self._socket.sendall(data)
+
+    def chunk(self, data: bytes) -> None:
+        """Send one piece of a chunked answer."""
+        if data:
+            self._socket.sendall(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end_chunks(self, data: bytes = b"") -> None:
+        """Send the last piece and end a chunked answer properly: what never follows an error."""
+        self.chunk(data)
+        self._socket.sendall(b"0\r\n\r\n")
+
+    def _send_head(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        lines = [f"{name}: {_LINE_BREAKS.sub(' ', value)}\r\n" for name, value in headers.items()]
+        with self._sending:
+            head = "" if self._status_sent else _status_line(status)
+            self._head_sent = True
+            self._socket.sendall((head + "".join(lines) + "\r\n").encode("latin-1", "replace") + body)
+
+
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+
+
+def form_fields(content_type: str, body: bytes) -> dict[str, str]:
+    """Text fields of a multipart/form-data body, as clickhouse-connect sends long parameters.
+
+    Raises:
+        EngineError: no boundary, or a file: external tables are not supported.
+    """
+    found = re.search(r'boundary="?([^";]+)"?', content_type)
+    if not found:
+        raise EngineError.make(36, "Content-Type: multipart/form-data without a boundary", "BAD_ARGUMENTS")
+    fields = {}
+    for part in (b"\r\n" + body).split(b"\r\n--" + found[1].encode("latin-1"))[1:-1]:
+        head, _, value = part.partition(b"\r\n\r\n")
+        disposition = head.decode("utf-8", "replace")
+        name = re.search(r'\bname="([^"]*)"', disposition)
+        if "filename=" in disposition:
+            raise EngineError.make(
+                48, "External data (files in the request) are not supported here", "NOT_IMPLEMENTED"
+            )
+        if name:
+            fields[name[1]] = value.decode("utf-8", "surrogateescape")
+    return fields

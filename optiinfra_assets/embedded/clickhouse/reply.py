@@ -1,0 +1,139 @@
+"""The HTTP answer of one request: whole where its length is known in time, else chunked, compressed as agreed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import chain
+from typing import IO
+
+from optiinfra_assets.embedded.clickhouse.compression import COMPRESSORS, Compressor, accepted
+from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.http import Connection, Request
+
+SMALL_ANSWER = 1024
+STREAM_AFTER = 1024 * 1024
+
+Finish = Callable[[], None]
+
+
+class Reply:
+    """Writes the answer of `request`. What returns a `Finish` leaves the end of the answer to it.
+
+    Attributes:
+        begun: the status has gone, an error can only break the connection.
+    """
+
+    def __init__(
+        self, connection: Connection, request: Request, params: Mapping[str, str], query_id: str
+    ) -> None:
+        self._connection = connection
+        self._request = request
+        self._params = params
+        self._query_id = query_id
+        self._exception_tag = secrets.token_hex(8)
+        self.begun = False
+
+    def whole(self, body: bytes, summary: Mapping[str, int], form: str | None) -> Finish:
+        """Answer with `body`, of ClickHouse format `form`; None: it is no result."""
+        encoding = self._encoding(body)
+        if encoding:
+            compressor = COMPRESSORS[encoding]()
+            body = compressor.compress(body) + compressor.flush()
+        return partial(self._connection.send, 200, self._headers(summary, form, encoding), body)
+
+    def rows(
+        self, pieces: Iterator[bytes], summary: Mapping[str, int], form: str, spool: IO[bytes]
+    ) -> Finish:
+        """Answer with `pieces`: whole if they are few or the client wants to wait for their end; else as they come.
+
+        Args:
+            summary: complete when `pieces` are.
+            spool: takes what must wait; open until the answer has ended.
+
+        Raises:
+            EngineError: of `pieces`.
+        """
+        waits = self._params.get("wait_end_of_query") == "1"
+        first = next(pieces, b"")
+        encoding = self._encoding(first)
+        compressor = COMPRESSORS[encoding]() if encoding else None
+        for piece in chain([first], pieces):
+            spool.write(compressor.compress(piece) if compressor else piece)
+            if not waits and spool.tell() > STREAM_AFTER:
+                self._begin_stream(spool, self._headers({}, form, encoding))
+                return self._stream(pieces, compressor)
+        if compressor:
+            spool.write(compressor.flush())
+        return partial(self._send_spooled, spool, self._headers(summary, form, encoding))
+
+    def fail(self, error: EngineError) -> None:
+        """Answer with an error.
+
+        Raises:
+            EngineError: `error`, if an answer has begun: break the connection.
+        """
+        if self.begun:
+            raise error
+        headers = self._headers({}, None, None) | {"X-ClickHouse-Exception-Code": str(error.code)}
+        if error.status == 401:
+            headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
+        self._connection.drain(self._request)
+        self._connection.send(error.status, headers, error.text.encode("utf-8", "replace") + b"\n")
+
+    def _send_spooled(self, spool: IO[bytes], headers: dict[str, str]) -> None:
+        length = spool.tell()
+        spool.seek(0)
+        if length <= STREAM_AFTER:
+            self._connection.send(200, headers, spool.read())
+            return
+        self.begun = True
+        self._connection.begin(200, {**headers, "Content-Length": str(length)})
+        while data := spool.read(STREAM_AFTER):
+            self._connection.raw(data)
+
+    def _begin_stream(self, spool: IO[bytes], headers: dict[str, str]) -> None:
+        self.begun = True
+        headers |= {"X-ClickHouse-Exception-Tag": self._exception_tag, "Transfer-Encoding": "chunked"}
+        self._connection.begin(200, headers)
+        spool.seek(0)
+        self._connection.chunk(spool.read())
+
+    def _stream(self, pieces: Iterator[bytes], compressor: Compressor | None) -> Finish:
+        """Send the rows as they come. An error in between is written as the server writes it, and the connection breaks."""
+        try:
+            for piece in pieces:
+                self._connection.chunk(compressor.compress(piece) if compressor else piece)
+        except EngineError as error:
+            block = _exception_block(self._exception_tag.encode(), error)
+            self._connection.chunk(compressor.compress(block) + compressor.flush() if compressor else block)
+            raise
+        return partial(self._connection.end_chunks, compressor.flush() if compressor else b"")
+
+    def _encoding(self, beginning: bytes) -> str | None:
+        if len(beginning) <= SMALL_ANSWER or self._params.get("enable_http_compression") != "1":
+            return None
+        return accepted(self._request.headers.get("accept-encoding", ""))
+
+    def _headers(self, summary: Mapping[str, int], form: str | None, encoding: str | None) -> dict[str, str]:
+        is_text = form in (None, "TabSeparated")
+        headers = {
+            "Content-Type": "text/plain; charset=UTF-8" if is_text else "application/octet-stream",
+            "Connection": "Keep-Alive" if self._request.keep_alive else "Close",
+            "X-ClickHouse-Server-Display-Name": "optiinfra",
+            "X-ClickHouse-Query-Id": self._query_id,
+            "X-ClickHouse-Timezone": self._params.get("session_timezone") or "UTC",
+            "X-ClickHouse-Summary": json.dumps({name: str(value) for name, value in summary.items()}),
+        }
+        if form:
+            headers["X-ClickHouse-Format"] = form
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        return headers
+
+
+def _exception_block(tag: bytes, error: EngineError) -> bytes:
+    text = error.text.encode("utf-8", "replace")
+    return b"\r\n__exception__\r\n%b\r\n%b\n%d %b\r\n__exception__\r\n" % (tag, text, len(text), tag)

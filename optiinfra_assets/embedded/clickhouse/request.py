@@ -1,0 +1,198 @@
+"""From an HTTP request to a statement on the engine."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Any
+
+from optiinfra_assets.embedded.clickhouse.engine import Handle
+from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.http import Connection, Request, form_fields
+from optiinfra_assets.embedded.clickhouse.reply import Finish, Reply
+from optiinfra_assets.embedded.clickhouse.statements import Insert, first_words, split_answer, split_insert
+from optiinfra_assets.embedded.clickhouse.streams import summary_of
+
+if TYPE_CHECKING:
+    from optiinfra_assets.embedded.clickhouse.server import Service
+
+# Parameters of the interface, and settings that mean something to a server only.
+TRANSPORT_PARAMS = frozenset(
+    {
+        "buffer_size",
+        "cancel_http_readonly_queries_on_client_close",
+        "client_protocol_version",
+        "compress",
+        "database",
+        "decompress",
+        "default_format",
+        "enable_http_compression",
+        "http_headers_progress_interval_ms",
+        "log_comment",
+        "password",
+        "query",
+        "query_id",
+        "quota_key",
+        "send_progress_in_http_headers",
+        "session_check",
+        "session_id",
+        "session_timeout",
+        "stacktrace",
+        "user",
+        "wait_end_of_query",
+    }
+)
+PROGRESS_PARAM = "http_headers_progress_interval_ms"
+STREAMED_WORDS = frozenset({b"SELECT", b"WITH", b"FROM", b"("})
+SPOOL_AFTER = 32 * 1024 * 1024
+# A statement and the beginning of its rows; ClickHouse's own limit for a statement, max_query_size, is the same.
+HEAD_BYTES = 256 * 1024
+_QUERY_ID = re.compile(rb"\bquery_id\b")
+
+
+class Exchange:
+    """One request, its statement and its answer."""
+
+    def __init__(self, service: Service, connection: Connection, request: Request) -> None:
+        self._service = service
+        self._connection = connection
+        self._request = request
+        self._params: dict[str, str] = {}
+        self._cancellable = False
+        self._last_sign = time.monotonic()
+        self.query_id = str(uuid.uuid4())
+        self.tag = ""
+        self._reply = Reply(connection, request, {}, self.query_id)
+
+    def run(self) -> None:
+        """Read the statement, run it, answer.
+
+        Raises:
+            EngineError: in the middle of an answer: break the connection.
+            ConnectionError: the client has gone.
+        """
+        try:
+            self._params = self._request.params()
+            self.query_id = self._params.get("query_id") or self.query_id
+            self._reply = Reply(self._connection, self._request, self._params, self.query_id)
+            self._service.authenticate(self._request, self._params)
+            self._refuse_unsupported()
+            self._execute()
+            self._connection.drain(self._request)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            message = f"Cannot spool the request or its answer: {error}"
+            self._reply.fail(EngineError.make(243, message, "NOT_ENOUGH_SPACE"))
+        except EngineError as error:
+            self._reply.fail(error)
+
+    def look(self, now: float) -> bool:
+        """Called while the statement runs: whether nobody waits for its answer. Who waits is told that it still runs."""
+        if not self._request.complete:
+            return False
+        if self._connection.is_closed():
+            return self._cancellable
+        if self._reply.begun:
+            return False
+        if self._params.get("send_progress_in_http_headers") == "1":
+            seconds = float(self._params.get(PROGRESS_PARAM, "1000")) / 1000
+            if now - self._last_sign > seconds:
+                self._last_sign = now
+                with suppress(OSError):
+                    self._connection.progress('X-ClickHouse-Progress: {"read_rows":"0"}')
+        return False
+
+    def _refuse_unsupported(self) -> None:
+        for name in ("compress", "decompress"):
+            if self._params.get(name) == "1":
+                message = f"{name}=1, ClickHouse's block format, is not supported here: use Content-Encoding"
+                raise EngineError.make(48, message, "NOT_IMPLEMENTED")
+        interval = self._params.get(PROGRESS_PARAM, "1000")
+        if not interval.isdecimal():
+            message = f"{PROGRESS_PARAM}: {interval!r} is not accepted: use whole milliseconds"
+            raise EngineError.make(36, message, "BAD_ARGUMENTS")
+
+    def _execute(self) -> None:
+        body = self._connection.body(self._request)
+        content_type = self._request.headers.get("content-type", "")
+        if content_type.startswith("multipart/form-data"):
+            self._params |= form_fields(content_type, b"".join(body))
+            body = iter(())
+        head = self._params.get("query", "").encode()
+        insert = split_insert(head)
+        if insert is None:
+            head = _read_head(head, body)
+            insert = split_insert(head)
+        words = first_words(head)
+        database = self._params.get("database") or self._request.headers.get("x-clickhouse-database")
+        with tempfile.SpooledTemporaryFile(SPOOL_AFTER, dir=str(self._service.spool)) as spool:
+            with self._service.lease(self._params, database, self._settings(), words) as handle:
+                self.tag = handle.tag
+                with self._service.watch.running(self):
+                    if insert:
+                        finish = self._insert(handle, insert, head, body)
+                    else:
+                        finish = self._query(handle, words, head + b"".join(body), spool)
+            # Session and query id are free before the client knows the end: it may use them again at once.
+            finish()
+
+    def _settings(self) -> dict[str, str]:
+        settings = {
+            name: value
+            for name, value in self._params.items()
+            if name not in TRANSPORT_PARAMS and not name.startswith("param_")
+        }
+        if self._request.method == "GET":  # as the server does: a link must not change anything
+            settings.setdefault("readonly", "2")
+        return settings
+
+    def _bound(self) -> dict[str, str]:
+        return {name[6:]: value for name, value in self._params.items() if name.startswith("param_")}
+
+    def _insert(self, handle: Handle, insert: Insert, head: bytes, body: Iterator[bytes]) -> Finish:
+        if insert.input_format == "Values" and len(head) < HEAD_BYTES:
+            # ClickHouse stops reading VALUES at a semicolon and would not mention what follows it.
+            _refuse_many(handle.classify(head))
+        rows = chain([insert.rows], body) if insert.rows else body
+        result = self._service.streams.insert(handle, insert, self._bound(), rows)
+        return self._reply.whole(b"", summary_of(result), None)
+
+    def _query(self, handle: Handle, words: tuple[bytes, bytes], sql: bytes, spool: IO[bytes]) -> Finish:
+        found = handle.classify(sql)
+        _refuse_many(found)
+        self._cancellable = found["query_class"].name == "READ_ONLY"
+        if words == (b"KILL", b"QUERY"):
+            sql = _QUERY_ID.sub(self._service.watch.query_id_expression().encode(), sql)
+        answer = split_answer(sql)
+        wanted = self._params.get("default_format") or self._request.headers.get("x-clickhouse-format")
+        form = answer.output_format or wanted or "TabSeparated"
+        if self._cancellable and words[0] in STREAMED_WORDS and not answer.to_file:
+            summary: dict[str, int] = {}
+            with closing(
+                self._service.streams.select(handle, answer, form, self._bound(), summary)
+            ) as pieces:
+                return self._reply.rows(pieces, summary, form, spool)
+        result = handle.run(sql, form, self._bound())
+        rows = result.bytes()
+        return self._reply.whole(rows, summary_of(result), form if rows or self._cancellable else None)
+
+
+def _read_head(begun: bytes, body: Iterator[bytes]) -> bytes:
+    """Enough of a statement to see what it is; all of it unless rows follow."""
+    head = begun + b"\n" if begun else b""
+    for chunk in body:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    return head
+
+
+def _refuse_many(found: Mapping[str, Any]) -> None:
+    if found["statement_count"] > 1:
+        raise EngineError.make(62, "Syntax error (Multi-statements are not allowed)", "SYNTAX_ERROR")

@@ -1,0 +1,97 @@
+"""Looks after running statements: finds them by the client's query id, notices that a client has gone, keeps waiting clients."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from optiinfra_assets.embedded.clickhouse.engine import quote
+from optiinfra_assets.embedded.clickhouse.errors import EngineError
+
+LOOK_SECONDS = 0.2
+MAX_STATEMENTS = 100
+
+
+class Running(Protocol):
+    """A statement that runs."""
+
+    @property
+    def query_id(self) -> str:
+        """What the client calls it."""
+
+    @property
+    def tag(self) -> str:
+        """`log_comment` of its handle."""
+
+    def look(self, now: float) -> bool:
+        """Do what is due at `now` (monotonic seconds), quickly; whether the statement is to be cancelled."""
+
+
+class Watch:
+    """All running statements. Safe for any number of threads."""
+
+    def __init__(self, kill: Callable[[Collection[str]], object]) -> None:
+        """`kill` cancels statements by their tags."""
+        self._kill = kill
+        self._lock = threading.Lock()
+        self._running: dict[str, Running] = {}
+        self._exchanges = 0
+        threading.Thread(target=self._look, name="watch", daemon=True).start()
+
+    @contextmanager
+    def running(self, statement: Running) -> Iterator[None]:
+        """Watch `statement` for as long as the context lasts.
+
+        Raises:
+            EngineError: its query id is that of another running statement, or there are too many.
+        """
+        query_id = statement.query_id
+        with self._lock:
+            if query_id in self._running:
+                message = f"Query with id = {query_id} is already running."
+                raise EngineError.make(216, message, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING")
+            if len(self._running) >= MAX_STATEMENTS:
+                message = f"Too many simultaneous queries: {MAX_STATEMENTS} run already."
+                raise EngineError.make(202, message, "TOO_MANY_SIMULTANEOUS_QUERIES")
+            self._running[query_id] = statement
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._running[query_id]
+
+    @contextmanager
+    def exchange(self) -> Iterator[None]:
+        """Count a request, from its head to the end of its answer."""
+        with self._lock:
+            self._exchanges += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._exchanges -= 1
+
+    def exchanges(self) -> int:
+        """How many requests are being answered."""
+        return self._exchanges
+
+    def query_id_expression(self) -> str:
+        """SQL over system.processes for the client's query id, where chDB's own stands in column `query_id`."""
+        with self._lock:
+            names = {statement.tag: query_id for query_id, statement in self._running.items()}
+        tags = ", ".join(map(quote, names))
+        query_ids = ", ".join(map(quote, names.values()))
+        return f"transform(Settings['log_comment'], [{tags}], [{query_ids}], query_id)"
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            now = time.monotonic()
+            # Under the lock, so that none ends meanwhile: its handle would already run a statement of somebody else.
+            with self._lock:
+                given_up = [statement.tag for statement in self._running.values() if statement.look(now)]
+                if given_up:
+                    self._kill(given_up)

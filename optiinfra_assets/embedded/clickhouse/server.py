@@ -1,0 +1,155 @@
+"""What all requests share: the engine, its sessions, the watch, and who may come in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from optiinfra_assets.embedded.clickhouse.engine import Engine, Handle
+from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.http import Connection, Request
+from optiinfra_assets.embedded.clickhouse.request import Exchange
+from optiinfra_assets.embedded.clickhouse.running import Watch
+from optiinfra_assets.embedded.clickhouse.sessions import Sessions, overlay
+from optiinfra_assets.embedded.clickhouse.streams import Streams
+
+USER_VARIABLE = "OPTIINFRA_CLICKHOUSE_USER"
+PASSWORD_VARIABLE = "OPTIINFRA_CLICKHOUSE_PASSWORD"  # noqa: S105 - the variable's name
+logger = logging.getLogger("optiinfra.clickhouse")
+ALIVE_PATHS = ("/", "/ping", "/replicas_status")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """User and password that every request must show; no password: nobody is asked."""
+
+    user: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """From OPTIINFRA_CLICKHOUSE_USER (default ``default``) and OPTIINFRA_CLICKHOUSE_PASSWORD."""
+        return cls(os.environ.get(USER_VARIABLE, "default"), os.environ.get(PASSWORD_VARIABLE, ""))
+
+    def accept(self, user: str, password: str) -> bool:
+        """Whether both are right, in a time that does not tell how much of them is."""
+        right_user = hmac.compare_digest(user.encode(), self.user.encode())
+        return hmac.compare_digest(password.encode(), self.password.encode()) and right_user
+
+
+class Service:
+    """Answers the requests of all connections."""
+
+    def __init__(self, engine: Engine, spool: Path, credentials: Credentials) -> None:
+        self.spool = spool
+        self.engine = engine
+        self.streams = Streams(engine, spool)
+        self.watch = Watch(engine.kill)
+        self._sessions = Sessions(engine)
+        self._credentials = credentials
+
+    def answer(self, connection: Connection, request: Request) -> None:
+        """Answer one request.
+
+        Raises:
+            EngineError: in the middle of an answer: break the connection.
+            ConnectionError: the client has gone.
+        """
+        if request.method in ("GET", "HEAD") and "query=" not in request.query:
+            found = request.path in ALIVE_PATHS
+            body = b"Ok.\n" if found else b"There is no handle " + request.path.encode() + b"\n"
+            headers = {"Content-Type": "text/plain; charset=UTF-8"}
+            connection.send(200 if found else 404, headers, b"" if request.method == "HEAD" else body)
+        else:
+            exchange = Exchange(self, connection, request)
+            try:
+                with self.watch.exchange():
+                    exchange.run()
+            except EngineError as error:
+                message = "the statement %s failed in the middle of its answer: %s"
+                logger.warning(message, exchange.query_id, error.text)
+                raise
+
+    @contextmanager
+    def lease(
+        self,
+        params: Mapping[str, str],
+        database: str | None,
+        settings: Mapping[str, str],
+        words: tuple[bytes, bytes],
+    ) -> Iterator[Handle]:
+        """The handle for a statement that begins with `words`: its session's own, or one of the pool.
+
+        Raises:
+            EngineError: unknown database or setting, or the session cannot be had.
+        """
+        changes = words[0] in (b"SET", b"USE") or words[1] == b"TEMPORARY"
+        with self._sessions.enter(params, changes) as own:
+            if own is None:
+                with self.engine.lease(database or "default", settings) as handle:
+                    handle.reusable = not changes
+                    yield handle
+            elif changes and words[0] != b"CREATE":
+                yield own
+            else:
+                with overlay(own, database, settings):
+                    yield own
+
+    def authenticate(self, request: Request, params: Mapping[str, str]) -> None:
+        """Let a request in or not.
+
+        Raises:
+            EngineError: 516 with status 401 if no credentials came, 403 if they are wrong or the request comes from a web page.
+        """
+        if not self._credentials.password:
+            _refuse_web_pages(request)
+            return
+        shown = _shown_credentials(request, params)
+        if shown and self._credentials.accept(*shown):
+            return
+        message = "Authentication failed: password is incorrect, or there is no user with such name."
+        raise EngineError.make(516, message, "AUTHENTICATION_FAILED", 403 if shown else 401)
+
+
+def _shown_credentials(request: Request, params: Mapping[str, str]) -> tuple[str, str] | None:
+    """User and password of a request, from the first place that the server would look at."""
+    headers = request.headers
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return "", ""
+        return user, password
+    if "x-clickhouse-user" in headers or "x-clickhouse-key" in headers:
+        shown = headers.get("x-clickhouse-user", "default"), headers.get("x-clickhouse-key", "")
+        user, password = (text.encode("latin-1").decode("utf-8", "replace") for text in shown)
+        return user, password
+    if "user" in params or "password" in params:
+        return params.get("user", "default"), params.get("password", "")
+    return None
+
+
+def _refuse_web_pages(request: Request) -> None:
+    """Without a password anything on this machine may come in, but no page in its browser.
+
+    A page can post to 127.0.0.1 (it then sends Origin) or resolve a name of its own to 127.0.0.1 (Host is that name).
+    """
+    host = request.headers.get("host", "localhost").rpartition("@")[2]
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        local = name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        local = False
+    if "origin" in request.headers or not local:
+        message = "Requests of web pages, and for names other than localhost, need a password on this server"
+        raise EngineError.make(516, message, "AUTHENTICATION_FAILED", 403)

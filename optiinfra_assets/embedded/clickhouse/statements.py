@@ -1,0 +1,166 @@
+"""What must be known of a statement before it runs: where an INSERT's rows begin, and where its answer's format stands.
+
+The text is only cut, never understood: ClickHouse's own parser judges every statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from optiinfra_assets.embedded.clickhouse.errors import EngineError
+
+# ClickHouse's lexer: comments nest (one level is seen here), curly quotes are quotes too, $tag$...$tag$ is a text.
+_TOKEN = re.compile(
+    rb"""(?P<space>[\s\x00]+|(?:--|//|\#[\ !])[^\n]*|/\*(?:(?!/\*|\*/).|/\*.*?\*/)*\*/)
+    |(?P<quoted>'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"
+        |\xe2\x80\x98.*?\xe2\x80\x99|\xe2\x80\x9c.*?\xe2\x80\x9d|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_$]*)
+    |(?P<open>[(\[{])|(?P<close>[)\]}])
+    |(?P<other>[0-9][A-Za-z0-9_.]*|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_NAME_FOLLOWS = (b"INTO", b"TABLE", b"FUNCTION", b".")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token in upper case; `kind` is word, quoted, open, close or other."""
+
+    kind: str
+    text: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """An INSERT whose rows follow it; ``FROM INFILE`` belongs between `head` and `settings`.
+
+    Attributes:
+        head: ``INSERT INTO t (a, b)``.
+        settings: ``SETTINGS ...`` or nothing.
+        input_format: ClickHouse format of the rows.
+        rows: what of the rows came with the statement.
+    """
+
+    head: bytes
+    settings: bytes
+    input_format: str
+    rows: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A query cut where ``INTO OUTFILE`` belongs.
+
+    Attributes:
+        before: the query itself.
+        output_format: its own ``FORMAT``, or None.
+        after: ``SETTINGS ...`` behind the format, or nothing.
+        to_file: the query writes a file by itself.
+    """
+
+    before: bytes
+    output_format: str | None
+    after: bytes
+    to_file: bool
+
+
+def _tokens(sql: bytes, start: int = 0, *, inside: bool = False) -> Iterator[Token]:
+    """Tokens from `start` on, without those in brackets unless `inside`; the brackets themselves are among them."""
+    depth = 0
+    for match in _TOKEN.finditer(sql, start):
+        kind = match.lastgroup or "other"
+        if kind == "tag":
+            kind = "quoted"
+        if kind == "space":
+            continue
+        depth -= kind == "close"
+        if depth <= 0 or inside:
+            yield Token(kind, match[0].upper(), match.start(), match.end())
+        depth += kind == "open"
+
+
+def first_words(sql: bytes) -> tuple[bytes, bytes]:
+    """The first two tokens of a statement in upper case, empty where there are none."""
+    tokens = _tokens(sql)
+    first, second = next(tokens, None), next(tokens, None)
+    return first.text if first else b"", second.text if second else b""
+
+
+def split_insert(sql: bytes) -> Insert | None:
+    """The parts of an INSERT that carries rows; None for every other statement, INSERT ... SELECT and INFILE included.
+
+    Raises:
+        EngineError: the statement reads its rows with the `input` function.
+    """
+    settings = form = None
+    previous = b""
+    for token in _tokens(sql):
+        if not previous and token.text != b"INSERT":
+            return None
+        keyword = token.kind == "word" and previous not in _NAME_FOLLOWS
+        if form is not None and token.kind == "word":
+            return _insert(sql, settings, form, token)
+        if keyword and token.text in (b"SELECT", b"WITH", b"INFILE"):
+            _refuse_input(sql, token.end)
+            return None
+        if keyword and token.text == b"VALUES":
+            return _insert(sql, settings, token, token)
+        if keyword and token.text == b"SETTINGS":
+            settings = token
+        form = token if keyword and token.text == b"FORMAT" else None
+        previous = token.text
+    return None
+
+
+def _refuse_input(sql: bytes, start: int) -> None:
+    """chDB takes such a statement, reads no row and says that all is well."""
+    for token, after in pairwise(_tokens(sql, start, inside=True)):
+        if token.text == b"INPUT" and after.text == b"(":
+            raise EngineError.make(
+                48, "INSERT ... SELECT ... FROM input() is not supported here", "NOT_IMPLEMENTED"
+            )
+
+
+def _insert(sql: bytes, settings: Token | None, form: Token, name: Token) -> Insert:
+    head_end = settings.start if settings else form.start
+    rows = sql[name.end :]
+    return Insert(
+        head=sql[:head_end],
+        settings=sql[head_end : form.start],
+        input_format="Values" if name.text == b"VALUES" else sql[name.start : name.end].decode(),
+        rows=rows if name.text == b"VALUES" else _after_line_end(rows),
+    )
+
+
+def _after_line_end(rows: bytes) -> bytes:
+    """Rows after the blanks and the one line end that close ``FORMAT x``, as the server skips them."""
+    rest = rows.lstrip(b" \t")
+    if rest.startswith(b";"):
+        rest = rest[1:].lstrip(b" \t")
+    return rest[2:] if rest.startswith(b"\r\n") else rest.removeprefix(b"\n")
+
+
+def split_answer(sql: bytes) -> Answer:
+    """Cut a query at its ``FORMAT`` clause, without the semicolon and comments that may follow."""
+    tokens = list(_tokens(sql))
+    while tokens and tokens[-1].text == b";":
+        tokens.pop()
+    end = tokens[-1].end if tokens else 0
+    to_file = any(a.text == b"INTO" and b.text == b"OUTFILE" for a, b in pairwise(tokens))
+    for index in range(len(tokens) - 2, -1, -1):
+        token, name = tokens[index], tokens[index + 1]
+        if token.text == b"FORMAT" and name.kind == "word":
+            after = tokens[index + 2 :]
+            if not after or after[0].text == b"SETTINGS":
+                return Answer(
+                    sql[: token.start],
+                    sql[name.start : name.end].decode(),
+                    sql[after[0].start : end] if after else b"",
+                    to_file,
+                )
+    return Answer(sql[:end], None, b"", to_file)

@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL, from the binaries in a wheel."""

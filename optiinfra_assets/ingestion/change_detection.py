@@ -1,0 +1,179 @@
+"""Probe accounts, store what they show, and name the slices that are due.
+
+A slice is due when its source shows another token than the last collection answered to. It is not asked for again while a task
+has it open, while a permanent failure of the same token is younger than 6 hours, or before a throttling provider allows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.run_scope import FIRST_PERIOD, Scope, is_open, scopes
+from optiinfra_assets.ingestion.account_access import for_probe
+from optiinfra_assets.ingestion.probe_pool import Probed, probe_all
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.collections import Trigger
+from optiinfra_assets.metadata.slices import GONE
+from optiinfra_assets.providers.base import Provider
+
+Tokens = dict[BillingPeriod, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """How many accounts answered, how many did not, and for how many the time did not suffice; the next tick begins with those."""
+
+    answered: int
+    failed: int
+    unreached: int
+
+    def __str__(self) -> str:
+        parts = [f"{self.answered} accounts checked"]
+        parts += [f"{self.failed} could not be checked"] if self.failed else []
+        parts += [f"{self.unreached} left for the next tick"] if self.unreached else []
+        return ", ".join(parts)
+
+
+def notice(
+    metadata: Metadata,
+    providers: Mapping[str, Provider],
+    *,
+    now: datetime,
+    account_ids: Sequence[str] | None,
+    budget: float,
+) -> Noticed:
+    """Probe accounts of `providers`, those of `account_ids` or all, the longest untried first; see `probe_all` for `budget`."""
+    accounts = metadata.work_queue.accounts_to_probe(list(providers), now, account_ids)
+    seen, collected = _known_tokens(metadata)
+    opened = partial(for_probe, metadata, providers)
+    answers = list(probe_all(accounts, providers, collected, opened, budget=budget))
+    shown: dict[str, Tokens] = {}
+    for answer in answers:
+        if answer.probe is not None:
+            account = answer.account
+            reach = providers[account.provider].capabilities.history_months
+            shown[account.account_id] = _beyond(seen.get(account.account_id, {}), reach, now) | dict(
+                answer.probe.tokens
+            )
+    _store_tokens(metadata, shown, seen, now)
+    _store_errors(metadata, answers, now)
+    metadata.work_queue.record_probe_tries([answer.account.account_id for answer in answers], now)
+    metadata.activity.record_requests(
+        "probe", {one.account.account_id: (one.requests, one.cost) for one in answers if one.requests}, now
+    )
+    return Noticed(len(shown), len(answers) - len(shown), len(accounts) - len(answers))
+
+
+def _store_tokens(
+    metadata: Metadata, shown: Mapping[str, Tokens], seen: Mapping[str, Tokens], now: datetime
+) -> None:
+    # In bulk: one statement an account takes longer than the probes of 10,000 accounts do.
+    usable = {
+        account_id: {one: token for one, token in tokens.items() if is_open(one, now)}
+        for account_id, tokens in shown.items()
+    }
+    changed = {
+        account_id: tokens for account_id, tokens in usable.items() if tokens != seen.get(account_id, {})
+    }
+    metadata.work_queue.record_probes(changed, now)
+    metadata.work_queue.record_unchanged_probes(list(usable.keys() - changed.keys()), now)
+    strange = {account_id: tokens.keys() - usable[account_id].keys() for account_id, tokens in shown.items()}
+    metadata.work_queue.record_probe_errors(
+        {account_id: _strange(periods) for account_id, periods in strange.items() if periods}, now
+    )
+
+
+def _store_errors(metadata: Metadata, answers: Iterable[Probed], now: datetime) -> None:
+    errors = {answer.account.account_id: answer.error for answer in answers if answer.error is not None}
+    metadata.work_queue.record_probe_errors(errors, now)
+    for answer in answers:
+        if answer.until is not None:
+            metadata.work_queue.postpone_probes(answer.account.account_id, answer.until)
+
+
+def _known_tokens(metadata: Metadata) -> tuple[dict[str, Tokens], dict[str, Tokens]]:
+    """By account: tokens last seen, of periods that are not gone, and tokens last collected."""
+    seen: dict[str, Tokens] = {}
+    collected: dict[str, Tokens] = {}
+    for state in metadata.slices.states():
+        if state.seen_token not in (None, GONE):
+            seen.setdefault(state.slice.account_id, {})[state.slice.billing_period] = state.seen_token
+        if state.collected_token is not None:
+            collected.setdefault(state.slice.account_id, {})[state.slice.billing_period] = (
+                state.collected_token
+            )
+    return seen, collected
+
+
+def _beyond(seen: Tokens, history_months: int | None, now: datetime) -> Tokens:
+    """Tokens of periods older than the source reaches back: that it no longer names them does not mean that they are gone."""
+    if history_months is None:
+        return {}
+    oldest = BillingPeriod.of(now).shift(1 - history_months)
+    return {period: token for period, token in seen.items() if period < oldest}
+
+
+def _strange(periods: Iterable[BillingPeriod]) -> str:
+    return (
+        f"not collected: billing periods {', '.join(map(str, sorted(periods)))}: accepted are those from {FIRST_PERIOD} to the "
+        "current month; later ones are collected once they have begun"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run to ask Dagster for. Equal requests of one task have equal keys, so that a tick evaluated twice makes one run."""
+
+    scope: Scope
+    key: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick found: runs to ask for, those with the newest period first, and how the probes went."""
+
+    requests: tuple[Request, ...]
+    noticed: Noticed
+
+
+def find_due(
+    metadata: Metadata,
+    providers: Mapping[str, Provider],
+    *,
+    now: datetime,
+    task_id: str,
+    trigger: Trigger,
+    account_ids: Sequence[str] | None = None,
+    max_runs: int,
+    budget: float,
+) -> Tick:
+    """Probe accounts and queue what is due in the history.
+
+    Args:
+        metadata: where state is read and written.
+        providers: those to probe, by name.
+        now: UTC instant of the tick.
+        task_id: under which the history shows what is queued.
+        trigger: who asks.
+        account_ids: only these; None: all.
+        max_runs: ask for this many at most; the rest stays due.
+        budget: seconds after which no probe begins.
+    """
+    noticed = notice(metadata, providers, now=now, account_ids=account_ids, budget=budget)
+    due = metadata.work_queue.slices_to_collect(list(providers), now, task_id, account_ids)
+    due = {slice_: token for slice_, token in due.items() if is_open(slice_.billing_period, now)}
+    wanted = scopes(due)[:max_runs]
+    metadata.collections.queue(task_id, trigger, [slice_ for scope in wanted for slice_ in scope.slices])
+    return Tick(tuple(_request(scope, due, task_id, trigger) for scope in wanted), noticed)
+
+
+def _request(scope: Scope, due: Mapping[Slice, str], task_id: str, trigger: Trigger) -> Request:
+    tokens = "".join(f"{due[slice_]}\n" for slice_ in scope.slices)
+    key = f"{task_id}/{scope}/{hashlib.sha256(tokens.encode()).hexdigest()[:16]}"
+    return Request(scope, key, scope.tags(task_id, trigger))

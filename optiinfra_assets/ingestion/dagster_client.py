@@ -1,0 +1,168 @@
+"""Dagster's webserver as a client over GraphQL sees it: launch runs, end runs. Needs no Dagster installed.
+
+The shapes are those of dagster-graphql 1.13: ``launchMultipleRuns``, ``addDynamicPartition``, ``terminateRuns``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+
+from optiinfra_assets.database.errors import DagsterUnavailable, RunsGoOn
+from optiinfra_assets.domain.run_scope import ASSET_JOB, CUSTOMER_TAG, TASK_TAG, Scope
+from optiinfra_assets.ingestion.asset_paths import asset_paths
+
+_REPOSITORY: Final = """
+query Repository($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) { __typename ... on AssetNode { repository { name location { name } } } }
+}"""
+_ADD_PARTITION: Final = """
+mutation AddPartition($repository: RepositorySelector!, $definition: String!, $key: String!) {
+  addDynamicPartition(repositorySelector: $repository, partitionsDefName: $definition, partitionKey: $key) {
+    __typename ... on UnauthorizedError { message } ... on PythonError { message }
+  }
+}"""
+_LAUNCH: Final = """
+mutation Launch($runs: [ExecutionParams!]!) {
+  launchMultipleRuns(executionParamsList: $runs) {
+    __typename
+    ... on PythonError { message }
+    ... on LaunchMultipleRunsResult {
+      launchMultipleRunsResult { __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message } }
+    }
+  }
+}"""
+_RUNS: Final = """
+query Runs($filter: RunsFilter!) {
+  runsOrError(filter: $filter) { __typename ... on Runs { results { runId status } } ... on Error { message } }
+}"""
+_TERMINATE: Final = """
+mutation Terminate($runs: [String!]!) {
+  terminateRuns(runIds: $runs, terminatePolicy: SAFE_TERMINATE) {
+    __typename
+    ... on PythonError { message }
+    ... on TerminateRunsResult { terminateRunResults { __typename ... on Error { message } } }
+  }
+}"""
+
+_GOING: Final = ("QUEUED", "NOT_STARTED", "MANAGED", "STARTING", "STARTED")
+
+
+class DagsterClient:
+    """One webserver. A context manager: its connections end with it."""
+
+    def __init__(self, url: str, timeout_seconds: float = 30) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx.Client(timeout=timeout_seconds)
+
+    def __enter__(self) -> DagsterClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def repository(self, provider: str) -> dict[str, str]:
+        """Selector of the code location that has the assets of a provider.
+
+        Raises:
+            DagsterUnavailable: the webserver does not answer, or none has them.
+        """
+        found = self._ask(_REPOSITORY, key={"path": asset_paths(provider)[0]})["assetNodeOrError"]
+        if found["__typename"] != "AssetNode":
+            raise DagsterUnavailable(
+                f"Dagster at {self._url} has no assets of provider {provider!r}: its code location is not loaded: see {self._url}/locations"
+            )
+        repository = found["repository"]
+        return {
+            "repositoryName": repository["name"],
+            "repositoryLocationName": repository["location"]["name"],
+        }
+
+    def add_partition(self, repository: Mapping[str, str], definition: str, key: str) -> None:
+        """Make a dynamic partition, if it is none yet.
+
+        Raises:
+            DagsterUnavailable: it was refused.
+        """
+        answer = self._ask(_ADD_PARTITION, repository=repository, definition=definition, key=key)[
+            "addDynamicPartition"
+        ]
+        if answer["__typename"] not in ("AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"):
+            raise self._refused(f"partition {key!r}", answer)
+
+    def launch(
+        self, repository: Mapping[str, str], wanted: Sequence[tuple[Scope, Mapping[str, str]]]
+    ) -> list[str]:
+        """Put runs of scopes, with their tags, into Dagster's queue; returns their ids in the same order.
+
+        Raises:
+            DagsterUnavailable: one of them was refused.
+        """
+        runs = [self._parameters(repository, scope, tags) for scope, tags in wanted]
+        answer = self._ask(_LAUNCH, runs=runs)["launchMultipleRuns"]
+        if answer["__typename"] != "LaunchMultipleRunsResult":
+            raise self._refused("runs", answer)
+        results = answer["launchMultipleRunsResult"]
+        for (scope, _), result in zip(wanted, results, strict=True):
+            if result["__typename"] != "LaunchRunSuccess":
+                raise self._refused(f"a run of {scope}", result)
+        return [result["run"]["runId"] for result in results]
+
+    def end_runs_of(self, task_id: str, customer_id: str | None = None) -> int:
+        """Cancel every run of a task (of a customer) that has not ended, queued or under way; returns how many there were.
+
+        Raises:
+            DagsterUnavailable: it does not answer, or refuses.
+            RunsGoOn: one of them could not be ended, and has not ended by itself meanwhile.
+        """
+        run_ids = self._going(task_id, customer_id)
+        if run_ids:
+            answer = self._ask(_TERMINATE, runs=run_ids)["terminateRuns"]
+            if answer["__typename"] != "TerminateRunsResult":
+                raise self._refused("the end of runs", answer)
+            failed = [
+                one for one in answer["terminateRunResults"] if one["__typename"] != "TerminateRunSuccess"
+            ]
+            if failed and (left := self._going(task_id, customer_id)):
+                raise RunsGoOn(f"{self._refused('the end of a run', failed[0])}: going on: {', '.join(left)}")
+        return len(run_ids)
+
+    def _going(self, task_id: str, customer_id: str | None) -> list[str]:
+        tags = [{"key": TASK_TAG, "value": task_id}]
+        tags += [{"key": CUSTOMER_TAG, "value": customer_id}] if customer_id else []
+        found = self._ask(_RUNS, filter={"tags": tags, "statuses": list(_GOING)})["runsOrError"]
+        if found["__typename"] != "Runs":
+            raise self._refused("runs", found)
+        return [run["runId"] for run in found["results"]]
+
+    @staticmethod
+    def _parameters(repository: Mapping[str, str], scope: Scope, tags: Mapping[str, str]) -> dict[str, Any]:
+        assets = [{"path": path} for path in asset_paths(scope.provider)]
+        return {
+            "selector": {**repository, "jobName": ASSET_JOB, "assetSelection": assets},
+            "runConfigData": {},
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+        }
+
+    def _ask(self, document: str, **variables: Any) -> dict[str, Any]:
+        try:
+            answer = self._http.post(f"{self._url}/graphql", json={"query": document, "variables": variables})
+            answer.raise_for_status()
+            content = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise DagsterUnavailable(
+                f"Dagster at {self._url} does not answer: {reason}: start `optiinfra up`, or set OPTIINFRA_DAGSTER_URL"
+            ) from None
+        if content.get("errors"):
+            raise DagsterUnavailable(
+                f"Dagster at {self._url}: {content['errors'][0]['message'].splitlines()[0]}"
+            )
+        data: dict[str, Any] = content["data"]
+        return data
+
+    def _refused(self, what: str, answer: Mapping[str, Any]) -> DagsterUnavailable:
+        reason = str(answer.get("message") or answer["__typename"]).strip().splitlines()[0]
+        return DagsterUnavailable(f"Dagster at {self._url} refused {what}: {reason}")

@@ -1,0 +1,289 @@
+"""Connecting billing accounts, for the command line and the API alike. No Dagster here.
+
+Flow in: fields of a provider's credential model, as they were given. Flow out: an account, its secrets and what was seen of its source,
+stored together or not at all; the collection of it is then due. What a stored account is changed to comes the same way.
+
+Of what lies beyond the store, the API imports this module and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from optiinfra_assets.database.errors import AlreadyExists
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, check_slug
+from optiinfra_assets.domain.errors import (
+    BadData,
+    ContractChanged,
+    CredentialRejected,
+    NothingThere,
+    ProviderError,
+    Throttled,
+    Transient,
+)
+from optiinfra_assets.domain.run_scope import is_open
+from optiinfra_assets.ingestion.account_access import passing
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.providers.http.endpoint_policy import OutOfReach, Reach, addresses, folders_of
+from optiinfra_assets.providers.http.redaction import hider
+from optiinfra_assets.vault.credential_audit import Actor
+
+if TYPE_CHECKING:
+    from optiinfra_assets.metadata import Metadata
+
+__all__ = ["PROVIDERS", "OutOfReach", "Provider", "Reach", "folders_of", "hider"]
+
+_LONG: Final = 16
+"""Parts of a secret that are shorter tell nothing, and occur in messages by themselves."""
+
+LOG = logging.getLogger("optiinfra.connecting")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a source holds: names of billing accounts, and the change token of each billing period; `at` is UTC."""
+
+    names: list[str]
+    tokens: Mapping[BillingPeriod, str]
+    at: datetime
+
+
+class SourceRefused(Exception):
+    """The source could not be read. The message is one line without a secret.
+
+    Attributes:
+        code: why, stable, for programs.
+        remedy: what to do, one sentence.
+        until: UTC instant before which asking again is of no use, None if it says none.
+    """
+
+    def __init__(self, message: str, code: str, remedy: str, until: datetime | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.remedy = remedy
+        self.until = until
+
+
+_REFUSALS: Final[tuple[tuple[type[ProviderError], str, str], ...]] = (
+    (Throttled, "THROTTLED", "Try again after retryAt."),
+    (Transient, "PROVIDER_UNAVAILABLE", "Try again in a minute, or store it without a test."),
+    (
+        CredentialRejected,
+        "CREDENTIAL_REJECTED",
+        "Check the secret, and give it the permission that the message names.",
+    ),
+    (
+        ContractChanged,
+        "CONTRACT_CHANGED",
+        "Check the address; if it is right, report what the provider said.",
+    ),
+    (NothingThere, "NOTHING_THERE", "Check where the account points; what is empty cannot be connected."),
+    (BadData, "BAD_DATA", "Correct what the message names, at the source."),
+    (ProviderError, "PROVIDER_FAILED", "Correct what the message names."),
+)
+
+
+def account_of(
+    provider: Provider, customer: str, name: str, values: Mapping[str, Any], *, is_simulated: bool = False
+) -> Account:
+    """The account that fields of a credential model describe.
+
+    Raises:
+        ValueError: the customer or name is not accepted (also pydantic's ValidationError for a field).
+    """
+    credential = provider.credential_model.model_validate(values)
+    given = {key: getattr(credential, key) for key in type(credential).model_fields}
+    fields = {key: value for key, value in given.items() if value is not None}
+    secret = fields.keys() & provider.secret_fields()
+    return Account(
+        account_id=check_slug("name", f"{check_slug('customer', customer)}.{name}"),
+        customer_id=customer,
+        provider=provider.name,
+        settings={key: value for key, value in fields.items() if key not in secret},
+        secrets={key: fields[key].get_secret_value() for key in secret},
+        is_simulated=is_simulated,
+    )
+
+
+def look(provider: Provider, account: Account) -> Found:
+    """Read what the source of `account` holds now.
+
+    Raises:
+        ProviderError: it cannot be read, and why.
+    """
+    at = datetime.now(UTC)
+    return Found(provider.discover(account), provider.probe(account, {}, passing()).tokens, at)
+
+
+def _provider_of(account: Account) -> Provider:
+    if account.provider not in PROVIDERS:
+        raise SourceRefused(
+            f"provider: {account.provider!r} is not known to this version",
+            "PROVIDER_UNKNOWN",
+            "Delete the account, or run a version that has the provider.",
+        )
+    return PROVIDERS[account.provider]
+
+
+def look_or_say(account: Account) -> Found:
+    """`look`, for somebody who gets the answer over the network: whatever goes wrong, without a secret.
+
+    Raises:
+        SourceRefused: it cannot be read, and why.
+    """
+    provider = _provider_of(account)
+    hide = hider(_parts(account.secrets.values()))
+    try:
+        return look(provider, account)
+    except ProviderError as error:
+        code, remedy = next((code, remedy) for kind, code, remedy in _REFUSALS if isinstance(error, kind))
+        until = error.until if isinstance(error, Throttled) else None
+        raise SourceRefused(hide(str(error)), code, remedy, until) from None
+    except Exception as error:  # noqa: BLE001 - nobody foresaw it, so nobody knows what it quotes
+        LOG.error("account %s: unexpected error: %s", account.account_id, hide(traceback.format_exc()))
+        raise SourceRefused(
+            f"{provider.title}: unexpected {type(error).__name__}",
+            "PROVIDER_FAILED",
+            "Look into the log of this service, and report it.",
+        ) from None
+
+
+def store(
+    metadata: Metadata,
+    provider: Provider,
+    account: Account,
+    found: Found | None,
+    actor: Actor | None = None,
+    *,
+    only_new: bool = False,
+) -> None:
+    """Store the account, its secrets, its customer when new, and what was seen, or nothing; the collection of it is then due.
+
+    Raises:
+        AlreadyExists: the account is there with other settings; with `only_new`, also if it is there and was not deleted.
+        VaultError: there is no usable master key.
+    """
+    by = actor or Actor.here("connect")
+    with metadata.transaction():
+        metadata.customers.add(
+            account.customer_id
+        )  # which keeps others from adding to this customer meanwhile
+        if only_new and metadata.accounts.find(account_id=account.account_id):
+            raise AlreadyExists(f"account: {account.account_id!r} exists: use another name")
+        metadata.accounts.add(replace(account, secrets={}))
+        if provider.secret_fields():
+            # Also when none is given: an account whose credential was deleted must not be read with what the machine offers instead.
+            metadata.credentials.put(account, account.secrets, by)
+        elif actor is not None:
+            metadata.credentials.note(by, "create", account)
+        _record(metadata, account, found)
+
+
+def _record(metadata: Metadata, account: Account, found: Found | None) -> None:
+    """Store what was seen, without the billing periods that no tick collects: they would be due for ever."""
+    if found:
+        tokens = {period: token for period, token in found.tokens.items() if is_open(period, found.at)}
+        metadata.slices.record_probe(account.account_id, tokens, found.at)
+
+
+def revealed(metadata: Metadata, account: Account, actor: Actor) -> Account:
+    """A stored account with its secrets, for a test that goes on record.
+
+    Raises:
+        NotFound, VaultError: as `Credentials.reveal`.
+        SourceRefused: this version does not know its provider.
+    """
+    if not _provider_of(account).secret_fields():
+        return account
+    return replace(account, secrets=metadata.credentials.reveal(account.account_id, actor, "test"))
+
+
+def changed(account: Account, values: Mapping[str, Any]) -> Account:
+    """`account`, secrets included, with other values of some fields; None gives a field its default again.
+
+    Raises:
+        ValidationError: the whole is not accepted by the provider's credential model.
+    """
+    fields = {**account.settings, **account.secrets, **values}
+    name = account.account_id.removeprefix(f"{account.customer_id}.")
+    return account_of(
+        PROVIDERS[account.provider],
+        account.customer_id,
+        name,
+        {key: value for key, value in fields.items() if value is not None},
+        is_simulated=account.is_simulated,
+    )
+
+
+def needs_secrets(account: Account, wanted: Account) -> str | None:
+    """The field that makes `wanted` send its secrets elsewhere than `account`, which takes to know them; None if there is none."""
+    provider = PROVIDERS[account.provider]
+    moved = {
+        name
+        for name in addresses(provider.credential_model)
+        if account.settings.get(name) != wanted.settings.get(name)
+    }
+    return min(moved, default=None) if provider.secret_fields() else None
+
+
+def store_settings(
+    metadata: Metadata, account: Account, found: Found | None, actor: Actor, *, with_secrets: bool
+) -> None:
+    """Store the settings of an account in place of those it has, its secrets if said so, and what was seen with them.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+        VaultError: there is no usable master key for its secrets.
+    """
+    with metadata.transaction():
+        names = metadata.accounts.change_settings(account.account_id, account.settings)
+        metadata.credentials.note(actor, "update", account, f"settings: {', '.join(names) or 'none'}")
+        if with_secrets:
+            metadata.credentials.rotate_secret(account.account_id, account.secrets, actor)
+        _record(metadata, account, found)
+
+
+def store_secrets(metadata: Metadata, account: Account, found: Found | None, actor: Actor) -> None:
+    """Store the secrets of an account in place of those it has, and what was seen with them.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+        VaultError: there is no usable master key.
+    """
+    with metadata.transaction():
+        metadata.credentials.rotate_secret(account.account_id, account.secrets, actor)
+        _record(metadata, account, found)
+
+
+def delete(metadata: Metadata, account: Account, actor: Actor, *, has_secret: bool) -> None:
+    """Collect the account no more and reveal its secret to nobody; published data stay, and so does the secret, encrypted.
+
+    Raises:
+        NotFound: its secret was deleted before.
+    """
+    with metadata.transaction():
+        metadata.accounts.disable(account.account_id)
+        if has_secret:
+            metadata.credentials.delete(account.account_id, actor)
+        else:
+            metadata.credentials.note(actor, "delete", account)
+
+
+def _parts(secrets: Iterable[Any]) -> Iterator[str]:
+    """The secrets, and what of them may show alone: the values of a key file in JSON, the lines of a key."""
+    for secret in map(str, secrets):
+        yield secret
+        with suppress(ValueError):
+            held = json.loads(secret)
+            values = held.values() if isinstance(held, dict) else ()
+            yield from _parts(one for one in values if isinstance(one, str) and len(one) >= _LONG)
+        if "\n" in secret:
+            yield from (line for line in secret.splitlines() if len(line) >= _LONG)

@@ -1,0 +1,278 @@
+"""The slices of one run, one after another, with their rows in the history. No Dagster here.
+
+One slice that fails does not keep the others from being collected. What happens to it next depends on whose fault it is::
+
+    transient (network, time-out, throttling, a database restarting)   the run tries again, 3 times, 60 s apart
+    permanent (credential, contract, bad data)                         not in this run; the schedule waits 6 hours or for a change
+    anything else (a bug, a full disk)                                 not in this run; due again at the next tick
+
+A row of the history that has ended stays as it ended: the run that comes upon it, be it launched twice or canceled and not to be stopped,
+leaves the slice alone, also while it reads it. So it does with a row that another run began, and with an account that was deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+
+from optiinfra_assets.database.errors import MetadataUnavailable, SliceBusy, StoreError, WarehouseUnavailable
+from optiinfra_assets.domain.accounts import Account, Slice
+from optiinfra_assets.domain.errors import Permanent, ProviderError, Throttled, Transient
+from optiinfra_assets.ingestion.account_access import opened, stored
+from optiinfra_assets.ingestion.collect_slice import Outcome, SliceResult, collect_slice
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.collections import CollectionRecord, Trigger
+from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.providers.context import Meter
+from optiinfra_assets.warehouse.warehouse import Warehouse
+
+MAX_RETRIES: Final = 3
+RETRY_SECONDS: Final = 60
+
+PERMANENT_PAUSE: Final = timedelta(hours=6)
+"""A refused file or credential is not read every quarter of an hour as long as nothing about it changes."""
+
+LONGEST_WAIT: Final = timedelta(minutes=15)
+"""A throttled run waits this long at most; beyond it, it ends and the schedule asks again, so that it holds no place of others."""
+
+_TRANSIENT_CODES: Final = frozenset({159, 202, 209, 210, 241, 242, 252, 319, 999})
+"""ClickHouse: time-out, too many queries, socket time-out, network, memory limit, read-only replica, too many parts, unknown
+status of an insert, keeper. Source: src/Common/ErrorCodes.cpp of ClickHouse."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceFailure:
+    """A collection that failed. The published generation of the slice is what it was.
+
+    Attributes:
+        error: the exception; its text may be shown only as `message`.
+        message: one line without a secret.
+        is_transient: the same run should try again.
+        until: UTC instant before which that makes no sense, None if any time does.
+    """
+
+    slice: Slice
+    error: Exception
+    message: str
+    is_transient: bool
+    until: datetime | None = None
+
+    @classmethod
+    def of(cls, slice_: Slice, error: Exception) -> SliceFailure:
+        """Say what an exception means for its slice."""
+        until = error.until if isinstance(error, Throttled) else None
+        is_transient = _is_transient(error) and not (until and until - datetime.now(UTC) > LONGEST_WAIT)
+        return cls(slice_, error, _message(error), is_transient, until)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLeft:
+    """A slice that this run did not collect, because it is not, or no more, this run's to collect; `reason` is one line."""
+
+    slice: Slice
+    reason: str
+
+
+class _NotOurs(Exception):
+    """The slice is not, or no more, this run's to collect; the message is one line that says why."""
+
+
+def _is_transient(error: Exception) -> bool:
+    if isinstance(error, DatabaseError):
+        return getattr(error, "code", None) in _TRANSIENT_CODES
+    return isinstance(
+        error, Transient | WarehouseUnavailable | MetadataUnavailable | SliceBusy | OperationalError
+    )
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, ProviderError | StoreError):
+        return " ".join(str(error).split())
+    if isinstance(error, DatabaseError | OperationalError):
+        return f"ClickHouse: {str(error).splitlines()[0][:300]}"
+    return f"unexpected {type(error).__name__}: the log of the run has the details"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a task works with: where line items go, where state goes, where lines for a person go."""
+
+    warehouse: Warehouse
+    metadata: Metadata
+    log: logging.Logger
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run's part of a task.
+
+    Attributes:
+        task_id: everything one trigger asked for.
+        trigger: who asked.
+        run_id: the Dagster run.
+        attempt: 1, then one more for each retry within the run.
+        resumes: the run goes on for one whose worker died, and so takes over what that one had begun.
+        accept_empty: a person confirms that a source with nothing in it means no line items.
+    """
+
+    task_id: str
+    trigger: Trigger
+    run_id: str
+    attempt: int = 1
+    resumes: bool = False
+    accept_empty: bool = False
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """No retry comes after this one."""
+        return self.attempt > MAX_RETRIES
+
+    def collect(
+        self, provider: Provider, work: Sequence[tuple[Account, Slice]], tools: Tools
+    ) -> Iterator[SliceResult | SliceFailure | SliceLeft]:
+        """Collect slices in the given order; what has ended is not repeated, permanent failures of this run are reported again."""
+        known = self._rows(tools.metadata, [slice_ for _, slice_ in work])
+        ended = {slice_: row for slice_, row in known.items() if not row.is_open}
+        todo = [(account, slice_) for account, slice_ in work if slice_ not in ended]
+        slices = [slice_ for _, slice_ in todo]
+        tools.metadata.collections.queue(self.task_id, self.trigger, slices, self.run_id)
+        tools.metadata.collections.assign_run(
+            self.task_id, [one for one in slices if self._may_take(known.get(one))], self.run_id
+        )
+        for account, slice_ in todo:
+            yield self._collect_one(provider, account, slice_, tools)
+        for row in ended.values():
+            yield from self._of_ended(row, tools.log)
+
+    def _rows(self, metadata: Metadata, slices: Sequence[Slice]) -> dict[Slice, CollectionRecord]:
+        """What the history has of `slices` of this task."""
+        rows = [
+            row
+            for account_id in sorted({one.account_id for one in slices})
+            for row in metadata.collections.history(task_id=self.task_id, account_id=account_id, first=10_000)
+        ]
+        wanted = set(slices)
+        return {row.slice: row for row in rows if row.slice in wanted}
+
+    def _may_take(self, row: CollectionRecord | None) -> bool:
+        """Whether an open row is not what another run, which lives as far as we know, is at work on."""
+        return row is None or row.started_at is None or row.run_id == self.run_id or self.resumes
+
+    def _of_ended(self, row: CollectionRecord, log: logging.Logger) -> Iterator[SliceFailure | SliceLeft]:
+        is_ours = row.run_id == self.run_id
+        if is_ours and row.status == "failed":
+            message = row.error or "failed"
+            yield SliceFailure(row.slice, Permanent(message), message, is_transient=False)
+        elif not (is_ours and row.status in ("succeeded", "unchanged")):
+            yield _left(row.slice, _ending(row), log)
+
+    def _collect_one(
+        self, provider: Provider, account: Account, slice_: Slice, tools: Tools
+    ) -> SliceResult | SliceFailure | SliceLeft:
+        row = tools.metadata.collections.start(self.task_id, self.trigger, slice_, self.run_id)
+        check = partial(self._check, row, slice_, tools.metadata)
+        context = stored(tools.metadata, account)
+        try:
+            check()
+            account = opened(tools.metadata, provider, account, "collect", self.run_id)
+            result = collect_slice(
+                provider,
+                account,
+                slice_.billing_period,
+                warehouse=tools.warehouse,
+                metadata=tools.metadata,
+                run_id=self.run_id,
+                context=context,
+                accept_empty=self.accept_empty,
+                check=check,
+                log=tools.log,
+            )
+        except _NotOurs as reason:
+            _record_requests(tools.metadata, account, context.spent.requests, context.spent.cost)
+            return _left(slice_, str(reason), tools.log)
+        except Exception as error:  # noqa: BLE001 - the other slices of the run are collected all the same
+            failure = SliceFailure.of(slice_, error)
+            self._record_failure(failure, row, account, context.spent, tools)
+            return failure
+        _record_result(result, row, tools.metadata)
+        return result
+
+    def _check(self, row: int, slice_: Slice, metadata: Metadata) -> None:
+        """Return if the slice is this run's to collect.
+
+        Raises:
+            _NotOurs: its row has ended, or another run has it, or its account was deleted, which ends the row.
+        """
+        account_id, period = slice_.account_id, slice_.billing_period
+        (record,) = metadata.collections.history(
+            task_id=self.task_id, account_id=account_id, billing_period=period, first=1
+        )
+        if not record.is_open:
+            raise _NotOurs(_ending(record))
+        if record.run_id != self.run_id:
+            raise _NotOurs(f"run {record.run_id} collects it")
+        if not metadata.accounts.find(account_id=account_id):
+            reason = f"account {account_id!r} was deleted: connect it again to have it collected"
+            metadata.collections.finish(row, "canceled", error=reason)
+            raise _NotOurs(reason)
+
+    def _record_failure(
+        self, failure: SliceFailure, row: int, account: Account, spent: Meter, tools: Tools
+    ) -> None:
+        _record_requests(tools.metadata, account, spent.requests, spent.cost)
+        paid: dict[str, Any] = {"requests": spent.requests, "request_cost": spent.cost}
+        if failure.is_transient and not self.is_last_attempt:
+            tools.log.warning("%s: will be tried again: %s", failure.slice, failure.message)
+            tools.metadata.collections.retry(row, failure.message, **paid)
+            return
+        is_expected = isinstance(failure.error, ProviderError | StoreError)
+        details = failure.message if is_expected else _details(failure.error, account)
+        tools.log.error("%s: %s", failure.slice, details)
+        tools.metadata.collections.finish(row, "failed", error=failure.message, **paid)
+        pause = datetime.now(UTC) + PERMANENT_PAUSE if isinstance(failure.error, Permanent) else failure.until
+        if pause:
+            tools.metadata.work_queue.postpone_collection(failure.slice, pause)
+
+
+def _ending(row: CollectionRecord) -> str:
+    return f"task {row.task_id} has it as {row.status}{f': {row.error}' if row.error else ''}"
+
+
+def _left(slice_: Slice, reason: str, log: logging.Logger) -> SliceLeft:
+    log.warning("%s: not collected: %s", slice_, reason)
+    return SliceLeft(slice_, reason)
+
+
+def _record_result(result: SliceResult, row: int, metadata: Metadata) -> None:
+    is_news = result.outcome is Outcome.PUBLISHED and result.published is not None
+    collection = result.collection
+    metadata.collections.finish(
+        row,
+        "succeeded" if is_news else "unchanged",
+        generation=result.published.generation if is_news and result.published else None,
+        rows=result.loaded.line_items,
+        requests=collection.requests,
+        request_cost=collection.request_cost,
+    )
+    _record_requests(metadata, result.slice, collection.requests, collection.request_cost)
+
+
+def _record_requests(metadata: Metadata, owner: Account | Slice, requests: int, cost: Decimal) -> None:
+    if requests:
+        metadata.activity.record_requests("collect", {owner.account_id: (requests, cost)}, datetime.now(UTC))
+
+
+def _details(error: Exception, account: Account) -> str:
+    """The traceback of an error nobody foresaw, without the account's secrets, which its text may quote."""
+    text = "".join(traceback.format_exception(error))
+    for secret in account.secrets.values():
+        text = text.replace(str(secret), "***") if str(secret) else text
+    return text

@@ -1,0 +1,212 @@
+"""A person, the API or the command line asks for a collection: queued in the history, launched by Dagster, followed by its task id."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from optiinfra_assets.database.errors import DagsterUnavailable, NothingDue, NothingToCollect, RunsGoOn
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.run_scope import FIRST_PERIOD, TASK_TAG, Scope, is_open, scopes
+from optiinfra_assets.ingestion.dagster_client import DagsterClient
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.collections import Task
+from optiinfra_assets.metadata.slices import GONE
+from optiinfra_assets.settings import Settings
+
+LAUNCHED_AT_ONCE: Final = 10
+"""Each launch takes the webserver a few tenths of a second; the rest is launched by the sensor `follow_runs` within 90 seconds,
+which does not know of a confirmation: collections with one, of a single account, are all launched here."""
+
+_NAMED = 20
+"""Names in an error that says what exists."""
+
+
+def trigger_collection(
+    settings: Settings,
+    metadata: Metadata,
+    *,
+    customer_id: str | None = None,
+    provider: str | None = None,
+    account_id: str | None = None,
+    billing_period: BillingPeriod | None = None,
+    trigger: Literal["api", "cli"],
+    accept_empty: bool = False,
+) -> Task:
+    """Have matching slices collected now; returns as soon as they are queued. What did not change publishes nothing.
+
+    Args:
+        settings: where Dagster's webserver is.
+        metadata: where the history is.
+        customer_id: only this customer's accounts; None: all.
+        provider: only accounts at this provider; None: all.
+        account_id: only this account; None: all.
+        billing_period: this one, changed or not; None: what is due, and the current one and the one before, which may have changed
+            since the last probe. Others could only say again what was collected, at some providers for a price, or less than that
+            where the source has begun to forget. With `accept_empty` every one that the source was seen to have.
+        trigger: who asks.
+        accept_empty: a person confirms that a source with nothing in it means no line items.
+
+    Raises:
+        NothingToCollect: no active account matches.
+        NothingDue: there is nothing to collect.
+        ValueError: the billing period cannot be collected.
+        DagsterUnavailable: the webserver does not answer, or not to the end; then nothing is queued, and runs that it took do nothing.
+    """
+    now = datetime.now(UTC)
+    if billing_period is not None and not is_open(billing_period, now):
+        raise ValueError(
+            f"billing period: {billing_period} is not accepted: use {FIRST_PERIOD} to {BillingPeriod.of(now)}"
+        )
+    accounts = _accounts(metadata, customer_id, provider, account_id)
+    slices = _slices(metadata, accounts, billing_period, now, every=accept_empty)
+    if not slices:
+        raise NothingDue(
+            "nothing is due, and no source has the current billing period or the one before: "
+            "name a billing period to have it collected anew"
+        )
+    wanted = scopes(slices)
+    task = Task(
+        f"{trigger}-{uuid.uuid4().hex[:12]}", tuple(slice_ for scope in wanted for slice_ in scope.slices)
+    )
+    with DagsterClient(settings.dagster_url) as dagster:
+        repositories = {
+            name: dagster.repository(name) for name in sorted({scope.provider for scope in wanted})
+        }
+        metadata.collections.queue(task.task_id, trigger, task.slices)
+        tagged = [
+            (scope, scope.tags(task.task_id, trigger, accept_empty=accept_empty))
+            for scope in (wanted if accept_empty else wanted[:LAUNCHED_AT_ONCE])
+        ]
+        try:
+            _launch(dagster, metadata, repositories, tagged)
+        except DagsterUnavailable:
+            # It may have taken some of the runs, or all: a run that finds its row ended leaves it alone.
+            metadata.collections.close(
+                "failed", "Dagster did not take it: ask for it again", task_id=task.task_id
+            )
+            raise
+    return task
+
+
+def _launch(
+    dagster: DagsterClient,
+    metadata: Metadata,
+    repositories: Mapping[str, Mapping[str, str]],
+    tagged: Sequence[tuple[Scope, Mapping[str, str]]],
+) -> None:
+    """Launch runs of scopes with their tags, provider by provider, and store which run has which slices."""
+    for name, repository in repositories.items():
+        runs = [(scope, tags) for scope, tags in tagged if scope.provider == name]
+        for account in sorted({scope.account_id for scope, _ in runs}):
+            dagster.add_partition(repository, f"{name}_accounts", account)
+        run_ids = dagster.launch(repository, runs)
+        for (scope, tags), run_id in zip(runs, run_ids, strict=True):
+            metadata.collections.assign_run(tags[TASK_TAG], scope.slices, run_id)
+
+
+def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_id: str | None = None) -> int:
+    """End the runs of a task; what they have published stays. Returns how many slices will not be collected.
+
+    `customer_id`: only as far as it concerns that customer; a task of the schedule concerns many.
+
+    Raises:
+        NotFound: there is no such task.
+        DagsterUnavailable: the webserver does not answer; then nothing is canceled.
+        RunsGoOn: it could not end a run. The slices are canceled all the same: the run leaves each alone that it has not published.
+    """
+    metadata.collections.task_status(task_id, customer_id)
+    going_on: RunsGoOn | None = None
+    with DagsterClient(settings.dagster_url) as dagster:
+        try:
+            dagster.end_runs_of(task_id, customer_id)
+        except RunsGoOn as error:
+            going_on = error
+    canceled = metadata.collections.close(
+        "canceled", "canceled on request", task_id=task_id, customer_id=customer_id
+    )
+    if going_on:
+        raise going_on
+    return canceled
+
+
+def _accounts(
+    metadata: Metadata, customer_id: str | None, provider: str | None, account_id: str | None
+) -> list[Account]:
+    found = metadata.accounts.find(customer_id=customer_id, provider=provider, account_id=account_id)
+    if found:
+        return found
+    every = metadata.accounts.find()
+    asked = {"customer": customer_id, "provider": provider, "account": account_id}
+    given = ", ".join(f"{name} {value!r}" for name, value in asked.items() if value is not None)
+    raise NothingToCollect(
+        f"no active account{f' of {given}' if given else ''}: {_existing(every, customer_id)}"
+    )
+
+
+def _existing(accounts: Sequence[Account], customer_id: str | None) -> str:
+    """What could be asked for. With a customer given, no other customer's names: one must not learn of another."""
+    if customer_id is not None:
+        accounts = [one for one in accounts if one.customer_id == customer_id]
+    if not accounts:
+        return "none is connected: use `optiinfra connect`"
+    names = [f"{one.account_id} ({one.provider})" for one in accounts[:_NAMED]]
+    more = f" and {len(accounts) - _NAMED} more" if len(accounts) > _NAMED else ""
+    return f"active are {', '.join(names)}{more}"
+
+
+def _slices(
+    metadata: Metadata,
+    accounts: Iterable[Account],
+    billing_period: BillingPeriod | None,
+    now: datetime,
+    *,
+    every: bool,
+) -> list[Slice]:
+    if billing_period is not None:
+        return [Slice.of(account, billing_period) for account in accounts]
+    recent = [BillingPeriod.of(now).shift(back) for back in (0, -1)]
+    chosen: dict[str, list[Slice]] = {}
+    for state in metadata.slices.states():
+        of_account = chosen.setdefault(state.slice.account_id, [])
+        period, is_gone = state.slice.billing_period, state.seen_token == state.collected_token == GONE
+        may_differ = state.is_due or ((every or period in recent) and not is_gone)
+        if is_open(period, now) and may_differ:
+            of_account.append(state.slice)
+    return [
+        slice_
+        for account in accounts
+        for slice_ in chosen.get(account.account_id, [Slice.of(account, period) for period in recent])
+    ]
+
+
+class DagsterTrigger:
+    """Has costs collected for callers of the API."""
+
+    def __init__(self, settings: Settings, metadata: Metadata) -> None:
+        self._settings = settings
+        self._metadata = metadata
+
+    def collect(
+        self,
+        customer_id: str,
+        provider: str | None,
+        account_id: str | None,
+        billing_period: BillingPeriod | None,
+    ) -> Task:
+        """See `trigger_collection`."""
+        return trigger_collection(
+            self._settings,
+            self._metadata,
+            customer_id=customer_id,
+            provider=provider,
+            account_id=account_id,
+            billing_period=billing_period,
+            trigger="api",
+        )
+
+    def cancel(self, task_id: str, customer_id: str) -> int:
+        """See `cancel_task`."""
+        return cancel_task(self._settings, self._metadata, task_id, customer_id)

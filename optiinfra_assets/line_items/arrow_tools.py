@@ -1,0 +1,153 @@
+"""Small tools over Arrow arrays that the modules of the door share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
+
+
+def first_true(mask: pa.Array) -> int | None:
+    """Position of the first true in a boolean array, or None; null counts as false."""
+    position: int = pc.index(mask, True).as_py()
+    return None if position < 0 else position
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of this type are text, dictionary-encoded or not."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether values of this type are bytes that nothing says to be text, dictionary-encoded or not."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    )
+
+
+def types_within(kind: pa.DataType) -> Iterator[pa.DataType]:
+    """A type, and all those that its values are made of."""
+    yield kind
+    if pa.types.is_dictionary(kind):
+        yield from types_within(kind.value_type)
+    for position in range(kind.num_fields):
+        yield from types_within(kind.field(position).type)
+
+
+def plain(values: pa.Array) -> pa.Array:
+    """`values` without dictionary encoding, text as ``pa.string()``."""
+    if is_text(values.type):
+        return values.cast(pa.string())
+    if pa.types.is_dictionary(values.type):
+        return values.dictionary_decode()
+    return values
+
+
+def decoded(values: pa.Array) -> pa.Array:
+    """Bytes as the text they hold: old Spark, Hive and Impala do not say of text that it is text. Others as they are.
+
+    Raises:
+        Refused: at the first value that is not UTF-8.
+    """
+    if not is_bytes(values.type):
+        return values
+    values = plain(values)
+    try:
+        return values.cast(TEXT)
+    except pa.ArrowInvalid:
+        for index, value in enumerate(values.to_pylist()):
+            try:
+                (value or b"").decode()
+            except UnicodeDecodeError as error:
+                raise Refused(index, value, "text in UTF-8") from error
+        raise
+
+
+def offsets_of(lengths: np.ndarray) -> pa.Array:
+    """Where each of several lists of these lengths begins, one after the other, and where the last ends."""
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+
+
+def parts_of_map(values: pa.MapArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Where the entries of each row begin and the last end, keys, and items; of a slice, only its own."""
+    offsets = values.offsets.to_numpy()
+    start, end = offsets[0], offsets[-1]
+    return pa.array(offsets - start), values.keys[start:end], values.items[start:end]
+
+
+def repeated(values: pa.Array) -> pa.DictionaryArray:
+    """Text dictionary-encoded with distinct values and no null among them.
+
+    ClickHouse before 25.10 crashes on a dictionary with equal values (ClickHouse pull request 87863), and a Parquet
+    dictionary can be far longer than the batch that uses it.
+    """
+    if values.type == REPEATED_TEXT and len(values.dictionary) <= len(values):
+        dictionary = values.dictionary
+        if dictionary.null_count == 0 and len(dictionary.unique()) == len(dictionary):
+            return values
+    return plain(values).dictionary_encode()
+
+
+def mostly_repeated(values: pa.Array) -> bool:
+    """Whether converting each distinct value once is worth finding them: judged by the first thousand values."""
+    sample = values.slice(0, 1000)
+    return len(sample.unique()) < len(sample) / 2
+
+
+def by_distinct(values: pa.Array, convert: Callable[[str], object], kind: pa.DataType) -> pa.Array:
+    """Convert text by calling `convert` once for each distinct value.
+
+    `convert` gives the converted value, or raises ValueError with what would be accepted.
+
+    Raises:
+        Refused: at the first row whose value `convert` does not accept.
+    """
+    encoded = repeated(values)
+    converted: list[object] = []
+    refusals: dict[int, str] = {}
+    for position, text in enumerate(encoded.dictionary.to_pylist()):
+        try:
+            converted.append(convert(text))
+        except ValueError as refusal:
+            converted.append(None)
+            refusals[position] = str(refusal)
+    refuse_used(encoded, refusals)
+    return pa.array(converted, kind).take(encoded.indices)
+
+
+def refuse_used(encoded: pa.DictionaryArray, refusals: dict[int, str]) -> None:
+    """Raise Refused at the first row that uses one of the refused dictionary positions, if any row does."""
+    if not refusals:
+        return
+    index = first_true(pc.is_in(encoded.indices, pa.array(list(refusals), pa.int32())))
+    if index is not None:
+        position = encoded.indices[index].as_py()
+        raise Refused(index, encoded.dictionary[position].as_py(), refusals[position])
+
+
+def empty_as_null(values: pa.Array) -> pa.Array:
+    """Text with every '' made null: a quoted nothing where a number, a time or one of a list of words belongs."""
+    if pa.types.is_dictionary(values.type):
+        if pc.index(values.dictionary, "").as_py() < 0:
+            return values
+        return empty_as_null(plain(values)).dictionary_encode()
+    is_empty = pc.equal(values, "")
+    return values if first_true(is_empty) is None else pc.if_else(is_empty, None, values)
+
+
+def text_bytes(values: pa.StringArray) -> np.ndarray:
+    """The UTF-8 bytes of all values, one after the other, without copying."""
+    _, offsets, data = values.buffers()
+    if data is None:
+        return np.empty(0, np.uint8)
+    ends = np.frombuffer(offsets, np.int32)
+    return np.frombuffer(data, np.uint8)[ends[values.offset] : ends[values.offset + len(values)]]

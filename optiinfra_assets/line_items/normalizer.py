@@ -1,0 +1,174 @@
+"""The door: columns as delivered in, record batches of `SCHEMA` out, each value exact or refused with its row and column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from optiinfra_assets.domain import focus
+from optiinfra_assets.line_items import decimals, json_parsing, strings, tags, timestamps
+from optiinfra_assets.line_items.arrow_tools import decoded, empty_as_null, first_true, repeated
+from optiinfra_assets.line_items.json_encoding import to_literals
+from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.schema import COLUMNS, NOT_NULL, NULL_AS_EMPTY, SCHEMA, TEXT, arrow_type
+from optiinfra_assets.line_items.x_columns import pairs_of_columns
+
+if TYPE_CHECKING:
+    from optiinfra_assets.domain.errors import Rounding
+    from optiinfra_assets.line_items.layout import Layout
+
+
+class Door:
+    """Converts the batches of one delivery. Not safe for several threads: it counts what was rounded."""
+
+    def __init__(
+        self, layout: Layout, rounding: Rounding, *, source: str, is_estimated: bool = False
+    ) -> None:
+        """Prepare for deliveries of one layout.
+
+        Args:
+            layout: what each column is.
+            rounding: is added to with every value that is rounded.
+            source: how the line items came here: ``focus file``, ``api``, ``export``, ``invoice`` or ``snapshot difference``.
+            is_estimated: the provider calls these figures estimates.
+        """
+        self._layout = layout
+        self._rounding = rounding
+        self._source = pa.array([source])
+        self._is_estimated = pa.array([is_estimated])
+
+    def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """One batch of `SCHEMA` with the rows of `batch`, whose columns stand in the order of the layout.
+
+        Raises:
+            Refused: for the first row of the batch with a value that is not accepted (and its first such column).
+        """
+        columns: list[pa.Array] = []
+        refusals: list[Refused] = []
+        for column in COLUMNS:
+            try:
+                columns.append(self._column(column, batch))
+            except Refused as refused:
+                refusals.append(refused)
+        if refusals:
+            raise min(
+                refusals, key=lambda refused: (refused.index or 0, self._layout.names.index(refused.column))
+            )
+        same = pa.array(np.zeros(batch.num_rows, np.int32))
+        source = pa.DictionaryArray.from_arrays(same, self._source)
+        is_estimated = self._is_estimated.take(same)
+        return pa.RecordBatch.from_arrays(
+            [source, is_estimated, *columns, self._extras(batch)], schema=SCHEMA
+        )
+
+    def _column(self, column: focus.Column, batch: pa.RecordBatch) -> pa.Array:
+        position = self._layout.positions.get(column.name)
+        if position is None:
+            return self._derived(column, batch)
+        try:
+            return self._delivered(column, batch.column(position))
+        except Refused as refused:
+            refused.column = self._layout.names[position]
+            raise
+
+    def _delivered(self, column: focus.Column, values: pa.Array) -> pa.Array:
+        try:
+            values = decoded(values)
+            converted = convert(column, values, self._rounding, is_preview=self._layout.is_preview)
+        except Refused as refused:
+            if refused.index:
+                self._delivered(
+                    column, values.slice(0, refused.index)
+                )  # a null that is refused may stand before
+            raise
+        return _mandatory(column, values, converted)
+
+    def _derived(self, column: focus.Column, batch: pa.RecordBatch) -> pa.Array:
+        """A column that is not delivered: null, or, before FOCUS 1.3, from the names it replaced."""
+        if column.name == "ServiceProviderName":
+            names = [empty_as_null(self._text(name, batch)) for name in ("PublisherName", "ProviderName")]
+            return repeated(pc.fill_null(pc.coalesce(*names), ""))
+        if column.name == "HostProviderName":
+            return repeated(self._text("ProviderName", batch))
+        return convert(column, pa.nulls(batch.num_rows), self._rounding)
+
+    def _text(self, name: str, batch: pa.RecordBatch) -> pa.Array:
+        position = self._layout.positions.get(name)
+        if position is None:
+            return pa.nulls(batch.num_rows, TEXT)
+        try:
+            return strings.to_texts(batch.column(position))
+        except Refused as refused:
+            refused.column = self._layout.names[position]
+            raise
+
+    def _extras(self, batch: pa.RecordBatch) -> pa.Array:
+        columns = [as_text(batch.column(position)) for position, _ in self._layout.extras]
+        return pairs_of_columns([name for _, name in self._layout.extras], columns, batch.num_rows)
+
+
+def convert(
+    column: focus.Column, delivered: pa.Array, rounding: Rounding, *, is_preview: bool = False
+) -> pa.Array:
+    """The values of one FOCUS column in the type of `SCHEMA`; of a `Layout.is_preview` most closed lists were others.
+
+    Raises:
+        Refused: at the first value that is not accepted.
+    """
+    if column.kind is focus.Kind.DECIMAL:
+        return decimals.to_decimals(delivered, rounding)
+    if column.kind is focus.Kind.TIME:
+        return timestamps.to_times(delivered)
+    if column.name == "Tags":
+        return tags.to_maps(delivered)
+    if column.kind in (focus.Kind.KEY_VALUE, focus.Kind.JSON):
+        return json_parsing.to_json(delivered, is_flat=column.kind is focus.Kind.KEY_VALUE)
+    if column.accepted and not (is_preview and column.name != "ChargeCategory"):
+        return strings.to_listed_texts(delivered, column.accepted)
+    return _text_column(column, delivered)
+
+
+def _text_column(column: focus.Column, delivered: pa.Array) -> pa.Array:
+    if column.name in NULL_AS_EMPTY:
+        return (
+            repeated(pc.fill_null(strings.to_texts(delivered), ""))
+            if delivered.null_count
+            else strings.to_repeated_texts(delivered)
+        )
+    if column.name == "BillingCurrency":
+        return strings.to_currencies(delivered)
+    if arrow_type(column) == TEXT:
+        return strings.to_texts(delivered)
+    return strings.to_repeated_texts(delivered)
+
+
+def _mandatory(column: focus.Column, delivered: pa.Array, converted: pa.Array) -> pa.Array:
+    """`converted`, unless it lacks a value in a column that must have one."""
+    if column.name not in NOT_NULL:
+        return converted
+    missing = converted.is_null()
+    if column.name == "BillingAccountId":
+        missing = pc.or_(missing, pc.fill_null(pc.equal(converted, ""), False))
+    index = first_true(missing)
+    if index is None:
+        return converted
+    raise Refused(index, delivered[index].as_py(), _expected(column))
+
+
+def _expected(column: focus.Column) -> str:
+    if column.kind is focus.Kind.DECIMAL:
+        return decimals.ACCEPTED
+    if column.kind is focus.Kind.TIME:
+        return timestamps.ACCEPTED
+    if column.name == "BillingCurrency":
+        return strings.CURRENCY
+    return f"one of {', '.join(column.accepted)}" if column.accepted else "an id"
+
+
+def as_text(values: pa.Array) -> pa.Array:
+    """Any column beyond FOCUS as plain text, as precise as it was delivered; nested values as JSON, bytes that are no text as hex."""
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    return to_literals(values, strict=False) if pa.types.is_nested(kind) else strings.any_texts(values)

@@ -1,0 +1,90 @@
+"""Tags at the door: key-value pairs, however they are delivered, become one map of text a row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from optiinfra_assets.line_items.arrow_tools import decoded, empty_as_null, is_text, mostly_repeated, plain
+from optiinfra_assets.line_items.json_parsing import PLAIN_OBJECT, Pairs, parse_pairs
+from optiinfra_assets.line_items.key_values import are_pairs, has_key_twice, to_pairs
+from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.schema import TEXT, TEXT_MAP
+from optiinfra_assets.line_items.strings import any_texts
+from optiinfra_assets.line_items.x_columns import pairs_of_columns
+
+
+def to_maps(values: pa.Array) -> pa.Array:
+    """Key-value pairs (JSON text, a map, a struct, a list of key-value structs) as map<string, string>; null becomes an empty map.
+
+    Numbers keep their text (1.10 stays '1.10'), booleans become 'true' and 'false', a null value stays null.
+
+    Raises:
+        Refused: at the first value that is not a flat JSON object or typed pairs as `to_pairs` takes them, or for a type that holds none.
+    """
+    kind = values.type
+    if values.null_count == len(values):
+        return pairs_of_columns([], [], len(values))
+    if is_text(kind):
+        return _of_text(empty_as_null(plain(values)))
+    if are_pairs(kind):
+        pairs = to_pairs(values)
+        return pa.MapArray.from_arrays(pairs.offsets, pairs.keys, any_texts(pairs.items)).cast(TEXT_MAP)
+    if pa.types.is_struct(kind) and not any(pa.types.is_nested(field.type) for field in kind):
+        return _of_struct(values)
+    raise Refused(None, None, f"type {kind} is not accepted: JSON text or key-value pairs")
+
+
+def _of_text(texts: pa.StringArray) -> pa.MapArray:
+    if not mostly_repeated(texts):
+        return _parsed(texts)
+    encoded = texts.dictionary_encode()
+    distinct = pa.concat_arrays([encoded.dictionary, pa.nulls(1, TEXT)])
+    try:
+        maps = _parsed(distinct)
+    except Refused:
+        return _parsed(texts)
+    return maps.take(pc.fill_null(encoded.indices, len(distinct) - 1))
+
+
+def _parsed(texts: pa.StringArray) -> pa.MapArray:
+    """Maps of JSON texts: objects of plain text all at once, the others one by one."""
+    is_odd = pc.fill_null(pc.invert(pc.match_substring_regex(texts, PLAIN_OBJECT)), False)
+    maps = _plain_objects(pc.if_else(is_odd, None, texts))
+    rows = np.flatnonzero(is_odd.to_numpy(zero_copy_only=False) | has_key_twice(maps))
+    if not len(rows):
+        return maps
+    pairs: list[Pairs] = []
+    for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
+        try:
+            pairs.append(parse_pairs(text))
+        except ValueError as refusal:
+            raise Refused(row, text, str(refusal)) from refusal
+    positions = np.arange(len(texts))
+    positions[rows] = len(texts) + np.arange(len(rows))
+    return pa.concat_arrays([maps, pa.array(pairs, TEXT_MAP)]).take(pa.array(positions))
+
+
+def _plain_objects(texts: pa.StringArray) -> pa.MapArray:
+    """Maps of JSON objects that match `PLAIN_OBJECT`: each quote then begins or ends a key or a value."""
+    parts = pc.split_pattern(pc.fill_null(texts, "{}"), '"')
+    offsets = parts.offsets.to_numpy()
+    sizes = np.diff(offsets) // 4
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    keys = np.repeat(offsets[:-1] + 1 - 4 * ends[:-1], sizes) + 4 * np.arange(ends[-1])
+    flat = parts.values
+    return pa.MapArray.from_arrays(
+        pa.array(ends, pa.int32()), flat.take(pa.array(keys)), flat.take(pa.array(keys + 2))
+    )
+
+
+def _of_struct(values: pa.Array) -> pa.MapArray:
+    """One pair for each field that is not null: a struct has every key of the file in every row."""
+    fields = [
+        pc.if_else(values.is_valid(), pc.struct_field(values, [n]), None)
+        for n in range(values.type.num_fields)
+    ]
+    return pairs_of_columns(
+        [field.name for field in values.type], [any_texts(decoded(field)) for field in fields], len(values)
+    )

@@ -1,0 +1,220 @@
+"""The history of collections: one row for each slice of each task, from queued to ended, never removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.postgres import Repository, Row
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+
+Trigger = Literal["schedule", "backfill", "api", "cli", "ui", "retry"]
+Status = Literal["queued", "running", "retrying", "succeeded", "unchanged", "failed", "canceled"]
+Ended = Literal["succeeded", "unchanged", "failed", "canceled"]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRecord:
+    """One slice of one collection task. Times are UTC.
+
+    Attributes:
+        id: grows with every row; pages are cut by it.
+        task_id: everything one trigger asked for.
+        run_id: the Dagster run, None before it is known.
+        attempt: 1, then one more for each retry.
+        generation: the published generation, None if none was.
+        rows: line items collected, None if the collection did not end well.
+        requests: requests made to the provider, over all attempts.
+        request_cost: what the provider charges for them, in USD.
+        error: one line, None unless it failed or is being retried.
+    """
+
+    id: int
+    task_id: str
+    trigger: Trigger
+    slice: Slice
+    run_id: str | None
+    queued_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    status: Status
+    attempt: int
+    generation: int | None
+    rows: int | None
+    requests: int
+    request_cost: Decimal
+    error: str | None
+
+    @property
+    def is_open(self) -> bool:
+        """Not ended yet."""
+        return self.ended_at is None
+
+
+State = Literal["queued", "running", "retrying", "succeeded", "failed", "canceled"]
+
+_KEPT = 10_000
+"""Slices of one task that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Everything one trigger asked for; newest billing periods first."""
+
+    task_id: str
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """How a task stands.
+
+    Attributes:
+        state: ``failed`` if any slice failed and none is left to do; ``succeeded`` also if nothing had changed.
+        slices: one row each, in the order they were queued.
+        done: slices that have ended.
+        error: the first error of a slice, None if there is none.
+    """
+
+    task_id: str
+    state: State
+    slices: tuple[CollectionRecord, ...]
+    done: int
+    error: str | None
+
+
+class History(Repository):
+    """The part of `Metadata` on the history of collections."""
+
+    def queue(
+        self, task_id: str, trigger: Trigger, slices: Iterable[Slice], run_id: str | None = None
+    ) -> None:
+        """Store that a task asked for `slices`; those it has already stay as they are."""
+        values = [{**_key(task_id, one), "trigger": trigger, "run_id": run_id} for one in slices]
+        self._database.many("queue_collection.sql", values)
+
+    def assign_run(self, task_id: str, slices: Iterable[Slice], run_id: str) -> None:
+        """Store which run will collect `slices` of a task."""
+        self._database.many("assign_run.sql", [{**_key(task_id, one), "run_id": run_id} for one in slices])
+
+    def start(self, task_id: str, trigger: Trigger, slice_: Slice, run_id: str) -> int:
+        """Store that a slice is being collected now, whether or not it was queued; a retry counts as one attempt more.
+
+        Returns:
+            The id of its row, for `retry_collection` and `finish_collection`.
+        """
+        (row,) = self._database.rows(
+            "start_collection.sql", {**_key(task_id, slice_), "trigger": trigger, "run_id": run_id}
+        )
+        return int(row["id"])
+
+    def retry(self, id_: int, error: str, *, requests: int = 0, request_cost: Decimal = Decimal(0)) -> None:
+        """Store that an attempt failed with `error` (one line) and will be repeated; `requests` are those of this attempt."""
+        values = {"id": id_, "error": error, "requests": requests, "request_cost": request_cost}
+        self._database.rows("retry_collection.sql", values)
+
+    def finish(
+        self,
+        id_: int,
+        status: Ended,
+        *,
+        generation: int | None = None,
+        rows: int | None = None,
+        requests: int = 0,
+        request_cost: Decimal = Decimal(0),
+        error: str | None = None,
+    ) -> None:
+        """Store how a collection ended; `requests` and their cost in USD are those of this attempt."""
+        values = {"id": id_, "status": status, "generation": generation, "rows": rows, "error": error}
+        self._database.rows(
+            "finish_collection.sql", {**values, "requests": requests, "request_cost": request_cost}
+        )
+
+    def open_runs(self) -> list[str]:
+        """Ids of runs with rows that have not ended."""
+        return [row["run_id"] for row in self._database.rows("open_runs.sql")]
+
+    def close(
+        self,
+        status: Literal["failed", "canceled"],
+        error: str | None,
+        *,
+        run_ids: Sequence[str] = (),
+        task_id: str | None = None,
+        customer_id: str | None = None,
+    ) -> int:
+        """End the open rows of dead runs, or of a whole task, or of a task and customer; returns how many there were."""
+        values = {"status": status, "error": error, "run_ids": list(run_ids), "task_id": task_id}
+        values["customer_id"] = customer_id
+        return len(self._database.rows("close_collections.sql", values))
+
+    def history(
+        self,
+        *,
+        first: int = 50,
+        before: int | None = None,
+        customer_id: str | None = None,
+        provider: str | None = None,
+        account_id: str | None = None,
+        billing_period: BillingPeriod | None = None,
+        task_id: str | None = None,
+        status: Status | None = None,
+    ) -> list[CollectionRecord]:
+        """At most `first` rows, newest first, with an id below `before`; each filter that is given must match."""
+        values = {
+            "first": first,
+            "before": before,
+            "customer_id": customer_id,
+            "provider": provider,
+            "account_id": account_id,
+            "billing_period": str(billing_period) if billing_period else None,
+            "task_id": task_id,
+            "status": status,
+        }
+        return [record(row) for row in self._database.rows("history.sql", values)]
+
+    def task_status(self, task_id: str, customer_id: str | None = None) -> TaskStatus:
+        """How a task stands; `customer_id`: as far as it concerns that customer.
+
+        Raises:
+            NotFound: there is no such task, or nothing of it concerns the customer.
+        """
+        rows = self.history(task_id=task_id, customer_id=customer_id, first=_KEPT)[::-1]
+        if not rows:
+            raise NotFound(f"task: {task_id!r} does not exist")
+        return TaskStatus(
+            task_id=task_id,
+            state=_state(rows),
+            slices=tuple(rows),
+            done=sum(not row.is_open for row in rows),
+            error=next((row.error for row in rows if row.error), None),
+        )
+
+
+def _key(task_id: str, slice_: Slice) -> Row:
+    return {
+        "task_id": task_id,
+        "customer_id": slice_.customer_id,
+        "provider": slice_.provider,
+        "account_id": slice_.account_id,
+        "billing_period": str(slice_.billing_period),
+    }
+
+
+def record(row: Row) -> CollectionRecord:
+    """From a row of ``history.sql`` or ``open_collections.sql``."""
+    period = BillingPeriod.parse(row.pop("billing_period"))
+    slice_ = Slice(row.pop("customer_id"), row.pop("provider"), row.pop("account_id"), period)
+    return CollectionRecord(slice=slice_, **row)
+
+
+def _state(rows: Sequence[CollectionRecord]) -> State:
+    states = {row.status for row in rows}
+    if "running" in states or ("queued" in states and len(states) > 1):
+        return "running"
+    order: tuple[State, ...] = ("retrying", "queued", "failed", "canceled")
+    return next((state for state in order if state in states), "succeeded")

@@ -1,0 +1,164 @@
+"""Bearer tokens of the API. Only the SHA-256 of a token is stored; the token itself is shown once, when it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+from psycopg.errors import ForeignKeyViolation
+
+from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.postgres import Repository
+from optiinfra_assets.domain.accounts import check_name
+from optiinfra_assets.vault.credential_audit import Actor, by
+
+Role = Literal["viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_TOKEN = re.compile(r"oi_[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a token speaks for. `customer_id` None: all customers."""
+
+    token_id: str
+    name: str
+    customer_id: str | None
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A stored token, without what it takes to use it. Times are UTC; `expires_at` is exclusive, None: never."""
+
+    token_id: str
+    name: str
+    customer_id: str | None
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token just made. `plaintext` is what is sent to use it: it can be seen here only."""
+
+    token: Token
+    plaintext: str = field(repr=False)
+
+
+class Tokens(Repository):
+    """The part of `Metadata` on bearer tokens."""
+
+    def create(
+        self,
+        name: str,
+        customer_id: str | None,
+        role: Role,
+        expires_at: datetime | None = None,
+        actor: Actor | None = None,
+    ) -> str:
+        """`issue_token`, for who needs nothing but the token itself."""
+        return self.issue(name, customer_id, role, expires_at, actor).plaintext
+
+    def issue(
+        self,
+        name: str,
+        customer_id: str | None,
+        role: Role,
+        expires_at: datetime | None = None,
+        actor: Actor | None = None,
+    ) -> Issued:
+        """Make a token, on record, and return it: this is the only time it can be seen.
+
+        Args:
+            name: what it is for.
+            customer_id: whose data it reads; None: all customers, for admins.
+            role: what it may do.
+            expires_at: UTC, exclusive; None: never.
+            actor: who makes it; None: this process.
+
+        Raises:
+            ValueError: the name or role is not accepted, or `expires_at` is past.
+            NotFound: the customer does not exist.
+        """
+        _check(name, customer_id, role, expires_at)
+        plaintext = f"oi_{secrets.token_urlsafe(32)}"
+        values = {
+            **by(actor or Actor.here("platform")),
+            "token_id": secrets.token_hex(6),
+            "token_hash": _hash(plaintext),
+            "name": name,
+            "customer_id": customer_id,
+            "role": role,
+            "expires_at": expires_at,
+        }
+        try:
+            (row,) = self._database.rows("create_token.sql", values)
+        except ForeignKeyViolation:
+            raise NotFound(f"customer: {customer_id!r} does not exist") from None
+        return Issued(Token(**row), plaintext)
+
+    def authenticate(self, plaintext: str) -> Principal | None:
+        """Who `plaintext` speaks for; None if it is unknown, malformed, expired or revoked."""
+        if not _TOKEN.fullmatch(plaintext):
+            return None
+        row = self._database.row("authenticate.sql", {"token_hash": _hash(plaintext)})
+        if row is None:
+            return None
+        if row.pop("is_stale"):
+            self._database.rows("touch_token.sql", {"token_id": row["token_id"]})
+        return Principal(**row)
+
+    def revoke(self, token_id: str, *, customer_id: str | None = None, actor: Actor | None = None) -> Token:
+        """Refuse a token from now on, on record.
+
+        Args:
+            token_id: which.
+            customer_id: only if it is a token of this customer; None: any.
+            actor: who does it; None: this process.
+
+        Raises:
+            NotFound: there is none of that id and customer.
+        """
+        values = {"token_id": token_id, "customer_id": customer_id, **by(actor or Actor.here("platform"))}
+        row = self._database.row("revoke_token.sql", values)
+        if row is None:
+            raise NotFound(f"token: {token_id!r} does not exist")
+        return Token(**row)
+
+    def find(
+        self,
+        *,
+        first: int | None = None,
+        after: tuple[datetime, str] | None = None,
+        customer_id: str | None = None,
+    ) -> list[Token]:
+        """At most `first` tokens (None: all), also expired and revoked ones, oldest first, after the one of that instant and id."""
+        created_at, token_id = after or (None, None)
+        values = {"first": first, "customer_id": customer_id}
+        rows = self._database.rows(
+            "tokens.sql", {**values, "after_created_at": created_at, "after_token_id": token_id}
+        )
+        return [Token(**row) for row in rows]
+
+
+def _check(name: str, customer_id: str | None, role: str, expires_at: datetime | None) -> None:
+    check_name("name", name)
+    if role not in ROLES:
+        raise ValueError(f"role: {role!r} is not accepted: use {', '.join(ROLES)}")
+    if customer_id is None and role != "admin":
+        raise ValueError(f"customer: needed for role {role}: only an admin's token can be for all customers")
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise ValueError(f"expires_at: {expires_at.isoformat()} is past: use a later instant")
+
+
+def _hash(plaintext: str) -> bytes:
+    return hashlib.sha256(plaintext.encode()).digest()

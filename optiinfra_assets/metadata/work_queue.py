@@ -1,0 +1,98 @@
+"""What is to be done: accounts to probe, slices to collect, and collections that were asked for and have not ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from optiinfra_assets.database.postgres import Repository
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.metadata.collections import CollectionRecord, record
+from optiinfra_assets.metadata.slices import GONE
+
+
+class Pending(Repository):
+    """The part of `Metadata` that the schedule and the sensors read."""
+
+    def accounts_to_probe(
+        self, providers: Sequence[str], at: datetime, account_ids: Sequence[str] | None = None
+    ) -> list[Account]:
+        """Active accounts of `providers` that no throttling keeps from being probed `at` a UTC instant, the longest untried first.
+
+        `account_ids`: only these; None: all.
+        """
+        values = {"providers": list(providers), "at": at, "account_ids": _listed(account_ids)}
+        return [Account(**row) for row in self._database.rows("accounts_to_probe.sql", values)]
+
+    def record_probe_tries(self, account_ids: Sequence[str], at: datetime) -> None:
+        """Store that probes of these accounts were begun `at` a UTC instant, whatever came of them."""
+        self._database.rows("record_probe_tries.sql", {"account_ids": list(account_ids), "at": at})
+
+    def record_probes(self, seen: Mapping[str, Mapping[BillingPeriod, str]], at: datetime) -> None:
+        """Store what probes of many accounts saw `at` a UTC instant, by account id; periods seen before that are not in it are `GONE`."""
+        rows = [
+            (account_id, str(period), token)
+            for account_id, tokens in seen.items()
+            for period, token in tokens.items()
+        ]
+        accounts, periods, tokens = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
+        values = {
+            "account_ids": list(seen),
+            "accounts": accounts,
+            "periods": periods,
+            "tokens": tokens,
+            "gone": GONE,
+            "at": at,
+        }
+        self._database.rows("record_probes.sql", values)
+
+    def record_probe_errors(self, errors: Mapping[str, str], at: datetime) -> None:
+        """Store that probes of some accounts failed `at` a UTC instant, and why, in one line each, by account id."""
+        self._database.many(
+            "record_probe_error.sql",
+            [{"account_id": one, "error": error, "at": at} for one, error in errors.items()],
+        )
+
+    def record_unchanged_probes(self, account_ids: Sequence[str], at: datetime) -> None:
+        """Store that probes of these accounts went well `at` a UTC instant and saw nothing new."""
+        self._database.rows("record_unchanged_probes.sql", {"account_ids": list(account_ids), "at": at})
+
+    def postpone_probes(self, account_id: str, until: datetime) -> None:
+        """Probe an account not before `until` (UTC)."""
+        self._database.rows("postpone_probes.sql", {"account_id": account_id, "until": until})
+
+    def postpone_collection(self, slice_: Slice, until: datetime) -> None:
+        """Store that collecting what was last seen of a slice failed: not due before `until` (UTC) unless something else is seen."""
+        key = {"account_id": slice_.account_id, "billing_period": str(slice_.billing_period)}
+        self._database.rows("postpone_collection.sql", {**key, "until": until})
+
+    def slices_to_collect(
+        self, providers: Sequence[str], at: datetime, task_id: str, account_ids: Sequence[str] | None = None
+    ) -> dict[Slice, str]:
+        """Due slices with the token that was seen, without those that wait out a failure or that another task has open.
+
+        Slices that `task_id` itself queued and no run took come again, so that asking twice answers the same.
+        """
+        values = {
+            "providers": list(providers),
+            "at": at,
+            "task_id": task_id,
+            "account_ids": _listed(account_ids),
+        }
+        return {
+            Slice(
+                row["customer_id"],
+                row["provider"],
+                row["account_id"],
+                BillingPeriod.parse(row["billing_period"]),
+            ): row["seen_token"]
+            for row in self._database.rows("slices_to_collect.sql", values)
+        }
+
+    def open_collections(self) -> list[CollectionRecord]:
+        """Every row of the history that has not ended, oldest first."""
+        return [record(row) for row in self._database.rows("open_collections.sql")]
+
+
+def _listed(values: Sequence[str] | None) -> list[str] | None:
+    return None if values is None else list(values)

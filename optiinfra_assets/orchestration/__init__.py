@@ -1,0 +1,1 @@
+"""Everything that Dagster runs: assets, partitions, schedules, sensors."""

@@ -1,0 +1,134 @@
+"""What the Dagster UI shows of the assets of one provider: descriptions, lineage, tables, and their checks."""
+
+from __future__ import annotations
+
+import warnings
+from decimal import Decimal
+from typing import Final
+
+import dagster as dg
+
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.partitions import slices
+from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.settings import project_file
+
+SHRINKAGE = "shrinkage"
+CONTROL_TOTALS = "control_totals"
+DERIVED_EQUALS_RAW = "derived_equals_raw"
+
+SHRINKAGE_LIMIT: Final = Decimal("0.20")
+"""A restatement rarely drops a fifth of the line items; a cut-off export does."""
+
+_RAW = """\
+Every charge of {title} for one account and billing month, one row each, in the columns of FOCUS 1.4.
+
+Each collection writes a new **generation** that nobody reads until `published/{name}/costs` names it. Money is Decimal(38, 18);
+numbers with more fraction digits are rounded half-even once, and counted here. ClickHouse table `raw_costs`.
+"""
+_DERIVED = """\
+{header}
+
+Computed from the generation being collected and published together with it. ClickHouse table `{table}`:
+
+```sql
+{select}
+```
+"""
+_PUBLISHED = """\
+What readers see: the newest published generation of each account and month, made visible by one row in the ClickHouse table
+`publications`.
+
+A collection whose content equals the published generation publishes nothing. Earlier generations stay readable (`asOf`) until
+`maintenance/garbage` removes them.
+"""
+_SOURCE = """\
+{title}: where the costs come from, outside. A probe asks every quarter of an hour whether anything changed. Charge periods: {granularity}.
+"""
+
+_SHRINKAGE = "Warns if more than 20 % of the line items that were published are gone."
+_CONTROL_TOTALS = (
+    "The line items add up to the total that the provider states, if it does; or nothing is published."
+)
+_DERIVED_EQUALS_RAW = (
+    "Line items and the sum of every cost, by currency, equal those of raw_costs; or nothing is published."
+)
+
+
+def source_spec(provider: Provider) -> dg.AssetSpec:
+    """Where the lineage begins: the source itself, which nobody here makes."""
+    return dg.AssetSpec(
+        Keys(provider.name).source,
+        description=_SOURCE.format(title=provider.title, granularity=provider.capabilities.granularity),
+        kinds={"source", provider.name},
+        group_name=provider.name,
+    )
+
+
+def asset_specs(provider: Provider) -> list[dg.AssetSpec]:
+    """Raw, derived and published costs of a provider.
+
+    They are `skippable`, which here means: their materialisations are events of their own, one a slice as soon as it is published,
+    not outputs at the end of the run. So a slice that fails takes nothing from the others.
+    """
+    keys = Keys(provider.name)
+    raw = dg.AssetSpec(
+        keys.raw,
+        deps=[keys.source],
+        description=_RAW.format(title=provider.title, name=provider.name),
+        kinds={"raw", "python", "clickhouse"},
+        metadata={"dagster/table_name": "raw_costs"},
+        group_name=provider.name,
+        skippable=True,
+    )
+    published = dg.AssetSpec(
+        keys.published,
+        deps=list(keys.derived.values()),
+        description=_PUBLISHED,
+        kinds={"published", "clickhouse"},
+        metadata={"dagster/table_name": "publications"},
+        group_name=provider.name,
+        skippable=True,
+    )
+    return [raw, *(_derived_spec(keys, provider.name, table) for table in keys.derived), published]
+
+
+def _derived_spec(keys: Keys, group: str, table: str) -> dg.AssetSpec:
+    select = sql_files.read("clickhouse", "derived", f"{table}.sql")
+    return dg.AssetSpec(
+        keys.derived[table],
+        deps=[keys.raw],
+        description=_DERIVED.format(header=_header(table), table=table, select=select),
+        kinds={"derived", "sql", "clickhouse"},
+        metadata={"dagster/table_name": table},
+        group_name=group,
+        skippable=True,
+    )
+
+
+def check_specs(provider: Provider) -> list[dg.AssetCheckSpec]:
+    """Checks that a collection evaluates for each slice."""
+    keys = Keys(provider.name)
+    return [
+        _check(provider, SHRINKAGE, keys.raw, _SHRINKAGE),
+        _check(provider, CONTROL_TOTALS, keys.raw, _CONTROL_TOTALS),
+        *(_check(provider, DERIVED_EQUALS_RAW, key, _DERIVED_EQUALS_RAW) for key in keys.derived.values()),
+    ]
+
+
+def _check(provider: Provider, name: str, asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
+    # Per slice, because a check of one account must not hide that of another. Dagster stores and shows that, and calls it preview.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(
+            name, asset=asset, description=description, partitions_def=slices(provider.name)
+        )
+
+
+def _header(table: str) -> str:
+    lines = (
+        project_file("sql", "clickhouse", "derived", f"{table}.sql").read_text(encoding="utf-8").splitlines()
+    )
+    comment = [line.removeprefix("--").strip() for line in lines if line.startswith("--")]
+    return " ".join(comment)

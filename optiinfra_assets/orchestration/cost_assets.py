@@ -1,0 +1,120 @@
+"""The cost assets of one provider, from one factory: raw → derived → published, collected together slice by slice."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.domain.accounts import Account, Slice
+from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG, MAX_PERIODS, TASK_TAG, TRIGGER_TAG
+from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS, SliceFailure, Task, Tools
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.collections import Trigger
+from optiinfra_assets.orchestration import materializations
+from optiinfra_assets.orchestration.asset_specs import asset_specs, check_specs
+from optiinfra_assets.orchestration.partitions import parse, slices
+from optiinfra_assets.orchestration.resources import Stores
+from optiinfra_assets.providers.base import Provider
+
+Collected = Iterator[materializations.Event | dg.Output[None]]
+
+
+def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """One step that collects any slices of a provider; it cannot be run for a part of its assets, which are published together."""
+
+    @dg.multi_asset(
+        name=f"collect_{provider.name}",
+        description=f"Collect, derive, verify and publish slices of {provider.title}.",
+        specs=asset_specs(provider),
+        check_specs=check_specs(provider),
+        partitions_def=slices(provider.name),
+        backfill_policy=dg.BackfillPolicy.multi_run(MAX_PERIODS),
+        retry_policy=retry_policy,
+        pool=provider.name,
+    )
+    def collect(context: dg.AssetExecutionContext, stores: dg.ResourceParam[Stores]) -> Collected:
+        failures: list[SliceFailure] = []
+        with stores.metadata() as metadata, stores.warehouse() as warehouse:
+            partitions = _partitions(context, metadata)
+            work = [(account, slice_) for slice_, (account, _) in partitions.items()]
+            for one in _task(context).collect(provider, work, Tools(warehouse, metadata, context.log)):
+                yield from materializations.of(partitions[one.slice][1], one)
+                failures += [one] if isinstance(one, SliceFailure) else []
+        end(failures)
+        yield from _check_outputs(context)
+
+    return collect
+
+
+def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[Slice, tuple[Account, str]]:
+    """The slices of the run with their account and partition key, newest billing period first."""
+    parsed = [(*parse(key), key) for key in context.partition_keys]
+    accounts = {account_id: _account(metadata, account_id) for account_id, _, _ in parsed}
+    found = {
+        Slice.of(accounts[account_id], period): (accounts[account_id], key)
+        for account_id, period, key in parsed
+    }
+    return dict(sorted(found.items(), key=lambda item: item[0].billing_period, reverse=True))
+
+
+def _account(metadata: Metadata, account_id: str) -> Account:
+    try:
+        return metadata.accounts.get(account_id)
+    except NotFound as error:
+        raise dg.Failure(f"{error}: connect it, or delete its partition", allow_retries=False) from None
+
+
+def _task(context: dg.AssetExecutionContext) -> Task:
+    """Who asked for the run: its tags say so, unless it was launched, or launched again, from the Dagster UI.
+
+    Such a run is a task of its own, and is tagged so: the run that goes on for it if its worker dies inherits the tags.
+    """
+    run = context.run
+    resumes = "dagster/retry_number" in run.tags
+    is_ours = TASK_TAG in run.tags and (resumes or run.parent_run_id is None)
+    task_id, trigger = run.tags[TASK_TAG] if is_ours else run.run_id, _trigger(run, is_ours)
+    if not is_ours:
+        context.instance.add_run_tags(run.run_id, {TASK_TAG: task_id, TRIGGER_TAG: trigger})
+    return Task(
+        task_id=task_id,
+        trigger=trigger,
+        run_id=run.run_id,
+        attempt=context.retry_number + 1,
+        resumes=resumes,
+        accept_empty=run.tags.get(ACCEPT_EMPTY_TAG) == "true",
+    )
+
+
+def _trigger(run: dg.DagsterRun, is_ours: bool) -> Trigger:
+    if is_ours:
+        return run.tags[TRIGGER_TAG]  # type: ignore[return-value]
+    if "dagster/backfill" in run.tags:
+        return "backfill"
+    return "retry" if run.parent_run_id else "ui"
+
+
+def end(failures: Sequence[SliceFailure]) -> None:
+    """Fail the run if any slice failed, naming each; Dagster tries again only if that can help.
+
+    Raises:
+        Failure: at least one slice failed.
+        RetryRequested: the same, and a provider wants more than the usual 60 s.
+    """
+    if not failures:
+        return
+    reasons = "\n".join(f"{one.slice}: {one.message.removeprefix(f'{one.slice}: ')}" for one in failures)
+    failure = dg.Failure(reasons, allow_retries=any(one.is_transient for one in failures))
+    waits = [
+        (one.until - datetime.now(UTC)).total_seconds() for one in failures if one.is_transient and one.until
+    ]
+    if waits and max(waits) > RETRY_SECONDS:
+        raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=max(waits)) from failure
+    raise failure
+
+
+def _check_outputs(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
+    """Checks were evaluated slice by slice; Dagster also wants the output that stands for each."""
+    for output in context.op_def.output_defs:
+        if output.is_required:
+            yield dg.Output(None, output_name=output.name)

@@ -1,0 +1,91 @@
+"""Freshness: is every account being checked, and is what changed being collected? Looked at every quarter of an hour, without a run.
+
+Not Dagster's own freshness policy, which asks when an asset was last made: costs that did not change are not made again, and are fresh.
+The check belongs to the source: one of a published asset counts for Dagster only until the next slice of any account is published.
+The other checks are evaluated by the collection itself, slice by slice (`optiinfra_assets.orchestration.asset_specs`).
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.resources import Stores
+from optiinfra_assets.providers.base import Provider
+
+UNCHECKED: Final = timedelta(hours=1)
+"""Four ticks without an answer from the source."""
+
+UNCOLLECTED: Final = timedelta(hours=2)
+"""A change seen this long ago is neither waiting for its turn nor in the third retry any more."""
+
+FRESHNESS = "freshness"
+
+SHOWN = 50
+"""Names in the check's metadata."""
+
+
+def freshness_check(provider: Provider) -> dg.AssetChecksDefinition:
+    """The check as the UI shows it; it can be evaluated there at any time."""
+
+    @dg.asset_check(
+        name=FRESHNESS,
+        asset=Keys(provider.name).source,
+        description=(
+            "Every active account answered a probe within the last hour, and no change seen more than 2 hours ago waits to be collected. "
+            "Evaluated by the sensor `freshness`, without a run."
+        ),
+    )
+    def freshness(stores: dg.ResourceParam[Stores]) -> dg.AssetCheckResult:
+        with stores.metadata() as metadata:
+            found = evaluate_freshness(metadata, provider, datetime.now(UTC))
+        return dg.AssetCheckResult(
+            passed=found.passed,
+            severity=found.severity,
+            description=found.description,
+            metadata=found.metadata,
+        )
+
+    return freshness
+
+
+def evaluate_freshness(metadata: Metadata, provider: Provider, now: datetime) -> dg.AssetCheckEvaluation:
+    """The state of all accounts of a provider at a UTC instant."""
+    stale = [*_unchecked(metadata, provider.name, now), *_uncollected(metadata, provider.name, now)]
+    accounts = sum(state.status == "active" for state in metadata.accounts.states(provider=provider.name))
+    rest = [f"and {len(stale) - SHOWN} more"] if len(stale) > SHOWN else []
+    return dg.AssetCheckEvaluation(
+        Keys(provider.name).source,
+        FRESHNESS,
+        passed=not stale,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{accounts} accounts: {_count(stale) if stale else 'all fresh'}",
+        metadata={
+            "accounts": accounts,
+            **({"stale": dg.MetadataValue.md(_listed([*stale[:SHOWN], *rest]))} if stale else {}),
+        },
+    )
+
+
+def _unchecked(metadata: Metadata, provider: str, now: datetime) -> Iterator[str]:
+    for state in metadata.accounts.states(provider=provider):
+        since = state.last_probe_at or state.created_at
+        if state.status == "active" and now - since > UNCHECKED:
+            yield f"{state.account.account_id}: no answer since {since:%Y-%m-%d %H:%M} UTC: {state.last_error or 'not asked'}"
+
+
+def _uncollected(metadata: Metadata, provider: str, now: datetime) -> Iterator[str]:
+    for state in metadata.slices.states(provider=provider, due=True):
+        if state.seen_at and now - state.seen_at > UNCOLLECTED:
+            yield f"{state.slice}: changed, seen {state.seen_at:%Y-%m-%d %H:%M} UTC, not collected: see its collection history"
+
+
+def _count(stale: list[str]) -> str:
+    return f"{len(stale)} not fresh, the first: {stale[0]}"
+
+
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

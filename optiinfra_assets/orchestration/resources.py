@@ -1,0 +1,50 @@
+"""The two databases as a Dagster resource that opens them when asked, so that loading the definitions reaches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
+
+
+class Stores:
+    """Opens the databases that the settings name at that moment.
+
+    A plain object, not a resource with a lifetime: a database that is away must fail inside the step, where it is retried.
+    """
+
+    def __init__(self, settings: Callable[[], Settings] = Settings) -> None:
+        self._settings = settings
+
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return self._settings()
+
+    @contextmanager
+    def metadata(self) -> Iterator[Metadata]:
+        """PostgreSQL, closed at the end.
+
+        Raises:
+            MetadataUnavailable: it cannot be reached.
+        """
+        opened = Metadata.connect(self._settings())
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    @contextmanager
+    def warehouse(self) -> Iterator[Warehouse]:
+        """ClickHouse, closed at the end.
+
+        Raises:
+            WarehouseUnavailable: it cannot be reached.
+        """
+        opened = Warehouse.connect(self._settings())
+        try:
+            yield opened
+        finally:
+            opened.close()

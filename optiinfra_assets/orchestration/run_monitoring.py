@@ -1,0 +1,142 @@
+"""Collections that were asked for, and the Dagster runs that were to do them: which ended without a word, which never began.
+
+A run that dies (kill -9, power cut) cannot close its rows of the history. Dagster notices the death; here its rows are closed, so that
+the next tick finds the slices due again. Where Dagster launches the run once more by itself, the rows stay open for that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import dagster as dg
+
+from optiinfra_assets.domain.run_scope import TASK_TAG, scopes
+from optiinfra_assets.ingestion.change_detection import Request
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.collections import CollectionRecord
+from optiinfra_assets.orchestration.partitions import parse
+
+LAUNCH_TIME: Final = timedelta(seconds=60)
+"""Between a queued row and its run, and between one run of a task and the next, lie one request to the webserver or less."""
+
+TICK_TIME: Final = timedelta(minutes=5)
+"""The same where a schedule or a sensor asks: the daemon launches what they asked for once they have ended, one run after another; when
+it is busy, 1.5 a second."""
+
+RELAUNCH_TIME: Final = timedelta(minutes=5)
+"""Dagster looks for runs to launch again every 30 s."""
+
+
+@dataclass(slots=True)
+class Followed:
+    """What was found: rows closed, and runs to ask for because nobody did."""
+
+    closed: int = 0
+    requests: list[Request] = field(default_factory=list)
+
+
+def follow_runs(metadata: Metadata, instance: dg.DagsterInstance, now: datetime) -> Followed:
+    """Close rows of runs that are over, find the runs of those that are queued, and name the ones without any."""
+    followed = Followed()
+    rows = metadata.work_queue.open_collections()
+    runs = _Runs(instance, rows)
+    lost: dict[tuple[str, str], list[CollectionRecord]] = {}
+    for row in rows:
+        record = runs.of(row)
+        if record is None and row.run_id is None:
+            if runs.is_lost(row, now):
+                lost.setdefault((row.task_id, row.trigger), []).append(row)
+        elif record is None or _is_over(record, now):
+            _close(metadata, row, record)
+            followed.closed += 1
+        elif row.run_id != record.dagster_run.run_id:
+            metadata.collections.assign_run(row.task_id, [row.slice], record.dagster_run.run_id)
+    followed.requests = [request for owner, some in lost.items() for request in _requests(*owner, some)]
+    return followed
+
+
+def _requests(task_id: str, trigger: str, rows: Iterable[CollectionRecord]) -> list[Request]:
+    found = scopes(row.slice for row in rows)
+    return [Request(scope, f"{task_id}/{scope}/again", scope.tags(task_id, trigger)) for scope in found]
+
+
+def _is_over(record: dg.RunRecord, now: datetime) -> bool:
+    run = record.dagster_run
+    if not run.is_finished:
+        return False
+    will_retry = run.tags.get("dagster/will_retry") == "true"
+    return not (
+        will_retry and record.end_time and now.timestamp() - record.end_time < RELAUNCH_TIME.total_seconds()
+    )
+
+
+def _close(metadata: Metadata, row: CollectionRecord, record: dg.RunRecord | None) -> None:
+    if record and record.dagster_run.status is dg.DagsterRunStatus.CANCELED:
+        metadata.collections.finish(row.id, "canceled", error="the run was canceled")
+        return
+    end = "is gone" if record is None else "ended"
+    metadata.collections.finish(
+        row.id,
+        "failed",
+        error=f"the run {end} before this slice was collected: it is due again at the next tick",
+    )
+
+
+class _Runs:
+    """The newest run of each open row, found by its id, by the run launched again for it, or by task and partition."""
+
+    def __init__(self, instance: dg.DagsterInstance, rows: Iterable[CollectionRecord]) -> None:
+        rows = list(rows)
+        self._by_id = _by_id(instance, {row.run_id for row in rows if row.run_id})
+        again = {run.dagster_run.tags.get("dagster/auto_retry_run_id") for run in self._by_id.values()}
+        self._by_id |= _by_id(instance, {run_id for run_id in again if run_id})
+        self._by_slice: dict[tuple[str, str, str], dg.RunRecord] = {}
+        self._last_launch: dict[str, datetime] = {}
+        tasks = {row.task_id for row in rows if row.run_id is None}
+        if tasks:
+            # Newest first, so the newest run of a slice is the one that stays.
+            for record in reversed(instance.get_run_records(dg.RunsFilter(tags={TASK_TAG: sorted(tasks)}))):
+                self._add(record)
+
+    def _add(self, record: dg.RunRecord) -> None:
+        tags = record.dagster_run.tags
+        self._last_launch[tags[TASK_TAG]] = record.create_timestamp
+        for account_id, period in _partitions(tags):
+            self._by_slice[(tags[TASK_TAG], account_id, period)] = record
+
+    def of(self, row: CollectionRecord) -> dg.RunRecord | None:
+        if row.run_id is None:
+            return self._by_slice.get((row.task_id, row.slice.account_id, str(row.slice.billing_period)))
+        record = self._by_id.get(row.run_id)
+        again = record.dagster_run.tags.get("dagster/auto_retry_run_id") if record else None
+        return self._by_id.get(again, record) if again else record
+
+    def is_lost(self, row: CollectionRecord, now: datetime) -> bool:
+        """Whether the run of a row that has none will not come: its task was queued, and its last run made, too long ago.
+
+        A run that comes all the same, after another was asked for, is harmless: each row is collected by one run.
+        """
+        since = max(row.queued_at, self._last_launch.get(row.task_id, row.queued_at))
+        return now - since > (LAUNCH_TIME if row.trigger in ("api", "cli") else TICK_TIME)
+
+
+def _by_id(instance: dg.DagsterInstance, run_ids: set[str]) -> dict[str, dg.RunRecord]:
+    if not run_ids:
+        return {}
+    records = instance.get_run_records(dg.RunsFilter(run_ids=sorted(run_ids)))
+    return {record.dagster_run.run_id: record for record in records}
+
+
+def _partitions(tags: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Account ids and billing periods that a run was launched for; ours are of one account."""
+    first = tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition")
+    if first is None:
+        return
+    account_id, period = parse(first)
+    last = parse(tags.get("dagster/asset_partition_range_end", first))[1]
+    while period <= last:
+        yield account_id, str(period)
+        period = period.shift(1)

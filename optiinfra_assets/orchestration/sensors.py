@@ -1,0 +1,107 @@
+"""What does not wait for the quarter of an hour: a new account, a run that died, and the look at freshness."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import dagster as dg
+
+from optiinfra_assets.domain.run_scope import ASSET_JOB
+from optiinfra_assets.ingestion.change_detection import find_due
+from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
+from optiinfra_assets.orchestration.partitions import accounts, register
+from optiinfra_assets.orchestration.resources import Stores
+from optiinfra_assets.orchestration.run_monitoring import follow_runs
+from optiinfra_assets.orchestration.schedules import run_request
+from optiinfra_assets.providers.base import Provider
+
+ACCOUNTS_AT_ONCE: Final = 50
+"""New accounts of one evaluation; the next comes 20 s later."""
+
+PROBE_SECONDS: Final = 20.0
+"""With the last probe's 15 s this stays under the 60 s that Dagster gives an evaluation."""
+
+
+def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
+    """An account without a partition is new; it gets one, and a collection of all that its source has."""
+
+    @dg.sensor(
+        name="new_accounts",
+        job_name=ASSET_JOB,
+        minimum_interval_seconds=20,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes a partition of each new account and collects every billing period its source has, newest first.",
+    )
+    def new_accounts(
+        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[Stores]
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        with stores.metadata() as metadata:
+            known = {name: set(context.instance.get_dynamic_partitions(accounts(name))) for name in providers}
+            new = [
+                one
+                for one in metadata.accounts.find()
+                if one.account_id not in known.get(one.provider, {one.account_id})
+            ]
+            if not new:
+                return dg.SkipReason("no new account")
+            new = new[:ACCOUNTS_AT_ONCE]
+            tick = find_due(
+                metadata,
+                providers,
+                now=datetime.now(UTC),
+                task_id=f"backfill-{uuid.uuid4().hex[:12]}",
+                trigger="backfill",
+                account_ids=[one.account_id for one in new],
+                max_runs=10 * ACCOUNTS_AT_ONCE,
+                budget=PROBE_SECONDS,
+            )
+        for name in providers:
+            register(context.instance, name, [one.account_id for one in new if one.provider == name])
+        return [run_request(one) for one in tick.requests] or dg.SkipReason(
+            f"{len(new)} new accounts, nothing to collect: {tick.noticed}"
+        )
+
+    return new_accounts
+
+
+def follow_runs_sensor() -> dg.SensorDefinition:
+    """Runs end in ways in which they cannot say so."""
+
+    @dg.sensor(
+        name="follow_runs",
+        job_name=ASSET_JOB,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Closes the history of collections whose run died or was canceled, and asks again for runs that never came to be.",
+    )
+    def follow(
+        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[Stores]
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        with stores.metadata() as metadata:
+            followed = follow_runs(metadata, context.instance, datetime.now(UTC))
+        for request in followed.requests:
+            register(context.instance, request.scope.provider, [request.scope.account_id])
+        return [run_request(one) for one in followed.requests] or dg.SkipReason(
+            f"{followed.closed} collections closed"
+        )
+
+    return follow
+
+
+def freshness_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
+    """Evaluates `optiinfra_assets.orchestration.freshness_checks` without a run."""
+
+    @dg.sensor(
+        name="freshness",
+        minimum_interval_seconds=900,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Looks every quarter of an hour whether each account is being checked and what changed is being collected.",
+    )
+    def freshness(stores: dg.ResourceParam[Stores]) -> dg.SensorResult:
+        with stores.metadata() as metadata:
+            now = datetime.now(UTC)
+            found = [evaluate_freshness(metadata, provider, now) for provider in providers.values()]
+        return dg.SensorResult(asset_events=found)
+
+    return freshness

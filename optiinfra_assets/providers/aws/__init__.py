@@ -1,0 +1,1 @@
+"""AWS: data exports in S3, and Cost Explorer."""

@@ -1,0 +1,379 @@
+"""Daily costs from Cost Explorer: every charge by service, region, linked account and record type, and proof that none is missing.
+
+One question may group by two dimensions only, so a window of days is asked for like this::
+
+    1  ungrouped                               the total of each day
+    2  by linked account and record type       the pairs there are, and names of the accounts
+    3  by service and region, one pair each    the line items (detail "region")
+       or by linked account and service, one record type each, without regions (detail "service")
+
+Each page is a request and costs. The sums of 3 must be those of 2, and the sums of 2 those of 1, for each day and metric. Cost Explorer
+adds up in binary and prints ten fraction digits, so figures may differ by that: by one unit of the tenth digit and one part in 10**15 of
+the total, for each figure that was added. More than that is an error, not a rounding.
+
+Net costs (after the discounts that are spread over usage) are taken if the account has them on every day of the window, else unblended
+ones, never some of each: over all record types both come to the bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import Transient
+from optiinfra_assets.line_items.row_batches import Row, Value
+from optiinfra_assets.providers.aws.client import Calls
+from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
+from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.pagination import Page, pages
+from optiinfra_assets.providers.running_totals.readings import exact_sum
+
+PERMISSION: Final = "ce:GetCostAndUsage"
+PRICE: Final = Decimal("0.01")
+"""USD for each page."""
+
+UNBLENDED: Final = ("UnblendedCost", "AmortizedCost")
+NET: Final = ("NetUnblendedCost", "NetAmortizedCost")
+COLUMNS: Final = (
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
+    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
+    "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit",
+    "RegionId", "ServiceCategory", "ServiceName", "ServiceProviderName", "SubAccountId", "SubAccountName", "x_CostBasis",
+    "x_RecordType",
+)  # fmt: skip
+
+_METRICS: Final[tuple[str, ...]] = (*UNBLENDED, *NET)
+_WHERE: Final = "Cost Explorer, GetCostAndUsage"
+_DIGIT: Final = Decimal("1e-10")
+_BINARY: Final = Decimal("1e-15")
+_NO_REGION: Final = frozenset({"", "noregion", "no region"})
+
+TOTALS: Final = 2
+"""Questions that come before those for line items."""
+
+Amounts = tuple[Decimal, ...]
+"""One for each metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What one day has for one value of each dimension of a question.
+
+    Attributes:
+        amounts: by metric, as far as the answer has them.
+        unit: currency; None where nothing was ever charged.
+        is_estimated: Cost Explorer says so of the day.
+    """
+
+    day: date
+    keys: tuple[str, ...]
+    amounts: Mapping[str, Decimal]
+    unit: str | None
+    is_estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line item in the making: what one day has of a service, in a region, for an account, of a record type.
+
+    Attributes:
+        region: None for what has none, and where regions were not asked for.
+        billed: net or unblended, as of `Days.basis`.
+        effective: the same amortized.
+    """
+
+    day: date
+    account: str
+    record_type: str
+    service: str
+    region: str | None
+    billed: Decimal
+    effective: Decimal
+    currency: str
+    is_estimated: bool
+
+
+class CostExplorer:
+    """Asks questions about one window of days, which ends before `end`."""
+
+    def __init__(self, client: Any, calls: Calls, start: date, end: date) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            client: of boto3, for ``ce``.
+            calls: its policy and its meter.
+            start: first day (UTC), inclusive.
+            end: last day, exclusive.
+        """
+        self._client = client
+        self._calls = calls
+        self.start = start
+        self.end = end
+        self.names: dict[str, str] = {}
+        """Of linked accounts, as far as answers have told them."""
+        self.pages = 0
+        """Answers so far."""
+
+    def ask(self, dimensions: Sequence[str] = (), only: Mapping[str, str] | None = None) -> Iterator[Group]:
+        """The groups of each day, page by page; one without keys a day if no dimension is named.
+
+        Args:
+            dimensions: two at most.
+            only: values of other dimensions.
+
+        Raises:
+            ProviderError: the question was refused, or the answer is not understood.
+        """
+        asked: dict[str, Any] = {
+            "TimePeriod": {"Start": self.start.isoformat(), "End": self.end.isoformat()},
+            "Granularity": "DAILY",
+            "Metrics": list(_METRICS),
+        }
+        if dimensions:
+            asked["GroupBy"] = [{"Type": "DIMENSION", "Key": key} for key in dimensions]
+        filters = [{"Dimensions": {"Key": key, "Values": [value]}} for key, value in (only or {}).items()]
+        if filters:
+            asked["Filter"] = filters[0] if len(filters) == 1 else {"And": filters}
+
+        def read(token: str | None) -> Page[Fields]:
+            more = {"NextPageToken": token} if token else {}
+            answer = self._calls(lambda: self._client.get_cost_and_usage(**asked, **more), _WHERE, PERMISSION)
+            fields = Fields(answer, _WHERE, self._calls.hide)
+            self.pages += 1
+            self._learn_names(fields)
+            return Page(fields.objects("ResultsByTime"), fields.text_or_none("NextPageToken"))
+
+        for page in pages(read, _WHERE):
+            for bucket in page:
+                yield from self._groups(bucket, len(dimensions))
+
+    def _learn_names(self, fields: Fields) -> None:
+        if fields.values.get("DimensionValueAttributes"):
+            for one in fields.objects("DimensionValueAttributes"):
+                name = one.object("Attributes").text_or_none("description")
+                if name:
+                    self.names[one.text("Value")] = name
+
+    def _groups(self, bucket: Fields, dimensions: int) -> Iterator[Group]:
+        day = self._day(bucket)
+        is_estimated = bucket.values.get("Estimated")
+        if not isinstance(is_estimated, bool):
+            bucket.refuse("Estimated", "true or false")
+        if not dimensions:
+            yield _group(day, (), bucket.object("Total"), is_estimated)
+            return
+        for group in bucket.objects("Groups"):
+            keys = tuple(group.texts("Keys"))
+            if len(keys) != dimensions:
+                group.refuse("Keys", f"{dimensions} values")
+            yield _group(day, keys, group.object("Metrics"), is_estimated)
+
+    def _day(self, bucket: Fields) -> date:
+        """The day of a bucket, which must be one of those asked for."""
+        span = bucket.object("TimePeriod")
+        try:
+            day, end = date.fromisoformat(span.text("Start")), date.fromisoformat(span.text("End"))
+        except ValueError:
+            span.refuse("Start", "a day such as 2026-11-01")
+        if end != day + timedelta(days=1) or not self.start <= day < self.end:
+            span.refuse("Start", f"one day from {self.start}, before {self.end}")
+        return day
+
+
+def _group(day: date, keys: tuple[str, ...], metrics: Fields, is_estimated: bool) -> Group:
+    found = {name: metrics.object(name) for name in _METRICS if name in metrics.values}
+    amounts = {name: metric.money("Amount") for name, metric in found.items()}
+    units = {metric.text("Unit") for metric in found.values()}
+    if len(units) > 1:
+        metrics.refuse(next(iter(found)), f"one currency, not {', '.join(sorted(units))}")
+    return Group(day, keys, amounts, next(iter(units), None), is_estimated)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Figures added up, and how many."""
+
+    amounts: Amounts
+    count: int = 0
+
+    def add(self, amounts: Amounts) -> None:
+        self.amounts = tuple(exact_sum(pair) for pair in zip(self.amounts, amounts, strict=True))
+        self.count += 1
+
+
+@dataclass(slots=True)
+class Days:
+    """The totals of a window, the pairs of account and record type there are, and from them the figures.
+
+    Attributes:
+        basis: names of the metrics that are taken: `NET` or `UNBLENDED`.
+        largest_difference: between a sum and what it should be, so far.
+    """
+
+    explorer: CostExplorer
+    detail: str
+    basis: tuple[str, str] = UNBLENDED
+    largest_difference: Decimal = Decimal(0)
+    _totals: dict[date, Group] = field(default_factory=dict, init=False, repr=False)
+    _pairs: dict[tuple[str, str], dict[date, _Sum]] = field(default_factory=dict, init=False, repr=False)
+    _answered: int = field(default=0, init=False, repr=False)
+
+    def read_totals(self) -> None:
+        """Questions 1 and 2 of the table above.
+
+        Raises:
+            ProviderError: one was refused, an answer is not understood, or the second does not add up to the first.
+        """
+        for total in self.explorer.ask():
+            self._totals[total.day] = total
+        self._choose_basis()
+        sums: dict[date, _Sum] = {}
+        for group in self.explorer.ask(("LINKED_ACCOUNT", "RECORD_TYPE")):
+            account, type_ = group.keys
+            amounts = self._amounts(group)
+            for by_day in (sums, self._pairs.setdefault((account, type_), {})):
+                by_day.setdefault(group.day, _Sum(_ZERO)).add(amounts)
+        wanted = {day: _Sum(self._amounts(total)) for day, total in self._totals.items() if total.amounts}
+        self._compare(sums, wanted, "linked accounts and record types")
+
+    @property
+    def total(self) -> Decimal:
+        """What is billed in the window."""
+        return exact_sum(self._amounts(group)[0] for group in self._totals.values() if group.amounts)
+
+    @property
+    def questions(self) -> list[tuple[tuple[str, str], dict[str, str]]]:
+        """Dimensions and filter of each question of the third kind."""
+        if self.detail == "region":
+            return [
+                (("SERVICE", "REGION"), {"LINKED_ACCOUNT": account, "RECORD_TYPE": type_})
+                for account, type_ in sorted(self._pairs)
+            ]
+        types = sorted({type_ for _, type_ in self._pairs})
+        return [(("LINKED_ACCOUNT", "SERVICE"), {"RECORD_TYPE": type_}) for type_ in types]
+
+    @property
+    def pages(self) -> int:
+        """How many pages all of it takes, at least: those there were, and one for each question that is not answered to its end."""
+        return self.explorer.pages + len(self.questions) - self._answered
+
+    def data_through(self) -> datetime | None:
+        """Where the newest day with a cost begins, as that day may not be over; where it ends if no day is an estimate any more."""
+        known = [group for group in self._totals.values() if any(group.amounts.values())]
+        if not known:
+            return None
+        day = max(group.day for group in known)
+        if not any(group.is_estimated for group in self._totals.values()):
+            day = self.explorer.end
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+    def figures(self) -> Iterator[Figure]:
+        """All line items of the window, as their pages come.
+
+        Raises:
+            ProviderError: as `read_totals`; what came before does not count then.
+        """
+        for dimensions, only in self.questions:
+            sums: dict[date, _Sum] = {}
+            for group in self.explorer.ask(dimensions, only):
+                figure = self._figure(group, dict(zip(dimensions, group.keys, strict=True)) | only)
+                sums.setdefault(group.day, _Sum(_ZERO)).add((figure.billed, figure.effective))
+                yield figure
+            self._compare(sums, self._wanted(only), ", ".join(only.values()))
+            self._answered += 1
+
+    def _figure(self, group: Group, said: Mapping[str, str]) -> Figure:
+        region = said.get("REGION", "")
+        billed, effective = self._amounts(group)
+        return Figure(
+            day=group.day,
+            account=said["LINKED_ACCOUNT"],
+            record_type=said["RECORD_TYPE"],
+            service=said["SERVICE"],
+            region=None if region.lower() in _NO_REGION else region,
+            billed=billed,
+            effective=effective,
+            currency=group.unit or "",
+            is_estimated=group.is_estimated,
+        )
+
+    def _choose_basis(self) -> None:
+        told = [total for total in self._totals.values() if total.amounts]
+        if told and all(name in total.amounts for total in told for name in NET):
+            self.basis = NET
+
+    def _amounts(self, group: Group) -> Amounts:
+        """The amounts of the chosen basis; all must be there, in the currency of the day's total."""
+        missing = [name for name in self.basis if name not in group.amounts]
+        total = self._totals.get(group.day)
+        where = Fields({}, _WHERE, path=f"{group.day}, {', '.join(group.keys) or 'total'}")
+        if missing:
+            where.refuse(missing[0], "an amount, as on the other days and groups")
+        if total is None or group.unit != total.unit:
+            where.refuse("Unit", f"the currency of the day's total, {total.unit if total else None}")
+        return tuple(group.amounts[name] for name in self.basis)
+
+    def _wanted(self, only: Mapping[str, str]) -> dict[date, _Sum]:
+        wanted: dict[date, _Sum] = {}
+        for (account, type_), days in self._pairs.items():
+            if type_ == only["RECORD_TYPE"] and account == only.get("LINKED_ACCOUNT", account):
+                for day, amounts in days.items():
+                    wanted.setdefault(day, _Sum(_ZERO)).add(amounts.amounts)
+        return wanted
+
+    def _compare(self, found: Mapping[date, _Sum], wanted: Mapping[date, _Sum], what: str) -> None:
+        for day in sorted(found.keys() | wanted.keys()):
+            one, other = found.get(day, _Sum(_ZERO)), wanted.get(day, _Sum(_ZERO))
+            for name, sum_, total in zip(self.basis, one.amounts, other.amounts, strict=True):
+                difference = abs(exact_sum((sum_, -total)))
+                self.largest_difference = max(self.largest_difference, difference)
+                if difference > (one.count + other.count + 1) * (_DIGIT + abs(total) * _BINARY):
+                    raise Transient(
+                        f"{_WHERE}: {day}, {what}: the groups add up to {sum_} {name}, but the total is {total}; "
+                        "the costs may have been refreshed in between; try again later"
+                    )
+
+
+def row(figure: Figure, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str) -> Row:
+    """A figure as a row of `COLUMNS`.
+
+    Args:
+        figure: what was found.
+        period: in which it is billed.
+        payer: id of the account that pays.
+        names: of accounts, as far as they are known.
+        basis: which costs these are, ``net`` or ``unblended``.
+    """
+    start = datetime(figure.day.year, figure.day.month, figure.day.day, tzinfo=UTC)
+    values: dict[str, Value] = {
+        "BilledCost": figure.billed,
+        "EffectiveCost": figure.effective,
+        "BillingAccountId": payer,
+        "BillingAccountName": names.get(payer),
+        "BillingCurrency": figure.currency,
+        "BillingPeriodStart": period.start,
+        "BillingPeriodEnd": period.end,
+        "ChargeCategory": charge_category(figure.record_type),
+        "ChargeDescription": f"{figure.service}, {figure.record_type}",
+        "ChargeFrequency": charge_frequency(figure.record_type),
+        "ChargePeriodStart": start,
+        "ChargePeriodEnd": start + timedelta(days=1),
+        "HostProviderName": "AWS",
+        "InvoiceIssuerName": "AWS",
+        "ServiceProviderName": "AWS",
+        "RegionId": figure.region,
+        "ServiceCategory": service_category(figure.service),
+        "ServiceName": figure.service,
+        "SubAccountId": figure.account,
+        "SubAccountName": names.get(figure.account),
+        "x_CostBasis": basis,
+        "x_RecordType": figure.record_type,
+    }
+    return Row("api", figure.is_estimated, values)
+
+
+_ZERO: Final[Amounts] = (Decimal(0), Decimal(0))

@@ -1,0 +1,121 @@
+"""The folder that AWS Data Exports writes in S3: where its manifests are, and what they say.
+
+::
+
+    <export>/metadata/BILLING_PERIOD=2026-11/<name>-Manifest.json      of the newest run, written after its last data file
+    <export>/metadata/BILLING_PERIOD=2026-11/<run>/...                 of single runs, if the export keeps them
+    <export>/data/BILLING_PERIOD=2026-11/...                           data files; of all runs, if the export keeps them
+
+``<name>`` is the last part of ``<export>``. The form of a manifest is not published; what is accepted stands at `_key`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import ContractChanged, NothingThere, Rounding
+from optiinfra_assets.line_items.rejected_value import shown
+from optiinfra_assets.providers.aws.cur_to_focus import form_of
+from optiinfra_assets.providers.files.focus_files import form_for, layout_of
+from optiinfra_assets.providers.files.location import FileVersion
+from optiinfra_assets.providers.files.manifest_exports import Delivery, versions
+from optiinfra_assets.providers.files.parquet_reader import opened
+from optiinfra_assets.providers.files.s3 import Bucket
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, Fields
+
+_MANIFEST: Final = re.compile(r"BILLING_PERIOD=(\d{4}-(?:0[1-9]|1[0-2]))/[^/]+-Manifest\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class DataExport:
+    """One export.
+
+    Attributes:
+        bucket: the whole bucket, because manifests name their files by whole keys.
+        folder: key of the export, without a slash at either end.
+    """
+
+    bucket: Bucket
+    folder: str
+
+    def manifests(self) -> dict[BillingPeriod, FileVersion]:
+        """The manifest of the newest run of each period, from one list.
+
+        Raises:
+            NothingThere: there is none.
+            ContractChanged: a period has two.
+            ProviderError: the bucket cannot be listed.
+        """
+        found: dict[BillingPeriod, FileVersion] = {}
+        for file in self.bucket.below(self._metadata):
+            match = _MANIFEST.fullmatch(file.name.removeprefix(self._metadata))
+            if match is None:
+                continue
+            period = BillingPeriod.parse(match[1])
+            if period in found:
+                raise ContractChanged(
+                    f"{self.bucket.path(file.name)}: is a second manifest of {period}; {ASK_FOR_UPDATE}"
+                )
+            found[period] = file
+        if not found:
+            raise NothingThere(
+                f"{self.bucket.path(self.folder)}: has no manifest yet: the first delivery takes up to 24 hours; check `export`; "
+                "nothing that is stored is changed"
+            )
+        return found
+
+    def delivery(self, period: BillingPeriod) -> Delivery:
+        """What the newest run of a period delivered.
+
+        Raises:
+            NothingThere: the period has no manifest.
+            ContractChanged: the manifest is not understood; names the field and the value.
+            ProviderError: it cannot be read.
+        """
+        name = f"{self._metadata}BILLING_PERIOD={period}/{self.folder.rpartition('/')[2]}-Manifest.json"
+        return self._delivery(name)
+
+    def prove(self, now: datetime) -> None:
+        """Read the newest manifest, and the columns of the first file it names.
+
+        Raises:
+            ProviderError: one cannot be read, or the columns are neither FOCUS nor a Cost and Usage Report.
+        """
+        delivery = self._delivery(max(self.manifests().items())[1].name)
+        for file in versions(self.bucket, delivery, now)[:1]:
+            with opened(self.bucket, file) as table:
+                path = self.bucket.path(file.name)
+                layout_of(path, form_for(path, table, form_of, Rounding()) or table)
+
+    @property
+    def _metadata(self) -> str:
+        return f"{self.folder}/metadata/"
+
+    def _delivery(self, name: str) -> Delivery:
+        found = self.bucket.fetched(name)
+        if found is None:
+            raise NothingThere(f"{self.bucket.path(name)}: is not there: nothing that is stored is changed")
+        manifest, body = found
+        fields = Fields.parse(body, self.bucket.path(name))
+        files = fields.values.get("dataFiles")
+        if not isinstance(files, list):
+            fields.refuse("dataFiles", "a list")
+        names = tuple(self._key(file, number, fields) for number, file in enumerate(files))
+        if len(set(names)) < len(names):
+            fields.refuse("dataFiles", "each file once")
+        return Delivery(manifest, names, run=fields.text_or_none("executionId") or "")
+
+    def _key(self, file: Any, number: int, manifest: Fields) -> str:
+        address = file.get("s3Uri") if isinstance(file, dict) else file
+        if isinstance(address, str):
+            key = address.removeprefix(f"{self.bucket.address}/")
+            if key and "://" not in key:
+                return key
+        raise ContractChanged(
+            f"{manifest.where}: dataFiles[{number}]: value {shown(file)} is not accepted: the key of an object, its address "
+            f"{self.bucket.address}/..., or an object with that as s3Uri was expected; {ASK_FOR_UPDATE}"
+        )

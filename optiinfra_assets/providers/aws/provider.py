@@ -1,0 +1,385 @@
+"""Provider ``aws``: data exports in S3 where there is one, else Cost Explorer. The credential says which: with ``export`` or without.
+
+Exports (FOCUS 1.0 and 1.2, Cost and Usage Report 2.0) are read as their manifests say (`providers.files.manifest_exports`); a probe is
+one list of the manifests, and a period's token comes from its manifest. Every question to Cost Explorer costs a cent
+(`aws.cost_explorer`), so there a probe only proves the credential, which is free; its tokens say which part of the
+UTC day it is, and the open and the previous period are asked for once in each part, at most as often as the daily budget allows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, TypeVar
+
+import pyarrow as pa
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.errors import CredentialRejected, NothingThere, Throttled
+from optiinfra_assets.line_items.row_batches import Row, batches_of
+from optiinfra_assets.providers.aws.cur_to_focus import form_of
+from optiinfra_assets.providers.aws.request_budget import DailyBudget, Needs
+from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
+from optiinfra_assets.providers.files.manifest_exports import collected, is_old, token_at, token_of
+from optiinfra_assets.providers.http.endpoint_policy import Endpoint
+from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.pagination import Page, items
+
+if TYPE_CHECKING:
+    from optiinfra_assets.providers.aws.client import Access, Calls
+    from optiinfra_assets.providers.aws.cost_explorer import Days
+    from optiinfra_assets.providers.aws.data_exports import DataExport
+
+HISTORY_MONTHS: Final = 14
+"""Cost Explorer keeps the current month and 13 before."""
+
+RECENT: Final = timedelta(days=2)
+"""For so many days after it was read, a month that still moves gives way to months that wait, if a day cannot pay all: two months move at
+most, so of three days one at least is left for the others, whether they are ever read or not."""
+
+_EXPORT: Final = re.compile(r"s3://[^/]+(/[^/]+)+")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_OR_GONE: Final = "; or it is gone: S3 answers so, not 404, to whoever may not list that"
+_T = TypeVar("_T")
+
+
+def _export(location: str) -> str:
+    location = location.rstrip("/")
+    if not _EXPORT.fullmatch(location):
+        raise ValueError(
+            "s3://bucket/prefix/export-name is accepted, the folder that holds data/ and metadata/"
+        )
+    return location
+
+
+def _dollars(text: str) -> str:
+    with suppress(InvalidOperation):
+        if text.isascii() and Decimal("0.01") <= Decimal(text) <= 10_000:
+            return text
+    raise ValueError("an amount of US dollars from 0.01 to 10000 is accepted, such as 1.00")
+
+
+def _part_of_day(hours: int) -> int:
+    if hours not in (1, 2, 3, 4, 6, 8, 12, 24):
+        raise ValueError("1, 2, 3, 4, 6, 8, 12 or 24 is accepted")
+    return hours
+
+
+class AwsCredential(BaseModel):
+    """One payer or member account, read through a data export in S3 or through Cost Explorer.
+
+    Without a key the default chain of this machine is used (environment, profile, role of the machine).
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    export: Annotated[str, AfterValidator(_export)] | None = Field(
+        None,
+        description="Data export to read, s3://bucket/prefix/export-name; empty: Cost Explorer, which costs.",
+    )
+    access_key_id: SecretStr | None = Field(None, description="Access key; empty for the default chain.")
+    secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    role_arn: str | None = Field(
+        None,
+        pattern=r"^arn:[a-z-]+:iam::\d{12}:role/.+$",
+        description="Role to assume, arn:aws:iam::...:role/...",
+    )
+    external_id: str | None = Field(None, description="External id that the role's trust policy asks for.")
+    region: str = Field("us-east-1", description="AWS region of the bucket, and of STS.")
+    daily_budget: Annotated[str, AfterValidator(_dollars)] = Field(
+        "1.00",
+        description="Most that Cost Explorer may cost a UTC day, in USD; each page of an answer is 0.01.",
+    )
+    refresh_hours: Annotated[int, AfterValidator(_part_of_day)] = Field(
+        24,
+        description="Ask Cost Explorer once in so many hours of the UTC day; AWS refreshes up to 3 times a day.",
+    )
+    detail: Literal["region", "service"] = Field(
+        "region",
+        description="Cost Explorer with regions, at a page for each account and record type; or by service, at one for each record type.",
+    )
+    endpoint_url: Endpoint | None = Field(
+        None, description="Address of all services; for tests and compatible services."
+    )
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError(
+                "access_key_id and secret_access_key: give both, or neither for the default chain"
+            )
+        if self.external_id and not self.role_arn:
+            raise ValueError("external_id: is for assuming a role: give role_arn too")
+        return self
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must stand in no message."""
+        given = (self.access_key_id, self.secret_access_key)
+        return [one.get_secret_value() for one in given if one is not None]
+
+
+class Aws(Provider):
+    """Accounts of AWS, alone or as an organization."""
+
+    name: ClassVar[str] = "aws"
+    title: ClassVar[str] = "Amazon Web Services"
+    credential_model: ClassVar[type[BaseModel]] = AwsCredential
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        granularity="day", history_months=HISTORY_MONTHS, paid_requests=True
+    )
+
+    def discover(self, account: Account) -> list[str]:
+        """Id of the account of the credential, and its name if it may list the organization. Costs a cent without an export.
+
+        Raises:
+            CredentialRejected: it is not accepted, or may not read costs.
+            ProviderError: costs could not be read.
+        """
+        at = _Source.of(account, Context(utc_now, MemorySnapshots()))
+        payer = at.payer()
+        name = ""
+        with suppress(CredentialRejected, NothingThere):
+            name = dict(at.members()).get(payer, "")
+        at.prove()
+        return [f"{payer} {name}".strip()]
+
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+        """The tokens of the manifests, from one list; or of the parts of the day, from none: one free request proves the credential.
+
+        A period whose manifest has gone (buckets are often told to forget), or that is older than Cost Explorer reaches, keeps the token
+        of its last collection; so does for a while one that gives way to others, see `RECENT`.
+
+        Raises:
+            NothingThere: the export has no manifest yet, or no more.
+            ProviderError: AWS could not be asked.
+        """
+        at = _Source.of(account, context)
+        return Probe({**since, **at.tokens(since)}, at.free.meter.requests)
+
+    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+        """Line items of one period, of the newest run of the export or from Cost Explorer.
+
+        Raises:
+            NothingThere: the export has no manifest of that period, or Cost Explorer no data at all.
+            Throttled: the day's budget for paid requests is used up.
+            ProviderError: costs could not be read; or later, from the stream.
+        """
+        return _Source.of(account, context).collect(billing_period)
+
+
+@dataclass(slots=True)
+class _Source:
+    """What a credential opens, for the length of one call of the provider.
+
+    Attributes:
+        free: calls that cost nothing.
+    """
+
+    credential: AwsCredential
+    context: Context
+    free: Calls
+    access: Access
+
+    @classmethod
+    def of(cls, account: Account, context: Context) -> Self:
+        from optiinfra_assets.providers.aws.client import Access, Calls
+
+        credential = AwsCredential.model_validate({**account.settings, **account.secrets})
+        free = Calls(context, context.meter(), secrets=credential.secrets)
+        key = dict(zip(("access_key_id", "secret_access_key"), credential.secrets, strict=False))
+        access = Access(
+            free,
+            region=credential.region,
+            endpoint_url=credential.endpoint_url,
+            role_arn=credential.role_arn,
+            external_id=credential.external_id,
+            **key,
+        )
+        return cls(credential, context, free, access)
+
+    def payer(self) -> str:
+        """Id of the account the credential belongs to."""
+        sts = self.access.client("sts")
+        where = "sts:GetCallerIdentity"
+        return Fields(self.free(sts.get_caller_identity, where, where), where, self.free.hide).text("Account")
+
+    def members(self) -> Iterator[tuple[str, str]]:
+        """Id and name of the accounts of the organization."""
+        client = self.access.client("organizations")
+        where = "organizations:ListAccounts"
+
+        def read(token: str | None) -> Page[Fields]:
+            more = {"NextToken": token} if token else {}
+            answer = Fields(
+                self.free(lambda: client.list_accounts(**more), where, where), where, self.free.hide
+            )
+            return Page(answer.objects("Accounts"), answer.text_or_none("NextToken"))
+
+        for one in items(read, where, may_be_empty=True):
+            yield one.text("Id"), one.text_or_none("Name") or ""
+
+    def prove(self) -> None:
+        """Read a little of what `collect` reads.
+
+        Raises:
+            ProviderError: as `collect`.
+        """
+        if not self.credential.export:
+            yesterday = self.context.clock() - timedelta(days=1)
+            days = self._days(yesterday, yesterday + timedelta(days=1), self._budget())
+            next(iter(days.explorer.ask()), None)
+            return
+        self._export().prove(self.context.clock())
+
+    def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
+        """The change token of each period there is; that of `since` for one whose turn has not come."""
+        now = self.context.clock()
+        if self.credential.export:
+            found = self._export().manifests().items()
+            return {period: token_at(token_of(one), period, now) for period, one in found}
+        self.payer()
+        tokens = {period: self._token(period) for period in _reach(now)}
+        return tokens | {period: since[period] for period in self._giving_way(tokens, since)}
+
+    def _giving_way(
+        self, tokens: Mapping[BillingPeriod, str], since: Mapping[BillingPeriod, str]
+    ) -> list[BillingPeriod]:
+        """Periods that were read not long ago, while others wait that the rest of the day cannot pay along with them."""
+        due = [period for period, token in tokens.items() if since.get(period) != token]
+        again = [
+            period for period in due if not self._is_final(period) and self._is_recent(since.get(period))
+        ]
+        if len(again) in (0, len(due)):
+            return []
+        needs = self._needs(self._budget())
+        expected = {period: needs.expected(period, tokens) for period in due}
+        payable = [period for period in due if expected[period] <= needs.budget.allowed]
+        is_short = sum(expected[period] for period in payable) > needs.budget.left(self.context.clock())
+        return again if is_short and set(payable) - set(again) else []
+
+    def _is_recent(self, token: str | None) -> bool:
+        """Whether a token is of a reading of the last days; those of final months say no day."""
+        day = _DAY.match(token or "")
+        return day is not None and self.context.clock().date() - date.fromisoformat(day[0]) <= RECENT
+
+    def collect(self, period: BillingPeriod) -> Collection:
+        return self._exported(period) if self.credential.export else self._explored(period)
+
+    def _export(self) -> DataExport:
+        from optiinfra_assets.providers.aws.data_exports import DataExport
+        from optiinfra_assets.providers.files.s3 import Bucket
+
+        bucket, _, folder = (self.credential.export or "").removeprefix("s3://").partition("/")
+        address = f"s3://{bucket}"
+        needed = (
+            f"s3:ListBucket on arn:aws:s3:::{bucket} and s3:GetObject on arn:aws:s3:::{bucket}/{folder}/*"
+        )
+
+        def ask(operation: Callable[[], _T], where: str) -> _T:
+            return self.free(operation, where, needed if where == address else f"{needed}{_OR_GONE}")
+
+        return DataExport(Bucket(address, made=self.access.client("s3"), ask=ask), folder)
+
+    def _exported(self, period: BillingPeriod) -> Collection:
+        export = self._export()
+        collection = collected(export.bucket, export.delivery(period), period, self.context, form_of)
+        collection.batches = self._counted(collection, collection.batches)
+        return collection
+
+    def _counted(self, collection: Collection, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from batches
+        collection.requests = self.free.meter.requests
+
+    def _is_final(self, period: BillingPeriod) -> bool:
+        return is_old(period, self.context.clock())
+
+    def _token(self, period: BillingPeriod) -> str:
+        """Which part of which day it is, for periods that still move."""
+        now = self.context.clock()
+        part = now.replace(hour=now.hour - now.hour % self.credential.refresh_hours)
+        return f"{'final' if self._is_final(period) else f'{part:%Y-%m-%dT%H:00Z}'} {self.credential.detail}"
+
+    def _budget(self) -> DailyBudget:
+        from optiinfra_assets.providers.aws.cost_explorer import PRICE
+
+        return DailyBudget(
+            price=PRICE,
+            within=self.context.spent,
+            context=self.context,
+            budget=Decimal(self.credential.daily_budget),
+            advice="raise daily_budget, or set detail to service",
+        )
+
+    def _needs(self, budget: DailyBudget) -> Needs:
+        from optiinfra_assets.providers.aws.cost_explorer import TOTALS
+
+        return Needs(budget, kind=f"reading by {self.credential.detail}", least=TOTALS + 1)
+
+    def _days(self, start: datetime, end: datetime, budget: DailyBudget) -> Days:
+        from optiinfra_assets.providers.aws.client import Calls
+        from optiinfra_assets.providers.aws.cost_explorer import CostExplorer, Days
+
+        paid = Calls(self.context, budget, secrets=self.credential.secrets)
+        explorer = CostExplorer(self.access.client("ce"), paid, start.date(), end.date())
+        return Days(explorer, self.credential.detail)
+
+    def _explored(self, period: BillingPeriod) -> Collection:
+        from optiinfra_assets.providers.aws.cost_explorer import COLUMNS
+
+        now = self.context.clock()
+        collection = Collection(
+            batches=iter(()), change_token=self._token(period), is_final=self._is_final(period)
+        )
+        needs = self._needs(self._budget())
+        needs.budget.require(needs.expected(period, _reach(now)))
+        tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
+        days = self._days(period.start, min(period.end, tomorrow), needs.budget)
+        payer = self.payer()
+        days.read_totals()
+        needs.keep_at_least(period, days.pages)
+        needs.budget.require(len(days.questions))
+        collection.data_through = days.data_through()
+        rows = self._rows(days, payer, period, collection, needs)
+        where = f"Cost Explorer {period}"
+        collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
+        return collection
+
+    def _rows(
+        self, days: Days, payer: str, period: BillingPeriod, collection: Collection, needs: Needs
+    ) -> Iterator[Row]:
+        from optiinfra_assets.providers.aws.cost_explorer import row
+
+        basis = "net" if days.basis[0].startswith("Net") else "unblended"
+        names = days.explorer.names
+        try:
+            for figure in days.figures():
+                yield row(figure, period, payer, names, basis)
+        except Throttled:
+            needs.keep_at_least(period, days.pages)
+            raise
+        needs.keep(period, days.pages)
+        collection.requests = self.free.meter.requests + needs.budget.requests
+        collection.request_cost = needs.budget.cost
+        collection.sources.append(
+            {
+                "kind": "Cost Explorer",
+                "days": f"{days.explorer.start} to {days.explorer.end}, exclusive",
+                "detail": days.detail,
+                "basis": basis,
+                "total": f"{days.total:f}",
+                "largest_difference": f"{days.largest_difference:f}",
+                "paid_requests": str(needs.budget.requests),
+            }
+        )
+
+
+def _reach(now: datetime) -> list[BillingPeriod]:
+    """The periods that Cost Explorer has, oldest first."""
+    return [BillingPeriod.of(now).shift(-number) for number in reversed(range(HISTORY_MONTHS))]

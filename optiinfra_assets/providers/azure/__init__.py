@@ -1,0 +1,1 @@
+"""Azure: cost exports in Blob storage, and Cost Management's Query API."""

@@ -1,0 +1,136 @@
+"""What was charged in a month at a scope, from as few queries as can tell it exactly: billed and amortised cost joined line by line.
+
+A query groups by two dimensions at most, and a line has more: charge type, subscription or resource, service. So the charge types are asked
+for first, and then each of them by the other two; nothing is spread or guessed. For each kind of figures::
+
+    1  ungrouped, by day                                  what the others must add up to
+    2  by charge type                                     which there are
+    3  of each charge type: by resource and service       the lines (by subscription and service where a scope has no resources)
+
+and once more, without days: the region of each resource, or the name of each subscription. That is seven requests for a month that has
+nothing but usage, and two more for each other charge type, each with as many pages as it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby
+from typing import Final
+
+from optiinfra_assets.providers.azure.query_api import (
+    CostQuery,
+    Kind,
+    Line,
+    Totals,
+    Window,
+    refuse_difference,
+)
+from optiinfra_assets.providers.sorting import Record, Sorter
+
+CHARGE_TYPE: Final = "ChargeType"
+RESOURCE: Final = "ResourceId"
+SERVICE: Final = "ServiceName"
+LOCATION: Final = "ResourceLocation"
+SUBSCRIPTION: Final = "SubscriptionId"
+SUBSCRIPTION_NAME: Final = "SubscriptionName"
+
+_ATTRIBUTE: Final = ""
+"""In place of a day: sorts before every day."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One line of a month.
+
+    Attributes:
+        owner: id of the resource in lower case, or of the subscription; empty if the charge has none.
+        attribute: region of the resource, or name of the subscription, if there is one only.
+        day: ``YYYY-MM-DD``.
+    """
+
+    owner: str
+    attribute: str
+    day: str
+    charge_type: str
+    service: str
+    currency: str
+    billed: Decimal
+    effective: Decimal
+
+
+def cost_lines(
+    query: CostQuery, window: Window, stated: dict[Kind, Totals], *, by_resource: bool, where: str
+) -> Iterator[CostLine]:
+    """All lines of a window in order of owner and day, once everything is read and agrees with what is stated.
+
+    Args:
+        query: of the scope.
+        window: days of one month.
+        stated: the ungrouped cost of each kind, by day.
+        by_resource: the scope tells resources; otherwise its subscriptions.
+        where: what is read, for messages.
+
+    Raises:
+        Transient: the lines do not add up to what is stated.
+        ProviderError: as `CostQuery.lines`.
+    """
+    owner, attribute = (RESOURCE, LOCATION) if by_resource else (SUBSCRIPTION, SUBSCRIPTION_NAME)
+    with Sorter() as sorter:
+        for kind, totals in stated.items():
+            if totals:
+                found = _add_lines(query, kind, window, owner, sorter)
+                refuse_difference(kind, totals, found, where)
+        if any(stated.values()):
+            for line in query.lines(Kind.ACTUAL, window, daily=False, groups=(owner, attribute)):
+                said = _region(line.groups[attribute]) if by_resource else line.groups[attribute]
+                if line.groups[owner] and said:
+                    sorter.add((_folded(line.groups[owner]), _ATTRIBUTE, "", "", "", "", said))
+        yield from _joined(sorter.sorted())
+
+
+def _add_lines(query: CostQuery, kind: Kind, window: Window, owner: str, sorter: Sorter) -> Totals:
+    """Put the lines of one kind in the sorter; their sums by day."""
+    charge_types = {
+        line.groups[CHARGE_TYPE] for line in query.lines(kind, window, daily=False, groups=(CHARGE_TYPE,))
+    }
+    totals: Totals = {}
+    for charge_type in sorted(charge_types):
+        only = {CHARGE_TYPE: charge_type}
+        for line in query.lines(kind, window, groups=(owner, SERVICE), only=only):
+            sorter.add(_record(line, kind, charge_type, owner))
+            key = line.day, line.currency
+            totals[key] = totals.get(key, Decimal(0)) + line.cost
+    return totals
+
+
+def _record(line: Line, kind: Kind, charge_type: str, owner: str) -> Record:
+    groups = line.groups
+    key = (_folded(groups[owner]), line.day, charge_type, groups[SERVICE], line.currency)
+    return (*key, kind, f"{line.cost:f}")
+
+
+def _folded(resource_id: str) -> str:
+    """Ids come in several cases, from one day to the next, and mean the same."""
+    return resource_id.strip().lower()
+
+
+def _region(location: str) -> str:
+    """``East US`` and ``eastus`` occur side by side; the ids of regions have neither capitals nor spaces."""
+    return location.replace(" ", "").lower()
+
+
+def _joined(records: Iterator[Record]) -> Iterator[CostLine]:
+    for owner, of_owner in groupby(records, key=lambda record: record[0]):
+        attributes: set[str] = set()
+        for (day, charge_type, service, currency), same in groupby(of_owner, key=lambda record: record[1:5]):
+            if day == _ATTRIBUTE:
+                attributes = {record[6] for record in same}
+                continue
+            sums = dict.fromkeys(Kind, Decimal(0))
+            for record in same:
+                sums[Kind(record[5])] += Decimal(record[6])
+            attribute = next(iter(attributes)) if len(attributes) == 1 else ""
+            billed, effective = sums[Kind.ACTUAL], sums[Kind.AMORTIZED]
+            yield CostLine(owner, attribute, day, charge_type, service, currency, billed, effective)

@@ -1,0 +1,201 @@
+"""Blobs of a container as files: those below a folder, listed with their ETags, each read only in the version that was listed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+
+from optiinfra_assets.domain.errors import BadData, NothingThere, Transient
+from optiinfra_assets.providers.files.location import FileVersion, Location
+from optiinfra_assets.providers.http.endpoint_policy import is_loopback
+from optiinfra_assets.providers.http.pagination import Page, items
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+    from azure.storage.blob import BlobProperties
+
+    from optiinfra_assets.providers.azure.entra import Service
+
+READER: Final = "the role Storage Blob Data Reader at the container"
+LISTED_AT_ONCE: Final = 5_000
+"""As many as the service gives."""
+SPAN_BYTES: Final = 4 << 20
+"""Read with one request."""
+_GONE: Final = frozenset({404, 412})
+
+_T = TypeVar("_T")
+
+
+class BlobContainer(Location):
+    """The blobs below a folder of a container. Use it in a ``with``, or `close` it."""
+
+    def __init__(self, address: str, service: Service) -> None:
+        """Prepare; nothing is sent yet.
+
+        Raises:
+            BadData: the address names no container.
+        """
+        from azure.storage.blob import ContainerClient
+
+        super().__init__(address)
+        self._service = service
+        account, name, self._folder = _parted(address)
+        self._client = ContainerClient(
+            account,
+            name,
+            credential=service.credential,
+            max_single_get_size=SPAN_BYTES,
+            max_chunk_get_size=SPAN_BYTES,
+            **service.options(address),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def all_files(self) -> list[FileVersion]:
+        """Every blob below the folder, whatever its name.
+
+        Raises:
+            NothingThere: there is no such container.
+            ProviderError: it cannot be listed.
+        """
+        return list(self._list())
+
+    def within(self, blob_name: str) -> str | None:
+        """The name below the folder of a blob that is named as the container has it; None if it lies elsewhere."""
+        return blob_name.removeprefix(self._folder) if blob_name.startswith(self._folder) else None
+
+    def content(self, file: FileVersion) -> bytes:
+        """The whole of a small blob.
+
+        Raises:
+            Transient: it is gone or is another version now.
+            ProviderError: it cannot be read.
+        """
+        return self.span(file, 0, file.size)
+
+    def open(self, file: FileVersion) -> pa.NativeFile:
+        return pa.PythonFile(io.BufferedReader(_Spans(self, file), SPAN_BYTES), mode="r")
+
+    def current(self, name: str) -> FileVersion | None:
+        try:
+            blob = self._client.get_blob_client(self._folder + name)
+            found = self._ask(name, blob.get_blob_properties)
+        except _Gone:
+            return None
+        return FileVersion(name, found.size, found.etag.strip('"'))
+
+    def span(self, file: FileVersion, start: int, size: int) -> bytes:
+        """`size` bytes of exactly this version.
+
+        Raises:
+            Transient: it is gone or is another version now.
+            ProviderError: it cannot be read.
+        """
+        from azure.core import MatchConditions
+
+        if size <= 0:
+            return b""
+        data = self._ask(
+            file.name,
+            lambda: self._client.download_blob(
+                self._folder + file.name,
+                offset=start,
+                length=size,
+                etag=f'"{file.version}"',
+                match_condition=MatchConditions.IfNotModified,
+            ).readall(),
+        )
+        if len(data) != size:
+            raise Transient(
+                f"{self.path(file.name)}: {len(data)} bytes came instead of {size}; try again later"
+            )
+        return data
+
+    def _list(self) -> Iterator[FileVersion]:
+        for found in items(self._page, self.address, may_be_empty=True):
+            yield FileVersion(found.name.removeprefix(self._folder), found.size, found.etag.strip('"'))
+
+    def _page(self, marker: str | None) -> Page[BlobProperties]:
+        def attempt() -> Page[BlobProperties]:
+            listed = self._client.list_blobs(self._folder or None, results_per_page=LISTED_AT_ONCE)
+            pages = listed.by_page(marker)
+            return Page(list(next(pages)), pages.continuation_token or None)  # type: ignore[attr-defined]
+
+        return self._ask("", attempt)
+
+    def _ask(self, name: str, attempt: Callable[[], _T]) -> _T:
+        where = self.path(name) if name else self.address
+
+        def explain(status: int, code: str) -> Exception | None:
+            if code == "ContainerNotFound":
+                return NothingThere(f"{where}: there is no such container: nothing that is stored is changed")
+            if code == "BlobArchived":
+                return BadData(f"{where}: is archived: bring it back to a tier that can be read")
+            if name and status in _GONE:
+                return _Gone(
+                    f"{where}: is gone or changed while it was read: it is read again once it is whole"
+                )
+            return None
+
+        return self._service.ask(where, READER, attempt, explain=explain)
+
+
+class _Spans(io.RawIOBase):
+    """A blob for random access: each read is one request."""
+
+    def __init__(self, container: BlobContainer, file: FileVersion) -> None:
+        super().__init__()
+        self._container = container
+        self._file = file
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        size = max(0, min(len(view), self._file.size - self._position))
+        view[:size] = self._container.span(self._file, self._position, size)
+        self._position += size
+        return size
+
+
+class _Gone(Transient):
+    """The blob is not there, or not in this version, any more."""
+
+
+def _parted(address: str) -> tuple[str, str, str]:
+    """Address of the storage account, name of the container, folder with a slash at its end or nothing."""
+    parts = urlsplit(address)
+    names = [unquote(name) for name in parts.path.split("/") if name]
+    account = f"{parts.scheme}://{parts.netloc}"
+    if is_loopback(parts.hostname or "") and names:
+        account += f"/{names.pop(0)}"  # of an emulator, which has no name of its own for each account
+    if not names:
+        raise BadData(
+            f"{address}: names no container: use https://<account>.blob.core.windows.net/<container>/<folder>"
+        )
+    return account, names[0], "".join(f"{name}/" for name in names[1:])

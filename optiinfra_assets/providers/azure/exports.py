@@ -1,0 +1,202 @@
+"""Runs of Cost Management's FOCUS exports, from the manifests they leave: of each month the newest that covers it best is what counts.
+
+A run writes its data to ``<folder>/<export>/<first day>-<last day>/<run>/`` and last of all a ``manifest.json`` beside them. Set to create
+new reports, every run of a month stays there, each with all of the month so far; set to overwrite, the one run is replaced in place.
+Either way one run is taken, and no file that its manifest does not name. Somebody may also export single days of a month by hand: such a
+run does not replace one that covers more, and of a month that was over it does not count at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from pathlib import PurePosixPath
+from typing import Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import BadData, NothingThere, Transient
+from optiinfra_assets.providers.azure.blob_storage import BlobContainer
+from optiinfra_assets.providers.files.deliveries import Part
+from optiinfra_assets.providers.files.location import FileVersion, change_token, counts
+from optiinfra_assets.providers.http.json_fields import Fields, parse_time
+
+MANIFEST: Final = "manifest.json"
+LARGEST_MANIFEST: Final = 4 << 20
+_DAYS: Final = re.compile(r"(\d{4})(\d\d)\d\d-\d{8}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRun:
+    """One run of an export.
+
+    Attributes:
+        period: month it exports.
+        export: id of the export.
+        name: what people call the export, and its version of FOCUS.
+        submitted_at: UTC instant at which it was asked for; nothing later is in it.
+        until: end of the last day it covers (UTC, exclusive): that it names, or that on which it was submitted.
+        manifest: its name below the folder.
+        version: changes with every run, and whenever the manifest is written again.
+        files: name below the folder, bytes and rows of each file.
+    """
+
+    period: BillingPeriod
+    export: str
+    name: str
+    submitted_at: datetime
+    until: datetime
+    manifest: str
+    version: str
+    files: tuple[tuple[str, int, int], ...]
+
+    @property
+    def counts(self) -> bool:
+        """Whether it tells the month as it stood: all of it, if it was over."""
+        return self.submitted_at < self.period.end or self.until == self.period.end
+
+    def parts(self, container: BlobContainer, listed: list[FileVersion]) -> list[Part]:
+        """The files as they lie in the container now.
+
+        Raises:
+            Transient: one is gone or of another size: the next run is being written.
+            BadData: one is of a kind that is not read.
+        """
+        by_name = {file.name: file for file in listed}
+        parts = []
+        for name, size, rows in self.files:
+            if not counts(name):
+                raise BadData(
+                    f"{container.path(name)}: is not read: export CSV, CSV compressed with gzip, or Parquet"
+                )
+            file = by_name.get(name)
+            if file is None or file.size != size:
+                said = "is gone" if file is None else f"has {file.size} bytes, its manifest says {size}"
+                raise Transient(
+                    f"{container.path(name)}: {said}: the export is being written; try again later"
+                )
+            parts += [Part(file, rows)] if rows else []
+        return parts
+
+
+_known: dict[tuple[str, FileVersion], ExportRun] = {}
+"""Manifests read by this process: a year of daily runs has hundreds, and no version of one ever changes."""
+_KNOWN_AT_MOST: Final = 20_000
+
+
+def newest_runs(container: BlobContainer, listed: list[FileVersion]) -> dict[BillingPeriod, ExportRun]:
+    """The run of each month that counts.
+
+    Raises:
+        NothingThere: there is no manifest.
+        BadData: what lies there is not one FOCUS export by months.
+        ProviderError: a manifest cannot be read.
+    """
+    return _newest(_runs(container, listed))
+
+
+def run_of(container: BlobContainer, listed: list[FileVersion], period: BillingPeriod) -> ExportRun | None:
+    """The run of one month that counts; None if the month has no run.
+
+    Raises:
+        BadData: as `newest_runs`; or its runs cover some days of it only, though it was over.
+        ProviderError: as `newest_runs`.
+    """
+    runs = [run for run in _runs(container, listed, period) if run.period == period]
+    newest = _newest(runs).get(period)
+    if runs and newest is None:
+        last = (runs[-1].until - timedelta(days=1)).date()
+        raise BadData(
+            f"{container.path(runs[-1].manifest)}: startDate, endDate: {period.start.date()} to {last} is not accepted: "
+            "the whole month, which was over; export all days of it"
+        )
+    return newest
+
+
+def _newest(runs: list[ExportRun]) -> dict[BillingPeriod, ExportRun]:
+    ordered = sorted(runs, key=lambda run: (run.until, run.submitted_at, run.version))
+    return {run.period: run for run in ordered if run.counts}
+
+
+def _runs(
+    container: BlobContainer, listed: list[FileVersion], only: BillingPeriod | None = None
+) -> list[ExportRun]:
+    """All runs there are; if one month is all that is asked for, those that may be of it."""
+    manifests = [file for file in listed if PurePosixPath(file.name).name == MANIFEST]
+    if not manifests:
+        raise NothingThere(f"{container.address}: no {MANIFEST}: nothing that is stored is changed")
+    runs = [_run(container, file) for file in manifests if only is None or _may_be_of(file.name, only)]
+    exports = {run.export: run.name for run in runs}
+    if len(exports) > 1:
+        raise BadData(
+            f"{container.address}: holds several exports, {' and '.join(sorted(exports)[:2])}: they would count twice: "
+            "give the folder of one as export_url"
+        )
+    return runs
+
+
+def _may_be_of(name: str, period: BillingPeriod) -> bool:
+    """Whether a manifest may be one of a period, by the days its folder is named after."""
+    days = [match for part in PurePosixPath(name).parts if (match := _DAYS.fullmatch(part))]
+    return not days or any((int(one[1]), int(one[2])) == (period.year, period.month) for one in days)
+
+
+def _run(container: BlobContainer, file: FileVersion) -> ExportRun:
+    key = (container.address, file)
+    if key not in _known:
+        if file.size > LARGEST_MANIFEST:
+            raise BadData(f"{container.path(file.name)}: {file.size} bytes are too many for a manifest")
+        run = _read(container, file)
+        if len(_known) >= _KNOWN_AT_MOST:
+            _known.clear()
+        _known[key] = run
+    return _known[key]
+
+
+def _read(container: BlobContainer, file: FileVersion) -> ExportRun:
+    where = container.path(file.name)
+    manifest = Fields.parse(container.content(file), where)
+    config, info = manifest.object("exportConfig"), manifest.object("runInfo")
+    kind = config.text("type")
+    if kind.lower() != "focuscost":
+        raise BadData(f"{where}: type: value {kind!r} is not accepted: make an export of type FocusCost")
+    start, end = _time(info, "startDate"), _time(info, "endDate")
+    period = BillingPeriod.of(start)
+    if start != period.start or not start <= end <= period.end:
+        raise BadData(
+            f"{where}: startDate, endDate: {start.date()} to {end.date()} is not accepted: one month from its first day; "
+            "export month by month"
+        )
+    submitted_at = _time(info, "submittedTime")
+    return ExportRun(
+        period=period,
+        export=(config.text_or_none("resourceId") or config.text("exportName")).lower(),
+        name=f"{config.text('exportName')} (FOCUS {config.text('dataVersion')})",
+        submitted_at=submitted_at,
+        until=min(period.end, _day_after(end), _day_after(submitted_at)),
+        manifest=file.name,
+        version=change_token([file]),
+        files=tuple(_file(container, blob) for blob in manifest.objects("blobs")),
+    )
+
+
+def _file(container: BlobContainer, blob: Fields) -> tuple[str, int, int]:
+    name = container.within(blob.text("blobName"))
+    if name is None:
+        raise BadData(
+            f"{blob.where}: blobName: value {blob.text('blobName')!r} lies outside of {container.address}: "
+            "give a folder that holds it as export_url"
+        )
+    return name, blob.whole("byteCount"), blob.whole("dataRowCount")
+
+
+def _day_after(moment: datetime) -> datetime:
+    return datetime.combine(moment.date(), time(), UTC) + timedelta(days=1)
+
+
+def _time(fields: Fields, name: str) -> datetime:
+    """An instant, in UTC where no zone is given."""
+    moment = parse_time(fields.text(name))
+    if moment is None:
+        fields.refuse(name, "a time such as 2026-11-01T00:00:00")
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)

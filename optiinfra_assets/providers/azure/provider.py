@@ -1,0 +1,362 @@
+"""Provider ``azure``: Microsoft Azure, from FOCUS exports in Blob storage, or from Cost Management's Query API where there is no export.
+
+The credential chooses: ``export_url`` reads exports, ``scope`` alone asks the Query API. Both give what Microsoft charges before tax and
+credits, of which neither says anything. Figures of an open month change up to six times a day and are estimates; a month is final when the
+5th of the next one is over.
+
+A query is free but rationed, so a probe asks for the totals of a month once in every `refresh_hours`, keeps the answer as a snapshot, and
+gives tokens made from those kept. The token of a final month says that it is final, in both ways: that change itself is collected, for
+the last run of an exported month is from the 5th, before it was final.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.errors import NothingThere
+from optiinfra_assets.line_items.row_batches import Row, batches_of
+from optiinfra_assets.providers.azure.amortized_join import cost_lines
+from optiinfra_assets.providers.azure.blob_storage import BlobContainer
+from optiinfra_assets.providers.azure.entra import Access, Service
+from optiinfra_assets.providers.azure.exports import ExportRun, newest_runs, run_of
+from optiinfra_assets.providers.azure.query_api import CostQuery, Kind, Totals, Window
+from optiinfra_assets.providers.azure.rows import COLUMNS, Billed, values_of
+from optiinfra_assets.providers.azure.scope import Scope, check_scope
+from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
+from optiinfra_assets.providers.files.deliveries import Part, delivered_items
+from optiinfra_assets.providers.http.endpoint_policy import Endpoint, OfThisMachine
+
+MONTHS_BACK: Final = 13
+TOTALS: Final = "month totals"
+RUN: Final = "export run"
+FINAL: Final = "final"
+FINAL_AFTER: Final = timedelta(days=5)
+"""From the end of a month: it may change until the 5th of the next."""
+COMPLETE_AFTER: Final = timedelta(hours=24)
+"""Usage shows within 8 to 24 hours."""
+COLLECTION_PATIENCE: Final = 300.0
+"""Seconds one request of a collection may wait for its turn: a scope has four requests a minute, and a collection makes more than that."""
+
+
+class AzureCredential(BaseModel):
+    """One scope or one export, read by an application of Microsoft Entra ID, or by whoever this machine is."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    scope: str | None = Field(
+        None,
+        description="What the Query API is asked for, such as subscriptions/<id>; not with an export_url.",
+    )
+    export_url: Endpoint | None = Field(
+        None,
+        description="Folder of one FOCUS export: https://<storage account>.blob.core.windows.net/<container>/<folder>/<export>.",
+    )
+    tenant_id: str | None = Field(
+        None,
+        description="Directory of the application; empty, with the next two: the default chain of this machine.",
+    )
+    client_id: str | None = Field(None, description="Id of the application.")
+    client_secret: SecretStr | None = Field(
+        None, description="One of the application's client secrets: its value, not its id."
+    )
+    refresh_hours: Annotated[int, Field(ge=1, le=24)] = Field(
+        4, description="The Query API is asked whether anything changed once in so many hours, 1 to 24."
+    )
+    endpoint_url: Endpoint = Field(
+        "https://management.azure.com",
+        description="Address of Azure Resource Manager; others for sovereign clouds and tests.",
+    )
+    authority: Endpoint | None = Field(
+        None, description="Address of the sign-in service; empty: that of the public cloud."
+    )
+    ca_file: Annotated[str | None, OfThisMachine.FOLDER] = Field(
+        None, description="File of certificates to trust instead of the usual ones."
+    )
+
+    @field_validator("scope")
+    @classmethod
+    def _known_scope(cls, scope: str | None) -> str | None:
+        return check_scope(scope) if scope else None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.scope) == bool(self.export_url):
+            raise ValueError("give either scope or export_url")
+        if len({bool(self.tenant_id), bool(self.client_id), bool(self.client_secret)}) > 1:
+            raise ValueError("tenant_id, client_id and client_secret: give all three, or none of them")
+        return self
+
+    @property
+    def access(self) -> Access:
+        """Who signs in, and where."""
+        return Access(self.tenant_id, self.client_id, self.client_secret, self.authority, self.ca_file)
+
+
+class Azure(Provider):
+    """Costs of Azure scopes, before tax and credits."""
+
+    name: ClassVar[str] = "azure"
+    title: ClassVar[str] = "Microsoft Azure"
+    credential_model: ClassVar[type[BaseModel]] = AzureCredential
+    capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
+
+    def discover(self, account: Account) -> list[str]:
+        """Id and name of the scope, or address and name of the export.
+
+        Raises:
+            CredentialRejected: the sign-in was refused, or a role is missing.
+            ProviderError: costs could not be read.
+        """
+        source = _source_of(account, Context(utc_now, MemorySnapshots()))
+        return source.names()
+
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+        """The token of each billing period: of exports from their manifests, of a scope from totals at most `refresh_hours` old.
+
+        An exported month whose manifests have gone (storage is often told to forget) keeps the token of its last collection, unless
+        that was from another folder, which the account named before.
+
+        Raises:
+            ProviderError: the source could not be asked.
+        """
+        source = _source_of(account, context)
+        return Probe(source.tokens(since), source.service.meter.requests)
+
+    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+        """Open the stream of the line items of one period.
+
+        Raises:
+            NothingThere: there is no export at all, or no more of a month that was collected from it.
+            ProviderError: the source could not be read; or later, from the stream.
+        """
+        return _source_of(account, context, COLLECTION_PATIENCE).collection(billing_period)
+
+
+def _source_of(account: Account, context: Context, *patience: float) -> _ScopeSource | _ExportSource:
+    credential = AzureCredential.model_validate({**account.settings, **account.secrets})
+    made = Service(credential.access, context, context.meter(), *patience)
+    return (_ExportSource if credential.export_url else _ScopeSource)(credential, made, context)
+
+
+def _is_final(period: BillingPeriod, at: datetime) -> bool:
+    return at >= period.end + FINAL_AFTER
+
+
+def _data_through(period: BillingPeriod, at: datetime) -> datetime:
+    """Whole days, of which all usage shows by `at`."""
+    day = (at - COMPLETE_AFTER).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return max(period.start, min(period.end, day))
+
+
+class _ScopeSource:
+    """A scope, asked by the Query API."""
+
+    def __init__(self, credential: AzureCredential, service: Service, context: Context) -> None:
+        self.service = service
+        self._credential = credential
+        self._context = context
+
+    def names(self) -> list[str]:
+        with self._open() as scope:
+            now = self._context.clock()
+            scope.query.totals(Kind.ACTUAL, Window.of(BillingPeriod.of(now), now), daily=False)
+            return [f"{scope.account_id} {scope.display_name() or ''}".strip()]
+
+    def tokens(self, since: Iterable[BillingPeriod]) -> dict[BillingPeriod, str]:
+        """No request while the totals are fresh; else two for each month that is not final. Months collected long ago stay final."""
+        current = BillingPeriod.of(self._context.clock())
+        periods = sorted({*since, *(current.shift(-back) for back in range(MONTHS_BACK))})
+        stale = [period for period in periods if not self._is_fresh(period)]
+        if stale:
+            with self._open() as scope:
+                for period in stale:
+                    self._take_totals(scope.query, period)
+        return {period: self._token(period) for period in periods}
+
+    def collection(self, period: BillingPeriod) -> Collection:
+        now = self._context.clock()
+        window = Window.of(period, now)
+        with self._open() as scope:
+            if not _is_final(period, now) and self._context.snapshots.newest(TOTALS, period) is None:
+                self._take_totals(scope.query, period)
+            stated = {kind: scope.query.totals(kind, window, daily=True) for kind in Kind}
+        collection = Collection(
+            batches=iter(()),
+            change_token=self._token(period),
+            sources=[self._source(window, now, kind, totals) for kind, totals in stated.items()],
+            data_through=_data_through(period, now),
+            is_final=_is_final(period, now),
+            requests=self.service.meter.requests,
+        )
+        where = f"{Azure.title} {period}"
+        rows = self._rows(period, window, stated, collection, where)
+        collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
+        return collection
+
+    def _rows(
+        self,
+        period: BillingPeriod,
+        window: Window,
+        stated: dict[Kind, Totals],
+        collection: Collection,
+        where: str,
+    ) -> Iterator[Row]:
+        if any(stated.values()):
+            with self._open() as scope:
+                billed = Billed(period, scope.account_id, scope.display_name(), scope.subscription)
+                by_resource = scope.subscription is not None
+                for line in cost_lines(scope.query, window, stated, by_resource=by_resource, where=where):
+                    yield Row("api", not collection.is_final, values_of(line, billed))
+        collection.requests = self.service.meter.requests
+
+    def _open(self) -> Scope:
+        assert self._credential.scope is not None  # noqa: S101 - the model has it where there is no export
+        return Scope(self._credential.scope, self._credential.endpoint_url, self.service)
+
+    def _is_fresh(self, period: BillingPeriod) -> bool:
+        now = self._context.clock()
+        newest = self._context.snapshots.newest(TOTALS, period)
+        return _is_final(period, now) or (newest is not None and newest.taken_at >= self._refreshed_at(now))
+
+    def _refreshed_at(self, now: datetime) -> datetime:
+        """Beginning of the present one of the windows into which a day is cut, so that all ticks of one agree."""
+        hours = self._credential.refresh_hours
+        return now.replace(hour=now.hour // hours * hours, minute=0, second=0, microsecond=0)
+
+    def _take_totals(self, query: CostQuery, period: BillingPeriod) -> None:
+        """Keep the totals of a month: of both kinds, as usage that a commitment covers shows in the amortised figures only.
+
+        The window is kept with them, as a snapshot that equals the one before would not be: that it was asked for again counts.
+        """
+        now = self._context.clock()
+        said: dict[str, Any] = {"window": self._refreshed_at(now).isoformat()}
+        for kind in Kind:
+            totals = query.totals(kind, Window.of(period, now), daily=False)
+            said[kind] = {currency: f"{total.normalize():f}" for (_, currency), total in totals.items()}
+        self._context.snapshots.add(Snapshot(TOTALS, period, now, json.dumps(said).encode()))
+
+    def _token(self, period: BillingPeriod) -> str:
+        if _is_final(period, self._context.clock()):
+            return FINAL
+        newest = self._context.snapshots.newest(TOTALS, period)
+        totals = {**json.loads(newest.body), "window": None} if newest else {}
+        return hashlib.sha256(json.dumps(totals, sort_keys=True).encode()).hexdigest()[:32]
+
+    def _source(self, window: Window, now: datetime, kind: Kind, totals: Totals) -> dict[str, str]:
+        """The lineage of one kind of figures, with what they come to by the service's own sum."""
+        sums: dict[str, Decimal] = {}
+        for (_, currency), total in totals.items():
+            sums[currency] = sums.get(currency, Decimal(0)) + total
+        return {
+            "kind": str(kind),
+            "scope": str(self._credential.scope),
+            "window": f"{window.first} to {window.last}",
+            "asked_at": now.isoformat(timespec="seconds"),
+            **{f"total_{currency}": f"{total:f}" for currency, total in sorted(sums.items())},
+        }
+
+
+class _ExportSource:
+    """A FOCUS export in Blob storage."""
+
+    def __init__(self, credential: AzureCredential, service: Service, context: Context) -> None:
+        assert credential.export_url is not None  # noqa: S101 - this is what chose the source
+        self.service = service
+        self._url = credential.export_url
+        self._context = context
+
+    def names(self) -> list[str]:
+        with BlobContainer(self._url, self.service) as container:
+            runs = newest_runs(container, container.all_files())
+            return sorted({f"{self._url} {run.name}" for run in runs.values()})
+
+    def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
+        """One request for each 5,000 blobs, and one for each manifest that this process has not read."""
+        with BlobContainer(self._url, self.service) as container:
+            runs = newest_runs(container, container.all_files())
+        kept = {
+            period: token for period, token in since.items() if self._remembered(period) in (None, self._url)
+        }
+        return {**kept, **{period: self._token(run) for period, run in runs.items()}}
+
+    def collection(self, period: BillingPeriod) -> Collection:
+        with BlobContainer(self._url, self.service) as container:
+            listed = container.all_files()
+            run = run_of(container, listed, period)
+            parts = run.parts(container, listed) if run else []
+        if run is None:
+            self._refuse_forgotten(period)
+            return Collection(batches=iter(()), change_token="", requests=self.service.meter.requests)
+        self._remember(run)
+        collection = Collection(
+            batches=iter(()),
+            change_token=self._token(run),
+            sources=[
+                {
+                    "manifest": run.manifest,
+                    "version": run.version,
+                    "export": run.name,
+                    "submitted_at": run.submitted_at.isoformat(),
+                }
+            ],
+            data_through=_exported_through(run),
+            is_final=self._is_final(run),
+            requests=self.service.meter.requests,
+        )
+        collection.batches = self._items(run, parts, collection)
+        return collection
+
+    def _token(self, run: ExportRun) -> str:
+        return f"{run.version}, {FINAL}" if self._is_final(run) else run.version
+
+    def _is_final(self, run: ExportRun) -> bool:
+        """Of age, and with all usage: a run may be the last for other reasons than that its month is over."""
+        return _is_final(run.period, self._context.clock()) and _exported_through(run) == run.period.end
+
+    def _remember(self, run: ExportRun) -> None:
+        """Once for each month and folder: a month that has no run is empty only if it never had one there."""
+        if self._remembered(run.period) != self._url:
+            now = self._context.clock()
+            self._context.snapshots.add(Snapshot(RUN, run.period, now, self._url.encode()))
+
+    def _remembered(self, period: BillingPeriod) -> str | None:
+        """Where the last run of a month was found that was collected, None if that is not known."""
+        kept = self._context.snapshots.newest(RUN, period)
+        return None if kept is None else kept.body.decode()
+
+    def _refuse_forgotten(self, period: BillingPeriod) -> None:
+        if self._remembered(period) == self._url:
+            raise NothingThere(
+                f"{self._url}: has no run of {period} any more: what was collected stays; export the month again to collect it anew"
+            )
+
+    def _items(self, run: ExportRun, parts: list[Part], collection: Collection) -> Iterator[pa.RecordBatch]:
+        with BlobContainer(self._url, self.service) as container:
+            for batch in delivered_items(
+                container, parts, run.period, collection, is_estimated=not collection.is_final
+            ):
+                yield _folded(batch)
+        collection.requests = self.service.meter.requests
+
+
+def _exported_through(run: ExportRun) -> datetime:
+    """Whole days that a run covers, of which all usage showed when it was submitted."""
+    return min(run.until, _data_through(run.period, run.submitted_at))
+
+
+def _folded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Resource ids in lower case: the letter case varies between rows and means nothing."""
+    position = batch.schema.get_field_index("resource_id")
+    folded = pc.utf8_lower(batch.column(position))
+    return batch.set_column(position, batch.schema.field(position), folded)

@@ -1,0 +1,263 @@
+"""Cost Management's Query API: what was charged at a scope, day by day, grouped by two dimensions at most in one request.
+
+What its documents do not promise is taken care of here:
+
+- a request gives the first 1,000 rows; the next ones are asked for by POST with the same body at ``nextLink``, which the SDK does not do;
+- columns come in any order and are found by name; amounts are read from the text of the answer, because the SDK makes floats of them;
+- a window of more than 31 days, or one in the future, is moved without a word: windows here are within one month, and a day outside of
+  the one asked for is an error;
+- 204 means that there is nothing;
+- sums over groups are made from the same figures as the sum of a day, so they must agree with it, but for the noise of floats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
+from optiinfra_assets.line_items.rejected_value import shown
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, Fields
+from optiinfra_assets.providers.http.pagination import Page, items
+
+if TYPE_CHECKING:
+    from azure.mgmt.costmanagement import CostManagementClient
+
+    from optiinfra_assets.providers.azure.entra import Service
+
+COST: Final = "Cost"
+DAY: Final = "UsageDate"
+CURRENCY: Final = "Currency"
+NOISE: Final = Decimal("0.0001")
+"""Two sums of the same figures may differ by this, or by a thousand-millionth of them if that is more: the service adds floats."""
+
+Totals = dict[tuple[str, str], Decimal]
+"""Cost by usage day (``YYYY-MM-DD``, or empty) and currency."""
+
+
+class Kind(StrEnum):
+    """Which figures: as billed, or with commitments spread over what uses them."""
+
+    ACTUAL = "ActualCost"
+    AMORTIZED = "AmortizedCost"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole UTC days of one month, both included."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, period: BillingPeriod, now: datetime) -> Window:
+        """The days of a period so far; of one that has not begun, its first."""
+        first = period.start.date()
+        return cls(first, max(first, min(period.end.date() - timedelta(days=1), now.date())))
+
+    def body(self) -> dict[str, str]:
+        """As the API wants it. Its samples end on the last day at 23:59:59, and whether an end at midnight counts is not documented."""
+        return {"from": f"{self.first}T00:00:00Z", "to": f"{self.last}T23:59:59Z"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of an answer: the values of its groups by name, as sent."""
+
+    day: str
+    currency: str
+    cost: Decimal
+    groups: Mapping[str, str]
+
+
+class CostQuery:
+    """Queries of one scope with one client."""
+
+    def __init__(
+        self, client: CostManagementClient, service: Service, endpoint: str, scope: str, permission: str
+    ) -> None:
+        self._client = client
+        self._service = service
+        self._endpoint = urlsplit(endpoint)
+        self._scope = scope
+        self._permission = permission
+        self._where = f"POST {scope}/providers/Microsoft.CostManagement/query"
+
+    def totals(self, kind: Kind, window: Window, *, daily: bool) -> Totals:
+        """The ungrouped cost, by day or in all.
+
+        Raises:
+            ProviderError: as `lines`.
+        """
+        return totals_of(self.lines(kind, window, daily=daily))
+
+    def lines(
+        self,
+        kind: Kind,
+        window: Window,
+        *,
+        daily: bool = True,
+        groups: Sequence[str] = (),
+        only: Mapping[str, str] | None = None,
+    ) -> Iterator[Line]:
+        """Rows page by page, in the order of the service.
+
+        Args:
+            kind: which figures.
+            window: days of one month.
+            daily: one row for each day, not one for all.
+            groups: names of at most two dimensions.
+            only: value of each dimension that is filtered by.
+
+        Raises:
+            Transient: also for a page that comes twice, and for a window that was moved.
+            ContractChanged: naming the column or value that is not as documented.
+            ProviderError: the scope could not be read.
+        """
+        body = _body(kind, window, daily, groups, only or {})
+        for fields in items(lambda link: self._page(body, link), self._where, may_be_empty=True):
+            yield from _lines(fields, window, daily, groups)
+
+    def _page(self, body: bytes, link: str | None) -> Page[Fields]:
+        text = self._service.ask(
+            self._where,
+            self._permission,
+            lambda: self._next(body, link) if link else self._first(body),
+            explain=lambda status, said: no_such_scope(self._scope, status, said),
+        )
+        if not text.strip():
+            return Page([])
+        answer = Fields.parse(text.encode(), self._where, self._service.hide).object("properties")
+        return Page([answer], answer.text_or_none("nextLink"))
+
+    def _first(self, body: bytes) -> str:
+        # It takes bytes, though its type hints know streams only.
+        text: str = self._client.query.usage(  # type: ignore[call-overload]
+            self._scope, body, cls=lambda response, *_: response.http_response.text()
+        )
+        return text
+
+    def _next(self, body: bytes, link: str) -> str:
+        from azure.core.rest import HttpRequest
+
+        parts = urlsplit(link)
+        if (parts.scheme, parts.netloc) != (self._endpoint.scheme, self._endpoint.netloc):
+            raise ContractChanged(
+                f"{self._where}: nextLink: value {shown(link)} is not accepted: an address at {self._endpoint.netloc}, "
+                f"to which alone the credential is sent; {ASK_FOR_UPDATE}"
+            )
+        request = HttpRequest("POST", link, content=body, headers={"Content-Type": "application/json"})
+        response = self._client.send_request(request)
+        response.raise_for_status()
+        return response.text()
+
+
+def no_such_scope(scope: str, status: int, said: str) -> BadData | None:
+    """The error for a scope that is not there, or that costs are not told of by its agreement."""
+    if status == 404:
+        return BadData(
+            f"scope: {scope!r} does not exist or is not visible ({said}): connect with another scope"
+        )
+    if status == 400 and "does not support" in said:
+        return BadData(
+            f"scope: {scope!r} cannot be queried ({said}): connect with another scope, or an export_url"
+        )
+    return None
+
+
+def totals_of(lines: Iterator[Line]) -> Totals:
+    """Sums by day and currency."""
+    totals: Totals = defaultdict(Decimal)
+    for line in lines:
+        totals[line.day, line.currency] += line.cost
+    return dict(totals)
+
+
+def refuse_difference(kind: Kind, stated: Totals, found: Totals, where: str) -> None:
+    """Compare the sums over groups with the ungrouped ones.
+
+    Raises:
+        Transient: a day differs; the service refreshes its figures several times a day, also between two requests.
+    """
+    for key in sorted(stated.keys() | found.keys()):
+        one, other = stated.get(key, Decimal(0)), found.get(key, Decimal(0))
+        if abs(one - other) > max(NOISE, abs(one) / 10**9):
+            day, currency = key
+            raise Transient(
+                f"{where}: {kind} of {day}: the groups add up to {other} {currency}, the day's total is {one}: "
+                "the figures changed while they were read; try again later"
+            )
+
+
+def _body(kind: Kind, window: Window, daily: bool, groups: Sequence[str], only: Mapping[str, str]) -> bytes:
+    dataset: dict[str, Any] = {
+        "granularity": "Daily" if daily else "None",
+        "aggregation": {COST: {"name": COST, "function": "Sum"}},
+    }
+    if groups:
+        dataset["grouping"] = [{"type": "Dimension", "name": name} for name in groups]
+    filters = [
+        {"dimensions": {"name": name, "operator": "In", "values": [value]}} for name, value in only.items()
+    ]
+    if filters:  # "and" is refused with fewer than two
+        dataset["filter"] = filters[0] if len(filters) == 1 else {"and": filters}
+    query = {"type": str(kind), "timeframe": "Custom", "timePeriod": window.body(), "dataset": dataset}
+    return json.dumps(query).encode()
+
+
+def _lines(properties: Fields, window: Window, daily: bool, groups: Sequence[str]) -> Iterator[Line]:
+    names = [column.text("name") for column in properties.objects("columns")]
+    wanted = [COST, CURRENCY, *groups, *((DAY,) if daily else ())]
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise ContractChanged(
+            f"{properties.where}: columns: {missing[0]} is missing among {', '.join(names)}; {ASK_FOR_UPDATE}"
+        )
+    for number, values in enumerate(_rows(properties, len(names))):
+        row = Fields(
+            dict(zip(names, values, strict=True)), properties.where, properties.hide, f"rows[{number}]"
+        )
+        day = _day(row, window) if daily else ""
+        yield Line(
+            day, row.text(CURRENCY), row.money(COST), {name: row.text_or_none(name) or "" for name in groups}
+        )
+
+
+def _rows(properties: Fields, width: int) -> list[list[Any]]:
+    rows = properties.values.get("rows")
+    if not isinstance(rows, list):
+        properties.refuse("rows", "a list")
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != width:
+            properties.refuse("rows", f"lists of {width} values, not {shown(row)} at {number}")
+    return rows
+
+
+def _day(row: Fields, window: Window) -> str:
+    """A day such as 20261131, within the window."""
+    day = _parsed(row.identifier(DAY))
+    if day is None:
+        row.refuse(DAY, "a day such as 20261101")
+    if not window.first <= day <= window.last:
+        raise Transient(
+            f"{row.where}: {row.path}.{DAY}: {day} is outside of {window.first} to {window.last}: the service moved the window; "
+            "check the clock of this machine, and try again later"
+        )
+    return day.isoformat()
+
+
+@lru_cache(maxsize=1_000)
+def _parsed(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a day, not an instant
+    except ValueError:
+        return None

@@ -1,0 +1,111 @@
+"""A scope of Cost Management: a subscription, a resource group, a management group, a billing account or a part of one."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+
+from optiinfra_assets.domain.errors import CredentialRejected
+from optiinfra_assets.providers.azure.query_api import CostQuery, no_such_scope
+from optiinfra_assets.providers.http.json_fields import Fields
+
+if TYPE_CHECKING:
+    from optiinfra_assets.providers.azure.entra import Service
+
+ACCEPTED: Final = (
+    "subscriptions/<id>, subscriptions/<id>/resourceGroups/<name>, providers/Microsoft.Management/managementGroups/<id>, or "
+    "providers/Microsoft.Billing/billingAccounts/<id> and below"
+)
+_SCOPE: Final = re.compile(
+    r"subscriptions/[\w-]+(/resourceGroups/[\w.()-]+)?|providers/Microsoft\.Management/managementGroups/[\w.()-]+"
+    r"|providers/Microsoft\.Billing/billingAccounts/[\w.:()-]+(/[A-Za-z]+/[\w.:()-]+){0,2}",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def check_scope(scope: str) -> str:
+    """`scope` without slashes around it.
+
+    Raises:
+        ValueError: saying what is accepted.
+    """
+    scope = scope.strip("/")
+    if not _SCOPE.fullmatch(scope):
+        raise ValueError(f"accepted are {ACCEPTED}")
+    return scope
+
+
+class Scope:
+    """One scope, with a client for it. Use it in a ``with``.
+
+    Attributes:
+        account_id: the scope as the id of what is billed.
+        subscription: id of the subscription it is or lies in; None if it is wider.
+        query: asks for its costs.
+    """
+
+    def __init__(self, scope: str, endpoint: str, service: Service) -> None:
+        from azure.mgmt.costmanagement import CostManagementClient
+
+        self._scope = scope
+        self._endpoint = endpoint
+        self._service = service
+        self._parts = scope.split("/")
+        self._is_billing = self._parts[1].lower() == "microsoft.billing"
+        self._permission = (
+            "a reader role of the billing scope, such as Billing account reader or Enterprise reader"
+            if self._is_billing
+            else f"the role Cost Management Reader at {scope}"
+        )
+        is_narrow = self._parts[0].lower() == "subscriptions"
+        self.account_id = f"/{scope.lower()}"
+        self.subscription = f"/subscriptions/{self._parts[1].lower()}" if is_narrow else None
+        self._client = CostManagementClient(
+            service.credential,
+            endpoint,
+            credential_scopes=[f"{endpoint}/.default"],
+            **service.options(endpoint),
+        )
+        self.query = CostQuery(self._client, service, endpoint, scope, self._permission)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def display_name(self) -> str | None:
+        """The name people gave it, if it has one that the credential may read.
+
+        Raises:
+            ProviderError: it could not be asked.
+        """
+        from azure.core.rest import HttpRequest
+
+        path, version, within = self._named()
+        where = f"GET {path}"
+
+        def attempt() -> str:
+            request = HttpRequest("GET", f"{self._endpoint}/{path}", params={"api-version": version})
+            response = self._client.send_request(request)
+            response.raise_for_status()
+            return response.text()
+
+        with suppress(CredentialRejected):
+            text = self._service.ask(
+                where,
+                self._permission,
+                attempt,
+                explain=lambda status, said: no_such_scope(self._scope, status, said),
+            )
+            fields = Fields.parse(text.encode(), where, self._service.hide)
+            return (fields.object(within) if within else fields).text_or_none("displayName")
+        return None
+
+    def _named(self) -> tuple[str, str, str]:
+        """What has the name: path, version of its API, object around the field."""
+        if self.subscription:
+            return "/".join(self._parts[:2]), "2022-12-01", ""
+        version = "2024-04-01" if self._is_billing else "2020-05-01"
+        return "/".join(self._parts[:4]), version, "properties"

@@ -1,0 +1,1 @@
+"""DigitalOcean: billing insights and invoices."""

@@ -1,0 +1,318 @@
+"""CSV files, plain or compressed, as streams of record batches, and which line is wrong in one that is not CSV.
+
+Accepted: commas, double quotes (doubled inside a value), any line ends, UTF-8 with or without a mark, names in the first row.
+A bare nothing and a bare ``NULL`` are null; ``""`` is an empty text.
+
+The file is cut into blocks here and each is parsed by Arrow from memory. Arrow's own streaming reader reads ahead in a thread of its
+own, which deadlocks or aborts the process when the reader is dropped before its end (pyarrow 26, Python sources); and it takes a quote
+that is never closed for the end of the last value, so that a file cut inside a value would pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from optiinfra_assets.domain.errors import BadData
+from optiinfra_assets.line_items.rejected_value import shown
+from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
+
+BLOCK_BYTES = 4 << 20
+"""Text of one batch. 8 MiB would be a tenth faster, and take 20 MB more for a file of 40 columns."""
+SMALL_BLOCK_BYTES = 2 << 20
+"""For exports, which have 100 columns and whose readers hold a vendor's client besides: 30 to 50 MB less, at a few percent of the time."""
+HEADER_BYTES = 64 << 10
+"""Text looked at for the names; more if they are longer."""
+LONGEST_ROW_BYTES = 128 << 20
+"""A quote that is not closed makes one row of the rest of the file: more than this is not looked at for its end."""
+
+_QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
+_PIECE = 1 << 18
+"""Bytes looked at in one go, so that what is found about them stays in the processor's cache."""
+_PARSE = pa.csv.ParseOptions(newlines_in_values=True)
+_MARK: Final = b"\xef\xbb\xbf"
+_VALUE: Final = re.compile(rb'("[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)(,|\r\n|[\r\n]|\Z)')
+"""A value, quotes and all, and what ends it. Python's csv takes no value of more than 131,072 characters, and quotes in the wrong place."""
+_OTHER_KINDS: Final = {
+    b"\x1f\x8b": ("compressed by gzip", "*.csv.gz"),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "*.csv.zst"),
+    b"PAR1": ("a Parquet file", "*.parquet"),
+}
+"""First bytes of what is no CSV: what it is, and how it should be named."""
+
+
+class _Row(NamedTuple):
+    """A row of a block: the line (from 1) on which it starts, its values with their quotes, and where the next one starts."""
+
+    line: int
+    values: list[bytes]
+    end: int
+
+
+class CsvTable:
+    """One open CSV file."""
+
+    def __init__(self, path: str, source: pa.NativeFile, block_bytes: int | None = None) -> None:
+        self._path = path
+        self._source = _decompressed(path, source)
+        self._block_bytes = block_bytes or BLOCK_BYTES
+        self._at_end = False
+        self._block = b""
+        self._first_row = 0
+        self._first_line = 1
+        self.names: list[str] = []
+        first = self._read(HEADER_BYTES)
+        _refuse_other_kinds(path, first)
+        self._rest = first.removeprefix(_MARK)
+        self._read_names()
+
+    def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
+        """The rows: all columns in file order, or `only` some; those named in `repeated` dictionary-encoded.
+
+        Raises:
+            BadData: naming row and line of what is not CSV.
+        """
+        options = pa.csv.ConvertOptions(
+            column_types={name: REPEATED_TEXT if name in repeated else TEXT for name in self.names},
+            include_columns=only,
+            null_values=["", "NULL"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        )
+        while block := self._next_block(self._block_bytes):
+            self._enter(block)
+            batch = self._parsed(block, options)
+            if batch.num_rows:
+                yield batch
+            self._first_row += batch.num_rows
+
+    def line(self, row: int) -> int | None:
+        """Physical line (from 1) on which a row of the latest batch (counted from 0 in the file) starts."""
+        for number, one in enumerate(self._rows(), start=self._first_row):
+            if number == row:
+                return one.line
+        return None
+
+    def _read_names(self) -> None:
+        self._block = self._next_block(HEADER_BYTES)
+        row = next(self._rows(), None)
+        if row is None:
+            raise BadData(f"{self._path}: has no row of column names: write the file again")
+        self.names = _names(self._path, row.values)
+        self._first_line += _lines(self._block[: row.end])
+        self._rest = self._block[row.end :] + self._rest
+        self._block = b""
+
+    def _enter(self, block: bytes) -> None:
+        self._first_line += _lines(self._block)
+        self._block = block
+
+    def _next_block(self, size: int) -> bytes:
+        """Whole rows, about `size` bytes of them; empty at the end of the file. Not whole if a quote in them stands in the wrong place."""
+        pieces = [self._rest]
+        length = len(self._rest)
+        while True:
+            wanted = size - length
+            if wanted > 0 and not self._at_end:
+                piece = self._read(wanted)
+                self._at_end = not piece
+                pieces.append(piece)
+                length += len(piece)
+                continue
+            block = b"".join(pieces)
+            end = len(block) if self._at_end else _end_of_rows(block)
+            if not end and (size >= LONGEST_ROW_BYTES or not _quotes_are_placed_well(block, is_whole=False)):
+                self._refuse_long_row(block)
+                end = len(block)
+            if end or not block:
+                self._rest = block[end:]
+                return block[:end]
+            pieces, size = [block], size * 2
+
+    def _refuse_long_row(self, block: bytes) -> None:
+        """Raise BadData for a row that goes beyond `block`, unless a wrong quote makes it do so: whoever reads that names the quote."""
+        if _quotes_are_placed_well(block):
+            raise BadData(
+                f"{self._path}: has a row longer than {LONGEST_ROW_BYTES >> 20} MiB: write the file again"
+            )
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data: bytes = self._source.read(size)
+        except (pa.ArrowException, OSError) as error:
+            text = " ".join(str(error).split())
+            raise BadData(f"{self._path}: is not a whole compressed file: {text}: write it again") from error
+        return data
+
+    def _parsed(self, block: bytes, options: pa.csv.ConvertOptions) -> pa.RecordBatch:
+        if not _quotes_are_placed_well(block):
+            raise self._explained("quotes that are not paired")
+        if not block.strip(b"\r\n"):
+            return pa.record_batch(
+                {name: pa.array([], TEXT) for name in options.include_columns or self.names}
+            )
+        if not block.endswith((b"\n", b"\r")):
+            block += b"\n"  # without it Arrow takes a last bare nothing for "" (pyarrow 26)
+        read = pa.csv.ReadOptions(column_names=self.names, block_size=len(block) + 1)
+        try:
+            table = pa.csv.read_csv(pa.BufferReader(block), read, _PARSE, options)
+        except pa.ArrowInvalid as error:
+            raise self._explained(" ".join(str(error).split())) from error
+        return table.combine_chunks().to_batches()[0]
+
+    def _explained(self, otherwise: str) -> BadData:
+        """The error for the first row of the block that is not CSV, found by going through it slowly; `otherwise` if there is none.
+
+        Raises:
+            BadData: at a quote that is not closed or stands in the wrong place.
+        """
+        width = len(self.names)
+        for number, row in enumerate(self._rows(), start=self._first_row + 1):
+            where = f"{self._path}: row {number} (line {row.line})"
+            if len(row.values) != width:
+                return BadData(
+                    f"{where}: has {len(row.values)} values, but there are {width} columns: write the file again"
+                )
+            for name, value in zip(self.names, row.values, strict=True):
+                if not _is_utf8(value):
+                    return BadData(f"{where}, column {name}: is not text in UTF-8: write the file again")
+        return BadData(f"{self._path}: is not CSV: {otherwise}: write it again")
+
+    def _rows(self) -> Iterator[_Row]:
+        """Each row of the block.
+
+        Raises:
+            BadData: at a quote that is not closed or stands in the wrong place.
+        """
+        line, number, start = self._first_line, self._first_row, 0
+        while start < len(self._block):
+            values: list[bytes] = []
+            end, sign = start, b","
+            while sign == b",":
+                found = _VALUE.match(self._block, end)
+                if found is None:
+                    raise self._wrong_quote(number + 1, line, len(values), end)
+                value, sign = found.groups()
+                values.append(value)
+                end = found.end()
+            if values != [b""]:
+                number += 1
+                yield _Row(line, values, end)
+            text = self._block[start:end]
+            line += text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+            start = end
+
+    def _wrong_quote(self, row: int, line: int, column: int, start: int) -> BadData:
+        where = f"row {row} (line {line})" if self.names else "row of column names"
+        name = self.names[column] if column < len(self.names) else column + 1
+        value = re.split(rb"[,\r\n]", self._block[start : start + 400], maxsplit=1)[0]
+        return BadData(
+            f"{self._path}: {where}: a quote is not closed, or stands in the wrong place: column {name} has "
+            f"{shown(value.decode(errors='replace'))}: a value with quotes in it is accepted in quotes, those inside doubled: "
+            "write the file again"
+        )
+
+
+def _refuse_other_kinds(path: str, first: bytes) -> None:
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BadData(f"{path}: is text in UTF-16: write the file in UTF-8")
+    for beginning, (kind, name) in _OTHER_KINDS.items():
+        if first.startswith(beginning):
+            if path.lower().endswith(".csv"):
+                raise BadData(f"{path}: is {kind}: name it {name}")
+            raise BadData(f"{path}: is, once decompressed, {kind}: write the file again")
+
+
+def _names(path: str, values: list[bytes]) -> list[str]:
+    """The names of columns from the values of the first row."""
+    for value in values:
+        if not _is_utf8(value):
+            raise BadData(f"{path}: column name {value[:80]!r} is not text in UTF-8: write the file again")
+    names = [_unquoted(value).decode() for value in values]
+    for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(names) == 1 and separator in names[0]:
+            raise BadData(f"{path}: columns are separated by {word}: write the file with commas")
+    return names
+
+
+def _unquoted(value: bytes) -> bytes:
+    return value[1:-1].replace(b'""', b'"') if value.startswith(b'"') else value
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _end_of_rows(block: bytes) -> int:
+    """Where the last row that is whole ends: after the last line end before which the quotes are paired; 0 if there is none."""
+    newline = b"\n" if b"\n" in block else b"\r"
+    end = block.rfind(newline)
+    quotes = _count(block, _QUOTE, 0, end + 1)
+    while end >= 0 and quotes % 2:
+        before = block.rfind(newline, 0, end)
+        quotes -= _count(block, _QUOTE, before + 1, end + 1)
+        end = before
+    return end + 1
+
+
+def _quotes_are_placed_well(block: bytes, *, is_whole: bool = True) -> bool:
+    """Whether each pair of quotes holds a whole value or part of one between doubled quotes, and, of whole rows, all quotes are paired.
+
+    Arrow would read ``"1"2`` as 12, and ``"1`` at the end of a file as 1.
+    """
+    text = np.frombuffer(b"\n" + block + b"\n", np.uint8)
+    is_inside = False
+    for start in range(1, len(text) - 1, _PIECE):
+        seen = text[start - 1 : min(start + _PIECE, len(text) - 1) + 1]
+        is_quote = seen == _QUOTE
+        may_be_beside = is_quote | (seen == _COMMA) | (seen == _LINE_FEED) | (seen == _RETURN)
+        is_quote = is_quote[1:-1]
+        opens = _is_odd_up_to(is_quote, is_inside)
+        # Of booleans, a > b says: a and not b.
+        if ((is_quote & opens) > may_be_beside[:-2]).any() or ((is_quote > opens) > may_be_beside[2:]).any():
+            return False
+        is_inside = bool(opens[-1])
+    return not (is_inside and is_whole)
+
+
+def _is_odd_up_to(flags: np.ndarray, carry: bool) -> np.ndarray:
+    """For each position, whether the flags up to it, and `carry` before the first, are odd in number.
+
+    64 flags at a time: counting them one by one would cost as much as parsing the text.
+    """
+    bits = np.zeros((len(flags) + 63) // 64, ">u8")
+    bits.view(np.uint8)[: (len(flags) + 7) // 8] = np.packbits(flags)
+    words = bits.astype(np.uint64)
+    for shift in (1, 2, 4, 8, 16, 32):
+        words ^= words >> np.uint64(shift)
+    odd = np.bitwise_xor.accumulate(np.concatenate((np.array([carry], np.uint64), words[:-1] & np.uint64(1))))
+    words ^= odd * np.uint64(2**64 - 1)
+    return np.unpackbits(words.astype(">u8").view(np.uint8), count=len(flags)).view(bool)
+
+
+def _count(data: bytes, byte: int, start: int, end: int) -> int:
+    """How often a byte occurs: 8 times as fast as bytes.count where it occurs often."""
+    text = np.frombuffer(data, np.uint8)[start:end]
+    return sum(int(np.count_nonzero(text[at : at + _PIECE] == byte)) for at in range(0, len(text), _PIECE))
+
+
+def _lines(text: bytes) -> int:
+    """Line ends, of whichever kind the text has."""
+    return _count(text, _LINE_FEED, 0, len(text)) or _count(text, _RETURN, 0, len(text))
+
+
+def _decompressed(path: str, source: pa.NativeFile) -> pa.NativeFile:
+    if path.lower().endswith(".gz"):
+        return pa.CompressedInputStream(source, "gzip")
+    if path.lower().endswith(".zst"):
+        return pa.CompressedInputStream(source, "zstd")
+    return source

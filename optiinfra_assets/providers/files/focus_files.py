@@ -1,0 +1,293 @@
+"""FOCUS files that hold one or several billing periods each: which ones, and the line items of one of them.
+
+A billing period is the UTC month of BillingPeriodStart; months are counted from January 1970 here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import BadData, Rounding
+from optiinfra_assets.domain.focus import BY_NAME
+from optiinfra_assets.line_items import Door, Layout, LayoutRefused, Refused
+from optiinfra_assets.line_items.arrow_tools import decoded
+from optiinfra_assets.line_items.schema import REPEATED_TEXT, TIME, arrow_type
+from optiinfra_assets.line_items.timestamps import ACCEPTED, to_times
+from optiinfra_assets.providers.base import Collection
+from optiinfra_assets.providers.files.location import FileVersion, Location
+from optiinfra_assets.providers.files.parquet_reader import Table, opened
+
+SOURCE = "focus file"
+PERIOD_COLUMN = "BillingPeriodStart"
+
+_known: dict[tuple[str, FileVersion], frozenset[int]] = {}
+"""Months of each file version seen by this process. What a version holds never changes, so nothing needs to be forgotten to stay right;
+another process reads the one column again."""
+_KNOWN_AT_MOST = 100_000
+
+
+def month_of(period: BillingPeriod) -> int:
+    """Months from January 1970."""
+    return (period.year - 1970) * 12 + period.month - 1
+
+
+def period_of(month: int) -> BillingPeriod:
+    """The billing period `month` months after January 1970."""
+    return BillingPeriod(1970 + month // 12, month % 12 + 1)
+
+
+class Form(Protocol):
+    """How the columns of a file that is not FOCUS become columns that are."""
+
+    names: Sequence[str]
+    """The columns it gives, in FOCUS and ``x_`` names."""
+    reads: list[str]
+    """The columns of the file that it needs."""
+    repeated: set[str]
+    """Those of them to be read dictionary-encoded."""
+
+    def to_focus(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch of `names` from one of `reads`; Refused names the file's own column."""
+        ...
+
+
+FormOf = Callable[[Sequence[str], Rounding], Form | None]
+"""The form of a file with these columns, None if it is FOCUS as it is; what is rounded is added to the rounding."""
+
+
+class Named(Protocol):
+    """What has columns with names."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """In order."""
+        ...
+
+
+def layout_of(path: str, table: Named) -> Layout:
+    """The layout of an open file.
+
+    Raises:
+        BadData: its columns are not FOCUS.
+    """
+    try:
+        return Layout.of(table.names)
+    except LayoutRefused as refused:
+        raise BadData(f"{path}: {refused}") from refused
+
+
+def form_for(path: str, table: Named, form_of: FormOf, rounding: Rounding) -> Form | None:
+    """What `form_of` says of an open file.
+
+    Raises:
+        BadData: it is of a known form, and lacks a column.
+    """
+    try:
+        return form_of(table.names, rounding)
+    except LayoutRefused as refused:
+        raise BadData(f"{path}: {refused}") from refused
+
+
+def months_of(location: Location, file: FileVersion) -> frozenset[int]:
+    """The months of which a file has rows; reads only one column, and each version once in a process.
+
+    Raises:
+        ProviderError: the file cannot be read, or a BillingPeriodStart in it is not accepted.
+    """
+    key = (location.address, file)
+    if key in _known:
+        return _known[key]
+    months: set[int] = set()
+    path = location.path(file.name)
+    with opened(location, file) as table:
+        layout = layout_of(path, table)
+        name = layout.names[layout.positions[PERIOD_COLUMN]]
+        row = 0
+        for batch in table.batches([name], {name}):
+            try:
+                months.update(np.unique(_months(batch.column(0), name)).tolist())
+            except Refused as refused:
+                raise _bad_data(path, table, refused, row) from refused
+            row += batch.num_rows
+    return _remember(location, file, months)
+
+
+def _remember(location: Location, file: FileVersion, months: set[int]) -> frozenset[int]:
+    if len(_known) >= _KNOWN_AT_MOST:
+        _known.clear()
+    return _known.setdefault((location.address, file), frozenset(months))
+
+
+def months_of_known(location: Location, file: FileVersion) -> frozenset[int]:
+    """The months of a file that was read whole by this process."""
+    return _known[location.address, file]
+
+
+def has_rows(location: Location, file: FileVersion, month: int) -> bool:
+    """Whether a file has rows of a month.
+
+    A file that is not known yet and has some in its first batch is not read to its end here: that is left to `line_items`.
+
+    Raises:
+        ProviderError: the file cannot be read, or a BillingPeriodStart in it is not accepted.
+    """
+    if (location.address, file) not in _known and _begins_with(location, file, month):
+        return True
+    return month in months_of(location, file)
+
+
+def _begins_with(location: Location, file: FileVersion, month: int) -> bool:
+    with opened(location, file) as table:
+        layout = layout_of(location.path(file.name), table)
+        name = layout.names[layout.positions[PERIOD_COLUMN]]
+        for batch in table.batches([name], {name}):
+            try:
+                return month in _months(batch.column(0), name)
+            except Refused:
+                return True  # read whole, so that the first refused row of the file is named
+    return False
+
+
+def line_items(
+    location: Location,
+    file: FileVersion,
+    month: int,
+    collection: Collection,
+    *,
+    source: str = SOURCE,
+    form_of: FormOf = lambda names, rounding: None,
+    block_bytes: int | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of one month of a file; `collection` gets it as a source if there are any.
+
+    Args:
+        location: where the file is.
+        file: which version of it.
+        month: as `month_of`.
+        collection: takes sources and roundings.
+        source: how the line items came here.
+        form_of: tells of files that are not FOCUS how they become it.
+        block_bytes: see `opened`.
+
+    Raises:
+        BadData: naming the first row that is not accepted.
+        ProviderError: the file cannot be read, or changed meanwhile.
+    """
+    return _Reading(location, file, month, collection, source, form_of, block_bytes).batches()
+
+
+class _Reading:
+    """The rows of one month of one file."""
+
+    def __init__(
+        self,
+        location: Location,
+        file: FileVersion,
+        month: int,
+        collection: Collection,
+        source: str,
+        form_of: FormOf,
+        block_bytes: int | None,
+    ) -> None:
+        self._location = location
+        self._block_bytes = block_bytes
+        self._file = file
+        self._path = location.path(file.name)
+        self._month = month
+        self._collection = collection
+        self._source = source
+        self._form_of = form_of
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The line items."""
+        rows = 0
+        months: set[int] = set()
+        with opened(self._location, self._file, self._block_bytes) as table:
+            form = form_for(self._path, table, self._form_of, self._collection.rounding)
+            layout = layout_of(self._path, form or table)
+            door = Door(layout, self._collection.rounding, source=self._source)
+            read = (form.reads, form.repeated) if form else (None, _repeated(layout))
+            for first_row, batch in _numbered(table.batches(*read)):
+                try:
+                    batch = form.to_focus(batch) if form else batch
+                    batch = self._wanted(batch, layout, door, months)
+                except Refused as refused:
+                    raise _bad_data(self._path, table, refused, first_row) from refused
+                rows += batch.num_rows
+                if batch.num_rows:
+                    yield batch
+        _remember(self._location, self._file, months)
+        if rows:
+            self._collection.sources.append(
+                {
+                    "file": self._file.name,
+                    "version": self._file.version,
+                    "focus": layout.version_text,
+                    "size": str(self._file.size),
+                    "rows": str(rows),
+                }
+            )
+
+    def _wanted(self, batch: pa.RecordBatch, layout: Layout, door: Door, months: set[int]) -> pa.RecordBatch:
+        """The rows of the month as line items; the first refused row counts, even if it is a later column's."""
+        position = layout.positions[PERIOD_COLUMN]
+        try:
+            found = _months(batch.column(position), layout.names[position])
+        except Refused as refused:
+            if refused.index:
+                self._wanted(batch.slice(0, refused.index), layout, door, months)
+            raise
+        months.update(np.unique(found).tolist())
+        rows = np.flatnonzero(found == self._month)
+        try:
+            return door.convert(batch if len(rows) == len(found) else batch.take(pa.array(rows)))
+        except Refused as refused:
+            if refused.index is not None:
+                refused.index = int(rows[refused.index])
+            raise
+
+
+def _months(values: pa.Array, name: str) -> np.ndarray:
+    """Month of each BillingPeriodStart.
+
+    Raises:
+        Refused: at the first value that is null or not a time.
+    """
+    try:
+        times = to_times(decoded(values))
+        if times.null_count:
+            raise Refused(pc.index(times.is_null(), True).as_py(), None, ACCEPTED)
+    except Refused as refused:
+        refused.column = name
+        raise
+    seconds = times.cast(pa.int64()).to_numpy()
+    months: np.ndarray = seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+    return months
+
+
+def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Each batch with the number of its first row in the file, from 0."""
+    first_row = 0
+    for batch in batches:
+        yield first_row, batch
+        first_row += batch.num_rows
+
+
+def _repeated(layout: Layout) -> set[str]:
+    """Delivered columns that are read dictionary-encoded: times, and text that is stored so."""
+    kinds = (TIME, REPEATED_TEXT)
+    return {layout.names[n] for name, n in layout.positions.items() if arrow_type(BY_NAME[name]) in kinds}
+
+
+def _bad_data(path: str, table: Table, refused: Refused, first_row: int) -> BadData:
+    if refused.index is None:
+        return BadData(f"{path}: {refused}")
+    row = first_row + refused.index
+    line = table.line(row)
+    return BadData(f"{path}: row {row + 1}{f' (line {line})' if line else ''}, {refused}")

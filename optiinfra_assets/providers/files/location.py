@@ -1,0 +1,224 @@
+"""Files of a folder or of an ``s3://`` prefix: listed with their versions, opened, and checked for a change while they were read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from optiinfra_assets.domain.errors import BadData, CredentialRejected, NothingThere, Transient
+
+SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
+"""Names that count, whatever their case."""
+HIDDEN = (".", "_")
+"""Beginnings of names, of files or of folders, that do not count: ``_SUCCESS``, ``_temporary``, ``.part-0.csv.swp``."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FileVersion:
+    """One version of one file.
+
+    Attributes:
+        name: path below the location, with forward slashes.
+        size: bytes.
+        version: modification time in nanoseconds, or the ETag: another text means that the content may differ.
+        written_at: UTC instant at which it was written, where the place says so; no part of what makes a version.
+    """
+
+    name: str
+    size: int
+    version: str
+    written_at: datetime | None = field(default=None, compare=False)
+
+
+class Location(ABC):
+    """A place that holds files.
+
+    Attributes:
+        address: as people write it.
+        requests: requests made to a service so far.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.requests = 0
+
+    def files(self) -> list[FileVersion]:
+        """The files that count, sorted by name: those with a known suffix, not hidden, at any depth.
+
+        Raises:
+            NothingThere: the place is missing or has none.
+            ProviderError: the place cannot be listed.
+        """
+        found = sorted(file for file in self._list() if counts(file.name))
+        if not found:
+            raise NothingThere(
+                f"{self.address}: no file named *{', *'.join(SUFFIXES)}: nothing that is stored is changed"
+            )
+        return found
+
+    @abstractmethod
+    def _list(self) -> Iterator[FileVersion]:
+        """Every file below the location."""
+
+    @abstractmethod
+    def open(self, file: FileVersion) -> pa.NativeFile:
+        """Open a file for random access.
+
+        Raises:
+            Transient: it is gone or is another version now.
+            ProviderError: it cannot be read.
+        """
+
+    @abstractmethod
+    def current(self, name: str) -> FileVersion | None:
+        """The version of a file now; None if it is gone."""
+
+    def path(self, name: str) -> str:
+        """The full address of a file, for messages."""
+        return f"{self.address}/{name}"
+
+    @contextmanager
+    def reading(self, file: FileVersion) -> Iterator[pa.NativeFile]:
+        """Open a file, and make sure at the end that it is still the version that was listed.
+
+        Raises:
+            Transient: it changed meanwhile.
+            ProviderError: it cannot be read.
+        """
+        if file.size == 0:
+            raise BadData(
+                f"{self.path(file.name)}: the file is empty (0 bytes): remove it, or write it again"
+            )
+        self.refuse_change(file)
+        try:
+            with self.open(file) as opened:
+                yield opened
+        except BadData:
+            self.refuse_change(file)  # half a file that is being replaced is not bad, only early
+            raise
+        self.refuse_change(file)
+
+    def refuse_change(self, file: FileVersion) -> None:
+        """Raise Transient if `file` is not what the location holds now."""
+        if self.current(file.name) != file:
+            raise Transient(
+                f"{self.path(file.name)}: changed while it was read: it is read again once it is whole"
+            )
+
+
+def counts(name: str) -> bool:
+    """Whether a file is taken for data: not those that start with '.' or '_', or lie in a folder that does."""
+    parts = PurePosixPath(name).parts
+    return name.lower().endswith(SUFFIXES) and not any(part.startswith(HIDDEN) for part in parts)
+
+
+def change_token(files: Iterable[FileVersion]) -> str:
+    """A text that differs when any of the files, or which files there are, differs."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.name}\0{file.size}\0{file.version}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+class Folder(Location):
+    """A folder of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path
+
+    def _list(self) -> Iterator[FileVersion]:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError as error:
+            raise NothingThere(
+                f"{self.address}: there is no such folder: nothing that is stored is changed"
+            ) from error
+        except OSError as error:
+            raise _explained(error, self._path) from error
+        if not stat.S_ISDIR(found.st_mode):
+            raise BadData(f"{self.address}: is a file: give the folder that holds it")
+        yield from self._below(self._path, "", set())
+
+    def _below(self, folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[FileVersion]:
+        """Files below a folder, links followed. What two names lead to is counted once, or it would be billed twice."""
+        try:
+            found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise _explained(error, folder) from error
+        for entry in found:
+            name = prefix + entry.name
+            if entry.name.startswith(HIDDEN):
+                continue
+            if _is_folder(entry):
+                if _is_new(Path(entry.path), seen):
+                    yield from self._below(Path(entry.path), f"{name}/", seen)
+            elif counts(name) and _is_new(Path(entry.path), seen):
+                self._refuse_unless_utf8(name)
+                yield _version_of(Path(entry.path), name)
+
+    def _refuse_unless_utf8(self, name: str) -> None:
+        """Raise BadData for a name that is not UTF-8: no message, no token and no lineage could hold it."""
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise BadData(
+                f"{self.address}: the name {name!r} is not text in UTF-8: rename the file or its folder"
+            ) from error
+
+    def open(self, file: FileVersion) -> pa.NativeFile:
+        path = self._path / file.name
+        try:
+            return pa.OSFile(str(path))
+        except OSError as error:
+            raise _explained(error, path) from error
+
+    def current(self, name: str) -> FileVersion | None:
+        try:
+            return _version_of(self._path / name, name)
+        except Transient:
+            return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link that cannot be followed is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _version_of(path: Path, name: str) -> FileVersion:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _explained(error, path) from error
+    return FileVersion(name, found.st_size, str(found.st_mtime_ns))
+
+
+def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
+    """Whether this file or folder was not seen under another name; remembers it."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _explained(error, path) from error
+    known = len(seen)
+    seen.add((found.st_dev, found.st_ino))
+    return len(seen) > known
+
+
+def _explained(error: OSError, path: Path) -> Exception:
+    if isinstance(error, PermissionError):
+        return CredentialRejected(f"{path}: no permission to read it: give this user the right to read it")
+    if isinstance(error, FileNotFoundError):
+        return Transient(f"{path}: is gone, or is a link to nothing")
+    return Transient(f"{path}: cannot be read: {error.strerror or error}")

@@ -1,0 +1,1 @@
+"""FOCUS files in a folder or a bucket."""

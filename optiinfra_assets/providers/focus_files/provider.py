@@ -1,0 +1,167 @@
+"""Provider ``focus``: a folder, or an ``s3://`` prefix, of FOCUS cost files.
+
+Every file below the location that is named ``*.csv``, ``*.csv.gz``, ``*.csv.zst`` or ``*.parquet`` is read; hidden ones are not. The rows
+of one billing period (the UTC month of their BillingPeriodStart), over all files, are one slice. Each file is taken for current: two
+exports of the same month in one location would count twice, so have exports overwrite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import pyarrow as pa
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.errors import BadData, NothingThere
+from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.files.coverage import ChargesSeen
+from optiinfra_assets.providers.files.focus_files import (
+    has_rows,
+    layout_of,
+    line_items,
+    month_of,
+    months_of,
+    period_of,
+)
+from optiinfra_assets.providers.files.location import FileVersion, Folder, Location, change_token
+from optiinfra_assets.providers.files.parquet_reader import opened
+from optiinfra_assets.providers.http.endpoint_policy import OfThisMachine
+
+FILES_TRIED = 50
+"""Files that `discover` opens: a bucket may hold thousands, and each costs a request."""
+
+
+class FocusCredential(BaseModel):
+    """Where the files are. No secret is stored: access to S3 comes from the AWS default chain of this machine."""
+
+    location: Annotated[str, OfThisMachine.FOLDER] = Field(
+        description="Folder with the files, or s3://bucket/prefix."
+    )
+    endpoint_url: str | None = Field(
+        None, description="Address of an S3-compatible service; empty for AWS itself."
+    )
+    region: str | None = Field(
+        None, description="AWS region of the bucket; empty for the default of this machine."
+    )
+    profile: Annotated[str | None, OfThisMachine.SETTING] = Field(
+        None, description="AWS profile to use; empty for the default chain."
+    )
+
+    @field_validator("location")
+    @classmethod
+    def _absolute(cls, location: str) -> str:
+        """A folder becomes absolute: collections run in another directory than `connect`."""
+        if location.startswith("s3://"):
+            if location.removeprefix("s3://")[:1] in ("", "/"):
+                raise ValueError("use s3://bucket or s3://bucket/prefix")
+            return location.rstrip("/")
+        if "://" in location:
+            raise ValueError("use a folder, or s3://bucket/prefix")
+        return str(Path(location).expanduser().absolute())
+
+
+class FocusFiles(Provider):
+    """FOCUS 1.0 to 1.4 CostAndUsage files."""
+
+    name: ClassVar[str] = "focus"
+    title: ClassVar[str] = "FOCUS files"
+    credential_model: ClassVar[type[BaseModel]] = FocusCredential
+    capabilities: ClassVar[Capabilities] = Capabilities(granularity="as delivered", history_months=None)
+
+    def discover(self, account: Account) -> list[str]:
+        """The location, if it can be listed and the columns of its files, the last 50 by name, are FOCUS.
+
+        Raises:
+            ProviderError: it cannot be read, or a file is not FOCUS.
+        """
+        location = _location(account)
+        for file in location.files()[-FILES_TRIED:]:
+            with opened(location, file) as table:
+                layout_of(location.path(file.name), table)
+        return [location.address]
+
+    def probe(
+        self, account: Account, since: Mapping[BillingPeriod, str], context: Context | None = None
+    ) -> Probe:
+        """The token of each billing period: a hash over name, size and version of the files that have rows of it.
+
+        Raises:
+            NothingThere: no file, or no row in any.
+            ProviderError: a file cannot be read.
+        """
+        location = _location(account)
+        tokens = {period: change_token(files) for period, files in _by_period(location).items()}
+        return Probe(tokens, requests=location.requests)
+
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: Context | None = None
+    ) -> Collection:
+        """Open the stream of the line items of one billing period, file by file in order of name.
+
+        ``data_through`` is the latest ChargePeriodEnd of a usage charge, at most the end of the period and now. ``is_final`` stays
+        False: files can be replaced at any time, and the probe sees it at no cost.
+
+        Raises:
+            NothingThere: no file, or no row in any.
+            ProviderError: a file cannot be read; or later, from the stream, BadData for the first row that is not accepted, Transient for
+                a file that changed while it was read.
+        """
+        location = _location(account)
+        month = month_of(billing_period)
+        files = location.files()
+        chosen = [file for file in files if has_rows(location, file, month)]
+        if not chosen and not any(months_of(location, file) for file in files):
+            raise _nothing(location)
+        collection = Collection(batches=iter(()), change_token=change_token(chosen))
+        collection.batches = _line_items(location, chosen, billing_period, collection)
+        return collection
+
+
+def _location(account: Account) -> Location:
+    try:
+        credential = FocusCredential.model_validate(account.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadData(f"account {account.account_id}: {field}: {first['msg']}: connect it again") from error
+    if credential.location.startswith("s3://"):
+        from optiinfra_assets.providers.files.s3 import Bucket
+
+        return Bucket(credential.location, credential.endpoint_url, credential.region, credential.profile)
+    return Folder(Path(credential.location))
+
+
+def _by_period(location: Location) -> dict[BillingPeriod, list[FileVersion]]:
+    """The files that have rows of each period.
+
+    Raises:
+        NothingThere: no file, or no row in any: that is never taken for "everything was removed".
+    """
+    by_period: dict[BillingPeriod, list[FileVersion]] = {}
+    for file in location.files():
+        for month in months_of(location, file):
+            by_period.setdefault(period_of(month), []).append(file)
+    if not by_period:
+        raise _nothing(location)
+    return by_period
+
+
+def _nothing(location: Location) -> NothingThere:
+    return NothingThere(f"{location.address}: the files have no rows: nothing that is stored is changed")
+
+
+def _line_items(
+    location: Location, files: list[FileVersion], billing_period: BillingPeriod, collection: Collection
+) -> Iterator[pa.RecordBatch]:
+    reach = ChargesSeen(billing_period)
+    for file in files:
+        for batch in line_items(location, file, month_of(billing_period), collection):
+            reach.add(batch)
+            yield batch
+    collection.requests = location.requests
+    collection.data_through = reach.data_through(datetime.now(UTC))

@@ -1,0 +1,1 @@
+"""Google Cloud: billing exports in BigQuery."""

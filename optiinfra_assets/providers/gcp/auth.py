@@ -1,0 +1,267 @@
+"""Requests to Google's services through Google's own clients: the credential, patience, and what becomes of a refusal.
+
+Importing this imports Google's libraries, so a provider does it in its functions. Their own retries are replaced by ours: what they accept
+as ``retry`` wraps each single request, so `Access.patience` counts, tries again and translates every one of them, pages included::
+
+    access = Access.of(key, context)
+    table = client.get_table(name, retry=access.patience("tables.get", DATA_VIEWER), timeout=SECONDS)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import google.auth
+import requests.exceptions
+from google.api_core.exceptions import Conflict, GoogleAPICallError
+from google.api_core.retry import Retry
+from google.auth import exceptions as auth_errors
+from google.auth.credentials import Credentials
+from google.auth.transport.requests import Request
+from google.oauth2.service_account import Credentials as ServiceAccount
+from google.protobuf.json_format import ParseError
+
+from optiinfra_assets.domain.errors import (
+    BadData,
+    ContractChanged,
+    CredentialRejected,
+    NothingThere,
+    ProviderError,
+    Throttled,
+    Transient,
+)
+from optiinfra_assets.providers.context import Context, Meter
+from optiinfra_assets.providers.http.client import retry_after
+from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
+from optiinfra_assets.providers.http.redaction import hider
+from optiinfra_assets.providers.http.retry import Again, patiently, refusal
+
+SECONDS: Final = 60.0
+"""Time-out of one request."""
+SCOPES: Final = (
+    "https://www.googleapis.com/auth/bigquery",
+    "https://www.googleapis.com/auth/cloud-billing.readonly",
+)
+KEY: Final = "a valid service account key"
+
+_BUSY: Final = frozenset({"rateLimitExceeded", "jobRateLimitExceeded", "userRateLimitExceeded"})
+_FAILED: Final = frozenset({"backendError", "internalError", "jobBackendError", "jobInternalError"})
+_QUOTA_WAIT: Final = timedelta(hours=1)
+"""A used-up quota comes back at an hour nobody tells, so there is no use in asking every minute."""
+
+
+@dataclass(slots=True)
+class Access:
+    """One credential for the length of one call of a provider.
+
+    Attributes:
+        project: the credential's own project, empty if it has none.
+        hide: takes secrets out of a message.
+        meter: counts requests, and takes what is charged for them.
+    """
+
+    credentials: Credentials
+    project: str
+    context: Context
+    hide: Callable[[str], str] = field(repr=False)
+    meter: Meter
+
+    @classmethod
+    def of(cls, key: str | None, context: Context) -> Access:
+        """With a service account key (JSON text), or what this machine offers by default if there is none; one request.
+
+        Raises:
+            CredentialRejected: there is no usable credential, or it is not accepted.
+            ProviderError: the service that gives out tokens could not be asked.
+        """
+        return cls._with_key(key, context) if key else cls._by_default(context)
+
+    @classmethod
+    def _with_key(cls, key: str, context: Context) -> Access:
+        info = _parsed(key)
+        secrets = [key, *(str(info.get(name, "")) for name in ("private_key", "private_key_id"))]
+        secrets += [line for line in str(info.get("private_key", "")).splitlines() if len(line) > 30]
+        try:
+            check_endpoint(str(info.get("token_uri")))
+            credentials = ServiceAccount.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
+        except Exception:  # noqa: BLE001 - whatever a library says of a malformed key may repeat a part of it
+            raise CredentialRejected(
+                "service_account_key: not the JSON of a service account key: paste the whole file as Google gave it"
+            ) from None
+        return cls._of(credentials, str(info.get("project_id", "")), context, hider(secrets))
+
+    @classmethod
+    def _by_default(cls, context: Context) -> Access:
+        try:
+            credentials, project = google.auth.default(scopes=SCOPES)
+        except auth_errors.DefaultCredentialsError:
+            raise CredentialRejected(
+                "no credential: give service_account_key, or set up Application Default Credentials on this machine"
+            ) from None
+        return cls._of(credentials, project or "", context, str)
+
+    @classmethod
+    def _of(
+        cls, credentials: Credentials, project: str, context: Context, hide: Callable[[str], str]
+    ) -> Access:
+        meter = context.meter()
+        tokens = _Tokens(credentials, context, meter)
+        access = cls(tokens, project, context, hide, meter)
+        tokens.refused = access.refused
+        tokens.refresh(None)
+        return access
+
+    def patience(self, where: str, permission: str) -> Retry:
+        """For the argument ``retry`` of Google's clients: each request counted, tried again as `retrying` allows, its refusal translated.
+
+        Args:
+            where: what is asked, for messages.
+            permission: what the credential needs for it.
+        """
+        return _Patience(self, where, permission)
+
+    @contextmanager
+    def translated(self, where: str, permission: str) -> Iterator[None]:
+        """Whatever Google's clients raise within, as a `ProviderError`: a failed job, an answer they do not understand."""
+        try:
+            yield
+        except ProviderError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            said = self.hide(f"{type(error).__name__} {error}"[:200])
+            raise ContractChanged(f"{where}: not the documented answer ({said}); {ASK_FOR_UPDATE}") from None
+        except Exception as error:  # noqa: BLE001 - translated, or raised as it is
+            refused = self.refused(error, where, permission)
+            raise (refused.error if isinstance(refused, Again) else refused) from None
+
+    def refused(self, error: Exception, where: str, permission: str) -> Exception:
+        """What to raise for an error of Google's clients; those that are none of the provider's stay as they are."""
+        if isinstance(error, GoogleAPICallError):
+            return self._refused_call(error, where, permission)
+        said = self.hide(" ".join(str(error).split())[:200])
+        if isinstance(error, auth_errors.RefreshError) and not error.retryable:
+            return CredentialRejected(
+                f"{where}: the credential is not accepted ({said}); connect again with {KEY}"
+            )
+        if isinstance(error, requests.exceptions.JSONDecodeError | ParseError):
+            return Again(Transient(f"{where}: the answer broke off; try again later"))
+        if isinstance(
+            error, auth_errors.GoogleAuthError | requests.exceptions.RequestException | TimeoutError
+        ):
+            return Again(Transient(f"{where}: no answer: {said or type(error).__name__}; try again later"))
+        return error
+
+    def _refused_call(self, error: GoogleAPICallError, where: str, permission: str) -> Exception:
+        first: Mapping[str, Any] = next((one for one in error.errors if isinstance(one, Mapping)), {})
+        reason, status = str(first.get("reason", "")), int(error.code or 500)
+        said = self.hide(" ".join(str(first.get("message") or error.message).split()))
+        now = self.context.clock()
+        headers = getattr(error.response, "headers", None) or {}
+        until = retry_after({name.lower(): value for name, value in headers.items()}, now)
+        if reason == "quotaExceeded":
+            return Throttled(
+                f"{where}: a quota of the project is used up ({said[:200]})", until or now + _QUOTA_WAIT
+            )
+        if reason == "bytesBilledLimitExceeded":
+            return BadData(f"{where}: {said[:200]}: raise max_gib_billed, or collect fewer months")
+        if status == 404:
+            return NothingThere(f"{where}: {said[:200]}: nothing that is stored is changed")
+        if isinstance(error, Conflict):
+            return error
+        status = 429 if reason in _BUSY else 503 if reason in _FAILED else status
+        return refusal(status, where, said, permission, until=until, now=now)
+
+
+class _Patience(Retry):
+    """Ours in the place of Google's own retry."""
+
+    def __init__(self, access: Access, where: str, permission: str) -> None:
+        super().__init__()
+        self._access, self._where, self._permission = access, where, permission
+
+    def __call__(self, func: Callable[..., Any], on_error: Any = None) -> Callable[..., Any]:
+        access = self._access
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            def attempt() -> Any:
+                access.meter.count()
+                try:
+                    return func(*arguments, **options)
+                except (Again, ProviderError):
+                    raise
+                except Exception as error:  # noqa: BLE001 - translated, or raised as it is
+                    raise access.refused(error, self._where, self._permission) from None
+
+            return patiently(attempt, access.context.sleep)
+
+        return call
+
+
+class _Tokens(Credentials):
+    """The access tokens of other credentials and no more: asked for under our policy, and nothing is looked up beside them.
+
+    Left to themselves, Google's credentials ask for a token several times and sleep in between, and in a thread of their own they look up
+    at the real service from where they may be used, even if the requests go to another address.
+    """
+
+    def __init__(self, source: Credentials, context: Context, meter: Meter) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.refused: Callable[[Exception, str, str], Exception] = lambda error, where, permission: error
+        self._source, self._context, self._meter = source, context, meter
+        self._universe_domain = source.universe_domain
+
+    def refresh(self, request: Any) -> None:
+        """A new token; `request` is what Google's session would ask with."""
+        ours = _TokenRequest(self._context, self._meter)
+
+        def attempt() -> None:
+            try:
+                self._source.refresh(ours)  # type: ignore[no-untyped-call]
+            except (Again, ProviderError):
+                raise
+            except Exception as error:  # noqa: BLE001 - translated, or raised as it is
+                raise self.refused(error, "token", KEY) from None
+
+        patiently(attempt, self._context.sleep)
+        self.token, self.expiry = self._source.token, self._source.expiry
+
+    def apply(self, headers: Any, token: str | None = None) -> None:
+        """As the other credentials do: they may name a project to count the request for."""
+        self._source.apply(headers, token)  # type: ignore[no-untyped-call]
+
+
+class _TokenRequest(Request):
+    """Asks once, with a time-out."""
+
+    def __init__(self, context: Context, meter: Meter) -> None:
+        super().__init__()
+        self._context, self._meter = context, meter
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self._meter.count()
+        options["timeout"] = SECONDS
+        response = super().__call__(*arguments, **options)  # type: ignore[no-untyped-call]
+        is_busy = response.status == 403 and any(reason.encode() in response.data for reason in _BUSY)
+        status = 429 if is_busy else int(response.status)
+        if status == 429 or status >= 500:
+            now = self._context.clock()
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            raise refusal(status, "token", "", KEY, until=retry_after(headers, now), now=now)
+        if status == 200 and options.get("method") == "POST" and not _parsed(response.data):
+            raise Again(Transient("token: the answer broke off; try again later"))
+        return response
+
+
+def _parsed(text: str | bytes) -> Mapping[str, Any]:
+    """The fields of a JSON object; none if it is something else."""
+    try:
+        info = json.loads(text)
+    except ValueError:
+        return {}
+    return info if isinstance(info, dict) else {}

@@ -1,0 +1,335 @@
+"""The tables into which Google exports a billing account's costs: which is which, and the SQL that reads them.
+
+Three tables tell the same costs: the standard and the detailed usage export (``cost`` before credits, ``credits[]`` apart, both FLOAT64),
+and the FOCUS export (a preview; NUMERIC, net of credits already). Their schemas grow, so a statement is made from the columns a table
+has: those that a figure needs are refused by name when they are missing, others are left out, and no other is read.
+
+Two statements. ``reading``: how many lines each loading day brought to each invoice month, and what they come to; a few narrow columns of
+the days that may have grown. ``lines``: the line items of one invoice month, added up by UTC day and by all that tells lines apart.
+What makes the sums right:
+
+- Each amount becomes BIGNUMERIC before it is added, through its text: NUMERIC would cut off what a few bytes of traffic cost (it has 9
+  fraction digits), and FLOAT64 cast straight to BIGNUMERIC would show its binary noise. Rounded to 18 fraction digits a line, so that
+  any sum is exact.
+- Credits are added in a sub-select of their own line. Joined (``CROSS JOIN UNNEST``), a line of three credits would count three times.
+- The month is ``invoice.month`` and the day is that of ``usage_start_time`` in UTC; neither is derived from the other, for Google's
+  month begins at midnight in California.
+- ``_PARTITIONTIME``, the day of loading, only limits what is read; the days come from the reading, so late lines are not cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from optiinfra_assets.domain import focus
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import BadData, ContractChanged
+from optiinfra_assets.providers.gcp.loading_days import BEGINNING, Part
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
+from optiinfra_assets.providers.running_totals.readings import exact_sum
+
+if TYPE_CHECKING:
+    from optiinfra_assets.providers.gcp.bigquery import Cells
+
+NUMBERS: Final = frozenset({"FLOAT", "NUMERIC", "BIGNUMERIC", "INTEGER"})
+GIVEN: Final = "('PROMOTION', 'FREE_TIER')"
+"""Credits that are given; all others, discounts for use or commitment, are part of the price."""
+COMMITTED: Final = (
+    "('COMMITTED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE', 'FEE_UTILIZATION_OFFSET')"
+)
+
+
+class Export(StrEnum):
+    """What a table holds."""
+
+    STANDARD = "standard"
+    DETAILED = "detailed"
+    FOCUS = "focus"
+
+
+class How(StrEnum):
+    """What becomes of a value when lines are added up."""
+
+    KEY = "key"
+    SUM = "sum"
+    FIRST = "min"
+    LAST = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A column that is read.
+
+    Attributes:
+        path: in the table, ``service.id``.
+        name: in the answer: that of a FOCUS column or of ours (``x_``), or a word of the provider's own.
+        how: what becomes of it.
+        needed: without it there are no right figures.
+    """
+
+    path: str
+    name: str
+    how: How = How.KEY
+    needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Expression:
+    sql: str
+    name: str
+    how: How = How.KEY
+
+
+_USAGE: Final = (
+    Take("billing_account_id", "BillingAccountId", needed=True),
+    Take("service.id", "x_ServiceId"),
+    Take("service.description", "ServiceName", needed=True),
+    Take("sku.id", "SkuId", needed=True),
+    Take("sku.description", "ChargeDescription"),
+    Take("project.id", "SubAccountId", needed=True),
+    Take("project.name", "SubAccountName"),
+    Take("project.labels", "x_ProjectLabels"),
+    Take("labels", "labels"),
+    Take("tags", "tags"),
+    Take("system_labels", "x_SystemLabels"),
+    Take("location.location", "x_Location"),
+    Take("location.region", "RegionId"),
+    Take("location.zone", "AvailabilityZone"),
+    Take("resource.global_name", "ResourceId"),
+    Take("resource.name", "ResourceName"),
+    Take("subscription.instance_id", "x_SubscriptionId"),
+    Take("transaction_type", "x_TransactionType"),
+    Take("seller_name", "x_SellerName"),
+    Take("currency", "BillingCurrency", needed=True),
+    Take("currency_conversion_rate", "x_CurrencyConversionRate"),
+    Take("usage.unit", "ConsumedUnit"),
+    Take("usage.pricing_unit", "PricingUnit"),
+    Take("cost_type", "x_CostType", needed=True),
+    Take("adjustment_info.id", "x_AdjustmentId"),
+    Take("adjustment_info.description", "x_AdjustmentDescription"),
+    Take("adjustment_info.mode", "x_AdjustmentMode"),
+    Take("adjustment_info.type", "x_AdjustmentType"),
+    Take("consumption_model.description", "x_ConsumptionModel"),
+    Take("cost", "ContractedCost", How.SUM, needed=True),
+    Take("cost_at_list", "ListCost", How.SUM),
+    Take("usage.amount", "ConsumedQuantity", How.SUM),
+    Take("usage.amount_in_pricing_units", "PricingQuantity", How.SUM),
+    Take("usage_start_time", "ChargePeriodStart", How.FIRST, needed=True),
+    Take("usage_end_time", "ChargePeriodEnd", How.LAST, needed=True),
+    Take("export_time", "exported", How.LAST, needed=True),
+)
+_FOCUS_NEEDED: Final = frozenset(
+    ("BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodStart", "ChargeCategory", "ChargePeriodEnd",
+     "ChargePeriodStart", "ContractedCost", "EffectiveCost", "ListCost", "x_Credits", "x_ExportTime"),
+)  # fmt: skip
+_FOCUS_APART: Final = {
+    "BillingPeriodStart": None,
+    "BillingPeriodEnd": None,
+    "x_Credits": None,
+    "ChargePeriodStart": How.FIRST,
+    "ChargePeriodEnd": How.LAST,
+    "x_ExportTime": How.LAST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CostTable:
+    """A table of costs and the statements for it.
+
+    Attributes:
+        name: ``project.dataset.table``.
+        kinds: type of each column by its path; a repeated one with ``[]`` behind it.
+        by_day: ``_PARTITIONTIME`` limits what is read.
+    """
+
+    name: str
+    export: Export
+    kinds: Mapping[str, str]
+    by_day: bool
+
+    @classmethod
+    def of(
+        cls, name: str, columns: Sequence[tuple[str, str, tuple[object, ...]]], *, by_day: bool
+    ) -> CostTable:
+        """Recognise a table from its columns (see `optiinfra_assets.providers.gcp.bigquery.Column`) and its name.
+
+        Raises:
+            BadData: it holds no costs.
+            ContractChanged: it lacks a column that a figure needs.
+        """
+        kinds = dict(_paths(columns))
+        if "x_ExportTime" in kinds or "ChargePeriodStart" in kinds:
+            export = Export.FOCUS
+        elif "usage_start_time" in kinds:
+            export = Export.DETAILED if "resource" in kinds else Export.STANDARD
+        else:
+            raise BadData(
+                f"table: {name!r} is not accepted: it has neither the columns of a usage cost export nor of a FOCUS export"
+            )
+        table = cls(name, export, kinds, by_day)
+        table._refuse_lacking()
+        return table
+
+    def reading(self) -> str:
+        """By invoice month, loading day and currency: lines, what they come to, when the last was exported.
+
+        Parameters: ``@oldest`` month (YYYYMM), and if `by_day` ``@first``, the loading day from which on to look.
+        """
+        takes = [_Expression(self._month, "month")]
+        takes += [_Expression("_PARTITIONTIME", "part")] if self.by_day else []
+        if self.export is Export.FOCUS:
+            takes += [
+                _Expression("BillingCurrency", "currency"),
+                _Expression(self._amount("BilledCost"), "cost", How.SUM),
+                _Expression("x_ExportTime", "exported", How.LAST),
+            ]
+        else:
+            takes += [
+                _Expression("currency", "currency"),
+                _Expression(self._amount("cost"), "cost", How.SUM),
+                _Expression(self._credits(), "credits", How.SUM),
+                _Expression("export_time", "exported", How.LAST),
+            ]
+        window = ["_PARTITIONTIME >= @first"] if self.by_day else []
+        return self._statement(takes, [*window, f"COALESCE({self._month}, '999999') >= @oldest"])
+
+    def counted(self, cells: Cells) -> Part:
+        """One row of the answer to `reading`.
+
+        Raises:
+            ContractChanged: a value is of another kind.
+        """
+        month = cells.needed("month")
+        try:
+            period = BillingPeriod.parse(f"{month[:4]}-{month[4:]}")
+        except ValueError:
+            raise ContractChanged(
+                f"{self.name}: column invoice.month: value {month!r} is not accepted: YYYYMM was expected"
+            ) from None
+        day = cells.time("part") if self.by_day else BEGINNING
+        amount = cells.number("cost") or Decimal(0)
+        if self.export is not Export.FOCUS:
+            amount = exact_sum((amount, cells.number("credits") or Decimal(0)))
+        currency, lines = cells.needed("currency"), cells.whole("lines")
+        return Part(period, currency, day, day, lines, amount, cells.time("exported"))
+
+    def lines(self) -> str:
+        """The line items of an invoice month, by UTC day and everything that tells lines apart.
+
+        Parameters: ``@month`` (YYYYMM), and if `by_day` ``@first`` and ``@last``, the loading days that have lines of it.
+        """
+        window = ["_PARTITIONTIME BETWEEN @first AND @last"] if self.by_day else []
+        return self._statement(self._line(), [*window, f"{self._month} = @month"])
+
+    def names(self) -> list[str]:
+        """The columns of the answer to `lines`, except ``day`` and ``lines``."""
+        return [one.name for one in self._line() if one.name != "day"]
+
+    @property
+    def _month(self) -> str:
+        if self.export is Export.FOCUS:
+            return "FORMAT_DATE('%Y%m', DATE(BillingPeriodStart))"
+        return "invoice.month"
+
+    def _line(self) -> list[_Expression]:
+        made = [_Expression(self._sql(take), take.name, take.how) for take in self._takes()]
+        if self.export is Export.FOCUS:
+            return [
+                _Expression("DATE(ChargePeriodStart)", "day"),
+                *made,
+                _Expression(self._credits("x_Credits", "Amount"), "credits", How.SUM),
+            ]
+        given = f"FROM UNNEST(credits) AS c WHERE c.type IN {GIVEN}"
+        return [
+            _Expression("DATE(usage_start_time)", "day"),
+            *made,
+            _Expression(
+                f"(SELECT STRING_AGG(DISTINCT c.name, ', ' ORDER BY c.name) {given})", "credit_names"
+            ),
+            _Expression(self._credits(where="c.type IN ('PROMOTION')"), "promotions", How.SUM),
+            _Expression(self._credits(where="c.type IN ('FREE_TIER')"), "free_tier", How.SUM),
+            _Expression(self._credits(where=f"COALESCE(c.type, '') NOT IN {GIVEN}"), "discounts", How.SUM),
+            _Expression(self._credits(where=f"c.type IN {COMMITTED}"), "x_CommitmentDiscounts", How.SUM),
+        ]
+
+    def _takes(self) -> Iterable[Take]:
+        if self.export is not Export.FOCUS:
+            return [take for take in _USAGE if take.path in self.kinds]
+        found = [
+            path
+            for path in self.kinds
+            if path.isascii() and path.isidentifier() and (path in focus.BY_NAME or path.startswith("x_"))
+        ]
+        return [Take(path, path, how) for path in found if (how := self._focus_how(path)) is not None]
+
+    def _focus_how(self, path: str) -> How | None:
+        if path in _FOCUS_APART:
+            return _FOCUS_APART[path]
+        is_summed = path.endswith(("Cost", "Quantity")) and self.kinds[path] in NUMBERS
+        return How.SUM if is_summed else How.KEY
+
+    def _sql(self, take: Take) -> str:
+        kind = self.kinds[take.path]
+        if take.how is How.SUM:
+            return self._amount(take.path)
+        if take.how is not How.KEY or kind == "STRING":
+            return take.path
+        if kind in ("RECORD", "JSON") or kind.endswith("[]"):
+            return f"TO_JSON_STRING({take.path})"
+        return f"CAST({take.path} AS STRING)"
+
+    def _amount(self, path: str, column: str = "") -> str:
+        """A number as BIGNUMERIC; `column` names it if it is that of a sub-select."""
+        column = column or path
+        text = f"CAST({column} AS STRING)" if self.kinds[path] == "FLOAT" else column
+        return f"ROUND(CAST({text} AS BIGNUMERIC), 18)"
+
+    def _credits(self, array: str = "credits", amount: str = "amount", where: str = "") -> str:
+        condition = f" WHERE {where}" if where else ""
+        total = f"SUM({self._amount(f'{array}.{amount}', f'c.{amount}')})"
+        return f"(SELECT {total} FROM UNNEST({array}) AS c{condition})"  # noqa: S608 - names of a checked schema
+
+    def _statement(self, takes: Sequence[_Expression], conditions: Sequence[str]) -> str:
+        keys = [take.name for take in takes if take.how is How.KEY]
+        sums = [
+            f"{take.how.upper()}({take.name}) AS {take.name}" for take in takes if take.how is not How.KEY
+        ]
+        inner = ",\n    ".join(f"{take.sql} AS {take.name}" for take in takes)
+        return (
+            f"SELECT\n  {', '.join(keys)},\n  {', '.join(sums)},\n  COUNT(*) AS lines\n"
+            f"FROM (\n  SELECT\n    {inner}\n  FROM `{self.name}`\n  WHERE {' AND '.join(conditions)}\n) AS line\n"
+            f"GROUP BY {', '.join(keys)}"
+        )
+
+    def _refuse_lacking(self) -> None:
+        if self.export is Export.FOCUS:
+            needed = [Take(path, path, _FOCUS_APART.get(path) or How.KEY) for path in sorted(_FOCUS_NEEDED)]
+            needed += [Take("x_Credits.Amount", "", How.SUM)]
+        else:
+            needed = [take for take in _USAGE if take.needed]
+            needed += [Take("invoice.month", ""), Take("credits.type", ""), Take("credits.name", "")]
+            needed += [Take("credits.amount", "", How.SUM)]
+        for take in needed:
+            self._refuse_kind(take)
+
+    def _refuse_kind(self, take: Take) -> None:
+        kind = self.kinds.get(take.path)
+        accepted = {How.SUM: NUMBERS, How.FIRST: {"TIMESTAMP"}, How.LAST: {"TIMESTAMP"}}.get(take.how)
+        if take.path.endswith("Cost"):
+            accepted = NUMBERS
+        if kind is None or (accepted and kind not in accepted):
+            said = "is missing" if kind is None else f"type {kind} is not accepted"
+            wanted = f": {' or '.join(sorted(accepted))} was expected" if accepted else ""
+            raise ContractChanged(f"{self.name}: column {take.path}: {said}{wanted}; {ASK_FOR_UPDATE}")
+
+
+def _paths(
+    columns: Sequence[tuple[str, str, tuple[object, ...]]], above: str = ""
+) -> Iterable[tuple[str, str]]:
+    for name, kind, within in columns:
+        yield f"{above}{name}", kind
+        yield from _paths(within, f"{above}{name}.")  # type: ignore[arg-type]

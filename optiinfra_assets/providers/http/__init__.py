@@ -1,0 +1,1 @@
+"""One policy for requests to any provider: retries, metering, paging, endpoints, redaction."""

@@ -1,0 +1,254 @@
+"""One way of talking HTTP for every provider: time-outs, retries with the provider's own waiting times, metering, no secret in any message.
+
+What a provider writes::
+
+    with Client(endpoint, context, headers=bearer("api_key", token), secrets=[token]) as api:
+        answer = api.get("/billing/invoices", {"per_page": "500"}, permission="billing (read)")
+        for invoice in answer.fields().objects("billing_invoices"):
+            amount = invoice.money("amount")
+
+and what becomes of an answer::
+
+    2xx                            an `Answer`
+    401, 403                       CredentialRejected, naming the permission
+    429, or 503 that says when     a short wait and another try; if the provider asks for more than that, Throttled(until)
+    408, 425, 5xx, network         another try after 0.5, 1 and 2 seconds; then Transient
+    a body that breaks off         the same
+    anything else                  ContractChanged; of 404 its kind NotFound
+
+`retry_after`, and all of ``metering.py``, ``retrying.py`` and ``safety.py`` beside this file, serve providers that use the vendor's own
+client just as well.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Final, Self
+
+import httpx
+
+from optiinfra_assets.domain.errors import ContractChanged, ProviderError, Transient
+from optiinfra_assets.providers.context import Context, Meter
+from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, Fields
+from optiinfra_assets.providers.http.redaction import hider
+from optiinfra_assets.providers.http.retry import Again, patiently, refusal
+
+TIMEOUT: Final = httpx.Timeout(60, connect=10)
+DEADLINE: Final = 300.0
+"""Seconds for a whole answer; `TIMEOUT` alone would let a server send one byte a minute for ever."""
+LARGEST_BODY: Final = 256 * 1024 * 1024
+UNPACED: Final = 20
+"""Requests of one client that never wait for a `Pace`: probes and small months are over by then."""
+
+Wait = Callable[[Mapping[str, str], datetime], datetime | None]
+"""From the headers of a refusal and the present instant: the instant from which the provider allows another request."""
+
+Says = Callable[["Answer"], str]
+"""From an answer that is not a success: the provider's own words for a person, empty if there are none. May raise a ProviderError then."""
+
+Pace = Callable[[Mapping[str, str]], float]
+"""From the headers of an answer: how many seconds to leave before the next request, so that none is refused."""
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """The instant that ``Retry-After`` names, in seconds or as a date (RFC 9110, 10.2.3); None without a usable one."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return now + timedelta(seconds=min(int(text), 86_400))
+    try:
+        return email.utils.parsedate_to_datetime(text).astimezone(UTC) if text else None
+    except ValueError:
+        return None
+
+
+def rate_limit_end(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """As `retry_after`; without that, where nothing remains, when the count begins anew: ``RateLimit-Reset``, with ``X-`` or without.
+
+    The reset is in seconds since 1970; what lies in the past or more than a day away is not believed.
+    """
+    until = retry_after(headers, now)
+    for prefix in ("ratelimit", "x-ratelimit"):
+        reset = headers.get(f"{prefix}-reset", "").strip()
+        if until or headers.get(f"{prefix}-remaining") != "0" or not (reset.isascii() and reset.isdecimal()):
+            continue
+        seconds = int(reset[:20]) - now.timestamp()
+        until = now + timedelta(seconds=seconds) if 0 < seconds <= 86_400 else None
+    return until
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with a status of 2xx.
+
+    Attributes:
+        body: as sent, decompressed.
+        headers: names in lower case.
+        asked_at: UTC instant at which its request was sent: what happened later may not be in it.
+        where: method and address without the query, for messages.
+        hide: takes secrets out of a message.
+    """
+
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    asked_at: datetime
+    where: str
+    hide: Callable[[str], str] = field(repr=False)
+
+    def fields(self) -> Fields:
+        """The body, a JSON object.
+
+        Raises:
+            Transient: it broke off.
+            ContractChanged: it is not a JSON object.
+        """
+        return Fields.parse(self.body, self.where, self.hide)
+
+
+class Client:
+    """Requests to one API with one credential, for the length of one call of a provider. Use it in a ``with``."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        context: Context,
+        *,
+        headers: Mapping[str, str],
+        secrets: Iterable[str],
+        wait: Wait = retry_after,
+        reason: str | Says | None = None,
+        meter: Meter | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        """Prepare for requests below an address; nothing is sent yet.
+
+        Args:
+            endpoint: what every path begins with.
+            context: its clock and its sleep.
+            headers: sent with every request, the credential among them.
+            secrets: what must stand in no message.
+            wait: reads the provider's own waiting headers.
+            reason: field of an error answer that holds the provider's own words for a person, which messages repeat; or what finds them.
+            meter: counts the requests; one of the context by default.
+            pace: reads the provider's limits, for lists of very many pages; None: each request is sent as soon as it is wanted.
+
+        Raises:
+            ValueError: the address is not one that credentials may be sent to.
+        """
+        self.meter = meter or context.meter()
+        self._endpoint = check_endpoint(endpoint)
+        self._context = context
+        self._secrets = [secret for secret in secrets if secret]
+        self._hide = hider(self._secrets)
+        self._wait = wait
+        self._reason = reason
+        self._pace = pace
+        self._pause = 0.0
+        is_remote = self._endpoint.startswith("https:")
+        self._client = httpx.Client(
+            headers=headers,
+            timeout=TIMEOUT,
+            verify=_tls() if is_remote else False,
+            trust_env=is_remote,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, path: str, params: Mapping[str, str] | None = None, *, permission: str) -> Answer:
+        """Ask for one resource.
+
+        Args:
+            path: below the endpoint, with a leading slash.
+            params: of the query; no secret belongs there.
+            permission: what the credential needs for it, named if it is refused.
+
+        Raises:
+            ProviderError: as the table above.
+        """
+        request = self._client.build_request("GET", self._endpoint + path, params=params)
+        return self.send(request, permission=permission)
+
+    def send(self, request: httpx.Request, *, permission: str) -> Answer:
+        """Send a request that may be sent more than once, as often as ``retrying.TRIES`` and ``retrying.PATIENCE`` allow.
+
+        Raises:
+            ProviderError: as the table above.
+        """
+        if any(secret in str(request.url) for secret in self._secrets):
+            raise ValueError(
+                "a secret stands in the address of a request; send it in a header, addresses are logged"
+            )
+        return patiently(lambda: self._try(request, permission), self._context.sleep)
+
+    def _try(self, request: httpx.Request, permission: str) -> Answer:
+        where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
+        if self._pause and self.meter.requests >= UNPACED:
+            self._context.sleep(self._pause)
+        sent_at = self._context.clock()
+        self.meter.count()
+        try:
+            response, body = self._exchange(request)
+        except httpx.TimeoutException:
+            raise Again(Transient(f"{where}: no answer in time; try again later")) from None
+        except httpx.HTTPError as error:
+            said = self._hide(str(error)) or type(error).__name__
+            raise Again(Transient(f"{where}: no answer: {said}; try again later")) from None
+        answer = Answer(body, dict(response.headers), sent_at, where, self._hide)
+        self._pause = self._pace(answer.headers) if self._pace else 0.0
+        if not response.is_success:
+            now = self._context.clock()
+            until = self._wait(answer.headers, now)
+            raise refusal(response.status_code, where, self._said(answer), permission, until=until, now=now)
+        if response.headers.get("content-type", "").startswith("application/json"):
+            _refuse_broken(body, where)
+        return answer
+
+    def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        deadline = time.monotonic() + DEADLINE
+        response = self._client.send(request, stream=True)
+        try:
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("too slow", request=request)
+                if len(body) > LARGEST_BODY:
+                    raise ContractChanged(
+                        f"{request.url.path}: an answer of more than {LARGEST_BODY} bytes; {ASK_FOR_UPDATE}"
+                    )
+            return response, bytes(body)
+        finally:
+            response.close()
+
+    def _said(self, answer: Answer) -> str:
+        """The provider's own words, one line and short: a whole body in a message could carry anything."""
+        if self._reason is None:
+            return ""
+        try:
+            found = self._reason(answer) if callable(self._reason) else answer.fields().text(self._reason)
+        except ProviderError:
+            return ""
+        return self._hide(found)
+
+
+def _refuse_broken(body: bytes, where: str) -> None:
+    """A JSON text ends with the bracket it began with; a proxy that cut it may still have sent the length of the rest."""
+    text = body.strip()
+    if text[:1] in {b"{", b"["} and text[-1:] != {b"{": b"}", b"[": b"]"}[text[:1]]:
+        raise Again(Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later"))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Certificates are read once: that takes 20 ms, and there is a client for every probe of every account."""
+    return httpx.create_ssl_context()

@@ -1,0 +1,1 @@
+"""Linode: month-to-date totals and invoices."""

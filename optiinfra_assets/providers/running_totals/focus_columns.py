@@ -1,0 +1,81 @@
+"""The columns of a line item that follow from a `Charge` whatever the cloud: costs, periods, account, who sells and who bills.
+
+For clouds that sell at one price, without commitments: what is billed is also the effective and the contracted cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.line_items.row_batches import Value
+from optiinfra_assets.providers.running_totals.month import Charge, ChargeLine
+
+COLUMNS: Final = (
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
+    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
+    "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceId", "InvoiceIssuerName",
+    "ListCost", "PricingQuantity", "PricingUnit", "RegionId", "ResourceId", "ResourceName", "ResourceType", "ServiceCategory",
+    "ServiceName", "ServiceProviderName", "Tags", "x_Method", "x_Plan",
+)  # fmt: skip
+"""Those filled here, in `consumed`, and in `Machine.values`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """What all line items of a collection have in common.
+
+    Attributes:
+        payer: id and name of the billing account.
+        seller: name of the cloud.
+        issuer: who sends the invoice.
+    """
+
+    period: BillingPeriod
+    payer: tuple[str, str]
+    currency: str
+    seller: str
+    issuer: str
+
+    def values(self, charge: Charge, category: str) -> dict[str, Value]:
+        """Columns of one charge of a FOCUS ChargeCategory."""
+        cost = charge.measure.cost
+        return {
+            "BilledCost": cost,
+            "EffectiveCost": cost,
+            "ContractedCost": cost,
+            "ListCost": charge.measure.list_cost,
+            "BillingAccountId": self.payer[0],
+            "BillingAccountName": self.payer[1],
+            "BillingCurrency": self.currency,
+            "BillingPeriodStart": self.period.start,
+            "BillingPeriodEnd": self.period.end,
+            "ChargeCategory": category,
+            "ChargeFrequency": "Usage-Based" if category == "Usage" else "One-Time",
+            "ChargePeriodStart": charge.start,
+            "ChargePeriodEnd": charge.end,
+            "InvoiceId": charge.invoice_id,
+            "InvoiceIssuerName": self.issuer,
+            "HostProviderName": self.seller,
+            "ServiceProviderName": self.seller,
+            "x_Method": charge.method,
+        }
+
+
+def charge_class(line: ChargeLine, begin: datetime) -> str | None:
+    """FOCUS ChargeClass: what is given back for days before the month's `begin` (UTC) corrects an invoice that was issued."""
+    is_earlier = line.span is not None and line.span[1] <= begin
+    return "Correction" if is_earlier and line.measure.cost < 0 else None
+
+
+def consumed(quantity: Decimal, unit: str) -> dict[str, Value]:
+    """Columns of a quantity that is priced in the unit in which it is measured."""
+    return {
+        "ConsumedQuantity": quantity,
+        "ConsumedUnit": unit,
+        "PricingQuantity": quantity,
+        "PricingUnit": unit,
+    }

@@ -1,0 +1,125 @@
+"""Which machine a charge is for, where the cloud's lines only name one in a text: join with the machines there were at that time.
+
+Addresses and labels are changed and used again, and a machine that is gone is in no list any more, so lists are kept as snapshots beside
+the charges and each line item is joined with the list of its own time. What cannot be told stays without a resource.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import CredentialRejected
+from optiinfra_assets.line_items.row_batches import Value
+from optiinfra_assets.providers.context import Context, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine at one time.
+
+    Attributes:
+        kind: for ResourceType, such as ``Instance``.
+        marks: what names this machine alone: ids and addresses.
+        tags: a tag without a value has the value ``true``, as FOCUS has it.
+    """
+
+    resource_id: str
+    name: str
+    kind: str
+    region: str
+    plan: str
+    marks: tuple[str, ...]
+    tags: Mapping[str, str]
+
+    def values(self) -> dict[str, Value]:
+        """What it adds to a line item: FOCUS columns and ``x_Plan``."""
+        return {
+            "RegionId": self.region,
+            "ResourceId": self.resource_id,
+            "ResourceName": self.name,
+            "ResourceType": self.kind,
+            "Tags": self.tags,
+            "x_Plan": self.plan,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    marked: Mapping[str, Machine]
+    named: Mapping[str, Machine]
+
+
+@dataclass(slots=True)
+class Machines:
+    """The machines of an account over time.
+
+    Attributes:
+        snapshots: lists of machines, oldest first.
+        parse: the machines of a snapshot's body.
+    """
+
+    snapshots: Sequence[Snapshot]
+    parse: Callable[[bytes], list[Machine]]
+    _indexes: dict[int, _Index] = field(default_factory=dict, init=False, repr=False)
+
+    def find(self, marks: Sequence[str], name: str | None, start: datetime, end: datetime) -> Machine | None:
+        """The machine that a line item of [start, end) (UTC) is for, or None.
+
+        It has one of `marks`, and `name` if that is said: an address alone may be another's by now. Without a known mark it is the only one
+        of that name. The list of the end counts, and for a machine that is gone by then the list of the start.
+        """
+        return self._known(marks, name, end) or self._known(marks, name, start)
+
+    def _known(self, marks: Sequence[str], name: str | None, moment: datetime) -> Machine | None:
+        if not self.snapshots:
+            return None
+        earlier = sum(snapshot.taken_at <= moment for snapshot in self.snapshots)
+        index = self._index(max(earlier - 1, 0))
+        for mark in marks:
+            machine = index.marked.get(mark)
+            if machine is not None:
+                return machine if name in (None, machine.name) else None
+        return index.named.get(name) if name else None
+
+    def _index(self, number: int) -> _Index:
+        if number not in self._indexes:
+            machines = self.parse(self.snapshots[number].body)
+            uses = Counter(machine.name for machine in machines)
+            self._indexes[number] = _Index(
+                {mark: machine for machine in machines for mark in machine.marks},
+                {machine.name: machine for machine in machines if machine.name and uses[machine.name] == 1},
+            )
+        return self._indexes[number]
+
+
+def keep_daily(context: Context, kind: str, read: Callable[[], Iterable[Machine]]) -> None:
+    """Keep what `read` gives as a snapshot of the current month, once a UTC day, and only what `daily_list` needs of it.
+
+    A credential that may not read it has none: costs are collected all the same.
+
+    Raises:
+        ProviderError: the list could not be read.
+    """
+    now = context.clock()
+    period = BillingPeriod.of(now)
+    newest = context.snapshots.newest(kind, period)
+    if newest is not None and newest.taken_at.date() == now.date():
+        return
+    machines: list[Machine] = []
+    with suppress(CredentialRejected):
+        machines.extend(read())
+    body = {"day": str(now.date()), "machines": [asdict(machine) for machine in machines]}
+    context.snapshots.add(Snapshot(kind, period, now, json.dumps(body).encode()))
+
+
+def daily_list(body: bytes) -> list[Machine]:
+    """The machines of a snapshot that `keep_daily` made."""
+    return [
+        Machine(**{**machine, "marks": tuple(machine["marks"])}) for machine in json.loads(body)["machines"]
+    ]

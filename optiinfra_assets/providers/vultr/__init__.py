@@ -1,0 +1,1 @@
+"""Vultr: pending charges and invoices."""

@@ -1,0 +1,149 @@
+"""Settings, from the environment first and then from what a running `optiinfra up` wrote down.
+
+``OPTIINFRA_HOME`` (default ``~/.optiinfra``) holds all state of one installation. `optiinfra up` writes the addresses of the servers it
+started to ``runtime.json`` there, so that a command in another shell finds them without any variable set.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ByteSize, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+RUNTIME_FILE = "runtime.json"
+
+
+class _RuntimeFile(PydanticBaseSettingsSource):
+    """Values that `optiinfra up` wrote to ``runtime.json``; weaker than the environment, stronger than defaults."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        home = Path(
+            self.current_state.get("home")
+            or Settings.model_fields["home"].get_default(call_default_factory=True)
+        )
+        try:
+            content: dict[str, Any] = json.loads((home / RUNTIME_FILE).read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return {
+            name: value for name, value in content.items() if name in Settings.model_fields and name != "home"
+        }
+
+
+class Settings(BaseSettings):
+    """Every setting of the platform; each is the variable ``OPTIINFRA_<NAME>``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPTIINFRA_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".optiinfra",
+        description="Folder that holds all state of this installation.",
+    )
+    clickhouse_url: str | None = Field(
+        None,
+        description="ClickHouse over HTTP, http(s)://user:password@host:port/database. Unset: the embedded engine.",
+        repr=False,
+    )
+    clickhouse_reader_url: str | None = Field(
+        None,
+        description="The same database for the GraphQL service, as a user with the role optiinfra_reader. Unset: clickhouse_url.",
+        repr=False,
+    )
+    clickhouse_cluster: str | None = Field(
+        None,
+        description="Create tables ON CLUSTER this name with Replicated engines. Unset: a single server.",
+    )
+    postgres_url: str | None = Field(
+        None,
+        description="PostgreSQL, postgresql://user:password@host:port/database. Unset: the embedded server.",
+        repr=False,
+    )
+    bind_host: str = Field("127.0.0.1", description="Address the servers listen on.")
+    clickhouse_port: int = Field(8124, description="Port of the embedded ClickHouse.")
+    dagster_port: int = Field(3000, description="Port of the Dagster web interface.")
+    code_location_port: int = Field(4000, description="Port of the Dagster code location (gRPC).")
+    api_port: int = Field(8000, description="Port of the GraphQL service.")
+    graphiql: bool | None = Field(
+        None,
+        description="Show GraphiQL at /graphql to every browser (true) or to none (false). Unset: to those on this machine.",
+    )
+    api_cors_origins: str = Field(
+        "", description="Web origins whose pages may ask the service, parted by commas. Empty: none."
+    )
+    api_max_requests: int = Field(
+        32, ge=1, description="Requests of one token under way at one time, in each process of the service."
+    )
+    api_max_exports: int = Field(
+        4, ge=1, description="Exports of one token under way at one time, in each process of the service."
+    )
+    api_max_rows: int = Field(
+        500_000_000, ge=1, description="Rows that one GraphQL operation may read, as estimated beforehand."
+    )
+    api_max_seconds: int = Field(30, ge=1, description="Seconds that one statement of GraphQL may take.")
+    api_max_memory: ByteSize = Field(
+        ByteSize(4 * 2**30), ge=2**20, description="Memory of one statement in ClickHouse, such as 4GiB."
+    )
+    api_answers: ByteSize = Field(
+        ByteSize(64 * 2**20),
+        description="Memory for answers of ClickHouse, such as 64MiB, in each process of the service: what was asked before over the "
+        "same published generations is not asked again. 0: none.",
+    )
+    api_export_max_rows: int = Field(
+        100_000_000, ge=1, description="Rows that one export may have, or read as estimated beforehand."
+    )
+    api_export_max_seconds: int = Field(
+        3000, ge=1, le=3000, description="Seconds that one export may take; removed rows stay for an hour."
+    )
+    dagster_url: str = Field(
+        "http://127.0.0.1:3000", description="Where the Dagster webserver is reached, for triggers and links."
+    )
+    retention_days: int = Field(
+        95,
+        ge=1,
+        le=3650,
+        description="Days for which the last generation of each UTC day of a slice is kept.",
+    )
+    api_folders: str = Field(
+        "",
+        description="Folders of this machine and addresses such as s3://bucket/prefix, parted by ':', below which accounts that are "
+        "read with the rights of this machine may be added over the API. Unset: none, but by administrators of all customers.",
+    )
+    max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
+
+    def for_reading(self) -> Settings:
+        """These settings for those who only read: ClickHouse as its reader, where one is configured."""
+        return self.model_copy(update={"clickhouse_url": self.clickhouse_reader_url or self.clickhouse_url})
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then runtime.json, then defaults."""
+        return init_settings, env_settings, _RuntimeFile(settings_cls)
+
+
+def project_file(*parts: str) -> Path:
+    """Path of a file shipped beside the packages (``sql/``, ``dagster.yaml``), in a checkout or in an installed wheel."""
+    packaged = Path(__file__).parent / "_project"
+    root = packaged if packaged.is_dir() else Path(__file__).parents[1]
+    return root.joinpath(*parts)
+
+
+def complaint(error: ValidationError) -> str:
+    """Why the first variable that is refused is, in one line that names it and not its value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = "_".join(str(part) for part in first["loc"])
+    return f"OPTIINFRA_{name.upper()}: {' '.join(first['msg'].split())}"

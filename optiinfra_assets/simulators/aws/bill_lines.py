@@ -1,0 +1,149 @@
+"""How a charge of the world stands on AWS's bill: service, region, account and kind, in the words of exports and of Cost Explorer."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.simulators.world.world import Charge, World
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of AWS.
+
+    Attributes:
+        name: in exports.
+        explored: in Cost Explorer, where some have other names.
+        code: product code.
+    """
+
+    name: str
+    explored: str
+    code: str
+    category: str
+    unit: str
+
+
+_SERVICES: Final = {
+    "compute": Service(
+        "Amazon Elastic Compute Cloud",
+        "Amazon Elastic Compute Cloud - Compute",
+        "AmazonEC2",
+        "Compute",
+        "Hrs",
+    ),
+    "gpu": Service(
+        "Amazon SageMaker", "Amazon SageMaker", "AmazonSageMaker", "AI and Machine Learning", "Hrs"
+    ),
+    "database": Service(
+        "Amazon Relational Database Service",
+        "Amazon Relational Database Service",
+        "AmazonRDS",
+        "Databases",
+        "Hrs",
+    ),
+    "storage": Service(
+        "Amazon Simple Storage Service", "Amazon Simple Storage Service", "AmazonS3", "Storage", "GB-Hrs"
+    ),
+    "network": Service(
+        "Elastic Load Balancing", "Amazon Elastic Load Balancing", "AWSELB", "Networking", "Hrs"
+    ),
+}
+_TAX: Final = Service("Tax", "Tax", "AmazonEC2", "Other", "")
+_PLANS: Final = Service(
+    "Savings Plans for AWS Compute usage",
+    "Savings Plans for AWS Compute usage",
+    "ComputeSavingsPlans",
+    "Compute",
+    "",
+)
+_TYPES: Final = {
+    "usage": "Usage", "purchase": "Fee", "tax": "Tax", "credit": "Credit", "refund": "Refund",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a bill.
+
+    Attributes:
+        day: on which it stands: its own, or, if that is before the bill's month, the day on which it was posted.
+        type: line item type, which Cost Explorer calls record type.
+        account: id of the linked account.
+        region: None for what has none.
+    """
+
+    charge: Charge
+    day: date
+    type: str
+    service: Service
+    account: str
+    account_name: str
+    region: str | None
+
+
+def payer_of(world: World) -> tuple[str, str]:
+    """Id and name of the account that pays."""
+    return _number(world.scenario.name), f"{world.scenario.name} (simulated)"
+
+
+def member_of(world: World, sub_account: str) -> tuple[str, str]:
+    """Id and name of an account of the organization."""
+    return _number(f"{world.scenario.name}/{sub_account}"), f"{sub_account} (simulated)"
+
+
+def lines_of(world: World, charges: list[Charge], *, twice: bool = False) -> list[Line]:
+    """Lines of a bill; with `twice` each usage comes as two that differ in nothing but their numbers."""
+    parts = [part for charge in charges for part in (_halves(charge, world.quantum) if twice else [charge])]
+    return [_line(world, charge) for charge in parts]
+
+
+def region_of(region: str) -> str:
+    """A region of AWS for one of the scenario."""
+    return region if region[-1:].isdigit() else f"{region}-1"
+
+
+def _line(world: World, charge: Charge) -> Line:
+    resource = charge.resource
+    account, name = member_of(world, resource.sub_account) if resource else payer_of(world)
+    service = _SERVICES[resource.service] if resource else _besides(charge)
+    first = charge.billing_period.start.date()
+    day = charge.day if charge.day >= first else max(first, charge.posted_at.date())
+    region = region_of(resource.region) if resource else None
+    return Line(charge, day, _TYPES[charge.kind], service, account, name, region)
+
+
+def _besides(charge: Charge) -> Service:
+    if charge.kind == "tax":
+        return _TAX
+    return _PLANS if charge.kind == "purchase" else _SERVICES["compute"]
+
+
+def _halves(charge: Charge, quantum: Decimal) -> list[Charge]:
+    if charge.kind != "usage":
+        return [charge]
+    half = (charge.amount / 2 / quantum).to_integral_value() * quantum
+    return [
+        replace(charge, amount=half, quantity=charge.quantity - 1),
+        replace(charge, amount=charge.amount - half, quantity=Decimal(1)),
+    ]
+
+
+def is_invoiced(world: World, period: BillingPeriod) -> bool:
+    """Whether the invoice of a period was issued by the time the cloud last refreshed its figures."""
+    return world.invoice(period, refreshed_at(world)) is not None
+
+
+def refreshed_at(world: World) -> datetime:
+    """When the cloud last brought its figures up to date: here at midnight (UTC); AWS does it up to three times a day."""
+    return world.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _number(name: str) -> str:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f"{int(digest[:12], 16) % 10**12:012d}"

@@ -1,0 +1,287 @@
+"""AWS over a simulated world: one address for S3, STS, Organizations and Cost Explorer, with signatures that are really checked.
+
+An account is set up in one of three ways: it exports FOCUS 1.2, or the Cost and Usage Report 2.0, to a bucket, or has Cost Explorer alone.
+All figures are brought up to date at midnight (UTC).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import ClassVar, Final
+from urllib.parse import parse_qs
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.aws.bill_lines import member_of, payer_of, refreshed_at
+from optiinfra_assets.simulators.aws.cost_explorer import GroupedCosts, json_error
+from optiinfra_assets.simulators.aws.data_exports import FOLDER, SimulatedExport
+from optiinfra_assets.simulators.aws.export_tables import TABLES
+from optiinfra_assets.simulators.aws.s3 import ObjectStore, xml, xml_error
+from optiinfra_assets.simulators.aws.signatures import is_signed_with, key_id
+from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.world.world import Clock, Scenario, World
+
+QUANTUM: Final = Decimal("0.0000000001")
+BUCKET: Final = "simulated-costs"
+KEY_ID: Final = "AKIASIMULATED0000001"
+ROLE_KEY_ID: Final = "ASIASIMULATED0000002"
+ROLE_SECRET: Final = "simulated/secret/of/an/assumed/role"  # noqa: S105 - made up, and handed out by the simulated STS alone
+ROLE_TOKEN: Final = "simulated-session-token"  # noqa: S105 - as above
+
+
+def simulated_aws(
+    scenario: Scenario,
+    clock: Clock,
+    *,
+    secret: str,
+    port: int = 0,
+    quantum: Decimal | None = None,
+    mode: str = "",
+) -> SimulatedAws:
+    """An account with a scenario's spend, to ten fraction digits."""
+    kinds = {kind.mode: kind for kind in (FocusExport, ReportExport, CostExplorerAlone)}
+    kind = kinds[mode or SimulatedAws.modes[0]]
+    return kind(World(scenario, clock, quantum or QUANTUM), secret=secret, port=port)
+
+
+class SimulatedAws(SimulatedAccount):
+    """What the accounts have in common: signatures, STS, Organizations.
+
+    Attributes:
+        mode: how the account is set up.
+        role_arn: a role that the key may assume; None: there is none.
+        external_id: what its trust policy asks for.
+        has_organization: the account manages one, and may list it.
+    """
+
+    provider = "aws"
+    modes = ("focus-export", "cur-export", "cost-explorer")
+    mode: ClassVar[str]
+
+    def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
+        super().__init__(world, secret=secret, port=port)
+        self.page_size = 1000
+        self.role_arn: str | None = None
+        self.external_id = ""
+        self.has_organization = True
+        self._asked_now = threading.local()
+
+    def settings(self) -> dict[str, str]:
+        """Where it listens."""
+        return {"endpoint_url": self.url}
+
+    def secrets(self) -> dict[str, str]:
+        """An access key."""
+        return {"access_key_id": KEY_ID, "secret_access_key": self.secret}
+
+    def invoice_amount(self, period: BillingPeriod) -> Decimal:
+        """What the invoice of a period comes to, before it is rounded to cents."""
+        lines = self.world.invoice(period) or []
+        return sum((charge.amount for charge in lines), Decimal(0)) + self.extra_items * self.world.quantum
+
+    def shown_amount(self, period: BillingPeriod) -> Decimal:
+        """What was charged by midnight, in whole days."""
+        charges = self.world.charges(period, refreshed_at(self.world))
+        return sum((charge.amount for charge in charges), Decimal(0))
+
+    def respond(self, request: Request) -> Response:
+        """As of any cloud; remembers what is asked, because each service has errors of its own form."""
+        self._asked_now.request = request
+        return super().respond(request)
+
+    def answer(self, request: Request) -> Response:
+        """By the service that is asked: all of them are one address here."""
+        refusal = self._refused(request)
+        if refusal is not None:
+            return refusal
+        target = request.headers.get("x-amz-target", "")
+        if target == "AWSOrganizationsV20161128.ListAccounts":
+            return self._accounts(request)
+        if request.method == "POST" and request.path == "/" and not target:
+            return self._sts(request)
+        if self.lacks_permission:
+            return self._said(
+                request, 403, self._denied, f"User is not authorized to perform: {self.lacking_permission}"
+            )
+        return self.costs(request)
+
+    def costs(self, request: Request) -> Response:
+        """The part that tells costs."""
+        return self._said(request, 400, "UnknownOperationException", "")
+
+    def throttled(self) -> Response:
+        """In the words of the service that is asked."""
+        request = self._asked_now.request
+        if "x-amz-target" in request.headers:
+            return self._said(request, 400, "LimitExceededException", "Rate limit exceeded")
+        if request.method == "POST":
+            return self._said(request, 400, "Throttling", "Rate exceeded")
+        return self._said(request, 503, "SlowDown", "Please reduce your request rate.")
+
+    def broken(self) -> Response:
+        """In the words of the service that is asked."""
+        return self._said(self._asked_now.request, 500, "InternalError", "We encountered an internal error.")
+
+    def _refused(self, request: Request) -> Response | None:
+        key = key_id(request)
+        secret = {KEY_ID: self.secret, ROLE_KEY_ID: ROLE_SECRET}.get(key)
+        is_s3 = request.method != "POST"
+        if self.refuses_credential or secret is None:
+            code = "InvalidAccessKeyId" if is_s3 else "InvalidClientTokenId"
+            code = "UnrecognizedClientException" if "x-amz-target" in request.headers else code
+            return self._said(request, 403, code, "The security token included in the request is invalid.")
+        if key == ROLE_KEY_ID and request.headers.get("x-amz-security-token") != ROLE_TOKEN:
+            return self._said(
+                request, 403, "InvalidToken", "The provided token is malformed or otherwise invalid."
+            )
+        if not is_signed_with(request, secret):
+            return self._said(request, 403, "SignatureDoesNotMatch", "The request signature does not match.")
+        return None
+
+    @property
+    def _denied(self) -> str:
+        return "AccessDenied"
+
+    def _said(self, request: Request, status: int, code: str, message: str) -> Response:
+        """A refusal in the form of the service that is asked."""
+        if "x-amz-target" in request.headers:
+            return json_error(code, message, status=status if status >= 500 else 400)
+        if request.method == "POST":
+            about = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            return xml(f"<ErrorResponse>{about}<RequestId>1</RequestId></ErrorResponse>", status)
+        return xml_error(status, code, message)
+
+    def _accounts(self, request: Request) -> Response:
+        if not self.has_organization:
+            return self._said(
+                request, 400, "AWSOrganizationsNotInUseException", "Your account is not a member."
+            )
+        names = {resource.sub_account for resource in self.world.scenario.resources}
+        accounts = [payer_of(self.world), *(member_of(self.world, name) for name in sorted(names))]
+        begin = 0 if self.repeats_pages else int(json.loads(request.body or b"{}").get("NextToken", 0))
+        end = begin + min(self.page_size, 20)
+        said = {
+            "Accounts": [
+                {"Id": number, "Name": name, "Status": "ACTIVE"} for number, name in accounts[begin:end]
+            ]
+        }
+        more = {"NextToken": str(end)} if end < len(accounts) else {}
+        return Response.of(said | more, headers={"Content-Type": "application/x-amz-json-1.1"})
+
+    def _sts(self, request: Request) -> Response:
+        asked = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
+        payer = payer_of(self.world)[0]
+        if asked["Action"] == "GetCallerIdentity":
+            who = (
+                f"<Arn>arn:aws:iam::{payer}:user/costs</Arn><UserId>AIDA1</UserId><Account>{payer}</Account>"
+            )
+            return _sts_answer("GetCallerIdentity", who)
+        allowed = (self.role_arn, self.external_id)
+        if asked["Action"] != "AssumeRole" or (asked["RoleArn"], asked.get("ExternalId", "")) != allowed:
+            return self._said(
+                request, 403, "AccessDenied", f"not authorized to perform: sts:{asked['Action']}"
+            )
+        # By the real clock: the SDK knows no other, and takes what has expired by that for useless.
+        expires = datetime.now(UTC) + timedelta(hours=1)
+        given = (
+            f"<AccessKeyId>{ROLE_KEY_ID}</AccessKeyId><SecretAccessKey>{ROLE_SECRET}</SecretAccessKey>"
+            f"<SessionToken>{ROLE_TOKEN}</SessionToken><Expiration>{expires:%Y-%m-%dT%H:%M:%SZ}</Expiration>"
+        )
+        return _sts_answer("AssumeRole", f"<Credentials>{given}</Credentials>")
+
+
+class FocusExport(SimulatedAws):
+    """An account that exports FOCUS 1.2 to a bucket; `export` says how.
+
+    Attributes:
+        listable: keys that the credential may list begin with this.
+    """
+
+    mode = "focus-export"
+    table: ClassVar[str] = "focus"
+    renamed_field = "BilledCost"
+    lacking_permission = "s3:GetObject"
+
+    def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
+        super().__init__(world, secret=secret, port=port)
+        self.export = SimulatedExport(world, TABLES[self.table], BUCKET)
+        self.listable = ""
+
+    def settings(self) -> dict[str, str]:
+        """Where it listens, and where the export is."""
+        return super().settings() | {"export": f"s3://{BUCKET}/{FOLDER}"}
+
+    def costs(self, request: Request) -> Response:
+        """S3."""
+        self.export.extra_items = self.extra_items
+        self.export.twice = self.duplicates_lines
+        self.export.adds_column = self.adds_unknown_fields
+        self.export.renames_column = self.renames_field
+        store = ObjectStore(BUCKET, self.export.keys, self.export.read, self.listable)
+        return store.answer(
+            request, self.page_size, repeats=self.repeats_pages, adds_unknown=self.adds_unknown_fields
+        )
+
+    def disturbed(self, request: Request, response: Response) -> Response:
+        """Objects are bytes with a length and a hash; what disturbs them is written into them."""
+        return response
+
+
+class ReportExport(FocusExport):
+    """An account that exports the Cost and Usage Report 2.0 to a bucket."""
+
+    mode = "cur-export"
+    table = "report"
+    renamed_field = "line_item_unblended_cost"
+
+
+class CostExplorerAlone(SimulatedAws):
+    """An account without an export.
+
+    Attributes:
+        daily_budget: what its credential allows, in USD.
+    """
+
+    mode = "cost-explorer"
+    renamed_field = "Amount"
+    lacking_permission = "ce:GetCostAndUsage"
+
+    def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
+        super().__init__(world, secret=secret, port=port)
+        self.daily_budget = "1000"
+        self.page_size = 5000
+
+    def settings(self) -> dict[str, str]:
+        """Where it listens, and what may be spent there: pages of a simulated cloud are as small as somebody wants them."""
+        return super().settings() | {"daily_budget": self.daily_budget}
+
+    @property
+    def _denied(self) -> str:
+        return "AccessDeniedException"
+
+    def disturbed(self, request: Request, response: Response) -> Response:
+        """Only where an unknown field can stand: the SDK would take it for one more metric among metrics."""
+        if self.adds_unknown_fields:
+            body = response.body
+            for field in (b"ResultsByTime", b"TimePeriod", b"Keys", b"Amount"):
+                body = body.replace(b'{"' + field, b'{"BrandNew":[1,{"a":null}],"' + field)
+            return replace(response, body=body)
+        return super().disturbed(request, response)
+
+    def costs(self, request: Request) -> Response:
+        """Cost Explorer."""
+        if request.headers.get("x-amz-target") != "AWSInsightsIndexService.GetCostAndUsage":
+            return super().costs(request)
+        answers = GroupedCosts(
+            self.world, self.page_size, self.extra_items, self.duplicates_lines, self.repeats_pages
+        )
+        return answers.answer(json.loads(request.body))
+
+
+def _sts_answer(action: str, result: str) -> Response:
+    space = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
+    return xml(f"<{action}Response {space}><{action}Result>{result}</{action}Result></{action}Response>")

@@ -1,0 +1,213 @@
+"""Azure over a simulated world, on one port and over TLS: sign-in, a subscription's name, cost queries, a container with a FOCUS export.
+
+Shapes are those of Microsoft's documents and examples, and of what the SDKs insist on. One application may read, with one secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+from urllib.parse import parse_qs
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.azure.blob_storage import blob_answer, storage_failure
+from optiinfra_assets.simulators.azure.dated_costs import billed_total, dated_costs
+from optiinfra_assets.simulators.azure.exports import FOLDER, ExportFiles
+from optiinfra_assets.simulators.azure.query_api import ROWS_AT_ONCE, QueryEndpoint, failure
+from optiinfra_assets.simulators.server.certificates import Certificate
+from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.world.world import MILLIONTH, Clock, Scenario, World
+
+TENANT: Final = "5f1a7ed0-0000-4000-8000-00000000000a"
+CLIENT: Final = "5f1a7ed0-0000-4000-8000-00000000000c"
+SUBSCRIPTION: Final = "5f1a7ed0-0000-4000-8000-000000000001"
+CONTAINER: Final = "/simulatedcosts/exports"
+
+
+LAST_RUN: Final = timedelta(days=4, hours=20)
+"""From the end of a month: exports of the month so far run for the old one on the first five days of the next, and not later."""
+
+
+def bills_with_the_5th(scenario: Scenario, closed_after: timedelta = timedelta(days=5)) -> Scenario:
+    """The scenario with this cloud's rules: usage shows after some hours, a month is closed when the 5th of the next is over."""
+    return replace(scenario, posting_delay=timedelta(hours=8), invoice_delay=closed_after, capped_hours=None)
+
+
+def simulated_azure(
+    scenario: Scenario,
+    clock: Clock,
+    *,
+    secret: str,
+    port: int = 0,
+    quantum: Decimal | None = None,
+    mode: str = "",
+) -> SimulatedAzure:
+    """An account with a scenario's spend, under this cloud's rules."""
+    exports = mode == "focus-export"
+    billed = bills_with_the_5th(scenario, LAST_RUN) if exports else bills_with_the_5th(scenario)
+    make = SimulatedAzureExport if exports else SimulatedAzure
+    return make(World(billed, clock, quantum or MILLIONTH), secret=secret, port=port)
+
+
+class SimulatedAzure(SimulatedAccount):
+    """One scope, read by the Query API.
+
+    Attributes:
+        scope: what may be queried: a subscription, or something wider.
+        queries: answers them.
+    """
+
+    provider = "azure"
+    modes = ("query", "focus-export")
+    renamed_field = "Cost"
+    lacking_permission = "Cost Management Reader"
+
+    def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
+        super().__init__(world, secret=secret, port=port)
+        self.scope = f"subscriptions/{SUBSCRIPTION}"
+        self.page_size = ROWS_AT_ONCE
+        self.exports = ExportFiles(self, SUBSCRIPTION)
+        self._certificate: Certificate | None = None
+
+    def start(self) -> None:
+        """Listen, with a new certificate."""
+        self._certificate = Certificate.make(self._port)
+        self.tls = self._certificate.tls
+        super().start()
+
+    def stop(self) -> None:
+        """Close the port."""
+        super().stop()
+        if self._certificate is not None:
+            self._certificate.remove()
+
+    def settings(self) -> dict[str, str]:
+        """Where it listens, who may read, and what."""
+        return {"scope": self.scope, "endpoint_url": self.url, **self._sign_in()}
+
+    def secrets(self) -> dict[str, str]:
+        """The secret of the application."""
+        return {"client_secret": self.secret}
+
+    def answer(self, request: Request) -> Response:
+        """As documented; with another secret or without the role the documented error."""
+        if request.path.startswith(f"/{TENANT}/"):
+            return self._signed_in(request)
+        is_blob = request.path.startswith("/simulatedcosts/")
+        if request.headers.get("authorization") != f"Bearer {self._token()}":
+            said = ("The access token is invalid.", 401)
+            return (
+                storage_failure("InvalidAuthenticationInfo", *said)
+                if is_blob
+                else failure("InvalidAuthenticationToken", *said)
+            )
+        if is_blob:
+            return self._blobs(request)
+        return self._managed(request)
+
+    def throttled(self) -> Response:
+        """Too many requests: each limit has its own header, and all of them must have passed."""
+        headers = {
+            f"x-ms-ratelimit-microsoft.costmanagement-{limit}-retry-after": seconds
+            for limit, seconds in (("qpu", "2"), ("entity", "7"), ("tenant", "1"), ("clienttype", "3"))
+        }
+        return failure("429", "Too many requests. Please retry.", 429, headers)
+
+    def broken(self) -> Response:
+        """An internal error."""
+        return failure("InternalServerError", "The server encountered an error. Please retry.", 500)
+
+    def invoice_amount(self, period: BillingPeriod) -> Decimal:
+        """What a closed month comes to before tax and credits, which the data do not have."""
+        costs = dated_costs(self.world, period, self.world.invoiced_at(period))
+        return billed_total(costs) + self.extra_items * self.world.quantum
+
+    def shown_amount(self, period: BillingPeriod) -> Decimal:
+        """What the last refresh shows, before tax and credits."""
+        now = min(self.world.clock(), self.world.invoiced_at(period))
+        return billed_total(dated_costs(self.world, period, now))
+
+    def _sign_in(self) -> dict[str, str]:
+        if self._certificate is None:
+            raise RuntimeError("the simulated cloud is not started")
+        return {
+            "tenant_id": TENANT,
+            "client_id": CLIENT,
+            "authority": self.url,
+            "ca_file": str(self._certificate.path),
+        }
+
+    def _token(self) -> str:
+        return f"simulated-{hashlib.sha256(self.secret.encode()).hexdigest()[:40]}"
+
+    def _signed_in(self, request: Request) -> Response:
+        base = f"{self.url}/{TENANT}"
+        if request.path.endswith("/.well-known/openid-configuration"):
+            return Response.of(
+                {
+                    "token_endpoint": f"{base}/oauth2/v2.0/token",
+                    "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                    "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+                    "issuer": f"{base}/v2.0",
+                }
+            )
+        asked = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
+        if self.refuses_credential or asked.get("client_secret") != self.secret:
+            return _refused_secret()
+        return Response.of({"token_type": "Bearer", "expires_in": 3599, "access_token": self._token()})
+
+    def _managed(self, request: Request) -> Response:
+        if self.lacks_permission:
+            said = f"The client '{CLIENT}' does not have authorization to perform action over scope '/{self.scope}'."
+            return failure("AuthorizationFailed", said, 403)
+        if request.path.strip("/") == f"{self.scope}/providers/Microsoft.CostManagement/query":
+            if request.method != "POST":
+                return failure(
+                    "MethodNotAllowed", "The requested resource does not support this method.", 405
+                )
+            return QueryEndpoint(self, self.scope).answer(request)
+        if request.path.strip("/") == "/".join(self.scope.split("/")[: 2 if self.is_narrow else 4]):
+            name = f"{self.world.scenario.name} (simulated)"
+            known = {"displayName": name} if self.is_narrow else {"properties": {"displayName": name}}
+            return Response.of({"id": request.path, **known})
+        return failure("SubscriptionNotFound", "The subscription could not be found.", 404)
+
+    @property
+    def is_narrow(self) -> bool:
+        """The scope is a subscription or lies in one."""
+        return self.scope.startswith("subscriptions/")
+
+    def _blobs(self, request: Request) -> Response:
+        if self.lacks_permission:
+            said = "This request is not authorized to perform this operation using this permission."
+            return storage_failure("AuthorizationPermissionMismatch", said, 403)
+        return blob_answer(request, CONTAINER, self.exports.blobs(), self.page_size, self.repeats_pages)
+
+
+class SimulatedAzureExport(SimulatedAzure):
+    """The same, read from its FOCUS export."""
+
+    renamed_field = "BilledCost"
+    lacking_permission = "Storage Blob Data Reader"
+
+    def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
+        super().__init__(world, secret=secret, port=port)
+        self.page_size = 5_000
+
+    def settings(self) -> dict[str, str]:
+        """Where the export lies, and who may read it."""
+        return {"export_url": f"{self.url}{CONTAINER}/{FOLDER}", **self._sign_in()}
+
+
+def _refused_secret() -> Response:
+    said = (
+        "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
+        f"not the client secret ID, for a secret added to app '{CLIENT}'. Trace ID: 0 Correlation ID: 0 Timestamp: 2026-01-01 00:00:00Z"
+    )
+    return Response.of(
+        {"error": "invalid_client", "error_description": said, "error_codes": [7000215]}, status=401
+    )

@@ -1,0 +1,399 @@
+"""A simulated DigitalOcean team: billing insights, invoices with items and summary, the preview, balance, droplets.
+
+Every night at 4:00 the insights and the preview are built, and show the days that are over; the balance follows the hours. The invoice of a
+month comes on the 1st at 6:00. Tax, credits and refunds stand in summaries only. What is charged late for an earlier month shows on the day
+it appears. Storage has no resource id, as some things there have none.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import ROUND_UP, Decimal
+from typing import Any, Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.digitalocean.pages import bounds, numbered_page
+from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.server.wire import zulu
+from optiinfra_assets.simulators.world.spend import midnight
+from optiinfra_assets.simulators.world.world import CENT, Charge, Clock, Resource, Scenario, World
+
+_NIGHTLY: Final = timedelta(hours=4)
+_PRODUCTS: Final = {
+    "compute": "Droplets",
+    "gpu": "GPU Droplets",
+    "database": "Database Clusters",
+    "storage": "Spaces Subscription",
+    "network": "Load Balancers",
+}
+_SKUS: Final = {"compute": "1-DO-DROP", "gpu": "1-DO-GPUD", "database": "1-DB-PGSQL", "storage": "1-SP-SUBS"}
+_DROPLETS: Final = frozenset({"compute", "gpu"})
+_ITEMISED: Final = frozenset({"usage", "purchase"})
+_FIRST_DROPLET: Final = 3_164_400
+
+
+def builds_nightly(scenario: Scenario) -> Scenario:
+    """The scenario with this cloud's rules: usage shows in the night after its day, invoices come on the morning of the 1st."""
+    return replace(scenario, posting_delay=_NIGHTLY, invoice_delay=timedelta(hours=6))
+
+
+def simulated_digitalocean(
+    scenario: Scenario,
+    clock: Clock,
+    *,
+    secret: str,
+    port: int = 0,
+    quantum: Decimal | None = None,
+    mode: str = "",
+) -> SimulatedDigitalOcean:
+    """A team with a scenario's spend, under this cloud's rules and in its cents."""
+    world = World(builds_nightly(scenario), clock, quantum or CENT)
+    return SimulatedDigitalOcean(world, secret=secret, port=port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """An invoice or the preview: its charges, so many extra items, and overage."""
+
+    name: str
+    period: BillingPeriod
+    charges: Sequence[Charge]
+    extra: int = 0
+    overages: Decimal = Decimal(0)
+
+
+class SimulatedDigitalOcean(SimulatedAccount):
+    """One team.
+
+    Attributes:
+        scopes: of the token.
+        overages: what every invoice of a closed month has beyond its items, for traffic.
+        forgotten: days of which no estimate was made.
+        hourly_limit: as its answers state it: so high that nothing has to be paced; the real one is 5,000.
+        bills_early: instant within a month at which a threshold is passed: the days before it are invoiced then, the others with the month.
+        previews_ahead: the preview goes on to the new month at midnight of the 1st, and not with the invoice of the old one.
+    """
+
+    provider = "digitalocean"
+    renamed_field = "amount"
+    lacking_permission = "billing:read"
+
+    def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
+        super().__init__(world, secret=secret, port=port)
+        self.page_size = 200
+        self.scopes = {"account:read", "billing:read", "droplet:read"}
+        self.overages = Decimal(0)
+        self.hourly_limit = 10_000_000
+        self.forgotten: set[date] = set()
+        self.bills_early: datetime | None = None
+        self.previews_ahead = False
+
+    @property
+    def team(self) -> str:
+        """Its uuid."""
+        return _uuid("team", self.world.scenario.name)
+
+    def settings(self) -> dict[str, str]:
+        """Where it listens."""
+        return {"endpoint_url": self.url}
+
+    def secrets(self) -> dict[str, str]:
+        """The token."""
+        return {"api_token": self.secret}
+
+    def answer(self, request: Request) -> Response:
+        """As documented; without the scope or with another token the documented error."""
+        if self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}":
+            return _error("unauthorized", "Unable to authenticate you.", 401)
+        parts = request.path.removeprefix("/v2/").split("/")
+        if not self._allows(parts[0]):
+            return _error("forbidden", "You are missing the required permission.", 403)
+        match parts:
+            case ["account"]:
+                return Response.of({"account": self._account()})
+            case ["droplets"]:
+                droplets = self._droplets()
+                return numbered_page(self, request, "droplets", len(droplets), lambda i, j: droplets[i:j])
+            case ["customers", "my", "balance"]:
+                return Response.of(self._balance())
+            case ["customers", "my", "invoices"]:
+                return self._invoices(request)
+            case ["customers", "my", "invoices", name, *rest] if rest in ([], ["summary"]):
+                return self._invoice(request, name, bool(rest))
+            case ["billing", urn, "insights", begin, end] if urn == f"do:team:{self.team}":
+                return self._insights(request, date.fromisoformat(begin), date.fromisoformat(end))
+        return _error("not_found", "The resource you requested could not be found.", 404)
+
+    def tell(self, request: Request) -> Response:
+        """The answer, with the limits of the token."""
+        response = super().tell(request)
+        limits = {
+            "ratelimit-limit": f"{self.hourly_limit}",
+            "ratelimit-remaining": f"{self.hourly_limit - 1}",
+        }
+        return replace(response, headers={**response.headers, **limits})
+
+    def throttled(self) -> Response:
+        """The limit of a minute is used up."""
+        return _error("too_many_requests", "API rate limit exceeded.", 429, {"retry-after": "5"})
+
+    def broken(self) -> Response:
+        """Their own failure."""
+        return _error("server_error", "Unexpected server-side error", 500)
+
+    def invoice_amount(self, period: BillingPeriod) -> Decimal:
+        """What the invoices of a period come to, from the truth and not from the items."""
+        lines = self.world.invoice(period)
+        return _sum(lines) + self.extra_items * self.world.quantum + self.overages if lines else Decimal(0)
+
+    def shown_amount(self, period: BillingPeriod) -> Decimal:
+        """All that the last night has shown of the month: estimates, and credits so far."""
+        return _sum(self._shown(period))
+
+    @property
+    def _built(self) -> datetime:
+        """When the insights and the preview were last built."""
+        return midnight((self.world.clock() - _NIGHTLY).date()) + _NIGHTLY
+
+    def _shown(self, period: BillingPeriod) -> list[Charge]:
+        return self.world.charges(period, self._built)
+
+    @property
+    def _open_period(self) -> BillingPeriod:
+        """The first that is not invoiced, of which the preview is."""
+        return next(one for one in self.world.periods() if self.world.invoice(one) is None)
+
+    def _allows(self, subject: str) -> bool:
+        scope = {"account": "account:read", "droplets": "droplet:read"}.get(subject, "billing:read")
+        return scope in self.scopes and not (self.lacks_permission and scope == "billing:read")
+
+    def _account(self) -> dict[str, Any]:
+        name = self.world.scenario.name
+        return {
+            "name": f"{name} (simulated)",
+            "team": {"uuid": self.team, "name": f"{name} (simulated)"},
+        }
+
+    def _droplets(self) -> list[dict[str, Any]]:
+        today = self.world.clock().date()
+        return [
+            {
+                "id": _FIRST_DROPLET + number,
+                "name": resource.name,
+                "size_slug": resource.sku,
+                "region": {"name": resource.region, "slug": resource.region, "available": True},
+                "tags": [f"{key}:{value}" for key, value in resource.tags],
+            }
+            for number, resource in enumerate(self.world.scenario.resources)
+            if resource.service in _DROPLETS
+            and (resource.started or today) <= today
+            and (resource.ended is None or today < resource.ended)
+        ]
+
+    def _balance(self) -> dict[str, Any]:
+        usage = _sum(self.world.accrued(self._open_period))
+        return {
+            "month_to_date_balance": f"{usage + 500:f}",
+            "account_balance": "500.00",
+            "month_to_date_usage": f"{usage:f}",
+            "generated_at": zulu(self.world.clock()),
+        }
+
+    def _early(self, period: BillingPeriod) -> list[Charge]:
+        """The charges of a month that a threshold invoice bills."""
+        at = self.bills_early
+        if at is None or BillingPeriod.of(at) != period or self.world.clock() < at:
+            return []
+        shown = self.world.charges(period, at)
+        return [charge for charge in shown if charge.kind in _ITEMISED and charge.day < at.date()]
+
+    def _bills(self) -> list[_Bill]:
+        """All invoices, newest first. A month without charges has none."""
+        bills = []
+        for period in self.world.periods():
+            early = self._early(period)
+            if early:
+                bills.append(_Bill(_uuid("early", str(period)), period, early))
+            lines = self.world.invoice(period)
+            if lines:
+                beyond = (self.extra_items, self.overages)
+                bills.append(_Bill(_uuid("invoice", str(period)), period, _without(lines, early), *beyond))
+        return bills[::-1]
+
+    def _preview(self) -> _Bill:
+        period = BillingPeriod.of(self.world.clock()) if self.previews_ahead else self._open_period
+        return _Bill("preview", period, _without(self._shown(period), self._early(period)))
+
+    def _amount(self, bill: _Bill) -> Decimal:
+        return _sum(bill.charges) + bill.extra * self.world.quantum + bill.overages
+
+    def _invoices(self, request: Request) -> Response:
+        bills, preview = self._bills(), self._preview()
+        listed = [self._listed(bill, bill.name) for bill in bills]
+        last = self._listed(preview, _uuid("preview", str(self._built)))
+        besides = {"invoice_preview": {**last, "updated_at": zulu(self._built)}}
+        return numbered_page(self, request, "invoices", len(listed), lambda i, j: listed[i:j], besides)
+
+    def _listed(self, bill: _Bill, name: str) -> dict[str, Any]:
+        return {
+            "invoice_uuid": name,
+            "invoice_id": str(int(uuid.UUID(name)) % 10**9),
+            "amount": f"{self._amount(bill):f}",
+            "invoice_period": str(bill.period),
+        }
+
+    def _invoice(self, request: Request, name: str, is_summary: bool) -> Response:
+        bill = next((one for one in [self._preview(), *self._bills()] if one.name == name), None)
+        if bill is None:
+            return _error("not_found", "The resource you requested could not be found.", 404)
+        if is_summary:
+            return Response.of(self._summary(bill))
+        items = self._items(bill)
+
+        def some(begin: int, end: int) -> list[dict[str, Any]]:
+            extra = range(max(begin - len(items), 0), max(end - len(items), 0))
+            return items[begin:end] + [self._extra(bill, number) for number in extra]
+
+        return numbered_page(self, request, "invoice_items", len(items) + bill.extra, some)
+
+    def _summary(self, bill: _Bill) -> dict[str, Any]:
+        products = _sum(charge for charge in bill.charges if charge.kind in _ITEMISED)
+        taxes = _sum(charge for charge in bill.charges if charge.kind == "tax")
+        parts = {
+            "product_charges": ("Product usage charges", products + bill.extra * self.world.quantum),
+            "overages": ("Overages", bill.overages),
+            "taxes": ("Taxes", taxes),
+            "credits_and_adjustments": ("Credits & adjustments", _sum(bill.charges) - products - taxes),
+        }
+        return {
+            "invoice_uuid": bill.name,
+            "billing_period": str(bill.period),
+            "amount": f"{self._amount(bill):f}",
+            "user_name": f"{self.world.scenario.name} (simulated)",
+            **{part: {"name": title, "amount": f"{amount:f}"} for part, (title, amount) in parts.items()},
+        }
+
+    def _items(self, bill: _Bill) -> list[dict[str, Any]]:
+        """One item for each resource and for each charge besides; usage that corrects an invoice is one of the latter."""
+        lines: dict[str, list[Charge]] = {}
+        for charge in bill.charges:
+            running = None if charge.is_correction else charge.resource
+            key = running.resource_id if running else charge.key
+            if charge.kind in _ITEMISED:
+                lines.setdefault(key, []).append(charge)
+        made = [self._item(group) for group in lines.values()]
+        return [half for item in made for half in self._halves(item, "amount")]
+
+    def _item(self, charges: Sequence[Charge]) -> dict[str, Any]:
+        first, last = min(charge.day for charge in charges), max(charge.day for charge in charges)
+        resource = charges[0].resource
+        group, description = _texts(charges[0])
+        hours = sum((charge.quantity for charge in charges), Decimal(0)).quantize(Decimal(1), ROUND_UP)
+        return {
+            "product": _PRODUCTS[resource.service] if resource else "Commitment",
+            **(self._ids(resource) if resource else {}),
+            "group_description": group,
+            "description": description,
+            "amount": f"{_sum(charges):f}",
+            "duration": f"{hours}",
+            "duration_unit": "Hours",
+            "start_time": zulu(midnight(first)),
+            "end_time": zulu(midnight(last + timedelta(days=1))),
+            **({"project_name": resource.sub_account} if resource else {}),
+        }
+
+    def _ids(self, resource: Resource) -> dict[str, str]:
+        if resource.service in _DROPLETS:
+            return {"resource_id": str(_FIRST_DROPLET + self.world.scenario.resources.index(resource))}
+        return {} if resource.service == "storage" else {"resource_uuid": _uuid("it", resource.resource_id)}
+
+    def _extra(self, bill: _Bill, number: int) -> dict[str, Any]:
+        return {
+            "product": "Snapshots",
+            "resource_id": str(number),
+            "group_description": "",
+            "description": f"Snapshot {number} (simulated)",
+            "amount": f"{self.world.quantum:f}",
+            "duration": "744",
+            "duration_unit": "Hours",
+            "start_time": zulu(bill.period.start),
+            "end_time": zulu(bill.period.end),
+        }
+
+    def _insights(self, request: Request, begin: date, end: date) -> Response:
+        """Days from the first to the last one asked for."""
+        if not begin <= end <= begin + timedelta(days=31):
+            return _error("bad_request", "end_date must be within 31 days of start_date", 400)
+        points = [
+            half
+            for period in self.world.periods()
+            if period.start.date() <= end and begin < period.end.date()
+            for charge in self._shown(period)
+            if charge.kind in _ITEMISED
+            and begin <= _noticed(charge) <= end
+            and _noticed(charge) not in self.forgotten
+            for half in self._halves(self._point(charge), "total_amount")
+        ]
+        points.sort(key=lambda point: str(point["start_date"]))
+        first, last = bounds(self, request)
+        size = last - first
+        pages = {"total_pages": -(-len(points) // size), "current_page": first // size + 1}
+        return Response.of({"data_points": points[first:last], "total_items": len(points), **pages})
+
+    def _point(self, charge: Charge) -> dict[str, Any]:
+        group, description = _texts(charge)
+        resource = charge.resource
+        return {
+            "usage_team_urn": f"do:team:{self.team}",
+            "start_date": str(_noticed(charge)),
+            "total_amount": f"{charge.amount:f}",
+            "region": resource.region if resource else "",
+            "sku": f"{_SKUS.get(resource.service, '1-DO-MISC')}-0109" if resource else "",
+            "description": description,
+            "group_description": group,
+        }
+
+    def _halves(self, thing: dict[str, Any], name: str) -> list[dict[str, Any]]:
+        if not self.duplicates_lines:
+            return [thing]
+        whole = Decimal(thing[name])
+        half = (whole / 2).quantize(self.world.quantum)
+        return [{**thing, name: f"{half:f}"}, {**thing, name: f"{whole - half:f}"}]
+
+
+def _texts(charge: Charge) -> tuple[str, str]:
+    """Group and description of a charge, the same in insights and on invoices."""
+    resource = charge.resource
+    if resource is None:
+        return "", charge.description
+    corrected = " (corrected)" if charge.is_correction else ""
+    if resource.service == "database":
+        return resource.name, f"{resource.sku}{corrected}"
+    return "", f"{resource.name} ({resource.sku}){corrected}"
+
+
+def _noticed(charge: Charge) -> date:
+    """The day a charge is an estimate of: its own, or if that is of an earlier month the one on which it appeared."""
+    start, end = charge.billing_period.start.date(), charge.billing_period.end.date()
+    return charge.day if charge.day >= start else min(charge.posted_at.date(), end - timedelta(days=1))
+
+
+def _without(charges: Iterable[Charge], others: Iterable[Charge]) -> list[Charge]:
+    keys = {charge.key for charge in others}
+    return [charge for charge in charges if charge.key not in keys]
+
+
+def _sum(charges: Iterable[Charge]) -> Decimal:
+    return sum((charge.amount for charge in charges), Decimal(0))
+
+
+def _uuid(kind: str, name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"simulated/{kind}/{name}"))
+
+
+def _error(name: str, said: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response.of({"id": name, "message": said}, status=status, headers=headers)

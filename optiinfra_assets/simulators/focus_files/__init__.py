@@ -1,0 +1,1 @@
+"""The sample customers' FOCUS files."""

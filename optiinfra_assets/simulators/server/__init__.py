@@ -1,0 +1,1 @@
+"""A simulated cloud on a loopback port: requests, faults, pages, certificates."""

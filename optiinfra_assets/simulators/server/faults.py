@@ -1,0 +1,68 @@
+"""What goes wrong at clouds, to be planned with `SimulatedCloud.fail`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from optiinfra_assets.simulators.server.server import Answering, Fault, Request, Response, SimulatedCloud
+
+
+def throttle() -> Fault:
+    """Too many requests, in the provider's own words and headers."""
+    return lambda cloud, request, answer: cloud.throttled()
+
+
+def break_down() -> Fault:
+    """An internal error, in the provider's own words."""
+    return lambda cloud, request, answer: cloud.broken()
+
+
+def truncate() -> Fault:
+    """The right answer, cut in the middle by a connection that breaks."""
+
+    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+        response = answer(request)
+        return replace(response, cut_at=len(response.body) // 2)
+
+    return fault
+
+
+def cut_short() -> Fault:
+    """Half of the right answer, sent as if it were whole, as a careless proxy does."""
+
+    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+        response = answer(request)
+        return replace(response, body=response.body[: len(response.body) // 2])
+
+    return fault
+
+
+def repeat_page() -> Fault:
+    """What was answered at this path before, whichever page is asked for now."""
+    return lambda cloud, request, answer: cloud.last(request.path) or answer(request)
+
+
+def delay(seconds: float) -> Fault:
+    """The right answer, late (in real seconds)."""
+
+    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+        time.sleep(seconds)
+        return answer(request)
+
+    return fault
+
+
+def say(response: Response) -> Fault:
+    """A given answer, whatever is asked."""
+    return lambda cloud, request, answer: response
+
+
+def rewrite(old: str, new: str) -> Fault:
+    """The right answer with one text in place of another: a renamed field, a value of another kind, a field that nobody knows."""
+
+    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+        response = answer(request)
+        return replace(response, body=response.body.replace(old.encode(), new.encode()))
+
+    return fault

@@ -1,0 +1,332 @@
+"""Vultr's API v2 over a simulated world: account, pending charges, invoices with items, instances, bandwidth.
+
+The shapes are those of the vendor's OpenAPI document and of its Go client's tests; what those leave open is chosen here: pending charges
+move every hour, show both months between the end of one and its invoice, and have neither tax nor overage; tax is an item named ``Sales
+Tax``. Invoices are issued when the scenario says so; the real ones come half an hour after midnight of the 1st (`invoices_promptly`).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_UP, Decimal
+from typing import Any, Final
+from urllib.parse import unquote
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.world.world import CENT, Charge, Clock, Resource, Scenario, World
+
+_PRODUCTS: Final = {
+    "compute": "Vultr Cloud Compute",
+    "gpu": "Cloud GPU",
+    "database": "Managed Database",
+    "storage": "Object Storage",
+    "network": "Load Balancer",
+}
+_MACHINES: Final = frozenset({"compute", "gpu"})
+_FIRST_INVOICE: Final = 5_317_720
+
+
+def invoices_promptly(scenario: Scenario) -> Scenario:
+    """The scenario with this cloud's rules: usage shows by the hour, invoices half an hour into the month, 672 hours cost at most."""
+    return replace(
+        scenario, posting_delay=timedelta(0), invoice_delay=timedelta(minutes=30), capped_hours=672
+    )
+
+
+def simulated_vultr(
+    scenario: Scenario,
+    clock: Clock,
+    *,
+    secret: str,
+    port: int = 0,
+    quantum: Decimal | None = None,
+    mode: str = "",
+) -> SimulatedVultr:
+    """An account with a scenario's spend, under this cloud's rules and in its cents."""
+    return SimulatedVultr(
+        World(invoices_promptly(scenario), clock, quantum or CENT), secret=secret, port=port
+    )
+
+
+class SimulatedVultr(SimulatedAccount):
+    """One account.
+
+    Attributes:
+        acls: what the user of the key may do.
+    """
+
+    provider = "vultr"
+    renamed_field = "total"
+    lacking_permission = "billing"
+
+    def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
+        super().__init__(world, secret=secret, port=port)
+        self.acls = {"billing", "subscriptions_view"}
+        self.page_size = 500
+
+    @property
+    def endpoint(self) -> str:
+        """For the credential's ``endpoint_url``."""
+        return f"{self.url}/v2"
+
+    def settings(self) -> dict[str, str]:
+        """Where it listens."""
+        return {"endpoint_url": self.endpoint}
+
+    def secrets(self) -> dict[str, str]:
+        """The API key."""
+        return {"api_key": self.secret}
+
+    def answer(self, request: Request) -> Response:
+        """As documented; without the ACL or with another key the documented error."""
+        if self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}":
+            return _error("Invalid API token.", 401)
+        parts = request.path.removeprefix("/v2/").split("/")
+        if parts[0] == "billing" and (self.lacks_permission or "billing" not in self.acls):
+            return _error("User does not have permission: billing", 403)
+        if parts in (["instances"], ["account", "bandwidth"]) and "subscriptions_view" not in self.acls:
+            return _error("User does not have permission: subscriptions_view", 403)
+        match parts:
+            case ["account"]:
+                return Response.of({"account": self._account()})
+            case ["account", "bandwidth"]:
+                return Response.of({"bandwidth": self._bandwidth()})
+            case ["instances"]:
+                return self._page(request, "instances", self._instances())
+            case ["billing", "pending-charges"]:
+                return Response.of({"pending_charges": self._pending()})
+            case ["billing", "invoices"]:
+                return self._page(request, "billing_invoices", self._invoices())
+            case ["billing", "invoices", number, "items"] if self._period(number):
+                return self._items(request, number)
+            case ["billing", "invoices", number] if self._period(number):
+                invoices = {str(invoice["id"]): invoice for invoice in self._invoices()}
+                return Response.of({"billing_invoice": invoices[number]})
+        return _error("Not found", 404)
+
+    def throttled(self) -> Response:
+        """Too many requests; no header says for how long."""
+        return _error("Rate limit reached - please try your request again later.", 429)
+
+    def invoice_amount(self, period: BillingPeriod) -> Decimal:
+        """What the invoice of a period comes to, from the truth and not from the items."""
+        lines = self.world.invoice(period) or []
+        return sum((charge.amount for charge in lines), Decimal(0)) + self.extra_items * self.world.quantum
+
+    def shown_amount(self, period: BillingPeriod) -> Decimal:
+        """The running total of the month."""
+        return sum((charge.amount for charge in self.world.accrued(period)), Decimal(0))
+
+    def pending_total(self) -> Decimal:
+        """What is owed since the last invoice."""
+        return sum((charge.amount for charge in self._open_charges()), Decimal(0))
+
+    def _open_charges(self) -> list[Charge]:
+        now = self.world.clock()
+        periods = [period for period in self.world.periods() if now < self.world.invoiced_at(period)]
+        return [charge for period in periods for charge in self.world.accrued(period)]
+
+    def _account(self) -> dict[str, Any]:
+        name = self.world.scenario.name
+        return {
+            "balance": Decimal("-500.00"),
+            "pending_charges": self.pending_total(),
+            "last_payment_date": "2014-07-18 15:31:01",
+            "last_payment_amount": Decimal("-1.00"),
+            "name": f"{name} (simulated)",
+            "email": f"{name}@example.com",
+            "acls": sorted(self.acls),
+        }
+
+    def _bandwidth(self) -> dict[str, Any]:
+        now = self.world.clock()
+        month = BillingPeriod.of(now)
+        spans = {
+            "previous_month": (month.shift(-1).start, month.start),
+            "current_month_to_date": (month.start, now),
+            "current_month_projected": (month.start, month.end),
+        }
+        fixed = {"gb_in": 0, "gb_out": 0, "overage": 0, "overage_unit_cost": CENT, "overage_cost": 0}
+        return {
+            name: {"timestamp_start": _epoch(start), "timestamp_end": _epoch(end), **fixed}
+            for name, (start, end) in spans.items()
+        }
+
+    def _instances(self) -> list[dict[str, Any]]:
+        today = self.world.clock().date()
+        return [
+            {
+                "id": resource.resource_id,
+                "os": "Debian 13 x64 (trixie)",
+                "main_ip": _address(number),
+                "region": resource.region,
+                "plan": resource.sku,
+                "label": resource.name,
+                "date_created": (resource.started or self.world.scenario.start).isoformat()
+                + "T00:00:00+00:00",
+                "status": "active",
+                "power_status": "running",
+                "tags": [f"{key}:{value}" for key, value in resource.tags],
+            }
+            for number, resource in enumerate(self.world.scenario.resources)
+            if resource.service in _MACHINES
+            and (resource.started or today) <= today
+            and (resource.ended is None or today < resource.ended)
+        ]
+
+    def _pending(self) -> list[dict[str, Any]]:
+        return self._lines(self._open_charges(), self.world.clock())
+
+    def _invoices(self) -> list[dict[str, Any]]:
+        """Newest first. A month without charges has none."""
+        issued = [period for period in self.world.periods() if self.invoice_amount(period)]
+        return [
+            {
+                "id": self._number(period),
+                "date": _iso(self.world.invoiced_at(period)),
+                "description": f"Invoice #{self._number(period)}",
+                "amount": self.invoice_amount(period),
+                "balance": Decimal("-497.65"),
+            }
+            for period in reversed(issued)
+            if self.world.clock() >= self.world.invoiced_at(period)
+        ]
+
+    def _number(self, period: BillingPeriod) -> int:
+        return _FIRST_INVOICE + period.year * 12 + period.month
+
+    def _period(self, number: str) -> BillingPeriod | None:
+        found = [period for period in self.world.periods() if str(self._number(period)) == number]
+        return found[0] if found and self.world.invoice(found[0]) is not None else None
+
+    def _items(self, request: Request, number: str) -> Response:
+        period = self._period(number)
+        if period is None:
+            return _error("Not found", 404)
+        lines = self._lines(self.world.invoice(period) or [], period.end)
+        total = len(lines) + self.extra_items
+        begin, end = self._bounds(request)
+        extra = [
+            _line(
+                "Snapshot",
+                f"Snapshot storage {index - len(lines)}",
+                "hours",
+                Decimal(1),
+                self.world.quantum,
+                self.world.quantum,
+                period.start,
+                period.end,
+            )
+            for index in range(max(begin, len(lines)), min(end, total))
+        ]
+        return _listing("invoice_items", lines[begin:end] + extra, end, total)
+
+    def _lines(self, charges: Sequence[Charge], now: datetime) -> list[dict[str, Any]]:
+        """One line for each resource and for each charge besides; usage that corrects an invoice is one of the latter."""
+        lines: dict[str, list[Charge]] = {}
+        for charge in charges:
+            is_running = charge.resource is not None and not charge.is_correction
+            key = charge.resource.resource_id if charge.resource and is_running else charge.key
+            lines.setdefault(key, []).append(charge)
+        made = [self._line(group, now) for group in lines.values()]
+        return [
+            half
+            for line in made
+            for half in (_halves(line, self.world.quantum) if self.duplicates_lines else [line])
+        ]
+
+    def _line(self, charges: Sequence[Charge], now: datetime) -> dict[str, Any]:
+        first, last = min(charge.day for charge in charges), max(charge.day for charge in charges)
+        amount = sum((charge.amount for charge in charges), Decimal(0))
+        begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
+        end = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
+        dates = (begin, min(max(now, begin), end))
+        resource = charges[0].resource
+        if resource is None or charges[0].is_correction:
+            product, unit = _besides(charges[0])
+            return _line(product, charges[0].description, unit, Decimal(1), Decimal(0), amount, *dates)
+        units = sum((charge.quantity for charge in charges), Decimal(0)).quantize(Decimal(1), ROUND_UP)
+        price = resource.hourly_price.quantize(Decimal("0.0001"), ROUND_UP)
+        return _line(
+            _PRODUCTS[resource.service], self._describe(resource), "hours", units, price, amount, *dates
+        )
+
+    def _describe(self, resource: Resource) -> str:
+        number = self.world.scenario.resources.index(resource)
+        if resource.service in _MACHINES:
+            return f"{_address(number)} (8192 MB) [{resource.name}]"
+        return f"{_PRODUCTS[resource.service]} ({resource.name})"
+
+    def _page(self, request: Request, name: str, objects: list[dict[str, Any]]) -> Response:
+        begin, end = self._bounds(request)
+        return _listing(name, objects[begin:end], end, len(objects))
+
+    def _bounds(self, request: Request) -> tuple[int, int]:
+        cursor = "" if self.repeats_pages else unquote(request.query.get("cursor", ""))
+        begin = int(base64.b64decode(cursor).removeprefix(b"next__")) if cursor else 0
+        return begin, begin + min(int(request.query.get("per_page", 100)), self.page_size)
+
+
+def _listing(name: str, objects: list[dict[str, Any]], end: int, total: int) -> Response:
+    following = base64.b64encode(f"next__{end}".encode()).decode() if end < total else ""
+    return Response.of({name: objects, "meta": {"total": total, "links": {"next": following, "prev": ""}}})
+
+
+def _besides(charge: Charge) -> tuple[str, str]:
+    if charge.kind == "tax":
+        return "Sales Tax", "tax"
+    if charge.kind == "credit":
+        return "Credit", "discount"
+    return {"refund": "Refund", "purchase": "Reserved Plan"}.get(charge.kind, "Correction"), "hours"
+
+
+def _line(
+    product: str,
+    description: str,
+    unit: str,
+    units: Decimal,
+    price: Decimal,
+    amount: Decimal,
+    begin: datetime,
+    end: datetime,
+) -> dict[str, Any]:
+    return {
+        "description": description,
+        "product": product,
+        "start_date": _iso(begin),
+        "end_date": _iso(end),
+        "units": units,
+        "unit_type": unit,
+        "unit_price": price,
+        "total": amount,
+    }
+
+
+def _halves(line: dict[str, Any], quantum: Decimal) -> list[dict[str, Any]]:
+    half = (line["total"] / 2).quantize(quantum)
+    return [
+        {**line, "total": half, "units": line["units"] - 1},
+        {**line, "total": line["total"] - half, "units": Decimal(1)},
+    ]
+
+
+def _address(number: int) -> str:
+    """From the range kept for documents (RFC 5737)."""
+    return f"192.0.2.{number + 1}"
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
+def _epoch(moment: datetime) -> str:
+    return str(int(moment.timestamp()))
+
+
+def _error(said: str, status: int) -> Response:
+    return Response.of({"error": said, "status": status}, status=status)

@@ -1,0 +1,1 @@
+"""What happens at the simulated customers, whatever the cloud that bills it."""

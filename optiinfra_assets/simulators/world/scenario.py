@@ -1,0 +1,185 @@
+"""What is said about a simulated customer: what runs, what happens out of the ordinary, when the cloud shows and invoices it.
+
+A scenario is a file (TOML, beside this module in ``scenarios/``) or is written in Python by a test; dates in it are fixed, so that it means
+the same at every run, and `Scenario.starting` moves all of them together, for a demonstration that ends today.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict, TypeAdapter
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+
+SCENARIOS: Final = Path(__file__).parent / "scenarios"
+_STRICT: Final = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that costs money every day.
+
+    Attributes:
+        hourly_price: list price of one unit-hour in the account's currency.
+        units: how many units run at the start of the scenario.
+        weekday_only: 30 % of the weekday level at weekends.
+        started: first day of use; None: as long as the account.
+        ended: day from which it is gone, or None.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    resource_id: str
+    name: str
+    service: str
+    sku: str
+    region: str
+    sub_account: str
+    hourly_price: Decimal
+    units: int = 1
+    weekday_only: bool = False
+    started: date | None = None
+    ended: date | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class What(StrEnum):
+    """Kinds of events; see `Event`."""
+
+    SPIKE = "spike"
+    LATE = "late"
+    RESTATE = "restate"
+    PURCHASE = "purchase"
+    CREDIT = "credit"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something out of the ordinary.
+
+    Attributes:
+        what: ``spike``: usage of `day` times `factor`; ``late``: usage of `day` is posted on `posted_on`; ``restate``: usage of `day`
+            becomes `factor` times as much on `posted_on`; ``purchase``: a commitment fee of `amount` on `day`; ``credit``, ``refund``:
+            `amount` is given back for `day`, on `posted_on`.
+        posted_on: day on which the cloud shows it; None: on `day` itself.
+        amount: positive, in the account's currency.
+        resource_id: of usage, the only resource concerned; None: all.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    what: What
+    day: date
+    posted_on: date | None = None
+    factor: Decimal = Decimal(1)
+    amount: Decimal = Decimal(0)
+    resource_id: str | None = None
+
+    def concerns(self, resource: Resource) -> bool:
+        """Whether the usage of `resource` is touched."""
+        return self.resource_id in (None, resource.resource_id)
+
+    @property
+    def shown_on(self) -> date:
+        """Day on which the cloud shows it."""
+        return self.posted_on or self.day
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A customer's life at one cloud.
+
+    Attributes:
+        name: also the seed of the noise.
+        start: first day of the account.
+        monthly_growth: usage multiplies by this every 30 days.
+        tax_rate: share of all charges that is billed as tax when a period is invoiced; zero: no tax.
+        capped_hours: hours of a month after which a unit costs nothing more, where the cloud caps so.
+        posting_delay: usage shows this long after it happened.
+        invoice_delay: the invoice of a period is issued this long after its end.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    start: date
+    resources: tuple[Resource, ...]
+    events: tuple[Event, ...] = ()
+    currency: str = "USD"
+    monthly_growth: Decimal = Decimal("1.03")
+    tax_rate: Decimal = Decimal("0.20")
+    capped_hours: int | None = None
+    posting_delay: timedelta = timedelta(hours=6)
+    invoice_delay: timedelta = timedelta(days=3)
+
+    @classmethod
+    def load(cls, name: str) -> Scenario:
+        """The scenario of a file ``scenarios/<name>.toml``.
+
+        Raises:
+            ValueError: naming the field and what is accepted.
+        """
+        said = tomllib.loads((SCENARIOS / f"{name}.toml").read_text(), parse_float=Decimal)
+        return _READER.validate_python({"name": name, **said})
+
+    def starting(self, start: date) -> Scenario:
+        """The same life, all its days moved so that it begins on `start`."""
+        shift = start - self.start
+        return replace(
+            self,
+            start=start,
+            resources=tuple(
+                replace(
+                    resource, started=_moved(resource.started, shift), ended=_moved(resource.ended, shift)
+                )
+                for resource in self.resources
+            ),
+            events=tuple(
+                replace(event, day=event.day + shift, posted_on=_moved(event.posted_on, shift))
+                for event in self.events
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One line of the truth.
+
+    Attributes:
+        key: identity of the line, stable while the scenario is.
+        kind: ``usage``, ``purchase``, ``tax``, ``credit`` or ``refund``; credits and refunds have negative amounts.
+        day: UTC day the charge is for.
+        billing_period: period whose invoice carries it.
+        quantity: unit-hours for usage, else 1.
+        amount: a whole multiple of the world's quantum.
+        posted_at: UTC instant from which the cloud shows it whole (inclusive).
+        withdrawn_at: UTC instant from which the cloud does not show it any more, or None.
+        is_correction: changes what an earlier invoice said.
+    """
+
+    key: str
+    kind: str
+    day: date
+    billing_period: BillingPeriod
+    resource: Resource | None
+    description: str
+    quantity: Decimal
+    amount: Decimal
+    posted_at: datetime
+    withdrawn_at: datetime | None = None
+    is_correction: bool = False
+
+
+def _moved(day: date | None, shift: timedelta) -> date | None:
+    return None if day is None else day + shift
+
+
+_READER: Final = TypeAdapter(Scenario)

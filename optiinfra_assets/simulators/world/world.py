@@ -1,0 +1,160 @@
+"""One truth behind all simulated clouds: what was charged, when it became visible, what was invoiced.
+
+Everything follows from a `Scenario` and a clock, so a year can be lived tick by tick in seconds and lived again exactly. A simulator of a
+provider only translates: it asks its `World` and writes the answer in the wire shapes of one cloud::
+
+    clock = SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC))
+    world = World(Scenario.load("busy_year"), clock, quantum=CENT)
+    world.accrued(period)     # running totals: what the cloud shows now, the hours of today included
+    world.charges(period)     # the same in whole days only
+    world.invoice(period)     # all lines of the invoice, or None before it is issued
+    clock.advance(hours=6)
+
+A charge has two times: the day it is for, and `posted_at`, when the cloud first shows it. Late usage, a credit on day 40 for day 5 and a
+restated day are nothing but charges shown later. What is shown after the invoice of its month stands on the next one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.context import Clock
+from optiinfra_assets.simulators.world.scenario import Charge, Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.spend import MILLIONTH, charges_of, invoiced_at, midnight, rounded
+
+__all__ = [
+    "CENT",
+    "MILLIONTH",
+    "Charge",
+    "Clock",
+    "Event",
+    "Resource",
+    "Scenario",
+    "SimulatedClock",
+    "What",
+    "World",
+]
+
+CENT: Final = Decimal("0.01")
+
+
+class SimulatedClock:
+    """A `Clock` that moves only when told."""
+
+    def __init__(self, now: datetime) -> None:
+        """Start at a UTC instant."""
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """The present simulated instant."""
+        return self.now
+
+    def advance(self, **duration: float) -> datetime:
+        """Move on by a `timedelta` said by its fields (``hours=6``), and give the new instant."""
+        self.now += timedelta(**duration)
+        return self.now
+
+
+@dataclass(slots=True)
+class World:
+    """The truth of one scenario, and the clock it is seen by. Safe to use from several threads.
+
+    Attributes:
+        scenario: the customer's life.
+        clock: what "now" means where no instant is given.
+        quantum: the smallest amount the cloud bills: every charge is a whole multiple of it, so sums are exact.
+    """
+
+    scenario: Scenario
+    clock: Clock
+    quantum: Decimal = MILLIONTH
+    _of_days: dict[BillingPeriod, tuple[Charge, ...]] = field(default_factory=dict, init=False, repr=False)
+    _of_bills: dict[BillingPeriod, tuple[Charge, ...]] = field(default_factory=dict, init=False, repr=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def charges(self, period: BillingPeriod, now: datetime | None = None) -> list[Charge]:
+        """Charges billed in `period` that the cloud shows at `now` (default: the clock), whole days; tax once it is invoiced."""
+        now = now or self.clock()
+        shown = [charge for charge in self._billed(period) if _is_shown(charge, now)]
+        return shown + (self._tax(period) if now >= self.invoiced_at(period) else [])
+
+    def accrued(self, period: BillingPeriod, now: datetime | None = None) -> list[Charge]:
+        """As `charges`, and of usage not yet shown whole the hours that are over: quantity and amount of that part of the day."""
+        now = now or self.clock()
+        running = [self._part(charge, now) for charge in self._billed(period) if charge.posted_at > now]
+        return self.charges(period, now) + [charge for charge in running if charge is not None]
+
+    def invoice(self, period: BillingPeriod, now: datetime | None = None) -> list[Charge] | None:
+        """All lines of the invoice of `period`, None before it is issued. Empty if nothing was charged: most clouds send none then."""
+        issued = self.invoiced_at(period)
+        if (now or self.clock()) < issued or period.end <= midnight(self.scenario.start):
+            return None
+        return self.charges(period, issued)
+
+    def ledger(self, period: BillingPeriod) -> list[Charge]:
+        """Every charge that is billed in `period` at any time, tax included: those not shown yet and those withdrawn again too."""
+        return [*self._billed(period), *self._tax(period)]
+
+    def invoiced_at(self, period: BillingPeriod) -> datetime:
+        """When the invoice of `period` is issued."""
+        return invoiced_at(self.scenario, period)
+
+    def periods(self, now: datetime | None = None) -> list[BillingPeriod]:
+        """Periods of the account so far, oldest first, the open one included."""
+        first, last = BillingPeriod.of(self.scenario.start), BillingPeriod.of(now or self.clock())
+        months = (last.year - first.year) * 12 + last.month - first.month
+        return [first.shift(index) for index in range(months + 1)]
+
+    def _billed(self, period: BillingPeriod) -> tuple[Charge, ...]:
+        """Everything the invoice of `period` may carry: of its own days, and what came too late for earlier invoices."""
+        with self._making:
+            if period not in self._of_bills:
+                self._of_bills[period] = tuple(self._make(period))
+            return self._of_bills[period]
+
+    def _make(self, period: BillingPeriod) -> Iterator[Charge]:
+        month = BillingPeriod.of(self.scenario.start)
+        while month <= period:
+            if month not in self._of_days:
+                self._of_days[month] = tuple(charges_of(self.scenario, month, self.quantum))
+            yield from (charge for charge in self._of_days[month] if charge.billing_period == period)
+            month = month.shift(1)
+
+    def _part(self, charge: Charge, now: datetime) -> Charge | None:
+        begun, delay = midnight(charge.day), self.scenario.posting_delay
+        hours = (now - delay - begun) // timedelta(hours=1)
+        is_late = charge.posted_at > begun + timedelta(days=1) + delay
+        if charge.kind != "usage" or charge.is_correction or is_late or not 0 < hours < 24:
+            return None
+        quantity = (charge.quantity * hours / 24).quantize(MILLIONTH)
+        return replace(charge, quantity=quantity, amount=rounded(charge.amount * hours / 24, self.quantum))
+
+    def _tax(self, period: BillingPeriod) -> list[Charge]:
+        issued = self.invoiced_at(period)
+        taxable = sum((line.amount for line in self._billed(period) if _is_shown(line, issued)), Decimal(0))
+        amount = rounded(taxable * self.scenario.tax_rate, CENT)
+        if not amount:
+            return []
+        return [
+            Charge(
+                key=f"tax/{period}",
+                kind="tax",
+                day=period.end.date() - timedelta(days=1),
+                billing_period=period,
+                resource=None,
+                description="Tax (simulated)",
+                quantity=Decimal(1),
+                amount=amount,
+                posted_at=issued,
+            )
+        ]
+
+
+def _is_shown(charge: Charge, now: datetime) -> bool:
+    return charge.posted_at <= now and (charge.withdrawn_at is None or now < charge.withdrawn_at)

@@ -1,0 +1,191 @@
+"""Changing the master key under the credentials while they are in use.
+
+A rotation makes a new master key the one that wraps, then wraps the data key of each credential anew, one statement each. Whatever
+stops it, each credential is under one key or the other and both are known, so reading never fails, and the next rotation goes on where
+this one stopped. The old key stays known, for backups of the database need it, until `retire_key`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from optiinfra_assets.database import sql_files
+from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.postgres import Database, Row, reaching
+from optiinfra_assets.vault.credential_audit import Actor, CredentialAudit, by
+from optiinfra_assets.vault.envelope import Identity, Vault
+from optiinfra_assets.vault.keyring import Keyring
+from optiinfra_assets.vault.master_keys import MasterKeyWrong, Tampered, VaultError
+
+_BATCH: Final = 500
+
+Watch = Callable[[int, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """A master key that ever wrapped something here; times are UTC.
+
+    Attributes:
+        key_version: 1 for the first key of this installation, then one more for each.
+        retired_at: nothing will be wrapped by it after this, None while it may be.
+        credentials: how many it wraps now, deleted ones too.
+    """
+
+    key_version: int
+    key_id: str
+    first_used_at: datetime
+    retired_at: datetime | None
+    credentials: int
+
+
+@dataclass(slots=True)
+class Rewrapped:
+    """What a rotation did.
+
+    Attributes:
+        key_id: the master key in use now.
+        done: data keys wrapped anew.
+        refused: why not, by account id: tampered with, or under a key that is not given. They are as they were.
+    """
+
+    key_id: str
+    done: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+class CredentialKeys(CredentialAudit):
+    """The part of `Credentials` on master keys."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        """On the connections of `database`, with the master keys of `keyring`."""
+        super().__init__(database)
+        self._vault = Vault(keyring)
+
+    def master_keys(self) -> list[MasterKey]:
+        """Master keys by version, retired ones too."""
+        return [MasterKey(**row) for row in self._database.rows("key_list.sql", {"key_id": None})]
+
+    def rotate_keys(self, actor: Actor, watch: Watch | None = None) -> Rewrapped:
+        """Finish the rotation that was begun, or else make a new master key and wrap all data keys by it.
+
+        A key given in OPTIINFRA_MASTER_KEY is not made here: put it first there, and this wraps all data keys by it.
+        A credential in `refused` leaves the rotation unfinished until its secret is stored again, or deleted and purged.
+        `watch` is told after each credential how many are done, and of how many.
+
+        Raises:
+            VaultError: another rotation is under way, or there is nothing to rotate to.
+        """
+        with self._rotation():
+            if not self._next(self._vault.keyring.current().key_id, None, ""):
+                self._vault.keyring.add()
+            return self._rewrap(actor, None, self._vault.keyring.current().key_id, watch)
+
+    def rewrap_all(self, actor: Actor, old: str | None = None, new: str | None = None) -> Rewrapped:
+        """Wrap the data keys that master key `old` wraps (None: all but `new`) by `new` (None: the one in use).
+
+        Raises:
+            MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: the new key is not there, or one of the keys does not answer.
+            VaultError: the new key was retired, or another rotation is under way.
+        """
+        with self._rotation():
+            return self._rewrap(actor, old, new or self._vault.keyring.current().key_id)
+
+    def retire_key(self, actor: Actor, key_id: str) -> None:
+        """Never wrap by this master key again, and forget it if it is in the file. Backups made before need it: keep a copy with them.
+
+        Raises:
+            NotFound: it never wrapped anything here.
+            VaultError: it is in use.
+        """
+        if key_id == self._vault.keyring.current().key_id:
+            raise VaultError(f"master key {key_id}: in use: rotate to a new one first")
+        values = {**by(actor), "key_id": key_id}
+        database = self._database
+        with reaching(database._url), database._pool.connection() as connection, connection.transaction():
+            if not connection.execute(_statement("key_lock.sql"), values).fetchone():
+                raise NotFound(f"master key: {key_id!r} was never used here")
+            # A statement of its own: only one that begins after the lock is held sees all that the key wraps.
+            if not connection.execute(_statement("key_retire.sql"), values).fetchone():
+                raise VaultError(
+                    f"master key {key_id}: still wraps credentials, deleted ones count: rotate first"
+                )
+        self._vault.keyring.forget(key_id)
+
+    def _register(self, key_id: str) -> None:
+        """Record that a master key is used from now on.
+
+        Raises:
+            MasterKeyWrong: it was retired.
+        """
+        self._database.rows("key_register.sql", {"key_id": key_id})
+        (row,) = self._database.rows("key_list.sql", {"key_id": key_id})
+        if row["retired_at"] is not None:
+            raise MasterKeyWrong(f"master key {key_id}: retired at {row['retired_at']}: use another one")
+
+    @contextmanager
+    def _rotation(self) -> Iterator[None]:
+        """Two rotations to different keys at one time would undo each other's work for ever."""
+        with self._locked("key_lock_rotation.sql") as is_ours:
+            if not is_ours:
+                raise VaultError("master keys: another rotation is under way: wait for that one to end")
+            yield
+
+    @contextmanager
+    def _locked(self, name: str, values: Row | None = None) -> Iterator[bool]:
+        """Take a lock on a connection of its own, which frees it at the end, however this process ends; yields the answer."""
+        with self._database.own_connection() as connection:
+            with reaching(self._database._url):
+                row = connection.execute(_statement(name), values).fetchone()
+            yield bool(row and row[0])
+
+    def _rewrap(self, actor: Actor, old: str | None, new: str, watch: Watch | None = None) -> Rewrapped:
+        self._vault.keyring.key(new)
+        self._register(new)
+        result = Rewrapped(new)
+        total = sum(one.credentials for one in self.master_keys() if one.key_id != new) if watch else 0
+        # Again until nothing is left: who read the key file before it changed may have stored under the old key since.
+        while self._rewrap_once(
+            actor, old, result, lambda: watch(result.done, max(total, result.done)) if watch else None
+        ):
+            pass
+        return result
+
+    def _rewrap_once(
+        self, actor: Actor, old: str | None, result: Rewrapped, told: Callable[[], object]
+    ) -> int:
+        before, after = result.done, ""
+        while rows := self._next(result.key_id, old, after):
+            for row in rows:
+                if row["account_id"] not in result.refused:
+                    self._rewrap_row(actor, row, result)
+                    told()
+            after = rows[-1]["credential_id"]
+        return result.done - before
+
+    def _rewrap_row(self, actor: Actor, row: Row, result: Rewrapped) -> None:
+        try:
+            wrapped = self._vault.rewrap(row["wrapped_key"], row["key_id"], identity(row), result.key_id)
+        except (Tampered, MasterKeyWrong) as error:
+            result.refused[row["account_id"]] = str(error)
+            self._note(actor, "rewrap", row, refused=error)
+            return
+        values = {**by(actor), **row, "wrapped_key": wrapped, "new": result.key_id}
+        result.done += len(self._database.rows("key_rewrap.sql", values))
+
+    def _next(self, new: str, old: str | None, after: str) -> list[Row]:
+        values = {"new": new, "old": old, "after": after, "first": _BATCH}
+        return self._database.rows("key_rewrap_next.sql", values)
+
+
+def identity(row: Row) -> Identity:
+    """What the secret in a row of the credentials table is bound to."""
+    return Identity(row["customer_id"], row["account_id"], row["credential_id"], row["version"])
+
+
+def _statement(name: str) -> bytes:
+    return sql_files.read("postgres", "queries", name).encode()

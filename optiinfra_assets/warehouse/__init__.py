@@ -1,0 +1,1 @@
+"""ClickHouse: everything that writes or resolves generations."""

@@ -1,0 +1,237 @@
+"""Line items into ``raw_costs``: one INSERT of one Arrow stream over HTTP, in bounded memory, with exact totals of what was sent.
+
+A thread reads and prepares batches while the caller's thread sends, so that reading and inserting overlap. If the batches raise, the
+request is broken off before its end: ClickHouse then fails the insert, and the rows it had already written belong to a generation that
+is never published.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date
+from decimal import Context, Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from clickhouse_connect.driver.client import Client
+
+from optiinfra_assets.database import clickhouse
+from optiinfra_assets.domain.accounts import Slice
+from optiinfra_assets.domain.publications import MEASURES, Totals
+
+BATCHES_AHEAD = 3
+"""Prepared batches that wait to be sent: enough to overlap, a few MB each."""
+
+_SETTINGS = {"async_insert": 0}
+"""Acknowledged means written, whatever the server's default is."""
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+"""Even on loopback: a fifth of the bytes to copy, 10 % less CPU here and no more in ClickHouse."""
+_WIDE = pa.decimal256(76, 18)
+_EXACT = Context(prec=80)
+_WORD = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What was sent.
+
+    Attributes:
+        line_items: number of line items.
+        totals: exact sums by billing currency; line items without a price add nothing.
+        first_charge_date: UTC day of the earliest charge period start, None without line items.
+        last_charge_date: UTC day of the latest charge period start (inclusive), None without line items.
+    """
+
+    line_items: int = 0
+    totals: dict[str, Totals] = field(default_factory=dict)
+    first_charge_date: date | None = None
+    last_charge_date: date | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count one batch of `optiinfra_assets.line_items.SCHEMA`."""
+        self.line_items += batch.num_rows
+        for currency, rows in _by_currency(batch):
+            before = self.totals.get(currency, Totals())
+            sums = {
+                name: _EXACT.add(getattr(before, name), _exact_sum(rows.column(name))) for name in MEASURES
+            }
+            self.totals[currency] = Totals(**sums)
+        span = pc.min_max(batch.column("charge_period_start")).as_py()
+        first, last = span["min"].astimezone(UTC).date(), span["max"].astimezone(UTC).date()
+        self.first_charge_date = min(self.first_charge_date or first, first)
+        self.last_charge_date = max(self.last_charge_date or last, last)
+
+
+def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch]) -> Loaded:
+    """Insert the line items of one slice under an unpublished generation.
+
+    Args:
+        client: clickhouse_connect client of the warehouse.
+        slice_: whose line items they are.
+        generation: a number from `Metadata.start_generation`.
+        batches: of `optiinfra_assets.line_items.SCHEMA`; read in another thread, and to the end unless something fails. No batch at all is
+            a complete answer: nothing is inserted.
+
+    Returns:
+        What was sent. That the database holds it is for `Warehouse.verify` to say.
+
+    Raises:
+        WarehouseUnavailable: ClickHouse went away. Whatever `batches` raises comes through unchanged.
+    """
+    loaded = Loaded()
+    stream = _Stream(_with_ours(slice_, generation, batches, loaded))
+    with stream:
+        first = next(stream, None)
+        if first is not None:
+            try:
+                _insert(client, stream, first)
+            except Exception:
+                if stream.failure is not None:
+                    raise stream.failure from None
+                raise
+    return loaded
+
+
+def _insert(client: Client, stream: _Stream, first: bytes) -> None:
+    with clickhouse.reaching(client):
+        client.raw_insert(
+            "raw_costs", stream.names, insert_block=stream.body(first), settings=_SETTINGS, fmt="ArrowStream"
+        )
+
+
+def _with_ours(
+    slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch], loaded: Loaded
+) -> Iterator[pa.RecordBatch]:
+    """`batches` with the columns that place them in the warehouse; rows are numbered over the whole slice."""
+    period = slice_.billing_period.start.date()
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        rows = batch.num_rows
+        same = pa.array(np.zeros(rows, np.int32))
+        ours: dict[str, pa.Array] = {
+            name: pa.DictionaryArray.from_arrays(same, pa.array([value]))
+            for name, value in (
+                ("customer_id", slice_.customer_id),
+                ("provider", slice_.provider),
+                ("account_id", slice_.account_id),
+            )
+        }
+        ours["billing_period"] = pa.array([period], pa.date32()).take(same)
+        ours["generation"] = pa.array([generation], pa.uint64()).take(same)
+        ours["line_number"] = pa.array(np.arange(loaded.line_items, loaded.line_items + rows)).cast(
+            pa.uint32()
+        )
+        loaded.add(batch)
+        yield pa.RecordBatch.from_arrays([*ours.values(), *batch.columns], names=[*ours, *batch.schema.names])
+
+
+def _by_currency(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+    currencies = batch.column("billing_currency").cast(_WORD)
+    used = pc.unique(currencies.indices).to_pylist()
+    for position in used:
+        rows = batch.select(MEASURES)
+        if len(used) > 1:
+            rows = rows.filter(pc.equal(currencies.indices, position))
+        yield currencies.dictionary[position].as_py(), rows
+
+
+def _exact_sum(values: pa.Array) -> Decimal:
+    """Arrow sums decimal128 in 128 bits and wraps without a word (pyarrow 26); 256 bits hold any sum of a batch."""
+    total: Decimal | None = pc.sum(values.cast(_WIDE)).as_py()
+    return Decimal(0) if total is None else total
+
+
+class _Stream:
+    """Record batches as pieces of an Arrow IPC stream, made in a thread of their own. A context manager: it ends the thread."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._pieces: queue.Queue[bytes | BaseException | None] = queue.Queue(BATCHES_AHEAD)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="line items", daemon=True)
+        self.names: list[str] = []
+        self.failure: BaseException | None = None
+
+    def __enter__(self) -> _Stream:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self._pieces.get()
+        if piece is None:
+            raise StopIteration
+        if isinstance(piece, BaseException):
+            raise piece
+        return piece
+
+    def body(self, first: bytes) -> Generator[bytes, None, None]:
+        """All pieces. A generator that fails breaks the request off; one that is asked for again has nothing to give."""
+        yield first
+        yield from self
+
+    def _work(self) -> None:
+        try:
+            for piece in self._encoded():
+                if not self._put(piece):
+                    return
+        except BaseException as error:  # noqa: BLE001 - raised again where the pieces are taken
+            self.failure = error
+        self._put(self.failure)
+
+    def _put(self, piece: bytes | BaseException | None) -> bool:
+        """Hand over one piece; False if nobody takes them any more."""
+        while not self._stopped.is_set():
+            try:
+                self._pieces.put(piece, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _encoded(self) -> Iterator[bytes]:
+        sink = _Sink()
+        writer: Any = None
+        for batch in self._batches:
+            if writer is None:
+                self.names = list(batch.schema.names)
+                writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), batch.schema, options=_COMPRESSED)
+            writer.write_batch(batch)
+            yield sink.taken()
+        if writer is not None:
+            writer.close()
+            yield sink.taken()
+
+
+class _Sink:
+    """Collects what the IPC writer writes."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._parts: list[Any] = []
+
+    def write(self, data: Any) -> int:
+        """One piece of a message."""
+        self._parts.append(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def taken(self) -> bytes:
+        """All that was written since the last call."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)

@@ -1,0 +1,114 @@
+"""Which generations answer a question: the first, small query of every read.
+
+Flow in: rows of ``publications``. Flow out: `Resolved`, whose generation numbers the data query takes as a parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from itertools import groupby, pairwise
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from optiinfra_assets.database import clickhouse
+from optiinfra_assets.database.errors import AsOfNotRetained
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.freshness import Standing
+from optiinfra_assets.domain.publications import Published, Resolved
+
+_Span = tuple[datetime, datetime]
+"""Instants from the first, inclusive, to the second, exclusive."""
+
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whose charges, and of which days; see `Warehouse.resolve`. `settings`: those of the queries, see `isolation.only`."""
+
+    customer_id: str
+    providers: Collection[str]
+    accounts: Collection[str]
+    start: date | None
+    end: date | None
+    settings: dict[str, str]
+
+
+def resolve(client: Client, question: Question, standing: Standing) -> Resolved:
+    """What readers see now; see `Warehouse.resolve`."""
+    found = _published(client, "resolve.sql", question)
+    return Resolved.of((one for one, _ in found), question.start, question.end, standing)
+
+
+def resolve_as_of(client: Client, question: Question, as_of: datetime) -> Resolved:
+    """What readers saw at an instant; see `Warehouse.resolve`.
+
+    Raises:
+        ValueError: `as_of` has no time zone.
+        AsOfNotRetained: the answer needs generations that retention has removed.
+    """
+    if as_of.tzinfo is None:
+        raise ValueError(f"asOf: {as_of.isoformat()} has no time zone: add one, such as {as_of.isoformat()}Z")
+    found = list(_published(client, "resolve_as_of.sql", question, as_of=as_of))
+    resolved = Resolved.of((one for one, _ in found), question.start, question.end)
+    removed = {one.generation for one, is_removed in found if is_removed}
+    if not removed.isdisjoint(resolved.generations):
+        before, after = _nearest_kept(client, question, as_of)
+        raise AsOfNotRetained(as_of, before, after)
+    return resolved
+
+
+def _published(
+    client: Client, statement: str, question: Question, **values: Any
+) -> Iterator[tuple[Published, bool]]:
+    """The publications a statement finds for a question's accounts, each with whether its rows are removed.
+
+    Filtered here: a condition on each of two columns costs the engine 0.8 ms of planning, and a customer has few slices.
+    """
+    values["customer_id"] = question.customer_id
+    for provider, account_id, billing_period, *columns, is_removed in clickhouse.tuples(
+        client, statement, values, question.settings
+    ):
+        if question.providers and provider not in question.providers:
+            continue
+        if question.accounts and account_id not in question.accounts:
+            continue
+        slice_ = _slice(question.customer_id, provider, account_id, billing_period)
+        yield Published(slice_, *columns), bool(is_removed)
+
+
+@lru_cache(maxsize=100_000)
+def _slice(customer_id: str, provider: str, account_id: str, billing_period: date) -> Slice:
+    return Slice(customer_id, provider, account_id, BillingPeriod.of(billing_period))
+
+
+def _nearest_kept(client: Client, question: Question, as_of: datetime) -> tuple[datetime | None, datetime]:
+    """The instants around `as_of`, which itself cannot be read, that can."""
+    found = list(_published(client, "published_generations.sql", question))
+    removed = {one.generation for one, is_removed in found if is_removed}
+    history = [one for one, _ in found]
+    lost = [
+        span
+        for span, one in _spans(history)
+        if one.generation in removed and one.has_charges_in(question.start, question.end)
+    ]
+    first, last = as_of, as_of + _TICK
+    for begin, finish in sorted(lost, reverse=True):
+        if finish >= first and begin < first:
+            first = begin
+    for begin, finish in sorted(lost):
+        if begin <= last and finish > last:
+            last = finish
+    has_earlier = any(one.published_at < first for one in history)
+    return (first - _TICK if has_earlier else None), last
+
+
+def _spans(history: Iterable[Published]) -> Iterator[tuple[_Span, Published]]:
+    """Each superseded publication of `history` (by slice, oldest first) with the instants at which it was the newest."""
+    for _, versions in groupby(history, key=lambda one: one.slice):
+        for one, following in pairwise(versions):
+            yield (one.published_at, following.published_at), one

@@ -1,0 +1,149 @@
+"""Every example of docs/graphql.md, operation or file, gives exactly the answer that stands below it."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from charges import Charge, slice_of
+from world import Customer, World
+
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.vault.credential_audit import Actor
+
+TEXT = (Path(__file__).parents[3] / "docs" / "graphql.md").read_text()
+EXAMPLES = re.findall(r"```graphql\n(.*?)```\n+```json\n(.*?)```", TEXT, re.DOTALL)
+AS_ROOT = "# As an administrator of all customers\n"
+FILES = re.findall(r"```http\nGET (\S+)\n```\n+```csv\n(.*?)```", TEXT, re.DOTALL)
+D = Decimal
+
+
+@pytest.fixture(scope="module")
+def acme(world: World) -> Customer:
+    """The customer of the document: two accounts, October and November of 2026."""
+    world.metadata.customers.add("acme", "Acme Ltd")
+    world.metadata.customers.create("globex", "Globex", Actor("cli", "ops-1:4711"))
+    acme = Customer(world, "acme", world.metadata.tokens.create("document", "acme", "admin"))
+    world.metadata.tokens.create("second", "acme", "viewer")
+    for name, provider in (("aws", "aws"), ("files", "focus")):
+        world.metadata.accounts.add(Account(f"acme.{name}", "acme", provider))
+    world.metadata.activity.record_requests(
+        "collect", {"acme.aws": (2, D("0.02"))}, datetime(2026, 11, 3, tzinfo=UTC)
+    )
+    _publish(acme)
+    for slice_ in acme.published:
+        at = datetime(2026, 11, 3, 6, tzinfo=UTC)
+        periods = {one.billing_period: "a" for one in acme.published if one.account_id == slice_.account_id}
+        world.metadata.slices.record_probe(slice_.account_id, periods, at)
+        world.metadata.slices.record_collection(slice_, "a", at)
+    row = world.metadata.collections.start(
+        "cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1"
+    )
+    world.metadata.collections.finish(
+        row, "succeeded", generation=1, rows=4, requests=2, request_cost=D("0.02")
+    )
+    return acme
+
+
+@pytest.fixture(scope="module")
+def root(world: World) -> str:
+    """The token of an administrator of all customers."""
+    return world.metadata.tokens.create("root", None, "admin")
+
+
+_OCTOBER, _NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)
+
+
+def _publish(acme: Customer) -> None:
+    known = {"region": "eu-west-1", "frequency": "Usage-Based", "pricing": "Standard"}
+    at = {
+        "published_at": datetime(2026, 11, 3, 6, tzinfo=UTC),
+        "data_through": datetime(2026, 11, 3, tzinfo=UTC),
+    }
+    vm = {"service": "Amazon EC2", "resource": "i-0a1", "tags": {"team": "web"}, **known}
+    acme.publish(
+        slice_of("acme", "aws", _OCTOBER, "aws"),
+        [
+            Charge(date(2026, 10, 5), D("12.5"), D("10"), D("15"), D("12.5"), **vm),
+            Charge(date(2026, 10, 12), D("12.75"), D("10.2"), D("15.3"), D("12.75"), **vm),
+            Charge(
+                date(2026, 10, 12),
+                D("0.000000123"),
+                D("0.000000123"),
+                service="Amazon S3",
+                resource="logs",
+                **known,
+            ),
+            Charge(date(2026, 10, 31), D("-5"), D("-5"), service="", category="Credit"),
+        ],
+        **at,
+    )
+    acme.publish(
+        slice_of("acme", "aws", _NOVEMBER, "aws"),
+        [Charge(date(2026, 11, 1), D("13"), D("10.4"), D("15.6"), D("13"), **vm)],
+        **at,
+    )
+    support = {"currency": "EUR", "service": "Support", "category": "Purchase"}
+    for amount, day in (("89.90", 1), ("99.90", 2)):
+        acme.publish(
+            slice_of("acme", "files", _OCTOBER),
+            [Charge(date(2026, 10, 20), D(amount), D(amount), **support)],  # type: ignore[arg-type]
+            published_at=datetime(2026, 11, day, 6, tzinfo=UTC),
+            data_through=datetime(2026, 11, 1, tzinfo=UTC),
+            is_final=day == 2,
+            sources=[{"file": "/data/focus/2026-10.csv", "version": "1.2"}],
+            run_id=f"run-{day}",
+        )
+
+
+# What differs from run to run: cursors, numbers and times that databases give.
+_VARYING = {
+    "actor",
+    "endCursor",
+    "generation",
+    "previousGeneration",
+    "id",
+    "queuedAt",
+    "startedAt",
+    "endedAt",
+    "milliseconds",
+}
+_VARYING |= {"version", "tokenId", "secret", "createdAt", "expiresAt", "at"}
+
+
+def _steady(value: Any, name: str = "") -> Any:
+    if name in _VARYING and value is not None:
+        return "..."
+    if isinstance(value, dict):
+        return {key: _steady(member, key) for key, member in value.items()}
+    return [_steady(member) for member in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("document", "answer"), EXAMPLES, ids=[re.search(r"\w+(?=[({]| \{)", one[0][1:])[0] for one in EXAMPLES]
+)  # type: ignore[index]
+def test_the_example_answers_as_the_document_says(
+    acme: Customer, root: str, document: str, answer: str
+) -> None:
+    given = acme.world.answer(document, root if document.startswith(AS_ROOT) else acme.token)
+    assert _steady(given.get("errors") or given["data"]) == _steady(json.loads(answer))
+
+
+@pytest.mark.parametrize(("target", "content"), FILES, ids=[one[0].partition("?")[0] for one in FILES])
+def test_the_file_is_what_the_document_says(acme: Customer, target: str, content: str) -> None:
+    headers = {"Authorization": f"Bearer {acme.token}"}
+    response = acme.world.http.get(f"{acme.world.url}{target}", headers=headers)
+    assert (response.status_code, response.text) == (200, content)
+
+
+def test_every_query_has_an_example(world: World) -> None:
+    document = "{ __schema { queryType { fields { name } } mutationType { fields { name } } } }"
+    found = world.data(document, world.customer().token)["__schema"]
+    names = {one["name"] for kind in ("queryType", "mutationType") for one in found[kind]["fields"]}
+    shown = {name for name in names for document, _ in EXAMPLES if re.search(rf"\b{name}\b", document)}
+    assert names - shown == set()

@@ -1,0 +1,193 @@
+"""Pages of what is not line items or resources, put together, are the whole as it was, while more of it is made after each page.
+
+`test_paging` is for line items and resources, `test_administration` for customers, tokens and what was done with them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import documents
+import orjson
+import pytest
+from charges import Charge, slice_of
+from graphql import get_named_type
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from isolation_walk import content_of
+from world import Customer, World
+
+from optiinfra_api.fields import pagination
+from optiinfra_api.schema import schema
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.vault.credential_audit import Actor
+
+OCTOBER = BillingPeriod(2026, 10)
+ROWS = 8
+_PAGE_INFO = "pageInfo { hasNextPage endCursor }"
+_numbers = count(100)
+
+
+def _add_account(customer: Customer) -> None:
+    name = f"{customer.customer_id}.n{next(_numbers)}"
+    account = Account(name, customer.customer_id, "focus", {"location": f"/{name}"})
+    customer.world.metadata.accounts.add(account)
+    customer.world.metadata.credentials.put(account, {"key": "x"}, Actor("test", "x"))
+
+
+def _publish(customer: Customer) -> None:
+    number = next(_numbers)
+    slice_ = slice_of(customer.customer_id, "main", OCTOBER)
+    customer.publish(slice_, [Charge(date(2026, 10, 1), Decimal(number), service=f"s-{number % 4}")])
+
+
+def _queue(customer: Customer) -> None:
+    slice_ = slice_of(customer.customer_id, "main", OCTOBER)
+    customer.world.metadata.collections.queue(f"{customer.customer_id}-{next(_numbers)}", "api", [slice_])
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """One field that comes in pages.
+
+    Attributes:
+        arguments: all but ``first`` and ``after``; ``MAIN`` stands for the id of an account.
+        rows: the field of the list.
+        row: what is asked of each row.
+        make: one row more.
+        is_newest_first: rows made later come before all others; else anywhere.
+    """
+
+    arguments: str
+    row: str
+    make: Callable[[Customer], None]
+    rows: str = "nodes"
+    is_newest_first: bool = True
+
+
+PAGED = {
+    "accounts": Paged("", "id provider", _add_account, is_newest_first=False),
+    "credentials": Paged("", "account name version", _add_account, is_newest_first=False),
+    "credentialAuditLog": Paged("", "id action account", _add_account),
+    "collectionHistory": Paged("", "id taskId", _queue),
+    "lineage": Paged(
+        ', account: "MAIN", billingPeriod: "2026-10"', "generation lineItems", _publish, "generations"
+    ),
+    "restatements": Paged(
+        ', period: {start: "2026-10-01", end: "2026-11-01"}',
+        "generation previousGeneration changes { service before after }",
+        _publish,
+    ),
+}
+ELSEWHERE = {"costMetrics", "costsByResource", "customers", "tokens", "accessAuditLog"}
+
+
+def test_every_field_with_pages_is_put_together_somewhere() -> None:
+    query = schema._schema.query_type
+    assert query is not None
+    paged = {
+        name
+        for name, field in query.fields.items()
+        if "pageInfo" in getattr(get_named_type(field.type), "fields", ())
+    }
+    assert paged == {*PAGED, *ELSEWHERE}
+
+
+@pytest.fixture(scope="module")
+def customer(world: World) -> Customer:
+    """One with some rows of everything."""
+    customer = world.customer("admin")
+    main = Account(f"{customer.customer_id}.main", customer.customer_id, "focus", {"location": "/main"})
+    world.metadata.accounts.add(main)
+    for _ in range(ROWS):
+        for make in (_add_account, _publish, _queue):
+            make(customer)
+    return customer
+
+
+def _document(customer: Customer, field: str) -> str:
+    paged = PAGED[field]
+    arguments = paged.arguments.replace("MAIN", f"{customer.customer_id}.main")
+    return f"""query($first: Int!, $after: String) {{
+      {field}(first: $first, after: $after{arguments}) {{ {paged.rows} {{ {paged.row} }} {_PAGE_INFO} }}
+    }}"""
+
+
+def _page(customer: Customer, field: str, first: int, after: str | None) -> tuple[list[Any], dict[str, Any]]:
+    paged = PAGED[field]
+    page = customer.data(_document(customer, field), first=first, after=after)[field]
+    return page[paged.rows], page["pageInfo"]
+
+
+@pytest.mark.parametrize("field", PAGED)
+def test_pages_are_the_whole_while_more_is_made(customer: Customer, field: str) -> None:
+    paged = PAGED[field]
+
+    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(first=st.integers(2, 12), makes_after=st.none() | st.integers(0, 2))
+    @example(first=3, makes_after=0)
+    def whole(first: int, makes_after: int | None) -> None:
+        before, info = _page(customer, field, 1000, None)
+        assert not info["hasNextPage"]
+        assert len(before) >= ROWS - 1
+        rows: list[Any] = []
+        after = None
+        for number in range(len(before) + 20):
+            page, info = _page(customer, field, first, after)
+            assert len(page) <= first
+            assert info["hasNextPage"] or after is None or page
+            rows += page
+            after = info["endCursor"]
+            if not info["hasNextPage"]:
+                break
+            assert len(page) == first
+            if number == makes_after:
+                paged.make(customer)
+        assert not info["hasNextPage"]
+        assert [one for one in rows if one in before] == before
+        assert paged.is_newest_first is False or rows == before
+
+    whole()
+
+
+MADE_UP: dict[type, list[Any]] = {
+    int: [-1, 2**53 - 1, 2**62, -(2**63), "1", 1.5, None],
+    str: ["", "\0", "x", "9" * 100, "1e999", 1, None],
+}
+NO_CURSORS = [b"1", b"{}", b"[]", b"[1,2]", b"x", b'["",[],{},3,0]']
+
+
+def _sealed(content: bytes) -> str:
+    return base64.urlsafe_b64encode(pagination._checksum(content) + content).decode().rstrip("=")
+
+
+def _made_up(cursor: str) -> Iterator[str]:
+    """Cursors with the right checksum and one value that the service did not put there."""
+    yield from map(_sealed, NO_CURSORS)
+    values = content_of(cursor)
+    for place in (2, *range(4, len(values))):
+        for odd in MADE_UP[type(values[place] or 0)]:
+            yield _sealed(orjson.dumps([*values[:place], odd, *values[place + 1 :]]))
+
+
+@pytest.mark.parametrize("field", [*PAGED, "costMetrics", "costsByResource", "tokens", "accessAuditLog"])
+def test_a_made_up_cursor_is_refused_or_leads_somewhere(customer: Customer, field: str) -> None:
+    costs = {"costMetrics": documents.LINE_ITEMS, "costsByResource": documents.RESOURCES}
+    plain = (
+        f"query($first: Int!, $after: String) {{ {field}(first: $first, after: $after) {{ {_PAGE_INFO} }} }}"
+    )
+    document = _document(customer, field) if field in PAGED else costs.get(field, plain)
+    asked: dict[str, Any] = {"first": 1}
+    if field in costs:
+        asked["period"] = {"start": "2026-10-01", "end": "2026-11-01"}
+    cursor = customer.data(document, **asked)[field]["pageInfo"]["endCursor"]
+    for made_up in _made_up(cursor):
+        answer = customer.world.answer(document, customer.token, **asked, after=made_up)
+        codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
+        assert codes <= {"INVALID_ARGUMENT", "CURSOR_EXPIRED"}, (content_of(made_up), answer)

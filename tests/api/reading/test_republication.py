@@ -1,0 +1,57 @@
+"""A reader that never stops asking while a slice is published again a hundred times."""
+
+from __future__ import annotations
+
+import threading
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from charges import Charge
+from world import World
+
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+
+PUBLICATIONS = 100
+LINES = 40
+TOTAL = """query ($customerId: String!) {
+  totalCost(customerId: $customerId, period: {start: "2026-10-01", end: "2026-11-01"}) { totals { cost { amount } lineItems } publishedAt }
+}"""
+
+
+def test_a_reader_sees_whole_generations_only_and_never_an_older_one_again(world: World) -> None:
+    """Generation n has LINES + n line items of n each: a mixture of two, or a part of one, has a total no generation has."""
+    customer = world.customer()
+    slice_ = Slice(customer.customer_id, "focus", f"{customer.customer_id}.files", BillingPeriod(2026, 10))
+    answers: tuple[list[dict[str, Any]], ...] = ([], [])
+    done = threading.Event()
+
+    def read(mine: list[dict[str, Any]]) -> None:
+        while not done.is_set():
+            mine.append(world.data(TOTAL, customer.token, customerId=customer.customer_id)["totalCost"])
+
+    def generation(number: int) -> list[Charge]:
+        return [Charge(date(2026, 10, 1 + line % 30), Decimal(number)) for line in range(LINES + number)]
+
+    customer.publish(slice_, generation(1))
+    readers = [threading.Thread(target=read, args=(mine,)) for mine in answers]
+    for reader in readers:
+        reader.start()
+    try:
+        for number in range(2, PUBLICATIONS + 1):
+            customer.publish(slice_, generation(number))
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join(60)
+    seen = [[_number(answer) for answer in mine] for mine in answers]
+    assert all(numbers == sorted(numbers) for numbers in seen)
+    assert len(set(seen[0] + seen[1])) > PUBLICATIONS // 4, "the readers were too slow to show anything"
+
+
+def _number(answer: dict[str, Any]) -> int:
+    """Which generation an answer is; fails if it is none."""
+    (total,) = answer["totals"]
+    number = int(total["lineItems"]) - LINES
+    assert Decimal(total["cost"]["amount"]) == number * (LINES + number)
+    return number

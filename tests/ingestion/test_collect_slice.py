@@ -1,0 +1,113 @@
+"""What one attempt at a slice leaves behind: numbers that are never used twice, and how far it reached if nothing was new."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from orchestrated import Files, Platform, Scripted
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.ingestion.collect_slice import Outcome, SliceResult, collect_slice
+
+OCTOBER = BillingPeriod(2026, 10)
+
+
+def collect(platform: Platform, account_id: str) -> SliceResult:
+    account = platform.metadata.accounts.get(account_id)
+    return collect_slice(
+        platform.providers[account.provider],
+        account,
+        OCTOBER,
+        warehouse=platform.warehouse,
+        metadata=platform.metadata,
+        run_id="run",
+        log=logging.getLogger(__name__),
+    )
+
+
+def sums(platform: Platform, account_id: str) -> set[Decimal]:
+    """What raw and derived tables say of the published generation of an account: one number if all is well."""
+    (generation,) = platform.warehouse.resolve("acme", accounts=[account_id]).generations
+    return {
+        platform.warehouse.client.query(
+            f"SELECT sum(billed_cost) FROM {table} WHERE customer_id = 'acme' AND generation = {generation}"
+        ).first_row[0]
+        for table in ("raw_costs", "cost_by_day", "cost_by_resource")
+    }
+
+
+def begin_numbers_anew(platform: Platform) -> None:
+    """As in a PostgreSQL that was restored from before, or made anew, beside a ClickHouse that was not."""
+    with psycopg.connect(str(platform.settings.postgres_url), autocommit=True) as connection:
+        connection.execute("ALTER TABLE optiinfra.generations ALTER COLUMN generation RESTART WITH 1")
+        connection.execute("DELETE FROM optiinfra.generations")
+
+
+def test_a_postgres_older_than_its_clickhouse_neither_doubles_nor_erases(
+    platform: Platform, tmp_path: Path
+) -> None:
+    first, second = Files(tmp_path / "first"), Files(tmp_path / "second")
+    first.write("a", "2026-10", ["1.00", "2.00"])
+    second.write("b", "2026-10", ["7.00"])
+    platform.add_account("acme.first", location=str(first.path))
+    platform.add_account("acme.second", location=str(second.path))
+    collect(platform, "acme.first")
+    begin_numbers_anew(platform)
+    assert collect(platform, "acme.first").outcome is Outcome.UNCHANGED
+    begin_numbers_anew(platform)
+    assert collect(platform, "acme.second").outcome is Outcome.PUBLISHED
+    first.write("a", "2026-10", ["1.00", "2.50"])
+    assert collect(platform, "acme.first").outcome is Outcome.PUBLISHED
+    assert sums(platform, "acme.first") == {Decimal("3.5")}
+    assert sums(platform, "acme.second") == {Decimal(7)}
+
+
+@pytest.mark.parametrize(
+    ("through", "is_final", "complete"),
+    [
+        (datetime(2026, 11, 1, tzinfo=UTC), False, True),
+        (datetime(2026, 10, 20, tzinfo=UTC), True, True),
+        (datetime(2026, 10, 31, tzinfo=UTC), False, False),
+    ],
+)
+def test_equal_content_that_reaches_further_publishes_nothing_and_reaches_further(
+    scripted_platform: Platform,
+    scripted: Scripted,
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    through: datetime,
+    is_final: bool,
+    complete: bool,
+) -> None:
+    files.write("a", "2026-10", ["1.00"])
+    reached: list[tuple[datetime, bool]] = [(datetime(2026, 10, 20, tzinfo=UTC), False), (through, is_final)]
+    original = scripted.collect
+
+    def reaching(*asked: Any) -> Any:
+        collection = original(*asked)
+        collection.batches = stating(collection, collection.batches, *reached.pop(0))
+        return collection
+
+    def stating(collection: Any, batches: Iterator[Any], through: datetime, is_final: bool) -> Iterator[Any]:
+        yield from batches
+        collection.data_through, collection.is_final = through, is_final
+
+    monkeypatch.setattr(scripted, "collect", reaching)
+    assert collect(scripted_platform, "acme.files").outcome is Outcome.PUBLISHED
+    assert collect(scripted_platform, "acme.files").outcome is Outcome.UNCHANGED
+    resolved = scripted_platform.warehouse.resolve(
+        "acme",
+        start=date(2026, 10, 1),
+        end=date(2026, 11, 1),
+        standing=scripted_platform.metadata.slices.freshness("acme"),
+    )
+    assert len(resolved.publications) == 1
+    assert resolved.data_through == (datetime(2026, 11, 1, tzinfo=UTC) if is_final else through)
+    assert resolved.is_complete is complete

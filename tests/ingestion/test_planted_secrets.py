@@ -1,0 +1,214 @@
+"""A secret that is sent to the API, tried, stored, used, refused, replaced and erased is nowhere in clear, at any provider.
+
+What is sent is made from the provider's own credential model, and its cloud repeats everything it hears. So a provider is covered as
+soon as it is registered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from api_server import serving
+from orchestrated import Platform
+from planted import Echo, Planted, echo, plant
+from stored import everything_stored
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.ingestion import account_access
+from optiinfra_assets.orchestration.partitions import register
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.simulators import SIMULATORS
+from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.world import SimulatedClock
+from optiinfra_assets.vault.credential_audit import Actor
+
+NOW = datetime.now(UTC)
+WITH_SECRETS = sorted(name for name, provider in PROVIDERS.items() if provider.secret_fields())
+WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
+ANSWER = """{ __typename ... on Refusal { code message remedy } ... on Credential {
+  account status version keyId settings { name value } lastError
+} }"""
+ADD = f"""mutation($c: CredentialInput!, $test: Boolean!) {{
+  addCredential(name: "main", customerId: "acme", credential: $c, test: $test) {ANSWER}
+}}"""
+UPDATE = f'mutation($s: SettingsInput!) {{ updateCredential(accountId: "acme.main", customerId: "acme", settings: $s) {ANSWER} }}'
+ROTATE = f"""mutation($s: SecretsInput!, $test: Boolean!) {{
+  rotateCredential(accountId: "acme.main", customerId: "acme", secrets: $s, test: $test) {ANSWER}
+}}"""
+TEST = """mutation { testCredential(accountId: "acme.main", customerId: "acme") {
+  __typename ... on Refusal { code message remedy } ... on CredentialTested { billingAccounts billingPeriods }
+} }"""
+DELETE = f'mutation {{ deleteCredential(accountId: "acme.main", customerId: "acme") {ANSWER} }}'
+PURGE = f'mutation {{ purgeCredential(accountId: "acme.main", customerId: "acme") {ANSWER} }}'
+SHOWN = f"""{{
+  credentials(first: 10, customerId: "acme", includeDeleted: true) {{ nodes {ANSWER.split("... on Credential ")[1].rsplit(" }", 1)[0]} }}
+  credentialAuditLog(first: 100, customerId: "acme") {{ nodes {{ id actor origin action outcome detail purpose runId }} }}
+  collectionHistory(first: 100, customerId: "acme") {{ nodes {{ id status error }} }}
+}}"""
+
+
+@pytest.fixture
+def cloud() -> Iterator[Echo]:
+    """A cloud that repeats what it hears."""
+    with echo() as running:
+        yield running
+
+
+@pytest.fixture
+def answers() -> list[bytes]:
+    """Every answer of the API."""
+    return []
+
+
+@pytest.fixture
+def ask(platform: Platform, answers: list[bytes]) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Ask the API, as an administrator of all customers; an operation has one field."""
+    platform.metadata.customers.add("acme")
+    token = platform.metadata.tokens.create("root", None, "admin")
+    with serving(platform.settings) as url, httpx.Client(timeout=120) as http:
+
+        def asked(document: str, **variables: Any) -> dict[str, Any]:
+            body = {"query": document, "variables": variables}
+            response = http.post(f"{url}/graphql", json=body, headers={"Authorization": f"Bearer {token}"})
+            answers.append(response.content + repr(response.headers).encode())
+            found: dict[str, Any] = response.json()
+            return next(iter(found["data"].values())) if found.get("data") else found
+
+        yield asked
+
+
+def _as_sent(provider: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a model as the API calls them."""
+    words = {name: name.split("_") for name in fields}
+    names = {name: first + "".join(word.title() for word in more) for name, (first, *more) in words.items()}
+    return {provider: {names[name]: value for name, value in fields.items()}}
+
+
+def _secrets_of(provider: str, fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name in PROVIDERS[provider].secret_fields()}
+
+
+@pytest.mark.parametrize("provider", WITH_SECRETS)
+def test_a_planted_secret_is_nowhere(
+    provider: str,
+    platform: Platform,
+    cloud: Echo,
+    ask: Callable[..., dict[str, Any]],
+    answers: list[bytes],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    first = plant(PROVIDERS[provider], "PLANTED-4711-first", cloud.url)
+    second = plant(PROVIDERS[provider], "PLANTED-4712-second", cloud.url)
+    sent = _as_sent(provider, first.fields)
+
+    for cloud.status in (401, 200):
+        refused = ask(ADD, c=sent, test=True)
+        assert refused["__typename"] == "ProviderRefused", refused
+    assert platform.metadata.accounts.find(include_disabled=True) == []
+    assert ask(ADD, c={provider: {**sent[provider], "nope": 1}}, test=True)["errors"]
+    assert ask(ADD, c=sent, test=False)["status"] == "ACTIVE"
+    for cloud.status in (401, 200):
+        assert ask(TEST)["__typename"] == "ProviderRefused"
+    assert ask(UPDATE, s={provider: {}})["__typename"] == "ProviderRefused"
+
+    register(platform.instance, provider, ["acme.main"])
+    for cloud.status in (401, 200):
+        platform.tick(NOW)
+        assert not platform.materialise(
+            str(BillingPeriod.of(NOW)), account_id="acme.main", provider=provider
+        ).success
+    (state,) = platform.metadata.accounts.states()
+    assert state.last_error
+    assert {one.status for one in platform.metadata.collections.history(first=100)} == {"failed"}
+
+    assert ask(ROTATE, s=_as_sent(provider, _secrets_of(provider, second.fields)), test=True)["code"]
+    assert ask(ROTATE, s=_as_sent(provider, _secrets_of(provider, second.fields)), test=False)["version"] == 2
+    kept = platform.metadata.credentials.reveal("acme.main", Actor.here("test"), "test")
+    assert dict(kept) == _secrets_of(provider, second.fields), "it is the second that is stored"
+    ask(SHOWN)
+    before = list(everything_stored(platform))
+    assert ask(DELETE)["status"] == "DELETED"
+    heard = len(cloud.heard)
+    assert (platform.tick(NOW + timedelta(days=1)), len(cloud.heard)) == ([], heard), (
+        "it is not asked any more"
+    )
+    assert ask(PURGE)["status"] == "PURGED"
+    ask(SHOWN)
+
+    _assert_nowhere((first, second), _places(platform, before, answers, caplog, capfd))
+
+
+@pytest.mark.parametrize("provider", sorted(set(WITH_SECRETS) & SIMULATORS.keys()))
+def test_a_secret_that_works_is_nowhere_either(
+    provider: str,
+    platform: Platform,
+    ask: Callable[..., dict[str, Any]],
+    answers: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    clock = SimulatedClock((NOW - timedelta(days=1)).replace(hour=12, minute=0))
+    monkeypatch.setattr(account_access, "utc_now", clock)
+    scenario = Scenario("small", BillingPeriod.of(clock.now).shift(-1).start.date(), (WEB,))
+    with SIMULATORS[provider](scenario, clock, secret="PLANTED4711FIRST") as cloud:
+        first = dict(cloud.secrets())
+        sent = _as_sent(provider, {**cloud.settings(), **first})
+        assert ask(ADD, c=sent, test=True)["status"] == "ACTIVE"
+        assert ask(TEST)["billingPeriods"]
+        register(platform.instance, provider, ["acme.main"])
+        assert platform.tick(NOW)
+        this_month = str(BillingPeriod.of(clock.now))
+        assert platform.materialise(this_month, account_id="acme.main", provider=provider).success
+        cloud.refuses_credential = True
+        clock.advance(hours=25)  # some are not asked more often than once a day
+        platform.tick(NOW + timedelta(hours=25))
+        assert ask(TEST)["code"] == "CREDENTIAL_REJECTED"
+        (state,) = platform.metadata.accounts.states()
+        assert state.last_error
+
+        cloud.refuses_credential, cloud.secret = False, "PLANTED4712SECOND"
+        second = dict(cloud.secrets())
+        assert ask(ROTATE, s=_as_sent(provider, second), test=True)["version"] == 2
+        assert ask(TEST)["billingPeriods"]
+    ask(SHOWN)
+    before = list(everything_stored(platform))
+    assert ask(DELETE)["status"] == "DELETED"
+    assert ask(PURGE)["status"] == "PURGED"
+    planted = tuple(
+        Planted(secrets, {text}) for secrets, text in ((first, "PLANTED4711FIRST"), (second, cloud.secret))
+    )
+    _assert_nowhere(planted, _places(platform, before, answers, caplog, capfd))
+
+
+def _places(
+    platform: Platform,
+    before: list[tuple[str, bytes]],
+    answers: list[bytes],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> list[tuple[str, bytes]]:
+    """Everything that was kept, answered, logged and printed, and where."""
+    printed = capfd.readouterr()
+    places = [(f"before: {place}", content) for place, content in before]
+    places += [(f"after: {place}", content) for place, content in everything_stored(platform)]
+    places += [(f"answer {number}", content) for number, content in enumerate(answers)]
+    return [*places, ("log", caplog.text.encode()), ("output", f"{printed.out}{printed.err}".encode())]
+
+
+def _assert_nowhere(planted: tuple[Planted, ...], places: list[tuple[str, bytes]]) -> None:
+    names = {place for place, _ in places}
+    assert any("optiinfra.credentials" in name for name in names)
+    assert any("run " in name for name in names)
+    for one in planted:
+        assert one.found_in("".join(map(str, one.fields.values())).encode()), "the search would find it"
+        assert [place for place, content in places if one.found_in(content)] == []

@@ -1,0 +1,174 @@
+"""Line items made one by one, through the door; machines joined with them; snapshots in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optiinfra_assets.domain import focus
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import BadData, Rounding
+from optiinfra_assets.line_items import SCHEMA, LayoutRefused
+from optiinfra_assets.line_items.row_batches import BATCH_ROWS, Row, Value, batches_of
+from optiinfra_assets.providers.context import MemorySnapshots, Snapshot
+from optiinfra_assets.providers.running_totals.instances import Machine, Machines
+
+COLUMNS = (*(column.name for column in focus.COLUMNS if column.until is None), "x_Plan")
+MARCH = BillingPeriod(2026, 3)
+NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+def row(cost: Decimal, source: str = "api", **others: Value) -> Row:
+    values: dict[str, Value] = {
+        "BilledCost": cost,
+        "EffectiveCost": cost,
+        "BillingAccountId": "a1",
+        "BillingCurrency": "USD",
+        "BillingPeriodStart": MARCH.start,
+        "BillingPeriodEnd": MARCH.end,
+        "ChargeCategory": "Usage",
+        "ChargePeriodStart": NOON,
+        "ChargePeriodEnd": NOON + timedelta(hours=1),
+    }
+    return Row(source, False, {**values, **others})
+
+
+def test_values_arrive_as_they_were_given() -> None:
+    local = NOON.astimezone(timezone(timedelta(hours=2))).replace(microsecond=999_999)
+    given_row = row(
+        Decimal("12345678901234567890.123456789012345678"),
+        ChargePeriodStart=local,
+        Tags={"team": "web", "bare": None},
+        x_Plan="p",
+    )
+    batches = list(batches_of([given_row], COLUMNS, Rounding(), where="here"))
+    item = batches[0].to_pylist()[0]
+    assert batches[0].schema == SCHEMA
+    assert item["billed_cost"] == Decimal("12345678901234567890.123456789012345678")
+    assert item["charge_period_start"] == NOON
+    assert item["tags"] == [("team", "web"), ("bare", None)]
+    assert item["x_columns"] == [("x_Plan", "p")]
+    assert item["list_cost"] is None
+    assert (item["source"], item["is_estimated"]) == ("api", False)
+
+
+def test_order_and_sources_are_kept_over_many_batches() -> None:
+    rows = [
+        row(Decimal(number), "api" if number % 5000 else "invoice") for number in range(BATCH_ROWS * 2 + 10)
+    ]
+    items = [
+        item
+        for batch in batches_of(iter(rows), COLUMNS, Rounding(), where="here")
+        for item in batch.to_pylist()
+    ]
+    assert [item["billed_cost"] for item in items] == [one.values["BilledCost"] for one in rows]
+    assert [item["source"] for item in items] == [one.source for one in rows]
+
+
+def test_no_rows_are_no_batches() -> None:
+    assert list(batches_of([], COLUMNS, Rounding(), where="here")) == []
+
+
+def test_a_refused_value_is_named_with_its_row_over_all_batches() -> None:
+    rows = [row(Decimal(1)) for _ in range(BATCH_ROWS + 5)]
+    rows[BATCH_ROWS + 2] = row(Decimal(10) ** 20)
+    batches = batches_of(rows, COLUMNS, Rounding(), where="invoice 7")
+    next(batches)
+    with pytest.raises(BadData, match=f"^invoice 7: row {BATCH_ROWS + 3}, column BilledCost: value '1[0]+'"):
+        next(batches)
+
+
+def test_more_than_18_fraction_digits_are_rounded_and_counted() -> None:
+    rounding = Rounding()
+    batches = list(batches_of([row(Decimal("0.0000000000000000015"))], COLUMNS, rounding, where="here"))
+    assert batches[0].column("billed_cost")[0].as_py() == Decimal("0.000000000000000002")
+    assert (rounding.values, rounding.total) == (2, Decimal("1E-18"))
+
+
+def test_a_provider_that_forgets_a_column_is_told() -> None:
+    with pytest.raises(LayoutRefused, match="mandatory column ServiceName is missing"):
+        list(
+            batches_of(
+                [row(Decimal(1))],
+                [name for name in COLUMNS if name != "ServiceName"],
+                Rounding(),
+                where="here",
+            )
+        )
+    with pytest.raises(KeyError, match="x_Undeclared"):
+        list(batches_of([row(Decimal(1), x_Undeclared="?")], COLUMNS, Rounding(), where="here"))
+
+
+def machine(id_: str, name: str, address: str) -> Machine:
+    return Machine(id_, name, "Instance", "fra", "small", (id_, address), {})
+
+
+WEB, DB = machine("i1", "web", "192.0.2.1"), machine("i2", "db", "192.0.2.2")
+LATER = machine("i3", "cache", "192.0.2.1")
+
+
+@pytest.fixture
+def machines() -> Machines:
+    """web and db at noon of the 5th; a day later web is gone and its address is cache's."""
+    lists = {b"1": [WEB, DB], b"2": [DB, LATER, replace(LATER, resource_id="i4", name="db", marks=("i4",))]}
+    snapshots = [
+        Snapshot("machines", MARCH, NOON + timedelta(days=day), body) for day, body in enumerate(lists)
+    ]
+    return Machines(snapshots, lists.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("marks", "name", "start", "end", "found"),
+    [
+        (["192.0.2.1"], "web", 0, 0, WEB),
+        (["192.0.2.1"], None, 0, 0, WEB),
+        (["192.0.2.1"], None, 1, 2, LATER),
+        (["192.0.2.1"], "web", 0, 1, WEB),
+        (["192.0.2.1"], "web", 1, 2, None),
+        (["192.0.2.9"], "web", 0, 0, WEB),
+        ([], "db", 0, 0, DB),
+        ([], "db", 1, 2, None),
+        ([], None, 0, 0, None),
+        (["192.0.2.2"], None, -9, -8, DB),
+    ],
+    ids=[
+        "address and name",
+        "address alone",
+        "address used again",
+        "gone at the end, there at the start",
+        "address of another by now",
+        "name alone, address unknown",
+        "name alone",
+        "name of two",
+        "nothing said",
+        "before the first list",
+    ],
+)
+def test_which_machine_a_line_is_for(
+    machines: Machines, marks: list[str], name: str | None, start: int, end: int, found: Machine | None
+) -> None:
+    assert machines.find(marks, name, NOON + timedelta(days=start), NOON + timedelta(days=end)) == found
+
+
+def test_no_list_no_machine() -> None:
+    assert Machines([], lambda body: []).find(["192.0.2.1"], "web", NOON, NOON) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from([b"a", b"b"])), max_size=30))
+def test_memory_keeps_what_is_newer_and_different(given_snapshots: list[tuple[int, bytes]]) -> None:
+    kept = MemorySnapshots()
+    for minute, body in given_snapshots:
+        before = kept.newest("k", MARCH)
+        snapshot = Snapshot("k", MARCH, NOON + timedelta(minutes=minute), body)
+        is_news = before is None or (before.taken_at < snapshot.taken_at and before.body != body)
+        assert kept.add(snapshot) == is_news
+        assert (kept.newest("k", MARCH) == snapshot) or not is_news
+    taken = kept.taken("k", MARCH)
+    assert [snapshot.taken_at for snapshot in kept.read("k", MARCH)] == sorted(taken) == list(taken)
+    assert [snapshot.taken_at for snapshot in kept.read("k", MARCH, taken[::2])] == list(taken[::2])
+    assert kept.read("other", MARCH) == ()

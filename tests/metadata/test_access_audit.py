@@ -1,0 +1,125 @@
+"""Every change of a customer or a token has its line in the log: who, what, when, from where. Nobody changes a line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from optiinfra_assets.database.errors import AlreadyExists, NotFound
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.vault.credential_audit import Actor
+
+ALICE = Actor("token-of-alice", "192.0.2.7")
+
+
+def lines(metadata: Metadata, **filters: str) -> list[tuple[object, ...]]:
+    """The log, oldest first, without numbers and times."""
+    return [
+        (one.action, one.customer_id, one.name, one.detail, one.role, one.actor, one.origin)
+        for one in reversed(metadata.access_audit.find(**filters))  # type: ignore[arg-type]
+    ]
+
+
+def test_acts_are_on_record_with_who_and_where(metadata: Metadata) -> None:
+    begin = datetime.now(UTC)
+    metadata.customers.create("acme", "Acme", ALICE)
+    metadata.customers.rename("acme", "Acme Ltd", ALICE)
+    issued = metadata.tokens.issue("dashboard", "acme", "viewer", actor=ALICE)
+    metadata.tokens.revoke(issued.token.token_id, actor=ALICE)
+    by = (ALICE.name, ALICE.origin)
+    assert lines(metadata) == [
+        ("create_customer", "acme", "Acme", None, None, *by),
+        ("rename_customer", "acme", "Acme Ltd", "Acme", None, *by),
+        ("create_token", "acme", "dashboard", None, "viewer", *by),
+        ("revoke_token", "acme", "dashboard", None, "viewer", *by),
+    ]
+    found = metadata.access_audit.find()
+    assert [one.token_id for one in found[:2]] == [issued.token.token_id] * 2
+    assert all(begin <= one.at <= datetime.now(UTC) for one in found)
+    assert issued.plaintext not in repr(found) + repr(issued)
+
+
+def test_what_changes_nothing_has_no_line(metadata: Metadata) -> None:
+    metadata.customers.add("acme", "Acme")
+    issued = metadata.tokens.issue("dashboard", "acme", "viewer")
+    first = metadata.tokens.revoke(issued.token.token_id)
+    before = lines(metadata)
+    metadata.customers.add("acme")
+    metadata.customers.add("acme", "Acme")
+    metadata.customers.rename("acme", "Acme", ALICE)
+    assert metadata.tokens.revoke(issued.token.token_id) == first
+    with pytest.raises(AlreadyExists, match="customer: 'acme' exists"):
+        metadata.customers.create("acme", "Another", ALICE)
+    with pytest.raises(NotFound, match="customer: 'nobody' does not exist"):
+        metadata.customers.rename("nobody", "Nobody", ALICE)
+    assert lines(metadata) == before
+    metadata.customers.add("acme", "Acme Ltd")
+    assert lines(metadata)[-1][:4] == ("rename_customer", "acme", "Acme Ltd", "Acme")
+
+
+def test_a_transaction_that_is_undone_leaves_no_line(metadata: Metadata) -> None:
+    def add_and_fail() -> None:
+        with metadata.transaction():
+            metadata.customers.add("acme")
+            metadata.customers.rename("nobody", "Nobody", ALICE)
+
+    with pytest.raises(NotFound, match="nobody"):
+        add_and_fail()
+    assert metadata.access_audit.find() == []
+
+
+def test_a_token_of_another_customer_is_none(metadata: Metadata) -> None:
+    for customer in ("acme", "beta"):
+        metadata.customers.add(customer)
+    issued = metadata.tokens.issue("dashboard", "acme", "viewer")
+    for token_id in (issued.token.token_id, "nothing"):
+        with pytest.raises(NotFound, match=f"token: '{token_id}' does not exist"):
+            metadata.tokens.revoke(token_id, customer_id="beta")
+    assert metadata.tokens.authenticate(issued.plaintext) is not None
+    metadata.tokens.revoke(issued.token.token_id, customer_id="acme")
+    assert metadata.tokens.authenticate(issued.plaintext) is None
+
+
+@pytest.mark.parametrize("name", ["", " Acme", "Acme ", "A\nB", "A\0B", "x" * 101])
+def test_a_name_that_is_not_accepted(metadata: Metadata, name: str) -> None:
+    metadata.customers.add("acme")
+    for act in (
+        lambda: metadata.customers.add("beta", name),
+        lambda: metadata.customers.create("beta", name, ALICE),
+        lambda: metadata.customers.rename("acme", name, ALICE),
+        lambda: metadata.tokens.create(name, "acme", "viewer"),
+    ):
+        with pytest.raises(ValueError, match=r"name: .* is not accepted: use 1 to 100 printable characters"):
+            act()
+    assert [one.customer_id for one in metadata.customers.find()] == ["acme"]
+
+
+def test_pages_of_the_log_of_one_customer(metadata: Metadata) -> None:
+    for customer in ("acme", "beta"):
+        metadata.customers.add(customer)
+        for number in range(3):
+            metadata.tokens.create(f"{customer} {number}", customer, "viewer")
+    page = metadata.access_audit.find(first=2, customer_id="acme")
+    rest = metadata.access_audit.find(first=9, before=page[-1].id, customer_id="acme")
+    assert [one.name for one in page + rest] == ["acme 2", "acme 1", "acme 0", "acme"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE optiinfra.access_audit_log SET actor = 'nobody'",
+        "DELETE FROM optiinfra.access_audit_log WHERE false",
+        "TRUNCATE optiinfra.access_audit_log",
+    ],
+)
+@pytest.mark.parametrize("role", ["origin", "replica"])
+def test_nobody_changes_a_line(metadata: Metadata, settings: Settings, statement: str, role: str) -> None:
+    metadata.customers.add("acme")
+    with psycopg.connect(str(settings.postgres_url)) as connection:
+        connection.execute(f"SET session_replication_role = {role}".encode())
+        with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+            connection.execute(statement.encode())
+    assert lines(metadata)[0][1] == "acme"

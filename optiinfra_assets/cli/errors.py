@@ -7,7 +7,7 @@ import click
 _OURS = (
     "optiinfra_assets.demo",
     "optiinfra_assets.database.errors",
-    "optiinfra_assets.providers.base",
+    "optiinfra_assets.domain.errors",
     "optiinfra_assets.embedded.preflight",
     "optiinfra_assets.embedded.postgres.data_folder",
 )

@@ -28,9 +28,9 @@ ACCOUNTS = [Account(f"acme.n{number:02d}", "acme", "vultr") for number in range(
 def metadata(connected: Run, settings: Settings) -> Iterator[Metadata]:
     """Twelve accounts with a secret each, under the key of the file."""
     opened_here = Metadata.connect(settings)
-    opened_here.add_customer("acme")
+    opened_here.customers.add("acme")
     for account in ACCOUNTS:
-        opened_here.add_account(account)
+        opened_here.accounts.add(account)
         opened_here.credentials.put(account, {"api_key": f"PLANTED-{account.account_id}"}, Actor.here("test"))
     yield opened_here
     opened_here.close()

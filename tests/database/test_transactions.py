@@ -32,7 +32,7 @@ def connect(metadata: Metadata, account: Account = ACCOUNT) -> None:
 def test_an_account_comes_with_its_secrets(metadata: Metadata, settings: Settings) -> None:
     connect(metadata)
     other = Metadata.connect(settings)
-    assert other.account("acme.main") == ACCOUNT
+    assert other.accounts.get("acme.main") == ACCOUNT
     assert other.credentials.reveal("acme.main", Actor.here("probe"), "probe") == {"api_key": "planted"}
     assert other.credentials.made_key_file is None
     other.close()
@@ -95,7 +95,7 @@ def test_who_changes_an_account_and_a_tick_wait_for_each_other_only(
 
     def tick(token: str) -> None:
         own = Metadata.connect(settings)
-        own.record_probes({one.account_id: dict.fromkeys(periods, token) for one in accounts}, NOW)
+        own.work_queue.record_probes({one.account_id: dict.fromkeys(periods, token) for one in accounts}, NOW)
         own.close()
 
     def change(token: str) -> None:
@@ -103,7 +103,7 @@ def test_who_changes_an_account_and_a_tick_wait_for_each_other_only(
         with own.transaction():
             own.credentials.hold(accounts[1], None)
             time.sleep(0.1)  # sealing a secret, which may ask a service
-            own.record_probe(accounts[1].account_id, dict.fromkeys(periods, token), NOW)
+            own.slices.record_probe(accounts[1].account_id, dict.fromkeys(periods, token), NOW)
         own.close()
 
     tick("0")

@@ -139,7 +139,7 @@ def test_without_a_webserver_nothing_is_queued(settings: Settings, accounts: Met
         DagsterUnavailable, match=r"^Dagster at http://127\.0\.0\.1:\d+ does not answer: .*optiinfra up"
     ):
         trigger_collection(away, accounts, trigger="cli")
-    assert accounts.history() == []
+    assert accounts.collections.history() == []
 
 
 class Webserver:
@@ -214,11 +214,15 @@ def test_a_confirmation_goes_with_every_run(
     settings: Settings, accounts: Metadata, webserver: Webserver
 ) -> None:
     periods = [OCTOBER.shift(-2 * back) for back in range(12)]
-    accounts.record_probes({"acme.files": dict.fromkeys(periods, "t")}, datetime(2026, 11, 1, tzinfo=UTC))
+    accounts.work_queue.record_probes(
+        {"acme.files": dict.fromkeys(periods, "t")}, datetime(2026, 11, 1, tzinfo=UTC)
+    )
     trigger_collection(settings, accounts, account_id="acme.files", trigger="cli", accept_empty=True)
     assert len(webserver.launched) > LAUNCHED_AT_ONCE
     assert {tags.get("optiinfra/accept_empty") for tags in webserver.launched} == {"true"}
-    assert all(row.run_id for row in accounts.history(task_id=webserver.launched[0]["optiinfra/task_id"]))
+    assert all(
+        row.run_id for row in accounts.collections.history(task_id=webserver.launched[0]["optiinfra/task_id"])
+    )
 
 
 REFUSED = {"__typename": "TerminateRunFailure", "message": "Unable to terminate run: no answer"}
@@ -306,18 +310,18 @@ def test_an_unknown_task_is_refused(settings: Settings, accounts: Metadata) -> N
 
 
 def test_a_task_is_as_far_as_its_slices(accounts: Metadata) -> None:
-    slices = [state.slice for state in accounts.slice_states()]
-    accounts.queue_collections("task", "api", slices)
+    slices = [state.slice for state in accounts.slices.states()]
+    accounts.collections.queue("task", "api", slices)
     assert accounts.collections.task_status("task").state == "queued"
-    first = accounts.start_collection("task", "api", slices[0], "run")
+    first = accounts.collections.start("task", "api", slices[0], "run")
     assert accounts.collections.task_status("task").state == "running"
-    accounts.retry_collection(first, "away")
+    accounts.collections.retry(first, "away")
     assert accounts.collections.task_status("task").state == "running"
-    accounts.finish_collection(
-        accounts.start_collection("task", "api", slices[1], "run"), "unchanged", rows=1
+    accounts.collections.finish(
+        accounts.collections.start("task", "api", slices[1], "run"), "unchanged", rows=1
     )
     assert accounts.collections.task_status("task").state == "retrying"
-    accounts.finish_collection(first, "failed", error="away")
+    accounts.collections.finish(first, "failed", error="away")
     found = accounts.collections.task_status("task", customer_id="acme")
     assert (found.state, found.done, found.error) == ("failed", 2, "away")
     with pytest.raises(NotFound):
@@ -330,10 +334,10 @@ def test_without_a_period_what_is_due_and_what_may_have_moved_is_collected(
     current = BillingPeriod.of(datetime.now(UTC))
     at = datetime.now(UTC)
     seen = {current.shift(back): "t" for back in (0, -1, -2, -3)}
-    accounts.record_probes({"other.files": seen}, at)
+    accounts.work_queue.record_probes({"other.files": seen}, at)
     for period in seen:
-        accounts.record_collection(Slice("other", "focus", "other.files", period), "t", at)
-    accounts.record_probes({"other.files": seen | {current.shift(-3): "late credit"}}, at)
+        accounts.slices.record_collection(Slice("other", "focus", "other.files", period), "t", at)
+    accounts.work_queue.record_probes({"other.files": seen | {current.shift(-3): "late credit"}}, at)
     task = trigger_collection(settings, accounts, account_id="other.files", trigger="cli")
     assert {one.billing_period for one in task.slices} == {current.shift(back) for back in (0, -1, -3)}
 
@@ -342,8 +346,8 @@ def test_where_nothing_is_due_and_nothing_may_have_moved_that_is_said(
     settings: Settings, accounts: Metadata
 ) -> None:
     old = BillingPeriod.of(datetime.now(UTC)).shift(-5)
-    accounts.record_probes({"other.files": {old: "t"}}, datetime.now(UTC))
-    accounts.record_collection(Slice("other", "focus", "other.files", old), "t", datetime.now(UTC))
+    accounts.work_queue.record_probes({"other.files": {old: "t"}}, datetime.now(UTC))
+    accounts.slices.record_collection(Slice("other", "focus", "other.files", old), "t", datetime.now(UTC))
     with pytest.raises(
         NothingToCollect, match="nothing is due, and no source has the current billing period"
     ):

@@ -62,16 +62,16 @@ def tables(settings: Settings) -> dict[str, list[str]]:
 def test_without_any_condition_only_the_customers_rows_are_seen(filled: Metadata) -> None:
     for customer in CUSTOMERS:
         with filled.of_customer(customer):
-            assert {one.customer_id for one in filled.customers()} == {customer}
-            assert {one.customer_id for one in filled.accounts()} == {customer}
-            assert {one.account.customer_id for one in filled.account_states()} == {customer}
-            assert {one.slice.customer_id for one in filled.slice_states()} == {customer}
-            assert {one.slice.customer_id for one in filled.history()} == {customer}
+            assert {one.customer_id for one in filled.customers.find()} == {customer}
+            assert {one.customer_id for one in filled.accounts.find()} == {customer}
+            assert {one.account.customer_id for one in filled.accounts.states()} == {customer}
+            assert {one.slice.customer_id for one in filled.slices.states()} == {customer}
+            assert {one.slice.customer_id for one in filled.collections.history()} == {customer}
             assert {one.customer_id for one in filled.credentials.credentials()} == {customer}
             assert {one.customer_id for one in filled.credentials.audit()} == {customer}
-            assert {one.customer_id for one in filled.tokens()} == {customer}
-            assert {one.customer_id for one in filled.access_audit()} == {customer}
-    assert {one.customer_id for one in filled.tokens()} == {*CUSTOMERS, None}
+            assert {one.customer_id for one in filled.tokens.find()} == {customer}
+            assert {one.customer_id for one in filled.access_audit.find()} == {customer}
+    assert {one.customer_id for one in filled.tokens.find()} == {*CUSTOMERS, None}
 
 
 def test_each_table_the_role_may_read_shows_rows_of_one_customer(
@@ -140,7 +140,12 @@ def test_what_it_may_not_read_or_do_is_refused(filled: Metadata, statement: str)
 @pytest.mark.parametrize("customer", ["", "nobody", "acme' OR true --"])
 def test_a_customer_that_is_none_sees_nothing(filled: Metadata, customer: str) -> None:
     with filled.of_customer(customer):
-        assert (filled.customers(), filled.history(), filled.tokens(), filled.slice_states()) == (
+        assert (
+            filled.customers.find(),
+            filled.collections.history(),
+            filled.tokens.find(),
+            filled.slices.states(),
+        ) == (
             [],
             [],
             [],
@@ -150,23 +155,23 @@ def test_a_customer_that_is_none_sees_nothing(filled: Metadata, customer: str) -
 
 def test_nothing_of_it_stays_behind(filled: Metadata) -> None:
     with filled.of_customer("acme"):
-        filled.customers()
+        filled.customers.find()
     with pytest.raises(ZeroDivisionError), filled.of_customer("acme"):
         raise ZeroDivisionError
-    assert len(filled.customers()) == 2
-    filled.add_customer("gamma")
+    assert len(filled.customers.find()) == 2
+    filled.customers.add("gamma")
     with filled.transaction():
-        assert len(filled.customers()) == 3
+        assert len(filled.customers.find()) == 3
         with pytest.raises(RuntimeError, match="within a transaction"), filled.of_customer("acme"):
             pass
-        filled.add_customer("delta")
+        filled.customers.add("delta")
 
 
 def test_the_role_alone_sees_nothing(filled: Metadata) -> None:
     with filled.transaction():
         rows(filled, "SELECT set_config('role', 'optiinfra_api', true)")
-        assert filled.customers() == []
-        assert filled.slice_states() == []
+        assert filled.customers.find() == []
+        assert filled.slices.states() == []
 
 
 def test_threads_do_not_mix(filled: Metadata) -> None:
@@ -175,7 +180,7 @@ def test_threads_do_not_mix(filled: Metadata) -> None:
     def read(customer: str) -> None:
         for _ in range(50):
             with filled.of_customer(customer):
-                seen = [one.customer_id for one in filled.customers()]
+                seen = [one.customer_id for one in filled.customers.find()]
             if seen != [customer]:
                 wrong.append(seen)
 

@@ -36,73 +36,73 @@ def due(metadata: Metadata) -> dict[BillingPeriod, str | None]:
 
 
 def test_what_a_probe_sees_is_due_until_it_is_collected(account: Metadata) -> None:
-    assert account.record_probe("acme.main", {OCTOBER: "a", NOVEMBER: "b"}, AT) == 2
+    assert account.slices.record_probe("acme.main", {OCTOBER: "a", NOVEMBER: "b"}, AT) == 2
     assert due(account) == {OCTOBER: "a", NOVEMBER: "b"}
-    account.record_collection(SLICE, "a", AT, generation=7, published_at=AT)
+    account.slices.record_collection(SLICE, "a", AT, generation=7, published_at=AT)
     assert due(account) == {NOVEMBER: "b"}
-    assert account.record_probe("acme.main", {OCTOBER: "a", NOVEMBER: "c"}, AT) == 1
+    assert account.slices.record_probe("acme.main", {OCTOBER: "a", NOVEMBER: "c"}, AT) == 1
     assert due(account) == {NOVEMBER: "c"}
-    (state, _) = account.slice_states()
+    (state, _) = account.slices.states()
     assert (state.slice, state.seen_token, state.collected_token) == (SLICE, "a", "a")
     assert (state.generation, state.published_at, state.checked_at, state.is_due) == (7, AT, AT, False)
 
 
 def test_a_collection_answers_to_what_it_read_not_to_what_is_seen_later(account: Metadata) -> None:
-    account.record_probe("acme.main", {OCTOBER: "a"}, AT)
-    account.record_probe("acme.main", {OCTOBER: "b"}, AT)
-    account.record_collection(SLICE, "a", AT, generation=7, published_at=AT)
+    account.slices.record_probe("acme.main", {OCTOBER: "a"}, AT)
+    account.slices.record_probe("acme.main", {OCTOBER: "b"}, AT)
+    account.slices.record_collection(SLICE, "a", AT, generation=7, published_at=AT)
     assert due(account) == {OCTOBER: "b"}
 
 
 def test_a_period_the_source_no_longer_has_is_due_as_gone(account: Metadata) -> None:
-    account.record_probe("acme.main", {OCTOBER: "a", NOVEMBER: "b"}, AT)
-    account.record_collection(SLICE, "a", AT)
-    assert account.record_probe("acme.main", {NOVEMBER: "b"}, AT) == 1
+    account.slices.record_probe("acme.main", {OCTOBER: "a", NOVEMBER: "b"}, AT)
+    account.slices.record_collection(SLICE, "a", AT)
+    assert account.slices.record_probe("acme.main", {NOVEMBER: "b"}, AT) == 1
     assert due(account) == {OCTOBER: GONE, NOVEMBER: "b"}
-    account.record_collection(SLICE, GONE, AT)
-    assert account.record_probe("acme.main", {NOVEMBER: "b"}, AT) == 0
+    account.slices.record_collection(SLICE, GONE, AT)
+    assert account.slices.record_probe("acme.main", {NOVEMBER: "b"}, AT) == 0
     assert due(account) == {NOVEMBER: "b"}
-    assert account.record_probe("acme.main", {OCTOBER: "a", NOVEMBER: "b"}, AT) == 1
+    assert account.slices.record_probe("acme.main", {OCTOBER: "a", NOVEMBER: "b"}, AT) == 1
     assert due(account) == {OCTOBER: "a", NOVEMBER: "b"}
 
 
 def test_a_collection_that_found_nothing_new_moves_only_the_check(account: Metadata) -> None:
-    account.record_collection(SLICE, "a", AT, generation=7, published_at=AT)
-    account.record_collection(SLICE, "b", AT + timedelta(hours=1))
-    (state,) = account.slice_states()
+    account.slices.record_collection(SLICE, "a", AT, generation=7, published_at=AT)
+    account.slices.record_collection(SLICE, "b", AT + timedelta(hours=1))
+    (state,) = account.slices.states()
     assert (state.collected_token, state.checked_at) == ("b", AT + timedelta(hours=1))
     assert (state.generation, state.published_at) == (7, AT)
     assert not state.is_due
 
 
 def test_the_account_remembers_how_its_probes_went(account: Metadata) -> None:
-    account.record_probe("acme.main", {OCTOBER: "a"}, AT)
-    account.record_probe("acme.main", {OCTOBER: "a"}, AT + timedelta(minutes=15))
-    account.record_probe_error("acme.main", "no answer", AT + timedelta(minutes=30))
-    (state,) = account.account_states()
+    account.slices.record_probe("acme.main", {OCTOBER: "a"}, AT)
+    account.slices.record_probe("acme.main", {OCTOBER: "a"}, AT + timedelta(minutes=15))
+    account.slices.record_probe_error("acme.main", "no answer", AT + timedelta(minutes=30))
+    (state,) = account.accounts.states()
     assert (state.last_probe_at, state.last_change_at) == (AT + timedelta(minutes=15), AT)
     assert state.last_error == "no answer"
-    account.record_probe("acme.main", {}, AT + timedelta(minutes=45))
-    assert account.account_states()[0].last_error is None
+    account.slices.record_probe("acme.main", {}, AT + timedelta(minutes=45))
+    assert account.accounts.states()[0].last_error is None
 
 
 def test_slices_of_disabled_accounts_are_not_due(account: Metadata) -> None:
-    account.record_probe("acme.main", {OCTOBER: "a"}, AT)
-    assert account.slice_states(customer_id="acme", provider="focus", account_id="acme.main", due=True)
-    assert account.slice_states(customer_id="zenith") == []
-    account.disable("acme.main")
-    assert account.slice_states() == []
+    account.slices.record_probe("acme.main", {OCTOBER: "a"}, AT)
+    assert account.slices.states(customer_id="acme", provider="focus", account_id="acme.main", due=True)
+    assert account.slices.states(customer_id="zenith") == []
+    account.accounts.disable("acme.main")
+    assert account.slices.states() == []
     assert due(account) == {}
 
 
 def test_generation_numbers_only_grow(account: Metadata) -> None:
-    numbers = [account.start_generation(SLICE, "run") for _ in range(3)]
+    numbers = [account.slices.start_generation(SLICE, "run") for _ in range(3)]
     assert numbers == sorted(set(numbers))
-    assert account.live_generations() == set(numbers)
-    account.finish_generation(numbers[0], "published")
-    account.finish_generation(numbers[1], "discarded")
-    assert account.live_generations() == {numbers[2]}
-    assert account.live_generations(timedelta(0)) == frozenset()
+    assert account.slices.live_generations() == set(numbers)
+    account.slices.finish_generation(numbers[0], "published")
+    account.slices.finish_generation(numbers[1], "discarded")
+    assert account.slices.live_generations() == {numbers[2]}
+    assert account.slices.live_generations(timedelta(0)) == frozenset()
 
 
 HOLDER = """
@@ -135,10 +135,10 @@ def test_one_process_at_a_time_and_kill_9_frees_the_lock(account: Metadata, sett
     with holding(settings) as holder:
         with (
             pytest.raises(SliceBusy, match=r"focus/acme\.main/2026-10: another run is collecting it"),
-            account.slice_lock(SLICE),
+            account.slices.lock(SLICE),
         ):
             pytest.fail("the lock was given twice")
-        with account.slice_lock(Slice.of(ACCOUNT, NOVEMBER)):
+        with account.slices.lock(Slice.of(ACCOUNT, NOVEMBER)):
             pass
         holder.kill()
         holder.wait(10)
@@ -157,18 +157,18 @@ def _retry_until_free(metadata: Metadata) -> None:
 
 
 def test_the_lock_is_free_after_an_error_within(account: Metadata) -> None:
-    with pytest.raises(ZeroDivisionError), account.slice_lock(SLICE):
+    with pytest.raises(ZeroDivisionError), account.slices.lock(SLICE):
         raise ZeroDivisionError
-    with account.slice_lock(SLICE) as lock:
+    with account.slices.lock(SLICE) as lock:
         lock.check()
-        with pytest.raises(SliceBusy), account.slice_lock(SLICE):
+        with pytest.raises(SliceBusy), account.slices.lock(SLICE):
             pytest.fail("the lock was given twice")
 
 
 def test_a_lock_lost_with_its_connection_is_noticed_before_publishing(
     account: Metadata, settings: Settings
 ) -> None:
-    with account.slice_lock(SLICE) as lock:
+    with account.slices.lock(SLICE) as lock:
         with psycopg.connect(str(settings.postgres_url), autocommit=True) as admin:
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "

@@ -29,17 +29,17 @@ def only(metadata: Metadata) -> Token:
 
 @pytest.mark.parametrize(("customer", "role"), [("acme", "viewer"), ("acme", "operator"), (None, "admin")])
 def test_a_token_speaks_for_whom_it_was_made(acme: Metadata, customer: str | None, role: Role) -> None:
-    plaintext = acme.create_token("dashboard", customer, role)
+    plaintext = acme.tokens.create("dashboard", customer, role)
     assert re.fullmatch(r"oi_[A-Za-z0-9_-]{43}", plaintext)
     stored = only(acme)
-    assert acme.authenticate(plaintext) == Principal(stored.token_id, "dashboard", customer, role)
+    assert acme.tokens.authenticate(plaintext) == Principal(stored.token_id, "dashboard", customer, role)
     assert (stored.name, stored.customer_id, stored.role) == ("dashboard", customer, role)
     assert (stored.expires_at, stored.revoked_at) == (None, None)
 
 
 def test_a_token_cannot_be_read_back(acme: Metadata, settings: Settings) -> None:
-    plaintext = acme.create_token("dashboard", "acme", "viewer")
-    assert plaintext not in repr(acme.tokens())
+    plaintext = acme.tokens.create("dashboard", "acme", "viewer")
+    assert plaintext not in repr(acme.tokens.find())
     with psycopg.connect(str(settings.postgres_url)) as connection:
         (row,) = connection.execute("SELECT token::text FROM optiinfra.api_tokens AS token").fetchall()
     assert plaintext[3:] not in row[0]
@@ -60,54 +60,54 @@ def test_a_token_cannot_be_read_back(acme: Metadata, settings: Settings) -> None
     ],
 )
 def test_what_was_not_made_here_is_refused(acme: Metadata, wrong: str) -> None:
-    acme.create_token("dashboard", "acme", "viewer")
-    assert acme.authenticate(wrong) is None
+    acme.tokens.create("dashboard", "acme", "viewer")
+    assert acme.tokens.authenticate(wrong) is None
 
 
 def test_one_changed_character_is_refused(acme: Metadata) -> None:
-    plaintext = acme.create_token("dashboard", "acme", "viewer")
+    plaintext = acme.tokens.create("dashboard", "acme", "viewer")
     other = "A" if plaintext[-1] != "A" else "B"
-    assert acme.authenticate(plaintext[:-1] + other) is None
-    assert acme.authenticate(plaintext.swapcase()) is None
+    assert acme.tokens.authenticate(plaintext[:-1] + other) is None
+    assert acme.tokens.authenticate(plaintext.swapcase()) is None
 
 
 def test_a_revoked_token_is_refused_at_once(acme: Metadata) -> None:
-    plaintext = acme.create_token("dashboard", "acme", "viewer")
-    kept = acme.create_token("other", "acme", "viewer")
-    revoked = next(token for token in acme.tokens() if token.name == "dashboard")
-    assert acme.authenticate(plaintext) is not None
-    acme.revoke_token(revoked.token_id)
-    assert acme.authenticate(plaintext) is None
-    assert acme.authenticate(kept) is not None
-    when = next(token.revoked_at for token in acme.tokens() if token.name == "dashboard")
-    acme.revoke_token(revoked.token_id)
-    assert next(token.revoked_at for token in acme.tokens() if token.name == "dashboard") == when
+    plaintext = acme.tokens.create("dashboard", "acme", "viewer")
+    kept = acme.tokens.create("other", "acme", "viewer")
+    revoked = next(token for token in acme.tokens.find() if token.name == "dashboard")
+    assert acme.tokens.authenticate(plaintext) is not None
+    acme.tokens.revoke(revoked.token_id)
+    assert acme.tokens.authenticate(plaintext) is None
+    assert acme.tokens.authenticate(kept) is not None
+    when = next(token.revoked_at for token in acme.tokens.find() if token.name == "dashboard")
+    acme.tokens.revoke(revoked.token_id)
+    assert next(token.revoked_at for token in acme.tokens.find() if token.name == "dashboard") == when
     with pytest.raises(NotFound, match="token: 'nothing' does not exist"):
-        acme.revoke_token("nothing")
+        acme.tokens.revoke("nothing")
 
 
 def test_an_expired_token_is_refused(acme: Metadata) -> None:
     expires_at = datetime.now(UTC) + timedelta(seconds=1)
-    plaintext = acme.create_token("dashboard", "acme", "viewer", expires_at)
-    assert acme.authenticate(plaintext) is not None
+    plaintext = acme.tokens.create("dashboard", "acme", "viewer", expires_at)
+    assert acme.tokens.authenticate(plaintext) is not None
     time.sleep(1.2)
-    assert acme.authenticate(plaintext) is None
+    assert acme.tokens.authenticate(plaintext) is None
     assert only(acme).expires_at == expires_at
 
 
 def test_the_last_use_is_stored_at_most_once_a_minute(acme: Metadata, settings: Settings) -> None:
-    plaintext = acme.create_token("dashboard", "acme", "viewer")
+    plaintext = acme.tokens.create("dashboard", "acme", "viewer")
     assert only(acme).last_used_at is None
-    acme.authenticate(plaintext)
+    acme.tokens.authenticate(plaintext)
     first = only(acme).last_used_at
     assert first is not None
-    acme.authenticate(plaintext)
+    acme.tokens.authenticate(plaintext)
     assert only(acme).last_used_at == first
     with psycopg.connect(str(settings.postgres_url), autocommit=True) as connection:
         connection.execute(
             "UPDATE optiinfra.api_tokens SET last_used_at = last_used_at - interval '61 seconds'"
         )
-    acme.authenticate(plaintext)
+    acme.tokens.authenticate(plaintext)
     last = only(acme).last_used_at
     assert last is not None
     assert last > first
@@ -115,11 +115,11 @@ def test_the_last_use_is_stored_at_most_once_a_minute(acme: Metadata, settings: 
 
 def test_what_a_token_cannot_be(acme: Metadata) -> None:
     with pytest.raises(ValueError, match="role: 'root' is not accepted: use viewer, operator, admin"):
-        acme.create_token("x", "acme", "root")  # type: ignore[arg-type]
+        acme.tokens.create("x", "acme", "root")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="customer: needed for role viewer"):
-        acme.create_token("x", None, "viewer")
+        acme.tokens.create("x", None, "viewer")
     with pytest.raises(ValueError, match="is past: use a later instant"):
-        acme.create_token("x", "acme", "viewer", datetime.now(UTC) - timedelta(seconds=1))
+        acme.tokens.create("x", "acme", "viewer", datetime.now(UTC) - timedelta(seconds=1))
     with pytest.raises(NotFound, match="customer: 'nobody' does not exist"):
-        acme.create_token("x", "nobody", "viewer")
-    assert acme.tokens() == []
+        acme.tokens.create("x", "nobody", "viewer")
+    assert acme.tokens.find() == []

@@ -34,7 +34,7 @@ from optiinfra_api.reading import clickhouse_reader as api_engine
 from optiinfra_api.reading.query_limits import EngineLimits
 from optiinfra_api.reading.result_cache import Answers
 from optiinfra_api.schema import schema
-from optiinfra_api.services import Services
+from optiinfra_api.services import ApiServices
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.embedded.postgres import __main__ as postgres
 from optiinfra_assets.metadata import Metadata
@@ -161,7 +161,7 @@ def requests(url: str, token: str, document: str) -> Times:
 
 async def recorded(settings: Settings, customer_id: str, document: str) -> list[Statement]:
     """The statements that `document` runs for a customer who was asked about before."""
-    services = await Services.open(settings)
+    services = await ApiServices.open(settings)
     limits = EngineLimits.of_queries(settings)
     reader, warehouse = await connect_reader(settings), Warehouse.connect(settings)
     recorder = Recorder(reader, warehouse, services.run, limits, Answers(0))

@@ -107,7 +107,7 @@ def test_generation_numbers_only_grow(account: Metadata) -> None:
 
 HOLDER = """
 import sys
-from optiinfra_assets.model import BillingPeriod, Slice
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.store.metadata import Metadata
 from optiinfra_assets.store.settings import Settings
 

@@ -12,14 +12,14 @@ import pytest
 from charges import Charge, slice_of
 from world import World
 
-from optiinfra_api.services import Services
+from optiinfra_api.services import ApiServices
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.warehouse import tenant_filter
 
 
-def _with_services(world: World, use: Callable[[Services], Awaitable[Any]]) -> Any:
+def _with_services(world: World, use: Callable[[ApiServices], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        services = await Services.open(world.settings)
+        services = await ApiServices.open(world.settings)
         try:
             return await use(services)
         finally:
@@ -40,7 +40,7 @@ def customers(world: World) -> list[str]:
 
 
 def test_a_statement_without_a_condition_shows_one_customer(world: World, customers: list[str]) -> None:
-    async def read(services: Services) -> None:
+    async def read(services: ApiServices) -> None:
         for table in set(tenant_filter.customer_tables()) - {"removed_generations"}:
             for customer in customers:
                 only = services.warehouse.only(customer)
@@ -51,7 +51,7 @@ def test_a_statement_without_a_condition_shows_one_customer(world: World, custom
 
 
 def test_a_statement_cannot_run_without_a_customer(world: World) -> None:
-    async def read(services: Services) -> None:
+    async def read(services: ApiServices) -> None:
         with pytest.raises(KeyError, match="customer_id"):
             await services.engine.rows("publication_count", {})
         assert await services.engine.rows("publication_count", {"customer_id": ""}) == [{"publications": 0}]
@@ -60,7 +60,7 @@ def test_a_statement_cannot_run_without_a_customer(world: World) -> None:
 
 
 def test_metadata_without_a_condition_show_one_customer(world: World, customers: list[str]) -> None:
-    async def read(services: Services) -> None:
+    async def read(services: ApiServices) -> None:
         for customer in customers:
             history = await services.run_for(customer, services.metadata.collections.history)
             tokens = await services.run_for(customer, services.metadata.tokens.find)

@@ -31,7 +31,7 @@ import psutil
 from clickhouse_connect.driver.client import Client
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.line_items.schema import COLUMNS
+from optiinfra_assets.domain.focus import STORED, V1_2
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.settings import project_file
 from optiinfra_assets.warehouse.loading import load
@@ -39,12 +39,7 @@ from optiinfra_assets.warehouse.loading import load
 DATA = Path(__file__).parent / "data"
 PERIOD = BillingPeriod(2026, 10)
 FILES = {"parquet": "decimals.parquet", "doubles": "doubles.parquet", "csv": "text.csv"}
-NOT_IN_1_2 = re.compile(
-    "Allocated|InvoiceDetailId|ContractApplied|EligibilityDetails|HostProvider|ServiceProvider"
-)
-DECIMALS = tuple(
-    column.name for column in COLUMNS if column.kind == "decimal" and not NOT_IN_1_2.search(column.name)
-)
+DECIMALS = tuple(column.name for column in STORED if column.kind == "decimal" and column.since <= V1_2)
 
 
 @dataclass
@@ -113,10 +108,10 @@ def casts(kind: str) -> str:
         "'demo', 'focus', 'demo.bench', toDate('2026-10-01'), 1, rowNumberInAllBlocks(), 'focus file', false"
     )
     columns = []
-    for column in COLUMNS:
+    for column in STORED:
         if column.name in ("ServiceProviderName", "HostProviderName"):
             columns.append("ProviderName")
-        elif NOT_IN_1_2.search(column.name):
+        elif column.since > V1_2:
             columns.append("NULL")
         elif column.name == "Tags":
             columns.append("JSONExtract(assumeNotNull(Tags), 'Map(String, Nullable(String))')")
@@ -135,7 +130,7 @@ def reader(kind: str, path: Path) -> str:
     types = {"decimal": "Nullable(Decimal(38, 18))", "date/time": "DateTime('UTC')"}
     with path.open() as file:
         names = [name.strip('"') for name in file.readline().strip().split(",")]
-    kinds = {column.name: types.get(column.kind, "Nullable(String)") for column in COLUMNS}
+    kinds = {column.name: types.get(column.kind, "Nullable(String)") for column in STORED}
     structure = ", ".join(f"{name} {kinds.get(name, 'String')}" for name in names).replace("'", "\\'")
     return f"file('{path}', CSVWithNames, '{structure}')"
 
@@ -151,7 +146,7 @@ def generate(client: Client, kind: str, rows: int) -> Path:
     if kind == "doubles":
         select = f"SELECT * REPLACE ({', '.join(f'toFloat64({name}) AS {name}' for name in DECIMALS)}) FROM ({source(rows)})"
     if kind == "csv":
-        times = [column.name for column in COLUMNS if column.kind == "date/time"]
+        times = [column.name for column in STORED if column.kind == "date/time"]
         select = (
             "SELECT * REPLACE ("
             + ", ".join(f"formatDateTime({name}, '%Y-%m-%dT%H:%i:%SZ') AS {name}" for name in times)

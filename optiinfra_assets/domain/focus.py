@@ -1,7 +1,8 @@
 """The columns of FOCUS CostAndUsage, versions 1.0 to 1.4: names, kinds, who may be null, when they came and went.
 
 Source: FOCUS specification, CostAndUsage dataset, tags v1.0, v1.1, v1.2 and the 1.3/1.4 data model (https://focus.finops.org).
-This table is the single place that knows the columns: the readers of files, the ``raw_costs`` table and the writers follow it.
+This table is the single place that knows the columns: the readers of files, the ``raw_costs`` table, the select lists of statements
+(`store.line_item_columns`), the GraphQL type and the writers follow it.
 """
 
 from __future__ import annotations
@@ -134,6 +135,42 @@ COLUMNS: Final[tuple[Column, ...]] = (
 )
 
 BY_NAME: Final[dict[str, Column]] = {column.name: column for column in COLUMNS}
+
+
+def columns_of(version: Version) -> tuple[Column, ...]:
+    """The columns of a version of FOCUS, in the order of `COLUMNS`."""
+    return tuple(
+        column
+        for column in COLUMNS
+        if column.since <= version and (column.until is None or column.until >= version)
+    )
+
+
+STORED: Final = columns_of(V1_4)
+"""The columns that are stored: those of 1.4."""
+
+NOT_NULL: Final = frozenset(
+    {
+        "BilledCost",
+        "EffectiveCost",
+        "BillingCurrency",
+        "BillingAccountId",
+        "ChargeCategory",
+        "BillingPeriodStart",
+        "BillingPeriodEnd",
+        "ChargePeriodStart",
+        "ChargePeriodEnd",
+    }
+)
+"""Columns whose null is refused: without them a charge cannot be added up, placed in time or told whose it is."""
+
+NULL_AS_EMPTY: Final = frozenset(
+    {"InvoiceIssuerName", "ServiceCategory", "ServiceName", "ServiceProviderName"}
+)
+"""Mandatory text that real files leave null; stored as '' because the table's columns are not nullable."""
+
+EMPTY_AS_NULL: Final = NULL_AS_EMPTY | {"BillingAccountId"}
+"""Stored text whose '' readers get as null."""
 
 PRE_1_0_NAMES: Final[dict[str, str]] = {
     "Provider": "ProviderName",

@@ -13,7 +13,7 @@ from optiinfra_assets.line_items import decimals, json_parsing, strings, tags, t
 from optiinfra_assets.line_items.arrow_tools import decoded, empty_as_null, first_true, repeated
 from optiinfra_assets.line_items.json_encoding import to_literals
 from optiinfra_assets.line_items.rejected_value import Refused
-from optiinfra_assets.line_items.schema import COLUMNS, NOT_NULL, NULL_AS_EMPTY, SCHEMA, TEXT, arrow_type
+from optiinfra_assets.line_items.schema import SCHEMA, TEXT, arrow_type
 from optiinfra_assets.line_items.x_columns import pairs_of_columns
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Door:
         """
         columns: list[pa.Array] = []
         refusals: list[Refused] = []
-        for column in COLUMNS:
+        for column in focus.STORED:
             try:
                 columns.append(self._column(column, batch))
             except Refused as refused:
@@ -132,7 +132,7 @@ def convert(
 
 
 def _text_column(column: focus.Column, delivered: pa.Array) -> pa.Array:
-    if column.name in NULL_AS_EMPTY:
+    if column.name in focus.NULL_AS_EMPTY:
         return (
             repeated(pc.fill_null(strings.to_texts(delivered), ""))
             if delivered.null_count
@@ -147,7 +147,7 @@ def _text_column(column: focus.Column, delivered: pa.Array) -> pa.Array:
 
 def _mandatory(column: focus.Column, delivered: pa.Array, converted: pa.Array) -> pa.Array:
     """`converted`, unless it lacks a value in a column that must have one."""
-    if column.name not in NOT_NULL:
+    if column.name not in focus.NOT_NULL:
         return converted
     missing = converted.is_null()
     if column.name == "BillingAccountId":

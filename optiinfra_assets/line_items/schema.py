@@ -31,31 +31,6 @@ DISTINCT_TEXT: Final = frozenset(
 )
 """Text columns whose values are often all different within a batch, so that a dictionary would only cost."""
 
-NOT_NULL: Final = frozenset(
-    {
-        "BilledCost",
-        "EffectiveCost",
-        "BillingCurrency",
-        "BillingAccountId",
-        "ChargeCategory",
-        "BillingPeriodStart",
-        "BillingPeriodEnd",
-        "ChargePeriodStart",
-        "ChargePeriodEnd",
-    }
-)
-"""Columns whose null is refused: without them a charge cannot be added up, placed in time or told whose it is."""
-
-NULL_AS_EMPTY: Final = frozenset(
-    {"InvoiceIssuerName", "ServiceCategory", "ServiceName", "ServiceProviderName"}
-)
-"""Mandatory text that real files leave null; stored as '' because the table's columns are not nullable."""
-
-COLUMNS: Final = tuple(column for column in focus.COLUMNS if column.until is None)
-"""The FOCUS columns that are stored: those of 1.4."""
-
-BY_NAME: Final = {column.name: column for column in COLUMNS}
-
 
 def arrow_type(column: focus.Column) -> pa.DataType:
     """The type in which the values of a FOCUS column travel."""
@@ -74,8 +49,8 @@ SCHEMA: Final = pa.schema(
     [
         pa.field("source", REPEATED_TEXT),
         pa.field("is_estimated", pa.bool_()),
-        *(pa.field(column.snake, arrow_type(column)) for column in COLUMNS),
+        *(pa.field(column.snake, arrow_type(column)) for column in focus.STORED),
         pa.field("x_columns", TEXT_MAP),
     ]
 )
-"""``source`` and ``is_estimated``, the FOCUS 1.4 columns in the order of `optiinfra_assets.domain.focus.COLUMNS`, ``x_columns``."""
+"""``source`` and ``is_estimated``, the FOCUS 1.4 columns in the order of `optiinfra_assets.domain.focus.STORED`, ``x_columns``."""

@@ -8,7 +8,8 @@ import strawberry
 
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.graphql.scalars import Count, DateText, DecimalText, InstantText, TagMap
-from optiinfra_assets.domain.focus import COLUMNS, Column, Kind
+from optiinfra_assets.domain.focus import EMPTY_AS_NULL, NOT_NULL, STORED, Column, Kind
+from optiinfra_assets.domain.publications import MEASURES
 
 _OURS: dict[str, tuple[Any, str]] = {
     "provider": (str, "Provider, such as `aws`."),
@@ -19,7 +20,6 @@ _OURS: dict[str, tuple[Any, str]] = {
     "source": (str, "Where it came from: api, export, invoice, snapshot difference or FOCUS file."),
     "is_estimated": (bool, "The provider may still change it."),
 }
-_MONEY = {"billed_cost", "effective_cost", "list_cost", "contracted_cost"}
 _TYPES: dict[Kind, Any] = {
     Kind.STRING: str,
     Kind.DECIMAL: DecimalText,
@@ -27,25 +27,21 @@ _TYPES: dict[Kind, Any] = {
     Kind.KEY_VALUE: str,
     Kind.JSON: str,
 }
-# FOCUS allows these no null, but some providers have no list or contracted price, and text may be empty.
-_MAYBE_ABSENT = {"list_cost", "contracted_cost"}
-_NEVER_EMPTY = {"billing_currency", "charge_category"}
 
 
 def _of_focus(column: Column) -> tuple[Any, str]:
     name = column.snake
     if name == "tags":
         return TagMap, "FOCUS `Tags`: all tags."
-    kind = Money if name in _MONEY else _TYPES[column.kind]
-    may_be_empty = column.kind is Kind.STRING and name not in _NEVER_EMPTY
-    is_nullable = column.nullable or may_be_empty or name in _MAYBE_ABSENT
+    kind = Money if name in MEASURES else _TYPES[column.kind]
+    is_nullable = column.name not in NOT_NULL - EMPTY_AS_NULL
     is_json = column.kind in (Kind.JSON, Kind.KEY_VALUE)
     description = f"FOCUS `{column.name}`{', as JSON text' if is_json else ''}."
     return (kind | None if is_nullable else kind), description
 
 
 def _make() -> Any:
-    fields = _OURS | {column.snake: _of_focus(column) for column in COLUMNS if column.until is None}
+    fields = _OURS | {column.snake: _of_focus(column) for column in STORED}
     fields["x_columns"] = (TagMap, "What the source has beyond the columns of FOCUS.")
     namespace: dict[str, Any] = {
         name: strawberry.field(description=text) for name, (_, text) in fields.items()

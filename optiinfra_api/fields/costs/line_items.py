@@ -17,10 +17,9 @@ from optiinfra_api.fields.costs.money import Published, reach
 from optiinfra_api.fields.pagination import PageInfo, Pages, Position, Row
 from optiinfra_api.fields.selected_fields import names_under
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import MEASURES, Resolved
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COSTS = ("billed_cost", "effective_cost", "list_cost", "contracted_cost")
 
 
 @strawberry.type(description="A page of line items, newest charge first.")
@@ -88,7 +87,7 @@ def _core_names() -> frozenset[str]:
 def _with_money(row: dict[str, Any]) -> Any:
     """`row` with its four costs as fields of `Money`."""
     currency = row["billing_currency"]
-    for cost in _COSTS:
+    for cost in MEASURES:
         if row[cost] is not None:
             row[cost] = {"amount": row[cost], "currency": currency}
     return row

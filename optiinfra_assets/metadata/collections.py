@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from optiinfra_assets.database.errors import NotFound
 from optiinfra_assets.database.postgres import Repository, Row
@@ -15,6 +15,11 @@ from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 Trigger = Literal["schedule", "backfill", "api", "cli", "ui", "retry"]
 Status = Literal["queued", "running", "retrying", "succeeded", "unchanged", "failed", "canceled"]
 Ended = Literal["succeeded", "unchanged", "failed", "canceled"]
+
+NO_FILTERS: Final[Row] = {"is_open": False} | dict.fromkeys(
+    ("first", "before", "customer_id", "provider", "account_id", "billing_period", "task_id", "status")
+)
+"""What ``history.sql`` is bound to so that it lets everything through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,7 @@ class History(Repository):
     ) -> list[CollectionRecord]:
         """At most `first` rows, newest first, with an id below `before`; each filter that is given must match."""
         values = {
+            **NO_FILTERS,
             "first": first,
             "before": before,
             "customer_id": customer_id,
@@ -206,7 +212,7 @@ def _key(task_id: str, slice_: Slice) -> Row:
 
 
 def record(row: Row) -> CollectionRecord:
-    """From a row of ``history.sql`` or ``open_collections.sql``."""
+    """From a row of ``history.sql``."""
     period = BillingPeriod.parse(row.pop("billing_period"))
     slice_ = Slice(row.pop("customer_id"), row.pop("provider"), row.pop("account_id"), period)
     return CollectionRecord(slice=slice_, **row)

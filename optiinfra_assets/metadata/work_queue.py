@@ -7,7 +7,7 @@ from datetime import datetime
 
 from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.metadata.collections import CollectionRecord, record
+from optiinfra_assets.metadata.collections import NO_FILTERS, CollectionRecord, record
 from optiinfra_assets.metadata.slices import GONE
 
 
@@ -91,7 +91,9 @@ class Pending(Repository):
 
     def open_collections(self) -> list[CollectionRecord]:
         """Every row of the history that has not ended, oldest first."""
-        return [record(row) for row in self._database.rows("open_collections.sql")]
+        return [
+            record(row) for row in self._database.rows("history.sql", {**NO_FILTERS, "is_open": True})[::-1]
+        ]
 
 
 def _listed(values: Sequence[str] | None) -> list[str] | None:

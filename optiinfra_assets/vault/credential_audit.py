@@ -114,9 +114,7 @@ class CredentialAudit:
             "run_id": run_id,
             "detail": detail if refused is None else str(refused),
         }
-        self._database.rows(
-            "credential_note_probe.sql" if purpose == "probe" else "credential_note.sql", values
-        )
+        self._database.rows("credential_note.sql", values)
 
 
 def by(actor: Actor) -> Row:

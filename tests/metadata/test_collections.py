@@ -108,6 +108,20 @@ def test_dead_runs_are_closed_and_ended_rows_stay(metadata: Metadata) -> None:
     assert metadata.collections.open_runs() == []
 
 
+def test_open_collections_are_those_that_have_not_ended_oldest_first(metadata: Metadata) -> None:
+    metadata.collections.queue("first", "api", SLICES)
+    metadata.collections.queue("second", "schedule", [OTHER], "run")
+    id_ = metadata.collections.start("first", "api", SLICES[1], "run")
+    metadata.collections.finish(id_, "unchanged")
+    found = metadata.work_queue.open_collections()
+    assert [(one.task_id, one.slice) for one in found] == [
+        ("first", SLICES[0]),
+        ("first", SLICES[2]),
+        ("second", OTHER),
+    ]
+    assert [one.id for one in found] == sorted(one.id for one in found)
+
+
 def test_closing_nothing_closes_nothing(metadata: Metadata) -> None:
     metadata.collections.queue("task", "cli", SLICES)
     assert metadata.collections.close("failed", "no run named") == 0

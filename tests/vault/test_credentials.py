@@ -266,6 +266,13 @@ class TestAudit:
                 open_credentials(metadata, settings).reveal("acme.main", COLLECTOR, "probe")
         assert lines()[:2] == [("refused", 2), ("done", 2)]
 
+    def test_only_probes_share_a_line(self, credentials: Credentials) -> None:
+        credentials.put(account(), {"key": PLANTED}, ALICE)
+        for purpose in ("probe", "collect", "collect", "probe"):
+            credentials.reveal("acme.main", COLLECTOR, purpose)
+        log = credentials.audit(action="reveal")
+        assert [one.purpose for one in log] == ["collect", "collect", "probe"]
+
     def test_a_use_that_cannot_be_put_on_record_reveals_nothing(
         self, credentials: Credentials, sql: Callable[..., list[Any]]
     ) -> None:

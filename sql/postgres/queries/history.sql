@@ -1,4 +1,6 @@
--- Collections, newest first, below an id; a null filter lets everything through.
+-- Collections, newest first, below an id; a null filter or limit lets everything through.
+-- is_open: only those that have not ended, read from the index collection_history_open: a plan that does not know the value would read the
+-- whole table and is never the cheaper one, so PostgreSQL plans with the value each time.
 SELECT
     id,
     task_id,
@@ -26,5 +28,6 @@ WHERE (%(before)s::bigint IS NULL OR id < %(before)s)
     AND (%(billing_period)s::text IS NULL OR billing_period = %(billing_period)s)
     AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
     AND (%(status)s::text IS NULL OR status = %(status)s)
+    AND (NOT %(is_open)s OR ended_at IS NULL)
 ORDER BY id DESC
 LIMIT %(first)s

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
+from optiinfra_assets.database.line_item_columns import LISTS
 from optiinfra_assets.providers import PROVIDERS
 
 ROOT = Path(__file__).parents[1]
 PYTHON_FILES = [
     path for package in ("optiinfra_assets", "optiinfra_api") for path in (ROOT / package).rglob("*.py")
 ]
+FRAGMENTS = sorted((ROOT / "sql").glob("*/fragments/*.sql"))
+STATEMENTS = sorted(set((ROOT / "sql").rglob("*.sql")) - set(FRAGMENTS))
 
 
 @pytest.mark.parametrize(
@@ -46,29 +51,97 @@ def test_imports_alone_without_any_setting(package: str, tmp_path: Path) -> None
     assert result.returncode == 0, result.stderr
 
 
+def included(path: Path) -> list[str]:
+    """Names of the fragments that a file of SQL includes, each once."""
+    return list(dict.fromkeys(re.findall(r"^ *-- include: (\w+),?$", path.read_text(), re.MULTILINE)))
+
+
+def header(path: Path) -> str:
+    """What the comment at the beginning of a file of SQL says."""
+    lines = takewhile(
+        lambda line: line.startswith("-- ") and not line.startswith("-- include: "),
+        path.read_text().splitlines(),
+    )
+    return " ".join(line.removeprefix("-- ") for line in lines)
+
+
+def code_lines(path: Path) -> list[str]:
+    """The lines of a file of SQL that are neither blank nor comment, with whitespace folded and no comma at the end."""
+    lines = (" ".join(line.split()).rstrip(",") for line in path.read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("--")]
+
+
 def test_every_sql_file_is_used() -> None:
-    """A statement nobody runs is dead code. Migrations and derived tables are found by listing their folders."""
+    """A statement nobody runs is dead code, and so is a fragment that none includes. Migrations and derived tables are found by listing
+    their folders."""
     source = "\n".join(path.read_text() for path in PYTHON_FILES)
     listed = {"migrations", "derived"}
     unused = [
         str(path.relative_to(ROOT))
-        for path in (ROOT / "sql").rglob("*.sql")
+        for path in STATEMENTS
         if path.parent.name not in listed
         and f'"{path.name}"' not in source
         and f'"{path.stem}"' not in source
     ]
+    names = {(path.parent.parent, name) for path in STATEMENTS for name in included(path)}
+    fragments = {(path.parent.parent, path.stem) for path in FRAGMENTS}
+    lists = {(ROOT / "sql" / "clickhouse", name) for name in LISTS}
     assert unused == []
+    assert names == fragments | lists
+    assert fragments & lists == set()
 
 
 def test_every_sql_file_is_one_statement_with_a_header() -> None:
     """One statement a file, so that nobody writes a splitter; a header, so that it can be read without Python."""
     wrong = []
-    for path in (ROOT / "sql").rglob("*.sql"):
+    for path in STATEMENTS:
         text = path.read_text()
         code = re.sub(r"--[^\n]*", "", text).strip().rstrip(";")
         if not text.startswith("--") or ";" in re.sub(r"'[^']*'|\$\$.*?\$\$", "", code, flags=re.DOTALL):
             wrong.append(str(path.relative_to(ROOT)))
     assert wrong == []
+
+
+def test_the_header_of_a_statement_says_what_it_includes() -> None:
+    """Who reads a file sees there what it is put together from; a line that only looks like an include would be left out in silence."""
+    wrong = []
+    for path in STATEMENTS:
+        names = included(path)
+        said = re.search(r"Includes: ([\w, ]*)\.", header(path))
+        comments = re.findall(r"^ *--(?! include: \w+,?$).*", path.read_text(), re.MULTILINE)
+        is_said = (said[1].split(", ") if said else []) == names
+        is_at_the_top = path.parent.name == "migrations" or header(path) == " ".join(
+            comment.removeprefix("-- ") for comment in comments
+        )
+        if not (is_said and is_at_the_top):
+            wrong.append(str(path.relative_to(ROOT)))
+    assert wrong == []
+
+
+def test_a_fragment_says_who_includes_it_and_what_it_binds() -> None:
+    """It cannot be run, so its header says where it belongs and which parameters the statement has to have."""
+    wrong = []
+    for path in FRAGMENTS:
+        bound = dict.fromkeys(
+            one or other for one, other in re.findall(r"\{(\w+):|%\((\w+)\)s", path.read_text())
+        )
+        said = re.search(r"Included by: .*Parameters: ([\w, ]*)\.", header(path))
+        if included(path) or not said or said[1] != (", ".join(bound) or "none"):
+            wrong.append(str(path.relative_to(ROOT)))
+    assert wrong == []
+
+
+def test_sql_says_a_thing_once() -> None:
+    """A filter that stands in ten files is corrected in nine. At most 250 lines of SQL stand in three or more files.
+
+    Of all files but migrations, which stay as they ran. Lines are those of `code_lines`, if longer than 12 characters: that leaves out
+    SELECT, brackets and short names. One that stands in three or more files counts as often as it stands anywhere. What is left is
+    mostly FROM with a table, LIMIT, and single columns.
+    """
+    lines = {path: code_lines(path) for path in (*STATEMENTS, *FRAGMENTS) if path.parent.name != "migrations"}
+    files = Counter(line for found in lines.values() for line in set(found) if len(line) > 12)
+    repeated = Counter(line for found in lines.values() for line in found if files[line] >= 3)
+    assert repeated.total() <= 250, repeated.most_common(20)
 
 
 def test_lock_names_exact_versions_and_no_address() -> None:

@@ -12,7 +12,6 @@ from optiinfra_assets.database import sql_files
 from optiinfra_assets.orchestration.asset_keys import Keys
 from optiinfra_assets.orchestration.partitions import slices
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.settings import project_file
 
 SHRINKAGE = "shrinkage"
 CONTROL_TOTALS = "control_totals"
@@ -95,11 +94,13 @@ def asset_specs(provider: Provider) -> list[dg.AssetSpec]:
 
 
 def _derived_spec(keys: Keys, group: str, table: str) -> dg.AssetSpec:
-    select = sql_files.read("clickhouse", "derived", f"{table}.sql")
+    file = ("clickhouse", "derived", f"{table}.sql")
     return dg.AssetSpec(
         keys.derived[table],
         deps=[keys.raw],
-        description=_DERIVED.format(header=_header(table), table=table, select=select),
+        description=_DERIVED.format(
+            header=sql_files.description(*file), table=table, select=sql_files.read(*file)
+        ),
         kinds={"derived", "sql", "clickhouse"},
         metadata={"dagster/table_name": table},
         group_name=group,
@@ -124,11 +125,3 @@ def _check(provider: Provider, name: str, asset: dg.AssetKey, description: str) 
         return dg.AssetCheckSpec(
             name, asset=asset, description=description, partitions_def=slices(provider.name)
         )
-
-
-def _header(table: str) -> str:
-    lines = (
-        project_file("sql", "clickhouse", "derived", f"{table}.sql").read_text(encoding="utf-8").splitlines()
-    )
-    comment = [line.removeprefix("--").strip() for line in lines if line.startswith("--")]
-    return " ".join(comment)

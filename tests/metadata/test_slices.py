@@ -108,8 +108,8 @@ def test_generation_numbers_only_grow(account: Metadata) -> None:
 HOLDER = """
 import sys
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.store.metadata import Metadata
-from optiinfra_assets.store.settings import Settings
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
 
 metadata = Metadata.connect(Settings(postgres_url=sys.argv[1]))
 with metadata.slice_lock(Slice("acme", "focus", "acme.main", BillingPeriod(2026, 10))):

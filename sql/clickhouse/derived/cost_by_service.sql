@@ -1,21 +1,11 @@
 -- cost_by_service of one generation: day x service x currency. Source: raw_costs.
+-- Includes: generation_key, cost_sums, one_generation.
 SELECT
-    customer_id,
-    provider,
-    account_id,
-    generation,
-    billing_period,
+    -- include: generation_key,
     toDate(charge_period_start) AS charge_date,
     service_name,
-    billing_currency,
-    sum(billed_cost) AS billed_cost,
-    sum(effective_cost) AS effective_cost,
-    sum(ifNull(raw_costs.list_cost, 0)) AS list_cost,
-    sum(ifNull(raw_costs.contracted_cost, 0)) AS contracted_cost,
-    countIf(isNull(raw_costs.list_cost)) AS list_cost_missing,
-    countIf(isNull(raw_costs.contracted_cost)) AS contracted_cost_missing,
-    count() AS line_items
+    -- include: cost_sums
 FROM raw_costs
-WHERE customer_id = {customer_id:String} AND generation = {generation:UInt64}
+-- include: one_generation
 GROUP BY
     customer_id, provider, account_id, generation, billing_period, charge_date, service_name, billing_currency

@@ -1,24 +1,14 @@
 -- cost_by_type of one generation: day x charge category x class x frequency x pricing category x currency. Source: raw_costs.
+-- Includes: generation_key, cost_sums, one_generation.
 SELECT
-    customer_id,
-    provider,
-    account_id,
-    generation,
-    billing_period,
+    -- include: generation_key,
     toDate(charge_period_start) AS charge_date,
     charge_category,
     ifNull(raw_costs.charge_class, '') AS charge_class,
     ifNull(raw_costs.charge_frequency, '') AS charge_frequency,
     ifNull(raw_costs.pricing_category, '') AS pricing_category,
-    billing_currency,
-    sum(billed_cost) AS billed_cost,
-    sum(effective_cost) AS effective_cost,
-    sum(ifNull(raw_costs.list_cost, 0)) AS list_cost,
-    sum(ifNull(raw_costs.contracted_cost, 0)) AS contracted_cost,
-    countIf(isNull(raw_costs.list_cost)) AS list_cost_missing,
-    countIf(isNull(raw_costs.contracted_cost)) AS contracted_cost_missing,
-    count() AS line_items
+    -- include: cost_sums
 FROM raw_costs
-WHERE customer_id = {customer_id:String} AND generation = {generation:UInt64}
+-- include: one_generation
 GROUP BY
     customer_id, provider, account_id, generation, billing_period, charge_date, charge_category, charge_class, charge_frequency, pricing_category, billing_currency

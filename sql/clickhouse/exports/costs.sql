@@ -3,6 +3,7 @@
 -- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... monthly
 -- for the bucket (its first day). Empty filters fold away.
 -- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
+-- Includes: charge_sums, resolved_generations, charges_of_days, currency_filter.
 WITH
     CAST(NULL, 'Nullable(String)') AS nothing,
     0 AS none,
@@ -17,19 +18,14 @@ SELECT
     nullIf({service:Identifier}, '') AS service,
     nullIf({region:Identifier}, '') AS region,
     nullIf({charge_category:Identifier}, '') AS charge_category,
-    billing_currency AS currency,
-    toDecimal128(sum(toDecimal256({cost:Identifier}, 18)), 18) AS cost,
-    sum(cost_trends.line_items) AS line_items,
-    sum({unpriced:Identifier}) AS unpriced_line_items
+    -- include: charge_sums
 FROM cost_trends
-WHERE customer_id = {customer_id:String}
-    AND generation IN {generations:Array(UInt64)}
-    AND charge_date >= {start:Date}
-    AND charge_date < {end:Date}
+-- include: resolved_generations
+    -- include: charges_of_days
     AND (empty({sub_accounts:Array(String)}) OR has({sub_accounts:Array(String)}, sub_account_id))
     AND (empty({services:Array(String)}) OR has({services:Array(String)}, service_name))
     AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, region_id))
     AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, cost_trends.charge_category))
-    AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, billing_currency))
+    -- include: currency_filter
 GROUP BY date, provider, account, sub_account, service, region, charge_category, currency
 ORDER BY currency, date, provider, account, sub_account, service, region, charge_category

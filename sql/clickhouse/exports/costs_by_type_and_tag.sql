@@ -1,26 +1,16 @@
 -- Grain: kind of charge x currency. Source: raw_costs. For: /export/by-type with a filter that cost_by_type has no column for.
 -- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
+-- Includes: line_item_sums, resolved_generations, line_items_of_days, line_item_filters, tag_filter.
 SELECT
     raw_costs.charge_category AS charge_category,
     nullIf(raw_costs.charge_class, '') AS charge_class,
     nullIf(raw_costs.charge_frequency, '') AS charge_frequency,
     nullIf(raw_costs.pricing_category, '') AS pricing_category,
-    billing_currency AS currency,
-    toDecimal128(sum(toDecimal256(ifNull({cost:Identifier}, 0), 18)), 18) AS cost,
-    count() AS line_items,
-    countIf(isNull({cost:Identifier})) AS unpriced_line_items
+    -- include: line_item_sums
 FROM raw_costs
-WHERE customer_id = {customer_id:String}
-    AND generation IN {generations:Array(UInt64)}
-    AND billing_period >= {first_period:Date}
-    AND billing_period <= {last_period:Date}
-    AND charge_period_start >= toDateTime({start:Date}, 'UTC')
-    AND charge_period_start < toDateTime({end:Date}, 'UTC')
-    AND (empty({sub_accounts:Array(String)}) OR has({sub_accounts:Array(String)}, ifNull(sub_account_id, '')))
-    AND (empty({services:Array(String)}) OR has({services:Array(String)}, service_name))
-    AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, ifNull(region_id, '')))
-    AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, raw_costs.charge_category))
-    AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, billing_currency))
-    AND (empty({tag_values:Array(String)}) OR has({tag_values:Array(String)}, ifNull(tags[{tag_filter:String}], '')))
+-- include: resolved_generations
+    -- include: line_items_of_days
+    -- include: line_item_filters
+    -- include: tag_filter
 GROUP BY charge_category, charge_class, charge_frequency, pricing_category, currency
 ORDER BY currency, charge_category, charge_class, charge_frequency, pricing_category

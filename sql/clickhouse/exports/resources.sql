@@ -2,6 +2,7 @@
 -- raw_costs for the days before and after them, and for all days where first_month and end_month are the end: with a tag, or without
 -- a whole month. For: /export/by-resource. Name and type are those of the newest billing period with charges.
 -- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
+-- Includes: resolved_generations, charges_of_months, charge_filters, currency_filter, line_items_of_edge_days, line_item_filters, tag_filter.
 SELECT
     any(row_provider) AS provider,
     account_id AS account,
@@ -19,32 +20,19 @@ FROM
         provider AS row_provider, account_id, resource_id AS resource, resource_name AS name, toString(resource_type) AS type,
         billing_currency, billing_period, {cost:Identifier} AS amount, {unpriced:Identifier} AS without_price, line_items AS items
     FROM cost_by_resource
-    WHERE customer_id = {customer_id:String}
-        AND generation IN {generations:Array(UInt64)}
-        AND charge_month >= {first_month:Date}
-        AND charge_month < {end_month:Date}
-        AND (empty({sub_accounts:Array(String)}) OR has({sub_accounts:Array(String)}, sub_account_id))
-        AND (empty({services:Array(String)}) OR has({services:Array(String)}, service_name))
-        AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, region_id))
-        AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, charge_category))
-        AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, billing_currency))
+    -- include: resolved_generations
+        -- include: charges_of_months
+        -- include: charge_filters
+        -- include: currency_filter
     UNION ALL
     SELECT
         provider AS row_provider, account_id, ifNull(resource_id, '') AS resource, ifNull(resource_name, '') AS name,
         ifNull(toString(resource_type), '') AS type, billing_currency, billing_period,
         ifNull({cost:Identifier}, 0) AS amount, isNull({cost:Identifier}) AS without_price, 1 AS items
     FROM raw_costs
-    WHERE customer_id = {customer_id:String}
-        AND generation IN {edge_generations:Array(UInt64)}
-        AND billing_period IN {edge_periods:Array(Date)}
-        AND ((charge_period_start >= toDateTime({start:Date}, 'UTC') AND charge_period_start < toDateTime({first_month:Date}, 'UTC'))
-            OR (charge_period_start >= toDateTime({end_month:Date}, 'UTC') AND charge_period_start < toDateTime({end:Date}, 'UTC')))
-        AND (empty({sub_accounts:Array(String)}) OR has({sub_accounts:Array(String)}, ifNull(sub_account_id, '')))
-        AND (empty({services:Array(String)}) OR has({services:Array(String)}, service_name))
-        AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, ifNull(region_id, '')))
-        AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, charge_category))
-        AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, billing_currency))
-        AND (empty({tag_values:Array(String)}) OR has({tag_values:Array(String)}, ifNull(tags[{tag_filter:String}], '')))
+    -- include: line_items_of_edge_days
+        -- include: line_item_filters
+        -- include: tag_filter
 )
 GROUP BY account, resource, currency
 ORDER BY currency, cost DESC, account, resource

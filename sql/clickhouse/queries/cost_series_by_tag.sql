@@ -3,10 +3,10 @@
 -- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... total for the
 -- bucket (its first day; total: one bucket, the first day of the period). What is not asked is not read; empty filters fold away.
 -- Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
+-- Includes: account_columns, series_columns, account_groups, resolved_generations, line_items_of_days, line_item_filters, tag_filter.
 WITH arraySort(groupArray((bucket, bucket_amount))) AS points
 SELECT
-    provider_group AS provider,
-    account_group AS account,
+    -- include: account_columns,
     sub_account_group AS sub_account,
     service_group AS service,
     region_group AS region,
@@ -15,12 +15,7 @@ SELECT
     charge_frequency_group AS charge_frequency,
     pricing_category_group AS pricing_category,
     tag_group AS tag,
-    billing_currency AS currency,
-    points.1 AS dates,
-    arrayMap(amount -> toString(amount), points.2) AS amounts,
-    toString(sum(bucket_amount)) AS total,
-    sum(bucket_unpriced) AS unpriced_line_items,
-    sum(bucket_line_items) AS line_items
+    -- include: series_columns
 FROM
 (
     WITH
@@ -36,8 +31,7 @@ FROM
         ifNull(pricing_category, '') AS pricing_key,
         ifNull(tags[{tag_key:String}], '') AS tag_key
     SELECT
-        {provider:Identifier} AS provider_group,
-        {account:Identifier} AS account_group,
+        -- include: account_groups,
         {sub_account:Identifier} AS sub_account_group,
         {service:Identifier} AS service_group,
         {region:Identifier} AS region_group,
@@ -52,18 +46,10 @@ FROM
         countIf(isNull({cost:Identifier})) AS bucket_unpriced,
         count() AS bucket_line_items
     FROM raw_costs
-    WHERE customer_id = {customer_id:String}
-        AND generation IN {generations:Array(UInt64)}
-        AND billing_period >= {first_period:Date}
-        AND billing_period <= {last_period:Date}
-        AND charge_period_start >= toDateTime({start:Date}, 'UTC')
-        AND charge_period_start < toDateTime({end:Date}, 'UTC')
-        AND (empty({sub_accounts:Array(String)}) OR has({sub_accounts:Array(String)}, ifNull(sub_account_id, '')))
-        AND (empty({services:Array(String)}) OR has({services:Array(String)}, service_name))
-        AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, ifNull(region_id, '')))
-        AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, charge_category))
-        AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, billing_currency))
-        AND (empty({tag_values:Array(String)}) OR has({tag_values:Array(String)}, ifNull(tags[{tag_filter:String}], '')))
+    -- include: resolved_generations
+        -- include: line_items_of_days
+        -- include: line_item_filters
+        -- include: tag_filter
     GROUP BY provider_group, account_group, sub_account_group, service_group, region_group, charge_category_group, charge_class_group, charge_frequency_group, pricing_category_group, tag_group, billing_currency, bucket
 )
 GROUP BY provider_group, account_group, sub_account_group, service_group, region_group, charge_category_group, charge_class_group, charge_frequency_group, pricing_category_group, tag_group, currency

@@ -3,48 +3,31 @@
 -- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... total for the
 -- bucket (its first day; total: one bucket, the first day of the period). What is not asked is not read; empty filters fold away.
 -- Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
+-- Includes: account_columns, series_columns, bucket_names, account_groups, bucket_sums, resolved_generations, charges_of_days, currency_filter.
 WITH arraySort(groupArray((bucket, bucket_amount))) AS points
 SELECT
-    provider_group AS provider,
-    account_group AS account,
+    -- include: account_columns,
     charge_category_group AS charge_category,
     charge_class_group AS charge_class,
     charge_frequency_group AS charge_frequency,
     pricing_category_group AS pricing_category,
-    billing_currency AS currency,
-    points.1 AS dates,
-    arrayMap(amount -> toString(amount), points.2) AS amounts,
-    toString(sum(bucket_amount)) AS total,
-    sum(bucket_unpriced) AS unpriced_line_items,
-    sum(bucket_line_items) AS line_items
+    -- include: series_columns
 FROM
 (
     WITH
-        '' AS nothing,
-        0 AS none,
-        charge_date AS daily,
-        toMonday(charge_date) AS weekly,
-        toStartOfMonth(charge_date) AS monthly,
-        {start:Date} AS total
+        -- include: bucket_names
     SELECT
-        {provider:Identifier} AS provider_group,
-        {account:Identifier} AS account_group,
+        -- include: account_groups,
         {charge_category:Identifier} AS charge_category_group,
         {charge_class:Identifier} AS charge_class_group,
         {charge_frequency:Identifier} AS charge_frequency_group,
         {pricing_category:Identifier} AS pricing_category_group,
-        billing_currency,
-        {granularity:Identifier} AS bucket,
-        sum(toDecimal256({cost:Identifier}, 18)) AS bucket_amount,
-        sum({unpriced:Identifier}) AS bucket_unpriced,
-        sum(line_items) AS bucket_line_items
+        -- include: bucket_sums
     FROM cost_by_type
-    WHERE customer_id = {customer_id:String}
-        AND generation IN {generations:Array(UInt64)}
-        AND charge_date >= {start:Date}
-        AND charge_date < {end:Date}
+    -- include: resolved_generations
+        -- include: charges_of_days
         AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, charge_category))
-        AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, billing_currency))
+        -- include: currency_filter
     GROUP BY provider_group, account_group, charge_category_group, charge_class_group, charge_frequency_group, pricing_category_group, billing_currency, bucket
 )
 GROUP BY provider_group, account_group, charge_category_group, charge_class_group, charge_frequency_group, pricing_category_group, currency

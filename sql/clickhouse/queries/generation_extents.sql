@@ -1,7 +1,7 @@
 -- Grain: generation, superseded ones too. Source: publications. For: what restatements may read.
 -- A publication repeated by a network retry counts once.
+-- Includes: resolved_generations.
 SELECT line_items, first_charge_date, last_charge_date
 FROM publications
-WHERE customer_id = {customer_id:String}
-    AND generation IN {generations:Array(UInt64)}
+-- include: resolved_generations
 LIMIT 1 BY generation

@@ -1,15 +1,11 @@
 -- Grain: account x currency, with its newest days that have charges. Source: cost_by_day.
 -- For: latestCosts. Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
-WITH arraySort(groupArray((charge_date, day_amount))) AS points
+-- Includes: series_columns, resolved_generations, currency_filter.
+WITH arraySort(groupArray((charge_date, bucket_amount))) AS points
 SELECT
     provider,
     account_id AS account,
-    billing_currency AS currency,
-    points.1 AS dates,
-    arrayMap(amount -> toString(amount), points.2) AS amounts,
-    toString(sum(day_amount)) AS total,
-    sum(day_unpriced) AS unpriced_line_items,
-    sum(day_line_items) AS line_items
+    -- include: series_columns
 FROM
 (
     WITH 0 AS none
@@ -18,13 +14,12 @@ FROM
         account_id,
         billing_currency,
         charge_date,
-        sum(toDecimal256({cost:Identifier}, 18)) AS day_amount,
-        sum({unpriced:Identifier}) AS day_unpriced,
-        sum(line_items) AS day_line_items
+        sum(toDecimal256({cost:Identifier}, 18)) AS bucket_amount,
+        sum({unpriced:Identifier}) AS bucket_unpriced,
+        sum(line_items) AS bucket_line_items
     FROM cost_by_day
-    WHERE customer_id = {customer_id:String}
-        AND generation IN {generations:Array(UInt64)}
-        AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, billing_currency))
+    -- include: resolved_generations
+        -- include: currency_filter
     GROUP BY provider, account_id, billing_currency, charge_date
     ORDER BY charge_date DESC
     LIMIT {days:UInt32} BY provider, account_id, billing_currency

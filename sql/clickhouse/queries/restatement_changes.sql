@@ -1,5 +1,6 @@
 -- Grain: pair of generations x day x service x currency in which the two differ. Source: cost_by_service. For: restatements.
 -- olds and news are parallel: the generations of each pair. Charges on days of [start, end) count.
+-- Includes: resolved_generations, charges_of_days.
 SELECT
     pair,
     charge_date AS date,
@@ -25,10 +26,8 @@ FROM
         billing_currency,
         toDecimal256({cost:Identifier}, 18) AS amount
     FROM cost_by_service
-    WHERE customer_id = {customer_id:String}
-        AND generation IN {generations:Array(UInt64)}
-        AND charge_date >= {start:Date}
-        AND charge_date < {end:Date}
+    -- include: resolved_generations
+        -- include: charges_of_days
 )
 GROUP BY pair, date, service, currency
 HAVING before != after

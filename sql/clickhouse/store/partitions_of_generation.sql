@@ -1,4 +1,5 @@
 -- Grain: table x partition that has rows of one generation; none if it has no rows. Source: the tables whose names match.
+-- Includes: one_generation.
 SELECT DISTINCT _table AS table, _partition_id AS partition
 FROM merge(currentDatabase(), {tables:String})
-WHERE customer_id = {customer_id:String} AND generation = {generation:UInt64}
+-- include: one_generation

@@ -1,16 +1,7 @@
 -- Publications of a customer from an instant on (inclusive), oldest first. An empty list of accounts or providers lets all through.
+-- Includes: published_columns.
 SELECT
-    provider,
-    account_id,
-    billing_period,
-    generation,
-    published_at,
-    line_items,
-    first_charge_date,
-    last_charge_date,
-    data_through,
-    is_final,
-    is_simulated
+    -- include: published_columns
 FROM publications
 WHERE customer_id = {customer_id:String}
     AND publications.published_at >= {since:DateTime64(6, 'UTC')}

@@ -1,4 +1,5 @@
 -- Line items and costs of one generation by currency. Summed in 256 bits: a sum in 128 bits wraps without a word past 20 integer digits.
+-- Includes: one_generation.
 SELECT
     billing_currency,
     sum(toDecimal256(raw_costs.billed_cost, 18)) AS billed_cost,
@@ -9,5 +10,5 @@ SELECT
     countIf(isNull(raw_costs.contracted_cost)) AS contracted_cost_missing,
     count() AS line_items
 FROM raw_costs
-WHERE customer_id = {customer_id:String} AND generation = {generation:UInt64}
+-- include: one_generation
 GROUP BY billing_currency

@@ -1,16 +1,7 @@
 -- The newest publication of every slice of a customer: what readers see now. Two of one instant: the higher generation is the newer.
+-- Includes: published_columns.
 SELECT
-    provider,
-    account_id,
-    billing_period,
-    generation,
-    published_at,
-    line_items,
-    first_charge_date,
-    last_charge_date,
-    data_through,
-    is_final,
-    is_simulated,
+    -- include: published_columns,
     false AS is_removed
 FROM publications
 WHERE customer_id = {customer_id:String}

@@ -1,5 +1,6 @@
 -- Publications of a customer that replaced an earlier one, published in [since, until), newest first, each with the one before it.
 -- before_at, before_generation: only what is older than that publication; an empty list of accounts or providers lets all through.
+-- Includes: is_removed.
 SELECT *
 FROM
 (
@@ -11,7 +12,7 @@ FROM
         published_at,
         lagInFrame(generation) OVER slice AS previous_generation,
         lagInFrame(published_at) OVER slice AS previous_published_at,
-        generation IN (SELECT generation FROM removed_generations WHERE customer_id = {customer_id:String}) AS is_removed,
+        -- include: is_removed,
         lagInFrame(is_removed) OVER slice AS previous_is_removed
     FROM publications
     WHERE customer_id = {customer_id:String}

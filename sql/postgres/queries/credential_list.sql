@@ -1,16 +1,7 @@
 -- Credentials without anything encrypted, by account, after one; a null filter lets everything through.
+-- Includes: credential_columns.
 SELECT
-    credential_id,
-    account_id,
-    customer_id,
-    provider,
-    version,
-    key_id,
-    created_at,
-    updated_at,
-    rotated_at,
-    rewrapped_at,
-    deleted_at
+    -- include: credential_columns
 FROM optiinfra.credentials
 WHERE (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)
     AND (%(account_id)s::text IS NULL OR account_id = %(account_id)s)

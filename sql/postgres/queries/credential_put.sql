@@ -1,6 +1,7 @@
 -- Store a secret as the next version, with its line in the log. No row comes back if another version came first,
 -- if it was deleted meanwhile (unless stored as new), or if its master key was retired.
 -- FOR SHARE: a key is not retired between this look at it and the end of this statement.
+-- Includes: credential_columns.
 WITH usable AS (
     SELECT key_id
     FROM optiinfra.master_keys
@@ -46,15 +47,5 @@ noted AS (
 )
 
 SELECT
-    credential_id,
-    account_id,
-    customer_id,
-    provider,
-    version,
-    key_id,
-    created_at,
-    updated_at,
-    rotated_at,
-    rewrapped_at,
-    deleted_at
+    -- include: credential_columns
 FROM stored

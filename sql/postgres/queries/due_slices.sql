@@ -1,20 +1,9 @@
--- Slices of active accounts whose source shows what was not collected; read from the index slice_state_due.
+-- Slices of active accounts whose source shows what was not collected; read from the index slice_state_due. A statement of its own:
+-- as a parameter of slice_states.sql the condition is not known to the plan that a prepared statement ends up with, which then reads all.
+-- Includes: slice_columns, slices_of_active_accounts, slice_filters.
 SELECT
-    accounts.customer_id,
-    accounts.provider,
-    account_id,
-    billing_period,
-    seen_token,
-    seen_at,
-    collected_token,
-    checked_at,
-    generation,
-    published_at
-FROM optiinfra.slice_state
-JOIN optiinfra.accounts USING (account_id)
-WHERE accounts.status = 'active'
+    -- include: slice_columns
+-- include: slices_of_active_accounts
     AND seen_token IS NOT NULL AND seen_token IS DISTINCT FROM collected_token
-    AND (%(customer_id)s::text IS NULL OR accounts.customer_id = %(customer_id)s)
-    AND (%(provider)s::text IS NULL OR accounts.provider = %(provider)s)
-    AND (%(account_id)s::text IS NULL OR account_id = %(account_id)s)
+    -- include: slice_filters
 ORDER BY account_id, billing_period

@@ -1,10 +1,9 @@
 -- Grain: provider. For: /metrics: when a collection last went well, and what was seen but not collected, of active accounts.
+-- Includes: slices_of_active_accounts.
 SELECT
     provider,
     max(checked_at) AS last_success,
     count(*) FILTER (WHERE seen_token IS NOT NULL AND seen_token IS DISTINCT FROM collected_token) AS due,
     min(seen_at) FILTER (WHERE seen_token IS NOT NULL AND seen_token IS DISTINCT FROM collected_token) AS due_since
-FROM optiinfra.slice_state
-JOIN optiinfra.accounts USING (account_id)
-WHERE accounts.status = 'active'
+-- include: slices_of_active_accounts
 GROUP BY provider

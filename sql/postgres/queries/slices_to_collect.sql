@@ -1,9 +1,8 @@
 -- Due slices that nobody is collecting or about to: what the source shows differs from what was collected, no failure of
 -- the same is to be waited out, and no task has the slice open, except the asking task itself while no run took it.
+-- Includes: slices_of_active_accounts.
 SELECT accounts.customer_id, accounts.provider, account_id, billing_period, seen_token
-FROM optiinfra.slice_state
-JOIN optiinfra.accounts USING (account_id)
-WHERE accounts.status = 'active'
+-- include: slices_of_active_accounts
     AND accounts.provider = ANY (%(providers)s::text[])
     AND (%(account_ids)s::text[] IS NULL OR account_id = ANY (%(account_ids)s::text[]))
     AND seen_token IS NOT NULL AND seen_token IS DISTINCT FROM collected_token

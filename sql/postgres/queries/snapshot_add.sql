@@ -1,8 +1,8 @@
 -- Keep a snapshot, unless the newest one has the same body or was not taken before it. A row comes back if it was kept.
+-- Includes: snapshots_of_period.
 WITH newest AS (
     SELECT taken_at, sha256
-    FROM optiinfra.provider_snapshots
-    WHERE account_id = %(account_id)s AND kind = %(kind)s AND billing_period = %(billing_period)s
+    -- include: snapshots_of_period
     ORDER BY taken_at DESC
     LIMIT 1
 )

@@ -1,6 +1,6 @@
 -- The newest snapshot of an account, kind and period.
+-- Includes: snapshots_of_period.
 SELECT taken_at, body
-FROM optiinfra.provider_snapshots
-WHERE account_id = %(account_id)s AND kind = %(kind)s AND billing_period = %(billing_period)s
+-- include: snapshots_of_period
 ORDER BY taken_at DESC
 LIMIT 1

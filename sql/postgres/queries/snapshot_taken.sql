@@ -1,5 +1,5 @@
 -- When the snapshots of an account, kind and period were taken, oldest first.
+-- Includes: snapshots_of_period.
 SELECT taken_at
-FROM optiinfra.provider_snapshots
-WHERE account_id = %(account_id)s AND kind = %(kind)s AND billing_period = %(billing_period)s
+-- include: snapshots_of_period
 ORDER BY taken_at

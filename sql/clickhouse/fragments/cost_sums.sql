@@ -1,0 +1,10 @@
+-- Select list: currency and sums of a derived table. *_missing count line items without that price, so that a sum over them is not taken for complete.
+-- The table is named where an alias has the name of its column. Included by: derived/*.sql. Parameters: none.
+billing_currency,
+sum(billed_cost) AS billed_cost,
+sum(effective_cost) AS effective_cost,
+sum(ifNull(raw_costs.list_cost, 0)) AS list_cost,
+sum(ifNull(raw_costs.contracted_cost, 0)) AS contracted_cost,
+countIf(isNull(raw_costs.list_cost)) AS list_cost_missing,
+countIf(isNull(raw_costs.contracted_cost)) AS contracted_cost_missing,
+count() AS line_items

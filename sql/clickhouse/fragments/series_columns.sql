@@ -1,0 +1,8 @@
+-- Select list: the series of one group and currency, as text of dates and amounts, and its sums. `points` are its (date, amount) in order.
+-- Included by: queries/cost_series_by_*.sql, queries/latest_costs.sql. Parameters: none.
+billing_currency AS currency,
+points.1 AS dates,
+arrayMap(amount -> toString(amount), points.2) AS amounts,
+toString(sum(bucket_amount)) AS total,
+sum(bucket_unpriced) AS unpriced_line_items,
+sum(bucket_line_items) AS line_items

@@ -1,0 +1,13 @@
+-- Select list: a credential without anything encrypted.
+-- Included by: credential_list.sql, credential_put.sql. Parameters: none.
+credential_id,
+account_id,
+customer_id,
+provider,
+version,
+key_id,
+created_at,
+updated_at,
+rotated_at,
+rewrapped_at,
+deleted_at

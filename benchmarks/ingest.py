@@ -227,7 +227,7 @@ def ours(client: Client, process: psutil.Process, url: str, path: Path) -> Resul
 
 def child(url: str, folder: str) -> None:
     """Collect and load one folder; print rows, seconds and the peak memory of this process."""
-    client = clickhouse_connect.get_client(dsn=url)
+    client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
     account = Account("demo.bench", "demo", "focus", {"location": folder})
     begun, before = time.perf_counter(), used(psutil.Process())
     collection = PROVIDERS["focus"].collect(account, PERIOD)
@@ -268,7 +268,9 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=DATA.parent))
     try:
         with engine(folder) as (url, process):
-            client = clickhouse_connect.get_client(dsn=url, send_receive_timeout=3600)
+            client = clickhouse_connect.get_client(
+                dsn=url, autogenerate_session_id=False, send_receive_timeout=3600
+            )
             measure(client, process, url, arguments.kinds, arguments.rows, arguments.repeat)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

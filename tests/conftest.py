@@ -72,7 +72,7 @@ def settings(clickhouse_url: str, postgres_url: str, tmp_path: Path) -> Iterator
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"'.encode())
-    clickhouse = clickhouse_connect.get_client(dsn=clickhouse_url)
+    clickhouse = clickhouse_connect.get_client(dsn=clickhouse_url, autogenerate_session_id=False)
     clickhouse.command(f"CREATE DATABASE {name}")
     try:
         yield Settings(

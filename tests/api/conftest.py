@@ -25,7 +25,7 @@ def world(
     name = f"api_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"'.encode())
-    clickhouse = clickhouse_connect.get_client(dsn=clickhouse_url)
+    clickhouse = clickhouse_connect.get_client(dsn=clickhouse_url, autogenerate_session_id=False)
     clickhouse.command(f"CREATE DATABASE {name}")
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),

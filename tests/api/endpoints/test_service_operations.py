@@ -159,7 +159,11 @@ def test_ready_says_which_part_is_not(settings: Settings, warehouse: Warehouse, 
         newer = "its migrations are not those of this version"
         assert ready() == (503, {"ready": False, "parts": {"clickhouse": "ok", "postgresql": newer}})
     database = warehouse.client.database
-    with serving(settings) as url, clickhouse_connect.get_client(dsn=str(settings.clickhouse_url)) as client:
+    dsn = str(settings.clickhouse_url)
+    with (
+        serving(settings) as url,
+        clickhouse_connect.get_client(dsn=dsn, autogenerate_session_id=False) as client,
+    ):
         client.command(f"DROP TABLE {database}.schema_migrations SYNC")
         parts = httpx.get(f"{url}/readyz").json()["parts"]
     count = len(sql_files.names("clickhouse", "migrations"))

@@ -65,7 +65,7 @@ class Embedded:
 
     def client(self, **options: Any) -> Any:
         """A clickhouse-connect client of it."""
-        return clickhouse_connect.get_client(host="127.0.0.1", port=self.port, **options)
+        return connect(self.url, **options)
 
     def rss(self) -> int:
         """Memory in use, MiB."""
@@ -79,6 +79,11 @@ class Embedded:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(20)
+
+
+def connect(url: str, **options: Any) -> Any:
+    """A clickhouse-connect client without a session, which it would have by default."""
+    return clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False, **options)
 
 
 def fetch(

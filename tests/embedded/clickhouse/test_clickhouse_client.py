@@ -10,13 +10,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import clickhouse_connect
 import pandas as pd
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_connect.driver.external import ExternalData
-from clickhouse_process import fetch
+from clickhouse_process import connect, fetch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +40,7 @@ ROWS: list[tuple[Any, ...]] = [
 def database(clickhouse_url: str) -> Iterator[str]:
     """The address of an empty database."""
     name = f"client_{uuid.uuid4().hex[:12]}"
-    admin = clickhouse_connect.get_client(dsn=clickhouse_url)
+    admin = connect(clickhouse_url)
     admin.command(f"CREATE DATABASE {name}")
     yield f"{clickhouse_url}/{name}"
     admin.command(f"DROP DATABASE {name}")
@@ -51,7 +50,7 @@ def database(clickhouse_url: str) -> Iterator[str]:
 @pytest.fixture
 def client(database: str) -> Iterator[Any]:
     """A client of an empty database with the table `t` of COLUMNS."""
-    client = clickhouse_connect.get_client(dsn=database)
+    client = connect(database)
     columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     client.command(f"CREATE TABLE t ({columns}) ENGINE = MergeTree ORDER BY id")
     yield client
@@ -66,9 +65,9 @@ def values(client: Any) -> list[tuple[Any, ...]]:
     ]
 
 
-@pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
+@pytest.mark.parametrize("compress", [False, True, "lz4"])
 def test_native_insert_and_query_keep_every_value(database: str, client: Any, compress: bool | str) -> None:
-    compressing = clickhouse_connect.get_client(dsn=database, compress=compress)
+    compressing = connect(database, compress=compress)
     summary = compressing.insert("t", ROWS, column_names=list(COLUMNS))
     assert summary.written_rows == 3
     assert values(compressing) == ROWS
@@ -113,17 +112,15 @@ FORMATS = ["ArrowStream", "Arrow", "Parquet", "Native", "JSONEachRow", "RowBinar
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_large_answer_in_any_format_can_be_inserted_again(database: str, client: Any, form: str) -> None:
-    reader = clickhouse_connect.get_client(dsn=database)  # a session runs one statement at a time
+def test_a_large_answer_in_any_format_can_be_inserted_again(client: Any, form: str) -> None:
     query = "SELECT number AS id, toNullable(toString(number)) AS name, 'k' AS kind FROM numbers(100000)"
-    streamed = reader.raw_stream(query, fmt=form)
+    streamed = client.raw_stream(query, fmt=form)
     client.raw_insert("t", ["id", "name", "kind"], iter(lambda: streamed.read(100_000), b""), fmt=form)
     client.raw_insert("t", ["id", "name", "kind"], client.raw_query(query, fmt=form), fmt=form)
     found = client.query(
         "SELECT count(), sum(id), uniqExact(name), countIf(toString(id) != name) FROM t"
     ).first_row
     assert found == (200000, 99999 * 100000, 100000, 0)
-    reader.close()
 
 
 def test_streams_of_blocks(client: Any) -> None:
@@ -171,7 +168,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 def test_parameters_arrive_as_they_were(
     clickhouse_url: str, text: str, items: list[str], maybe: str | None, number: int
 ) -> None:
-    client = clickhouse_connect.get_client(dsn=clickhouse_url)
+    client = connect(clickhouse_url)
     query = "SELECT {text:String}, {items:Array(String)}, {maybe:Nullable(String)}, {number:Int64}"
     given_values = {"text": text, "items": items, "maybe": maybe, "number": number}
     assert client.query(query, parameters=given_values).first_row == (text, items, maybe, number)
@@ -179,12 +176,12 @@ def test_parameters_arrive_as_they_were(
 
 
 def test_long_parameters_travel_as_a_form(clickhouse_url: str) -> None:
-    client = clickhouse_connect.get_client(dsn=clickhouse_url)
+    client = connect(clickhouse_url)
     items = [f"é'\\{number}\r\n--boundary" for number in range(20_000)]
     query = "SELECT length({items:Array(String)}), {items:Array(String)}[-1]"
     assert client.query(query, parameters={"items": items}).first_row == (20_000, items[-1])
     client.close()
-    forming = clickhouse_connect.get_client(dsn=clickhouse_url, form_encode_query_params=True)
+    forming = connect(clickhouse_url, form_encode_query_params=True)
     assert forming.query("SELECT {a:String}", parameters={"a": "ü'"}).first_row == ("ü'",)
     forming.close()
 
@@ -251,9 +248,6 @@ def test_what_is_not_carried_is_refused_in_words(client: Any, clickhouse_url: st
     with pytest.raises(DatabaseError, match="input\\(\\) is not supported"):
         client.command("INSERT INTO t (id) SELECT a FROM input('a UInt64') FORMAT CSV", data="1\n")
     assert fetch(f"{clickhouse_url}/?decompress=1", b"SELECT 1")[0] == 501
-    status, _, body = fetch(clickhouse_url, b"SELECT 1", {"Content-Encoding": "br"})
-    assert (status, b"'br' is not supported: use lz4, zstd, gzip, deflate" in body) == (501, True)
-    assert fetch(clickhouse_url, b"SELECT 1", {"Content-Encoding": "lz4"})[0] == 400
 
 
 def test_rows_that_are_not_stored_are_never_acknowledged(client: Any) -> None:
@@ -280,9 +274,9 @@ def _slow_rows() -> Iterator[bytes]:
 def test_sixteen_clients_each_in_its_own_database(clickhouse_url: str) -> None:
     def work(number: int) -> None:
         name = f"many_{uuid.uuid4().hex[:8]}"
-        admin = clickhouse_connect.get_client(dsn=clickhouse_url)
+        admin = connect(clickhouse_url)
         admin.command(f"CREATE DATABASE {name}")
-        client = clickhouse_connect.get_client(dsn=f"{clickhouse_url}/{name}")
+        client = connect(f"{clickhouse_url}/{name}")
         client.command("CREATE TABLE t (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
         for step in range(6):
             client.insert("t", [[number, f"{number}-{step}"]], column_names=["a", "b"])

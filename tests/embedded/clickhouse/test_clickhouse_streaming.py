@@ -81,7 +81,7 @@ def test_a_body_of_any_size_arrives_in_bounded_memory(embedded: Embedded, client
 LATE = f"SELECT throwIf(number = {ROWS - 1}, 'on purpose'), number FROM numbers({ROWS})"
 
 
-@pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
+@pytest.mark.parametrize("compress", [False, True, "lz4"])
 def test_an_error_in_mid_stream_is_that_error(embedded: Embedded, compress: bool | str) -> None:
     with closing(embedded.client(compress=compress)) as client:
         with (

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import IO
 
-from optiinfra_assets.embedded.clickhouse.compression import COMPRESSORS, Compressor, accepted
+from optiinfra_assets.embedded.clickhouse.compression import Compressor, accepts_lz4
 from optiinfra_assets.embedded.clickhouse.errors import EngineError
 from optiinfra_assets.embedded.clickhouse.http import Connection, Request
 
@@ -38,11 +38,10 @@ class Reply:
 
     def whole(self, body: bytes, summary: Mapping[str, int], form: str | None) -> Finish:
         """Answer with `body`, of ClickHouse format `form`; None: it is no result."""
-        encoding = self._encoding(body)
-        if encoding:
-            compressor = COMPRESSORS[encoding]()
+        compressor = self._compressor(body)
+        if compressor:
             body = compressor.compress(body) + compressor.flush()
-        return partial(self._connection.send, 200, self._headers(summary, form, encoding), body)
+        return partial(self._connection.send, 200, self._headers(summary, form, compressor), body)
 
     def rows(
         self, pieces: Iterator[bytes], summary: Mapping[str, int], form: str, spool: IO[bytes]
@@ -58,16 +57,15 @@ class Reply:
         """
         waits = self._params.get("wait_end_of_query") == "1"
         first = next(pieces, b"")
-        encoding = self._encoding(first)
-        compressor = COMPRESSORS[encoding]() if encoding else None
+        compressor = self._compressor(first)
         for piece in chain([first], pieces):
             spool.write(compressor.compress(piece) if compressor else piece)
             if not waits and spool.tell() > STREAM_AFTER:
-                self._begin_stream(spool, self._headers({}, form, encoding))
+                self._begin_stream(spool, self._headers({}, form, compressor))
                 return self._stream(pieces, compressor)
         if compressor:
             spool.write(compressor.flush())
-        return partial(self._send_spooled, spool, self._headers(summary, form, encoding))
+        return partial(self._send_spooled, spool, self._headers(summary, form, compressor))
 
     def fail(self, error: EngineError) -> None:
         """Answer with an error.
@@ -77,7 +75,7 @@ class Reply:
         """
         if self.begun:
             raise error
-        headers = self._headers({}, None, None) | {"X-ClickHouse-Exception-Code": str(error.code)}
+        headers = self._headers({}, None) | {"X-ClickHouse-Exception-Code": str(error.code)}
         if error.status == 401:
             headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
         self._connection.drain(self._request)
@@ -112,12 +110,14 @@ class Reply:
             raise
         return partial(self._connection.end_chunks, compressor.flush() if compressor else b"")
 
-    def _encoding(self, beginning: bytes) -> str | None:
+    def _compressor(self, beginning: bytes) -> Compressor | None:
         if len(beginning) <= SMALL_ANSWER or self._params.get("enable_http_compression") != "1":
             return None
-        return accepted(self._request.headers.get("accept-encoding", ""))
+        return Compressor() if accepts_lz4(self._request.headers.get("accept-encoding", "")) else None
 
-    def _headers(self, summary: Mapping[str, int], form: str | None, encoding: str | None) -> dict[str, str]:
+    def _headers(
+        self, summary: Mapping[str, int], form: str | None, compressor: Compressor | None = None
+    ) -> dict[str, str]:
         is_text = form in (None, "TabSeparated")
         headers = {
             "Content-Type": "text/plain; charset=UTF-8" if is_text else "application/octet-stream",
@@ -129,8 +129,8 @@ class Reply:
         }
         if form:
             headers["X-ClickHouse-Format"] = form
-        if encoding:
-            headers["Content-Encoding"] = encoding
+        if compressor:
+            headers["Content-Encoding"] = "lz4"
         return headers
 
 

@@ -4,9 +4,9 @@ One process owns the directory and speaks ClickHouse's HTTP interface over chDB,
 ordinary client. Without a password in OPTIINFRA_CLICKHOUSE_PASSWORD it listens on loopback only and trusts whoever is
 on this machine, to the point of reading files through `file()`.
 
-What a server has and this has not: users and roles; external tables; ``compress=1`` and ``decompress=1``; brotli;
-``INSERT ... SELECT ... FROM input()``; query_log; a `log_comment` of the client's; `readonly` in a session that has
-settings or temporary tables. `system.processes` shows query ids of chDB's choosing; ``KILL QUERY`` and
+What a server has and this has not: users and roles; sessions, so that ``SET``, ``USE`` and temporary tables end with their
+request; external tables; ``compress=1`` and ``decompress=1``; encodings other than lz4; ``INSERT ... SELECT ... FROM input()``;
+query_log; a `log_comment` of the client's. `system.processes` shows query ids of chDB's choosing; ``KILL QUERY`` and
 ``X-ClickHouse-Query-Id`` know the client's. An INSERT that waits for its client is killed when more rows or their end come.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import ipaddress
 import logging
 import os
 import shutil
@@ -32,7 +31,7 @@ import httptools
 from optiinfra_assets.embedded.clickhouse.engine import Engine
 from optiinfra_assets.embedded.clickhouse.errors import EngineError
 from optiinfra_assets.embedded.clickhouse.http import Connection
-from optiinfra_assets.embedded.clickhouse.server import PASSWORD_VARIABLE, Credentials, Service
+from optiinfra_assets.embedded.clickhouse.server import PASSWORD_VARIABLE, Credentials, Service, is_loopback
 
 FINISH_SECONDS = 5.0
 logger = logging.getLogger("optiinfra.clickhouse")
@@ -126,7 +125,7 @@ def start(path: Path, host: str, port: int, credentials: Credentials) -> Server:
     Raises:
         CannotStart: the address is not loopback and there is no password, the port or the directory is taken, or cannot be used.
     """
-    if not credentials.password and not _is_loopback(host):
+    if not credentials.password and not is_loopback(host):
         raise CannotStart(
             f"--host {host}: without {PASSWORD_VARIABLE} only loopback is served: use 127.0.0.1"
         )
@@ -141,13 +140,6 @@ def start(path: Path, host: str, port: int, credentials: Credentials) -> Server:
         raise CannotStart(f"--path {path}: ClickHouse cannot open it: {error}") from None
     logger.info("ClickHouse %s on http://%s:%d, data in %s", engine.version(), host, port, path)
     return Server(listener, Service(engine, spool, credentials))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -67,8 +67,7 @@ class Handle:
         try:
             if database:
                 self.run(f"USE {quote_name(database)}")
-            self.set({**HANDLE_SETTINGS, "log_comment": tag})
-            self.set(dict(settings))
+            self._set({**HANDLE_SETTINGS, "log_comment": tag, **dict(settings)})
         except BaseException:
             self.close()
             raise
@@ -87,17 +86,11 @@ class Handle:
             self.reusable = False
             raise EngineError.of(error) from None
 
-    def set(self, settings: Mapping[str, str]) -> None:
-        """Apply settings to every later statement of this handle.
-
-        Raises:
-            EngineError: a setting that ClickHouse does not know, or a value that it does not take.
-        """
+    def _set(self, settings: Mapping[str, str]) -> None:
         for name in settings:
             if not _NAME.fullmatch(name):
                 raise EngineError.make(115, f"Unknown setting {name!r}", "UNKNOWN_SETTING")
-        if settings:
-            self.run("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()))
+        self.run("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()))
 
     def classify(self, sql: bytes) -> dict[str, Any]:
         """What ClickHouse's parser says of a text, without running it: `query_class` and `statement_count` among others."""
@@ -157,17 +150,7 @@ class Engine:
         self._numbers = itertools.count()
         start = "&".join(f"{name}={value}" for name, value in SERVER_SETTINGS.items())
         self._first = chdb.connect(f"{path}?{start}")
-        self._killer = _Killer(lambda: self.open("", {}))
-
-    def open(self, database: str, settings: Mapping[str, str]) -> Handle:
-        """A new handle that the caller closes.
-
-        Raises:
-            EngineError: unknown database or setting.
-        """
-        return Handle(
-            self._path, (database, tuple(sorted(settings.items()))), f"handle-{next(self._numbers)}"
-        )
+        self._killer = _Killer(lambda: self._open(("", ())))
 
     @contextmanager
     def lease(self, database: str, settings: Mapping[str, str]) -> Iterator[Handle]:
@@ -176,7 +159,8 @@ class Engine:
         Raises:
             EngineError: unknown database or setting.
         """
-        handle = self._take((database, tuple(sorted(settings.items())))) or self.open(database, settings)
+        key = database, tuple(sorted(settings.items()))
+        handle = self._take(key) or self._open(key)
         try:
             yield handle
         except BaseException:
@@ -195,6 +179,9 @@ class Engine:
         with self.lease("", {}) as handle:
             version: str = handle.run("SELECT version()").data().strip()
         return version
+
+    def _open(self, key: Key) -> Handle:
+        return Handle(self._path, key, f"handle-{next(self._numbers)}")
 
     def _take(self, key: Key) -> Handle | None:
         with self._lock:

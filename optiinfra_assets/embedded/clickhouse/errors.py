@@ -8,31 +8,7 @@ _CODE = re.compile(r"Code: (\d+)\.")
 _REPEATED = re.compile(r"^(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. DB::Exception: )")
 
 # ClickHouse's own table: src/Server/HTTP/exceptionCodeToHTTPStatus.cpp.
-_BAD_REQUEST = {
-    6,
-    8,
-    15,
-    25,
-    26,
-    27,
-    36,
-    38,
-    41,
-    43,
-    44,
-    53,
-    56,
-    62,
-    72,
-    117,
-    168,
-    321,
-    376,
-    427,
-    441,
-    675,
-    676,
-}
+_BAD_REQUEST = {6, 8, 15, 25, 26, 27, 36, 38, 41, 43, 44, 53, 56, 62, 72, 117, 168, 321, 376, 427, 441, 675, 676}  # fmt: skip
 _NOT_FOUND = {46, 47, 50, 60, 63, 73, 78, 81, 110, 115, 336, 372, 511}
 _FORBIDDEN = {192, 193, 497, 512, 516}
 _OTHER = {48: 501, 76: 503, 159: 408, 194: 401, 209: 503, 373: 423, 381: 411, 439: 503}

@@ -164,11 +164,15 @@ class Connection:
 
     def send(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         """Answer with a whole body."""
-        self._send_head(status, {**headers, "Content-Length": str(len(body))}, body)
+        self.begin(status, {**headers, "Content-Length": str(len(body))}, body)
 
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Begin an answer; the headers say whether it is chunked or how long."""
-        self._send_head(status, headers, b"")
+    def begin(self, status: int, headers: Mapping[str, str], beginning: bytes = b"") -> None:
+        """Send the head of an answer, which says whether it is chunked or how long, and the beginning of its body."""
+        lines = [f"{name}: {_LINE_BREAKS.sub(' ', value)}\r\n" for name, value in headers.items()]
+        with self._sending:
+            head = "" if self._status_sent else _status_line(status)
+            self._head_sent = True
+            self._socket.sendall((head + "".join(lines) + "\r\n").encode("latin-1", "replace") + beginning)
 
     def raw(self, data: bytes) -> None:
         """Send one piece of an answer whose length was said."""
@@ -183,13 +187,6 @@ class Connection:
         """Send the last piece and end a chunked answer properly: what never follows an error."""
         self.chunk(data)
         self._socket.sendall(b"0\r\n\r\n")
-
-    def _send_head(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        lines = [f"{name}: {_LINE_BREAKS.sub(' ', value)}\r\n" for name, value in headers.items()]
-        with self._sending:
-            head = "" if self._status_sent else _status_line(status)
-            self._head_sent = True
-            self._socket.sendall((head + "".join(lines) + "\r\n").encode("latin-1", "replace") + body)
 
 
 def _status_line(status: int) -> str:

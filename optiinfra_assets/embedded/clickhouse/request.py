@@ -9,17 +9,16 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, Any, Protocol
 
-from optiinfra_assets.embedded.clickhouse.engine import Handle
+from optiinfra_assets.embedded.clickhouse.engine import Engine, Handle
 from optiinfra_assets.embedded.clickhouse.errors import EngineError
 from optiinfra_assets.embedded.clickhouse.http import Connection, Request, form_fields
 from optiinfra_assets.embedded.clickhouse.reply import Finish, Reply
+from optiinfra_assets.embedded.clickhouse.running import Watch
 from optiinfra_assets.embedded.clickhouse.statements import Insert, first_words, split_answer, split_insert
-from optiinfra_assets.embedded.clickhouse.streams import summary_of
-
-if TYPE_CHECKING:
-    from optiinfra_assets.embedded.clickhouse.server import Service
+from optiinfra_assets.embedded.clickhouse.streams import Streams, summary_of
 
 # Parameters of the interface, and settings that mean something to a server only.
 TRANSPORT_PARAMS = frozenset(
@@ -55,11 +54,31 @@ HEAD_BYTES = 256 * 1024
 _QUERY_ID = re.compile(rb"\bquery_id\b")
 
 
+class ServerContext(Protocol):
+    """What all requests of a server share.
+
+    Attributes:
+        spool: directory for what does not fit into memory.
+    """
+
+    engine: Engine
+    streams: Streams
+    watch: Watch
+    spool: Path
+
+    def authenticate(self, request: Request, params: Mapping[str, str]) -> None:
+        """Let a request in.
+
+        Raises:
+            EngineError: it may not come in.
+        """
+
+
 class Exchange:
     """One request, its statement and its answer."""
 
-    def __init__(self, service: Service, connection: Connection, request: Request) -> None:
-        self._service = service
+    def __init__(self, server: ServerContext, connection: Connection, request: Request) -> None:
+        self._server = server
         self._connection = connection
         self._request = request
         self._params: dict[str, str] = {}
@@ -80,8 +99,7 @@ class Exchange:
             self._params = self._request.params()
             self.query_id = self._params.get("query_id") or self.query_id
             self._reply = Reply(self._connection, self._request, self._params, self.query_id)
-            self._service.authenticate(self._request, self._params)
-            self._refuse_unsupported()
+            self._server.authenticate(self._request, self._params)
             self._execute()
             self._connection.drain(self._request)
         except ConnectionError:
@@ -109,6 +127,12 @@ class Exchange:
         return False
 
     def _refuse_unsupported(self) -> None:
+        if self._params.get("session_id"):
+            message = (
+                "Sessions are not supported here: send no session_id"
+                " (clickhouse-connect sends one unless it is given autogenerate_session_id=False)"
+            )
+            raise EngineError.make(48, message, "NOT_IMPLEMENTED")
         for name in ("compress", "decompress"):
             if self._params.get(name) == "1":
                 message = f"{name}=1, ClickHouse's block format, is not supported here: use Content-Encoding"
@@ -124,6 +148,7 @@ class Exchange:
         if content_type.startswith("multipart/form-data"):
             self._params |= form_fields(content_type, b"".join(body))
             body = iter(())
+        self._refuse_unsupported()
         head = self._params.get("query", "").encode()
         insert = split_insert(head)
         if insert is None:
@@ -131,15 +156,15 @@ class Exchange:
             insert = split_insert(head)
         words = first_words(head)
         database = self._params.get("database") or self._request.headers.get("x-clickhouse-database")
-        with tempfile.SpooledTemporaryFile(SPOOL_AFTER, dir=str(self._service.spool)) as spool:
-            with self._service.lease(self._params, database, self._settings(), words) as handle:
+        with tempfile.SpooledTemporaryFile(SPOOL_AFTER, dir=str(self._server.spool)) as spool:
+            with self._server.engine.lease(database or "default", self._settings()) as handle:
                 self.tag = handle.tag
-                with self._service.watch.running(self):
+                with self._server.watch.running(self):
                     if insert:
                         finish = self._insert(handle, insert, head, body)
                     else:
                         finish = self._query(handle, words, head + b"".join(body), spool)
-            # Session and query id are free before the client knows the end: it may use them again at once.
+            # The query id is free before the client knows the end: it may use it again at once.
             finish()
 
     def _settings(self) -> dict[str, str]:
@@ -160,23 +185,24 @@ class Exchange:
             # ClickHouse stops reading VALUES at a semicolon and would not mention what follows it.
             _refuse_many(handle.classify(head))
         rows = chain([insert.rows], body) if insert.rows else body
-        result = self._service.streams.insert(handle, insert, self._bound(), rows)
+        result = self._server.streams.insert(handle, insert, self._bound(), rows)
         return self._reply.whole(b"", summary_of(result), None)
 
     def _query(self, handle: Handle, words: tuple[bytes, bytes], sql: bytes, spool: IO[bytes]) -> Finish:
         found = handle.classify(sql)
         _refuse_many(found)
-        self._cancellable = found["query_class"].name == "READ_ONLY"
+        query_class = found["query_class"].name
+        self._cancellable = query_class == "READ_ONLY"
+        # CONTROL are SET, USE, temporary tables and the like: the next request must not meet what they leave.
+        handle.reusable = query_class != "CONTROL"
         if words == (b"KILL", b"QUERY"):
-            sql = _QUERY_ID.sub(self._service.watch.query_id_expression().encode(), sql)
+            sql = _QUERY_ID.sub(self._server.watch.query_id_expression().encode(), sql)
         answer = split_answer(sql)
         wanted = self._params.get("default_format") or self._request.headers.get("x-clickhouse-format")
         form = answer.output_format or wanted or "TabSeparated"
         if self._cancellable and words[0] in STREAMED_WORDS and not answer.to_file:
             summary: dict[str, int] = {}
-            with closing(
-                self._service.streams.select(handle, answer, form, self._bound(), summary)
-            ) as pieces:
+            with closing(self._server.streams.select(handle, answer, form, self._bound(), summary)) as pieces:
                 return self._reply.rows(pieces, summary, form, spool)
         result = handle.run(sql, form, self._bound())
         rows = result.bytes()

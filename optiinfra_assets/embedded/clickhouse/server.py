@@ -1,4 +1,4 @@
-"""What all requests share: the engine, its sessions, the watch, and who may come in."""
+"""What all requests share: the engine, the watch, and who may come in."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import hmac
 import ipaddress
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from optiinfra_assets.embedded.clickhouse.engine import Engine, Handle
+from optiinfra_assets.embedded.clickhouse.engine import Engine
 from optiinfra_assets.embedded.clickhouse.errors import EngineError
 from optiinfra_assets.embedded.clickhouse.http import Connection, Request
 from optiinfra_assets.embedded.clickhouse.request import Exchange
 from optiinfra_assets.embedded.clickhouse.running import Watch
-from optiinfra_assets.embedded.clickhouse.sessions import Sessions, overlay
 from optiinfra_assets.embedded.clickhouse.streams import Streams
 
 USER_VARIABLE = "OPTIINFRA_CLICKHOUSE_USER"
@@ -54,7 +52,6 @@ class Service:
         self.engine = engine
         self.streams = Streams(engine, spool)
         self.watch = Watch(engine.kill)
-        self._sessions = Sessions(engine)
         self._credentials = credentials
 
     def answer(self, connection: Connection, request: Request) -> None:
@@ -79,31 +76,6 @@ class Service:
                 logger.warning(message, exchange.query_id, error.text)
                 raise
 
-    @contextmanager
-    def lease(
-        self,
-        params: Mapping[str, str],
-        database: str | None,
-        settings: Mapping[str, str],
-        words: tuple[bytes, bytes],
-    ) -> Iterator[Handle]:
-        """The handle for a statement that begins with `words`: its session's own, or one of the pool.
-
-        Raises:
-            EngineError: unknown database or setting, or the session cannot be had.
-        """
-        changes = words[0] in (b"SET", b"USE") or words[1] == b"TEMPORARY"
-        with self._sessions.enter(params, changes) as own:
-            if own is None:
-                with self.engine.lease(database or "default", settings) as handle:
-                    handle.reusable = not changes
-                    yield handle
-            elif changes and words[0] != b"CREATE":
-                yield own
-            else:
-                with overlay(own, database, settings):
-                    yield own
-
     def authenticate(self, request: Request, params: Mapping[str, str]) -> None:
         """Let a request in or not.
 
@@ -118,6 +90,14 @@ class Service:
             return
         message = "Authentication failed: password is incorrect, or there is no user with such name."
         raise EngineError.make(516, message, "AUTHENTICATION_FAILED", 403 if shown else 401)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _shown_credentials(request: Request, params: Mapping[str, str]) -> tuple[str, str] | None:
@@ -146,10 +126,6 @@ def _refuse_web_pages(request: Request) -> None:
     """
     host = request.headers.get("host", "localhost").rpartition("@")[2]
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    try:
-        local = name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        local = False
-    if "origin" in request.headers or not local:
+    if "origin" in request.headers or not is_loopback(name):
         message = "Requests of web pages, and for names other than localhost, need a password on this server"
         raise EngineError.make(516, message, "AUTHENTICATION_FAILED", 403)

@@ -61,8 +61,7 @@ def _decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 raise EngineError.make(117, f"The body is not lz4: {error}", "INCORRECT_DATA") from None
             rest = b""
             if decoder.eof:
-                rest, decoder = decoder.unused_data or b"", None
-            if plain:
-                yield plain
+                rest, decoder = decoder.unused_data, None
+            yield plain
     if decoder is not None:
         raise EngineError.make(117, "The lz4 body ends too early", "INCORRECT_DATA")

@@ -82,13 +82,10 @@ class Reply:
         self._connection.send(error.status, headers, error.text.encode("utf-8", "replace") + b"\n")
 
     def _send_spooled(self, spool: IO[bytes], headers: dict[str, str]) -> None:
-        length = spool.tell()
+        headers["Content-Length"] = str(spool.tell())
         spool.seek(0)
-        if length <= STREAM_AFTER:
-            self._connection.send(200, headers, spool.read())
-            return
         self.begun = True
-        self._connection.begin(200, {**headers, "Content-Length": str(length)})
+        self._connection.begin(200, headers, spool.read(STREAM_AFTER))
         while data := spool.read(STREAM_AFTER):
             self._connection.raw(data)
 

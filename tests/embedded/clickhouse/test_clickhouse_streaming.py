@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 import time
@@ -11,6 +12,7 @@ from contextlib import closing, suppress
 from itertools import repeat
 from typing import Any
 
+import lz4.frame  # type: ignore[import-untyped]
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, StreamFailureError
@@ -93,6 +95,21 @@ def test_an_error_in_mid_stream_is_that_error(embedded: Embedded, compress: bool
         assert raised.value.code == 395
         with pytest.raises(DatabaseError, match="on purpose"):
             client.query(LATE)
+
+
+def test_an_error_in_mid_stream_ends_the_lz4_frame(embedded: Embedded) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", embedded.port)) as connection:
+        headers = {"Accept-Encoding": "lz4"}
+        connection.request("POST", "/?enable_http_compression=1", f"{LATE} FORMAT CSV", headers)
+        answer = connection.getresponse()
+        with pytest.raises(http.client.IncompleteRead) as broken:
+            answer.read()
+    frame = lz4.frame.LZ4FrameDecompressor()
+    tail = frame.decompress(broken.value.partial)[-1000:].split(b"__exception__\r\n")
+    tag = answer.headers["X-ClickHouse-Exception-Tag"].encode()
+    assert (frame.eof, len(tail), tail[2]) == (True, 3, b"")
+    assert tail[1].startswith(tag + b"\r\nCode: 395. DB::Exception: on purpose")
+    assert tail[1].endswith(b" %b\r\n" % tag)
 
 
 def test_an_error_in_mid_stream_is_logged_under_the_query_id(embedded: Embedded) -> None:

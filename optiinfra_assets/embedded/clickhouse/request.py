@@ -155,9 +155,9 @@ class Exchange:
             head = _read_head(head, body)
             insert = split_insert(head)
         words = first_words(head)
-        database = self._params.get("database") or self._request.headers.get("x-clickhouse-database")
+        database = self._params.get("database") or self._request.headers.get("x-clickhouse-database", "")
         with tempfile.SpooledTemporaryFile(SPOOL_AFTER, dir=str(self._server.spool)) as spool:
-            with self._server.engine.lease(database or "default", self._settings()) as handle:
+            with self._server.engine.lease(database, self._settings()) as handle:
                 self.tag = handle.tag
                 with self._server.watch.running(self):
                     if insert:

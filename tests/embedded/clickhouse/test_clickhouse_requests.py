@@ -108,6 +108,22 @@ def test_an_error_spoils_no_later_answer(client: Any) -> None:
         assert [client.command("EXISTS system.one") for _ in range(5)] == [1] * 5
 
 
+def test_a_handle_is_used_again_until_a_statement_changes_it_or_fails(client: Any) -> None:
+    def handle() -> str:
+        return str(client.command("SELECT getSetting('log_comment')"))
+
+    client.command("CREATE TABLE handles (a UInt8) ENGINE = Memory")
+    first = handle()
+    client.command("INSERT INTO handles VALUES (1)")
+    client.command("DROP TABLE handles")
+    assert handle() == first
+    client.command("SET max_result_rows = 3")
+    second = handle()
+    with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):
+        client.query("SELECT * FROM handles")
+    assert len({first, second, handle()}) == 3
+
+
 def test_the_database_of_a_request(clickhouse_url: str) -> None:
     asking, header = b"SELECT currentDatabase()", {"X-ClickHouse-Database": "system"}
     assert fetch(clickhouse_url, asking)[2] == b"default\n"
@@ -132,6 +148,7 @@ def test_ping_and_unknown_paths(clickhouse_url: str) -> None:
     ("fields", "status", "code"),
     [
         ({"http_headers_progress_interval_ms": "soon", "send_progress_in_http_headers": "1"}, 400, "36"),
+        ({"compress": "1"}, 501, "48"),
         ({"decompress": "1"}, 501, "48"),
     ],
 )

@@ -83,7 +83,6 @@ class Handle:
         try:
             return self.connection.query(sql, output_format, params=dict(params or {}))
         except (ChdbError, RuntimeError) as error:
-            self.reusable = False
             raise EngineError.of(error) from None
 
     def _set(self, settings: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,8 @@ import lz4.frame  # type: ignore[import-untyped]
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_process import connect, fetch
+
+from optiinfra_assets.embedded.clickhouse.http import Connection
 
 SESSION_REFUSED = "Sessions are not supported here: send no session_id"
 
@@ -130,6 +133,33 @@ def test_the_database_of_a_request(clickhouse_url: str) -> None:
     assert fetch(clickhouse_url, asking, header)[2] == b"system\n"
     assert fetch(f"{clickhouse_url}/?database=system", asking)[2] == b"system\n"
     assert fetch(f"{clickhouse_url}/?database=default", asking, header)[2] == b"default\n"
+
+
+def test_a_setting_is_one_name_and_one_value(clickhouse_url: str) -> None:
+    asking = b"SELECT getSetting('max_result_rows')"
+    assert fetch(f"{clickhouse_url}/?max_result_rows=3", asking)[2] == b"3\n"
+    for name in ("max_threads%3D1,max_result_rows", "max-threads", "1"):
+        status, headers, body = fetch(f"{clickhouse_url}/?{name}=3", asking)
+        assert (status, headers["x-clickhouse-exception-code"]) == (404, "115")
+        assert b"Unknown setting '" in body
+
+
+def test_a_query_id_makes_no_header(clickhouse_url: str) -> None:
+    _, headers, _ = fetch(f"{clickhouse_url}/?query_id=a%0D%0AX-Evil:%201", b"SELECT 1")
+    assert headers["x-clickhouse-query-id"] == "a  X-Evil: 1"
+    assert "x-evil" not in headers
+
+
+def test_no_progress_follows_the_head_of_an_answer() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection(ours)
+        connection.progress("Progress: 1")
+        connection.send(200, {}, b"body")
+        connection.progress("Progress: 2")
+        ours.shutdown(socket.SHUT_WR)
+        received = theirs.makefile("rb").read()
+    assert received == b"HTTP/1.1 200 OK\r\nProgress: 1\r\nContent-Length: 4\r\n\r\nbody"
 
 
 def test_get_reads_only(clickhouse_url: str) -> None:

@@ -26,8 +26,9 @@ from typing import Any, Final
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import Transient
 from optiinfra_assets.line_items.row_batches import Row, Value
-from optiinfra_assets.providers.aws.client import Calls
+from optiinfra_assets.providers.aws.client import no_data_as_nothing
 from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
+from optiinfra_assets.providers.http.boto_client import Calls
 from optiinfra_assets.providers.http.json_fields import Fields
 from optiinfra_assets.providers.http.pagination import Page, pages
 from optiinfra_assets.providers.running_totals.readings import exact_sum
@@ -141,7 +142,12 @@ class CostExplorer:
 
         def read(token: str | None) -> Page[Fields]:
             more = {"NextPageToken": token} if token else {}
-            answer = self._calls(lambda: self._client.get_cost_and_usage(**asked, **more), _WHERE, PERMISSION)
+            answer = self._calls(
+                lambda: self._client.get_cost_and_usage(**asked, **more),
+                _WHERE,
+                PERMISSION,
+                explain=no_data_as_nothing(_WHERE),
+            )
             fields = Fields(answer, _WHERE, self._calls.hide)
             self.pages += 1
             self._learn_names(fields)

@@ -9,14 +9,14 @@ UTC day it is, and the open and the previous period are asked for once in each p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
-import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
@@ -32,9 +32,10 @@ from optiinfra_assets.providers.http.json_fields import Fields
 from optiinfra_assets.providers.http.pagination import Page, items
 
 if TYPE_CHECKING:
-    from optiinfra_assets.providers.aws.client import Access, Calls
+    from optiinfra_assets.providers.aws.client import Access
     from optiinfra_assets.providers.aws.cost_explorer import Days
     from optiinfra_assets.providers.aws.data_exports import DataExport
+    from optiinfra_assets.providers.http.boto_client import Calls
 
 HISTORY_MONTHS: Final = 14
 """Cost Explorer keeps the current month and 13 before."""
@@ -45,8 +46,6 @@ most, so of three days one at least is left for the others, whether they are eve
 
 _EXPORT: Final = re.compile(r"s3://[^/]+(/[^/]+)+")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_OR_GONE: Final = "; or it is gone: S3 answers so, not 404, to whoever may not list that"
-_T = TypeVar("_T")
 
 
 def _export(location: str) -> str:
@@ -189,7 +188,8 @@ class _Source:
 
     @classmethod
     def of(cls, account: Account, context: Context) -> Self:
-        from optiinfra_assets.providers.aws.client import Access, Calls
+        from optiinfra_assets.providers.aws.client import Access
+        from optiinfra_assets.providers.http.boto_client import Calls
 
         credential = AwsCredential.model_validate({**account.settings, **account.secrets})
         free = Calls(context, context.meter(), secrets=credential.secrets)
@@ -212,14 +212,17 @@ class _Source:
 
     def members(self) -> Iterator[tuple[str, str]]:
         """Id and name of the accounts of the organization."""
+        from optiinfra_assets.providers.aws.client import no_data_as_nothing
+
         client = self.access.client("organizations")
         where = "organizations:ListAccounts"
 
         def read(token: str | None) -> Page[Fields]:
             more = {"NextToken": token} if token else {}
-            answer = Fields(
-                self.free(lambda: client.list_accounts(**more), where, where), where, self.free.hide
+            said = self.free(
+                lambda: client.list_accounts(**more), where, where, explain=no_data_as_nothing(where)
             )
+            answer = Fields(said, where, self.free.hide)
             return Page(answer.objects("Accounts"), answer.text_or_none("NextToken"))
 
         for one in items(read, where, may_be_empty=True):
@@ -277,25 +280,12 @@ class _Source:
         from optiinfra_assets.providers.files.s3 import Bucket
 
         bucket, _, folder = (self.credential.export or "").removeprefix("s3://").partition("/")
-        address = f"s3://{bucket}"
-        needed = (
-            f"s3:ListBucket on arn:aws:s3:::{bucket} and s3:GetObject on arn:aws:s3:::{bucket}/{folder}/*"
-        )
-
-        def ask(operation: Callable[[], _T], where: str) -> _T:
-            return self.free(operation, where, needed if where == address else f"{needed}{_OR_GONE}")
-
-        return DataExport(Bucket(address, made=self.access.client("s3"), ask=ask), folder)
+        client = partial(self.access.client, "s3")
+        return DataExport(Bucket(f"s3://{bucket}", client, self.free, folder), folder)
 
     def _exported(self, period: BillingPeriod) -> Collection:
         export = self._export()
-        collection = collected(export.bucket, export.delivery(period), period, self.context, form_of)
-        collection.batches = self._counted(collection, collection.batches)
-        return collection
-
-    def _counted(self, collection: Collection, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from batches
-        collection.requests = self.free.meter.requests
+        return collected(export.bucket, export.delivery(period), period, self.context, form_of)
 
     def _is_final(self, period: BillingPeriod) -> bool:
         return is_old(period, self.context.clock())
@@ -323,8 +313,8 @@ class _Source:
         return Needs(budget, kind=f"reading by {self.credential.detail}", least=TOTALS + 1)
 
     def _days(self, start: datetime, end: datetime, budget: DailyBudget) -> Days:
-        from optiinfra_assets.providers.aws.client import Calls
         from optiinfra_assets.providers.aws.cost_explorer import CostExplorer, Days
+        from optiinfra_assets.providers.http.boto_client import Calls
 
         paid = Calls(self.context, budget, secrets=self.credential.secrets)
         explorer = CostExplorer(self.access.client("ce"), paid, start.date(), end.date())

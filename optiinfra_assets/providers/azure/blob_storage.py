@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
 from optiinfra_assets.domain.errors import BadData, NothingThere, Transient
-from optiinfra_assets.providers.files.location import FileVersion, Location
+from optiinfra_assets.providers.files.location import FileVersion, Gone, Location, Spans
 from optiinfra_assets.providers.http.endpoint_policy import is_loopback
 from optiinfra_assets.providers.http.pagination import Page, items
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from azure.storage.blob import BlobProperties
 
     from optiinfra_assets.providers.azure.entra import Service
@@ -41,7 +41,7 @@ class BlobContainer(Location):
         """
         from azure.storage.blob import ContainerClient
 
-        super().__init__(address)
+        super().__init__(address, service.meter)
         self._service = service
         account, name, self._folder = _parted(address)
         self._client = ContainerClient(
@@ -86,15 +86,17 @@ class BlobContainer(Location):
         return self.span(file, 0, file.size)
 
     def open(self, file: FileVersion) -> pa.NativeFile:
-        return pa.PythonFile(io.BufferedReader(_Spans(self, file), SPAN_BYTES), mode="r")
+        return pa.PythonFile(
+            io.BufferedReader(Spans(partial(self.span, file), file.size), SPAN_BYTES), mode="r"
+        )
 
     def current(self, name: str) -> FileVersion | None:
         try:
             blob = self._client.get_blob_client(self._folder + name)
             found = self._ask(name, blob.get_blob_properties)
-        except _Gone:
+        except Gone:
             return None
-        return FileVersion(name, found.size, found.etag.strip('"'))
+        return _version(name, found)
 
     def span(self, file: FileVersion, start: int, size: int) -> bytes:
         """`size` bytes of exactly this version.
@@ -125,7 +127,7 @@ class BlobContainer(Location):
 
     def _list(self) -> Iterator[FileVersion]:
         for found in items(self._page, self.address, may_be_empty=True):
-            yield FileVersion(found.name.removeprefix(self._folder), found.size, found.etag.strip('"'))
+            yield _version(found.name.removeprefix(self._folder), found)
 
     def _page(self, marker: str | None) -> Page[BlobProperties]:
         def attempt() -> Page[BlobProperties]:
@@ -143,48 +145,13 @@ class BlobContainer(Location):
                 return NothingThere(f"{where}: there is no such container: nothing that is stored is changed")
             if code == "BlobArchived":
                 return BadData(f"{where}: is archived: bring it back to a tier that can be read")
-            if name and status in _GONE:
-                return _Gone(
-                    f"{where}: is gone or changed while it was read: it is read again once it is whole"
-                )
-            return None
+            return self.gone(name) if name and status in _GONE else None
 
         return self._service.ask(where, READER, attempt, explain=explain)
 
 
-class _Spans(io.RawIOBase):
-    """A blob for random access: each read is one request."""
-
-    def __init__(self, container: BlobContainer, file: FileVersion) -> None:
-        super().__init__()
-        self._container = container
-        self._file = file
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
-        self._position = start + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        size = max(0, min(len(view), self._file.size - self._position))
-        view[:size] = self._container.span(self._file, self._position, size)
-        self._position += size
-        return size
-
-
-class _Gone(Transient):
-    """The blob is not there, or not in this version, any more."""
+def _version(name: str, found: BlobProperties) -> FileVersion:
+    return FileVersion(name, found.size, found.etag.strip('"'), found.last_modified)
 
 
 def _parted(address: str) -> tuple[str, str, str]:

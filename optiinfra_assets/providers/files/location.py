@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from optiinfra_assets.domain.errors import BadData, CredentialRejected, NothingThere, Transient
+from optiinfra_assets.providers.context import Meter
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 """Names that count, whatever their case."""
@@ -39,6 +45,10 @@ class FileVersion:
     written_at: datetime | None = field(default=None, compare=False)
 
 
+class Gone(Transient):
+    """The file is not there, or not in this version, any more."""
+
+
 class Location(ABC):
     """A place that holds files.
 
@@ -47,9 +57,13 @@ class Location(ABC):
         requests: requests made to a service so far.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, meter: Meter | None = None) -> None:
         self.address = address
-        self.requests = 0
+        self._meter = meter or Meter()
+
+    @property
+    def requests(self) -> int:
+        return self._meter.requests
 
     def files(self) -> list[FileVersion]:
         """The files that count, sorted by name: those with a known suffix, not hidden, at any depth.
@@ -110,9 +124,57 @@ class Location(ABC):
     def refuse_change(self, file: FileVersion) -> None:
         """Raise Transient if `file` is not what the location holds now."""
         if self.current(file.name) != file:
-            raise Transient(
-                f"{self.path(file.name)}: changed while it was read: it is read again once it is whole"
-            )
+            raise self.gone(file.name)
+
+    def gone(self, name: str) -> Gone:
+        """The error for a file that is not what the location holds now."""
+        return Gone(
+            f"{self.path(name)}: is gone or changed while it was read: it is read again once it is whole"
+        )
+
+
+class Spans(io.RawIOBase):
+    """A file for random access, each read of which is one request."""
+
+    def __init__(self, span: Callable[[int, int], bytes], size: int) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            span: gives the bytes from a position on, as many as are asked for.
+            size: of the whole, in bytes.
+        """
+        super().__init__()
+        self._span = span
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes from the current position."""
+        left = max(0, self._size - self._position)
+        wanted = left if size < 0 else min(size, left)
+        data = self._span(self._position, wanted) if wanted else b""
+        self._position += len(data)
+        return data
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
 
 
 def counts(name: str) -> bool:

@@ -1,103 +1,50 @@
-"""Files under an ``s3://`` prefix: AWS S3 and what speaks like it.
-
-Access comes from the AWS default chain (environment, profile, role), or from whoever hands in a client of his own.
-"""
+"""Files under an ``s3://`` prefix: S3 and what speaks like it, every request under the one policy for clients of boto3."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from functools import cached_property, partial
+from typing import Any, Final, TypeVar
 
-import boto3
 import pyarrow as pa
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    TokenRetrievalError,
-)
+from botocore.exceptions import BotoCoreError, IncompleteReadError
 
-from optiinfra_assets.domain.errors import BadData, CredentialRejected, NothingThere, ProviderError, Transient
-from optiinfra_assets.providers.files.location import FileVersion, Location
+from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingThere
+from optiinfra_assets.providers.files.location import FileVersion, Gone, Location, Spans
+from optiinfra_assets.providers.http.boto_client import Calls
 from optiinfra_assets.providers.http.pagination import Page, items
-from optiinfra_assets.providers.http.retry import TRIES
 
-_CONFIG = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4})
-_REJECTED = frozenset(
-    {
-        "401",
-        "403",
-        "AccessDenied",
-        "AllAccessDisabled",
-        "AccountProblem",
-        "ExpiredToken",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "SignatureDoesNotMatch",
-        "UnauthorizedAccess",
-    }
-)
-_WRONG_PLACE = frozenset(
-    {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
-)
-_CHANGED = frozenset({"404", "412", "NoSuchKey", "PreconditionFailed"})
+_CHANGED: Final = frozenset({"404", "412", "NoSuchKey", "PreconditionFailed"})
+_OR_GONE: Final = "; or it is gone: S3 answers so, not 404, to whoever may not list that"
 
 T = TypeVar("T")
-
-
-class Ask(Protocol):
-    """Makes one request in place of a `Bucket`, which then neither counts it nor tries it again."""
-
-    def __call__(self, operation: Callable[[], T], where: str) -> T:
-        """What `operation` returns; its ClientErrors become ours."""
-        ...
-
-
-@lru_cache(maxsize=64)
-def client(endpoint_url: str | None, region: str | None, profile: str | None) -> Any:
-    """An S3 client, safe for several threads; making one costs 50 ms of CPU, too much for each account at each probe."""
-    session = boto3.Session(profile_name=profile, region_name=region)
-    return session.client("s3", endpoint_url=endpoint_url, config=_CONFIG)
 
 
 class Bucket(Location):
     """The objects under a prefix. A file's version is its ETag."""
 
     def __init__(
-        self,
-        address: str,
-        endpoint_url: str | None = None,
-        region: str | None = None,
-        profile: str | None = None,
-        *,
-        made: Any = None,
-        ask: Ask | None = None,
+        self, address: str, make: Callable[[], Any], calls: Calls, folder: str | None = None
     ) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
             address: ``s3://bucket`` or ``s3://bucket/prefix``.
-            endpoint_url: of a service other than AWS.
-            region: of the bucket; None: that of the machine.
-            profile: None: the default chain.
-            made: a client in place of one made of these.
-            ask: makes the requests, under a policy of its own.
+            make: makes the client, before the first request.
+            calls: the policy of its requests, and their meter.
+            folder: key below which objects are read, which messages name; None: the prefix.
         """
-        super().__init__(address)
+        super().__init__(address, calls.meter)
         self._bucket, _, prefix = address.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
-        self._policy = ask
-        with self._asking(address, requests=0):
-            self._client = made or client(endpoint_url, region, profile)
+        self._make = make
+        self._calls = calls
+        read = f"{self._bucket}/{self._prefix if folder is None else f'{folder}/'}*"
+        self._needed = f"s3:ListBucket on arn:aws:s3:::{self._bucket} and s3:GetObject on arn:aws:s3:::{read}"
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._make()
 
     def _list(self) -> Iterator[FileVersion]:
         return self.below("")
@@ -106,54 +53,38 @@ class Bucket(Location):
         """Every object whose name begins with `prefix`, in order of name."""
 
         def read(token: str | None) -> Page[FileVersion]:
-            more = {"ContinuationToken": token} if token else {}
-            page = self._ask(
-                lambda: self._client.list_objects_v2(
-                    Bucket=self._bucket, Prefix=self._prefix + prefix, **more
-                ),
-                self.address,
-            )
-            return Page(
-                [self._found(one) for one in page.get("Contents", ())], page.get("NextContinuationToken")
-            )
+            asked = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
+            if token:
+                asked["ContinuationToken"] = token
+            page = self._ask(lambda: self._client.list_objects_v2(**asked))
+            found = [
+                self._found(one["Key"].removeprefix(self._prefix), one["Size"], one)
+                for one in page.get("Contents", ())
+            ]
+            return Page(found, page.get("NextContinuationToken"))
 
         return items(read, self.address, may_be_empty=True)
 
-    def _found(self, one: dict[str, Any]) -> FileVersion:
-        name = one["Key"].removeprefix(self._prefix)
-        return FileVersion(name, one["Size"], one["ETag"].strip('"'), one.get("LastModified"))
+    def _found(self, name: str, size: int, said: dict[str, Any]) -> FileVersion:
+        if not said.get("ETag"):
+            raise ContractChanged(
+                f"{self.path(name)}: an answer without an ETag: check endpoint_url, and whether a proxy answers in its place"
+            )
+        return FileVersion(name, size, said["ETag"].strip('"'), said.get("LastModified"))
 
     def open(self, file: FileVersion) -> pa.NativeFile:
         if file.name.lower().endswith(".parquet"):
-            return pa.PythonFile(_Ranges(self, file), mode="r")
-        return pa.PythonFile(_Body(self, file), mode="r")
+            return pa.PythonFile(Spans(partial(self.span, file), file.size), mode="r")
+        return pa.PythonFile(_Stream(self, file), mode="r")
 
     def current(self, name: str) -> FileVersion | None:
         try:
             found = self._ask(
-                lambda: self._client.head_object(Bucket=self._bucket, Key=self._prefix + name),
-                self.path(name),
+                lambda: self._client.head_object(Bucket=self._bucket, Key=self._prefix + name), name
             )
         except Gone:
             return None
-        return self._found({**found, "Key": self._prefix + name, "Size": found["ContentLength"]})
-
-    def get(self, file: FileVersion, span: str | None = None) -> Any:
-        """The body of one request for an object, or for a span of its bytes, of exactly this version."""
-        only = {"Range": span} if span else {}
-        answer = self._ask(
-            lambda: self._client.get_object(
-                Bucket=self._bucket, Key=self._prefix + file.name, IfMatch=f'"{file.version}"', **only
-            ),
-            self.path(file.name),
-        )
-        return answer["Body"]
-
-    def read(self, file: FileVersion, body: Any, size: int | None) -> bytes:
-        """The next bytes of a body."""
-        with self._asking(self.path(file.name), requests=0):
-            data: bytes = body.read(size)
-            return data
+        return self._found(name, found.get("ContentLength", 0), found)
 
     def fetched(self, name: str) -> tuple[FileVersion, bytes] | None:
         """All of a small object with its version now, in one request; None if it is not there.
@@ -162,98 +93,85 @@ class Bucket(Location):
             Transient: it did not come whole.
             ProviderError: it cannot be read.
         """
-        key = self._prefix + name
 
         def operation() -> tuple[FileVersion, bytes]:
-            found = self._client.get_object(Bucket=self._bucket, Key=key)
-            try:
-                data: bytes = found["Body"].read()
-            finally:
-                found["Body"].close()
-            if len(data) != found["ContentLength"]:
-                raise IncompleteReadError(actual_bytes=len(data), expected_bytes=found["ContentLength"])
-            return self._found({**found, "Key": key, "Size": len(data)}), data
+            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            data = _drained(found["Body"])
+            return self._found(name, len(data), found), data
 
         try:
-            return self._ask(operation, self.path(name))
+            return self._ask(operation, name)
         except Gone:
             return None
 
-    def _ask(self, operation: Callable[[], T], what: str) -> T:
-        def told() -> T:
-            try:
-                return operation()
-            except ClientError as error:
-                about_objects = _about_objects(error, what, self._bucket)
-                if about_objects is not None:
-                    raise about_objects from error
-                raise
+    def span(self, file: FileVersion, start: int, size: int) -> bytes:
+        """`size` bytes of exactly this version, in one request.
 
-        if self._policy is not None:
-            return self._policy(told, what)
-        with self._asking(what):
-            return told()
+        Raises:
+            Transient: it is gone or is another version now.
+            ProviderError: it cannot be read.
+        """
 
-    @contextmanager
-    def _asking(self, what: str, *, requests: int = 1) -> Iterator[None]:
-        """Count requests, and turn the SDK's errors into ours."""
-        self.requests += requests
-        try:
-            yield
-        except ClientError as error:
-            raise _explained(error, what) from error
-        except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, TokenRetrievalError) as error:
-            raise CredentialRejected(
-                f"{what}: {error}: set AWS credentials for this process, or another profile"
-            ) from error
-        except (ConnectionError, HTTPClientError, IncompleteReadError, OSError) as error:
-            raise Transient(f"{what}: {error}") from error
-        except (BotoCoreError, ValueError) as error:
-            raise BadData(f"{what}: {error}: check location, endpoint_url and region") from error
+        def operation() -> bytes:
+            data = _drained(self._body(file, start, start + size))
+            if len(data) != size:
+                raise IncompleteReadError(actual_bytes=len(data), expected_bytes=size)
+            return data
 
+        return self._ask(operation, file.name)
 
-class Gone(Transient):
-    """The object is not there, or not in this version, any more."""
+    def stream(self, file: FileVersion, start: int) -> Any:
+        """The body of one request for exactly this version, from a byte to its end.
 
+        Raises:
+            ProviderError: as `span`.
+        """
+        return self._ask(lambda: self._body(file, start, file.size), file.name)
 
-def _about_objects(error: ClientError, what: str, bucket: str) -> ProviderError | None:
-    """What a refusal says about objects and buckets; None if it is about anything else."""
-    code = _code(error)
-    if code == "NoSuchBucket":
-        return NothingThere(f"{what}: there is no bucket {bucket}: nothing that is stored is changed")
-    if code in _CHANGED:
-        return Gone(f"{what}: is gone or changed while it was read: it is read again once it is whole")
-    if code == "InvalidObjectState":
-        return BadData(f"{what}: is archived: restore it, or move it out of the prefix")
-    return None
+    def read_on(self, operation: Callable[[], bytes], file: FileVersion) -> bytes:
+        """What `operation` reads of a body, tried as often as a request.
 
+        Raises:
+            ProviderError: as `span`.
+        """
+        return self._ask(operation, file.name, is_request=False)
 
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+    def _body(self, file: FileVersion, start: int, end: int) -> Any:
+        asked = {"Bucket": self._bucket, "Key": self._prefix + file.name, "IfMatch": f'"{file.version}"'}
+        if (start, end) != (0, file.size):
+            asked["Range"] = f"bytes={start}-{end - 1}"
+        found = self._client.get_object(**asked)
+        if self._found(file.name, file.size, found) != file:
+            raise self.gone(file.name)  # of a store that does not know conditions
+        return found["Body"]
 
+    def _ask(self, operation: Callable[[], T], name: str | None = None, *, is_request: bool = True) -> T:
+        """What `operation` returns, which asks for the object `name` or else for a list."""
+        where = self.address if name is None else self.path(name)
 
-def _explained(error: ClientError, what: str) -> ProviderError:
-    code = _code(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _REJECTED:
-        return CredentialRejected(
-            f"{what}: S3 answered {code}: allow s3:ListBucket and s3:GetObject to this credential"
-        )
-    if code in _WRONG_PLACE:
-        return CredentialRejected(f"{what}: S3 answered {code}: check region and endpoint_url")
-    if status >= 500 or status == 429 or code in ("SlowDown", "RequestTimeout"):
-        return Transient(f"{what}: S3 answered {code or status}")
-    return BadData(f"{what}: S3 answered {code or status}: check location, endpoint_url and region")
+        def explain(code: str, said: str) -> Exception | None:
+            if code == "NoSuchBucket":
+                return NothingThere(
+                    f"{where}: there is no bucket {self._bucket}: nothing that is stored is changed"
+                )
+            if code == "InvalidObjectState":
+                return BadData(f"{where}: is archived: restore it, or move it out of the prefix")
+            return self.gone(name) if name is not None and code in _CHANGED else None
+
+        needed = self._needed if name is None else f"{self._needed}{_OR_GONE}"
+        return self._calls(operation, where, needed, explain=explain, is_request=is_request)
 
 
-def _broken(bucket: Bucket, file: FileVersion, missing: int) -> Transient:
-    """Something on the way may cut an answer and still announce the length of the rest."""
-    return Transient(
-        f"{bucket.path(file.name)}: the answer broke off {missing} bytes before its end; try again later"
-    )
+def _drained(body: Any) -> bytes:
+    """All of a body, which tells itself whether it was as long as announced."""
+    try:
+        data: bytes = body.read()
+        return data
+    finally:
+        body.close()
 
 
-class _Body:
+class _Stream:
     """An object as a stream from its beginning; goes on where it was after a connection that broke."""
 
     closed = False
@@ -262,67 +180,29 @@ class _Body:
         self._bucket = bucket
         self._file = file
         self._position = 0
-        self._body = bucket.get(file)
+        self._body: Any = None
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
-        for _ in range(TRIES - 1):
-            try:
-                return self._read(size)
-            except Gone:
-                raise
-            except Transient:
-                self._body.close()
-                self._body = self._bucket.get(self._file, f"bytes={self._position}-{self._file.size - 1}")
-        return self._read(size)
+        return self._bucket.read_on(lambda: self._read(size), self._file)
 
     def _read(self, size: int) -> bytes:
-        data = self._bucket.read(self._file, self._body, None if size < 0 else size)
-        missing = self._file.size - self._position - len(data)
-        if missing > 0 and size != 0 and (size < 0 or not data):
-            raise _broken(self._bucket, self._file, missing)
-        self._position += len(data)
+        self._body = self._body or self._bucket.stream(self._file, self._position)
+        try:
+            data: bytes = self._body.read(None if size < 0 else size)
+            end = self._position + len(data)
+            if end < self._file.size and size != 0 and (size < 0 or not data):
+                # Something on the way may cut an answer and still announce the length of the rest.
+                raise IncompleteReadError(actual_bytes=end, expected_bytes=self._file.size)
+        except (BotoCoreError, OSError):
+            self._body.close()
+            self._body = None
+            raise
+        self._position = end
         return data
 
     def close(self) -> None:
         """Give the connection back."""
         self.closed = True
-        self._body.close()
-
-
-class _Ranges:
-    """An object for random access: each read is one request for a span of its bytes."""
-
-    closed = False
-
-    def __init__(self, bucket: Bucket, file: FileVersion) -> None:
-        self._bucket = bucket
-        self._file = file
-        self._position = 0
-
-    def read(self, size: int = -1) -> bytes:
-        """Bytes from the current position."""
-        end = self._file.size if size < 0 else min(self._position + size, self._file.size)
-        if end <= self._position:
-            return b""
-        body = self._bucket.get(self._file, f"bytes={self._position}-{end - 1}")
-        data = self._bucket.read(self._file, body, None)
-        missing = end - self._position - len(data)
-        if missing:
-            raise _broken(self._bucket, self._file, missing)
-        self._position = end
-        return data
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the position."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
-        self._position = start + offset
-        return self._position
-
-    def tell(self) -> int:
-        """The current position."""
-        return self._position
-
-    def close(self) -> None:
-        """Nothing is held open."""
-        self.closed = True
+        if self._body is not None:
+            self._body.close()

@@ -8,7 +8,7 @@ exports of the same month in one location would count twice, so have exports ove
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import BadData, NothingThere
 from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
-from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
 from optiinfra_assets.providers.files.coverage import ChargesSeen
 from optiinfra_assets.providers.files.focus_files import (
     has_rows,
@@ -79,7 +79,7 @@ class FocusFiles(Provider):
         Raises:
             ProviderError: it cannot be read, or a file is not FOCUS.
         """
-        location = _location(account)
+        location = _location(account, None)
         for file in location.files()[-FILES_TRIED:]:
             with opened(location, file) as table:
                 layout_of(location.path(file.name), table)
@@ -94,7 +94,7 @@ class FocusFiles(Provider):
             NothingThere: no file, or no row in any.
             ProviderError: a file cannot be read.
         """
-        location = _location(account)
+        location = _location(account, context)
         tokens = {period: change_token(files) for period, files in _by_period(location).items()}
         return Probe(tokens, requests=location.requests)
 
@@ -111,18 +111,23 @@ class FocusFiles(Provider):
             ProviderError: a file cannot be read; or later, from the stream, BadData for the first row that is not accepted, Transient for
                 a file that changed while it was read.
         """
-        location = _location(account)
+        context = context or _context()
+        location = _location(account, context)
         month = month_of(billing_period)
         files = location.files()
         chosen = [file for file in files if has_rows(location, file, month)]
         if not chosen and not any(months_of(location, file) for file in files):
             raise _nothing(location)
         collection = Collection(batches=iter(()), change_token=change_token(chosen))
-        collection.batches = _line_items(location, chosen, billing_period, collection)
+        collection.batches = _line_items(location, chosen, billing_period, collection, context)
         return collection
 
 
-def _location(account: Account) -> Location:
+def _context() -> Context:
+    return Context(utc_now, MemorySnapshots())
+
+
+def _location(account: Account, context: Context | None) -> Location:
     try:
         credential = FocusCredential.model_validate(account.settings)
     except ValidationError as error:
@@ -131,8 +136,13 @@ def _location(account: Account) -> Location:
         raise BadData(f"account {account.account_id}: {field}: {first['msg']}: connect it again") from error
     if credential.location.startswith("s3://"):
         from optiinfra_assets.providers.files.s3 import Bucket
+        from optiinfra_assets.providers.http.boto_client import Calls, kept_client
 
-        return Bucket(credential.location, credential.endpoint_url, credential.region, credential.profile)
+        context = context or _context()
+        client = partial(
+            kept_client, "s3", credential.region, credential.endpoint_url, profile=credential.profile
+        )
+        return Bucket(credential.location, client, Calls(context, context.meter()))
     return Folder(Path(credential.location))
 
 
@@ -156,7 +166,11 @@ def _nothing(location: Location) -> NothingThere:
 
 
 def _line_items(
-    location: Location, files: list[FileVersion], billing_period: BillingPeriod, collection: Collection
+    location: Location,
+    files: list[FileVersion],
+    billing_period: BillingPeriod,
+    collection: Collection,
+    context: Context,
 ) -> Iterator[pa.RecordBatch]:
     reach = ChargesSeen(billing_period)
     for file in files:
@@ -164,4 +178,4 @@ def _line_items(
             reach.add(batch)
             yield batch
     collection.requests = location.requests
-    collection.data_through = reach.data_through(datetime.now(UTC))
+    collection.data_through = reach.data_through(context.clock())

@@ -71,7 +71,14 @@ def patiently(attempt: Callable[[], _T], sleep: Callable[[float], None], patienc
 
 
 def refusal(
-    status: int, where: str, said: str, permission: str, *, until: datetime | None, now: datetime
+    status: int,
+    where: str,
+    said: str,
+    permission: str,
+    *,
+    until: datetime | None,
+    now: datetime,
+    advice: str = ASK_FOR_UPDATE,
 ) -> ProviderError | Again:
     """What to raise for an answer that is not a success.
 
@@ -82,6 +89,7 @@ def refusal(
         permission: what the credential needs, named if it is refused.
         until: UTC instant before which the provider wants no request, if it says so.
         now: the present UTC instant.
+        advice: what to do about an answer that was not expected.
     """
     told = f"{status}: {' '.join(said.split())[:200]}" if said else str(status)
     if status == 401:
@@ -97,4 +105,4 @@ def refusal(
     if status in {408, 425} or status >= 500:
         return Again(Transient(f"{where}: the provider failed ({told}); try again later"))
     kind = NotFound if status == 404 else ContractChanged
-    return kind(f"{where}: an answer that was not expected (status {told}); {ASK_FOR_UPDATE}")
+    return kind(f"{where}: an answer that was not expected (status {told}); {advice}")

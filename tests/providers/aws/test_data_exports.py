@@ -344,7 +344,7 @@ def test_a_run_that_comes_while_one_is_read_makes_nothing_of_both(life: AnyLife)
     collection = life.open(MARCH)
     next(collection.batches)
     life.clock.advance(hours=24)
-    with pytest.raises(Transient, match=r"costs-Manifest.json: changed while it was read"):
+    with pytest.raises(Transient, match=r"costs-Manifest.json: is gone or changed while it was read"):
         list(collection.batches)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,21 +16,32 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.errors import BadData, CredentialRejected, NothingThere, Transient
+from optiinfra_assets.domain.errors import (
+    BadData,
+    ContractChanged,
+    CredentialRejected,
+    NothingThere,
+    ProviderError,
+    Throttled,
+    Transient,
+)
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Collection
-from optiinfra_assets.providers.files import s3 as objects
+from optiinfra_assets.providers.context import Context, MemorySnapshots
 from optiinfra_assets.providers.files.location import FileVersion
 from optiinfra_assets.providers.files.s3 import Bucket
+from optiinfra_assets.providers.http import boto_client
 from tests.focus_samples import account, columns, csv_text, random_rows, row, write_csv, write_parquet
 
 FOCUS = PROVIDERS["focus"]
 SEPTEMBER = BillingPeriod(2024, 9)
 SECRET = "wJalrXUtnFEMI-planted"
+TOKEN = "FwoGZXIvYXdzEPLANTEDTOKEN/of+a+session=="
+NOW = datetime(2024, 10, 2, 12, tzinfo=UTC)
+NEEDED = r"s3:ListBucket on arn:aws:s3:::costs and s3:GetObject on arn:aws:s3:::costs/focus/\*"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +62,7 @@ def s3(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    objects.client.cache_clear()
+    boto_client.kept_client.cache_clear()
     client = boto3.client("s3", endpoint_url=server, region_name="us-east-1")
     client.create_bucket(Bucket="costs")
     yield client
@@ -64,22 +78,58 @@ def at(server: str, location: str = "s3://costs/focus", **settings: str) -> Acco
 
 def collect(one: Account) -> tuple[list[dict[str, Any]], Collection]:
     """All line items of September with their collection."""
-    collection = FOCUS.collect(one, SEPTEMBER)
+    collection = FOCUS.collect(one, SEPTEMBER, patient()[0])
     return [item for batch in collection.batches for item in batch.to_pylist()], collection
 
 
+def patient() -> tuple[Context, list[float]]:
+    """A context that waits for nothing, and the seconds it was asked to wait."""
+    waits: list[float] = []
+    return Context(lambda: NOW, MemorySnapshots(), sleep=waits.append), waits
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of a server."""
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "application/xml"
+
+
+def refused(status: int, code: str, message: str = "no", **headers: str) -> Reply:
+    """A refusal in S3's own form."""
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>", told)
+
+
+def listing(*found: tuple[str, int, str]) -> Reply:
+    """A list of keys with their sizes and ETags."""
+    entries = "".join(
+        f"<Contents><Key>{key}</Key><Size>{size}</Size><ETag>&quot;{etag}&quot;</ETag></Contents>"
+        for key, size, etag in found
+    )
+    return Reply(200, f"<ListBucketResult>{entries}</ListBucketResult>")
+
+
 @contextmanager
-def answering(answer: Callable[[str], tuple[int, str]]) -> Iterator[str]:
-    """A server that answers each GET with the status and XML that `answer` gives for its target; its URL."""
+def answering(answer: Callable[[BaseHTTPRequestHandler], Reply]) -> Iterator[str]:
+    """A server that answers each request with what `answer` gives for it; its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = answer(self.path)
-            self.send_response(status)
-            self.send_header("Content-Type", "application/xml")
-            self.send_header("Content-Length", str(len(body)))
+            reply = answer(self)
+            self.send_response(reply.status)
+            self.send_header("Content-Type", reply.kind)
+            self.send_header("Content-Length", str(len(reply.body)))
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body.encode())
+            if self.command == "GET":
+                self.wfile.write(reply.body.encode())
+
+        do_HEAD = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
@@ -92,6 +142,18 @@ def answering(answer: Callable[[str], tuple[int, str]]) -> Iterator[str]:
     finally:
         running.shutdown()
         running.server_close()
+
+
+def in_turn(*replies: Reply) -> Callable[[BaseHTTPRequestHandler], Reply]:
+    """One reply after the other, and the last for ever."""
+    left = list(replies)
+    return lambda _: left.pop(0) if len(left) > 1 else left[0]
+
+
+def bucket_at(url: str, context: Context) -> Bucket:
+    """The prefix ``focus`` of the bucket."""
+    calls = boto_client.Calls(context, context.meter())
+    return Bucket("s3://costs/focus", lambda: boto_client.kept_client("s3", "us-east-1", url), calls)
 
 
 def test_all_kinds_of_files_under_a_prefix(s3: Any, server: str, tmp_path: Path) -> None:
@@ -130,18 +192,18 @@ def test_a_probe_with_nothing_new_makes_one_request(s3: Any, server: str) -> Non
 
 
 def test_a_listing_of_several_pages(s3: Any) -> None:
-    def page(target: str) -> tuple[int, str]:
-        number = 2 if "continuation-token=more" in target else 1
+    def page(request: BaseHTTPRequestHandler) -> Reply:
+        number = 2 if "continuation-token=more" in request.path else 1
         more = (
             "<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>"
             if number == 1
             else ""
         )
         found = f"<Key>focus/{number}.csv</Key><Size>9</Size><ETag>&quot;e{number}&quot;</ETag>"
-        return 200, f"<ListBucketResult>{more}<Contents>{found}</Contents></ListBucketResult>"
+        return Reply(200, f"<ListBucketResult>{more}<Contents>{found}</Contents></ListBucketResult>")
 
     with answering(page) as url:
-        bucket = Bucket("s3://costs/focus", url, "us-east-1", None)
+        bucket = bucket_at(url, patient()[0])
         assert bucket.files() == [FileVersion("1.csv", 9, "e1"), FileVersion("2.csv", 9, "e2")]
         assert bucket.requests == 2
 
@@ -183,48 +245,246 @@ def test_no_credentials(s3: Any, server: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    objects.client.cache_clear()
+    boto_client.kept_client.cache_clear()
     with pytest.raises(
-        CredentialRejected, match=r"^s3://costs/focus: Unable to locate credentials: set AWS credentials"
+        CredentialRejected,
+        match=r"^s3://costs/focus: Unable to locate credentials: .* or set credentials for this process",
     ):
         collect(at(server))
 
 
 def test_an_unknown_profile(server: str) -> None:
     with pytest.raises(
-        CredentialRejected, match="profile \\(nobody\\) could not be found: set AWS credentials"
+        CredentialRejected,
+        match=r"^s3://costs/focus: .*profile \(nobody\) could not be found: .* or set credentials for",
     ):
         collect(at(server, profile="nobody"))
 
 
-def test_a_server_that_does_not_answer_is_transient(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "_CONFIG", Config(retries={"total_max_attempts": 1}))
-    with pytest.raises(Transient, match=r"^s3://costs/focus: .*Could not connect") as raised:
-        collect(at("http://127.0.0.1:9"))
+def test_a_server_that_does_not_answer_is_transient(s3: Any) -> None:
+    context, waits = patient()
+    with pytest.raises(Transient, match=r"^s3://costs/focus: no answer: Could not connect") as raised:
+        FOCUS.probe(at("http://127.0.0.1:9"), {}, context)
+    assert (waits, context.spent.requests) == ([0.5, 1.0, 2.0], 4)
     assert SECRET not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind"),
+    ("status", "code", "kind", "advice"),
     [
-        (403, "AccessDenied", CredentialRejected),
-        (403, "SignatureDoesNotMatch", CredentialRejected),
-        (400, "ExpiredToken", CredentialRejected),
-        (301, "PermanentRedirect", CredentialRejected),
-        (400, "AuthorizationHeaderMalformed", CredentialRejected),
-        (503, "SlowDown", Transient),
-        (500, "InternalError", Transient),
-        (400, "InvalidRequest", BadData),
+        (403, "AccessDenied", CredentialRejected, rf"it needs: {NEEDED}$"),
+        (403, "AllAccessDisabled", CredentialRejected, rf"it needs: {NEEDED}$"),
+        (403, "AccountProblem", CredentialRejected, rf"it needs: {NEEDED}$"),
+        (403, "UnauthorizedAccess", CredentialRejected, rf"it needs: {NEEDED}$"),
+        (403, "SignatureDoesNotMatch", CredentialRejected, "connect again with a valid one"),
+        (403, "InvalidAccessKeyId", CredentialRejected, "connect again with a valid one"),
+        (400, "ExpiredToken", CredentialRejected, "connect again with a valid one"),
+        (403, "RequestTimeTooSkewed", CredentialRejected, "set the clock of this machine"),
+        (301, "PermanentRedirect", CredentialRejected, "check region and endpoint_url"),
+        (400, "AuthorizationHeaderMalformed", CredentialRejected, "check region and endpoint_url"),
+        (503, "SlowDown", Throttled, ""),
+        (500, "InternalError", Transient, "try again later"),
+        (400, "InvalidRequest", ContractChanged, "check region and endpoint_url"),
     ],
 )
 def test_the_answers_of_s3_by_what_to_do(
-    s3: Any, monkeypatch: pytest.MonkeyPatch, status: int, code: str, kind: type[Exception]
+    s3: Any, status: int, code: str, kind: type[Exception], advice: str
 ) -> None:
-    body = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
-    monkeypatch.setattr(objects, "_CONFIG", Config(retries={"total_max_attempts": 1}))
     with (
-        answering(lambda _: (status, body)) as url,
-        pytest.raises(kind, match=f"^s3://costs/focus: S3 answered {code}") as raised,
+        answering(lambda _: refused(status, code)) as url,
+        pytest.raises(kind, match=f"^s3://costs/focus: .*{code}: no.*{advice}") as raised,
     ):
         collect(at(url))
+    assert type(raised.value) is kind
     assert SECRET not in str(raised.value)
+
+
+def test_throttling_is_waited_for_and_every_attempt_counts(s3: Any) -> None:
+    context, waits = patient()
+    slow = refused(503, "SlowDown")
+    with answering(in_turn(slow, slow, listing())) as url, pytest.raises(NothingThere, match="no file named"):
+        FOCUS.probe(at(url), {}, context)
+    assert (waits, context.spent.requests) == ([0.5, 1.0], 3)
+
+
+def test_a_store_that_says_how_long_to_wait_is_believed(s3: Any) -> None:
+    context, waits = patient()
+    with (
+        answering(in_turn(refused(503, "SlowDown", Retry_After="3"), listing())) as url,
+        pytest.raises(NothingThere),
+    ):
+        FOCUS.probe(at(url), {}, context)
+    assert waits == [3.0]
+    with (
+        answering(lambda _: refused(503, "SlowDown", Retry_After="120")) as url,
+        pytest.raises(Throttled) as raised,
+    ):
+        FOCUS.probe(at(url), {}, context)
+    assert raised.value.until == NOW + timedelta(seconds=120)
+    assert waits == [3.0], "whoever asks for so much gets it where nobody holds a worker for it"
+
+
+def test_an_expired_token_is_refused_once(s3: Any) -> None:
+    context, waits = patient()
+    expired = refused(400, "ExpiredToken", "The provided token has expired.")
+    with (
+        answering(lambda _: expired) as url,
+        pytest.raises(CredentialRejected, match="has expired") as raised,
+    ):
+        FOCUS.probe(at(url), {}, context)
+    assert type(raised.value) is CredentialRejected
+    assert (waits, context.spent.requests) == ([], 1)
+
+
+def test_what_a_probe_and_a_collection_ask_is_metered(s3: Any, server: str) -> None:
+    s3.put_object(Bucket="costs", Key="focus/a.csv", Body=csv_text([row(BilledCost="3")]).encode())
+    context = Context(lambda: SEPTEMBER.start + timedelta(minutes=30), MemorySnapshots())
+    probe = FOCUS.probe(at(server), {}, context)
+    assert context.spent.requests == probe.requests > 0
+    collection = FOCUS.collect(at(server), SEPTEMBER, context)
+    list(collection.batches)
+    assert context.spent.requests == probe.requests + collection.requests
+    assert collection.data_through == context.clock(), "though the charge ends later"
+
+
+WELL_FORMED = "<html><head><title>Sign in</title></head><body><p>Welcome</p></body></html>"
+NOT_XML = "<!DOCTYPE html>\n<html><body><br>Sign in to the network</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("page", "kind", "message"),
+    [
+        (WELL_FORMED, ContractChanged, "data were expected, not a web page.*endpoint_url"),
+        (NOT_XML, Transient, "the provider failed"),  # the SDK takes it for an answer that broke off
+    ],
+    ids=["well-formed", "not XML"],
+)
+def test_the_page_of_a_proxy_is_never_an_empty_bucket(
+    s3: Any, page: str, kind: type[Exception], message: str
+) -> None:
+    with (
+        answering(lambda _: Reply(200, page, kind="text/html")) as url,
+        pytest.raises(kind, match=message) as raised,
+    ):
+        FOCUS.probe(at(url), {}, patient()[0])
+    assert type(raised.value) is kind
+
+
+def test_the_page_of_a_proxy_is_never_an_object(s3: Any) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> Reply:
+        is_list = "list-type" in request.path
+        return listing(("focus/a.csv", 9, "e1")) if is_list else Reply(200, WELL_FORMED, kind="text/html")
+
+    with answering(answer) as url:
+        bucket = bucket_at(url, patient()[0])
+        (file,) = bucket.files()
+        for ask in (
+            lambda: bucket.current("a.csv"),
+            lambda: bucket.fetched("a.csv"),
+            lambda: bucket.open(file).read(9),
+        ):
+            with pytest.raises(ContractChanged, match=r"^s3://costs/focus/a.csv: .*without an ETag"):
+                ask()
+
+
+@pytest.mark.parametrize("page", [WELL_FORMED, NOT_XML], ids=["well-formed", "not XML"])
+def test_the_page_of_a_proxy_that_cannot_reach_the_store_is_transient(s3: Any, page: str) -> None:
+    context, waits = patient()
+    with (
+        answering(lambda _: Reply(502, page, kind="text/html")) as url,
+        pytest.raises(Transient, match=r"^s3://costs/focus: the provider failed \(502"),
+    ):
+        FOCUS.probe(at(url), {}, context)
+    assert waits == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_store_that_does_not_know_conditions_gives_no_byte_of_another_version(s3: Any, name: str) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> Reply:
+        if "list-type" in request.path:
+            return listing((f"focus/{name}", 9, "old"))
+        return Reply(200, "x" * 9, {"ETag": '"new"'}, "text/csv")
+
+    with answering(answer) as url:
+        bucket = bucket_at(url, patient()[0])
+        (file,) = bucket.files()
+        with pytest.raises(Transient, match=r"is gone or changed while it was read"):
+            bucket.open(file).read(9)
+
+
+def test_an_address_that_sends_elsewhere_is_told_and_not_followed_for_ever(s3: Any) -> None:
+    """As of an ``http`` address that is served under ``https``: the SDK would ask for the bucket's region until its stack is full."""
+    asked = []
+
+    def answer(request: BaseHTTPRequestHandler) -> Reply:
+        asked.append(request.command)
+        return Reply(302, WELL_FORMED, {"Location": f"http://127.0.0.1:9{request.path}"}, "text/html")
+
+    with (
+        answering(answer) as url,
+        pytest.raises(ContractChanged, match=r"^s3://costs/focus: .*302.*check region and endpoint_url"),
+    ):
+        FOCUS.probe(at(url), {}, patient()[0])
+    assert asked == ["GET", "HEAD"]
+
+
+def test_no_secret_that_was_sent_comes_back_in_an_error(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy may show the headers of the request it refuses; those hold the token of a session."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
+    boto_client.kept_client.cache_clear()
+    signatures = []
+
+    def answer(request: BaseHTTPRequestHandler) -> Reply:
+        signatures.append(request.headers["Authorization"])
+        assert request.headers["X-Amz-Security-Token"] == TOKEN
+        return refused(403, "AccessDenied", f"{TOKEN} {request.headers['Authorization']}")
+
+    with answering(answer) as url, pytest.raises(ProviderError, match=r"AccessDenied: \*\*\*") as raised:
+        FOCUS.probe(at(url), {}, patient()[0])
+    shown = "".join(traceback.format_exception(raised.value))
+    assert [secret for secret in (SECRET, TOKEN, *signatures) if secret in shown] == []
+
+
+def test_a_span_that_breaks_off_is_asked_for_again(s3: Any) -> None:
+    body = "0123456789"
+
+    def answer(request: BaseHTTPRequestHandler) -> Reply:
+        if "list-type" in request.path:
+            return listing(("focus/a.parquet", 10, "e1"))
+        spans.append(request.headers["Range"])
+        first, last = (int(end) for end in spans[-1].removeprefix("bytes=").split("-"))
+        end = last if len(spans) == 1 else last + 1
+        return Reply(206, body[first:end], {"ETag": '"e1"'}, "text/csv")
+
+    spans: list[str] = []
+    context, waits = patient()
+    with answering(answer) as url:
+        bucket = bucket_at(url, context)
+        (file,) = bucket.files()
+        with bucket.open(file) as opened:
+            opened.seek(4)
+            assert opened.read(3) == b"456"
+            assert opened.read() == b"789"
+    assert spans == ["bytes=4-6", "bytes=4-6", "bytes=7-9"]
+    assert (waits, bucket.requests) == ([0.5], 4)
+
+
+def test_a_stream_that_breaks_off_goes_on_where_it_was(s3: Any) -> None:
+    body = "0123456789"
+
+    def answer(request: BaseHTTPRequestHandler) -> Reply:
+        if "list-type" in request.path:
+            return listing(("focus/a.csv", 10, "e1"))
+        spans.append(request.headers["Range"])
+        first = int((spans[-1] or "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        return Reply(206, body[first:6] if len(spans) == 1 else body[first:], {"ETag": '"e1"'}, "text/csv")
+
+    spans: list[str | None] = []
+    context, waits = patient()
+    with answering(answer) as url:
+        bucket = bucket_at(url, context)
+        (file,) = bucket.files()
+        with bucket.open(file) as opened:
+            assert [opened.read(3) for _ in range(4)] == [b"012", b"345", b"678", b"9"]
+    assert spans == [None, "bytes=6-9"]
+    assert (waits, bucket.requests) == ([0.5], 3)

@@ -18,6 +18,12 @@ def first_true(mask: pa.Array) -> int | None:
     return None if position < 0 else position
 
 
+def with_column(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:
+    """`batch` with other values in one column."""
+    position = batch.schema.get_field_index(name)
+    return batch.set_column(position, batch.schema.field(position), values)
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether values of this type are text, dictionary-encoded or not."""
     if pa.types.is_dictionary(kind):

@@ -17,12 +17,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.errors import ContractChanged, NothingThere, Rounding
+from optiinfra_assets.domain.errors import ContractChanged, NothingThere
 from optiinfra_assets.line_items.rejected_value import shown
 from optiinfra_assets.providers.aws.cur_to_focus import form_of
-from optiinfra_assets.providers.files.focus_files import form_for, layout_of
+from optiinfra_assets.providers.files.focus_files import layout_of
 from optiinfra_assets.providers.files.location import FileVersion
-from optiinfra_assets.providers.files.manifest_exports import Delivery, versions
+from optiinfra_assets.providers.files.manifest_exports import Delivery, NamedFile, versions
 from optiinfra_assets.providers.files.parquet_reader import opened
 from optiinfra_assets.providers.files.s3 import Bucket
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, Fields
@@ -86,10 +86,9 @@ class DataExport:
             ProviderError: one cannot be read, or the columns are neither FOCUS nor a Cost and Usage Report.
         """
         delivery = self._delivery(max(self.manifests().items())[1].name)
-        for file in versions(self.bucket, delivery, now)[:1]:
+        for file, _ in versions(self.bucket, delivery, now)[:1]:
             with opened(self.bucket, file) as table:
-                path = self.bucket.path(file.name)
-                layout_of(path, form_for(path, table, form_of, Rounding()) or table)
+                layout_of(self.bucket.path(file.name), table, form_of)
 
     @property
     def _metadata(self) -> str:
@@ -104,10 +103,8 @@ class DataExport:
         files = fields.values.get("dataFiles")
         if not isinstance(files, list):
             fields.refuse("dataFiles", "a list")
-        names = tuple(self._key(file, number, fields) for number, file in enumerate(files))
-        if len(set(names)) < len(names):
-            fields.refuse("dataFiles", "each file once")
-        return Delivery(manifest, names, run=fields.text_or_none("executionId") or "")
+        named = tuple(NamedFile(self._key(file, number, fields)) for number, file in enumerate(files))
+        return Delivery(manifest, named, run=fields.text_or_none("executionId") or "")
 
     def _key(self, file: Any, number: int, manifest: Fields) -> str:
         address = file.get("s3Uri") if isinstance(file, dict) else file

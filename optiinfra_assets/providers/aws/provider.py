@@ -26,7 +26,7 @@ from optiinfra_assets.providers.aws.cur_to_focus import form_of
 from optiinfra_assets.providers.aws.request_budget import DailyBudget, Needs
 from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
-from optiinfra_assets.providers.files.manifest_exports import collected, is_old, token_at, token_of
+from optiinfra_assets.providers.files.manifest_exports import collected, is_old, token_of
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.json_fields import Fields
 from optiinfra_assets.providers.http.pagination import Page, items
@@ -246,7 +246,7 @@ class _Source:
         now = self.context.clock()
         if self.credential.export:
             found = self._export().manifests().items()
-            return {period: token_at(token_of(one), period, now) for period, one in found}
+            return {period: token_of(one, period, now) for period, one in found}
         self.payer()
         tokens = {period: self._token(period) for period in _reach(now)}
         return tokens | {period: since[period] for period in self._giving_way(tokens, since)}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
-import pyarrow as pa
-
 from optiinfra_assets.domain.errors import BadData, NothingThere, Transient
-from optiinfra_assets.providers.files.location import FileVersion, Gone, Location, Spans
+from optiinfra_assets.providers.files.location import SPAN_BYTES, FileVersion, Gone, RemoteLocation
 from optiinfra_assets.providers.http.endpoint_policy import is_loopback
 from optiinfra_assets.providers.http.pagination import Page, items
 
@@ -23,14 +19,12 @@ if TYPE_CHECKING:
 READER: Final = "the role Storage Blob Data Reader at the container"
 LISTED_AT_ONCE: Final = 5_000
 """As many as the service gives."""
-SPAN_BYTES: Final = 4 << 20
-"""Read with one request."""
 _GONE: Final = frozenset({404, 412})
 
 _T = TypeVar("_T")
 
 
-class BlobContainer(Location):
+class BlobContainer(RemoteLocation):
     """The blobs below a folder of a container. Use it in a ``with``, or `close` it."""
 
     def __init__(self, address: str, service: Service) -> None:
@@ -83,12 +77,7 @@ class BlobContainer(Location):
             Transient: it is gone or is another version now.
             ProviderError: it cannot be read.
         """
-        return self.span(file, 0, file.size)
-
-    def open(self, file: FileVersion) -> pa.NativeFile:
-        return pa.PythonFile(
-            io.BufferedReader(Spans(partial(self.span, file), file.size), SPAN_BYTES), mode="r"
-        )
+        return self.span(file, 0, file.size) if file.size else b""
 
     def current(self, name: str) -> FileVersion | None:
         try:
@@ -99,16 +88,8 @@ class BlobContainer(Location):
         return _version(name, found)
 
     def span(self, file: FileVersion, start: int, size: int) -> bytes:
-        """`size` bytes of exactly this version.
-
-        Raises:
-            Transient: it is gone or is another version now.
-            ProviderError: it cannot be read.
-        """
         from azure.core import MatchConditions
 
-        if size <= 0:
-            return b""
         data = self._ask(
             file.name,
             lambda: self._client.download_blob(

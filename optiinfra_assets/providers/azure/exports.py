@@ -15,10 +15,10 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.errors import BadData, NothingThere, Transient
+from optiinfra_assets.domain.errors import BadData, NothingThere
 from optiinfra_assets.providers.azure.blob_storage import BlobContainer
-from optiinfra_assets.providers.files.deliveries import Part
-from optiinfra_assets.providers.files.location import FileVersion, change_token, counts
+from optiinfra_assets.providers.files.location import FileVersion, change_token
+from optiinfra_assets.providers.files.manifest_exports import Delivery, NamedFile
 from optiinfra_assets.providers.http.json_fields import Fields, parse_time
 
 MANIFEST: Final = "manifest.json"
@@ -36,9 +36,7 @@ class ExportRun:
         name: what people call the export, and its version of FOCUS.
         submitted_at: UTC instant at which it was asked for; nothing later is in it.
         until: end of the last day it covers (UTC, exclusive): that it names, or that on which it was submitted.
-        manifest: its name below the folder.
-        version: changes with every run, and whenever the manifest is written again.
-        files: name below the folder, bytes and rows of each file.
+        delivery: its manifest and its files, named below the folder.
     """
 
     period: BillingPeriod
@@ -46,37 +44,17 @@ class ExportRun:
     name: str
     submitted_at: datetime
     until: datetime
-    manifest: str
-    version: str
-    files: tuple[tuple[str, int, int], ...]
+    delivery: Delivery
+
+    @property
+    def version(self) -> str:
+        """Changes with every run, and whenever the manifest is written again."""
+        return change_token([self.delivery.manifest])
 
     @property
     def counts(self) -> bool:
         """Whether it tells the month as it stood: all of it, if it was over."""
         return self.submitted_at < self.period.end or self.until == self.period.end
-
-    def parts(self, container: BlobContainer, listed: list[FileVersion]) -> list[Part]:
-        """The files as they lie in the container now.
-
-        Raises:
-            Transient: one is gone or of another size: the next run is being written.
-            BadData: one is of a kind that is not read.
-        """
-        by_name = {file.name: file for file in listed}
-        parts = []
-        for name, size, rows in self.files:
-            if not counts(name):
-                raise BadData(
-                    f"{container.path(name)}: is not read: export CSV, CSV compressed with gzip, or Parquet"
-                )
-            file = by_name.get(name)
-            if file is None or file.size != size:
-                said = "is gone" if file is None else f"has {file.size} bytes, its manifest says {size}"
-                raise Transient(
-                    f"{container.path(name)}: {said}: the export is being written; try again later"
-                )
-            parts += [Part(file, rows)] if rows else []
-        return parts
 
 
 _known: dict[tuple[str, FileVersion], ExportRun] = {}
@@ -107,7 +85,7 @@ def run_of(container: BlobContainer, listed: list[FileVersion], period: BillingP
     if runs and newest is None:
         last = (runs[-1].until - timedelta(days=1)).date()
         raise BadData(
-            f"{container.path(runs[-1].manifest)}: startDate, endDate: {period.start.date()} to {last} is not accepted: "
+            f"{container.path(runs[-1].delivery.manifest.name)}: startDate, endDate: {period.start.date()} to {last} is not accepted: "
             "the whole month, which was over; export all days of it"
         )
     return newest
@@ -174,20 +152,18 @@ def _read(container: BlobContainer, file: FileVersion) -> ExportRun:
         name=f"{config.text('exportName')} (FOCUS {config.text('dataVersion')})",
         submitted_at=submitted_at,
         until=min(period.end, _day_after(end), _day_after(submitted_at)),
-        manifest=file.name,
-        version=change_token([file]),
-        files=tuple(_file(container, blob) for blob in manifest.objects("blobs")),
+        delivery=Delivery(file, tuple(_file(container, blob) for blob in manifest.objects("blobs"))),
     )
 
 
-def _file(container: BlobContainer, blob: Fields) -> tuple[str, int, int]:
+def _file(container: BlobContainer, blob: Fields) -> NamedFile:
     name = container.within(blob.text("blobName"))
     if name is None:
         raise BadData(
             f"{blob.where}: blobName: value {blob.text('blobName')!r} lies outside of {container.address}: "
             "give a folder that holds it as export_url"
         )
-    return name, blob.whole("byteCount"), blob.whole("dataRowCount")
+    return NamedFile(name, blob.whole("byteCount"), blob.whole("dataRowCount"))
 
 
 def _day_after(moment: datetime) -> datetime:

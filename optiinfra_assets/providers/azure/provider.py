@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
+from optiinfra_assets.line_items.arrow_tools import with_column
 from optiinfra_assets.line_items.row_batches import Row, batches_of
 from optiinfra_assets.providers.azure.amortized_join import cost_lines
 from optiinfra_assets.providers.azure.blob_storage import BlobContainer
@@ -34,7 +35,7 @@ from optiinfra_assets.providers.azure.rows import COLUMNS, Billed, values_of
 from optiinfra_assets.providers.azure.scope import Scope, check_scope
 from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
 from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
-from optiinfra_assets.providers.files.deliveries import Part, delivered_items
+from optiinfra_assets.providers.files.manifest_exports import Find, delivered
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint, OfThisMachine
 
 MONTHS_BACK: Final = 13
@@ -294,7 +295,6 @@ class _ExportSource:
         with BlobContainer(self._url, self.service) as container:
             listed = container.all_files()
             run = run_of(container, listed, period)
-            parts = run.parts(container, listed) if run else []
         if run is None:
             self._refuse_forgotten(period)
             return Collection(batches=iter(()), change_token="", requests=self.service.meter.requests)
@@ -304,7 +304,7 @@ class _ExportSource:
             change_token=self._token(run),
             sources=[
                 {
-                    "manifest": run.manifest,
+                    "manifest": run.delivery.manifest.name,
                     "version": run.version,
                     "export": run.name,
                     "submitted_at": run.submitted_at.isoformat(),
@@ -314,7 +314,7 @@ class _ExportSource:
             is_final=self._is_final(run),
             requests=self.service.meter.requests,
         )
-        collection.batches = self._items(run, parts, collection)
+        collection.batches = self._items(run, {file.name: file for file in listed}.get, collection)
         return collection
 
     def _token(self, run: ExportRun) -> str:
@@ -341,13 +341,13 @@ class _ExportSource:
                 f"{self._url}: has no run of {period} any more: what was collected stays; export the month again to collect it anew"
             )
 
-    def _items(self, run: ExportRun, parts: list[Part], collection: Collection) -> Iterator[pa.RecordBatch]:
+    def _items(self, run: ExportRun, find: Find, collection: Collection) -> Iterator[pa.RecordBatch]:
+        now = self._context.clock()
+        is_estimated = pa.scalar(not collection.is_final)
         with BlobContainer(self._url, self.service) as container:
-            for batch in delivered_items(
-                container, parts, run.period, collection, is_estimated=not collection.is_final
-            ):
-                yield _folded(batch)
-        collection.requests = self.service.meter.requests
+            for batch in delivered(container, run.delivery, run.period, collection, now, find=find):
+                folded = _folded(batch)
+                yield with_column(folded, "is_estimated", pa.repeat(is_estimated, batch.num_rows))
 
 
 def _exported_through(run: ExportRun) -> datetime:
@@ -357,6 +357,4 @@ def _exported_through(run: ExportRun) -> datetime:
 
 def _folded(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Resource ids in lower case: the letter case varies between rows and means nothing."""
-    position = batch.schema.get_field_index("resource_id")
-    folded = pc.utf8_lower(batch.column(position))
-    return batch.set_column(position, batch.schema.field(position), folded)
+    return with_column(batch, "resource_id", pc.utf8_lower(batch.column("resource_id")))

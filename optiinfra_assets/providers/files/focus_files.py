@@ -6,6 +6,7 @@ A billing period is the UTC month of BillingPeriodStart; months are counted from
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -61,35 +62,22 @@ FormOf = Callable[[Sequence[str], Rounding], Form | None]
 """The form of a file with these columns, None if it is FOCUS as it is; what is rounded is added to the rounding."""
 
 
-class Named(Protocol):
-    """What has columns with names."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """In order."""
-        ...
+def focus_as_it_is(names: Sequence[str], rounding: Rounding) -> Form | None:
+    """The `FormOf` of files that are FOCUS."""
+    return None
 
 
-def layout_of(path: str, table: Named) -> Layout:
-    """The layout of an open file.
+def layout_of(
+    path: str, table: Table, form_of: FormOf = focus_as_it_is, rounding: Rounding | None = None
+) -> tuple[Layout, Form | None]:
+    """The layout of an open file, and how it becomes FOCUS, if it is not.
 
     Raises:
-        BadData: its columns are not FOCUS.
+        BadData: its columns are neither FOCUS nor of a known form, or one is missing.
     """
     try:
-        return Layout.of(table.names)
-    except LayoutRefused as refused:
-        raise BadData(f"{path}: {refused}") from refused
-
-
-def form_for(path: str, table: Named, form_of: FormOf, rounding: Rounding) -> Form | None:
-    """What `form_of` says of an open file.
-
-    Raises:
-        BadData: it is of a known form, and lacks a column.
-    """
-    try:
-        return form_of(table.names, rounding)
+        form = form_of(table.names, rounding or Rounding())
+        return Layout.of((form or table).names), form
     except LayoutRefused as refused:
         raise BadData(f"{path}: {refused}") from refused
 
@@ -106,7 +94,7 @@ def months_of(location: Location, file: FileVersion) -> frozenset[int]:
     months: set[int] = set()
     path = location.path(file.name)
     with opened(location, file) as table:
-        layout = layout_of(path, table)
+        layout, _ = layout_of(path, table)
         name = layout.names[layout.positions[PERIOD_COLUMN]]
         row = 0
         for batch in table.batches([name], {name}):
@@ -144,7 +132,7 @@ def has_rows(location: Location, file: FileVersion, month: int) -> bool:
 
 def _begins_with(location: Location, file: FileVersion, month: int) -> bool:
     with opened(location, file) as table:
-        layout = layout_of(location.path(file.name), table)
+        layout, _ = layout_of(location.path(file.name), table)
         name = layout.names[layout.positions[PERIOD_COLUMN]]
         for batch in table.batches([name], {name}):
             try:
@@ -161,7 +149,7 @@ def line_items(
     collection: Collection,
     *,
     source: str = SOURCE,
-    form_of: FormOf = lambda names, rounding: None,
+    form_of: FormOf = focus_as_it_is,
     block_bytes: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one month of a file; `collection` gets it as a source if there are any.
@@ -182,54 +170,44 @@ def line_items(
     return _Reading(location, file, month, collection, source, form_of, block_bytes).batches()
 
 
+@dataclass(frozen=True, slots=True)
 class _Reading:
     """The rows of one month of one file."""
 
-    def __init__(
-        self,
-        location: Location,
-        file: FileVersion,
-        month: int,
-        collection: Collection,
-        source: str,
-        form_of: FormOf,
-        block_bytes: int | None,
-    ) -> None:
-        self._location = location
-        self._block_bytes = block_bytes
-        self._file = file
-        self._path = location.path(file.name)
-        self._month = month
-        self._collection = collection
-        self._source = source
-        self._form_of = form_of
+    location: Location
+    file: FileVersion
+    month: int
+    collection: Collection
+    source: str
+    form_of: FormOf
+    block_bytes: int | None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The line items."""
         rows = 0
         months: set[int] = set()
-        with opened(self._location, self._file, self._block_bytes) as table:
-            form = form_for(self._path, table, self._form_of, self._collection.rounding)
-            layout = layout_of(self._path, form or table)
-            door = Door(layout, self._collection.rounding, source=self._source)
+        path = self.location.path(self.file.name)
+        with opened(self.location, self.file, self.block_bytes) as table:
+            layout, form = layout_of(path, table, self.form_of, self.collection.rounding)
+            door = Door(layout, self.collection.rounding, source=self.source)
             read = (form.reads, form.repeated) if form else (None, _repeated(layout))
             for first_row, batch in _numbered(table.batches(*read)):
                 try:
                     batch = form.to_focus(batch) if form else batch
                     batch = self._wanted(batch, layout, door, months)
                 except Refused as refused:
-                    raise _bad_data(self._path, table, refused, first_row) from refused
+                    raise _bad_data(path, table, refused, first_row) from refused
                 rows += batch.num_rows
                 if batch.num_rows:
                     yield batch
-        _remember(self._location, self._file, months)
+        _remember(self.location, self.file, months)
         if rows:
-            self._collection.sources.append(
+            self.collection.sources.append(
                 {
-                    "file": self._file.name,
-                    "version": self._file.version,
+                    "file": self.file.name,
+                    "version": self.file.version,
                     "focus": layout.version_text,
-                    "size": str(self._file.size),
+                    "size": str(self.file.size),
                     "rows": str(rows),
                 }
             )
@@ -244,7 +222,7 @@ class _Reading:
                 self._wanted(batch.slice(0, refused.index), layout, door, months)
             raise
         months.update(np.unique(found).tolist())
-        rows = np.flatnonzero(found == self._month)
+        rows = np.flatnonzero(found == self.month)
         try:
             return door.convert(batch if len(rows) == len(found) else batch.take(pa.array(rows)))
         except Refused as refused:

@@ -7,7 +7,7 @@ import io
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +26,8 @@ SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 """Names that count, whatever their case."""
 HIDDEN = (".", "_")
 """Beginnings of names, of files or of folders, that do not count: ``_SUCCESS``, ``_temporary``, ``.part-0.csv.swp``."""
+SPAN_BYTES = 4 << 20
+"""Asked of a store with one request, but in a large Parquet file: its columns lie apart, and most of each span would be of others."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -133,19 +135,31 @@ class Location(ABC):
         )
 
 
-class Spans(io.RawIOBase):
+class RemoteLocation(Location):
+    """A place whose files are read with one request for each span of bytes."""
+
+    @abstractmethod
+    def span(self, file: FileVersion, start: int, size: int) -> bytes:
+        """`size` bytes of exactly this version.
+
+        Raises:
+            Transient: it is gone or is another version now.
+            ProviderError: it cannot be read.
+        """
+
+    def open(self, file: FileVersion) -> pa.NativeFile:
+        spans = _Spans(self, file)
+        is_buffered = file.size <= SPAN_BYTES or not file.name.lower().endswith(".parquet")
+        return pa.PythonFile(io.BufferedReader(spans, SPAN_BYTES) if is_buffered else spans, mode="r")
+
+
+class _Spans(io.RawIOBase):
     """A file for random access, each read of which is one request."""
 
-    def __init__(self, span: Callable[[int, int], bytes], size: int) -> None:
-        """Prepare; nothing is asked yet.
-
-        Args:
-            span: gives the bytes from a position on, as many as are asked for.
-            size: of the whole, in bytes.
-        """
+    def __init__(self, location: RemoteLocation, file: FileVersion) -> None:
         super().__init__()
-        self._span = span
-        self._size = size
+        self._location = location
+        self._file = file
         self._position = 0
 
     def readable(self) -> bool:
@@ -155,12 +169,14 @@ class Spans(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes from the current position."""
-        left = max(0, self._size - self._position)
+        left = max(0, self._file.size - self._position)
         wanted = left if size < 0 else min(size, left)
-        data = self._span(self._position, wanted) if wanted else b""
+        data = self._location.span(self._file, self._position, wanted) if wanted else b""
         self._position += len(data)
         return data
+
+    def readall(self) -> bytes:
+        return self.read()
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
@@ -169,7 +185,7 @@ class Spans(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
         self._position = start + offset
         return self._position
 

@@ -1,17 +1,19 @@
-"""Cost exports that lie in a bucket: a run writes data files, then a manifest that names them. The manifest is read, folders never are.
+"""Cost exports in object storage: a run writes data files, then a manifest that names them. What no manifest names is not read.
 
 A folder may hold the files of many runs, or those of one that is being written; whoever adds up what he finds there bills some of it
-twice. What a provider has to do is to find the manifest of a period and to read it into a `Delivery`; ``collected`` does the rest::
+twice. What a provider has to do is to find the manifest of a period and to read it into a `Delivery`; the rest happens here::
 
-    delivery = Delivery(manifest, ("exports/a/data/part-1.csv.gz", ...), run="20261105T0300Z")
+    delivery = Delivery(manifest, (NamedFile("exports/a/data/part-1.csv.gz"), ...), run="20261105T0300Z")
     return collected(location, delivery, billing_period, context, form_of)
 
-A run that overwrites its predecessor's files is noticed: files newer than their manifest belong to one that is not finished.
+A run that overwrites its predecessor's files is noticed: files newer than their manifest belong to one that is not finished. A provider
+that knows by itself what is an estimate takes `delivered` in place of `collected`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,25 +21,46 @@ from typing import Final
 import pyarrow as pa
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.errors import ContractChanged, Transient
+from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
+from optiinfra_assets.line_items.arrow_tools import with_column
 from optiinfra_assets.providers.base import Collection
 from optiinfra_assets.providers.context import Context
 from optiinfra_assets.providers.files.coverage import ChargesSeen, not_invoiced
 from optiinfra_assets.providers.files.csv_reader import SMALL_BLOCK_BYTES
 from optiinfra_assets.providers.files.focus_files import (
     FormOf,
+    focus_as_it_is,
     line_items,
     month_of,
     months_of_known,
     period_of,
 )
-from optiinfra_assets.providers.files.location import FileVersion, Location
+from optiinfra_assets.providers.files.location import SUFFIXES, FileVersion, Location
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 
 SOURCE: Final = "export"
 FINAL_AFTER: Final = timedelta(days=15)
 """Age, after its end, from which a period counts as final though its line items have no invoice ids."""
 WRITING: Final = timedelta(hours=1)
 """A file newer than its manifest is taken for a part of a run under way for so long; older ones were copied here in another order."""
+
+Find = Callable[[str], FileVersion | None]
+"""From the name of a file below the location: its version, None if it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A data file as a manifest names it.
+
+    Attributes:
+        name: below the location.
+        size: bytes, if the manifest says that.
+        rows: how many it has, if the manifest says that.
+    """
+
+    name: str
+    size: int | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +69,23 @@ class Delivery:
 
     Attributes:
         manifest: the version of the manifest that says so.
-        names: of the data files, below the location, in order.
+        files: the data files, in order.
         run: how the provider calls the run.
     """
 
     manifest: FileVersion
-    names: Sequence[str]
+    files: Sequence[NamedFile]
     run: str = ""
 
-    @property
-    def token(self) -> str:
-        """Changes with every run, also one whose manifest says the same again."""
-        return token_of(self.manifest)
 
+def token_of(manifest: FileVersion, period: BillingPeriod, now: datetime) -> str:
+    """The change token that the manifest of a period stands for, the same from a list as from the object itself.
 
-def token_of(manifest: FileVersion) -> str:
-    """The change token that a manifest stands for, the same from a list as from the object itself.
-
-    Lists of some stores tell fractions of seconds, which the date of an object (in HTTP) never has.
+    It changes with every run, also one whose manifest says the same again, and once more when the period becomes final by its age: no run
+    may come to tell that. Lists of some stores tell fractions of seconds, which the date of an object (in HTTP) never has.
     """
     written = f" {manifest.written_at.replace(microsecond=0).isoformat()}" if manifest.written_at else ""
-    return f"{manifest.version}{written}"
-
-
-def token_at(token: str, period: BillingPeriod, now: datetime) -> str:
-    """The `token_of` the manifest of a period, changed once more when the period becomes final by its age: no run may come to tell that."""
-    return f"{token}, final" if is_old(period, now) else token
+    return f"{manifest.version}{written}{', final' if is_old(period, now) else ''}"
 
 
 def is_old(period: BillingPeriod, now: datetime) -> bool:
@@ -94,35 +108,64 @@ def collected(
         form_of: see `optiinfra_assets.providers.files.focus_files`.
 
     Raises (all from the stream):
-        ContractChanged: line items of another period are among them.
-        Transient: a file is gone or changed, or another run is being written.
-        ProviderError: a file cannot be read.
+        ProviderError: as `delivered`.
     """
     now = context.clock()
-    collection = Collection(batches=iter(()), change_token=token_at(delivery.token, period, now))
+    collection = Collection(batches=iter(()), change_token=token_of(delivery.manifest, period, now))
     collection.sources.append(
         {
             "manifest": delivery.manifest.name,
             "version": delivery.manifest.version,
             "run": delivery.run,
-            "files": str(len(delivery.names)),
+            "files": str(len(delivery.files)),
         }
     )
-    collection.batches = _batches(location, delivery, period, now, form_of, collection)
+    batches = delivered(location, delivery, period, collection, now, form_of=form_of)
+    collection.batches = _until_invoiced(batches, period, now, collection)
     return collection
 
 
-def _batches(
-    location: Location,
-    delivery: Delivery,
-    period: BillingPeriod,
-    now: datetime,
-    form_of: FormOf,
-    collection: Collection,
+def _until_invoiced(
+    batches: Iterator[pa.RecordBatch], period: BillingPeriod, now: datetime, collection: Collection
 ) -> Iterator[pa.RecordBatch]:
     is_final_by_age = is_old(period, now)
     reach = ChargesSeen(period)
-    for file in versions(location, delivery, now):
+    for batch in batches:
+        reach.add(batch)
+        yield batch if is_final_by_age else with_column(batch, "is_estimated", not_invoiced(batch))
+    collection.data_through = reach.data_through(now)
+    collection.is_final = now >= period.end and (is_final_by_age or reach.is_invoiced)
+
+
+def delivered(
+    location: Location,
+    delivery: Delivery,
+    period: BillingPeriod,
+    collection: Collection,
+    now: datetime,
+    *,
+    form_of: FormOf = focus_as_it_is,
+    find: Find | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The line items of a delivery, file by file; `collection` gets each file as a source, and the requests at the end.
+
+    Args:
+        location: where manifest and files are.
+        delivery: what to read, all of it.
+        period: the only one that line items may be of.
+        collection: takes sources and roundings.
+        now: the present UTC instant.
+        form_of: see `optiinfra_assets.providers.files.focus_files`.
+        find: as of `versions`.
+
+    Raises:
+        ContractChanged: line items of another period are among them, or the manifest names a file twice.
+        BadData: a value is not accepted; or a file is not as long as announced, or of a kind that is not read.
+        Transient: a file is gone or changed, or another run is being written.
+        ProviderError: a file cannot be read.
+    """
+    for file, announced in versions(location, delivery, now, find):
+        rows = 0
         for batch in line_items(
             location,
             file,
@@ -132,47 +175,68 @@ def _batches(
             form_of=form_of,
             block_bytes=SMALL_BLOCK_BYTES,
         ):
-            reach.add(batch)
-            yield batch if is_final_by_age else _estimated(batch)
+            rows += batch.num_rows
+            yield batch
             pa.default_memory_pool().release_unused()  # it would keep 30 MB more for itself, at every process that reads
-        _refuse_others(location, file, period)
+        path = location.path(file.name)
+        if announced not in (None, rows):
+            raise BadData(
+                f"{path}: has {rows} rows of billing period {period}, its manifest says {announced}: run the export again"
+            )
+        others = sorted(months_of_known(location, file) - {month_of(period)})
+        if others:
+            raise ContractChanged(
+                f"{path}: has line items of billing period {period_of(others[0])}, but is named by the manifest of {period}"
+            )
     location.refuse_change(delivery.manifest)
-    collection.data_through = reach.data_through(now)
-    collection.is_final = now >= period.end and (is_final_by_age or reach.is_invoiced)
     collection.requests = location.requests
 
 
-def versions(location: Location, delivery: Delivery, now: datetime) -> list[FileVersion]:
-    """The data files as they are now, all looked at before the first is read.
+def versions(
+    location: Location, delivery: Delivery, now: datetime, find: Find | None = None
+) -> list[tuple[FileVersion, int | None]]:
+    """The data files as they are, with their announced rows, all looked at before the first is read; none that is said to have no rows.
+
+    Args:
+        location: where manifest and files are.
+        delivery: what the manifest says.
+        now: the present UTC instant.
+        find: gives versions that were listed along with the manifest; None: those of now, at a request each.
 
     Raises:
-        Transient: one is missing, or belongs to a run that is not finished.
+        ContractChanged: the manifest names a file twice.
+        BadData: a file is of a kind that is not read.
+        Transient: one is missing or of another size, or belongs to a run that is not finished.
     """
-    return [_version(location, name, delivery.manifest, now) for name in delivery.names]
+    for name, times in Counter(file.name for file in delivery.files).most_common(1):
+        if times > 1:
+            raise ContractChanged(
+                f"{location.path(delivery.manifest.name)}: names {name} twice; {ASK_FOR_UPDATE}"
+            )
+    return [
+        (_version(location, file, delivery.manifest, now, find or location.current), file.rows)
+        for file in delivery.files
+        if file.rows != 0
+    ]
 
 
-def _version(location: Location, name: str, manifest: FileVersion, now: datetime) -> FileVersion:
-    file = location.current(name)
+def _version(
+    location: Location, named: NamedFile, manifest: FileVersion, now: datetime, find: Find
+) -> FileVersion:
+    path = location.path(named.name)
+    if not named.name.lower().endswith(SUFFIXES):
+        raise BadData(f"{path}: is not read: export CSV, CSV compressed with gzip, or Parquet")
+    file = find(named.name)
     if file is None:
-        raise Transient(
-            f"{location.path(name)}: is named by {manifest.name}, but is not there: tried again later"
-        )
-    written = (file.written_at, manifest.written_at)
-    if None not in written and written[0] > written[1] and now - written[0] < WRITING:  # type: ignore[operator]
-        raise Transient(
-            f"{location.path(name)}: is newer than {manifest.name}: a run is being written; it is read once it is whole"
-        )
-    return file
+        said = f"is named by {manifest.name}, but is not there"
+    elif named.size not in (None, file.size):
+        said = f"has {file.size} bytes, its manifest says {named.size}"
+    elif _is_newer(file, manifest) and now - file.written_at < WRITING:  # type: ignore[operator]
+        said = f"is newer than {manifest.name}"
+    else:
+        return file
+    raise Transient(f"{path}: {said}: a run is being written; it is read once it is whole")
 
 
-def _refuse_others(location: Location, file: FileVersion, period: BillingPeriod) -> None:
-    others = sorted(months_of_known(location, file) - {month_of(period)})
-    if others:
-        raise ContractChanged(
-            f"{location.path(file.name)}: has line items of billing period {period_of(others[0])}, but is named by the manifest of {period}"
-        )
-
-
-def _estimated(batch: pa.RecordBatch) -> pa.RecordBatch:
-    position = batch.schema.get_field_index("is_estimated")
-    return batch.set_column(position, batch.schema.field(position), not_invoiced(batch))
+def _is_newer(file: FileVersion, manifest: FileVersion) -> bool:
+    return None not in (file.written_at, manifest.written_at) and file.written_at > manifest.written_at  # type: ignore[operator]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from contextlib import closing
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
-import pyarrow as pa
-from botocore.exceptions import BotoCoreError, IncompleteReadError
+from botocore.exceptions import IncompleteReadError
 
 from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingThere
-from optiinfra_assets.providers.files.location import FileVersion, Gone, Location, Spans
+from optiinfra_assets.providers.files.location import FileVersion, Gone, RemoteLocation
 from optiinfra_assets.providers.http.boto_client import Calls
 from optiinfra_assets.providers.http.pagination import Page, items
 
@@ -20,7 +20,7 @@ _OR_GONE: Final = "; or it is gone: S3 answers so, not 404, to whoever may not l
 T = TypeVar("T")
 
 
-class Bucket(Location):
+class Bucket(RemoteLocation):
     """The objects under a prefix. A file's version is its ETag."""
 
     def __init__(
@@ -72,11 +72,6 @@ class Bucket(Location):
             )
         return FileVersion(name, size, said["ETag"].strip('"'), said.get("LastModified"))
 
-    def open(self, file: FileVersion) -> pa.NativeFile:
-        if file.name.lower().endswith(".parquet"):
-            return pa.PythonFile(Spans(partial(self.span, file), file.size), mode="r")
-        return pa.PythonFile(_Stream(self, file), mode="r")
-
     def current(self, name: str) -> FileVersion | None:
         try:
             found = self._ask(
@@ -93,59 +88,32 @@ class Bucket(Location):
             Transient: it did not come whole.
             ProviderError: it cannot be read.
         """
-
-        def operation() -> tuple[FileVersion, bytes]:
-            found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
-            data = _drained(found["Body"])
-            return self._found(name, len(data), found), data
-
         try:
-            return self._ask(operation, name)
+            return self._ask(lambda: self._get(name), name)
         except Gone:
             return None
 
     def span(self, file: FileVersion, start: int, size: int) -> bytes:
-        """`size` bytes of exactly this version, in one request.
-
-        Raises:
-            Transient: it is gone or is another version now.
-            ProviderError: it cannot be read.
-        """
+        only = {} if size == file.size else {"Range": f"bytes={start}-{start + size - 1}"}
 
         def operation() -> bytes:
-            data = _drained(self._body(file, start, start + size))
+            found, data = self._get(file.name, IfMatch=f'"{file.version}"', **only)
+            if found.version != file.version:
+                raise self.gone(file.name)  # of a store that does not know conditions
             if len(data) != size:
+                # Something on the way may cut an answer and still announce the length of the rest.
                 raise IncompleteReadError(actual_bytes=len(data), expected_bytes=size)
             return data
 
         return self._ask(operation, file.name)
 
-    def stream(self, file: FileVersion, start: int) -> Any:
-        """The body of one request for exactly this version, from a byte to its end.
+    def _get(self, name: str, **only: str) -> tuple[FileVersion, bytes]:
+        said = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **only)
+        with closing(said["Body"]) as body:
+            found = self._found(name, said.get("ContentLength", 0), said)
+            return found, body.read()
 
-        Raises:
-            ProviderError: as `span`.
-        """
-        return self._ask(lambda: self._body(file, start, file.size), file.name)
-
-    def read_on(self, operation: Callable[[], bytes], file: FileVersion) -> bytes:
-        """What `operation` reads of a body, tried as often as a request.
-
-        Raises:
-            ProviderError: as `span`.
-        """
-        return self._ask(operation, file.name, is_request=False)
-
-    def _body(self, file: FileVersion, start: int, end: int) -> Any:
-        asked = {"Bucket": self._bucket, "Key": self._prefix + file.name, "IfMatch": f'"{file.version}"'}
-        if (start, end) != (0, file.size):
-            asked["Range"] = f"bytes={start}-{end - 1}"
-        found = self._client.get_object(**asked)
-        if self._found(file.name, file.size, found) != file:
-            raise self.gone(file.name)  # of a store that does not know conditions
-        return found["Body"]
-
-    def _ask(self, operation: Callable[[], T], name: str | None = None, *, is_request: bool = True) -> T:
+    def _ask(self, operation: Callable[[], T], name: str | None = None) -> T:
         """What `operation` returns, which asks for the object `name` or else for a list."""
         where = self.address if name is None else self.path(name)
 
@@ -159,50 +127,4 @@ class Bucket(Location):
             return self.gone(name) if name is not None and code in _CHANGED else None
 
         needed = self._needed if name is None else f"{self._needed}{_OR_GONE}"
-        return self._calls(operation, where, needed, explain=explain, is_request=is_request)
-
-
-def _drained(body: Any) -> bytes:
-    """All of a body, which tells itself whether it was as long as announced."""
-    try:
-        data: bytes = body.read()
-        return data
-    finally:
-        body.close()
-
-
-class _Stream:
-    """An object as a stream from its beginning; goes on where it was after a connection that broke."""
-
-    closed = False
-
-    def __init__(self, bucket: Bucket, file: FileVersion) -> None:
-        self._bucket = bucket
-        self._file = file
-        self._position = 0
-        self._body: Any = None
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        return self._bucket.read_on(lambda: self._read(size), self._file)
-
-    def _read(self, size: int) -> bytes:
-        self._body = self._body or self._bucket.stream(self._file, self._position)
-        try:
-            data: bytes = self._body.read(None if size < 0 else size)
-            end = self._position + len(data)
-            if end < self._file.size and size != 0 and (size < 0 or not data):
-                # Something on the way may cut an answer and still announce the length of the rest.
-                raise IncompleteReadError(actual_bytes=end, expected_bytes=self._file.size)
-        except (BotoCoreError, OSError):
-            self._body.close()
-            self._body = None
-            raise
-        self._position = end
-        return data
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self.closed = True
-        if self._body is not None:
-            self._body.close()
+        return self._calls(operation, where, needed, explain=explain)

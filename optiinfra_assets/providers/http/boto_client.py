@@ -44,51 +44,16 @@ CONFIG: Final = Config(
     connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 1}
 )
 
-_REJECTED: Final = frozenset(
-    {
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-_DENIED: Final = frozenset(
-    {
-        "403",
-        "AccessDenied",
-        "AccessDeniedException",
-        "AccountProblem",
-        "AllAccessDisabled",
-        "UnauthorizedAccess",
-        "UnauthorizedOperation",
-    }
-)
-_THROTTLED: Final = frozenset(
-    {
-        "429",
-        "503",  # of an object store in answer to HEAD, which has no body to say SlowDown
-        "BandwidthLimitExceeded",
-        "LimitExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-_PASSING: Final = frozenset(
-    {"InternalFailure", "InvalidNextTokenException", "RequestChangedException", "RequestTimeout"}
-)
+_MEANINGS: Final[Mapping[int, str]] = {
+    401: """AuthFailure ExpiredToken ExpiredTokenException IncompleteSignature InvalidAccessKeyId InvalidClientTokenId
+        InvalidSignatureException InvalidToken MissingAuthenticationToken SignatureDoesNotMatch UnrecognizedClientException""",
+    403: "403 AccessDenied AccessDeniedException AccountProblem AllAccessDisabled UnauthorizedAccess UnauthorizedOperation",
+    429: """429 503 BandwidthLimitExceeded LimitExceededException RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown
+        ThrottledException Throttling ThrottlingException TooManyRequestsException""",
+    500: "InternalFailure InvalidNextTokenException RequestChangedException RequestTimeout",
+}
+"""The status that stands for what each code means; 403, 429 and 503 are all that is left of a refusal of HEAD, which has no body."""
+_STATUS: Final = {code: status for status, codes in _MEANINGS.items() for code in codes.split()}
 _WRONG_CLOCK: Final = (
     "RequestExpired", "RequestTimeTooSkewed", "Signature expired", "Signature not yet current",
 )  # fmt: skip
@@ -96,14 +61,7 @@ _WRONG_CLOCK: Final = (
 _WRONG_PLACE: Final = frozenset(
     {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 )
-"""Also what is left of a refusal of HEAD, which has no body."""
-_STATUS: Final[Mapping[str, int]] = {
-    **dict.fromkeys(_REJECTED, 401),
-    **dict.fromkeys(_DENIED, 403),
-    **dict.fromkeys(_THROTTLED, 429),
-    **dict.fromkeys(_PASSING, 500),
-}
-"""The status that stands for what a code means."""
+"""301 and 400 are of HEAD too."""
 
 _NO_CREDENTIALS: Final = (
     NoCredentialsError, PartialCredentialsError, ProfileNotFound, TokenRetrievalError,
@@ -150,7 +108,6 @@ class Calls:
         permission: str,
         *,
         explain: Explain = lambda code, said: None,
-        is_request: bool = True,
     ) -> T:
         """What `operation` returns: one request that may be sent more than once.
 
@@ -159,15 +116,13 @@ class Calls:
             where: what is asked, for messages.
             permission: what the credential needs for it, named if it is refused.
             explain: tells of refusals that mean something else than usual.
-            is_request: False if it reads on in an answer, which counts as nothing.
 
         Raises:
             ProviderError: as of `optiinfra_assets.providers.http.retry.refusal`, but for `explain`.
         """
 
         def attempt() -> T:
-            if is_request:
-                self.meter.count()
+            self.meter.count()
             try:
                 return operation()
             except ClientError as error:

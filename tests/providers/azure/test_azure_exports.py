@@ -278,12 +278,59 @@ def test_a_container_that_does_not_exist_is_named(life: Life) -> None:
         life.provider.probe(bare, {}, life.context)
 
 
-def test_rows_that_are_missing_are_missed(life: Life) -> None:
-    life.rewrite("manifest.json", '"dataRowCount":62', '"dataRowCount":63')
+@pytest.mark.parametrize("announced", [61, 63])
+def test_rows_more_or_fewer_than_announced_are_refused(life: Life, announced: int) -> None:
+    life.rewrite("manifest.json", '"dataRowCount":62', f'"dataRowCount":{announced}')
     with pytest.raises(
-        BadData, match=r"has 62 rows of billing period 2026-01, its manifest says 63: run the"
+        BadData, match=rf"has 62 rows of billing period 2026-01, its manifest says {announced}: run the"
     ):
         life.collect(JANUARY)
+
+
+def test_rows_of_another_month_are_refused_though_the_count_is_right(life: Life) -> None:
+    life.cloud.exports.suffix = "csv"
+    old, new = b"2026-01-01T00:00:00Z,", b"2025-12-01T00:00:00Z,"
+    life.change("part_0", lambda blob: replace(blob, content=blob.content.replace(old, new, 1)))
+    life.rewrite("manifest.json", '"dataRowCount":62', '"dataRowCount":61')
+    with pytest.raises(ContractChanged, match="has line items of billing period 2025-12, but is named by"):
+        life.collect(JANUARY)
+
+
+def test_a_manifest_that_names_a_file_twice_is_refused(life: Life) -> None:
+    """It would be billed twice, and each reading has as many rows as announced."""
+
+    def twice(blob: Blob) -> Blob:
+        said = json.loads(blob.content)
+        return replace(blob, content=json.dumps({**said, "blobs": said["blobs"] * 2}).encode())
+
+    life.change("manifest.json", twice)
+    with pytest.raises(ContractChanged, match=r"manifest.json: names .*part_0_0001.csv.gz twice"):
+        life.collect(JANUARY)
+
+
+def test_a_manifest_that_names_no_file_is_a_complete_answer(life: Life) -> None:
+    def empty(blob: Blob) -> Blob:
+        return replace(blob, content=json.dumps({**json.loads(blob.content), "blobs": []}).encode())
+
+    life.change("manifest.json", empty)
+    assert life.collect(JANUARY) == []
+    assert len(life.collections[JANUARY].sources) == 1
+
+
+def test_a_run_that_comes_while_one_is_read_makes_nothing_of_both(life: Life) -> None:
+    collection = life.open(JANUARY)
+    next(collection.batches)
+    life.rewrite("manifest.json", '"executionType"', '"executionKind"')
+    with pytest.raises(Transient, match=r"manifest.json: is gone or changed while it was read"):
+        list(collection.batches)
+
+
+def test_a_file_newer_than_its_manifest_belongs_to_a_run_that_is_not_finished(life: Life) -> None:
+    life.change("part_0", lambda blob: replace(blob, modified=at(2, 8, 12, 30)))
+    with pytest.raises(Transient, match=r"part_0_0001.csv.gz: is newer than .*manifest.json: a run is being"):
+        life.collect(JANUARY)
+    life.clock.advance(hours=1)
+    assert billed(life.collect(JANUARY)) == life.cloud.invoice_amount(JANUARY), "copied here in another order"
 
 
 def test_rows_of_another_month_are_not_left_out_silently(life: Life) -> None:
@@ -295,12 +342,14 @@ def test_rows_of_another_month_are_not_left_out_silently(life: Life) -> None:
 
 def test_a_run_that_is_being_written_is_waited_for(life: Life) -> None:
     life.change("part_0", lambda blob: None)
-    with pytest.raises(Transient, match=r"part_0_0001.csv.gz: is gone: the export is being written"):
+    with pytest.raises(
+        Transient, match=r"part_0_0001.csv.gz: is named by .*manifest.json, but is not there: a run is being"
+    ):
         life.collect(JANUARY)
     longer = live()
     with longer.cloud:
         longer.change("part_0", lambda blob: replace(blob, content=blob.content + b"x"))
-        with pytest.raises(Transient, match=r"has \d+ bytes, its manifest says \d+: the export is being"):
+        with pytest.raises(Transient, match=r"has \d+ bytes, its manifest says \d+: a run is being"):
             longer.collect(JANUARY)
 
 

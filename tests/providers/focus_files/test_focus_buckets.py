@@ -31,6 +31,7 @@ from optiinfra_assets.domain.errors import (
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Collection
 from optiinfra_assets.providers.context import Context, MemorySnapshots
+from optiinfra_assets.providers.files import location as files
 from optiinfra_assets.providers.files.location import FileVersion
 from optiinfra_assets.providers.files.s3 import Bucket
 from optiinfra_assets.providers.http import boto_client
@@ -445,46 +446,62 @@ def test_no_secret_that_was_sent_comes_back_in_an_error(s3: Any, monkeypatch: py
     assert [secret for secret in (SECRET, TOKEN, *signatures) if secret in shown] == []
 
 
-def test_a_span_that_breaks_off_is_asked_for_again(s3: Any) -> None:
-    body = "0123456789"
+class Spans:
+    """A store with one object of ten bytes, of which one answer is short though it announces all that it sends."""
 
-    def answer(request: BaseHTTPRequestHandler) -> Reply:
+    def __init__(self, name: str, short: int) -> None:
+        self.name = name
+        self.short = short
+        self.asked: list[str | None] = []
+
+    def answer(self, request: BaseHTTPRequestHandler) -> Reply:
         if "list-type" in request.path:
-            return listing(("focus/a.parquet", 10, "e1"))
-        spans.append(request.headers["Range"])
-        first, last = (int(end) for end in spans[-1].removeprefix("bytes=").split("-"))
-        end = last if len(spans) == 1 else last + 1
-        return Reply(206, body[first:end], {"ETag": '"e1"'}, "text/csv")
+            return listing((f"focus/{self.name}", 10, "e1"))
+        self.asked.append(request.headers["Range"])
+        first, _, last = (request.headers["Range"] or "bytes=0-9").removeprefix("bytes=").partition("-")
+        end = int(last) + (len(self.asked) - 1 != self.short)
+        return Reply(206, "0123456789"[int(first) : end], {"ETag": '"e1"'}, "text/csv")
 
-    spans: list[str] = []
+
+def test_a_span_that_breaks_off_is_asked_for_again(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large Parquet file exactly what is wanted is asked for."""
+    monkeypatch.setattr(files, "SPAN_BYTES", 4)
     context, waits = patient()
-    with answering(answer) as url:
+    store = Spans("a.parquet", short=0)
+    with answering(store.answer) as url:
         bucket = bucket_at(url, context)
         (file,) = bucket.files()
         with bucket.open(file) as opened:
             opened.seek(4)
             assert opened.read(3) == b"456"
             assert opened.read() == b"789"
-    assert spans == ["bytes=4-6", "bytes=4-6", "bytes=7-9"]
+            assert opened.read(3) == b""
+    assert store.asked == ["bytes=4-6", "bytes=4-6", "bytes=7-9"]
     assert (waits, bucket.requests) == ([0.5], 4)
 
 
-def test_a_stream_that_breaks_off_goes_on_where_it_was(s3: Any) -> None:
-    body = "0123456789"
-
-    def answer(request: BaseHTTPRequestHandler) -> Reply:
-        if "list-type" in request.path:
-            return listing(("focus/a.csv", 10, "e1"))
-        spans.append(request.headers["Range"])
-        first = int((spans[-1] or "bytes=0-").removeprefix("bytes=").partition("-")[0])
-        return Reply(206, body[first:6] if len(spans) == 1 else body[first:], {"ETag": '"e1"'}, "text/csv")
-
-    spans: list[str | None] = []
+def test_a_stream_that_breaks_off_goes_on_where_it_was(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "SPAN_BYTES", 4)
     context, waits = patient()
-    with answering(answer) as url:
+    store = Spans("a.csv", short=1)
+    with answering(store.answer) as url:
         bucket = bucket_at(url, context)
         (file,) = bucket.files()
         with bucket.open(file) as opened:
-            assert [opened.read(3) for _ in range(4)] == [b"012", b"345", b"678", b"9"]
-    assert spans == [None, "bytes=6-9"]
-    assert (waits, bucket.requests) == ([0.5], 3)
+            assert [opened.read(3) for _ in range(5)] == [b"012", b"345", b"678", b"9", b""]
+    assert store.asked == ["bytes=0-3", "bytes=4-7", "bytes=4-7", "bytes=8-9"]
+    assert (waits, bucket.requests) == ([0.5], 5)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_small_file_is_read_with_one_request(s3: Any, name: str) -> None:
+    store = Spans(name, short=-1)
+    with answering(store.answer) as url:
+        bucket = bucket_at(url, patient()[0])
+        (file,) = bucket.files()
+        with bucket.open(file) as opened:
+            opened.seek(7)
+            assert opened.read(3) == b"789"
+            opened.seek(0)
+            assert opened.read(9) == b"012345678"
+    assert store.asked == ["bytes=7-9", None]

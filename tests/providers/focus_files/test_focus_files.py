@@ -488,7 +488,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_later(tmp_path: Path
     stream = FOCUS.collect(account(tmp_path), SEPTEMBER).batches
     next(stream)
     write_csv(tmp_path / "a.csv", csv_text(random_rows(2000, 2)))
-    with pytest.raises(Transient, match=r"a\.csv: changed while it was read"):
+    with pytest.raises(Transient, match=r"a\.csv: is gone or changed while it was read"):
         list(stream)
 
 

@@ -313,6 +313,12 @@ def test_a_list_shorter_than_announced_is_refused(shop: Shop, api: Client) -> No
         read_list(api)
 
 
+def test_a_list_longer_than_announced_is_refused(shop: Shop, api: Client) -> None:
+    shop.fail(rewrite('"total":7', '"total":6'), times=3)
+    with pytest.raises(Transient, match="7 items came though 6 are announced"):
+        read_list(api)
+
+
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 9))
 def test_any_page_size_gives_the_whole_list(values: list[int], size: int) -> None:
     def read(token: str | None) -> Page[int]:

@@ -108,8 +108,6 @@ class BillingExport:
     first_month: BillingPeriod | None = None
     _pieces: list[Piece] = field(default_factory=list, init=False, repr=False)
     _rows: dict[tuple[int, bool], list[Row]] = field(default_factory=dict, init=False, repr=False)
-    _counted: tuple[int, ...] = field(default=(), init=False, repr=False)
-    _count: int = field(default=0, init=False, repr=False)
     _built: int = field(default=0, init=False, repr=False)
 
     def pieces(self, now: datetime) -> list[Piece]:
@@ -136,10 +134,7 @@ class BillingExport:
 
     def count(self, now: datetime) -> int:
         """How many rows there are."""
-        key = (len(self.pieces(now)), len(self._kept(now)), self.halves)
-        if self._counted != key:
-            self._counted, self._count = key, sum(1 for _ in self.rows(now))
-        return self._count
+        return sum(1 for _ in self.rows(now))
 
     def _kept(self, now: datetime) -> list[Piece]:
         """What the table has not dropped."""

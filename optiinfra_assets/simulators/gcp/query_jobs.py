@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,6 +21,9 @@ MARK: Final = "extra-000000000"
 _SMALLEST_BILL: Final = 10 * 2**20
 _KEPT: Final = 20
 _JSON: Final = {"Content-Type": "application/json"}
+
+_Cells = tuple[list[list[str | None]], bytes, int]
+"""Of an answer: its rows, one that stands for the extra ones, and how many these are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class Source:
 
     table: str
     paths: frozenset[str]
-    rows: Callable[[], Iterable[Row]]
-    extra: Callable[[], Iterable[Row]]
+    rows: Iterable[Row]
+    extra: Iterable[Row]
     extras: int
 
 
@@ -47,9 +50,9 @@ class _Job:
     select: Select
     size: int
     rows: list[list[str | None]]
-    extra: bytes = b""
-    extras: int = 0
-    error: Mapping[str, str] | None = None
+    extra: bytes
+    extras: int
+    error: Mapping[str, str] | None
 
 
 @dataclass(slots=True)
@@ -79,26 +82,22 @@ class QueryJobs:
             select = self._select(query["query"], source)
         except NotUnderstood as error:
             return refused(400, "invalidQuery", f"{error} at [1:1]")
-        chosen = [row for row in source.rows() if select.chooses(row, parameters)]
+        chosen = [row for row in source.rows if select.chooses(row, parameters)]
         size = 24 * len(select.columns) * len(chosen)
         if configuration.get("dryRun"):
             state = {"status": {"state": "DONE"}, "statistics": _statistics(size)}
             return Response.of({"configuration": configuration, "jobReference": reference, **state})
         most = query.get("maximumBytesBilled")
+        answer: _Cells = ([], b"", 0)
+        failure = None
         if most is not None and _billed(size) > int(most):
             said = f"Query exceeded limit for bytes billed: {most}. {_billed(size)} or higher required."
-            job = _Job(
-                query["query"],
-                select,
-                size,
-                [],
-                error={"reason": "bytesBilledLimitExceeded", "message": said},
-            )
+            failure = {"reason": "bytesBilledLimitExceeded", "message": said}
         else:
             self.bytes_billed += _billed(size)
-            extra = [row for row in source.extra() if select.chooses(row, parameters)]
-            job = _Job(query["query"], select, size, *_answered(select, chosen, extra, source.extras))
-        self._jobs[name] = job
+            more = [row for row in source.extra if select.chooses(row, parameters)]
+            answer = _answered(select, chosen, more, source.extras)
+        self._jobs[name] = _Job(query["query"], select, size, *answer, failure)
         while len(self._jobs) > _KEPT:
             self._jobs.popitem(last=False)
         return Response.of({**self._told(name), "status": {"state": "RUNNING"}})
@@ -167,16 +166,16 @@ def schema_field(name: str, kind: Any) -> dict[str, Any]:
 
 
 def paths(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Of all columns, those within records too."""
+    """Of all columns, those within records too, as ``credits[].name`` where these are repeated."""
     for name, kind in schema.items():
         yield f"{above}{name}"
-        if isinstance(kind, Mapping):
+        if isinstance(kind, list):
+            yield from paths(kind[0], f"{above}{name}[].")
+        elif isinstance(kind, Mapping):
             yield from paths(kind, f"{above}{name}.")
 
 
-def _answered(
-    select: Select, rows: list[Row], extra: list[Row], extras: int
-) -> tuple[list[list[str | None]], bytes, int]:
+def _answered(select: Select, rows: list[Row], extra: list[Row], extras: int) -> _Cells:
     """Cells; extra line items stay apart where each is a row of its own."""
     if "SkuId" not in select.keys:
         return select.answer([*((row, 1) for row in rows), *((row, extras) for row in extra)]), b"", 0

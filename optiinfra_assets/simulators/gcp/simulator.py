@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.gcp.billing_export import BillingExport, Row, focus_schema
+from optiinfra_assets.simulators.gcp.billing_export import BillingExport, focus_schema
 from optiinfra_assets.simulators.gcp.query_jobs import MARK, QueryJobs, Source, paths, refused, schema_field
 from optiinfra_assets.simulators.server.server import Request, Response
 from optiinfra_assets.simulators.world.spend import midnight
@@ -246,11 +246,10 @@ class SimulatedGcp(SimulatedAccount):
         if name != self.table:
             return refused(404, "notFound", f"Not found: Table {name}")
         now = self.world.clock()
-        pieces = self.export.pieces(now)
-        moved = max(
-            [pieces[-1].exported if pieces else midnight(self.world.scenario.start), *self._extras(now)]
-        )
-        rows = self.export.count(now) + len(self._extras(now)) * self.extra_items
+        exported = [piece.exported for piece in self.export.pieces(now)[-1:]]
+        exported += [self.world.invoiced_at(period) for period in self._with_extra(now)]
+        moved = max(exported, default=midnight(self.world.scenario.start))
+        rows = self.export.count(now) + len(self._with_extra(now)) * self.extra_items
         project, dataset, table = name.split(".")
         partitioning = {"timePartitioning": {"type": "DAY"}} if self.is_partitioned else {}
         return Response.of(
@@ -268,29 +267,18 @@ class SimulatedGcp(SimulatedAccount):
             }
         )
 
-    def _extras(self, now: datetime) -> list[datetime]:
-        """When the extra line items of each closed month were exported."""
-        if not self.extra_items:
-            return []
-        closed = [self.world.invoiced_at(period) for period in self.world.periods(now)]
-        return [moment for moment in closed if moment <= now]
+    def _with_extra(self, now: datetime) -> list[BillingPeriod]:
+        """The closed months, if they have extra line items."""
+        periods = self.world.periods(now) if self.extra_items else []
+        return [period for period in periods if self.world.invoiced_at(period) <= now]
 
     def _source(self) -> Source:
         now = self.world.clock()
         self.export.halves = self.duplicates_lines
         pseudo = {"_PARTITIONTIME"} if self.is_partitioned else set()
-        return Source(
-            self.table,
-            frozenset({*pseudo, *paths(self._schema())}),
-            lambda: self.export.rows(now),
-            lambda: self._extra_rows(now),
-            self.extra_items,
-        )
-
-    def _extra_rows(self, now: datetime) -> Iterator[Row]:
-        for period in self.world.periods(now):
-            if self.extra_items and self.world.invoiced_at(period) <= now:
-                yield self.export.smallest(period, MARK)
+        extra = (self.export.smallest(period, MARK) for period in self._with_extra(now))
+        columns = frozenset({*pseudo, *paths(self._schema())})
+        return Source(self.table, columns, self.export.rows(now), extra, self.extra_items)
 
 
 class SimulatedFocusExport(SimulatedGcp):

@@ -8,11 +8,13 @@ Not a database: the forms below are all there is. They are those of statements o
 from __future__ import annotations
 
 import json
+import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import reduce
 from typing import Any, Final
 
 Row = Mapping[str, Any]
@@ -26,18 +28,11 @@ _STATEMENT: Final = re.compile(
 )
 _SUM: Final = re.compile(r"(SUM|MIN|MAX)\((\w+)\) AS (\w+)")
 _CONDITION: Final = re.compile(r"(?P<left>.+) (?P<sign>>=|<=|=) @(?P<name>\w+)")
-_AMOUNT: Final = re.compile(
-    r"ROUND\(CAST\((?:CAST\((?P<text>[\w.]+) AS STRING\)|(?P<plain>[\w.]+)) AS BIGNUMERIC\), 18\)"
-)
 _NESTED: Final = re.compile(
     r"\(SELECT (?P<what>.+) FROM UNNEST\((?P<array>\w+)\) AS c(?: WHERE (?P<where>.+))?\)", re.S
 )
-_IN: Final = re.compile(
-    r"(?:c\.(?P<plain>\w+)|COALESCE\(c\.(?P<filled>\w+), ''\)) (?P<not>NOT )?IN \((?P<list>[^)]*)\)"
-)
-_LISTED: Final = re.compile(r"STRING_AGG\(DISTINCT c\.(\w+), ', ' ORDER BY c\.\1\)")
-_CALL: Final = re.compile(r"(DATE|TO_JSON_STRING)\(([\w.]+)\)|CAST\(([\w.]+) AS STRING\)")
-_MONTH: Final = re.compile(r"FORMAT_DATE\('%Y%m', DATE\(([\w.]+)\)\)")
+_IN: Final = re.compile(r"(?P<left>.+?) (?P<not>NOT )?IN \((?P<list>[^)]*)\)")
+_LISTED: Final = re.compile(r"STRING_AGG\(DISTINCT (c\.\w+), ', ' ORDER BY \1\)")
 _FILLED: Final = re.compile(r"COALESCE\((.+), '(\w*)'\)", re.S)
 _EXACT: Final = Context(prec=200)
 _STEP: Final = Decimal(1).scaleb(-18)
@@ -61,7 +56,7 @@ class Select:
     keys: tuple[str, ...]
     _takes: Mapping[str, Read]
     _sums: Mapping[str, str]
-    _conditions: tuple[tuple[Read, str, str], ...]
+    _conditions: tuple[tuple[Read, Callable[[Value, Value], bool], str], ...]
     _seen: dict[int, tuple[Row, tuple[Value, ...], tuple[Value, ...]]] = field(
         default_factory=dict, repr=False
     )
@@ -77,7 +72,8 @@ class Select:
         if found is None:
             raise NotUnderstood("the statement is not of the known shape")
         known = set(paths)
-        takes = dict(_take(one, known) for one in re.split(r",\n\s+", found["takes"]))
+        named = (one.rpartition(" AS ") for one in re.split(r",\n\s+", found["takes"]))
+        takes = {name.strip(): _read(expression.strip(), known) for expression, _, name in named}
         sums = {name: how for how, _, name in _SUM.findall(found["out"])}
         keys = tuple(found["keys"].split(", "))
         if takes.keys() != set(keys) | sums.keys():
@@ -93,11 +89,10 @@ class Select:
 
     def chooses(self, row: Row, parameters: Mapping[str, Value]) -> bool:
         """Whether the conditions hold for a row."""
-        for read, sign, name in self._conditions:
-            left, right = read(row), parameters[name]
-            if left is None or not {">=": left >= right, "<=": left <= right, "=": left == right}[sign]:
-                return False
-        return True
+        return all(
+            (left := read(row)) is not None and compare(left, parameters[name])
+            for read, compare, name in self._conditions
+        )
 
     def answer(self, rows: Iterable[tuple[Row, int]]) -> list[list[str | None]]:
         """The cells of the answer over rows that were chosen, each so many times."""
@@ -118,35 +113,28 @@ class Select:
         return self._seen[id(row)][1:]
 
 
-def _take(text: str, known: set[str]) -> tuple[str, Read]:
-    expression, _, name = text.rpartition(" AS ")
-    return name.strip(), _read(expression.strip(), known)
-
-
-def _condition(text: str, known: set[str]) -> tuple[Read, str, str]:
+def _condition(text: str, known: set[str]) -> tuple[Read, Callable[[Value, Value], bool], str]:
     found = _CONDITION.fullmatch(text.strip())
     if found is None:
         raise NotUnderstood(f"condition {text!r}")
-    return _read(found["left"], known), found["sign"], found["name"]
+    compare = {">=": operator.ge, "<=": operator.le, "=": operator.eq}[found["sign"]]
+    return _read(found["left"], known), compare, found["name"]
 
 
 def _read(text: str, known: set[str]) -> Read:
     if found := _NESTED.fullmatch(text):
         return _nested(found, known)
-    if found := _AMOUNT.fullmatch(text):
-        value = _path(found["text"] or found["plain"], known)
-        return lambda row: _rounded(value(row))
-    if found := _MONTH.fullmatch(text):
-        moment = _path(found[1], known)
-        return lambda row: f"{moment(row):%Y%m}"
     if found := _FILLED.fullmatch(text):
         inner, filler = _read(found[1], known), found[2]
         return lambda row: filler if inner(row) is None else inner(row)
-    if found := _CALL.fullmatch(text):
-        value = _path(found[2] or found[3], known)
-        as_text = {"DATE": _date, "TO_JSON_STRING": _json}.get(found[1] or "", _text)
-        return lambda row: as_text(value(row))
+    for form, function in _FUNCTIONS.items():
+        if found := re.fullmatch(form, text):
+            return _applied(function, _read(found[1], known))
     return _path(text, known)
+
+
+def _applied(function: Callable[[Value], Value], inner: Read) -> Read:
+    return lambda row: function(inner(row))
 
 
 def _path(path: str, known: set[str]) -> Read:
@@ -157,26 +145,28 @@ def _path(path: str, known: set[str]) -> Read:
 
 
 def _nested(found: re.Match[str], known: set[str]) -> Read:
-    array, chosen = _path(found["array"], known), _chosen(found["where"])
-    if amount := _AMOUNT.fullmatch(found["what"].removeprefix("SUM(").removesuffix(")")):
-        name = (amount["text"] or amount["plain"]).removeprefix("c.")
-        return lambda row: _total([_rounded(one[name]) for one in array(row) if chosen(one)])
-    if listed := _LISTED.fullmatch(found["what"]):
-        name = listed[1]
-        return lambda row: ", ".join(sorted({one[name] for one in array(row) if chosen(one)})) or None
+    array, above = _path(found["array"], known), f"{found['array']}[]."
+    within = {f"c.{path.removeprefix(above)}" for path in known if path.startswith(above)}
+    chosen = _chosen(found["where"], within) if found["where"] else lambda line: True
+
+    def values(row: Row, read: Read) -> Iterator[Value]:
+        return (read(line) for line in ({"c": one} for one in array(row)) if chosen(line))
+
+    if what := _LISTED.fullmatch(found["what"]):
+        listed = _path(what[1], within)
+        return lambda row: ", ".join(sorted(set(values(row, listed)))) or None
+    if what := re.fullmatch(r"SUM\((.+)\)", found["what"]):
+        summed = _read(what[1], within)
+        return lambda row: reduce(lambda total, one: _added("SUM", total, one, 1), values(row, summed), None)
     raise NotUnderstood(f"sub-select {found[0]!r}")
 
 
-def _chosen(text: str | None) -> Callable[[Row], bool]:
-    if text is None:
-        return lambda one: True
+def _chosen(text: str, known: set[str]) -> Read:
     found = _IN.fullmatch(text)
     if found is None:
         raise NotUnderstood(f"condition {text!r}")
-    name, accepted = found["plain"] or found["filled"], set(re.findall(r"'(\w+)'", found["list"]))
-    if found["not"]:
-        return lambda one: (one[name] or "") not in accepted
-    return lambda one: one[name] in accepted
+    left, accepted = _read(found["left"], known), set(re.findall(r"'(\w+)'", found["list"]))
+    return lambda row: (left(row) in accepted) is not bool(found["not"])
 
 
 def _added(how: str, total: Value, value: Value, times: int) -> Any:
@@ -187,27 +177,17 @@ def _added(how: str, total: Value, value: Value, times: int) -> Any:
     return value if total is None else min(total, value) if how == "MIN" else max(total, value)
 
 
-def _total(values: Sequence[Decimal | None]) -> Decimal | None:
-    total = None
-    for value in values:
-        total = _added("SUM", total, value, 1)
-    return total
+def _rounded(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(value).quantize(_STEP, ROUND_HALF_UP, _EXACT)
 
 
-def _rounded(value: Decimal | None) -> Decimal | None:
-    return None if value is None else value.quantize(_STEP, ROUND_HALF_UP, _EXACT)
-
-
-def _date(value: datetime) -> date:
-    return value.date()
-
-
-def _json(value: Value) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _text(value: Value) -> str | None:
-    return None if value is None else str(value)
+_FUNCTIONS: Final[Mapping[str, Callable[[Value], Value]]] = {
+    r"ROUND\(CAST\((.+) AS BIGNUMERIC\), 18\)": _rounded,
+    r"CAST\((.+) AS STRING\)": lambda value: None if value is None else str(value),
+    r"FORMAT_DATE\('%Y%m', (.+)\)": "{:%Y%m}".format,
+    r"DATE\((.+)\)": datetime.date,
+    r"TO_JSON_STRING\((.+)\)": lambda value: json.dumps(value, separators=(",", ":")),
+}
 
 
 def _cell(value: Value) -> str | None:

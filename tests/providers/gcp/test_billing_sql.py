@@ -26,7 +26,7 @@ from optiinfra_assets.providers.gcp.rows import BillingRows
 from optiinfra_assets.simulators.gcp.billing_export import focus_schema
 from optiinfra_assets.simulators.gcp.query_jobs import paths
 from optiinfra_assets.simulators.gcp.simulator import USAGE
-from optiinfra_assets.simulators.gcp.sql_answers import Select
+from optiinfra_assets.simulators.gcp.sql_answers import NotUnderstood, Select
 
 Row = dict[str, Any]
 TYPES = {
@@ -284,6 +284,13 @@ def test_the_simulated_bigquery_answers_as_the_engine_does(engine: Engine, rows:
     ):
         expected = plain(engine.ask(statement, parameters))
         assert plain(simulated(DETAILED, schema, statement, rows, parameters)) == expected
+
+
+@pytest.mark.parametrize("name", ["cost", "service.id", "c.amount", "c.name"])
+def test_the_simulated_bigquery_knows_no_other_column(name: str) -> None:
+    statement = re.sub(rf"\b{re.escape(name)}\b", f"{name}_x", DETAILED.lines())
+    with pytest.raises(NotUnderstood, match=f"Unrecognized name: {name}_x"):
+        Select.parse(statement, ["_PARTITIONTIME", *paths(dict(USAGE))])
 
 
 @quickly

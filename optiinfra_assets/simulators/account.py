@@ -63,6 +63,11 @@ class SimulatedAccount(SimulatedCloud):
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """What all line items of an open month come to by what the cloud shows at this instant, from the truth."""
 
+    @property
+    def currency(self) -> str:
+        """In which it bills: the scenario's, or the only one that the cloud knows."""
+        return self.world.scenario.currency
+
     def amount(self, period: BillingPeriod) -> Decimal:
         """What all line items of a month come to at this instant, open or closed, from the truth."""
         is_closed = self.world.invoice(period) is not None

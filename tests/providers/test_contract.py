@@ -1,10 +1,12 @@
 """What every provider owes, tried on every simulated cloud and every way it may be set up. What is special to one stands in its own tests.
 
 A new cloud is here as soon as it is registered: nothing below names one.
+Where a cloud bills in any currency, each way to set it up is tried in another.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import subprocess
@@ -14,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from life import SECRET, AnyLife, at, billed
@@ -49,6 +51,9 @@ WEB = Resource(
 )
 DISK = Resource("disk", "disk (simulated)", "storage", "object", "fra", "main", Decimal("0.03"))
 
+CURRENCIES = ("USD", "EUR", "JPY")
+"""What accounts are billed in, where the cloud lets them choose; yen have no fraction."""
+
 MARCH_10 = at(3, 10, 12)
 """January is closed by every cloud's rule by then, February is invoiced or about to be, March is open."""
 
@@ -58,32 +63,39 @@ def small(*events: Event, **fields: Any) -> Scenario:
     return Scenario("small", date(2025, 12, 1), (WEB, DISK), events, **fields)
 
 
-def _modes() -> Iterator[Any]:
+class Way(NamedTuple):
+    """A way in which an account of a cloud is set up, and what is asked for to be billed in; some clouds know one currency only."""
+
+    name: str
+    mode: str
+    currency: str
+
+
+def _ways() -> Iterator[Any]:
     for name, make in SIMULATORS.items():
-        cloud = make(small(), SimulatedClock(MARCH_10), secret=SECRET)
-        for mode in type(cloud).modes:
-            yield pytest.param((name, mode), id=f"{name} {mode}".strip())
+        modes = type(make(small(), SimulatedClock(MARCH_10), secret=SECRET)).modes
+        for mode, currency in zip(modes, itertools.cycle(CURRENCIES)):
+            billed_in = make(small(currency=currency), SimulatedClock(MARCH_10), secret=SECRET).currency
+            yield pytest.param(Way(name, mode, currency), id=" ".join(filter(None, (name, mode, billed_in))))
 
 
-@pytest.fixture(params=_modes())
-def cloud_at(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Name and mode of a cloud."""
-    chosen: tuple[str, str] = request.param
+@pytest.fixture(params=_ways())
+def way(request: pytest.FixtureRequest) -> Way:
+    """What is tried."""
+    chosen: Way = request.param
     return chosen
 
 
 @pytest.fixture
-def life(cloud_at: tuple[str, str]) -> Iterator[AnyLife]:
+def life(way: Way) -> Iterator[AnyLife]:
     """An account of the cloud, in March."""
-    name, mode = cloud_at
-    made = AnyLife.of(name, small(), MARCH_10, mode=mode)
+    made = other_life(way, small(), MARCH_10)
     with made.cloud:
         yield made
 
 
-def other_life(cloud_at: tuple[str, str], scenario: Scenario, now: datetime, **how: Any) -> AnyLife:
-    name, mode = cloud_at
-    return AnyLife.of(name, scenario, now, mode=mode, **how)
+def other_life(way: Way, scenario: Scenario, now: datetime, **how: Any) -> AnyLife:
+    return AnyLife.of(way.name, replace(scenario, currency=way.currency), now, mode=way.mode, **how)
 
 
 def test_every_cloud_provider_has_a_simulated_cloud_of_its_own_name() -> None:
@@ -92,32 +104,31 @@ def test_every_cloud_provider_has_a_simulated_cloud_of_its_own_name() -> None:
         assert make(small(), SimulatedClock(MARCH_10), secret=SECRET).provider == name
 
 
-def test_a_year_of_months_equals_the_invoices_to_the_cent(cloud_at: tuple[str, str]) -> None:
+def test_a_year_of_months_equals_the_invoices_to_the_cent(way: Way) -> None:
     """Every event a bill may have; seen on one day of each month and on three of every third, closed months again until they are final.
 
     A whole year for the way a cloud is usually set up; half a year, which has every kind of event, for others.
     """
-    name, mode = cloud_at
-    life = other_life(cloud_at, Scenario.load("busy_year"), datetime(2025, 11, 1, 2, tzinfo=UTC))
-    count = 12 if mode == type(life.cloud).modes[0] else 6
+    life = other_life(way, Scenario.load("busy_year"), datetime(2025, 11, 1, 2, tzinfo=UTC))
+    count = 12 if way.mode == type(life.cloud).modes[0] else 6
     with life.cloud:
         months = [BillingPeriod(2025, 11).shift(number) for number in range(count)]
         for number, month in enumerate(months):
             life.go(month.start + timedelta(hours=6))
             for day in (3, 12, 24) if number % 3 == 0 else (19,):
                 life.go(month.start + timedelta(days=day, hours=13))
-                assert billed(life.items.get(month, [])) == life.cloud.shown_amount(month), (name, month)
+                assert billed(life.items.get(month, [])) == life.cloud.shown_amount(month), month
             assert life.cloud.shown_amount(month), "an open month is visible"
             assert not life.collections[month].is_final
         end = months[-1].end
         life.go(*(end + timedelta(days=day, hours=12) for day in (1, 3, 7, 19)))
         for month in months:
-            assert billed(life.items[month]) == life.cloud.invoice_amount(month), (name, month)
-            assert {item["billing_currency"] for item in life.items[month]} == {"USD"}
+            assert billed(life.items[month]) == life.cloud.invoice_amount(month), month
+            assert {item["billing_currency"] for item in life.items[month]} == {life.cloud.currency}
 
 
-def test_days_are_visible_while_the_month_is_open(cloud_at: tuple[str, str]) -> None:
-    life = other_life(cloud_at, small(), at(3, 1, 12))
+def test_days_are_visible_while_the_month_is_open(way: Way) -> None:
+    life = other_life(way, small(), at(3, 1, 12))
     with life.cloud:
         life.days(at(3, 1, 12), 9)
         march = life.items[BillingPeriod(2026, 3)]
@@ -126,9 +137,9 @@ def test_days_are_visible_while_the_month_is_open(cloud_at: tuple[str, str]) -> 
         assert any(item["is_estimated"] for item in march)
 
 
-def test_a_credit_on_day_40_for_day_5_appears_after_one_tick(cloud_at: tuple[str, str]) -> None:
+def test_a_credit_on_day_40_for_day_5_appears_after_one_tick(way: Way) -> None:
     credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
-    life = other_life(cloud_at, small(credit), at(2, 8, 12))
+    life = other_life(way, small(credit), at(2, 8, 12))
     with life.cloud:
         life.go(at(2, 8, 12))
         before = {period: billed(items) for period, items in life.items.items()}
@@ -237,9 +248,9 @@ def test_a_missing_permission_is_named(life: AnyLife) -> None:
         life.collect(JANUARY)
 
 
-def test_an_empty_month_is_empty(cloud_at: tuple[str, str]) -> None:
+def test_an_empty_month_is_empty(way: Way) -> None:
     idle = replace(small(tax_rate=Decimal(0)), resources=(replace(WEB, ended=date(2026, 1, 20)),))
-    life = other_life(cloud_at, idle, at(2, 20))
+    life = other_life(way, idle, at(2, 20))
     with life.cloud:
         life.tick()
         assert life.items.get(FEBRUARY, []) == []
@@ -267,12 +278,12 @@ def test_a_renamed_field_is_named(life: AnyLife) -> None:
         life.collect(JANUARY)
 
 
-def test_money_keeps_18_digits(cloud_at: tuple[str, str]) -> None:
+def test_money_keeps_18_digits(way: Way) -> None:
     exact = Decimal("0.000000000000000001")
     dear = replace(
         small(tax_rate=Decimal(0)), resources=(replace(WEB, hourly_price=Decimal("1234567.123456789")),)
     )
-    life = other_life(cloud_at, dear, MARCH_10, quantum=exact)
+    life = other_life(way, dear, MARCH_10, quantum=exact)
     with life.cloud:
         items = life.collect(JANUARY)
         amount = life.cloud.invoice_amount(JANUARY)
@@ -324,7 +335,8 @@ def test_line_items_are_stored_to_the_last_digit(life: AnyLife, warehouse: Wareh
     loaded = load(warehouse.client, slice_, 1, collection.batches)
     warehouse.derive(slice_, 1)
     warehouse.verify(slice_, 1, loaded)
-    assert loaded.totals["USD"].billed_cost == life.cloud.invoice_amount(JANUARY)
+    assert loaded.totals.keys() == {life.cloud.currency}
+    assert loaded.totals[life.cloud.currency].billed_cost == life.cloud.invoice_amount(JANUARY)
     for currency, stated in (collection.control_totals or {}).items():
         assert loaded.totals[currency].billed_cost == stated
 
@@ -343,14 +355,13 @@ print(rows, peak)
 """
 
 
-def test_memory_stays_within_its_limit(cloud_at: tuple[str, str]) -> None:
+def test_memory_stays_within_its_limit(way: Way) -> None:
     """The reader is a process of its own. ``benchmarks/providers.py`` does it with 2 million line items."""
-    name, mode = cloud_at
     count = 24_000  # several batches of every size that is read at once
-    life = AnyLife.of(name, small(), MARCH_10, mode=mode)
+    life = other_life(way, small(), MARCH_10)
     with life.cloud:
         life.cloud.extra_items = count
-        asked = json.dumps([name, life.cloud.settings(), life.cloud.secrets()])
+        asked = json.dumps([way.name, life.cloud.settings(), life.cloud.secrets()])
         command = [sys.executable, "-c", _READER]
         done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -88,6 +88,28 @@ def test_tax_is_on_the_invoice_only() -> None:
     assert total(invoice) == before + tax[0].amount
 
 
+@pytest.mark.parametrize(
+    ("currency", "quantum", "smallest"),
+    [
+        ("EUR", "0.000001", "0.01"),
+        ("JPY", "0.000001", "1"),
+        ("KWD", "0.000001", "0.001"),
+        ("KWD", "0.01", "0.01"),
+    ],
+)
+def test_tax_is_in_whole_coins_of_the_currency(currency: str, quantum: str, smallest: str) -> None:
+    """Or in what the cloud bills at least, if that is more."""
+    seen = World(
+        plain(tax_rate=Decimal("0.2"), currency=currency), SimulatedClock(at(2026, 2, 4)), Decimal(quantum)
+    )
+    lines = seen.invoice(JANUARY) or []
+    (tax,) = [charge.amount for charge in lines if charge.kind == "tax"]
+    before = sum((charge.amount for charge in lines if charge.kind != "tax"), Decimal(0))
+    assert tax % Decimal(smallest) == 0
+    assert tax % (Decimal(smallest) * 10) != 0
+    assert abs(tax - before * Decimal("0.2")) <= Decimal(smallest) / 2
+
+
 def test_a_credit_on_day_40_for_day_5_stands_on_the_next_invoice() -> None:
     credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     seen = world(plain(credit), at(2026, 2, 8, 23))

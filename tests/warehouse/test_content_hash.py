@@ -28,7 +28,7 @@ FULL = Line(
 lines = st.builds(
     Line,
     billed=st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-1000, max_value=1000),
-    currency=st.sampled_from(["USD", "EUR"]),
+    currency=st.sampled_from(["USD", "EUR", "JPY"]),
     day=st.integers(1, 31),
     columns=st.fixed_dictionaries({"resource_id": st.sampled_from(["a", "b", "", None])}),
 )

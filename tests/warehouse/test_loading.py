@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -12,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from optiinfra_assets.database.errors import WarehouseUnavailable
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
@@ -36,6 +39,7 @@ from tests.focus_samples import (
 )
 
 SEPTEMBER = BillingPeriod(2024, 9)
+GENERATIONS = itertools.count(100)
 SLICE = Slice("acme", "focus", "acme.files", SEPTEMBER)
 
 
@@ -147,6 +151,42 @@ def test_currencies_stay_apart_within_a_batch(warehouse: Warehouse) -> None:
         "USD": Decimal("1.5"),
         "EUR": Decimal("-2"),
     }
+
+
+AMOUNTS = {"USD": 2, "JPY": 0, "KWD": 3, "XAU": 18}
+"""Currencies and their fraction digits; troy ounces of gold have as many as we keep."""
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(sorted(AMOUNTS)), st.integers(-(10**20) + 1, 10**20 - 1)), max_size=9
+        ),
+        max_size=4,
+    )
+)
+def test_every_currency_adds_up_by_itself(warehouse: Warehouse, drawn: list[list[tuple[str, int]]]) -> None:
+    """Sent, stored and derived; whole yen beside thousandths of a dinar, in any mixture of batches."""
+    amounts = [[(name, Decimal(units).scaleb(-AMOUNTS[name])) for name, units in one] for one in drawn]
+    expected: dict[str, Decimal] = {}
+    for name, amount in (pair for one in amounts for pair in one):
+        expected[name] = expected.get(name, Decimal(0)) + amount
+    batches = [
+        batch([row(BillingCurrency=name, BilledCost=f"{amount:f}") for name, amount in one])
+        for one in amounts
+        if one
+    ]
+    loaded = load(warehouse.client, SLICE, generation := next(GENERATIONS), batches)
+    assert {name: totals.billed_cost for name, totals in loaded.totals.items()} == expected
+    warehouse.derive(SLICE, generation)
+    warehouse.verify(SLICE, generation, loaded)
+    sums = "billing_currency, sum(toDecimal256(billed_cost, 18))"
+    for table in ("raw_costs", "cost_by_day"):
+        found = warehouse.client.query(
+            f"SELECT {sums} FROM {table} WHERE generation = {generation} GROUP BY 1"
+        )
+        assert dict(found.result_rows) == expected, table
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ class Line:
         type: line item type, which Cost Explorer calls record type.
         account: id of the linked account.
         region: None for what has none.
+        currency: of its amounts.
     """
 
     charge: Charge
@@ -85,6 +86,7 @@ class Line:
     account: str
     account_name: str
     region: str | None
+    currency: str
 
 
 def payer_of(world: World) -> tuple[str, str]:
@@ -115,7 +117,8 @@ def _line(world: World, charge: Charge) -> Line:
     first = charge.billing_period.start.date()
     day = charge.day if charge.day >= first else max(first, charge.posted_at.date())
     region = region_of(resource.region) if resource else None
-    return Line(charge, day, _TYPES[charge.kind], service, account, name, region)
+    currency = world.scenario.currency
+    return Line(charge, day, _TYPES[charge.kind], service, account, name, region, currency)
 
 
 def _besides(charge: Charge) -> Service:

@@ -163,9 +163,9 @@ class GroupedCosts:
             bucket: dict[str, Any] = {
                 "TimePeriod": {"Start": day.isoformat(), "End": (day + timedelta(days=1)).isoformat()},
                 "Estimated": not is_invoiced(self.world, BillingPeriod.of(day)),
-                "Total": {} if dimensions else _metrics(found[0].amount, metrics),
+                "Total": {} if dimensions else self._metrics(found[0].amount, metrics),
                 "Groups": [
-                    {"Keys": list(entry.keys), "Metrics": _metrics(entry.amount, metrics)}
+                    {"Keys": list(entry.keys), "Metrics": self._metrics(entry.amount, metrics)}
                     for entry in found
                     if entry.keys
                 ],
@@ -182,6 +182,9 @@ class GroupedCosts:
             said["NextPageToken"] = base64.b64encode(following.encode()).decode()
         return Response.of(said, headers={"Content-Type": "application/x-amz-json-1.1"})
 
+    def _metrics(self, amount: Decimal, metrics: Sequence[str]) -> dict[str, dict[str, str]]:
+        return {name: {"Amount": f"{amount:f}", "Unit": self.world.scenario.currency} for name in metrics}
+
     def _names(self) -> list[tuple[str, str]]:
         accounts = {resource.sub_account for resource in self.world.scenario.resources}
         return [member_of(self.world, account) for account in sorted(accounts)]
@@ -191,10 +194,6 @@ def json_error(code: str, message: str, status: int = 400) -> Response:
     """A refusal as services of JSON 1.1 write it."""
     headers = {"Content-Type": "application/x-amz-json-1.1"}
     return Response.of({"__type": code, "Message": message}, status=status, headers=headers)
-
-
-def _metrics(amount: Decimal, metrics: Sequence[str]) -> dict[str, dict[str, str]]:
-    return {name: {"Amount": f"{amount:f}", "Unit": "USD"} for name in metrics}
 
 
 def _filters(said: Mapping[str, Any] | None) -> Iterator[tuple[str, list[str]]]:

@@ -37,8 +37,8 @@ _FIRST_DROPLET: Final = 3_164_400
 
 
 def builds_nightly(scenario: Scenario) -> Scenario:
-    """The scenario with this cloud's rules: usage shows in the night after its day, invoices come on the morning of the 1st."""
-    return replace(scenario, posting_delay=_NIGHTLY, invoice_delay=timedelta(hours=6))
+    """The scenario with this cloud's rules: usage shows in the night after its day, US dollars, invoices come on the morning of the 1st."""
+    return replace(scenario, currency="USD", posting_delay=_NIGHTLY, invoice_delay=timedelta(hours=6))
 
 
 def simulated_digitalocean(

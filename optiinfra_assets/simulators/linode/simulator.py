@@ -38,9 +38,13 @@ _SECOND: Final = timedelta(seconds=1)
 
 
 def invoices_promptly(scenario: Scenario) -> Scenario:
-    """The scenario with this cloud's rules: usage shows by the hour, invoices half an hour into the month, 667 hours cost at most."""
+    """The scenario with this cloud's rules: US dollars, usage by the hour, invoices half an hour into the month, at most 667 hours cost."""
     return replace(
-        scenario, posting_delay=timedelta(0), invoice_delay=timedelta(minutes=30), capped_hours=667
+        scenario,
+        currency="USD",
+        posting_delay=timedelta(0),
+        invoice_delay=timedelta(minutes=30),
+        capped_hours=667,
     )
 
 

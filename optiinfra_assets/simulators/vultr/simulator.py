@@ -32,9 +32,13 @@ _FIRST_INVOICE: Final = 5_317_720
 
 
 def invoices_promptly(scenario: Scenario) -> Scenario:
-    """The scenario with this cloud's rules: usage shows by the hour, invoices half an hour into the month, 672 hours cost at most."""
+    """The scenario with this cloud's rules: US dollars, usage by the hour, invoices half an hour into the month, at most 672 hours cost."""
     return replace(
-        scenario, posting_delay=timedelta(0), invoice_delay=timedelta(minutes=30), capped_hours=672
+        scenario,
+        currency="USD",
+        posting_delay=timedelta(0),
+        invoice_delay=timedelta(minutes=30),
+        capped_hours=672,
     )
 
 

@@ -20,6 +20,8 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 _STRICT: Final = ConfigDict(extra="forbid")
+_MINOR_DIGITS: Final = {"JPY": 0, "KRW": 0, "BHD": 3, "KWD": 3}
+"""Fraction digits of the currencies of ISO 4217 that have not two; some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class Scenario:
     Attributes:
         name: also the seed of the noise.
         start: first day of the account.
+        currency: of all its amounts; clouds that bill in one only make it theirs.
         monthly_growth: usage multiplies by this every 30 days.
         tax_rate: share of all charges that is billed as tax when a period is invoiced; zero: no tax.
         capped_hours: hours of a month after which a unit costs nothing more, where the cloud caps so.
@@ -119,6 +122,11 @@ class Scenario:
     capped_hours: int | None = None
     posting_delay: timedelta = timedelta(hours=6)
     invoice_delay: timedelta = timedelta(days=3)
+
+    @property
+    def minor_unit(self) -> Decimal:
+        """The smallest amount that can be paid in its currency: a cent, a whole yen, a thousandth of a dinar."""
+        return Decimal(1).scaleb(-_MINOR_DIGITS.get(self.currency, 2))
 
     @classmethod
     def load(cls, name: str) -> Scenario:

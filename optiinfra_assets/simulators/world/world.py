@@ -138,7 +138,7 @@ class World:
     def _tax(self, period: BillingPeriod) -> list[Charge]:
         issued = self.invoiced_at(period)
         taxable = sum((line.amount for line in self._billed(period) if _is_shown(line, issued)), Decimal(0))
-        amount = rounded(taxable * self.scenario.tax_rate, CENT)
+        amount = rounded(taxable * self.scenario.tax_rate, max(self.quantum, self.scenario.minor_unit))
         if not amount:
             return []
         return [

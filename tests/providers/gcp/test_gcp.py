@@ -741,17 +741,17 @@ def test_line_items_are_stored_and_the_same_again(life: AnyLife, warehouse: Ware
 
 
 parts = st.builds(
-    lambda month, currency, day, lines, cents: Part(
+    lambda month, currency, day, lines, units: Part(
         BillingPeriod(2026, month),
         currency,
         _loaded(day),
         _loaded(day),
         lines,
-        Decimal(cents) / 100,
+        Decimal(units).scaleb(-{"JPY": 0, "KWD": 3}.get(currency, 2)),
         _loaded(day),
     ),
     st.integers(1, 3),
-    st.sampled_from(("USD", "EUR")),
+    st.sampled_from(("USD", "EUR", "JPY", "KWD")),
     st.integers(0, 20),
     st.integers(1, 9),
     st.integers(-500, 500),

@@ -96,7 +96,7 @@ def _row(line: Fields, period: BillingPeriod) -> Row:
         {
             **costs,
             **names,
-            "BillingCurrency": "USD",
+            "BillingCurrency": line.text("currency"),
             "BillingAccountId": "nimbus",
             "BillingAccountName": "nimbus",
             "BillingPeriodStart": period.start,

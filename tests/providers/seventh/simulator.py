@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -24,8 +25,9 @@ def simulated_nimbus(
     quantum: Decimal | None = None,
     mode: str = "",
 ) -> SimulatedNimbus:
-    """An account with a scenario's spend."""
-    return SimulatedNimbus(World(scenario, clock, quantum or CENT), secret=secret, port=port)
+    """An account with a scenario's spend, under this cloud's rules: it bills in euros, whatever it is asked for."""
+    world = World(replace(scenario, currency="EUR"), clock, quantum or CENT)
+    return SimulatedNimbus(world, secret=secret, port=port)
 
 
 class SimulatedNimbus(SimulatedAccount):
@@ -95,6 +97,7 @@ class SimulatedNimbus(SimulatedAccount):
             "category": CATEGORIES[charge.kind],
             "text": charge.description,
             "amount": charge.amount,
+            "currency": self.currency,
             "estimated": is_open,
         }
         if not self.duplicates_lines:
@@ -112,5 +115,6 @@ class SimulatedNimbus(SimulatedAccount):
             "category": "Usage",
             "text": "extra",
             "amount": self.world.quantum,
+            "currency": self.currency,
             "estimated": False,
         }

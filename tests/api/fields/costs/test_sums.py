@@ -24,21 +24,23 @@ SERVICES = ["Compute", "Storage", ""]
 REGIONS = ["eu", "us", None]
 SUB_ACCOUNTS = ["a", None]
 CATEGORIES = ["Usage", "Credit", "Tax"]
-CURRENCIES = ["USD", "EUR"]
+CURRENCIES = ["USD", "EUR", "JPY", "KWD"]
+DIGITS = {"JPY": 0, "KWD": 3}
 TEAMS = ["red", "blue", None]
 
 
 def _charge(dice: random.Random, period: BillingPeriod) -> Charge:
     # One charge may lie in a month before its invoice.
     day = period.start.date() + timedelta(days=dice.randrange(-10, 28))
-    price = Decimal(dice.randrange(-(10**17), 10**17)).scaleb(-dice.randrange(18))
+    currency = dice.choice(CURRENCIES)
+    price = Decimal(dice.randrange(-(10**17), 10**17)).scaleb(-DIGITS.get(currency, dice.randrange(18)))
     return Charge(
         day=day,
         billed=price,
         effective=price / 2,
         list_=dice.choice([None, price * 2]),
         contracted=dice.choice([None, price]),
-        currency=dice.choice(CURRENCIES),
+        currency=currency,
         service=dice.choice(SERVICES),
         region=dice.choice(REGIONS),
         sub_account=dice.choice(SUB_ACCOUNTS),

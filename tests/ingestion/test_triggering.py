@@ -302,6 +302,18 @@ def test_a_period_that_cannot_be_collected_is_refused(
         trigger_collection(settings, accounts, billing_period=period, trigger="api")
 
 
+@pytest.mark.parametrize(
+    "period", [BillingPeriod(2020, 1), BillingPeriod.of(datetime.now(UTC))], ids=["first", "last"]
+)
+def test_the_first_and_the_last_period_can_be_collected(
+    settings: Settings, accounts: Metadata, period: BillingPeriod
+) -> None:
+    """They are let through to Dagster, which is not there."""
+    away = settings.model_copy(update={"dagster_url": f"http://127.0.0.1:{free_port()}"})
+    with pytest.raises(DagsterUnavailable, match="does not answer"):
+        trigger_collection(away, accounts, billing_period=period, trigger="api")
+
+
 def test_an_unknown_task_is_refused(settings: Settings, accounts: Metadata) -> None:
     with pytest.raises(NotFound, match="task: 'nothing' does not exist"):
         accounts.collections.task_status("nothing")

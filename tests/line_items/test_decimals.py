@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -119,6 +120,91 @@ def test_doubles_count_as_their_shortest_text(doubles: list[float | None], repea
     doubles = doubles * repeat
     texts = [None if value is None else repr(value).replace("e+", "e") for value in doubles]
     check(texts, pa.array(doubles, pa.float64()))
+
+
+NINES = "9" * 20
+BEYOND = "1" + "0" * 20
+TYPES = (
+    pa.decimal128(38, 0),
+    pa.decimal128(38, 17),
+    pa.decimal256(40, 10),
+    pa.decimal256(76, 38),
+    pa.decimal256(76, 0),
+    pa.decimal256(76, 50),
+)
+"""Each of them holds 21 integer digits, and is converted in one of the three ways."""
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize(
+    ("largest", "beyond"),
+    [
+        (NINES, BEYOND),
+        (NINES, "9" * 21),
+        (NINES, "9" * 40),
+        (f"{NINES}.{'9' * 18}", f"{BEYOND}.{'0' * 17}1"),
+        (f"{NINES}.{'9' * 18}4", f"{NINES}.{'9' * 18}5"),
+        (f"{NINES}.{'9' * 18}{'4' * 30}", f"{BEYOND}.{'4' * 48}"),
+        ("9" * 19 + "e1", "1e20"),
+        ("1e19", "9" * 20 + "e1"),
+        (f"{NINES}00e-2", f"{BEYOND}00e-2"),
+    ],
+    ids=[
+        "whole", "21 nines", "40 digits", "with fraction", "rounded up to 21 digits", "48 fraction digits", "exponent",
+        "exponent of many", "negative exponent",
+    ],
+)  # fmt: skip
+def test_twenty_integer_digits_and_not_one_more_in_text(sign: str, largest: str, beyond: str) -> None:
+    (found,) = to_decimals(pa.array([sign + largest]), Rounding()).to_pylist()
+    assert found == EXACT.quantize(Decimal(sign + largest), Decimal(1).scaleb(-18))
+    for values in ([sign + beyond], ["1", sign + largest, sign + beyond]):
+        with pytest.raises(Refused) as raised:
+            to_decimals(pa.array(values), Rounding())
+        assert (raised.value.index, raised.value.accepted) == (len(values) - 1, TOO_LARGE)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("kind", TYPES, ids=str)
+def test_twenty_integer_digits_and_not_one_more_in_decimals(kind: pa.DataType, sign: int) -> None:
+    largest, beyond = sign * Decimal(NINES), sign * Decimal(BEYOND)
+    assert to_decimals(pa.array([largest], kind), Rounding()).to_pylist() == [largest]
+    with pytest.raises(Refused) as raised:
+        to_decimals(pa.array([largest, None, beyond], kind), Rounding())
+    assert (raised.value.index, raised.value.accepted) == (2, TOO_LARGE)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_twenty_integer_digits_and_not_one_more_in_doubles(kind: type[np.floating[Any]], sign: int) -> None:
+    beyond = kind(1e20)
+    while Decimal(str(beyond).replace("e+", "e")) < Decimal(BEYOND):
+        beyond = np.nextafter(beyond, kind(np.inf))
+    largest = np.nextafter(beyond, kind(0))
+    (found,) = to_decimals(pa.array(np.array([sign * largest])), Rounding()).to_pylist()
+    assert found == Decimal(str(sign * largest).replace("e+", "e"))
+    with pytest.raises(Refused) as raised:
+        to_decimals(pa.array(np.array([sign * largest, sign * beyond])), Rounding())
+    assert (raised.value.index, raised.value.accepted) == (1, TOO_LARGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "rounded"),
+    [
+        (f"0.{'0' * 17}1", "1E-18", 0),
+        (f"0.{'0' * 17}15", "2E-18", 1),
+        (f"1.{'0' * 37}1", "1", 1),
+        (f"1.{'0' * 38}1", "1", 1),
+        (f"0.{'0' * 18}5{'0' * 40}1", "1E-18", 1),
+    ],
+    ids=["18", "19", "38", "39", "60"],
+)
+def test_eighteen_fraction_digits_are_kept_and_more_are_rounded(text: str, number: str, rounded: int) -> None:
+    rounding = Rounding()
+    assert to_decimals(pa.array([text]), rounding).to_pylist() == [Decimal(number)]
+    assert (rounding.values, rounding.total) == (
+        rounded,
+        EXACT.subtract(Decimal(text), Decimal(number)).copy_abs(),
+    )
 
 
 @settings(max_examples=200, deadline=None)

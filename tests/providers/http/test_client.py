@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import traceback
 from collections.abc import Iterator
@@ -271,6 +272,36 @@ def test_a_changed_contract_names_field_and_value(
     shop.fail(rewrite(old, new))
     with pytest.raises(ContractChanged, match=message):
         money(api)
+
+
+@pytest.mark.parametrize(
+    ("largest", "beyond"),
+    [
+        ("9" * 20, "1" + "0" * 20),
+        ("-" + "9" * 20 + ".9", "-" + "9" * 40),
+        ("1E19", "1E20"),
+        ("0." + "0" * 59 + "1", "0." + "0" * 60 + "1"),
+        ("1E-60", "1E-61"),
+    ],
+    ids=[
+        "20 integer digits",
+        "40 integer digits",
+        "with exponent",
+        "60 fraction digits",
+        "small with exponent",
+    ],
+)
+def test_money_is_of_a_size_that_money_can_have(shop: Shop, api: Client, largest: str, beyond: str) -> None:
+    """Written as a number or as text: at most 20 integer and 60 fraction digits."""
+    for number, quote in itertools.product((largest, beyond), ("", '"')):
+        shop.fail(rewrite(str(MONEY), f"{quote}{number}{quote}"))
+        if number == largest:
+            assert money(api) == Decimal(largest)
+            continue
+        with pytest.raises(
+            ContractChanged, match="is not accepted: a number of at most 20 integer and 60 fraction digits"
+        ):
+            money(api)
 
 
 def test_a_field_inside_a_list_is_named_with_its_place(shop: Shop, api: Client) -> None:

@@ -1,0 +1,72 @@
+"""Which billing periods can be collected, and how many in one run: each bound from both sides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from orchestrated import NOW, Platform, Scripted
+
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.run_scope import is_open, scopes
+from optiinfra_assets.ingestion.change_detection import notice
+from optiinfra_assets.orchestration.partitions import slices
+from optiinfra_assets.providers.base import Probe
+
+JANUARY_2020, NOVEMBER_2026 = BillingPeriod(2020, 1), BillingPeriod(2026, 11)
+
+
+@pytest.mark.parametrize(
+    ("period", "accepted"),
+    [
+        (BillingPeriod(2019, 12), False),
+        (JANUARY_2020, True),
+        (NOVEMBER_2026, True),
+        (BillingPeriod(2026, 12), False),
+    ],
+    ids=str,
+)
+def test_from_the_first_month_to_the_current_one(period: BillingPeriod, accepted: bool) -> None:
+    for now in (NOVEMBER_2026.start, NOVEMBER_2026.end - timedelta(microseconds=1)):
+        assert is_open(period, now) == accepted
+
+
+def test_the_next_month_is_open_with_its_first_instant() -> None:
+    december = datetime(2026, 12, 1, tzinfo=UTC)
+    assert is_open(BillingPeriod(2026, 12), december)
+    assert not is_open(BillingPeriod(2026, 12), december - timedelta(microseconds=1))
+
+
+def test_dagster_has_a_partition_for_the_first_month_and_none_before() -> None:
+    (period,) = (one.partitions_def for one in slices("focus").partitions_defs if one.name == "period")
+    assert period.get_partition_keys(current_time=NOW)[0] == "2020-01"
+
+
+def test_what_a_probe_shows_of_the_first_month_is_stored_and_of_the_month_before_named(
+    scripted_platform: Platform,
+) -> None:
+    class Old(Scripted):
+        def probe(self, account: Account, since: object, context: object) -> Probe:
+            return Probe({JANUARY_2020: "a", JANUARY_2020.shift(-1): "b"})
+
+    metadata = scripted_platform.metadata
+    notice(metadata, {"scripted": Old()}, now=NOW, account_ids=None, budget=5)
+    assert [state.slice.billing_period for state in metadata.slices.states()] == [JANUARY_2020]
+    (account,) = metadata.accounts.states()
+    assert "not collected: billing periods 2019-12: accepted are those from 2020-01" in str(account)
+
+
+@pytest.mark.parametrize(
+    ("months", "spans"),
+    [
+        (1, ["2026-11"]),
+        (12, ["2025-12..2026-11"]),
+        (13, ["2025-11..2026-11"]),
+        (14, ["2025-11..2026-11", "2025-10"]),
+        (26, ["2025-11..2026-11", "2024-10..2025-10"]),
+        (27, ["2025-11..2026-11", "2024-10..2025-10", "2024-09"]),
+    ],
+)
+def test_a_run_has_a_year_and_a_month_at_most(months: int, spans: list[str]) -> None:
+    asked = [Slice("acme", "focus", "acme.main", NOVEMBER_2026.shift(-back)) for back in range(months)]
+    assert [str(scope).rpartition("/")[2] for scope in scopes(asked)] == spans

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from optiinfra_assets.domain import focus
 
-_SINCE_1_3 = ("ServiceProviderName", "HostProviderName")
 _UNTIL_1_3 = ("ProviderName", "PublisherName")
 _BY_LOWER_NAME = {name.lower(): name for name in focus.BY_NAME}
 _OLD_BY_LOWER_NAME = {old.lower(): new for old, new in focus.PRE_1_0_NAMES.items()}
+
+
+def mandatory(version: focus.Version) -> tuple[str, ...]:
+    """Columns without which a delivery of `version` is refused.
+
+    1.3 renamed the providers and kept the old names as deprecated: either pair will do.
+    """
+    return tuple(
+        column.name
+        for column in focus.COLUMNS
+        if column.mandatory
+        and column.since <= version
+        and not (version >= focus.V1_3 and column.name in _UNTIL_1_3)
+    )
+
+
+MANDATORY: Final = mandatory(focus.V1_4)
+"""Columns that whoever makes line items has to have, though not all need a value (see `NOT_NULL`): those of FOCUS 1.4."""
 
 
 class LayoutRefused(ValueError):
@@ -97,16 +115,7 @@ def _version(positions: dict[str, int]) -> focus.Version:
 
 
 def _refuse_missing(positions: dict[str, int], version: focus.Version, spared: Sequence[str]) -> None:
-    """1.3 renamed the providers and kept the old names as deprecated: either pair will do."""
-    mandatory = [
-        column.name
-        for column in focus.COLUMNS
-        if column.mandatory
-        and column.since <= version
-        and column.name not in spared
-        and not (version >= focus.V1_3 and column.name in _UNTIL_1_3)
-    ]
-    missing = [name for name in mandatory if name not in positions]
+    missing = [name for name in mandatory(version) if name not in positions and name not in spared]
     if missing:
         names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise LayoutRefused(

@@ -13,7 +13,7 @@ from optiinfra_assets.line_items import decimals, json_parsing, strings, tags, t
 from optiinfra_assets.line_items.arrow_tools import decoded, empty_as_null, first_true, repeated
 from optiinfra_assets.line_items.json_encoding import to_literals
 from optiinfra_assets.line_items.rejected_value import Refused
-from optiinfra_assets.line_items.schema import SCHEMA, TEXT, arrow_type
+from optiinfra_assets.line_items.schema import SCHEMA, SOURCES, TEXT, arrow_type
 from optiinfra_assets.line_items.x_columns import pairs_of_columns
 
 if TYPE_CHECKING:
@@ -32,9 +32,14 @@ class Door:
         Args:
             layout: what each column is.
             rounding: is added to with every value that is rounded.
-            source: how the line items came here: ``focus file``, ``api``, ``export``, ``invoice`` or ``snapshot difference``.
+            source: how the line items came here, one of `SOURCES`.
             is_estimated: the provider calls these figures estimates.
+
+        Raises:
+            ValueError: for another word in `source`, naming the accepted ones.
         """
+        if source not in SOURCES:
+            raise ValueError(f"source: {source!r} is not accepted: use one of {', '.join(SOURCES)}")
         self._layout = layout
         self._rounding = rounding
         self._source = pa.array([source])

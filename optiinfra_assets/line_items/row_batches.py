@@ -41,7 +41,7 @@ class Row:
     """One line item.
 
     Attributes:
-        source: how it came here: ``api``, ``export``, ``invoice`` or ``snapshot difference``.
+        source: how it came here, one of `SOURCES`.
         is_estimated: the figure is not final.
         values: by FOCUS or ``x_`` name: text, Decimal, aware datetime (cut to whole seconds), tags as a mapping; absent and None are null.
     """
@@ -58,11 +58,13 @@ def batches_of(
 
     Args:
         rows: line items.
-        columns: every name that occurs in their values; all columns that are mandatory in FOCUS 1.4 among them.
+        columns: every name that occurs in their values; all of `MANDATORY` among them.
         rounding: is added to with every value that is rounded.
         where: what the rows are made from, for messages.
 
     Raises:
+        LayoutRefused: a mandatory column is not in `columns`.
+        ValueError: the `source` of a row is not one of `SOURCES`.
         BadData: at the first value that cannot be stored exactly, naming row and column.
         KeyError: a row has a value that is not in `columns`.
     """

@@ -31,6 +31,10 @@ DISTINCT_TEXT: Final = frozenset(
 )
 """Text columns whose values are often all different within a batch, so that a dictionary would only cost."""
 
+SOURCES: Final = ("api", "export", "focus file", "invoice", "snapshot difference")
+"""How a line item came here: an answer of the provider's API, a file or table that the provider exports to, a FOCUS file of the
+customer's own, an invoice, or by how much a running total grew."""
+
 
 def arrow_type(column: focus.Column) -> pa.DataType:
     """The type in which the values of a FOCUS column travel."""

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, Rounding
-from optiinfra_assets.line_items import SCHEMA, LayoutRefused
+from optiinfra_assets.line_items import MANDATORY, NOT_NULL, SCHEMA, SOURCES, Door, Layout, LayoutRefused
 from optiinfra_assets.line_items.row_batches import BATCH_ROWS, Row, Value, batches_of
 from optiinfra_assets.providers.context import MemorySnapshots, Snapshot
 from optiinfra_assets.providers.running_totals.instances import Machine, Machines
+from tests.focus_samples import columns
 
 COLUMNS = (*(column.name for column in focus.COLUMNS if column.until is None), "x_Plan")
 MARCH = BillingPeriod(2026, 3)
@@ -90,16 +91,46 @@ def test_more_than_18_fraction_digits_are_rounded_and_counted() -> None:
     assert (rounding.values, rounding.total) == (2, Decimal("1E-18"))
 
 
-def test_a_provider_that_forgets_a_column_is_told() -> None:
-    with pytest.raises(LayoutRefused, match="mandatory column ServiceName is missing"):
+def test_the_mandatory_columns_are_those_of_focus_1_4_and_enough() -> None:
+    assert tuple(columns("1.4", only_mandatory=True)) == MANDATORY
+    assert set(MANDATORY) > NOT_NULL
+    (batch,) = batches_of([row(Decimal(1))], MANDATORY, Rounding(), where="here")
+    assert (batch.schema, batch.num_rows) == (SCHEMA, 1)
+
+
+@pytest.mark.parametrize("forgotten", MANDATORY)
+def test_a_provider_that_forgets_a_mandatory_column_is_told(forgotten: str) -> None:
+    """Without a ServiceProviderName the columns are those of FOCUS 1.2, which asks for the names before that."""
+    names = [name for name in COLUMNS if name != forgotten]
+    missing = {"ServiceProviderName": "ProviderName, PublisherName"}.get(forgotten, forgotten)
+    with pytest.raises(LayoutRefused, match=f"mandatory column {missing} is missing"):
+        list(batches_of([row(Decimal(1))], names, Rounding(), where="here"))
+
+
+@pytest.mark.parametrize("empty", sorted(NOT_NULL))
+def test_a_line_item_without_a_value_that_it_needs_is_refused(empty: str) -> None:
+    with pytest.raises(BadData, match=f"^here: row 2, column {empty}: value null is not accepted"):
         list(
-            batches_of(
-                [row(Decimal(1))],
-                [name for name in COLUMNS if name != "ServiceName"],
-                Rounding(),
-                where="here",
-            )
+            batches_of([row(Decimal(1)), row(Decimal(1), **{empty: None})], COLUMNS, Rounding(), where="here")
         )
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_source_that_is_known_is_stored(source: str) -> None:
+    (batch,) = batches_of([row(Decimal(1), source)], COLUMNS, Rounding(), where="here")
+    assert batch.to_pylist()[0]["source"] == source
+
+
+@pytest.mark.parametrize("source", ["", "API", "exports", "snapshot"])
+def test_a_source_that_is_not_known_is_refused_before_a_line_item_is_made(source: str) -> None:
+    accepted = "use one of api, export, focus file, invoice, snapshot difference"
+    with pytest.raises(ValueError, match=f"^source: '{source}' is not accepted: {accepted}$"):
+        list(batches_of([row(Decimal(1), source)], COLUMNS, Rounding(), where="here"))
+    with pytest.raises(ValueError, match=accepted):
+        Door(Layout.of(COLUMNS), Rounding(), source=source)
+
+
+def test_a_provider_that_forgets_to_declare_a_column_is_told() -> None:
     with pytest.raises(KeyError, match="x_Undeclared"):
         list(batches_of([row(Decimal(1), x_Undeclared="?")], COLUMNS, Rounding(), where="here"))
 

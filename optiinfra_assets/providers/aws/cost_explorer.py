@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import Transient
+from optiinfra_assets.line_items import MANDATORY
 from optiinfra_assets.line_items.row_batches import Row, Value
 from optiinfra_assets.providers.aws.client import no_data_as_nothing
 from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
@@ -40,11 +41,7 @@ PRICE: Final = Decimal("0.01")
 UNBLENDED: Final = ("UnblendedCost", "AmortizedCost")
 NET: Final = ("NetUnblendedCost", "NetAmortizedCost")
 COLUMNS: Final = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
-    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
-    "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit",
-    "RegionId", "ServiceCategory", "ServiceName", "ServiceProviderName", "SubAccountId", "SubAccountName", "x_CostBasis",
-    "x_RecordType",
+    *MANDATORY, "ChargeFrequency", "RegionId", "SubAccountId", "SubAccountName", "x_CostBasis", "x_RecordType",
 )  # fmt: skip
 
 _METRICS: Final[tuple[str, ...]] = (*UNBLENDED, *NET)

@@ -9,14 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.line_items import MANDATORY
 from optiinfra_assets.line_items.row_batches import Value
 from optiinfra_assets.providers.azure.amortized_join import CostLine
 
 COLUMNS: Final = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
-    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart", "ContractedCost",
-    "EffectiveCost", "HostProviderName", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit", "RegionId", "ResourceId",
-    "ResourceName", "ResourceType", "ServiceCategory", "ServiceName", "ServiceProviderName", "SubAccountId", "SubAccountName",
+    *MANDATORY, "ChargeFrequency", "RegionId", "ResourceId", "ResourceName", "ResourceType", "SubAccountId", "SubAccountName",
     "x_ChargeType", "x_ResourceGroupName",
 )  # fmt: skip
 

@@ -11,15 +11,13 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.line_items import MANDATORY
 from optiinfra_assets.line_items.row_batches import Value
 from optiinfra_assets.providers.running_totals.month import Charge, ChargeLine
 
 COLUMNS: Final = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
-    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
-    "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceId", "InvoiceIssuerName",
-    "ListCost", "PricingQuantity", "PricingUnit", "RegionId", "ResourceId", "ResourceName", "ResourceType", "ServiceCategory",
-    "ServiceName", "ServiceProviderName", "Tags", "x_Method", "x_Plan",
+    *MANDATORY, "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "InvoiceId", "RegionId", "ResourceId", "ResourceName",
+    "ResourceType", "Tags", "x_Method", "x_Plan",
 )  # fmt: skip
 """Those filled here, in `consumed`, and in `Machine.values`."""
 

@@ -39,13 +39,8 @@ _SECOND: Final = timedelta(seconds=1)
 
 def invoices_promptly(scenario: Scenario) -> Scenario:
     """The scenario with this cloud's rules: US dollars, usage by the hour, invoices half an hour into the month, at most 667 hours cost."""
-    return replace(
-        scenario,
-        currency="USD",
-        posting_delay=timedelta(0),
-        invoice_delay=timedelta(minutes=30),
-        capped_hours=667,
-    )
+    scenario = replace(scenario, currency="USD", capped_hours=667)
+    return replace(scenario, posting_delay=timedelta(0), invoice_delay=timedelta(minutes=30))
 
 
 def simulated_linode(

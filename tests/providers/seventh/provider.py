@@ -1,15 +1,16 @@
-"""Provider ``nimbus``: an invented cloud that tells each day of a month, in pages. All that a new provider takes, with its simulator."""
+"""Provider ``nimbus``: an invented cloud that tells each day of a month, in pages. How it is made is told in docs/adding-a-provider.md."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.line_items.row_batches import Row, batches_of
+from optiinfra_assets.line_items import MANDATORY
+from optiinfra_assets.line_items.row_batches import Row, Value, batches_of
 from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
 from optiinfra_assets.providers.http.client import Client
@@ -18,14 +19,6 @@ from optiinfra_assets.providers.http.json_fields import Fields
 from optiinfra_assets.providers.http.pagination import Page, items
 from optiinfra_assets.providers.http.redaction import bearer
 
-READ = "the right costs:read"
-COLUMNS = (
-    *("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "BillingCurrency", "BillingAccountId"),
-    *("BillingAccountName", "BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"),
-    *("ChargeCategory", "ChargeClass", "ChargeDescription", "InvoiceIssuerName", "ServiceProviderName"),
-    *("HostProviderName", "ServiceName", "ServiceCategory", "PricingQuantity", "PricingUnit", "ResourceId"),
-)
-
 
 class NimbusCredential(BaseModel):
     """One account, read with a token."""
@@ -33,7 +26,22 @@ class NimbusCredential(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     token: SecretStr = Field(description="Token with the right costs:read.")
-    endpoint_url: Endpoint = Field("https://api.nimbus.example", description="Address of the API.")
+    endpoint_url: Endpoint = Field("https://api.nimbus.example", description="Address of the API, for tests.")
+
+
+READ: Final = "the right costs:read"
+
+
+def _open(account: Account, context: Context) -> Client:
+    credential = NimbusCredential.model_validate({**account.settings, **account.secrets})
+    token = credential.token.get_secret_value()
+    headers = bearer("token", token)
+    return Client(credential.endpoint_url, context, headers=headers, secrets=[token], reason="error")
+
+
+def _months(api: Client) -> dict[BillingPeriod, Fields]:
+    months = api.get("/months", permission=READ).fields().objects("months")
+    return {BillingPeriod.parse(month.text("month")): month for month in months}
 
 
 class Nimbus(Provider):
@@ -52,61 +60,59 @@ class Nimbus(Provider):
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
         """One request: the version of each month."""
         with _open(account, context) as api:
-            months = api.get("/months", permission=READ).fields().objects("months")
-            tokens = {BillingPeriod.parse(one.text("month")): one.text("version") for one in months}
+            tokens = {period: month.text("version") for period, month in _months(api).items()}
             return Probe(tokens, api.meter.requests, api.meter.cost)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
         """All days of a month, page by page."""
-        token = self.probe(account, {}, context).tokens.get(billing_period, "empty")
-        sources = [{"kind": "costs", "month": str(billing_period)}]
-        collection = Collection(batches=iter(()), change_token=token, sources=sources, requests=1)
-        rows = _rows(account, billing_period, context, collection)
-        collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=f"Nimbus {billing_period}")
+        with _open(account, context) as api:
+            month = _months(api).get(billing_period)
+            collection = Collection(iter(()), "no such month", requests=api.meter.requests)
+        if month is not None:
+            version, is_closed = month.text("version"), month.text("status") == "closed"
+            rows = _rows(account, billing_period, context, collection, is_estimated=not is_closed)
+            where = f"Nimbus {billing_period}"
+            collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
+            collection.change_token = version
+            collection.sources = [{"kind": "month", "month": str(billing_period), "version": version}]
+            collection.control_totals = {month.text("currency"): month.money("amount")}
+            collection.is_final = is_closed
         return collection
 
 
-def _open(account: Account, context: Context) -> Client:
-    credential = NimbusCredential.model_validate({**account.settings, **account.secrets})
-    token = credential.token.get_secret_value()
-    headers = bearer("token", token)
-    return Client(credential.endpoint_url, context, headers=headers, secrets=[token], reason="error")
-
-
-def _rows(account: Account, period: BillingPeriod, context: Context, collection: Collection) -> Iterator[Row]:
+def _rows(
+    account: Account, period: BillingPeriod, context: Context, collection: Collection, *, is_estimated: bool
+) -> Iterator[Row]:
+    path = f"/months/{period}"
     with _open(account, context) as api:
 
         def read(cursor: str | None) -> Page[Fields]:
-            answer = api.get(f"/months/{period}", {"cursor": cursor or ""}, permission=READ).fields()
+            answer = api.get(path, {"cursor": cursor or ""}, permission=READ).fields()
             return Page(answer.objects("lines"), answer.text_or_none("next"), answer.whole("total"))
 
-        for line in items(read, f"/months/{period}"):
-            yield _row(line, period)
+        for line in items(read, path):
+            yield Row("api", is_estimated, _values(line, period))
         collection.requests += api.meter.requests
 
 
-def _row(line: Fields, period: BillingPeriod) -> Row:
+COLUMNS: Final = (*MANDATORY, "ResourceId")
+
+
+def _values(line: Fields, period: BillingPeriod) -> dict[str, Value]:
     day = datetime.fromisoformat(line.text("day")).replace(tzinfo=UTC)
-    amount = line.money("amount")
-    costs = dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), amount)
-    names = dict.fromkeys(("InvoiceIssuerName", "ServiceProviderName", "HostProviderName"), "Nimbus")
-    return Row(
-        "api",
-        line.values["estimated"] is True,
-        {
-            **costs,
-            **names,
-            "BillingCurrency": line.text("currency"),
-            "BillingAccountId": "nimbus",
-            "BillingAccountName": "nimbus",
-            "BillingPeriodStart": period.start,
-            "BillingPeriodEnd": period.end,
-            "ChargePeriodStart": day,
-            "ChargePeriodEnd": day + timedelta(days=1),
-            "ChargeCategory": line.text("category"),
-            "ChargeDescription": line.text("text"),
-            "ServiceName": line.text("service"),
-            "ServiceCategory": "Other",
-            "ResourceId": line.text_or_none("resource"),
-        },
-    )
+    return {
+        **dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), line.money("amount")),
+        **dict.fromkeys(("InvoiceIssuerName", "ServiceProviderName", "HostProviderName"), "Nimbus"),
+        "BillingAccountId": "nimbus",
+        "BillingAccountName": "nimbus",
+        "BillingCurrency": line.text("currency"),
+        "BillingPeriodStart": period.start,
+        "BillingPeriodEnd": period.end,
+        "ChargePeriodStart": day,
+        "ChargePeriodEnd": day + timedelta(days=1),
+        "ChargeCategory": line.text("category"),
+        "ChargeDescription": line.text("text"),
+        "ServiceName": line.text("service"),
+        "ServiceCategory": "Other",
+        "ResourceId": line.text_or_none("resource"),
+    }

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.server.server import Request, Response
 from optiinfra_assets.simulators.world.world import CENT, Charge, Clock, Scenario, World
-
-CATEGORIES = {"usage": "Usage", "purchase": "Purchase", "tax": "Tax", "credit": "Credit", "refund": "Usage"}
 
 
 def simulated_nimbus(
@@ -69,52 +68,62 @@ class SimulatedNimbus(SimulatedAccount):
             return self._lines(BillingPeriod.parse(parts[1]), request)
         return Response.of({"error": "nothing here"}, status=404)
 
-    def _month(self, period: BillingPeriod) -> dict[str, str]:
+    def _is_closed(self, period: BillingPeriod) -> bool:
+        return self.world.invoice(period) is not None
+
+    def _month(self, period: BillingPeriod) -> dict[str, Any]:
         digest = hashlib.sha256(repr(self._charges(period)).encode()).hexdigest()
-        return {"month": str(period), "version": digest[:12]}
+        return {
+            "month": str(period),
+            "version": digest[:12],
+            "status": "closed" if self._is_closed(period) else "open",
+            "amount": self.amount(period),
+            "currency": self.currency,
+        }
 
     def _charges(self, period: BillingPeriod) -> list[Charge]:
         invoiced = self.world.invoice(period)
         return self.world.charges(period) if invoiced is None else invoiced
 
     def _lines(self, period: BillingPeriod, request: Request) -> Response:
-        charges = self._charges(period)
-        lines = [line for charge in charges for line in self._told(charge)]
-        extra = self.extra_items if self.world.invoice(period) is not None else 0
+        lines = [line for charge in self._charges(period) for line in self._told(charge)]
+        extra = self.extra_items if self._is_closed(period) else 0
         total = len(lines) + extra
         begin = 0 if self.repeats_pages else int(request.query.get("cursor") or 0)
         end = min(begin + self.page_size, total)
-        more = [self._extra(period) for _ in range(max(begin, len(lines)), end)]
-        shown = lines[begin:end] + more
-        return Response.of({"lines": shown, "next": str(end) if end < total else "", "total": total})
+        more = [self._line(period.start, self.world.quantum) for _ in range(max(begin, len(lines)), end)]
+        return Response.of(
+            {"lines": lines[begin:end] + more, "next": str(end) if end < total else "", "total": total}
+        )
 
     def _told(self, charge: Charge) -> Iterator[dict[str, Any]]:
-        is_open = self.world.invoice(charge.billing_period) is None
-        line = {
-            "day": charge.day.isoformat(),
-            "service": charge.resource.service if charge.resource else charge.kind,
-            "resource": charge.resource.resource_id if charge.resource else None,
-            "category": CATEGORIES[charge.kind],
-            "text": charge.description,
-            "amount": charge.amount,
-            "currency": self.currency,
-            "estimated": is_open,
-        }
-        if not self.duplicates_lines:
+        amounts = [charge.amount]
+        if self.duplicates_lines:
+            half = (charge.amount / 2).quantize(self.world.quantum)
+            amounts = [half, charge.amount - half]
+        for amount in amounts:
+            line = self._line(charge.day, amount)
+            line |= {"category": CATEGORIES[charge.kind], "text": charge.description}
+            if charge.resource:
+                line |= {"service": charge.resource.service, "resource": charge.resource.resource_id}
             yield line
-            return
-        half = (charge.amount / 2).quantize(self.world.quantum)
-        yield {**line, "amount": half}
-        yield {**line, "amount": charge.amount - half}
 
-    def _extra(self, period: BillingPeriod) -> dict[str, Any]:
+    def _line(self, day: date, amount: Decimal) -> dict[str, Any]:
         return {
-            "day": period.start.date().isoformat(),
-            "service": "extra",
+            "day": f"{day:%Y-%m-%d}",
+            "service": "other",
             "resource": None,
             "category": "Usage",
-            "text": "extra",
-            "amount": self.world.quantum,
+            "text": "other",
+            "amount": amount,
             "currency": self.currency,
-            "estimated": False,
         }
+
+
+CATEGORIES: Final = {
+    "usage": "Usage",
+    "purchase": "Purchase",
+    "tax": "Tax",
+    "credit": "Credit",
+    "refund": "Usage",
+}

@@ -1,13 +1,14 @@
 """The credentials of one customer: what may be asked of them and done with them. Made by `custody_of` only.
 
-The one module of the API that reaches beyond the store, into `ingestion.onboarding`: the types of what is sent come from the
-providers' own models, and what is sent is tried at the provider before it is kept.
+With `provider_inputs` it is what of the API reaches beyond the store: the types of what is sent come from the providers' own models, and
+what is sent is tried at the provider before it is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
@@ -21,19 +22,12 @@ from optiinfra_api.graphql.errors import LOG
 from optiinfra_assets.database.errors import NotFound
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.ingestion import onboarding
-from optiinfra_assets.ingestion.onboarding import (
-    PROVIDERS,
-    Found,
-    Provider,
-    Reach,
-    SourceRefused,
-    folders_of,
-    hider,
-)
+from optiinfra_assets.ingestion.onboarding import Found, SourceRefused
 from optiinfra_assets.metadata.accounts import Connection
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.http.endpoint_policy import OutOfReach, Reach, folders_of
+from optiinfra_assets.providers.http.redaction import hider
 from optiinfra_assets.vault.credential_audit import Actor, AuditEntry
-
-__all__ = ["PROVIDERS", "Found", "Provider", "SourceRefused"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -284,7 +278,7 @@ class Custody:
         model = PROVIDERS[given.provider].credential_model
         try:
             await self._services.run(reach.check, model, given.values)
-        except onboarding.OutOfReach as error:
+        except OutOfReach as error:
             raise NotAccepted(str(error), _place(given, error.field)) from None
 
     def _check_rights(self, account: Account) -> None:
@@ -333,6 +327,8 @@ def _accepted(given: Given, make: Callable[[], Account], secrets: Iterable[Any] 
         raise NotAccepted(hide(" ".join(first["msg"].split())), _place(given, field)) from None
     except ValueError as error:
         raise NotAccepted(hide(str(error))) from None
+    except Exception:  # noqa: BLE001 - nobody foresaw it, so nobody knows what it quotes
+        raise RuntimeError(hide(traceback.format_exc())) from None
 
 
 def _place(given: Given, field: str) -> str:

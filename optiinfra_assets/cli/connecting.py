@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optiinfra_assets.cli.errors import hiding
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -69,14 +71,9 @@ def _command_of(provider: Provider) -> click.Command:
     ]
 
     def run(customer: str, name: str, no_test: bool, as_json: bool, **values: Any) -> None:
-        _connect(
-            provider,
-            customer,
-            name,
-            {key: value for key, value in values.items() if value is not None},
-            test=not no_test,
-            as_json=as_json,
-        )
+        given = {key: value for key, value in values.items() if value is not None}
+        with hiding(given[key] for key in given.keys() & provider.secret_fields()):
+            _connect(provider, customer, name, given, test=not no_test, as_json=as_json)
 
     summary = (provider.credential_model.__doc__ or "").strip()
     return click.Command(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 import click
 
 _OURS = (
@@ -30,6 +34,22 @@ def line_of(error: BaseException) -> str:
         return _one_line(str(error))
     said = _one_line(str(error))
     return f"unexpected {type(error).__name__}{f': {said}' if said else ''} (OPTIINFRA_DEBUG=1 shows where)"
+
+
+@contextmanager
+def hiding(secrets: Iterable[str]) -> Iterator[None]:
+    """Errors raised within as they are, unless they quote a part of one of `secrets`: then as their line and traceback without it."""
+    try:
+        yield
+    except Exception as error:
+        from optiinfra_assets.providers.http.redaction import hider
+
+        hide, details = hider(secrets), traceback.format_exc()
+        if (shown := hide(details)) == details:
+            raise
+        said = click.ClickException(hide(line_of(error)))
+        said.add_note(shown)
+        raise said from None
 
 
 def _one_line(text: str) -> str:

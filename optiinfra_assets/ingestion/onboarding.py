@@ -2,17 +2,13 @@
 
 Flow in: fields of a provider's credential model, as they were given. Flow out: an account, its secrets and what was seen of its source,
 stored together or not at all; the collection of it is then due. What a stored account is changed to comes the same way.
-
-Of what lies beyond the store, the API imports this module and nothing else.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -32,17 +28,12 @@ from optiinfra_assets.domain.run_scope import is_open
 from optiinfra_assets.ingestion.account_access import passing
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.providers.http.endpoint_policy import OutOfReach, Reach, addresses, folders_of
-from optiinfra_assets.providers.http.redaction import hider
+from optiinfra_assets.providers.http.endpoint_policy import addresses
+from optiinfra_assets.providers.http.redaction import hider_of
 from optiinfra_assets.vault.credential_audit import Actor
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
-
-__all__ = ["PROVIDERS", "OutOfReach", "Provider", "Reach", "folders_of", "hider"]
-
-_LONG: Final = 16
-"""Parts of a secret that are shorter tell nothing, and occur in messages by themselves."""
 
 LOG = logging.getLogger("optiinfra.connecting")
 
@@ -140,7 +131,7 @@ def look_or_say(account: Account) -> Found:
         SourceRefused: it cannot be read, and why.
     """
     provider = _provider_of(account)
-    hide = hider(_parts(account.secrets.values()))
+    hide = hider_of(account)
     try:
         return look(provider, account)
     except ProviderError as error:
@@ -275,15 +266,3 @@ def delete(metadata: Metadata, account: Account, actor: Actor, *, has_secret: bo
             metadata.credentials.delete(account.account_id, actor)
         else:
             metadata.credentials.note(actor, "delete", account)
-
-
-def _parts(secrets: Iterable[Any]) -> Iterator[str]:
-    """The secrets, and what of them may show alone: the values of a key file in JSON, the lines of a key."""
-    for secret in map(str, secrets):
-        yield secret
-        with suppress(ValueError):
-            held = json.loads(secret)
-            values = held.values() if isinstance(held, dict) else ()
-            yield from _parts(one for one in values if isinstance(one, str) and len(one) >= _LONG)
-        if "\n" in secret:
-            yield from (line for line in secret.splitlines() if len(line) >= _LONG)

@@ -20,6 +20,7 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import ProviderError, Throttled
 from optiinfra_assets.providers.base import Probe, Provider
 from optiinfra_assets.providers.context import Context, Meter
+from optiinfra_assets.providers.http.redaction import hider_of
 
 WORKERS: Final = 16
 """Probes are waiting, not computing: 16 at 50 ms each ask 300 accounts a second."""
@@ -153,17 +154,16 @@ class _Round:
             return True
 
     def _ask(self, account: Account) -> Probed:
-        spent = Meter()
+        spent, opened = Meter(), account
         try:
             opened, context = self._opened(account)
             spent = context.spent
             probe = self._providers[account.provider].probe(
                 opened, self._since.get(account.account_id, {}), context
             )
-        except Throttled as error:
-            return _failed(account, str(error), spent, error.until)
         except ProviderError as error:
-            return _failed(account, str(error), spent)
+            until = error.until if isinstance(error, Throttled) else None
+            return _failed(account, hider_of(opened)(str(error)), spent, until)
         except Exception as error:  # noqa: BLE001 - a bug in one provider must not end the tick of all others
             return _failed(
                 account, f"unexpected {type(error).__name__} in the probe of {account.provider}", spent

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -32,6 +32,7 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, Trigger
 from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.context import Meter
+from optiinfra_assets.providers.http.redaction import hider_of
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 MAX_RETRIES: Final = 3
@@ -66,11 +67,11 @@ class SliceFailure:
     until: datetime | None = None
 
     @classmethod
-    def of(cls, slice_: Slice, error: Exception) -> SliceFailure:
-        """Say what an exception means for its slice."""
+    def of(cls, slice_: Slice, error: Exception, hide: Callable[[str], str]) -> SliceFailure:
+        """Say what an exception means for its slice; `hide` takes the secrets of the account out of a text."""
         until = error.until if isinstance(error, Throttled) else None
         is_transient = _is_transient(error) and not (until and until - datetime.now(UTC) > LONGEST_WAIT)
-        return cls(slice_, error, _message(error), is_transient, until)
+        return cls(slice_, error, hide(_message(error)), is_transient, until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +200,9 @@ class Task:
             _record_requests(tools.metadata, account, context.spent.requests, context.spent.cost)
             return _left(slice_, str(reason), tools.log)
         except Exception as error:  # noqa: BLE001 - the other slices of the run are collected all the same
-            failure = SliceFailure.of(slice_, error)
-            self._record_failure(failure, row, account, context.spent, tools)
+            hide = hider_of(account)
+            failure = SliceFailure.of(slice_, error, hide)
+            self._record_failure(failure, row, context.spent, tools, hide)
             return failure
         _record_result(result, row, tools.metadata)
         return result
@@ -225,17 +227,17 @@ class Task:
             raise _NotOurs(reason)
 
     def _record_failure(
-        self, failure: SliceFailure, row: int, account: Account, spent: Meter, tools: Tools
+        self, failure: SliceFailure, row: int, spent: Meter, tools: Tools, hide: Callable[[str], str]
     ) -> None:
-        _record_requests(tools.metadata, account, spent.requests, spent.cost)
+        _record_requests(tools.metadata, failure.slice, spent.requests, spent.cost)
         paid: dict[str, Any] = {"requests": spent.requests, "request_cost": spent.cost}
         if failure.is_transient and not self.is_last_attempt:
             tools.log.warning("%s: will be tried again: %s", failure.slice, failure.message)
             tools.metadata.collections.retry(row, failure.message, **paid)
             return
         is_expected = isinstance(failure.error, ProviderError | StoreError)
-        details = failure.message if is_expected else _details(failure.error, account)
-        tools.log.error("%s: %s", failure.slice, details)
+        details = failure.message if is_expected else "".join(traceback.format_exception(failure.error))
+        tools.log.error("%s: %s", failure.slice, hide(details))
         tools.metadata.collections.finish(row, "failed", error=failure.message, **paid)
         pause = datetime.now(UTC) + PERMANENT_PAUSE if isinstance(failure.error, Permanent) else failure.until
         if pause:
@@ -268,11 +270,3 @@ def _record_result(result: SliceResult, row: int, metadata: Metadata) -> None:
 def _record_requests(metadata: Metadata, owner: Account | Slice, requests: int, cost: Decimal) -> None:
     if requests:
         metadata.activity.record_requests("collect", {owner.account_id: (requests, cost)}, datetime.now(UTC))
-
-
-def _details(error: Exception, account: Account) -> str:
-    """The traceback of an error nobody foresaw, without the account's secrets, which its text may quote."""
-    text = "".join(traceback.format_exception(error))
-    for secret in account.secrets.values():
-        text = text.replace(str(secret), "***") if str(secret) else text
-    return text

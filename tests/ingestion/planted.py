@@ -84,7 +84,7 @@ def _fitting(provider: Provider, text: str, url: str, left_out: set[str]) -> Pla
     needles: set[str] = set()
     for name, one in model.model_fields.items():
         if name in secret:
-            forms = _secrets(f"{text}-{name.replace('_', '-')}", url)
+            forms = _secrets(text, name.replace("_", "-"), url)
             candidates[name] = [value for value, _ in forms]
             needles |= {needle for _, found in forms for needle in found}
         elif name in addresses(model):
@@ -126,20 +126,60 @@ def _try_others(
     return True
 
 
-def _secrets(text: str, url: str) -> list[tuple[str, set[str]]]:
+def _secrets(text: str, name: str, url: str) -> list[tuple[str, set[str]]]:
     """Forms of a secret, each with what to look for of it: a word, and the JSON key file of a service account."""
+    word = f"{text}-{name}"
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     account = {
         "type": "service_account",
         "project_id": "project-name",
-        "private_key_id": text,
+        "private_key_id": word,
         "private_key": pem,
         "client_email": "reader@project-name.iam.gserviceaccount.com",
         "client_id": "123456789012345678901",
         "token_uri": f"{url}/token",
     }
-    return [(text, {text}), (json.dumps(account), {text, pem.splitlines()[5]})]
+    pieces = {word, *_pieces(text)}
+    return [(word, pieces), (json.dumps(account), pieces.union(*map(_pieces, pem.splitlines()[1:-1])))]
+
+
+def _pieces(text: str) -> set[str]:
+    """What to look for of a part of `text`: whoever shows twice as much shows one of them whole."""
+    return {text[at : at + 10] for at in range(0, len(text) - 9, 10)}
+
+
+def quotes(secret: str) -> list[str]:
+    """What errors quote of a secret: all of it, its halves, each field and line that it is made of, each as it is often written."""
+    fields = [text for text in _fields(secret) if isinstance(text, str)]
+    lines = [line for text in fields for line in text.splitlines() if len(line) >= 16]
+    texts = [text for whole in (secret, *fields) for text in _halves(whole)] + lines
+    return [
+        form
+        for text in texts
+        for form in (
+            text,
+            repr(text),
+            json.dumps({"value": json.dumps(text)}),
+            " ".join(text.split()),
+            quote(text, safe=""),
+            base64.b64encode(text.encode()).decode(),
+            base64.b64encode(f"user:{text}".encode()).decode(),
+        )
+    ]
+
+
+def _fields(secret: str) -> list[Any]:
+    try:
+        found = json.loads(secret)
+    except ValueError:
+        return []
+    return list(found.values()) if isinstance(found, dict) else []
+
+
+def _halves(text: str) -> tuple[str, ...]:
+    middle = len(text) // 2
+    return (text, text[:middle], text[middle:]) if middle >= 10 else (text,)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,9 @@ soon as it is registered.
 
 from __future__ import annotations
 
+import itertools
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,13 +18,16 @@ import httpx
 import pytest
 from api_server import serving
 from orchestrated import Platform
-from planted import Echo, Planted, echo, plant
+from planted import Echo, Planted, echo, plant, quotes
 from stored import everything_stored
 
+from optiinfra_assets import cli
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import ContractChanged
 from optiinfra_assets.ingestion import account_access
 from optiinfra_assets.orchestration.partitions import register
 from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.base import Collection
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.world.scenario import Resource, Scenario
 from optiinfra_assets.simulators.world.world import SimulatedClock
@@ -188,6 +193,107 @@ def test_a_secret_that_works_is_nowhere_either(
         Planted(secrets, {text}) for secrets, text in ((first, "PLANTED4711FIRST"), (second, cloud.secret))
     )
     _assert_nowhere(planted, _places(platform, before, answers, caplog, capfd))
+
+
+def _unforeseen(secrets: list[str]) -> Exception:
+    """An error that nobody foresaw, with causes, contexts, notes and companions, which quote all and parts of `secrets`."""
+    kinds = itertools.cycle([ValueError, KeyError, RuntimeError, AttributeError, OSError, IndexError])
+    error: Exception = LookupError("the first")
+    for number, text in enumerate(text for secret in secrets for text in quotes(secret)):
+        cause, error = error, next(kinds)(f"not understood: {text}")
+        if number % 7 == 5:
+            error = ExceptionGroup(f"beside {text}", [error, ValueError(text)])
+        error.add_note(f"while it read {text}")
+        if number % 3:
+            error.__cause__ = cause
+        else:
+            error.__context__ = cause
+    return error
+
+
+def _foreseen(secrets: list[str]) -> Exception:
+    """An error that the provider raises on purpose, and that quotes what it should not."""
+    said = " ".join(text for secret in secrets for text in quotes(secret))
+    return ContractChanged(f"the answer is not as documented: {said}")
+
+
+def _streamed(error: Exception) -> Iterator[Any]:
+    raise error
+    yield
+
+
+@pytest.mark.parametrize("fail", [_unforeseen, _foreseen], ids=["unforeseen", "foreseen"])
+@pytest.mark.parametrize("provider", WITH_SECRETS)
+def test_an_error_that_quotes_a_secret_shows_nothing_of_it(
+    provider: str,
+    fail: Callable[[list[str]], Exception],
+    platform: Platform,
+    ask: Callable[..., dict[str, Any]],
+    answers: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    planted = plant(PROVIDERS[provider], "Pl4nT3d/x9Kq+Zr7WvB2mE5tYh8Ls3Nd6Gf1Jc0Pa", "https://cloud.example")
+    secrets = _secrets_of(provider, planted.fields)
+    assert secrets.keys() == PROVIDERS[provider].secret_fields()
+    texts, kind = list(secrets.values()), type(PROVIDERS[provider])
+    calls: list[str] = []
+
+    def failing(name: str) -> Callable[..., Any]:
+        def call(*_: Any, **__: Any) -> Any:
+            calls.append(name)
+            raise fail(texts)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PROVIDERS[provider].credential_model, "model_validate", failing("validate"))
+        assert ask(ADD, c=_as_sent(provider, planted.fields), test=False) is None, "masked, and in the log"
+    for name in ("discover", "probe", "collect"):
+        monkeypatch.setattr(kind, name, failing(name))
+    assert ask(ADD, c=_as_sent(provider, planted.fields), test=True)["__typename"] == "ProviderRefused"
+    assert ask(ADD, c=_as_sent(provider, planted.fields), test=False)["status"] == "ACTIVE"
+    assert ask(TEST)["__typename"] == "ProviderRefused"
+    register(platform.instance, provider, ["acme.main"])
+    platform.tick(NOW)
+    period = str(BillingPeriod.of(NOW))
+    assert not platform.materialise(period, account_id="acme.main", provider=provider).success
+    monkeypatch.setattr(kind, "collect", lambda *_: Collection(_streamed(fail(texts)), "token"))
+    assert not platform.materialise(period, account_id="acme.main", provider=provider).success
+    assert {"validate", "discover", "probe", "collect"} == set(calls)
+    (state,) = platform.metadata.accounts.states()
+    assert state.last_error
+    assert [one.status for one in platform.metadata.collections.history(first=100)] == ["failed", "failed"]
+    ask(SHOWN)
+    places = _places(platform, list(everything_stored(platform)), answers, caplog, capfd)
+    places += _on_the_command_line(platform, provider, planted, monkeypatch, capfd)
+    _assert_nowhere((planted,), places)
+
+
+def _on_the_command_line(
+    platform: Platform,
+    provider: str,
+    planted: Planted,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[tuple[str, bytes]]:
+    """What `connect` says, also to who wants to see where an error came from; and what others say of the account."""
+    for name in ("clickhouse_url", "postgres_url"):
+        monkeypatch.setenv(f"OPTIINFRA_{name.upper()}", str(getattr(platform.settings, name)))
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in planted.fields.items()]
+    connect = ["connect", provider, "--customer", "other", *options]
+    for command, debug in ((connect, ""), (connect, "1"), (["accounts"], ""), (["status"], "")):
+        monkeypatch.setattr("sys.argv", ["optiinfra", *command])
+        monkeypatch.setenv("OPTIINFRA_DEBUG", debug)
+        with pytest.raises((SystemExit, Exception)) as ended:
+            cli.main()
+        said = "".join(traceback.format_exception(ended.value))  # as Python prints it
+        printed = capfd.readouterr()
+        assert printed.out + printed.err or debug
+        assert not debug or "not understood" in said or "not as documented" in said
+        yield f"{command[0]} {debug}", f"{printed.out}{printed.err}{said}".encode()
 
 
 def _places(

@@ -219,8 +219,8 @@ def test_a_short_throttling_is_waited_out() -> None:
     with pytest.raises(dg.RetryRequested) as raised:
         end(
             [
-                SliceFailure.of(slice_, Throttled("too many requests", until)),
-                SliceFailure.of(slice_, Transient("away")),
+                SliceFailure.of(slice_, Throttled("too many requests", until), str),
+                SliceFailure.of(slice_, Transient("away"), str),
             ]
         )
     assert raised.value.max_retries == 3

@@ -15,7 +15,9 @@ import strawberry
 from pydantic.fields import FieldInfo
 from strawberry.utils.str_converters import to_camel_case
 
-from optiinfra_api.access.credential_service import PROVIDERS, Given, Provider
+from optiinfra_api.access.credential_service import Given
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.base import Provider
 
 _PLAIN: Final = (str, int, bool)
 """Types that GraphQL has too; all others of a model are sent as text, which the model reads."""

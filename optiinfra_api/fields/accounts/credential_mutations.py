@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.access.credential_service import NotAccepted, SourceRefused, custody_of
+from optiinfra_api.access.credential_service import NotAccepted, custody_of
 from optiinfra_api.fields.accounts.credential_inputs import (
     CredentialInput,
     SecretsInput,
@@ -20,6 +20,7 @@ from optiinfra_api.fields.accounts.credentials import AccountId, Credential
 from optiinfra_api.fields.arguments import CustomerId
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_assets.database.errors import AlreadyExists, NotFound
+from optiinfra_assets.ingestion.onboarding import SourceRefused
 from optiinfra_assets.metadata.accounts import Connection
 from optiinfra_assets.vault.credentials import CredentialChanged
 from optiinfra_assets.vault.master_keys import (

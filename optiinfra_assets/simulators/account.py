@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import ClassVar, Protocol
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.server.server import Request, Response, SimulatedCloud
 from optiinfra_assets.simulators.world.scenario import Scenario
-from optiinfra_assets.simulators.world.world import Clock, World
+from optiinfra_assets.simulators.world.world import World
 
 
 class SimulatedAccount(SimulatedCloud):

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 import clickhouse_connect
 import psycopg
 import pytest
-from world import World, serving
+from api_server import serving
+from world import World
 
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings

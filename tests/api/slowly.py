@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
+from api_server import serving
 from charges import Charge, slice_of
-from world import Customer, World, serving
+from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.metadata import Metadata

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-from api_server import serving
 from charges import Charge, Held, Sent
 
 from optiinfra_assets.domain.accounts import Slice
@@ -18,8 +17,6 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.tokens import Role
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
-
-__all__ = ["Customer", "World", "serving"]
 
 _generations = itertools.count(1)
 

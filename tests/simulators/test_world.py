@@ -13,16 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.server.wire import to_json
-from optiinfra_assets.simulators.world.world import (
-    CENT,
-    Charge,
-    Event,
-    Resource,
-    Scenario,
-    SimulatedClock,
-    What,
-    World,
-)
+from optiinfra_assets.simulators.world.scenario import Charge, Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.world import CENT, SimulatedClock, World
 
 JANUARY, FEBRUARY, MARCH = (BillingPeriod(2026, month) for month in (1, 2, 3))
 MACHINE = Resource(

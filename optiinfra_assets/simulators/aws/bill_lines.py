@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.simulators.world.world import Charge, World
+from optiinfra_assets.simulators.world.scenario import Charge
+from optiinfra_assets.simulators.world.world import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.aws.bill_lines import lines_of, payer_of, refreshed_at
 from optiinfra_assets.simulators.aws.export_tables import Row, Table, compressed, to_csv, to_parquet
 from optiinfra_assets.simulators.aws.s3 import StoredObject
-from optiinfra_assets.simulators.world.world import Charge, World
+from optiinfra_assets.simulators.world.scenario import Charge
+from optiinfra_assets.simulators.world.world import World
 
 FOLDER: Final = "exports/costs"
 NAME: Final = "costs"

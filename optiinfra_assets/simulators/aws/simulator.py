@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 from urllib.parse import parse_qs
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.aws.bill_lines import member_of, payer_of, refreshed_at
 from optiinfra_assets.simulators.aws.cost_explorer import GroupedCosts, json_error
@@ -23,7 +24,8 @@ from optiinfra_assets.simulators.aws.export_tables import TABLES
 from optiinfra_assets.simulators.aws.s3 import ObjectStore, xml, xml_error
 from optiinfra_assets.simulators.aws.signatures import is_signed_with, key_id
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.world import Clock, Scenario, World
+from optiinfra_assets.simulators.world.scenario import Scenario
+from optiinfra_assets.simulators.world.world import World
 
 QUANTUM: Final = Decimal("0.0000000001")
 BUCKET: Final = "simulated-costs"

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.azure.blob_storage import blob_answer, storage_failure
 from optiinfra_assets.simulators.azure.dated_costs import billed_total, dated_costs
@@ -20,7 +21,9 @@ from optiinfra_assets.simulators.azure.exports import FOLDER, ExportFiles
 from optiinfra_assets.simulators.azure.query_api import ROWS_AT_ONCE, QueryEndpoint, failure
 from optiinfra_assets.simulators.server.certificates import Certificate
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.world import MILLIONTH, Clock, Scenario, World
+from optiinfra_assets.simulators.world.scenario import Scenario
+from optiinfra_assets.simulators.world.spend import MILLIONTH
+from optiinfra_assets.simulators.world.world import World
 
 TENANT: Final = "5f1a7ed0-0000-4000-8000-00000000000a"
 CLIENT: Final = "5f1a7ed0-0000-4000-8000-00000000000c"

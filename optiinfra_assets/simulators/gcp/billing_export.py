@@ -18,8 +18,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.simulators.world.scenario import Charge
 from optiinfra_assets.simulators.world.spend import MILLIONTH, midnight, rounded
-from optiinfra_assets.simulators.world.world import Charge, World
+from optiinfra_assets.simulators.world.world import World
 
 PACIFIC: Final = ZoneInfo("America/Los_Angeles")
 NANO: Final = Decimal("0.000000001")

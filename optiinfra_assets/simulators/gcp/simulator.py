@@ -19,12 +19,14 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.gcp.billing_export import BillingExport, focus_schema
 from optiinfra_assets.simulators.gcp.query_jobs import MARK, QueryJobs, Source, paths, refused, schema_field
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.spend import midnight
-from optiinfra_assets.simulators.world.world import MILLIONTH, Clock, Scenario, World
+from optiinfra_assets.simulators.world.scenario import Scenario
+from optiinfra_assets.simulators.world.spend import MILLIONTH, midnight
+from optiinfra_assets.simulators.world.world import World
 
 PROJECT: Final = "billing-simulated"
 PAYER: Final = "01A2B3-C4D5E6-F7A8B9"

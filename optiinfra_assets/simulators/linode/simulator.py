@@ -16,10 +16,12 @@ from decimal import ROUND_UP, Decimal
 from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.world.scenario import Charge, Resource, Scenario
 from optiinfra_assets.simulators.world.spend import midnight, rounded
-from optiinfra_assets.simulators.world.world import CENT, Charge, Clock, Resource, Scenario, World
+from optiinfra_assets.simulators.world.world import CENT, World
 
 _PRODUCTS: Final = {
     "compute": "Linode 4GB",

@@ -16,9 +16,11 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.world import CENT, Charge, Clock, Resource, Scenario, World
+from optiinfra_assets.simulators.world.scenario import Charge, Resource, Scenario
+from optiinfra_assets.simulators.world.world import CENT, World
 
 _PRODUCTS: Final = {
     "compute": "Vultr Cloud Compute",

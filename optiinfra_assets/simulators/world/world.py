@@ -25,21 +25,8 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Clock
-from optiinfra_assets.simulators.world.scenario import Charge, Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.scenario import Charge, Scenario
 from optiinfra_assets.simulators.world.spend import MILLIONTH, charges_of, invoiced_at, midnight, rounded
-
-__all__ = [
-    "CENT",
-    "MILLIONTH",
-    "Charge",
-    "Clock",
-    "Event",
-    "Resource",
-    "Scenario",
-    "SimulatedClock",
-    "What",
-    "World",
-]
 
 CENT: Final = Decimal("0.01")
 

@@ -21,9 +21,10 @@ from typing import Any
 import documents
 import httpx
 import pytest
+from api_server import serving
 from charges import Charge, slice_of
 from graphql import get_introspection_query
-from world import World, serving
+from world import World
 
 from optiinfra_api.access import authentication
 from optiinfra_api.access.authentication import Authenticator, NotAuthenticated, TooManyFailures

@@ -17,7 +17,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from world import Customer, World, serving
+from api_server import serving
+from world import Customer, World
 
 from optiinfra_api.access import credential_service
 from optiinfra_assets.domain.accounts import Account, BillingPeriod

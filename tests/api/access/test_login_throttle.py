@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from api_server import serving
 from hypothesis import given
 from hypothesis import strategies as st
-from world import World, serving
+from world import World
 
 from optiinfra_api.access import authentication, login_throttle
 from optiinfra_api.access.login_throttle import (

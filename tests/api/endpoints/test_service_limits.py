@@ -11,13 +11,14 @@ from urllib.parse import urlencode
 
 import documents
 import httpx
+from api_server import serving
 from charges import Charge
 from exporting import PERIOD as EXPORTED
 from exporting import ask, counted
 from hypothesis import given
 from hypothesis import strategies as st
 from slowly import CORRELATION_ID, never_ending, running, wait_for_statements, waiting
-from world import Customer, serving
+from world import Customer
 
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.scan_budget import estimated_rows

@@ -11,10 +11,11 @@ import clickhouse_connect
 import documents
 import httpx
 import psycopg
+from api_server import serving
 from charges import Charge, slice_of
 from exporting import ask, counted
 from prometheus_client.parser import text_string_to_metric_families
-from world import World, serving
+from world import World
 
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice

@@ -10,9 +10,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.world import CENT, Charge, Clock, Scenario, World
+from optiinfra_assets.simulators.world.scenario import Charge, Scenario
+from optiinfra_assets.simulators.world.world import CENT, World
 
 
 def simulated_nimbus(

@@ -10,10 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from api_server import serving
 from charges import slice_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import Customer, World, serving
+from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
+
+from cachetools import LRUCache
 
 from optiinfra_api.access.login_throttle import Failures, network
 from optiinfra_assets.metadata import Metadata
@@ -98,7 +99,7 @@ class Authenticator:
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
-        self._good: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._good: LRUCache[bytes, tuple[float, Principal]] = LRUCache(_REMEMBERED)
         self._attempts = _Attempts()
 
     async def admit(
@@ -134,6 +135,7 @@ class Authenticator:
         if principal is None:
             self._attempts.count(address)
             raise NotAuthenticated
+        self._good[_fingerprint(header)] = (time.monotonic() + TRUSTED_SECONDS, principal)
         return principal
 
     def remembered(self, header: str | None) -> Principal | None:
@@ -148,14 +150,7 @@ class Authenticator:
             MetadataUnavailable: PostgreSQL does not answer.
         """
         scheme, _, token = (header or "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        principal = self._metadata.tokens.authenticate(token.strip())
-        if principal is not None:
-            self._good[_fingerprint(header)] = (time.monotonic() + TRUSTED_SECONDS, principal)
-            if len(self._good) > _REMEMBERED:
-                self._good.popitem(last=False)
-        return principal
+        return self._metadata.tokens.authenticate(token.strip()) if scheme.lower() == "bearer" else None
 
     def forget(self, token_id: str) -> None:
         """Ask the database about a token again, since it was revoked here."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from http import HTTPStatus
 from typing import Any
+
+from cachetools import LRUCache
 
 from optiinfra_api.http.http_errors import Refused
 
@@ -22,9 +23,7 @@ class PersistedQueries:
     """Documents by their SHA-256, of `most_characters` in all. For one event loop."""
 
     def __init__(self, most_characters: int = MAX_CHARACTERS) -> None:
-        self._most_characters = most_characters
-        self._documents: OrderedDict[str, str] = OrderedDict()
-        self._characters = 0
+        self._documents: LRUCache[str, str] = LRUCache(most_characters, len)
 
     def document(self, operation: dict[str, Any]) -> str | None:
         """The document that the body of a request names or brings, None if it does neither.
@@ -40,7 +39,6 @@ class PersistedQueries:
             if digest not in self._documents:
                 # Status and message are what clients of this protocol look for.
                 raise Refused(HTTPStatus.OK, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
-            self._documents.move_to_end(digest)
             return self._documents[digest]
         if hashlib.sha256(found.encode()).hexdigest() != digest:
             raise _refused("extensions.persistedQuery.sha256Hash is not the SHA-256 of the query beside it")
@@ -51,10 +49,8 @@ class PersistedQueries:
         digest, document = _digest(operation), operation.get("query")
         if digest is None or document is None or digest in self._documents:
             return
-        self._documents[digest] = document
-        self._characters += len(document)
-        while self._characters > self._most_characters:
-            self._characters -= len(self._documents.popitem(last=False)[1])
+        if len(document) <= self._documents.maxsize:
+            self._documents[digest] = document
 
 
 def _digest(operation: dict[str, Any]) -> str | None:

@@ -6,7 +6,6 @@ Flow in: a question with a customer id that `context` has allowed. Flow out: dic
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +13,7 @@ from functools import cache, partial
 from typing import Any
 
 import orjson
+from cachetools import LRUCache
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.http.request_log import current, statement_id
@@ -52,7 +52,9 @@ class _Known:
     count: int
     publications: tuple[Published, ...]
     standing: Standing = NOTHING
-    answers: OrderedDict[tuple[object, ...], Resolved] = field(default_factory=OrderedDict)
+    answers: LRUCache[tuple[object, ...], Resolved] = field(
+        default_factory=partial(LRUCache, _CACHED_ANSWERS)
+    )
 
     def stand(self, standing: Standing) -> None:
         """Take note of how the accounts stand now: it decides how far answers reach."""
@@ -71,8 +73,6 @@ class _Known:
                 and (not question.accounts or one.slice.account_id in question.accounts)
             )
             self.answers[key] = Resolved.of(chosen, question.start, question.end, self.standing)
-            if len(self.answers) > _CACHED_ANSWERS:
-                self.answers.popitem(last=False)
         return self.answers[key]
 
 
@@ -96,7 +96,7 @@ class Engine:
         self._limits = limits
         self._answers = answers
         self._settings = FORMATS | limits.settings()
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: LRUCache[str, _Known] = LRUCache(_CACHED_PUBLICATIONS, _publications)
         self._checks: Rounds[_Known] = Rounds()
 
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -175,14 +175,13 @@ class Engine:
         if known is None or known.count != row["publications"]:
             resolved = await self._run(self._warehouse.resolve, customer_id)
             known = _Known(row["publications"], resolved.publications)
-        self._known[customer_id] = known
-        self._known.move_to_end(customer_id)
-        while len(self._known) > 1 and self._size() > _CACHED_PUBLICATIONS:
-            self._known.popitem(last=False)
+            self._known[customer_id] = known
         return known
 
-    def _size(self) -> int:
-        return sum(len(one.publications) for one in self._known.values())
+
+def _publications(known: _Known) -> int:
+    """How many there are; a customer with more than are kept in all is kept alone."""
+    return min(len(known.publications), _CACHED_PUBLICATIONS)
 
 
 @cache

@@ -6,9 +6,10 @@ It says how far answers reach, not what they are, and probes come every 15 minut
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
+
+from cachetools import LRUCache
 
 from optiinfra_api.reading.single_flight import Rounds
 from optiinfra_assets.domain.freshness import Standing
@@ -23,7 +24,7 @@ class Standings:
     def __init__(self, read: Callable[[str], Awaitable[Standing]]) -> None:
         """`read` finds how the accounts of a customer stand."""
         self._read = read
-        self._known: OrderedDict[str, tuple[float, Standing]] = OrderedDict()
+        self._known: LRUCache[str, tuple[float, Standing]] = LRUCache(_CUSTOMERS)
         self._rounds: Rounds[Standing] = Rounds()
 
     async def of(self, customer_id: str) -> Standing:
@@ -43,7 +44,4 @@ class Standings:
         if known is not None and known[1] == standing:
             standing = known[1]
         self._known[customer_id] = now, standing
-        self._known.move_to_end(customer_id)
-        if len(self._known) > _CUSTOMERS:
-            self._known.popitem(last=False)
         return standing

@@ -7,11 +7,11 @@ questions again and again, and each answer from here spares ClickHouse 10 to 30 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from cachetools import LRUCache
 
 OVERHEAD_BYTES = 200
 """Of an entry, beside its answer."""
@@ -26,9 +26,8 @@ class Answers:
         Args:
             size: bytes that they may take; 0 keeps none. One that would take more than an eighth of it is not kept.
         """
-        self._left = size
         self._largest = size // _LARGEST_SHARE
-        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self._kept: LRUCache[bytes, bytes] = LRUCache(size, _size)
 
     @staticmethod
     def key(text: str, bound: Mapping[str, Any], only: Mapping[str, str]) -> bytes | None:
@@ -43,18 +42,13 @@ class Answers:
 
     def get(self, key: bytes | None) -> bytes | None:
         """The answer, None if it is not kept."""
-        if key is None or key not in self._kept:
-            return None
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        return None if key is None else self._kept.get(key)
 
     def keep(self, key: bytes | None, answer: bytes) -> None:
         """Keep an answer if it has a name, and forget as many of those not used for longest as it takes."""
-        size = len(answer) + OVERHEAD_BYTES
-        if key is None or size > self._largest or key in self._kept:
-            return
-        self._kept[key] = answer
-        self._left -= size
-        while self._left < 0:
-            _, forgotten = self._kept.popitem(last=False)
-            self._left += len(forgotten) + OVERHEAD_BYTES
+        if key is not None and _size(answer) <= self._largest:
+            self._kept[key] = answer
+
+
+def _size(answer: bytes) -> int:
+    return len(answer) + OVERHEAD_BYTES

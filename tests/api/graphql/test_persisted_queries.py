@@ -100,3 +100,13 @@ def test_what_is_kept_is_bounded_and_is_what_was_used_last(documents: list[str])
     for document in set(documents) - set(used):
         with pytest.raises(Refused):
             queries.document({"extensions": _extensions(_hash(document))})
+
+
+def test_a_document_that_is_larger_than_all_that_is_kept_leaves_the_others() -> None:
+    queries = PersistedQueries(most_characters=40)
+    small, large = ({"query": text, "extensions": _extensions(_hash(text))} for text in ("a" * 40, "b" * 41))
+    queries.keep(small)
+    queries.keep(large)
+    assert queries.document({"extensions": small["extensions"]}) == "a" * 40
+    with pytest.raises(Refused):
+        queries.document({"extensions": large["extensions"]})

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from slowly import never_ending, running
 from world import Customer
 
+from optiinfra_api.reading import clickhouse_reader
 from optiinfra_api.reading.result_cache import OVERHEAD_BYTES, Answers
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.metadata import Metadata
@@ -50,6 +51,20 @@ def test_what_was_asked_before_is_not_asked_again_until_something_is_published(
         slice_ = slice_of(customer.customer_id, "main", OCTOBER)
         customer.publish(slice_, [Charge(date(2026, 10, 5), Decimal("7.5"))])
         assert [total["cost"]["amount"] for total in _totals(customer)] == ["7.5"]
+
+
+def test_a_customer_with_more_publications_than_are_kept_in_all_is_answered(
+    settings: Settings, warehouse: Warehouse, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clickhouse_reader, "_CACHED_PUBLICATIONS", 1)
+    with running(settings, warehouse, metadata) as customer:
+        for month in (11, 12):
+            slice_ = slice_of(customer.customer_id, "main", BillingPeriod(2026, month))
+            customer.publish(slice_, [Charge(date(2026, month, 5), Decimal(month))])
+        for months, amount in ((1, "7"), (3, "30")) * 2:
+            period = PERIOD | {"end": str(OCTOBER.shift(months).start.date())}
+            (total,) = customer.data(documents.TOTAL, period=period)["totalCost"]["totals"]
+            assert total["cost"]["amount"] == amount
 
 
 def test_an_error_is_not_kept(settings: Settings, warehouse: Warehouse, metadata: Metadata) -> None:

@@ -174,11 +174,8 @@ class SimulatedDigitalOcean(SimulatedAccount):
         return scope in self.scopes and not (self.lacks_permission and scope == "billing:read")
 
     def _account(self) -> dict[str, Any]:
-        name = self.world.scenario.name
-        return {
-            "name": f"{name} (simulated)",
-            "team": {"uuid": self.team, "name": f"{name} (simulated)"},
-        }
+        name = f"{self.world.scenario.name} (simulated)"
+        return {"name": name, "team": {"uuid": self.team, "name": name}}
 
     def _droplets(self) -> list[dict[str, Any]]:
         today = self.world.clock().date()

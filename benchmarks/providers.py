@@ -59,7 +59,7 @@ def scenario() -> Scenario:
 
 def serve(name: str, mode: str, rows: int) -> None:
     """Be the simulated cloud until standard input ends."""
-    cloud = SIMULATORS[name](scenario(), SimulatedClock(NOW), secret="bench", mode=mode)  # noqa: S106 - nobody's
+    cloud = SIMULATORS[name].make(scenario(), SimulatedClock(NOW), secret="bench", mode=mode)  # noqa: S106 - nobody's
     with cloud:
         cloud.extra_items = rows
         amount = str(cloud.invoice_amount(JANUARY))
@@ -226,11 +226,7 @@ def main() -> None:
         name, mode, rows = arguments.serve or arguments.child
         (serve if arguments.serve else child)(name, mode, int(rows))
         return
-    modes = [
-        (name, mode)
-        for name in arguments.only
-        for mode in type(SIMULATORS[name](scenario(), SimulatedClock(NOW), secret="bench")).modes  # noqa: S106
-    ]
+    modes = [(name, mode) for name in arguments.only for mode in SIMULATORS[name].modes]
     if arguments.memory:
         for name, mode in modes:
             memory(name, mode, arguments.rows)

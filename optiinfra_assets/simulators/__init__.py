@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from optiinfra_assets.simulators.account import MakeCloud
-from optiinfra_assets.simulators.aws.simulator import simulated_aws
-from optiinfra_assets.simulators.azure.simulator import simulated_azure
-from optiinfra_assets.simulators.digitalocean.simulator import simulated_digitalocean
-from optiinfra_assets.simulators.gcp.simulator import simulated_gcp
-from optiinfra_assets.simulators.linode.simulator import simulated_linode
-from optiinfra_assets.simulators.vultr.simulator import simulated_vultr
+from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.aws.simulator import SimulatedAws
+from optiinfra_assets.simulators.azure.simulator import SimulatedAzure
+from optiinfra_assets.simulators.digitalocean.simulator import SimulatedDigitalOcean
+from optiinfra_assets.simulators.gcp.simulator import SimulatedGcp
+from optiinfra_assets.simulators.linode.simulator import SimulatedLinode
+from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr
 
-SIMULATORS: Final[dict[str, MakeCloud]] = {
-    "aws": simulated_aws,
-    "azure": simulated_azure,
-    "digitalocean": simulated_digitalocean,
-    "gcp": simulated_gcp,
-    "linode": simulated_linode,
-    "vultr": simulated_vultr,
-}
-"""What makes a simulated account, by the registered name of its provider."""
+CLOUDS: Final[tuple[type[SimulatedAccount], ...]] = (
+    SimulatedAws,
+    SimulatedAzure,
+    SimulatedDigitalOcean,
+    SimulatedGcp,
+    SimulatedLinode,
+    SimulatedVultr,
+)
+SIMULATORS: Final = {cloud.provider: cloud for cloud in CLOUDS}
+"""Simulated accounts by the registered name of their provider; `SimulatedAccount.make` makes one."""

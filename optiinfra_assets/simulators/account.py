@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import ClassVar, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, TypeVar
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.server.server import Request, Response, SimulatedCloud
 from optiinfra_assets.simulators.world.scenario import Scenario
 from optiinfra_assets.simulators.world.world import World
+
+Kind = TypeVar("Kind", bound="SimulatedAccount")
 
 
 class SimulatedAccount(SimulatedCloud):
@@ -20,6 +24,10 @@ class SimulatedAccount(SimulatedCloud):
     Attributes:
         provider: registered name of the provider that reads it.
         modes: ways in which such an account may be set up, each read in another way; the first is the default.
+        mode: the way that this class is for; the other ways have subclasses.
+        rules: fields of a `Scenario` that are this cloud's to say: when usage shows, when invoices come, what is capped.
+        quantum: the smallest amount it bills.
+        base_path: what stands before every path of its API.
         renamed_field: what a refusal names when `renames_field`.
         lacking_permission: what a refusal names when `lacks_permission`.
         page_size: most objects it puts on one page of any list, at first as many as the provider documents.
@@ -34,6 +42,10 @@ class SimulatedAccount(SimulatedCloud):
 
     provider: ClassVar[str]
     modes: ClassVar[tuple[str, ...]] = ("",)
+    mode: ClassVar[str] = ""
+    rules: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    quantum: ClassVar[Decimal]
+    base_path: ClassVar[str] = ""
     renamed_field: ClassVar[str]
     lacking_permission: ClassVar[str]
 
@@ -48,17 +60,55 @@ class SimulatedAccount(SimulatedCloud):
         self.refuses_credential = False
         self.lacks_permission = False
 
-    @abstractmethod
+    @classmethod
+    def make(
+        cls,
+        scenario: Scenario,
+        clock: Clock,
+        *,
+        secret: str,
+        port: int = 0,
+        quantum: Decimal | None = None,
+        mode: str = "",
+    ) -> Self:
+        """An account with the spend of `scenario`, under the rules of this cloud.
+
+        Args:
+            scenario: the customer's life.
+            clock: what "now" means.
+            secret: the credential to accept.
+            port: 0 for a free one.
+            quantum: smallest amount that is billed; None: that of the cloud.
+            mode: one of `modes`; empty: the first.
+
+        Raises:
+            KeyError: there is no such mode.
+        """
+        kind = {one.mode: one for one in _kinds(cls)}[mode or cls.modes[0]]
+        world = World(replace(scenario, **kind.rules), clock, quantum or kind.quantum)
+        return kind(world, secret=secret, port=port)
+
+    @property
+    def endpoint(self) -> str:
+        """For the credential's ``endpoint_url``."""
+        return self.url + self.base_path
+
     def settings(self) -> dict[str, str]:
-        """What an account that reads this cloud is told, apart from its secrets."""
+        """What an account that reads this cloud is told, apart from its secrets: where it listens."""
+        return {"endpoint_url": self.endpoint}
 
     @abstractmethod
     def secrets(self) -> dict[str, str]:
         """The secret fields of its credential; `secret` stands in one of them."""
 
-    @abstractmethod
+    def refuses(self, request: Request) -> bool:
+        """Whether the bearer token of a request is not accepted."""
+        return self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}"
+
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
         """What all line items of a closed month come to, from the truth and not from the answers."""
+        lines = self.world.invoice(period) or []
+        return sum((charge.amount for charge in lines), Decimal(0)) + self.extra_items * self.world.quantum
 
     @abstractmethod
     def shown_amount(self, period: BillingPeriod) -> Decimal:
@@ -90,27 +140,7 @@ class SimulatedAccount(SimulatedCloud):
         return replace(response, body=body)
 
 
-class MakeCloud(Protocol):
-    """Makes the simulator of one provider, under the rules of that cloud."""
-
-    def __call__(
-        self,
-        scenario: Scenario,
-        clock: Clock,
-        *,
-        secret: str,
-        port: int = 0,
-        quantum: Decimal | None = None,
-        mode: str = "",
-    ) -> SimulatedAccount:
-        """An account with the spend of `scenario`.
-
-        Args:
-            scenario: the customer's life.
-            clock: what "now" means.
-            secret: the credential to accept.
-            port: 0 for a free one.
-            quantum: smallest amount that is billed; None: that of the cloud.
-            mode: one of `SimulatedAccount.modes`; empty: the first.
-        """
-        ...
+def _kinds(kind: type[Kind]) -> Iterator[type[Kind]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)

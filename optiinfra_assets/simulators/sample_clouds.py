@@ -71,7 +71,7 @@ def made(sample: SampleCloud, clock: Clock, port: int = 0) -> SimulatedAccount:
     scenario = replace(Scenario.load(SCENARIO), name=f"{sample.customer_id}-{sample.provider}")
     start = BillingPeriod.of(clock()).shift(1 - MONTHS).start.date()
     secret = f"simulated-{sample.customer_id}-{sample.provider}"
-    return SIMULATORS[sample.provider](scenario.starting(start), clock, secret=secret, port=port)
+    return SIMULATORS[sample.provider].make(scenario.starting(start), clock, secret=secret, port=port)
 
 
 def clouds_file(folder: Path) -> Path:

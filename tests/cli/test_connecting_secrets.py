@@ -14,7 +14,7 @@ from command_line import Run
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
-from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr, simulated_vultr
+from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr
 from optiinfra_assets.simulators.world.scenario import Resource, Scenario
 from optiinfra_assets.vault.credential_audit import Actor
 
@@ -26,7 +26,7 @@ WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decima
 def cloud() -> Iterator[SimulatedVultr]:
     """An account of two months, as it is now."""
     start = BillingPeriod.of(datetime.now(UTC)).shift(-2).start.date()
-    with simulated_vultr(
+    with SimulatedVultr.make(
         Scenario("small", start, (WEB,)), lambda: datetime.now(UTC), secret=PLANTED
     ) as started:
         yield started

@@ -165,7 +165,7 @@ def test_a_secret_that_works_is_nowhere_either(
     clock = SimulatedClock((NOW - timedelta(days=1)).replace(hour=12, minute=0))
     monkeypatch.setattr(account_access, "utc_now", clock)
     scenario = Scenario("small", BillingPeriod.of(clock.now).shift(-1).start.date(), (WEB,))
-    with SIMULATORS[provider](scenario, clock, secret="PLANTED4711FIRST") as cloud:
+    with SIMULATORS[provider].make(scenario, clock, secret="PLANTED4711FIRST") as cloud:
         first = dict(cloud.secrets())
         sent = _as_sent(provider, {**cloud.settings(), **first})
         assert ask(ADD, c=sent, test=True)["status"] == "ACTIVE"

@@ -29,7 +29,7 @@ CREDIT = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount
 def test_a_credit_on_day_40_for_day_5(name: str, warehouse: Warehouse, metadata: Metadata) -> None:
     clock = SimulatedClock(DAY_39)
     scenario = Scenario("credit", date(2026, 1, 1), (WEB,), (CREDIT,), tax_rate=Decimal(0))
-    with SIMULATORS[name](scenario, clock, secret="planted") as cloud:
+    with SIMULATORS[name].make(scenario, clock, secret="planted") as cloud:
         metadata.customers.add("acme")
         account = Account("acme.main", "acme", name, cloud.settings(), is_simulated=True)
         metadata.accounts.add(account)

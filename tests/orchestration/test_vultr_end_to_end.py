@@ -19,7 +19,7 @@ from optiinfra_assets.ingestion import account_access
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.simulators.server.faults import say
 from optiinfra_assets.simulators.server.server import Response
-from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr, simulated_vultr
+from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr
 from optiinfra_assets.simulators.world.scenario import Resource, Scenario
 from optiinfra_assets.simulators.world.world import SimulatedClock
 
@@ -46,7 +46,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimulatedClock:
 def cloud(clock: SimulatedClock) -> Iterator[SimulatedVultr]:
     """An account that began with the month before last."""
     scenario = Scenario("small", THIS_MONTH.shift(-2).start.date(), (WEB,))
-    with simulated_vultr(scenario, clock, secret=PLANTED) as started:
+    with SimulatedVultr.make(scenario, clock, secret=PLANTED) as started:
         yield started
 
 

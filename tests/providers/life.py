@@ -54,7 +54,7 @@ class AnyLife:
     ) -> Self:
         """An account at the cloud `name`, which is not started yet."""
         clock = SimulatedClock(now)
-        cloud = SIMULATORS[name](scenario, clock, secret=secret, quantum=quantum, mode=mode)
+        cloud = SIMULATORS[name].make(scenario, clock, secret=secret, quantum=quantum, mode=mode)
         return cls(cloud, clock, PROVIDERS[name])
 
     @property

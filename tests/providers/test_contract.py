@@ -72,11 +72,12 @@ class Way(NamedTuple):
 
 
 def _ways() -> Iterator[Any]:
-    for name, make in SIMULATORS.items():
-        modes = type(make(small(), SimulatedClock(MARCH_10), secret=SECRET)).modes
-        for mode, currency in zip(modes, itertools.cycle(CURRENCIES)):
-            billed_in = make(small(currency=currency), SimulatedClock(MARCH_10), secret=SECRET).currency
-            yield pytest.param(Way(name, mode, currency), id=" ".join(filter(None, (name, mode, billed_in))))
+    for name, cloud in SIMULATORS.items():
+        for mode, currency in zip(cloud.modes, itertools.cycle(CURRENCIES)):
+            made = cloud.make(small(currency=currency), SimulatedClock(MARCH_10), secret=SECRET, mode=mode)
+            yield pytest.param(
+                Way(name, mode, currency), id=" ".join(filter(None, (name, mode, made.currency)))
+            )
 
 
 @pytest.fixture(params=_ways())
@@ -100,8 +101,10 @@ def other_life(way: Way, scenario: Scenario, now: datetime, **how: Any) -> AnyLi
 
 def test_every_cloud_provider_has_a_simulated_cloud_of_its_own_name() -> None:
     assert PROVIDERS.keys() - SIMULATORS.keys() == {"focus"}, "files are the cloud of `focus`"
-    for name, make in SIMULATORS.items():
-        assert make(small(), SimulatedClock(MARCH_10), secret=SECRET).provider == name
+    for name, cloud in SIMULATORS.items():
+        for mode in cloud.modes:
+            made = cloud.make(small(), SimulatedClock(MARCH_10), secret=SECRET, mode=mode)
+            assert (made.provider, made.mode) == (name, mode)
 
 
 def test_a_year_of_months_equals_the_invoices_to_the_cent(way: Way) -> None:

@@ -15,7 +15,6 @@ from typing import ClassVar, Final
 from urllib.parse import parse_qs
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.aws.bill_lines import member_of, payer_of, refreshed_at
 from optiinfra_assets.simulators.aws.cost_explorer import GroupedCosts, json_error
@@ -24,7 +23,6 @@ from optiinfra_assets.simulators.aws.export_tables import TABLES
 from optiinfra_assets.simulators.aws.s3 import ObjectStore, xml, xml_error
 from optiinfra_assets.simulators.aws.signatures import is_signed_with, key_id
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Scenario
 from optiinfra_assets.simulators.world.world import World
 
 QUANTUM: Final = Decimal("0.0000000001")
@@ -35,26 +33,10 @@ ROLE_SECRET: Final = "simulated/secret/of/an/assumed/role"  # noqa: S105 - made 
 ROLE_TOKEN: Final = "simulated-session-token"  # noqa: S105 - as above
 
 
-def simulated_aws(
-    scenario: Scenario,
-    clock: Clock,
-    *,
-    secret: str,
-    port: int = 0,
-    quantum: Decimal | None = None,
-    mode: str = "",
-) -> SimulatedAws:
-    """An account with a scenario's spend, to ten fraction digits."""
-    kinds = {kind.mode: kind for kind in (FocusExport, ReportExport, CostExplorerAlone)}
-    kind = kinds[mode or SimulatedAws.modes[0]]
-    return kind(World(scenario, clock, quantum or QUANTUM), secret=secret, port=port)
-
-
 class SimulatedAws(SimulatedAccount):
     """What the accounts have in common: signatures, STS, Organizations.
 
     Attributes:
-        mode: how the account is set up.
         role_arn: a role that the key may assume; None: there is none.
         external_id: what its trust policy asks for.
         has_organization: the account manages one, and may list it.
@@ -62,7 +44,7 @@ class SimulatedAws(SimulatedAccount):
 
     provider = "aws"
     modes = ("focus-export", "cur-export", "cost-explorer")
-    mode: ClassVar[str]
+    quantum = QUANTUM
 
     def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
         super().__init__(world, secret=secret, port=port)
@@ -72,18 +54,9 @@ class SimulatedAws(SimulatedAccount):
         self.has_organization = True
         self._asked_now = threading.local()
 
-    def settings(self) -> dict[str, str]:
-        """Where it listens."""
-        return {"endpoint_url": self.url}
-
     def secrets(self) -> dict[str, str]:
         """An access key."""
         return {"access_key_id": KEY_ID, "secret_access_key": self.secret}
-
-    def invoice_amount(self, period: BillingPeriod) -> Decimal:
-        """What the invoice of a period comes to, before it is rounded to cents."""
-        lines = self.world.invoice(period) or []
-        return sum((charge.amount for charge in lines), Decimal(0)) + self.extra_items * self.world.quantum
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """What was charged by midnight, in whole days."""

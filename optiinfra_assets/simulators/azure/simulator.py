@@ -6,14 +6,12 @@ Shapes are those of Microsoft's documents and examples, and of what the SDKs ins
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 from urllib.parse import parse_qs
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.azure.blob_storage import blob_answer, storage_failure
 from optiinfra_assets.simulators.azure.dated_costs import billed_total, dated_costs
@@ -21,7 +19,6 @@ from optiinfra_assets.simulators.azure.exports import FOLDER, ExportFiles
 from optiinfra_assets.simulators.azure.query_api import ROWS_AT_ONCE, QueryEndpoint, failure
 from optiinfra_assets.simulators.server.certificates import Certificate
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Scenario
 from optiinfra_assets.simulators.world.spend import MILLIONTH
 from optiinfra_assets.simulators.world.world import World
 
@@ -30,30 +27,14 @@ CLIENT: Final = "5f1a7ed0-0000-4000-8000-00000000000c"
 SUBSCRIPTION: Final = "5f1a7ed0-0000-4000-8000-000000000001"
 CONTAINER: Final = "/simulatedcosts/exports"
 
-
+RULES: Final = {
+    "posting_delay": timedelta(hours=8),
+    "invoice_delay": timedelta(days=5),
+    "capped_hours": None,
+}
+"""Usage shows after some hours, a month is closed when the 5th of the next is over."""
 LAST_RUN: Final = timedelta(days=4, hours=20)
 """From the end of a month: exports of the month so far run for the old one on the first five days of the next, and not later."""
-
-
-def bills_with_the_5th(scenario: Scenario, closed_after: timedelta = timedelta(days=5)) -> Scenario:
-    """The scenario with this cloud's rules: usage shows after some hours, a month is closed when the 5th of the next is over."""
-    return replace(scenario, posting_delay=timedelta(hours=8), invoice_delay=closed_after, capped_hours=None)
-
-
-def simulated_azure(
-    scenario: Scenario,
-    clock: Clock,
-    *,
-    secret: str,
-    port: int = 0,
-    quantum: Decimal | None = None,
-    mode: str = "",
-) -> SimulatedAzure:
-    """An account with a scenario's spend, under this cloud's rules."""
-    exports = mode == "focus-export"
-    billed = bills_with_the_5th(scenario, LAST_RUN) if exports else bills_with_the_5th(scenario)
-    make = SimulatedAzureExport if exports else SimulatedAzure
-    return make(World(billed, clock, quantum or MILLIONTH), secret=secret, port=port)
 
 
 class SimulatedAzure(SimulatedAccount):
@@ -66,6 +47,9 @@ class SimulatedAzure(SimulatedAccount):
 
     provider = "azure"
     modes = ("query", "focus-export")
+    mode = "query"
+    rules = RULES
+    quantum = MILLIONTH
     renamed_field = "Cost"
     lacking_permission = "Cost Management Reader"
 
@@ -194,6 +178,8 @@ class SimulatedAzure(SimulatedAccount):
 class SimulatedAzureExport(SimulatedAzure):
     """The same, read from its FOCUS export."""
 
+    mode = "focus-export"
+    rules = RULES | {"invoice_delay": LAST_RUN}
     renamed_field = "BilledCost"
     lacking_permission = "Storage Blob Data Reader"
 

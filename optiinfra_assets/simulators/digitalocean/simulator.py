@@ -12,17 +12,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_UP, Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.digitalocean.pages import bounds, numbered_page
 from optiinfra_assets.simulators.server.server import Request, Response
 from optiinfra_assets.simulators.server.wire import zulu
-from optiinfra_assets.simulators.world.scenario import Charge, Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Charge, Resource
 from optiinfra_assets.simulators.world.spend import midnight
-from optiinfra_assets.simulators.world.world import CENT, World
+from optiinfra_assets.simulators.world.world import CENT, MACHINES, World, grouped
 
 _NIGHTLY: Final = timedelta(hours=4)
 _PRODUCTS: Final = {
@@ -33,28 +32,8 @@ _PRODUCTS: Final = {
     "network": "Load Balancers",
 }
 _SKUS: Final = {"compute": "1-DO-DROP", "gpu": "1-DO-GPUD", "database": "1-DB-PGSQL", "storage": "1-SP-SUBS"}
-_DROPLETS: Final = frozenset({"compute", "gpu"})
 _ITEMISED: Final = frozenset({"usage", "purchase"})
 _FIRST_DROPLET: Final = 3_164_400
-
-
-def builds_nightly(scenario: Scenario) -> Scenario:
-    """The scenario with this cloud's rules: usage shows in the night after its day, US dollars, invoices come on the morning of the 1st."""
-    return replace(scenario, currency="USD", posting_delay=_NIGHTLY, invoice_delay=timedelta(hours=6))
-
-
-def simulated_digitalocean(
-    scenario: Scenario,
-    clock: Clock,
-    *,
-    secret: str,
-    port: int = 0,
-    quantum: Decimal | None = None,
-    mode: str = "",
-) -> SimulatedDigitalOcean:
-    """A team with a scenario's spend, under this cloud's rules and in its cents."""
-    world = World(builds_nightly(scenario), clock, quantum or CENT)
-    return SimulatedDigitalOcean(world, secret=secret, port=port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +60,8 @@ class SimulatedDigitalOcean(SimulatedAccount):
     """
 
     provider = "digitalocean"
+    rules: ClassVar = {"currency": "USD", "posting_delay": _NIGHTLY, "invoice_delay": timedelta(hours=6)}
+    quantum = CENT
     renamed_field = "amount"
     lacking_permission = "billing:read"
 
@@ -99,17 +80,13 @@ class SimulatedDigitalOcean(SimulatedAccount):
         """Its uuid."""
         return _uuid("team", self.world.scenario.name)
 
-    def settings(self) -> dict[str, str]:
-        """Where it listens."""
-        return {"endpoint_url": self.url}
-
     def secrets(self) -> dict[str, str]:
         """The token."""
         return {"api_token": self.secret}
 
     def answer(self, request: Request) -> Response:
         """As documented; without the scope or with another token the documented error."""
-        if self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}":
+        if self.refuses(request):
             return _error("unauthorized", "Unable to authenticate you.", 401)
         parts = request.path.removeprefix("/v2/").split("/")
         if not self._allows(parts[0]):
@@ -178,7 +155,6 @@ class SimulatedDigitalOcean(SimulatedAccount):
         return {"name": name, "team": {"uuid": self.team, "name": name}}
 
     def _droplets(self) -> list[dict[str, Any]]:
-        today = self.world.clock().date()
         return [
             {
                 "id": _FIRST_DROPLET + number,
@@ -187,10 +163,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
                 "region": {"name": resource.region, "slug": resource.region, "available": True},
                 "tags": [f"{key}:{value}" for key, value in resource.tags],
             }
-            for number, resource in enumerate(self.world.scenario.resources)
-            if resource.service in _DROPLETS
-            and (resource.started or today) <= today
-            and (resource.ended is None or today < resource.ended)
+            for number, resource in self.world.machines()
         ]
 
     def _balance(self) -> dict[str, Any]:
@@ -278,12 +251,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
 
     def _items(self, bill: _Bill) -> list[dict[str, Any]]:
         """One item for each resource and for each charge besides; usage that corrects an invoice is one of the latter."""
-        lines: dict[str, list[Charge]] = {}
-        for charge in bill.charges:
-            running = None if charge.is_correction else charge.resource
-            key = running.resource_id if running else charge.key
-            if charge.kind in _ITEMISED:
-                lines.setdefault(key, []).append(charge)
+        lines = grouped(charge for charge in bill.charges if charge.kind in _ITEMISED)
         made = [self._item(group) for group in lines.values()]
         return [half for item in made for half in self._halves(item, "amount")]
 
@@ -306,7 +274,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         }
 
     def _ids(self, resource: Resource) -> dict[str, str]:
-        if resource.service in _DROPLETS:
+        if resource.service in MACHINES:
             return {"resource_id": str(_FIRST_DROPLET + self.world.scenario.resources.index(resource))}
         return {} if resource.service == "storage" else {"resource_uuid": _uuid("it", resource.resource_id)}
 

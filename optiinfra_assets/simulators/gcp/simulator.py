@@ -19,12 +19,10 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.gcp.billing_export import BillingExport, focus_schema
 from optiinfra_assets.simulators.gcp.query_jobs import MARK, QueryJobs, Source, paths, refused, schema_field
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Scenario
 from optiinfra_assets.simulators.world.spend import MILLIONTH, midnight
 from optiinfra_assets.simulators.world.world import World
 
@@ -68,27 +66,11 @@ USAGE: Final[Mapping[str, Any]] = {
 """Columns of the detailed export; the standard one has no ``resource``."""
 
 
-def simulated_gcp(
-    scenario: Scenario,
-    clock: Clock,
-    *,
-    secret: str,
-    port: int = 0,
-    quantum: Decimal | None = None,
-    mode: str = "",
-) -> SimulatedGcp:
-    """An account with a scenario's spend, in millionths, told by the export that `mode` names."""
-    make = SimulatedFocusExport if mode == "focus" else SimulatedGcp
-    cloud = make(World(scenario, clock, quantum or MILLIONTH), secret=secret, port=port)
-    cloud.has_resources = mode != "standard"
-    return cloud
-
-
 class SimulatedGcp(SimulatedAccount):
     """One billing account, and the project in which its export lies.
 
     Attributes:
-        has_resources: the export is the detailed one, not the standard one.
+        has_resources: the export is the detailed one, not the standard one, which has a subclass.
         is_partitioned: by loading day.
         views_accounts: the service account may view the billing account.
         created: when the table was made (UTC).
@@ -99,12 +81,14 @@ class SimulatedGcp(SimulatedAccount):
     modes = ("detailed", "standard", "focus")
     renamed_field = "cost"
     lacking_permission = "roles/bigquery.dataViewer"
+    mode = "detailed"
+    quantum = MILLIONTH
     is_focus = False
+    has_resources = True
 
     def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
         super().__init__(world, secret=secret, port=port)
         self.page_size = 10_000
-        self.has_resources = True
         self.is_partitioned = True
         self.views_accounts = True
         self.created = midnight(world.scenario.start)
@@ -283,9 +267,17 @@ class SimulatedGcp(SimulatedAccount):
         return Source(self.table, columns, self.export.rows(now), extra, self.extra_items)
 
 
+class SimulatedStandardExport(SimulatedGcp):
+    """The same account, told without its resources."""
+
+    mode = "standard"
+    has_resources = False
+
+
 class SimulatedFocusExport(SimulatedGcp):
     """The same account, told in the columns of FOCUS."""
 
+    mode = "focus"
     renamed_field = "BilledCost"
     is_focus = True
 

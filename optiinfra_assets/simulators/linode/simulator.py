@@ -2,7 +2,7 @@
 
 The shapes are those of the vendor's reference and of its clients' tests; what those leave open is chosen here: what is not invoiced moves
 every hour and has neither tax, credits, refunds nor transfer; those come with the invoice, credits as negative items. Labels are written
-like ``Linode 4GB - web (47000001)``. Invoices come when the scenario says so; the real ones early on the 1st (`invoices_promptly`), and
+like ``Linode 4GB - web (47000001)``. Invoices come when the scenario says so; the real ones early on the 1st (`rules`), and
 whenever the owner of this simulator wishes (`issue_invoice`), as the real ones do past a threshold.
 """
 
@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Charge, Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Charge, Resource
 from optiinfra_assets.simulators.world.spend import midnight, rounded
-from optiinfra_assets.simulators.world.world import CENT, World
+from optiinfra_assets.simulators.world.world import CENT, World, grouped
 
 _PRODUCTS: Final = {
     "compute": "Linode 4GB",
@@ -32,32 +31,10 @@ _PRODUCTS: Final = {
     "backup": "Backup Service - Linode 4GB",
     "transfer": "Network Transfer Overage",
 }
-_MACHINES: Final = frozenset({"compute", "gpu"})
 _WITH_THE_INVOICE: Final = frozenset({"credit", "refund"})
 _FIRST_INVOICE: Final = 20_000_000
 _FIRST_ID: Final = 47_000_001
 _SECOND: Final = timedelta(seconds=1)
-
-
-def invoices_promptly(scenario: Scenario) -> Scenario:
-    """The scenario with this cloud's rules: US dollars, usage by the hour, invoices half an hour into the month, at most 667 hours cost."""
-    scenario = replace(scenario, currency="USD", capped_hours=667)
-    return replace(scenario, posting_delay=timedelta(0), invoice_delay=timedelta(minutes=30))
-
-
-def simulated_linode(
-    scenario: Scenario,
-    clock: Clock,
-    *,
-    secret: str,
-    port: int = 0,
-    quantum: Decimal | None = None,
-    mode: str = "",
-) -> SimulatedLinode:
-    """An account with a scenario's spend, under this cloud's rules and in its cents."""
-    return SimulatedLinode(
-        World(invoices_promptly(scenario), clock, quantum or CENT), secret=secret, port=port
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +58,14 @@ class SimulatedLinode(SimulatedAccount):
     """
 
     provider = "linode"
+    base_path = "/v4"
+    rules: ClassVar = {
+        "currency": "USD",
+        "posting_delay": timedelta(0),
+        "invoice_delay": timedelta(minutes=30),
+        "capped_hours": 667,
+    }
+    quantum = CENT
     renamed_field = "amount"
     lacking_permission = "account:read_only"
 
@@ -93,15 +78,6 @@ class SimulatedLinode(SimulatedAccount):
         self._within: list[datetime] = []
         self._made: dict[tuple[_Bill, bool], list[dict[str, Any]]] = {}
 
-    @property
-    def endpoint(self) -> str:
-        """For the credential's ``endpoint_url``."""
-        return f"{self.url}/v4"
-
-    def settings(self) -> dict[str, str]:
-        """Where it listens."""
-        return {"endpoint_url": self.endpoint}
-
     def secrets(self) -> dict[str, str]:
         """The personal access token."""
         return {"token": self.secret}
@@ -113,7 +89,7 @@ class SimulatedLinode(SimulatedAccount):
     def answer(self, request: Request) -> Response:
         """As documented; without the scope or with another token the documented error."""
         path = request.path.removeprefix("/v4/").split("/")
-        if self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}":
+        if self.refuses(request):
             return _error("Invalid Token", 401)
         needed = "linodes:read_only" if path[0] == "linode" else "account:read_only"
         if needed not in self.scopes or (self.lacks_permission and path[0] == "account"):
@@ -139,11 +115,6 @@ class SimulatedLinode(SimulatedAccount):
     def broken(self) -> Response:
         """An internal error."""
         return _error("Internal Server Error", 500)
-
-    def invoice_amount(self, period: BillingPeriod) -> Decimal:
-        """What the invoices of a period come to, from the truth and not from the items."""
-        lines = self.world.invoice(period) or []
-        return _sum(charge.amount for charge in lines) + self.extra_items * self.world.quantum
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """The invoices issued within a month, and what is not invoiced of it."""
@@ -197,26 +168,17 @@ class SimulatedLinode(SimulatedAccount):
         return self._made[key]
 
     def _make(self, bill: _Bill) -> list[dict[str, Any]]:
-        before = self._grouped(self._shown(bill.period, bill.since)) if bill.since else {}
+        before = grouped(self._shown(bill.period, bill.since)) if bill.since else {}
         if bill.is_last:
             charges = [one for one in self.world.invoice(bill.period) or [] if one.kind != "tax"]
         else:
             charges = self._shown(bill.period, bill.issued_at)
-        groups = self._grouped(charges)
+        groups = grouped(charges)
         lines = [self._line(group, before.get(key, []), bill) for key, group in groups.items()]
         lines = [line for line in lines if line["amount"]]
         if not self.duplicates_lines:
             return lines
         return [half for line in lines for half in _halves(line, self.world.quantum)]
-
-    def _grouped(self, charges: Sequence[Charge]) -> dict[str, list[Charge]]:
-        """By resource; usage that corrects an invoice stands alone, as what is for no resource does."""
-        groups: dict[str, list[Charge]] = {}
-        for charge in charges:
-            is_running = charge.resource is not None and not charge.is_correction
-            key = charge.resource.resource_id if charge.resource and is_running else charge.key
-            groups.setdefault(key, []).append(charge)
-        return groups
 
     def _line(self, group: Sequence[Charge], before: Sequence[Charge], bill: _Bill) -> dict[str, Any]:
         resource = group[0].resource
@@ -320,7 +282,6 @@ class SimulatedLinode(SimulatedAccount):
         return {**figures, "region_transfers": [{"id": "id-cgk", **figures}]}
 
     def _instances(self) -> list[dict[str, Any]]:
-        today = self.world.clock().date()
         return [
             {
                 "id": self._id(resource),
@@ -331,10 +292,7 @@ class SimulatedLinode(SimulatedAccount):
                 "created": _naive(midnight(resource.started or self.world.scenario.start)),
                 "status": "running",
             }
-            for resource in self.world.scenario.resources
-            if resource.service in _MACHINES
-            and (resource.started or today) <= today
-            and (resource.ended is None or today < resource.ended)
+            for _, resource in self.world.machines()
         ]
 
     def _page(self, request: Request, objects: Sequence[Mapping[str, Any]]) -> Response:

@@ -2,25 +2,23 @@
 
 The shapes are those of the vendor's OpenAPI document and of its Go client's tests; what those leave open is chosen here: pending charges
 move every hour, show both months between the end of one and its invoice, and have neither tax nor overage; tax is an item named ``Sales
-Tax``. Invoices are issued when the scenario says so; the real ones come half an hour after midnight of the 1st (`invoices_promptly`).
+Tax``. Invoices are issued when the scenario says so; the real ones come half an hour after midnight of the 1st (`rules`).
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Charge, Resource, Scenario
-from optiinfra_assets.simulators.world.world import CENT, World
+from optiinfra_assets.simulators.world.scenario import Charge, Resource
+from optiinfra_assets.simulators.world.world import CENT, MACHINES, World, grouped
 
 _PRODUCTS: Final = {
     "compute": "Vultr Cloud Compute",
@@ -29,29 +27,7 @@ _PRODUCTS: Final = {
     "storage": "Object Storage",
     "network": "Load Balancer",
 }
-_MACHINES: Final = frozenset({"compute", "gpu"})
 _FIRST_INVOICE: Final = 5_317_720
-
-
-def invoices_promptly(scenario: Scenario) -> Scenario:
-    """The scenario with this cloud's rules: US dollars, usage by the hour, invoices half an hour into the month, at most 672 hours cost."""
-    scenario = replace(scenario, currency="USD", capped_hours=672)
-    return replace(scenario, posting_delay=timedelta(0), invoice_delay=timedelta(minutes=30))
-
-
-def simulated_vultr(
-    scenario: Scenario,
-    clock: Clock,
-    *,
-    secret: str,
-    port: int = 0,
-    quantum: Decimal | None = None,
-    mode: str = "",
-) -> SimulatedVultr:
-    """An account with a scenario's spend, under this cloud's rules and in its cents."""
-    return SimulatedVultr(
-        World(invoices_promptly(scenario), clock, quantum or CENT), secret=secret, port=port
-    )
 
 
 class SimulatedVultr(SimulatedAccount):
@@ -62,6 +38,14 @@ class SimulatedVultr(SimulatedAccount):
     """
 
     provider = "vultr"
+    base_path = "/v2"
+    rules: ClassVar = {
+        "currency": "USD",
+        "posting_delay": timedelta(0),
+        "invoice_delay": timedelta(minutes=30),
+        "capped_hours": 672,
+    }
+    quantum = CENT
     renamed_field = "total"
     lacking_permission = "billing"
 
@@ -70,22 +54,13 @@ class SimulatedVultr(SimulatedAccount):
         self.acls = {"billing", "subscriptions_view"}
         self.page_size = 500
 
-    @property
-    def endpoint(self) -> str:
-        """For the credential's ``endpoint_url``."""
-        return f"{self.url}/v2"
-
-    def settings(self) -> dict[str, str]:
-        """Where it listens."""
-        return {"endpoint_url": self.endpoint}
-
     def secrets(self) -> dict[str, str]:
         """The API key."""
         return {"api_key": self.secret}
 
     def answer(self, request: Request) -> Response:
         """As documented; without the ACL or with another key the documented error."""
-        if self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}":
+        if self.refuses(request):
             return _error("Invalid API token.", 401)
         parts = request.path.removeprefix("/v2/").split("/")
         if parts[0] == "billing" and (self.lacks_permission or "billing" not in self.acls):
@@ -113,11 +88,6 @@ class SimulatedVultr(SimulatedAccount):
     def throttled(self) -> Response:
         """Too many requests; no header says for how long."""
         return _error("Rate limit reached - please try your request again later.", 429)
-
-    def invoice_amount(self, period: BillingPeriod) -> Decimal:
-        """What the invoice of a period comes to, from the truth and not from the items."""
-        lines = self.world.invoice(period) or []
-        return sum((charge.amount for charge in lines), Decimal(0)) + self.extra_items * self.world.quantum
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """The running total of the month."""
@@ -159,7 +129,6 @@ class SimulatedVultr(SimulatedAccount):
         }
 
     def _instances(self) -> list[dict[str, Any]]:
-        today = self.world.clock().date()
         return [
             {
                 "id": resource.resource_id,
@@ -174,10 +143,7 @@ class SimulatedVultr(SimulatedAccount):
                 "power_status": "running",
                 "tags": [f"{key}:{value}" for key, value in resource.tags],
             }
-            for number, resource in enumerate(self.world.scenario.resources)
-            if resource.service in _MACHINES
-            and (resource.started or today) <= today
-            and (resource.ended is None or today < resource.ended)
+            for number, resource in self.world.machines()
         ]
 
     def _pending(self) -> list[dict[str, Any]]:
@@ -229,12 +195,7 @@ class SimulatedVultr(SimulatedAccount):
 
     def _lines(self, charges: Sequence[Charge], now: datetime) -> list[dict[str, Any]]:
         """One line for each resource and for each charge besides; usage that corrects an invoice is one of the latter."""
-        lines: dict[str, list[Charge]] = {}
-        for charge in charges:
-            is_running = charge.resource is not None and not charge.is_correction
-            key = charge.resource.resource_id if charge.resource and is_running else charge.key
-            lines.setdefault(key, []).append(charge)
-        made = [self._line(group, now) for group in lines.values()]
+        made = [self._line(group, now) for group in grouped(charges).values()]
         return [
             half
             for line in made
@@ -259,7 +220,7 @@ class SimulatedVultr(SimulatedAccount):
 
     def _describe(self, resource: Resource) -> str:
         number = self.world.scenario.resources.index(resource)
-        if resource.service in _MACHINES:
+        if resource.service in MACHINES:
             return f"{_address(number)} (8192 MB) [{resource.name}]"
         return f"{_PRODUCTS[resource.service]} ({resource.name})"
 

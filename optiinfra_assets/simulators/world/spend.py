@@ -29,7 +29,7 @@ def charges_of(scenario: Scenario, month: BillingPeriod, quantum: Decimal) -> It
     day = max(month.start.date(), scenario.start)
     while day < month.end.date():
         for resource in scenario.resources:
-            if _runs(resource, day):
+            if runs(resource, day):
                 yield from _usage(scenario, resource, day, quantum)
         day += timedelta(days=1)
     for number, event in enumerate(scenario.events):
@@ -47,7 +47,8 @@ def rounded(amount: Decimal, quantum: Decimal) -> Decimal:
     return (amount / quantum).quantize(Decimal(1)) * quantum
 
 
-def _runs(resource: Resource, day: date) -> bool:
+def runs(resource: Resource, day: date) -> bool:
+    """Whether a resource is there on a day."""
     return (resource.started is None or resource.started <= day) and (
         resource.ended is None or day < resource.ended
     )

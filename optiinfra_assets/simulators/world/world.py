@@ -17,7 +17,7 @@ restated day are nothing but charges shown later. What is shown after the invoic
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,10 +25,19 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Clock
-from optiinfra_assets.simulators.world.scenario import Charge, Scenario
-from optiinfra_assets.simulators.world.spend import MILLIONTH, charges_of, invoiced_at, midnight, rounded
+from optiinfra_assets.simulators.world.scenario import Charge, Resource, Scenario
+from optiinfra_assets.simulators.world.spend import (
+    MILLIONTH,
+    charges_of,
+    invoiced_at,
+    midnight,
+    rounded,
+    runs,
+)
 
 CENT: Final = Decimal("0.01")
+MACHINES: Final = frozenset({"compute", "gpu"})
+"""Services whose resources clouds list as machines."""
 
 
 class SimulatedClock:
@@ -98,6 +107,12 @@ class World:
         months = (last.year - first.year) * 12 + last.month - first.month
         return [first.shift(index) for index in range(months + 1)]
 
+    def machines(self) -> list[tuple[int, Resource]]:
+        """The machines there are now, each with its number among all resources."""
+        today = self.clock().date()
+        resources = enumerate(self.scenario.resources)
+        return [(number, one) for number, one in resources if one.service in MACHINES and runs(one, today)]
+
     def _billed(self, period: BillingPeriod) -> tuple[Charge, ...]:
         """Everything the invoice of `period` may carry: of its own days, and what came too late for earlier invoices."""
         with self._making:
@@ -141,6 +156,15 @@ class World:
                 posted_at=issued,
             )
         ]
+
+
+def grouped(charges: Iterable[Charge]) -> dict[str, list[Charge]]:
+    """Charges by resource; usage that corrects an invoice stands alone, as what is for no resource does."""
+    groups: dict[str, list[Charge]] = {}
+    for charge in charges:
+        running = None if charge.is_correction else charge.resource
+        groups.setdefault(running.resource_id if running else charge.key, []).append(charge)
+    return groups
 
 
 def _is_shown(charge: Charge, now: datetime) -> bool:

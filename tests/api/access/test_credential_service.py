@@ -27,7 +27,7 @@ from optiinfra_assets.ingestion import onboarding
 from optiinfra_assets.ingestion.onboarding import Found
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.simulators.server.server import Response
-from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr, simulated_vultr
+from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr
 from optiinfra_assets.simulators.world.scenario import Resource, Scenario
 from optiinfra_assets.vault.credential_audit import Actor
 
@@ -88,7 +88,9 @@ def admin(world: World) -> Customer:
 def cloud() -> Iterator[SimulatedVultr]:
     """An account of two months, as it is now, that accepts the first key."""
     start = BillingPeriod.of(datetime.now(UTC)).shift(-2).start.date()
-    with simulated_vultr(Scenario("small", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY) as started:
+    with SimulatedVultr.make(
+        Scenario("small", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY
+    ) as started:
         yield started
 
 
@@ -460,7 +462,9 @@ def test_a_stored_secret_is_not_sent_to_another_address(
 ) -> None:
     own = {"customer": admin.customer_id, "id": add(world, root, admin, vultr(cloud))["account"]}
     start = BillingPeriod.of(datetime.now(UTC)).start.date()
-    with simulated_vultr(Scenario("thief", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY) as thief:
+    with SimulatedVultr.make(
+        Scenario("thief", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY
+    ) as thief:
         for url, test in ((thief.endpoint, True), (thief.endpoint, False), (None, False)):
             refused = done(world, UPDATE, root, **own, settings={"vultr": {"endpointUrl": url}}, test=test)
             assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "vultr.endpointUrl")

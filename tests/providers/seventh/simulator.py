@@ -4,52 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Charge, Scenario
-from optiinfra_assets.simulators.world.world import CENT, World
+from optiinfra_assets.simulators.world.scenario import Charge
+from optiinfra_assets.simulators.world.world import CENT
 
-
-def simulated_nimbus(
-    scenario: Scenario,
-    clock: Clock,
-    *,
-    secret: str,
-    port: int = 0,
-    quantum: Decimal | None = None,
-    mode: str = "",
-) -> SimulatedNimbus:
-    """An account with a scenario's spend, under this cloud's rules: it bills in euros, whatever it is asked for."""
-    world = World(replace(scenario, currency="EUR"), clock, quantum or CENT)
-    return SimulatedNimbus(world, secret=secret, port=port)
+CATEGORIES = {"usage": "Usage", "purchase": "Purchase", "tax": "Tax", "credit": "Credit", "refund": "Usage"}
 
 
 class SimulatedNimbus(SimulatedAccount):
     """One account."""
 
     provider = "nimbus"
+    rules: ClassVar = {"currency": "EUR"}
+    quantum = CENT
     renamed_field = "amount"
     lacking_permission = "costs:read"
-
-    def settings(self) -> dict[str, str]:
-        """Where it listens."""
-        return {"endpoint_url": self.url}
 
     def secrets(self) -> dict[str, str]:
         """The token."""
         return {"token": self.secret}
-
-    def invoice_amount(self, period: BillingPeriod) -> Decimal:
-        """The charges of a month, and what else was asked for."""
-        lines = self.world.invoice(period) or []
-        return sum((one.amount for one in lines), Decimal(0)) + self.extra_items * self.world.quantum
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """Whole days."""
@@ -57,7 +36,7 @@ class SimulatedNimbus(SimulatedAccount):
 
     def answer(self, request: Request) -> Response:
         """As invented."""
-        if self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}":
+        if self.refuses(request):
             return Response.of({"error": "who are you?"}, status=401)
         parts = request.path.strip("/").split("/")
         if parts == ["account"]:

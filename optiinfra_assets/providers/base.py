@@ -22,9 +22,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar, TypeVar, get_args
 
-from optiinfra_assets.domain.errors import Rounding
+from optiinfra_assets.domain.errors import BadData, Rounding
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,6 +91,25 @@ class Collection:
     is_final: bool = False
     requests: int = 0
     request_cost: Decimal = Decimal(0)
+
+
+Model = TypeVar("Model", bound="BaseModel")
+
+
+def credential_of(account: Account, model: type[Model]) -> Model:
+    """The credential that the settings and secrets of an account make.
+
+    Raises:
+        BadData: a provider of another version stored them; names the field, and never the value.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate({**account.settings, **account.secrets})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        named = "".join(f"{part}: " for part in first["loc"])
+        raise BadData(f"account {account.account_id}: {named}{first['msg']}: connect it again") from None
 
 
 class Provider(ABC):

@@ -24,7 +24,7 @@ from optiinfra_assets.domain.errors import CredentialRejected, NothingThere, Thr
 from optiinfra_assets.line_items.row_batches import Row, batches_of
 from optiinfra_assets.providers.aws.cur_to_focus import form_of
 from optiinfra_assets.providers.aws.request_budget import DailyBudget, Needs
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
 from optiinfra_assets.providers.files.manifest_exports import collected, is_old, token_of
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
@@ -191,7 +191,7 @@ class _Source:
         from optiinfra_assets.providers.aws.client import Access
         from optiinfra_assets.providers.http.boto_client import Calls
 
-        credential = AwsCredential.model_validate({**account.settings, **account.secrets})
+        credential = credential_of(account, AwsCredential)
         free = Calls(context, context.meter(), secrets=credential.secrets)
         key = dict(zip(("access_key_id", "secret_access_key"), credential.secrets, strict=False))
         access = Access(

@@ -33,7 +33,7 @@ from optiinfra_assets.providers.azure.exports import ExportRun, newest_runs, run
 from optiinfra_assets.providers.azure.query_api import CostQuery, Kind, Totals, Window
 from optiinfra_assets.providers.azure.rows import COLUMNS, Billed, values_of
 from optiinfra_assets.providers.azure.scope import Scope, check_scope
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
 from optiinfra_assets.providers.files.manifest_exports import Find, delivered
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint, OfThisMachine
@@ -145,7 +145,7 @@ class Azure(Provider):
 
 
 def _source_of(account: Account, context: Context, *patience: float) -> _ScopeSource | _ExportSource:
-    credential = AzureCredential.model_validate({**account.settings, **account.secrets})
+    credential = credential_of(account, AzureCredential)
     made = Service(credential.access, context, context.meter(), *patience)
     return (_ExportSource if credential.export_url else _ScopeSource)(credential, made, context)
 

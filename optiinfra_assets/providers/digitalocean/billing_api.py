@@ -13,7 +13,7 @@ month: they bear no date, and a month that is closed by one from its middle is t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -25,10 +25,9 @@ from optiinfra_assets.domain.errors import CredentialRejected, NotFound
 from optiinfra_assets.providers.context import Snapshot, Snapshots
 from optiinfra_assets.providers.digitalocean.daily_estimates import BillLine, Estimate
 from optiinfra_assets.providers.digitalocean.invoice_parts import InvoiceParts
-from optiinfra_assets.providers.http.client import Client
+from optiinfra_assets.providers.http.client import Answer, Client
 from optiinfra_assets.providers.http.json_fields import Fields, parse_time
-from optiinfra_assets.providers.http.linked_pages import listed, numbered
-from optiinfra_assets.providers.http.pagination import Page, items
+from optiinfra_assets.providers.http.pagination import PagedList, PageStyle, linked_page
 
 PREVIEW: Final = "preview"
 """What the preview is asked for by: its own uuid is another one every day."""
@@ -37,7 +36,26 @@ SETTLING: Final = timedelta(days=2)
 NOTHING: Final = "nothing"
 """Token of a month of which nothing is told."""
 
-_PER_PAGE: Final = 200
+PAGE_SIZE: Final = 200
+
+
+def _linked(answer: Fields) -> tuple[str | None, int]:
+    """The last page says nothing of the next one, or leaves out any of the objects that would."""
+    links = answer.object_or_none("links")
+    pages = links and links.object_or_none("pages")
+    return linked_page(pages, "next") if pages else None, answer.object("meta").whole("total")
+
+
+def _numbered(answer: Fields) -> tuple[str | None, int]:
+    current = answer.whole("current_page")
+    is_last = current >= answer.whole("total_pages")
+    return None if is_last else str(current + 1), answer.whole("total_items")
+
+
+LISTS: Final = PageStyle("per_page", "page", _linked, "1")
+"""Of all lists but the insights."""
+_INSIGHTS: Final = PageStyle("per_page", "page", _numbered, "1")
+
 _INVOICES: Final = "/v2/customers/my/invoices"
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
@@ -113,14 +131,13 @@ class BillingApi:
         """
         previews: list[Invoice] = []
 
-        def seen(page: Fields) -> None:
-            if page.values.get("invoice_preview"):
-                previews.append(_invoice(page.object("invoice_preview"), PREVIEW))
+        def seen(answer: Answer) -> None:
+            preview = answer.fields().object_or_none("invoice_preview")
+            if preview:
+                previews.append(_invoice(preview, PREVIEW))
 
-        found = [
-            _invoice(fields, fields.identifier("invoice_uuid"))
-            for fields in self._listed(_INVOICES, "invoices", seen)
-        ]
+        listed = self._list(_INVOICES, "invoices").objects(self.api, seen)
+        found = [_invoice(fields, fields.identifier("invoice_uuid")) for fields in listed]
         return Books(found, previews[-1] if previews else None)
 
     def token(self, books: Books, period: BillingPeriod) -> str:
@@ -169,7 +186,7 @@ class BillingApi:
         """
         path = self._insights_path(since or period.start, min(self._tomorrow, period.end) - _DAY)
         try:
-            answer = self.api.get(path, numbered(None, 1), permission=self.permission)
+            answer = self.api.get(path, _INSIGHTS.params(None, 1), permission=self.permission)
         except NotFound:
             raise CredentialRejected(
                 f"account_urn: {self.urn!r} has no billing insights for this credential; connect again with the urn of its team, or none"
@@ -187,14 +204,14 @@ class BillingApi:
             until = min(end, self._tomorrow)
             if begin < until:
                 path = self._insights_path(begin, until)
-                for fields in items(_insight_pages(self.api, path, self.permission), path):
+                for fields in self._list(path, "data_points", _INSIGHTS).objects(self.api):
                     estimate = _estimate(fields)
                     if begin.date() <= estimate.day < until.date():
                         yield estimate
 
     def lines(self, uuid: str, period: BillingPeriod) -> Iterator[BillLine]:
         """The items of an invoice of `period`, or of the `PREVIEW`."""
-        for fields in self._listed(_path(uuid), "invoice_items"):
+        for fields in self._list(_path(uuid), "invoice_items").objects(self.api):
             yield _line(fields, period, None if uuid == PREVIEW else uuid)
 
     def parts(self, uuid: str) -> InvoiceParts:
@@ -223,7 +240,7 @@ class BillingApi:
     def _reach(self, invoice: Invoice) -> datetime:
         """The instant up to which the items of an invoice go; a last hour that one lacks is none."""
         period, reach = invoice.period, invoice.period.start
-        for fields in self._listed(_path(invoice.uuid), "invoice_items"):
+        for fields in self._list(_path(invoice.uuid), "invoice_items").objects(self.api):
             start, end = _times(fields)
             reach = max(reach, end) if start < end else reach
             if reach > period.end - _HOUR:
@@ -237,10 +254,8 @@ class BillingApi:
     def _tomorrow(self) -> datetime:
         return midnight(self.clock_time.astimezone(UTC).date()) + _DAY
 
-    def _listed(
-        self, path: str, name: str, seen: Callable[[Fields], None] = lambda page: None
-    ) -> Iterator[Fields]:
-        return listed(self.api, path, name, permission=self.permission, per_page=_PER_PAGE, seen=seen)
+    def _list(self, path: str, name: str, style: PageStyle = LISTS) -> PagedList:
+        return PagedList(path, name, self.permission, style, PAGE_SIZE)
 
     def _insights_path(self, begin: datetime, end: datetime) -> str:
         return f"/v2/billing/{quote(self.urn, safe='')}/insights/{begin.date()}/{end.date()}"
@@ -271,16 +286,6 @@ def _invoice(fields: Fields, uuid: str) -> Invoice:
     except ValueError:
         fields.refuse("invoice_period", "a month such as 2026-11")
     return Invoice(uuid, fields.money("amount"), period, fields.text_or_none("updated_at") or "")
-
-
-def _insight_pages(api: Client, path: str, permission: str) -> Callable[[str | None], Page[Fields]]:
-    def read(number: str | None) -> Page[Fields]:
-        page = api.get(path, numbered(number, _PER_PAGE), permission=permission).fields()
-        current = page.whole("current_page")
-        following = str(current + 1) if current < page.whole("total_pages") else None
-        return Page(page.objects("data_points"), following, page.whole("total_items"))
-
-    return read
 
 
 def _estimate(fields: Fields) -> Estimate:

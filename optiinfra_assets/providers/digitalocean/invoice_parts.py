@@ -78,4 +78,5 @@ class InvoiceParts:
 
 
 def _part(summary: Fields, name: str) -> Decimal:
-    return summary.object(name).money("amount") if summary.values.get(name) else Decimal(0)
+    part = summary.object_or_none(name)
+    return part.money("amount") if part else Decimal(0)

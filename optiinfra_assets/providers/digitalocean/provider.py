@@ -20,17 +20,20 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NotFound
-from optiinfra_assets.line_items.row_batches import Row, Value, batches_of
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
-from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
+from optiinfra_assets.line_items.row_batches import Row, Value
+from optiinfra_assets.providers.base import Capabilities, Collection, credential_of
+from optiinfra_assets.providers.context import Context
 from optiinfra_assets.providers.digitalocean.billing_api import (
+    LISTS,
     NOTHING,
+    PAGE_SIZE,
     PREVIEW,
     BillingApi,
     Books,
@@ -41,11 +44,15 @@ from optiinfra_assets.providers.digitalocean.daily_estimates import ESTIMATE, Bi
 from optiinfra_assets.providers.digitalocean.invoice_parts import InvoiceParts
 from optiinfra_assets.providers.http.client import Client, rate_limit_end
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
-from optiinfra_assets.providers.http.linked_pages import listed
+from optiinfra_assets.providers.http.pagination import PagedList
 from optiinfra_assets.providers.http.redaction import bearer
+from optiinfra_assets.providers.running_totals import focus_columns
+from optiinfra_assets.providers.running_totals.focus_columns import service_category
 from optiinfra_assets.providers.running_totals.instances import Machine, Machines, daily_list, keep_daily
-from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, MONTHS_BACK
-from optiinfra_assets.providers.running_totals.readings import exact_sum
+from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, MONTHS_BACK, ChargeLine
+from optiinfra_assets.providers.running_totals.month import Charge as BilledCharge
+from optiinfra_assets.providers.running_totals.provider import ApiProvider, ApiSession
+from optiinfra_assets.providers.running_totals.readings import Measure, exact_sum
 
 BILLING: Final = "the scope billing:read"
 ACCOUNT: Final = "the scope account:read, or else account_urn in the settings"
@@ -56,13 +63,7 @@ KEPT: Final = "droplets"
 HOURLY_LIMIT: Final = 5_000
 """Requests of one token in an hour, unless the answers state another; of them 5 % in a minute."""
 
-COLUMNS: Final = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
-    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
-    "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost", "HostProviderName", "InvoiceId", "InvoiceIssuerName",
-    "ListCost", "PricingQuantity", "PricingUnit", "RegionId", "ResourceId", "ResourceName", "ResourceType", "ServiceCategory",
-    "ServiceName", "ServiceProviderName", "SkuId", "SubAccountId", "Tags", "x_Group", "x_Method", "x_Plan", "x_Project",
-)  # fmt: skip
+COLUMNS: Final = (*focus_columns.COLUMNS, "SkuId", "SubAccountId", "x_Group", "x_Project")
 
 _SERVICE_CATEGORIES: Final = (
     ("AI and Machine Learning", re.compile(r"gradient|gen ?ai|inference|agent", re.I)),
@@ -112,81 +113,89 @@ class _Payer:
         return _uuid(self.urn)
 
 
-class DigitalOcean(Provider):
-    """Everything on the bill of a DigitalOcean team."""
+class DigitalOcean(ApiProvider):
+    """Everything on the bill of a DigitalOcean team.
+
+    A probe makes three requests, four until the month before is invoiced; besides, once a day the pages of the droplets, and once, of an
+    invoice for the month before, the pages of its items until one reaches the end.
+    """
 
     name: ClassVar[str] = "digitalocean"
     title: ClassVar[str] = "DigitalOcean"
     credential_model: ClassVar[type[BaseModel]] = DigitalOceanCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
 
-    def discover(self, account: Account) -> list[str]:
-        """Id and name of the one team of a token.
+    def session(self, account: Account, context: Context) -> _Session:
+        """A session with the token of `account`."""
+        return _Session(credential_of(account, DigitalOceanCredential), context)
 
-        Raises:
-            CredentialRejected: the token is not accepted, lacks a scope, or is not of the team that is named.
-            ProviderError: the account could not be read.
-        """
-        credential = _credential(account)
-        context = Context(utc_now, MemorySnapshots())
-        with _open(credential, context) as api:
-            payer = _payer(credential, api)
-            billing = _billing(api, payer, context)
-            billing.usage()
-            billing.count(BillingPeriod.of(context.clock()))
-        return [f"{payer.id} {payer.name or ''}".strip()]
 
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
-        """A token for each of the last 13 periods that has an invoice, a preview or insights: they change every night.
+class _Session(ApiSession[DigitalOceanCredential]):
+    columns = COLUMNS
 
-        Three requests, four until the month before is invoiced; besides, once a day the pages of the droplets, and once, of an invoice for
-        the month before, the pages of its items until one reaches the end.
+    def client(self) -> Client:
+        token = self.credential.api_token.get_secret_value()
+        return Client(
+            self.credential.endpoint_url,
+            self.context,
+            headers=bearer("api_token", token),
+            secrets=[token],
+            wait=rate_limit_end,
+            reason="message",
+            pace=_pause,
+        )
 
-        Raises:
-            ProviderError: the account could not be read.
-        """
-        credential, current = _credential(account), BillingPeriod.of(context.clock())
-        with _open(credential, context) as api:
-            billing = _billing(api, _payer(credential, api), context)
-            books = billing.books()
-            billing.keep_within(books)
-            wanted = {current, current.shift(-1), *since, *(invoice.period for invoice in books.invoices)}
-            recent = sorted(one for one in wanted if current.shift(1 - MONTHS_BACK) <= one <= current)
-            tokens = {period: billing.token(books, period) for period in recent}
-            keep_daily(context, KEPT, lambda: _droplets(api))
-            named = {one: token for one, token in tokens.items() if token != NOTHING or one in since}
-            return Probe(named, api.meter.requests)
+    @cached_property
+    def payer(self) -> _Payer:
+        """The team of the token, unless another is named."""
+        if self.credential.account_urn:
+            return _Payer(self.credential.account_urn, None)
+        team = self.api.get("/v2/account", permission=ACCOUNT).fields().object("account").object("team")
+        return _Payer(f"do:team:{team.identifier('uuid')}", team.text_or_none("name"))
 
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
-        """Line items of one period: its insights, trued up to its invoices; final two days after the month if it is invoiced by then.
+    def billing(self) -> BillingApi:
+        """The payer's billing at this instant."""
+        urn, snapshots = self.payer.urn, self.context.snapshots
+        return BillingApi(self.api, urn, BILLING, self.context.clock(), snapshots)
 
-        Raises:
-            ProviderError: the account could not be read; or later, from the stream, the insights or an invoice.
-        """
-        credential = _credential(account)
-        with _open(credential, context) as api:
-            payer = _payer(credential, api)
-            billing = _billing(api, payer, context)
-            books = billing.books()
-            token = billing.token(books, billing_period)
-            if billing_period == BillingPeriod.of(billing.clock_time):
-                keep_daily(context, KEPT, lambda: _droplets(api))
-            is_closed = billing.is_closed(books, billing_period)
-            requests = api.meter.requests
-        invoiced = exact_sum(invoice.amount for invoice in books.of(billing_period))
+    def account_name(self) -> str:
+        billing = self.billing()
+        billing.usage()
+        billing.count(BillingPeriod.of(self.context.clock()))
+        return f"{self.payer.id} {self.payer.name or ''}".strip()
+
+    def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
+        """Of periods that have an invoice, a preview or insights: they change every night."""
+        current = BillingPeriod.of(self.context.clock())
+        billing = self.billing()
+        books = billing.books()
+        billing.keep_within(books)
+        wanted = {current, current.shift(-1), *since, *(invoice.period for invoice in books.invoices)}
+        recent = sorted(one for one in wanted if current.shift(1 - MONTHS_BACK) <= one <= current)
+        tokens = {period: billing.token(books, period) for period in recent}
+        self._keep_droplets()
+        return {one: token for one, token in tokens.items() if token != NOTHING or one in since}
+
+    def month(self, period: BillingPeriod) -> tuple[Collection, Iterator[Row]]:
+        """Insights, trued up to invoices; final two days after the month if it is invoiced by then."""
+        billing = self.billing()
+        books = billing.books()
+        token = billing.token(books, period)
+        if period == BillingPeriod.of(billing.clock_time):
+            self._keep_droplets()
+        is_closed = billing.is_closed(books, period)
+        invoiced = exact_sum(invoice.amount for invoice in books.of(period))
         collection = Collection(
             batches=iter(()),
             change_token=token,
             control_totals={CURRENCY: invoiced} if is_closed else None,
-            data_through=billing_period.end if is_closed else None,
-            is_final=is_closed and billing.is_settled(billing_period),
-            requests=requests,
+            data_through=period.end if is_closed else None,
+            is_final=is_closed and billing.is_settled(period),
         )
-        month = _Month(billing_period, is_closed, payer, books, collection)
-        rows = month.rows(credential, context)
-        where = f"{self.title} {billing_period}"
-        collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
-        return collection
+        return collection, _Month(period, is_closed, books, collection).rows(self)
+
+    def _keep_droplets(self) -> None:
+        keep_daily(self.context, KEPT, lambda: _droplets(self.api))
 
 
 @dataclass(slots=True)
@@ -195,19 +204,19 @@ class _Month:
 
     period: BillingPeriod
     is_closed: bool
-    payer: _Payer
     books: Books
     collection: Collection
 
-    def rows(self, credential: DigitalOceanCredential, context: Context) -> Iterator[Row]:
+    def rows(self, session: _Session) -> Iterator[Row]:
         """Line items, answers read as they are needed."""
-        kept = context.snapshots.read(KEPT, self.period)
+        kept = session.context.snapshots.read(KEPT, self.period)
         self._note({"kind": KEPT, "taken_at": one.taken_at.isoformat()} for one in kept)
-        machines = Machines(kept, daily_list)
-        with _open(credential, context) as api:
-            for charge in self._charges(_billing(api, self.payer, context)):
-                yield _row(charge, self.period, self.payer, machines)
-            self.collection.requests += api.meter.requests
+        payer, machines = session.payer, Machines(kept, daily_list)
+        billing = focus_columns.Billing(
+            self.period, (payer.id, payer.name), CURRENCY, "DigitalOcean", "DigitalOcean"
+        )
+        for charge in self._charges(session.billing()):
+            yield _row(charge, billing, payer.urn, machines)
 
     def _charges(self, billing: BillingApi) -> Iterator[Charge]:
         days = DailyLines(self.period, self.is_closed)
@@ -279,23 +288,6 @@ class _Month:
         self.collection.sources.extend(sources)
 
 
-def _credential(account: Account) -> DigitalOceanCredential:
-    return DigitalOceanCredential.model_validate({**account.settings, **account.secrets})
-
-
-def _open(credential: DigitalOceanCredential, context: Context) -> Client:
-    token = credential.api_token.get_secret_value()
-    return Client(
-        credential.endpoint_url,
-        context,
-        headers=bearer("api_token", token),
-        secrets=[token],
-        wait=rate_limit_end,
-        reason="message",
-        pace=_pause,
-    )
-
-
 def _pause(headers: Mapping[str, str]) -> float:
     """Four fifths of the limit of a minute, as probes and other months need some of it too."""
     stated = headers.get("ratelimit-limit", "")
@@ -303,57 +295,35 @@ def _pause(headers: Mapping[str, str]) -> float:
     return 60 / ((limit or HOURLY_LIMIT) * 0.05 * 0.8)
 
 
-def _payer(credential: DigitalOceanCredential, api: Client) -> _Payer:
-    if credential.account_urn:
-        return _Payer(credential.account_urn, None)
-    team = api.get("/v2/account", permission=ACCOUNT).fields().object("account").object("team")
-    return _Payer(f"do:team:{team.identifier('uuid')}", team.text_or_none("name"))
-
-
-def _billing(api: Client, payer: _Payer, context: Context) -> BillingApi:
-    return BillingApi(api, payer.urn, BILLING, context.clock(), context.snapshots)
-
-
 def _droplets(api: Client) -> Iterator[Machine]:
-    for fields in listed(api, "/v2/droplets", "droplets", permission=DROPLETS, per_page=200):
+    for fields in PagedList("/v2/droplets", "droplets", DROPLETS, LISTS, PAGE_SIZE).objects(api):
         id_, name, size = fields.identifier("id"), fields.text("name"), fields.text("size_slug")
         region = fields.object("region").text("slug")
         tags = fields.texts("tags") if fields.values.get("tags") else []
         yield Machine(id_, name, "Droplet", region, size, (id_,), dict.fromkeys(tags, "true"))
 
 
-def _row(charge: Charge, period: BillingPeriod, payer: _Payer, machines: Machines) -> Row:
+def _row(charge: Charge, billing: focus_columns.Billing, urn: str, machines: Machines) -> Row:
     line = charge.line
     group, description = charge.key
     region, sku, team = charge.place or ("", "", "")
     category = line.category if line else "Usage"
     product = line.product if line and line.product else _product(sku)
-    values: dict[str, Value] = {
-        **dict.fromkeys(("BilledCost", "EffectiveCost", "ContractedCost", "ListCost"), charge.amount),
-        "BillingAccountId": payer.id,
-        "BillingAccountName": payer.name,
-        "BillingCurrency": CURRENCY,
-        "BillingPeriodStart": period.start,
-        "BillingPeriodEnd": period.end,
-        "ChargeCategory": category,
+    cost = Measure(charge.amount, list_cost=charge.amount)
+    billed = BilledCharge(
+        ChargeLine(charge.key, cost), cost, charge.start, charge.end, charge.invoice_id, charge.method
+    )
+    values = billing.values(billed, category) | {
         "ChargeDescription": description,
-        "ChargeFrequency": "Usage-Based" if category == "Usage" else "One-Time",
-        "ChargePeriodStart": charge.start,
-        "ChargePeriodEnd": charge.end,
-        "InvoiceId": charge.invoice_id,
-        "InvoiceIssuerName": "DigitalOcean",
-        "HostProviderName": "DigitalOcean",
-        "ServiceProviderName": "DigitalOcean",
         "ServiceName": product,
-        "ServiceCategory": _service_category(product) if category == "Usage" else "Other",
+        "ServiceCategory": service_category(product, _SERVICE_CATEGORIES) if category == "Usage" else "Other",
         "RegionId": region or None,
         "SkuId": sku or None,
-        "SubAccountId": _uuid(team) if team not in ("", payer.urn) else None,
+        "SubAccountId": _uuid(team) if team not in ("", urn) else None,
         "x_Group": group or None,
-        "x_Method": charge.method,
     }
     if line is not None:
-        values |= _of_line(charge, line, period, machines)
+        values |= _of_line(charge, line, billing.period, machines)
     is_estimated = charge.method in (ESTIMATE, SO_FAR)
     return Row("api" if is_estimated else "invoice", is_estimated, values)
 
@@ -376,10 +346,6 @@ def _of_line(charge: Charge, line: BillLine, period: BillingPeriod, machines: Ma
 def _product(sku: str) -> str:
     """Of a line that only insights have: its kind as far as the SKU tells, else the SKU itself."""
     return next((product for part, product in _SKUS if part in sku), sku or "Unknown")
-
-
-def _service_category(product: str) -> str:
-    return next((category for category, names in _SERVICE_CATEGORIES if names.search(product)), "Other")
 
 
 def _uuid(urn: str) -> str:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.errors import BadData, NothingThere
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.domain.errors import NothingThere
+from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
 from optiinfra_assets.providers.files.coverage import ChargesSeen
 from optiinfra_assets.providers.files.focus_files import (
@@ -128,12 +128,7 @@ def _context() -> Context:
 
 
 def _location(account: Account, context: Context | None) -> Location:
-    try:
-        credential = FocusCredential.model_validate(account.settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadData(f"account {account.account_id}: {field}: {first['msg']}: connect it again") from error
+    credential = credential_of(account, FocusCredential)
     if credential.location.startswith("s3://"):
         from optiinfra_assets.providers.files.s3 import Bucket
         from optiinfra_assets.providers.http.boto_client import Calls, kept_client

@@ -32,7 +32,7 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.line_items.row_batches import batches_of
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
 from optiinfra_assets.providers.gcp.export_tables import CostTable, Export
 from optiinfra_assets.providers.gcp.loading_days import Part, Readings, Stock, nothing
@@ -313,7 +313,7 @@ class _Opened:
 def _opened(account: Account, context: Context) -> Iterator[_Opened]:
     from optiinfra_assets.providers.gcp.auth import Access
 
-    credential = GcpCredential.model_validate({**account.settings, **account.secrets})
+    credential = credential_of(account, GcpCredential)
     key = credential.service_account_key
     access = Access.of(key.get_secret_value() if key else None, context)
     with _bigquery(credential, access) as bigquery:

@@ -44,6 +44,8 @@ TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
 """Seconds for a whole answer; `TIMEOUT` alone would let a server send one byte a minute for ever."""
 LARGEST_BODY: Final = 256 * 1024 * 1024
+LONGEST_REST: Final = 90.0
+"""Seconds to wait between two pages of a long list; clouds count requests by the minute."""
 UNPACED: Final = 20
 """Requests of one client that never wait for a `Pace`: probes and small months are over by then."""
 
@@ -81,6 +83,18 @@ def rate_limit_end(headers: Mapping[str, str], now: datetime) -> datetime | None
         seconds = int(reset[:20]) - now.timestamp()
         until = now + timedelta(seconds=seconds) if 0 < seconds <= 86_400 else None
     return until
+
+
+def resting(context: Context) -> Callable[[Answer], None]:
+    """Waits after an answer while the provider has no request left for us, so that a list of thousands of pages can be read to its end."""
+
+    def rest(answer: Answer) -> None:
+        now = context.clock()
+        until = rate_limit_end(answer.headers, now)
+        if until is not None:
+            context.sleep(min(max((until - now).total_seconds(), 0), LONGEST_REST))
+
+    return rest
 
 
 @dataclass(frozen=True, slots=True)

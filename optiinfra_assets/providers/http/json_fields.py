@@ -137,6 +137,10 @@ class Fields:
         value = self._needed(name, "a JSON object")
         return self._inside(name, value) if isinstance(value, dict) else self.refuse(name, "a JSON object")
 
+    def object_or_none(self, name: str) -> Fields | None:
+        """A JSON object, or None if the field is missing, null or empty."""
+        return self.object(name) if self.values.get(name) else None
+
     def objects(self, name: str) -> list[Fields]:
         """A list of JSON objects; may be empty."""
         values = self._needed(name, "a list")

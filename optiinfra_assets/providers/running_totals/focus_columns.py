@@ -5,6 +5,8 @@ For clouds that sell at one price, without commitments: what is billed is also t
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -33,7 +35,7 @@ class Billing:
     """
 
     period: BillingPeriod
-    payer: tuple[str, str]
+    payer: tuple[str, str | None]
     currency: str
     seller: str
     issuer: str
@@ -67,6 +69,11 @@ def charge_class(line: ChargeLine, begin: datetime) -> str | None:
     """FOCUS ChargeClass: what is given back for days before the month's `begin` (UTC) corrects an invoice that was issued."""
     is_earlier = line.span is not None and line.span[1] <= begin
     return "Correction" if is_earlier and line.measure.cost < 0 else None
+
+
+def service_category(product: str, categories: Iterable[tuple[str, re.Pattern[str]]]) -> str:
+    """FOCUS ServiceCategory: the first of `categories` whose words stand in the name of a product, else Other."""
+    return next((category for category, words in categories if words.search(product)), "Other")
 
 
 def consumed(quantity: Decimal, unit: str) -> dict[str, Value]:

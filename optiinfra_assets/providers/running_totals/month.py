@@ -150,10 +150,17 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class RunningTotals:
-    """How one provider keeps running totals: the kind of its snapshots, and what the lines of one are."""
+    """How one account keeps running totals.
+
+    Attributes:
+        kind: of its snapshots.
+        parse: the lines of one.
+        token_suffix: ends each token: a setting that makes the rows other ones.
+    """
 
     kind: str
     parse: Callable[[Snapshot], Lines]
+    token_suffix: str = ""
 
     def tells_more(self, snapshot: Snapshot, before: Snapshot | None) -> bool:
         """Whether a reading is worth keeping: it begins a day, or some line amounts to something else than in the one before.
@@ -167,7 +174,7 @@ class RunningTotals:
     def keep(
         self, reading: Snapshot, context: Context, surroundings: Callable[[], Iterable[Snapshot]]
     ) -> None:
-        """Keep a reading that tells more than the one before; when a day begins, first what helps to understand it.
+        """Keep a reading that tells more than the one before; when a day begins or a line appears, first what helps to understand it.
 
         Raises:
             ProviderError: of `surroundings`; nothing is kept then.
@@ -176,7 +183,8 @@ class RunningTotals:
         if not self.tells_more(reading, before):
             return
         is_same_day = before is not None and before.taken_at.date() == reading.taken_at.date()
-        for snapshot in [*([] if is_same_day else surroundings()), reading]:
+        is_known = before and is_same_day and self.parse(reading).keys() <= self.parse(before).keys()
+        for snapshot in [*([] if is_known else surroundings()), reading]:
             context.snapshots.add(snapshot)
 
     def period_of(
@@ -198,7 +206,8 @@ class RunningTotals:
         if newest is not None:
             costs = _costs(self.parse(newest))
             parts += [self.kind, *sorted(f"{key} {_plain(cost)}" for key, cost in costs.items())]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else ""
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return digest + self.token_suffix if parts else ""
 
     def tokens(
         self, invoices: Sequence[Invoice], since: Iterable[BillingPeriod], context: Context

@@ -100,19 +100,6 @@ class DigitalOceanCredential(BaseModel):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Payer:
-    """Who is billed."""
-
-    urn: str
-    name: str | None
-
-    @property
-    def id(self) -> str:
-        """Its uuid."""
-        return _uuid(self.urn)
-
-
 class DigitalOcean(ApiProvider):
     """Everything on the bill of a DigitalOcean team.
 
@@ -146,23 +133,24 @@ class _Session(ApiSession[DigitalOceanCredential]):
         )
 
     @cached_property
-    def payer(self) -> _Payer:
-        """The team of the token, unless another is named."""
+    def payer(self) -> tuple[str, str | None]:
+        """Urn and name of the team of the token, unless another is named, which has no name."""
         if self.credential.account_urn:
-            return _Payer(self.credential.account_urn, None)
+            return self.credential.account_urn, None
         team = self.api.get("/v2/account", permission=ACCOUNT).fields().object("account").object("team")
-        return _Payer(f"do:team:{team.identifier('uuid')}", team.text_or_none("name"))
+        return f"do:team:{team.identifier('uuid')}", team.text_or_none("name")
 
     def billing(self) -> BillingApi:
         """The payer's billing at this instant."""
-        urn, snapshots = self.payer.urn, self.context.snapshots
+        urn, snapshots = self.payer[0], self.context.snapshots
         return BillingApi(self.api, urn, BILLING, self.context.clock(), snapshots)
 
     def account_name(self) -> str:
         billing = self.billing()
         billing.usage()
         billing.count(BillingPeriod.of(self.context.clock()))
-        return f"{self.payer.id} {self.payer.name or ''}".strip()
+        urn, name = self.payer
+        return f"{_uuid(urn)} {name or ''}".strip()
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
         """Of periods that have an invoice, a preview or insights: they change every night."""
@@ -211,12 +199,12 @@ class _Month:
         """Line items, answers read as they are needed."""
         kept = session.context.snapshots.read(KEPT, self.period)
         self._note({"kind": KEPT, "taken_at": one.taken_at.isoformat()} for one in kept)
-        payer, machines = session.payer, Machines(kept, daily_list)
+        (urn, name), machines = session.payer, Machines(kept, daily_list)
         billing = focus_columns.Billing(
-            self.period, (payer.id, payer.name), CURRENCY, "DigitalOcean", "DigitalOcean"
+            self.period, (_uuid(urn), name), CURRENCY, "DigitalOcean", "DigitalOcean"
         )
         for charge in self._charges(session.billing()):
-            yield _row(charge, billing, payer.urn, machines)
+            yield _row(charge, billing, urn, machines)
 
     def _charges(self, billing: BillingApi) -> Iterator[Charge]:
         days = DailyLines(self.period, self.is_closed)
@@ -310,9 +298,9 @@ def _row(charge: Charge, billing: focus_columns.Billing, urn: str, machines: Mac
     category = line.category if line else "Usage"
     product = line.product if line and line.product else _product(sku)
     cost = Measure(charge.amount, list_cost=charge.amount)
-    billed = BilledCharge(
-        ChargeLine(charge.key, cost), cost, charge.start, charge.end, charge.invoice_id, charge.method
-    )
+    dates = (line.start.isoformat(), line.end.isoformat()) if line else ("", "")
+    known = ChargeLine(charge.key, cost, Decimal(0), *dates)
+    billed = BilledCharge(known, cost, charge.start, charge.end, charge.invoice_id, charge.method)
     values = billing.values(billed, category) | {
         "ChargeDescription": description,
         "ServiceName": product,
@@ -323,16 +311,14 @@ def _row(charge: Charge, billing: focus_columns.Billing, urn: str, machines: Mac
         "x_Group": group or None,
     }
     if line is not None:
-        values |= _of_line(charge, line, billing.period, machines)
+        values |= _of_line(charge, line, machines)
     is_estimated = charge.method in (ESTIMATE, SO_FAR)
     return Row("api" if is_estimated else "invoice", is_estimated, values)
 
 
-def _of_line(charge: Charge, line: BillLine, period: BillingPeriod, machines: Machines) -> dict[str, Value]:
+def _of_line(charge: Charge, line: BillLine, machines: Machines) -> dict[str, Value]:
     """What an item adds: its resource, its project, and if it stands whole its quantity."""
     values: dict[str, Value] = {"x_Project": line.project}
-    if line.end <= period.start and charge.amount < 0:
-        values["ChargeClass"] = "Correction"
     if charge.method == INVOICE_LINE:
         values |= {"ConsumedQuantity": line.quantity, "ConsumedUnit": line.unit}
     if line.resource:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -41,9 +41,9 @@ from optiinfra_assets.providers.http.pagination import PagedList, PageStyle
 from optiinfra_assets.providers.http.redaction import bearer
 from optiinfra_assets.providers.linode.invoice_items import TAX, dates, line, taxes
 from optiinfra_assets.providers.linode.item_labels import BACKUPS, OTHER, Label
-from optiinfra_assets.providers.running_totals.focus_columns import COLUMNS, Billing, charge_class, consumed
+from optiinfra_assets.providers.running_totals.focus_columns import COLUMNS, Billing, consumed
 from optiinfra_assets.providers.running_totals.instances import Machine, Machines
-from optiinfra_assets.providers.running_totals.invoice_months import Issued, ZoneName, month_begin
+from optiinfra_assets.providers.running_totals.invoice_months import Issued, ZoneName
 from optiinfra_assets.providers.running_totals.month import (
     DIFFERENCE,
     MONTHS_BACK,
@@ -134,8 +134,10 @@ class _Session(RunningTotalSession[LinodeCredential]):
     machine_list = _list("/linode/instances", permission=LINODES)
 
     def __init__(self, credential: LinodeCredential, context: Context) -> None:
-        suffix = "-days" if credential.keep_days else ""
-        super().__init__(credential, context, ZoneInfo(credential.month_zone), suffix)
+        super().__init__(credential, context)
+        self.zone = ZoneInfo(credential.month_zone)
+        self.keeps_days = credential.keep_days
+        self.token_suffix = "-days" if credential.keep_days else ""
         self.taxes: dict[str, list[ChargeLine]] = {}
 
     def client(self) -> Client:
@@ -163,20 +165,13 @@ class _Session(RunningTotalSession[LinodeCredential]):
         return named if self.billing_source == DIRECT else f"{named} (billing source {self.billing_source})"
 
     def owed(self) -> Answer:
-        return self.account
+        """Only figures of the account: it has addresses, a telephone number and parts of a card number besides."""
+        kept = {name: value for name, value in self.account.fields().values.items() if name in _KEPT}
+        return replace(self.account, body=json.dumps(kept, default=str).encode())
 
     def lines(self, fields: Fields) -> Lines:
         cost = fields.money("balance_uninvoiced")
         return {_WHOLE_ACCOUNT: ChargeLine(_WHOLE_ACCOUNT, Measure(cost, list_cost=cost))}
-
-    def body(self, answer: Answer) -> bytes:
-        """Only figures: the account has addresses, a telephone number and parts of a card number besides."""
-        kept = {name: value for name, value in answer.fields().values.items() if name in _KEPT}
-        return json.dumps(kept, default=str).encode()
-
-    def began(self) -> datetime | None:
-        fields = self.account.fields()
-        return fields.time("active_since", UTC) if fields.values.get("active_since") else None
 
     def issued(self, is_near: Callable[[datetime], bool]) -> list[Issued]:
         """The invoices with their taxes.
@@ -184,7 +179,9 @@ class _Session(RunningTotalSession[LinodeCredential]):
         Raises:
             NothingThere: the account is billed elsewhere, and nothing of it shows here.
         """
-        uninvoiced = self.lines(self.account.fields())[_WHOLE_ACCOUNT]
+        fields = self.account.fields()
+        self.began = fields.time("active_since", UTC) if fields.values.get("active_since") else None
+        uninvoiced = self.lines(fields)[_WHOLE_ACCOUNT]
         self._payer()
         listed = list(_list("/account/invoices", permission=BILLING).objects(self.api))
         near = [fields for fields in listed if is_near(fields.time("date", UTC))]
@@ -205,11 +202,6 @@ class _Session(RunningTotalSession[LinodeCredential]):
     def dates(self, item: Fields) -> tuple[str, str]:
         return dates(item)
 
-    def known(self, period: BillingPeriod, invoices: Iterable[Invoice]) -> Month:
-        """Without readings once the month is invoiced, unless they are to be kept."""
-        month = super().known(period, invoices)
-        return replace(month, cuts=()) if month.is_closed and not self.credential.keep_days else month
-
     def said_besides(self, period: BillingPeriod) -> list[dict[str, str]]:
         """Transfer so far, whose overage only the invoice has, and that others bill this account."""
         source = {"kind": "account", "billing_source": self.billing_source}
@@ -226,7 +218,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
 
     def billing(self, period: BillingPeriod) -> Billing:
         issuer = "Linode" if self.billing_source == DIRECT else "Akamai"
-        return Billing(period, self._payer(), self.currency, "Linode", issuer)
+        return Billing(period, self._payer(), self.currency, "Linode", issuer, self.zone)
 
     def _payer(self) -> tuple[str, str]:
         fields = self.account.fields()
@@ -239,7 +231,6 @@ class _Session(RunningTotalSession[LinodeCredential]):
         category = _category(charge.line.key, charge.line.measure.cost)
         said = _said(label, kind)
         values = billing.values(charge, category) | {
-            "ChargeClass": charge_class(charge.line, month_begin(billing.period, self.zone)),
             "ChargeDescription": label,
             "ServiceName": said.service,
             "ServiceCategory": said.category if category == "Usage" else OTHER,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.line_items import MANDATORY
 from optiinfra_assets.line_items.row_batches import Value
+from optiinfra_assets.providers.running_totals.invoice_months import month_begin
 from optiinfra_assets.providers.running_totals.month import Charge, ChargeLine
 
 COLUMNS: Final = (
@@ -32,6 +33,7 @@ class Billing:
         payer: id and name of the billing account.
         seller: name of the cloud.
         issuer: who sends the invoice.
+        zone: in which months begin.
     """
 
     period: BillingPeriod
@@ -39,6 +41,7 @@ class Billing:
     currency: str
     seller: str
     issuer: str
+    zone: tzinfo = UTC
 
     def values(self, charge: Charge, category: str) -> dict[str, Value]:
         """Columns of one charge of a FOCUS ChargeCategory."""
@@ -54,6 +57,7 @@ class Billing:
             "BillingPeriodStart": self.period.start,
             "BillingPeriodEnd": self.period.end,
             "ChargeCategory": category,
+            "ChargeClass": charge_class(charge.line, month_begin(self.period, self.zone)),
             "ChargeFrequency": "Usage-Based" if category == "Usage" else "One-Time",
             "ChargePeriodStart": charge.start,
             "ChargePeriodEnd": charge.end,

@@ -22,8 +22,6 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Context, Snapshot
-from optiinfra_assets.providers.http.client import Answer
 from optiinfra_assets.providers.running_totals.month import Invoice, Span
 
 LAST_DAY: Final = 7
@@ -90,35 +88,6 @@ def lines_before(spans: Spans, month: BillingPeriod, zone: tzinfo) -> bool | Non
     # True: of the old month; False: begun in the new one; None: begun in the old one and not over.
     told = {start < begin and (end <= edge or None) for start, end in filter(None, spans)}
     return told.pop() if len(told) == 1 else None
-
-
-def kept_spans(
-    context: Context,
-    invoice_id: str,
-    month: BillingPeriod,
-    ask: Callable[[], Answer],
-    understood: Callable[[bytes], Spans],
-) -> Spans:
-    """The dates of the lines on an invoice's first page. An invoice never changes, so the page is asked for once and kept.
-
-    Args:
-        context: where it is kept.
-        invoice_id: of the invoice.
-        month: in which it was issued.
-        ask: asks for the page.
-        understood: the dates of the lines of a page.
-
-    Raises:
-        ProviderError: of `ask` or `understood`; nothing is kept then.
-    """
-    kind = f"items of invoice {invoice_id}"
-    kept = context.snapshots.newest(kind, month)
-    if kept is not None:
-        return understood(kept.body)
-    answer = ask()
-    spans = understood(answer.body)
-    context.snapshots.add(Snapshot(kind, month, answer.asked_at, answer.body))
-    return spans
 
 
 def month_begin(month: BillingPeriod, zone: tzinfo) -> datetime:

@@ -1,13 +1,12 @@
 """A billing month of a cloud that tells running totals while the month is open, and an invoice after it.
 
 `running_totals.readings` has the arithmetic; this is what stands around it whatever the cloud: lines and invoices as values,
-which month a new reading tells of, the change token, and the charges of a month with where each comes from. A provider parses answers into
-`ChargeLine` and `Invoice`, and writes `Charge` objects into rows.
+and the charges of a month with where each comes from. A provider parses answers into `ChargeLine` and `Invoice`, and writes `Charge`
+objects into rows.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,19 +14,9 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.context import Context, Snapshot
+from optiinfra_assets.providers.context import Snapshot
 from optiinfra_assets.providers.http.json_fields import parse_time
-from optiinfra_assets.providers.running_totals.readings import (
-    Bill,
-    Key,
-    Measure,
-    Reading,
-    accrue,
-    billed_in,
-    daily,
-    exact_sum,
-    total,
-)
+from optiinfra_assets.providers.running_totals.readings import Bill, Key, Measure, Reading, accrue, exact_sum
 
 MONTHS_BACK: Final = 13
 """How far back readings and invoices are of interest."""
@@ -149,117 +138,19 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class RunningTotals:
-    """How one account keeps running totals.
-
-    Attributes:
-        kind: of its snapshots.
-        parse: the lines of one.
-        token_suffix: ends each token: a setting that makes the rows other ones.
-    """
-
-    kind: str
-    parse: Callable[[Snapshot], Lines]
-    token_suffix: str = ""
-
-    def tells_more(self, snapshot: Snapshot, before: Snapshot | None) -> bool:
-        """Whether a reading is worth keeping: it begins a day, or some line amounts to something else than in the one before.
-
-        Dates and quantities alone move with every reading; kept, they would be thousands a month that no charge follows from.
-        """
-        if before is None or before.taken_at.date() != snapshot.taken_at.date():
-            return True
-        return _costs(self.parse(snapshot)) != _costs(self.parse(before))
-
-    def keep(
-        self, reading: Snapshot, context: Context, surroundings: Callable[[], Iterable[Snapshot]]
-    ) -> None:
-        """Keep a reading that tells more than the one before; when a day begins or a line appears, first what helps to understand it.
-
-        Raises:
-            ProviderError: of `surroundings`; nothing is kept then.
-        """
-        before = context.snapshots.newest(self.kind, reading.billing_period)
-        if not self.tells_more(reading, before):
-            return
-        is_same_day = before is not None and before.taken_at.date() == reading.taken_at.date()
-        is_known = before and is_same_day and self.parse(reading).keys() <= self.parse(before).keys()
-        for snapshot in [*([] if is_known else surroundings()), reading]:
-            context.snapshots.add(snapshot)
-
-    def period_of(
-        self, taken_at: datetime, lines: Lines, invoices: Iterable[Invoice], context: Context
-    ) -> BillingPeriod:
-        """The month that lines read at an instant tell of; see `billed_in`."""
-        closed = {invoice.period for invoice in invoices if invoice.closes}
-        return billed_in(taken_at, total(measures(lines)), self._last(taken_at, context), closed)
-
-    def token(self, period: BillingPeriod, invoices: Iterable[Invoice], context: Context) -> str:
-        """A hash of what the charges of a period follow from, empty if there is nothing.
-
-        That is its invoices, and until the last of them the amount of each line of the newest snapshot. Quantities alone do not count.
-        """
-        mine = [invoice for invoice in invoices if invoice.period == period]
-        parts = sorted(f"{invoice.invoice_id} {_plain(invoice.amount)}" for invoice in mine)
-        is_closed = any(invoice.closes for invoice in mine)
-        newest = None if is_closed else context.snapshots.newest(self.kind, period)
-        if newest is not None:
-            costs = _costs(self.parse(newest))
-            parts += [self.kind, *sorted(f"{key} {_plain(cost)}" for key, cost in costs.items())]
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        return digest + self.token_suffix if parts else ""
-
-    def tokens(
-        self, invoices: Sequence[Invoice], since: Iterable[BillingPeriod], context: Context
-    ) -> dict[BillingPeriod, str]:
-        """The token of each of the last `MONTHS_BACK` periods that has snapshots or invoices.
-
-        Looked at are periods with an invoice, those that were collected before (`since`), and all after the last closed one.
-        """
-        current = BillingPeriod.of(context.clock())
-        oldest = current.shift(1 - MONTHS_BACK)
-        closed = [invoice.period for invoice in invoices if invoice.closes]
-        period = max([oldest, *(period.shift(1) for period in closed)])
-        periods = {*since, *(invoice.period for invoice in invoices)}
-        while period <= current:
-            periods.add(period)
-            period = period.shift(1)
-        tokens = {
-            one: self.token(one, invoices, context) for one in sorted(periods) if oldest <= one <= current
-        }
-        return {one: token for one, token in tokens.items() if token}
-
-    def month(self, period: BillingPeriod, invoices: Iterable[Invoice], context: Context) -> Month:
-        """What is known of a period."""
-        taken = context.snapshots.taken(self.kind, period)
-        cuts = context.snapshots.read(self.kind, period, [taken[number] for number in daily(period, taken)])
-        mine = sorted(
-            (one for one in invoices if one.period == period), key=lambda one: (one.issued_at, one.invoice_id)
-        )
-        return Month(period, mine, cuts, self)
-
-    def _last(self, before: datetime, context: Context) -> tuple[BillingPeriod, Decimal] | None:
-        for back in range(MONTHS_BACK):
-            period = BillingPeriod.of(before).shift(-back)
-            newest = context.snapshots.newest(self.kind, period)
-            if newest is not None:
-                return period, total(measures(self.parse(newest)))
-        return None
-
-
-@dataclass(frozen=True, slots=True)
 class Month:
     """What is known of one billing period.
 
     Attributes:
         invoices: in the order in which they were issued.
         cuts: the snapshots that charges depend on, oldest first.
+        parse: the lines of one.
     """
 
     period: BillingPeriod
     invoices: Sequence[Invoice]
     cuts: Sequence[Snapshot]
-    totals: RunningTotals
+    parse: Callable[[Snapshot], Lines]
 
     @property
     def is_closed(self) -> bool:
@@ -307,7 +198,7 @@ class Month:
                 yield Charge(line, line.measure, start, end, invoice.invoice_id, INVOICE_LINE)
 
     def _differences(self, bills: Mapping[str, Lines]) -> Iterator[Charge]:
-        answers = [self.totals.parse(cut) for cut in self.cuts]
+        answers = [self.parse(cut) for cut in self.cuts]
         readings = [_reading(cut.taken_at, lines) for cut, lines in zip(self.cuts, answers, strict=True)]
         issued = [
             Bill(one.invoice_id, one.issued_at, measures(bills[one.invoice_id])) for one in self.invoices
@@ -323,16 +214,12 @@ class Month:
             yield Charge(line, row.measure, start, end, row.invoice_id, method)
 
 
-def _costs(lines: Lines) -> dict[Key, Decimal]:
-    return {key: line.measure.cost for key, line in lines.items()}
-
-
 def _reading(taken_at: datetime, lines: Lines) -> Reading:
     begun = {key: line.span[0] for key, line in lines.items() if line.span}
     return Reading(taken_at.replace(microsecond=0), measures(lines), begun)
 
 
-def _plain(amount: Decimal) -> str:
+def plain(amount: Decimal) -> str:
     """One text for 10, 10.0 and 1E+1."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

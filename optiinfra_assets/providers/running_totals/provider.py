@@ -7,11 +7,13 @@ it: that cloud is left with what to ask, how fields become lines, and how charge
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
@@ -27,9 +29,7 @@ from optiinfra_assets.providers.running_totals.focus_columns import Billing
 from optiinfra_assets.providers.running_totals.instances import Machine, Machines
 from optiinfra_assets.providers.running_totals.invoice_months import (
     Issued,
-    Spans,
     invoices_of,
-    kept_spans,
     lines_before,
     may_bill,
 )
@@ -40,9 +40,11 @@ from optiinfra_assets.providers.running_totals.month import (
     Invoice,
     Lines,
     Month,
-    RunningTotals,
+    measures,
+    plain,
     span_of,
 )
+from optiinfra_assets.providers.running_totals.readings import Key, billed_in, daily, total
 
 INSTANCES: Final = "instances"
 """Kind of the snapshots of machines."""
@@ -100,31 +102,17 @@ class ApiProvider(Provider):
         """
 
     def discover(self, account: Account) -> list[str]:
-        """Id and name of the one account of the credential.
-
-        Raises:
-            CredentialRejected: the credential is not accepted, or lacks a permission.
-            ProviderError: the account could not be read, or nothing of it shows here.
-        """
+        """Id and name of the one account of the credential; errors as of `Provider`."""
         with self.session(account, Context(utc_now, MemorySnapshots())).opened() as session:
             return [session.account_name()]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
-        """The tokens of the last 13 periods, as far as something is told of them; what `collect` needs later is kept.
-
-        Raises:
-            ProviderError: the account could not be read; of its costs nothing is kept then.
-        """
+        """The tokens of the last 13 periods, as far as something is told of them; errors as of `Provider`, and then no cost is kept."""
         with self.session(account, context).opened() as session:
             return Probe(session.tokens(since), session.api.meter.requests)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
-        """Line items of one period; a period of which nothing is told is empty.
-
-        Raises:
-            NothingThere: nothing of the account shows here.
-            ProviderError: the account could not be read; or later, from the stream, an invoice.
-        """
+        """Line items of one period; one of which nothing is told is empty. Errors as of `Provider`."""
         with self.session(account, context).opened() as session:
             collection, rows = session.month(billing_period)
             collection.requests = session.api.meter.requests
@@ -166,40 +154,31 @@ class RunningTotalSession(ApiSession[Credential]):
         figures: kept and said beside it.
         machine_list: the machines there are now.
         zone: in which the invoiced months begin.
-        totals: the readings.
+        began: UTC instant from which the account exists, if known.
+        keeps_days: a month that is invoiced keeps the rows of its readings; else it becomes the lines of its invoices.
+        token_suffix: ends each token: a setting that makes the rows other ones.
     """
 
     currency: ClassVar[str] = "USD"
     kind: ClassVar[str]
     figures: ClassVar[tuple[AccountFigures, ...]]
     machine_list: ClassVar[PagedList]
-
-    def __init__(
-        self, credential: Credential, context: Context, zone: tzinfo = UTC, token_suffix: str = ""
-    ) -> None:
-        super().__init__(credential, context)
-        self.zone = zone
-        self.totals = RunningTotals(self.kind, self._kept_lines, token_suffix)
+    zone: tzinfo = UTC
+    began: datetime | None = None
+    keeps_days: bool = True
+    token_suffix: str = ""
 
     @abstractmethod
     def owed(self) -> Answer:
-        """The answer with the running total."""
+        """The running total, in an answer that is kept."""
 
     @abstractmethod
     def lines(self, fields: Fields) -> Lines:
         """The running total by line."""
 
-    def body(self, answer: Answer) -> bytes:
-        """What is kept of `owed`."""
-        return answer.body
-
     @abstractmethod
     def issued(self, is_near: Callable[[datetime], bool]) -> Iterable[Issued]:
         """Of all invoices those whose instant is near the months of interest."""
-
-    def began(self) -> datetime | None:
-        """UTC instant from which the account exists, if known."""
-        return None
 
     @abstractmethod
     def items(self, invoice_id: str) -> PagedList:
@@ -225,9 +204,37 @@ class RunningTotalSession(ApiSession[Credential]):
     def machine(self, fields: Fields) -> Machine:
         """An object of `machine_list`."""
 
-    def tokens(self, since: Mapping[BillingPeriod, str]) -> Mapping[BillingPeriod, str]:
-        """Keep a reading, and give a token for each of the last 13 periods that has readings or an invoice."""
-        return self.totals.tokens(self.take_reading(), since, self.context)
+    def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
+        """Keep a reading, and give the token of each of the last `MONTHS_BACK` periods that has readings or invoices.
+
+        Looked at are periods with an invoice, those that were collected before (`since`), and all after the last closed one.
+        """
+        invoices = self.take_reading()
+        current = BillingPeriod.of(self.context.clock())
+        oldest = current.shift(1 - MONTHS_BACK)
+        period = max([oldest, *(invoice.period.shift(1) for invoice in invoices if invoice.closes)])
+        periods = {*since, *(invoice.period for invoice in invoices)}
+        while period <= current:
+            periods.add(period)
+            period = period.shift(1)
+        recent = [one for one in sorted(periods) if oldest <= one <= current]
+        tokens = {one: self.token(one, invoices) for one in recent}
+        return {one: token for one, token in tokens.items() if token}
+
+    def token(self, period: BillingPeriod, invoices: Iterable[Invoice]) -> str:
+        """A hash of what the charges of a period follow from, empty if there is nothing.
+
+        That is its invoices, and until the last of them the amount of each line of the newest reading. Quantities alone do not count.
+        """
+        mine = [invoice for invoice in invoices if invoice.period == period]
+        parts = sorted(f"{invoice.invoice_id} {plain(invoice.amount)}" for invoice in mine)
+        is_closed = any(invoice.closes for invoice in mine)
+        newest = None if is_closed else self.context.snapshots.newest(self.kind, period)
+        if newest is not None:
+            costs = _costs(self._kept_lines(newest))
+            parts += [self.kind, *sorted(f"{key} {plain(cost)}" for key, cost in costs.items())]
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return digest + self.token_suffix if parts else ""
 
     def month(self, period: BillingPeriod) -> tuple[Collection, Iterator[Row]]:
         """From the readings that were kept and the invoices that were issued; final with the last invoice.
@@ -237,10 +244,10 @@ class RunningTotalSession(ApiSession[Credential]):
         is_current = period == BillingPeriod.of(self.context.clock())
         is_unread = is_current and self.context.snapshots.newest(self.kind, period) is None
         invoices = self.take_reading() if is_unread else self.invoices(period, period)
-        month = self.known(period, invoices)
+        month = self._known(period, invoices)
         collection = Collection(
             batches=iter(()),
-            change_token=self.totals.token(period, invoices, self.context),
+            change_token=self.token(period, invoices),
             sources=[*month.sources(), *self.said_besides(period)],
             control_totals={self.currency: month.invoiced} if month.is_closed else None,
             data_through=month.data_through,
@@ -248,28 +255,36 @@ class RunningTotalSession(ApiSession[Credential]):
         )
         return collection, self._rows(month, self.billing(period))
 
-    def known(self, period: BillingPeriod, invoices: Iterable[Invoice]) -> Month:
-        """Readings and invoices of a period."""
-        return self.totals.month(period, invoices, self.context)
-
     def take_reading(self) -> list[Invoice]:
         """Keep what the account owes now; give the invoices it has for the months that are of interest.
 
         The running total is asked for first. If its invoice is issued in between, it is taken for the new month, and the next reading puts
         that right; the other way round, the reset would stand in the old month as a fall to nothing.
+
+        A reading is kept if it begins a day, or if some line amounts to something else than in the one before. Dates and quantities alone
+        move with every reading; kept, they would be thousands a month that no charge follows from.
         """
         answer = self.owed()
         lines, current = self.lines(answer.fields()), BillingPeriod.of(answer.asked_at)
         invoices = self.invoices(current.shift(1 - MONTHS_BACK), current)
-        period = self.totals.period_of(answer.asked_at, lines, invoices, self.context)
-        reading = Snapshot(self.kind, period, answer.asked_at, self.body(answer))
-        self.totals.keep(reading, self.context, lambda: self._surroundings(period))
+        closed = {invoice.period for invoice in invoices if invoice.closes}
+        period = billed_in(answer.asked_at, total(measures(lines)), self._last(answer.asked_at), closed)
+        before = self.context.snapshots.newest(self.kind, period)
+        begins_day = before is None or before.taken_at.date() != answer.asked_at.date()
+        known = self._kept_lines(before) if before and not begins_day else {}
+        if begins_day or _costs(lines) != _costs(known):
+            # The machines may be others when a day begins or a line appears.
+            surroundings = (
+                list(self._surroundings(period)) if lines.keys() - known.keys() or begins_day else []
+            )
+            for snapshot in (*surroundings, Snapshot(self.kind, period, answer.asked_at, answer.body)):
+                self.context.snapshots.add(snapshot)
         return invoices
 
     def invoices(self, oldest: BillingPeriod, latest: BillingPeriod) -> list[Invoice]:
         """The invoices that may bill the months from `oldest` to `latest`."""
         issued = self.issued(partial(may_bill, oldest=oldest, latest=latest))
-        return list(invoices_of(issued, self.zone, self.began(), self._bills_before))
+        return list(invoices_of(issued, self.zone, self.began, self._bills_before))
 
     def said_besides(self, period: BillingPeriod) -> list[dict[str, str]]:
         """The newest figures of a period, with the lineage."""
@@ -294,14 +309,35 @@ class RunningTotalSession(ApiSession[Credential]):
             yield Snapshot(INSTANCES, period, pages[0].asked_at, joined(pages))
 
     def _bills_before(self, invoice_id: str, month: BillingPeriod) -> bool | None:
-        items = self.items(invoice_id)
+        """By the first page of its items: an invoice never changes, so it is asked for once, and kept if it is understood."""
+        items, snapshots = self.items(invoice_id), self.context.snapshots
+        kind = f"items of invoice {invoice_id}"
+        page = snapshots.newest(kind, month)
+        if page is None:
+            answer = items.page(self.api)
+            page = Snapshot(kind, month, answer.asked_at, answer.body)
+        lines = Fields.parse(page.body, items.path).objects(items.name)
+        before = lines_before([span_of(*self.dates(line)) for line in lines], month, self.zone)
+        snapshots.add(page)
+        return before
 
-        def understood(body: bytes) -> Spans:
-            lines = Fields.parse(body, items.path).objects(items.name)
-            return [span_of(*self.dates(line)) for line in lines]
+    def _known(self, period: BillingPeriod, invoices: Iterable[Invoice]) -> Month:
+        mine = sorted(
+            (one for one in invoices if one.period == period), key=lambda one: (one.issued_at, one.invoice_id)
+        )
+        taken = self.context.snapshots.taken(self.kind, period)
+        wanted = [taken[number] for number in daily(period, taken)]
+        cuts = self.context.snapshots.read(self.kind, period, wanted)
+        month = Month(period, mine, cuts, self._kept_lines)
+        return month if self.keeps_days or not month.is_closed else replace(month, cuts=())
 
-        spans = kept_spans(self.context, invoice_id, month, lambda: items.page(self.api), understood)
-        return lines_before(spans, month, self.zone)
+    def _last(self, before: datetime) -> tuple[BillingPeriod, Decimal] | None:
+        for back in range(MONTHS_BACK):
+            period = BillingPeriod.of(before).shift(-back)
+            newest = self.context.snapshots.newest(self.kind, period)
+            if newest is not None:
+                return period, total(measures(self._kept_lines(newest)))
+        return None
 
     def _rows(self, month: Month, billing: Billing) -> Iterator[Row]:
         machines = Machines(self.context.snapshots.read(INSTANCES, month.period), self._machines)
@@ -313,3 +349,7 @@ class RunningTotalSession(ApiSession[Credential]):
 
     def _kept_lines(self, snapshot: Snapshot) -> Lines:
         return self.lines(Fields.parse(snapshot.body, f"{self.kind} of {snapshot.taken_at}"))
+
+
+def _costs(lines: Lines) -> dict[Key, Decimal]:
+    return {key: line.measure.cost for key, line in lines.items()}

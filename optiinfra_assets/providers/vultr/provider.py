@@ -34,7 +34,6 @@ from optiinfra_assets.providers.http.redaction import bearer
 from optiinfra_assets.providers.running_totals.focus_columns import (
     COLUMNS,
     Billing,
-    charge_class,
     consumed,
     service_category,
 )
@@ -188,7 +187,6 @@ class _Session(RunningTotalSession[VultrCredential]):
         product, description, unit = line.key
         category = _category(line.key, line.measure.cost)
         values = billing.values(charge, category) | {
-            "ChargeClass": charge_class(line, billing.period.start),
             "ChargeDescription": description,
             "ServiceName": product,
             "ServiceCategory": "Other",

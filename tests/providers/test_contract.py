@@ -251,6 +251,22 @@ def test_a_missing_permission_is_named(life: AnyLife) -> None:
         life.collect(JANUARY)
 
 
+def test_settings_that_are_not_accepted_any_more_are_said_so(life: AnyLife) -> None:
+    """Another version may have stored them."""
+    settings = {**life.account.settings, "endpoint_url": "http://elsewhere.example"}
+    account = replace(life.account, settings=settings)
+    for ask in (
+        lambda: life.provider.discover(account),
+        lambda: life.provider.probe(account, {}, life.context),
+        lambda: life.provider.collect(account, JANUARY, life.context),
+    ):
+        with pytest.raises(
+            BadData, match=r"account shop\.main: endpoint_url: .*: connect it again"
+        ) as raised:
+            ask()
+        assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
 def test_an_empty_month_is_empty(way: Way) -> None:
     idle = replace(small(tax_rate=Decimal(0)), resources=(replace(WEB, ended=date(2026, 1, 20)),))
     life = other_life(way, idle, at(2, 20))

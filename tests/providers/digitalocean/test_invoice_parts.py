@@ -66,6 +66,14 @@ def test_parts_that_are_not_all_are_noticed(products: Decimal, taxes: Decimal, u
         parts.check(amount, products, 1)
 
 
+@given(amounts, amounts)
+def test_a_summary_of_another_amount_than_listed_is_noticed(products: Decimal, listed: Decimal) -> None:
+    assume(listed != products)
+    parts = summary(products, product_charges=products)
+    with pytest.raises(ContractChanged, match=f"amount: value '{products}' .* {listed}, which the list"):
+        parts.check(listed, products, 1)
+
+
 def test_a_credit_is_negative_and_an_adjustment_is_not() -> None:
     kinds = {
         kind

@@ -344,9 +344,10 @@ def test_a_list_shorter_than_announced_is_refused(shop: Shop, api: Client) -> No
         read_list(api)
 
 
-def test_a_list_longer_than_announced_is_refused(shop: Shop, api: Client) -> None:
-    shop.fail(rewrite('"total":7', '"total":6'), times=3)
-    with pytest.raises(Transient, match="7 items came though 6 are announced"):
+@pytest.mark.parametrize("announced", [0, 6, 8])
+def test_a_list_of_another_length_than_announced_is_refused(shop: Shop, api: Client, announced: int) -> None:
+    shop.fail(rewrite('"total":7', f'"total":{announced}'), times=3)
+    with pytest.raises(Transient, match=f"7 items came though {announced} are announced"):
         read_list(api)
 
 

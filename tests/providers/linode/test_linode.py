@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,24 +12,21 @@ import pytest
 from life import SECRET, AnyLife, Item, at, billed, by_day
 from pydantic import ValidationError
 
-from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import (
     BadData,
     ContractChanged,
     CredentialRejected,
     NothingThere,
-    ProviderError,
     Throttled,
     Transient,
 )
 from optiinfra_assets.providers.context import Context, MemorySnapshots
 from optiinfra_assets.providers.linode.provider import UNINVOICED, LinodeCredential
 from optiinfra_assets.simulators.linode.simulator import SimulatedLinode
-from optiinfra_assets.simulators.server.faults import break_down, cut_short, rewrite, say, throttle, truncate
+from optiinfra_assets.simulators.server.faults import rewrite, say, throttle
 from optiinfra_assets.simulators.server.server import Response
 from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
-from optiinfra_assets.warehouse.loading import load
-from optiinfra_assets.warehouse.warehouse import Warehouse
 
 DECEMBER = BillingPeriod(2025, 12)
 JANUARY = BillingPeriod(2026, 1)
@@ -647,39 +642,6 @@ def test_more_credit_than_usage_is_usage_below_zero(life: Life) -> None:
     assert {one["charge_category"] for one in life.items[JANUARY]} == {"Usage"}
 
 
-def test_an_empty_month_is_empty_and_not_an_error() -> None:
-    idle = replace(small(), resources=(replace(WEB, ended=date(2026, 1, 20)),))
-    life = live(idle, at(1, 10))
-    with life.cloud:
-        life.go(at(1, 10), at(2, 1, 1), at(2, 20), at(3, 1, 1))
-        assert life.items[FEBRUARY] == []
-        assert life.collections[FEBRUARY].sources
-        assert life.tick() == []
-        assert life.collect(BillingPeriod(2025, 1)) == []
-
-
-def test_a_list_shorter_than_announced_is_refused(old: Life) -> None:
-    old.cloud.fail(rewrite('"results":2', '"results":3'), path="/account/invoices")
-    with pytest.raises(Transient, match="/account/invoices: 2 items came though 3 are announced"):
-        old.probe()
-
-
-@pytest.mark.parametrize(
-    "fault", [throttle, break_down, truncate, cut_short], ids=lambda fault: fault.__name__
-)
-@pytest.mark.parametrize("path", ["/account", "/invoices", "/transfer", "/instances"])
-def test_faults_leave_no_trace_or_no_half_reading(life: Life, fault: Any, path: str) -> None:
-    life.cloud.fail(fault(), times=99, path=path)
-    with pytest.raises(Transient) as raised:
-        life.probe()
-    assert isinstance(raised.value, Throttled) == (fault is throttle)
-    assert life.snapshots.read(UNINVOICED, JANUARY) == ()
-    life.cloud.recover()
-    life.cloud.fail(fault(), times=3, path=path)
-    life.tick()
-    assert billed(life.items[JANUARY]) == life.cloud.shown_amount(JANUARY)
-
-
 def test_the_providers_own_waiting_times_are_obeyed(life: Life) -> None:
     waits: list[float] = []
 
@@ -731,13 +693,6 @@ def test_maintenance_is_said_so(life: Life) -> None:
     life.cloud.fail(say(Response(503, b"<html>", {**headers, "Retry-After": "900"})))
     with pytest.raises(Throttled, match=r"not available for now \(503: the API is in maintenance\)"):
         life.probe()
-
-
-def test_a_wrong_token_is_said_so(life: Life) -> None:
-    life.cloud.refuses_credential = True
-    for ask in (life.probe, lambda: life.collect(JANUARY), lambda: life.provider.discover(life.account)):
-        with pytest.raises(CredentialRejected, match=r"not accepted \(401: Invalid Token\)"):
-            ask()
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -814,20 +769,6 @@ def test_an_amount_too_large_to_store_is_refused(life: Life) -> None:
         life.collect(BillingPeriod(2017, 12))
 
 
-def test_money_keeps_every_digit() -> None:
-    exact = Decimal("0.000000000000000001")
-    dear = replace(small(), resources=(replace(WEB, hourly_price=Decimal("12345678.123456789")),))
-    life = live(dear, at(1, 2), exact)
-    with life.cloud:
-        life.go(at(1, 2), at(1, 3), at(1, 4))
-        total = life.cloud.uninvoiced()
-        assert total.normalize().as_tuple().exponent < -10  # type: ignore[operator]
-        assert billed(life.items[JANUARY]) == total
-        life.go(at(2, 1, 1))
-        assert billed(life.items[JANUARY]) == life.cloud.invoice_amount(JANUARY)
-        assert life.collections[JANUARY].rounding.values == 0
-
-
 def test_two_requests_when_no_day_begins(old: Life) -> None:
     assert old.probe().requests == 4 + 2, "one for each invoice, once"
     old.clock.advance(hours=1)
@@ -835,43 +776,3 @@ def test_two_requests_when_no_day_begins(old: Life) -> None:
     assert len(old.snapshots.taken(UNINVOICED, FEBRUARY)) == 2
     assert [one.path for one in old.cloud.asked[-2:]] == ["/v4/account", "/v4/account/invoices"]
     assert {one.query.get("page_size", "500") for one in old.cloud.asked} == {"500"}
-
-
-def test_line_items_are_stored_to_the_cent_and_the_same_again(life: Life, warehouse: Warehouse) -> None:
-    life.days(at(1, 10, 0, 1), 6)
-    hashes = set()
-    for generation, now in enumerate((at(1, 16), at(2, 3), at(2, 3)), 1):
-        life.clock.now = now
-        slice_ = Slice.of(life.account, JANUARY)
-        collection = life.open(JANUARY)
-        loaded = load(warehouse.client, slice_, generation, collection.batches)
-        warehouse.derive(slice_, generation)
-        warehouse.verify(slice_, generation, loaded)
-        if now == at(2, 3):
-            hashes.add(warehouse.content_hash(slice_, generation))
-            assert loaded.totals["USD"].billed_cost == life.cloud.invoice_amount(JANUARY)
-    assert len(hashes) == 1
-
-
-def test_discover_names_the_account(life: Life) -> None:
-    names = life.provider.discover(life.account)
-    assert len(names) == 1
-    assert names[0].endswith(" small (simulated)")
-
-
-def test_no_error_log_or_source_shows_the_token(life: Life, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    texts = [repr(life.account), repr(LinodeCredential(token=SECRET))]  # type: ignore[arg-type]
-    life.tick()
-    texts += [repr(life.collections), repr(life.items)]
-    for status in (200, 400, 401, 403, 404, 429, 500, 503):
-        body = {"errors": [{"reason": f"Bearer {SECRET}"}], "balance_uninvoiced": SECRET, "data": SECRET}
-        for path in ("/account", "/invoices"):
-            life.cloud.recover()
-            life.cloud.fail(say(Response.of(body, status=status)), times=99, path=path)
-            try:
-                life.probe()
-            except ProviderError as error:
-                texts.append("".join(traceback.format_exception(error)))
-    assert len(texts) > 18
-    assert not [text for text in [*texts, caplog.text] if SECRET in text]

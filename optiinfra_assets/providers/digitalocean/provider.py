@@ -49,10 +49,9 @@ from optiinfra_assets.providers.http.redaction import bearer
 from optiinfra_assets.providers.running_totals import focus_columns
 from optiinfra_assets.providers.running_totals.focus_columns import service_category
 from optiinfra_assets.providers.running_totals.instances import Machine, Machines, daily_list, keep_daily
-from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, MONTHS_BACK, ChargeLine
-from optiinfra_assets.providers.running_totals.month import Charge as BilledCharge
+from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, MONTHS_BACK
 from optiinfra_assets.providers.running_totals.provider import ApiProvider, ApiSession
-from optiinfra_assets.providers.running_totals.readings import Measure, exact_sum
+from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 BILLING: Final = "the scope billing:read"
 ACCOUNT: Final = "the scope account:read, or else account_urn in the settings"
@@ -297,11 +296,10 @@ def _row(charge: Charge, billing: focus_columns.Billing, urn: str, machines: Mac
     region, sku, team = charge.place or ("", "", "")
     category = line.category if line else "Usage"
     product = line.product if line and line.product else _product(sku)
-    cost = Measure(charge.amount, list_cost=charge.amount)
-    dates = (line.start.isoformat(), line.end.isoformat()) if line else ("", "")
-    known = ChargeLine(charge.key, cost, Decimal(0), *dates)
-    billed = BilledCharge(known, cost, charge.start, charge.end, charge.invoice_id, charge.method)
-    values = billing.values(billed, category) | {
+    amount = charge.amount
+    values = billing.values(
+        category, amount, amount, charge.start, charge.end, charge.invoice_id, charge.method
+    ) | {
         "ChargeDescription": description,
         "ServiceName": product,
         "ServiceCategory": service_category(product, _SERVICE_CATEGORIES) if category == "Usage" else "Other",
@@ -311,14 +309,16 @@ def _row(charge: Charge, billing: focus_columns.Billing, urn: str, machines: Mac
         "x_Group": group or None,
     }
     if line is not None:
-        values |= _of_line(charge, line, machines)
+        values |= _of_line(charge, line, billing.period, machines)
     is_estimated = charge.method in (ESTIMATE, SO_FAR)
     return Row("api" if is_estimated else "invoice", is_estimated, values)
 
 
-def _of_line(charge: Charge, line: BillLine, machines: Machines) -> dict[str, Value]:
+def _of_line(charge: Charge, line: BillLine, period: BillingPeriod, machines: Machines) -> dict[str, Value]:
     """What an item adds: its resource, its project, and if it stands whole its quantity."""
     values: dict[str, Value] = {"x_Project": line.project}
+    if line.end <= period.start and charge.amount < 0:
+        values["ChargeClass"] = "Correction"
     if charge.method == INVOICE_LINE:
         values |= {"ConsumedQuantity": line.quantity, "ConsumedUnit": line.unit}
     if line.resource:

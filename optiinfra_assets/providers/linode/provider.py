@@ -41,9 +41,9 @@ from optiinfra_assets.providers.http.pagination import PagedList, PageStyle
 from optiinfra_assets.providers.http.redaction import bearer
 from optiinfra_assets.providers.linode.invoice_items import TAX, dates, line, taxes
 from optiinfra_assets.providers.linode.item_labels import BACKUPS, OTHER, Label
-from optiinfra_assets.providers.running_totals.focus_columns import COLUMNS, Billing, consumed
+from optiinfra_assets.providers.running_totals.focus_columns import COLUMNS, Billing, charge_class, consumed
 from optiinfra_assets.providers.running_totals.instances import Machine, Machines
-from optiinfra_assets.providers.running_totals.invoice_months import Issued, ZoneName
+from optiinfra_assets.providers.running_totals.invoice_months import Issued, ZoneName, month_begin
 from optiinfra_assets.providers.running_totals.month import (
     DIFFERENCE,
     MONTHS_BACK,
@@ -182,7 +182,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
         fields = self.account.fields()
         self.began = fields.time("active_since", UTC) if fields.values.get("active_since") else None
         uninvoiced = self.lines(fields)[_WHOLE_ACCOUNT]
-        self._payer()
+        self._payer()  # refused before anything is kept, if it cannot be told
         listed = list(_list("/account/invoices", permission=BILLING).objects(self.api))
         near = [fields for fields in listed if is_near(fields.time("date", UTC))]
         self.taxes = {fields.identifier("id"): list(taxes(fields)) for fields in near}
@@ -204,8 +204,10 @@ class _Session(RunningTotalSession[LinodeCredential]):
 
     def said_besides(self, period: BillingPeriod) -> list[dict[str, str]]:
         """Transfer so far, whose overage only the invoice has, and that others bill this account."""
-        source = {"kind": "account", "billing_source": self.billing_source}
-        return [source][self.billing_source == DIRECT :] + super().said_besides(period)
+        said = super().said_besides(period)
+        if self.billing_source == DIRECT:
+            return said
+        return [{"kind": "account", "billing_source": self.billing_source}, *said]
 
     def invoice_lines(self, month: Month, invoice: Invoice) -> Iterator[ChargeLine]:
         """Taxes and the rest in one of a month of days; else items and taxes, and what they lack of the total."""
@@ -218,7 +220,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
 
     def billing(self, period: BillingPeriod) -> Billing:
         issuer = "Linode" if self.billing_source == DIRECT else "Akamai"
-        return Billing(period, self._payer(), self.currency, "Linode", issuer, self.zone)
+        return Billing(period, self._payer(), self.currency, "Linode", issuer)
 
     def _payer(self) -> tuple[str, str]:
         fields = self.account.fields()
@@ -230,7 +232,11 @@ class _Session(RunningTotalSession[LinodeCredential]):
         label, kind, region = charge.line.key
         category = _category(charge.line.key, charge.line.measure.cost)
         said = _said(label, kind)
-        values = billing.values(charge, category) | {
+        cost, list_cost = charge.measure.cost, charge.measure.list_cost
+        values = billing.values(
+            category, cost, list_cost, charge.start, charge.end, charge.invoice_id, charge.method
+        ) | {
+            "ChargeClass": charge_class(charge.line, month_begin(billing.period, self.zone)),
             "ChargeDescription": label,
             "ServiceName": said.service,
             "ServiceCategory": said.category if category == "Usage" else OTHER,

@@ -1,4 +1,4 @@
-"""The columns of a line item that follow from a `Charge` whatever the cloud: costs, periods, account, who sells and who bills.
+"""The columns of a line item that follow from a charge whatever the cloud: costs, periods, account, who sells and who bills.
 
 For clouds that sell at one price, without commitments: what is billed is also the effective and the contracted cost.
 """
@@ -8,15 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.line_items import MANDATORY
 from optiinfra_assets.line_items.row_batches import Value
-from optiinfra_assets.providers.running_totals.invoice_months import month_begin
-from optiinfra_assets.providers.running_totals.month import Charge, ChargeLine
+from optiinfra_assets.providers.running_totals.month import ChargeLine
 
 COLUMNS: Final = (
     *MANDATORY, "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "InvoiceId", "RegionId", "ResourceId", "ResourceName",
@@ -33,7 +32,6 @@ class Billing:
         payer: id and name of the billing account.
         seller: name of the cloud.
         issuer: who sends the invoice.
-        zone: in which months begin.
     """
 
     period: BillingPeriod
@@ -41,38 +39,54 @@ class Billing:
     currency: str
     seller: str
     issuer: str
-    zone: tzinfo = UTC
 
-    def values(self, charge: Charge, category: str) -> dict[str, Value]:
-        """Columns of one charge of a FOCUS ChargeCategory."""
-        cost = charge.measure.cost
+    def values(
+        self,
+        category: str,
+        cost: Decimal,
+        list_cost: Decimal,
+        start: datetime,
+        end: datetime,
+        invoice_id: str | None,
+        method: str,
+    ) -> dict[str, Value]:
+        """Columns of one charge.
+
+        Args:
+            category: FOCUS ChargeCategory.
+            cost: what is billed.
+            list_cost: the same at list prices.
+            start: inclusive UTC instant.
+            end: exclusive UTC instant.
+            invoice_id: None while there is no invoice.
+            method: how the charge was found.
+        """
         return {
             "BilledCost": cost,
             "EffectiveCost": cost,
             "ContractedCost": cost,
-            "ListCost": charge.measure.list_cost,
+            "ListCost": list_cost,
             "BillingAccountId": self.payer[0],
             "BillingAccountName": self.payer[1],
             "BillingCurrency": self.currency,
             "BillingPeriodStart": self.period.start,
             "BillingPeriodEnd": self.period.end,
             "ChargeCategory": category,
-            "ChargeClass": charge_class(charge.line, month_begin(self.period, self.zone)),
             "ChargeFrequency": "Usage-Based" if category == "Usage" else "One-Time",
-            "ChargePeriodStart": charge.start,
-            "ChargePeriodEnd": charge.end,
-            "InvoiceId": charge.invoice_id,
+            "ChargePeriodStart": start,
+            "ChargePeriodEnd": end,
+            "InvoiceId": invoice_id,
             "InvoiceIssuerName": self.issuer,
             "HostProviderName": self.seller,
             "ServiceProviderName": self.seller,
-            "x_Method": charge.method,
+            "x_Method": method,
         }
 
 
 def charge_class(line: ChargeLine, begin: datetime) -> str | None:
     """FOCUS ChargeClass: what is given back for days before the month's `begin` (UTC) corrects an invoice that was issued."""
-    is_earlier = line.span is not None and line.span[1] <= begin
-    return "Correction" if is_earlier and line.measure.cost < 0 else None
+    span = line.span if line.measure.cost < 0 else None
+    return "Correction" if span is not None and span[1] <= begin else None
 
 
 def service_category(product: str, categories: Iterable[tuple[str, re.Pattern[str]]]) -> str:

@@ -34,6 +34,7 @@ from optiinfra_assets.providers.http.redaction import bearer
 from optiinfra_assets.providers.running_totals.focus_columns import (
     COLUMNS,
     Billing,
+    charge_class,
     consumed,
     service_category,
 )
@@ -186,7 +187,11 @@ class _Session(RunningTotalSession[VultrCredential]):
         line = charge.line
         product, description, unit = line.key
         category = _category(line.key, line.measure.cost)
-        values = billing.values(charge, category) | {
+        cost, list_cost = charge.measure.cost, charge.measure.list_cost
+        values = billing.values(
+            category, cost, list_cost, charge.start, charge.end, charge.invoice_id, charge.method
+        ) | {
+            "ChargeClass": charge_class(line, billing.period.start),
             "ChargeDescription": description,
             "ServiceName": product,
             "ServiceCategory": "Other",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items import MANDATORY
 from optiinfra_assets.line_items.row_batches import Row, Value, batches_of
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
+from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
 from optiinfra_assets.providers.http.client import Client
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
@@ -33,7 +33,7 @@ READ: Final = "the right costs:read"
 
 
 def _open(account: Account, context: Context) -> Client:
-    credential = NimbusCredential.model_validate({**account.settings, **account.secrets})
+    credential = credential_of(account, NimbusCredential)
     token = credential.token.get_secret_value()
     headers = bearer("token", token)
     return Client(credential.endpoint_url, context, headers=headers, secrets=[token], reason="error")

@@ -15,7 +15,7 @@ from optiinfra_assets.simulators.server.server import Request, Response, Simulat
 from optiinfra_assets.simulators.world.scenario import Scenario
 from optiinfra_assets.simulators.world.world import World
 
-Kind = TypeVar("Kind", bound="SimulatedAccount")
+Simulator = TypeVar("Simulator", bound="SimulatedAccount")
 
 
 class SimulatedAccount(SimulatedCloud):
@@ -140,7 +140,7 @@ class SimulatedAccount(SimulatedCloud):
         return replace(response, body=body)
 
 
-def _kinds(kind: type[Kind]) -> Iterator[type[Kind]]:
+def _kinds(kind: type[Simulator]) -> Iterator[type[Simulator]]:
     yield kind
     for below in kind.__subclasses__():
         yield from _kinds(below)

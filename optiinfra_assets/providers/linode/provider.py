@@ -54,11 +54,7 @@ from optiinfra_assets.providers.running_totals.month import (
     Month,
     completed,
 )
-from optiinfra_assets.providers.running_totals.provider import (
-    AccountFigures,
-    ApiProvider,
-    RunningTotalSession,
-)
+from optiinfra_assets.providers.running_totals.provider import ApiProvider, MemoFigures, RunningTotalSession
 from optiinfra_assets.providers.running_totals.readings import Key, Measure
 
 BILLING: Final = "the token's scope account:read_only, and of a restricted user the right to read billing"
@@ -130,7 +126,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
 
     columns = (*COLUMNS, "x_ItemType", "x_UnitPrice")
     kind = UNINVOICED
-    figures = (AccountFigures("transfer", "/account/transfer", BILLING, _transferred),)
+    figures = (MemoFigures("transfer", "/account/transfer", BILLING, _transferred),)
     machine_list = _list("/linode/instances", permission=LINODES)
 
     def __init__(self, credential: LinodeCredential, context: Context) -> None:

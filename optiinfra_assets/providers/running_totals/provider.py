@@ -129,7 +129,7 @@ def _streamed(session: ApiSession[Any], rows: Iterator[Row], collection: Collect
 
 
 @dataclass(frozen=True, slots=True)
-class AccountFigures:
+class MemoFigures:
     """Figures of an account that are part of no line item: kept when a day begins, and said with the lineage.
 
     Attributes:
@@ -161,7 +161,7 @@ class RunningTotalSession(ApiSession[Credential]):
 
     currency: ClassVar[str] = "USD"
     kind: ClassVar[str]
-    figures: ClassVar[tuple[AccountFigures, ...]]
+    figures: ClassVar[tuple[MemoFigures, ...]]
     machine_list: ClassVar[PagedList]
     zone: tzinfo = UTC
     began: datetime | None = None

@@ -52,11 +52,7 @@ from optiinfra_assets.providers.running_totals.month import (
     completed,
     merged,
 )
-from optiinfra_assets.providers.running_totals.provider import (
-    AccountFigures,
-    ApiProvider,
-    RunningTotalSession,
-)
+from optiinfra_assets.providers.running_totals.provider import ApiProvider, MemoFigures, RunningTotalSession
 from optiinfra_assets.providers.running_totals.readings import Key, Measure
 
 BILLING: Final = "the ACL 'billing' of the key's user"
@@ -130,8 +126,8 @@ class _Session(RunningTotalSession[VultrCredential]):
     columns = (*COLUMNS, "ListUnitPrice", "x_StartDate", "x_EndDate")
     kind = PENDING
     figures = (
-        AccountFigures("account", "/account", BILLING, _stated_pending),
-        AccountFigures("bandwidth", "/account/bandwidth", MACHINES, _overage),
+        MemoFigures("account", "/account", BILLING, _stated_pending),
+        MemoFigures("bandwidth", "/account/bandwidth", MACHINES, _overage),
     )
     machine_list = _list("/instances", "instances", MACHINES)
 

@@ -21,8 +21,9 @@ from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.errors import LOG
 from optiinfra_assets.database.errors import NotFound
 from optiinfra_assets.domain.accounts import Account
+from optiinfra_assets.domain.errors import SourceRefused
 from optiinfra_assets.ingestion import onboarding
-from optiinfra_assets.ingestion.onboarding import Found, SourceRefused
+from optiinfra_assets.ingestion.onboarding import Found
 from optiinfra_assets.metadata.accounts import Connection
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.http.endpoint_policy import OutOfReach, Reach, folders_of

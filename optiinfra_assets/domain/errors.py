@@ -74,3 +74,19 @@ class Rounding:
 
     values: int = 0
     total: Decimal = Decimal(0)
+
+
+class SourceRefused(Exception):
+    """The source could not be read. The message is one line without a secret.
+
+    Attributes:
+        code: why, stable, for programs.
+        remedy: what to do, one sentence.
+        until: UTC instant before which asking again is of no use, None if it says none.
+    """
+
+    def __init__(self, message: str, code: str, remedy: str, until: datetime | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.remedy = remedy
+        self.until = until

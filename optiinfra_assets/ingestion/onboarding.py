@@ -21,6 +21,7 @@ from optiinfra_assets.domain.errors import (
     CredentialRejected,
     NothingThere,
     ProviderError,
+    SourceRefused,
     Throttled,
     Transient,
 )
@@ -45,22 +46,6 @@ class Found:
     names: list[str]
     tokens: Mapping[BillingPeriod, str]
     at: datetime
-
-
-class SourceRefused(Exception):
-    """The source could not be read. The message is one line without a secret.
-
-    Attributes:
-        code: why, stable, for programs.
-        remedy: what to do, one sentence.
-        until: UTC instant before which asking again is of no use, None if it says none.
-    """
-
-    def __init__(self, message: str, code: str, remedy: str, until: datetime | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.remedy = remedy
-        self.until = until
 
 
 _REFUSALS: Final[tuple[tuple[type[ProviderError], str, str], ...]] = (

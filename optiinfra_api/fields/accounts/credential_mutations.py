@@ -20,7 +20,7 @@ from optiinfra_api.fields.accounts.credentials import AccountId, Credential
 from optiinfra_api.fields.arguments import CustomerId
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_assets.database.errors import AlreadyExists, NotFound
-from optiinfra_assets.ingestion.onboarding import SourceRefused
+from optiinfra_assets.domain.errors import SourceRefused
 from optiinfra_assets.metadata.accounts import Connection
 from optiinfra_assets.vault.credentials import CredentialChanged
 from optiinfra_assets.vault.master_keys import (

@@ -23,8 +23,8 @@ import psutil
 from benchmarks import dataset
 from benchmarks.queries import running
 from optiinfra_api.reading import stream as exporter
-from optiinfra_api.reading.query_limits import EngineLimits
-from optiinfra_api.reading.stream import Form
+from optiinfra_api.reading.query_limits import QueryLimits
+from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -80,7 +80,7 @@ def _slices(rows: int) -> list[dataset.BenchSlice]:
     return found
 
 
-def ours(url: str, pid: int, token: str, form: Form, encoding: str) -> Run:
+def ours(url: str, pid: int, token: str, form: ExportFormat, encoding: str) -> Run:
     """Download through the API."""
     process = psutil.Process(pid)
     Path(f"/proc/{pid}/clear_refs").write_text("5")  # forget the peak so far
@@ -106,7 +106,7 @@ def _peak(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def bare(settings: Settings, rows: int, form: Form) -> Run:
+def bare(settings: Settings, rows: int, form: ExportFormat) -> Run:
     """Download the same statement from the engine."""
     warehouse = Warehouse.connect(settings)
     slices = _slices(rows)
@@ -125,7 +125,7 @@ def bare(settings: Settings, rows: int, form: Form) -> Run:
         "end": END,
     }
     text = sql_files.read("clickhouse", "exports", "line_items.sql")
-    chosen = exporter.SETTINGS | EngineLimits.of_exports(settings).settings()
+    chosen = exporter.SETTINGS | QueryLimits.of_exports(settings).settings()
     begin = time.perf_counter()
     stream = warehouse.client.raw_stream(text, parameters=bound, settings=chosen, fmt=exporter.FORMATS[form])
     size = sum(len(chunk) for chunk in iter(lambda: stream.read(CHUNK), b""))
@@ -145,9 +145,9 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
     heads = ("", "MB", "bare rows/s", "our rows/s", "ratio", "our CPU s", "our peak MB")
     print(f"{heads[0]:<12}" + "".join(f"{head:>13}" for head in heads[1:]))
     for name, form, encoding in (
-        ("CSV", Form.CSV, "identity"),
-        ("CSV, gzip", Form.CSV, "gzip"),
-        ("Parquet", Form.PARQUET, "identity"),
+        ("CSV", ExportFormat.CSV, "identity"),
+        ("CSV, gzip", ExportFormat.CSV, "gzip"),
+        ("Parquet", ExportFormat.PARQUET, "identity"),
     ):
         # In turns, because what else the machine does changes: the quicker of each counts.
         pairs = [(bare(settings, rows, form), ours(url, pid, token, form, encoding)) for _ in range(2)]

@@ -31,7 +31,7 @@ from benchmarks.load_client import WARM_UP, Ask, Load, percentiles, run
 from benchmarks.queries import LARGEST, MEDIAN, QUERIES, SETTINGS, Statement, engines, recorded, serving
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
-from optiinfra_assets.warehouse.tenant_filter import only
+from optiinfra_assets.warehouse.tenant_filter import tenant_settings
 
 MAIN = (
     "totalCost, 30 days",
@@ -66,7 +66,7 @@ class Query:
 
     def of_clickhouse(self, url: str) -> list[list[Ask]]:
         """The same statements, asked of ClickHouse as the service asks it."""
-        settings = SETTINGS | only(self.customer_id, has_policies=False)
+        settings = SETTINGS | tenant_settings(self.customer_id, has_policies=False)
         asks = []
         for statement in self.statements:
             text, bound = bind_query(statement.text, statement.bound)

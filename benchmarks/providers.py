@@ -33,10 +33,10 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.ingestion.collect_slice import collect_slice
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.base import Collection, Provider
-from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.base import LineItemStream, Provider
+from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResource
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -52,8 +52,8 @@ CLIENTS = re.compile(
 
 def scenario() -> Scenario:
     """A machine and a disk; the rest are the extra items of the simulator."""
-    web = Resource("web", "web (simulated)", "compute", "standard-2", "fra", "main", Decimal("0.10"))
-    disk = Resource("disk", "disk (simulated)", "storage", "object", "fra", "main", Decimal("0.03"))
+    web = ScenarioResource("web", "web (simulated)", "compute", "standard-2", "fra", "main", Decimal("0.10"))
+    disk = ScenarioResource("disk", "disk (simulated)", "storage", "object", "fra", "main", Decimal("0.03"))
     return Scenario("bench", date(2025, 12, 1), (web, disk))
 
 
@@ -142,7 +142,9 @@ class Watched(Provider):
     def probe(self, *asked: Any) -> Any:
         return self._inner.probe(*asked)
 
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
+    ) -> LineItemStream:
         collection = self._inner.collect(account, billing_period, context)
         collection.batches = self._sampler.watched(collection.batches)
         return collection
@@ -187,11 +189,11 @@ STAGES = ("read", "insert", "hash", "derive", "verify", "publish")
 
 def child(name: str, mode: str, rows: int) -> None:
     """Only read a slice, and print the peak memory of this process in MB and how many line items there were."""
-    from optiinfra_assets.ingestion.account_access import passing
+    from optiinfra_assets.ingestion.account_access import transient_context
 
     with served(name, mode, rows) as cloud:
         account = Account("demo.bench", "demo", name, cloud["settings"], cloud["secrets"], is_simulated=True)
-        collection = PROVIDERS[name].collect(account, JANUARY, passing())
+        collection = PROVIDERS[name].collect(account, JANUARY, transient_context())
         count = sum(batch.num_rows for batch in collection.batches)
     peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     assert peak is not None

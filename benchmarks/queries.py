@@ -29,10 +29,10 @@ import httpx
 from clickhouse_connect.driver.client import Client
 
 from benchmarks import dataset
-from optiinfra_api.access.context import Context
+from optiinfra_api.access.context import RequestContext
 from optiinfra_api.reading import clickhouse_reader as api_engine
-from optiinfra_api.reading.query_limits import EngineLimits
-from optiinfra_api.reading.result_cache import Answers
+from optiinfra_api.reading.query_limits import QueryLimits
+from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.schema import schema
 from optiinfra_api.services import ApiServices
 from optiinfra_assets.database import sql_files
@@ -40,12 +40,12 @@ from optiinfra_assets.embedded.postgres import __main__ as postgres
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.settings import Settings
-from optiinfra_assets.warehouse.tenant_filter import only
+from optiinfra_assets.warehouse.tenant_filter import tenant_settings
 from optiinfra_assets.warehouse.warehouse import Warehouse, connect_reader
 
 LARGEST, MEDIAN = "customer-000", f"customer-{dataset.CUSTOMERS // 2:03d}"
 END = date(2026, 12, 1)
-SETTINGS = api_engine.FORMATS | EngineLimits.of_queries(Settings()).settings()
+SETTINGS = api_engine.FORMATS | QueryLimits.of_queries(Settings()).settings()
 REQUESTS = 60
 WARM_UP = 5
 
@@ -105,7 +105,7 @@ class Statement:
     bound: dict[str, Any]
 
 
-class Recorder(api_engine.Engine):
+class Recorder(api_engine.ClickHouseReader):
     """The API's engine, keeping the statements it runs."""
 
     statements: list[Statement]
@@ -162,11 +162,13 @@ def requests(url: str, token: str, document: str) -> Times:
 async def recorded(settings: Settings, customer_id: str, document: str) -> list[Statement]:
     """The statements that `document` runs for a customer who was asked about before."""
     services = await ApiServices.open(settings)
-    limits = EngineLimits.of_queries(settings)
+    limits = QueryLimits.of_queries(settings)
     reader, warehouse = await connect_reader(settings), Warehouse.connect(settings)
-    recorder = Recorder(reader, warehouse, services.run, limits, Answers(0))
+    recorder = Recorder(reader, warehouse, services.run, limits, ResultCache(0))
     services.engine = recorder
-    context = Context(Principal("benchmark", "benchmark", customer_id, "viewer"), services, "benchmark")
+    context = RequestContext(
+        Principal("benchmark", "benchmark", customer_id, "viewer"), services, "benchmark"
+    )
     for _ in range(2):
         recorder.statements = []
         result = await schema.execute(document, context_value=context)
@@ -179,7 +181,7 @@ async def recorded(settings: Settings, customer_id: str, document: str) -> list[
 
 def straight(client: Client, statements: list[Statement], customer_id: str) -> Times:
     """Times of the statements one after another through the API's own client, bound to the customer as the service binds them."""
-    settings = SETTINGS | only(customer_id, has_policies=False)
+    settings = SETTINGS | tenant_settings(customer_id, has_policies=False)
 
     def ask() -> None:
         for one in statements:
@@ -190,7 +192,7 @@ def straight(client: Client, statements: list[Statement], customer_id: str) -> T
 
 def engine_alone(client: Client, statements: list[Statement], customer_id: str) -> Times:
     """Times that the engine itself reports for the statements."""
-    settings = SETTINGS | only(customer_id, has_policies=False)
+    settings = SETTINGS | tenant_settings(customer_id, has_policies=False)
 
     def ask() -> float:
         found = [client.query(one.text, parameters=one.bound, settings=settings) for one in statements]

@@ -27,8 +27,8 @@ from optiinfra_assets.ingestion.probe_pool import probe_all
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.orchestration.schedules import RUNS_PER_TICK
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider
-from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
+from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
 from optiinfra_assets.simulators import SIMULATORS
 
 BEGIN = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -53,13 +53,15 @@ class Slow(Provider):
     def discover(self, account: Account) -> list[str]:
         raise NotImplementedError
 
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
         meter = context.meter()
         meter.count()
         context.sleep(0.02)
         return Probe({PERIOD: self.changed.get(account.account_id, "same")}, meter.requests)
 
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
+    ) -> LineItemStream:
         raise NotImplementedError
 
 
@@ -73,8 +75,8 @@ def probed_in_a_minute(name: str) -> None:
         ]
         kept = {account.account_id: MemorySnapshots() for account in every}
 
-        def opened(account: Account) -> tuple[Account, Context]:
-            return account, Context(utc_now, kept[account.account_id])
+        def opened(account: Account) -> tuple[Account, ProviderContext]:
+            return account, ProviderContext(utc_now, kept[account.account_id])
 
         for label in ("first probes", "probes after that"):
             begun = time.perf_counter()

@@ -14,15 +14,15 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from strawberry.http.ides import get_graphql_ide_html
 
-from optiinfra_api.access.loopback import is_local
+from optiinfra_api.access.loopback import is_loopback_connection
 from optiinfra_api.endpoints.graphql import graphql, not_allowed
-from optiinfra_api.endpoints.health import Readiness, alive
-from optiinfra_api.endpoints.platform_metrics import MetricsPage
-from optiinfra_api.endpoints.websocket import Sockets
-from optiinfra_api.export.endpoint import Export
+from optiinfra_api.endpoints.health import ReadinessEndpoint, alive
+from optiinfra_api.endpoints.platform_metrics import MetricsEndpoint
+from optiinfra_api.endpoints.websocket import WebSocketEndpoint
+from optiinfra_api.export.endpoint import ExportEndpoint
 from optiinfra_api.http import logs
 from optiinfra_api.http.http_metrics import Metrics
-from optiinfra_api.http.request_log import CORRELATION_HEADER, Observed
+from optiinfra_api.http.request_log import CORRELATION_HEADER, RequestLogMiddleware
 from optiinfra_api.services import ApiServices
 from optiinfra_assets.settings import Settings
 
@@ -65,13 +65,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
     metrics = Metrics()
     routes = [
         Route("/graphql", at_graphql, methods=["GET", "POST"]),
-        Route("/export/{name}", Export, methods=["GET"]),
+        Route("/export/{name}", ExportEndpoint, methods=["GET"]),
         Route("/healthz", alive),
-        Route("/readyz", Readiness().__call__),
-        Route("/metrics", MetricsPage(metrics).__call__),
+        Route("/readyz", ReadinessEndpoint().__call__),
+        Route("/metrics", MetricsEndpoint(metrics).__call__),
     ]
     return Starlette(
-        routes=[WebSocketRoute("/graphql", Sockets()), *routes],
+        routes=[WebSocketRoute("/graphql", WebSocketEndpoint()), *routes],
         lifespan=lifespan,
         middleware=_middleware(settings, metrics, routes),
     )
@@ -85,7 +85,7 @@ def serve_app() -> Starlette:
 
 def _middleware(settings: Settings, metrics: Metrics, routes: list[Route]) -> list[Middleware]:
     endpoints = frozenset(route.path.split("/")[1] for route in routes)
-    found = [Middleware(Observed, metrics=metrics, endpoints=endpoints)]
+    found = [Middleware(RequestLogMiddleware, metrics=metrics, endpoints=endpoints)]
     origins = [one.strip() for one in settings.api_cors_origins.split(",") if one.strip()]
     if origins:
         found.append(
@@ -117,4 +117,6 @@ def _middleware(settings: Settings, metrics: Metrics, routes: list[Route]) -> li
 
 def _shows_graphiql(settings: Settings, request: Request) -> bool:
     is_browser = "text/html" in request.headers.get("accept", "")
-    return is_browser and (is_local(request) if settings.graphiql is None else settings.graphiql)
+    return is_browser and (
+        is_loopback_connection(request) if settings.graphiql is None else settings.graphiql
+    )

@@ -37,7 +37,7 @@ from optiinfra_api.fields.costs.resources import CostsByResourceQuery
 from optiinfra_api.fields.costs.totals import TotalCostQuery
 from optiinfra_api.fields.costs.trends import CostTrendsQuery
 from optiinfra_api.fields.platform.health import HealthQuery
-from optiinfra_api.graphql.operation_record import Recording
+from optiinfra_api.graphql.operation_record import OperationRecorder
 from optiinfra_api.graphql.row_execution import RowExecutionContext
 from optiinfra_api.graphql.scalars import SCALARS
 from optiinfra_api.graphql.validation_rules import MAX_TOKENS, NoNullCharacter, OperationLimits
@@ -91,7 +91,7 @@ def _extensions() -> list[Any]:
         lambda: ParserCache(CACHED_DOCUMENTS),
         lambda: AddValidationRules([OperationLimits, NoNullCharacter]),
         lambda: ValidationCache(CACHED_DOCUMENTS),
-        Recording,
+        OperationRecorder,
     ]
 
 

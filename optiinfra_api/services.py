@@ -13,12 +13,12 @@ from urllib3 import PoolManager
 
 from optiinfra_api.access.authentication import Authenticator
 from optiinfra_api.graphql.persisted_queries import PersistedQueries
-from optiinfra_api.http.concurrency import Turnstile
-from optiinfra_api.reading.clickhouse_reader import Engine
-from optiinfra_api.reading.freshness_cache import Standings
-from optiinfra_api.reading.query_limits import EngineLimits
-from optiinfra_api.reading.result_cache import Answers
-from optiinfra_api.reading.stream import Exporter
+from optiinfra_api.http.concurrency import ConcurrencyLimit
+from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
+from optiinfra_api.reading.freshness_cache import FreshnessCache
+from optiinfra_api.reading.query_limits import QueryLimits
+from optiinfra_api.reading.result_cache import ResultCache
+from optiinfra_api.reading.stream import ExportStreamer
 from optiinfra_assets.ingestion.triggering import DagsterTrigger
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -41,17 +41,17 @@ class ApiServices:
         self._reader = reader
         self.warehouse = warehouse
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reader")
-        answers = Answers(settings.api_answers)
-        self.engine = Engine(reader, warehouse, self.run, EngineLimits.of_queries(settings), answers)
-        self.exporter = Exporter(reader, warehouse, EngineLimits.of_exports(settings))
-        self.standings = Standings(
+        answers = ResultCache(settings.api_answers)
+        self.engine = ClickHouseReader(reader, warehouse, self.run, QueryLimits.of_queries(settings), answers)
+        self.exporter = ExportStreamer(reader, warehouse, QueryLimits.of_exports(settings))
+        self.standings = FreshnessCache(
             lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id)
         )
         self.authenticator = Authenticator(metadata)
         self.persisted = PersistedQueries()
         self.trigger = DagsterTrigger(settings, metadata)
-        self.requests = Turnstile(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")
-        self.exports = Turnstile(settings.api_max_exports, "exports", "OPTIINFRA_API_MAX_EXPORTS")
+        self.requests = ConcurrencyLimit(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")
+        self.exports = ConcurrencyLimit(settings.api_max_exports, "exports", "OPTIINFRA_API_MAX_EXPORTS")
 
     @classmethod
     async def open(cls, settings: Settings) -> ApiServices:

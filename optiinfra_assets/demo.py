@@ -26,10 +26,10 @@ from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCus
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.metadata.collections import Task, TaskStatus
+    from optiinfra_assets.metadata.collections import CollectionTask, TaskStatus
 
 Say = Callable[[str], None]
-Wait = Callable[["Metadata", "Task"], "TaskStatus"]
+Wait = Callable[["Metadata", "CollectionTask"], "TaskStatus"]
 
 TOKEN_NAME = "demo"  # noqa: S105 - the name of a token, not a token
 _QUERY = "{{ {fields} }}"
@@ -42,7 +42,7 @@ class DemoFailed(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class TotalComparison:
     """One total: what the files and the simulated clouds come to, and as GraphQL answers it (None: it does not)."""
 
     customer_id: str
@@ -81,7 +81,7 @@ def data_folder(folder: Path, customer_id: str) -> Path:
     return simulated(folder) / customer_id
 
 
-def clouds(folder: Path) -> services.Service:
+def clouds(folder: Path) -> services.ManagedService:
     """The process of the simulated clouds, ready once it has written down where they are."""
     place = simulated(folder.expanduser().resolve())
     command = ("-m", "optiinfra_assets.simulators.sample_clouds", "--folder", str(place))
@@ -89,7 +89,7 @@ def clouds(folder: Path) -> services.Service:
     async def ready(pid: int) -> bool:
         return sample_clouds.read_served(place)[0] == pid
 
-    return services.Service("simulated-clouds", command, ready, patience=3)
+    return services.ManagedService("simulated-clouds", command, ready, patience=3)
 
 
 def write_files(folder: Path) -> None:
@@ -98,7 +98,7 @@ def write_files(folder: Path) -> None:
         generator.write(customer, data_folder(folder, customer.customer_id), datetime.now(UTC).date())
 
 
-def run(settings: Settings, say: Say, wait: Wait) -> list[Compared]:
+def run(settings: Settings, say: Say, wait: Wait) -> list[TotalComparison]:
     """Connect, collect, make a token, ask, say it all.
 
     Returns:
@@ -131,7 +131,7 @@ def _with_files() -> list[SampleCustomer]:
 
 def _connect_files(metadata: Metadata, folder: Path) -> None:
     """Add the customers and their folders, and look what the folders hold."""
-    from optiinfra_assets.ingestion.account_access import passing
+    from optiinfra_assets.ingestion.account_access import transient_context
     from optiinfra_assets.providers import PROVIDERS
 
     for customer in CUSTOMERS:
@@ -147,28 +147,30 @@ def _connect_files(metadata: Metadata, folder: Path) -> None:
         )
         metadata.accounts.add(account)
         metadata.slices.record_probe(
-            account.account_id, PROVIDERS["focus"].probe(account, {}, passing()).tokens, datetime.now(UTC)
+            account.account_id,
+            PROVIDERS["focus"].probe(account, {}, transient_context()).tokens,
+            datetime.now(UTC),
         )
 
 
 def _connect_clouds(metadata: Metadata, folder: Path) -> None:
     """Connect the simulated clouds as a person would, each with its credential; one that has moved to another port is told anew."""
     from optiinfra_assets.database.errors import AlreadyExists
-    from optiinfra_assets.ingestion.onboarding import account_of, look, store, store_settings
+    from optiinfra_assets.ingestion.onboarding import build_account, read_source, save_account, save_settings
     from optiinfra_assets.providers import PROVIDERS
     from optiinfra_assets.vault.credential_audit import Actor
 
     for served in sample_clouds.read_served(simulated(folder))[1]:
         provider = PROVIDERS[served.sample.provider]
         values = {**served.settings, **served.secrets}
-        account = account_of(
+        account = build_account(
             provider, served.sample.customer_id, served.sample.name, values, is_simulated=True
         )
-        found = look(provider, account)
+        found = read_source(provider, account)
         try:
-            store(metadata, provider, account, found)
+            save_account(metadata, provider, account, found)
         except AlreadyExists:
-            store_settings(metadata, account, found, Actor.here("connect"), with_secrets=True)
+            save_settings(metadata, account, found, Actor.here("connect"), with_secrets=True)
 
 
 def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> None:
@@ -235,7 +237,9 @@ def _show_answer(settings: Settings, token: str, query: str, answer: dict[str, A
     )
 
 
-def _compare(folder: Path, answer: dict[str, Any], moments: tuple[datetime, ...]) -> Iterator[Compared]:
+def _compare(
+    folder: Path, answer: dict[str, Any], moments: tuple[datetime, ...]
+) -> Iterator[TotalComparison]:
     """Clouds charge by the hour: what they showed at any of `moments` will do."""
     for customer in CUSTOMERS:
         totals = answer["data"][customer.customer_id]["totals"]
@@ -244,7 +248,9 @@ def _compare(folder: Path, answer: dict[str, Any], moments: tuple[datetime, ...]
         for currency in sorted(answered.keys() | {name for source in sources for name in source}):
             shown = [source.get(currency, Decimal(0)) for source in sources]
             found = answered.get(currency)
-            yield Compared(customer.customer_id, currency, found if found in shown else shown[-1], found)
+            yield TotalComparison(
+                customer.customer_id, currency, found if found in shown else shown[-1], found
+            )
 
 
 def _source(folder: Path, customer: SampleCustomer, moment: datetime) -> dict[str, Decimal]:
@@ -252,7 +258,7 @@ def _source(folder: Path, customer: SampleCustomer, moment: datetime) -> dict[st
     totals = sums(data_folder(folder, customer.customer_id)) if customer.bills else {}
     for sample in sample_clouds.sample_clouds():
         if sample.customer_id == customer.customer_id:
-            cloud = sample_clouds.made(sample, lambda: moment)
+            cloud = sample_clouds.make_cloud(sample, lambda: moment)
             currency = cloud.world.scenario.currency
             billed = sum((cloud.amount(period) for period in cloud.world.periods()), Decimal(0))
             totals[currency] = totals.get(currency, Decimal(0)) + billed

@@ -126,10 +126,10 @@ def write_parquet(
     arrays: dict[str, pa.Array] = {}
     for name in names:
         values = pa.array([one.get(name) for one in rows], pa.string())
-        kind = focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.Kind.STRING
-        if kind is focus.Kind.DECIMAL and money is not None:
+        kind = focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.ColumnType.STRING
+        if kind is focus.ColumnType.DECIMAL and money is not None:
             values = _money(values, money)
-        if kind is focus.Kind.TIME and time is not None:
+        if kind is focus.ColumnType.TIME and time is not None:
             values = pa.array([None if v is None else v.rstrip("Z") for v in values.to_pylist()]).cast(time)
         arrays[name] = values
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Customers, tokens and the log of both, as far as one request may see and change them. Made by `Context.administration_of` only.
+"""Customers, tokens and the log of both, as far as one request may see and change them. Made by `RequestContext.administration_of` only.
 
 Reads of one customer are bound to it by PostgreSQL itself; see `Database.of_customer`.
 """
@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from optiinfra_api.access.services import Services
 from optiinfra_assets.metadata.access_audit import AccessEntry
 from optiinfra_assets.metadata.accounts import Customer
-from optiinfra_assets.metadata.tokens import Issued, Role, Token
+from optiinfra_assets.metadata.tokens import IssuedToken, Role, Token
 from optiinfra_assets.vault.credential_audit import Actor
 
 _P = ParamSpec("_P")
@@ -57,7 +57,7 @@ class Administration:
             self._services.metadata.customers.rename, customer_id, name, self.actor
         )
 
-    async def issue_token(self, name: str, role: Role, expires_at: datetime | None) -> Issued:
+    async def issue_token(self, name: str, role: Role, expires_at: datetime | None) -> IssuedToken:
         """A token of this customer, or for all customers if it is None; see `Metadata.tokens.issue`."""
         return await self._services.run(
             self._services.metadata.tokens.issue, name, self.customer_id, role, expires_at, self.actor

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
-from optiinfra_api.access.login_throttle import Failures, network
+from optiinfra_api.access.login_throttle import LoginThrottle, client_network
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.tokens import Principal
 
@@ -25,7 +25,7 @@ class NotAuthenticated(Exception):
     """No token, or none that is good."""
 
 
-class TooManyFailures(Exception):
+class TooManyAttempts(Exception):
     """The client's address has failed too often to be heard now.
 
     Attributes:
@@ -46,7 +46,7 @@ class _Place:
         self.front = asyncio.Lock()
 
 
-class _Attempts(Failures):
+class _Attempts(LoginThrottle):
     """Failures, and the attempts under way, each of which may become one.
 
     At no time are more under way than would be heard one after another. What is over that waits, mostly for milliseconds, until one of
@@ -63,9 +63,9 @@ class _Attempts(Failures):
         """Be under way from `address`, as soon as that is possible, for as long as the context lasts.
 
         Raises:
-            TooManyFailures: the address is not heard.
+            TooManyAttempts: the address is not heard.
         """
-        place = self._places.setdefault(network(address), _Place())
+        place = self._places.setdefault(client_network(address), _Place())
         async with place.front:
             while not self._has_room(address, place):
                 place.ended.clear()
@@ -85,11 +85,11 @@ class _Attempts(Failures):
         The first of a place never waits, as there would be nobody of that place to wait for.
 
         Raises:
-            TooManyFailures: it would not, whatever becomes of those.
+            TooManyAttempts: it would not, whatever becomes of those.
         """
         seconds = self.wait(address)
         if seconds:
-            raise TooManyFailures(seconds)
+            raise TooManyAttempts(seconds)
         here, overall = self.left(address)
         return not place.under_way or (place.under_way < here and self._under_way < overall)
 
@@ -114,7 +114,7 @@ class Authenticator:
 
         Raises:
             NotAuthenticated: the header is missing, malformed, or its token is not good.
-            TooManyFailures: the address has failed too often, and the token is none that was good lately.
+            TooManyAttempts: the address has failed too often, and the token is none that was good lately.
             MetadataUnavailable: PostgreSQL does not answer.
         """
         known = self.remembered(header)

@@ -1,4 +1,4 @@
-"""The one gate between the API and the data: a resolver reaches a customer's data only through `Context.data_of`.
+"""The one gate between the API and the data: a resolver reaches a customer's data only through `RequestContext.data_of`.
 
 `CustomerData` binds the customer's id into everything that is read, so that no resolver names a customer to the stores itself. Both
 databases enforce it once more: see `Engine.rows` for ClickHouse, `Services.run_for` for PostgreSQL.
@@ -18,33 +18,39 @@ import strawberry
 from optiinfra_api.access.administration import Administration
 from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.errors import Forbidden, InvalidArgument, NotFound
-from optiinfra_api.http.request_log import current
+from optiinfra_api.http.request_log import current_request
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_api.reading.scan_budget import Budget, Extent
-from optiinfra_api.reading.stream import Form
+from optiinfra_api.reading.scan_budget import GenerationExtent, ScanBudget
+from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.database import errors as store_errors
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.publications import Published, Resolved
+from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
 from optiinfra_assets.metadata.activity import AccountActivity
-from optiinfra_assets.metadata.collections import CollectionRecord, Task, TaskStatus
-from optiinfra_assets.metadata.events import CollectionEvent, Place
+from optiinfra_assets.metadata.collections import CollectionRecord, CollectionTask, TaskStatus
+from optiinfra_assets.metadata.events import CollectionEvent, EventPosition
 from optiinfra_assets.metadata.tokens import ROLES, Principal, Role
 from optiinfra_assets.vault.credential_audit import Actor
-from optiinfra_assets.warehouse.lineage import Generation, Restated, published_since, restated, slice_history
+from optiinfra_assets.warehouse.lineage import (
+    Generation,
+    RestatementRecord,
+    published_since,
+    restatements,
+    slice_history,
+)
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerData:
-    """What may be read of one customer. Made by `Context.data_of` only."""
+    """What may be read of one customer. Made by `RequestContext.data_of` only."""
 
     customer_id: str
     _services: Services
-    _budget: Budget
+    _budget: ScanBudget
 
-    async def resolve(self, question: CostQuery, as_of: datetime | None = None) -> Resolved:
+    async def resolve(self, question: CostQuery, as_of: datetime | None = None) -> ResolvedGenerations:
         """The generations that answer `question`, as of its own instant unless another is given.
 
         Raises:
@@ -63,8 +69,8 @@ class CustomerData:
         return resolved if nothing_due else replace(resolved, is_complete=False)
 
     async def answered(
-        self, question: CostQuery, read: Callable[[Resolved], Awaitable[_T]]
-    ) -> tuple[Resolved, _T]:
+        self, question: CostQuery, read: Callable[[ResolvedGenerations], Awaitable[_T]]
+    ) -> tuple[ResolvedGenerations, _T]:
         """The generations that answer `question`, and what `read` finds in them.
 
         It reads from the generations known from before while it is being checked that they are still the newest, which saves
@@ -74,17 +80,19 @@ class CustomerData:
         if known is None:
             resolved = await self.resolve(question)
             return resolved, await read(resolved)
-        current, found = await asyncio.gather(self.resolve(question), read(known), return_exceptions=True)
-        if isinstance(current, BaseException):
-            raise current
-        if current.generations != known.generations:
-            found = await read(current)
+        current_request, found = await asyncio.gather(
+            self.resolve(question), read(known), return_exceptions=True
+        )
+        if isinstance(current_request, BaseException):
+            raise current_request
+        if current_request.generations != known.generations:
+            found = await read(current_request)
         if isinstance(found, BaseException):
             raise found
-        return current, found
+        return current_request, found
 
     async def rows(
-        self, statement: str, question: CostQuery, resolved: Resolved, **values: Any
+        self, statement: str, question: CostQuery, resolved: ResolvedGenerations, **values: Any
     ) -> list[dict[str, Any]]:
         """The rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations."""
         if not resolved.generations:
@@ -100,9 +108,14 @@ class CustomerData:
         return await self._services.engine.rows(statement, bound)
 
     def export(
-        self, statement: str, form: Form, question: CostQuery, resolved: Resolved, **values: Any
+        self,
+        statement: str,
+        form: ExportFormat,
+        question: CostQuery,
+        resolved: ResolvedGenerations,
+        **values: Any,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The answer of a statement of ``sql/clickhouse/exports`` over the `resolved` generations, as it comes; see `Exporter`."""
+        """The answer of a statement of ``sql/clickhouse/exports`` over the `resolved` generations, as it comes; see `ExportStreamer`."""
         self._budget.spend(sql_files.read("clickhouse", "exports", f"{statement}.sql"), question, resolved)
         bound = {
             **question.parameters(),
@@ -128,14 +141,14 @@ class CustomerData:
             return await self._services.run_for(
                 self.customer_id, self._services.metadata.collections.task_status, task_id, self.customer_id
             )
-        except store_errors.NotFound:
+        except store_errors.RecordNotFound:
             return None
 
     async def cancel(self, task_id: str) -> int | None:
         """End what a task still has to collect of this customer; how many slices that are. None: there is no such task of it."""
         try:
             return await self._services.run(self._services.trigger.cancel, task_id, self.customer_id)
-        except store_errors.NotFound:
+        except store_errors.RecordNotFound:
             return None
 
     async def activity(self, **filters: Any) -> list[AccountActivity]:
@@ -144,7 +157,7 @@ class CustomerData:
             self.customer_id, self._services.metadata.activity.find, self.customer_id, **filters
         )
 
-    async def place(self, since: datetime | None) -> Place:
+    async def place(self, since: datetime | None) -> EventPosition:
         """Before the events from an instant on; None: after all events so far."""
         metadata, now = (
             self._services.metadata,
@@ -155,7 +168,7 @@ class CustomerData:
         run = self._services.run_for
         return await run(self.customer_id, metadata.events.position_since, self.customer_id, since) or now
 
-    async def collection_events(self, after: Place, **filters: Any) -> list[CollectionEvent]:
+    async def collection_events(self, after: EventPosition, **filters: Any) -> list[CollectionEvent]:
         """Events after a place; see `Metadata.events.after`."""
         return await self._services.run_for(
             self.customer_id, self._services.metadata.events.after, self.customer_id, after, **filters
@@ -180,10 +193,10 @@ class CustomerData:
         first: int,
         before: tuple[datetime, int] | None,
         question: CostQuery,
-    ) -> list[Restated]:
+    ) -> list[RestatementRecord]:
         """Restatements of the accounts that `question` is about; see `lineage.restated`."""
         return await self._services.run(
-            restated,
+            restatements,
             self._services.warehouse,
             self.customer_id,
             since,
@@ -200,12 +213,14 @@ class CustomerData:
         """The rows of a statement over pairs of generations, superseded ones too, and the charges of [start, end)."""
         pairs = {"olds": olds, "news": news, "generations": sorted({*olds, *news})}
         bound = {**values, **pairs, "start": start, "end": end, "customer_id": self.customer_id}
-        extents = map(Extent.of, await self._services.engine.rows("generation_extents", bound))
+        extents = map(GenerationExtent.of, await self._services.engine.rows("generation_extents", bound))
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         self._budget.spend_on(text, extents, start, end)
         return await self._services.engine.rows(statement, bound)
 
-    async def published_since(self, since: datetime, *, first: int, question: CostQuery) -> list[Published]:
+    async def published_since(
+        self, since: datetime, *, first: int, question: CostQuery
+    ) -> list[PublishedGeneration]:
         """Publications of the accounts that `question` is about; see `lineage.published_since`."""
         return await self._services.run(
             published_since,
@@ -219,15 +234,15 @@ class CustomerData:
 
     async def collect(
         self, provider: str | None, account_id: str | None, billing_period: BillingPeriod | None
-    ) -> Task:
+    ) -> CollectionTask:
         """Have slices of this customer collected; see `CollectionTrigger.collect`."""
         collect = self._services.trigger.collect
         task = await self._services.run(collect, self.customer_id, provider, account_id, billing_period)
-        current().task_id = task.task_id
+        current_request().task_id = task.task_id
         return task
 
 
-def _billing_periods(resolved: Resolved) -> dict[str, date]:
+def _billing_periods(resolved: ResolvedGenerations) -> dict[str, date]:
     """First and last billing period of the resolved generations: partitions outside need not be opened."""
     chosen = set(resolved.generations)
     periods = [
@@ -240,7 +255,7 @@ _NEVER = date(1970, 1, 1)
 
 
 @dataclass(slots=True)
-class Context:
+class RequestContext:
     """One request: who asks, and what it may reach.
 
     Attributes:
@@ -254,10 +269,10 @@ class Context:
     services: Services
     correlation_id: str
     address: str = "unknown"
-    budget: Budget = field(init=False)
+    budget: ScanBudget = field(init=False)
 
     def __post_init__(self) -> None:
-        self.budget = Budget(self.services.settings.api_max_rows, "OPTIINFRA_API_MAX_ROWS")
+        self.budget = ScanBudget(self.services.settings.api_max_rows, "OPTIINFRA_API_MAX_ROWS")
 
     async def check_token(self) -> None:
         """Refuse to go on if the token is not good any more. A request over HTTP is over before that can happen.
@@ -312,7 +327,7 @@ class Context:
             own = await self._any_customer(customer_id)
         elif customer_id not in (None, own):
             raise _no_customer(customer_id)
-        current().customer_id = own
+        current_request().customer_id = own
         return CustomerData(own, self.services, self.budget)
 
     async def _any_customer(self, customer_id: str | None) -> str:
@@ -323,7 +338,7 @@ class Context:
             )
         try:
             return (await self.services.run(self.services.metadata.customers.get, customer_id)).customer_id
-        except store_errors.NotFound:
+        except store_errors.RecordNotFound:
             raise _no_customer(customer_id) from None
 
 
@@ -333,4 +348,4 @@ def _no_customer(customer_id: str | None) -> NotFound:
     )
 
 
-Info = strawberry.Info[Context, None]
+Info = strawberry.Info[RequestContext, None]

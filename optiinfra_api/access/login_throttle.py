@@ -40,7 +40,7 @@ class _Budget:
         return max(0, math.ceil((wanted - self.left) / self.per_second))
 
 
-class Failures:
+class LoginThrottle:
     """The failed attempts of one process. Not safe for threads: for one event loop.
 
     Args:
@@ -56,7 +56,7 @@ class Failures:
         """Seconds that a client at `address` has to wait before it is heard again; 0: it is heard now."""
         now = self._clock()
         self._overall.refresh(now)
-        budget = self._by_address.get(network(address))
+        budget = self._by_address.get(client_network(address))
         if budget is None:
             return 0
         budget.refresh(now)
@@ -67,13 +67,13 @@ class Failures:
 
     def left(self, address: str) -> tuple[int, int]:
         """Failures that would still be answered at once, of `address` and of all together, as of the last `wait` or `count`."""
-        budget = self._by_address.get(network(address))
+        budget = self._by_address.get(client_network(address))
         return int(budget.left if budget else ADDRESS_BURST), int(self._overall.left)
 
     def count(self, address: str) -> None:
         """Note one failed attempt from `address`."""
         now = self._clock()
-        key = network(address)
+        key = client_network(address)
         budget = self._by_address.pop(key, None) or _Budget(
             ADDRESS_BURST, ADDRESS_PER_SECOND, ADDRESS_BURST, now
         )
@@ -85,7 +85,7 @@ class Failures:
             self._by_address.popitem(last=False)
 
 
-def network(address: str) -> str:
+def client_network(address: str) -> str:
     """What counts as one client: an IPv4 address, a network of IPv6 addresses, or the text itself if it is neither."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

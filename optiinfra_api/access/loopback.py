@@ -9,7 +9,7 @@ from starlette.requests import Request
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
-def is_local(request: Request) -> bool:
+def is_loopback_connection(request: Request) -> bool:
     """Both ends of the connection are loopback addresses, and no proxy of this machine says that it asks for somebody else."""
     ends = (request.scope.get("client"), request.scope.get("server"))
     is_forwarded = any(name in request.headers for name in _FORWARDED)

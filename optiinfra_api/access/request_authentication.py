@@ -6,10 +6,10 @@ from http import HTTPStatus
 
 from starlette.requests import Request
 
-from optiinfra_api.access.authentication import NotAuthenticated, TooManyFailures
+from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.services import Services
-from optiinfra_api.http.http_errors import Refused
-from optiinfra_api.http.request_log import current
+from optiinfra_api.http.http_errors import HttpError
+from optiinfra_api.http.request_log import current_request
 from optiinfra_assets.metadata.tokens import Principal
 
 
@@ -28,18 +28,18 @@ async def authenticated(request: Request, services: Services) -> Principal:
     try:
         principal = await services.authenticator.admit(header, address(request), services.run)
     except NotAuthenticated:
-        raise Refused(
+        raise HttpError(
             HTTPStatus.UNAUTHORIZED,
             "UNAUTHENTICATED",
             "a valid token is needed: send the header `Authorization: Bearer oi_...`",
             {"WWW-Authenticate": "Bearer"},
         ) from None
-    except TooManyFailures as failures:
-        raise Refused(
+    except TooManyAttempts as failures:
+        raise HttpError(
             HTTPStatus.TOO_MANY_REQUESTS,
             "TOO_MANY_FAILURES",
             "too many failed attempts to authenticate: wait as long as the header `Retry-After` says",
             {"Retry-After": str(failures.seconds)},
         ) from None
-    current().token_id = principal.token_id
+    current_request().token_id = principal.token_id
     return principal

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 if TYPE_CHECKING:
     from optiinfra_api.access.authentication import Authenticator
     from optiinfra_api.graphql.persisted_queries import PersistedQueries
-    from optiinfra_api.http.concurrency import Turnstile
-    from optiinfra_api.reading.clickhouse_reader import Engine
-    from optiinfra_api.reading.freshness_cache import Standings
-    from optiinfra_api.reading.stream import Exporter
+    from optiinfra_api.http.concurrency import ConcurrencyLimit
+    from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
+    from optiinfra_api.reading.freshness_cache import FreshnessCache
+    from optiinfra_api.reading.stream import ExportStreamer
     from optiinfra_assets.domain.accounts import BillingPeriod
     from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.metadata.collections import Task
+    from optiinfra_assets.metadata.collections import CollectionTask
     from optiinfra_assets.settings import Settings
     from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -23,7 +23,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class CollectionTrigger(Protocol):
+class TriggerService(Protocol):
     """Has costs collected on request; what it does blocks."""
 
     def collect(
@@ -32,7 +32,7 @@ class CollectionTrigger(Protocol):
         provider: str | None,
         account_id: str | None,
         billing_period: BillingPeriod | None,
-    ) -> Task:
+    ) -> CollectionTask:
         """Queue and launch the collections of one customer; None: of every provider, account or period that is due.
 
         Raises:
@@ -46,7 +46,7 @@ class CollectionTrigger(Protocol):
         """End what a task still has to collect of one customer; how many slices that are.
 
         Raises:
-            NotFound: there is no such task of that customer.
+            RecordNotFound: there is no such task of that customer.
             DagsterUnavailable: Dagster does not answer, or a run goes on.
         """
         ...
@@ -58,14 +58,14 @@ class Services(Protocol):
     settings: Settings
     metadata: Metadata
     warehouse: Warehouse
-    engine: Engine
-    exporter: Exporter
-    standings: Standings
+    engine: ClickHouseReader
+    exporter: ExportStreamer
+    standings: FreshnessCache
     authenticator: Authenticator
     persisted: PersistedQueries
-    requests: Turnstile
-    exports: Turnstile
-    trigger: CollectionTrigger
+    requests: ConcurrencyLimit
+    exports: ConcurrencyLimit
+    trigger: TriggerService
 
     def pending_clickhouse(self) -> list[str]:
         """Statements of migrations that ClickHouse has not run; blocks."""

@@ -17,15 +17,15 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 
-from optiinfra_api.access.context import Context
+from optiinfra_api.access.context import RequestContext
 from optiinfra_api.access.request_authentication import address, authenticated
 from optiinfra_api.access.services import Services
-from optiinfra_api.graphql.errors import present, unexpected
+from optiinfra_api.graphql.errors import format_error, format_unexpected
 from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED
-from optiinfra_api.http.disconnect import ClientGone, while_waited_for
-from optiinfra_api.http.http_errors import Refused
-from optiinfra_api.http.redaction import unquoted
-from optiinfra_api.http.request_log import CLIENT_GONE, RequestRecord, current
+from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
+from optiinfra_api.http.http_errors import HttpError
+from optiinfra_api.http.redaction import redact_quotes
+from optiinfra_api.http.request_log import CLIENT_GONE, RequestRecord, current_request
 from optiinfra_api.schema import schema
 
 MAX_BODY_BYTES = 256 * 1024
@@ -34,24 +34,24 @@ MAX_ERRORS = 10
 
 async def graphql(request: Request) -> Response:
     """Answer one request; never raises."""
-    record = current()
+    record = current_request()
     headers = {"Cache-Control": "no-store"}
     try:
         body, status = await _answer(request, request.app.state.services, record)
-    except Refused as refused:
+    except HttpError as refused:
         body, status, headers = refused.body(), refused.status, headers | refused.headers
         record.codes.append(refused.code)
-    except (ClientGone, ClientDisconnect):
+    except (ClientDisconnected, ClientDisconnect):
         record.end_all("CLIENT_GONE")
         return Response(status_code=CLIENT_GONE)
     except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
-        body, status = unexpected(error)
+        body, status = format_unexpected(error)
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
 def not_allowed() -> Response:
     """The answer to other methods than POST."""
-    refused = Refused(HTTPStatus.METHOD_NOT_ALLOWED, "BAD_REQUEST", "send a POST with a JSON body")
+    refused = HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "BAD_REQUEST", "send a POST with a JSON body")
     return Response(orjson.dumps(refused.body()), refused.status, {"Allow": "POST"}, "application/json")
 
 
@@ -63,20 +63,20 @@ async def _answer(
         operation = await _operation(request)
         document = services.persisted.document(operation)
         if not document:
-            raise Refused(
+            raise HttpError(
                 HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"'
             )
-        context = Context(principal, services, record.correlation_id, address(request))
+        context = RequestContext(principal, services, record.correlation_id, address(request))
         # A mutation that has begun is carried out, whoever still listens.
         work = _execute(document, operation, context)
-        result = await while_waited_for(request.receive, work, lambda: record.kind != "mutation")
+        result = await cancel_on_disconnect(request.receive, work, lambda: record.kind != "mutation")
     body, status = _body(result, record)
     if status == HTTPStatus.OK:
         services.persisted.keep(operation)
-    return unquoted(document, body), status
+    return redact_quotes(document, body), status
 
 
-async def _execute(document: str, operation: dict[str, Any], context: Context) -> ExecutionResult:
+async def _execute(document: str, operation: dict[str, Any], context: RequestContext) -> ExecutionResult:
     try:
         result = await schema.execute(
             document,
@@ -85,7 +85,7 @@ async def _execute(document: str, operation: dict[str, Any], context: Context) -
             context_value=context,
         )
     except CannotGetOperationTypeError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
+        raise HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
     if not isinstance(result, ExecutionResult):
         raise TypeError(f"an operation gave {type(result).__name__}")
     return result
@@ -94,7 +94,7 @@ async def _execute(document: str, operation: dict[str, Any], context: Context) -
 def _body(result: ExecutionResult, record: RequestRecord) -> tuple[dict[str, Any], HTTPStatus]:
     if not result.errors:
         return {"data": result.data}, HTTPStatus.OK
-    errors = [present(_coded(error), record.correlation_id) for error in result.errors[:MAX_ERRORS]]
+    errors = [format_error(_coded(error), record.correlation_id) for error in result.errors[:MAX_ERRORS]]
     for error in errors:
         code = error["extensions"]["code"]
         record.codes.append(code)
@@ -115,18 +115,18 @@ def _coded(error: GraphQLError) -> GraphQLError:
 
 async def _operation(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(
+        raise HttpError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "BAD_REQUEST",
             "send the header `Content-Type: application/json`",
         )
     body = await _read(request)
     if b"\\u0000" in body:
-        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", NOT_ACCEPTED)
+        raise HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", NOT_ACCEPTED)
     try:
         operation = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f"the body is not JSON: {error}") from None
+        raise HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f"the body is not JSON: {error}") from None
     return well_formed(operation)
 
 
@@ -137,20 +137,22 @@ def well_formed(operation: Any) -> dict[str, Any]:
         Refused: one has not.
     """
     if isinstance(operation, list):
-        raise Refused(
+        raise HttpError(
             HTTPStatus.BAD_REQUEST,
             "BAD_REQUEST",
             "a list of operations is not accepted: send one request for each",
         )
     if not isinstance(operation, dict) or not isinstance(operation.get("query"), str | None):
-        raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"')
+        raise HttpError(
+            HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"'
+        )
     for name, kind, what in (
         ("variables", dict, "an object"),
         ("operationName", str, "a text"),
         ("extensions", dict, "an object"),
     ):
         if not isinstance(operation.get(name), kind | None):
-            raise Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f'"{name}" must be {what} or left out')
+            raise HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f'"{name}" must be {what} or left out')
     return operation
 
 
@@ -160,7 +162,7 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise Refused(
+            raise HttpError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "BAD_REQUEST",
                 f"the body is longer than {MAX_BODY_BYTES} bytes",

@@ -23,7 +23,7 @@ async def alive(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-class Readiness:
+class ReadinessEndpoint:
     """What was found the last time, shared by all who ask: a database that hangs is asked by one thread, not by each request."""
 
     def __init__(self) -> None:

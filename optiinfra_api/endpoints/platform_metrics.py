@@ -20,13 +20,13 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from optiinfra_api.access.loopback import is_local
+from optiinfra_api.access.loopback import is_loopback_connection
 from optiinfra_api.access.request_authentication import authenticated
 from optiinfra_api.access.services import Services
-from optiinfra_api.graphql.errors import LOG, unexpected
-from optiinfra_api.http.http_errors import Refused
+from optiinfra_api.graphql.errors import LOG, format_unexpected
+from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.http_metrics import Metrics
-from optiinfra_assets.metadata.platform_figures import PlatformFigures
+from optiinfra_assets.metadata.platform_figures import PlatformStatistics
 
 KEPT_SECONDS = 15
 READING_PART = 20
@@ -36,7 +36,7 @@ _PATIENCE = 5
 _OPEN = frozenset({"queued", "running", "retrying"})
 
 
-class MetricsPage:
+class MetricsEndpoint:
     """``/metrics``."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -49,12 +49,12 @@ class MetricsPage:
         """The page, or why it is not shown."""
         services: Services = request.app.state.services
         try:
-            if not is_local(request):
+            if not is_loopback_connection(request):
                 await _check(request, services)
-        except Refused as refused:
+        except HttpError as refused:
             return Response(orjson.dumps(refused.body()), refused.status, refused.headers, "application/json")
         except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
-            body, status = unexpected(error)
+            body, status = format_unexpected(error)
             return Response(orjson.dumps(body), status, media_type="application/json")
         await self._refresh(services)
         registry = CollectorRegistry()
@@ -95,7 +95,7 @@ class _Collected(Collector):
 async def _check(request: Request, services: Services) -> None:
     principal = await authenticated(request, services)
     if principal.customer_id is not None or principal.role != "admin":
-        raise Refused(
+        raise HttpError(
             HTTPStatus.FORBIDDEN,
             "FORBIDDEN",
             "metrics are for administrators of all customers, and for this machine",
@@ -110,7 +110,7 @@ async def _or_none(name: str, reading: Awaitable[Any]) -> Any:
         return None
 
 
-def _of_postgres(figures: PlatformFigures | None) -> Iterator[Metric]:
+def _of_postgres(figures: PlatformStatistics | None) -> Iterator[Metric]:
     if figures is None:
         return
     now = datetime.now(UTC)

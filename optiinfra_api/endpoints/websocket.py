@@ -21,11 +21,16 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UnsetType
 
-from optiinfra_api.access.authentication import NotAuthenticated, TooManyFailures
-from optiinfra_api.access.context import Context
-from optiinfra_api.endpoints.websocket_messages import SUBSCRIPTIONS, Adapter, Handler, decoded
-from optiinfra_api.graphql.errors import Forbidden, present
-from optiinfra_api.http.redaction import unquoted
+from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
+from optiinfra_api.access.context import RequestContext
+from optiinfra_api.endpoints.websocket_messages import (
+    SUBSCRIPTIONS,
+    SubscriptionHandler,
+    WebSocketAdapter,
+    decoded,
+)
+from optiinfra_api.graphql.errors import Forbidden, format_error
+from optiinfra_api.http.redaction import redact_quotes
 from optiinfra_api.schema import schema
 from optiinfra_assets.metadata.tokens import Principal
 
@@ -34,7 +39,7 @@ _NOBODY: Final = Principal(token_id="", name="", customer_id="", role="viewer")
 
 
 @dataclass(slots=True)
-class SocketContext(Context):
+class WebSocketContext(RequestContext):
     """One connection.
 
     Attributes:
@@ -46,10 +51,10 @@ class SocketContext(Context):
     header: str | None = None
 
     async def check_token(self) -> None:
-        """As `Context.check_token`; tokens are revoked while connections last."""
+        """As `RequestContext.check_token`; tokens are revoked while connections last."""
         try:
             await self.services.authenticator.admit(self.header, self.address, self.services.run)
-        except (NotAuthenticated, TooManyFailures):
+        except (NotAuthenticated, TooManyAttempts):
             raise Forbidden(
                 "the token is not accepted any more", "Connect again with a valid token."
             ) from None
@@ -70,7 +75,7 @@ class _Presented(GraphQLError):
 class _Subscribing:
     """The schema as the protocol's handler sees it: subscriptions only, their errors presented."""
 
-    async def stream(self, query: str, *, context_value: SocketContext, **how: Any) -> AsyncIterator[Any]:
+    async def stream(self, query: str, *, context_value: WebSocketContext, **how: Any) -> AsyncIterator[Any]:
         source = await schema.stream(
             query,
             context_value=context_value,
@@ -84,8 +89,10 @@ async def _presented(source: Any, query: str, correlation_id: str) -> AsyncItera
     try:
         async for result in source:
             if result.errors:
-                shown = [present(_said(error), correlation_id) for error in result.errors]
-                result.errors = [_Presented(error) for error in unquoted(query, {"errors": shown})["errors"]]
+                shown = [format_error(_said(error), correlation_id) for error in result.errors]
+                result.errors = [
+                    _Presented(error) for error in redact_quotes(query, {"errors": shown})["errors"]
+                ]
             yield result
     finally:
         await source.aclose()
@@ -99,11 +106,11 @@ def _said(error: GraphQLError) -> GraphQLError:
     return error
 
 
-class Sockets(GraphQL[SocketContext, None]):
+class WebSocketEndpoint(GraphQL[WebSocketContext, None]):
     """The ASGI application for the WebSocket connections of /graphql."""
 
-    graphql_transport_ws_handler_class = Handler
-    websocket_adapter_class = Adapter
+    graphql_transport_ws_handler_class = SubscriptionHandler
+    websocket_adapter_class = WebSocketAdapter
 
     def __init__(self) -> None:
         super().__init__(
@@ -118,14 +125,14 @@ class Sockets(GraphQL[SocketContext, None]):
         """What a client sent."""
         return decoded(data)
 
-    async def get_context(self, request: Any, response: Any) -> SocketContext:
+    async def get_context(self, request: Any, response: Any) -> WebSocketContext:
         """Nobody's, until `on_ws_connect`."""
         socket: WebSocket = request
         header = socket.headers.get("authorization")
         address = socket.client.host if socket.client else "unknown"
-        return SocketContext(_NOBODY, socket.app.state.services, uuid.uuid4().hex, address, header=header)
+        return WebSocketContext(_NOBODY, socket.app.state.services, uuid.uuid4().hex, address, header=header)
 
-    async def on_ws_connect(self, context: SocketContext) -> UnsetType | dict[str, object] | None:
+    async def on_ws_connect(self, context: WebSocketContext) -> UnsetType | dict[str, object] | None:
         """Find out who it is, or refuse with 4403; acknowledged without a payload."""
         said = {name.lower(): value for name, value in context.connection_params.items()}
         header = said.get("authorization", context.header)
@@ -134,6 +141,6 @@ class Sockets(GraphQL[SocketContext, None]):
             context.principal = await context.services.authenticator.admit(
                 context.header, context.address, context.services.run
             )
-        except (NotAuthenticated, TooManyFailures):
+        except (NotAuthenticated, TooManyAttempts):
             raise ConnectionRejectionError from None
         return None

@@ -15,7 +15,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Subscr
 
 from optiinfra_api.endpoints.graphql import well_formed
 from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED, has_null_character
-from optiinfra_api.http.http_errors import Refused
+from optiinfra_api.http.http_errors import HttpError
 
 SUBSCRIPTIONS: Final = 20
 """Of one connection at a time."""
@@ -26,7 +26,7 @@ _MAX_REASON: Final = 123
 _TYPES: Final = ("connection_init", "ping", "pong", "subscribe", "complete")
 
 
-class Adapter(ASGIWebSocketAdapter):
+class WebSocketAdapter(ASGIWebSocketAdapter):
     """A connection that closes with as much of a reason as a frame holds."""
 
     async def close(self, code: int, reason: str) -> None:
@@ -34,7 +34,7 @@ class Adapter(ASGIWebSocketAdapter):
         await super().close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
 
 
-class Handler(BaseGraphQLTransportWSHandler[Any, None]):
+class SubscriptionHandler(BaseGraphQLTransportWSHandler[Any, None]):
     """One connection: the messages that are as the protocol says, and the limit on its subscriptions."""
 
     async def handle_message(self, message: Any) -> None:
@@ -79,7 +79,7 @@ def _wrong(message: Any) -> str | None:
 def _wrong_request(payload: Any) -> str | None:
     try:
         operation = well_formed(payload)
-    except Refused as refused:
+    except HttpError as refused:
         return str(refused)
     if not operation.get("query"):
         return 'the payload must be an object with a text "query"'

@@ -41,7 +41,7 @@ FOCUS = {"1.2": "line_items_focus_1_2", "1.4": "line_items_focus_1_4"}
 
 
 @dataclass(frozen=True, slots=True)
-class ExportQuestion:
+class ExportQuery:
     """What is to be exported, checked. What an export does not know has its default.
 
     Attributes:
@@ -68,7 +68,7 @@ class ExportQuestion:
     focus: str | None
 
     @classmethod
-    def of(cls, what: str, given: QueryParams) -> ExportQuestion:
+    def of(cls, what: str, given: QueryParams) -> ExportQuery:
         """From the parameters of a request for `what`.
 
         Raises:

@@ -20,23 +20,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from optiinfra_api.access.context import Context, CustomerData
+from optiinfra_api.access.context import CustomerData, RequestContext
 from optiinfra_api.access.request_authentication import authenticated
 from optiinfra_api.access.services import Services
-from optiinfra_api.export.arguments import ACCEPTED, ExportQuestion
+from optiinfra_api.export.arguments import ACCEPTED, ExportQuery
 from optiinfra_api.export.plan import plan
-from optiinfra_api.graphql.errors import LOG, expected, unexpected
-from optiinfra_api.http.disconnect import ClientGone, while_waited_for
-from optiinfra_api.http.http_errors import Refused
-from optiinfra_api.http.request_log import CLIENT_GONE, current
-from optiinfra_api.reading.scan_budget import Budget
-from optiinfra_api.reading.stream import Form
+from optiinfra_api.graphql.errors import LOG, as_api_error, format_unexpected
+from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
+from optiinfra_api.http.http_errors import HttpError
+from optiinfra_api.http.request_log import CLIENT_GONE, current_request
+from optiinfra_api.reading.scan_budget import ScanBudget
+from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import ResolvedGenerations
 
 _MEDIA_TYPES = {
-    Form.CSV: "text/csv; charset=utf-8; header=present",
-    Form.PARQUET: "application/vnd.apache.parquet",
+    ExportFormat.CSV: "text/csv; charset=utf-8; header=present",
+    ExportFormat.PARQUET: "application/vnd.apache.parquet",
 }
 _STATUSES = {
     "INVALID_ARGUMENT": HTTPStatus.BAD_REQUEST,
@@ -48,7 +48,7 @@ _STATUSES = {
 }
 
 
-class Export:
+class ExportEndpoint:
     """One export, as an ASGI endpoint."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,13 +60,13 @@ class Export:
         return self._answer().__await__()
 
     async def _answer(self) -> None:
-        record = current()
+        record = current_request()
         try:
-            await while_waited_for(self._request.receive, self._export())
-        except ClientGone:
+            await cancel_on_disconnect(self._request.receive, self._export())
+        except ClientDisconnected:
             record.status = CLIENT_GONE
             record.end_all("CLIENT_GONE")
-        except Refused as refused:
+        except HttpError as refused:
             record.codes.append(refused.code)
             await self._say(refused.body(), refused.status, refused.headers)
         except Exception as error:
@@ -74,14 +74,14 @@ class Export:
                 record.end_all("BROKEN")
                 LOG.error("%s: an export broke after its first byte: %s", record.correlation_id, error)
                 raise  # past the first byte: the server breaks the connection
-            body, status = unexpected(error)
-            said = expected(error)
+            body, status = format_unexpected(error)
+            said = as_api_error(error)
             await self._say(body, _STATUSES.get(said.code, status) if said else status)
 
     async def _say(
         self, body: dict[str, Any], status: HTTPStatus, headers: Mapping[str, str] | None = None
     ) -> None:
-        record = current()
+        record = current_request()
         record.end_all(record.codes[-1])
         response = Response(orjson.dumps(body), status, headers, "application/json")
         await response(self._request.scope, self._request.receive, self._send)
@@ -90,18 +90,20 @@ class Export:
         services: Services = self._request.app.state.services
         principal = await authenticated(self._request, services)
         what, form = _named(self._request.path_params["name"])
-        record = current()
+        record = current_request()
         record.outcomes = {f"export/{what}.{form.value}": "ok"}
         record.rows = None
-        asked = ExportQuestion.of(what, self._request.query_params)
-        context = Context(principal, services, record.correlation_id)
-        context.budget = Budget(services.settings.api_export_max_rows, "OPTIINFRA_API_EXPORT_MAX_ROWS")
+        asked = ExportQuery.of(what, self._request.query_params)
+        context = RequestContext(principal, services, record.correlation_id)
+        context.budget = ScanBudget(services.settings.api_export_max_rows, "OPTIINFRA_API_EXPORT_MAX_ROWS")
         with services.requests.passing(principal.token_id), services.exports.passing(principal.token_id):
             data = await context.data_of(asked.customer_id)
             resolved = await data.resolve(asked.question)
             await self._write(data, asked, form, resolved)
 
-    async def _write(self, data: CustomerData, asked: ExportQuestion, form: Form, resolved: Resolved) -> None:
+    async def _write(
+        self, data: CustomerData, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations
+    ) -> None:
         statement, values = plan(asked, resolved)
         headers = _headers(data.customer_id, asked, form, resolved, statement)
         if _is_known(self._request.headers.get("if-none-match"), headers["ETag"]):
@@ -133,19 +135,19 @@ class Export:
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
 
-def _named(name: str) -> tuple[str, Form]:
+def _named(name: str) -> tuple[str, ExportFormat]:
     what, _, ending = name.rpartition(".")
-    if what not in ACCEPTED or ending not in (one.value for one in Form):
-        raise Refused(
+    if what not in ACCEPTED or ending not in (one.value for one in ExportFormat):
+        raise HttpError(
             HTTPStatus.NOT_FOUND,
             "NOT_FOUND",
             f"there is no such export: use {', '.join(sorted(ACCEPTED))}, with .csv or .parquet",
         )
-    return what, Form(ending)
+    return what, ExportFormat(ending)
 
 
 def _headers(
-    customer_id: str, asked: ExportQuestion, form: Form, resolved: Resolved, statement: str
+    customer_id: str, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations, statement: str
 ) -> dict[str, str]:
     """Those of an answer: its ETag, its name, and how far it can be trusted, as every answer about costs says."""
     end = f"-{asked.period.start}-{asked.period.end}" if asked.period else ""
@@ -163,7 +165,9 @@ def _headers(
     }
 
 
-def _etag(customer_id: str, asked: ExportQuestion, form: Form, resolved: Resolved, statement: str) -> str:
+def _etag(
+    customer_id: str, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations, statement: str
+) -> str:
     """Of the question and of what answers it. `asOf` counts through the generations it leads to."""
     question = replace(asked, question=replace(asked.question, as_of=None), group_by=frozenset())
     text = sql_files.read("clickhouse", "exports", f"{statement}.sql")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from optiinfra_api.export.arguments import FOCUS, ExportQuestion
+from optiinfra_api.export.arguments import FOCUS, ExportQuery
 from optiinfra_api.fields.costs.cost_series import cost_columns
 from optiinfra_api.fields.costs.resource_ranking import edges, whole_months
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import ResolvedGenerations
 
 Plan = tuple[str, dict[str, Any]]
 
@@ -23,17 +23,17 @@ _COLUMNS = {
 _NOT_BY_TYPE = frozenset({"sub_account", "service", "region", "tag"})
 
 
-def plan(asked: ExportQuestion, resolved: Resolved) -> Plan:
+def plan(asked: ExportQuery, resolved: ResolvedGenerations) -> Plan:
     """The statement for `asked`, and its values, to read the `resolved` generations."""
     statement, values = _PLANS[asked.what](asked, resolved)
     return statement, cost_columns(asked.basis) | values
 
 
-def _line_items(asked: ExportQuestion, _: Resolved) -> Plan:
+def _line_items(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
     return (FOCUS[asked.focus] if asked.focus else "line_items"), {}
 
 
-def _trends(asked: ExportQuestion, _: Resolved) -> Plan:
+def _trends(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
     columns = {name: column if name in asked.group_by else "nothing" for name, column in _COLUMNS.items()}
     values = {**columns, "granularity": asked.granularity}
     if not asked.group_by_tag and not asked.question.tag_values:
@@ -42,16 +42,16 @@ def _trends(asked: ExportQuestion, _: Resolved) -> Plan:
     return "costs_by_tag", {**values, "tag": tag, "tag_key": asked.group_by_tag}
 
 
-def _total(asked: ExportQuestion, _: Resolved) -> Plan:
+def _total(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
     return ("totals_by_tag" if asked.question.tag_values else "totals"), {}
 
 
-def _by_type(asked: ExportQuestion, _: Resolved) -> Plan:
+def _by_type(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
     needs_lines = bool(asked.question.filtered() & _NOT_BY_TYPE)
     return ("costs_by_type_and_tag" if needs_lines else "costs_by_type"), {}
 
 
-def _by_resource(asked: ExportQuestion, resolved: Resolved) -> Plan:
+def _by_resource(asked: ExportQuery, resolved: ResolvedGenerations) -> Plan:
     if asked.period is None:
         raise ValueError("by-resource has a period")
     first, end = whole_months(asked.period)
@@ -64,11 +64,11 @@ def _by_resource(asked: ExportQuestion, resolved: Resolved) -> Plan:
     }
 
 
-def _latest(asked: ExportQuestion, _: Resolved) -> Plan:
+def _latest(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
     return "latest", {"days": asked.days}
 
 
-_PLANS: dict[str, Callable[[ExportQuestion, Resolved], Plan]] = {
+_PLANS: dict[str, Callable[[ExportQuery, ResolvedGenerations], Plan]] = {
     "line-items": _line_items,
     "trends": _trends,
     "by-resource": _by_resource,

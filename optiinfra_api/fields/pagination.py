@@ -20,7 +20,7 @@ from optiinfra_api.access.context import CustomerData
 from optiinfra_api.graphql.errors import CursorExpired, InvalidArgument
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.database.errors import AsOfNotRetained
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import ResolvedGenerations
 
 MAX_FIRST = 1000
 
@@ -166,7 +166,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RowPage:
     """One page of rows.
 
     Attributes:
@@ -175,13 +175,13 @@ class Page:
         info: whether there is more, and where it begins.
     """
 
-    resolved: Resolved
+    resolved: ResolvedGenerations
     rows: list[Row]
     info: PageInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class Paginator:
     """How the rows of one field are cut into pages.
 
     Attributes:
@@ -198,9 +198,9 @@ class Pages:
     belongs_to: tuple[object, ...]
     types: tuple[type, ...]
     position: Callable[[Row], Position]
-    read: Callable[[Resolved, int, Position | None], Awaitable[list[Row]]]
+    read: Callable[[ResolvedGenerations, int, Position | None], Awaitable[list[Row]]]
 
-    async def page(self, first: int, after: str | None) -> Page:
+    async def page(self, first: int, after: str | None) -> RowPage:
         """The page of at most `first` rows that begins after the cursor `after`.
 
         Raises:
@@ -223,10 +223,10 @@ class Pages:
         if shown:
             snapshot = _digest(resolved.generations)
             end = Cursor(asked, as_of, snapshot, self.position(shown[-1])).encode()
-        return Page(resolved, shown, PageInfo(has_next_page=len(rows) > first, end_cursor=end))
+        return RowPage(resolved, shown, PageInfo(has_next_page=len(rows) > first, end_cursor=end))
 
 
-async def _resolved_again(data: CustomerData, question: CostQuery, cursor: Cursor) -> Resolved:
+async def _resolved_again(data: CustomerData, question: CostQuery, cursor: Cursor) -> ResolvedGenerations:
     """The generations that the page before was read from."""
     try:
         resolved = await data.resolve(question, cursor.as_of)

@@ -9,7 +9,7 @@ from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField
 from optiinfra_api.access.context import Info
 
 
-def names_under(parent: str, info: Info) -> frozenset[str]:
+def selected_names(parent: str, info: Info) -> frozenset[str]:
     """Names in the schema of the fields asked for directly under the field `parent` of what is being resolved."""
     return frozenset(
         name for field in info.selected_fields for name in _names_under(parent, field.selections)

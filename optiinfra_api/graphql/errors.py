@@ -22,7 +22,7 @@ from clickhouse_connect.driver.exceptions import Error
 from graphql import GraphQLError
 
 from optiinfra_api.graphql.scalars import BadValue
-from optiinfra_api.http.request_log import current
+from optiinfra_api.http.request_log import current_request
 from optiinfra_assets.database.errors import AsOfNotRetained, MetadataUnavailable, WarehouseUnavailable
 
 LOG = logging.getLogger("optiinfra_api")
@@ -89,7 +89,7 @@ class Unavailable(ApiError):
 _FULL = {202, 241}
 
 
-def expected(error: BaseException) -> ApiError | None:
+def as_api_error(error: BaseException) -> ApiError | None:
     """`error` as what the caller is told, None if it is nobody's business but ours."""
     if isinstance(error, ApiError):
         return error
@@ -102,12 +102,12 @@ def expected(error: BaseException) -> ApiError | None:
     return None
 
 
-def present(error: GraphQLError, correlation_id: str) -> dict[str, Any]:
+def format_error(error: GraphQLError, correlation_id: str) -> dict[str, Any]:
     """`error` as it goes to the caller; one that is not expected is logged under `correlation_id` and masked."""
     original = error.original_error
     if original is None or isinstance(original, GraphQLError | BadValue):
         return {**error.formatted, "extensions": {"code": "BAD_REQUEST", **(error.extensions or {})}}
-    said = expected(original)
+    said = as_api_error(original)
     if said is not None:
         if isinstance(said, Unavailable):
             LOG.warning("%s: %s", correlation_id, original)
@@ -128,11 +128,11 @@ def _formatted(error: GraphQLError, message: str, extensions: dict[str, Any]) ->
     return {**error.formatted, "message": message, "extensions": extensions}
 
 
-def unexpected(error: Exception) -> tuple[dict[str, Any], HTTPStatus]:
-    """What is raised outside of resolvers, said as `present` says what is raised inside."""
-    record = current()
-    said = present(GraphQLError("", original_error=error), record.correlation_id)
+def format_unexpected(error: Exception) -> tuple[dict[str, Any], HTTPStatus]:
+    """What is raised outside of resolvers, said as `format_error` says what is raised inside."""
+    record = current_request()
+    said = format_error(GraphQLError("", original_error=error), record.correlation_id)
     record.codes.append(said["extensions"]["code"])
-    is_unavailable = isinstance(expected(error), Unavailable)
+    is_unavailable = isinstance(as_api_error(error), Unavailable)
     status = HTTPStatus.SERVICE_UNAVAILABLE if is_unavailable else HTTPStatus.INTERNAL_SERVER_ERROR
     return {"errors": [said]}, status

@@ -15,15 +15,15 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
-from optiinfra_api.http.request_log import current
+from optiinfra_api.http.request_log import current_request
 
 
-class Recording(SchemaExtension):
+class OperationRecorder(SchemaExtension):
     """Notes kind, name and fields of the operation that is about to run."""
 
     def on_execute(self) -> Iterator[None]:
         """Called around the execution."""
-        context, record = self.execution_context, current()
+        context, record = self.execution_context, current_request()
         record.operation = context.operation_name
         record.kind = context.operation_type.value
         if context.graphql_document is not None:

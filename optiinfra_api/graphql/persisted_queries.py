@@ -13,7 +13,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from optiinfra_api.http.http_errors import Refused
+from optiinfra_api.http.http_errors import HttpError
 
 MAX_CHARACTERS = 8 * 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -38,7 +38,7 @@ class PersistedQueries:
         if found is None:
             if digest not in self._documents:
                 # Status and message are what clients of this protocol look for.
-                raise Refused(HTTPStatus.OK, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+                raise HttpError(HTTPStatus.OK, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
             return self._documents[digest]
         if hashlib.sha256(found.encode()).hexdigest() != digest:
             raise _refused("extensions.persistedQuery.sha256Hash is not the SHA-256 of the query beside it")
@@ -66,5 +66,5 @@ def _digest(operation: dict[str, Any]) -> str | None:
     return digest
 
 
-def _refused(message: str) -> Refused:
-    return Refused(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", message)
+def _refused(message: str) -> HttpError:
+    return HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", message)

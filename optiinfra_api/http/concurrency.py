@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from optiinfra_api.http.http_errors import Refused
+from optiinfra_api.http.http_errors import HttpError
 
 RETRY_SECONDS = 1
 
 
-class Turnstile:
+class ConcurrencyLimit:
     """Counts who is in. For one event loop."""
 
     def __init__(self, most: int, what: str, setting: str) -> None:
@@ -32,10 +32,10 @@ class Turnstile:
         """Let a request of a token in for as long as the context lasts.
 
         Raises:
-            Refused: too many of its requests are in.
+            HttpError: too many of its requests are in.
         """
         if self._inside[token_id] >= self._most:
-            raise Refused(
+            raise HttpError(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "TOO_MANY_REQUESTS",
                 f"the token has {self._most} {self._what} under way; at most {self._most} are accepted ({self._setting})",

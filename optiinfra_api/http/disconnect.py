@@ -13,11 +13,11 @@ from starlette.types import Receive
 _T = TypeVar("_T")
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The client closed its connection before its answer was ready."""
 
 
-async def while_waited_for(
+async def cancel_on_disconnect(
     receive: Receive, work: Coroutine[Any, Any, _T], may_stop: Callable[[], bool] = lambda: True
 ) -> _T:
     """What `work` returns. If the client leaves first, `work` is cancelled, unless `may_stop` says that it must come to its end.
@@ -26,7 +26,7 @@ async def while_waited_for(
         receive: of the request, whose body has been read.
 
     Raises:
-        ClientGone: the client left.
+        ClientDisconnected: the client left.
     """
     working = asyncio.ensure_future(work)
     watching = asyncio.ensure_future(_left(receive))
@@ -36,7 +36,7 @@ async def while_waited_for(
             return working.result()
         if not may_stop():
             await asyncio.shield(working)
-        raise ClientGone
+        raise ClientDisconnected
     finally:
         for task in (working, watching):
             task.cancel()

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 
-class Refused(Exception):
+class HttpError(Exception):
     """The request is not run.
 
     Attributes:

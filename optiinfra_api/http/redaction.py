@@ -26,7 +26,7 @@ _QUOTES: Final = (
 )
 
 
-def unquoted(document: str, body: dict[str, Any]) -> dict[str, Any]:
+def redact_quotes(document: str, body: dict[str, Any]) -> dict[str, Any]:
     """The answer to an operation, without quotes of it in errors on the request itself if it may carry a secret.
 
     Errors of fields are ours, and quote no secret.

@@ -1,7 +1,7 @@
 """What is known of each request while it runs, and what becomes of it: one line in the log, and the counters of `metrics`.
 
-`Observed` wraps the application and begins a `RequestRecord`; whoever learns something of the request writes it into `current()`.
-"""
+`RequestLogMiddleware` wraps the application and begins a `RequestRecord`; whoever learns something of the request writes it into
+`current_request()`."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class RequestRecord:
 _current: ContextVar[RequestRecord | None] = ContextVar("request", default=None)
 
 
-def current() -> RequestRecord:
+def current_request() -> RequestRecord:
     """The request that is being answered; outside of any, one that nobody looks at."""
     return _current.get() or RequestRecord()
 
@@ -111,10 +111,10 @@ def correlation_id() -> str | None:
 
 def statement_id() -> str:
     """A query id for a statement of ClickHouse that begins with the request's correlation id: its log and ours find each other."""
-    return f"{current().correlation_id}.{uuid.uuid4().hex[:8]}"
+    return f"{current_request().correlation_id}.{uuid.uuid4().hex[:8]}"
 
 
-class Observed:
+class RequestLogMiddleware:
     """An ASGI application whose requests are counted and logged."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, endpoints: frozenset[str]) -> None:

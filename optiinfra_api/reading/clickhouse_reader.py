@@ -16,15 +16,15 @@ import orjson
 from cachetools import LRUCache
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
-from optiinfra_api.http.request_log import current, statement_id
+from optiinfra_api.http.request_log import current_request, statement_id
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_api.reading.query_limits import EngineLimits
-from optiinfra_api.reading.result_cache import Answers
-from optiinfra_api.reading.single_flight import Rounds
+from optiinfra_api.reading.query_limits import QueryLimits
+from optiinfra_api.reading.result_cache import ResultCache
+from optiinfra_api.reading.single_flight import SingleFlight
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.database.clickhouse import reaching
-from optiinfra_assets.domain.freshness import NOTHING, Standing
-from optiinfra_assets.domain.publications import Published, Resolved
+from optiinfra_assets.database.clickhouse import clickhouse_errors
+from optiinfra_assets.domain.freshness import NOTHING, Freshness
+from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 FORMATS: dict[str, Any] = {
@@ -50,19 +50,19 @@ class _Known:
     """
 
     count: int
-    publications: tuple[Published, ...]
-    standing: Standing = NOTHING
-    answers: LRUCache[tuple[object, ...], Resolved] = field(
+    publications: tuple[PublishedGeneration, ...]
+    standing: Freshness = NOTHING
+    answers: LRUCache[tuple[object, ...], ResolvedGenerations] = field(
         default_factory=partial(LRUCache, _CACHED_ANSWERS)
     )
 
-    def stand(self, standing: Standing) -> None:
+    def stand(self, standing: Freshness) -> None:
         """Take note of how the accounts stand now: it decides how far answers reach."""
         if standing is not self.standing:
             self.standing = standing
             self.answers.clear()
 
-    def resolved(self, question: CostQuery) -> Resolved:
+    def resolved(self, question: CostQuery) -> ResolvedGenerations:
         """The generations that answer `question` now, and how far they reach as the accounts stand."""
         key = (question.providers, question.accounts, question.start, question.end)
         if key not in self.answers:
@@ -72,15 +72,15 @@ class _Known:
                 if (not question.providers or one.slice.provider in question.providers)
                 and (not question.accounts or one.slice.account_id in question.accounts)
             )
-            self.answers[key] = Resolved.of(chosen, question.start, question.end, self.standing)
+            self.answers[key] = ResolvedGenerations.of(chosen, question.start, question.end, self.standing)
         return self.answers[key]
 
 
-class Engine:
+class ClickHouseReader:
     """Statements of ``sql/clickhouse/queries`` over one database. For one event loop."""
 
     def __init__(
-        self, client: AsyncClient, warehouse: Warehouse, run: Run, limits: EngineLimits, answers: Answers
+        self, client: AsyncClient, warehouse: Warehouse, run: Run, limits: QueryLimits, answers: ResultCache
     ) -> None:
         """
         Args:
@@ -97,7 +97,7 @@ class Engine:
         self._answers = answers
         self._settings = FORMATS | limits.settings()
         self._known: LRUCache[str, _Known] = LRUCache(_CACHED_PUBLICATIONS, _publications)
-        self._checks: Rounds[_Known] = Rounds()
+        self._checks: SingleFlight[_Known] = SingleFlight()
 
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than it binds.
@@ -122,7 +122,7 @@ class Engine:
         return await self._read(sql_files.read("clickhouse", "queries", f"{statement}.sql"), {}, {})
 
     async def _read(self, text: str, bound: dict[str, Any], only: dict[str, str]) -> list[dict[str, Any]]:
-        record, key = current(), Answers.key(text, bound, only)
+        record, key = current_request(), ResultCache.key(text, bound, only)
         answer = self._answers.get(key)
         record.statements["ClickHouse" if answer is None else "memory"] += 1
         if answer is None:
@@ -134,15 +134,15 @@ class Engine:
 
     async def _ask(self, text: str, bound: dict[str, Any], only: dict[str, str]) -> bytes:
         settings = self._settings | only | {"query_id": statement_id()}
-        with self._limits.said(), reaching(self._client):
+        with self._limits.said(), clickhouse_errors(self._client):
             answer: bytes = await self._client.raw_query(
                 text, parameters=bound, settings=settings, fmt="JSONEachRow"
             )
         return answer
 
     async def resolve(
-        self, customer_id: str, question: CostQuery, as_of: datetime | None, standing: Standing
-    ) -> Resolved:
+        self, customer_id: str, question: CostQuery, as_of: datetime | None, standing: Freshness
+    ) -> ResolvedGenerations:
         """The generations that answer `question`; see `Warehouse.resolve`, which is not asked while nothing new is published.
 
         Raises:
@@ -152,7 +152,7 @@ class Engine:
             known = await self._checks.found(customer_id, partial(self._current, customer_id))
             known.stand(standing)
             return known.resolved(question)
-        resolved: Resolved = await self._run(
+        resolved: ResolvedGenerations = await self._run(
             self._warehouse.resolve,
             customer_id,
             providers=question.providers,
@@ -163,7 +163,7 @@ class Engine:
         )
         return resolved
 
-    def remembered(self, customer_id: str, question: CostQuery) -> Resolved | None:
+    def remembered(self, customer_id: str, question: CostQuery) -> ResolvedGenerations | None:
         """What `resolve` answered for the present the last time, without asking whether it still holds; None if it never did."""
         known = self._known.get(customer_id)
         return None if known is None else known.resolved(question)

@@ -11,23 +11,23 @@ from functools import partial
 
 from cachetools import LRUCache
 
-from optiinfra_api.reading.single_flight import Rounds
-from optiinfra_assets.domain.freshness import Standing
+from optiinfra_api.reading.single_flight import SingleFlight
+from optiinfra_assets.domain.freshness import Freshness
 
 SECONDS = 1.0
 _CUSTOMERS = 1000
 
 
-class Standings:
+class FreshnessCache:
     """Of the customers asked about last. For one event loop."""
 
-    def __init__(self, read: Callable[[str], Awaitable[Standing]]) -> None:
+    def __init__(self, read: Callable[[str], Awaitable[Freshness]]) -> None:
         """`read` finds how the accounts of a customer stand."""
         self._read = read
-        self._known: LRUCache[str, tuple[float, Standing]] = LRUCache(_CUSTOMERS)
-        self._rounds: Rounds[Standing] = Rounds()
+        self._known: LRUCache[str, tuple[float, Freshness]] = LRUCache(_CUSTOMERS)
+        self._rounds: SingleFlight[Freshness] = SingleFlight()
 
-    async def of(self, customer_id: str) -> Standing:
+    async def of(self, customer_id: str) -> Freshness:
         """How the accounts of a customer stand, or stood a second ago; the same object while nothing changes.
 
         Raises:
@@ -38,7 +38,7 @@ class Standings:
             return known[1]
         return await self._rounds.found(customer_id, partial(self._again, customer_id))
 
-    async def _again(self, customer_id: str) -> Standing:
+    async def _again(self, customer_id: str) -> Freshness:
         now, standing = time.monotonic(), await self._read(customer_id)
         known = self._known.get(customer_id)
         if known is not None and known[1] == standing:

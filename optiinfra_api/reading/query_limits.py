@@ -20,7 +20,7 @@ _REMEDY = "Ask for a shorter period, fewer groups or a narrower filter."
 
 
 @dataclass(frozen=True, slots=True)
-class EngineLimits:
+class QueryLimits:
     """Limits on one statement.
 
     Attributes:
@@ -40,7 +40,7 @@ class EngineLimits:
     answer_bytes: int = 0
 
     @classmethod
-    def of_queries(cls, settings: Settings) -> EngineLimits:
+    def of_queries(cls, settings: Settings) -> QueryLimits:
         """For statements whose answer is held in memory."""
         return cls(
             settings.api_max_seconds,
@@ -51,7 +51,7 @@ class EngineLimits:
         )
 
     @classmethod
-    def of_exports(cls, settings: Settings) -> EngineLimits:
+    def of_exports(cls, settings: Settings) -> QueryLimits:
         """For statements whose answer is passed on as it comes."""
         return cls(
             settings.api_export_max_seconds,

@@ -18,7 +18,7 @@ OVERHEAD_BYTES = 200
 _LARGEST_SHARE = 8
 
 
-class Answers:
+class ResultCache:
     """Answers by statement and what it bound, those used last, up to a size. For one event loop."""
 
     def __init__(self, size: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_assets.domain.publications import Published, Resolved
+from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
 
 # Rows for each line item, rounded up from the data sets of benchmarks/dataset.py.
 _ROWS_A_LINE_ITEM = {
@@ -30,7 +30,7 @@ _FIRST_TABLE = re.compile(r"\bFROM (\w+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class GenerationExtent:
     """How many line items a generation has, and on which UTC days; None without line items."""
 
     line_items: int
@@ -38,13 +38,13 @@ class Extent:
     last_charge_date: date | None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Extent:
+    def of(cls, row: Mapping[str, Any]) -> GenerationExtent:
         """From a row of ``generation_extents.sql``."""
         first, last = row["first_charge_date"], row["last_charge_date"]
         return cls(row["line_items"], first and date.fromisoformat(first), last and date.fromisoformat(last))
 
 
-class Budget:
+class ScanBudget:
     """Rows that one operation, or one export, may still read."""
 
     def __init__(self, most: int, setting: str) -> None:
@@ -53,7 +53,7 @@ class Budget:
         self._setting = setting
         self._spent = 0
 
-    def spend(self, text: str, question: CostQuery, resolved: Resolved) -> None:
+    def spend(self, text: str, question: CostQuery, resolved: ResolvedGenerations) -> None:
         """Count what the statement `text` will read.
 
         Raises:
@@ -61,7 +61,7 @@ class Budget:
         """
         self._spend(estimated_rows(text, question, resolved))
 
-    def spend_on(self, text: str, generations: Iterable[Extent], start: date, end: date) -> None:
+    def spend_on(self, text: str, generations: Iterable[GenerationExtent], start: date, end: date) -> None:
         """Count what the statement `text` will read of `generations` for the days of [start, end).
 
         Raises:
@@ -78,14 +78,19 @@ class Budget:
             )
 
 
-def estimated_rows(text: str, question: CostQuery, resolved: Resolved) -> int:
+def estimated_rows(text: str, question: CostQuery, resolved: ResolvedGenerations) -> int:
     """How many rows the statement `text` will read to answer `question` from the `resolved` generations."""
     chosen = set(resolved.generations)
     answering = (one for one in resolved.publications if one.generation in chosen)
     return _rows(text, answering, question.start, question.end)
 
 
-def _rows(text: str, generations: Iterable[Published | Extent], start: date | None, end: date | None) -> int:
+def _rows(
+    text: str,
+    generations: Iterable[PublishedGeneration | GenerationExtent],
+    start: date | None,
+    end: date | None,
+) -> int:
     line_items = sum(_line_items(one, start, end) for one in generations)
     return round(line_items * _ROWS_A_LINE_ITEM[_table(text)])
 
@@ -97,7 +102,7 @@ def _table(text: str) -> str:
     return next(name for name in tables if name in _ROWS_A_LINE_ITEM)
 
 
-def _line_items(one: Published | Extent, start: date | None, end: date | None) -> float:
+def _line_items(one: PublishedGeneration | GenerationExtent, start: date | None, end: date | None) -> float:
     """Those of a generation that begin in [start, end), taken to be spread evenly over its days."""
     if one.first_charge_date is None or one.last_charge_date is None:
         return 0

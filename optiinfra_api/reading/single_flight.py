@@ -15,7 +15,7 @@ PATIENCE = 0.01
 _T = TypeVar("_T")
 
 
-class Rounds(Generic[_T]):
+class SingleFlight(Generic[_T]):
     """Rounds of work, by whom or what it is about. For one event loop."""
 
     def __init__(self) -> None:

@@ -17,9 +17,9 @@ from aiohttp import ClientError
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.http.request_log import statement_id
-from optiinfra_api.reading.query_limits import EngineLimits
+from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.database.clickhouse import reaching
+from optiinfra_assets.database.clickhouse import clickhouse_errors
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CHUNK_BYTES = 256 * 1024
@@ -30,14 +30,14 @@ _FAILED = re.compile(rb"\r\n__exception__\r\n(\w{16})\r\n(.*)\d+ \1\r\n__excepti
 _PARAMETER = re.compile(r"\{(\w+):")
 
 
-class Form(Enum):
+class ExportFormat(Enum):
     """What an export is written as; the value is its ending."""
 
     CSV = "csv"
     PARQUET = "parquet"
 
 
-FORMATS = {Form.CSV: "CSVWithNames", Form.PARQUET: "Parquet"}
+FORMATS = {ExportFormat.CSV: "CSVWithNames", ExportFormat.PARQUET: "Parquet"}
 SETTINGS: dict[str, Any] = {
     "date_time_output_format": "iso",
     "output_format_decimal_trailing_zeros": 0,
@@ -49,14 +49,14 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-class ExportBroken(Exception):
+class StreamInterrupted(Exception):
     """The engine ended an answer before its end."""
 
 
-class Exporter:
+class ExportStreamer:
     """Answers of one database as streams of bytes. For one event loop."""
 
-    def __init__(self, client: AsyncClient, warehouse: Warehouse, limits: EngineLimits) -> None:
+    def __init__(self, client: AsyncClient, warehouse: Warehouse, limits: QueryLimits) -> None:
         self._client = client
         self._warehouse = warehouse
         self._settings = SETTINGS | limits.settings()
@@ -64,7 +64,7 @@ class Exporter:
 
     @asynccontextmanager
     async def stream(
-        self, statement: str, form: Form, values: dict[str, Any]
+        self, statement: str, form: ExportFormat, values: dict[str, Any]
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The answer of ``sql/clickhouse/exports/<statement>.sql`` in chunks; `values` may hold more than it binds.
 
@@ -75,13 +75,13 @@ class Exporter:
             KeyError: `values` name no customer, or lack what the statement binds.
             WarehouseUnavailable: ClickHouse does not answer.
             TooExpensive: over a limit on time, memory or size.
-            ExportBroken: at any chunk: the answer has no end.
+            StreamInterrupted: at any chunk: the answer has no end.
         """
         text = sql_files.read("clickhouse", "exports", f"{statement}.sql")
         bound = {name: values[name] for name in _parameters(statement)}
         query_id = statement_id()
         settings = self._settings | self._warehouse.only(values["customer_id"]) | {"query_id": query_id}
-        with self._limits.said(), reaching(self._client):
+        with self._limits.said(), clickhouse_errors(self._client):
             source = await self._client.raw_stream(
                 text, parameters=bound, settings=settings, fmt=FORMATS[form]
             )
@@ -100,11 +100,11 @@ async def _checked(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerato
                 del held[:-HELD_BACK_BYTES]
     except ClientError as error:
         # The client forgets what it had not handed on when the connection broke, and with it, at times, the engine's error.
-        raise ExportBroken(
+        raise StreamInterrupted(
             _said(held) or f"the connection to ClickHouse broke: {error}; {_see(query_id)}"
         ) from None
     if said := _said(held):
-        raise ExportBroken(said)
+        raise StreamInterrupted(said)
     if held:
         yield bytes(held)
 

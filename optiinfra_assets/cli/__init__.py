@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from optiinfra_assets.cli.errors import line_of
+from optiinfra_assets.cli.errors import error_line
 
 _HELP = """Exact multi-cloud cost data, from the files of your providers to GraphQL.
 
@@ -74,6 +74,6 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        click.echo(f"error: {line_of(error)}", err=True)
+        click.echo(f"error: {error_line(error)}", err=True)
         sys.exit(error.exit_code if isinstance(error, click.ClickException) else 1)
     sys.exit(code if isinstance(code, int) else 0)

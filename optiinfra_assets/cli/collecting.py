@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.metadata.collections import Task, TaskStatus
+    from optiinfra_assets.metadata.collections import CollectionTask, TaskStatus
 
 _POLL_SECONDS = 0.3
 _ENDED = ("succeeded", "failed", "canceled")
@@ -81,7 +81,7 @@ def collect(
         metadata.close()
 
 
-def _report(metadata: Metadata, task: Task, *, wait: bool, as_json: bool) -> None:
+def _report(metadata: Metadata, task: CollectionTask, *, wait: bool, as_json: bool) -> None:
     from optiinfra_assets.cli.output import print_json
 
     if not wait:
@@ -110,7 +110,7 @@ def follow(metadata: Metadata, task_id: str) -> Iterator[TaskStatus]:
         time.sleep(_POLL_SECONDS)
 
 
-def wait_for(metadata: Metadata, task: Task) -> TaskStatus:
+def wait_for(metadata: Metadata, task: CollectionTask) -> TaskStatus:
     """Wait for the end of a task, with a progress bar on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

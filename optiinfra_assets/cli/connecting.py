@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optiinfra_assets.cli.errors import hiding
+from optiinfra_assets.cli.errors import redacting
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from optiinfra_assets.domain.accounts import Account
-    from optiinfra_assets.ingestion.onboarding import Found
+    from optiinfra_assets.ingestion.onboarding import SourceContents
     from optiinfra_assets.providers.base import Provider
 
 
@@ -72,7 +72,7 @@ def _command_of(provider: Provider) -> click.Command:
 
     def run(customer: str, name: str, no_test: bool, as_json: bool, **values: Any) -> None:
         given = {key: value for key, value in values.items() if value is not None}
-        with hiding(given[key] for key in given.keys() & provider.secret_fields()):
+        with redacting(given[key] for key in given.keys() & provider.secret_fields()):
             _connect(provider, customer, name, given, test=not no_test, as_json=as_json)
 
     summary = (provider.credential_model.__doc__ or "").strip()
@@ -103,14 +103,14 @@ def _connect(
     provider: Provider, customer: str, name: str, values: dict[str, Any], *, test: bool, as_json: bool
 ) -> None:
     from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.ingestion.onboarding import account_of, look, store
+    from optiinfra_assets.ingestion.onboarding import build_account, read_source, save_account
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.settings import Settings
 
-    account = account_of(provider, customer, name, values)
-    found = look(provider, account) if test else None
+    account = build_account(provider, customer, name, values)
+    found = read_source(provider, account) if test else None
     metadata = Metadata.connect(Settings())
-    store(metadata, provider, account, found)
+    save_account(metadata, provider, account, found)
     made = metadata.credentials.made_key_file if provider.secret_fields() else None
     metadata.close()
     if made:
@@ -121,7 +121,7 @@ def _connect(
         _print_connected(account, found)
 
 
-def _as_json(account: Account, found: Found | None) -> dict[str, Any]:
+def _as_json(account: Account, found: SourceContents | None) -> dict[str, Any]:
     return {
         "account": account.account_id,
         "customer": account.customer_id,
@@ -131,7 +131,7 @@ def _as_json(account: Account, found: Found | None) -> dict[str, Any]:
     }
 
 
-def _print_connected(account: Account, found: Found | None) -> None:
+def _print_connected(account: Account, found: SourceContents | None) -> None:
     click.echo(f"connected {account.account_id} ({account.provider})")
     if found:
         periods = sorted(found.tokens)

@@ -17,7 +17,7 @@ _OURS = (
 )
 
 
-def line_of(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """What `error` says, in one line; errors nobody foresaw say their type and how to see more."""
     if isinstance(error, click.UsageError):
         context = error.ctx.command_path if error.ctx else "optiinfra"
@@ -37,17 +37,17 @@ def line_of(error: BaseException) -> str:
 
 
 @contextmanager
-def hiding(secrets: Iterable[str]) -> Iterator[None]:
+def redacting(secrets: Iterable[str]) -> Iterator[None]:
     """Errors raised within as they are, unless they quote a part of one of `secrets`: then as their line and traceback without it."""
     try:
         yield
     except Exception as error:
-        from optiinfra_assets.providers.http.redaction import hider
+        from optiinfra_assets.providers.http.redaction import redactor
 
-        hide, details = hider(secrets), traceback.format_exc()
+        hide, details = redactor(secrets), traceback.format_exc()
         if (shown := hide(details)) == details:
             raise
-        said = click.ClickException(hide(line_of(error)))
+        said = click.ClickException(hide(error_line(error)))
         said.add_note(shown)
         raise said from None
 

@@ -19,7 +19,7 @@ _DAGSTER = """{
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ComponentHealth:
     """One part: whether it answers, and what it says (or why it does not) in one line."""
 
     name: str
@@ -27,7 +27,7 @@ class Part:
     detail: str
 
 
-def parts(settings: Settings) -> list[Part]:
+def check_components(settings: Settings) -> list[ComponentHealth]:
     """Ask every part at the addresses of `settings`."""
     questions = (_postgres, _clickhouse, _dagster, _api)
     with ThreadPoolExecutor(len(questions)) as pool:
@@ -36,16 +36,16 @@ def parts(settings: Settings) -> list[Part]:
         ]
 
 
-def _asked(name: str, question: Callable[[], str]) -> list[Part]:
-    from optiinfra_assets.cli.errors import line_of
+def _asked(name: str, question: Callable[[], str]) -> list[ComponentHealth]:
+    from optiinfra_assets.cli.errors import error_line
 
     try:
-        return [Part(name, True, question())]
+        return [ComponentHealth(name, True, question())]
     except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the answer
-        return [Part(name, False, line_of(error))]
+        return [ComponentHealth(name, False, error_line(error))]
 
 
-def _postgres(settings: Settings) -> list[Part]:
+def _postgres(settings: Settings) -> list[ComponentHealth]:
     def question() -> str:
         from optiinfra_assets.metadata import Metadata
 
@@ -57,7 +57,7 @@ def _postgres(settings: Settings) -> list[Part]:
     return _asked("postgres", question)
 
 
-def _clickhouse(settings: Settings) -> list[Part]:
+def _clickhouse(settings: Settings) -> list[ComponentHealth]:
     def question() -> str:
         from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -69,7 +69,7 @@ def _clickhouse(settings: Settings) -> list[Part]:
     return _asked("clickhouse", question)
 
 
-def _api(settings: Settings) -> list[Part]:
+def _api(settings: Settings) -> list[ComponentHealth]:
     from optiinfra_assets.embedded.services import reached_at
 
     url = f"http://{reached_at(settings.bind_host)}:{settings.api_port}"
@@ -83,7 +83,7 @@ def _api(settings: Settings) -> list[Part]:
     return _asked("api", question)
 
 
-def _dagster(settings: Settings) -> list[Part]:
+def _dagster(settings: Settings) -> list[ComponentHealth]:
     import httpx
 
     try:
@@ -92,26 +92,30 @@ def _dagster(settings: Settings) -> list[Part]:
     except (httpx.HTTPError, KeyError, ValueError) as error:
         down = f"{settings.dagster_url}: {error}"
         return [
-            Part("dagster-webserver", False, down),
-            Part("dagster-daemon", False, "unknown without the webserver"),
-            Part("code-location", False, "unknown without the webserver"),
+            ComponentHealth("dagster-webserver", False, down),
+            ComponentHealth("dagster-daemon", False, "unknown without the webserver"),
+            ComponentHealth("code-location", False, "unknown without the webserver"),
         ]
-    return [Part("dagster-webserver", True, settings.dagster_url), _daemon(data), _code_location(data)]
+    return [
+        ComponentHealth("dagster-webserver", True, settings.dagster_url),
+        _daemon(data),
+        _code_location(data),
+    ]
 
 
-def _daemon(data: dict[str, Any]) -> Part:
+def _daemon(data: dict[str, Any]) -> ComponentHealth:
     required = [one for one in data["instance"]["daemonHealth"]["allDaemonStatuses"] if one["required"]]
     ill = [one["daemonType"].lower() for one in required if not one["healthy"]]
-    return Part(
+    return ComponentHealth(
         "dagster-daemon", not ill, f"no heartbeat of {', '.join(ill)}" if ill else "all heartbeats fresh"
     )
 
 
-def _code_location(data: dict[str, Any]) -> Part:
+def _code_location(data: dict[str, Any]) -> ComponentHealth:
     for entry in data["workspaceOrError"].get("locationEntries", []):
         loaded = entry["locationOrLoadError"] or {}
         if loaded.get("__typename") == "RepositoryLocation":
-            return Part("code-location", True, f"{entry['name']} loaded")
+            return ComponentHealth("code-location", True, f"{entry['name']} loaded")
         message = " ".join(loaded.get("message", "still loading").split())
-        return Part("code-location", False, message[:200])
-    return Part("code-location", False, "none in the workspace")
+        return ComponentHealth("code-location", False, message[:200])
+    return ComponentHealth("code-location", False, "none in the workspace")

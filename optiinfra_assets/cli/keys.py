@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.vault.key_rotation import MasterKey, Rewrapped
+    from optiinfra_assets.vault.key_rotation import KeyRotationResult, MasterKey
     from optiinfra_assets.vault.keyring import Keyring
 
 
@@ -113,7 +113,7 @@ def retire(key_id: str, as_json: bool) -> None:
         click.echo(f"retired {key_id}: take it out of OPTIINFRA_MASTER_KEY if it is in there")
 
 
-def _rotated(metadata: Metadata) -> Rewrapped:
+def _rotated(metadata: Metadata) -> KeyRotationResult:
     """Rotate, with a progress bar on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -139,7 +139,7 @@ def _rotated(metadata: Metadata) -> Rewrapped:
         return metadata.credentials.rotate_keys(Actor.here("keys"), watch)
 
 
-def _print_rotated(result: Rewrapped, spare: list[str]) -> None:
+def _print_rotated(result: KeyRotationResult, spare: list[str]) -> None:
     click.echo(f"{result.done} secrets are under master key {result.key_id} now: back it up")
     for account_id, reason in result.refused.items():
         click.echo(f"error: {account_id}: {reason}", err=True)

@@ -10,12 +10,12 @@ import click
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from optiinfra_assets.demo import Compared
-    from optiinfra_assets.embedded.supervisor import Event
+    from optiinfra_assets.demo import TotalComparison
+    from optiinfra_assets.embedded.supervisor import ServiceEvent
     from optiinfra_assets.settings import Settings
 
 
-def show(event: Event) -> None:
+def show(event: ServiceEvent) -> None:
     """Say what a service does, one line on stderr."""
     colour = {"ready": "green", "died": "red"}.get(event.state)
     text = f"  {event.state:<8} {event.name:<18} {event.seconds:5.1f} s  {event.detail}"
@@ -109,7 +109,7 @@ def _plain(amount: Decimal | None) -> str | None:
     return None if amount is None else f"{amount.normalize():f}"
 
 
-def _check(compared: list[Compared]) -> None:
+def _check(compared: list[TotalComparison]) -> None:
     from optiinfra_assets.cli.output import print_table
 
     rows = [

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from optiinfra_assets.cli.health import Part
-    from optiinfra_assets.domain.publications import Resolved
+    from optiinfra_assets.cli.health import ComponentHealth
+    from optiinfra_assets.domain.publications import ResolvedGenerations
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.accounts import AccountState
     from optiinfra_assets.settings import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountLine:
+class AccountStatus:
     """What `status` says of one account. Times are UTC; `data_through` is exclusive; None: not yet, or not known."""
 
     account: str
@@ -62,7 +62,7 @@ def status(as_json: bool) -> None:
 
     settings = Settings()
     is_started = bool(settings.postgres_url or settings.clickhouse_url)
-    parts = health.parts(settings) if is_started else []
+    parts = health.check_components(settings) if is_started else []
     accounts, tasks = _contents(settings) if _engines_up(parts) else ([], [])
     following = _next(is_started, parts, accounts)
     if as_json:
@@ -73,11 +73,11 @@ def status(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _engines_up(parts: list[Part]) -> bool:
+def _engines_up(parts: list[ComponentHealth]) -> bool:
     return sum(part.is_up for part in parts if part.name in ("postgres", "clickhouse")) == 2
 
 
-def _contents(settings: Settings) -> tuple[list[AccountLine], list[OpenTask]]:
+def _contents(settings: Settings) -> tuple[list[AccountStatus], list[OpenTask]]:
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -91,10 +91,10 @@ def _contents(settings: Settings) -> tuple[list[AccountLine], list[OpenTask]]:
         warehouse.close()
 
 
-def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountLine]:
+def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountStatus]:
     states = metadata.accounts.states()
     due = Counter(one.slice.account_id for one in metadata.slices.states(due=True))
-    published: dict[str, Resolved] = {}
+    published: dict[str, ResolvedGenerations] = {}
     for customer_id in sorted({state.account.customer_id for state in states}):
         resolved = warehouse.resolve(customer_id, standing=metadata.slices.freshness(customer_id))
         published |= resolved.by_account()
@@ -104,8 +104,8 @@ def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountLine
     ]
 
 
-def _account_line(state: AccountState, published: Resolved | None, due: int) -> AccountLine:
-    return AccountLine(
+def _account_line(state: AccountState, published: ResolvedGenerations | None, due: int) -> AccountStatus:
+    return AccountStatus(
         account=state.account.account_id,
         provider=state.account.provider,
         status=state.status,
@@ -135,7 +135,7 @@ def _open_tasks(metadata: Metadata) -> list[OpenTask]:
     ]
 
 
-def _next(is_started: bool, parts: list[Part], accounts: list[AccountLine]) -> str:
+def _next(is_started: bool, parts: list[ComponentHealth], accounts: list[AccountStatus]) -> str:
     """The command to type now."""
     if not is_started:
         return "nothing runs here; type: optiinfra up     (or, with simulated data: optiinfra demo)"
@@ -155,7 +155,11 @@ def _next(is_started: bool, parts: list[Part], accounts: list[AccountLine]) -> s
 
 
 def _print_json(
-    settings: Settings, parts: list[Part], accounts: list[AccountLine], tasks: list[OpenTask], following: str
+    settings: Settings,
+    parts: list[ComponentHealth],
+    accounts: list[AccountStatus],
+    tasks: list[OpenTask],
+    following: str,
 ) -> None:
     from optiinfra_assets.cli.output import print_json
 
@@ -172,7 +176,11 @@ def _print_json(
 
 
 def _print(
-    settings: Settings, parts: list[Part], accounts: list[AccountLine], tasks: list[OpenTask], following: str
+    settings: Settings,
+    parts: list[ComponentHealth],
+    accounts: list[AccountStatus],
+    tasks: list[OpenTask],
+    following: str,
 ) -> None:
     from optiinfra_assets.cli.output import print_table
 
@@ -205,7 +213,7 @@ def _print(
     click.echo(f"\nnext: {following}")
 
 
-def _cells(line: AccountLine) -> tuple[object, ...]:
+def _cells(line: AccountStatus) -> tuple[object, ...]:
     name = f"{line.account}{' (simulated)' if line.is_simulated else ''}{' (disabled)' if line.status == 'disabled' else ''}"
     return (
         name,

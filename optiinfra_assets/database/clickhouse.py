@@ -25,7 +25,7 @@ def rows(
     Raises:
         WarehouseUnavailable: ClickHouse went away.
     """
-    with reaching(client):
+    with clickhouse_errors(client):
         answer = client.query(
             sql_files.read("clickhouse", "store", statement), parameters=values, settings=settings
         )
@@ -43,7 +43,7 @@ def tuples(
     Raises:
         WarehouseUnavailable: ClickHouse went away.
     """
-    with reaching(client):
+    with clickhouse_errors(client):
         found: Sequence[Sequence[Any]] = client.query(
             sql_files.read("clickhouse", "store", statement), parameters=values, settings=settings
         ).result_rows
@@ -65,12 +65,12 @@ def run(client: Client, text: str, values: dict[str, Any] | None = None, **setti
     Raises:
         WarehouseUnavailable: ClickHouse went away.
     """
-    with reaching(client):
+    with clickhouse_errors(client):
         client.command(text, parameters=values, settings=dict(settings))
 
 
 @contextmanager
-def reaching(client: Client) -> Iterator[None]:
+def clickhouse_errors(client: Client) -> Iterator[None]:
     """Turn a lost connection into one line that names the server; errors that the server answers stay what they are."""
     try:
         yield

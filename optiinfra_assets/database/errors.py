@@ -50,7 +50,7 @@ class AsOfNotRetained(StoreError):
         self.after = after
 
 
-class NotFound(StoreError):
+class RecordNotFound(StoreError):
     """No such customer, account or token; the message names it."""
 
 
@@ -58,7 +58,7 @@ class AlreadyExists(StoreError):
     """A customer or account of that id is there already, with other content."""
 
 
-class NothingToCollect(NotFound, ValueError):
+class NothingToCollect(RecordNotFound, ValueError):
     """No account matches what was asked for; the message names what exists."""
 
 
@@ -70,5 +70,5 @@ class DagsterUnavailable(StoreError):
     """The Dagster webserver does not answer, or cannot do what it was asked; the message names its address."""
 
 
-class RunsGoOn(DagsterUnavailable):
+class RunTerminationFailed(DagsterUnavailable):
     """Dagster could not end some of the runs that it was to end; the others are ended."""

@@ -57,7 +57,7 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedMigration:
     """What a database has on record of one migration that ran."""
 
     number: int
@@ -80,7 +80,9 @@ def load(folder: Path) -> list[Migration]:
     return migrations
 
 
-def pending(migrations: list[Migration], applied: Iterable[Applied], database: str) -> list[Migration]:
+def pending(
+    migrations: list[Migration], applied: Iterable[AppliedMigration], database: str
+) -> list[Migration]:
     """The migrations that have not run yet. `database` names it in errors.
 
     Raises:
@@ -93,7 +95,7 @@ def pending(migrations: list[Migration], applied: Iterable[Applied], database: s
     return [migration for migration in migrations if migration.number not in done]
 
 
-def _check(applied: Applied, file: Migration | None, newest: int, database: str) -> None:
+def _check(applied: AppliedMigration, file: Migration | None, newest: int, database: str) -> None:
     label = f"{applied.number:04d}_{applied.name}"
     if file is None:
         raise MigrationError(
@@ -128,9 +130,9 @@ def migrate_clickhouse(client: Client, cluster: str | None = None, *, dry_run: b
     return [on_cluster(migration.text, cluster) for migration in todo]
 
 
-def _clickhouse_record(client: Client) -> list[Applied]:
+def _clickhouse_record(client: Client) -> list[AppliedMigration]:
     return [
-        Applied(*row)
+        AppliedMigration(*row)
         for row in client.query(sql_files.read("clickhouse", "store", "schema_migrations.sql")).result_rows
     ]
 
@@ -189,7 +191,7 @@ def migrate_postgres(connection: Connection[Any], *, dry_run: bool = False) -> l
         run = _runner(connection)
         run("lock_migrations.sql")
         recorded = bool(run("has_schema_migrations.sql").fetchone()[0])
-        applied = [Applied(*row) for row in run("schema_migrations.sql")] if recorded else []
+        applied = [AppliedMigration(*row) for row in run("schema_migrations.sql")] if recorded else []
         todo = pending(load(project_file("sql", "postgres", "migrations")), applied, database)
         if not dry_run:
             run("create_schema.sql")

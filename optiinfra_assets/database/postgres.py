@@ -53,7 +53,7 @@ class Database:
             MetadataUnavailable: no address is set, nothing answers there, or it refuses us.
         """
         url = _check(settings.postgres_url)
-        with reaching(url):
+        with postgres_errors(url):
             psycopg.connect(url, **_CONNECTING).close()
             pool = ConnectionPool(
                 url,
@@ -85,7 +85,7 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """What this thread stores within is stored together at the end, and none of it if an error comes first."""
         before = getattr(self._thread, "connection", None)
-        with reaching(self._url), self._connection() as connection, connection.transaction():
+        with postgres_errors(self._url), self._connection() as connection, connection.transaction():
             self._thread.connection = connection
             try:
                 yield
@@ -107,7 +107,7 @@ class Database:
 
     def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         """Run ``sql/postgres/queries/<statement>``, in a transaction of its own unless within one; its rows, if it returns any."""
-        with reaching(self._url), self._connection() as connection:
+        with postgres_errors(self._url), self._connection() as connection:
             cursor = connection.execute(sql_files.read("postgres", "queries", statement).encode(), values)
             return cursor.fetchall() if cursor.description else []
 
@@ -117,7 +117,7 @@ class Database:
 
     def many(self, statement: str, values: Sequence[Mapping[str, Any]]) -> None:
         """Run one statement for each of `values`, all or none."""
-        with reaching(self._url), self._connection() as connection, connection.transaction():
+        with postgres_errors(self._url), self._connection() as connection, connection.transaction():
             connection.cursor().executemany(sql_files.read("postgres", "queries", statement).encode(), values)
 
     @contextmanager
@@ -133,7 +133,7 @@ class Database:
     @contextmanager
     def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection outside the pool, in autocommit, closed at the end."""
-        with reaching(self._url):
+        with postgres_errors(self._url):
             connection = psycopg.connect(self._url, autocommit=True, **_CONNECTING)
         with connection:
             yield connection
@@ -152,7 +152,7 @@ def _speak_utc(connection: psycopg.Connection[Row]) -> None:
 
 
 @contextmanager
-def reaching(url: str) -> Iterator[None]:
+def postgres_errors(url: str) -> Iterator[None]:
     """Turn a failed connection to `url` into one line that names host and database, not the password."""
     try:
         yield

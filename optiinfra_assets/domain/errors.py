@@ -56,7 +56,7 @@ class ContractChanged(Permanent):
     """The answer is not of the documented shape; the message names the field and the value."""
 
 
-class NotFound(ContractChanged):
+class ResourceNotFound(ContractChanged):
     """What was asked for is not there; a provider that can do without it catches this."""
 
 

@@ -17,7 +17,7 @@ V1_0, V1_1, V1_2, V1_3, V1_4 = (1, 0), (1, 1), (1, 2), (1, 3), (1, 4)
 VERSIONS: Final[tuple[Version, ...]] = (V1_0, V1_1, V1_2, V1_3, V1_4)
 
 
-class Kind(StrEnum):
+class ColumnType(StrEnum):
     """What the values of a column are."""
 
     STRING = "string"
@@ -42,7 +42,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnType
     mandatory: bool
     nullable: bool
     since: Version
@@ -62,7 +62,13 @@ def snake_case(name: str) -> str:
 
 CHARGE_CATEGORIES: Final = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 
-_S, _D, _T, _KV, _J = Kind.STRING, Kind.DECIMAL, Kind.TIME, Kind.KEY_VALUE, Kind.JSON
+_S, _D, _T, _KV, _J = (
+    ColumnType.STRING,
+    ColumnType.DECIMAL,
+    ColumnType.TIME,
+    ColumnType.KEY_VALUE,
+    ColumnType.JSON,
+)
 
 COLUMNS: Final[tuple[Column, ...]] = (
     Column("AllocatedMethodDetails", _J, False, True, V1_3),

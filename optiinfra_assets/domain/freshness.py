@@ -11,7 +11,7 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DuePeriods:
     """Billing periods of an active account whose source shows what was not collected.
 
     Attributes:
@@ -35,7 +35,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Freshness:
     """The accounts of one customer.
 
     Attributes:
@@ -47,10 +47,10 @@ class Standing:
 
     disabled: frozenset[str] = frozenset()
     reached: Mapping[str, datetime] = field(default_factory=dict)
-    due: tuple[Due, ...] = ()
+    due: tuple[DuePeriods, ...] = ()
 
     @classmethod
-    def of(cls, rows: Collection[Mapping[str, Any]]) -> Standing:
+    def of(cls, rows: Collection[Mapping[str, Any]]) -> Freshness:
         """From the rows of ``standing.sql``."""
         return cls(
             disabled=frozenset(row["account_id"] for row in rows if row["is_disabled"]),
@@ -87,11 +87,11 @@ class Standing:
         )
 
 
-NOTHING = Standing()
+NOTHING = Freshness()
 """Nothing is known but what is published."""
 
 
-def _due(row: Mapping[str, Any]) -> Due:
+def _due(row: Mapping[str, Any]) -> DuePeriods:
     seen = zip(row["due"], row["due_since"], strict=True)
     periods = {BillingPeriod.parse(period): since.astimezone(UTC) for period, since in seen}
-    return Due(row["provider"], row["account_id"], None if row["is_unknown"] else periods)
+    return DuePeriods(row["provider"], row["account_id"], None if row["is_unknown"] else periods)

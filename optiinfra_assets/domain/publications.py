@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.freshness import NOTHING, Standing
+from optiinfra_assets.domain.freshness import NOTHING, Freshness
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ MEASURES = tuple(one.name for one in fields(Totals))
 """Names of the four costs, as columns of every table that has money."""
 
 
-def reach(period: BillingPeriod, data_through: datetime | None, is_final: bool) -> datetime | None:
+def complete_through(period: BillingPeriod, data_through: datetime | None, is_final: bool) -> datetime | None:
     """The UTC instant that a slice is complete to: `data_through`, or the end of its period if that is later and it is final."""
     if not is_final:
         return data_through
@@ -41,7 +41,7 @@ def reach(period: BillingPeriod, data_through: datetime | None, is_final: bool) 
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedGeneration:
     """What a reader needs to know of one published generation.
 
     Attributes:
@@ -68,8 +68,8 @@ class Published:
 
     @property
     def covered_through(self) -> datetime | None:
-        """See `reach`."""
-        return reach(self.slice.billing_period, self.data_through, self.is_final)
+        """See `complete_through`."""
+        return complete_through(self.slice.billing_period, self.data_through, self.is_final)
 
     def has_charges_in(self, start: date | None, end: date | None) -> bool:
         """Whether a line item can start on a day of [start, end); None is unbounded."""
@@ -81,7 +81,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publication(Published):
+class Publication(PublishedGeneration):
     """One published generation with its lineage.
 
     Attributes:
@@ -146,7 +146,7 @@ def slice_of(row: Mapping[str, Any]) -> Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ResolvedGenerations:
     """The generations that answer one question, and how far the answer can be trusted.
 
     Attributes:
@@ -162,20 +162,20 @@ class Resolved:
     """
 
     generations: tuple[int, ...]
-    publications: tuple[Published, ...]
+    publications: tuple[PublishedGeneration, ...]
     data_through: datetime | None
     published_at: datetime | None
     is_complete: bool
-    standing: Standing = NOTHING
+    standing: Freshness = NOTHING
 
     @classmethod
     def of(
         cls,
-        publications: Iterable[Published],
+        publications: Iterable[PublishedGeneration],
         start: date | None,
         end: date | None,
-        standing: Standing = NOTHING,
-    ) -> Resolved:
+        standing: Freshness = NOTHING,
+    ) -> ResolvedGenerations:
         """The answer for charges that start on UTC days of [start, end); None is unbounded."""
         publications = tuple(publications)
         through = _data_through(publications, standing)
@@ -188,17 +188,18 @@ class Resolved:
             standing=standing,
         )
 
-    def by_account(self) -> dict[str, Resolved]:
+    def by_account(self) -> dict[str, ResolvedGenerations]:
         """What is published of each account, by its id, without bounds of days."""
-        found: dict[str, list[Published]] = {}
+        found: dict[str, list[PublishedGeneration]] = {}
         for one in self.publications:
             found.setdefault(one.slice.account_id, []).append(one)
         return {
-            account: Resolved.of(published, None, None, self.standing) for account, published in found.items()
+            account: ResolvedGenerations.of(published, None, None, self.standing)
+            for account, published in found.items()
         }
 
 
-def _data_through(publications: tuple[Published, ...], standing: Standing) -> datetime | None:
+def _data_through(publications: tuple[PublishedGeneration, ...], standing: Freshness) -> datetime | None:
     newest: dict[str, datetime | None] = {}
     for one in publications:
         account_id, covered = one.slice.account_id, one.covered_through
@@ -211,7 +212,9 @@ def _data_through(publications: tuple[Published, ...], standing: Standing) -> da
     return min(instants) if instants and len(instants) == len(newest) else None
 
 
-def _is_complete(publications: tuple[Published, ...], through: datetime | None, end: date | None) -> bool:
+def _is_complete(
+    publications: tuple[PublishedGeneration, ...], through: datetime | None, end: date | None
+) -> bool:
     if through is None:
         return False
     if end is None:

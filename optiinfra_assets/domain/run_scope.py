@@ -34,7 +34,7 @@ PRIORITY: Final = {"api": 10, "cli": 10, "ui": 10, "retry": 10, "schedule": 0, "
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Scope:
+class RunScope:
     """Consecutive billing periods of one account; both ends inclusive."""
 
     customer_id: str
@@ -83,13 +83,15 @@ class Scope:
         }
 
 
-def scopes(slices: Iterable[Slice]) -> list[Scope]:
+def run_scopes(slices: Iterable[Slice]) -> list[RunScope]:
     """The fewest scopes that cover exactly `slices`, at most `MAX_PERIODS` long, those with the newest period first."""
     by_account: dict[tuple[str, str, str], set[BillingPeriod]] = {}
     for one in slices:
         by_account.setdefault((one.customer_id, one.provider, one.account_id), set()).add(one.billing_period)
     found = [
-        Scope(*owner, first, last) for owner, periods in by_account.items() for first, last in _spans(periods)
+        RunScope(*owner, first, last)
+        for owner, periods in by_account.items()
+        for first, last in _spans(periods)
     ]
     return sorted(sorted(found), key=lambda scope: scope.last, reverse=True)
 

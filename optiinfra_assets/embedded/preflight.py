@@ -17,7 +17,7 @@ LEAST_FREE_BYTES = 500_000_000
 """Enough for the two empty databases (PostgreSQL's is 40 MB), their logs and a first collection."""
 
 
-class CannotStart(RuntimeError):
+class PreflightError(RuntimeError):
     """The platform cannot run; the message is one line that says why and what to do."""
 
 
@@ -26,13 +26,13 @@ def hold_home(home: Path) -> Iterator[None]:
     """Create `home` if need be and keep every other supervisor out of it; the lock ends with this process.
 
     Raises:
-        CannotStart: it is not a folder we may write to, or another `up` holds it.
+        PreflightError: it is not a folder we may write to, or another `up` holds it.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (home / "supervisor.lock").open("a+")
     except OSError as error:
-        raise CannotStart(
+        raise PreflightError(
             f"home {home}: {error.strerror}: make it a folder you may write to, or set OPTIINFRA_HOME to another one"
         ) from error
     with file:
@@ -41,7 +41,7 @@ def hold_home(home: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise CannotStart(
+            raise PreflightError(
                 f"home {home}: already served by process {holder}: stop that one, or set OPTIINFRA_HOME to another folder"
             ) from None
         file.truncate(0)
@@ -54,11 +54,11 @@ def check_disk(home: Path) -> None:
     """Refuse to start on a disk that is full or nearly so.
 
     Raises:
-        CannotStart: less than `LEAST_FREE_BYTES` are free.
+        PreflightError: less than `LEAST_FREE_BYTES` are free.
     """
     free = shutil.disk_usage(home).free
     if free < LEAST_FREE_BYTES:
-        raise CannotStart(
+        raise PreflightError(
             f"home {home}: its disk has {free // 1_000_000} MB free and {LEAST_FREE_BYTES // 1_000_000} MB are needed: "
             "free some space, or set OPTIINFRA_HOME to another disk"
         )
@@ -68,7 +68,7 @@ def port_is_free(host: str, port: int) -> bool:
     """Whether we could listen on `host`:`port` now.
 
     Raises:
-        CannotStart: not on any port, for `host` is no address of this machine.
+        PreflightError: not on any port, for `host` is no address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -78,7 +78,7 @@ def port_is_free(host: str, port: int) -> bool:
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return False
-            raise CannotStart(
+            raise PreflightError(
                 f"OPTIINFRA_BIND_HOST: {host!r} is not an address of this machine ({error.strerror}): "
                 "use one that it has, such as 127.0.0.1, or 0.0.0.0 for all of them"
             ) from None
@@ -89,11 +89,11 @@ def check_port(host: str, port: int, setting: str) -> None:
     """Refuse to start on a port that another process listens on.
 
     Raises:
-        CannotStart: naming the port, its holder if we may know it, and the `setting` that changes it; or that `host` is not ours.
+        PreflightError: naming the port, its holder if we may know it, and the `setting` that changes it; or that `host` is not ours.
     """
     if not port_is_free(host, port):
         holder = _listener(port)
-        raise CannotStart(
+        raise PreflightError(
             f"port {port} is taken{f' by {holder}' if holder else ''}: free it, or set {setting} to another port"
         )
 

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from optiinfra_assets.embedded.services import Port
+from optiinfra_assets.embedded.services import ServicePort
 from optiinfra_assets.settings import RUNTIME_FILE, Settings
 
 
-def write(settings: Settings, ports: list[Port]) -> None:
+def write(settings: Settings, ports: list[ServicePort]) -> None:
     """Write the addresses of this process's servers, whole or not at all, readable by us alone: URLs may hold passwords.
 
     `settings` are resolved; `ports` are those that are listened on.

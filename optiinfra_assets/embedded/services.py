@@ -24,7 +24,7 @@ import psutil  # type: ignore[import-untyped]
 
 from optiinfra_assets.embedded.dagster import home as dagster_home
 from optiinfra_assets.embedded.postgres import data_folder
-from optiinfra_assets.embedded.preflight import CannotStart
+from optiinfra_assets.embedded.preflight import PreflightError
 from optiinfra_assets.settings import Settings
 
 Probe = Callable[[int], Awaitable[bool]]
@@ -32,7 +32,7 @@ Probe = Callable[[int], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ManagedService:
     """One process to keep alive, or one step to run to its end.
 
     Attributes:
@@ -55,7 +55,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class ServicePort:
     """A port that one of our services listens on, and the setting that moves it."""
 
     field_name: str
@@ -76,20 +76,20 @@ def reached_at(host: str) -> str:
     return LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
 
 
-def ports(settings: Settings) -> list[Port]:
+def ports(settings: Settings) -> list[ServicePort]:
     """Every port that will be listened on. Only the GraphQL service asks who is there, so only it leaves the machine."""
     fields = ["dagster_port", "code_location_port"]
     if settings.clickhouse_url is None:
         fields.append("clickhouse_port")
-    inner = [Port(name, LOOPBACK, getattr(settings, name)) for name in fields]
-    return [*inner, Port("api_port", settings.bind_host, settings.api_port)]
+    inner = [ServicePort(name, LOOPBACK, getattr(settings, name)) for name in fields]
+    return [*inner, ServicePort("api_port", settings.bind_host, settings.api_port)]
 
 
 def resolved(settings: Settings) -> Settings:
     """`settings` with the address of every server that will run.
 
     Raises:
-        CannotStart: the folder of the embedded PostgreSQL cannot be used.
+        PreflightError: the folder of the embedded PostgreSQL cannot be used.
     """
     home = settings.home.expanduser().resolve()
     found: dict[str, object] = {"home": home, "dagster_url": f"http://{LOOPBACK}:{settings.dagster_port}"}
@@ -100,7 +100,7 @@ def resolved(settings: Settings) -> Settings:
             data_folder.is_initialised(home / "postgres")
             found["postgres_url"] = data_folder.url(home / "postgres", data_folder.owner())
         except data_folder.PostgresError as error:
-            raise CannotStart(str(error)) from error
+            raise PreflightError(str(error)) from error
     return settings.model_copy(update=found)
 
 
@@ -127,7 +127,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **ours, **others}
 
 
-def plan(asked: Settings, settings: Settings, workspace: Path) -> list[Service]:
+def plan(asked: Settings, settings: Settings, workspace: Path) -> list[ManagedService]:
     """The services of one installation, in an order in which they can be stopped backwards.
 
     Args:
@@ -141,10 +141,10 @@ def plan(asked: Settings, settings: Settings, workspace: Path) -> list[Service]:
     if asked.clickhouse_url is None:
         engines.append(_clickhouse(settings))
     started = tuple(engine.name for engine in engines)
-    steps = [Service("migrations", ("-m", "optiinfra_assets.cli", "migrate"), after=started)]
+    steps = [ManagedService("migrations", ("-m", "optiinfra_assets.cli", "migrate"), after=started)]
     if not dagster_home.is_storage_current(settings):
         command = ("-m", "optiinfra_assets.embedded.dagster.home", str(settings.home))
-        steps.append(Service("dagster-storage", command))
+        steps.append(ManagedService("dagster-storage", command))
     return [
         *engines,
         *steps,
@@ -153,7 +153,7 @@ def plan(asked: Settings, settings: Settings, workspace: Path) -> list[Service]:
     ]
 
 
-def _postgres(path: Path) -> Service:
+def _postgres(path: Path) -> ManagedService:
     command = ("-m", "optiinfra_assets.embedded.postgres", "--path", str(path))
 
     async def ready(pid: int) -> bool:
@@ -164,10 +164,10 @@ def _postgres(path: Path) -> Service:
         except (OSError, IndexError, ValueError, psutil.Error):
             return False
 
-    return Service("postgres", command, ready)
+    return ManagedService("postgres", command, ready)
 
 
-def _clickhouse(settings: Settings) -> Service:
+def _clickhouse(settings: Settings) -> ManagedService:
     port = settings.clickhouse_port
     path = str(settings.home / "clickhouse")
     command = (
@@ -185,10 +185,12 @@ def _clickhouse(settings: Settings) -> Service:
         "OPTIINFRA_CLICKHOUSE_USER": unquote(given.username or ""),
         "OPTIINFRA_CLICKHOUSE_PASSWORD": unquote(given.password or ""),
     }
-    return Service("clickhouse", command, http_answers(LOOPBACK, port, "/ping"), environment=dict(login))
+    return ManagedService(
+        "clickhouse", command, http_answers(LOOPBACK, port, "/ping"), environment=dict(login)
+    )
 
 
-def _code_location(settings: Settings) -> Service:
+def _code_location(settings: Settings) -> ManagedService:
     port = settings.code_location_port
     command = (
         "-m",
@@ -203,7 +205,7 @@ def _code_location(settings: Settings) -> Service:
     options = ("--port", str(port), "--location-name", "optiinfra", "--log-level", "warning")
     # Without DAGSTER_HOME it opens no storage of its own, for which it has no use: every request brings its own.
     # After SIGTERM it waits 10 to 20 s for calls nobody will make; its run workers, told at the same time, need less than one.
-    return Service(
+    return ManagedService(
         "code-location",
         (*command, *options),
         listens(LOOPBACK, port),
@@ -213,17 +215,17 @@ def _code_location(settings: Settings) -> Service:
     )
 
 
-def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> list[Service]:
+def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> list[ManagedService]:
     dagster = ("-w", str(workspace))
     web = ("-m", "dagster_webserver", *dagster, "--host", LOOPBACK, "--port", str(settings.dagster_port))
     api = ("-m", "optiinfra_api", "--host", settings.bind_host, "--port", str(settings.api_port))
     after = (*steps, "code-location")
     return [
-        Service(
+        ManagedService(
             "dagster-webserver", web, http_answers(LOOPBACK, settings.dagster_port, "/server_info"), after, 2
         ),
-        Service("dagster-daemon", ("-m", "dagster._daemon", "run", *dagster), stays, after, 2),
-        Service(
+        ManagedService("dagster-daemon", ("-m", "dagster._daemon", "run", *dagster), stays, after, 2),
+        ManagedService(
             "api", api, http_answers(reached_at(settings.bind_host), settings.api_port, "/healthz"), steps, 2
         ),
     ]

@@ -21,8 +21,8 @@ from typing import BinaryIO
 
 from optiinfra_assets.embedded import logs, preflight, processes, runtime_file, services
 from optiinfra_assets.embedded.dagster import home as dagster_home
-from optiinfra_assets.embedded.preflight import CannotStart
-from optiinfra_assets.embedded.services import Service
+from optiinfra_assets.embedded.preflight import PreflightError
+from optiinfra_assets.embedded.services import ManagedService
 from optiinfra_assets.settings import Settings
 
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.5, 30.0, 60.0
@@ -33,7 +33,7 @@ PROBE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ServiceEvent:
     """Something a person may want to see: service `name` is now `state` (ready, died, stopped) after `seconds`."""
 
     name: str
@@ -42,7 +42,7 @@ class Event:
     detail: str = ""
 
 
-Report = Callable[[Event], None]
+Report = Callable[[ServiceEvent], None]
 Then = Callable[[Settings], None]
 
 
@@ -53,7 +53,7 @@ def serve(
     then: Then | None = None,
     *,
     once: bool = False,
-    also: Sequence[Service] = (),
+    also: Sequence[ManagedService] = (),
 ) -> None:
     """Serve the platform in `home` until SIGINT, SIGTERM or SIGHUP.
 
@@ -66,7 +66,7 @@ def serve(
         also: services beside those of the platform.
 
     Raises:
-        CannotStart: a check failed or a service did not become ready. Nothing is left running.
+        PreflightError: a check failed or a service did not become ready. Nothing is left running.
     """
     home = home.expanduser().resolve()
     with preflight.hold_home(home):
@@ -99,7 +99,7 @@ def _watchdog(home: Path) -> Iterator[None]:
 class _Supervisor:
     """The running services of one installation."""
 
-    def __init__(self, plan: list[Service], settings: Settings, report: Report) -> None:
+    def __init__(self, plan: list[ManagedService], settings: Settings, report: Report) -> None:
         self._plan = plan
         self._settings = settings
         self._report = report
@@ -151,7 +151,7 @@ class _Supervisor:
         if once:
             self._stop.set()
 
-    async def _keep(self, service: Service) -> None:
+    async def _keep(self, service: ManagedService) -> None:
         """Run `service` once what it needs is ready; again, later each time, whenever it dies."""
         for name in service.after:
             await self._ready[name].wait()
@@ -165,15 +165,17 @@ class _Supervisor:
             if not self._ready[service.name].is_set():
                 late = time.monotonic() - started > START_TIMEOUT
                 why = f"not ready after {START_TIMEOUT:.0f} s" if late else logs.reason(log, said_from)
-                raise CannotStart(f"{service.name}: {why} (see {log})")
+                raise PreflightError(f"{service.name}: {why} (see {log})")
             delay = FIRST_DELAY if time.monotonic() - started > STEADY else min(delay * 2, LONGEST_DELAY)
             why = f"killed by {signal.Signals(-code).name}" if code < 0 else logs.reason(log, said_from)
             self._report(
-                Event(service.name, "died", time.monotonic() - started, f"{why}; again in {delay:.0f} s")
+                ServiceEvent(
+                    service.name, "died", time.monotonic() - started, f"{why}; again in {delay:.0f} s"
+                )
             )
             await asyncio.sleep(delay)
 
-    async def _run_once(self, service: Service, started: float) -> tuple[int, int]:
+    async def _run_once(self, service: ManagedService, started: float) -> tuple[int, int]:
         """Run `service` until it ends; says when it is ready.
 
         Returns:
@@ -193,7 +195,7 @@ class _Supervisor:
         await asyncio.to_thread(processes.end_group, process.pid)
         return said_from, code
 
-    async def _spawn(self, service: Service, log: BinaryIO) -> asyncio.subprocess.Process:
+    async def _spawn(self, service: ManagedService, log: BinaryIO) -> asyncio.subprocess.Process:
         # Started among the logs, as `python -m` imports from the working directory first and there is no Python there.
         wanted = {**self._environment, **service.environment}
         return await asyncio.create_subprocess_exec(
@@ -223,9 +225,9 @@ class _Supervisor:
 
     def _set_ready(self, name: str, started: float) -> None:
         self._ready[name].set()
-        self._report(Event(name, "ready", time.monotonic() - started))
+        self._report(ServiceEvent(name, "ready", time.monotonic() - started))
 
-    def _log(self, service: Service) -> Path:
+    def _log(self, service: ManagedService) -> Path:
         return self._settings.home / "logs" / f"{service.name}.log"
 
     async def _bound_logs(self) -> None:
@@ -240,7 +242,7 @@ class _Supervisor:
             left = [one for one in self._plan if one.layer == layer and one.name in self._running]
             await asyncio.gather(*(self._stop_one(service) for service in left))
 
-    async def _stop_one(self, service: Service) -> None:
+    async def _stop_one(self, service: ManagedService) -> None:
         process = self._running[service.name]
         started = time.monotonic()
         with contextlib.suppress(ProcessLookupError):
@@ -252,7 +254,7 @@ class _Supervisor:
             process.kill()
         await ended
         await asyncio.to_thread(processes.end_group, process.pid)
-        self._report(Event(service.name, "stopped", time.monotonic() - started))
+        self._report(ServiceEvent(service.name, "stopped", time.monotonic() - started))
 
 
 async def _in_thread(work: Callable[[], None]) -> None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.domain.errors import CredentialRejected, Transient
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.metadata.readings import StoredSnapshots
+from optiinfra_assets.metadata.readings import SnapshotRepository
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, Snapshot, utc_now
 from optiinfra_assets.vault.credential_audit import Actor, Purpose
 from optiinfra_assets.vault.credentials import CredentialChanged
 from optiinfra_assets.vault.master_keys import MasterKeyUnavailable, VaultError
 
 
-def opened(
+def with_secrets(
     metadata: Metadata, provider: Provider, account: Account, purpose: Purpose, run_id: str | None = None
 ) -> Account:
     """`account` with its secrets revealed; as it is if `provider` has no secret field, which then costs nothing.
@@ -47,27 +47,29 @@ def opened(
         )
     except (MasterKeyUnavailable, CredentialChanged) as error:
         raise Transient(str(error)) from None
-    except (VaultError, NotFound) as error:
+    except (VaultError, RecordNotFound) as error:
         raise CredentialRejected(str(error)) from None
     return replace(account, secrets=secrets)
 
 
-def for_probe(
+def probe_arguments(
     metadata: Metadata, providers: Mapping[str, Provider], account: Account
-) -> tuple[Account, Context]:
+) -> tuple[Account, ProviderContext]:
     """What the probe of a stored account is handed.
 
     Raises:
-        CredentialRejected, Transient: as `opened`.
+        CredentialRejected, Transient: as `with_secrets`.
     """
-    return opened(metadata, providers[account.provider], account, "probe"), stored(metadata, account)
+    return with_secrets(metadata, providers[account.provider], account, "probe"), stored_context(
+        metadata, account
+    )
 
 
-def stored(metadata: Metadata, account: Account) -> Context:
+def stored_context(metadata: Metadata, account: Account) -> ProviderContext:
     """The context of an account that is stored."""
-    return Context(utc_now, StoredSnapshots(metadata, account.account_id, Snapshot))
+    return ProviderContext(utc_now, SnapshotRepository(metadata, account.account_id, Snapshot))
 
 
-def passing() -> Context:
+def transient_context() -> ProviderContext:
     """The context of a look at an account that is not stored yet: what it answers is kept by the first probe after that."""
-    return Context(utc_now, MemorySnapshots())
+    return ProviderContext(utc_now, MemorySnapshots())

@@ -13,9 +13,9 @@ from datetime import datetime
 from functools import partial
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import FIRST_PERIOD, Scope, is_open, scopes
-from optiinfra_assets.ingestion.account_access import for_probe
-from optiinfra_assets.ingestion.probe_pool import Probed, probe_all
+from optiinfra_assets.domain.run_scope import FIRST_PERIOD, RunScope, is_open, run_scopes
+from optiinfra_assets.ingestion.account_access import probe_arguments
+from optiinfra_assets.ingestion.probe_pool import ProbeResult, probe_all
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import Trigger
 from optiinfra_assets.metadata.slices import GONE
@@ -25,7 +25,7 @@ Tokens = dict[BillingPeriod, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Noticed:
+class ProbeSummary:
     """How many accounts answered, how many did not, and for how many the time did not suffice; the next tick begins with those."""
 
     answered: int
@@ -39,18 +39,18 @@ class Noticed:
         return ", ".join(parts)
 
 
-def notice(
+def record_probes(
     metadata: Metadata,
     providers: Mapping[str, Provider],
     *,
     now: datetime,
     account_ids: Sequence[str] | None,
     budget: float,
-) -> Noticed:
+) -> ProbeSummary:
     """Probe accounts of `providers`, those of `account_ids` or all, the longest untried first; see `probe_all` for `budget`."""
     accounts = metadata.work_queue.accounts_to_probe(list(providers), now, account_ids)
     seen, collected = _known_tokens(metadata)
-    opened = partial(for_probe, metadata, providers)
+    opened = partial(probe_arguments, metadata, providers)
     answers = list(probe_all(accounts, providers, collected, opened, budget=budget))
     shown: dict[str, Tokens] = {}
     for answer in answers:
@@ -66,7 +66,7 @@ def notice(
     metadata.activity.record_requests(
         "probe", {one.account.account_id: (one.requests, one.cost) for one in answers if one.requests}, now
     )
-    return Noticed(len(shown), len(answers) - len(shown), len(accounts) - len(answers))
+    return ProbeSummary(len(shown), len(answers) - len(shown), len(accounts) - len(answers))
 
 
 def _store_tokens(
@@ -88,7 +88,7 @@ def _store_tokens(
     )
 
 
-def _store_errors(metadata: Metadata, answers: Iterable[Probed], now: datetime) -> None:
+def _store_errors(metadata: Metadata, answers: Iterable[ProbeResult], now: datetime) -> None:
     errors = {answer.account.account_id: answer.error for answer in answers if answer.error is not None}
     metadata.work_queue.record_probe_errors(errors, now)
     for answer in answers:
@@ -126,20 +126,20 @@ def _strange(periods: Iterable[BillingPeriod]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CollectionRunRequest:
     """A run to ask Dagster for. Equal requests of one task have equal keys, so that a tick evaluated twice makes one run."""
 
-    scope: Scope
+    scope: RunScope
     key: str
     tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class DueCollections:
     """What one tick found: runs to ask for, those with the newest period first, and how the probes went."""
 
-    requests: tuple[Request, ...]
-    noticed: Noticed
+    requests: tuple[CollectionRunRequest, ...]
+    noticed: ProbeSummary
 
 
 def find_due(
@@ -152,7 +152,7 @@ def find_due(
     account_ids: Sequence[str] | None = None,
     max_runs: int,
     budget: float,
-) -> Tick:
+) -> DueCollections:
     """Probe accounts and queue what is due in the history.
 
     Args:
@@ -165,15 +165,17 @@ def find_due(
         max_runs: ask for this many at most; the rest stays due.
         budget: seconds after which no probe begins.
     """
-    noticed = notice(metadata, providers, now=now, account_ids=account_ids, budget=budget)
+    noticed = record_probes(metadata, providers, now=now, account_ids=account_ids, budget=budget)
     due = metadata.work_queue.slices_to_collect(list(providers), now, task_id, account_ids)
     due = {slice_: token for slice_, token in due.items() if is_open(slice_.billing_period, now)}
-    wanted = scopes(due)[:max_runs]
+    wanted = run_scopes(due)[:max_runs]
     metadata.collections.queue(task_id, trigger, [slice_ for scope in wanted for slice_ in scope.slices])
-    return Tick(tuple(_request(scope, due, task_id, trigger) for scope in wanted), noticed)
+    return DueCollections(tuple(_request(scope, due, task_id, trigger) for scope in wanted), noticed)
 
 
-def _request(scope: Scope, due: Mapping[Slice, str], task_id: str, trigger: Trigger) -> Request:
+def _request(
+    scope: RunScope, due: Mapping[Slice, str], task_id: str, trigger: Trigger
+) -> CollectionRunRequest:
     tokens = "".join(f"{due[slice_]}\n" for slice_ in scope.slices)
     key = f"{task_id}/{scope}/{hashlib.sha256(tokens.encode()).hexdigest()[:16]}"
-    return Request(scope, key, scope.tags(task_id, trigger))
+    return CollectionRunRequest(scope, key, scope.tags(task_id, trigger))

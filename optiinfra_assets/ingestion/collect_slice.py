@@ -20,13 +20,13 @@ import pyarrow as pa
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.errors import ContractChanged, NothingThere
-from optiinfra_assets.domain.publications import CONTROL_TOTAL, Publication, reach
-from optiinfra_assets.ingestion.account_access import stored
+from optiinfra_assets.domain.publications import CONTROL_TOTAL, Publication, complete_through
+from optiinfra_assets.ingestion.account_access import stored_context
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.slices import GONE, SliceLock
-from optiinfra_assets.providers.base import Collection, Provider
-from optiinfra_assets.providers.context import Context
-from optiinfra_assets.warehouse.loading import Loaded, load
+from optiinfra_assets.providers.base import LineItemStream, Provider
+from optiinfra_assets.providers.context import ProviderContext
+from optiinfra_assets.warehouse.loading import LoadResult, load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CHECK_SECONDS = 1.0
@@ -35,7 +35,7 @@ UNPUBLISHED_NUMBERS = 1_000_000
 """More than the attempts that may have left rows since the newest publication."""
 
 
-class Outcome(StrEnum):
+class CollectionOutcome(StrEnum):
     """What became of a collection that went well."""
 
     PUBLISHED = "published"
@@ -57,11 +57,11 @@ class SliceResult:
     """
 
     slice: Slice
-    outcome: Outcome
+    outcome: CollectionOutcome
     published: Publication | None
     before: Publication | None
-    collection: Collection
-    loaded: Loaded
+    collection: LineItemStream
+    loaded: LoadResult
     seconds: Mapping[str, float]
 
     @property
@@ -84,7 +84,7 @@ def collect_slice(
     warehouse: Warehouse,
     metadata: Metadata,
     run_id: str,
-    context: Context | None = None,
+    context: ProviderContext | None = None,
     accept_empty: bool = False,
     check: Callable[[], None] = lambda: None,
     log: logging.Logger,
@@ -117,7 +117,7 @@ def collect_slice(
         log.info("%s: collecting generation %s", slice_, generation)
         attempt = _Attempt(slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock, check)
         try:
-            context = context or stored(metadata, account)
+            context = context or stored_context(metadata, account)
             result = attempt.run(_open(provider, account, billing_period, context, accept_empty))
         except BaseException:
             attempt.give_up(log)
@@ -142,14 +142,18 @@ def _start(slice_: Slice, run_id: str, warehouse: Warehouse, metadata: Metadata)
 
 
 def _open(
-    provider: Provider, account: Account, billing_period: BillingPeriod, context: Context, accept_empty: bool
-) -> Collection:
+    provider: Provider,
+    account: Account,
+    billing_period: BillingPeriod,
+    context: ProviderContext,
+    accept_empty: bool,
+) -> LineItemStream:
     try:
         return provider.collect(account, billing_period, context)
     except NothingThere:
         if not accept_empty:
             raise
-        return Collection(batches=iter(()), change_token=GONE)
+        return LineItemStream(batches=iter(()), change_token=GONE)
 
 
 @dataclass(slots=True)
@@ -166,7 +170,7 @@ class _Attempt:
     check: Callable[[], None]
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def run(self, collection: Collection) -> SliceResult:
+    def run(self, collection: LineItemStream) -> SliceResult:
         with self._timed("insert"):
             loaded = load(
                 self.warehouse.client, self.slice, self.generation, self._reading(collection.batches)
@@ -182,7 +186,7 @@ class _Attempt:
         self._record(collection, published if is_news else None)
         return SliceResult(
             slice=self.slice,
-            outcome=Outcome.PUBLISHED if is_news else Outcome.UNCHANGED,
+            outcome=CollectionOutcome.PUBLISHED if is_news else CollectionOutcome.UNCHANGED,
             published=published,
             before=before,
             collection=collection,
@@ -202,7 +206,7 @@ class _Attempt:
                 error,
             )
 
-    def _publish(self, collection: Collection, loaded: Loaded, content_hash: str) -> Publication:
+    def _publish(self, collection: LineItemStream, loaded: LoadResult, content_hash: str) -> Publication:
         with self._timed("derive"):
             self.warehouse.derive(self.slice, self.generation)
         with self._timed("verify"):
@@ -214,7 +218,7 @@ class _Attempt:
         self.metadata.slices.finish_generation(self.generation, "published")
         return published
 
-    def _publication(self, collection: Collection, loaded: Loaded, content_hash: str) -> Publication:
+    def _publication(self, collection: LineItemStream, loaded: LoadResult, content_hash: str) -> Publication:
         return Publication(
             slice=self.slice,
             generation=self.generation,
@@ -234,7 +238,7 @@ class _Attempt:
             run_id=self.run_id,
         )
 
-    def _record(self, collection: Collection, published: Publication | None) -> None:
+    def _record(self, collection: LineItemStream, published: Publication | None) -> None:
         token = (
             collection.change_token if collection.sources else self._token_of_nothing(collection.change_token)
         )
@@ -244,7 +248,7 @@ class _Attempt:
             datetime.now(UTC),
             generation=published.generation if published else None,
             published_at=published.published_at if published else None,
-            reached=reach(self.slice.billing_period, collection.data_through, collection.is_final),
+            reached=complete_through(self.slice.billing_period, collection.data_through, collection.is_final),
         )
 
     def _token_of_nothing(self, token: str) -> str:
@@ -282,13 +286,13 @@ class _Attempt:
             yield batch
 
 
-def _stated(collection: Collection) -> Iterator[dict[str, str]]:
+def _stated(collection: LineItemStream) -> Iterator[dict[str, str]]:
     """The provider's own totals, as part of the lineage: they were compared and are equal."""
     for currency, stated in (collection.control_totals or {}).items():
         yield {"kind": CONTROL_TOTAL, "currency": currency, "billed_cost": f"{stated:f}"}
 
 
-def _compare_control_totals(slice_: Slice, collection: Collection, loaded: Loaded) -> None:
+def _compare_control_totals(slice_: Slice, collection: LineItemStream, loaded: LoadResult) -> None:
     for currency, stated in (collection.control_totals or {}).items():
         found = loaded.totals[currency].billed_cost if currency in loaded.totals else Decimal(0)
         if found != stated:

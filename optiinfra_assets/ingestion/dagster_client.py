@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import httpx
 
-from optiinfra_assets.database.errors import DagsterUnavailable, RunsGoOn
-from optiinfra_assets.domain.run_scope import ASSET_JOB, CUSTOMER_TAG, TASK_TAG, Scope
+from optiinfra_assets.database.errors import DagsterUnavailable, RunTerminationFailed
+from optiinfra_assets.domain.run_scope import ASSET_JOB, CUSTOMER_TAG, TASK_TAG, RunScope
 from optiinfra_assets.ingestion.asset_paths import asset_paths
 
 _REPOSITORY: Final = """
@@ -93,7 +93,7 @@ class DagsterClient:
             raise self._refused(f"partition {key!r}", answer)
 
     def launch(
-        self, repository: Mapping[str, str], wanted: Sequence[tuple[Scope, Mapping[str, str]]]
+        self, repository: Mapping[str, str], wanted: Sequence[tuple[RunScope, Mapping[str, str]]]
     ) -> list[str]:
         """Put runs of scopes, with their tags, into Dagster's queue; returns their ids in the same order.
 
@@ -115,7 +115,7 @@ class DagsterClient:
 
         Raises:
             DagsterUnavailable: it does not answer, or refuses.
-            RunsGoOn: one of them could not be ended, and has not ended by itself meanwhile.
+            RunTerminationFailed: one of them could not be ended, and has not ended by itself meanwhile.
         """
         run_ids = self._going(task_id, customer_id)
         if run_ids:
@@ -126,7 +126,9 @@ class DagsterClient:
                 one for one in answer["terminateRunResults"] if one["__typename"] != "TerminateRunSuccess"
             ]
             if failed and (left := self._going(task_id, customer_id)):
-                raise RunsGoOn(f"{self._refused('the end of a run', failed[0])}: going on: {', '.join(left)}")
+                raise RunTerminationFailed(
+                    f"{self._refused('the end of a run', failed[0])}: going on: {', '.join(left)}"
+                )
         return len(run_ids)
 
     def _going(self, task_id: str, customer_id: str | None) -> list[str]:
@@ -138,7 +140,9 @@ class DagsterClient:
         return [run["runId"] for run in found["results"]]
 
     @staticmethod
-    def _parameters(repository: Mapping[str, str], scope: Scope, tags: Mapping[str, str]) -> dict[str, Any]:
+    def _parameters(
+        repository: Mapping[str, str], scope: RunScope, tags: Mapping[str, str]
+    ) -> dict[str, Any]:
         assets = [{"path": path} for path in asset_paths(scope.provider)]
         return {
             "selector": {**repository, "jobName": ASSET_JOB, "assetSelection": assets},

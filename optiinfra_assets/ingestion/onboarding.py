@@ -26,11 +26,11 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.domain.run_scope import is_open
-from optiinfra_assets.ingestion.account_access import passing
+from optiinfra_assets.ingestion.account_access import transient_context
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.providers.http.endpoint_policy import addresses
-from optiinfra_assets.providers.http.redaction import hider_of
+from optiinfra_assets.providers.http.endpoint_policy import endpoint_fields
+from optiinfra_assets.providers.http.redaction import account_redactor
 from optiinfra_assets.vault.credential_audit import Actor
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ LOG = logging.getLogger("optiinfra.connecting")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceContents:
     """What a source holds: names of billing accounts, and the change token of each billing period; `at` is UTC."""
 
     names: list[str]
@@ -67,7 +67,7 @@ _REFUSALS: Final[tuple[tuple[type[ProviderError], str, str], ...]] = (
 )
 
 
-def account_of(
+def build_account(
     provider: Provider, customer: str, name: str, values: Mapping[str, Any], *, is_simulated: bool = False
 ) -> Account:
     """The account that fields of a credential model describe.
@@ -89,14 +89,16 @@ def account_of(
     )
 
 
-def look(provider: Provider, account: Account) -> Found:
+def read_source(provider: Provider, account: Account) -> SourceContents:
     """Read what the source of `account` holds now.
 
     Raises:
         ProviderError: it cannot be read, and why.
     """
     at = datetime.now(UTC)
-    return Found(provider.discover(account), provider.probe(account, {}, passing()).tokens, at)
+    return SourceContents(
+        provider.discover(account), provider.probe(account, {}, transient_context()).tokens, at
+    )
 
 
 def _provider_of(account: Account) -> Provider:
@@ -109,16 +111,16 @@ def _provider_of(account: Account) -> Provider:
     return PROVIDERS[account.provider]
 
 
-def look_or_say(account: Account) -> Found:
-    """`look`, for somebody who gets the answer over the network: whatever goes wrong, without a secret.
+def test_source(account: Account) -> SourceContents:
+    """`read_source`, for somebody who gets the answer over the network: whatever goes wrong, without a secret.
 
     Raises:
         SourceRefused: it cannot be read, and why.
     """
     provider = _provider_of(account)
-    hide = hider_of(account)
+    hide = account_redactor(account)
     try:
-        return look(provider, account)
+        return read_source(provider, account)
     except ProviderError as error:
         code, remedy = next((code, remedy) for kind, code, remedy in _REFUSALS if isinstance(error, kind))
         until = error.until if isinstance(error, Throttled) else None
@@ -132,11 +134,11 @@ def look_or_say(account: Account) -> Found:
         ) from None
 
 
-def store(
+def save_account(
     metadata: Metadata,
     provider: Provider,
     account: Account,
-    found: Found | None,
+    found: SourceContents | None,
     actor: Actor | None = None,
     *,
     only_new: bool = False,
@@ -163,18 +165,18 @@ def store(
         _record(metadata, account, found)
 
 
-def _record(metadata: Metadata, account: Account, found: Found | None) -> None:
+def _record(metadata: Metadata, account: Account, found: SourceContents | None) -> None:
     """Store what was seen, without the billing periods that no tick collects: they would be due for ever."""
     if found:
         tokens = {period: token for period, token in found.tokens.items() if is_open(period, found.at)}
         metadata.slices.record_probe(account.account_id, tokens, found.at)
 
 
-def revealed(metadata: Metadata, account: Account, actor: Actor) -> Account:
+def with_stored_secrets(metadata: Metadata, account: Account, actor: Actor) -> Account:
     """A stored account with its secrets, for a test that goes on record.
 
     Raises:
-        NotFound, VaultError: as `Credentials.reveal`.
+        RecordNotFound, VaultError: as `Credentials.reveal`.
         SourceRefused: this version does not know its provider.
     """
     if not _provider_of(account).secret_fields():
@@ -182,7 +184,7 @@ def revealed(metadata: Metadata, account: Account, actor: Actor) -> Account:
     return replace(account, secrets=metadata.credentials.reveal(account.account_id, actor, "test"))
 
 
-def changed(account: Account, values: Mapping[str, Any]) -> Account:
+def with_changes(account: Account, values: Mapping[str, Any]) -> Account:
     """`account`, secrets included, with other values of some fields; None gives a field its default again.
 
     Raises:
@@ -190,7 +192,7 @@ def changed(account: Account, values: Mapping[str, Any]) -> Account:
     """
     fields = {**account.settings, **account.secrets, **values}
     name = account.account_id.removeprefix(f"{account.customer_id}.")
-    return account_of(
+    return build_account(
         PROVIDERS[account.provider],
         account.customer_id,
         name,
@@ -199,24 +201,24 @@ def changed(account: Account, values: Mapping[str, Any]) -> Account:
     )
 
 
-def needs_secrets(account: Account, wanted: Account) -> str | None:
+def field_requiring_secrets(account: Account, wanted: Account) -> str | None:
     """The field that makes `wanted` send its secrets elsewhere than `account`, which takes to know them; None if there is none."""
     provider = PROVIDERS[account.provider]
     moved = {
         name
-        for name in addresses(provider.credential_model)
+        for name in endpoint_fields(provider.credential_model)
         if account.settings.get(name) != wanted.settings.get(name)
     }
     return min(moved, default=None) if provider.secret_fields() else None
 
 
-def store_settings(
-    metadata: Metadata, account: Account, found: Found | None, actor: Actor, *, with_secrets: bool
+def save_settings(
+    metadata: Metadata, account: Account, found: SourceContents | None, actor: Actor, *, with_secrets: bool
 ) -> None:
     """Store the settings of an account in place of those it has, its secrets if said so, and what was seen with them.
 
     Raises:
-        NotFound: it was deleted meanwhile.
+        RecordNotFound: it was deleted meanwhile.
         VaultError: there is no usable master key for its secrets.
     """
     with metadata.transaction():
@@ -227,11 +229,11 @@ def store_settings(
         _record(metadata, account, found)
 
 
-def store_secrets(metadata: Metadata, account: Account, found: Found | None, actor: Actor) -> None:
+def save_secrets(metadata: Metadata, account: Account, found: SourceContents | None, actor: Actor) -> None:
     """Store the secrets of an account in place of those it has, and what was seen with them.
 
     Raises:
-        NotFound: it was deleted meanwhile.
+        RecordNotFound: it was deleted meanwhile.
         VaultError: there is no usable master key.
     """
     with metadata.transaction():
@@ -239,11 +241,11 @@ def store_secrets(metadata: Metadata, account: Account, found: Found | None, act
         _record(metadata, account, found)
 
 
-def delete(metadata: Metadata, account: Account, actor: Actor, *, has_secret: bool) -> None:
+def delete_account(metadata: Metadata, account: Account, actor: Actor, *, has_secret: bool) -> None:
     """Collect the account no more and reveal its secret to nobody; published data stay, and so does the secret, encrypted.
 
     Raises:
-        NotFound: its secret was deleted before.
+        RecordNotFound: its secret was deleted before.
     """
     with metadata.transaction():
         metadata.accounts.disable(account.account_id)

@@ -19,8 +19,8 @@ from typing import Final
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import ProviderError, Throttled
 from optiinfra_assets.providers.base import Probe, Provider
-from optiinfra_assets.providers.context import Context, Meter
-from optiinfra_assets.providers.http.redaction import hider_of
+from optiinfra_assets.providers.context import Meter, ProviderContext
+from optiinfra_assets.providers.http.redaction import account_redactor
 
 WORKERS: Final = 16
 """Probes are waiting, not computing: 16 at 50 ms each ask 300 accounts a second."""
@@ -37,7 +37,7 @@ _unanswered: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
+class ProbeResult:
     """What came of one account.
 
     Attributes:
@@ -60,11 +60,11 @@ def probe_all(
     accounts: Sequence[Account],
     providers: Mapping[str, Provider],
     since: Mapping[str, Mapping[BillingPeriod, str]],
-    opened: Callable[[Account], tuple[Account, Context]],
+    opened: Callable[[Account], tuple[Account, ProviderContext]],
     *,
     budget: float = BUDGET_SECONDS,
     account_seconds: float = ACCOUNT_SECONDS,
-) -> Iterator[Probed]:
+) -> Iterator[ProbeResult]:
     """Probe accounts in the given order, as many as `budget` seconds allow; each that was begun comes out once.
 
     Args:
@@ -75,13 +75,13 @@ def probe_all(
         budget: seconds after which no probe begins.
         account_seconds: seconds after which one is given up.
     """
-    round_ = _Round(deque(accounts), providers, since, opened, time.monotonic() + budget)
+    round_ = _ProbePool(deque(accounts), providers, since, opened, time.monotonic() + budget)
     for _ in range(min(WORKERS, len(accounts))):
         round_.add_worker()
     yield from round_.results(account_seconds)
 
 
-class _Round:
+class _ProbePool:
     """One call of `probe_all`: accounts not begun, accounts under way since when, and answers."""
 
     def __init__(
@@ -89,7 +89,7 @@ class _Round:
         waiting: deque[Account],
         providers: Mapping[str, Provider],
         since: Mapping[str, Mapping[BillingPeriod, str]],
-        opened: Callable[[Account], tuple[Account, Context]],
+        opened: Callable[[Account], tuple[Account, ProviderContext]],
         deadline: float,
     ) -> None:
         self._waiting = waiting
@@ -99,13 +99,13 @@ class _Round:
         self._deadline = deadline
         self._lock = threading.Lock()
         self._under_way: dict[str, tuple[Account, float]] = {}
-        self._answers: queue.SimpleQueue[Probed] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[ProbeResult] = queue.SimpleQueue()
 
     def add_worker(self) -> None:
         # A daemon thread: a provider that hangs for ever must not keep the process from ending.
         threading.Thread(target=self._work, name="probe", daemon=True).start()
 
-    def results(self, account_seconds: float) -> Iterator[Probed]:
+    def results(self, account_seconds: float) -> Iterator[ProbeResult]:
         while self._is_going():
             try:
                 yield self._answers.get(timeout=0.05)
@@ -117,12 +117,12 @@ class _Round:
             begins = bool(self._waiting) and time.monotonic() < self._deadline
             return begins or bool(self._under_way) or not self._answers.empty()
 
-    def _give_up(self, account_seconds: float) -> Iterator[Probed]:
+    def _give_up(self, account_seconds: float) -> Iterator[ProbeResult]:
         for account, begun in list(self._under_way.values()):
             if time.monotonic() - begun > account_seconds and self._leave(account):
                 _unanswered.add(account.account_id)
                 self.add_worker()
-                yield Probed(account, error=f"the source did not answer within {account_seconds:g} s")
+                yield ProbeResult(account, error=f"the source did not answer within {account_seconds:g} s")
 
     def _work(self) -> None:
         while (account := self._next()) is not None:
@@ -137,14 +137,14 @@ class _Round:
                 account = self._waiting.popleft()
                 if account.account_id in _unanswered:
                     self._answers.put(
-                        Probed(account, error="the source has not answered the probe of an earlier tick")
+                        ProbeResult(account, error="the source has not answered the probe of an earlier tick")
                     )
                     continue
                 self._under_way[account.account_id] = (account, time.monotonic())
                 return account
         return None
 
-    def _leave(self, account: Account, answer: Probed | None = None) -> bool:
+    def _leave(self, account: Account, answer: ProbeResult | None = None) -> bool:
         """Take an account from under way, with its answer; False if it was given up before."""
         with self._lock:
             if self._under_way.pop(account.account_id, None) is None:
@@ -153,7 +153,7 @@ class _Round:
                 self._answers.put(answer)
             return True
 
-    def _ask(self, account: Account) -> Probed:
+    def _ask(self, account: Account) -> ProbeResult:
         spent, opened = Meter(), account
         try:
             opened, context = self._opened(account)
@@ -163,13 +163,13 @@ class _Round:
             )
         except ProviderError as error:
             until = error.until if isinstance(error, Throttled) else None
-            return _failed(account, hider_of(opened)(str(error)), spent, until)
+            return _failed(account, account_redactor(opened)(str(error)), spent, until)
         except Exception as error:  # noqa: BLE001 - a bug in one provider must not end the tick of all others
             return _failed(
                 account, f"unexpected {type(error).__name__} in the probe of {account.provider}", spent
             )
-        return Probed(account, probe, requests=probe.requests, cost=probe.cost)
+        return ProbeResult(account, probe, requests=probe.requests, cost=probe.cost)
 
 
-def _failed(account: Account, error: str, spent: Meter, until: datetime | None = None) -> Probed:
-    return Probed(account, error=error, until=until, requests=spent.requests, cost=spent.cost)
+def _failed(account: Account, error: str, spent: Meter, until: datetime | None = None) -> ProbeResult:
+    return ProbeResult(account, error=error, until=until, requests=spent.requests, cost=spent.cost)

@@ -26,13 +26,13 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from optiinfra_assets.database.errors import MetadataUnavailable, SliceBusy, StoreError, WarehouseUnavailable
 from optiinfra_assets.domain.accounts import Account, Slice
 from optiinfra_assets.domain.errors import Permanent, ProviderError, Throttled, Transient
-from optiinfra_assets.ingestion.account_access import opened, stored
-from optiinfra_assets.ingestion.collect_slice import Outcome, SliceResult, collect_slice
+from optiinfra_assets.ingestion.account_access import stored_context, with_secrets
+from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceResult, collect_slice
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, Trigger
 from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.context import Meter
-from optiinfra_assets.providers.http.redaction import hider_of
+from optiinfra_assets.providers.http.redaction import account_redactor
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 MAX_RETRIES: Final = 3
@@ -75,14 +75,14 @@ class SliceFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceLeft:
+class SliceSkipped:
     """A slice that this run did not collect, because it is not, or no more, this run's to collect; `reason` is one line."""
 
     slice: Slice
     reason: str
 
 
-class _NotOurs(Exception):
+class _SliceNotOwned(Exception):
     """The slice is not, or no more, this run's to collect; the message is one line that says why."""
 
 
@@ -103,7 +103,7 @@ def _message(error: Exception) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Stores:
     """What a task works with: where line items go, where state goes, where lines for a person go."""
 
     warehouse: Warehouse
@@ -112,7 +112,7 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class CollectionRun:
     """One run's part of a task.
 
     Attributes:
@@ -137,8 +137,8 @@ class Task:
         return self.attempt > MAX_RETRIES
 
     def collect(
-        self, provider: Provider, work: Sequence[tuple[Account, Slice]], tools: Tools
-    ) -> Iterator[SliceResult | SliceFailure | SliceLeft]:
+        self, provider: Provider, work: Sequence[tuple[Account, Slice]], tools: Stores
+    ) -> Iterator[SliceResult | SliceFailure | SliceSkipped]:
         """Collect slices in the given order; what has ended is not repeated, permanent failures of this run are reported again."""
         known = self._rows(tools.metadata, [slice_ for _, slice_ in work])
         ended = {slice_: row for slice_, row in known.items() if not row.is_open}
@@ -167,7 +167,7 @@ class Task:
         """Whether an open row is not what another run, which lives as far as we know, is at work on."""
         return row is None or row.started_at is None or row.run_id == self.run_id or self.resumes
 
-    def _of_ended(self, row: CollectionRecord, log: logging.Logger) -> Iterator[SliceFailure | SliceLeft]:
+    def _of_ended(self, row: CollectionRecord, log: logging.Logger) -> Iterator[SliceFailure | SliceSkipped]:
         is_ours = row.run_id == self.run_id
         if is_ours and row.status == "failed":
             message = row.error or "failed"
@@ -176,14 +176,14 @@ class Task:
             yield _left(row.slice, _ending(row), log)
 
     def _collect_one(
-        self, provider: Provider, account: Account, slice_: Slice, tools: Tools
-    ) -> SliceResult | SliceFailure | SliceLeft:
+        self, provider: Provider, account: Account, slice_: Slice, tools: Stores
+    ) -> SliceResult | SliceFailure | SliceSkipped:
         row = tools.metadata.collections.start(self.task_id, self.trigger, slice_, self.run_id)
         check = partial(self._check, row, slice_, tools.metadata)
-        context = stored(tools.metadata, account)
+        context = stored_context(tools.metadata, account)
         try:
             check()
-            account = opened(tools.metadata, provider, account, "collect", self.run_id)
+            account = with_secrets(tools.metadata, provider, account, "collect", self.run_id)
             result = collect_slice(
                 provider,
                 account,
@@ -196,11 +196,11 @@ class Task:
                 check=check,
                 log=tools.log,
             )
-        except _NotOurs as reason:
+        except _SliceNotOwned as reason:
             _record_requests(tools.metadata, account, context.spent.requests, context.spent.cost)
             return _left(slice_, str(reason), tools.log)
         except Exception as error:  # noqa: BLE001 - the other slices of the run are collected all the same
-            hide = hider_of(account)
+            hide = account_redactor(account)
             failure = SliceFailure.of(slice_, error, hide)
             self._record_failure(failure, row, context.spent, tools, hide)
             return failure
@@ -218,16 +218,16 @@ class Task:
             task_id=self.task_id, account_id=account_id, billing_period=period, first=1
         )
         if not record.is_open:
-            raise _NotOurs(_ending(record))
+            raise _SliceNotOwned(_ending(record))
         if record.run_id != self.run_id:
-            raise _NotOurs(f"run {record.run_id} collects it")
+            raise _SliceNotOwned(f"run {record.run_id} collects it")
         if not metadata.accounts.find(account_id=account_id):
             reason = f"account {account_id!r} was deleted: connect it again to have it collected"
             metadata.collections.finish(row, "canceled", error=reason)
-            raise _NotOurs(reason)
+            raise _SliceNotOwned(reason)
 
     def _record_failure(
-        self, failure: SliceFailure, row: int, spent: Meter, tools: Tools, hide: Callable[[str], str]
+        self, failure: SliceFailure, row: int, spent: Meter, tools: Stores, hide: Callable[[str], str]
     ) -> None:
         _record_requests(tools.metadata, failure.slice, spent.requests, spent.cost)
         paid: dict[str, Any] = {"requests": spent.requests, "request_cost": spent.cost}
@@ -248,13 +248,13 @@ def _ending(row: CollectionRecord) -> str:
     return f"task {row.task_id} has it as {row.status}{f': {row.error}' if row.error else ''}"
 
 
-def _left(slice_: Slice, reason: str, log: logging.Logger) -> SliceLeft:
+def _left(slice_: Slice, reason: str, log: logging.Logger) -> SliceSkipped:
     log.warning("%s: not collected: %s", slice_, reason)
-    return SliceLeft(slice_, reason)
+    return SliceSkipped(slice_, reason)
 
 
 def _record_result(result: SliceResult, row: int, metadata: Metadata) -> None:
-    is_news = result.outcome is Outcome.PUBLISHED and result.published is not None
+    is_news = result.outcome is CollectionOutcome.PUBLISHED and result.published is not None
     collection = result.collection
     metadata.collections.finish(
         row,

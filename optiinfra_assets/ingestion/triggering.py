@@ -7,12 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from optiinfra_assets.database.errors import DagsterUnavailable, NothingDue, NothingToCollect, RunsGoOn
+from optiinfra_assets.database.errors import (
+    DagsterUnavailable,
+    NothingDue,
+    NothingToCollect,
+    RunTerminationFailed,
+)
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import FIRST_PERIOD, TASK_TAG, Scope, is_open, scopes
+from optiinfra_assets.domain.run_scope import FIRST_PERIOD, TASK_TAG, RunScope, is_open, run_scopes
 from optiinfra_assets.ingestion.dagster_client import DagsterClient
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.metadata.collections import Task
+from optiinfra_assets.metadata.collections import CollectionTask
 from optiinfra_assets.metadata.slices import GONE
 from optiinfra_assets.settings import Settings
 
@@ -34,7 +39,7 @@ def trigger_collection(
     billing_period: BillingPeriod | None = None,
     trigger: Literal["api", "cli"],
     accept_empty: bool = False,
-) -> Task:
+) -> CollectionTask:
     """Have matching slices collected now; returns as soon as they are queued. What did not change publishes nothing.
 
     Args:
@@ -67,8 +72,8 @@ def trigger_collection(
             "nothing is due, and no source has the current billing period or the one before: "
             "name a billing period to have it collected anew"
         )
-    wanted = scopes(slices)
-    task = Task(
+    wanted = run_scopes(slices)
+    task = CollectionTask(
         f"{trigger}-{uuid.uuid4().hex[:12]}", tuple(slice_ for scope in wanted for slice_ in scope.slices)
     )
     with DagsterClient(settings.dagster_url) as dagster:
@@ -95,7 +100,7 @@ def _launch(
     dagster: DagsterClient,
     metadata: Metadata,
     repositories: Mapping[str, Mapping[str, str]],
-    tagged: Sequence[tuple[Scope, Mapping[str, str]]],
+    tagged: Sequence[tuple[RunScope, Mapping[str, str]]],
 ) -> None:
     """Launch runs of scopes with their tags, provider by provider, and store which run has which slices."""
     for name, repository in repositories.items():
@@ -113,16 +118,17 @@ def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_i
     `customer_id`: only as far as it concerns that customer; a task of the schedule concerns many.
 
     Raises:
-        NotFound: there is no such task.
+        RecordNotFound: there is no such task.
         DagsterUnavailable: the webserver does not answer; then nothing is canceled.
-        RunsGoOn: it could not end a run. The slices are canceled all the same: the run leaves each alone that it has not published.
+        RunTerminationFailed: it could not end a run. The slices are canceled all the same: the run leaves each alone that it has not
+        published.
     """
     metadata.collections.task_status(task_id, customer_id)
-    going_on: RunsGoOn | None = None
+    going_on: RunTerminationFailed | None = None
     with DagsterClient(settings.dagster_url) as dagster:
         try:
             dagster.end_runs_of(task_id, customer_id)
-        except RunsGoOn as error:
+        except RunTerminationFailed as error:
             going_on = error
     canceled = metadata.collections.close(
         "canceled", "canceled on request", task_id=task_id, customer_id=customer_id
@@ -195,7 +201,7 @@ class DagsterTrigger:
         provider: str | None,
         account_id: str | None,
         billing_period: BillingPeriod | None,
-    ) -> Task:
+    ) -> CollectionTask:
         """See `trigger_collection`."""
         return trigger_collection(
             self._settings,

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 
 
@@ -49,7 +49,7 @@ def types_within(kind: pa.DataType) -> Iterator[pa.DataType]:
         yield from types_within(kind.field(position).type)
 
 
-def plain(values: pa.Array) -> pa.Array:
+def dictionary_decoded(values: pa.Array) -> pa.Array:
     """`values` without dictionary encoding, text as ``pa.string()``."""
     if is_text(values.type):
         return values.cast(pa.string())
@@ -58,15 +58,15 @@ def plain(values: pa.Array) -> pa.Array:
     return values
 
 
-def decoded(values: pa.Array) -> pa.Array:
+def utf8_decoded(values: pa.Array) -> pa.Array:
     """Bytes as the text they hold: old Spark, Hive and Impala do not say of text that it is text. Others as they are.
 
     Raises:
-        Refused: at the first value that is not UTF-8.
+        RejectedValue: at the first value that is not UTF-8.
     """
     if not is_bytes(values.type):
         return values
-    values = plain(values)
+    values = dictionary_decoded(values)
     try:
         return values.cast(TEXT)
     except pa.ArrowInvalid:
@@ -74,7 +74,7 @@ def decoded(values: pa.Array) -> pa.Array:
             try:
                 (value or b"").decode()
             except UnicodeDecodeError as error:
-                raise Refused(index, value, "text in UTF-8") from error
+                raise RejectedValue(index, value, "text in UTF-8") from error
         raise
 
 
@@ -90,7 +90,7 @@ def parts_of_map(values: pa.MapArray) -> tuple[pa.Array, pa.Array, pa.Array]:
     return pa.array(offsets - start), values.keys[start:end], values.items[start:end]
 
 
-def repeated(values: pa.Array) -> pa.DictionaryArray:
+def dictionary_encoded(values: pa.Array) -> pa.DictionaryArray:
     """Text dictionary-encoded with distinct values and no null among them.
 
     ClickHouse before 25.10 crashes on a dictionary with equal values (ClickHouse pull request 87863), and a Parquet
@@ -100,24 +100,24 @@ def repeated(values: pa.Array) -> pa.DictionaryArray:
         dictionary = values.dictionary
         if dictionary.null_count == 0 and len(dictionary.unique()) == len(dictionary):
             return values
-    return plain(values).dictionary_encode()
+    return dictionary_decoded(values).dictionary_encode()
 
 
-def mostly_repeated(values: pa.Array) -> bool:
+def is_low_cardinality(values: pa.Array) -> bool:
     """Whether converting each distinct value once is worth finding them: judged by the first thousand values."""
     sample = values.slice(0, 1000)
     return len(sample.unique()) < len(sample) / 2
 
 
-def by_distinct(values: pa.Array, convert: Callable[[str], object], kind: pa.DataType) -> pa.Array:
+def map_distinct(values: pa.Array, convert: Callable[[str], object], kind: pa.DataType) -> pa.Array:
     """Convert text by calling `convert` once for each distinct value.
 
     `convert` gives the converted value, or raises ValueError with what would be accepted.
 
     Raises:
-        Refused: at the first row whose value `convert` does not accept.
+        RejectedValue: at the first row whose value `convert` does not accept.
     """
-    encoded = repeated(values)
+    encoded = dictionary_encoded(values)
     converted: list[object] = []
     refusals: dict[int, str] = {}
     for position, text in enumerate(encoded.dictionary.to_pylist()):
@@ -126,18 +126,18 @@ def by_distinct(values: pa.Array, convert: Callable[[str], object], kind: pa.Dat
         except ValueError as refusal:
             converted.append(None)
             refusals[position] = str(refusal)
-    refuse_used(encoded, refusals)
+    reject_used(encoded, refusals)
     return pa.array(converted, kind).take(encoded.indices)
 
 
-def refuse_used(encoded: pa.DictionaryArray, refusals: dict[int, str]) -> None:
+def reject_used(encoded: pa.DictionaryArray, refusals: dict[int, str]) -> None:
     """Raise Refused at the first row that uses one of the refused dictionary positions, if any row does."""
     if not refusals:
         return
     index = first_true(pc.is_in(encoded.indices, pa.array(list(refusals), pa.int32())))
     if index is not None:
         position = encoded.indices[index].as_py()
-        raise Refused(index, encoded.dictionary[position].as_py(), refusals[position])
+        raise RejectedValue(index, encoded.dictionary[position].as_py(), refusals[position])
 
 
 def empty_as_null(values: pa.Array) -> pa.Array:
@@ -145,7 +145,7 @@ def empty_as_null(values: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         if pc.index(values.dictionary, "").as_py() < 0:
             return values
-        return empty_as_null(plain(values)).dictionary_encode()
+        return empty_as_null(dictionary_decoded(values)).dictionary_encode()
     is_empty = pc.equal(values, "")
     return values if first_true(is_empty) is None else pc.if_else(is_empty, None, values)
 

@@ -19,15 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optiinfra_assets.line_items.arrow_tools import (
+    dictionary_decoded,
+    dictionary_encoded,
     empty_as_null,
     first_true,
+    is_low_cardinality,
     is_text,
-    mostly_repeated,
-    plain,
-    repeated,
     text_bytes,
 )
-from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import DECIMAL
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ def to_decimals(values: pa.Array, rounding: Rounding) -> pa.Array:
     Rounded values are added to `rounding`.
 
     Raises:
-        Refused: at the first value that is not accepted, or for a type that holds no numbers.
+        RejectedValue: at the first value that is not accepted, or for a type that holds no numbers.
     """
     kind = values.type
     if values.null_count == len(values):
         return pa.nulls(len(values), DECIMAL)
     if is_text(kind):
         return _from_text(values, rounding)
-    values = plain(values)
+    values = dictionary_decoded(values)
     kind = values.type
     if pa.types.is_integer(kind):
         return values.cast(DECIMAL)
@@ -71,11 +71,11 @@ def to_decimals(values: pa.Array, rounding: Rounding) -> pa.Array:
         return _from_doubles(values, rounding)
     if pa.types.is_decimal(kind):
         return _from_decimals(values, rounding)
-    raise Refused(None, None, f"type {kind} is not accepted: decimals, integers, doubles or text")
+    raise RejectedValue(None, None, f"type {kind} is not accepted: decimals, integers, doubles or text")
 
 
 def _from_text(values: pa.Array, rounding: Rounding) -> pa.Array:
-    texts = empty_as_null(plain(values))
+    texts = empty_as_null(dictionary_decoded(values))
     if _casts_exactly(texts):
         try:
             return texts.cast(DECIMAL)
@@ -84,7 +84,7 @@ def _from_text(values: pa.Array, rounding: Rounding) -> pa.Array:
     wrong = first_true(pc.invert(pc.match_substring_regex(texts, _NUMBER)))
     if wrong is not None:
         _from_text(texts.slice(0, wrong), rounding)  # a number too large may stand before the malformed one
-        raise Refused(wrong, texts[wrong].as_py(), ACCEPTED)
+        raise RejectedValue(wrong, texts[wrong].as_py(), ACCEPTED)
     fits = pc.match_substring_regex(texts, _FITS_WIDE)
     if pc.all(fits, min_count=0).as_py():
         return _narrow(texts.cast(_WIDE), texts, rounding)
@@ -108,14 +108,14 @@ def _from_doubles(values: pa.Array, rounding: Rounding) -> pa.Array:
     wrong = first_true(pc.invert(pc.is_finite(values)))
     large = first_true(pc.greater_equal(pc.abs(values), pa.scalar(1e20, values.type)))
     if large is not None and (wrong is None or large < wrong):
-        raise Refused(large, repr(values[large].as_py()), TOO_LARGE)
+        raise RejectedValue(large, repr(values[large].as_py()), TOO_LARGE)
     if wrong is not None:
-        raise Refused(wrong, repr(values[wrong].as_py()), "a finite number")
+        raise RejectedValue(wrong, repr(values[wrong].as_py()), "a finite number")
     return _from_finite(values, rounding)
 
 
 def _from_finite(values: pa.Array, rounding: Rounding) -> pa.Array:
-    encoded = values.dictionary_encode() if mostly_repeated(values) else None
+    encoded = values.dictionary_encode() if is_low_cardinality(values) else None
     distinct = values if encoded is None else encoded.dictionary
 
     def spread(converted: pa.Array) -> pa.Array:
@@ -140,7 +140,7 @@ def _from_decimals(values: pa.Array, rounding: Rounding) -> pa.Array:
         if precision - scale > 20:
             large = first_true(pc.greater_equal(pc.abs(values), pa.scalar(Decimal(10) ** 20, values.type)))
             if large is not None:
-                raise Refused(large, values[large].as_py(), TOO_LARGE)
+                raise RejectedValue(large, values[large].as_py(), TOO_LARGE)
         return values.cast(DECIMAL)
     if 0 <= scale <= 38 and precision - scale <= 37:
         return _narrow(values.cast(_WIDE), values, rounding)
@@ -155,7 +155,7 @@ def _narrow(wide: pa.Array, delivered: pa.Array, rounding: Rounding) -> pa.Array
     """
     large = first_true(pc.greater_equal(pc.abs(wide), _scalar(Decimal(10) ** 20, _WIDE)))
     if large is not None:
-        raise Refused(large, delivered[large].as_py(), TOO_LARGE)
+        raise RejectedValue(large, delivered[large].as_py(), TOO_LARGE)
     try:
         rounded = pc.round(wide, ndigits=18, round_mode="half_to_even").cast(DECIMAL)
     except pa.ArrowInvalid:  # rounded up to 21 integer digits
@@ -182,7 +182,7 @@ def _scalar(value: Decimal, kind: pa.DataType) -> pa.Scalar:
 
 def _one_by_one(texts: pa.Array, rounding: Rounding, delivered: pa.Array) -> pa.Array:
     """The exact way for any exponent and any length, through Python's Decimal for each distinct text of `delivered`."""
-    encoded = repeated(texts)
+    encoded = dictionary_encoded(texts)
     uses = np.bincount(encoded.indices.drop_null().to_numpy(), minlength=len(encoded.dictionary))
     numbers: list[Decimal | None] = []
     for text, count in zip(encoded.dictionary.to_pylist(), uses.tolist(), strict=True):
@@ -194,7 +194,7 @@ def _one_by_one(texts: pa.Array, rounding: Rounding, delivered: pa.Array) -> pa.
     wrong = [position for position, number in enumerate(numbers) if number is None]
     large = first_true(pc.is_in(encoded.indices, pa.array(wrong, pa.int32())))
     if large is not None:
-        raise Refused(large, delivered[large].as_py(), TOO_LARGE)
+        raise RejectedValue(large, delivered[large].as_py(), TOO_LARGE)
     return pa.array(numbers, DECIMAL).take(encoded.indices)
 
 

@@ -9,22 +9,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optiinfra_assets.line_items.arrow_tools import (
-    by_distinct,
+    dictionary_decoded,
+    is_low_cardinality,
     is_text,
-    mostly_repeated,
+    map_distinct,
     offsets_of,
     parts_of_map,
-    plain,
 )
 from optiinfra_assets.line_items.schema import TEXT
-from optiinfra_assets.line_items.strings import any_texts
+from optiinfra_assets.line_items.strings import any_to_strings
 
 NO_NUMBER: Final = "nan|inf"
 """What of a number is none in JSON; text may have it too."""
 _NEEDS_ESCAPE: Final = r'[\x00-\x1f"\\]'
 
 
-def to_literals(values: pa.Array, *, strict: bool) -> pa.Array:
+def to_json_literals(values: pa.Array, *, strict: bool) -> pa.Array:
     """Each value as JSON text; null stays null.
 
     Numbers keep all their digits, times are text, bytes are the text they hold or hex.
@@ -34,7 +34,7 @@ def to_literals(values: pa.Array, *, strict: bool) -> pa.Array:
         strict: as FOCUS has it: maps are objects, and a NaN or an infinity is no JSON, which whoever calls has to look for (`NO_NUMBER`).
             If not, only maps to text are objects, others lists of pairs, and such numbers become text.
     """
-    values = plain(values)
+    values = dictionary_decoded(values)
     kind = values.type
     if pa.types.is_struct(kind):
         return _of_structs(values, strict)
@@ -42,7 +42,7 @@ def to_literals(values: pa.Array, *, strict: bool) -> pa.Array:
         return _of_maps(values, strict)
     if pa.types.is_nested(kind):
         lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy()
-        return _listed(values, offsets_of(lengths), to_literals(values.flatten(), strict=strict), "[]")
+        return _listed(values, offsets_of(lengths), to_json_literals(values.flatten(), strict=strict), "[]")
     return _of_flat(values, strict)
 
 
@@ -50,18 +50,18 @@ def _of_structs(values: pa.StructArray, strict: bool) -> pa.Array:
     parts: list[Any] = ["{"]
     for position, field in enumerate(values.type):
         lead = f"{', ' if position else ''}{_written(field.name)}: "
-        parts += [lead, to_literals(pc.struct_field(values, [position]), strict=strict)]
+        parts += [lead, to_json_literals(pc.struct_field(values, [position]), strict=strict)]
     texts = pc.binary_join_element_wise(*parts, "}", "", null_handling="replace", null_replacement="null")
     return pc.if_else(values.is_null(), None, texts)
 
 
 def _of_maps(values: pa.MapArray, strict: bool) -> pa.Array:
     offsets, keys, items = parts_of_map(values)
-    literals = pc.fill_null(to_literals(items, strict=strict), "null")
+    literals = pc.fill_null(to_json_literals(items, strict=strict), "null")
     if (strict or is_text(items.type)) and not pa.types.is_nested(keys.type):
-        entries = pc.binary_join_element_wise(_quoted(any_texts(keys)), literals, ": ")
+        entries = pc.binary_join_element_wise(_quoted(any_to_strings(keys)), literals, ": ")
         return _listed(values, offsets, entries, "{}")
-    pairs = pc.binary_join_element_wise("[", to_literals(keys, strict=strict), ", ", literals, "]", "")
+    pairs = pc.binary_join_element_wise("[", to_json_literals(keys, strict=strict), ", ", literals, "]", "")
     return _listed(values, offsets, pairs, "[]")
 
 
@@ -73,7 +73,7 @@ def _listed(values: pa.Array, offsets: pa.Array, entries: pa.Array, ends: str) -
 
 def _of_flat(values: pa.Array, strict: bool) -> pa.Array:
     kind = values.type
-    texts = any_texts(values)
+    texts = any_to_strings(values)
     if pa.types.is_floating(kind) and not strict:
         return pc.if_else(pc.match_substring_regex(texts, NO_NUMBER), _quoted(texts), texts)
     if (
@@ -88,7 +88,7 @@ def _of_flat(values: pa.Array, strict: bool) -> pa.Array:
 
 def _quoted(texts: pa.StringArray) -> pa.Array:
     """Each text as a JSON string, null as null."""
-    if not mostly_repeated(texts):
+    if not is_low_cardinality(texts):
         return _each_quoted(texts)
     encoded = texts.dictionary_encode()
     quoted = pa.DictionaryArray.from_arrays(encoded.indices, _each_quoted(encoded.dictionary))
@@ -97,7 +97,7 @@ def _quoted(texts: pa.StringArray) -> pa.Array:
 
 def _each_quoted(texts: pa.StringArray) -> pa.Array:
     if pc.any(pc.match_substring_regex(texts, _NEEDS_ESCAPE), min_count=0).as_py():
-        return by_distinct(texts, _written, TEXT)
+        return map_distinct(texts, _written, TEXT)
     return pc.binary_join_element_wise('"', texts, '"', "")
 
 

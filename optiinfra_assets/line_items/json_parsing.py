@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optiinfra_assets.line_items.arrow_tools import (
-    by_distinct,
+    dictionary_decoded,
     empty_as_null,
     first_true,
     is_text,
-    plain,
+    map_distinct,
     types_within,
 )
-from optiinfra_assets.line_items.json_encoding import NO_NUMBER, to_literals
-from optiinfra_assets.line_items.key_values import are_pairs, to_pairs
-from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.json_encoding import NO_NUMBER, to_json_literals
+from optiinfra_assets.line_items.key_values import is_key_value_type, to_key_value_maps
+from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import TEXT
 
 FLAT: Final = 'a flat JSON object such as {"team": "web"}, its values text, numbers, true, false or null'
@@ -44,18 +44,18 @@ def to_json(values: pa.Array, *, is_flat: bool = False) -> pa.Array:
         is_flat: it holds key-value pairs, so typed ones become an object, also lists of key and value.
 
     Raises:
-        Refused: at the first value that is not JSON, or for a type that is neither text nor nested.
+        RejectedValue: at the first value that is not JSON, or for a type that is neither text nor nested.
     """
     if values.null_count == len(values):
         return pa.nulls(len(values), TEXT)
     if is_text(values.type):
-        return _checked(empty_as_null(plain(values)))
+        return _checked(empty_as_null(dictionary_decoded(values)))
     if not pa.types.is_nested(values.type):
-        raise Refused(None, None, f"type {values.type} is not accepted: JSON text or nested values")
-    if is_flat and are_pairs(values.type):
-        texts = pc.if_else(values.is_null(), None, to_literals(to_pairs(values), strict=True))
+        raise RejectedValue(None, None, f"type {values.type} is not accepted: JSON text or nested values")
+    if is_flat and is_key_value_type(values.type):
+        texts = pc.if_else(values.is_null(), None, to_json_literals(to_key_value_maps(values), strict=True))
     else:
-        texts = to_literals(values, strict=True)
+        texts = to_json_literals(values, strict=True)
     is_odd = (
         any(map(pa.types.is_floating, types_within(values.type)))
         and pc.any(pc.match_substring_regex(texts, NO_NUMBER), min_count=0).as_py()
@@ -64,7 +64,7 @@ def to_json(values: pa.Array, *, is_flat: bool = False) -> pa.Array:
 
 
 @lru_cache(maxsize=10_000)
-def parse_pairs(text: str) -> Pairs:
+def parse_flat_object(text: str) -> Pairs:
     """The pairs of a flat JSON object, in order. Numbers keep their text: 1.10 stays '1.10'.
 
     Raises:
@@ -118,7 +118,7 @@ def _is_unicode(text: str) -> bool:
 def _checked(texts: pa.StringArray) -> pa.Array:
     odd = pc.fill_null(pc.invert(pc.match_substring_regex(texts, PLAIN_OBJECT)), False)
     if first_true(odd) is not None:
-        by_distinct(pc.if_else(odd, texts, None), _check, pa.bool_())
+        map_distinct(pc.if_else(odd, texts, None), _check, pa.bool_())
     return texts
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optiinfra_assets.line_items.arrow_tools import decoded, first_true, offsets_of, parts_of_map
-from optiinfra_assets.line_items.rejected_value import Refused
-from optiinfra_assets.line_items.strings import any_texts
+from optiinfra_assets.line_items.arrow_tools import first_true, offsets_of, parts_of_map, utf8_decoded
+from optiinfra_assets.line_items.rejected_value import RejectedValue
+from optiinfra_assets.line_items.strings import any_to_strings
 
 ACCEPTED: Final = "key-value pairs in UTF-8, no key null, none with two values"
 
@@ -18,7 +18,7 @@ _FEW: Final = 20
 """Values up to which comparing each with each is faster than sorting them, 3 times so for 4."""
 
 
-def are_pairs(kind: pa.DataType) -> bool:
+def is_key_value_type(kind: pa.DataType) -> bool:
     """Whether a type is a map, or a list of structs of key, value and whatever else; neither keys nor values nested."""
     if pa.types.is_map(kind):
         parts = [kind.key_type, kind.item_type]
@@ -29,26 +29,26 @@ def are_pairs(kind: pa.DataType) -> bool:
     return len(parts) == 2 and not any(map(pa.types.is_nested, parts))
 
 
-def to_pairs(values: pa.Array) -> pa.MapArray:
-    """Values of a type that `are_pairs` as maps from text to what the values are; null becomes an empty map.
+def to_key_value_maps(values: pa.Array) -> pa.MapArray:
+    """Values of a type that `is_key_value_type` as maps from text to what the values are; null becomes an empty map.
 
     A pair that a row has twice is kept once: Google's view repeats a key for each of its namespaces.
 
     Raises:
-        Refused: at the first row that has a null key, two values of one key, or bytes that are not UTF-8.
+        RejectedValue: at the first row that has a null key, two values of one key, or bytes that are not UTF-8.
     """
     offsets, keys, items = _parts(values)
     missing = first_true(keys.is_null())
     if missing is not None:
         _refuse(values, offsets, missing)
     try:
-        keys, items = any_texts(decoded(keys)), decoded(items)
-    except Refused as refused:
+        keys, items = any_to_strings(utf8_decoded(keys)), utf8_decoded(items)
+    except RejectedValue as refused:
         _refuse(values, offsets, refused.index or 0)
     return _each_once(pa.MapArray.from_arrays(offsets, keys, items), values)
 
 
-def has_key_twice(maps: pa.MapArray) -> np.ndarray:
+def has_duplicate_keys(maps: pa.MapArray) -> np.ndarray:
     """For each map, whether a key occurs in it more than once."""
     codes = maps.keys.dictionary_encode().indices.to_numpy()
     offsets = maps.offsets.to_numpy()
@@ -95,7 +95,7 @@ def _without_nulls(maps: pa.MapArray) -> pa.MapArray:
 
 
 def _each_once(maps: pa.MapArray, delivered: pa.Array) -> pa.MapArray:
-    rows = np.flatnonzero(has_key_twice(maps))
+    rows = np.flatnonzero(has_duplicate_keys(maps))
     if not len(rows):
         return maps
     offsets = maps.offsets.to_numpy()
@@ -115,5 +115,5 @@ def _each_once(maps: pa.MapArray, delivered: pa.Array) -> pa.MapArray:
 def _refuse(values: pa.Array, offsets: pa.Array, position: int) -> NoReturn:
     """Raise Refused for the row of the pair at `position`."""
     row = int(np.searchsorted(offsets.to_numpy(), position, side="right")) - 1
-    to_pairs(values.slice(0, row))  # what is refused for another reason may stand before
-    raise Refused(row, values[row].as_py(), ACCEPTED)
+    to_key_value_maps(values.slice(0, row))  # what is refused for another reason may stand before
+    raise RejectedValue(row, values[row].as_py(), ACCEPTED)

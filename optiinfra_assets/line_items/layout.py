@@ -31,7 +31,7 @@ MANDATORY: Final = mandatory(focus.V1_4)
 """Columns that whoever makes line items has to have, though not all need a value (see `NOT_NULL`): those of FOCUS 1.4."""
 
 
-class LayoutRefused(ValueError):
+class LayoutRejected(ValueError):
     """The columns of a delivery cannot be taken; the message names the column and what is accepted."""
 
 
@@ -59,7 +59,7 @@ class Layout:
         """Recognise the columns of a delivery from their names.
 
         Raises:
-            LayoutRefused: two columns of one name, or a mandatory column of the version is missing.
+            LayoutRejected: two columns of one name, or a mandatory column of the version is missing.
         """
         positions = _focus_positions(names)
         if positions:  # a file without a row of names has values for names, and values may be equal
@@ -85,9 +85,9 @@ def _refuse_twins(names: Sequence[str]) -> None:
     for name in filter(None, names):
         twin = seen.get(name.lower())
         if twin == name:
-            raise LayoutRefused(f"two columns have the name {name!r}: remove or rename one")
+            raise LayoutRejected(f"two columns have the name {name!r}: remove or rename one")
         if twin is not None:
-            raise LayoutRefused(
+            raise LayoutRejected(
                 f"columns {twin!r} and {name!r} have the same name but for capitals: remove or rename one"
             )
         seen[name.lower()] = name
@@ -118,7 +118,7 @@ def _refuse_missing(positions: dict[str, int], version: focus.Version, spared: S
     missing = [name for name in mandatory(version) if name not in positions and name not in spared]
     if missing:
         names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise LayoutRefused(
+        raise LayoutRejected(
             f"mandatory column {names} is missing: the columns are taken for FOCUS {version_text(version)} CostAndUsage; "
             "export that dataset with all its mandatory columns"
         )
@@ -137,7 +137,7 @@ def _extras(names: Sequence[str], positions: dict[str, int]) -> tuple[tuple[int,
             continue
         kept = _extra_name(n, name)
         if kept in taken:
-            raise LayoutRefused(
+            raise LayoutRejected(
                 f"columns {taken[kept]!r} and {name!r} would both be kept as {kept!r}: rename one"
             )
         taken[kept] = name

@@ -10,18 +10,23 @@ import pyarrow.compute as pc
 
 from optiinfra_assets.domain import focus
 from optiinfra_assets.line_items import decimals, json_parsing, strings, tags, timestamps
-from optiinfra_assets.line_items.arrow_tools import decoded, empty_as_null, first_true, repeated
-from optiinfra_assets.line_items.json_encoding import to_literals
-from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.arrow_tools import (
+    dictionary_encoded,
+    empty_as_null,
+    first_true,
+    utf8_decoded,
+)
+from optiinfra_assets.line_items.json_encoding import to_json_literals
+from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import SCHEMA, SOURCES, TEXT, arrow_type
-from optiinfra_assets.line_items.x_columns import pairs_of_columns
+from optiinfra_assets.line_items.x_columns import columns_to_maps
 
 if TYPE_CHECKING:
     from optiinfra_assets.domain.errors import Rounding
     from optiinfra_assets.line_items.layout import Layout
 
 
-class Door:
+class Normalizer:
     """Converts the batches of one delivery. Not safe for several threads: it counts what was rounded."""
 
     def __init__(
@@ -49,14 +54,14 @@ class Door:
         """One batch of `SCHEMA` with the rows of `batch`, whose columns stand in the order of the layout.
 
         Raises:
-            Refused: for the first row of the batch with a value that is not accepted (and its first such column).
+            RejectedValue: for the first row of the batch with a value that is not accepted (and its first such column).
         """
         columns: list[pa.Array] = []
-        refusals: list[Refused] = []
+        refusals: list[RejectedValue] = []
         for column in focus.STORED:
             try:
                 columns.append(self._column(column, batch))
-            except Refused as refused:
+            except RejectedValue as refused:
                 refusals.append(refused)
         if refusals:
             raise min(
@@ -75,15 +80,15 @@ class Door:
             return self._derived(column, batch)
         try:
             return self._delivered(column, batch.column(position))
-        except Refused as refused:
+        except RejectedValue as refused:
             refused.column = self._layout.names[position]
             raise
 
     def _delivered(self, column: focus.Column, values: pa.Array) -> pa.Array:
         try:
-            values = decoded(values)
+            values = utf8_decoded(values)
             converted = convert(column, values, self._rounding, is_preview=self._layout.is_preview)
-        except Refused as refused:
+        except RejectedValue as refused:
             if refused.index:
                 self._delivered(
                     column, values.slice(0, refused.index)
@@ -95,9 +100,9 @@ class Door:
         """A column that is not delivered: null, or, before FOCUS 1.3, from the names it replaced."""
         if column.name == "ServiceProviderName":
             names = [empty_as_null(self._text(name, batch)) for name in ("PublisherName", "ProviderName")]
-            return repeated(pc.fill_null(pc.coalesce(*names), ""))
+            return dictionary_encoded(pc.fill_null(pc.coalesce(*names), ""))
         if column.name == "HostProviderName":
-            return repeated(self._text("ProviderName", batch))
+            return dictionary_encoded(self._text("ProviderName", batch))
         return convert(column, pa.nulls(batch.num_rows), self._rounding)
 
     def _text(self, name: str, batch: pa.RecordBatch) -> pa.Array:
@@ -105,14 +110,14 @@ class Door:
         if position is None:
             return pa.nulls(batch.num_rows, TEXT)
         try:
-            return strings.to_texts(batch.column(position))
-        except Refused as refused:
+            return strings.to_strings(batch.column(position))
+        except RejectedValue as refused:
             refused.column = self._layout.names[position]
             raise
 
     def _extras(self, batch: pa.RecordBatch) -> pa.Array:
         columns = [as_text(batch.column(position)) for position, _ in self._layout.extras]
-        return pairs_of_columns([name for _, name in self._layout.extras], columns, batch.num_rows)
+        return columns_to_maps([name for _, name in self._layout.extras], columns, batch.num_rows)
 
 
 def convert(
@@ -121,33 +126,33 @@ def convert(
     """The values of one FOCUS column in the type of `SCHEMA`; of a `Layout.is_preview` most closed lists were others.
 
     Raises:
-        Refused: at the first value that is not accepted.
+        RejectedValue: at the first value that is not accepted.
     """
-    if column.kind is focus.Kind.DECIMAL:
+    if column.kind is focus.ColumnType.DECIMAL:
         return decimals.to_decimals(delivered, rounding)
-    if column.kind is focus.Kind.TIME:
-        return timestamps.to_times(delivered)
+    if column.kind is focus.ColumnType.TIME:
+        return timestamps.to_timestamps(delivered)
     if column.name == "Tags":
-        return tags.to_maps(delivered)
-    if column.kind in (focus.Kind.KEY_VALUE, focus.Kind.JSON):
-        return json_parsing.to_json(delivered, is_flat=column.kind is focus.Kind.KEY_VALUE)
+        return tags.to_tag_maps(delivered)
+    if column.kind in (focus.ColumnType.KEY_VALUE, focus.ColumnType.JSON):
+        return json_parsing.to_json(delivered, is_flat=column.kind is focus.ColumnType.KEY_VALUE)
     if column.accepted and not (is_preview and column.name != "ChargeCategory"):
-        return strings.to_listed_texts(delivered, column.accepted)
+        return strings.to_enum_strings(delivered, column.accepted)
     return _text_column(column, delivered)
 
 
 def _text_column(column: focus.Column, delivered: pa.Array) -> pa.Array:
     if column.name in focus.NULL_AS_EMPTY:
         return (
-            repeated(pc.fill_null(strings.to_texts(delivered), ""))
+            dictionary_encoded(pc.fill_null(strings.to_strings(delivered), ""))
             if delivered.null_count
-            else strings.to_repeated_texts(delivered)
+            else strings.to_dictionary_strings(delivered)
         )
     if column.name == "BillingCurrency":
         return strings.to_currencies(delivered)
     if arrow_type(column) == TEXT:
-        return strings.to_texts(delivered)
-    return strings.to_repeated_texts(delivered)
+        return strings.to_strings(delivered)
+    return strings.to_dictionary_strings(delivered)
 
 
 def _mandatory(column: focus.Column, delivered: pa.Array, converted: pa.Array) -> pa.Array:
@@ -160,13 +165,13 @@ def _mandatory(column: focus.Column, delivered: pa.Array, converted: pa.Array) -
     index = first_true(missing)
     if index is None:
         return converted
-    raise Refused(index, delivered[index].as_py(), _expected(column))
+    raise RejectedValue(index, delivered[index].as_py(), _expected(column))
 
 
 def _expected(column: focus.Column) -> str:
-    if column.kind is focus.Kind.DECIMAL:
+    if column.kind is focus.ColumnType.DECIMAL:
         return decimals.ACCEPTED
-    if column.kind is focus.Kind.TIME:
+    if column.kind is focus.ColumnType.TIME:
         return timestamps.ACCEPTED
     if column.name == "BillingCurrency":
         return strings.CURRENCY
@@ -176,4 +181,6 @@ def _expected(column: focus.Column) -> str:
 def as_text(values: pa.Array) -> pa.Array:
     """Any column beyond FOCUS as plain text, as precise as it was delivered; nested values as JSON, bytes that are no text as hex."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    return to_literals(values, strict=False) if pa.types.is_nested(kind) else strings.any_texts(values)
+    return (
+        to_json_literals(values, strict=False) if pa.types.is_nested(kind) else strings.any_to_strings(values)
+    )

@@ -16,12 +16,14 @@ _UUID_DIGITS: Final = [n for n in range(_UUID_LENGTH) if n not in (8, 13, 18, 23
 """Where the digits of a UUID stand; between them are dashes."""
 
 
-def usual_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch whose columns are `usual`."""
-    return pa.RecordBatch.from_arrays([usual(column) for column in batch.columns], names=batch.schema.names)
+def canonical_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch whose columns are `canonical_array`."""
+    return pa.RecordBatch.from_arrays(
+        [canonical_array(column) for column in batch.columns], names=batch.schema.names
+    )
 
 
-def usual(values: pa.Array) -> pa.Array:
+def canonical_array(values: pa.Array) -> pa.Array:
     """`values`, if they are of a type that all of Arrow's kernels take; else the same in such a type.
 
     Views become text, bytes and lists; JSON its text, a UUID the text it is usually written as, other extension types what they are
@@ -33,7 +35,7 @@ def usual(values: pa.Array) -> pa.Array:
     if isinstance(kind, pa.UuidType):
         return _uuid_texts(values.storage)
     if isinstance(kind, pa.BaseExtensionType):
-        return usual(values.storage)
+        return canonical_array(values.storage)
     if pa.types.is_string_view(kind):
         return values.cast(TEXT)
     if pa.types.is_binary_view(kind):
@@ -54,13 +56,13 @@ def _is_unusual(kind: pa.DataType) -> bool:
 def _usual_nested(values: pa.Array) -> pa.Array:
     kind, is_null = values.type, values.is_null()
     if pa.types.is_struct(kind):
-        fields = [usual(pc.struct_field(values, [n])) for n in range(kind.num_fields)]
+        fields = [canonical_array(pc.struct_field(values, [n])) for n in range(kind.num_fields)]
         return pa.StructArray.from_arrays(fields, [field.name for field in kind], mask=is_null)
     if pa.types.is_map(kind):
         offsets, keys, items = parts_of_map(values)
-        return pa.MapArray.from_arrays(offsets, usual(keys), usual(items), mask=is_null)
+        return pa.MapArray.from_arrays(offsets, canonical_array(keys), canonical_array(items), mask=is_null)
     lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy()
-    return pa.ListArray.from_arrays(offsets_of(lengths), usual(values.flatten()), mask=is_null)
+    return pa.ListArray.from_arrays(offsets_of(lengths), canonical_array(values.flatten()), mask=is_null)
 
 
 def _uuid_texts(values: pa.FixedSizeBinaryArray) -> pa.Array:

@@ -8,7 +8,7 @@ LONGEST_SHOWN = 80
 """Characters of a refused value that a message shows; more would bury the sentence."""
 
 
-class Refused(Exception):
+class RejectedValue(Exception):
     """The first value of a column, in row order, that is not accepted.
 
     Attributes:
@@ -28,10 +28,10 @@ class Refused(Exception):
     def __str__(self) -> str:
         if self.index is None:
             return f"column {self.column}: {self.accepted}"
-        return f"column {self.column}: value {shown(self.value)} is not accepted: {self.accepted}"
+        return f"column {self.column}: value {quoted(self.value)} is not accepted: {self.accepted}"
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """`value` in quotes on one line, cut at 80 characters; ``null`` if there is none."""
     if value is None:
         return "null"

@@ -1,10 +1,10 @@
 """Line items that a provider makes one by one, from JSON answers, into record batches of `SCHEMA` through the same door as files.
 
-A provider declares the columns it fills, in FOCUS names and ``x_`` names, and yields `Row` objects::
+A provider declares the columns it fills, in FOCUS names and ``x_`` names, and yields `LineItemRow` objects::
 
     batches = batches_of(rows, COLUMNS, collection.rounding, where="invoice 123")
 
-Tables and Parquet do not come this way: they are columns already (see `Door`).
+Tables and Parquet do not come this way: they are columns already (see `Normalizer`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.errors import BadData
 from optiinfra_assets.line_items.layout import Layout
-from optiinfra_assets.line_items.normalizer import Door
-from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.normalizer import Normalizer
+from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import TEXT, TEXT_MAP, TIME
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _MOMENT: Final = pa.timestamp("us", "UTC")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LineItemRow:
     """One line item.
 
     Attributes:
@@ -51,8 +51,8 @@ class Row:
     values: Mapping[str, Value]
 
 
-def batches_of(
-    rows: Iterable[Row], columns: Sequence[str], rounding: Rounding, *, where: str
+def record_batches(
+    rows: Iterable[LineItemRow], columns: Sequence[str], rounding: Rounding, *, where: str
 ) -> Iterator[pa.RecordBatch]:
     """Batches of `SCHEMA` with `rows` in their order, read as they are needed.
 
@@ -63,7 +63,7 @@ def batches_of(
         where: what the rows are made from, for messages.
 
     Raises:
-        LayoutRefused: a mandatory column is not in `columns`.
+        LayoutRejected: a mandatory column is not in `columns`.
         ValueError: the `source` of a row is not one of `SOURCES`.
         BadData: at the first value that cannot be stored exactly, naming row and column.
         KeyError: a row has a value that is not in `columns`.
@@ -71,17 +71,17 @@ def batches_of(
     layout = Layout.of(columns)
     count = 0
     for (source, is_estimated), group in groupby(rows, key=lambda row: (row.source, row.is_estimated)):
-        door = Door(layout, rounding, source=source, is_estimated=is_estimated)
+        door = Normalizer(layout, rounding, source=source, is_estimated=is_estimated)
         while some := list(islice(group, BATCH_ROWS)):
             try:
                 yield door.convert(_batch(some, columns))
-            except Refused as refused:
+            except RejectedValue as refused:
                 row = "" if refused.index is None else f"row {count + refused.index + 1}, "
                 raise BadData(f"{where}: {row}{refused}") from None
             count += len(some)
 
 
-def _batch(rows: list[Row], columns: Sequence[str]) -> pa.RecordBatch:
+def _batch(rows: list[LineItemRow], columns: Sequence[str]) -> pa.RecordBatch:
     found: dict[str, list[Value]] = {name: [None] * len(rows) for name in columns}
     for number, row in enumerate(rows):
         for name, value in row.values.items():
@@ -92,11 +92,11 @@ def _batch(rows: list[Row], columns: Sequence[str]) -> pa.RecordBatch:
 
 def _array(name: str, values: list[Any]) -> pa.Array:
     """Money travels as text: Arrow would choose one precision for all values and could not hold some beside others."""
-    kind = focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.Kind.STRING
-    if kind is focus.Kind.DECIMAL:
+    kind = focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.ColumnType.STRING
+    if kind is focus.ColumnType.DECIMAL:
         return pa.array([None if value is None else format(value, "f") for value in values], TEXT)
-    if kind is focus.Kind.TIME:
+    if kind is focus.ColumnType.TIME:
         return pc.floor_temporal(pa.array(values, _MOMENT), unit="second").cast(TIME)
-    if kind is focus.Kind.KEY_VALUE:
+    if kind is focus.ColumnType.KEY_VALUE:
         return pa.array([None if value is None else list(value.items()) for value in values], TEXT_MAP)
     return pa.array(values, TEXT)

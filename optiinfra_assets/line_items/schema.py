@@ -38,13 +38,13 @@ customer's own, an invoice, or by how much a running total grew."""
 
 def arrow_type(column: focus.Column) -> pa.DataType:
     """The type in which the values of a FOCUS column travel."""
-    if column.kind is focus.Kind.DECIMAL:
+    if column.kind is focus.ColumnType.DECIMAL:
         return DECIMAL
-    if column.kind is focus.Kind.TIME:
+    if column.kind is focus.ColumnType.TIME:
         return TIME
     if column.name == "Tags":
         return TEXT_MAP
-    if column.kind is focus.Kind.STRING and column.name not in DISTINCT_TEXT:
+    if column.kind is focus.ColumnType.STRING and column.name not in DISTINCT_TEXT:
         return REPEATED_TEXT
     return TEXT
 

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optiinfra_assets.line_items.arrow_tools import (
-    decoded,
+    dictionary_decoded,
+    dictionary_encoded,
     empty_as_null,
     is_bytes,
     is_text,
-    plain,
-    refuse_used,
-    repeated,
+    reject_used,
+    utf8_decoded,
 )
-from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 
 CURRENCY: Final = "a currency code of three capital letters such as USD (ISO 4217)"
@@ -25,60 +25,60 @@ CURRENCY: Final = "a currency code of three capital letters such as USD (ISO 421
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
-def to_texts(values: pa.Array) -> pa.Array:
+def to_strings(values: pa.Array) -> pa.Array:
     """`values` as plain text, case and spaces as delivered; '' and null stay apart.
 
     Integers, booleans, dates and timestamps of typed files become their text. Doubles are refused: an account id that went through a
     double has lost digits.
 
     Raises:
-        Refused: for a type that holds no text, and at the first bytes that are not UTF-8.
+        RejectedValue: for a type that holds no text, and at the first bytes that are not UTF-8.
     """
     if values.null_count == len(values):
         return pa.nulls(len(values), TEXT)
-    values = decoded(plain(values))
+    values = utf8_decoded(dictionary_decoded(values))
     kind = values.type
     if pa.types.is_timestamp(kind):
         return _moment_texts(values)
     if is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
         return values.cast(TEXT)
-    raise Refused(None, None, f"type {kind} is not accepted: text")
+    raise RejectedValue(None, None, f"type {kind} is not accepted: text")
 
 
-def any_texts(values: pa.Array) -> pa.Array:
+def any_to_strings(values: pa.Array) -> pa.Array:
     """`values` of any type but nested ones as plain text, as precise as delivered; bytes that are no text as hex after ``0x``.
 
     No text is what is not UTF-8, or has a zero byte, as DuckDB's intervals have.
     """
-    values = plain(values)
+    values = dictionary_decoded(values)
     kind = values.type
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return values.cast(TEXT)
     if is_bytes(kind):
         return _texts_or_hex(values)
-    return to_texts(values)
+    return to_strings(values)
 
 
-def to_repeated_texts(values: pa.Array) -> pa.Array:
-    """As `to_texts`, dictionary-encoded.
+def to_dictionary_strings(values: pa.Array) -> pa.Array:
+    """As `to_strings`, dictionary-encoded.
 
     Raises:
-        Refused: for a type that holds no text.
+        RejectedValue: for a type that holds no text.
     """
     if values.null_count == len(values):
         return pa.nulls(len(values), REPEATED_TEXT)
-    return repeated(values if is_text(values.type) else to_texts(values))
+    return dictionary_encoded(values if is_text(values.type) else to_strings(values))
 
 
-def to_listed_texts(values: pa.Array, accepted: tuple[str, ...]) -> pa.Array:
+def to_enum_strings(values: pa.Array, accepted: tuple[str, ...]) -> pa.Array:
     """Words of a closed list, dictionary-encoded; '' becomes null.
 
     Raises:
-        Refused: at the first value that is not in the list.
+        RejectedValue: at the first value that is not in the list.
     """
-    encoded = to_repeated_texts(_emptied(values))
+    encoded = to_dictionary_strings(_emptied(values))
     choices = f"one of {', '.join(accepted)}" if len(accepted) > 1 else f"{accepted[0]} or nothing"
-    refuse_used(
+    reject_used(
         encoded, {n: choices for n, text in enumerate(encoded.dictionary.to_pylist()) if text not in accepted}
     )
     return encoded
@@ -88,11 +88,11 @@ def to_currencies(values: pa.Array) -> pa.Array:
     """Currency codes, dictionary-encoded; '' becomes null.
 
     Raises:
-        Refused: at the first value that is not three capital letters.
+        RejectedValue: at the first value that is not three capital letters.
     """
-    encoded = to_repeated_texts(_emptied(values))
+    encoded = to_dictionary_strings(_emptied(values))
     texts = encoded.dictionary.to_pylist()
-    refuse_used(encoded, {n: CURRENCY for n, text in enumerate(texts) if not _CURRENCY.fullmatch(text)})
+    reject_used(encoded, {n: CURRENCY for n, text in enumerate(texts) if not _CURRENCY.fullmatch(text)})
     return encoded
 
 

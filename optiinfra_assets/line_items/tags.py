@@ -6,44 +6,51 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optiinfra_assets.line_items.arrow_tools import decoded, empty_as_null, is_text, mostly_repeated, plain
-from optiinfra_assets.line_items.json_parsing import PLAIN_OBJECT, Pairs, parse_pairs
-from optiinfra_assets.line_items.key_values import are_pairs, has_key_twice, to_pairs
-from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.arrow_tools import (
+    dictionary_decoded,
+    empty_as_null,
+    is_low_cardinality,
+    is_text,
+    utf8_decoded,
+)
+from optiinfra_assets.line_items.json_parsing import PLAIN_OBJECT, Pairs, parse_flat_object
+from optiinfra_assets.line_items.key_values import has_duplicate_keys, is_key_value_type, to_key_value_maps
+from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import TEXT, TEXT_MAP
-from optiinfra_assets.line_items.strings import any_texts
-from optiinfra_assets.line_items.x_columns import pairs_of_columns
+from optiinfra_assets.line_items.strings import any_to_strings
+from optiinfra_assets.line_items.x_columns import columns_to_maps
 
 
-def to_maps(values: pa.Array) -> pa.Array:
+def to_tag_maps(values: pa.Array) -> pa.Array:
     """Key-value pairs (JSON text, a map, a struct, a list of key-value structs) as map<string, string>; null becomes an empty map.
 
     Numbers keep their text (1.10 stays '1.10'), booleans become 'true' and 'false', a null value stays null.
 
     Raises:
-        Refused: at the first value that is not a flat JSON object or typed pairs as `to_pairs` takes them, or for a type that holds none.
+        RejectedValue: at the first value that is not a flat JSON object or typed pairs as `to_key_value_maps` takes them, or for a type
+        that holds none.
     """
     kind = values.type
     if values.null_count == len(values):
-        return pairs_of_columns([], [], len(values))
+        return columns_to_maps([], [], len(values))
     if is_text(kind):
-        return _of_text(empty_as_null(plain(values)))
-    if are_pairs(kind):
-        pairs = to_pairs(values)
-        return pa.MapArray.from_arrays(pairs.offsets, pairs.keys, any_texts(pairs.items)).cast(TEXT_MAP)
+        return _of_text(empty_as_null(dictionary_decoded(values)))
+    if is_key_value_type(kind):
+        pairs = to_key_value_maps(values)
+        return pa.MapArray.from_arrays(pairs.offsets, pairs.keys, any_to_strings(pairs.items)).cast(TEXT_MAP)
     if pa.types.is_struct(kind) and not any(pa.types.is_nested(field.type) for field in kind):
         return _of_struct(values)
-    raise Refused(None, None, f"type {kind} is not accepted: JSON text or key-value pairs")
+    raise RejectedValue(None, None, f"type {kind} is not accepted: JSON text or key-value pairs")
 
 
 def _of_text(texts: pa.StringArray) -> pa.MapArray:
-    if not mostly_repeated(texts):
+    if not is_low_cardinality(texts):
         return _parsed(texts)
     encoded = texts.dictionary_encode()
     distinct = pa.concat_arrays([encoded.dictionary, pa.nulls(1, TEXT)])
     try:
         maps = _parsed(distinct)
-    except Refused:
+    except RejectedValue:
         return _parsed(texts)
     return maps.take(pc.fill_null(encoded.indices, len(distinct) - 1))
 
@@ -52,15 +59,15 @@ def _parsed(texts: pa.StringArray) -> pa.MapArray:
     """Maps of JSON texts: objects of plain text all at once, the others one by one."""
     is_odd = pc.fill_null(pc.invert(pc.match_substring_regex(texts, PLAIN_OBJECT)), False)
     maps = _plain_objects(pc.if_else(is_odd, None, texts))
-    rows = np.flatnonzero(is_odd.to_numpy(zero_copy_only=False) | has_key_twice(maps))
+    rows = np.flatnonzero(is_odd.to_numpy(zero_copy_only=False) | has_duplicate_keys(maps))
     if not len(rows):
         return maps
     pairs: list[Pairs] = []
     for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
         try:
-            pairs.append(parse_pairs(text))
+            pairs.append(parse_flat_object(text))
         except ValueError as refusal:
-            raise Refused(row, text, str(refusal)) from refusal
+            raise RejectedValue(row, text, str(refusal)) from refusal
     positions = np.arange(len(texts))
     positions[rows] = len(texts) + np.arange(len(rows))
     return pa.concat_arrays([maps, pa.array(pairs, TEXT_MAP)]).take(pa.array(positions))
@@ -85,6 +92,8 @@ def _of_struct(values: pa.Array) -> pa.MapArray:
         pc.if_else(values.is_valid(), pc.struct_field(values, [n]), None)
         for n in range(values.type.num_fields)
     ]
-    return pairs_of_columns(
-        [field.name for field in values.type], [any_texts(decoded(field)) for field in fields], len(values)
+    return columns_to_maps(
+        [field.name for field in values.type],
+        [any_to_strings(utf8_decoded(field)) for field in fields],
+        len(values),
     )

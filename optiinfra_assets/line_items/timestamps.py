@@ -14,8 +14,14 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optiinfra_assets.line_items.arrow_tools import by_distinct, empty_as_null, first_true, is_text, plain
-from optiinfra_assets.line_items.rejected_value import Refused
+from optiinfra_assets.line_items.arrow_tools import (
+    dictionary_decoded,
+    empty_as_null,
+    first_true,
+    is_text,
+    map_distinct,
+)
+from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import TIME
 
 ACCEPTED: Final = "a UTC time such as 2026-11-01T00:00:00Z, in whole seconds, from 1970 to 2105"
@@ -30,27 +36,27 @@ _TIME: Final = re.compile(
 )
 
 
-def to_times(values: pa.Array) -> pa.Array:
+def to_timestamps(values: pa.Array) -> pa.Array:
     """`values` (text, timestamps of any unit, dates) as seconds in UTC; null stays null, '' becomes null; without a zone: UTC.
 
     Raises:
-        Refused: at the first value that is not accepted, or for a type that holds no times.
+        RejectedValue: at the first value that is not accepted, or for a type that holds no times.
     """
     kind = values.type
     if values.null_count == len(values):
         return pa.nulls(len(values), TIME)
     if is_text(kind):
-        return by_distinct(empty_as_null(values), parse_time, pa.int64()).cast(TIME)
-    values = plain(values)
+        return map_distinct(empty_as_null(values), parse_timestamp, pa.int64()).cast(TIME)
+    values = dictionary_decoded(values)
     if pa.types.is_timestamp(values.type):
         return _whole_seconds(values)
     if pa.types.is_date(values.type):
         return _whole_seconds(values.cast(pa.timestamp("s")))
-    raise Refused(None, None, f"type {kind} is not accepted: timestamps, dates or text")
+    raise RejectedValue(None, None, f"type {kind} is not accepted: timestamps, dates or text")
 
 
 @lru_cache(maxsize=50_000)
-def parse_time(text: str) -> int:
+def parse_timestamp(text: str) -> int:
     """Seconds since 1970 of a time written as text.
 
     Raises:
@@ -84,5 +90,5 @@ def _whole_seconds(values: pa.Array) -> pa.Array:
     )
     wrong = first_true(pc.invert(accepted))
     if wrong is not None:
-        raise Refused(wrong, values[wrong].cast(pa.string()).as_py(), ACCEPTED)
+        raise RejectedValue(wrong, values[wrong].cast(pa.string()).as_py(), ACCEPTED)
     return seconds.cast(TIME)

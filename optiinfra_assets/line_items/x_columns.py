@@ -10,7 +10,7 @@ import pyarrow as pa
 from optiinfra_assets.line_items.schema import TEXT, TEXT_MAP
 
 
-def pairs_of_columns(names: Sequence[str], columns: Sequence[pa.Array], rows: int) -> pa.Array:
+def columns_to_maps(names: Sequence[str], columns: Sequence[pa.Array], rows: int) -> pa.Array:
     """One map<string, string> a row with an entry for each column that is not null there.
 
     Args:

@@ -42,7 +42,7 @@ class AccessEntry:
     detail: str | None
 
 
-class AccessAudit(Repository):
+class AccessAuditRepository(Repository):
     """The part of `Metadata` on this log."""
 
     def find(

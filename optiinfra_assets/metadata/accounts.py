@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.errors import ForeignKeyViolation
 from psycopg.types.json import Jsonb
 
-from optiinfra_assets.database.errors import AlreadyExists, NotFound
+from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
 from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import Account, check_name, check_slug
 from optiinfra_assets.vault.credential_audit import Actor, by
@@ -44,7 +44,7 @@ class AccountState:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectedAccount:
     """An account and what is known of its secret and its last probes. Times are UTC, None if it never happened.
 
     Attributes:
@@ -74,7 +74,7 @@ _STATE = ("created_at", "last_probe_at", "last_change_at", "last_error")
 _SECRET = ("version", "key_id", "updated_at", "rotated_at", "deleted_at")
 
 
-class Customers(Repository):
+class CustomerRepository(Repository):
     """The tenants."""
 
     def add(self, customer_id: str, name: str | None = None, actor: Actor | None = None) -> Customer:
@@ -109,13 +109,13 @@ class Customers(Repository):
 
         Raises:
             ValueError: the name is not accepted.
-            NotFound: there is none of that id.
+            RecordNotFound: there is none of that id.
         """
         check_name("name", name)
         values = {"customer_id": customer_id, "name": name, **by(actor)}
         row = self._database.row("rename_customer.sql", values)
         if row is None:
-            raise NotFound(f"customer: {customer_id!r} does not exist")
+            raise RecordNotFound(f"customer: {customer_id!r} does not exist")
         return Customer(**row)
 
     def find(self, *, first: int | None = None, after: str | None = None) -> list[Customer]:
@@ -128,15 +128,15 @@ class Customers(Repository):
         """One customer.
 
         Raises:
-            NotFound: there is none of that id.
+            RecordNotFound: there is none of that id.
         """
         row = self._database.row("customer.sql", {"customer_id": customer_id})
         if row is None:
-            raise NotFound(f"customer: {customer_id!r} does not exist")
+            raise RecordNotFound(f"customer: {customer_id!r} does not exist")
         return Customer(**row)
 
 
-class Accounts(Repository):
+class AccountRepository(Repository):
     """What each customer has connected."""
 
     def add(self, account: Account) -> Account:
@@ -144,7 +144,7 @@ class Accounts(Repository):
 
         Raises:
             ValueError: the id is not ``<customer>.<name>``, or there are secrets, which only `Credentials` stores.
-            NotFound: the customer does not exist.
+            RecordNotFound: the customer does not exist.
             AlreadyExists: the id is taken by an account of other content.
         """
         _check(account)
@@ -152,7 +152,7 @@ class Accounts(Repository):
         try:
             row = self._database.row("add_account.sql", values)
         except ForeignKeyViolation:
-            raise NotFound(f"customer: {account.customer_id!r} does not exist") from None
+            raise RecordNotFound(f"customer: {account.customer_id!r} does not exist") from None
         if row is None:
             raise AlreadyExists(
                 f"account: {account.account_id!r} exists with other settings: change them by updateCredential of the GraphQL service, "
@@ -185,53 +185,53 @@ class Accounts(Repository):
         """One account, disabled or not.
 
         Raises:
-            NotFound: there is none of that id.
+            RecordNotFound: there is none of that id.
         """
         found = self.find(account_id=account_id, include_disabled=True)
         if not found:
-            raise NotFound(f"account: {account_id!r} does not exist")
+            raise RecordNotFound(f"account: {account_id!r} does not exist")
         return found[0]
 
     def disable(self, account_id: str) -> None:
         """Collect nothing more for an account; its published data stay.
 
         Raises:
-            NotFound: there is none of that id.
+            RecordNotFound: there is none of that id.
         """
         if self._database.row("disable_account.sql", {"account_id": account_id}) is None:
-            raise NotFound(f"account: {account_id!r} does not exist")
+            raise RecordNotFound(f"account: {account_id!r} does not exist")
 
     def connections(
         self, customer_id: str, *, first: int, after: str | None = None, include_deleted: bool = False
-    ) -> list[Connection]:
+    ) -> list[ConnectedAccount]:
         """At most `first` accounts of a customer, by id, above the account id `after`."""
         values = {"customer_id": customer_id, "account_id": None, "first": first, "after": after}
         rows = self._database.rows("connections.sql", {**values, "include_deleted": include_deleted})
         return [_connection(row) for row in rows]
 
-    def connection(self, customer_id: str, account_id: str) -> Connection:
+    def connection(self, customer_id: str, account_id: str) -> ConnectedAccount:
         """One account of a customer, collected or not.
 
         Raises:
-            NotFound: the customer has none of that id.
+            RecordNotFound: the customer has none of that id.
         """
         values = {"customer_id": customer_id, "account_id": account_id, "first": 1, "after": None}
         row = self._database.row("connections.sql", {**values, "include_deleted": True})
         if row is None:
-            raise NotFound(f"account: {account_id!r} does not exist")
+            raise RecordNotFound(f"account: {account_id!r} does not exist")
         return _connection(row)
 
     def change_settings(self, account_id: str, settings: Row) -> list[str]:
         """Give an active account other settings; the names of those that differ.
 
         Raises:
-            NotFound: there is no active account of that id.
+            RecordNotFound: there is no active account of that id.
         """
         row = self._database.row(
             "change_settings.sql", {"account_id": account_id, "settings": Jsonb(settings)}
         )
         if row is None:
-            raise NotFound(f"account: {account_id!r} is not active")
+            raise RecordNotFound(f"account: {account_id!r} is not active")
         old: Row = row["settings"]
         return sorted(name for name in old.keys() | settings.keys() if old.get(name) != settings.get(name))
 
@@ -280,8 +280,8 @@ def _state(row: Row) -> AccountState:
     return AccountState(account=_account(row), status=row["status"], last_error=row["last_error"], **times)
 
 
-def _connection(row: Row) -> Connection:
+def _connection(row: Row) -> ConnectedAccount:
     named = ("account_id", "customer_id", "provider", "settings", "is_simulated")
     account = Account(**{name: row[name] for name in named})
     known = {name: row[name] for name in (*_STATE, *_SECRET)}
-    return Connection(account=account, is_active=row["status"] == "active", **known)
+    return ConnectedAccount(account=account, is_active=row["status"] == "active", **known)

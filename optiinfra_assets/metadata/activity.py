@@ -46,7 +46,7 @@ class AccountActivity:
     request_cost: Decimal
 
 
-class Activity(Repository):
+class ActivityRepository(Repository):
     """The part of `Metadata` on what accounts do."""
 
     def record_requests(

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 
@@ -67,7 +67,7 @@ _KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class CollectionTask:
     """Everything one trigger asked for; newest billing periods first."""
 
     task_id: str
@@ -92,7 +92,7 @@ class TaskStatus:
     error: str | None
 
 
-class History(Repository):
+class CollectionRepository(Repository):
     """The part of `Metadata` on the history of collections."""
 
     def queue(
@@ -187,11 +187,11 @@ class History(Repository):
         """How a task stands; `customer_id`: as far as it concerns that customer.
 
         Raises:
-            NotFound: there is no such task, or nothing of it concerns the customer.
+            RecordNotFound: there is no such task, or nothing of it concerns the customer.
         """
         rows = self.history(task_id=task_id, customer_id=customer_id, first=_KEPT)[::-1]
         if not rows:
-            raise NotFound(f"task: {task_id!r} does not exist")
+            raise RecordNotFound(f"task: {task_id!r} does not exist")
         return TaskStatus(
             task_id=task_id,
             state=_state(rows),

@@ -9,7 +9,7 @@ from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.metadata.collections import Status, Trigger
 
-Place = tuple[int, int]
+EventPosition = tuple[int, int]
 """Where a reader stands: transaction and number of the last event it has seen."""
 
 
@@ -17,7 +17,7 @@ Place = tuple[int, int]
 class CollectionEvent:
     """A collection of one slice now stands so. `at` is UTC; the other fields are those of `CollectionRecord` at that moment."""
 
-    place: Place
+    place: EventPosition
     at: datetime
     collection_id: int
     task_id: str
@@ -31,21 +31,21 @@ class CollectionEvent:
     run_id: str | None
 
 
-class Events(Repository):
+class EventRepository(Repository):
     """The part of `Metadata` on events."""
 
-    def position_now(self) -> Place:
+    def position_now(self) -> EventPosition:
         """The place after everything that happened so far."""
         (row,) = self._database.rows("collection_events_now.sql")
         return row["xid"], row["id"]
 
-    def position_since(self, customer_id: str, since: datetime) -> Place | None:
+    def position_since(self, customer_id: str, since: datetime) -> EventPosition | None:
         """The place before the first event of a customer from a UTC instant on; None if there is none yet."""
         row = self._database.row("collection_events_since.sql", {"customer_id": customer_id, "since": since})
         return None if row is None else (row["xid"], row["id"] - 1)
 
     def after(
-        self, customer_id: str, after: Place, *, first: int = 100, task_id: str | None = None
+        self, customer_id: str, after: EventPosition, *, first: int = 100, task_id: str | None = None
     ) -> list[CollectionEvent]:
         """At most `first` events of a customer after a place, in order; `task_id`: only of that task.
 

@@ -10,7 +10,7 @@ from optiinfra_assets.database.postgres import Repository
 
 
 @dataclass(frozen=True, slots=True)
-class AccountFigures:
+class AccountStatistics:
     """Active accounts at one provider; `failing`: their last probe failed. `oldest_probe` is UTC."""
 
     provider: str
@@ -20,7 +20,7 @@ class AccountFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceFigures:
+class SliceStatistics:
     """Slices of active accounts at one provider. Times are UTC, None if there is no such slice.
 
     Attributes:
@@ -36,7 +36,7 @@ class SliceFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionFigures:
+class CollectionStatistics:
     """All collections of one provider and status; `request_cost` is in USD."""
 
     provider: str
@@ -47,28 +47,30 @@ class CollectionFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformFigures:
+class PlatformStatistics:
     """All of them; `generations` by state."""
 
-    accounts: list[AccountFigures]
-    slices: list[SliceFigures]
-    collections: list[CollectionFigures]
+    accounts: list[AccountStatistics]
+    slices: list[SliceStatistics]
+    collections: list[CollectionStatistics]
     generations: dict[str, int]
 
 
-class Figures(Repository):
+class StatisticsRepository(Repository):
     """The part of `Metadata` that counts."""
 
-    def read(self) -> PlatformFigures:
+    def read(self) -> PlatformStatistics:
         """Counted now; reads whole tables.
 
         Raises:
             MetadataUnavailable: PostgreSQL does not answer.
         """
-        return PlatformFigures(
-            accounts=[AccountFigures(**row) for row in self._database.rows("figures_accounts.sql")],
-            slices=[SliceFigures(**row) for row in self._database.rows("figures_slices.sql")],
-            collections=[CollectionFigures(**row) for row in self._database.rows("figures_collections.sql")],
+        return PlatformStatistics(
+            accounts=[AccountStatistics(**row) for row in self._database.rows("figures_accounts.sql")],
+            slices=[SliceStatistics(**row) for row in self._database.rows("figures_slices.sql")],
+            collections=[
+                CollectionStatistics(**row) for row in self._database.rows("figures_collections.sql")
+            ],
             generations={
                 row["state"]: row["generations"] for row in self._database.rows("figures_generations.sql")
             },

@@ -9,12 +9,12 @@ from typing import Generic, Protocol, TypeVar
 from psycopg.errors import ForeignKeyViolation
 
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.database.errors import NotFound
-from optiinfra_assets.database.postgres import Database, Row, reaching
+from optiinfra_assets.database.errors import RecordNotFound
+from optiinfra_assets.database.postgres import Database, Row, postgres_errors
 from optiinfra_assets.domain.accounts import BillingPeriod
 
 
-class Kept(Protocol):
+class SnapshotRecord(Protocol):
     """What is stored of a snapshot."""
 
     @property
@@ -41,7 +41,7 @@ class Kept(Protocol):
 S = TypeVar("S")
 
 
-class StoredSnapshots(Generic[S]):
+class SnapshotRepository(Generic[S]):
     """Snapshots of one account. Safe for threads, and for processes that add at the same time.
 
     `make` builds what providers know as a snapshot from kind, period, instant (UTC) and body: the store does not import the providers.
@@ -72,14 +72,14 @@ class StoredSnapshots(Generic[S]):
         rows = self._database.rows("snapshot_newest.sql", self._key(kind, billing_period))
         return next((self._make(kind, billing_period, row["taken_at"], row["body"]) for row in rows), None)
 
-    def add(self, snapshot: Kept) -> bool:
+    def add(self, snapshot: SnapshotRecord) -> bool:
         """Keep `snapshot` for good, and say True.
 
         Nothing is kept, and False said, if its body equals that of the newest of its kind and period, or if it was not taken after that.
 
         Raises:
             ValueError: its instant has no zone.
-            NotFound: the account does not exist.
+            RecordNotFound: the account does not exist.
         """
         if snapshot.taken_at.tzinfo is None:
             raise ValueError(
@@ -92,12 +92,16 @@ class StoredSnapshots(Generic[S]):
         }
         database = self._database
         try:
-            with reaching(database._url), database._pool.connection() as connection, connection.transaction():
+            with (
+                postgres_errors(database._url),
+                database._pool.connection() as connection,
+                connection.transaction(),
+            ):
                 connection.execute(_statement("snapshot_lock.sql"), values)
                 # A statement of its own: only one that begins after the lock is held sees what others have just added.
                 return connection.execute(_statement("snapshot_add.sql"), values).fetchone() is not None
         except ForeignKeyViolation:
-            raise NotFound(f"account: {self._account_id!r} does not exist") from None
+            raise RecordNotFound(f"account: {self._account_id!r} does not exist") from None
 
     def _key(self, kind: str, billing_period: BillingPeriod) -> Row:
         return {"account_id": self._account_id, "kind": kind, "billing_period": str(billing_period)}

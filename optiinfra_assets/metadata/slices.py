@@ -14,7 +14,7 @@ from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.errors import SliceBusy
 from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.freshness import Standing
+from optiinfra_assets.domain.freshness import Freshness
 
 GONE = ""
 """Change token of a billing period that the source once had and has no more."""
@@ -46,7 +46,7 @@ class SliceState:
 
 
 class SliceLock:
-    """A held lock on one slice; see `Slices.slice_lock`."""
+    """A held lock on one slice; see `SliceRepository.slice_lock`."""
 
     def __init__(self, slice_: Slice, connection: psycopg.Connection[Any]) -> None:
         self._slice = slice_
@@ -66,7 +66,7 @@ class SliceLock:
             ) from None
 
 
-class Slices(Repository):
+class SliceRepository(Repository):
     """The part of `Metadata` on slices and generations."""
 
     def record_probe(self, account_id: str, tokens: Mapping[BillingPeriod, str], at: datetime) -> int:
@@ -129,9 +129,9 @@ class Slices(Repository):
         }
         self._database.rows("record_collection.sql", values)
 
-    def freshness(self, customer_id: str) -> Standing:
+    def freshness(self, customer_id: str) -> Freshness:
         """What is known of a customer's accounts beyond what they published."""
-        return Standing.of(self._database.rows("standing.sql", {"customer_id": customer_id}))
+        return Freshness.of(self._database.rows("standing.sql", {"customer_id": customer_id}))
 
     def skip_generations(self, number: int) -> None:
         """Let every generation number from now on be higher than `number`."""

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from psycopg.errors import ForeignKeyViolation
 
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.domain.accounts import check_name
 from optiinfra_assets.vault.credential_audit import Actor, by
@@ -47,14 +47,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedToken:
     """A token just made. `plaintext` is what is sent to use it: it can be seen here only."""
 
     token: Token
     plaintext: str = field(repr=False)
 
 
-class Tokens(Repository):
+class TokenRepository(Repository):
     """The part of `Metadata` on bearer tokens."""
 
     def create(
@@ -75,7 +75,7 @@ class Tokens(Repository):
         role: Role,
         expires_at: datetime | None = None,
         actor: Actor | None = None,
-    ) -> Issued:
+    ) -> IssuedToken:
         """Make a token, on record, and return it: this is the only time it can be seen.
 
         Args:
@@ -87,7 +87,7 @@ class Tokens(Repository):
 
         Raises:
             ValueError: the name or role is not accepted, or `expires_at` is past.
-            NotFound: the customer does not exist.
+            RecordNotFound: the customer does not exist.
         """
         _check(name, customer_id, role, expires_at)
         plaintext = f"oi_{secrets.token_urlsafe(32)}"
@@ -103,8 +103,8 @@ class Tokens(Repository):
         try:
             (row,) = self._database.rows("create_token.sql", values)
         except ForeignKeyViolation:
-            raise NotFound(f"customer: {customer_id!r} does not exist") from None
-        return Issued(Token(**row), plaintext)
+            raise RecordNotFound(f"customer: {customer_id!r} does not exist") from None
+        return IssuedToken(Token(**row), plaintext)
 
     def authenticate(self, plaintext: str) -> Principal | None:
         """Who `plaintext` speaks for; None if it is unknown, malformed, expired or revoked."""
@@ -126,12 +126,12 @@ class Tokens(Repository):
             actor: who does it; None: this process.
 
         Raises:
-            NotFound: there is none of that id and customer.
+            RecordNotFound: there is none of that id and customer.
         """
         values = {"token_id": token_id, "customer_id": customer_id, **by(actor or Actor.here("platform"))}
         row = self._database.row("revoke_token.sql", values)
         if row is None:
-            raise NotFound(f"token: {token_id!r} does not exist")
+            raise RecordNotFound(f"token: {token_id!r} does not exist")
         return Token(**row)
 
     def find(

@@ -11,7 +11,7 @@ from optiinfra_assets.metadata.collections import NO_FILTERS, CollectionRecord, 
 from optiinfra_assets.metadata.slices import GONE
 
 
-class Pending(Repository):
+class WorkQueueRepository(Repository):
     """The part of `Metadata` that the schedule and the sensors read."""
 
     def accounts_to_probe(

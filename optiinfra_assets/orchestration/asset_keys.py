@@ -10,7 +10,7 @@ from optiinfra_assets.ingestion.asset_paths import asset_paths
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class ProviderAssetKeys:
     """Asset keys of one provider, in the order of the way of the data."""
 
     provider: str

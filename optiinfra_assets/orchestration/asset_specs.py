@@ -9,7 +9,7 @@ from typing import Final
 import dagster as dg
 
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.partitions import slices
 from optiinfra_assets.providers.base import Provider
 
@@ -58,7 +58,7 @@ _DERIVED_EQUALS_RAW = (
 def source_spec(provider: Provider) -> dg.AssetSpec:
     """Where the lineage begins: the source itself, which nobody here makes."""
     return dg.AssetSpec(
-        Keys(provider.name).source,
+        ProviderAssetKeys(provider.name).source,
         description=_SOURCE.format(title=provider.title, granularity=provider.capabilities.granularity),
         kinds={"source", provider.name},
         group_name=provider.name,
@@ -71,7 +71,7 @@ def asset_specs(provider: Provider) -> list[dg.AssetSpec]:
     They are `skippable`, which here means: their materialisations are events of their own, one a slice as soon as it is published,
     not outputs at the end of the run. So a slice that fails takes nothing from the others.
     """
-    keys = Keys(provider.name)
+    keys = ProviderAssetKeys(provider.name)
     raw = dg.AssetSpec(
         keys.raw,
         deps=[keys.source],
@@ -93,7 +93,7 @@ def asset_specs(provider: Provider) -> list[dg.AssetSpec]:
     return [raw, *(_derived_spec(keys, provider.name, table) for table in keys.derived), published]
 
 
-def _derived_spec(keys: Keys, group: str, table: str) -> dg.AssetSpec:
+def _derived_spec(keys: ProviderAssetKeys, group: str, table: str) -> dg.AssetSpec:
     file = ("clickhouse", "derived", f"{table}.sql")
     return dg.AssetSpec(
         keys.derived[table],
@@ -110,7 +110,7 @@ def _derived_spec(keys: Keys, group: str, table: str) -> dg.AssetSpec:
 
 def check_specs(provider: Provider) -> list[dg.AssetCheckSpec]:
     """Checks that a collection evaluates for each slice."""
-    keys = Keys(provider.name)
+    keys = ProviderAssetKeys(provider.name)
     return [
         _check(provider, SHRINKAGE, keys.raw, _SHRINKAGE),
         _check(provider, CONTROL_TOTALS, keys.raw, _CONTROL_TOTALS),

@@ -5,19 +5,19 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account, Slice
 from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG, MAX_PERIODS, TASK_TAG, TRIGGER_TAG
-from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS, SliceFailure, Task, Tools
+from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS, CollectionRun, SliceFailure, Stores
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import Trigger
 from optiinfra_assets.orchestration import materializations
 from optiinfra_assets.orchestration.asset_specs import asset_specs, check_specs
 from optiinfra_assets.orchestration.partitions import parse, slices
-from optiinfra_assets.orchestration.resources import Stores
+from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
-Collected = Iterator[materializations.Event | dg.Output[None]]
+Collected = Iterator[materializations.AssetEvent | dg.Output[None]]
 
 
 def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
@@ -33,15 +33,15 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
         retry_policy=retry_policy,
         pool=provider.name,
     )
-    def collect(context: dg.AssetExecutionContext, stores: dg.ResourceParam[Stores]) -> Collected:
+    def collect(context: dg.AssetExecutionContext, stores: dg.ResourceParam[StoresResource]) -> Collected:
         failures: list[SliceFailure] = []
         with stores.metadata() as metadata, stores.warehouse() as warehouse:
             partitions = _partitions(context, metadata)
             work = [(account, slice_) for slice_, (account, _) in partitions.items()]
-            for one in _task(context).collect(provider, work, Tools(warehouse, metadata, context.log)):
-                yield from materializations.of(partitions[one.slice][1], one)
+            for one in _task(context).collect(provider, work, Stores(warehouse, metadata, context.log)):
+                yield from materializations.asset_events(partitions[one.slice][1], one)
                 failures += [one] if isinstance(one, SliceFailure) else []
-        end(failures)
+        raise_failures(failures)
         yield from _check_outputs(context)
 
     return collect
@@ -61,11 +61,11 @@ def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[S
 def _account(metadata: Metadata, account_id: str) -> Account:
     try:
         return metadata.accounts.get(account_id)
-    except NotFound as error:
+    except RecordNotFound as error:
         raise dg.Failure(f"{error}: connect it, or delete its partition", allow_retries=False) from None
 
 
-def _task(context: dg.AssetExecutionContext) -> Task:
+def _task(context: dg.AssetExecutionContext) -> CollectionRun:
     """Who asked for the run: its tags say so, unless it was launched, or launched again, from the Dagster UI.
 
     Such a run is a task of its own, and is tagged so: the run that goes on for it if its worker dies inherits the tags.
@@ -76,7 +76,7 @@ def _task(context: dg.AssetExecutionContext) -> Task:
     task_id, trigger = run.tags[TASK_TAG] if is_ours else run.run_id, _trigger(run, is_ours)
     if not is_ours:
         context.instance.add_run_tags(run.run_id, {TASK_TAG: task_id, TRIGGER_TAG: trigger})
-    return Task(
+    return CollectionRun(
         task_id=task_id,
         trigger=trigger,
         run_id=run.run_id,
@@ -94,7 +94,7 @@ def _trigger(run: dg.DagsterRun, is_ours: bool) -> Trigger:
     return "retry" if run.parent_run_id else "ui"
 
 
-def end(failures: Sequence[SliceFailure]) -> None:
+def raise_failures(failures: Sequence[SliceFailure]) -> None:
     """Fail the run if any slice failed, naming each; Dagster tries again only if that can help.
 
     Raises:

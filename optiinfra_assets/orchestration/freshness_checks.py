@@ -12,8 +12,8 @@ from typing import Final
 import dagster as dg
 
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.orchestration.asset_keys import Keys
-from optiinfra_assets.orchestration.resources import Stores
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
+from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
 UNCHECKED: Final = timedelta(hours=1)
@@ -33,13 +33,13 @@ def freshness_check(provider: Provider) -> dg.AssetChecksDefinition:
 
     @dg.asset_check(
         name=FRESHNESS,
-        asset=Keys(provider.name).source,
+        asset=ProviderAssetKeys(provider.name).source,
         description=(
             "Every active account answered a probe within the last hour, and no change seen more than 2 hours ago waits to be collected. "
             "Evaluated by the sensor `freshness`, without a run."
         ),
     )
-    def freshness(stores: dg.ResourceParam[Stores]) -> dg.AssetCheckResult:
+    def freshness(stores: dg.ResourceParam[StoresResource]) -> dg.AssetCheckResult:
         with stores.metadata() as metadata:
             found = evaluate_freshness(metadata, provider, datetime.now(UTC))
         return dg.AssetCheckResult(
@@ -58,7 +58,7 @@ def evaluate_freshness(metadata: Metadata, provider: Provider, now: datetime) ->
     accounts = sum(state.status == "active" for state in metadata.accounts.states(provider=provider.name))
     rest = [f"and {len(stale) - SHOWN} more"] if len(stale) > SHOWN else []
     return dg.AssetCheckEvaluation(
-        Keys(provider.name).source,
+        ProviderAssetKeys(provider.name).source,
         FRESHNESS,
         passed=not stale,
         severity=dg.AssetCheckSeverity.WARN,

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from optiinfra_assets.orchestration.resources import Stores
+from optiinfra_assets.orchestration.resources import StoresResource
 
 GARBAGE = dg.AssetKey(["maintenance", "garbage"])
 
@@ -13,7 +13,7 @@ EVENTS_KEPT = timedelta(days=35)
 """Who follows collections has come back within a month, or reads the history, which is kept for ever."""
 
 
-def garbage_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
+def garbage_collection_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     """Retention: the last generation of each UTC day is kept for `OPTIINFRA_RETENTION_DAYS`."""
 
     @dg.asset(
@@ -27,7 +27,7 @@ def garbage_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
         retry_policy=retry_policy,
         pool="maintenance",
     )
-    def garbage(stores: dg.ResourceParam[Stores]) -> dg.MaterializeResult[Any]:
+    def garbage(stores: dg.ResourceParam[StoresResource]) -> dg.MaterializeResult[Any]:
         with stores.metadata() as metadata, stores.warehouse() as warehouse:
             days = stores.settings().retention_days
             now = datetime.now(UTC)

@@ -11,9 +11,9 @@ import dagster as dg
 from optiinfra_assets.database.errors import IntegrityError
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.publications import MEASURES, Totals
-from optiinfra_assets.ingestion.collect_slice import ControlTotalMismatch, Outcome, SliceResult
-from optiinfra_assets.ingestion.run import SliceFailure, SliceLeft
-from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, ControlTotalMismatch, SliceResult
+from optiinfra_assets.ingestion.run import SliceFailure, SliceSkipped
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.asset_specs import (
     CONTROL_TOTALS,
     DERIVED_EQUALS_RAW,
@@ -25,19 +25,19 @@ from optiinfra_assets.orchestration.partitions import parse
 SOURCES_SHOWN = 100
 """Rows of the table of sources; `publications.sources` has all of them."""
 
-Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
+AssetEvent = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
-def of(partition: str, one: SliceResult | SliceFailure | SliceLeft) -> Iterator[Event]:
+def asset_events(partition: str, one: SliceResult | SliceFailure | SliceSkipped) -> Iterator[AssetEvent]:
     """Everything to show of one slice; of one that was left alone nothing, for which the log of the run has the reason."""
-    if isinstance(one, SliceLeft):
+    if isinstance(one, SliceSkipped):
         return iter(())
     return _of_failure(partition, one) if isinstance(one, SliceFailure) else _of_result(partition, one)
 
 
-def _of_result(partition: str, result: SliceResult) -> Iterator[Event]:
+def _of_result(partition: str, result: SliceResult) -> Iterator[AssetEvent]:
     """A slice that went well: raw, derived and published in the order of the lineage, then every check."""
-    keys = Keys(result.slice.provider)
+    keys = ProviderAssetKeys(result.slice.provider)
     yield _materialised(partition, keys.raw, _raw(result))
     for table, key in keys.derived.items():
         yield _materialised(partition, key, _derived(result, table))
@@ -53,9 +53,9 @@ def _of_result(partition: str, result: SliceResult) -> Iterator[Event]:
         )
 
 
-def _of_failure(partition: str, failure: SliceFailure) -> Iterator[Event]:
+def _of_failure(partition: str, failure: SliceFailure) -> Iterator[AssetEvent]:
     """A slice that a check kept from being published: that check."""
-    keys = Keys(failure.slice.provider)
+    keys = ProviderAssetKeys(failure.slice.provider)
     if isinstance(failure.error, ControlTotalMismatch):
         yield _failed(partition, keys.raw, CONTROL_TOTALS, failure.message)
     if isinstance(failure.error, IntegrityError):
@@ -75,7 +75,7 @@ def _outcome(result: SliceResult) -> dict[str, Any]:
     published = result.published
     if published is None:
         text = "unchanged: the source has no line item for this month, and nothing was published before"
-    elif result.outcome is Outcome.UNCHANGED:
+    elif result.outcome is CollectionOutcome.UNCHANGED:
         text = f"unchanged: generation {published.generation} of {published.published_at:%Y-%m-%d %H:%M:%S} UTC stands"
     else:
         text = f"published generation {published.generation}"
@@ -122,14 +122,14 @@ def _published(result: SliceResult) -> Mapping[str, Any]:
             "content hash": published.content_hash,
             "ask GraphQL": dg.MetadataValue.md(_question(slice_)),
         }
-    if before and result.outcome is Outcome.PUBLISHED:
+    if before and result.outcome is CollectionOutcome.PUBLISHED:
         facts["before"] = (
             f"generation {before.generation}: {before.line_items} line items, {_amounts(before.totals) or 'no costs'}"
         )
     return facts
 
 
-def _shrinkage(partition: str, keys: Keys, result: SliceResult) -> dg.AssetCheckEvaluation:
+def _shrinkage(partition: str, keys: ProviderAssetKeys, result: SliceResult) -> dg.AssetCheckEvaluation:
     before = result.before.line_items if result.before else 0
     return dg.AssetCheckEvaluation(
         keys.raw,
@@ -160,12 +160,14 @@ def _control_totals(result: SliceResult) -> str:
 
 
 def _amounts(totals: Mapping[str, Totals]) -> str:
-    return ", ".join(f"{plain(one.billed_cost)} {currency}" for currency, one in sorted(totals.items()))
+    return ", ".join(
+        f"{format_amount(one.billed_cost)} {currency}" for currency, one in sorted(totals.items())
+    )
 
 
 def _costs(totals: Mapping[str, Totals]) -> str:
     rows = [
-        [currency, *(plain(getattr(one, name)) for name in MEASURES)]
+        [currency, *(format_amount(getattr(one, name)) for name in MEASURES)]
         for currency, one in sorted(totals.items())
     ]
     return _table(["currency", *(name.removesuffix("_cost") for name in MEASURES)], rows)
@@ -208,7 +210,7 @@ def _instant(moment: Any) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.text("not known") if moment is None else dg.MetadataValue.timestamp(moment)
 
 
-def plain(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """An exact amount without the zeros that its 18 fraction digits end in."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -10,7 +10,7 @@ from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
-class Stores:
+class StoresResource:
     """Opens the databases that the settings name at that moment.
 
     A plain object, not a resource with a lifetime: a database that is away must fail inside the step, where it is retried.

@@ -13,8 +13,8 @@ from typing import Final
 
 import dagster as dg
 
-from optiinfra_assets.domain.run_scope import TASK_TAG, scopes
-from optiinfra_assets.ingestion.change_detection import Request
+from optiinfra_assets.domain.run_scope import TASK_TAG, run_scopes
+from optiinfra_assets.ingestion.change_detection import CollectionRunRequest
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord
 from optiinfra_assets.orchestration.partitions import parse
@@ -31,16 +31,16 @@ RELAUNCH_TIME: Final = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
-class Followed:
+class MonitoredRuns:
     """What was found: rows closed, and runs to ask for because nobody did."""
 
     closed: int = 0
-    requests: list[Request] = field(default_factory=list)
+    requests: list[CollectionRunRequest] = field(default_factory=list)
 
 
-def follow_runs(metadata: Metadata, instance: dg.DagsterInstance, now: datetime) -> Followed:
+def monitor_runs(metadata: Metadata, instance: dg.DagsterInstance, now: datetime) -> MonitoredRuns:
     """Close rows of runs that are over, find the runs of those that are queued, and name the ones without any."""
-    followed = Followed()
+    followed = MonitoredRuns()
     rows = metadata.work_queue.open_collections()
     runs = _Runs(instance, rows)
     lost: dict[tuple[str, str], list[CollectionRecord]] = {}
@@ -58,9 +58,12 @@ def follow_runs(metadata: Metadata, instance: dg.DagsterInstance, now: datetime)
     return followed
 
 
-def _requests(task_id: str, trigger: str, rows: Iterable[CollectionRecord]) -> list[Request]:
-    found = scopes(row.slice for row in rows)
-    return [Request(scope, f"{task_id}/{scope}/again", scope.tags(task_id, trigger)) for scope in found]
+def _requests(task_id: str, trigger: str, rows: Iterable[CollectionRecord]) -> list[CollectionRunRequest]:
+    found = run_scopes(row.slice for row in rows)
+    return [
+        CollectionRunRequest(scope, f"{task_id}/{scope}/again", scope.tags(task_id, trigger))
+        for scope in found
+    ]
 
 
 def _is_over(record: dg.RunRecord, now: datetime) -> bool:

@@ -11,21 +11,21 @@ from typing import Final
 import dagster as dg
 
 from optiinfra_assets.domain.run_scope import ASSET_JOB
-from optiinfra_assets.ingestion.change_detection import Request, find_due
+from optiinfra_assets.ingestion.change_detection import CollectionRunRequest, find_due
 from optiinfra_assets.ingestion.probe_pool import BUDGET_SECONDS
-from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.maintenance_assets import GARBAGE
 from optiinfra_assets.orchestration.partitions import register
-from optiinfra_assets.orchestration.resources import Stores
+from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
 RUNS_PER_TICK: Final = 200
 """What two places in the queue can do in a quarter of an hour; the rest stays due. Newest periods first."""
 
 
-def run_request(request: Request) -> dg.RunRequest:
+def run_request(request: CollectionRunRequest) -> dg.RunRequest:
     """A run of everything of one provider for the slices of `request`."""
-    keys = Keys(request.scope.provider).collected
+    keys = ProviderAssetKeys(request.scope.provider).collected
     return dg.RunRequest(run_key=request.key, asset_selection=keys, tags=dict(request.tags))
 
 
@@ -40,7 +40,7 @@ def collect_due_schedule(providers: Mapping[str, Provider]) -> dg.ScheduleDefini
         description="Asks every active account whether anything changed; requests runs for what did, newest periods first.",
     )
     def collect_due(
-        context: dg.ScheduleEvaluationContext, stores: dg.ResourceParam[Stores]
+        context: dg.ScheduleEvaluationContext, stores: dg.ResourceParam[StoresResource]
     ) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time
         with stores.metadata() as metadata:
@@ -68,7 +68,7 @@ def collect_due_schedule(providers: Mapping[str, Provider]) -> dg.ScheduleDefini
     return collect_due
 
 
-def garbage_schedule() -> dg.ScheduleDefinition:
+def garbage_collection_schedule() -> dg.ScheduleDefinition:
     """Once a day, in a quiet hour."""
     return dg.ScheduleDefinition(
         name="collect_garbage",

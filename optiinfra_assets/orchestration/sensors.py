@@ -11,8 +11,8 @@ from optiinfra_assets.domain.run_scope import ASSET_JOB
 from optiinfra_assets.ingestion.change_detection import find_due
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
 from optiinfra_assets.orchestration.partitions import accounts, register
-from optiinfra_assets.orchestration.resources import Stores
-from optiinfra_assets.orchestration.run_monitoring import follow_runs
+from optiinfra_assets.orchestration.resources import StoresResource
+from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.orchestration.schedules import run_request
 from optiinfra_assets.providers.base import Provider
 
@@ -34,7 +34,7 @@ def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinitio
         description="Makes a partition of each new account and collects every billing period its source has, newest first.",
     )
     def new_accounts(
-        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[Stores]
+        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[StoresResource]
     ) -> list[dg.RunRequest] | dg.SkipReason:
         with stores.metadata() as metadata:
             known = {name: set(context.instance.get_dynamic_partitions(accounts(name))) for name in providers}
@@ -65,7 +65,7 @@ def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinitio
     return new_accounts
 
 
-def follow_runs_sensor() -> dg.SensorDefinition:
+def run_monitoring_sensor() -> dg.SensorDefinition:
     """Runs end in ways in which they cannot say so."""
 
     @dg.sensor(
@@ -76,10 +76,10 @@ def follow_runs_sensor() -> dg.SensorDefinition:
         description="Closes the history of collections whose run died or was canceled, and asks again for runs that never came to be.",
     )
     def follow(
-        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[Stores]
+        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[StoresResource]
     ) -> list[dg.RunRequest] | dg.SkipReason:
         with stores.metadata() as metadata:
-            followed = follow_runs(metadata, context.instance, datetime.now(UTC))
+            followed = monitor_runs(metadata, context.instance, datetime.now(UTC))
         for request in followed.requests:
             register(context.instance, request.scope.provider, [request.scope.account_id])
         return [run_request(one) for one in followed.requests] or dg.SkipReason(
@@ -98,7 +98,7 @@ def freshness_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks every quarter of an hour whether each account is being checked and what changed is being collected.",
     )
-    def freshness(stores: dg.ResourceParam[Stores]) -> dg.SensorResult:
+    def freshness(stores: dg.ResourceParam[StoresResource]) -> dg.SensorResult:
         with stores.metadata() as metadata:
             now = datetime.now(UTC)
             found = [evaluate_freshness(metadata, provider, now) for provider in providers.values()]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from optiinfra_assets.domain.accounts import Account, BillingPeriod
-    from optiinfra_assets.providers.context import Context
+    from optiinfra_assets.providers.context import ProviderContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Probe:
 
 
 @dataclass(slots=True)
-class Collection:
+class LineItemStream:
     """All line items of one slice, as a stream, with what is known about them once the stream has ended.
 
     Attributes:
@@ -142,7 +142,7 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
         """Ask cheaply what the source has now; `since` holds the tokens of the last collection.
 
         What has to be kept for `collect` goes to ``context.snapshots``.
@@ -152,7 +152,9 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
+    ) -> LineItemStream:
         """Open the stream of all line items of one slice.
 
         A slice that the source once had and now has no line item for gives an empty stream: that is a complete answer.

@@ -53,7 +53,7 @@ class Snapshot:
 
 
 class Snapshots(Protocol):
-    """Kept answers of one account, which whoever makes the `Context` has chosen. Safe to use from several threads."""
+    """Kept answers of one account, which whoever makes the `ProviderContext` has chosen. Safe to use from several threads."""
 
     def taken(self, kind: str, billing_period: BillingPeriod) -> Sequence[datetime]:
         """When the snapshots of a kind and period were taken, oldest first: to choose which to read, for a month of them may be large."""
@@ -108,7 +108,7 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ProviderContext:
     """What surrounds one call of a provider.
 
     Attributes:

@@ -1,6 +1,6 @@
 """Records in the order of their keys, however many there are: what does not fit in memory waits, sorted, in one temporary file.
 
-Two answers that are joined by key are put in one `Sorter`, and what belongs together comes out together::
+Two answers that are joined by key are put in one `ExternalSorter`, and what belongs together comes out together::
 
     with Sorter() as sorter:
         for row in billed_rows: sorter.add((row.key, "billed", row.amount))
@@ -26,7 +26,7 @@ IN_MEMORY: Final = 32_768
 _CHUNK: Final = 1 << 16
 
 
-class Sorter:
+class ExternalSorter:
     """Collects records, then gives them in order. The file has no name and is gone with the process."""
 
     def __init__(self, in_memory: int = IN_MEMORY) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Clock
-from optiinfra_assets.simulators.server.server import Request, Response, SimulatedCloud
+from optiinfra_assets.simulators.server.server import SimulatedCloud, SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.world.scenario import Scenario
 from optiinfra_assets.simulators.world.world import World
 
@@ -101,7 +101,7 @@ class SimulatedAccount(SimulatedCloud):
     def secrets(self) -> dict[str, str]:
         """The secret fields of its credential; `secret` stands in one of them."""
 
-    def refuses(self, request: Request) -> bool:
+    def refuses(self, request: SimulatedRequest) -> bool:
         """Whether the bearer token of a request is not accepted."""
         return self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}"
 
@@ -124,11 +124,11 @@ class SimulatedAccount(SimulatedCloud):
         is_closed = self.world.invoice(period) is not None
         return self.invoice_amount(period) if is_closed else self.shown_amount(period)
 
-    def tell(self, request: Request) -> Response:
+    def tell(self, request: SimulatedRequest) -> SimulatedResponse:
         """The answer, disturbed."""
         return self.disturbed(request, self.answer(request))
 
-    def disturbed(self, request: Request, response: Response) -> Response:
+    def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
         """The answer with `adds_unknown_fields` and `renames_field` applied, for JSON; others do it where they write."""
         if response.status >= 300 or "json" not in response.headers.get("Content-Type", ""):
             return response

@@ -49,7 +49,7 @@ class SampleCloud:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedCloud:
     """What it takes to connect to a cloud that runs; nothing in it is worth keeping secret."""
 
     sample: SampleCloud
@@ -66,7 +66,7 @@ def sample_clouds() -> list[SampleCloud]:
     ]
 
 
-def made(sample: SampleCloud, clock: Clock, port: int = 0) -> SimulatedAccount:
+def make_cloud(sample: SampleCloud, clock: Clock, port: int = 0) -> SimulatedAccount:
     """The cloud of `sample`, not started: thirteen months that end with the present one."""
     scenario = replace(Scenario.load(SCENARIO), name=f"{sample.customer_id}-{sample.provider}")
     start = BillingPeriod.of(clock()).shift(1 - MONTHS).start.date()
@@ -79,18 +79,18 @@ def clouds_file(folder: Path) -> Path:
     return folder / "clouds.json"
 
 
-def read_served(folder: Path) -> tuple[int, list[Served]]:
+def read_served(folder: Path) -> tuple[int, list[ServedCloud]]:
     """The process that wrote the file and what it serves; (0, []) if there is none."""
     try:
         said = json.loads(clouds_file(folder).read_text())
     except FileNotFoundError:
         return 0, []
-    clouds = [Served(**{**one, "sample": SampleCloud(**one["sample"])}) for one in said["clouds"]]
+    clouds = [ServedCloud(**{**one, "sample": SampleCloud(**one["sample"])}) for one in said["clouds"]]
     return said["pid"], clouds
 
 
 @contextlib.contextmanager
-def serving(folder: Path, clock: Clock = utc_now) -> Iterator[list[Served]]:
+def serving(folder: Path, clock: Clock = utc_now) -> Iterator[list[ServedCloud]]:
     """Every sample cloud on its port; written down in `folder` while it lasts."""
     folder.mkdir(parents=True, exist_ok=True)
     ports = {one.sample: one.port for one in read_served(folder)[1]}
@@ -100,17 +100,17 @@ def serving(folder: Path, clock: Clock = utc_now) -> Iterator[list[Served]]:
             cloud = _started(sample, clock, ports.get(sample, 0))
             stack.callback(cloud.stop)
             port = int(cloud.url.rpartition(":")[2])
-            served.append(Served(sample, port, cloud.settings(), cloud.secrets()))
+            served.append(ServedCloud(sample, port, cloud.settings(), cloud.secrets()))
         _write(folder, {"pid": os.getpid(), "clouds": [asdict(one) for one in served]})
         yield served
 
 
 def _started(sample: SampleCloud, clock: Clock, port: int) -> SimulatedAccount:
-    cloud = made(sample, clock, port)
+    cloud = make_cloud(sample, clock, port)
     try:
         cloud.start()
     except OSError:  # somebody else has the port by now
-        cloud = made(sample, clock)
+        cloud = make_cloud(sample, clock)
         cloud.start()
     return cloud
 

@@ -29,7 +29,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditEntry:
+class CredentialAuditRecord:
     """One line of the log. Times are UTC.
 
     Attributes:
@@ -60,7 +60,7 @@ class AuditEntry:
     detail: str | None
 
 
-class CredentialAudit:
+class CredentialAuditRepository:
     """The part of `Credentials` on its log."""
 
     def __init__(self, database: Database) -> None:
@@ -74,13 +74,13 @@ class CredentialAudit:
         customer_id: str | None = None,
         account_id: str | None = None,
         action: Action | None = None,
-    ) -> list[AuditEntry]:
+    ) -> list[CredentialAuditRecord]:
         """At most `first` lines, newest first, with an id below `before`; each filter that is given must match."""
         values = {"first": first, "before": before, "customer_id": customer_id}
         rows = self._database.rows(
             "credential_audit.sql", {**values, "account_id": account_id, "action": action}
         )
-        return [AuditEntry(**row) for row in rows]
+        return [CredentialAuditRecord(**row) for row in rows]
 
     def note(self, actor: Actor, action: Action, account: Account, detail: str | None = None) -> None:
         """Log an act on an account that stored no secret: on its settings, or at a provider that has no secrets."""

@@ -17,12 +17,12 @@ from typing import Any, Final, Literal
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from optiinfra_assets.database.errors import NotFound, StoreError
+from optiinfra_assets.database.errors import RecordNotFound, StoreError
 from optiinfra_assets.database.postgres import Row
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.vault.credential_audit import Actor, Purpose, by
-from optiinfra_assets.vault.envelope import Identity, Sealed, Secrets
-from optiinfra_assets.vault.key_rotation import CredentialKeys, identity
+from optiinfra_assets.vault.envelope import EncryptedSecret, EncryptionContext, Secrets
+from optiinfra_assets.vault.key_rotation import KeyRotation, encryption_context
 from optiinfra_assets.vault.master_keys import MasterKeyMissing, MasterKeyWrong, VaultError
 
 _ATTEMPTS: Final = 10
@@ -58,7 +58,7 @@ class Credential:
     deleted_at: datetime | None
 
 
-class Credentials(CredentialKeys):
+class CredentialRepository(KeyRotation):
     """The encrypted secrets of all accounts in one PostgreSQL database. Safe for threads."""
 
     @property
@@ -72,7 +72,7 @@ class Credentials(CredentialKeys):
         `secrets` holds strings, pydantic SecretStr, or what JSON can hold of them.
 
         Raises:
-            NotFound: there is no such account of that customer and provider.
+            RecordNotFound: there is no such account of that customer and provider.
             TypeError: a field is of another type.
             MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: there is no usable master key; nothing is stored.
         """
@@ -85,7 +85,7 @@ class Credentials(CredentialKeys):
         """Store a new secret in place of one in use, as `put` does.
 
         Raises:
-            NotFound: there is no such account, or it has no credential in use.
+            RecordNotFound: there is no such account, or it has no credential in use.
             TypeError, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: as `put`.
         """
         return self._put(account_id, secrets, actor, "rotate")
@@ -108,9 +108,9 @@ class Credentials(CredentialKeys):
         same would bury the others.
 
         Raises:
-            NotFound: the account has no credential in use.
+            RecordNotFound: the account has no credential in use.
             CredentialChanged: the account has other settings by now.
-            Tampered, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: it cannot be opened, and why. Nothing is lost.
+            CiphertextTampered, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: it cannot be opened, and why. Nothing is lost.
         """
         row = self._sealed(account_id)
         try:
@@ -135,7 +135,7 @@ class Credentials(CredentialKeys):
 
         Raises:
             CredentialChanged: it has other settings or another secret.
-            NotFound: there is no such account.
+            RecordNotFound: there is no such account.
         """
         values = {"account_id": account.account_id, "settings": Jsonb(account.settings)}
         held = self._database.row("account_hold.sql", values)
@@ -149,7 +149,7 @@ class Credentials(CredentialKeys):
         """The credential of one account, deleted or not.
 
         Raises:
-            NotFound: it has none.
+            RecordNotFound: it has none.
         """
         found = self._list(account_id=account_id, include_deleted=True)
         if not found:
@@ -171,7 +171,7 @@ class Credentials(CredentialKeys):
         """Reveal the secret of an account no more. It stays encrypted where it is until `purge`.
 
         Raises:
-            NotFound: the account has no credential in use.
+            RecordNotFound: the account has no credential in use.
         """
         if not self._database.rows("credential_delete.sql", {**by(actor), "account_id": account_id}):
             raise _no_credential(account_id)
@@ -180,10 +180,12 @@ class Credentials(CredentialKeys):
         """Erase a deleted secret for good; the log stays.
 
         Raises:
-            NotFound: the account has no deleted credential: one in use is deleted first.
+            RecordNotFound: the account has no deleted credential: one in use is deleted first.
         """
         if not self._database.rows("credential_purge.sql", {**by(actor), "account_id": account_id}):
-            raise NotFound(f"credential: account {account_id!r} has none that is deleted: delete it first")
+            raise RecordNotFound(
+                f"credential: account {account_id!r} has none that is deleted: delete it first"
+            )
 
     def _put(
         self, account_id: str, secrets: Mapping[str, Any], actor: Actor, action: Literal["update", "rotate"]
@@ -206,7 +208,7 @@ class Credentials(CredentialKeys):
     ) -> Credential | None:
         """The secret stored as the version after `before`; None if something else was stored first."""
         credential_id = before["credential_id"] or randomness.token_hex(8)
-        owner = Identity(before["customer_id"], account_id, credential_id, before["version"] + 1)
+        owner = EncryptionContext(before["customer_id"], account_id, credential_id, before["version"] + 1)
         sealed = self._seal(plaintext, owner)
         self._register(sealed.key_id)
         values = {
@@ -217,7 +219,7 @@ class Credentials(CredentialKeys):
         row = self._database.row("credential_put.sql", values)
         return Credential(**row) if row else None
 
-    def _seal(self, plaintext: bytes, owner: Identity) -> Sealed:
+    def _seal(self, plaintext: bytes, owner: EncryptionContext) -> EncryptedSecret:
         try:
             return self._vault.seal(plaintext, owner)
         except MasterKeyMissing:
@@ -244,9 +246,9 @@ class Credentials(CredentialKeys):
         while True:
             if row["deleted_at"] is not None:
                 raise _no_credential(row["account_id"])
-            sealed = Sealed(row["ciphertext"], row["nonce"], row["wrapped_key"], row["key_id"])
+            sealed = EncryptedSecret(row["ciphertext"], row["nonce"], row["wrapped_key"], row["key_id"])
             try:
-                return row, self._vault.open(sealed, identity(row))
+                return row, self._vault.open(sealed, encryption_context(row))
             except MasterKeyWrong:
                 again = self._sealed(row["account_id"])
                 if again["key_id"] == row["key_id"]:
@@ -267,7 +269,7 @@ class Credentials(CredentialKeys):
         return [Credential(**row) for row in rows]
 
 
-def _values(owner: Identity, sealed: Sealed) -> Row:
+def _values(owner: EncryptionContext, sealed: EncryptedSecret) -> Row:
     return {
         "customer_id": owner.customer_id,
         "account_id": owner.account_id,
@@ -288,9 +290,9 @@ def _revealed(value: object) -> str:
     )
 
 
-def _no_account(account_id: str) -> NotFound:
-    return NotFound(f"account: {account_id!r} does not exist")
+def _no_account(account_id: str) -> RecordNotFound:
+    return RecordNotFound(f"account: {account_id!r} does not exist")
 
 
-def _no_credential(account_id: str) -> NotFound:
-    return NotFound(f"credential: account {account_id!r} has none in use: add one")
+def _no_credential(account_id: str) -> RecordNotFound:
+    return RecordNotFound(f"credential: account {account_id!r} has none in use: add one")

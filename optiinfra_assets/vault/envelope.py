@@ -1,6 +1,6 @@
 """Envelope encryption: each secret under a data key of its own, each data key wrapped by a master key.
 
-Flow in: plaintext and whose it is. Flow out: `Sealed`, which can be stored anywhere and opens only for the same owner and version.
+Flow in: plaintext and whose it is. Flow out: `EncryptedSecret`, which can be stored anywhere and opens only for the same owner and version.
 
 A data key encrypts once and is then only ever unwrapped, so no nonce can meet its key a second time. Changing the master key wraps
 data keys anew and leaves ciphertexts as they are.
@@ -46,7 +46,7 @@ class Secrets(dict[str, Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class EncryptionContext:
     """Whose secret it is: what a ciphertext and its data key are bound to. `version` is 1, then one more for each secret stored."""
 
     customer_id: str
@@ -60,7 +60,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class EncryptedSecret:
     """An encrypted secret.
 
     Attributes:
@@ -76,13 +76,13 @@ class Sealed:
     key_id: str
 
 
-class Vault:
+class EnvelopeEncryption:
     """Seals and opens secrets with the master keys of `keyring`. Safe for threads."""
 
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring
 
-    def seal(self, plaintext: bytes, identity: Identity) -> Sealed:
+    def seal(self, plaintext: bytes, identity: EncryptionContext) -> EncryptedSecret:
         """Encrypt under a new data key, wrapped by the master key in use.
 
         Raises:
@@ -91,13 +91,13 @@ class Vault:
         master, associated = self.keyring.current(), identity.associated()
         data_key, nonce = AESGCM.generate_key(KEY_BYTES * 8), os.urandom(NONCE_BYTES)
         ciphertext = AESGCM(data_key).encrypt(nonce, plaintext, canonical(associated))
-        return Sealed(ciphertext, nonce, master.wrap(data_key, associated), master.key_id)
+        return EncryptedSecret(ciphertext, nonce, master.wrap(data_key, associated), master.key_id)
 
-    def open(self, sealed: Sealed, identity: Identity) -> bytes:
+    def open(self, sealed: EncryptedSecret, identity: EncryptionContext) -> bytes:
         """Decrypt what was sealed for `identity`.
 
         Raises:
-            Tampered: a bit of it, of its data key, or of the identity is not what it was.
+            CiphertextTampered: a bit of it, of its data key, or of the identity is not what it was.
             MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: its master key is not there, or cannot be used now.
         """
         associated = identity.associated()
@@ -109,16 +109,16 @@ class Vault:
         except InvalidTag:
             raise tampered(associated) from None
 
-    def rewrap(self, wrapped_key: bytes, key_id: str, identity: Identity, new_key_id: str) -> bytes:
+    def rewrap(self, wrapped_key: bytes, key_id: str, identity: EncryptionContext, new_key_id: str) -> bytes:
         """The data key wrapped by `key_id`, wrapped by `new_key_id` instead. The ciphertext is not needed.
 
         Raises:
-            Tampered, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: as `open`.
+            CiphertextTampered, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: as `open`.
         """
         new = self.keyring.key(new_key_id)
         return new.wrap(self._unwrapped(wrapped_key, key_id, identity), identity.associated())
 
-    def _unwrapped(self, wrapped_key: bytes, key_id: str, identity: Identity) -> bytes:
+    def _unwrapped(self, wrapped_key: bytes, key_id: str, identity: EncryptionContext) -> bytes:
         try:
             master = self.keyring.key(key_id)
         except MasterKeyWrong as error:

@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import Final
 
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.database.errors import NotFound
-from optiinfra_assets.database.postgres import Database, Row, reaching
-from optiinfra_assets.vault.credential_audit import Actor, CredentialAudit, by
-from optiinfra_assets.vault.envelope import Identity, Vault
+from optiinfra_assets.database.errors import RecordNotFound
+from optiinfra_assets.database.postgres import Database, Row, postgres_errors
+from optiinfra_assets.vault.credential_audit import Actor, CredentialAuditRepository, by
+from optiinfra_assets.vault.envelope import EncryptionContext, EnvelopeEncryption
 from optiinfra_assets.vault.keyring import Keyring
-from optiinfra_assets.vault.master_keys import MasterKeyWrong, Tampered, VaultError
+from optiinfra_assets.vault.master_keys import CiphertextTampered, MasterKeyWrong, VaultError
 
 _BATCH: Final = 500
 
@@ -44,7 +44,7 @@ class MasterKey:
 
 
 @dataclass(slots=True)
-class Rewrapped:
+class KeyRotationResult:
     """What a rotation did.
 
     Attributes:
@@ -58,19 +58,19 @@ class Rewrapped:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-class CredentialKeys(CredentialAudit):
+class KeyRotation(CredentialAuditRepository):
     """The part of `Credentials` on master keys."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         """On the connections of `database`, with the master keys of `keyring`."""
         super().__init__(database)
-        self._vault = Vault(keyring)
+        self._vault = EnvelopeEncryption(keyring)
 
     def master_keys(self) -> list[MasterKey]:
         """Master keys by version, retired ones too."""
         return [MasterKey(**row) for row in self._database.rows("key_list.sql", {"key_id": None})]
 
-    def rotate_keys(self, actor: Actor, watch: Watch | None = None) -> Rewrapped:
+    def rotate_keys(self, actor: Actor, watch: Watch | None = None) -> KeyRotationResult:
         """Finish the rotation that was begun, or else make a new master key and wrap all data keys by it.
 
         A key given in OPTIINFRA_MASTER_KEY is not made here: put it first there, and this wraps all data keys by it.
@@ -85,7 +85,7 @@ class CredentialKeys(CredentialAudit):
                 self._vault.keyring.add()
             return self._rewrap(actor, None, self._vault.keyring.current().key_id, watch)
 
-    def rewrap_all(self, actor: Actor, old: str | None = None, new: str | None = None) -> Rewrapped:
+    def rewrap_all(self, actor: Actor, old: str | None = None, new: str | None = None) -> KeyRotationResult:
         """Wrap the data keys that master key `old` wraps (None: all but `new`) by `new` (None: the one in use).
 
         Raises:
@@ -99,16 +99,20 @@ class CredentialKeys(CredentialAudit):
         """Never wrap by this master key again, and forget it if it is in the file. Backups made before need it: keep a copy with them.
 
         Raises:
-            NotFound: it never wrapped anything here.
+            RecordNotFound: it never wrapped anything here.
             VaultError: it is in use.
         """
         if key_id == self._vault.keyring.current().key_id:
             raise VaultError(f"master key {key_id}: in use: rotate to a new one first")
         values = {**by(actor), "key_id": key_id}
         database = self._database
-        with reaching(database._url), database._pool.connection() as connection, connection.transaction():
+        with (
+            postgres_errors(database._url),
+            database._pool.connection() as connection,
+            connection.transaction(),
+        ):
             if not connection.execute(_statement("key_lock.sql"), values).fetchone():
-                raise NotFound(f"master key: {key_id!r} was never used here")
+                raise RecordNotFound(f"master key: {key_id!r} was never used here")
             # A statement of its own: only one that begins after the lock is held sees all that the key wraps.
             if not connection.execute(_statement("key_retire.sql"), values).fetchone():
                 raise VaultError(
@@ -139,14 +143,16 @@ class CredentialKeys(CredentialAudit):
     def _locked(self, name: str, values: Row | None = None) -> Iterator[bool]:
         """Take a lock on a connection of its own, which frees it at the end, however this process ends; yields the answer."""
         with self._database.own_connection() as connection:
-            with reaching(self._database._url):
+            with postgres_errors(self._database._url):
                 row = connection.execute(_statement(name), values).fetchone()
             yield bool(row and row[0])
 
-    def _rewrap(self, actor: Actor, old: str | None, new: str, watch: Watch | None = None) -> Rewrapped:
+    def _rewrap(
+        self, actor: Actor, old: str | None, new: str, watch: Watch | None = None
+    ) -> KeyRotationResult:
         self._vault.keyring.key(new)
         self._register(new)
-        result = Rewrapped(new)
+        result = KeyRotationResult(new)
         total = sum(one.credentials for one in self.master_keys() if one.key_id != new) if watch else 0
         # Again until nothing is left: who read the key file before it changed may have stored under the old key since.
         while self._rewrap_once(
@@ -156,7 +162,7 @@ class CredentialKeys(CredentialAudit):
         return result
 
     def _rewrap_once(
-        self, actor: Actor, old: str | None, result: Rewrapped, told: Callable[[], object]
+        self, actor: Actor, old: str | None, result: KeyRotationResult, told: Callable[[], object]
     ) -> int:
         before, after = result.done, ""
         while rows := self._next(result.key_id, old, after):
@@ -167,10 +173,12 @@ class CredentialKeys(CredentialAudit):
             after = rows[-1]["credential_id"]
         return result.done - before
 
-    def _rewrap_row(self, actor: Actor, row: Row, result: Rewrapped) -> None:
+    def _rewrap_row(self, actor: Actor, row: Row, result: KeyRotationResult) -> None:
         try:
-            wrapped = self._vault.rewrap(row["wrapped_key"], row["key_id"], identity(row), result.key_id)
-        except (Tampered, MasterKeyWrong) as error:
+            wrapped = self._vault.rewrap(
+                row["wrapped_key"], row["key_id"], encryption_context(row), result.key_id
+            )
+        except (CiphertextTampered, MasterKeyWrong) as error:
             result.refused[row["account_id"]] = str(error)
             self._note(actor, "rewrap", row, refused=error)
             return
@@ -182,9 +190,9 @@ class CredentialKeys(CredentialAudit):
         return self._database.rows("key_rewrap_next.sql", values)
 
 
-def identity(row: Row) -> Identity:
+def encryption_context(row: Row) -> EncryptionContext:
     """What the secret in a row of the credentials table is bound to."""
-    return Identity(row["customer_id"], row["account_id"], row["credential_id"], row["version"])
+    return EncryptionContext(row["customer_id"], row["account_id"], row["credential_id"], row["version"])
 
 
 def _statement(name: str) -> bytes:

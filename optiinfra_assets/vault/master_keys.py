@@ -54,13 +54,13 @@ class MasterKeyUnavailable(VaultError):
     """The service that holds the master key does not answer now; the same call may go well later."""
 
 
-class Tampered(VaultError):
+class CiphertextTampered(VaultError):
     """The stored bytes were changed, or belong to another account, credential or version."""
 
 
-def tampered(associated: Mapping[str, str]) -> Tampered:
+def tampered(associated: Mapping[str, str]) -> CiphertextTampered:
     """The error for bytes that do not belong to what `associated` names."""
-    return Tampered(
+    return CiphertextTampered(
         f"credential of account {associated['account_id']!r}: the stored ciphertext was changed or belongs to another credential: "
         "restore it from a backup, or store the secret again"
     )
@@ -94,7 +94,7 @@ class KeyWrapper(Protocol):
         """The data key that `wrap` was given together with the same `associated`.
 
         Raises:
-            Tampered: either of them is not what it was.
+            CiphertextTampered: either of them is not what it was.
             MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: the key cannot be used, is another one, or not now.
         """
         ...

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from optiinfra_assets.database import clickhouse
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.publications import Publication, Published, key, slice_of
+from optiinfra_assets.domain.publications import Publication, PublishedGeneration, key, slice_of
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 LAST_GENERATION: Final = 2**64 - 1
@@ -34,7 +34,7 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class Restated:
+class RestatementRecord:
     """One generation that replaced another.
 
     Attributes:
@@ -58,7 +58,7 @@ def slice_history(warehouse: Warehouse, slice_: Slice, first: int, before: int =
     ]
 
 
-def restated(
+def restatements(
     warehouse: Warehouse,
     customer_id: str,
     since: datetime,
@@ -68,7 +68,7 @@ def restated(
     before: tuple[datetime, int] | None = None,
     accounts: Sequence[str] = (),
     providers: Sequence[str] = (),
-) -> list[Restated]:
+) -> list[RestatementRecord]:
     """At most `first` restatements of a customer published in [since, until) (UTC), newest first.
 
     Args:
@@ -93,7 +93,7 @@ def restated(
         "providers": list(providers),
     }
     return [
-        Restated(
+        RestatementRecord(
             slice=slice_of({**row, "customer_id": customer_id}),
             generation=row["generation"],
             published_at=row["published_at"],
@@ -113,7 +113,7 @@ def published_since(
     first: int,
     accounts: Sequence[str] = (),
     providers: Sequence[str] = (),
-) -> list[Published]:
+) -> list[PublishedGeneration]:
     """At most `first` publications of a customer from `since` (UTC, inclusive) on, oldest first."""
     values = {
         "customer_id": customer_id,
@@ -128,7 +128,7 @@ def published_since(
         warehouse.client, "published_since.sql", values, only
     ):
         slice_ = Slice(customer_id, provider, account_id, BillingPeriod.of(period))
-        found.append(Published(slice_, *columns))
+        found.append(PublishedGeneration(slice_, *columns))
     return found
 
 

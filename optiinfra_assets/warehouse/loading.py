@@ -37,7 +37,7 @@ _WORD = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(slots=True)
-class Loaded:
+class LoadResult:
     """What was sent.
 
     Attributes:
@@ -67,7 +67,7 @@ class Loaded:
         self.last_charge_date = max(self.last_charge_date or last, last)
 
 
-def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch]) -> Loaded:
+def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch]) -> LoadResult:
     """Insert the line items of one slice under an unpublished generation.
 
     Args:
@@ -83,7 +83,7 @@ def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.Re
     Raises:
         WarehouseUnavailable: ClickHouse went away. Whatever `batches` raises comes through unchanged.
     """
-    loaded = Loaded()
+    loaded = LoadResult()
     stream = _Stream(_with_ours(slice_, generation, batches, loaded))
     with stream:
         first = next(stream, None)
@@ -98,14 +98,14 @@ def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.Re
 
 
 def _insert(client: Client, stream: _Stream, first: bytes) -> None:
-    with clickhouse.reaching(client):
+    with clickhouse.clickhouse_errors(client):
         client.raw_insert(
             "raw_costs", stream.names, insert_block=stream.body(first), settings=_SETTINGS, fmt="ArrowStream"
         )
 
 
 def _with_ours(
-    slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch], loaded: Loaded
+    slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch], loaded: LoadResult
 ) -> Iterator[pa.RecordBatch]:
     """`batches` with the columns that place them in the warehouse; rows are numbered over the whole slice."""
     period = slice_.billing_period.start.date()

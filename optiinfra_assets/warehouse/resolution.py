@@ -1,6 +1,6 @@
 """Which generations answer a question: the first, small query of every read.
 
-Flow in: rows of ``publications``. Flow out: `Resolved`, whose generation numbers the data query takes as a parameter.
+Flow in: rows of ``publications``. Flow out: `ResolvedGenerations`, whose generation numbers the data query takes as a parameter.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from clickhouse_connect.driver.client import Client
 from optiinfra_assets.database import clickhouse
 from optiinfra_assets.database.errors import AsOfNotRetained
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.freshness import Standing
-from optiinfra_assets.domain.publications import Published, Resolved
+from optiinfra_assets.domain.freshness import Freshness
+from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
 
 _Span = tuple[datetime, datetime]
 """Instants from the first, inclusive, to the second, exclusive."""
@@ -27,7 +27,7 @@ _TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ResolutionQuery:
     """Whose charges, and of which days; see `Warehouse.resolve`. `settings`: those of the queries, see `isolation.only`."""
 
     customer_id: str
@@ -38,13 +38,13 @@ class Question:
     settings: dict[str, str]
 
 
-def resolve(client: Client, question: Question, standing: Standing) -> Resolved:
+def resolve(client: Client, question: ResolutionQuery, standing: Freshness) -> ResolvedGenerations:
     """What readers see now; see `Warehouse.resolve`."""
     found = _published(client, "resolve.sql", question)
-    return Resolved.of((one for one, _ in found), question.start, question.end, standing)
+    return ResolvedGenerations.of((one for one, _ in found), question.start, question.end, standing)
 
 
-def resolve_as_of(client: Client, question: Question, as_of: datetime) -> Resolved:
+def resolve_as_of(client: Client, question: ResolutionQuery, as_of: datetime) -> ResolvedGenerations:
     """What readers saw at an instant; see `Warehouse.resolve`.
 
     Raises:
@@ -54,7 +54,7 @@ def resolve_as_of(client: Client, question: Question, as_of: datetime) -> Resolv
     if as_of.tzinfo is None:
         raise ValueError(f"asOf: {as_of.isoformat()} has no time zone: add one, such as {as_of.isoformat()}Z")
     found = list(_published(client, "resolve_as_of.sql", question, as_of=as_of))
-    resolved = Resolved.of((one for one, _ in found), question.start, question.end)
+    resolved = ResolvedGenerations.of((one for one, _ in found), question.start, question.end)
     removed = {one.generation for one, is_removed in found if is_removed}
     if not removed.isdisjoint(resolved.generations):
         before, after = _nearest_kept(client, question, as_of)
@@ -63,8 +63,8 @@ def resolve_as_of(client: Client, question: Question, as_of: datetime) -> Resolv
 
 
 def _published(
-    client: Client, statement: str, question: Question, **values: Any
-) -> Iterator[tuple[Published, bool]]:
+    client: Client, statement: str, question: ResolutionQuery, **values: Any
+) -> Iterator[tuple[PublishedGeneration, bool]]:
     """The publications a statement finds for a question's accounts, each with whether its rows are removed.
 
     Filtered here: a condition on each of two columns costs the engine 0.8 ms of planning, and a customer has few slices.
@@ -78,7 +78,7 @@ def _published(
         if question.accounts and account_id not in question.accounts:
             continue
         slice_ = _slice(question.customer_id, provider, account_id, billing_period)
-        yield Published(slice_, *columns), bool(is_removed)
+        yield PublishedGeneration(slice_, *columns), bool(is_removed)
 
 
 @lru_cache(maxsize=100_000)
@@ -86,7 +86,9 @@ def _slice(customer_id: str, provider: str, account_id: str, billing_period: dat
     return Slice(customer_id, provider, account_id, BillingPeriod.of(billing_period))
 
 
-def _nearest_kept(client: Client, question: Question, as_of: datetime) -> tuple[datetime | None, datetime]:
+def _nearest_kept(
+    client: Client, question: ResolutionQuery, as_of: datetime
+) -> tuple[datetime | None, datetime]:
     """The instants around `as_of`, which itself cannot be read, that can."""
     found = list(_published(client, "published_generations.sql", question))
     removed = {one.generation for one, is_removed in found if is_removed}
@@ -107,7 +109,7 @@ def _nearest_kept(client: Client, question: Question, as_of: datetime) -> tuple[
     return (first - _TICK if has_earlier else None), last
 
 
-def _spans(history: Iterable[Published]) -> Iterator[tuple[_Span, Published]]:
+def _spans(history: Iterable[PublishedGeneration]) -> Iterator[tuple[_Span, PublishedGeneration]]:
     """Each superseded publication of `history` (by slice, oldest first) with the instants at which it was the newest."""
     for _, versions in groupby(history, key=lambda one: one.slice):
         for one, following in pairwise(versions):

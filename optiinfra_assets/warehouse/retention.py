@@ -1,6 +1,6 @@
 """Which generations are kept, and the removal of the others.
 
-Kept: the newest of each slice; of the superseded ones the last of each UTC day, for as many days as asked: so the state at
+SnapshotRecord: the newest of each slice; of the superseded ones the last of each UTC day, for as many days as asked: so the state at
 the end of each of these days can be read; and what was superseded less than an hour ago, which a reader may just be using.
 
 Removal goes in two steps, at least an hour apart, so that no reader loses rows between resolving and reading. First a
@@ -30,7 +30,7 @@ _CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Garbage:
+class GarbageCollectionResult:
     """What one run removed, or with a dry run would remove.
 
     Attributes:
@@ -66,7 +66,7 @@ def collect_garbage(
     live_generations: Collection[int],
     *,
     dry_run: bool = False,
-) -> Garbage:
+) -> GarbageCollectionResult:
     """Put expired generations on record, and remove from `tables` the rows of earlier ones and of orphans.
 
     Args:
@@ -97,7 +97,7 @@ def collect_garbage(
     ]
     if not dry_run:
         _remove(client, remains)
-    return Garbage(
+    return GarbageCollectionResult(
         expired=expired,
         removed=len({one.generation for one in remains if one.was_published}),
         orphans=len({one.generation for one in remains if not one.was_published}),

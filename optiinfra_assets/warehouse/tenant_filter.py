@@ -2,14 +2,13 @@
 
 Flow in: a customer's id. Flow out: settings of one query.
 
-On every engine `only` gives the query a filter on each table that holds rows of customers; the engine adds it where the table is
+On every engine `tenant_settings` gives the query a filter on each table that holds rows of customers; the engine adds it where the table is
 read, in subqueries and views too, as a condition on the first column of every primary key. The embedded engine knows neither users
 nor row policies, so there this is the guarantee. It costs 0.5 to 0.8 ms a statement (``benchmarks/isolation.py``), and the same granules
 are read.
 
-On a server it is enforced once more: where `OPTIINFRA_CLICKHOUSE_READER_URL` is set, the API connects as that user, and `prepare`
-makes a role with row policies that compare with the setting ``SQL_optiinfra_customer_id`` of the query.
-"""
+On a server it is enforced once more: where `OPTIINFRA_CLICKHOUSE_READER_URL` is set, the API connects as that user, and
+`create_row_policies` makes a role with row policies that compare with the setting ``SQL_optiinfra_customer_id`` of the query."""
 
 from __future__ import annotations
 
@@ -37,12 +36,12 @@ def customer_tables() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=10_000)
-def only(customer_id: str, has_policies: bool) -> dict[str, str]:
+def tenant_settings(customer_id: str, has_policies: bool) -> dict[str, str]:
     """Settings of a query that shall see rows of one customer only. Do not change them.
 
     Args:
         customer_id: the customer; one that does not exist has no row.
-        has_policies: the server has the row policies of `prepare`.
+        has_policies: the server has the row policies of `create_row_policies`.
     """
     condition = f"customer_id = {format_str(customer_id)}"
     filters = ", ".join(f"{format_str(table)}: {format_str(condition)}" for table in customer_tables())
@@ -51,7 +50,7 @@ def only(customer_id: str, has_policies: bool) -> dict[str, str]:
     return {"additional_table_filters": f"{{{filters}}}", **bound}
 
 
-def prepare(client: Client, cluster: str | None, *, dry_run: bool) -> list[str]:
+def create_row_policies(client: Client, cluster: str | None, *, dry_run: bool) -> list[str]:
     """Make the role of readers and its row policies if they are not there; returns the statements that ran, or would run.
 
     Not exercised against a server by our tests, since the embedded engine has no users: that they are understood is.

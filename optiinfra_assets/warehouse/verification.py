@@ -14,13 +14,15 @@ from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.publications import MEASURES
 
 if TYPE_CHECKING:
-    from optiinfra_assets.warehouse.loading import Loaded
+    from optiinfra_assets.warehouse.loading import LoadResult
 
 _Sums = dict[str, dict[str, Any]]
 """By currency: the value of each measure."""
 
 
-def verify(client: Client, slice_: Slice, generation: int, loaded: Loaded, derived: Sequence[str]) -> None:
+def verify(
+    client: Client, slice_: Slice, generation: int, loaded: LoadResult, derived: Sequence[str]
+) -> None:
     """Compare ``raw_costs`` with `loaded`, and each table of `derived` with ``raw_costs``.
 
     Raises:

@@ -21,15 +21,15 @@ from clickhouse_connect.driver.exceptions import Error
 from optiinfra_assets.database import clickhouse, migrations, sql_files
 from optiinfra_assets.database.errors import PublicationRefused, WarehouseUnavailable
 from optiinfra_assets.domain.accounts import Slice
-from optiinfra_assets.domain.freshness import NOTHING, Standing
-from optiinfra_assets.domain.publications import Publication, Resolved, key
+from optiinfra_assets.domain.freshness import NOTHING, Freshness
+from optiinfra_assets.domain.publications import Publication, ResolvedGenerations, key
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse import resolution, retention, tenant_filter, verification
-from optiinfra_assets.warehouse.resolution import Question
-from optiinfra_assets.warehouse.retention import Garbage
+from optiinfra_assets.warehouse.resolution import ResolutionQuery
+from optiinfra_assets.warehouse.retention import GarbageCollectionResult
 
 if TYPE_CHECKING:
-    from optiinfra_assets.warehouse.loading import Loaded
+    from optiinfra_assets.warehouse.loading import LoadResult
 
 _CLUSTER_SETTINGS = {
     # A publication must not be seen on a replica that lacks the rows it publishes.
@@ -85,7 +85,7 @@ class Warehouse:
         """
         ran = migrations.migrate_clickhouse(self.client, self._cluster, dry_run=dry_run)
         if self._has_reader:
-            ran += tenant_filter.prepare(self.client, self._cluster, dry_run=dry_run)
+            ran += tenant_filter.create_row_policies(self.client, self._cluster, dry_run=dry_run)
         if not dry_run:
             self._complete_derived()
         return ran
@@ -116,7 +116,7 @@ class Warehouse:
             names = ", ".join(column["name"] for column in columns if column["table"] == table)
             clickhouse.run(self.client, f"INSERT INTO {table} ({names})\n{select}", values)
 
-    def verify(self, slice_: Slice, generation: int, loaded: Loaded) -> None:
+    def verify(self, slice_: Slice, generation: int, loaded: LoadResult) -> None:
         """Compare a generation's rows, raw and derived, with what was sent: counts and exact sums by currency.
 
         Raises:
@@ -158,7 +158,7 @@ class Warehouse:
         self._uncertain.add(publication.generation)
         # As a body, not as parameters: the sources of one publication can be longer than a server takes for a URL.
         row = publication.values()
-        with clickhouse.reaching(self.client):
+        with clickhouse.clickhouse_errors(self.client):
             self.client.insert("publications", [list(row.values())], column_names=list(row))
         self._uncertain.discard(publication.generation)
         return publication
@@ -189,8 +189,8 @@ class Warehouse:
         start: date | None = None,
         end: date | None = None,
         as_of: datetime | None = None,
-        standing: Standing = NOTHING,
-    ) -> Resolved:
+        standing: Freshness = NOTHING,
+    ) -> ResolvedGenerations:
         """The generations that hold a customer's charges now, or that held them `as_of` an instant (inclusive).
 
         Args:
@@ -206,18 +206,18 @@ class Warehouse:
             ValueError: `as_of` has no time zone.
             AsOfNotRetained: the answer needs generations that retention has removed.
         """
-        question = Question(customer_id, providers, accounts, start, end, self.only(customer_id))
+        question = ResolutionQuery(customer_id, providers, accounts, start, end, self.only(customer_id))
         if as_of is None:
             return resolution.resolve(self.client, question, standing)
         return resolution.resolve_as_of(self.client, question, as_of)
 
     def only(self, customer_id: str) -> dict[str, str]:
         """Settings under which a query sees rows of one customer only; see `isolation`."""
-        return tenant_filter.only(customer_id, self._has_reader)
+        return tenant_filter.tenant_settings(customer_id, self._has_reader)
 
     def collect_garbage(
         self, now: datetime, retention_days: int, live_generations: Collection[int], *, dry_run: bool = False
-    ) -> Garbage:
+    ) -> GarbageCollectionResult:
         """Remove what no reader can need; see `retention`."""
         return retention.collect_garbage(
             self.client, _filled_tables(), now, retention_days, live_generations, dry_run=dry_run

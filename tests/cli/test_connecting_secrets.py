@@ -15,11 +15,11 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr
-from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResource
 from optiinfra_assets.vault.credential_audit import Actor
 
 PLANTED = "PLANTED-4711-api-key"
-WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
+WEB = ScenarioResource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from command_line import Run
 
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.domain.errors import Transient
-from optiinfra_assets.ingestion.account_access import opened
+from optiinfra_assets.ingestion.account_access import with_secrets
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.settings import Settings
@@ -46,7 +46,7 @@ def listed(run: Run) -> list[tuple[int | None, str, int]]:
 def opens(metadata: Metadata) -> None:
     """Every secret, as a collection opens it."""
     for account in ACCOUNTS:
-        secret = opened(metadata, PROVIDERS["vultr"], account, "collect", "run-1").secrets
+        secret = with_secrets(metadata, PROVIDERS["vultr"], account, "collect", "run-1").secrets
         assert secret == {"api_key": f"PLANTED-{account.account_id}"}
 
 
@@ -55,9 +55,9 @@ def test_a_secret_is_not_opened_for_the_address_that_an_account_had(metadata: Me
     metadata.accounts.change_settings(account.account_id, {"endpoint_url": "https://new.example"})
     metadata.credentials.put(account, {"api_key": "PLANTED-new"}, Actor.here("test"))
     with pytest.raises(Transient, match=f"account: '{account.account_id}' was changed since it was read"):
-        opened(metadata, PROVIDERS["vultr"], account, "probe")
+        with_secrets(metadata, PROVIDERS["vultr"], account, "probe")
     again = metadata.accounts.get(account.account_id)
-    assert opened(metadata, PROVIDERS["vultr"], again, "probe").secrets == {"api_key": "PLANTED-new"}
+    assert with_secrets(metadata, PROVIDERS["vultr"], again, "probe").secrets == {"api_key": "PLANTED-new"}
 
 
 def test_the_key_changes_while_collections_run(

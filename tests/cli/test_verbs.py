@@ -11,7 +11,7 @@ import pytest
 from command_line import Run
 
 from optiinfra_assets.cli.collecting import _print_outcome
-from optiinfra_assets.cli.status import AccountLine, _next
+from optiinfra_assets.cli.status import AccountStatus, _next
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -114,7 +114,7 @@ def test_a_token_for_longer_than_a_calendar_has_is_refused(connected: Run) -> No
 
 
 def test_a_deleted_account_is_nothing_to_act_upon() -> None:
-    deleted = AccountLine("acme.a", "focus", "disabled", False, 1, 0, None, None, None, "no such folder")
+    deleted = AccountStatus("acme.a", "focus", "disabled", False, 1, 0, None, None, None, "no such folder")
     assert "nothing is connected" in _next(True, [], [deleted])
     assert "all is well" in _next(True, [], [deleted, replace(deleted, status="active", last_error=None)])
     assert "cannot be read" in _next(True, [], [deleted, replace(deleted, status="active")])

@@ -12,7 +12,7 @@ import pytest
 
 from optiinfra_assets.database import migrations
 from optiinfra_assets.database.errors import MigrationError
-from optiinfra_assets.database.migrations import Applied, Migration, on_cluster, pending
+from optiinfra_assets.database.migrations import AppliedMigration, Migration, on_cluster, pending
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings, project_file
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -175,9 +175,12 @@ def test_numbers_without_gap_or_double(target: Target, folder: Path, broken: str
 
 def test_pending_are_those_without_a_record() -> None:
     files = [Migration(number, f"step_{number}", "", str(number)) for number in (1, 2, 3)]
-    assert pending(files, [Applied(1, "step_1", "1"), Applied(2, "step_2", "2")], "here") == files[2:]
+    assert (
+        pending(files, [AppliedMigration(1, "step_1", "1"), AppliedMigration(2, "step_2", "2")], "here")
+        == files[2:]
+    )
     with pytest.raises(MigrationError, match="here: migration 0002_step_2 was changed"):
-        pending(files, [Applied(2, "step_2", "other")], "here")
+        pending(files, [AppliedMigration(2, "step_2", "other")], "here")
 
 
 def test_on_a_cluster_every_table_is_replicated() -> None:

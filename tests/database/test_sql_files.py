@@ -22,16 +22,16 @@ OURS = [
     "is_estimated",
 ]
 KINDS = {
-    focus.Kind.STRING: {
+    focus.ColumnType.STRING: {
         "String",
         "Nullable(String)",
         "LowCardinality(String)",
         "LowCardinality(Nullable(String))",
     },
-    focus.Kind.DECIMAL: {"Decimal(38, 18)", "Nullable(Decimal(38, 18))"},
-    focus.Kind.TIME: {"DateTime('UTC')"},
-    focus.Kind.KEY_VALUE: {"Nullable(String)"},
-    focus.Kind.JSON: {"Nullable(String)"},
+    focus.ColumnType.DECIMAL: {"Decimal(38, 18)", "Nullable(Decimal(38, 18))"},
+    focus.ColumnType.TIME: {"DateTime('UTC')"},
+    focus.ColumnType.KEY_VALUE: {"Nullable(String)"},
+    focus.ColumnType.JSON: {"Nullable(String)"},
 }
 
 

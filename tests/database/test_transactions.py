@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -45,7 +45,7 @@ def test_without_a_usable_key_there_is_neither(metadata: Metadata, monkeypatch: 
     with pytest.raises(MasterKeyMissing):
         connect(metadata)
     assert metadata.customers.find() == []
-    with pytest.raises(NotFound):
+    with pytest.raises(RecordNotFound):
         metadata.accounts.get("acme.main")
 
 

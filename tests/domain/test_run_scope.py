@@ -8,8 +8,8 @@ import pytest
 from orchestrated import NOW, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import is_open, scopes
-from optiinfra_assets.ingestion.change_detection import notice
+from optiinfra_assets.domain.run_scope import is_open, run_scopes
+from optiinfra_assets.ingestion.change_detection import record_probes
 from optiinfra_assets.orchestration.partitions import slices
 from optiinfra_assets.providers.base import Probe
 
@@ -50,7 +50,7 @@ def test_what_a_probe_shows_of_the_first_month_is_stored_and_of_the_month_before
             return Probe({JANUARY_2020: "a", JANUARY_2020.shift(-1): "b"})
 
     metadata = scripted_platform.metadata
-    notice(metadata, {"scripted": Old()}, now=NOW, account_ids=None, budget=5)
+    record_probes(metadata, {"scripted": Old()}, now=NOW, account_ids=None, budget=5)
     assert [state.slice.billing_period for state in metadata.slices.states()] == [JANUARY_2020]
     (account,) = metadata.accounts.states()
     assert "not collected: billing periods 2019-12: accepted are those from 2020-01" in str(account)
@@ -69,4 +69,4 @@ def test_what_a_probe_shows_of_the_first_month_is_stored_and_of_the_month_before
 )
 def test_a_run_has_a_year_and_a_month_at_most(months: int, spans: list[str]) -> None:
     asked = [Slice("acme", "focus", "acme.main", NOVEMBER_2026.shift(-back)) for back in range(months)]
-    assert [str(scope).rpartition("/")[2] for scope in scopes(asked)] == spans
+    assert [str(scope).rpartition("/")[2] for scope in run_scopes(asked)] == spans

@@ -156,7 +156,7 @@ def test_a_full_disk_is_refused_before_anything_starts(
     preflight.check_disk(tmp_path)
     monkeypatch.setattr(preflight, "LEAST_FREE_BYTES", 10**18)
     with pytest.raises(
-        preflight.CannotStart, match=r"MB free and 1000000000000 MB are needed: free some space"
+        preflight.PreflightError, match=r"MB free and 1000000000000 MB are needed: free some space"
     ) as caught:
         preflight.check_disk(tmp_path)
     assert "\n" not in str(caught.value)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import ValidationError
 
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.providers.http.endpoint_policy import addresses
+from optiinfra_assets.providers.http.endpoint_policy import endpoint_fields
 
 TEXTS = (
     "plain-text",
@@ -87,7 +87,7 @@ def _fitting(provider: Provider, text: str, url: str, left_out: set[str]) -> Pla
             forms = _secrets(text, name.replace("_", "-"), url)
             candidates[name] = [value for value, _ in forms]
             needles |= {needle for _, found in forms for needle in found}
-        elif name in addresses(model):
+        elif name in endpoint_fields(model):
             candidates[name] = [url]
         elif one.is_required():
             candidates[name] = list(TEXTS)

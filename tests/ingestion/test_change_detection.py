@@ -10,10 +10,10 @@ from orchestrated import NOW, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import Transient
-from optiinfra_assets.ingestion.change_detection import Noticed, notice
+from optiinfra_assets.ingestion.change_detection import ProbeSummary, record_probes
 from optiinfra_assets.metadata.slices import GONE
 from optiinfra_assets.providers.base import Capabilities, Probe
-from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.context import ProviderContext
 
 NOVEMBER = BillingPeriod(2026, 11)
 
@@ -39,7 +39,7 @@ def months(request: pytest.FixtureRequest) -> int | None:
 
 def seen(platform: Platform, provider: Told) -> dict[str, str | None]:
     """Notice once; the stored tokens."""
-    notice(platform.metadata, {"scripted": provider}, now=NOW, account_ids=None, budget=5)
+    record_probes(platform.metadata, {"scripted": provider}, now=NOW, account_ids=None, budget=5)
     return {str(state.slice.billing_period): state.seen_token for state in platform.metadata.slices.states()}
 
 
@@ -67,7 +67,7 @@ def test_since_when_a_change_waits_is_kept(scripted_platform: Platform) -> None:
     for minutes, token in ((0, "a"), (15, "b"), (30, "b")):
         provider.tokens = {0: token, 1: str(minutes)}
         at = NOW + timedelta(minutes=minutes)
-        notice(scripted_platform.metadata, {"scripted": provider}, now=at, account_ids=None, budget=5)
+        record_probes(scripted_platform.metadata, {"scripted": provider}, now=at, account_ids=None, budget=5)
     states = {str(state.slice.billing_period): state for state in scripted_platform.metadata.slices.states()}
     assert states["2026-11"].seen_at == NOW + timedelta(minutes=15)
     assert scripted_platform.metadata.accounts.states()[0].last_change_at == NOW + timedelta(minutes=30)
@@ -90,13 +90,15 @@ def test_the_account_that_waited_longest_is_asked_first(scripted_platform: Platf
 
 
 def test_what_was_noticed_in_words() -> None:
-    assert str(Noticed(3, 0, 0)) == "3 accounts checked"
-    assert str(Noticed(3, 1, 2)) == "3 accounts checked, 1 could not be checked, 2 left for the next tick"
+    assert str(ProbeSummary(3, 0, 0)) == "3 accounts checked"
+    assert (
+        str(ProbeSummary(3, 1, 2)) == "3 accounts checked, 1 could not be checked, 2 left for the next tick"
+    )
 
 
 def test_what_a_probe_asks_is_counted_whether_it_is_answered_or_not(scripted_platform: Platform) -> None:
     class Asks(Told):
-        def probe(self, account: Account, since: object, context: Context) -> Probe:  # type: ignore[override]
+        def probe(self, account: Account, since: object, context: ProviderContext) -> Probe:  # type: ignore[override]
             meter = context.meter(Decimal("0.01"))
             meter.count()
             meter.count()

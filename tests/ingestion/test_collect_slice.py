@@ -14,7 +14,7 @@ import pytest
 from orchestrated import Files, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.ingestion.collect_slice import Outcome, SliceResult, collect_slice
+from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceResult, collect_slice
 
 OCTOBER = BillingPeriod(2026, 10)
 
@@ -60,11 +60,11 @@ def test_a_postgres_older_than_its_clickhouse_neither_doubles_nor_erases(
     platform.add_account("acme.second", location=str(second.path))
     collect(platform, "acme.first")
     begin_numbers_anew(platform)
-    assert collect(platform, "acme.first").outcome is Outcome.UNCHANGED
+    assert collect(platform, "acme.first").outcome is CollectionOutcome.UNCHANGED
     begin_numbers_anew(platform)
-    assert collect(platform, "acme.second").outcome is Outcome.PUBLISHED
+    assert collect(platform, "acme.second").outcome is CollectionOutcome.PUBLISHED
     first.write("a", "2026-10", ["1.00", "2.50"])
-    assert collect(platform, "acme.first").outcome is Outcome.PUBLISHED
+    assert collect(platform, "acme.first").outcome is CollectionOutcome.PUBLISHED
     assert sums(platform, "acme.first") == {Decimal("3.5")}
     assert sums(platform, "acme.second") == {Decimal(7)}
 
@@ -100,8 +100,8 @@ def test_equal_content_that_reaches_further_publishes_nothing_and_reaches_furthe
         collection.data_through, collection.is_final = through, is_final
 
     monkeypatch.setattr(scripted, "collect", reaching)
-    assert collect(scripted_platform, "acme.files").outcome is Outcome.PUBLISHED
-    assert collect(scripted_platform, "acme.files").outcome is Outcome.UNCHANGED
+    assert collect(scripted_platform, "acme.files").outcome is CollectionOutcome.PUBLISHED
+    assert collect(scripted_platform, "acme.files").outcome is CollectionOutcome.UNCHANGED
     resolved = scripted_platform.warehouse.resolve(
         "acme",
         start=date(2026, 10, 1),

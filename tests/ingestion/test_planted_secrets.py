@@ -27,15 +27,15 @@ from optiinfra_assets.domain.errors import ContractChanged
 from optiinfra_assets.ingestion import account_access
 from optiinfra_assets.orchestration.partitions import register
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.base import Collection
+from optiinfra_assets.providers.base import LineItemStream
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResource
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.vault.credential_audit import Actor
 
 NOW = datetime.now(UTC)
 WITH_SECRETS = sorted(name for name, provider in PROVIDERS.items() if provider.secret_fields())
-WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
+WEB = ScenarioResource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
 ANSWER = """{ __typename ... on Refusal { code message remedy } ... on Credential {
   account status version keyId settings { name value } lastError
 } }"""
@@ -260,7 +260,7 @@ def test_an_error_that_quotes_a_secret_shows_nothing_of_it(
     platform.tick(NOW)
     period = str(BillingPeriod.of(NOW))
     assert not platform.materialise(period, account_id="acme.main", provider=provider).success
-    monkeypatch.setattr(kind, "collect", lambda *_: Collection(_streamed(fail(texts)), "token"))
+    monkeypatch.setattr(kind, "collect", lambda *_: LineItemStream(_streamed(fail(texts)), "token"))
     assert not platform.materialise(period, account_id="acme.main", provider=provider).success
     assert {"validate", "discover", "probe", "collect"} == set(calls)
     (state,) = platform.metadata.accounts.states()

@@ -10,8 +10,8 @@ import pytest
 from orchestrated import Scripted
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.ingestion.account_access import passing
-from optiinfra_assets.ingestion.probe_pool import WORKERS, Probed, probe_all
+from optiinfra_assets.ingestion.account_access import transient_context
+from optiinfra_assets.ingestion.probe_pool import WORKERS, ProbeResult, probe_all
 from optiinfra_assets.providers.base import Probe
 
 
@@ -42,7 +42,7 @@ def gated() -> Iterator[Gated]:
 
 def probed(
     provider: Gated, count: int, budget: float = 10, account_seconds: float = 0.5
-) -> dict[str, Probed]:
+) -> dict[str, ProbeResult]:
     """Probe accounts ``acme.0`` and on."""
     accounts = [Account(f"acme.{number}", "acme", "scripted") for number in range(count)]
     found = list(
@@ -50,7 +50,7 @@ def probed(
             accounts,
             {"scripted": provider},
             {},
-            lambda account: (account, passing()),
+            lambda account: (account, transient_context()),
             budget=budget,
             account_seconds=account_seconds,
         )

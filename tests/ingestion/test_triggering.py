@@ -19,7 +19,12 @@ import pytest
 from orchestrated import Files, Platform, free_port
 
 from optiinfra_api.fields.collections import trigger
-from optiinfra_assets.database.errors import DagsterUnavailable, NotFound, NothingToCollect, RunsGoOn
+from optiinfra_assets.database.errors import (
+    DagsterUnavailable,
+    NothingToCollect,
+    RecordNotFound,
+    RunTerminationFailed,
+)
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.ingestion import dagster_client
 from optiinfra_assets.ingestion.asset_paths import asset_paths
@@ -29,7 +34,7 @@ from optiinfra_assets.ingestion.triggering import (
     trigger_collection,
 )
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.orchestration.run_monitoring import follow_runs
+from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.settings import Settings, project_file
 
 OCTOBER, NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)
@@ -203,7 +208,7 @@ def test_a_launch_that_fails_half_way_leaves_nothing_queued(
         )
     ended = [("2026-10", "failed", "Dagster did not take it: ask for it again")]
     assert platform.history() == ended
-    assert follow_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(hours=1)).requests == []
+    assert monitor_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(hours=1)).requests == []
     (tags,) = webserver.launched
     assert platform.run(tags).success
     assert platform.history() == ended
@@ -239,7 +244,7 @@ def test_a_run_that_cannot_be_ended_is_named_and_its_slice_stays_canceled(
     webserver.going = webserver.going_on = ["run-0"]
     webserver.ending = REFUSED
     with pytest.raises(
-        RunsGoOn, match=r"refused the end of a run: Unable to terminate run: no answer: .*run-0"
+        RunTerminationFailed, match=r"refused the end of a run: Unable to terminate run: no answer: .*run-0"
     ):
         cancel_task(platform.settings, accounts, task.task_id)
     canceled = [("2026-10", "canceled", "canceled on request")]
@@ -262,7 +267,7 @@ def test_a_run_that_ended_before_it_could_be_canceled_is_no_failure(
 def test_the_api_says_that_a_run_could_not_be_ended() -> None:
     class Data:
         async def cancel(self, _: str) -> int:
-            raise RunsGoOn("Dagster at http://10.0.0.1:3000 refused the end of a run")
+            raise RunTerminationFailed("Dagster at http://10.0.0.1:3000 refused the end of a run")
 
     async def data_of(_: str | None) -> Data:
         return Data()
@@ -315,9 +320,9 @@ def test_the_first_and_the_last_period_can_be_collected(
 
 
 def test_an_unknown_task_is_refused(settings: Settings, accounts: Metadata) -> None:
-    with pytest.raises(NotFound, match="task: 'nothing' does not exist"):
+    with pytest.raises(RecordNotFound, match="task: 'nothing' does not exist"):
         accounts.collections.task_status("nothing")
-    with pytest.raises(NotFound, match="does not exist"):
+    with pytest.raises(RecordNotFound, match="does not exist"):
         cancel_task(settings, accounts, "nothing")
 
 
@@ -336,7 +341,7 @@ def test_a_task_is_as_far_as_its_slices(accounts: Metadata) -> None:
     accounts.collections.finish(first, "failed", error="away")
     found = accounts.collections.task_status("task", customer_id="acme")
     assert (found.state, found.done, found.error) == ("failed", 2, "away")
-    with pytest.raises(NotFound):
+    with pytest.raises(RecordNotFound):
         accounts.collections.task_status("task", customer_id="other")
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.errors import Rounding
-from optiinfra_assets.line_items import Refused
+from optiinfra_assets.line_items import RejectedValue
 from optiinfra_assets.line_items.decimals import ACCEPTED, TOO_LARGE, to_decimals
 
 EXACT = Context(prec=3000, rounding=ROUND_HALF_EVEN, Emax=999_999_999, Emin=-999_999_999)
@@ -53,7 +53,7 @@ def check(texts: list[str | None], values: pa.Array) -> None:
     refused = next((n for n, answer in enumerate(expected) if isinstance(answer, str)), None)
     rounding = Rounding()
     if refused is not None:
-        with pytest.raises(Refused) as raised:
+        with pytest.raises(RejectedValue) as raised:
             to_decimals(values, rounding)
         assert (raised.value.index, raised.value.accepted) == (refused, expected[refused])
         return
@@ -158,7 +158,7 @@ def test_twenty_integer_digits_and_not_one_more_in_text(sign: str, largest: str,
     (found,) = to_decimals(pa.array([sign + largest]), Rounding()).to_pylist()
     assert found == EXACT.quantize(Decimal(sign + largest), Decimal(1).scaleb(-18))
     for values in ([sign + beyond], ["1", sign + largest, sign + beyond]):
-        with pytest.raises(Refused) as raised:
+        with pytest.raises(RejectedValue) as raised:
             to_decimals(pa.array(values), Rounding())
         assert (raised.value.index, raised.value.accepted) == (len(values) - 1, TOO_LARGE)
 
@@ -168,7 +168,7 @@ def test_twenty_integer_digits_and_not_one_more_in_text(sign: str, largest: str,
 def test_twenty_integer_digits_and_not_one_more_in_decimals(kind: pa.DataType, sign: int) -> None:
     largest, beyond = sign * Decimal(NINES), sign * Decimal(BEYOND)
     assert to_decimals(pa.array([largest], kind), Rounding()).to_pylist() == [largest]
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RejectedValue) as raised:
         to_decimals(pa.array([largest, None, beyond], kind), Rounding())
     assert (raised.value.index, raised.value.accepted) == (2, TOO_LARGE)
 
@@ -182,7 +182,7 @@ def test_twenty_integer_digits_and_not_one_more_in_doubles(kind: type[np.floatin
     largest = np.nextafter(beyond, kind(0))
     (found,) = to_decimals(pa.array(np.array([sign * largest])), Rounding()).to_pylist()
     assert found == Decimal(str(sign * largest).replace("e+", "e"))
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RejectedValue) as raised:
         to_decimals(pa.array(np.array([sign * largest, sign * beyond])), Rounding())
     assert (raised.value.index, raised.value.accepted) == (1, TOO_LARGE)
 
@@ -217,7 +217,7 @@ def test_single_precision_counts_as_its_own_shortest_text(singles: list[float]) 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_double_that_is_no_number_is_refused(value: float) -> None:
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RejectedValue) as raised:
         to_decimals(pa.array([1.0, value]), Rounding())
     assert raised.value.index == 1
 
@@ -246,7 +246,7 @@ def test_integers_are_exact_to_their_limits(kind: pa.DataType) -> None:
 
 
 def test_a_type_without_numbers_is_refused_as_a_whole() -> None:
-    with pytest.raises(Refused, match="type bool is not accepted: decimals, integers, doubles or text"):
+    with pytest.raises(RejectedValue, match="type bool is not accepted: decimals, integers, doubles or text"):
         to_decimals(pa.array([True]), Rounding())
 
 
@@ -258,6 +258,6 @@ def test_nothing_but_nulls_is_accepted_in_any_type() -> None:
 def test_a_value_in_a_slice_is_found_at_its_own_row() -> None:
     values = pa.array(["x", "1", "2", "y"])
     assert to_decimals(values.slice(1, 2), Rounding()).to_pylist() == [Decimal(1), Decimal(2)]
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RejectedValue) as raised:
         to_decimals(values.slice(1), Rounding())
     assert (raised.value.index, raised.value.value) == (2, "y")

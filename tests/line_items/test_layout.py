@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optiinfra_assets.line_items import Layout, LayoutRefused
+from optiinfra_assets.line_items import Layout, LayoutRejected
 from tests.focus_samples import columns
 
 
@@ -36,13 +36,13 @@ def test_every_missing_mandatory_column_is_named(version: str) -> None:
         if missing in ("ServiceProviderName", "ProviderName", "PublisherName") and version != "1.0":
             continue
         with pytest.raises(
-            LayoutRefused, match=f"mandatory column {missing} is missing: .* FOCUS {version} CostAndUsage"
+            LayoutRejected, match=f"mandatory column {missing} is missing: .* FOCUS {version} CostAndUsage"
         ):
             Layout.of([name for name in names if name != missing])
 
 
 def test_a_file_of_something_else_names_the_first_missing_columns() -> None:
-    with pytest.raises(LayoutRefused, match=r"BilledCost, BillingAccountId, .* and 16 more is missing"):
+    with pytest.raises(LayoutRejected, match=r"BilledCost, BillingAccountId, .* and 16 more is missing"):
         Layout.of(["id", "name"])
 
 
@@ -76,7 +76,7 @@ def test_what_1_0_made_mandatory_may_be_absent_before_it() -> None:
     names = [name for name in columns("1.0") if name not in ("ChargeClass", "ContractedCost")]
     layout = Layout.of([{"ProviderName": "Provider"}.get(name, name) for name in names])
     assert (layout.is_preview, layout.version_text) == (True, "before 1.0")
-    with pytest.raises(LayoutRefused, match="mandatory column ChargeClass, ContractedCost is missing"):
+    with pytest.raises(LayoutRejected, match="mandatory column ChargeClass, ContractedCost is missing"):
         Layout.of(names)
 
 
@@ -98,5 +98,5 @@ def test_a_name_from_before_1_0_beside_the_new_one_is_only_an_extra() -> None:
     ],
 )
 def test_columns_that_cannot_be_told_apart_are_refused(more: list[str], message: str) -> None:
-    with pytest.raises(LayoutRefused, match=message):
+    with pytest.raises(LayoutRejected, match=message):
         Layout.of([*columns("1.0"), *more])

@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, Rounding
-from optiinfra_assets.line_items import MANDATORY, NOT_NULL, SCHEMA, SOURCES, Door, Layout, LayoutRefused
-from optiinfra_assets.line_items.row_batches import BATCH_ROWS, Row, Value, batches_of
+from optiinfra_assets.line_items import (
+    MANDATORY,
+    NOT_NULL,
+    SCHEMA,
+    SOURCES,
+    Layout,
+    LayoutRejected,
+    Normalizer,
+)
+from optiinfra_assets.line_items.row_batches import BATCH_ROWS, LineItemRow, Value, record_batches
 from optiinfra_assets.providers.context import MemorySnapshots, Snapshot
-from optiinfra_assets.providers.running_totals.instances import Machine, Machines
+from optiinfra_assets.providers.running_totals.instances import Instance, InstanceHistory
 from tests.focus_samples import columns
 
 COLUMNS = (*(column.name for column in focus.COLUMNS if column.until is None), "x_Plan")
@@ -24,7 +32,7 @@ MARCH = BillingPeriod(2026, 3)
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
-def row(cost: Decimal, source: str = "api", **others: Value) -> Row:
+def row(cost: Decimal, source: str = "api", **others: Value) -> LineItemRow:
     values: dict[str, Value] = {
         "BilledCost": cost,
         "EffectiveCost": cost,
@@ -36,7 +44,7 @@ def row(cost: Decimal, source: str = "api", **others: Value) -> Row:
         "ChargePeriodStart": NOON,
         "ChargePeriodEnd": NOON + timedelta(hours=1),
     }
-    return Row(source, False, {**values, **others})
+    return LineItemRow(source, False, {**values, **others})
 
 
 def test_values_arrive_as_they_were_given() -> None:
@@ -47,7 +55,7 @@ def test_values_arrive_as_they_were_given() -> None:
         Tags={"team": "web", "bare": None},
         x_Plan="p",
     )
-    batches = list(batches_of([given_row], COLUMNS, Rounding(), where="here"))
+    batches = list(record_batches([given_row], COLUMNS, Rounding(), where="here"))
     item = batches[0].to_pylist()[0]
     assert batches[0].schema == SCHEMA
     assert item["billed_cost"] == Decimal("12345678901234567890.123456789012345678")
@@ -64,7 +72,7 @@ def test_order_and_sources_are_kept_over_many_batches() -> None:
     ]
     items = [
         item
-        for batch in batches_of(iter(rows), COLUMNS, Rounding(), where="here")
+        for batch in record_batches(iter(rows), COLUMNS, Rounding(), where="here")
         for item in batch.to_pylist()
     ]
     assert [item["billed_cost"] for item in items] == [one.values["BilledCost"] for one in rows]
@@ -72,13 +80,13 @@ def test_order_and_sources_are_kept_over_many_batches() -> None:
 
 
 def test_no_rows_are_no_batches() -> None:
-    assert list(batches_of([], COLUMNS, Rounding(), where="here")) == []
+    assert list(record_batches([], COLUMNS, Rounding(), where="here")) == []
 
 
 def test_a_refused_value_is_named_with_its_row_over_all_batches() -> None:
     rows = [row(Decimal(1)) for _ in range(BATCH_ROWS + 5)]
     rows[BATCH_ROWS + 2] = row(Decimal(10) ** 20)
-    batches = batches_of(rows, COLUMNS, Rounding(), where="invoice 7")
+    batches = record_batches(rows, COLUMNS, Rounding(), where="invoice 7")
     next(batches)
     with pytest.raises(BadData, match=f"^invoice 7: row {BATCH_ROWS + 3}, column BilledCost: value '1[0]+'"):
         next(batches)
@@ -86,7 +94,7 @@ def test_a_refused_value_is_named_with_its_row_over_all_batches() -> None:
 
 def test_more_than_18_fraction_digits_are_rounded_and_counted() -> None:
     rounding = Rounding()
-    batches = list(batches_of([row(Decimal("0.0000000000000000015"))], COLUMNS, rounding, where="here"))
+    batches = list(record_batches([row(Decimal("0.0000000000000000015"))], COLUMNS, rounding, where="here"))
     assert batches[0].column("billed_cost")[0].as_py() == Decimal("0.000000000000000002")
     assert (rounding.values, rounding.total) == (2, Decimal("1E-18"))
 
@@ -94,7 +102,7 @@ def test_more_than_18_fraction_digits_are_rounded_and_counted() -> None:
 def test_the_mandatory_columns_are_those_of_focus_1_4_and_enough() -> None:
     assert tuple(columns("1.4", only_mandatory=True)) == MANDATORY
     assert set(MANDATORY) > NOT_NULL
-    (batch,) = batches_of([row(Decimal(1))], MANDATORY, Rounding(), where="here")
+    (batch,) = record_batches([row(Decimal(1))], MANDATORY, Rounding(), where="here")
     assert (batch.schema, batch.num_rows) == (SCHEMA, 1)
 
 
@@ -103,21 +111,23 @@ def test_a_provider_that_forgets_a_mandatory_column_is_told(forgotten: str) -> N
     """Without a ServiceProviderName the columns are those of FOCUS 1.2, which asks for the names before that."""
     names = [name for name in COLUMNS if name != forgotten]
     missing = {"ServiceProviderName": "ProviderName, PublisherName"}.get(forgotten, forgotten)
-    with pytest.raises(LayoutRefused, match=f"mandatory column {missing} is missing"):
-        list(batches_of([row(Decimal(1))], names, Rounding(), where="here"))
+    with pytest.raises(LayoutRejected, match=f"mandatory column {missing} is missing"):
+        list(record_batches([row(Decimal(1))], names, Rounding(), where="here"))
 
 
 @pytest.mark.parametrize("empty", sorted(NOT_NULL))
 def test_a_line_item_without_a_value_that_it_needs_is_refused(empty: str) -> None:
     with pytest.raises(BadData, match=f"^here: row 2, column {empty}: value null is not accepted"):
         list(
-            batches_of([row(Decimal(1)), row(Decimal(1), **{empty: None})], COLUMNS, Rounding(), where="here")
+            record_batches(
+                [row(Decimal(1)), row(Decimal(1), **{empty: None})], COLUMNS, Rounding(), where="here"
+            )
         )
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_source_that_is_known_is_stored(source: str) -> None:
-    (batch,) = batches_of([row(Decimal(1), source)], COLUMNS, Rounding(), where="here")
+    (batch,) = record_batches([row(Decimal(1), source)], COLUMNS, Rounding(), where="here")
     assert batch.to_pylist()[0]["source"] == source
 
 
@@ -125,18 +135,18 @@ def test_a_source_that_is_known_is_stored(source: str) -> None:
 def test_a_source_that_is_not_known_is_refused_before_a_line_item_is_made(source: str) -> None:
     accepted = "use one of api, export, focus file, invoice, snapshot difference"
     with pytest.raises(ValueError, match=f"^source: '{source}' is not accepted: {accepted}$"):
-        list(batches_of([row(Decimal(1), source)], COLUMNS, Rounding(), where="here"))
+        list(record_batches([row(Decimal(1), source)], COLUMNS, Rounding(), where="here"))
     with pytest.raises(ValueError, match=accepted):
-        Door(Layout.of(COLUMNS), Rounding(), source=source)
+        Normalizer(Layout.of(COLUMNS), Rounding(), source=source)
 
 
 def test_a_provider_that_forgets_to_declare_a_column_is_told() -> None:
     with pytest.raises(KeyError, match="x_Undeclared"):
-        list(batches_of([row(Decimal(1), x_Undeclared="?")], COLUMNS, Rounding(), where="here"))
+        list(record_batches([row(Decimal(1), x_Undeclared="?")], COLUMNS, Rounding(), where="here"))
 
 
-def machine(id_: str, name: str, address: str) -> Machine:
-    return Machine(id_, name, "Instance", "fra", "small", (id_, address), {})
+def machine(id_: str, name: str, address: str) -> Instance:
+    return Instance(id_, name, "Instance", "fra", "small", (id_, address), {})
 
 
 WEB, DB = machine("i1", "web", "192.0.2.1"), machine("i2", "db", "192.0.2.2")
@@ -144,13 +154,13 @@ LATER = machine("i3", "cache", "192.0.2.1")
 
 
 @pytest.fixture
-def machines() -> Machines:
+def machines() -> InstanceHistory:
     """web and db at noon of the 5th; a day later web is gone and its address is cache's."""
     lists = {b"1": [WEB, DB], b"2": [DB, LATER, replace(LATER, resource_id="i4", name="db", marks=("i4",))]}
     snapshots = [
         Snapshot("machines", MARCH, NOON + timedelta(days=day), body) for day, body in enumerate(lists)
     ]
-    return Machines(snapshots, lists.__getitem__)
+    return InstanceHistory(snapshots, lists.__getitem__)
 
 
 @pytest.mark.parametrize(
@@ -181,13 +191,18 @@ def machines() -> Machines:
     ],
 )
 def test_which_machine_a_line_is_for(
-    machines: Machines, marks: list[str], name: str | None, start: int, end: int, found: Machine | None
+    machines: InstanceHistory,
+    marks: list[str],
+    name: str | None,
+    start: int,
+    end: int,
+    found: Instance | None,
 ) -> None:
     assert machines.find(marks, name, NOON + timedelta(days=start), NOON + timedelta(days=end)) == found
 
 
 def test_no_list_no_machine() -> None:
-    assert Machines([], lambda body: []).find(["192.0.2.1"], "web", NOON, NOON) is None
+    assert InstanceHistory([], lambda body: []).find(["192.0.2.1"], "web", NOON, NOON) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from([b"a", b"b"])), max_size=30))

@@ -13,13 +13,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
-from optiinfra_assets.line_items import Refused
+from optiinfra_assets.line_items import RejectedValue
 from optiinfra_assets.line_items.json_parsing import to_json
 from optiinfra_assets.line_items.normalizer import as_text
-from optiinfra_assets.line_items.parquet_types import usual
-from optiinfra_assets.line_items.strings import to_currencies, to_listed_texts, to_repeated_texts, to_texts
-from optiinfra_assets.line_items.tags import to_maps
-from optiinfra_assets.line_items.x_columns import pairs_of_columns
+from optiinfra_assets.line_items.parquet_types import canonical_array
+from optiinfra_assets.line_items.strings import (
+    to_currencies,
+    to_dictionary_strings,
+    to_enum_strings,
+    to_strings,
+)
+from optiinfra_assets.line_items.tags import to_tag_maps
+from optiinfra_assets.line_items.x_columns import columns_to_maps
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCALARS = st.none() | st.booleans() | TEXT | st.integers(-(10**30), 10**30)
@@ -43,7 +48,7 @@ def test_tags_of_json_text(tags: list[dict[str, object] | None], ascii_only: boo
     tags = tags * repeat
     texts = [None if one is None else json.dumps(one, ensure_ascii=ascii_only) for one in tags]
     for values in (pa.array(texts, pa.string()), pa.array(texts, pa.string()).dictionary_encode()):
-        assert to_maps(values).to_pylist() == [as_pairs(one or {}) for one in tags]
+        assert to_tag_maps(values).to_pylist() == [as_pairs(one or {}) for one in tags]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,7 @@ def test_tags_of_json_text(tags: list[dict[str, object] | None], ascii_only: boo
     ],
 )
 def test_tags_keep_the_letters_of_the_file(text: str, pairs: list[tuple[str, str]]) -> None:
-    assert to_maps(pa.array([text])).to_pylist() == [pairs]
+    assert to_tag_maps(pa.array([text])).to_pylist() == [pairs]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +92,8 @@ def test_tags_keep_the_letters_of_the_file(text: str, pairs: list[tuple[str, str
 )
 @pytest.mark.parametrize("before", [['{"a": "b"}'], ['{"a": "b"}'] * 9, ['{"n": 1}'], [None]])
 def test_other_tags_are_refused_at_their_row(text: str, before: list[str | None]) -> None:
-    with pytest.raises(Refused, match="a flat JSON object such as") as raised:
-        to_maps(pa.array([*before, text]))
+    with pytest.raises(RejectedValue, match="a flat JSON object such as") as raised:
+        to_tag_maps(pa.array([*before, text]))
     assert (raised.value.index, raised.value.value) == (len(before), text)
 
 
@@ -102,19 +107,19 @@ def test_tags_of_typed_files(tags: list[dict[str, str | None] | None], skip: int
     maps = pa.array(
         [None if one is None else list(one.items()) for one in tags], pa.map_(pa.string(), pa.string())
     )
-    assert to_maps(maps.slice(skip)).to_pylist() == expected
+    assert to_tag_maps(maps.slice(skip)).to_pylist() == expected
     kind = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
     pairs = [None if one is None else [{"key": k, "value": v} for k, v in one.items()] for one in tags]
-    assert to_maps(pa.array(pairs, kind).slice(skip)).to_pylist() == expected
+    assert to_tag_maps(pa.array(pairs, kind).slice(skip)).to_pylist() == expected
 
 
 def test_tags_of_a_struct_are_its_fields_that_are_not_null() -> None:
     values = pa.array([{"team": "web", "size": 3}, None, {"team": None, "size": 4}])
-    assert to_maps(values).to_pylist() == [[("team", "web"), ("size", "3")], [], [("size", "4")]]
+    assert to_tag_maps(values).to_pylist() == [[("team", "web"), ("size", "3")], [], [("size", "4")]]
 
 
 def test_tags_of_a_map_with_numbers() -> None:
-    assert to_maps(pa.array([[("n", 5)]], pa.map_(pa.string(), pa.int64()))).to_pylist() == [[("n", "5")]]
+    assert to_tag_maps(pa.array([[("n", 5)]], pa.map_(pa.string(), pa.int64()))).to_pylist() == [[("n", "5")]]
 
 
 def pair_list(*rows: object, **others: pa.DataType) -> pa.Array:
@@ -129,8 +134,8 @@ def test_of_lists_of_structs_key_and_value_count() -> None:
     kinds = {"x_type": pa.string(), "x_inherited": pa.bool_(), "x_namespace": pa.string()}
     values = pair_list([{"key": "a", "value": "b", **more}, {"key": "c", "value": None}], None, [], **kinds)
     for one in (values, values.cast(pa.large_list(values.type.value_type))):
-        assert to_maps(one).to_pylist() == [[("a", "b"), ("c", None)], [], []]
-        assert to_maps(one.slice(1)).to_pylist() == [[], []]
+        assert to_tag_maps(one).to_pylist() == [[("a", "b"), ("c", None)], [], []]
+        assert to_tag_maps(one.slice(1)).to_pylist() == [[], []]
 
 
 def test_a_typed_pair_that_stands_twice_counts_once() -> None:
@@ -138,10 +143,10 @@ def test_a_typed_pair_that_stands_twice_counts_once() -> None:
     same = [("a", "b"), ("c", None), ("a", "b"), ("c", None), ("d", "e")]
     expected = [[("x", "y")], [("a", "b"), ("c", None), ("d", "e")], [("z", None)]]
     maps = pa.array([[("x", "y")], same, [("z", None)]], pa.map_(pa.string(), pa.string()))
-    assert to_maps(maps).to_pylist() == expected
-    assert to_maps(maps.slice(1)).to_pylist() == expected[1:]
+    assert to_tag_maps(maps).to_pylist() == expected
+    assert to_tag_maps(maps.slice(1)).to_pylist() == expected[1:]
     lists = pair_list(*([{"key": k, "value": v} for k, v in one] for one in maps.to_pylist()))
-    assert to_maps(lists).to_pylist() == expected
+    assert to_tag_maps(lists).to_pylist() == expected
 
 
 @pytest.mark.parametrize(
@@ -157,32 +162,32 @@ def test_a_typed_pair_that_stands_twice_counts_once() -> None:
 )
 def test_typed_pairs_that_are_none_are_refused_at_their_row(values: pa.Array) -> None:
     with pytest.raises(
-        Refused, match="key-value pairs in UTF-8, no key null, none with two values"
+        RejectedValue, match="key-value pairs in UTF-8, no key null, none with two values"
     ) as raised:
-        to_maps(values)
+        to_tag_maps(values)
     assert (raised.value.index, raised.value.value) == (1, values[1].as_py())
-    with pytest.raises(Refused):
+    with pytest.raises(RejectedValue):
         to_json(values, is_flat=True)
 
 
 def test_the_first_of_several_rows_that_are_refused_counts() -> None:
     values = pair_list([], [{"key": "a", "value": "b"}, {"key": "a", "value": "c"}], [None])
-    with pytest.raises(Refused) as raised:
-        to_maps(values)
+    with pytest.raises(RejectedValue) as raised:
+        to_tag_maps(values)
     assert raised.value.index == 1
 
 
 def test_bytes_in_tags_of_a_struct_are_text() -> None:
-    assert to_maps(pa.array([{"a": b"b"}])).to_pylist() == [[("a", "b")]]
-    with pytest.raises(Refused, match="text in UTF-8") as raised:
-        to_maps(pa.array([{"a": b"b"}, {"a": b"\xff"}]))
+    assert to_tag_maps(pa.array([{"a": b"b"}])).to_pylist() == [[("a", "b")]]
+    with pytest.raises(RejectedValue, match="text in UTF-8") as raised:
+        to_tag_maps(pa.array([{"a": b"b"}, {"a": b"\xff"}]))
     assert raised.value.index == 1
 
 
 @pytest.mark.parametrize("values", [pa.array([1]), pa.array([["a"]]), pa.array([{"a": {"b": 1}}])])
 def test_tags_of_another_type_are_refused_as_a_whole(values: pa.Array) -> None:
-    with pytest.raises(Refused, match="is not accepted: JSON text or key-value pairs"):
-        to_maps(values)
+    with pytest.raises(RejectedValue, match="is not accepted: JSON text or key-value pairs"):
+        to_tag_maps(values)
 
 
 @settings(max_examples=200, deadline=None)
@@ -211,7 +216,7 @@ def test_json_text_stays_as_it_is_written() -> None:
 
 @pytest.mark.parametrize("text", ["x", "1", '"a"', "{", '{"a": NaN}', "null"])
 def test_json_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(Refused, match="a JSON object or array") as raised:
+    with pytest.raises(RejectedValue, match="a JSON object or array") as raised:
         to_json(pa.array(['{"a": 1}', text]))
     assert raised.value.index == 1
 
@@ -285,7 +290,7 @@ def test_numbers_that_json_has_not(number: float) -> None:
         pa.array([[], [("a", number)]], pa.map_(pa.string(), pa.float64())),
     )
     for values, is_flat in ((struct, False), (struct, True), (maps, True)):
-        with pytest.raises(Refused, match="a JSON object or array") as raised:
+        with pytest.raises(RejectedValue, match="a JSON object or array") as raised:
             to_json(values, is_flat=is_flat)
         assert raised.value.index == 1
     assert [json.loads(text) for text in as_text(struct).to_pylist()] == [{"a": 0.5}, {"a": str(number)}]
@@ -313,7 +318,7 @@ def test_maps_of_columns_beyond_focus() -> None:
     assert as_text(pa.array([[(1, 2)]], pa.map_(pa.int64(), pa.int64()))).to_pylist() == ["[[1, 2]]"]
 
 
-@pytest.mark.parametrize("to_text", [to_texts, to_repeated_texts])
+@pytest.mark.parametrize("to_text", [to_strings, to_dictionary_strings])
 def test_text_keeps_case_spaces_and_the_difference_of_empty_and_null(to_text: object) -> None:
     assert callable(to_text)
     texts = [" A ", "a", "", None, "NULL"]
@@ -329,46 +334,46 @@ def test_text_keeps_case_spaces_and_the_difference_of_empty_and_null(to_text: ob
 
 
 def test_an_id_that_went_through_a_double_is_refused() -> None:
-    with pytest.raises(Refused, match="type double is not accepted: text"):
-        to_texts(pa.array([1.23456789012e11]))
+    with pytest.raises(RejectedValue, match="type double is not accepted: text"):
+        to_strings(pa.array([1.23456789012e11]))
 
 
 def test_bytes_that_are_not_utf8_are_refused_at_their_row() -> None:
-    with pytest.raises(Refused, match="text in UTF-8") as raised:
-        to_texts(pa.array([b"a", b"\xff"]))
+    with pytest.raises(RejectedValue, match="text in UTF-8") as raised:
+        to_strings(pa.array([b"a", b"\xff"]))
     assert raised.value.index == 1
 
 
 def test_a_dictionary_with_equal_values_or_nulls_is_made_anew() -> None:
     encoded = pa.DictionaryArray.from_arrays(pa.array([2, 1, 0, 3]), pa.array(["a", "b", "b", None]))
-    found = to_repeated_texts(encoded)
+    found = to_dictionary_strings(encoded)
     assert found.to_pylist() == ["b", "b", "a", None]
     assert found.dictionary.to_pylist() == ["b", "a"]
 
 
 def test_closed_lists() -> None:
-    assert to_listed_texts(pa.array(["Usage", None, "", "Tax"]), CHARGE_CATEGORIES).to_pylist() == [
+    assert to_enum_strings(pa.array(["Usage", None, "", "Tax"]), CHARGE_CATEGORIES).to_pylist() == [
         "Usage",
         None,
         None,
         "Tax",
     ]
-    with pytest.raises(Refused, match="one of Usage, Purchase, Tax, Credit, Adjustment") as raised:
-        to_listed_texts(pa.array(["Usage", "usage"]), CHARGE_CATEGORIES)
+    with pytest.raises(RejectedValue, match="one of Usage, Purchase, Tax, Credit, Adjustment") as raised:
+        to_enum_strings(pa.array(["Usage", "usage"]), CHARGE_CATEGORIES)
     assert (raised.value.index, raised.value.value) == (1, "usage")
-    with pytest.raises(Refused, match="value 'x' is not accepted: Correction or nothing"):
-        to_listed_texts(pa.array(["x"]), ("Correction",))
+    with pytest.raises(RejectedValue, match="value 'x' is not accepted: Correction or nothing"):
+        to_enum_strings(pa.array(["x"]), ("Correction",))
 
 
 def test_a_wrong_value_that_only_stands_in_the_dictionary_is_not_refused() -> None:
     encoded = pa.DictionaryArray.from_arrays(pa.array([0, 0]), pa.array(["Usage", "never used"]))
-    assert to_listed_texts(encoded, CHARGE_CATEGORIES).to_pylist() == ["Usage", "Usage"]
+    assert to_enum_strings(encoded, CHARGE_CATEGORIES).to_pylist() == ["Usage", "Usage"]
 
 
 @pytest.mark.parametrize("text", ["usd", "US", "USDT", "$", "EU R", "ÄÖÜ", "USD\n"])
 def test_currencies_are_three_capital_letters(text: str) -> None:
     assert to_currencies(pa.array(["USD", "EUR", ""])).to_pylist() == ["USD", "EUR", None]
-    with pytest.raises(Refused, match="three capital letters such as USD"):
+    with pytest.raises(RejectedValue, match="three capital letters such as USD"):
         to_currencies(pa.array(["USD", text]))
 
 
@@ -379,7 +384,7 @@ def test_columns_beyond_focus_leave_nulls_out(data: st.DataObject) -> None:
     columns = data.draw(
         st.dictionaries(TEXT, st.lists(st.none() | TEXT, min_size=rows, max_size=rows), max_size=4)
     )
-    found = pairs_of_columns(
+    found = columns_to_maps(
         list(columns), [pa.array(values, pa.string()) for values in columns.values()], rows
     )
     expected = [[(name, v[n]) for name, v in columns.items() if v[n] is not None] for n in range(rows)]
@@ -422,7 +427,7 @@ def of_uuids(*values: bytes | None) -> pa.Array:
 )
 def test_types_that_some_writers_have_become_usual_ones(values: pa.Array, kind: pa.DataType) -> None:
     for one in (values, values[1:], values[2:], values[:0]):
-        found = usual(one)
+        found = canonical_array(one)
         found.validate(full=True)
         assert found.type == kind
         expected = one.to_pylist()
@@ -431,7 +436,7 @@ def test_types_that_some_writers_have_become_usual_ones(values: pa.Array, kind: 
 
 def test_usual_types_stay_as_they_are() -> None:
     values = pa.array([[("a", [1])]], pa.map_(pa.string(), pa.list_(pa.int64())))
-    assert usual(values) is values
+    assert canonical_array(values) is values
 
 
 def test_any_type_has_a_text() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optiinfra_assets.line_items import Refused
-from optiinfra_assets.line_items.timestamps import to_times
+from optiinfra_assets.line_items import RejectedValue
+from optiinfra_assets.line_items.timestamps import to_timestamps
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2105, 12, 31, 23, 59, 59)).map(  # noqa: DTZ001 - UTC is added below
     lambda moment: moment.replace(microsecond=0, tzinfo=UTC)
@@ -39,7 +39,7 @@ ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(mi
     ],
 )
 def test_forms_of_real_files(text: str, moment: datetime) -> None:
-    assert to_times(pa.array([None, text, ""])).to_pylist() == [None, moment, None]
+    assert to_timestamps(pa.array([None, text, ""])).to_pylist() == [None, moment, None]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_forms_of_real_files(text: str, moment: datetime) -> None:
 )
 def test_other_forms_are_refused(text: str) -> None:
     for values in (pa.array(["2024-09-01", text]), pa.array(["2024-09-01", text]).dictionary_encode()):
-        with pytest.raises(Refused, match="a UTC time such as 2026-11-01T00:00:00Z") as raised:
-            to_times(values)
+        with pytest.raises(RejectedValue, match="a UTC time such as 2026-11-01T00:00:00Z") as raised:
+            to_timestamps(values)
         assert (raised.value.index, raised.value.value) == (1, text)
 
 
@@ -78,15 +78,15 @@ def test_other_forms_are_refused(text: str) -> None:
 def test_any_moment_in_any_zone(moments: list[tuple[datetime, timezone]], encoded: bool) -> None:
     values = pa.array([moment.astimezone(zone).isoformat() for moment, zone in moments], pa.string())
     expected = [moment for moment, _ in moments]
-    assert to_times(values.dictionary_encode() if encoded else values).to_pylist() == expected
+    assert to_timestamps(values.dictionary_encode() if encoded else values).to_pylist() == expected
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text("0123456789-T:Z+ .", max_size=25))
 def test_random_text_is_a_time_only_if_python_agrees(text: str) -> None:
     try:
-        accepted = to_times(pa.array([text])).to_pylist()[0]
-    except Refused:
+        accepted = to_timestamps(pa.array([text])).to_pylist()[0]
+    except RejectedValue:
         return
     if accepted is None:
         assert text == ""
@@ -102,23 +102,25 @@ def test_timestamps_of_typed_files(unit: str, zone: str | None) -> None:
     moment = datetime(2024, 9, 1, 5, tzinfo=UTC)
     values = pa.array([int(moment.timestamp()), None]).cast(pa.timestamp("s")).cast(pa.timestamp(unit))
     values = values.cast(pa.int64()).cast(pa.timestamp(unit, zone))
-    assert to_times(values).to_pylist() == [moment, None]
-    assert to_times(values.dictionary_encode()).to_pylist() == [moment, None]
+    assert to_timestamps(values).to_pylist() == [moment, None]
+    assert to_timestamps(values.dictionary_encode()).to_pylist() == [moment, None]
 
 
 def test_dates_of_typed_files_are_midnight() -> None:
     for kind in (pa.date32(), pa.date64()):
-        assert to_times(pa.array([date(2024, 9, 1)], kind)).to_pylist() == [datetime(2024, 9, 1, tzinfo=UTC)]
+        assert to_timestamps(pa.array([date(2024, 9, 1)], kind)).to_pylist() == [
+            datetime(2024, 9, 1, tzinfo=UTC)
+        ]
 
 
 @pytest.mark.parametrize("ticks", [1725148800500, -1000, 4_300_000_000_000, -(2**63), 2**63 - 1])
 def test_typed_times_with_parts_of_a_second_or_out_of_range_are_refused(ticks: int) -> None:
     values = pa.array([0, ticks], pa.int64()).cast(pa.timestamp("ms", "UTC"))
-    with pytest.raises(Refused) as raised:
-        to_times(values)
+    with pytest.raises(RejectedValue) as raised:
+        to_timestamps(values)
     assert raised.value.index == 1
 
 
 def test_a_type_without_times_is_refused_as_a_whole() -> None:
-    with pytest.raises(Refused, match="type int64 is not accepted: timestamps, dates or text"):
-        to_times(pa.array([1725148800]))
+    with pytest.raises(RejectedValue, match="type int64 is not accepted: timestamps, dates or text"):
+        to_timestamps(pa.array([1725148800]))

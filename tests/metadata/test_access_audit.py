@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from optiinfra_assets.database.errors import AlreadyExists, NotFound
+from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.vault.credential_audit import Actor
@@ -53,7 +53,7 @@ def test_what_changes_nothing_has_no_line(metadata: Metadata) -> None:
     assert metadata.tokens.revoke(issued.token.token_id) == first
     with pytest.raises(AlreadyExists, match="customer: 'acme' exists"):
         metadata.customers.create("acme", "Another", ALICE)
-    with pytest.raises(NotFound, match="customer: 'nobody' does not exist"):
+    with pytest.raises(RecordNotFound, match="customer: 'nobody' does not exist"):
         metadata.customers.rename("nobody", "Nobody", ALICE)
     assert lines(metadata) == before
     metadata.customers.add("acme", "Acme Ltd")
@@ -66,7 +66,7 @@ def test_a_transaction_that_is_undone_leaves_no_line(metadata: Metadata) -> None
             metadata.customers.add("acme")
             metadata.customers.rename("nobody", "Nobody", ALICE)
 
-    with pytest.raises(NotFound, match="nobody"):
+    with pytest.raises(RecordNotFound, match="nobody"):
         add_and_fail()
     assert metadata.access_audit.find() == []
 
@@ -76,7 +76,7 @@ def test_a_token_of_another_customer_is_none(metadata: Metadata) -> None:
         metadata.customers.add(customer)
     issued = metadata.tokens.issue("dashboard", "acme", "viewer")
     for token_id in (issued.token.token_id, "nothing"):
-        with pytest.raises(NotFound, match=f"token: '{token_id}' does not exist"):
+        with pytest.raises(RecordNotFound, match=f"token: '{token_id}' does not exist"):
             metadata.tokens.revoke(token_id, customer_id="beta")
     assert metadata.tokens.authenticate(issued.plaintext) is not None
     metadata.tokens.revoke(issued.token.token_id, customer_id="acme")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from optiinfra_assets.database.errors import AlreadyExists, MetadataUnavailable, NotFound
+from optiinfra_assets.database.errors import AlreadyExists, MetadataUnavailable, RecordNotFound
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -27,7 +27,7 @@ def test_a_customer_keeps_its_name_until_another_is_given(metadata: Metadata) ->
     metadata.customers.add("abacus")
     assert [one.customer_id for one in metadata.customers.find()] == ["abacus", "acme"]
     assert metadata.customers.get("acme") == added
-    with pytest.raises(NotFound, match="customer: 'nobody' does not exist"):
+    with pytest.raises(RecordNotFound, match="customer: 'nobody' does not exist"):
         metadata.customers.get("nobody")
     with pytest.raises(ValueError, match="customer: 'No Body' is not accepted"):
         metadata.customers.add("No Body")
@@ -38,7 +38,7 @@ def test_an_account_comes_back_as_it_was_added(metadata: Metadata) -> None:
     assert metadata.accounts.add(ACCOUNT) == ACCOUNT
     assert metadata.accounts.add(ACCOUNT) == ACCOUNT
     assert metadata.accounts.get("acme.main") == ACCOUNT
-    with pytest.raises(NotFound, match=r"account: 'acme\.other' does not exist"):
+    with pytest.raises(RecordNotFound, match=r"account: 'acme\.other' does not exist"):
         metadata.accounts.get("acme.other")
 
 
@@ -59,7 +59,7 @@ def test_ids_belong_to_their_customer(metadata: Metadata) -> None:
     metadata.customers.add("acme")
     with pytest.raises(ValueError, match=r"account: 'other\.main' is not accepted: use acme\.<name>"):
         metadata.accounts.add(replace(ACCOUNT, account_id="other.main"))
-    with pytest.raises(NotFound, match="customer: 'zenith' does not exist"):
+    with pytest.raises(RecordNotFound, match="customer: 'zenith' does not exist"):
         metadata.accounts.add(replace(ACCOUNT, account_id="zenith.main", customer_id="zenith"))
 
 
@@ -80,7 +80,7 @@ def test_disabled_accounts_are_left_out_and_can_return(metadata: Metadata) -> No
     assert [one.status for one in metadata.accounts.states()] == ["disabled"]
     metadata.accounts.add(ACCOUNT)
     assert metadata.accounts.find() == [ACCOUNT]
-    with pytest.raises(NotFound):
+    with pytest.raises(RecordNotFound):
         metadata.accounts.disable("acme.other")
 
 

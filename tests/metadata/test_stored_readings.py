@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.metadata.readings import StoredSnapshots
+from optiinfra_assets.metadata.readings import SnapshotRepository
 from optiinfra_assets.providers.context import MemorySnapshots, Snapshot, Snapshots
 from optiinfra_assets.settings import Settings
 
@@ -33,7 +33,7 @@ def of(metadata: Metadata, account_id: str) -> Snapshots:
     customer_id = account_id.partition(".")[0]
     metadata.customers.add(customer_id)
     metadata.accounts.add(Account(account_id, customer_id, "vultr"))
-    return StoredSnapshots(metadata, account_id, Snapshot)
+    return SnapshotRepository(metadata, account_id, Snapshot)
 
 
 def pending(hours: int, body: bytes, kind: str = "pending", period: BillingPeriod = NOVEMBER) -> Snapshot:
@@ -102,8 +102,8 @@ def test_instants_are_utc_whatever_zone_they_came_in(snapshots: Snapshots) -> No
 
 
 def test_an_unknown_account_is_named(metadata: Metadata) -> None:
-    with pytest.raises(NotFound, match=r"'acme\.nobody' does not exist"):
-        StoredSnapshots(metadata, "acme.nobody", Snapshot).add(pending(0, b""))
+    with pytest.raises(RecordNotFound, match=r"'acme\.nobody' does not exist"):
+        SnapshotRepository(metadata, "acme.nobody", Snapshot).add(pending(0, b""))
 
 
 def test_of_many_equal_answers_at_one_moment_one_is_kept(snapshots: Snapshots) -> None:

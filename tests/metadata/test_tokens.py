@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.tokens import Principal, Role, Token
 from optiinfra_assets.settings import Settings
@@ -82,7 +82,7 @@ def test_a_revoked_token_is_refused_at_once(acme: Metadata) -> None:
     when = next(token.revoked_at for token in acme.tokens.find() if token.name == "dashboard")
     acme.tokens.revoke(revoked.token_id)
     assert next(token.revoked_at for token in acme.tokens.find() if token.name == "dashboard") == when
-    with pytest.raises(NotFound, match="token: 'nothing' does not exist"):
+    with pytest.raises(RecordNotFound, match="token: 'nothing' does not exist"):
         acme.tokens.revoke("nothing")
 
 
@@ -120,6 +120,6 @@ def test_what_a_token_cannot_be(acme: Metadata) -> None:
         acme.tokens.create("x", None, "viewer")
     with pytest.raises(ValueError, match="is past: use a later instant"):
         acme.tokens.create("x", "acme", "viewer", datetime.now(UTC) - timedelta(seconds=1))
-    with pytest.raises(NotFound, match="customer: 'nobody' does not exist"):
+    with pytest.raises(RecordNotFound, match="customer: 'nobody' does not exist"):
         acme.tokens.create("x", "nobody", "viewer")
     assert acme.tokens.find() == []

@@ -18,11 +18,11 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from optiinfra_assets.definitions import build_definitions
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.partitions import register
-from optiinfra_assets.orchestration.resources import Stores
-from optiinfra_assets.providers.base import Collection, Probe, Provider
-from optiinfra_assets.providers.context import Context
+from optiinfra_assets.orchestration.resources import StoresResource
+from optiinfra_assets.providers.base import LineItemStream, Probe, Provider
+from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.providers.focus_files.provider import FocusFiles
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -98,14 +98,14 @@ class Scripted(FocusFiles):
         self.control_totals: dict[str, Decimal] | None = None
 
     def probe(
-        self, account: Account, since: Mapping[BillingPeriod, str], context: Context | None = None
+        self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext | None = None
     ) -> Probe:
         self.on_probe(account.account_id)
         return super().probe(account, since, context)
 
     def collect(
-        self, account: Account, billing_period: BillingPeriod, context: Context | None = None
-    ) -> Collection:
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext | None = None
+    ) -> LineItemStream:
         self.on_collect(account.account_id, billing_period)
         collection = super().collect(account, billing_period, context)
         collection.control_totals = self.control_totals
@@ -125,7 +125,9 @@ class Platform:
     definitions: dg.Definitions = field(init=False)
 
     def __post_init__(self) -> None:
-        self.definitions = build_definitions(self.providers, Stores(lambda: self.settings), self.retry)
+        self.definitions = build_definitions(
+            self.providers, StoresResource(lambda: self.settings), self.retry
+        )
 
     def add_account(self, account_id: str, provider: str = "focus", **settings: Any) -> Account:
         """An account of customer ``acme``, with its partition."""
@@ -141,7 +143,7 @@ class Platform:
     def run(self, tags: Mapping[str, str], provider: str = "focus") -> dg.ExecuteInProcessResult:
         """Execute what the UI, the schedule and the API launch: Dagster's job of all assets, for those of one provider."""
         job = self.definitions.get_repository_def().get_job("__ASSET_JOB")
-        subset = job.get_subset(asset_selection=set(Keys(provider).collected))
+        subset = job.get_subset(asset_selection=set(ProviderAssetKeys(provider).collected))
         return subset.execute_in_process(instance=self.instance, tags=dict(tags), raise_on_error=False)
 
     def materialise(
@@ -160,7 +162,7 @@ class Platform:
             instance=self.instance,
             scheduled_execution_time=at,
             repository_def=self.definitions.get_repository_def(),
-            resources={"stores": Stores(lambda: self.settings)},
+            resources={"stores": StoresResource(lambda: self.settings)},
         )
         return self.definitions.get_repository_def().get_schedule_def("collect_due").evaluate_tick(context)
 
@@ -177,7 +179,7 @@ class Platform:
         context = dg.build_sensor_context(
             instance=self.instance,
             repository_def=self.definitions.get_repository_def(),
-            resources={"stores": Stores(lambda: self.settings)},
+            resources={"stores": StoresResource(lambda: self.settings)},
         )
         return self.definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
 

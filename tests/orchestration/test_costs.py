@@ -14,8 +14,8 @@ from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.errors import CredentialRejected, Throttled, Transient
 from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG
 from optiinfra_assets.ingestion.run import SliceFailure
-from optiinfra_assets.orchestration.asset_keys import Keys
-from optiinfra_assets.orchestration.cost_assets import end
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
+from optiinfra_assets.orchestration.cost_assets import raise_failures
 from optiinfra_assets.settings import project_file
 
 
@@ -39,7 +39,7 @@ def test_a_slice_is_published_exactly_and_shown(connected: Platform, files: File
     assert connected.total("2026-10") == files.total("2026-10") == Decimal("3.00")
     assert connected.history() == [("2026-10", "succeeded", None)]
     materialised = result.asset_materializations_for_node("collect_focus")
-    assert [one.asset_key for one in materialised] == Keys("focus").collected
+    assert [one.asset_key for one in materialised] == ProviderAssetKeys("focus").collected
     raw = materialised[0]
     assert raw.partition == "acme.files|2026-10"
     assert raw.metadata["dagster/partition_row_count"].value == 3
@@ -62,7 +62,10 @@ def test_each_check_is_evaluated_for_the_slice(connected: Platform) -> None:
         for one in result.get_asset_check_evaluations()
     }
     slice_ = "acme.files|2026-10"
-    derived = {("/".join(key.path), "derived_equals_raw", slice_) for key in Keys("focus").derived.values()}
+    derived = {
+        ("/".join(key.path), "derived_equals_raw", slice_)
+        for key in ProviderAssetKeys("focus").derived.values()
+    }
     raw = {("raw/focus/costs", name, slice_) for name in ("shrinkage", "control_totals")}
     assert found == derived | raw
     assert all(one.passed for one in result.get_asset_check_evaluations())
@@ -75,7 +78,7 @@ def test_a_range_is_one_run_newest_first(connected: Platform, files: Files) -> N
     raw = [
         one
         for one in result.asset_materializations_for_node("collect_focus")
-        if one.asset_key == Keys("focus").raw
+        if one.asset_key == ProviderAssetKeys("focus").raw
     ]
     assert [(one.partition, one.metadata["billed cost"].value) for one in raw] == [
         ("acme.files|2026-11", "7 USD"),
@@ -217,7 +220,7 @@ def test_a_short_throttling_is_waited_out() -> None:
     slice_ = Slice("acme", "scripted", "acme.files", BillingPeriod(2026, 10))
     until = datetime.now(UTC) + timedelta(minutes=5)
     with pytest.raises(dg.RetryRequested) as raised:
-        end(
+        raise_failures(
             [
                 SliceFailure.of(slice_, Throttled("too many requests", until), str),
                 SliceFailure.of(slice_, Transient("away"), str),

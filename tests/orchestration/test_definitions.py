@@ -14,7 +14,7 @@ from orchestrated import Platform
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.definitions import RETRY, defs
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import Scope, scopes
+from optiinfra_assets.domain.run_scope import RunScope, run_scopes
 from optiinfra_assets.orchestration.partitions import parse, slices
 from optiinfra_assets.providers import PROVIDERS
 
@@ -104,7 +104,7 @@ def test_partition_keys() -> None:
 def test_scopes_cover_exactly_what_they_were_made_of() -> None:
     periods = [BillingPeriod(2026, 11).shift(-back) for back in (0, 1, 3, *range(5, 40))]
     asked = [Slice("acme", "focus", "acme.main", period) for period in periods]
-    found = scopes(asked)
+    found = run_scopes(asked)
     assert sorted(slice_.billing_period for scope in found for slice_ in scope.slices) == sorted(periods)
     assert [str(scope) for scope in found[:3]] == [
         "focus/acme.main/2026-10..2026-11",
@@ -117,6 +117,6 @@ def test_scopes_cover_exactly_what_they_were_made_of() -> None:
 def test_tags_of_runs_are_of_the_form_that_dagster_accepts(recwarn: pytest.WarningsRecorder) -> None:
     january, february = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
     for last in (january, february):
-        tags = Scope("acme", "focus", "acme.main", january, last).tags("task", "api", accept_empty=True)
+        tags = RunScope("acme", "focus", "acme.main", january, last).tags("task", "api", accept_empty=True)
         assert dg.RunRequest(tags=tags).tags == tags
     assert len(recwarn) == 0

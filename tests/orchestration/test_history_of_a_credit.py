@@ -9,20 +9,20 @@ from decimal import Decimal
 import pytest
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.ingestion.account_access import stored
+from optiinfra_assets.ingestion.account_access import stored_context
 from optiinfra_assets.ingestion.collect_slice import SliceResult, collect_slice
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 FEBRUARY = BillingPeriod(2026, 2)
 DAY_39 = datetime(2026, 2, 8, 12, tzinfo=UTC)
-WEB = Resource("6e1f-web", "web (simulated)", "compute", "standard-2", "fra", "main", Decimal("0.10"))
-CREDIT = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+WEB = ScenarioResource("6e1f-web", "web (simulated)", "compute", "standard-2", "fra", "main", Decimal("0.10"))
+CREDIT = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
 
 
 @pytest.mark.parametrize("name", sorted(SIMULATORS))
@@ -36,7 +36,9 @@ def test_a_credit_on_day_40_for_day_5(name: str, warehouse: Warehouse, metadata:
         account = Account("acme.main", "acme", name, cloud.settings(), cloud.secrets(), is_simulated=True)
 
         def tick() -> SliceResult:
-            context = Context(clock, stored(metadata, account).snapshots, sleep=lambda seconds: None)
+            context = ProviderContext(
+                clock, stored_context(metadata, account).snapshots, sleep=lambda seconds: None
+            )
             PROVIDERS[name].probe(account, {}, context)
             return collect_slice(
                 PROVIDERS[name],

@@ -10,7 +10,7 @@ from orchestrated import NOW, Files, Platform, Scripted
 
 from optiinfra_assets.domain.errors import Transient
 from optiinfra_assets.domain.run_scope import TASK_TAG
-from optiinfra_assets.ingestion.onboarding import delete
+from optiinfra_assets.ingestion import onboarding
 from optiinfra_assets.vault.credential_audit import Actor
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -26,10 +26,10 @@ def cancel(platform: Platform) -> None:
     platform.metadata.collections.close("canceled", "canceled on request", task_id=row.task_id)
 
 
-def delete_account(platform: Platform) -> None:
+def delete(platform: Platform) -> None:
     """As `deleteCredential` does."""
     account = platform.metadata.accounts.get("acme.files")
-    delete(platform.metadata, account, Actor.here("test"), has_secret=False)
+    onboarding.delete_account(platform.metadata, account, Actor.here("test"), has_secret=False)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_what_another_run_is_collecting_is_left_to_it(scripted_platform: Platfor
     assert asked == []
 
 
-@pytest.mark.parametrize(("act", "ended"), [(cancel, CANCELED), (delete_account, DELETED)])
+@pytest.mark.parametrize(("act", "ended"), [(cancel, CANCELED), (delete, DELETED)])
 def test_a_queued_run_of_what_was_canceled_collects_nothing(
     scripted_platform: Platform, asked: list[str], act: Act, ended: list[tuple[str, str, str]]
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_queued_run_of_what_was_canceled_collects_nothing(
     assert scripted_platform.publications("2026-10") == 0
 
 
-@pytest.mark.parametrize(("act", "ended"), [(cancel, CANCELED), (delete_account, DELETED)])
+@pytest.mark.parametrize(("act", "ended"), [(cancel, CANCELED), (delete, DELETED)])
 def test_what_is_canceled_while_it_is_read_is_not_published(
     scripted_platform: Platform, scripted: Scripted, files: Files, act: Act, ended: list[tuple[str, str, str]]
 ) -> None:
@@ -89,7 +89,7 @@ def test_what_is_canceled_while_it_is_read_is_not_published(
     assert scripted_platform.stored("raw_costs", "2026-10") == set()
 
 
-@pytest.mark.parametrize(("act", "ended"), [(cancel, CANCELED), (delete_account, DELETED)])
+@pytest.mark.parametrize(("act", "ended"), [(cancel, CANCELED), (delete, DELETED)])
 def test_what_is_canceled_after_it_was_read_is_not_published(
     scripted_platform: Platform,
     asked: list[str],

@@ -10,8 +10,8 @@ from orchestrated import NOW, Files, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, Throttled, Transient
-from optiinfra_assets.domain.run_scope import TASK_TAG, Scope
-from optiinfra_assets.ingestion.onboarding import account_of, look, store
+from optiinfra_assets.domain.run_scope import TASK_TAG, RunScope
+from optiinfra_assets.ingestion.onboarding import build_account, read_source, save_account
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
 from optiinfra_assets.orchestration.partitions import register
 
@@ -160,7 +160,7 @@ def test_a_confirmed_empty_source_is_not_asked_again_until_something_is_there(
     away = files.path.rename(files.path.with_name("away"))
     files.path.mkdir()
     period = BillingPeriod(2026, 10)
-    confirmed = Scope("acme", "focus", "acme.files", period, period).tags("task", "cli", accept_empty=True)
+    confirmed = RunScope("acme", "focus", "acme.files", period, period).tags("task", "cli", accept_empty=True)
     assert connected.run(confirmed).success
     assert connected.total("2026-10") == 0
     for tick in (1, 2, 30):
@@ -180,8 +180,8 @@ def test_what_connecting_saw_of_months_that_are_never_collected_is_not_due(
     files.write("old", "2019-05", ["1"])
     files.write("october", "2026-10", ["2"])
     provider = platform.providers["focus"]
-    account = account_of(provider, "acme", "files", {"location": str(files.path)})
-    store(platform.metadata, provider, account, look(provider, account))
+    account = build_account(provider, "acme", "files", {"location": str(files.path)})
+    save_account(platform.metadata, provider, account, read_source(provider, account))
     register(platform.instance, "focus", [account.account_id])
     platform.collect(platform.tick(NOW))
     assert platform.total("2026-10") == 2

@@ -12,9 +12,9 @@ from orchestrated import NOW, Files, Platform
 
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.metadata.collections import CollectionRecord
-from optiinfra_assets.orchestration.asset_keys import Keys
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
-from optiinfra_assets.orchestration.run_monitoring import follow_runs
+from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.providers import PROVIDERS
 
 
@@ -56,7 +56,7 @@ def created_run(platform: Platform, tags: dict[str, str]) -> dg.DagsterRun:
     job = (
         platform.definitions.get_repository_def()
         .get_job("__ASSET_JOB")
-        .get_subset(asset_selection=set(Keys("focus").collected))
+        .get_subset(asset_selection=set(ProviderAssetKeys("focus").collected))
     )
     return platform.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
 
@@ -64,13 +64,13 @@ def created_run(platform: Platform, tags: dict[str, str]) -> dg.DagsterRun:
 def test_rows_of_a_dead_run_are_closed_and_due_again(connected: Platform) -> None:
     (request,) = connected.sense("new_accounts").run_requests or []
     run = created_run(connected, dict(request.tags))
-    assert follow_runs(connected.metadata, connected.instance, later()).closed == 0
+    assert monitor_runs(connected.metadata, connected.instance, later()).closed == 0
     (row,) = connected.metadata.collections.history()
     assert (row.status, row.run_id) == ("queued", run.run_id)
     connected.metadata.collections.start(row.task_id, "backfill", row.slice, run.run_id)
     connected.instance.report_run_failed(run)
     connected.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
-    assert follow_runs(connected.metadata, connected.instance, later()).closed == 1
+    assert monitor_runs(connected.metadata, connected.instance, later()).closed == 1
     (row,) = connected.metadata.collections.history()
     assert row.status == "failed"
     assert "due again at the next tick" in (row.error or "")
@@ -81,7 +81,7 @@ def test_rows_of_a_canceled_run_are_canceled(connected: Platform) -> None:
     (request,) = connected.sense("new_accounts").run_requests or []
     run = created_run(connected, dict(request.tags))
     connected.instance.report_run_canceled(run)
-    assert follow_runs(connected.metadata, connected.instance, later()).closed == 1
+    assert monitor_runs(connected.metadata, connected.instance, later()).closed == 1
     assert connected.history() == [("2026-10", "canceled", "the run was canceled")]
 
 
@@ -97,13 +97,13 @@ def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(
     connected.metadata.collections.assign_run(open_.task_id, [open_.slice], dead.run_id)
     connected.instance.report_run_failed(dead)
     connected.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
-    assert follow_runs(connected.metadata, connected.instance, datetime.now(UTC)).closed == 0
+    assert monitor_runs(connected.metadata, connected.instance, datetime.now(UTC)).closed == 0
     again = connected.run({**request.tags, "dagster/retry_number": "1"})
     assert again.success
     raw = [
         one
         for one in again.asset_materializations_for_node("collect_focus")
-        if one.asset_key == Keys("focus").raw
+        if one.asset_key == ProviderAssetKeys("focus").raw
     ]
     assert [one.partition for one in raw] == [f"acme.files|{open_.slice.billing_period}"]
     assert {status for _, status, _ in connected.history()} == {"succeeded"}
@@ -111,12 +111,12 @@ def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(
 
 def test_a_row_whose_run_was_never_launched_is_asked_for_again(connected: Platform) -> None:
     (request,) = connected.sense("new_accounts").run_requests or []
-    assert follow_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
-    assert follow_runs(connected.metadata, connected.instance, later(290)).requests == []
-    (again,) = follow_runs(connected.metadata, connected.instance, later(310)).requests
+    assert monitor_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
+    assert monitor_runs(connected.metadata, connected.instance, later(290)).requests == []
+    (again,) = monitor_runs(connected.metadata, connected.instance, later(310)).requests
     assert {**again.tags, "dagster/sensor_name": "new_accounts"} == dict(request.tags)
     created_run(connected, dict(again.tags))
-    assert follow_runs(connected.metadata, connected.instance, later(310)).requests == []
+    assert monitor_runs(connected.metadata, connected.instance, later(310)).requests == []
 
 
 def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Platform, files: Files) -> None:
@@ -127,9 +127,9 @@ def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Pla
             "UPDATE optiinfra.collection_history SET queued_at = now() - interval '10 minutes'"
         )
     created_run(connected, dict(first.tags))
-    assert follow_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
-    assert follow_runs(connected.metadata, connected.instance, later(290)).requests == []
-    (lost,) = follow_runs(connected.metadata, connected.instance, later(310)).requests
+    assert monitor_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
+    assert monitor_runs(connected.metadata, connected.instance, later(290)).requests == []
+    (lost,) = monitor_runs(connected.metadata, connected.instance, later(310)).requests
     assert lost.scope.account_id == second.tags["optiinfra/account"]
 
 
@@ -151,7 +151,7 @@ def test_a_row_that_ends_while_runs_are_looked_at_stays_as_it_ended(
         return found
 
     monkeypatch.setattr(connected.metadata, "open_collections", read_just_before_the_end)
-    follow_runs(connected.metadata, connected.instance, later())
+    monitor_runs(connected.metadata, connected.instance, later())
     (ended,) = connected.metadata.collections.history()
     assert (ended.status, ended.generation, ended.error) == ("succeeded", 7, None)
 
@@ -186,4 +186,4 @@ def test_the_freshness_sensor_evaluates_the_check_without_a_run(connected: Platf
         for one in found
         if isinstance(one, dg.AssetCheckEvaluation)
     }
-    assert checks == {(Keys(name).source, "freshness", True) for name in PROVIDERS}
+    assert checks == {(ProviderAssetKeys(name).source, "freshness", True) for name in PROVIDERS}

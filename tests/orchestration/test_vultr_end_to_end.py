@@ -18,9 +18,9 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.ingestion import account_access
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.simulators.server.faults import say
-from optiinfra_assets.simulators.server.server import Response
+from optiinfra_assets.simulators.server.server import SimulatedResponse
 from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr
-from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResource
 from optiinfra_assets.simulators.world.world import SimulatedClock
 
 PLANTED = "PLANTED-4711-api-key"
@@ -31,7 +31,7 @@ NOW = (BEGUN - timedelta(days=1)).replace(
 THIS_MONTH = BillingPeriod.of(NOW)
 LAST_MONTH = THIS_MONTH.shift(-1)
 QUARTER = timedelta(minutes=15)
-WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
+WEB = ScenarioResource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_requests_of_a_collection_that_fails_are_on_record_too(
 ) -> None:
     connect(cloud)
     requests = platform.tick(BEGUN)
-    cloud.fail(say(Response.of({"error": "gone"}, status=404)), times=999, path="billing/invoices")
+    cloud.fail(say(SimulatedResponse.of({"error": "gone"}, status=404)), times=999, path="billing/invoices")
     before = platform.metadata.activity.find("acme")[0].requests
     asked = len(cloud.asked)
     platform.collect(requests)

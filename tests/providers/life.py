@@ -11,8 +11,8 @@ from typing import Any, Self
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items import SCHEMA
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.base import Collection, Probe, Provider
-from optiinfra_assets.providers.context import Context, MemorySnapshots
+from optiinfra_assets.providers.base import LineItemStream, Probe, Provider
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.world.scenario import Scenario
@@ -38,7 +38,7 @@ class AnyLife:
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
     tokens: dict[BillingPeriod, str] = field(default_factory=dict)
     items: dict[BillingPeriod, list[Item]] = field(default_factory=dict)
-    collections: dict[BillingPeriod, Collection] = field(default_factory=dict)
+    collections: dict[BillingPeriod, LineItemStream] = field(default_factory=dict)
     collected: list[BillingPeriod] = field(default_factory=list)
 
     @classmethod
@@ -64,15 +64,15 @@ class AnyLife:
         return Account("shop.main", "shop", self.provider.name, settings, secrets, is_simulated=True)
 
     @property
-    def context(self) -> Context:
+    def context(self) -> ProviderContext:
         """The simulated clock, the kept answers, and no waiting."""
-        return Context(self.clock, self.snapshots, sleep=lambda seconds: None)
+        return ProviderContext(self.clock, self.snapshots, sleep=lambda seconds: None)
 
     def probe(self) -> Probe:
         """Ask whether anything changed."""
         return self.provider.probe(self.account, self.tokens, self.context)
 
-    def open(self, period: BillingPeriod) -> Collection:
+    def open(self, period: BillingPeriod) -> LineItemStream:
         """The stream of a period, not read yet."""
         return self.provider.collect(self.account, period, self.context)
 

@@ -33,13 +33,13 @@ from optiinfra_assets.domain.errors import (
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.server.faults import break_down, throttle, truncate
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.loading import load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
-WEB = Resource(
+WEB = ScenarioResource(
     "6e1f-web",
     "web (simulated)",
     "compute",
@@ -49,7 +49,7 @@ WEB = Resource(
     Decimal("0.10"),
     tags=(("team", "shop"),),
 )
-DISK = Resource("disk", "disk (simulated)", "storage", "object", "fra", "main", Decimal("0.03"))
+DISK = ScenarioResource("disk", "disk (simulated)", "storage", "object", "fra", "main", Decimal("0.03"))
 
 CURRENCIES = ("USD", "EUR", "JPY")
 """What accounts are billed in, where the cloud lets them choose; yen have no fraction."""
@@ -58,7 +58,7 @@ MARCH_10 = at(3, 10, 12)
 """January is closed by every cloud's rule by then, February is invoiced or about to be, March is open."""
 
 
-def small(*events: Event, **fields: Any) -> Scenario:
+def small(*events: ScenarioEvent, **fields: Any) -> Scenario:
     """A machine and a disk from December 2025."""
     return Scenario("small", date(2025, 12, 1), (WEB, DISK), events, **fields)
 
@@ -141,7 +141,9 @@ def test_days_are_visible_while_the_month_is_open(way: Way) -> None:
 
 
 def test_a_credit_on_day_40_for_day_5_appears_after_one_tick(way: Way) -> None:
-    credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+    credit = ScenarioEvent(
+        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
+    )
     life = other_life(way, small(credit), at(2, 8, 12))
     with life.cloud:
         life.go(at(2, 8, 12))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import Account
-from optiinfra_assets.providers.http.redaction import hider, hider_of
+from optiinfra_assets.providers.http.redaction import account_redactor, redactor
 
 ALPHABET = string.ascii_letters + string.digits + "+/=_-"
 KEY_ID = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
@@ -42,7 +42,7 @@ def test_any_eight_characters_in_a_row_are_hidden_and_what_surrounds_them_stays(
 ) -> None:
     start = data.draw(st.integers(0, len(secret) - 8))
     end = data.draw(st.integers(start + 8, len(secret)))
-    assert hider([secret])(before + secret[start:end] + after) == f"{before}***{after}"
+    assert redactor([secret])(before + secret[start:end] + after) == f"{before}***{after}"
 
 
 @given(
@@ -50,7 +50,7 @@ def test_any_eight_characters_in_a_row_are_hidden_and_what_surrounds_them_stays(
     shift=st.text("ab:", max_size=3),
 )
 def test_a_secret_is_hidden_however_it_is_written(secret: str, shift: str) -> None:
-    hide = hider([secret])
+    hide = redactor([secret])
     encoded = secret.encode(errors="replace")
     forms = [
         secret,
@@ -70,7 +70,7 @@ def test_a_secret_is_hidden_however_it_is_written(secret: str, shift: str) -> No
 @pytest.mark.parametrize("wrap", [str, repr, json.dumps, lambda text: " ".join(text.split())])
 def test_a_key_file_is_hidden_whole_by_field_and_by_line(wrap: object) -> None:
     assert callable(wrap)
-    hide, pem = hider([json.dumps(FILE)]), FILE["private_key"]
+    hide, pem = redactor([json.dumps(FILE)]), FILE["private_key"]
     assert hide(f"no: {json.dumps(FILE)}") == "no: ***"
     texts = [pem, pem[:100], pem[100:], *pem.splitlines()[1:-1], KEY_ID, KEY_ID[:9], FILE["client_email"]]
     assert {hide(wrap(text)).strip("\"'\n") for text in texts} == {"***"}
@@ -84,29 +84,29 @@ def test_words_of_a_key_file_stay_in_other_words() -> None:
         "https://bigquery.googleapis.com: acme-billing-417302.costs.export is not there",
         "the private_key_id of a client_email",
     ]
-    assert [hider([json.dumps(FILE)])(text) for text in texts] == [
+    assert [redactor([json.dumps(FILE)])(text) for text in texts] == [
         texts[0],
         "https://bigquery.googleapis.com: ***.costs.export is not there",
         texts[2],
     ]
     table = {"billing_table": "acme-billing-417302.costs.export"}
     account = Account("acme.main", "acme", "any", table, {"service_account_key": json.dumps(FILE)})
-    assert [hider_of(account)(text) for text in texts] == texts, "settings are seen by everybody"
-    assert hider_of(account)(f"{KEY_ID} of {FILE['client_email']}") == "*** of ***"
+    assert [account_redactor(account)(text) for text in texts] == texts, "settings are seen by everybody"
+    assert account_redactor(account)(f"{KEY_ID} of {FILE['client_email']}") == "*** of ***"
 
 
 def test_texts_of_a_json_secret_are_found_at_any_depth() -> None:
     secret = '{"a": {"b": ["Xy7!kd93-first"]}, "c": "Zz9?second", "c": "Qq5=third"}'
     texts = "Xy7!kd93-first Zz9?second Qq5=third"
-    assert hider([secret])(texts) == "*** *** ***"
-    assert hider(["[" * 100_000])("[" * 20) == "***", "what cannot be read as JSON is hidden as it is"
+    assert redactor([secret])(texts) == "*** *** ***"
+    assert redactor(["[" * 100_000])("[" * 20) == "***", "what cannot be read as JSON is hidden as it is"
 
 
 def test_what_is_too_short_to_be_a_secret_is_left() -> None:
-    assert hider(["", "a", "key"])("a key") == "a key"
-    assert hider(["pass"])("pass, passed, pas") == "***, ***ed, pas"
-    assert hider([])("nothing to hide") == "nothing to hide"
+    assert redactor(["", "a", "key"])("a key") == "a key"
+    assert redactor(["pass"])("pass, passed, pas") == "***, ***ed, pas"
+    assert redactor([])("nothing to hide") == "nothing to hide"
 
 
 def test_texts_that_cannot_be_encoded_are_no_trouble() -> None:
-    assert hider(['{"a": "\\ud800Xy7!kd93"}'])("\ud800Xy7!kd93 \udfff") == "*** \udfff"
+    assert redactor(['{"a": "\\ud800Xy7!kd93"}'])("\ud800Xy7!kd93 \udfff") == "*** \udfff"

@@ -15,7 +15,7 @@ import pytest
 
 from optiinfra_assets.domain.errors import BadData, Permanent, ProviderError, Transient
 from optiinfra_assets.line_items import MANDATORY, NOT_NULL, SOURCES
-from optiinfra_assets.providers.base import Collection
+from optiinfra_assets.providers.base import LineItemStream
 
 ROOT = Path(__file__).parents[2]
 SEVENTH = Path(__file__).parent / "seventh"
@@ -121,7 +121,7 @@ def test_what_the_page_lists_is_what_there_is() -> None:
     assert listed("a value in every row") == [name for name in MANDATORY if name in NOT_NULL]
     assert listed("may be null") == [name for name in MANDATORY if name not in NOT_NULL]
     assert first_column("| `source` | |") == list(SOURCES)
-    assert sorted(first_column("| of `Collection` | |")) == sorted(Collection.__dataclass_fields__)
+    assert sorted(first_column("| of `LineItemStream` | |")) == sorted(LineItemStream.__dataclass_fields__)
     kinds = {
         one.__name__
         for base in (ProviderError, Transient, Permanent, BadData)

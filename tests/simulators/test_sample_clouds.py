@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.ingestion.onboarding import account_of, look
+from optiinfra_assets.ingestion.onboarding import build_account, read_source
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
-from optiinfra_assets.simulators.sample_clouds import made, read_served, sample_clouds, serving
+from optiinfra_assets.simulators.sample_clouds import make_cloud, read_served, sample_clouds, serving
 
 
 def test_every_cloud_is_there_once_and_every_customer_has_some() -> None:
@@ -25,7 +25,7 @@ def test_every_cloud_is_there_once_and_every_customer_has_some() -> None:
 def test_thirteen_months_end_with_the_present_one() -> None:
     now = datetime(2026, 11, 25, 12, tzinfo=UTC)
     for sample in sample_clouds():
-        cloud = made(sample, lambda: now)
+        cloud = make_cloud(sample, lambda: now)
         periods = cloud.world.periods()
         assert (periods[0], periods[-1], len(periods)) == (
             BillingPeriod(2025, 11),
@@ -42,8 +42,8 @@ def test_what_is_written_down_connects_and_ports_stay_unless_they_are_taken(tmp_
         for served in first:
             provider = PROVIDERS[served.sample.provider]
             values = {**served.settings, **served.secrets}
-            found = look(
-                provider, account_of(provider, served.sample.customer_id, served.sample.name, values)
+            found = read_source(
+                provider, build_account(provider, served.sample.customer_id, served.sample.name, values)
             )
             assert found.names
             assert len(found.tokens) >= 12

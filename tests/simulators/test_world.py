@@ -13,11 +13,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.server.wire import to_json
-from optiinfra_assets.simulators.world.scenario import Charge, Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.scenario import (
+    Charge,
+    EventKind,
+    Scenario,
+    ScenarioEvent,
+    ScenarioResource,
+)
 from optiinfra_assets.simulators.world.world import CENT, SimulatedClock, World
 
 JANUARY, FEBRUARY, MARCH = (BillingPeriod(2026, month) for month in (1, 2, 3))
-MACHINE = Resource(
+MACHINE = ScenarioResource(
     "m1",
     "m1",
     service="compute",
@@ -28,7 +34,7 @@ MACHINE = Resource(
 )
 
 
-def plain(*events: Event, **fields: object) -> Scenario:
+def plain(*events: ScenarioEvent, **fields: object) -> Scenario:
     """One machine of 2.40 a day with a few per cent of noise, from January 2026."""
     said: dict[str, object] = {"tax_rate": Decimal(0), "monthly_growth": Decimal(1), **fields}
     return Scenario("plain", date(2026, 1, 1), (MACHINE,), events, **said)  # type: ignore[arg-type]
@@ -103,7 +109,9 @@ def test_tax_is_in_whole_coins_of_the_currency(currency: str, quantum: str, smal
 
 
 def test_a_credit_on_day_40_for_day_5_stands_on_the_next_invoice() -> None:
-    credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+    credit = ScenarioEvent(
+        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
+    )
     seen = world(plain(credit), at(2026, 2, 8, 23))
     assert not [charge for charge in seen.charges(FEBRUARY) if charge.kind == "credit"]
     shown = [charge for charge in seen.charges(FEBRUARY, at(2026, 2, 9)) if charge.kind == "credit"]
@@ -113,7 +121,9 @@ def test_a_credit_on_day_40_for_day_5_stands_on_the_next_invoice() -> None:
 
 
 def test_a_day_restated_before_its_invoice_is_replaced() -> None:
-    restated = Event(What.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.5"))
+    restated = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.5")
+    )
     seen = world(plain(restated), at(2026, 1, 8))
     before = [charge.amount for charge in seen.charges(JANUARY) if charge.day.day == 5]
     after = [charge.amount for charge in seen.charges(JANUARY, at(2026, 1, 9)) if charge.day.day == 5]
@@ -122,7 +132,9 @@ def test_a_day_restated_before_its_invoice_is_replaced() -> None:
 
 
 def test_a_day_restated_after_its_invoice_is_corrected_on_the_next() -> None:
-    restated = Event(What.RESTATE, date(2026, 1, 5), posted_on=date(2026, 2, 9), factor=Decimal("0.5"))
+    restated = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 2, 9), factor=Decimal("0.5")
+    )
     seen, without = (world(scenario, at(2026, 3, 4)) for scenario in (plain(restated), plain()))
     assert seen.invoice(JANUARY) == without.invoice(JANUARY)
     correction = [charge for charge in seen.invoice(FEBRUARY) or [] if charge.is_correction]
@@ -132,7 +144,7 @@ def test_a_day_restated_after_its_invoice_is_corrected_on_the_next() -> None:
 
 
 def test_late_usage_moves_to_the_invoice_that_is_still_open() -> None:
-    late = Event(What.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 9))
+    late = ScenarioEvent(EventKind.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 9))
     seen = world(plain(late), at(2026, 3, 4))
     assert len(seen.invoice(JANUARY) or []) == 30
     assert [charge.day for charge in seen.invoice(FEBRUARY) or []][:1] == [date(2026, 1, 30)]
@@ -140,8 +152,8 @@ def test_late_usage_moves_to_the_invoice_that_is_still_open() -> None:
 
 def test_a_spike_a_purchase_and_quiet_weekends() -> None:
     office = replace(MACHINE, weekday_only=True)
-    spike = Event(What.SPIKE, date(2026, 1, 14), factor=Decimal(10))
-    purchase = Event(What.PURCHASE, date(2026, 1, 3), amount=Decimal(100))
+    spike = ScenarioEvent(EventKind.SPIKE, date(2026, 1, 14), factor=Decimal(10))
+    purchase = ScenarioEvent(EventKind.PURCHASE, date(2026, 1, 3), amount=Decimal(100))
     scenario = replace(plain(spike, purchase), resources=(office,))
     charges = world(scenario, at(2026, 2, 4)).charges(JANUARY)
     of_day = {charge.day.day: charge.amount for charge in charges if charge.kind == "usage"}
@@ -159,7 +171,7 @@ def test_capped_hours_make_late_days_free() -> None:
 
 def test_only_the_resource_that_is_named_is_concerned() -> None:
     other = replace(MACHINE, resource_id="m2")
-    spike = Event(What.SPIKE, date(2026, 1, 14), factor=Decimal(10), resource_id="m2")
+    spike = ScenarioEvent(EventKind.SPIKE, date(2026, 1, 14), factor=Decimal(10), resource_id="m2")
     scenario = replace(plain(spike), resources=(MACHINE, other))
     charges = world(scenario, at(2026, 2, 4)).charges(JANUARY)
     large = [charge.resource.resource_id for charge in charges if charge.resource and charge.amount > 20]
@@ -199,16 +211,16 @@ def test_a_scenario_with_a_typing_error_is_refused() -> None:
 @given(
     shown=st.lists(st.integers(0, 80), min_size=1, max_size=5),
     days=st.lists(st.integers(0, 58), min_size=5, max_size=5),
-    kinds=st.lists(st.sampled_from(list(What)), min_size=5, max_size=5),
+    kinds=st.lists(st.sampled_from(list(EventKind)), min_size=5, max_size=5),
     invoice_hours=st.integers(0, 100),
 )
 def test_nothing_is_lost_between_invoices(
-    shown: list[int], days: list[int], kinds: list[What], invoice_hours: int
+    shown: list[int], days: list[int], kinds: list[EventKind], invoice_hours: int
 ) -> None:
     """Whatever comes late or is restated: all invoices together hold the last word on every day, once."""
     start = date(2026, 1, 1)
     events = tuple(
-        Event(
+        ScenarioEvent(
             kind,
             start + timedelta(days=day),
             posted_on=start + timedelta(days=day + later),

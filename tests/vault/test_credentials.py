@@ -24,18 +24,18 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.vault.credential_audit import Actor
-from optiinfra_assets.vault.credentials import Credentials
+from optiinfra_assets.vault.credentials import CredentialRepository
 from optiinfra_assets.vault.keyring import Keyring
 from optiinfra_assets.vault.master_keys import (
+    CiphertextTampered,
     KeyWrapper,
     MasterKeyMissing,
     MasterKeyWrong,
-    Tampered,
     VaultError,
 )
 
@@ -48,9 +48,9 @@ def account(name: str = "main", customer_id: str = "acme", provider: str = "vult
     return Account(f"{customer_id}.{name}", customer_id, provider)
 
 
-def open_credentials(metadata: Metadata, settings: Settings) -> Credentials:
+def open_credentials(metadata: Metadata, settings: Settings) -> CredentialRepository:
     """As another process would: with master keys of its own reading."""
-    return Credentials(metadata, Keyring.configured(settings))
+    return CredentialRepository(metadata, Keyring.configured(settings))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def accounts(metadata: Metadata) -> list[Account]:
 
 
 @pytest.fixture
-def credentials(metadata: Metadata, settings: Settings, accounts: list[Account]) -> Credentials:
+def credentials(metadata: Metadata, settings: Settings, accounts: list[Account]) -> CredentialRepository:
     return open_credentials(metadata, settings)
 
 
@@ -79,7 +79,7 @@ def sql(settings: Settings) -> Iterator[Callable[..., list[Any]]]:
         yield run
 
 
-def reveal(credentials: Credentials, account_id: str = "acme.main") -> dict[str, Any]:
+def reveal(credentials: CredentialRepository, account_id: str = "acme.main") -> dict[str, Any]:
     return dict(credentials.reveal(account_id, COLLECTOR, "collect", "run-1"))
 
 
@@ -107,12 +107,14 @@ class TestStoring:
             st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text()), max_size=4
         )
     )
-    def test_what_was_put_is_revealed(self, credentials: Credentials, secrets: dict[str, Any]) -> None:
+    def test_what_was_put_is_revealed(
+        self, credentials: CredentialRepository, secrets: dict[str, Any]
+    ) -> None:
         credentials.put(account(), secrets, ALICE)
         assert reveal(credentials) == secrets
 
     def test_secret_strings_are_taken_and_other_types_refused_without_showing_them(
-        self, credentials: Credentials
+        self, credentials: CredentialRepository
     ) -> None:
         credentials.put(account(), {"key": SecretStr(PLANTED)}, ALICE)
         assert reveal(credentials) == {"key": PLANTED}
@@ -120,7 +122,9 @@ class TestStoring:
             credentials.put(account(), {"key": PLANTED.encode()}, ALICE)
         assert PLANTED not in str(caught.value)
 
-    def test_one_credential_an_account_with_a_version_for_each_secret(self, credentials: Credentials) -> None:
+    def test_one_credential_an_account_with_a_version_for_each_secret(
+        self, credentials: CredentialRepository
+    ) -> None:
         first = credentials.put(account(), {"key": "1"}, ALICE)
         second = credentials.put(account(), {"key": "2"}, ALICE)
         third = credentials.rotate_secret("acme.main", {"key": "3"}, ALICE)
@@ -131,14 +135,14 @@ class TestStoring:
         assert reveal(credentials) == {"key": "3"}
         assert [one.action for one in credentials.audit()] == ["reveal", "rotate", "update", "create"]
 
-    def test_only_for_an_account_as_it_is(self, credentials: Credentials) -> None:
+    def test_only_for_an_account_as_it_is(self, credentials: CredentialRepository) -> None:
         for wrong in (account("nobody"), Account("acme.main", "beta", "vultr"), account(provider="linode")):
-            with pytest.raises(NotFound, match=f"account: '{wrong.account_id}' does not exist"):
+            with pytest.raises(RecordNotFound, match=f"account: '{wrong.account_id}' does not exist"):
                 credentials.put(wrong, {"key": PLANTED}, ALICE)
         assert credentials.credentials() == []
 
     def test_of_many_who_store_at_once_each_is_a_version(
-        self, credentials: Credentials, metadata: Metadata, settings: Settings
+        self, credentials: CredentialRepository, metadata: Metadata, settings: Settings
     ) -> None:
         others = [open_credentials(metadata, settings) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
@@ -150,7 +154,11 @@ class TestStoring:
         assert len(credentials.master_keys()) == 1
 
     def test_a_writer_who_lost_its_lock_overwrites_nothing_unseen(
-        self, credentials: Credentials, metadata: Metadata, settings: Settings, sql: Callable[..., list[Any]]
+        self,
+        credentials: CredentialRepository,
+        metadata: Metadata,
+        settings: Settings,
+        sql: Callable[..., list[Any]],
     ) -> None:
         credentials.put(account(), {"by": "first"}, ALICE)
 
@@ -158,17 +166,17 @@ class TestStoring:
             sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
             credentials.put(account(), {"by": "other"}, ALICE)
 
-        slow = Credentials(metadata, Interrupted(settings, "current", lose_the_lock))
+        slow = CredentialRepository(metadata, Interrupted(settings, "current", lose_the_lock))
         assert slow.put(account(), {"by": "slow"}, COLLECTOR).version == 3
         assert reveal(credentials) == {"by": "slow"}
 
 
 class TestDeleting:
     def test_deleted_is_not_revealed_and_not_gone(
-        self, credentials: Credentials, sql: Callable[..., list[Any]]
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]]
     ) -> None:
         credentials.put(account(), {"key": PLANTED}, ALICE)
-        with pytest.raises(NotFound, match="none that is deleted: delete it first"):
+        with pytest.raises(RecordNotFound, match="none that is deleted: delete it first"):
             credentials.purge("acme.main", ALICE)
         credentials.delete("acme.main", ALICE)
         for act in (
@@ -176,27 +184,27 @@ class TestDeleting:
             lambda: credentials.delete("acme.main", ALICE),
             lambda: credentials.rotate_secret("acme.main", {}, ALICE),
         ):
-            with pytest.raises(NotFound, match=r"account 'acme\.main' has none in use: add one"):
+            with pytest.raises(RecordNotFound, match=r"account 'acme\.main' has none in use: add one"):
                 act()
         assert credentials.credential("acme.main").deleted_at is not None
         assert credentials.credentials() == []
         assert len(credentials.credentials(include_deleted=True)) == 1
         assert sql("SELECT count(*) FROM optiinfra.credentials") == [(1,)]
 
-    def test_stored_again_it_is_in_use_again(self, credentials: Credentials) -> None:
+    def test_stored_again_it_is_in_use_again(self, credentials: CredentialRepository) -> None:
         credentials.put(account(), {"key": "1"}, ALICE)
         credentials.delete("acme.main", ALICE)
         assert credentials.put(account(), {"key": "2"}, ALICE).deleted_at is None
         assert reveal(credentials) == {"key": "2"}
 
     def test_purged_is_gone_and_the_log_stays(
-        self, credentials: Credentials, sql: Callable[..., list[Any]]
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]]
     ) -> None:
         before = credentials.put(account(), {"key": PLANTED}, ALICE)
         credentials.delete("acme.main", ALICE)
         credentials.purge("acme.main", ALICE)
         assert sql("SELECT * FROM optiinfra.credentials") == []
-        with pytest.raises(NotFound):
+        with pytest.raises(RecordNotFound):
             credentials.credential("acme.main")
         again = credentials.put(account(), {"key": "2"}, ALICE)
         assert again.version == 1
@@ -218,7 +226,9 @@ CHANGES_OF_THE_LOG = (
 
 
 class TestAudit:
-    def test_each_use_says_who_what_when_from_where_and_for_which_run(self, credentials: Credentials) -> None:
+    def test_each_use_says_who_what_when_from_where_and_for_which_run(
+        self, credentials: CredentialRepository
+    ) -> None:
         stored = credentials.put(account(), {"key": PLANTED}, ALICE)
         credentials.reveal("acme.main", COLLECTOR, "collect", "run-77")
         credentials.reveal("acme.main", Actor.here("probe"), "probe")
@@ -239,7 +249,11 @@ class TestAudit:
         assert put.at.utcoffset() is not None
 
     def test_probes_of_a_day_are_one_line_until_something_about_them_changes(
-        self, credentials: Credentials, accounts: list[Account], settings: Settings, metadata: Metadata
+        self,
+        credentials: CredentialRepository,
+        accounts: list[Account],
+        settings: Settings,
+        metadata: Metadata,
     ) -> None:
         def lines(account_id: str = "acme.main") -> list[tuple[str, int | None]]:
             log = credentials.audit(account_id=account_id, action="reveal")
@@ -266,7 +280,7 @@ class TestAudit:
                 open_credentials(metadata, settings).reveal("acme.main", COLLECTOR, "probe")
         assert lines()[:2] == [("refused", 2), ("done", 2)]
 
-    def test_only_probes_share_a_line(self, credentials: Credentials) -> None:
+    def test_only_probes_share_a_line(self, credentials: CredentialRepository) -> None:
         credentials.put(account(), {"key": PLANTED}, ALICE)
         for purpose in ("probe", "collect", "collect", "probe"):
             credentials.reveal("acme.main", COLLECTOR, purpose)
@@ -274,7 +288,7 @@ class TestAudit:
         assert [one.purpose for one in log] == ["collect", "collect", "probe"]
 
     def test_a_use_that_cannot_be_put_on_record_reveals_nothing(
-        self, credentials: Credentials, sql: Callable[..., list[Any]]
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]]
     ) -> None:
         credentials.put(account(), {"key": PLANTED}, ALICE)
         sql("ALTER TABLE optiinfra.credential_audit_log ADD CHECK (action <> 'reveal')")
@@ -283,7 +297,7 @@ class TestAudit:
 
     @pytest.mark.parametrize("role", ["origin", "replica"])
     def test_the_database_refuses_to_change_the_log(
-        self, credentials: Credentials, sql: Callable[..., list[Any]], role: str
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]], role: str
     ) -> None:
         credentials.put(account(), {"key": PLANTED}, ALICE)
         before = credentials.audit()
@@ -294,7 +308,7 @@ class TestAudit:
         assert credentials.audit() == before
 
     def test_pages_put_together_are_the_whole(
-        self, credentials: Credentials, accounts: list[Account]
+        self, credentials: CredentialRepository, accounts: list[Account]
     ) -> None:
         for one in accounts:
             for _ in range(3):
@@ -313,7 +327,9 @@ class TestAudit:
         assert len(credentials.audit(account_id="acme.other")) == 6
         assert {one.action for one in credentials.audit(customer_id="beta", action="update")} == {"update"}
 
-    def test_credentials_come_in_pages_too(self, credentials: Credentials, accounts: list[Account]) -> None:
+    def test_credentials_come_in_pages_too(
+        self, credentials: CredentialRepository, accounts: list[Account]
+    ) -> None:
         for one in accounts:
             credentials.put(one, {}, ALICE)
         whole = credentials.credentials()
@@ -330,7 +346,7 @@ BYTES = ("ciphertext", "nonce", "wrapped_key")
 class TestTampering:
     @pytest.mark.parametrize("column", BYTES)
     def test_a_flipped_bit_is_refused_and_on_record(
-        self, credentials: Credentials, sql: Callable[..., list[Any]], column: str
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]], column: str
     ) -> None:
         credentials.put(account(), {"key": PLANTED}, ALICE)
         ((whole,),) = sql(f"SELECT {column} FROM optiinfra.credentials")
@@ -339,7 +355,9 @@ class TestTampering:
                 f"UPDATE optiinfra.credentials SET {column} = set_bit(%s, %s, 1 - get_bit(%s, %s))",
                 *(whole, bit) * 2,
             )
-            with pytest.raises(Tampered, match=r"account 'acme\.main'.*changed or belongs to another"):
+            with pytest.raises(
+                CiphertextTampered, match=r"account 'acme\.main'.*changed or belongs to another"
+            ):
                 reveal(credentials)
         last = credentials.audit(first=1)[0]
         assert (last.action, last.outcome, last.run_id) == ("reveal", "refused", "run-1")
@@ -350,7 +368,11 @@ class TestTampering:
 
     @pytest.mark.parametrize("target", ["acme.other", "beta.main"])
     def test_a_ciphertext_moved_to_another_row_is_refused(
-        self, credentials: Credentials, accounts: list[Account], sql: Callable[..., list[Any]], target: str
+        self,
+        credentials: CredentialRepository,
+        accounts: list[Account],
+        sql: Callable[..., list[Any]],
+        target: str,
     ) -> None:
         for columns in (
             BYTES,
@@ -367,12 +389,12 @@ class TestTampering:
                 " WHERE c.account_id = %s AND source.account_id = 'acme.main'",
                 target,
             )
-            with pytest.raises(Tampered, match=f"account '{target}'"):
+            with pytest.raises(CiphertextTampered, match=f"account '{target}'"):
                 reveal(credentials, target)
             assert reveal(credentials) == {"key": "acme.main"}
 
     def test_a_row_given_to_someone_else_is_refused(
-        self, credentials: Credentials, sql: Callable[..., list[Any]]
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]]
     ) -> None:
         before = credentials.put(account(), {"key": PLANTED}, ALICE)
         for column, other, now_of in (
@@ -382,33 +404,35 @@ class TestTampering:
             ("version", 2, "acme.main"),
         ):
             sql(f"UPDATE optiinfra.credentials SET {column} = %s", other)
-            with pytest.raises(Tampered):
+            with pytest.raises(CiphertextTampered):
                 reveal(credentials, now_of)
             sql(f"UPDATE optiinfra.credentials SET {column} = %s", getattr(before, column))
         assert reveal(credentials) == {"key": PLANTED}
 
     def test_an_earlier_secret_put_back_is_refused(
-        self, credentials: Credentials, sql: Callable[..., list[Any]]
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]]
     ) -> None:
         credentials.put(account(), {"key": "stolen"}, ALICE)
         (old,) = sql("SELECT ciphertext, nonce, wrapped_key FROM optiinfra.credentials")
         credentials.rotate_secret("acme.main", {"key": "fresh"}, ALICE)
         sql("UPDATE optiinfra.credentials SET ciphertext = %s, nonce = %s, wrapped_key = %s", *old)
-        with pytest.raises(Tampered):
+        with pytest.raises(CiphertextTampered):
             reveal(credentials)
 
 
 class TestMasterKey:
-    def test_the_first_secret_makes_the_key_file(self, credentials: Credentials, settings: Settings) -> None:
+    def test_the_first_secret_makes_the_key_file(
+        self, credentials: CredentialRepository, settings: Settings
+    ) -> None:
         path = settings.home / "master.key"
-        with pytest.raises(NotFound):
+        with pytest.raises(RecordNotFound):
             reveal(credentials)
         assert not path.exists()
         credentials.put(account(), {}, ALICE)
         assert path.stat().st_mode & 0o777 == 0o600
 
     def test_a_lost_key_is_said_so_not_replaced_and_nothing_is_lost(
-        self, credentials: Credentials, metadata: Metadata, settings: Settings
+        self, credentials: CredentialRepository, metadata: Metadata, settings: Settings
     ) -> None:
         credentials.put(account(), {"key": PLANTED}, ALICE)
         path = settings.home / "master.key"
@@ -430,7 +454,7 @@ class TestMasterKey:
 
     def test_a_wrong_key_is_said_so_and_nothing_is_lost(
         self,
-        credentials: Credentials,
+        credentials: CredentialRepository,
         metadata: Metadata,
         settings: Settings,
         monkeypatch: pytest.MonkeyPatch,
@@ -447,21 +471,21 @@ class TestMasterKey:
         assert reveal(open_credentials(metadata, settings)) == {"key": PLANTED}
 
 
-def fill(metadata: Metadata, credentials: Credentials, count: int) -> list[Account]:
+def fill(metadata: Metadata, credentials: CredentialRepository, count: int) -> list[Account]:
     filled = [metadata.accounts.add(account(f"n{n:03d}")) for n in range(count)]
     for one in filled:
         credentials.put(one, {"key": one.account_id}, ALICE)
     return filled
 
 
-def check(credentials: Credentials, filled: list[Account]) -> None:
+def check(credentials: CredentialRepository, filled: list[Account]) -> None:
     for one in filled:
         assert reveal(credentials, one.account_id) == {"key": one.account_id}
 
 
 class TestRotation:
     def test_data_keys_are_wrapped_anew_and_ciphertexts_stay(
-        self, credentials: Credentials, metadata: Metadata, sql: Callable[..., list[Any]]
+        self, credentials: CredentialRepository, metadata: Metadata, sql: Callable[..., list[Any]]
     ) -> None:
         filled = fill(metadata, credentials, 5)
         credentials.delete("acme.n001", ALICE)
@@ -483,7 +507,7 @@ class TestRotation:
         }
 
     def test_a_key_retires_when_it_wraps_nothing_and_does_not_come_back(
-        self, credentials: Credentials, metadata: Metadata, settings: Settings
+        self, credentials: CredentialRepository, metadata: Metadata, settings: Settings
     ) -> None:
         filled = fill(metadata, credentials, 2)
         stale = open_credentials(metadata, settings)
@@ -492,7 +516,7 @@ class TestRotation:
         saved = (settings.home / "master.key").read_text()
         with pytest.raises(VaultError, match="in use: rotate to a new one first"):
             credentials.retire_key(ALICE, old)
-        with pytest.raises(NotFound, match="never used here"):
+        with pytest.raises(RecordNotFound, match="never used here"):
             credentials.retire_key(ALICE, "local-unknown")
         new = credentials.rotate_keys(ALICE).key_id
         with pytest.raises(VaultError, match="in use"):
@@ -508,7 +532,7 @@ class TestRotation:
             open_credentials(metadata, settings).put(filled[0], {}, ALICE)
 
     def test_a_key_that_still_wraps_something_does_not_retire(
-        self, credentials: Credentials, metadata: Metadata, sql: Callable[..., list[Any]]
+        self, credentials: CredentialRepository, metadata: Metadata, sql: Callable[..., list[Any]]
     ) -> None:
         filled = fill(metadata, credentials, 4)
         credentials.delete("acme.n003", ALICE)
@@ -556,7 +580,7 @@ class TestRotation:
             credentials.rewrap_all(ALICE, first, "local-unknown")
 
     def test_two_rotations_do_not_run_at_once(
-        self, credentials: Credentials, sql: Callable[..., list[Any]]
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]]
     ) -> None:
         credentials.put(account(), {"key": "1"}, ALICE)
         sql("SELECT pg_advisory_lock(hashtextextended('optiinfra.master_keys', 0))")
@@ -566,7 +590,7 @@ class TestRotation:
         assert credentials.rotate_keys(ALICE).done == 1
 
     def test_nobody_fails_while_keys_rotate_and_retire(
-        self, credentials: Credentials, metadata: Metadata, settings: Settings
+        self, credentials: CredentialRepository, metadata: Metadata, settings: Settings
     ) -> None:
         """Readers and writers with keyrings of their own, as other processes have, through four rotations."""
         filled = fill(metadata, credentials, 25)
@@ -606,7 +630,7 @@ class TestRotation:
         assert all(one.outcome == "done" for one in credentials.audit(first=10**6))
 
     def test_a_key_that_goes_between_two_reads_fails_nobody(
-        self, credentials: Credentials, metadata: Metadata, settings: Settings
+        self, credentials: CredentialRepository, metadata: Metadata, settings: Settings
     ) -> None:
         """The worst moment: the row is read under the old key, which retires before the reader has looked for it."""
         old = credentials.put(account(), {"key": PLANTED}, ALICE).key_id
@@ -615,11 +639,11 @@ class TestRotation:
             credentials.rotate_keys(ALICE)
             credentials.retire_key(ALICE, old)
 
-        reader = Credentials(metadata, Interrupted(settings, "key", rotate_and_retire))
+        reader = CredentialRepository(metadata, Interrupted(settings, "key", rotate_and_retire))
         assert reveal(reader) == {"key": PLANTED}
 
     def test_nothing_is_stored_under_a_key_that_retires_in_that_moment(
-        self, credentials: Credentials, sql: Callable[..., list[Any]], settings: Settings
+        self, credentials: CredentialRepository, sql: Callable[..., list[Any]], settings: Settings
     ) -> None:
         credentials.put(account(), {"key": "1"}, ALICE)
         assert settings.postgres_url
@@ -636,7 +660,11 @@ class TestRotation:
         assert reveal(credentials) == {"key": "1"}
 
     def test_killed_in_the_middle_it_goes_on_where_it_stopped(
-        self, credentials: Credentials, metadata: Metadata, settings: Settings, sql: Callable[..., list[Any]]
+        self,
+        credentials: CredentialRepository,
+        metadata: Metadata,
+        settings: Settings,
+        sql: Callable[..., list[Any]],
     ) -> None:
         filled = fill(metadata, credentials, 80)
         program = (
@@ -679,7 +707,7 @@ def lock_is_free(sql: Callable[..., list[Any]]) -> bool:
 
 
 def test_a_planted_secret_is_nowhere(
-    credentials: Credentials,
+    credentials: CredentialRepository,
     accounts: list[Account],
     metadata: Metadata,
     settings: Settings,
@@ -702,12 +730,12 @@ def test_a_planted_secret_is_nowhere(
     shown += [credentials.rotate_secret("acme.main", {"api_key": SecretStr(PLANTED)}, ALICE)]
     shown += [credentials.reveal("acme.main", COLLECTOR, "collect"), credentials.rotate_keys(ALICE)]
     expect(TypeError, lambda: credentials.put(accounts[0], {"api_key": {PLANTED}}, ALICE))
-    expect(NotFound, lambda: credentials.put(account("nobody"), secrets, ALICE))
+    expect(RecordNotFound, lambda: credentials.put(account("nobody"), secrets, ALICE))
     sql("ALTER TABLE optiinfra.credentials ADD CONSTRAINT full_disk CHECK (version < 4)")
     credentials.put(accounts[0], secrets, ALICE)
     expect(psycopg.errors.CheckViolation, lambda: credentials.put(accounts[0], secrets, ALICE))
     sql("UPDATE optiinfra.credentials SET ciphertext = ciphertext || '\\x00' WHERE account_id = 'beta.main'")
-    expect(Tampered, lambda: reveal(credentials, "beta.main"))
+    expect(CiphertextTampered, lambda: reveal(credentials, "beta.main"))
     shown += [credentials, credentials.audit(), credentials.credentials(), credentials.master_keys()]
     (settings.home / "master.key").rename(settings.home / "lost")
     expect(MasterKeyMissing, lambda: reveal(open_credentials(metadata, settings)))
@@ -775,7 +803,7 @@ def test_the_search_would_find_it(
     assert any(one in text for one in base64_of(PLANTED))
 
 
-def test_home_holds_the_key_and_nothing_else(credentials: Credentials, settings: Settings) -> None:
+def test_home_holds_the_key_and_nothing_else(credentials: CredentialRepository, settings: Settings) -> None:
     credentials.put(account(), {"key": PLANTED}, ALICE)
     credentials.rotate_keys(ALICE)
     assert {path.name for path in Path(settings.home).iterdir()} == {"master.key", "master.key.lock"}

@@ -31,26 +31,26 @@ from rich.pretty import pretty_repr
 
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.settings import Settings
-from optiinfra_assets.vault.envelope import Identity, Sealed, Secrets, Vault
+from optiinfra_assets.vault.envelope import EncryptedSecret, EncryptionContext, EnvelopeEncryption, Secrets
 from optiinfra_assets.vault.keyring import KeyFile, Keyring, parse
 from optiinfra_assets.vault.master_keys import (
     AwsKmsKey,
+    CiphertextTampered,
     KeyWrapper,
     LocalKey,
     MasterKeyMissing,
     MasterKeyUnavailable,
     MasterKeyWrong,
-    Tampered,
     VaultError,
 )
 
-OWNER = Identity("acme", "acme.main", "c1", 1)
+OWNER = EncryptionContext("acme", "acme.main", "c1", 1)
 OTHERS = [
     replace(OWNER, customer_id="acmf"),
     replace(OWNER, account_id="acme.other"),
     replace(OWNER, credential_id="c2"),
     replace(OWNER, version=2),
-    Identity("acme.main", "acme", "c1", 1),
+    EncryptionContext("acme.main", "acme", "c1", 1),
 ]
 PLANTED = "Plant3d-s3cret-value"
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -61,9 +61,9 @@ def keyring(*keys: str, file: Path = Path("/nowhere/master.key")) -> Keyring:
     return Keyring(SecretStr(",".join(keys)) if keys else None, KeyFile(file))
 
 
-def changed(sealed: Sealed, part: str, value: bytes) -> Sealed:
+def changed(sealed: EncryptedSecret, part: str, value: bytes) -> EncryptedSecret:
     whole: dict[str, Any] = {**asdict(sealed), part: value}
-    return Sealed(**whole)
+    return EncryptedSecret(**whole)
 
 
 def flips(value: bytes) -> Iterator[bytes]:
@@ -75,12 +75,12 @@ def flips(value: bytes) -> Iterator[bytes]:
     yield from (value[:-1], value[1:], b"", value + b"\0")
 
 
-identities = st.builds(Identity, st.text(), st.text(), st.text(), st.integers(1))
+identities = st.builds(EncryptionContext, st.text(), st.text(), st.text(), st.integers(1))
 
 
 @given(st.binary(max_size=4096), identities)
-def test_what_was_sealed_comes_back(plaintext: bytes, owner: Identity) -> None:
-    vault = Vault(keyring(KEY))
+def test_what_was_sealed_comes_back(plaintext: bytes, owner: EncryptionContext) -> None:
+    vault = EnvelopeEncryption(keyring(KEY))
     sealed = vault.seal(plaintext, owner)
     assert vault.open(sealed, owner) == plaintext
     assert len(sealed.nonce) == 12
@@ -89,50 +89,50 @@ def test_what_was_sealed_comes_back(plaintext: bytes, owner: Identity) -> None:
 
 @given(st.binary(min_size=8), identities, identities, st.data())
 def test_a_secret_opens_for_its_owner_alone(
-    plaintext: bytes, owner: Identity, other: Identity, data: st.DataObject
+    plaintext: bytes, owner: EncryptionContext, other: EncryptionContext, data: st.DataObject
 ) -> None:
-    vault = Vault(keyring(KEY))
+    vault = EnvelopeEncryption(keyring(KEY))
     sealed = vault.seal(plaintext, owner)
     assert plaintext not in sealed.ciphertext + sealed.wrapped_key
     if owner != other:
-        with pytest.raises(Tampered):
+        with pytest.raises(CiphertextTampered):
             vault.open(sealed, other)
     part = data.draw(st.sampled_from(["ciphertext", "nonce", "wrapped_key"]))
     value = bytearray(getattr(sealed, part))
     value[data.draw(st.integers(0, len(value) - 1))] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(Tampered):
+    with pytest.raises(CiphertextTampered):
         vault.open(changed(sealed, part, bytes(value)), owner)
 
 
 @pytest.mark.parametrize("part", ["ciphertext", "nonce", "wrapped_key"])
 def test_every_single_bit_counts(part: str) -> None:
-    vault = Vault(keyring(KEY))
+    vault = EnvelopeEncryption(keyring(KEY))
     sealed = vault.seal(PLANTED.encode(), OWNER)
     for value in flips(getattr(sealed, part)):
-        with pytest.raises(Tampered, match=r"account 'acme\.main'.*changed or belongs"):
+        with pytest.raises(CiphertextTampered, match=r"account 'acme\.main'.*changed or belongs"):
             vault.open(changed(sealed, part, value), OWNER)
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=str)
-def test_each_word_of_the_identity_counts(other: Identity) -> None:
-    vault = Vault(keyring(KEY, OTHER_KEY))
+def test_each_word_of_the_identity_counts(other: EncryptionContext) -> None:
+    vault = EnvelopeEncryption(keyring(KEY, OTHER_KEY))
     sealed = vault.seal(PLANTED.encode(), OWNER)
-    with pytest.raises(Tampered):
+    with pytest.raises(CiphertextTampered):
         vault.open(sealed, other)
-    with pytest.raises(Tampered):
+    with pytest.raises(CiphertextTampered):
         vault.rewrap(sealed.wrapped_key, sealed.key_id, other, parse(OTHER_KEY, "").key_id)
 
 
 def test_parts_of_two_sealings_do_not_mix() -> None:
-    vault = Vault(keyring(KEY))
+    vault = EnvelopeEncryption(keyring(KEY))
     one, two = (vault.seal(PLANTED.encode(), OWNER) for _ in range(2))
     for part in ("ciphertext", "nonce", "wrapped_key"):
-        with pytest.raises(Tampered):
+        with pytest.raises(CiphertextTampered):
             vault.open(changed(one, part, getattr(two, part)), OWNER)
 
 
 def test_no_data_key_and_no_nonce_is_used_twice() -> None:
-    vault, master = Vault(keyring(KEY)), LocalKey(bytes(range(32)))
+    vault, master = EnvelopeEncryption(keyring(KEY)), LocalKey(bytes(range(32)))
     sealed = [vault.seal(b"same", OWNER) for _ in range(500)]
     data_keys = {master.unwrap(one.wrapped_key, OWNER.associated()) for one in sealed}
     wrapping_salts = {one.wrapped_key[:32] for one in sealed}
@@ -140,24 +140,24 @@ def test_no_data_key_and_no_nonce_is_used_twice() -> None:
 
 
 def test_another_master_key_is_named_and_nothing_is_lost() -> None:
-    sealed = Vault(keyring(KEY)).seal(PLANTED.encode(), OWNER)
+    sealed = EnvelopeEncryption(keyring(KEY)).seal(PLANTED.encode(), OWNER)
     with pytest.raises(
         MasterKeyWrong, match=rf"'acme\.main'.*{sealed.key_id}.*not among those given"
     ) as caught:
-        Vault(keyring(OTHER_KEY)).open(sealed, OWNER)
+        EnvelopeEncryption(keyring(OTHER_KEY)).open(sealed, OWNER)
     assert parse(OTHER_KEY, "").key_id in str(caught.value)
-    assert Vault(keyring(OTHER_KEY, KEY)).open(sealed, OWNER) == PLANTED.encode()
+    assert EnvelopeEncryption(keyring(OTHER_KEY, KEY)).open(sealed, OWNER) == PLANTED.encode()
     relabelled = replace(sealed, key_id=parse(OTHER_KEY, "").key_id)
-    with pytest.raises(Tampered):
-        Vault(keyring(OTHER_KEY, KEY)).open(relabelled, OWNER)
+    with pytest.raises(CiphertextTampered):
+        EnvelopeEncryption(keyring(OTHER_KEY, KEY)).open(relabelled, OWNER)
 
 
 def test_rewrapping_changes_the_master_key_and_leaves_the_ciphertext() -> None:
-    vault, new = Vault(keyring(KEY, OTHER_KEY)), parse(OTHER_KEY, "")
+    vault, new = EnvelopeEncryption(keyring(KEY, OTHER_KEY)), parse(OTHER_KEY, "")
     sealed = vault.seal(PLANTED.encode(), OWNER)
     wrapped = vault.rewrap(sealed.wrapped_key, sealed.key_id, OWNER, new.key_id)
     moved = replace(sealed, wrapped_key=wrapped, key_id=new.key_id)
-    assert Vault(keyring(OTHER_KEY)).open(moved, OWNER) == PLANTED.encode()
+    assert EnvelopeEncryption(keyring(OTHER_KEY)).open(moved, OWNER) == PLANTED.encode()
 
 
 class TestWhereMasterKeysComeFrom:
@@ -270,9 +270,9 @@ class TestWhereMasterKeysComeFrom:
         writer.create()
         old = reader.current().key_id
         writer.add()
-        sealed = Vault(writer).seal(PLANTED.encode(), OWNER)
+        sealed = EnvelopeEncryption(writer).seal(PLANTED.encode(), OWNER)
         assert sealed.key_id != old
-        assert Vault(reader).open(sealed, OWNER) == PLANTED.encode()
+        assert EnvelopeEncryption(reader).open(sealed, OWNER) == PLANTED.encode()
 
     def test_the_key_in_use_is_not_forgotten(self, tmp_path: Path) -> None:
         ring = keyring(file=tmp_path / "master.key")
@@ -315,7 +315,7 @@ class TestNothingShows:
                 pickle.dumps(secrets, protocol)
 
     def test_master_keys_and_what_is_sealed(self) -> None:
-        vault = Vault(keyring(KEY))
+        vault = EnvelopeEncryption(keyring(KEY))
         sealed = vault.seal(PLANTED.encode(), OWNER)
         key = vault.keyring.current()
         shown = f"{vault!r} {vault.keyring!r} {vars(vault.keyring)} {key!r} {key} {sealed}"
@@ -354,37 +354,39 @@ def kms_key(kms_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 class TestAwsKms:
     def test_what_was_sealed_comes_back(self, kms_key: str) -> None:
-        vault = Vault(keyring(kms_key))
+        vault = EnvelopeEncryption(keyring(kms_key))
         sealed = vault.seal(PLANTED.encode(), OWNER)
         assert sealed.key_id == kms_key
         assert vault.open(sealed, OWNER) == PLANTED.encode()
 
     @pytest.mark.parametrize("other", OTHERS, ids=str)
-    def test_each_word_of_the_identity_counts(self, kms_key: str, other: Identity) -> None:
+    def test_each_word_of_the_identity_counts(self, kms_key: str, other: EncryptionContext) -> None:
         key: KeyWrapper = AwsKmsKey(kms_key)
         wrapped = key.wrap(bytes(32), OWNER.associated())
         assert key.unwrap(wrapped, OWNER.associated()) == bytes(32)
-        with pytest.raises(Tampered):
+        with pytest.raises(CiphertextTampered):
             key.unwrap(wrapped, other.associated())
 
     def test_changed_bytes_are_refused(self, kms_key: str) -> None:
-        vault = Vault(keyring(kms_key))
+        vault = EnvelopeEncryption(keyring(kms_key))
         sealed = vault.seal(PLANTED.encode(), OWNER)
         wrapped = sealed.wrapped_key
         for index in range(0, len(wrapped), 7):
             flipped = wrapped[:index] + bytes([wrapped[index] ^ 1]) + wrapped[index + 1 :]
             with pytest.raises(VaultError):
                 vault.open(replace(sealed, wrapped_key=flipped), OWNER)
-        with pytest.raises(Tampered):
+        with pytest.raises(CiphertextTampered):
             vault.open(replace(sealed, wrapped_key=b""), OWNER)
 
     def test_a_data_key_of_another_length_is_refused(self, kms_key: str) -> None:
         wrapped = AwsKmsKey(kms_key).wrap(b"short", OWNER.associated())
-        with pytest.raises(Tampered):
-            Vault(keyring(kms_key)).open(Sealed(bytes(32), bytes(12), wrapped, kms_key), OWNER)
+        with pytest.raises(CiphertextTampered):
+            EnvelopeEncryption(keyring(kms_key)).open(
+                EncryptedSecret(bytes(32), bytes(12), wrapped, kms_key), OWNER
+            )
 
     def test_from_a_local_key_to_kms_and_back(self, kms_key: str) -> None:
-        vault = Vault(keyring(KEY, kms_key))
+        vault = EnvelopeEncryption(keyring(KEY, kms_key))
         sealed = vault.seal(PLANTED.encode(), OWNER)
         wrapped = vault.rewrap(sealed.wrapped_key, sealed.key_id, OWNER, kms_key)
         assert vault.open(replace(sealed, wrapped_key=wrapped, key_id=kms_key), OWNER) == PLANTED.encode()

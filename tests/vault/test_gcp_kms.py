@@ -21,13 +21,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from optiinfra_assets.vault.envelope import Identity, Vault
+from optiinfra_assets.vault.envelope import EncryptionContext, EnvelopeEncryption
 from optiinfra_assets.vault.gcp_kms import GcpKmsKey
 from optiinfra_assets.vault.keyring import KeyFile, Keyring
-from optiinfra_assets.vault.master_keys import MasterKeyMissing, MasterKeyUnavailable, Tampered, VaultError
+from optiinfra_assets.vault.master_keys import (
+    CiphertextTampered,
+    MasterKeyMissing,
+    MasterKeyUnavailable,
+    VaultError,
+)
 
 NAME = "projects/acme-billing/locations/europe/keyRings/optiinfra/cryptoKeys/master"
-OWNER = Identity("acme", "acme.main", "c1", 1)
+OWNER = EncryptionContext("acme", "acme.main", "c1", 1)
 OTHERS = [replace(OWNER, customer_id="x"), replace(OWNER, account_id="acme.x"), replace(OWNER, version=2)]
 LOCAL = base64.b64encode(bytes(range(32))).decode()
 
@@ -123,8 +128,8 @@ def kms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kms]:
     server.server_close()
 
 
-def vault(*keys: str) -> Vault:
-    return Vault(Keyring(SecretStr(",".join(keys)), KeyFile(Path("/nowhere/master.key"))))
+def vault(*keys: str) -> EnvelopeEncryption:
+    return EnvelopeEncryption(Keyring(SecretStr(",".join(keys)), KeyFile(Path("/nowhere/master.key"))))
 
 
 def test_what_was_sealed_comes_back_and_only_data_keys_were_sent(kms: Kms) -> None:
@@ -137,11 +142,11 @@ def test_what_was_sealed_comes_back_and_only_data_keys_were_sent(kms: Kms) -> No
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=str)
-def test_each_word_of_the_identity_counts(kms: Kms, other: Identity) -> None:
+def test_each_word_of_the_identity_counts(kms: Kms, other: EncryptionContext) -> None:
     key = GcpKmsKey(NAME)
     wrapped = key.wrap(bytes(32), OWNER.associated())
     assert key.unwrap(wrapped, OWNER.associated()) == bytes(32)
-    with pytest.raises(Tampered):
+    with pytest.raises(CiphertextTampered):
         key.unwrap(wrapped, other.associated())
 
 
@@ -151,9 +156,9 @@ def test_changed_bytes_are_refused(kms: Kms) -> None:
     for index in range(0, len(sealed.wrapped_key), 11):
         flipped = bytearray(sealed.wrapped_key)
         flipped[index] ^= 1
-        with pytest.raises(Tampered):
+        with pytest.raises(CiphertextTampered):
             own.open(replace(sealed, wrapped_key=bytes(flipped)), OWNER)
-    with pytest.raises(Tampered):
+    with pytest.raises(CiphertextTampered):
         own.open(replace(sealed, wrapped_key=b""), OWNER)
 
 
@@ -172,7 +177,7 @@ def test_from_a_local_key_to_kms_and_back(kms: Kms) -> None:
         (403, "PERMISSION_DENIED", MasterKeyMissing),
         (404, "NOT_FOUND", MasterKeyMissing),
         (400, "FAILED_PRECONDITION", MasterKeyMissing),
-        (400, "INVALID_ARGUMENT", Tampered),
+        (400, "INVALID_ARGUMENT", CiphertextTampered),
         (429, "RESOURCE_EXHAUSTED", MasterKeyUnavailable),
         (503, "UNAVAILABLE", MasterKeyUnavailable),
         (500, "saw PLANTED", MasterKeyUnavailable),

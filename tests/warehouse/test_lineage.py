@@ -8,7 +8,7 @@ from decimal import Decimal
 from warehouse_samples import NOW, OCTOBER, SLICE, Line, publish
 
 from optiinfra_assets.domain.accounts import Slice
-from optiinfra_assets.warehouse.lineage import published_since, restated, slice_history
+from optiinfra_assets.warehouse.lineage import published_since, restatements, slice_history
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 HOUR = timedelta(hours=1)
@@ -48,21 +48,21 @@ def test_a_slice_has_its_generations_newest_first(warehouse: Warehouse) -> None:
 
 def test_a_restatement_knows_what_it_replaced(warehouse: Warehouse) -> None:
     fill(warehouse)
-    found = restated(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10)
+    found = restatements(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10)
     assert [(one.previous_generation, one.generation) for one in found] == [(2, 4), (1, 2)]
     assert found[0].slice == SLICE
     assert found[0].previous_published_at == NOW + 2 * HOUR
-    page = restated(warehouse, "acme", NOW, NOW + 9 * HOUR, first=1, before=(found[0].published_at, 4))
+    page = restatements(warehouse, "acme", NOW, NOW + 9 * HOUR, first=1, before=(found[0].published_at, 4))
     assert page == found[1:]
-    assert restated(warehouse, "acme", NOW + 3 * HOUR, NOW + 4 * HOUR, first=10) == []
-    assert restated(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10, accounts=["acme.other"]) == []
+    assert restatements(warehouse, "acme", NOW + 3 * HOUR, NOW + 4 * HOUR, first=10) == []
+    assert restatements(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10, accounts=["acme.other"]) == []
 
 
 def test_what_retention_removed_cannot_be_compared(warehouse: Warehouse) -> None:
     fill(warehouse)
     warehouse.collect_garbage(NOW + 200 * 24 * HOUR, 95, ())
     assert [one.is_kept for one in slice_history(warehouse, SLICE, 10)] == [True, False, False]
-    found = restated(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10)
+    found = restatements(warehouse, "acme", NOW, NOW + 9 * HOUR, first=10)
     assert [one.is_kept for one in found] == [False, False]
 
 

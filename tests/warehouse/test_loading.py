@@ -20,10 +20,10 @@ from optiinfra_assets.database.errors import WarehouseUnavailable
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.errors import BadData, Rounding
 from optiinfra_assets.domain.publications import Totals
-from optiinfra_assets.line_items import SCHEMA, Door, Layout
+from optiinfra_assets.line_items import SCHEMA, Layout, Normalizer
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.settings import Settings
-from optiinfra_assets.warehouse.loading import Loaded, load
+from optiinfra_assets.warehouse.loading import LoadResult, load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 from tests.focus_samples import (
     MONEY,
@@ -49,7 +49,7 @@ def batch(rows: list[Row]) -> pa.RecordBatch:
     delivered = pa.record_batch(
         {name: pa.array([one.get(name) for one in rows], pa.string()) for name in names}
     )
-    return Door(Layout.of(names), Rounding(), source="focus file").convert(delivered)
+    return Normalizer(Layout.of(names), Rounding(), source="focus file").convert(delivered)
 
 
 def stored(warehouse: Warehouse, what: str, where: str = "") -> list[tuple[Any, ...]]:
@@ -194,7 +194,7 @@ def test_every_currency_adds_up_by_itself(warehouse: Warehouse, drawn: list[list
 )
 def test_no_line_item_inserts_nothing(warehouse: Warehouse, batches: list[Any]) -> None:
     flat = [one for group in batches for one in group]
-    assert load(warehouse.client, SLICE, 7, flat) == Loaded(0, {}, None, None)
+    assert load(warehouse.client, SLICE, 7, flat) == LoadResult(0, {}, None, None)
     assert stored(warehouse, "count()") == [(0,)]
 
 

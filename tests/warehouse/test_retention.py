@@ -18,7 +18,7 @@ from optiinfra_assets.database.errors import AsOfNotRetained
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.publications import key
 from optiinfra_assets.settings import Settings
-from optiinfra_assets.warehouse.retention import GRACE, Garbage
+from optiinfra_assets.warehouse.retention import GRACE, GarbageCollectionResult
 from optiinfra_assets.warehouse.warehouse import Warehouse, derived_tables
 
 HOUR = timedelta(hours=1)
@@ -29,7 +29,7 @@ SLICES = (
     Slice("acme", "focus", "acme.main", OCTOBER.shift(1)),
     Slice("zenith", "aws", "zenith.main", OCTOBER),
 )
-NOTHING = Garbage(expired=0, removed=0, orphans=0, rows=0)
+NOTHING = GarbageCollectionResult(expired=0, removed=0, orphans=0, rows=0)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def test_exactly_the_rule_goes_and_no_reader_notices(
     spared = {500} if live else set()
 
     first = warehouse.collect_garbage(NOW, retention_days, spared)
-    assert first == Garbage(expired=len(gone), removed=0, orphans=0, rows=0)
+    assert first == GarbageCollectionResult(expired=len(gone), removed=0, orphans=0, rows=0)
     assert generations_in(warehouse, "removed_generations") == gone
     assert generations_in(warehouse) == {one.generation for one in versions} | {500}
     assert warehouse.collect_garbage(NOW, retention_days, spared) == NOTHING
@@ -203,7 +203,9 @@ def test_a_run_that_died_half_way_is_completed_by_the_next(warehouse: Warehouse)
         warehouse.client.command(
             f"ALTER TABLE {table} DELETE WHERE generation = 1", settings={"mutations_sync": 2}
         )
-    assert warehouse.collect_garbage(NOW + GRACE, 95, ()) == Garbage(expired=0, removed=1, orphans=0, rows=2)
+    assert warehouse.collect_garbage(NOW + GRACE, 95, ()) == GarbageCollectionResult(
+        expired=0, removed=1, orphans=0, rows=2
+    )
     assert all(generations_in(warehouse, table) == {2} for table in remaining)
 
 
@@ -227,7 +229,9 @@ def test_many_generations_go_in_several_statements(warehouse: Warehouse, count: 
     lines = [Line(columns={"generation": generation}) for generation in range(1, count + 1)]
     write(warehouse, 1, lines)
     publish(warehouse, count + 1, [Line()], published_at=NOW - DAY)
-    assert warehouse.collect_garbage(NOW, 95, ()) == Garbage(expired=0, removed=0, orphans=count, rows=count)
+    assert warehouse.collect_garbage(NOW, 95, ()) == GarbageCollectionResult(
+        expired=0, removed=0, orphans=count, rows=count
+    )
     assert generations_in(warehouse) == {count + 1}
 
 

@@ -143,7 +143,7 @@ def test_readers_are_prepared_where_they_are_configured(settings: Settings) -> N
         opened.migrate(dry_run=True)
     named = opened.only("acme")
     assert named["SQL_optiinfra_customer_id"] == "'acme'", "a server reads such a setting as a literal"
-    assert "SQL_optiinfra_customer_id" not in tenant_filter.only("acme", has_policies=False)
+    assert "SQL_optiinfra_customer_id" not in tenant_filter.tenant_settings("acme", has_policies=False)
     opened.close()
 
 

@@ -14,7 +14,7 @@ from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.scalars import Count, decimal_text
 from optiinfra_api.reading.cost_query import digest
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import ResolvedGenerations
 from optiinfra_assets.metadata.activity import AccountActivity
 
 
@@ -58,7 +58,7 @@ class Account:
     request_cost: Money = strawberry.field(description="What the provider charges for them.")
 
     @classmethod
-    def of(cls, row: AccountActivity, published: Resolved | None) -> Account:
+    def of(cls, row: AccountActivity, published: ResolvedGenerations | None) -> Account:
         """From the store, with what is published of it."""
         return cls(
             id=row.account_id,

@@ -15,7 +15,7 @@ import strawberry
 from pydantic.fields import FieldInfo
 from strawberry.utils.str_converters import to_camel_case
 
-from optiinfra_api.access.credential_service import Given
+from optiinfra_api.access.credential_service import CredentialValues
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Provider
 
@@ -127,10 +127,10 @@ else:
     )
 
 
-def given(sent: Any) -> Given:
+def credential_values(sent: Any) -> CredentialValues:
     """What was sent in one of these inputs."""
     ((provider, fields),) = _sent(sent).items()
-    return Given(provider, _sent(fields))
+    return CredentialValues(provider, _sent(fields))
 
 
 def has_secrets(provider: str) -> bool:

@@ -9,25 +9,25 @@ from typing import Annotated, Any
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.access.credential_service import NotAccepted, custody_of
+from optiinfra_api.access.credential_service import InvalidCredentialValue, credential_service
 from optiinfra_api.fields.accounts.credential_inputs import (
     CredentialInput,
     SecretsInput,
     SettingsInput,
-    given,
+    credential_values,
 )
 from optiinfra_api.fields.accounts.credentials import AccountId, Credential
 from optiinfra_api.fields.arguments import CustomerId
 from optiinfra_api.fields.refusal import Refusal
-from optiinfra_assets.database.errors import AlreadyExists, NotFound
+from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
 from optiinfra_assets.domain.errors import SourceRefused
-from optiinfra_assets.metadata.accounts import Connection
+from optiinfra_assets.metadata.accounts import ConnectedAccount
 from optiinfra_assets.vault.credentials import CredentialChanged
 from optiinfra_assets.vault.master_keys import (
+    CiphertextTampered,
     MasterKeyMissing,
     MasterKeyUnavailable,
     MasterKeyWrong,
-    Tampered,
     VaultError,
 )
 
@@ -113,7 +113,7 @@ _KEY_CODES: tuple[tuple[type[VaultError], str, str], ...] = (
     ),
     (MasterKeyUnavailable, "MASTER_KEY_UNAVAILABLE", "Try again in a minute."),
     (
-        Tampered,
+        CiphertextTampered,
         "TAMPERED",
         "Send the secret again with rotateCredential, and find out who changed the database.",
     ),
@@ -128,7 +128,7 @@ _KEY_CODES: tuple[tuple[type[VaultError], str, str], ...] = (
 
 def _refusal(error: Exception) -> Any:
     """`error` as the answer that it is; raises it again if it is none."""
-    if isinstance(error, NotFound):
+    if isinstance(error, RecordNotFound):
         return CredentialNotFound(
             code="NOT_FOUND", message=str(error), remedy="Name an account that `credentials` shows."
         )
@@ -139,7 +139,7 @@ def _refusal(error: Exception) -> Any:
             remedy="Use another name; change an account with updateCredential or rotateCredential; "
             "restore a deleted one by adding it with the same settings.",
         )
-    if isinstance(error, NotAccepted):
+    if isinstance(error, InvalidCredentialValue):
         remedy = "Send what the message says is accepted."
         return CredentialNotAccepted(
             code="NOT_ACCEPTED", message=str(error), remedy=remedy, field=error.field
@@ -152,7 +152,7 @@ def _refusal(error: Exception) -> Any:
     raise error
 
 
-async def _done(act: Awaitable[Connection]) -> Any:
+async def _done(act: Awaitable[ConnectedAccount]) -> Any:
     try:
         return Credential.of(await act)
     except Exception as error:  # noqa: BLE001 - what is no refusal is raised again
@@ -162,8 +162,8 @@ async def _done(act: Awaitable[Connection]) -> Any:
 async def _add(
     info: Info, name: Name, credential: Sent, customer_id: CustomerId = None, test: Test = True
 ) -> CredentialResult | None:
-    custody = await custody_of(info.context, customer_id)
-    return await _done(custody.add(name, given(credential), test=test))  # type: ignore[no-any-return]
+    custody = await credential_service(info.context, customer_id)
+    return await _done(custody.add(name, credential_values(credential), test=test))  # type: ignore[no-any-return]
 
 
 async def _update(
@@ -174,34 +174,34 @@ async def _update(
     customer_id: CustomerId = None,
     test: Test = True,
 ) -> CredentialResult | None:
-    custody = await custody_of(info.context, customer_id)
-    new = None if secrets is None else given(secrets)
-    return await _done(custody.update(account_id, given(settings), new, test=test))  # type: ignore[no-any-return]
+    custody = await credential_service(info.context, customer_id)
+    new = None if secrets is None else credential_values(secrets)
+    return await _done(custody.update(account_id, credential_values(settings), new, test=test))  # type: ignore[no-any-return]
 
 
 async def _rotate(
     info: Info, account_id: AccountId, secrets: SentSecrets, customer_id: CustomerId = None, test: Test = True
 ) -> CredentialResult | None:
-    custody = await custody_of(info.context, customer_id)
-    return await _done(custody.rotate(account_id, given(secrets), test=test))  # type: ignore[no-any-return]
+    custody = await credential_service(info.context, customer_id)
+    return await _done(custody.rotate(account_id, credential_values(secrets), test=test))  # type: ignore[no-any-return]
 
 
 async def _delete(
     info: Info, account_id: AccountId, customer_id: CustomerId = None
 ) -> CredentialResult | None:
-    custody = await custody_of(info.context, customer_id)
+    custody = await credential_service(info.context, customer_id)
     return await _done(custody.delete(account_id))  # type: ignore[no-any-return]
 
 
 async def _purge(
     info: Info, account_id: AccountId, customer_id: CustomerId = None
 ) -> CredentialResult | None:
-    custody = await custody_of(info.context, customer_id)
+    custody = await credential_service(info.context, customer_id)
     return await _done(custody.purge(account_id))  # type: ignore[no-any-return]
 
 
 async def _test(info: Info, account_id: AccountId, customer_id: CustomerId = None) -> TestResult | None:
-    custody = await custody_of(info.context, customer_id)
+    custody = await credential_service(info.context, customer_id)
     try:
         found = await custody.test(account_id)
     except Exception as error:  # noqa: BLE001 - what is no refusal is raised again

@@ -10,15 +10,15 @@ import orjson
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.access.credential_service import custody_of
+from optiinfra_api.access.credential_service import credential_service
 from optiinfra_api.fields.accounts.credential_inputs import has_secrets, name_of
 from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import digest
-from optiinfra_assets.database.errors import NotFound
-from optiinfra_assets.metadata.accounts import Connection
-from optiinfra_assets.vault.credential_audit import AuditEntry
+from optiinfra_assets.database.errors import RecordNotFound
+from optiinfra_assets.metadata.accounts import ConnectedAccount
+from optiinfra_assets.vault.credential_audit import CredentialAuditRecord
 
 
 @strawberry.enum(description="Whether an account is collected.")
@@ -73,7 +73,7 @@ class Credential:
     )
 
     @classmethod
-    def of(cls, connection: Connection) -> Credential:
+    def of(cls, connection: ConnectedAccount) -> Credential:
         """From the store."""
         account = connection.account
         times = ("created_at", "updated_at", "rotated_at", "deleted_at", "last_probe_at", "last_change_at")
@@ -148,7 +148,7 @@ class CredentialAuditEntry:
     )
 
     @classmethod
-    def of(cls, entry: AuditEntry) -> CredentialAuditEntry:
+    def of(cls, entry: CredentialAuditRecord) -> CredentialAuditEntry:
         """From the store."""
         return cls(
             id=Count(entry.id),
@@ -187,7 +187,7 @@ async def _credentials(
     include_deleted: IncludeDeleted = False,
 ) -> Credentials | None:
     check_first(first)
-    custody = await custody_of(info.context, customer_id)
+    custody = await credential_service(info.context, customer_id)
     asked = digest("credentials", custody.customer_id, include_deleted)
     above = None if after is None else decode(after, asked, (str,)).position[0]
     found = await custody.connections(first=first + 1, after=above, include_deleted=include_deleted)
@@ -199,10 +199,10 @@ async def _credentials(
 
 
 async def _credential(info: Info, account_id: AccountId, customer_id: CustomerId = None) -> Credential | None:
-    custody = await custody_of(info.context, customer_id)
+    custody = await credential_service(info.context, customer_id)
     try:
         return Credential.of(await custody.connection(account_id))
-    except NotFound:
+    except RecordNotFound:
         return None
 
 
@@ -210,7 +210,7 @@ async def _audit_log(
     info: Info, first: First, after: After = None, customer_id: CustomerId = None, account: ByAccount = None
 ) -> CredentialAuditLog | None:
     check_first(first)
-    custody = await custody_of(info.context, customer_id)
+    custody = await credential_service(info.context, customer_id)
     asked = digest("credential audit log", custody.customer_id, account)
     below = None if after is None else decode(after, asked, (int,)).position[0]
     found = await custody.audit(first=first + 1, before=below, account_id=account)
@@ -236,7 +236,7 @@ class CredentialsQuery:
     )
 
 
-def _status(connection: Connection) -> CredentialStatus:
+def _status(connection: ConnectedAccount) -> CredentialStatus:
     if connection.is_active:
         return CredentialStatus.ACTIVE
     is_purged = connection.version is None and has_secrets(connection.account.provider)

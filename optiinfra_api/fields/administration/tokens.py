@@ -13,7 +13,7 @@ from optiinfra_api.fields.arguments import After, First
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.reading.cost_query import digest
-from optiinfra_assets.database.errors import NotFound
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.metadata import tokens as store
 
 MAX_DAYS = 3660
@@ -205,7 +205,7 @@ async def _revoke_token(info: Info, token_id: TokenId) -> RevokeResult | None:
     administration = await info.context.administration_of(None)
     try:
         row = await administration.revoke_token(token_id)
-    except NotFound as error:
+    except RecordNotFound as error:
         return TokenNotFound(
             code="TOKEN_NOT_FOUND", message=str(error), remedy="Use a tokenId that `tokens` shows."
         )

@@ -15,7 +15,7 @@ from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.errors import InvalidArgument, TooExpensive
 from optiinfra_api.graphql.scalars import Count, DateText, DecimalText
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_assets.warehouse.lineage import Restated
+from optiinfra_assets.warehouse.lineage import RestatementRecord
 
 MAX_CHANGES = 20_000
 """Rows of one page: a pair of generations has at most one for each day, service and currency."""
@@ -134,7 +134,7 @@ def _micros(moment: datetime) -> int:
 
 
 async def _changes(
-    data: CustomerData, question: CostQuery, period: Period, basis: CostBasis, pairs: list[Restated]
+    data: CustomerData, question: CostQuery, period: Period, basis: CostBasis, pairs: list[RestatementRecord]
 ) -> dict[int, list[CostChange]]:
     """By generation, what differs from the one before it."""
     if not pairs:
@@ -163,7 +163,7 @@ def _change(row: dict[str, Any]) -> CostChange:
     return CostChange(service=row["service"] or None, **columns)
 
 
-def _node(one: Restated, changes: list[CostChange] | None) -> Restatement:
+def _node(one: RestatementRecord, changes: list[CostChange] | None) -> Restatement:
     return Restatement(
         provider=one.slice.provider,
         account=one.slice.account_id,

@@ -22,7 +22,7 @@ from optiinfra_api.fields.pagination import Cursor, decode
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import CostQuery, digest
-from optiinfra_assets.domain.publications import Published
+from optiinfra_assets.domain.publications import PublishedGeneration
 from optiinfra_assets.metadata import events as store
 
 POLL_SECONDS: Final = 1.0
@@ -92,7 +92,7 @@ class PublicationEvent:
     is_simulated: bool = strawberry.field(description="The figures come from a simulator or sample files.")
 
     @classmethod
-    def of(cls, one: Published, cursor: str) -> PublicationEvent:
+    def of(cls, one: PublishedGeneration, cursor: str) -> PublicationEvent:
         """From the store."""
         return cls(
             cursor=cursor,
@@ -134,7 +134,7 @@ async def _collection_events(
     _check_begin(after, since)
     data = await info.context.data_of(customer_id)
     asked = digest("collection events", data.customer_id, task_id)
-    place: store.Place
+    place: store.EventPosition
     if after is None:
         place = await data.place(since)
     else:
@@ -177,7 +177,7 @@ async def _publication_events(
 
 async def _published(
     data: CustomerData, since: datetime, question: CostQuery
-) -> AsyncGenerator[list[Published], None]:
+) -> AsyncGenerator[list[PublishedGeneration], None]:
     """All that is published from an instant on, oldest first, in parts; the last of one part may come again in the next.
 
     A part goes on at the instant that the one before ended at. Where more than a part lie at one instant, a larger one passes it.
@@ -221,7 +221,7 @@ class _Follower:
         """From when publications have to be looked at again."""
         return self._begin or self._newest - OVERLAP
 
-    def is_new(self, one: Published) -> bool:
+    def is_new(self, one: PublishedGeneration) -> bool:
         """Whether `one` was not delivered yet; it is from now on."""
         if one.generation in self._delivered:
             return False

@@ -101,7 +101,7 @@ async def _cancel_collection(
     data = await info.context.data_of(customer_id)
     try:
         slices = await data.cancel(task_id)
-    except errors.RunsGoOn:
+    except errors.RunTerminationFailed:
         return DagsterUnavailable(
             code="DAGSTER_UNAVAILABLE",
             message="Dagster could not end a run; the task is canceled, and the run leaves alone what it has not published",

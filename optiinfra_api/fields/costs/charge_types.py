@@ -10,7 +10,7 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
-from optiinfra_api.fields.costs.money import Published, Sum, reach, sum_of
+from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 
 _DIMENSIONS = ("charge_category", "charge_class", "charge_frequency", "pricing_category")
 
@@ -41,7 +41,7 @@ async def _costs_by_type(
     question = cost_query(period, filter, as_of)
     data = await info.context.data_of(customer_id)
     resolved, rows = await series(data, question, cost_basis, group_by=_DIMENSIONS)
-    return CostsByType(types=[_type(row) for row in rows], **reach(resolved))
+    return CostsByType(types=[_type(row) for row in rows], **freshness_fields(resolved))
 
 
 @strawberry.type

@@ -13,7 +13,7 @@ from optiinfra_api.access.context import CustomerData
 from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import ResolvedGenerations
 
 MAX_SERIES = 1000
 
@@ -75,7 +75,7 @@ async def series(
     group_by: Collection[str] = (),
     granularity: str = "total",
     tag_key: str = "",
-) -> tuple[Resolved, list[dict[str, Any]]]:
+) -> tuple[ResolvedGenerations, list[dict[str, Any]]]:
     """The generations that answer, and rows with the asked dimensions ('' where a line item has none), currency, dates, amounts,
     total, line_items and unpriced_line_items; by currency, then largest total first.
 

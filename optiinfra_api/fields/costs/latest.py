@@ -11,10 +11,10 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, cost_query
 from optiinfra_api.fields.costs.cost_series import cost_columns
-from optiinfra_api.fields.costs.money import Published, Sum, reach, sum_of
+from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import ResolvedGenerations
 
 MAX_DAYS = 31
 
@@ -66,7 +66,9 @@ async def _latest_costs(
         lambda resolved: data.rows("latest_costs", question, resolved, **cost_columns(cost_basis), days=days),
     )
     accounts = resolved.by_account()
-    return LatestCosts(accounts=[_latest(row, accounts[row["account"]]) for row in rows], **reach(resolved))
+    return LatestCosts(
+        accounts=[_latest(row, accounts[row["account"]]) for row in rows], **freshness_fields(resolved)
+    )
 
 
 @strawberry.type
@@ -87,7 +89,7 @@ def check_days(days: int) -> int:
     return days
 
 
-def _latest(row: dict[str, Any], account: Resolved) -> LatestCost:
+def _latest(row: dict[str, Any], account: ResolvedGenerations) -> LatestCost:
     if account.published_at is None:
         raise ValueError(f"{row['account']} has charges but no publication")
     return LatestCost(

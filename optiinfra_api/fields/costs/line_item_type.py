@@ -8,7 +8,7 @@ import strawberry
 
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.graphql.scalars import Count, DateText, DecimalText, InstantText, TagMap
-from optiinfra_assets.domain.focus import EMPTY_AS_NULL, NOT_NULL, STORED, Column, Kind
+from optiinfra_assets.domain.focus import EMPTY_AS_NULL, NOT_NULL, STORED, Column, ColumnType
 from optiinfra_assets.domain.publications import MEASURES
 
 _OURS: dict[str, tuple[Any, str]] = {
@@ -20,12 +20,12 @@ _OURS: dict[str, tuple[Any, str]] = {
     "source": (str, "Where it came from: api, export, invoice, snapshot difference or FOCUS file."),
     "is_estimated": (bool, "The provider may still change it."),
 }
-_TYPES: dict[Kind, Any] = {
-    Kind.STRING: str,
-    Kind.DECIMAL: DecimalText,
-    Kind.TIME: InstantText,
-    Kind.KEY_VALUE: str,
-    Kind.JSON: str,
+_TYPES: dict[ColumnType, Any] = {
+    ColumnType.STRING: str,
+    ColumnType.DECIMAL: DecimalText,
+    ColumnType.TIME: InstantText,
+    ColumnType.KEY_VALUE: str,
+    ColumnType.JSON: str,
 }
 
 
@@ -35,7 +35,7 @@ def _of_focus(column: Column) -> tuple[Any, str]:
         return TagMap, "FOCUS `Tags`: all tags."
     kind = Money if name in MEASURES else _TYPES[column.kind]
     is_nullable = column.name not in NOT_NULL - EMPTY_AS_NULL
-    is_json = column.kind in (Kind.JSON, Kind.KEY_VALUE)
+    is_json = column.kind in (ColumnType.JSON, ColumnType.KEY_VALUE)
     description = f"FOCUS `{column.name}`{', as JSON text' if is_json else ''}."
     return (kind | None if is_nullable else kind), description
 

@@ -13,11 +13,11 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
 from optiinfra_api.fields.costs.arguments import Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.line_item_type import LineItem
-from optiinfra_api.fields.costs.money import Published, reach
-from optiinfra_api.fields.pagination import PageInfo, Pages, Position, Row
-from optiinfra_api.fields.selected_fields import names_under
+from optiinfra_api.fields.costs.money import Published, freshness_fields
+from optiinfra_api.fields.pagination import PageInfo, Paginator, Position, Row
+from optiinfra_api.fields.selected_fields import selected_names
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.domain.publications import MEASURES, Resolved
+from optiinfra_assets.domain.publications import MEASURES, ResolvedGenerations
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ async def _cost_metrics(
     data = await info.context.data_of(customer_id)
     statement = _statement(info)
 
-    async def read(resolved: Resolved, limit: int, after: Position | None) -> list[Row]:
+    async def read(resolved: ResolvedGenerations, limit: int, after: Position | None) -> list[Row]:
         start, generation, line_number = after or (0, 0, 0)
         return await data.rows(
             statement,
@@ -54,10 +54,10 @@ async def _cost_metrics(
             limit=limit,
         )
 
-    pages = Pages(data, question, ("line items",), (datetime, int, int), _position, read)
+    pages = Paginator(data, question, ("line items",), (datetime, int, int), _position, read)
     page = await pages.page(first, after)
     return LineItems(
-        nodes=[_with_money(row) for row in page.rows], page_info=page.info, **reach(page.resolved)
+        nodes=[_with_money(row) for row in page.rows], page_info=page.info, **freshness_fields(page.resolved)
     )
 
 
@@ -71,7 +71,7 @@ class CostMetricsQuery:
 
 def _statement(info: Info) -> str:
     """The narrower statement if it has all columns that are asked for."""
-    return "line_items_core" if names_under("nodes", info) <= _core_names() else "line_items"
+    return "line_items_core" if selected_names("nodes", info) <= _core_names() else "line_items"
 
 
 @cache

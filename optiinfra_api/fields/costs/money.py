@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 
 from optiinfra_api.graphql.scalars import Count, DecimalText
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import ResolvedGenerations
 
 
 @strawberry.type(
@@ -33,7 +33,7 @@ class Published:
     )
 
 
-def reach(resolved: Resolved) -> dict[str, Any]:
+def freshness_fields(resolved: ResolvedGenerations) -> dict[str, Any]:
     """The fields of `Published`."""
     used = set(resolved.generations)
     return {

@@ -12,11 +12,11 @@ from optiinfra_api.fields.costs.cost_series import cost_columns
 from optiinfra_api.fields.pagination import Position, Row
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.publications import Resolved
+from optiinfra_assets.domain.publications import ResolvedGenerations
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class ResourceRanking:
     """What is ranked: whole months come from a table of months, other days and whatever has a tag from the line items."""
 
     data: CustomerData
@@ -24,7 +24,7 @@ class Ranking:
     period: Period
     basis: CostBasis
 
-    async def read(self, resolved: Resolved, limit: int, after: Position | None) -> list[Row]:
+    async def read(self, resolved: ResolvedGenerations, limit: int, after: Position | None) -> list[Row]:
         """At most `limit` resources after the position (currency, total, account, resource)."""
         currency, total, account, resource = after or ("", "0", "", "")
         first_month, end_month = whole_months(self.period)
@@ -49,7 +49,9 @@ class Ranking:
         )
 
 
-def edges(resolved: Resolved, period: Period, first_month: date, end_month: date) -> dict[str, list[Any]]:
+def edges(
+    resolved: ResolvedGenerations, period: Period, first_month: date, end_month: date
+) -> dict[str, list[Any]]:
     """Generations, and their billing periods, with charges on the days of `period` before and after the whole months."""
     found = [
         one

@@ -11,10 +11,10 @@ import strawberry
 from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
-from optiinfra_api.fields.costs.money import Published, Sum, reach, sum_of
-from optiinfra_api.fields.costs.resource_ranking import Ranking
-from optiinfra_api.fields.pagination import Page, PageInfo, Pages, Row
-from optiinfra_api.fields.selected_fields import names_under
+from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
+from optiinfra_api.fields.costs.resource_ranking import ResourceRanking
+from optiinfra_api.fields.pagination import PageInfo, Paginator, Row, RowPage
+from optiinfra_api.fields.selected_fields import selected_names
 from optiinfra_api.reading.cost_query import CostQuery
 
 
@@ -52,18 +52,18 @@ async def _costs_by_resource(
 ) -> ResourceCosts | None:
     question = cost_query(period, filter, as_of)
     data = await info.context.data_of(customer_id)
-    ranking = Ranking(data, question, period, cost_basis)
-    pages = Pages(
+    ranking = ResourceRanking(data, question, period, cost_basis)
+    pages = Paginator(
         data, question, ("resources", cost_basis), (str, Decimal, bytes, bytes), _position, ranking.read
     )
     page = await pages.page(first, after)
-    details = await _details(data, question, page) if _DETAILS & names_under("nodes", info) else {}
+    details = await _details(data, question, page) if _DETAILS & selected_names("nodes", info) else {}
     providers = {one.slice.account_id: one.slice.provider for one in page.resolved.publications}
     nodes = [
         _node(row, providers[row["account"]], details.get((row["account"], row["resource"]), _UNKNOWN))
         for row in page.rows
     ]
-    return ResourceCosts(nodes=nodes, page_info=page.info, **reach(page.resolved))
+    return ResourceCosts(nodes=nodes, page_info=page.info, **freshness_fields(page.resolved))
 
 
 @strawberry.type
@@ -78,7 +78,7 @@ _DETAILS = {"name", "type", "services", "regions", "subAccounts"}
 _UNKNOWN: dict[str, Any] = {"name": None, "type": None, "services": [], "regions": [], "sub_accounts": []}
 
 
-async def _details(data: CustomerData, question: CostQuery, page: Page) -> dict[tuple[str, str], Row]:
+async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> dict[tuple[str, str], Row]:
     """What is known of the resources of one page, by account and resource id."""
     newest = {
         (row["account"], row["resource"]): row["newest_generation"] for row in page.rows if row["resource"]

@@ -10,7 +10,7 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
-from optiinfra_api.fields.costs.money import Published, Sum, reach, sum_of
+from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 
 
 @strawberry.type(description="The sum of all charges in one currency.")
@@ -37,7 +37,7 @@ async def _total_cost(
     data = await info.context.data_of(customer_id)
     resolved, rows = await series(data, question, cost_basis)
     totals: list[Any] = [sum_of(row) for row in rows]
-    return TotalCost(totals=totals, **reach(resolved))
+    return TotalCost(totals=totals, **freshness_fields(resolved))
 
 
 @strawberry.type

@@ -11,7 +11,7 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
-from optiinfra_api.fields.costs.money import Published, Sum, reach, sum_of
+from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 from optiinfra_api.graphql.enums import enum
 from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
 from optiinfra_api.reading.cost_query import check_tag_key
@@ -114,7 +114,7 @@ async def _cost_trends(
         granularity=granularity.value,
         tag_key=group_by_tag or "",
     )
-    return CostTrends(series=[_series(row) for row in rows], **reach(resolved))
+    return CostTrends(series=[_series(row) for row in rows], **freshness_fields(resolved))
 
 
 @strawberry.type

@@ -28,27 +28,32 @@ from typing import NoReturn
 
 import httptools
 
-from optiinfra_assets.embedded.clickhouse.engine import Engine
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
-from optiinfra_assets.embedded.clickhouse.http import Connection
-from optiinfra_assets.embedded.clickhouse.server import PASSWORD_VARIABLE, Credentials, Service, is_loopback
+from optiinfra_assets.embedded.clickhouse.engine import ChdbEngine
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
+from optiinfra_assets.embedded.clickhouse.http import HttpConnection
+from optiinfra_assets.embedded.clickhouse.server import (
+    PASSWORD_VARIABLE,
+    RequestDispatcher,
+    ServerCredentials,
+    is_loopback,
+)
 
 FINISH_SECONDS = 5.0
 logger = logging.getLogger("optiinfra.clickhouse")
 
 
-class CannotStart(Exception):
+class StartupError(Exception):
     """One line that says why, for people."""
 
 
-class Stop(BaseException):
+class StopRequested(BaseException):
     """SIGTERM or SIGINT has come, wherever the main thread is."""
 
 
-class Server:
+class ConnectionListener:
     """Accepts connections until it is told to stop."""
 
-    def __init__(self, listener: socket.socket, service: Service) -> None:
+    def __init__(self, listener: socket.socket, service: RequestDispatcher) -> None:
         self._listener = listener
         self._service = service
         self._stopping = False
@@ -73,9 +78,9 @@ class Server:
             time.sleep(0.02)
 
     def _serve_connection(self, sock: socket.socket) -> None:
-        with sock, suppress(OSError, EngineError):  # the client has gone; an answer that had begun failed
+        with sock, suppress(OSError, ClickHouseError):  # the client has gone; an answer that had begun failed
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(sock)
+            connection = HttpConnection(sock)
             try:
                 while (request := connection.next_request()) and not self._stopping:
                     self._service.answer(connection, request)
@@ -104,29 +109,29 @@ def main() -> int:
         signal.signal(number, _stop)
     server = None
     try:
-        server = start(arguments.path, arguments.host, arguments.port, Credentials.from_environment())
+        server = start(arguments.path, arguments.host, arguments.port, ServerCredentials.from_environment())
         server.serve()
-    except CannotStart as error:
+    except StartupError as error:
         logger.error("%s", error)
         return 1
-    except Stop:
+    except StopRequested:
         if server:
             server.finish()
         return 0
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise Stop
+    raise StopRequested
 
 
-def start(path: Path, host: str, port: int, credentials: Credentials) -> Server:
+def start(path: Path, host: str, port: int, credentials: ServerCredentials) -> ConnectionListener:
     """Open the directory and the port.
 
     Raises:
-        CannotStart: the address is not loopback and there is no password, the port or the directory is taken, or cannot be used.
+        PreflightError: the address is not loopback and there is no password, the port or the directory is taken, or cannot be used.
     """
     if not credentials.password and not is_loopback(host):
-        raise CannotStart(
+        raise StartupError(
             f"--host {host}: without {PASSWORD_VARIABLE} only loopback is served: use 127.0.0.1"
         )
     listener = _listen(host, port)
@@ -135,11 +140,11 @@ def start(path: Path, host: str, port: int, credentials: Credentials) -> Server:
     shutil.rmtree(spool, ignore_errors=True)
     spool.mkdir()
     try:
-        engine = Engine(path)
-    except (RuntimeError, EngineError) as error:
-        raise CannotStart(f"--path {path}: ClickHouse cannot open it: {error}") from None
+        engine = ChdbEngine(path)
+    except (RuntimeError, ClickHouseError) as error:
+        raise StartupError(f"--path {path}: ClickHouse cannot open it: {error}") from None
     logger.info("ClickHouse %s on http://%s:%d, data in %s", engine.version(), host, port, path)
-    return Server(listener, Service(engine, spool, credentials))
+    return ConnectionListener(listener, RequestDispatcher(engine, spool, credentials))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -147,29 +152,29 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except (OSError, OverflowError) as error:
-        raise CannotStart(f"--port {port}: cannot listen on {host}: {error}: choose another") from None
+        raise StartupError(f"--port {port}: cannot listen on {host}: {error}: choose another") from None
 
 
 def _claim(path: Path) -> None:
     """Make the directory ours for as long as the process lives, however it ends."""
     if "?" in str(path):
-        raise CannotStart(f"--path {path}: '?' is not accepted in it")
+        raise StartupError(f"--path {path}: '?' is not accepted in it")
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = os.open(path / "embedded.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise CannotStart(
+        raise StartupError(
             f"--path {path}: another process has it open: stop that one, or use another directory"
         ) from None
     except OSError as error:
-        raise CannotStart(f"--path {path}: cannot be used: {error.strerror}") from None
+        raise StartupError(f"--path {path}: cannot be used: {error.strerror}") from None
 
 
 if __name__ == "__main__":
     try:
         code = main()
-    except Stop:  # a second signal: at once
+    except StopRequested:  # a second signal: at once
         code = 0
     # Not sys.exit: chDB's own shutdown waits for open handles and complains of what it has never started. All that was
     # acknowledged is in the files.

@@ -7,10 +7,10 @@ from typing import Any
 
 import lz4.frame  # type: ignore[import-untyped]
 
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 
 
-class Compressor:
+class Lz4Compressor:
     """Compresses one answer into one lz4 frame."""
 
     def __init__(self) -> None:
@@ -39,13 +39,13 @@ def decompress(encoding: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """`chunks` decoded. Frames that follow each other are one body: clickhouse-connect sends one a block.
 
     Raises:
-        EngineError: an encoding other than lz4 and identity, or bytes that are not in it.
+        ClickHouseError: an encoding other than lz4 and identity, or bytes that are not in it.
     """
     if encoding in ("", "identity"):
         return chunks
     if encoding != "lz4":
         message = f"Content-Encoding: {encoding!r} is not supported: use lz4 or none"
-        raise EngineError.make(48, message, "NOT_IMPLEMENTED")
+        raise ClickHouseError.make(48, message, "NOT_IMPLEMENTED")
     return _decompress(chunks)
 
 
@@ -58,10 +58,10 @@ def _decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 plain = decoder.decompress(rest)
             except RuntimeError as error:
-                raise EngineError.make(117, f"The body is not lz4: {error}", "INCORRECT_DATA") from None
+                raise ClickHouseError.make(117, f"The body is not lz4: {error}", "INCORRECT_DATA") from None
             rest = b""
             if decoder.eof:
                 rest, decoder = decoder.unused_data, None
             yield plain
     if decoder is not None:
-        raise EngineError.make(117, "The lz4 body ends too early", "INCORRECT_DATA")
+        raise ClickHouseError.make(117, "The lz4 body ends too early", "INCORRECT_DATA")

@@ -21,7 +21,7 @@ os.environ["TZ"] = "UTC"  # the engine takes the machine's time zone once and fo
 import chdb
 from chdb import ChdbError
 
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
@@ -50,7 +50,7 @@ def quote_name(text: str) -> str:
     return "`" + text.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
-class Handle:
+class PooledConnection:
     """One chDB connection, used by one request at a time.
 
     Attributes:
@@ -78,17 +78,17 @@ class Handle:
         """Run one statement and return chDB's result, whole.
 
         Raises:
-            EngineError: with ClickHouse's code.
+            ClickHouseError: with ClickHouse's code.
         """
         try:
             return self.connection.query(sql, output_format, params=dict(params or {}))
         except (ChdbError, RuntimeError) as error:
-            raise EngineError.of(error) from None
+            raise ClickHouseError.of(error) from None
 
     def _set(self, settings: Mapping[str, str]) -> None:
         for name in settings:
             if not _NAME.fullmatch(name):
-                raise EngineError.make(115, f"Unknown setting {name!r}", "UNKNOWN_SETTING")
+                raise ClickHouseError.make(115, f"Unknown setting {name!r}", "UNKNOWN_SETTING")
         self.run("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()))
 
     def classify(self, sql: bytes) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class _Killer:
     A KILL takes milliseconds, and when a client dies all its statements are to be cancelled at once.
     """
 
-    def __init__(self, open_handle: Callable[[], Handle]) -> None:
+    def __init__(self, open_handle: Callable[[], PooledConnection]) -> None:
         self._open_handle = open_handle
         self._running = threading.Lock()
         self._asking = threading.Lock()
@@ -123,7 +123,7 @@ class _Killer:
             seen: set[str] = set()
             if asked:
                 with suppress(
-                    EngineError
+                    ClickHouseError
                 ):  # no memory for it, for instance: who must have it killed asks again
                     seen = self._kill_all(asked)
             for tag, answer in asked.items():
@@ -139,24 +139,24 @@ class _Killer:
         return seen
 
 
-class Engine:
+class ChdbEngine:
     """chDB on one directory. Safe for any number of threads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._idle: list[Handle] = []
+        self._idle: list[PooledConnection] = []
         self._numbers = itertools.count()
         start = "&".join(f"{name}={value}" for name, value in SERVER_SETTINGS.items())
         self._first = chdb.connect(f"{path}?{start}")
         self._killer = _Killer(lambda: self._open(("", ())))
 
     @contextmanager
-    def lease(self, database: str, settings: Mapping[str, str]) -> Iterator[Handle]:
+    def lease(self, database: str, settings: Mapping[str, str]) -> Iterator[PooledConnection]:
         """A handle for one request, kept for another if it is still as it was.
 
         Raises:
-            EngineError: unknown database or setting.
+            ClickHouseError: unknown database or setting.
         """
         key = database, tuple(sorted(settings.items()))
         handle = self._take(key) or self._open(key)
@@ -179,18 +179,18 @@ class Engine:
             version: str = handle.run("SELECT version()").data().strip()
         return version
 
-    def _open(self, key: Key) -> Handle:
-        return Handle(self._path, key, f"handle-{next(self._numbers)}")
+    def _open(self, key: Key) -> PooledConnection:
+        return PooledConnection(self._path, key, f"handle-{next(self._numbers)}")
 
-    def _take(self, key: Key) -> Handle | None:
+    def _take(self, key: Key) -> PooledConnection | None:
         with self._lock:
             for index in range(len(self._idle) - 1, -1, -1):
                 if self._idle[index].key == key:
                     return self._idle.pop(index)
         return None
 
-    def _give_back(self, handle: Handle) -> None:
-        closing: Handle | None = handle
+    def _give_back(self, handle: PooledConnection) -> None:
+        closing: PooledConnection | None = handle
         if handle.reusable:
             with self._lock:
                 self._idle.append(handle)

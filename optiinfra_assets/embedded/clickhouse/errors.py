@@ -20,7 +20,7 @@ STATUSES = (
 )
 
 
-class EngineError(Exception):
+class ClickHouseError(Exception):
     """A ClickHouse exception.
 
     Attributes:
@@ -36,7 +36,7 @@ class EngineError(Exception):
         self.status = status or STATUSES.get(code, 500)
 
     @classmethod
-    def of(cls, error: BaseException) -> EngineError:
+    def of(cls, error: BaseException) -> ClickHouseError:
         """Translate what chDB raised; chDB puts words of its own before ClickHouse's text and repeats the number."""
         message = str(error)
         found = _CODE.search(message)
@@ -45,6 +45,6 @@ class EngineError(Exception):
         return cls(int(found[1]), _REPEATED.sub("", message[found.start() :].strip()))
 
     @classmethod
-    def make(cls, code: int, message: str, name: str, status: int | None = None) -> EngineError:
+    def make(cls, code: int, message: str, name: str, status: int | None = None) -> ClickHouseError:
         """An error that this adapter finds, in the server's form."""
         return cls(code, f"Code: {code}. DB::Exception: {message} ({name})", status)

@@ -13,17 +13,17 @@ from urllib.parse import parse_qsl
 import httptools
 
 from optiinfra_assets.embedded.clickhouse.compression import decompress
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 
 RECEIVE_BYTES = 256 * 1024
 _LINE_BREAKS = re.compile(r"[\r\n\x00]")
 
 
-class ClientGone(ConnectionError):
+class ConnectionClosed(ConnectionError):
     """The client closed the connection before its request was complete."""
 
 
-class Request:
+class HttpRequest:
     """One request.
 
     Attributes:
@@ -46,24 +46,24 @@ class Request:
         """The parameters of the target.
 
         Raises:
-            EngineError: one is not UTF-8.
+            ClickHouseError: one is not UTF-8.
         """
         try:
             return dict(parse_qsl(self.query, keep_blank_values=True, errors="strict"))
         except ValueError as error:
-            raise EngineError.make(
+            raise ClickHouseError.make(
                 36, f"The parameters of the URL cannot be read: {error}", "BAD_ARGUMENTS"
             ) from None
 
 
-class Connection:
+class HttpConnection:
     """One client's connection; httptools' parser calls the `on_` methods."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._parser = httptools.HttpRequestParser(self)
-        self._ready: deque[Request] = deque()
-        self._building = Request()
+        self._ready: deque[HttpRequest] = deque()
+        self._building = HttpRequest()
         self._url = b""
         self._sending = threading.Lock()
         self._status_sent = False
@@ -71,7 +71,7 @@ class Connection:
 
     def on_message_begin(self) -> None:
         """A request starts."""
-        self._building = Request()
+        self._building = HttpRequest()
         self._url = b""
 
     def on_url(self, url: bytes) -> None:
@@ -104,7 +104,7 @@ class Connection:
             self._parser.feed_data(data)
         return bool(data)
 
-    def next_request(self) -> Request | None:
+    def next_request(self) -> HttpRequest | None:
         """The next request; None when the client has closed the connection.
 
         Raises:
@@ -116,27 +116,27 @@ class Connection:
                 return None
         return self._ready.popleft()
 
-    def body(self, request: Request) -> Iterator[bytes]:
+    def body(self, request: HttpRequest) -> Iterator[bytes]:
         """The body in pieces, decoded as its Content-Encoding says.
 
         Raises:
-            ClientGone: the connection ends before the body.
-            EngineError: the encoding is not known, or broken.
+            ConnectionClosed: the connection ends before the body.
+            ClickHouseError: the encoding is not known, or broken.
         """
         return decompress(
             request.headers.get("content-encoding", "").strip().lower(), self._raw_body(request)
         )
 
-    def _raw_body(self, request: Request) -> Iterator[bytes]:
+    def _raw_body(self, request: HttpRequest) -> Iterator[bytes]:
         if not request.complete and request.headers.get("expect", "").lower() == "100-continue":
             self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         while request.chunks or not request.complete:
             while request.chunks:
                 yield request.chunks.popleft()
             if not request.complete and not self._receive():
-                raise ClientGone("the connection closed in the middle of a request")
+                raise ConnectionClosed("the connection closed in the middle of a request")
 
-    def drain(self, request: Request) -> None:
+    def drain(self, request: HttpRequest) -> None:
         """Read what is left of the body: a client that is still sending would not read the answer."""
         for _ in self._raw_body(request):
             pass
@@ -197,18 +197,20 @@ def form_fields(content_type: str, body: bytes) -> dict[str, str]:
     """Text fields of a multipart/form-data body, as clickhouse-connect sends long parameters.
 
     Raises:
-        EngineError: no boundary, or a file: external tables are not supported.
+        ClickHouseError: no boundary, or a file: external tables are not supported.
     """
     found = re.search(r'boundary="?([^";]+)"?', content_type)
     if not found:
-        raise EngineError.make(36, "Content-Type: multipart/form-data without a boundary", "BAD_ARGUMENTS")
+        raise ClickHouseError.make(
+            36, "Content-Type: multipart/form-data without a boundary", "BAD_ARGUMENTS"
+        )
     fields = {}
     for part in (b"\r\n" + body).split(b"\r\n--" + found[1].encode("latin-1"))[1:-1]:
         head, _, value = part.partition(b"\r\n\r\n")
         disposition = head.decode("utf-8", "replace")
         name = re.search(r'\bname="([^"]*)"', disposition)
         if "filename=" in disposition:
-            raise EngineError.make(
+            raise ClickHouseError.make(
                 48, "External data (files in the request) are not supported here", "NOT_IMPLEMENTED"
             )
         if name:

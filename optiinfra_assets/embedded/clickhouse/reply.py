@@ -9,9 +9,9 @@ from functools import partial
 from itertools import chain
 from typing import IO
 
-from optiinfra_assets.embedded.clickhouse.compression import Compressor, accepts_lz4
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
-from optiinfra_assets.embedded.clickhouse.http import Connection, Request
+from optiinfra_assets.embedded.clickhouse.compression import Lz4Compressor, accepts_lz4
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
+from optiinfra_assets.embedded.clickhouse.http import HttpConnection, HttpRequest
 
 SMALL_ANSWER = 1024
 STREAM_AFTER = 1024 * 1024
@@ -19,7 +19,7 @@ STREAM_AFTER = 1024 * 1024
 Finish = Callable[[], None]
 
 
-class Reply:
+class ResponseWriter:
     """Writes the answer of `request`. What returns a `Finish` leaves the end of the answer to it.
 
     Attributes:
@@ -27,7 +27,7 @@ class Reply:
     """
 
     def __init__(
-        self, connection: Connection, request: Request, params: Mapping[str, str], query_id: str
+        self, connection: HttpConnection, request: HttpRequest, params: Mapping[str, str], query_id: str
     ) -> None:
         self._connection = connection
         self._request = request
@@ -53,7 +53,7 @@ class Reply:
             spool: takes what must wait; open until the answer has ended.
 
         Raises:
-            EngineError: of `pieces`.
+            ClickHouseError: of `pieces`.
         """
         waits = self._params.get("wait_end_of_query") == "1"
         first = next(pieces, b"")
@@ -67,11 +67,11 @@ class Reply:
             spool.write(compressor.flush())
         return partial(self._send_spooled, spool, self._headers(summary, form, compressor))
 
-    def fail(self, error: EngineError) -> None:
+    def fail(self, error: ClickHouseError) -> None:
         """Answer with an error.
 
         Raises:
-            EngineError: `error`, if an answer has begun: break the connection.
+            ClickHouseError: `error`, if an answer has begun: break the connection.
         """
         if self.begun:
             raise error
@@ -96,24 +96,24 @@ class Reply:
         spool.seek(0)
         self._connection.chunk(spool.read())
 
-    def _stream(self, pieces: Iterator[bytes], compressor: Compressor | None) -> Finish:
+    def _stream(self, pieces: Iterator[bytes], compressor: Lz4Compressor | None) -> Finish:
         """Send the rows as they come. An error in between is written as the server writes it, and the connection breaks."""
         try:
             for piece in pieces:
                 self._connection.chunk(compressor.compress(piece) if compressor else piece)
-        except EngineError as error:
+        except ClickHouseError as error:
             block = _exception_block(self._exception_tag.encode(), error)
             self._connection.chunk(compressor.compress(block) + compressor.flush() if compressor else block)
             raise
         return partial(self._connection.end_chunks, compressor.flush() if compressor else b"")
 
-    def _compressor(self, beginning: bytes) -> Compressor | None:
+    def _compressor(self, beginning: bytes) -> Lz4Compressor | None:
         if len(beginning) <= SMALL_ANSWER or self._params.get("enable_http_compression") != "1":
             return None
-        return Compressor() if accepts_lz4(self._request.headers.get("accept-encoding", "")) else None
+        return Lz4Compressor() if accepts_lz4(self._request.headers.get("accept-encoding", "")) else None
 
     def _headers(
-        self, summary: Mapping[str, int], form: str | None, compressor: Compressor | None = None
+        self, summary: Mapping[str, int], form: str | None, compressor: Lz4Compressor | None = None
     ) -> dict[str, str]:
         is_text = form in (None, "TabSeparated")
         headers = {
@@ -131,6 +131,6 @@ class Reply:
         return headers
 
 
-def _exception_block(tag: bytes, error: EngineError) -> bytes:
+def _exception_block(tag: bytes, error: ClickHouseError) -> bytes:
     text = error.text.encode("utf-8", "replace")
     return b"\r\n__exception__\r\n%b\r\n%b\n%d %b\r\n__exception__\r\n" % (tag, text, len(text), tag)

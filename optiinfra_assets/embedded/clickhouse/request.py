@@ -12,13 +12,18 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from optiinfra_assets.embedded.clickhouse.engine import Engine, Handle
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
-from optiinfra_assets.embedded.clickhouse.http import Connection, Request, form_fields
-from optiinfra_assets.embedded.clickhouse.reply import Finish, Reply
-from optiinfra_assets.embedded.clickhouse.running import Watch
-from optiinfra_assets.embedded.clickhouse.statements import Insert, first_words, split_answer, split_insert
-from optiinfra_assets.embedded.clickhouse.streams import Streams, summary_of
+from optiinfra_assets.embedded.clickhouse.engine import ChdbEngine, PooledConnection
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
+from optiinfra_assets.embedded.clickhouse.http import HttpConnection, HttpRequest, form_fields
+from optiinfra_assets.embedded.clickhouse.reply import Finish, ResponseWriter
+from optiinfra_assets.embedded.clickhouse.running import RunningStatements
+from optiinfra_assets.embedded.clickhouse.statements import (
+    InsertStatement,
+    first_words,
+    split_insert,
+    split_query,
+)
+from optiinfra_assets.embedded.clickhouse.streams import StatementStreams, summary_of
 
 # Parameters of the interface, and settings that mean something to a server only.
 TRANSPORT_PARAMS = frozenset(
@@ -61,23 +66,23 @@ class ServerContext(Protocol):
         spool: directory for what does not fit into memory.
     """
 
-    engine: Engine
-    streams: Streams
-    watch: Watch
+    engine: ChdbEngine
+    streams: StatementStreams
+    watch: RunningStatements
     spool: Path
 
-    def authenticate(self, request: Request, params: Mapping[str, str]) -> None:
+    def authenticate(self, request: HttpRequest, params: Mapping[str, str]) -> None:
         """Let a request in.
 
         Raises:
-            EngineError: it may not come in.
+            ClickHouseError: it may not come in.
         """
 
 
-class Exchange:
+class RequestHandler:
     """One request, its statement and its answer."""
 
-    def __init__(self, server: ServerContext, connection: Connection, request: Request) -> None:
+    def __init__(self, server: ServerContext, connection: HttpConnection, request: HttpRequest) -> None:
         self._server = server
         self._connection = connection
         self._request = request
@@ -86,19 +91,19 @@ class Exchange:
         self._last_sign = time.monotonic()
         self.query_id = str(uuid.uuid4())
         self.tag = ""
-        self._reply = Reply(connection, request, {}, self.query_id)
+        self._reply = ResponseWriter(connection, request, {}, self.query_id)
 
     def run(self) -> None:
         """Read the statement, run it, answer.
 
         Raises:
-            EngineError: in the middle of an answer: break the connection.
+            ClickHouseError: in the middle of an answer: break the connection.
             ConnectionError: the client has gone.
         """
         try:
             self._params = self._request.params()
             self.query_id = self._params.get("query_id") or self.query_id
-            self._reply = Reply(self._connection, self._request, self._params, self.query_id)
+            self._reply = ResponseWriter(self._connection, self._request, self._params, self.query_id)
             self._server.authenticate(self._request, self._params)
             self._execute()
             self._connection.drain(self._request)
@@ -106,8 +111,8 @@ class Exchange:
             raise
         except OSError as error:
             message = f"Cannot spool the request or its answer: {error}"
-            self._reply.fail(EngineError.make(243, message, "NOT_ENOUGH_SPACE"))
-        except EngineError as error:
+            self._reply.fail(ClickHouseError.make(243, message, "NOT_ENOUGH_SPACE"))
+        except ClickHouseError as error:
             self._reply.fail(error)
 
     def look(self, now: float) -> bool:
@@ -132,15 +137,15 @@ class Exchange:
                 "Sessions are not supported here: send no session_id"
                 " (clickhouse-connect sends one unless it is given autogenerate_session_id=False)"
             )
-            raise EngineError.make(48, message, "NOT_IMPLEMENTED")
+            raise ClickHouseError.make(48, message, "NOT_IMPLEMENTED")
         for name in ("compress", "decompress"):
             if self._params.get(name) == "1":
                 message = f"{name}=1, ClickHouse's block format, is not supported here: use Content-Encoding"
-                raise EngineError.make(48, message, "NOT_IMPLEMENTED")
+                raise ClickHouseError.make(48, message, "NOT_IMPLEMENTED")
         interval = self._params.get(PROGRESS_PARAM, "1000")
         if not interval.isdecimal():
             message = f"{PROGRESS_PARAM}: {interval!r} is not accepted: use whole milliseconds"
-            raise EngineError.make(36, message, "BAD_ARGUMENTS")
+            raise ClickHouseError.make(36, message, "BAD_ARGUMENTS")
 
     def _execute(self) -> None:
         body = self._connection.body(self._request)
@@ -180,7 +185,9 @@ class Exchange:
     def _bound(self) -> dict[str, str]:
         return {name[6:]: value for name, value in self._params.items() if name.startswith("param_")}
 
-    def _insert(self, handle: Handle, insert: Insert, head: bytes, body: Iterator[bytes]) -> Finish:
+    def _insert(
+        self, handle: PooledConnection, insert: InsertStatement, head: bytes, body: Iterator[bytes]
+    ) -> Finish:
         if insert.input_format == "Values" and len(head) < HEAD_BYTES:
             # ClickHouse stops reading VALUES at a semicolon and would not mention what follows it.
             _refuse_many(handle.classify(head))
@@ -188,7 +195,9 @@ class Exchange:
         result = self._server.streams.insert(handle, insert, self._bound(), rows)
         return self._reply.whole(b"", summary_of(result), None)
 
-    def _query(self, handle: Handle, words: tuple[bytes, bytes], sql: bytes, spool: IO[bytes]) -> Finish:
+    def _query(
+        self, handle: PooledConnection, words: tuple[bytes, bytes], sql: bytes, spool: IO[bytes]
+    ) -> Finish:
         found = handle.classify(sql)
         _refuse_many(found)
         query_class = found["query_class"].name
@@ -197,7 +206,7 @@ class Exchange:
         handle.reusable = query_class != "CONTROL"
         if words == (b"KILL", b"QUERY"):
             sql = _QUERY_ID.sub(self._server.watch.query_id_expression().encode(), sql)
-        answer = split_answer(sql)
+        answer = split_query(sql)
         wanted = self._params.get("default_format") or self._request.headers.get("x-clickhouse-format")
         form = answer.output_format or wanted or "TabSeparated"
         if self._cancellable and words[0] in STREAMED_WORDS and not answer.to_file:
@@ -221,4 +230,4 @@ def _read_head(begun: bytes, body: Iterator[bytes]) -> bytes:
 
 def _refuse_many(found: Mapping[str, Any]) -> None:
     if found["statement_count"] > 1:
-        raise EngineError.make(62, "Syntax error (Multi-statements are not allowed)", "SYNTAX_ERROR")
+        raise ClickHouseError.make(62, "Syntax error (Multi-statements are not allowed)", "SYNTAX_ERROR")

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from optiinfra_assets.embedded.clickhouse.engine import quote
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 
 LOOK_SECONDS = 0.2
 MAX_STATEMENTS = 100
 
 
-class Running(Protocol):
+class RunningStatement(Protocol):
     """A statement that runs."""
 
     @property
@@ -30,32 +30,32 @@ class Running(Protocol):
         """Do what is due at `now` (monotonic seconds), quickly; whether the statement is to be cancelled."""
 
 
-class Watch:
+class RunningStatements:
     """All running statements. Safe for any number of threads."""
 
     def __init__(self, kill: Callable[[Collection[str]], object]) -> None:
         """`kill` cancels statements by their tags."""
         self._kill = kill
         self._lock = threading.Lock()
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningStatement] = {}
         self._exchanges = 0
         threading.Thread(target=self._look, name="watch", daemon=True).start()
 
     @contextmanager
-    def running(self, statement: Running) -> Iterator[None]:
+    def running(self, statement: RunningStatement) -> Iterator[None]:
         """Watch `statement` for as long as the context lasts.
 
         Raises:
-            EngineError: its query id is that of another running statement, or there are too many.
+            ClickHouseError: its query id is that of another running statement, or there are too many.
         """
         query_id = statement.query_id
         with self._lock:
             if query_id in self._running:
                 message = f"Query with id = {query_id} is already running."
-                raise EngineError.make(216, message, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING")
+                raise ClickHouseError.make(216, message, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING")
             if len(self._running) >= MAX_STATEMENTS:
                 message = f"Too many simultaneous queries: {MAX_STATEMENTS} run already."
-                raise EngineError.make(202, message, "TOO_MANY_SIMULTANEOUS_QUERIES")
+                raise ClickHouseError.make(202, message, "TOO_MANY_SIMULTANEOUS_QUERIES")
             self._running[query_id] = statement
         try:
             yield

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from optiinfra_assets.embedded.clickhouse.engine import Engine
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
-from optiinfra_assets.embedded.clickhouse.http import Connection, Request
-from optiinfra_assets.embedded.clickhouse.request import Exchange
-from optiinfra_assets.embedded.clickhouse.running import Watch
-from optiinfra_assets.embedded.clickhouse.streams import Streams
+from optiinfra_assets.embedded.clickhouse.engine import ChdbEngine
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
+from optiinfra_assets.embedded.clickhouse.http import HttpConnection, HttpRequest
+from optiinfra_assets.embedded.clickhouse.request import RequestHandler
+from optiinfra_assets.embedded.clickhouse.running import RunningStatements
+from optiinfra_assets.embedded.clickhouse.streams import StatementStreams
 
 USER_VARIABLE = "OPTIINFRA_CLICKHOUSE_USER"
 PASSWORD_VARIABLE = "OPTIINFRA_CLICKHOUSE_PASSWORD"  # noqa: S105 - the variable's name
@@ -27,7 +27,7 @@ ALIVE_PATHS = ("/", "/ping", "/replicas_status")
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class ServerCredentials:
     """User and password that every request must show; no password: nobody is asked."""
 
     user: str
@@ -44,21 +44,21 @@ class Credentials:
         return hmac.compare_digest(password.encode(), self.password.encode()) and right_user
 
 
-class Service:
+class RequestDispatcher:
     """Answers the requests of all connections."""
 
-    def __init__(self, engine: Engine, spool: Path, credentials: Credentials) -> None:
+    def __init__(self, engine: ChdbEngine, spool: Path, credentials: ServerCredentials) -> None:
         self.spool = spool
         self.engine = engine
-        self.streams = Streams(engine, spool)
-        self.watch = Watch(engine.kill)
+        self.streams = StatementStreams(engine, spool)
+        self.watch = RunningStatements(engine.kill)
         self._credentials = credentials
 
-    def answer(self, connection: Connection, request: Request) -> None:
+    def answer(self, connection: HttpConnection, request: HttpRequest) -> None:
         """Answer one request.
 
         Raises:
-            EngineError: in the middle of an answer: break the connection.
+            ClickHouseError: in the middle of an answer: break the connection.
             ConnectionError: the client has gone.
         """
         if request.method in ("GET", "HEAD") and "query=" not in request.query:
@@ -67,20 +67,20 @@ class Service:
             headers = {"Content-Type": "text/plain; charset=UTF-8"}
             connection.send(200 if found else 404, headers, b"" if request.method == "HEAD" else body)
         else:
-            exchange = Exchange(self, connection, request)
+            exchange = RequestHandler(self, connection, request)
             try:
                 with self.watch.exchange():
                     exchange.run()
-            except EngineError as error:
+            except ClickHouseError as error:
                 message = "the statement %s failed in the middle of its answer: %s"
                 logger.warning(message, exchange.query_id, error.text)
                 raise
 
-    def authenticate(self, request: Request, params: Mapping[str, str]) -> None:
+    def authenticate(self, request: HttpRequest, params: Mapping[str, str]) -> None:
         """Let a request in or not.
 
         Raises:
-            EngineError: 516 with status 401 if no credentials came, 403 if they are wrong or the request comes from a web page.
+            ClickHouseError: 516 with status 401 if no credentials came, 403 if they are wrong or the request comes from a web page.
         """
         if not self._credentials.password:
             _refuse_web_pages(request)
@@ -89,7 +89,7 @@ class Service:
         if shown and self._credentials.accept(*shown):
             return
         message = "Authentication failed: password is incorrect, or there is no user with such name."
-        raise EngineError.make(516, message, "AUTHENTICATION_FAILED", 403 if shown else 401)
+        raise ClickHouseError.make(516, message, "AUTHENTICATION_FAILED", 403 if shown else 401)
 
 
 def is_loopback(host: str) -> bool:
@@ -100,7 +100,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _shown_credentials(request: Request, params: Mapping[str, str]) -> tuple[str, str] | None:
+def _shown_credentials(request: HttpRequest, params: Mapping[str, str]) -> tuple[str, str] | None:
     """User and password of a request, from the first place that the server would look at."""
     headers = request.headers
     scheme, _, encoded = headers.get("authorization", "").partition(" ")
@@ -119,7 +119,7 @@ def _shown_credentials(request: Request, params: Mapping[str, str]) -> tuple[str
     return None
 
 
-def _refuse_web_pages(request: Request) -> None:
+def _refuse_web_pages(request: HttpRequest) -> None:
     """Without a password anything on this machine may come in, but no page in its browser.
 
     A page can post to 127.0.0.1 (it then sends Origin) or resolve a name of its own to 127.0.0.1 (Host is that name).
@@ -128,4 +128,4 @@ def _refuse_web_pages(request: Request) -> None:
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if "origin" in request.headers or not is_loopback(name):
         message = "Requests of web pages, and for names other than localhost, need a password on this server"
-        raise EngineError.make(516, message, "AUTHENTICATION_FAILED", 403)
+        raise ClickHouseError.make(516, message, "AUTHENTICATION_FAILED", 403)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 
 # ClickHouse's lexer: comments nest (one level is seen here), curly quotes are quotes too, $tag$...$tag$ is a text.
 _TOKEN = re.compile(
@@ -26,7 +26,7 @@ _NAME_FOLLOWS = (b"INTO", b"TABLE", b"FUNCTION", b".")
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class SqlToken:
     """A token in upper case; `kind` is word, quoted, open, close or other."""
 
     kind: str
@@ -36,7 +36,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
+class InsertStatement:
     """An INSERT whose rows follow it; ``FROM INFILE`` belongs between `head` and `settings`.
 
     Attributes:
@@ -53,7 +53,7 @@ class Insert:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SelectStatement:
     """A query cut where ``INTO OUTFILE`` belongs.
 
     Attributes:
@@ -69,7 +69,7 @@ class Answer:
     to_file: bool
 
 
-def _tokens(sql: bytes, start: int = 0, *, inside: bool = False) -> Iterator[Token]:
+def _tokens(sql: bytes, start: int = 0, *, inside: bool = False) -> Iterator[SqlToken]:
     """Tokens from `start` on, without those in brackets unless `inside`; the brackets themselves are among them."""
     depth = 0
     for match in _TOKEN.finditer(sql, start):
@@ -80,7 +80,7 @@ def _tokens(sql: bytes, start: int = 0, *, inside: bool = False) -> Iterator[Tok
             continue
         depth -= kind == "close"
         if depth <= 0 or inside:
-            yield Token(kind, match[0].upper(), match.start(), match.end())
+            yield SqlToken(kind, match[0].upper(), match.start(), match.end())
         depth += kind == "open"
 
 
@@ -91,11 +91,11 @@ def first_words(sql: bytes) -> tuple[bytes, bytes]:
     return first.text if first else b"", second.text if second else b""
 
 
-def split_insert(sql: bytes) -> Insert | None:
+def split_insert(sql: bytes) -> InsertStatement | None:
     """The parts of an INSERT that carries rows; None for every other statement, INSERT ... SELECT and INFILE included.
 
     Raises:
-        EngineError: the statement reads its rows with the `input` function.
+        ClickHouseError: the statement reads its rows with the `input` function.
     """
     settings = form = None
     previous = b""
@@ -121,15 +121,15 @@ def _refuse_input(sql: bytes, start: int) -> None:
     """chDB takes such a statement, reads no row and says that all is well."""
     for token, after in pairwise(_tokens(sql, start, inside=True)):
         if token.text == b"INPUT" and after.text == b"(":
-            raise EngineError.make(
+            raise ClickHouseError.make(
                 48, "INSERT ... SELECT ... FROM input() is not supported here", "NOT_IMPLEMENTED"
             )
 
 
-def _insert(sql: bytes, settings: Token | None, form: Token, name: Token) -> Insert:
+def _insert(sql: bytes, settings: SqlToken | None, form: SqlToken, name: SqlToken) -> InsertStatement:
     head_end = settings.start if settings else form.start
     rows = sql[name.end :]
-    return Insert(
+    return InsertStatement(
         head=sql[:head_end],
         settings=sql[head_end : form.start],
         input_format="Values" if name.text == b"VALUES" else sql[name.start : name.end].decode(),
@@ -145,7 +145,7 @@ def _after_line_end(rows: bytes) -> bytes:
     return rest[2:] if rest.startswith(b"\r\n") else rest.removeprefix(b"\n")
 
 
-def split_answer(sql: bytes) -> Answer:
+def split_query(sql: bytes) -> SelectStatement:
     """Cut a query at its ``FORMAT`` clause, without the semicolon and comments that may follow."""
     tokens = list(_tokens(sql))
     while tokens and tokens[-1].text == b";":
@@ -157,10 +157,10 @@ def split_answer(sql: bytes) -> Answer:
         if token.text == b"FORMAT" and name.kind == "word":
             after = tokens[index + 2 :]
             if not after or after[0].text == b"SETTINGS":
-                return Answer(
+                return SelectStatement(
                     sql[: token.start],
                     sql[name.start : name.end].decode(),
                     sql[after[0].start : end] if after else b"",
                     to_file,
                 )
-    return Answer(sql[:end], None, b"", to_file)
+    return SelectStatement(sql[:end], None, b"", to_file)

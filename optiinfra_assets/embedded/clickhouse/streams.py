@@ -18,10 +18,10 @@ from typing import Any
 
 from chdb import ChdbError
 
-from optiinfra_assets.embedded.clickhouse.engine import Engine, Handle, quote
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
+from optiinfra_assets.embedded.clickhouse.engine import ChdbEngine, PooledConnection, quote
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 from optiinfra_assets.embedded.clickhouse.running import MAX_STATEMENTS
-from optiinfra_assets.embedded.clickhouse.statements import Answer, Insert
+from optiinfra_assets.embedded.clickhouse.statements import InsertStatement, SelectStatement
 
 PIPE_BYTES = 1024 * 1024
 # Their readers jump about in the file: from a pipe the engine would hold all of it in memory.
@@ -36,19 +36,25 @@ LZ4_STORED = 1 << 31
 LZ4_END = bytes(4)
 
 
-class Streams:
+class StatementStreams:
     """Runs statements whose rows arrive or leave in pieces."""
 
-    def __init__(self, engine: Engine, spool: Path) -> None:
+    def __init__(self, engine: ChdbEngine, spool: Path) -> None:
         self._engine = engine
         self._spool = spool
         self._threads = ThreadPoolExecutor(max_workers=2 * MAX_STATEMENTS, thread_name_prefix="statement")
 
-    def insert(self, handle: Handle, insert: Insert, params: Mapping[str, str], rows: Iterator[bytes]) -> Any:
+    def insert(
+        self,
+        handle: PooledConnection,
+        insert: InsertStatement,
+        params: Mapping[str, str],
+        rows: Iterator[bytes],
+    ) -> Any:
         """Insert `rows` and return chDB's result once they are on disk. If `rows` raises, the insert is cancelled.
 
         Raises:
-            EngineError: what ClickHouse has against the statement or the rows.
+            ClickHouseError: what ClickHouse has against the statement or the rows.
         """
         if insert.input_format.lower() in FILE_FORMATS:
             return self._insert_file(handle, insert, params, rows)
@@ -70,7 +76,11 @@ class Streams:
         return running.result()
 
     def _insert_file(
-        self, handle: Handle, insert: Insert, params: Mapping[str, str], rows: Iterator[bytes]
+        self,
+        handle: PooledConnection,
+        insert: InsertStatement,
+        params: Mapping[str, str],
+        rows: Iterator[bytes],
     ) -> Any:
         with tempfile.NamedTemporaryFile(dir=self._spool) as file:
             for chunk in rows:
@@ -79,19 +89,28 @@ class Streams:
             return handle.run(_infile(insert, file.name), params=params)
 
     def select(
-        self, handle: Handle, answer: Answer, form: str, params: Mapping[str, str], summary: dict[str, int]
+        self,
+        handle: PooledConnection,
+        answer: SelectStatement,
+        form: str,
+        params: Mapping[str, str],
+        summary: dict[str, int],
     ) -> Generator[bytes, None, None]:
         """The answer in pieces; `summary` is filled at its end. Closing the generator early cancels the query.
 
         Raises:
-            EngineError: at any piece.
+            ClickHouseError: at any piece.
         """
         if form.lower() == "native":
             return self._select_native(handle, answer, params, summary)
         return self._select_piped(handle, answer, form, params, summary)
 
     def _select_native(
-        self, handle: Handle, answer: Answer, params: Mapping[str, str], summary: dict[str, int]
+        self,
+        handle: PooledConnection,
+        answer: SelectStatement,
+        params: Mapping[str, str],
+        summary: dict[str, int],
     ) -> Generator[bytes, None, None]:
         sql = b"%b\n%b" % (answer.before, answer.after)
         # The rows read are not in it: the pieces of a stream tell only of those before the first.
@@ -103,10 +122,15 @@ class Streams:
                     yield piece.bytes()
             summary["elapsed_ns"] = time.monotonic_ns() - started
         except (ChdbError, RuntimeError) as error:
-            raise EngineError.of(error) from None
+            raise ClickHouseError.of(error) from None
 
     def _select_piped(
-        self, handle: Handle, answer: Answer, form: str, params: Mapping[str, str], summary: dict[str, int]
+        self,
+        handle: PooledConnection,
+        answer: SelectStatement,
+        form: str,
+        params: Mapping[str, str],
+        summary: dict[str, int],
     ) -> Generator[bytes, None, None]:
         reader, writer = os.pipe()
         outfile = f"INTO OUTFILE '/dev/fd/{writer}' APPEND FORMAT {form}".encode()
@@ -122,7 +146,9 @@ class Streams:
             os.close(reader)
             wait([running])
 
-    def _start(self, handle: Handle, sql: bytes, params: Mapping[str, str], descriptor: int) -> Future[Any]:
+    def _start(
+        self, handle: PooledConnection, sql: bytes, params: Mapping[str, str], descriptor: int
+    ) -> Future[Any]:
         def run() -> Any:
             try:
                 return handle.run(sql, params=params)
@@ -131,13 +157,13 @@ class Streams:
 
         return self._threads.submit(run)
 
-    def _cancel(self, handle: Handle, running: Future[Any]) -> None:
+    def _cancel(self, handle: PooledConnection, running: Future[Any]) -> None:
         """Cancel before the pipe is closed: to the engine a closed pipe is the proper end of the rows."""
         while not running.done() and not self._engine.kill([handle.tag]):
             time.sleep(0.02)
 
 
-def _infile(insert: Insert, path: str, compression: str = "") -> bytes:
+def _infile(insert: InsertStatement, path: str, compression: str = "") -> bytes:
     compressed = f" COMPRESSION {quote(compression)}" if compression else ""
     infile, form = f"FROM INFILE {quote(path)}{compressed}".encode(), insert.input_format.encode()
     return b"%b\n%b %b\nFORMAT %b" % (insert.head, infile, insert.settings, form)

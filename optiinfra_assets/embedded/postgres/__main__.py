@@ -115,7 +115,7 @@ def _forget_pids(path: Path, sockets: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _launch(path: Path, sockets: Path, user: folder.Owner | None) -> subprocess.Popen[bytes]:
+def _launch(path: Path, sockets: Path, user: folder.ServerUser | None) -> subprocess.Popen[bytes]:
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(sockets),

@@ -32,7 +32,7 @@ class PostgresError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class ServerUser:
     """The system user that the server runs as when we are root."""
 
     uid: int
@@ -43,7 +43,7 @@ class Owner:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
-def owner() -> Owner | None:
+def owner() -> ServerUser | None:
     """The user the server runs as, None for our own; created when we are root and it is missing.
 
     Raises:
@@ -64,9 +64,9 @@ def owner() -> Owner | None:
         ) from error
 
 
-def _named(name: str) -> Owner:
+def _named(name: str) -> ServerUser:
     entry = pwd.getpwnam(name)
-    return Owner(entry.pw_uid, entry.pw_gid)
+    return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
 def binary(name: str) -> str:
@@ -107,7 +107,7 @@ def is_initialised(path: Path) -> bool:
     return True
 
 
-def prepare(path: Path, user: Owner | None) -> None:
+def prepare(path: Path, user: ServerUser | None) -> None:
     """Make `path` a data directory that the server's user owns, creating it when missing or empty.
 
     Raises:
@@ -120,7 +120,7 @@ def prepare(path: Path, user: Owner | None) -> None:
     _own_folder(path, user)
 
 
-def _let_through(user: Owner | None, target: Path) -> None:
+def _let_through(user: ServerUser | None, target: Path) -> None:
     """Let `user` pass (not list) the parent folders of `target`: root's home usually forbids it."""
     for folder in target.parents if user else ():
         mode = folder.stat().st_mode
@@ -128,7 +128,7 @@ def _let_through(user: Owner | None, target: Path) -> None:
             folder.chmod(mode | 0o001)
 
 
-def _own_folder(path: Path, user: Owner | None) -> None:
+def _own_folder(path: Path, user: ServerUser | None) -> None:
     path.mkdir(mode=0o700, exist_ok=True)
     if user:
         os.chown(path, user.uid, user.gid)
@@ -136,7 +136,7 @@ def _own_folder(path: Path, user: Owner | None) -> None:
     path.chmod(0o700)
 
 
-def _initialise(path: Path, user: Owner | None) -> None:
+def _initialise(path: Path, user: ServerUser | None) -> None:
     """Create the data directory beside `path`, then move it there whole: half of one never counts."""
     fresh = path.with_name(f"{path.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -163,7 +163,7 @@ def reason(output: str) -> str:
     return (wrong or lines or ["it said nothing"])[0]
 
 
-def socket_folder(path: Path, user: Owner | None) -> Path:
+def socket_folder(path: Path, user: ServerUser | None) -> Path:
     """Folder of the server's socket: the data directory, or a private short one if that path is too long.
 
     Raises:
@@ -183,6 +183,6 @@ def socket_folder(path: Path, user: Owner | None) -> Path:
     return short
 
 
-def url(path: Path, user: Owner | None) -> str:
+def url(path: Path, user: ServerUser | None) -> str:
     """Address of the server on data directory `path`, for libpq."""
     return f"postgresql://postgres:@/postgres?host={quote(str(socket_folder(path, user)), safe='/')}"

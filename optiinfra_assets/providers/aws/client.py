@@ -18,7 +18,13 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Deferre
 from botocore.session import Session
 
 from optiinfra_assets.domain.errors import NothingThere
-from optiinfra_assets.providers.http.boto_client import Calls, Explain, kept_client, new_client, new_session
+from optiinfra_assets.providers.http.boto_client import (
+    BotoCalls,
+    Explain,
+    kept_client,
+    new_client,
+    new_session,
+)
 
 _NOTHING: Final = frozenset({"AWSOrganizationsNotInUseException", "DataUnavailableException"})
 
@@ -31,7 +37,7 @@ def no_data_as_nothing(where: str) -> Explain:
 
 
 @dataclass(slots=True)
-class Access:
+class AwsSession:
     """Where clients come from.
 
     Attributes:
@@ -43,7 +49,7 @@ class Access:
         external_id: what the role's trust policy asks for, or None.
     """
 
-    calls: Calls
+    calls: BotoCalls
     region: str
     endpoint_url: str | None = None
     access_key_id: str | None = field(default=None, repr=False)

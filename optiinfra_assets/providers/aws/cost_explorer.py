@@ -26,11 +26,11 @@ from typing import Any, Final
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import Transient
 from optiinfra_assets.line_items import MANDATORY
-from optiinfra_assets.line_items.row_batches import Row, Value
+from optiinfra_assets.line_items.row_batches import LineItemRow, Value
 from optiinfra_assets.providers.aws.client import no_data_as_nothing
 from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
-from optiinfra_assets.providers.http.boto_client import Calls
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.boto_client import BotoCalls
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import Page, pages
 from optiinfra_assets.providers.running_totals.readings import exact_sum
 
@@ -58,7 +58,7 @@ Amounts = tuple[Decimal, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupedCost:
     """What one day has for one value of each dimension of a question.
 
     Attributes:
@@ -75,12 +75,12 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class DailyCost:
     """One line item in the making: what one day has of a service, in a region, for an account, of a record type.
 
     Attributes:
         region: None for what has none, and where regions were not asked for.
-        billed: net or unblended, as of `Days.basis`.
+        billed: net or unblended, as of `CostWindow.basis`.
         effective: the same amortized.
     """
 
@@ -98,7 +98,7 @@ class Figure:
 class CostExplorer:
     """Asks questions about one window of days, which ends before `end`."""
 
-    def __init__(self, client: Any, calls: Calls, start: date, end: date) -> None:
+    def __init__(self, client: Any, calls: BotoCalls, start: date, end: date) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
@@ -116,7 +116,9 @@ class CostExplorer:
         self.pages = 0
         """Answers so far."""
 
-    def ask(self, dimensions: Sequence[str] = (), only: Mapping[str, str] | None = None) -> Iterator[Group]:
+    def ask(
+        self, dimensions: Sequence[str] = (), only: Mapping[str, str] | None = None
+    ) -> Iterator[GroupedCost]:
         """The groups of each day, page by page; one without keys a day if no dimension is named.
 
         Args:
@@ -137,7 +139,7 @@ class CostExplorer:
         if filters:
             asked["Filter"] = filters[0] if len(filters) == 1 else {"And": filters}
 
-        def read(token: str | None) -> Page[Fields]:
+        def read(token: str | None) -> Page[JsonFields]:
             more = {"NextPageToken": token} if token else {}
             answer = self._calls(
                 lambda: self._client.get_cost_and_usage(**asked, **more),
@@ -145,7 +147,7 @@ class CostExplorer:
                 PERMISSION,
                 explain=no_data_as_nothing(_WHERE),
             )
-            fields = Fields(answer, _WHERE, self._calls.hide)
+            fields = JsonFields(answer, _WHERE, self._calls.hide)
             self.pages += 1
             self._learn_names(fields)
             return Page(fields.objects("ResultsByTime"), fields.text_or_none("NextPageToken"))
@@ -154,14 +156,14 @@ class CostExplorer:
             for bucket in page:
                 yield from self._groups(bucket, len(dimensions))
 
-    def _learn_names(self, fields: Fields) -> None:
+    def _learn_names(self, fields: JsonFields) -> None:
         if fields.values.get("DimensionValueAttributes"):
             for one in fields.objects("DimensionValueAttributes"):
                 name = one.object("Attributes").text_or_none("description")
                 if name:
                     self.names[one.text("Value")] = name
 
-    def _groups(self, bucket: Fields, dimensions: int) -> Iterator[Group]:
+    def _groups(self, bucket: JsonFields, dimensions: int) -> Iterator[GroupedCost]:
         day = self._day(bucket)
         is_estimated = bucket.values.get("Estimated")
         if not isinstance(is_estimated, bool):
@@ -175,7 +177,7 @@ class CostExplorer:
                 group.refuse("Keys", f"{dimensions} values")
             yield _group(day, keys, group.object("Metrics"), is_estimated)
 
-    def _day(self, bucket: Fields) -> date:
+    def _day(self, bucket: JsonFields) -> date:
         """The day of a bucket, which must be one of those asked for."""
         span = bucket.object("TimePeriod")
         try:
@@ -187,13 +189,13 @@ class CostExplorer:
         return day
 
 
-def _group(day: date, keys: tuple[str, ...], metrics: Fields, is_estimated: bool) -> Group:
+def _group(day: date, keys: tuple[str, ...], metrics: JsonFields, is_estimated: bool) -> GroupedCost:
     found = {name: metrics.object(name) for name in _METRICS if name in metrics.values}
     amounts = {name: metric.money("Amount") for name, metric in found.items()}
     units = {metric.text("Unit") for metric in found.values()}
     if len(units) > 1:
         metrics.refuse(next(iter(found)), f"one currency, not {', '.join(sorted(units))}")
-    return Group(day, keys, amounts, next(iter(units), None), is_estimated)
+    return GroupedCost(day, keys, amounts, next(iter(units), None), is_estimated)
 
 
 @dataclass(slots=True)
@@ -209,7 +211,7 @@ class _Sum:
 
 
 @dataclass(slots=True)
-class Days:
+class CostWindow:
     """The totals of a window, the pairs of account and record type there are, and from them the figures.
 
     Attributes:
@@ -221,7 +223,7 @@ class Days:
     detail: str
     basis: tuple[str, str] = UNBLENDED
     largest_difference: Decimal = Decimal(0)
-    _totals: dict[date, Group] = field(default_factory=dict, init=False, repr=False)
+    _totals: dict[date, GroupedCost] = field(default_factory=dict, init=False, repr=False)
     _pairs: dict[tuple[str, str], dict[date, _Sum]] = field(default_factory=dict, init=False, repr=False)
     _answered: int = field(default=0, init=False, repr=False)
 
@@ -274,7 +276,7 @@ class Days:
             day = self.explorer.end
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
-    def figures(self) -> Iterator[Figure]:
+    def figures(self) -> Iterator[DailyCost]:
         """All line items of the window, as their pages come.
 
         Raises:
@@ -289,10 +291,10 @@ class Days:
             self._compare(sums, self._wanted(only), ", ".join(only.values()))
             self._answered += 1
 
-    def _figure(self, group: Group, said: Mapping[str, str]) -> Figure:
+    def _figure(self, group: GroupedCost, said: Mapping[str, str]) -> DailyCost:
         region = said.get("REGION", "")
         billed, effective = self._amounts(group)
-        return Figure(
+        return DailyCost(
             day=group.day,
             account=said["LINKED_ACCOUNT"],
             record_type=said["RECORD_TYPE"],
@@ -309,11 +311,11 @@ class Days:
         if told and all(name in total.amounts for total in told for name in NET):
             self.basis = NET
 
-    def _amounts(self, group: Group) -> Amounts:
+    def _amounts(self, group: GroupedCost) -> Amounts:
         """The amounts of the chosen basis; all must be there, in the currency of the day's total."""
         missing = [name for name in self.basis if name not in group.amounts]
         total = self._totals.get(group.day)
-        where = Fields({}, _WHERE, path=f"{group.day}, {', '.join(group.keys) or 'total'}")
+        where = JsonFields({}, _WHERE, path=f"{group.day}, {', '.join(group.keys) or 'total'}")
         if missing:
             where.refuse(missing[0], "an amount, as on the other days and groups")
         if total is None or group.unit != total.unit:
@@ -341,7 +343,9 @@ class Days:
                     )
 
 
-def row(figure: Figure, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str) -> Row:
+def row(
+    figure: DailyCost, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str
+) -> LineItemRow:
     """A figure as a row of `COLUMNS`.
 
     Args:
@@ -376,7 +380,7 @@ def row(figure: Figure, period: BillingPeriod, payer: str, names: Mapping[str, s
         "x_CostBasis": basis,
         "x_RecordType": figure.record_type,
     }
-    return Row("api", figure.is_estimated, values)
+    return LineItemRow("api", figure.is_estimated, values)
 
 
 _ZERO: Final[Amounts] = (Decimal(0), Decimal(0))

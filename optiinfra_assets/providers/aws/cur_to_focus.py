@@ -26,12 +26,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optiinfra_assets.domain.errors import Rounding
-from optiinfra_assets.line_items import LayoutRefused, Refused
-from optiinfra_assets.line_items.arrow_tools import by_distinct, empty_as_null, first_true, is_text, plain
+from optiinfra_assets.line_items import LayoutRejected, RejectedValue
+from optiinfra_assets.line_items.arrow_tools import (
+    dictionary_decoded,
+    empty_as_null,
+    first_true,
+    is_text,
+    map_distinct,
+)
 from optiinfra_assets.line_items.decimals import ACCEPTED, to_decimals
 from optiinfra_assets.line_items.schema import DECIMAL, TEXT
-from optiinfra_assets.line_items.tags import to_maps
-from optiinfra_assets.line_items.timestamps import to_times
+from optiinfra_assets.line_items.tags import to_tag_maps
+from optiinfra_assets.line_items.timestamps import to_timestamps
 from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
 
 TYPE: Final = "line_item_line_item_type"
@@ -100,24 +106,24 @@ _SUMMED: Final = pa.decimal256(54, 18)
 """Room for the sum of two amounts; the door judges whether the result can be stored."""
 
 
-def form_of(names: Sequence[str], rounding: Rounding) -> CostAndUsage | None:
+def mapping_of(names: Sequence[str], rounding: Rounding) -> CostAndUsage | None:
     """The form of a file with these columns, None if it is no Cost and Usage Report.
 
     Raises:
-        LayoutRefused: it is one, and lacks a column without which its costs cannot be told.
+        LayoutRejected: it is one, and lacks a column without which its costs cannot be told.
     """
     return CostAndUsage(names, rounding) if TYPE in {name.lower() for name in names} else None
 
 
 class CostAndUsage:
-    """A `optiinfra_assets.providers.files.focus_files.Form`."""
+    """A `optiinfra_assets.providers.files.focus_files.FocusMapping`."""
 
     def __init__(self, names: Sequence[str], rounding: Rounding) -> None:
         """For a file with the columns `names`; what is rounded is added to `rounding`."""
         there = {name.lower(): name for name in names}
         missing = [name for name in _MANDATORY if name not in there]
         if missing:
-            raise LayoutRefused(
+            raise LayoutRejected(
                 f"column {', '.join(missing)} is missing: the columns are taken for a Cost and Usage Report 2.0; export it with them"
             )
         self._rounding = rounding
@@ -149,7 +155,7 @@ class _Batch:
         self._batch = batch
         self._there = there
         self._rounding = rounding
-        self._type = plain(self._raw(TYPE))
+        self._type = dictionary_decoded(self._raw(TYPE))
 
     def to_focus(self, as_they_are: Mapping[str, str]) -> pa.RecordBatch:
         columns = {focus: self._empty_as_null(name) for focus, name in as_they_are.items()}
@@ -170,7 +176,7 @@ class _Batch:
         return empty_as_null(values) if is_text(values.type) else values
 
     def _text(self, name: str) -> pa.Array:
-        return plain(self._empty_as_null(name))
+        return dictionary_decoded(self._empty_as_null(name))
 
     def _number(self, name: str) -> pa.Array:
         with self._naming(name):
@@ -183,13 +189,13 @@ class _Batch:
     def _naming(self, name: str) -> Iterator[None]:
         try:
             yield
-        except Refused as refused:
+        except RejectedValue as refused:
             refused.column = self._there.get(name, name)
             raise
 
     def _of_type(self, convert: Callable[[str], str]) -> pa.Array:
         with self._naming(TYPE):
-            return by_distinct(self._type, convert, TEXT)
+            return map_distinct(self._type, convert, TEXT)
 
     def _costs(self) -> dict[str, pa.Array]:
         billed = self._number(COST)
@@ -240,7 +246,7 @@ class _Batch:
         values = self._number(name)
         missing = first_true(pc.and_(where, values.is_null()))
         if missing is not None:
-            raise Refused(
+            raise RejectedValue(
                 missing, None, f"{ACCEPTED} (this is {self._type[missing]})", self._there.get(name, name)
             )
         return values
@@ -285,11 +291,11 @@ class _Batch:
     def _period(self) -> dict[str, pa.Array]:
         """Credits and refunds for days before the bill's period correct an earlier bill."""
         with self._naming(_USAGE_START):
-            start = to_times(self._raw(_USAGE_START))
+            start = to_timestamps(self._raw(_USAGE_START))
         with self._naming(_USAGE_END):
-            end = to_times(self._raw(_USAGE_END))
+            end = to_timestamps(self._raw(_USAGE_END))
         with self._naming(_PERIOD_START):
-            is_earlier = pc.less(start, to_times(self._raw(_PERIOD_START)))
+            is_earlier = pc.less(start, to_timestamps(self._raw(_PERIOD_START)))
         is_correction = pc.and_(self._is("Credit", "Refund"), pc.fill_null(is_earlier, False))
         is_inclusive = pc.fill_null(
             pc.equal(pc.second(end), 59), False
@@ -303,12 +309,12 @@ class _Batch:
     def _what(self) -> dict[str, pa.Array]:
         code = self._text(_CODE)
         with self._naming("product"):
-            product = to_maps(self._raw("product"))
+            product = to_tag_maps(self._raw("product"))
         name = pc.coalesce(pc.map_lookup(product, pa.scalar("product_name"), "first"), code)
         return {
             "HostProviderName": pa.repeat("AWS", len(code)),
             "ServiceName": name,
-            "ServiceCategory": by_distinct(name, service_category, TEXT),
+            "ServiceCategory": map_distinct(name, service_category, TEXT),
         }
 
 

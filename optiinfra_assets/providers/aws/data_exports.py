@@ -18,14 +18,14 @@ from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged, NothingThere
-from optiinfra_assets.line_items.rejected_value import shown
-from optiinfra_assets.providers.aws.cur_to_focus import form_of
+from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.providers.aws.cur_to_focus import mapping_of
 from optiinfra_assets.providers.files.focus_files import layout_of
 from optiinfra_assets.providers.files.location import FileVersion
-from optiinfra_assets.providers.files.manifest_exports import Delivery, NamedFile, versions
-from optiinfra_assets.providers.files.parquet_reader import opened
-from optiinfra_assets.providers.files.s3 import Bucket
-from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, Fields
+from optiinfra_assets.providers.files.manifest_exports import ManifestExport, ManifestFile, resolve_files
+from optiinfra_assets.providers.files.parquet_reader import open_table
+from optiinfra_assets.providers.files.s3 import S3Location
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 
 _MANIFEST: Final = re.compile(r"BILLING_PERIOD=(\d{4}-(?:0[1-9]|1[0-2]))/[^/]+-Manifest\.json")
 
@@ -39,7 +39,7 @@ class DataExport:
         folder: key of the export, without a slash at either end.
     """
 
-    bucket: Bucket
+    bucket: S3Location
     folder: str
 
     def manifests(self) -> dict[BillingPeriod, FileVersion]:
@@ -68,7 +68,7 @@ class DataExport:
             )
         return found
 
-    def delivery(self, period: BillingPeriod) -> Delivery:
+    def delivery(self, period: BillingPeriod) -> ManifestExport:
         """What the newest run of a period delivered.
 
         Raises:
@@ -86,33 +86,33 @@ class DataExport:
             ProviderError: one cannot be read, or the columns are neither FOCUS nor a Cost and Usage Report.
         """
         delivery = self._delivery(max(self.manifests().items())[1].name)
-        for file, _ in versions(self.bucket, delivery, now)[:1]:
-            with opened(self.bucket, file) as table:
-                layout_of(self.bucket.path(file.name), table, form_of)
+        for file, _ in resolve_files(self.bucket, delivery, now)[:1]:
+            with open_table(self.bucket, file) as table:
+                layout_of(self.bucket.path(file.name), table, mapping_of)
 
     @property
     def _metadata(self) -> str:
         return f"{self.folder}/metadata/"
 
-    def _delivery(self, name: str) -> Delivery:
+    def _delivery(self, name: str) -> ManifestExport:
         found = self.bucket.fetched(name)
         if found is None:
             raise NothingThere(f"{self.bucket.path(name)}: is not there: nothing that is stored is changed")
         manifest, body = found
-        fields = Fields.parse(body, self.bucket.path(name))
+        fields = JsonFields.parse(body, self.bucket.path(name))
         files = fields.values.get("dataFiles")
         if not isinstance(files, list):
             fields.refuse("dataFiles", "a list")
-        named = tuple(NamedFile(self._key(file, number, fields)) for number, file in enumerate(files))
-        return Delivery(manifest, named, run=fields.text_or_none("executionId") or "")
+        named = tuple(ManifestFile(self._key(file, number, fields)) for number, file in enumerate(files))
+        return ManifestExport(manifest, named, run=fields.text_or_none("executionId") or "")
 
-    def _key(self, file: Any, number: int, manifest: Fields) -> str:
+    def _key(self, file: Any, number: int, manifest: JsonFields) -> str:
         address = file.get("s3Uri") if isinstance(file, dict) else file
         if isinstance(address, str):
             key = address.removeprefix(f"{self.bucket.address}/")
             if key and "://" not in key:
                 return key
         raise ContractChanged(
-            f"{manifest.where}: dataFiles[{number}]: value {shown(file)} is not accepted: the key of an object, its address "
+            f"{manifest.where}: dataFiles[{number}]: value {quoted(file)} is not accepted: the key of an object, its address "
             f"{self.bucket.address}/..., or an object with that as s3Uri was expected; {ASK_FOR_UPDATE}"
         )

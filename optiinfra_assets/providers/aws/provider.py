@@ -21,21 +21,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import CredentialRejected, NothingThere, Throttled
-from optiinfra_assets.line_items.row_batches import Row, batches_of
-from optiinfra_assets.providers.aws.cur_to_focus import form_of
-from optiinfra_assets.providers.aws.request_budget import DailyBudget, Needs
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
-from optiinfra_assets.providers.files.manifest_exports import collected, is_old, token_of
+from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
+from optiinfra_assets.providers.aws.cur_to_focus import mapping_of
+from optiinfra_assets.providers.aws.request_budget import DailyRequestBudget, RequestEstimate
+from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
+from optiinfra_assets.providers.files.manifest_exports import export_collection, is_old, token_of
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
 
 if TYPE_CHECKING:
-    from optiinfra_assets.providers.aws.client import Access
-    from optiinfra_assets.providers.aws.cost_explorer import Days
+    from optiinfra_assets.providers.aws.client import AwsSession
+    from optiinfra_assets.providers.aws.cost_explorer import CostWindow
     from optiinfra_assets.providers.aws.data_exports import DataExport
-    from optiinfra_assets.providers.http.boto_client import Calls
+    from optiinfra_assets.providers.http.boto_client import BotoCalls
 
 HISTORY_MONTHS: Final = 14
 """Cost Explorer keeps the current month and 13 before."""
@@ -141,7 +141,7 @@ class Aws(Provider):
             CredentialRejected: it is not accepted, or may not read costs.
             ProviderError: costs could not be read.
         """
-        at = _Source.of(account, Context(utc_now, MemorySnapshots()))
+        at = _Source.of(account, ProviderContext(utc_now, MemorySnapshots()))
         payer = at.payer()
         name = ""
         with suppress(CredentialRejected, NothingThere):
@@ -149,7 +149,7 @@ class Aws(Provider):
         at.prove()
         return [f"{payer} {name}".strip()]
 
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
         """The tokens of the manifests, from one list; or of the parts of the day, from none: one free request proves the credential.
 
         A period whose manifest has gone (buckets are often told to forget), or that is older than Cost Explorer reaches, keeps the token
@@ -162,7 +162,9 @@ class Aws(Provider):
         at = _Source.of(account, context)
         return Probe({**since, **at.tokens(since)}, at.free.meter.requests)
 
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
+    ) -> LineItemStream:
         """Line items of one period, of the newest run of the export or from Cost Explorer.
 
         Raises:
@@ -182,19 +184,19 @@ class _Source:
     """
 
     credential: AwsCredential
-    context: Context
-    free: Calls
-    access: Access
+    context: ProviderContext
+    free: BotoCalls
+    access: AwsSession
 
     @classmethod
-    def of(cls, account: Account, context: Context) -> Self:
-        from optiinfra_assets.providers.aws.client import Access
-        from optiinfra_assets.providers.http.boto_client import Calls
+    def of(cls, account: Account, context: ProviderContext) -> Self:
+        from optiinfra_assets.providers.aws.client import AwsSession
+        from optiinfra_assets.providers.http.boto_client import BotoCalls
 
         credential = credential_of(account, AwsCredential)
-        free = Calls(context, context.meter(), secrets=credential.secrets)
+        free = BotoCalls(context, context.meter(), secrets=credential.secrets)
         key = dict(zip(("access_key_id", "secret_access_key"), credential.secrets, strict=False))
-        access = Access(
+        access = AwsSession(
             free,
             region=credential.region,
             endpoint_url=credential.endpoint_url,
@@ -208,7 +210,9 @@ class _Source:
         """Id of the account the credential belongs to."""
         sts = self.access.client("sts")
         where = "sts:GetCallerIdentity"
-        return Fields(self.free(sts.get_caller_identity, where, where), where, self.free.hide).text("Account")
+        return JsonFields(self.free(sts.get_caller_identity, where, where), where, self.free.hide).text(
+            "Account"
+        )
 
     def members(self) -> Iterator[tuple[str, str]]:
         """Id and name of the accounts of the organization."""
@@ -217,12 +221,12 @@ class _Source:
         client = self.access.client("organizations")
         where = "organizations:ListAccounts"
 
-        def read(token: str | None) -> Page[Fields]:
+        def read(token: str | None) -> Page[JsonFields]:
             more = {"NextToken": token} if token else {}
             said = self.free(
                 lambda: client.list_accounts(**more), where, where, explain=no_data_as_nothing(where)
             )
-            answer = Fields(said, where, self.free.hide)
+            answer = JsonFields(said, where, self.free.hide)
             return Page(answer.objects("Accounts"), answer.text_or_none("NextToken"))
 
         for one in items(read, where, may_be_empty=True):
@@ -272,20 +276,20 @@ class _Source:
         day = _DAY.match(token or "")
         return day is not None and self.context.clock().date() - date.fromisoformat(day[0]) <= RECENT
 
-    def collect(self, period: BillingPeriod) -> Collection:
+    def collect(self, period: BillingPeriod) -> LineItemStream:
         return self._exported(period) if self.credential.export else self._explored(period)
 
     def _export(self) -> DataExport:
         from optiinfra_assets.providers.aws.data_exports import DataExport
-        from optiinfra_assets.providers.files.s3 import Bucket
+        from optiinfra_assets.providers.files.s3 import S3Location
 
         bucket, _, folder = (self.credential.export or "").removeprefix("s3://").partition("/")
         client = partial(self.access.client, "s3")
-        return DataExport(Bucket(f"s3://{bucket}", client, self.free, folder), folder)
+        return DataExport(S3Location(f"s3://{bucket}", client, self.free, folder), folder)
 
-    def _exported(self, period: BillingPeriod) -> Collection:
+    def _exported(self, period: BillingPeriod) -> LineItemStream:
         export = self._export()
-        return collected(export.bucket, export.delivery(period), period, self.context, form_of)
+        return export_collection(export.bucket, export.delivery(period), period, self.context, mapping_of)
 
     def _is_final(self, period: BillingPeriod) -> bool:
         return is_old(period, self.context.clock())
@@ -296,10 +300,10 @@ class _Source:
         part = now.replace(hour=now.hour - now.hour % self.credential.refresh_hours)
         return f"{'final' if self._is_final(period) else f'{part:%Y-%m-%dT%H:00Z}'} {self.credential.detail}"
 
-    def _budget(self) -> DailyBudget:
+    def _budget(self) -> DailyRequestBudget:
         from optiinfra_assets.providers.aws.cost_explorer import PRICE
 
-        return DailyBudget(
+        return DailyRequestBudget(
             price=PRICE,
             within=self.context.spent,
             context=self.context,
@@ -307,24 +311,24 @@ class _Source:
             advice="raise daily_budget, or set detail to service",
         )
 
-    def _needs(self, budget: DailyBudget) -> Needs:
+    def _needs(self, budget: DailyRequestBudget) -> RequestEstimate:
         from optiinfra_assets.providers.aws.cost_explorer import TOTALS
 
-        return Needs(budget, kind=f"reading by {self.credential.detail}", least=TOTALS + 1)
+        return RequestEstimate(budget, kind=f"reading by {self.credential.detail}", least=TOTALS + 1)
 
-    def _days(self, start: datetime, end: datetime, budget: DailyBudget) -> Days:
-        from optiinfra_assets.providers.aws.cost_explorer import CostExplorer, Days
-        from optiinfra_assets.providers.http.boto_client import Calls
+    def _days(self, start: datetime, end: datetime, budget: DailyRequestBudget) -> CostWindow:
+        from optiinfra_assets.providers.aws.cost_explorer import CostExplorer, CostWindow
+        from optiinfra_assets.providers.http.boto_client import BotoCalls
 
-        paid = Calls(self.context, budget, secrets=self.credential.secrets)
+        paid = BotoCalls(self.context, budget, secrets=self.credential.secrets)
         explorer = CostExplorer(self.access.client("ce"), paid, start.date(), end.date())
-        return Days(explorer, self.credential.detail)
+        return CostWindow(explorer, self.credential.detail)
 
-    def _explored(self, period: BillingPeriod) -> Collection:
+    def _explored(self, period: BillingPeriod) -> LineItemStream:
         from optiinfra_assets.providers.aws.cost_explorer import COLUMNS
 
         now = self.context.clock()
-        collection = Collection(
+        collection = LineItemStream(
             batches=iter(()), change_token=self._token(period), is_final=self._is_final(period)
         )
         needs = self._needs(self._budget())
@@ -338,12 +342,17 @@ class _Source:
         collection.data_through = days.data_through()
         rows = self._rows(days, payer, period, collection, needs)
         where = f"Cost Explorer {period}"
-        collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
+        collection.batches = record_batches(rows, COLUMNS, collection.rounding, where=where)
         return collection
 
     def _rows(
-        self, days: Days, payer: str, period: BillingPeriod, collection: Collection, needs: Needs
-    ) -> Iterator[Row]:
+        self,
+        days: CostWindow,
+        payer: str,
+        period: BillingPeriod,
+        collection: LineItemStream,
+        needs: RequestEstimate,
+    ) -> Iterator[LineItemRow]:
         from optiinfra_assets.providers.aws.cost_explorer import row
 
         basis = "net" if days.basis[0].startswith("Net") else "unblended"

@@ -36,14 +36,14 @@ _SERVICE_CATEGORIES: Final = (
 )  # fmt: skip
 
 
-def normal(type_: str) -> str:
+def canonical_record_type(type_: str) -> str:
     """The one spelling of a type that the others here go by."""
     return re.sub(r"[\s_-]", "", type_).lower()
 
 
 def charge_category(type_: str) -> str:
     """FOCUS ChargeCategory; of a type that nobody knows ``Adjustment``, for its money counts all the same."""
-    word = normal(type_)
+    word = canonical_record_type(type_)
     if word in PURCHASES:
         return "Purchase"
     if word in ("tax", "credit"):
@@ -54,8 +54,8 @@ def charge_category(type_: str) -> str:
 def charge_frequency(type_: str) -> str:
     """FOCUS ChargeFrequency."""
     if charge_category(type_) == "Usage":
-        return "One-Time" if normal(type_) == "refund" else "Usage-Based"
-    return PURCHASES.get(normal(type_), "One-Time")
+        return "One-Time" if canonical_record_type(type_) == "refund" else "Usage-Based"
+    return PURCHASES.get(canonical_record_type(type_), "One-Time")
 
 
 def service_category(service: str) -> str:

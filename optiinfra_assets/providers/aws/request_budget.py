@@ -15,14 +15,14 @@ from decimal import Decimal
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import Permanent, Throttled, Transient
-from optiinfra_assets.providers.context import Context, Meter, Snapshot, Snapshots
+from optiinfra_assets.providers.context import Meter, ProviderContext, Snapshot, Snapshots
 
 KIND = "paid request"
 _TRIES = 20
 
 
 @dataclass(slots=True, kw_only=True)
-class DailyBudget(Meter):
+class DailyRequestBudget(Meter):
     """A `Meter` that refuses to go beyond a budget.
 
     Attributes:
@@ -31,7 +31,7 @@ class DailyBudget(Meter):
         advice: what a person may do about it, for messages.
     """
 
-    context: Context = field(repr=False)
+    context: ProviderContext = field(repr=False)
     budget: Decimal
     advice: str
 
@@ -99,7 +99,7 @@ class DailyBudget(Meter):
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RequestEstimate:
     """How many requests it takes to read a period: as many as the last time, which is kept among the account's answers.
 
     Attributes:
@@ -108,7 +108,7 @@ class Needs:
         least: requests that a reading of anything takes.
     """
 
-    budget: DailyBudget
+    budget: DailyRequestBudget
     kind: str
     least: int
 

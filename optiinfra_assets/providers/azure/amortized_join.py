@@ -20,14 +20,14 @@ from itertools import groupby
 from typing import Final
 
 from optiinfra_assets.providers.azure.query_api import (
-    CostQuery,
-    Kind,
-    Line,
+    CostMetric,
+    CostQueryClient,
+    QueryRow,
     Totals,
     Window,
     refuse_difference,
 )
-from optiinfra_assets.providers.sorting import Record, Sorter
+from optiinfra_assets.providers.sorting import ExternalSorter, Record
 
 CHARGE_TYPE: Final = "ChargeType"
 RESOURCE: Final = "ResourceId"
@@ -61,7 +61,7 @@ class CostLine:
 
 
 def cost_lines(
-    query: CostQuery, window: Window, stated: dict[Kind, Totals], *, by_resource: bool, where: str
+    query: CostQueryClient, window: Window, stated: dict[CostMetric, Totals], *, by_resource: bool, where: str
 ) -> Iterator[CostLine]:
     """All lines of a window in order of owner and day, once everything is read and agrees with what is stated.
 
@@ -74,23 +74,25 @@ def cost_lines(
 
     Raises:
         Transient: the lines do not add up to what is stated.
-        ProviderError: as `CostQuery.lines`.
+        ProviderError: as `CostQueryClient.lines`.
     """
     owner, attribute = (RESOURCE, LOCATION) if by_resource else (SUBSCRIPTION, SUBSCRIPTION_NAME)
-    with Sorter() as sorter:
+    with ExternalSorter() as sorter:
         for kind, totals in stated.items():
             if totals:
                 found = _add_lines(query, kind, window, owner, sorter)
                 refuse_difference(kind, totals, found, where)
         if any(stated.values()):
-            for line in query.lines(Kind.ACTUAL, window, daily=False, groups=(owner, attribute)):
+            for line in query.lines(CostMetric.ACTUAL, window, daily=False, groups=(owner, attribute)):
                 said = _region(line.groups[attribute]) if by_resource else line.groups[attribute]
                 if line.groups[owner] and said:
                     sorter.add((_folded(line.groups[owner]), _ATTRIBUTE, "", "", "", "", said))
         yield from _joined(sorter.sorted())
 
 
-def _add_lines(query: CostQuery, kind: Kind, window: Window, owner: str, sorter: Sorter) -> Totals:
+def _add_lines(
+    query: CostQueryClient, kind: CostMetric, window: Window, owner: str, sorter: ExternalSorter
+) -> Totals:
     """Put the lines of one kind in the sorter; their sums by day."""
     charge_types = {
         line.groups[CHARGE_TYPE] for line in query.lines(kind, window, daily=False, groups=(CHARGE_TYPE,))
@@ -105,7 +107,7 @@ def _add_lines(query: CostQuery, kind: Kind, window: Window, owner: str, sorter:
     return totals
 
 
-def _record(line: Line, kind: Kind, charge_type: str, owner: str) -> Record:
+def _record(line: QueryRow, kind: CostMetric, charge_type: str, owner: str) -> Record:
     groups = line.groups
     key = (_folded(groups[owner]), line.day, charge_type, groups[SERVICE], line.currency)
     return (*key, kind, f"{line.cost:f}")
@@ -128,9 +130,9 @@ def _joined(records: Iterator[Record]) -> Iterator[CostLine]:
             if day == _ATTRIBUTE:
                 attributes = {record[6] for record in same}
                 continue
-            sums = dict.fromkeys(Kind, Decimal(0))
+            sums = dict.fromkeys(CostMetric, Decimal(0))
             for record in same:
-                sums[Kind(record[5])] += Decimal(record[6])
+                sums[CostMetric(record[5])] += Decimal(record[6])
             attribute = next(iter(attributes)) if len(attributes) == 1 else ""
-            billed, effective = sums[Kind.ACTUAL], sums[Kind.AMORTIZED]
+            billed, effective = sums[CostMetric.ACTUAL], sums[CostMetric.AMORTIZED]
             yield CostLine(owner, attribute, day, charge_type, service, currency, billed, effective)

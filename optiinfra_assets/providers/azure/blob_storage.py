@@ -14,7 +14,7 @@ from optiinfra_assets.providers.http.pagination import Page, items
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties
 
-    from optiinfra_assets.providers.azure.entra import Service
+    from optiinfra_assets.providers.azure.entra import EntraSession
 
 READER: Final = "the role Storage Blob Data Reader at the container"
 LISTED_AT_ONCE: Final = 5_000
@@ -24,10 +24,10 @@ _GONE: Final = frozenset({404, 412})
 _T = TypeVar("_T")
 
 
-class BlobContainer(RemoteLocation):
+class BlobLocation(RemoteLocation):
     """The blobs below a folder of a container. Use it in a ``with``, or `close` it."""
 
-    def __init__(self, address: str, service: Service) -> None:
+    def __init__(self, address: str, service: EntraSession) -> None:
         """Prepare; nothing is sent yet.
 
         Raises:

@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from optiinfra_assets.domain.errors import ContractChanged, CredentialRejected, Transient
-from optiinfra_assets.providers.context import Context, Meter
+from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.client import retry_after
 from optiinfra_assets.providers.http.endpoint_policy import is_loopback
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
-from optiinfra_assets.providers.http.redaction import hider
-from optiinfra_assets.providers.http.retry import PATIENCE, Again, patiently, refusal
+from optiinfra_assets.providers.http.redaction import redactor
+from optiinfra_assets.providers.http.retry import PATIENCE, RetryableError, error_for_status, with_retries
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenCredential
@@ -43,7 +43,7 @@ Explain = Callable[[int, str], Exception | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class EntraCredential:
     """Who signs in, and where.
 
     Attributes:
@@ -74,10 +74,12 @@ def longest_wait(headers: Mapping[str, str], now: datetime) -> datetime | None:
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-class Service:
+class EntraSession:
     """What the clients of one call of a provider share."""
 
-    def __init__(self, access: Access, context: Context, meter: Meter, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, access: EntraCredential, context: ProviderContext, meter: Meter, patience: float = PATIENCE
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
@@ -87,7 +89,7 @@ class Service:
             patience: seconds one request may spend waiting before its tries.
         """
         self.meter = meter
-        self.hide = hider(access.secrets)
+        self.hide = redactor(access.secrets)
         self._access = access
         self._context = context
         self._patience = patience
@@ -133,9 +135,9 @@ class Service:
                 raise self._refused(error, where, permission, explain) from None
             except AzureError as error:
                 said = self.hide(_first_line(str(error.message)))
-                raise Again(Transient(f"{where}: no answer: {said}; try again later")) from None
+                raise RetryableError(Transient(f"{where}: no answer: {said}; try again later")) from None
 
-        return patiently(try_once, self._context.sleep, self._patience)
+        return with_retries(try_once, self._context.sleep, self._patience)
 
     def _refused(self, error: HttpResponseError, where: str, permission: str, explain: Explain) -> Exception:
         status = error.status_code
@@ -149,7 +151,7 @@ class Service:
     ) -> Exception:
         """What to raise for a status that is not a success."""
         now = self._context.clock()
-        return refusal(status, where, said, permission, until=longest_wait(headers, now), now=now)
+        return error_for_status(status, where, said, permission, until=longest_wait(headers, now), now=now)
 
     def _broken(self, error: HttpResponseError, where: str) -> Exception:
         """A success whose body the SDK could not read: cut off, which passes, or the page of a proxy, which does not."""
@@ -158,13 +160,13 @@ class Service:
             text = error.response.text() if error.response else ""
         if "<html" in text[:1_000].lower():
             return ContractChanged(f"{where}: data were expected, not a web page; {ASK_FOR_UPDATE}")
-        return Again(Transient(f"{where}: the answer broke off; try again later"))
+        return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
 
 
 class _SignIn:
     """A credential for SDK clients: the vendor's own, its errors turned into ours. Requested tokens live as long as this."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: EntraSession) -> None:
         self._service = service
         self._made: Any = None
         self._answered: tuple[int, Mapping[str, str]] | None = None
@@ -223,9 +225,9 @@ class _SignIn:
         if any(
             isinstance(cause, ServiceRequestError | ServiceResponseError | DecodeError) for cause in causes
         ):
-            return Again(Transient(f"{where}: no answer: {said}; try again later"))
+            return RetryableError(Transient(f"{where}: no answer: {said}; try again later"))
         if status is not None and status < 300:
-            return Again(Transient(f"{where}: the answer broke off; try again later"))
+            return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
         return CredentialRejected(
             f"{where}: the credential is not accepted ({said[:300]}); connect again with a valid tenant_id, client_id and client_secret"
         )

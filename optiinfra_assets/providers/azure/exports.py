@@ -16,10 +16,10 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, NothingThere
-from optiinfra_assets.providers.azure.blob_storage import BlobContainer
+from optiinfra_assets.providers.azure.blob_storage import BlobLocation
 from optiinfra_assets.providers.files.location import FileVersion, change_token
-from optiinfra_assets.providers.files.manifest_exports import Delivery, NamedFile
-from optiinfra_assets.providers.http.json_fields import Fields, parse_time
+from optiinfra_assets.providers.files.manifest_exports import ManifestExport, ManifestFile
+from optiinfra_assets.providers.http.json_fields import JsonFields, parse_time
 
 MANIFEST: Final = "manifest.json"
 LARGEST_MANIFEST: Final = 4 << 20
@@ -44,7 +44,7 @@ class ExportRun:
     name: str
     submitted_at: datetime
     until: datetime
-    delivery: Delivery
+    delivery: ManifestExport
 
     @property
     def version(self) -> str:
@@ -62,7 +62,7 @@ _known: dict[tuple[str, FileVersion], ExportRun] = {}
 _KNOWN_AT_MOST: Final = 20_000
 
 
-def newest_runs(container: BlobContainer, listed: list[FileVersion]) -> dict[BillingPeriod, ExportRun]:
+def newest_runs(container: BlobLocation, listed: list[FileVersion]) -> dict[BillingPeriod, ExportRun]:
     """The run of each month that counts.
 
     Raises:
@@ -73,7 +73,7 @@ def newest_runs(container: BlobContainer, listed: list[FileVersion]) -> dict[Bil
     return _newest(_runs(container, listed))
 
 
-def run_of(container: BlobContainer, listed: list[FileVersion], period: BillingPeriod) -> ExportRun | None:
+def run_of(container: BlobLocation, listed: list[FileVersion], period: BillingPeriod) -> ExportRun | None:
     """The run of one month that counts; None if the month has no run.
 
     Raises:
@@ -97,7 +97,7 @@ def _newest(runs: list[ExportRun]) -> dict[BillingPeriod, ExportRun]:
 
 
 def _runs(
-    container: BlobContainer, listed: list[FileVersion], only: BillingPeriod | None = None
+    container: BlobLocation, listed: list[FileVersion], only: BillingPeriod | None = None
 ) -> list[ExportRun]:
     """All runs there are; if one month is all that is asked for, those that may be of it."""
     manifests = [file for file in listed if PurePosixPath(file.name).name == MANIFEST]
@@ -119,7 +119,7 @@ def _may_be_of(name: str, period: BillingPeriod) -> bool:
     return not days or any((int(one[1]), int(one[2])) == (period.year, period.month) for one in days)
 
 
-def _run(container: BlobContainer, file: FileVersion) -> ExportRun:
+def _run(container: BlobLocation, file: FileVersion) -> ExportRun:
     key = (container.address, file)
     if key not in _known:
         if file.size > LARGEST_MANIFEST:
@@ -131,9 +131,9 @@ def _run(container: BlobContainer, file: FileVersion) -> ExportRun:
     return _known[key]
 
 
-def _read(container: BlobContainer, file: FileVersion) -> ExportRun:
+def _read(container: BlobLocation, file: FileVersion) -> ExportRun:
     where = container.path(file.name)
-    manifest = Fields.parse(container.content(file), where)
+    manifest = JsonFields.parse(container.content(file), where)
     config, info = manifest.object("exportConfig"), manifest.object("runInfo")
     kind = config.text("type")
     if kind.lower() != "focuscost":
@@ -152,25 +152,25 @@ def _read(container: BlobContainer, file: FileVersion) -> ExportRun:
         name=f"{config.text('exportName')} (FOCUS {config.text('dataVersion')})",
         submitted_at=submitted_at,
         until=min(period.end, _day_after(end), _day_after(submitted_at)),
-        delivery=Delivery(file, tuple(_file(container, blob) for blob in manifest.objects("blobs"))),
+        delivery=ManifestExport(file, tuple(_file(container, blob) for blob in manifest.objects("blobs"))),
     )
 
 
-def _file(container: BlobContainer, blob: Fields) -> NamedFile:
+def _file(container: BlobLocation, blob: JsonFields) -> ManifestFile:
     name = container.within(blob.text("blobName"))
     if name is None:
         raise BadData(
             f"{blob.where}: blobName: value {blob.text('blobName')!r} lies outside of {container.address}: "
             "give a folder that holds it as export_url"
         )
-    return NamedFile(name, blob.whole("byteCount"), blob.whole("dataRowCount"))
+    return ManifestFile(name, blob.whole("byteCount"), blob.whole("dataRowCount"))
 
 
 def _day_after(moment: datetime) -> datetime:
     return datetime.combine(moment.date(), time(), UTC) + timedelta(days=1)
 
 
-def _time(fields: Fields, name: str) -> datetime:
+def _time(fields: JsonFields, name: str) -> datetime:
     """An instant, in UTC where no zone is given."""
     moment = parse_time(fields.text(name))
     if moment is None:

@@ -25,18 +25,18 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.line_items.arrow_tools import with_column
-from optiinfra_assets.line_items.row_batches import Row, batches_of
+from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
 from optiinfra_assets.providers.azure.amortized_join import cost_lines
-from optiinfra_assets.providers.azure.blob_storage import BlobContainer
-from optiinfra_assets.providers.azure.entra import Access, Service
+from optiinfra_assets.providers.azure.blob_storage import BlobLocation
+from optiinfra_assets.providers.azure.entra import EntraCredential, EntraSession
 from optiinfra_assets.providers.azure.exports import ExportRun, newest_runs, run_of
-from optiinfra_assets.providers.azure.query_api import CostQuery, Kind, Totals, Window
-from optiinfra_assets.providers.azure.rows import COLUMNS, Billed, values_of
-from optiinfra_assets.providers.azure.scope import Scope, check_scope
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
-from optiinfra_assets.providers.files.manifest_exports import Find, delivered
-from optiinfra_assets.providers.http.endpoint_policy import Endpoint, OfThisMachine
+from optiinfra_assets.providers.azure.query_api import CostMetric, CostQueryClient, Totals, Window
+from optiinfra_assets.providers.azure.rows import COLUMNS, MonthColumns, values_of
+from optiinfra_assets.providers.azure.scope import ScopeClient, check_scope
+from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, Snapshot, utc_now
+from optiinfra_assets.providers.files.manifest_exports import Find, export_batches
+from optiinfra_assets.providers.http.endpoint_policy import Endpoint, MachineLocal
 
 MONTHS_BACK: Final = 13
 TOTALS: Final = "month totals"
@@ -81,7 +81,7 @@ class AzureCredential(BaseModel):
     authority: Endpoint | None = Field(
         None, description="Address of the sign-in service; empty: that of the public cloud."
     )
-    ca_file: Annotated[str | None, OfThisMachine.FOLDER] = Field(
+    ca_file: Annotated[str | None, MachineLocal.FOLDER] = Field(
         None, description="File of certificates to trust instead of the usual ones."
     )
 
@@ -99,9 +99,11 @@ class AzureCredential(BaseModel):
         return self
 
     @property
-    def access(self) -> Access:
+    def access(self) -> EntraCredential:
         """Who signs in, and where."""
-        return Access(self.tenant_id, self.client_id, self.client_secret, self.authority, self.ca_file)
+        return EntraCredential(
+            self.tenant_id, self.client_id, self.client_secret, self.authority, self.ca_file
+        )
 
 
 class Azure(Provider):
@@ -119,10 +121,10 @@ class Azure(Provider):
             CredentialRejected: the sign-in was refused, or a role is missing.
             ProviderError: costs could not be read.
         """
-        source = _source_of(account, Context(utc_now, MemorySnapshots()))
+        source = _source_of(account, ProviderContext(utc_now, MemorySnapshots()))
         return source.names()
 
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
         """The token of each billing period: of exports from their manifests, of a scope from totals at most `refresh_hours` old.
 
         An exported month whose manifests have gone (storage is often told to forget) keeps the token of its last collection, unless
@@ -134,7 +136,9 @@ class Azure(Provider):
         source = _source_of(account, context)
         return Probe(source.tokens(since), source.service.meter.requests)
 
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
+    ) -> LineItemStream:
         """Open the stream of the line items of one period.
 
         Raises:
@@ -144,9 +148,9 @@ class Azure(Provider):
         return _source_of(account, context, COLLECTION_PATIENCE).collection(billing_period)
 
 
-def _source_of(account: Account, context: Context, *patience: float) -> _ScopeSource | _ExportSource:
+def _source_of(account: Account, context: ProviderContext, *patience: float) -> _ScopeSource | _ExportSource:
     credential = credential_of(account, AzureCredential)
-    made = Service(credential.access, context, context.meter(), *patience)
+    made = EntraSession(credential.access, context, context.meter(), *patience)
     return (_ExportSource if credential.export_url else _ScopeSource)(credential, made, context)
 
 
@@ -163,7 +167,7 @@ def _data_through(period: BillingPeriod, at: datetime) -> datetime:
 class _ScopeSource:
     """A scope, asked by the Query API."""
 
-    def __init__(self, credential: AzureCredential, service: Service, context: Context) -> None:
+    def __init__(self, credential: AzureCredential, service: EntraSession, context: ProviderContext) -> None:
         self.service = service
         self._credential = credential
         self._context = context
@@ -171,7 +175,7 @@ class _ScopeSource:
     def names(self) -> list[str]:
         with self._open() as scope:
             now = self._context.clock()
-            scope.query.totals(Kind.ACTUAL, Window.of(BillingPeriod.of(now), now), daily=False)
+            scope.query.totals(CostMetric.ACTUAL, Window.of(BillingPeriod.of(now), now), daily=False)
             return [f"{scope.account_id} {scope.display_name() or ''}".strip()]
 
     def tokens(self, since: Iterable[BillingPeriod]) -> dict[BillingPeriod, str]:
@@ -185,14 +189,14 @@ class _ScopeSource:
                     self._take_totals(scope.query, period)
         return {period: self._token(period) for period in periods}
 
-    def collection(self, period: BillingPeriod) -> Collection:
+    def collection(self, period: BillingPeriod) -> LineItemStream:
         now = self._context.clock()
         window = Window.of(period, now)
         with self._open() as scope:
             if not _is_final(period, now) and self._context.snapshots.newest(TOTALS, period) is None:
                 self._take_totals(scope.query, period)
-            stated = {kind: scope.query.totals(kind, window, daily=True) for kind in Kind}
-        collection = Collection(
+            stated = {kind: scope.query.totals(kind, window, daily=True) for kind in CostMetric}
+        collection = LineItemStream(
             batches=iter(()),
             change_token=self._token(period),
             sources=[self._source(window, now, kind, totals) for kind, totals in stated.items()],
@@ -202,28 +206,28 @@ class _ScopeSource:
         )
         where = f"{Azure.title} {period}"
         rows = self._rows(period, window, stated, collection, where)
-        collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
+        collection.batches = record_batches(rows, COLUMNS, collection.rounding, where=where)
         return collection
 
     def _rows(
         self,
         period: BillingPeriod,
         window: Window,
-        stated: dict[Kind, Totals],
-        collection: Collection,
+        stated: dict[CostMetric, Totals],
+        collection: LineItemStream,
         where: str,
-    ) -> Iterator[Row]:
+    ) -> Iterator[LineItemRow]:
         if any(stated.values()):
             with self._open() as scope:
-                billed = Billed(period, scope.account_id, scope.display_name(), scope.subscription)
+                billed = MonthColumns(period, scope.account_id, scope.display_name(), scope.subscription)
                 by_resource = scope.subscription is not None
                 for line in cost_lines(scope.query, window, stated, by_resource=by_resource, where=where):
-                    yield Row("api", not collection.is_final, values_of(line, billed))
+                    yield LineItemRow("api", not collection.is_final, values_of(line, billed))
         collection.requests = self.service.meter.requests
 
-    def _open(self) -> Scope:
+    def _open(self) -> ScopeClient:
         assert self._credential.scope is not None  # noqa: S101 - the model has it where there is no export
-        return Scope(self._credential.scope, self._credential.endpoint_url, self.service)
+        return ScopeClient(self._credential.scope, self._credential.endpoint_url, self.service)
 
     def _is_fresh(self, period: BillingPeriod) -> bool:
         now = self._context.clock()
@@ -235,14 +239,14 @@ class _ScopeSource:
         hours = self._credential.refresh_hours
         return now.replace(hour=now.hour // hours * hours, minute=0, second=0, microsecond=0)
 
-    def _take_totals(self, query: CostQuery, period: BillingPeriod) -> None:
+    def _take_totals(self, query: CostQueryClient, period: BillingPeriod) -> None:
         """Keep the totals of a month: of both kinds, as usage that a commitment covers shows in the amortised figures only.
 
         The window is kept with them, as a snapshot that equals the one before would not be: that it was asked for again counts.
         """
         now = self._context.clock()
         said: dict[str, Any] = {"window": self._refreshed_at(now).isoformat()}
-        for kind in Kind:
+        for kind in CostMetric:
             totals = query.totals(kind, Window.of(period, now), daily=False)
             said[kind] = {currency: f"{total.normalize():f}" for (_, currency), total in totals.items()}
         self._context.snapshots.add(Snapshot(TOTALS, period, now, json.dumps(said).encode()))
@@ -254,7 +258,7 @@ class _ScopeSource:
         totals = {**json.loads(newest.body), "window": None} if newest else {}
         return hashlib.sha256(json.dumps(totals, sort_keys=True).encode()).hexdigest()[:32]
 
-    def _source(self, window: Window, now: datetime, kind: Kind, totals: Totals) -> dict[str, str]:
+    def _source(self, window: Window, now: datetime, kind: CostMetric, totals: Totals) -> dict[str, str]:
         """The lineage of one kind of figures, with what they come to by the service's own sum."""
         sums: dict[str, Decimal] = {}
         for (_, currency), total in totals.items():
@@ -271,35 +275,35 @@ class _ScopeSource:
 class _ExportSource:
     """A FOCUS export in Blob storage."""
 
-    def __init__(self, credential: AzureCredential, service: Service, context: Context) -> None:
+    def __init__(self, credential: AzureCredential, service: EntraSession, context: ProviderContext) -> None:
         assert credential.export_url is not None  # noqa: S101 - this is what chose the source
         self.service = service
         self._url = credential.export_url
         self._context = context
 
     def names(self) -> list[str]:
-        with BlobContainer(self._url, self.service) as container:
+        with BlobLocation(self._url, self.service) as container:
             runs = newest_runs(container, container.all_files())
             return sorted({f"{self._url} {run.name}" for run in runs.values()})
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
         """One request for each 5,000 blobs, and one for each manifest that this process has not read."""
-        with BlobContainer(self._url, self.service) as container:
+        with BlobLocation(self._url, self.service) as container:
             runs = newest_runs(container, container.all_files())
         kept = {
             period: token for period, token in since.items() if self._remembered(period) in (None, self._url)
         }
         return {**kept, **{period: self._token(run) for period, run in runs.items()}}
 
-    def collection(self, period: BillingPeriod) -> Collection:
-        with BlobContainer(self._url, self.service) as container:
+    def collection(self, period: BillingPeriod) -> LineItemStream:
+        with BlobLocation(self._url, self.service) as container:
             listed = container.all_files()
             run = run_of(container, listed, period)
         if run is None:
             self._refuse_forgotten(period)
-            return Collection(batches=iter(()), change_token="", requests=self.service.meter.requests)
+            return LineItemStream(batches=iter(()), change_token="", requests=self.service.meter.requests)
         self._remember(run)
-        collection = Collection(
+        collection = LineItemStream(
             batches=iter(()),
             change_token=self._token(run),
             sources=[
@@ -341,11 +345,11 @@ class _ExportSource:
                 f"{self._url}: has no run of {period} any more: what was collected stays; export the month again to collect it anew"
             )
 
-    def _items(self, run: ExportRun, find: Find, collection: Collection) -> Iterator[pa.RecordBatch]:
+    def _items(self, run: ExportRun, find: Find, collection: LineItemStream) -> Iterator[pa.RecordBatch]:
         now = self._context.clock()
         is_estimated = pa.scalar(not collection.is_final)
-        with BlobContainer(self._url, self.service) as container:
-            for batch in delivered(container, run.delivery, run.period, collection, now, find=find):
+        with BlobLocation(self._url, self.service) as container:
+            for batch in export_batches(container, run.delivery, run.period, collection, now, find=find):
                 folded = _folded(batch)
                 yield with_column(folded, "is_estimated", pa.repeat(is_estimated, batch.num_rows))
 

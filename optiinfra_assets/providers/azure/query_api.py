@@ -25,14 +25,14 @@ from urllib.parse import urlsplit
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
-from optiinfra_assets.line_items.rejected_value import shown
-from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, Fields
+from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
 
 if TYPE_CHECKING:
     from azure.mgmt.costmanagement import CostManagementClient
 
-    from optiinfra_assets.providers.azure.entra import Service
+    from optiinfra_assets.providers.azure.entra import EntraSession
 
 COST: Final = "Cost"
 DAY: Final = "UsageDate"
@@ -44,7 +44,7 @@ Totals = dict[tuple[str, str], Decimal]
 """Cost by usage day (``YYYY-MM-DD``, or empty) and currency."""
 
 
-class Kind(StrEnum):
+class CostMetric(StrEnum):
     """Which figures: as billed, or with commitments spread over what uses them."""
 
     ACTUAL = "ActualCost"
@@ -70,7 +70,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class QueryRow:
     """One row of an answer: the values of its groups by name, as sent."""
 
     day: str
@@ -79,11 +79,11 @@ class Line:
     groups: Mapping[str, str]
 
 
-class CostQuery:
+class CostQueryClient:
     """Queries of one scope with one client."""
 
     def __init__(
-        self, client: CostManagementClient, service: Service, endpoint: str, scope: str, permission: str
+        self, client: CostManagementClient, service: EntraSession, endpoint: str, scope: str, permission: str
     ) -> None:
         self._client = client
         self._service = service
@@ -92,7 +92,7 @@ class CostQuery:
         self._permission = permission
         self._where = f"POST {scope}/providers/Microsoft.CostManagement/query"
 
-    def totals(self, kind: Kind, window: Window, *, daily: bool) -> Totals:
+    def totals(self, kind: CostMetric, window: Window, *, daily: bool) -> Totals:
         """The ungrouped cost, by day or in all.
 
         Raises:
@@ -102,13 +102,13 @@ class CostQuery:
 
     def lines(
         self,
-        kind: Kind,
+        kind: CostMetric,
         window: Window,
         *,
         daily: bool = True,
         groups: Sequence[str] = (),
         only: Mapping[str, str] | None = None,
-    ) -> Iterator[Line]:
+    ) -> Iterator[QueryRow]:
         """Rows page by page, in the order of the service.
 
         Args:
@@ -127,7 +127,7 @@ class CostQuery:
         for fields in items(lambda link: self._page(body, link), self._where, may_be_empty=True):
             yield from _lines(fields, window, daily, groups)
 
-    def _page(self, body: bytes, link: str | None) -> Page[Fields]:
+    def _page(self, body: bytes, link: str | None) -> Page[JsonFields]:
         text = self._service.ask(
             self._where,
             self._permission,
@@ -136,7 +136,7 @@ class CostQuery:
         )
         if not text.strip():
             return Page([])
-        answer = Fields.parse(text.encode(), self._where, self._service.hide).object("properties")
+        answer = JsonFields.parse(text.encode(), self._where, self._service.hide).object("properties")
         return Page([answer], answer.text_or_none("nextLink"))
 
     def _first(self, body: bytes) -> str:
@@ -152,7 +152,7 @@ class CostQuery:
         parts = urlsplit(link)
         if (parts.scheme, parts.netloc) != (self._endpoint.scheme, self._endpoint.netloc):
             raise ContractChanged(
-                f"{self._where}: nextLink: value {shown(link)} is not accepted: an address at {self._endpoint.netloc}, "
+                f"{self._where}: nextLink: value {quoted(link)} is not accepted: an address at {self._endpoint.netloc}, "
                 f"to which alone the credential is sent; {ASK_FOR_UPDATE}"
             )
         request = HttpRequest("POST", link, content=body, headers={"Content-Type": "application/json"})
@@ -174,7 +174,7 @@ def no_such_scope(scope: str, status: int, said: str) -> BadData | None:
     return None
 
 
-def totals_of(lines: Iterator[Line]) -> Totals:
+def totals_of(lines: Iterator[QueryRow]) -> Totals:
     """Sums by day and currency."""
     totals: Totals = defaultdict(Decimal)
     for line in lines:
@@ -182,7 +182,7 @@ def totals_of(lines: Iterator[Line]) -> Totals:
     return dict(totals)
 
 
-def refuse_difference(kind: Kind, stated: Totals, found: Totals, where: str) -> None:
+def refuse_difference(kind: CostMetric, stated: Totals, found: Totals, where: str) -> None:
     """Compare the sums over groups with the ungrouped ones.
 
     Raises:
@@ -198,7 +198,9 @@ def refuse_difference(kind: Kind, stated: Totals, found: Totals, where: str) -> 
             )
 
 
-def _body(kind: Kind, window: Window, daily: bool, groups: Sequence[str], only: Mapping[str, str]) -> bytes:
+def _body(
+    kind: CostMetric, window: Window, daily: bool, groups: Sequence[str], only: Mapping[str, str]
+) -> bytes:
     dataset: dict[str, Any] = {
         "granularity": "Daily" if daily else "None",
         "aggregation": {COST: {"name": COST, "function": "Sum"}},
@@ -214,7 +216,7 @@ def _body(kind: Kind, window: Window, daily: bool, groups: Sequence[str], only: 
     return json.dumps(query).encode()
 
 
-def _lines(properties: Fields, window: Window, daily: bool, groups: Sequence[str]) -> Iterator[Line]:
+def _lines(properties: JsonFields, window: Window, daily: bool, groups: Sequence[str]) -> Iterator[QueryRow]:
     names = [column.text("name") for column in properties.objects("columns")]
     wanted = [COST, CURRENCY, *groups, *((DAY,) if daily else ())]
     missing = [name for name in wanted if name not in names]
@@ -223,26 +225,26 @@ def _lines(properties: Fields, window: Window, daily: bool, groups: Sequence[str
             f"{properties.where}: columns: {missing[0]} is missing among {', '.join(names)}; {ASK_FOR_UPDATE}"
         )
     for number, values in enumerate(_rows(properties, len(names))):
-        row = Fields(
+        row = JsonFields(
             dict(zip(names, values, strict=True)), properties.where, properties.hide, f"rows[{number}]"
         )
         day = _day(row, window) if daily else ""
-        yield Line(
+        yield QueryRow(
             day, row.text(CURRENCY), row.money(COST), {name: row.text_or_none(name) or "" for name in groups}
         )
 
 
-def _rows(properties: Fields, width: int) -> list[list[Any]]:
+def _rows(properties: JsonFields, width: int) -> list[list[Any]]:
     rows = properties.values.get("rows")
     if not isinstance(rows, list):
         properties.refuse("rows", "a list")
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != width:
-            properties.refuse("rows", f"lists of {width} values, not {shown(row)} at {number}")
+            properties.refuse("rows", f"lists of {width} values, not {quoted(row)} at {number}")
     return rows
 
 
-def _day(row: Fields, window: Window) -> str:
+def _day(row: JsonFields, window: Window) -> str:
     """A day such as 20261131, within the window."""
     day = _parsed(row.identifier(DAY))
     if day is None:

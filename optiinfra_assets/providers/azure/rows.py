@@ -50,7 +50,7 @@ _RESOURCE: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Billed:
+class MonthColumns:
     """What all lines of a month share.
 
     Attributes:
@@ -65,7 +65,7 @@ class Billed:
     subscription: str | None
 
 
-def values_of(line: CostLine, billed: Billed) -> Mapping[str, Value]:
+def values_of(line: CostLine, billed: MonthColumns) -> Mapping[str, Value]:
     """The values of one row, by FOCUS or ``x_`` name."""
     start = datetime.fromisoformat(line.day).replace(tzinfo=UTC)
     category, charge_class = _CHARGES.get(line.charge_type, ("Adjustment", None))
@@ -92,7 +92,7 @@ def values_of(line: CostLine, billed: Billed) -> Mapping[str, Value]:
     }
 
 
-def _of_resource(line: CostLine, billed: Billed) -> dict[str, Value]:
+def _of_resource(line: CostLine, billed: MonthColumns) -> dict[str, Value]:
     parts = _RESOURCE.fullmatch(line.owner)
     return {
         "SubAccountId": billed.subscription,

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from optiinfra_assets.domain.errors import CredentialRejected
-from optiinfra_assets.providers.azure.query_api import CostQuery, no_such_scope
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.azure.query_api import CostQueryClient, no_such_scope
+from optiinfra_assets.providers.http.json_fields import JsonFields
 
 if TYPE_CHECKING:
-    from optiinfra_assets.providers.azure.entra import Service
+    from optiinfra_assets.providers.azure.entra import EntraSession
 
 ACCEPTED: Final = (
     "subscriptions/<id>, subscriptions/<id>/resourceGroups/<name>, providers/Microsoft.Management/managementGroups/<id>, or "
@@ -36,7 +36,7 @@ def check_scope(scope: str) -> str:
     return scope
 
 
-class Scope:
+class ScopeClient:
     """One scope, with a client for it. Use it in a ``with``.
 
     Attributes:
@@ -45,7 +45,7 @@ class Scope:
         query: asks for its costs.
     """
 
-    def __init__(self, scope: str, endpoint: str, service: Service) -> None:
+    def __init__(self, scope: str, endpoint: str, service: EntraSession) -> None:
         from azure.mgmt.costmanagement import CostManagementClient
 
         self._scope = scope
@@ -67,7 +67,7 @@ class Scope:
             credential_scopes=[f"{endpoint}/.default"],
             **service.options(endpoint),
         )
-        self.query = CostQuery(self._client, service, endpoint, scope, self._permission)
+        self.query = CostQueryClient(self._client, service, endpoint, scope, self._permission)
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +99,7 @@ class Scope:
                 attempt,
                 explain=lambda status, said: no_such_scope(self._scope, status, said),
             )
-            fields = Fields.parse(text.encode(), where, self._service.hide)
+            fields = JsonFields.parse(text.encode(), where, self._service.hide)
             return (fields.object(within) if within else fields).text_or_none("displayName")
         return None
 

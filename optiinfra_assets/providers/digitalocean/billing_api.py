@@ -21,12 +21,12 @@ from typing import Final
 from urllib.parse import quote
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.errors import CredentialRejected, NotFound
+from optiinfra_assets.domain.errors import CredentialRejected, ResourceNotFound
 from optiinfra_assets.providers.context import Snapshot, Snapshots
-from optiinfra_assets.providers.digitalocean.daily_estimates import BillLine, Estimate
+from optiinfra_assets.providers.digitalocean.daily_estimates import DailyEstimate, InvoiceLine
 from optiinfra_assets.providers.digitalocean.invoice_parts import InvoiceParts
-from optiinfra_assets.providers.http.client import Answer, Client
-from optiinfra_assets.providers.http.json_fields import Fields, parse_time
+from optiinfra_assets.providers.http.client import ApiResponse, Client
+from optiinfra_assets.providers.http.json_fields import JsonFields, parse_time
 from optiinfra_assets.providers.http.pagination import PagedList, PageStyle, linked_page
 
 PREVIEW: Final = "preview"
@@ -39,14 +39,14 @@ NOTHING: Final = "nothing"
 PAGE_SIZE: Final = 200
 
 
-def _linked(answer: Fields) -> tuple[str | None, int]:
+def _linked(answer: JsonFields) -> tuple[str | None, int]:
     """The last page says nothing of the next one, or leaves out any of the objects that would."""
     links = answer.object_or_none("links")
     pages = links and links.object_or_none("pages")
     return linked_page(pages, "next") if pages else None, answer.object("meta").whole("total")
 
 
-def _numbered(answer: Fields) -> tuple[str | None, int]:
+def _numbered(answer: JsonFields) -> tuple[str | None, int]:
     current = answer.whole("current_page")
     is_last = current >= answer.whole("total_pages")
     return None if is_last else str(current + 1), answer.whole("total_items")
@@ -84,7 +84,7 @@ class Invoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class InvoiceList:
     """All invoices, and the preview if there is one."""
 
     invoices: list[Invoice]
@@ -123,7 +123,7 @@ class BillingApi:
     clock_time: datetime
     snapshots: Snapshots
 
-    def books(self) -> Books:
+    def books(self) -> InvoiceList:
         """All invoices and the preview.
 
         Raises:
@@ -131,16 +131,16 @@ class BillingApi:
         """
         previews: list[Invoice] = []
 
-        def seen(answer: Answer) -> None:
+        def seen(answer: ApiResponse) -> None:
             preview = answer.fields().object_or_none("invoice_preview")
             if preview:
                 previews.append(_invoice(preview, PREVIEW))
 
         listed = self._list(_INVOICES, "invoices").objects(self.api, seen)
         found = [_invoice(fields, fields.identifier("invoice_uuid")) for fields in listed]
-        return Books(found, previews[-1] if previews else None)
+        return InvoiceList(found, previews[-1] if previews else None)
 
-    def token(self, books: Books, period: BillingPeriod) -> str:
+    def token(self, books: InvoiceList, period: BillingPeriod) -> str:
         """A hash of what the line items of a period follow from; `NOTHING` if nothing is told of it.
 
         That is its invoices; until the last of them the preview, which is rebuilt in the night as the insights are, and how many insights
@@ -156,7 +156,7 @@ class BillingApi:
             parts += [f"insights {count}"] if count else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else NOTHING
 
-    def is_closed(self, books: Books, period: BillingPeriod) -> bool:
+    def is_closed(self, books: InvoiceList, period: BillingPeriod) -> bool:
         """Whether the last invoice of a month has come.
 
         One that came within the month is told from the last one by having been listed before the month was over, or by its items. A month
@@ -166,7 +166,7 @@ class BillingApi:
             return False
         return not self._is_recent(period) or any(self._is_last(invoice) for invoice in books.of(period))
 
-    def keep_within(self, books: Books) -> None:
+    def keep_within(self, books: InvoiceList) -> None:
         """Keep which invoices are listed while their month goes on. On its last day one may be the last that comes early."""
         period = BillingPeriod.of(self.clock_time)
         if self.clock_time < period.end - _DAY:
@@ -187,13 +187,13 @@ class BillingApi:
         path = self._insights_path(since or period.start, min(self._tomorrow, period.end) - _DAY)
         try:
             answer = self.api.get(path, _INSIGHTS.params(None, 1), permission=self.permission)
-        except NotFound:
+        except ResourceNotFound:
             raise CredentialRejected(
                 f"account_urn: {self.urn!r} has no billing insights for this credential; connect again with the urn of its team, or none"
             ) from None
         return answer.fields().whole("total_items")
 
-    def insights(self, period: BillingPeriod) -> Iterator[Estimate]:
+    def insights(self, period: BillingPeriod) -> Iterator[DailyEstimate]:
         """The insights of a month, asked for in two halves.
 
         At most 31 days may be asked for, and whether the last of them is included is not said. So each half is asked for with the day after
@@ -209,7 +209,7 @@ class BillingApi:
                     if begin.date() <= estimate.day < until.date():
                         yield estimate
 
-    def lines(self, uuid: str, period: BillingPeriod) -> Iterator[BillLine]:
+    def lines(self, uuid: str, period: BillingPeriod) -> Iterator[InvoiceLine]:
         """The items of an invoice of `period`, or of the `PREVIEW`."""
         for fields in self._list(_path(uuid), "invoice_items").objects(self.api):
             yield _line(fields, period, None if uuid == PREVIEW else uuid)
@@ -280,7 +280,7 @@ def _path(uuid: str) -> str:
     return f"{_INVOICES}/{quote(uuid, safe='')}"
 
 
-def _invoice(fields: Fields, uuid: str) -> Invoice:
+def _invoice(fields: JsonFields, uuid: str) -> Invoice:
     try:
         period = BillingPeriod.parse(fields.text("invoice_period"))
     except ValueError:
@@ -288,18 +288,18 @@ def _invoice(fields: Fields, uuid: str) -> Invoice:
     return Invoice(uuid, fields.money("amount"), period, fields.text_or_none("updated_at") or "")
 
 
-def _estimate(fields: Fields) -> Estimate:
+def _estimate(fields: JsonFields) -> DailyEstimate:
     moment = parse_time(fields.text("start_date"))
     if moment is None:
         fields.refuse("start_date", "a day such as 2026-11-01")
     place = tuple(fields.text_or_none(name) or "" for name in ("region", "sku", "usage_team_urn"))
-    return Estimate(_key(fields), moment.date(), fields.money("total_amount"), place)
+    return DailyEstimate(_key(fields), moment.date(), fields.money("total_amount"), place)
 
 
-def _line(fields: Fields, period: BillingPeriod, invoice_id: str | None) -> BillLine:
+def _line(fields: JsonFields, period: BillingPeriod, invoice_id: str | None) -> InvoiceLine:
     ids = (fields.identifier(name) for name in ("resource_uuid", "resource_id") if fields.values.get(name))
     start, end = _times(fields)
-    return BillLine(
+    return InvoiceLine(
         key=_key(fields),
         amount=fields.money("amount"),
         product=fields.text("product"),
@@ -313,9 +313,9 @@ def _line(fields: Fields, period: BillingPeriod, invoice_id: str | None) -> Bill
     )
 
 
-def _times(fields: Fields) -> tuple[datetime, datetime]:
+def _times(fields: JsonFields) -> tuple[datetime, datetime]:
     return fields.time("start_time"), fields.time("end_time")
 
 
-def _key(fields: Fields) -> tuple[str, str]:
+def _key(fields: JsonFields) -> tuple[str, str]:
     return fields.text_or_none("group_description") or "", fields.text_or_none("description") or ""

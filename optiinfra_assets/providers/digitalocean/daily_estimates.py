@@ -14,7 +14,7 @@ Rules, and what each of them is for:
 
 The rows of an invoice therefore add up to its lines, whatever the estimates were.
 
-Flow: `DailyLines.add` each estimate, then `offer` each line, which a line without estimates need not wait for; then read `charges`.
+Flow: `DailyEstimates.add` each estimate, then `offer` each line, which a line without estimates need not wait for; then read `charges`.
 Estimates are held as text, about 15 bytes each: a month of 65,000 lines, 2 million estimates of them, takes 44 MB, and 114 MB with the
 invoice's lines. Lines without estimates are not held.
 """
@@ -44,7 +44,7 @@ _NOON: Final = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class DailyEstimate:
     """What one line costs on one day, as the cloud estimates it."""
 
     key: Key
@@ -54,7 +54,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class BillLine:
+class InvoiceLine:
     """One line of an invoice, or of the month so far.
 
     Attributes:
@@ -80,7 +80,7 @@ class BillLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class DailyCharge:
     """One row in the making.
 
     Attributes:
@@ -96,13 +96,13 @@ class Charge:
     start: datetime
     end: datetime
     method: str
-    line: BillLine | None
+    line: InvoiceLine | None
     place: Place
     invoice_id: str | None
 
 
 @dataclass(slots=True)
-class DailyLines:
+class DailyEstimates:
     """Estimates and lines of one month.
 
     Attributes:
@@ -122,10 +122,10 @@ class DailyLines:
     dropped: int = 0
     dropped_amount: Decimal = Decimal(0)
     _estimates: dict[Key, bytearray] = field(default_factory=dict, repr=False)
-    _lines: dict[Key, list[BillLine]] = field(default_factory=dict, repr=False)
+    _lines: dict[Key, list[InvoiceLine]] = field(default_factory=dict, repr=False)
     _places: dict[Place, int] = field(default_factory=dict, repr=False)
 
-    def add(self, estimate: Estimate) -> None:
+    def add(self, estimate: DailyEstimate) -> None:
         """Hold one estimate."""
         place = self._places.setdefault(estimate.place, len(self._places))
         text = f"{estimate.day.toordinal()} {place} {estimate.amount:f}\n".encode()
@@ -134,19 +134,19 @@ class DailyLines:
         self.estimated = exact_sum((self.estimated, estimate.amount))
         self.last_day = max(self.last_day or estimate.day, estimate.day)
 
-    def offer(self, line: BillLine) -> Charge | None:
+    def offer(self, line: InvoiceLine) -> DailyCharge | None:
         """Hold a line if there are estimates of it; an invoiced line without any is a charge of its own, which is given back."""
         if line.key in self._estimates:
             self._lines.setdefault(line.key, []).append(line)
             return None
         return None if line.invoice_id is None else whole(line)
 
-    def charges(self) -> Iterator[Charge]:
+    def charges(self) -> Iterator[DailyCharge]:
         """The charges of all lines that have estimates, in the order in which lines first came: all days, then all that invoices say.
 
         One kind after the other, because rows are written in batches of one kind.
         """
-        invoiced: list[Charge] = []
+        invoiced: list[DailyCharge] = []
         for charge in self._of_lines():
             if charge.method == ESTIMATE:
                 yield charge
@@ -154,7 +154,7 @@ class DailyLines:
                 invoiced.append(charge)
         yield from invoiced
 
-    def _of_lines(self) -> Iterator[Charge]:
+    def _of_lines(self) -> Iterator[DailyCharge]:
         places = list(self._places)
         for key, held in self._estimates.items():
             estimates = [_estimate(key, text, places) for text in held.decode().splitlines()]
@@ -168,8 +168,11 @@ class DailyLines:
                 yield from self._together(estimates, _bills(invoiced), shown)
 
     def _together(
-        self, estimates: Sequence[Estimate], bills: Sequence[Sequence[BillLine]], shown: Sequence[BillLine]
-    ) -> Iterator[Charge]:
+        self,
+        estimates: Sequence[DailyEstimate],
+        bills: Sequence[Sequence[InvoiceLine]],
+        shown: Sequence[InvoiceLine],
+    ) -> Iterator[DailyCharge]:
         """The days of one resource, and what each invoice says beyond them."""
         left = estimates
         for number, lines in enumerate(bills):
@@ -181,15 +184,20 @@ class DailyLines:
         yield from self._open(left, shown)
 
     def _apart(
-        self, estimates: Sequence[Estimate], invoiced: Sequence[BillLine], shown: Sequence[BillLine]
-    ) -> Iterator[Charge]:
+        self,
+        estimates: Sequence[DailyEstimate],
+        invoiced: Sequence[InvoiceLine],
+        shown: Sequence[InvoiceLine],
+    ) -> Iterator[DailyCharge]:
         """Lines that differ in their resource only: as invoiced."""
         yield from map(whole, invoiced)
         end = max(line.end for line in invoiced)
         self._drop(one for one in estimates if _noon(one.day) < end)
         yield from self._open([one for one in estimates if _noon(one.day) >= end], shown)
 
-    def _open(self, estimates: Sequence[Estimate], shown: Sequence[BillLine]) -> Iterator[Charge]:
+    def _open(
+        self, estimates: Sequence[DailyEstimate], shown: Sequence[InvoiceLine]
+    ) -> Iterator[DailyCharge]:
         """Days that no invoice has: they stand while one may still come."""
         if self.is_closed:
             self._drop(estimates)
@@ -198,27 +206,27 @@ class DailyLines:
         for one in estimates:
             yield _of_day(one, line, None)
 
-    def _drop(self, estimates: Iterable[Estimate]) -> None:
+    def _drop(self, estimates: Iterable[DailyEstimate]) -> None:
         for one in estimates:
             self.dropped += 1
             self.dropped_amount = exact_sum((self.dropped_amount, one.amount))
 
 
-def whole(line: BillLine) -> Charge:
+def whole(line: InvoiceLine) -> DailyCharge:
     """A line as one charge, as stated."""
-    return Charge(line.key, line.amount, line.start, line.end, INVOICE_LINE, line, (), line.invoice_id)
+    return DailyCharge(line.key, line.amount, line.start, line.end, INVOICE_LINE, line, (), line.invoice_id)
 
 
-def _bills(lines: Sequence[BillLine]) -> list[list[BillLine]]:
+def _bills(lines: Sequence[InvoiceLine]) -> list[list[InvoiceLine]]:
     """Lines by invoice, the one that ends first before the others."""
-    by_invoice: dict[str, list[BillLine]] = {}
+    by_invoice: dict[str, list[InvoiceLine]] = {}
     for line in lines:
         by_invoice.setdefault(line.invoice_id or "", []).append(line)
     named = sorted(by_invoice.items(), key=lambda bill: (max(line.end for line in bill[1]), bill[0]))
     return [bill for _, bill in named]
 
 
-def _trued_up(estimates: Sequence[Estimate], lines: Sequence[BillLine]) -> Iterator[Charge]:
+def _trued_up(estimates: Sequence[DailyEstimate], lines: Sequence[InvoiceLine]) -> Iterator[DailyCharge]:
     """The estimates and the residual of a line of one invoice."""
     if not estimates:
         yield from map(whole, lines)
@@ -229,17 +237,17 @@ def _trued_up(estimates: Sequence[Estimate], lines: Sequence[BillLine]) -> Itera
     residual = exact_sum([*(line.amount for line in lines), *(-one.amount for one in estimates)])
     if residual:
         place = _common_place(estimates)
-        yield Charge(line.key, residual, line.start, line.end, RESIDUAL, line, place, line.invoice_id)
+        yield DailyCharge(line.key, residual, line.start, line.end, RESIDUAL, line, place, line.invoice_id)
 
 
-def _of_day(estimate: Estimate, line: BillLine | None, invoice_id: str | None) -> Charge:
+def _of_day(estimate: DailyEstimate, line: InvoiceLine | None, invoice_id: str | None) -> DailyCharge:
     start = _midnight(estimate.day)
-    return Charge(
+    return DailyCharge(
         estimate.key, estimate.amount, start, start + _DAY, ESTIMATE, line, estimate.place, invoice_id
     )
 
 
-def _common(lines: Sequence[BillLine]) -> BillLine | None:
+def _common(lines: Sequence[InvoiceLine]) -> InvoiceLine | None:
     """What can be said of all `lines` together; what they differ in is left out."""
     if len(lines) < 2:
         return lines[0] if lines else None
@@ -257,14 +265,14 @@ def _common(lines: Sequence[BillLine]) -> BillLine | None:
     )
 
 
-def _common_place(estimates: Sequence[Estimate]) -> Place:
+def _common_place(estimates: Sequence[DailyEstimate]) -> Place:
     parts = zip(*(one.place for one in estimates), strict=True)
     return tuple(values[0] if len(set(values)) == 1 else "" for values in parts)
 
 
-def _estimate(key: Key, text: str, places: Sequence[Place]) -> Estimate:
+def _estimate(key: Key, text: str, places: Sequence[Place]) -> DailyEstimate:
     day, place, amount = text.split(" ")
-    return Estimate(key, date.fromordinal(int(day)), Decimal(amount), places[int(place)])
+    return DailyEstimate(key, date.fromordinal(int(day)), Decimal(amount), places[int(place)])
 
 
 def _midnight(day: date) -> datetime:

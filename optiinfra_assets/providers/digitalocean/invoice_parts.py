@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 PRODUCTS: Final = "product_charges"
@@ -31,10 +31,10 @@ class InvoiceParts:
 
     amount: Decimal
     parts: dict[str, Decimal]
-    _fields: Fields
+    _fields: JsonFields
 
     @classmethod
-    def of(cls, summary: Fields) -> InvoiceParts:
+    def of(cls, summary: JsonFields) -> InvoiceParts:
         """Read a summary.
 
         Raises:
@@ -77,6 +77,6 @@ class InvoiceParts:
         return itemised == exact_sum((self.parts[PRODUCTS], self.parts[OVERAGES]))
 
 
-def _part(summary: Fields, name: str) -> Decimal:
+def _part(summary: JsonFields, name: str) -> Decimal:
     part = summary.object_or_none(name)
     return part.money("amount") if part else Decimal(0)

@@ -26,29 +26,39 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.errors import NotFound
-from optiinfra_assets.line_items.row_batches import Row, Value
-from optiinfra_assets.providers.base import Capabilities, Collection, credential_of
-from optiinfra_assets.providers.context import Context
+from optiinfra_assets.domain.errors import ResourceNotFound
+from optiinfra_assets.line_items.row_batches import LineItemRow, Value
+from optiinfra_assets.providers.base import Capabilities, LineItemStream, credential_of
+from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.providers.digitalocean.billing_api import (
     LISTS,
     NOTHING,
     PAGE_SIZE,
     PREVIEW,
     BillingApi,
-    Books,
     Invoice,
+    InvoiceList,
     midnight,
 )
-from optiinfra_assets.providers.digitalocean.daily_estimates import ESTIMATE, BillLine, Charge, DailyLines
+from optiinfra_assets.providers.digitalocean.daily_estimates import (
+    ESTIMATE,
+    DailyCharge,
+    DailyEstimates,
+    InvoiceLine,
+)
 from optiinfra_assets.providers.digitalocean.invoice_parts import InvoiceParts
 from optiinfra_assets.providers.http.client import Client, rate_limit_end
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.pagination import PagedList
-from optiinfra_assets.providers.http.redaction import bearer
+from optiinfra_assets.providers.http.redaction import bearer_header
 from optiinfra_assets.providers.running_totals import focus_columns
 from optiinfra_assets.providers.running_totals.focus_columns import service_category
-from optiinfra_assets.providers.running_totals.instances import Machine, Machines, daily_list, keep_daily
+from optiinfra_assets.providers.running_totals.instances import (
+    Instance,
+    InstanceHistory,
+    daily_list,
+    keep_daily,
+)
 from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, MONTHS_BACK
 from optiinfra_assets.providers.running_totals.provider import ApiProvider, ApiSession
 from optiinfra_assets.providers.running_totals.readings import exact_sum
@@ -111,7 +121,7 @@ class DigitalOcean(ApiProvider):
     credential_model: ClassVar[type[BaseModel]] = DigitalOceanCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
 
-    def session(self, account: Account, context: Context) -> _Session:
+    def session(self, account: Account, context: ProviderContext) -> _Session:
         """A session with the token of `account`."""
         return _Session(credential_of(account, DigitalOceanCredential), context)
 
@@ -124,7 +134,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
         return Client(
             self.credential.endpoint_url,
             self.context,
-            headers=bearer("api_token", token),
+            headers=bearer_header("api_token", token),
             secrets=[token],
             wait=rate_limit_end,
             reason="message",
@@ -163,7 +173,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
         self._keep_droplets()
         return {one: token for one, token in tokens.items() if token != NOTHING or one in since}
 
-    def month(self, period: BillingPeriod) -> tuple[Collection, Iterator[Row]]:
+    def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
         """Insights, trued up to invoices; final two days after the month if it is invoiced by then."""
         billing = self.billing()
         books = billing.books()
@@ -172,7 +182,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
             self._keep_droplets()
         is_closed = billing.is_closed(books, period)
         invoiced = exact_sum(invoice.amount for invoice in books.of(period))
-        collection = Collection(
+        collection = LineItemStream(
             batches=iter(()),
             change_token=token,
             control_totals={CURRENCY: invoiced} if is_closed else None,
@@ -191,23 +201,23 @@ class _Month:
 
     period: BillingPeriod
     is_closed: bool
-    books: Books
-    collection: Collection
+    books: InvoiceList
+    collection: LineItemStream
 
-    def rows(self, session: _Session) -> Iterator[Row]:
+    def rows(self, session: _Session) -> Iterator[LineItemRow]:
         """Line items, answers read as they are needed."""
         kept = session.context.snapshots.read(KEPT, self.period)
         self._note({"kind": KEPT, "taken_at": one.taken_at.isoformat()} for one in kept)
-        (urn, name), machines = session.payer, Machines(kept, daily_list)
-        billing = focus_columns.Billing(
+        (urn, name), machines = session.payer, InstanceHistory(kept, daily_list)
+        billing = focus_columns.BillingColumns(
             self.period, (_uuid(urn), name), CURRENCY, "DigitalOcean", "DigitalOcean"
         )
         for charge in self._charges(session.billing()):
             yield _row(charge, billing, urn, machines)
 
-    def _charges(self, billing: BillingApi) -> Iterator[Charge]:
-        days = DailyLines(self.period, self.is_closed)
-        with suppress(NotFound) if self.is_closed else nullcontext():
+    def _charges(self, billing: BillingApi) -> Iterator[DailyCharge]:
+        days = DailyEstimates(self.period, self.is_closed)
+        with suppress(ResourceNotFound) if self.is_closed else nullcontext():
             for estimate in billing.insights(self.period):
                 days.add(estimate)
         for invoice in self.books.of(self.period):
@@ -217,7 +227,7 @@ class _Month:
         yield from days.charges()
         self._conclude(billing, days)
 
-    def _invoiced(self, billing: BillingApi, invoice: Invoice, days: DailyLines) -> Iterator[Charge]:
+    def _invoiced(self, billing: BillingApi, invoice: Invoice, days: DailyEstimates) -> Iterator[DailyCharge]:
         """Items that have no estimates, and what the summary has beyond items; the other items are held in `days`."""
         itemised, count = Decimal(0), 0
         for line in billing.lines(invoice.uuid, self.period):
@@ -231,7 +241,7 @@ class _Month:
         amount = f"{invoice.amount:f}"
         self._note([{"kind": "invoice", "id": invoice.uuid, "amount": amount, "items": str(count)}])
 
-    def _previewed(self, billing: BillingApi, days: DailyLines) -> Iterator[Charge]:
+    def _previewed(self, billing: BillingApi, days: DailyEstimates) -> Iterator[DailyCharge]:
         """What is known of the lines so far; and tax, credits and overage so far.
 
         After an invoice within the month these are left out until the last one: nobody says whether the preview begins anew then.
@@ -247,15 +257,15 @@ class _Month:
 
     def _beyond_items(
         self, parts: InvoiceParts, itemised: Decimal, invoice_id: str | None
-    ) -> Iterator[Charge]:
+    ) -> Iterator[DailyCharge]:
         method = INVOICE_LINE if invoice_id else SO_FAR
         for category, name, amount in parts.beyond(itemised):
-            line = BillLine(
+            line = InvoiceLine(
                 ("", name), amount, name, (), None, self.period.start, self.period.end, category=category
             )
-            yield Charge(line.key, amount, line.start, line.end, method, line, (), invoice_id)
+            yield DailyCharge(line.key, amount, line.start, line.end, method, line, (), invoice_id)
 
-    def _conclude(self, billing: BillingApi, days: DailyLines) -> None:
+    def _conclude(self, billing: BillingApi, days: DailyEstimates) -> None:
         """Lineage, and the balance to compare the open month with: estimates are not meant to equal it."""
         said = {"kind": "insights", "data_points": str(days.count), "amount": f"{days.estimated:f}"}
         if days.dropped:
@@ -282,15 +292,17 @@ def _pause(headers: Mapping[str, str]) -> float:
     return 60 / ((limit or HOURLY_LIMIT) * 0.05 * 0.8)
 
 
-def _droplets(api: Client) -> Iterator[Machine]:
+def _droplets(api: Client) -> Iterator[Instance]:
     for fields in PagedList("/v2/droplets", "droplets", DROPLETS, LISTS, PAGE_SIZE).objects(api):
         id_, name, size = fields.identifier("id"), fields.text("name"), fields.text("size_slug")
         region = fields.object("region").text("slug")
         tags = fields.texts("tags") if fields.values.get("tags") else []
-        yield Machine(id_, name, "Droplet", region, size, (id_,), dict.fromkeys(tags, "true"))
+        yield Instance(id_, name, "Droplet", region, size, (id_,), dict.fromkeys(tags, "true"))
 
 
-def _row(charge: Charge, billing: focus_columns.Billing, urn: str, machines: Machines) -> Row:
+def _row(
+    charge: DailyCharge, billing: focus_columns.BillingColumns, urn: str, machines: InstanceHistory
+) -> LineItemRow:
     line = charge.line
     group, description = charge.key
     region, sku, team = charge.place or ("", "", "")
@@ -311,10 +323,12 @@ def _row(charge: Charge, billing: focus_columns.Billing, urn: str, machines: Mac
     if line is not None:
         values |= _of_line(charge, line, billing.period, machines)
     is_estimated = charge.method in (ESTIMATE, SO_FAR)
-    return Row("api" if is_estimated else "invoice", is_estimated, values)
+    return LineItemRow("api" if is_estimated else "invoice", is_estimated, values)
 
 
-def _of_line(charge: Charge, line: BillLine, period: BillingPeriod, machines: Machines) -> dict[str, Value]:
+def _of_line(
+    charge: DailyCharge, line: InvoiceLine, period: BillingPeriod, machines: InstanceHistory
+) -> dict[str, Value]:
     """What an item adds: its resource, its project, and if it stands whole its quantity."""
     values: dict[str, Value] = {"x_Project": line.project}
     if line.end <= period.start and charge.amount < 0:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from optiinfra_assets.domain.accounts import BillingPeriod
 
 
-class ChargesSeen:
+class ChargeCoverage:
     """Sees every batch of one slice.
 
     Attributes:

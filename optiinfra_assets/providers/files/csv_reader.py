@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from optiinfra_assets.domain.errors import BadData
-from optiinfra_assets.line_items.rejected_value import shown
+from optiinfra_assets.line_items.rejected_value import quoted
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 
 BLOCK_BYTES = 4 << 20
@@ -213,7 +213,7 @@ class CsvTable:
         value = re.split(rb"[,\r\n]", self._block[start : start + 400], maxsplit=1)[0]
         return BadData(
             f"{self._path}: {where}: a quote is not closed, or stands in the wrong place: column {name} has "
-            f"{shown(value.decode(errors='replace'))}: a value with quotes in it is accepted in quotes, those inside doubled: "
+            f"{quoted(value.decode(errors='replace'))}: a value with quotes in it is accepted in quotes, those inside doubled: "
             "write the file again"
         )
 

@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, Rounding
 from optiinfra_assets.domain.focus import BY_NAME
-from optiinfra_assets.line_items import Door, Layout, LayoutRefused, Refused
-from optiinfra_assets.line_items.arrow_tools import decoded
+from optiinfra_assets.line_items import Layout, LayoutRejected, Normalizer, RejectedValue
+from optiinfra_assets.line_items.arrow_tools import utf8_decoded
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TIME, arrow_type
-from optiinfra_assets.line_items.timestamps import ACCEPTED, to_times
-from optiinfra_assets.providers.base import Collection
+from optiinfra_assets.line_items.timestamps import ACCEPTED, to_timestamps
+from optiinfra_assets.providers.base import LineItemStream
 from optiinfra_assets.providers.files.location import FileVersion, Location
-from optiinfra_assets.providers.files.parquet_reader import Table, opened
+from optiinfra_assets.providers.files.parquet_reader import TableReader, open_table
 
 SOURCE = "focus file"
 PERIOD_COLUMN = "BillingPeriodStart"
@@ -43,7 +43,7 @@ def period_of(month: int) -> BillingPeriod:
     return BillingPeriod(1970 + month // 12, month % 12 + 1)
 
 
-class Form(Protocol):
+class FocusMapping(Protocol):
     """How the columns of a file that is not FOCUS become columns that are."""
 
     names: Sequence[str]
@@ -58,18 +58,18 @@ class Form(Protocol):
         ...
 
 
-FormOf = Callable[[Sequence[str], Rounding], Form | None]
+MappingFor = Callable[[Sequence[str], Rounding], FocusMapping | None]
 """The form of a file with these columns, None if it is FOCUS as it is; what is rounded is added to the rounding."""
 
 
-def focus_as_it_is(names: Sequence[str], rounding: Rounding) -> Form | None:
-    """The `FormOf` of files that are FOCUS."""
+def focus_as_it_is(names: Sequence[str], rounding: Rounding) -> FocusMapping | None:
+    """The `MappingFor` of files that are FOCUS."""
     return None
 
 
 def layout_of(
-    path: str, table: Table, form_of: FormOf = focus_as_it_is, rounding: Rounding | None = None
-) -> tuple[Layout, Form | None]:
+    path: str, table: TableReader, form_of: MappingFor = focus_as_it_is, rounding: Rounding | None = None
+) -> tuple[Layout, FocusMapping | None]:
     """The layout of an open file, and how it becomes FOCUS, if it is not.
 
     Raises:
@@ -78,7 +78,7 @@ def layout_of(
     try:
         form = form_of(table.names, rounding or Rounding())
         return Layout.of((form or table).names), form
-    except LayoutRefused as refused:
+    except LayoutRejected as refused:
         raise BadData(f"{path}: {refused}") from refused
 
 
@@ -93,14 +93,14 @@ def months_of(location: Location, file: FileVersion) -> frozenset[int]:
         return _known[key]
     months: set[int] = set()
     path = location.path(file.name)
-    with opened(location, file) as table:
+    with open_table(location, file) as table:
         layout, _ = layout_of(path, table)
         name = layout.names[layout.positions[PERIOD_COLUMN]]
         row = 0
         for batch in table.batches([name], {name}):
             try:
                 months.update(np.unique(_months(batch.column(0), name)).tolist())
-            except Refused as refused:
+            except RejectedValue as refused:
                 raise _bad_data(path, table, refused, row) from refused
             row += batch.num_rows
     return _remember(location, file, months)
@@ -131,13 +131,13 @@ def has_rows(location: Location, file: FileVersion, month: int) -> bool:
 
 
 def _begins_with(location: Location, file: FileVersion, month: int) -> bool:
-    with opened(location, file) as table:
+    with open_table(location, file) as table:
         layout, _ = layout_of(location.path(file.name), table)
         name = layout.names[layout.positions[PERIOD_COLUMN]]
         for batch in table.batches([name], {name}):
             try:
                 return month in _months(batch.column(0), name)
-            except Refused:
+            except RejectedValue:
                 return True  # read whole, so that the first refused row of the file is named
     return False
 
@@ -146,10 +146,10 @@ def line_items(
     location: Location,
     file: FileVersion,
     month: int,
-    collection: Collection,
+    collection: LineItemStream,
     *,
     source: str = SOURCE,
-    form_of: FormOf = focus_as_it_is,
+    form_of: MappingFor = focus_as_it_is,
     block_bytes: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one month of a file; `collection` gets it as a source if there are any.
@@ -161,7 +161,7 @@ def line_items(
         collection: takes sources and roundings.
         source: how the line items came here.
         form_of: tells of files that are not FOCUS how they become it.
-        block_bytes: see `opened`.
+        block_bytes: see `open_table`.
 
     Raises:
         BadData: naming the first row that is not accepted.
@@ -177,9 +177,9 @@ class _Reading:
     location: Location
     file: FileVersion
     month: int
-    collection: Collection
+    collection: LineItemStream
     source: str
-    form_of: FormOf
+    form_of: MappingFor
     block_bytes: int | None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -187,15 +187,15 @@ class _Reading:
         rows = 0
         months: set[int] = set()
         path = self.location.path(self.file.name)
-        with opened(self.location, self.file, self.block_bytes) as table:
+        with open_table(self.location, self.file, self.block_bytes) as table:
             layout, form = layout_of(path, table, self.form_of, self.collection.rounding)
-            door = Door(layout, self.collection.rounding, source=self.source)
+            door = Normalizer(layout, self.collection.rounding, source=self.source)
             read = (form.reads, form.repeated) if form else (None, _repeated(layout))
             for first_row, batch in _numbered(table.batches(*read)):
                 try:
                     batch = form.to_focus(batch) if form else batch
                     batch = self._wanted(batch, layout, door, months)
-                except Refused as refused:
+                except RejectedValue as refused:
                     raise _bad_data(path, table, refused, first_row) from refused
                 rows += batch.num_rows
                 if batch.num_rows:
@@ -212,12 +212,14 @@ class _Reading:
                 }
             )
 
-    def _wanted(self, batch: pa.RecordBatch, layout: Layout, door: Door, months: set[int]) -> pa.RecordBatch:
+    def _wanted(
+        self, batch: pa.RecordBatch, layout: Layout, door: Normalizer, months: set[int]
+    ) -> pa.RecordBatch:
         """The rows of the month as line items; the first refused row counts, even if it is a later column's."""
         position = layout.positions[PERIOD_COLUMN]
         try:
             found = _months(batch.column(position), layout.names[position])
-        except Refused as refused:
+        except RejectedValue as refused:
             if refused.index:
                 self._wanted(batch.slice(0, refused.index), layout, door, months)
             raise
@@ -225,7 +227,7 @@ class _Reading:
         rows = np.flatnonzero(found == self.month)
         try:
             return door.convert(batch if len(rows) == len(found) else batch.take(pa.array(rows)))
-        except Refused as refused:
+        except RejectedValue as refused:
             if refused.index is not None:
                 refused.index = int(rows[refused.index])
             raise
@@ -238,10 +240,10 @@ def _months(values: pa.Array, name: str) -> np.ndarray:
         Refused: at the first value that is null or not a time.
     """
     try:
-        times = to_times(decoded(values))
+        times = to_timestamps(utf8_decoded(values))
         if times.null_count:
-            raise Refused(pc.index(times.is_null(), True).as_py(), None, ACCEPTED)
-    except Refused as refused:
+            raise RejectedValue(pc.index(times.is_null(), True).as_py(), None, ACCEPTED)
+    except RejectedValue as refused:
         refused.column = name
         raise
     seconds = times.cast(pa.int64()).to_numpy()
@@ -263,7 +265,7 @@ def _repeated(layout: Layout) -> set[str]:
     return {layout.names[n] for name, n in layout.positions.items() if arrow_type(BY_NAME[name]) in kinds}
 
 
-def _bad_data(path: str, table: Table, refused: Refused, first_row: int) -> BadData:
+def _bad_data(path: str, table: TableReader, refused: RejectedValue, first_row: int) -> BadData:
     if refused.index is None:
         return BadData(f"{path}: {refused}")
     row = first_row + refused.index

@@ -74,7 +74,7 @@ class Location(ABC):
             NothingThere: the place is missing or has none.
             ProviderError: the place cannot be listed.
         """
-        found = sorted(file for file in self._list() if counts(file.name))
+        found = sorted(file for file in self._list() if is_data_file(file.name))
         if not found:
             raise NothingThere(
                 f"{self.address}: no file named *{', *'.join(SUFFIXES)}: nothing that is stored is changed"
@@ -193,7 +193,7 @@ class _Spans(io.RawIOBase):
         return self._position
 
 
-def counts(name: str) -> bool:
+def is_data_file(name: str) -> bool:
     """Whether a file is taken for data: not those that start with '.' or '_', or lie in a folder that does."""
     parts = PurePosixPath(name).parts
     return name.lower().endswith(SUFFIXES) and not any(part.startswith(HIDDEN) for part in parts)
@@ -207,7 +207,7 @@ def change_token(files: Iterable[FileVersion]) -> str:
     return digest.hexdigest()[:32]
 
 
-class Folder(Location):
+class LocalFolder(Location):
     """A folder of this machine."""
 
     def __init__(self, path: Path) -> None:
@@ -240,7 +240,7 @@ class Folder(Location):
             if _is_folder(entry):
                 if _is_new(Path(entry.path), seen):
                     yield from self._below(Path(entry.path), f"{name}/", seen)
-            elif counts(name) and _is_new(Path(entry.path), seen):
+            elif is_data_file(name) and _is_new(Path(entry.path), seen):
                 self._refuse_unless_utf8(name)
                 yield _version_of(Path(entry.path), name)
 

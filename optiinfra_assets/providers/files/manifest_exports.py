@@ -1,13 +1,13 @@
 """Cost exports in object storage: a run writes data files, then a manifest that names them. What no manifest names is not read.
 
 A folder may hold the files of many runs, or those of one that is being written; whoever adds up what he finds there bills some of it
-twice. What a provider has to do is to find the manifest of a period and to read it into a `Delivery`; the rest happens here::
+twice. What a provider has to do is to find the manifest of a period and to read it into a `ManifestExport`; the rest happens here::
 
     delivery = Delivery(manifest, (NamedFile("exports/a/data/part-1.csv.gz"), ...), run="20261105T0300Z")
     return collected(location, delivery, billing_period, context, form_of)
 
 A run that overwrites its predecessor's files is noticed: files newer than their manifest belong to one that is not finished. A provider
-that knows by itself what is an estimate takes `delivered` in place of `collected`.
+that knows by itself what is an estimate takes `export_batches` in place of `export_collection`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import pyarrow as pa
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
 from optiinfra_assets.line_items.arrow_tools import with_column
-from optiinfra_assets.providers.base import Collection
-from optiinfra_assets.providers.context import Context
-from optiinfra_assets.providers.files.coverage import ChargesSeen, not_invoiced
+from optiinfra_assets.providers.base import LineItemStream
+from optiinfra_assets.providers.context import ProviderContext
+from optiinfra_assets.providers.files.coverage import ChargeCoverage, not_invoiced
 from optiinfra_assets.providers.files.csv_reader import SMALL_BLOCK_BYTES
 from optiinfra_assets.providers.files.focus_files import (
-    FormOf,
+    MappingFor,
     focus_as_it_is,
     line_items,
     month_of,
@@ -49,7 +49,7 @@ Find = Callable[[str], FileVersion | None]
 
 
 @dataclass(frozen=True, slots=True)
-class NamedFile:
+class ManifestFile:
     """A data file as a manifest names it.
 
     Attributes:
@@ -64,7 +64,7 @@ class NamedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ManifestExport:
     """What one run of an export delivered for one billing period.
 
     Attributes:
@@ -74,7 +74,7 @@ class Delivery:
     """
 
     manifest: FileVersion
-    files: Sequence[NamedFile]
+    files: Sequence[ManifestFile]
     run: str = ""
 
 
@@ -93,9 +93,13 @@ def is_old(period: BillingPeriod, now: datetime) -> bool:
     return now >= period.end + FINAL_AFTER
 
 
-def collected(
-    location: Location, delivery: Delivery, period: BillingPeriod, context: Context, form_of: FormOf
-) -> Collection:
+def export_collection(
+    location: Location,
+    delivery: ManifestExport,
+    period: BillingPeriod,
+    context: ProviderContext,
+    form_of: MappingFor,
+) -> LineItemStream:
     """The line items of a delivery.
 
     They are estimates until they have an invoice id, or until `FINAL_AFTER`; the period is final when it is over and none is any more.
@@ -108,10 +112,10 @@ def collected(
         form_of: see `optiinfra_assets.providers.files.focus_files`.
 
     Raises (all from the stream):
-        ProviderError: as `delivered`.
+        ProviderError: as `export_batches`.
     """
     now = context.clock()
-    collection = Collection(batches=iter(()), change_token=token_of(delivery.manifest, period, now))
+    collection = LineItemStream(batches=iter(()), change_token=token_of(delivery.manifest, period, now))
     collection.sources.append(
         {
             "manifest": delivery.manifest.name,
@@ -120,16 +124,16 @@ def collected(
             "files": str(len(delivery.files)),
         }
     )
-    batches = delivered(location, delivery, period, collection, now, form_of=form_of)
+    batches = export_batches(location, delivery, period, collection, now, form_of=form_of)
     collection.batches = _until_invoiced(batches, period, now, collection)
     return collection
 
 
 def _until_invoiced(
-    batches: Iterator[pa.RecordBatch], period: BillingPeriod, now: datetime, collection: Collection
+    batches: Iterator[pa.RecordBatch], period: BillingPeriod, now: datetime, collection: LineItemStream
 ) -> Iterator[pa.RecordBatch]:
     is_final_by_age = is_old(period, now)
-    reach = ChargesSeen(period)
+    reach = ChargeCoverage(period)
     for batch in batches:
         reach.add(batch)
         yield batch if is_final_by_age else with_column(batch, "is_estimated", not_invoiced(batch))
@@ -137,14 +141,14 @@ def _until_invoiced(
     collection.is_final = now >= period.end and (is_final_by_age or reach.is_invoiced)
 
 
-def delivered(
+def export_batches(
     location: Location,
-    delivery: Delivery,
+    delivery: ManifestExport,
     period: BillingPeriod,
-    collection: Collection,
+    collection: LineItemStream,
     now: datetime,
     *,
-    form_of: FormOf = focus_as_it_is,
+    form_of: MappingFor = focus_as_it_is,
     find: Find | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The line items of a delivery, file by file; `collection` gets each file as a source, and the requests at the end.
@@ -156,7 +160,7 @@ def delivered(
         collection: takes sources and roundings.
         now: the present UTC instant.
         form_of: see `optiinfra_assets.providers.files.focus_files`.
-        find: as of `versions`.
+        find: as of `resolve_files`.
 
     Raises:
         ContractChanged: line items of another period are among them, or the manifest names a file twice.
@@ -164,7 +168,7 @@ def delivered(
         Transient: a file is gone or changed, or another run is being written.
         ProviderError: a file cannot be read.
     """
-    for file, announced in versions(location, delivery, now, find):
+    for file, announced in resolve_files(location, delivery, now, find):
         rows = 0
         for batch in line_items(
             location,
@@ -192,8 +196,8 @@ def delivered(
     collection.requests = location.requests
 
 
-def versions(
-    location: Location, delivery: Delivery, now: datetime, find: Find | None = None
+def resolve_files(
+    location: Location, delivery: ManifestExport, now: datetime, find: Find | None = None
 ) -> list[tuple[FileVersion, int | None]]:
     """The data files as they are, with their announced rows, all looked at before the first is read; none that is said to have no rows.
 
@@ -221,7 +225,7 @@ def versions(
 
 
 def _version(
-    location: Location, named: NamedFile, manifest: FileVersion, now: datetime, find: Find
+    location: Location, named: ManifestFile, manifest: FileVersion, now: datetime, find: Find
 ) -> FileVersion:
     path = location.path(named.name)
     if not named.name.lower().endswith(SUFFIXES):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optiinfra_assets.domain.errors import BadData
-from optiinfra_assets.line_items.parquet_types import usual_batch
+from optiinfra_assets.line_items.parquet_types import canonical_batch
 from optiinfra_assets.providers.files.csv_reader import CsvTable
 from optiinfra_assets.providers.files.location import FileVersion, Location
 
@@ -20,7 +20,7 @@ PARQUET_BUFFER_BYTES = 1 << 20
 """Read ahead for each column: without a limit a whole column chunk of a large row group is held."""
 
 
-class Table(Protocol):
+class TableReader(Protocol):
     """One open file."""
 
     names: list[str]
@@ -36,7 +36,9 @@ class Table(Protocol):
 
 
 @contextmanager
-def opened(location: Location, file: FileVersion, block_bytes: int | None = None) -> Iterator[Table]:
+def open_table(
+    location: Location, file: FileVersion, block_bytes: int | None = None
+) -> Iterator[TableReader]:
     """Open a file as a table and check at the end that it did not change meanwhile.
 
     `block_bytes` of the text of CSV are read at once, None: as many as are fastest.
@@ -75,7 +77,7 @@ class ParquetTable:
                 pre_buffer=False,
                 buffer_size=PARQUET_BUFFER_BYTES,
             )
-            yield from map(usual_batch, file.iter_batches(PARQUET_BATCH_ROWS, columns=only))
+            yield from map(canonical_batch, file.iter_batches(PARQUET_BATCH_ROWS, columns=only))
 
     def line(self, row: int) -> int | None:
         return None

@@ -11,7 +11,7 @@ from botocore.exceptions import IncompleteReadError
 
 from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingThere
 from optiinfra_assets.providers.files.location import FileVersion, Gone, RemoteLocation
-from optiinfra_assets.providers.http.boto_client import Calls
+from optiinfra_assets.providers.http.boto_client import BotoCalls
 from optiinfra_assets.providers.http.pagination import Page, items
 
 _CHANGED: Final = frozenset({"404", "412", "NoSuchKey", "PreconditionFailed"})
@@ -20,11 +20,11 @@ _OR_GONE: Final = "; or it is gone: S3 answers so, not 404, to whoever may not l
 T = TypeVar("T")
 
 
-class Bucket(RemoteLocation):
+class S3Location(RemoteLocation):
     """The objects under a prefix. A file's version is its ETag."""
 
     def __init__(
-        self, address: str, make: Callable[[], Any], calls: Calls, folder: str | None = None
+        self, address: str, make: Callable[[], Any], calls: BotoCalls, folder: str | None = None
     ) -> None:
         """Prepare; nothing is asked yet.
 

@@ -17,9 +17,9 @@ from pydantic import BaseModel, Field, field_validator
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
-from optiinfra_assets.providers.files.coverage import ChargesSeen
+from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
+from optiinfra_assets.providers.files.coverage import ChargeCoverage
 from optiinfra_assets.providers.files.focus_files import (
     has_rows,
     layout_of,
@@ -28,9 +28,9 @@ from optiinfra_assets.providers.files.focus_files import (
     months_of,
     period_of,
 )
-from optiinfra_assets.providers.files.location import FileVersion, Folder, Location, change_token
-from optiinfra_assets.providers.files.parquet_reader import opened
-from optiinfra_assets.providers.http.endpoint_policy import OfThisMachine
+from optiinfra_assets.providers.files.location import FileVersion, LocalFolder, Location, change_token
+from optiinfra_assets.providers.files.parquet_reader import open_table
+from optiinfra_assets.providers.http.endpoint_policy import MachineLocal
 
 FILES_TRIED = 50
 """Files that `discover` opens: a bucket may hold thousands, and each costs a request."""
@@ -39,7 +39,7 @@ FILES_TRIED = 50
 class FocusCredential(BaseModel):
     """Where the files are. No secret is stored: access to S3 comes from the AWS default chain of this machine."""
 
-    location: Annotated[str, OfThisMachine.FOLDER] = Field(
+    location: Annotated[str, MachineLocal.FOLDER] = Field(
         description="Folder with the files, or s3://bucket/prefix."
     )
     endpoint_url: str | None = Field(
@@ -48,7 +48,7 @@ class FocusCredential(BaseModel):
     region: str | None = Field(
         None, description="AWS region of the bucket; empty for the default of this machine."
     )
-    profile: Annotated[str | None, OfThisMachine.SETTING] = Field(
+    profile: Annotated[str | None, MachineLocal.SETTING] = Field(
         None, description="AWS profile to use; empty for the default chain."
     )
 
@@ -81,12 +81,12 @@ class FocusFiles(Provider):
         """
         location = _location(account, None)
         for file in location.files()[-FILES_TRIED:]:
-            with opened(location, file) as table:
+            with open_table(location, file) as table:
                 layout_of(location.path(file.name), table)
         return [location.address]
 
     def probe(
-        self, account: Account, since: Mapping[BillingPeriod, str], context: Context | None = None
+        self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext | None = None
     ) -> Probe:
         """The token of each billing period: a hash over name, size and version of the files that have rows of it.
 
@@ -99,8 +99,8 @@ class FocusFiles(Provider):
         return Probe(tokens, requests=location.requests)
 
     def collect(
-        self, account: Account, billing_period: BillingPeriod, context: Context | None = None
-    ) -> Collection:
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext | None = None
+    ) -> LineItemStream:
         """Open the stream of the line items of one billing period, file by file in order of name.
 
         ``data_through`` is the latest ChargePeriodEnd of a usage charge, at most the end of the period and now. ``is_final`` stays
@@ -118,27 +118,27 @@ class FocusFiles(Provider):
         chosen = [file for file in files if has_rows(location, file, month)]
         if not chosen and not any(months_of(location, file) for file in files):
             raise _nothing(location)
-        collection = Collection(batches=iter(()), change_token=change_token(chosen))
+        collection = LineItemStream(batches=iter(()), change_token=change_token(chosen))
         collection.batches = _line_items(location, chosen, billing_period, collection, context)
         return collection
 
 
-def _context() -> Context:
-    return Context(utc_now, MemorySnapshots())
+def _context() -> ProviderContext:
+    return ProviderContext(utc_now, MemorySnapshots())
 
 
-def _location(account: Account, context: Context | None) -> Location:
+def _location(account: Account, context: ProviderContext | None) -> Location:
     credential = credential_of(account, FocusCredential)
     if credential.location.startswith("s3://"):
-        from optiinfra_assets.providers.files.s3 import Bucket
-        from optiinfra_assets.providers.http.boto_client import Calls, kept_client
+        from optiinfra_assets.providers.files.s3 import S3Location
+        from optiinfra_assets.providers.http.boto_client import BotoCalls, kept_client
 
         context = context or _context()
         client = partial(
             kept_client, "s3", credential.region, credential.endpoint_url, profile=credential.profile
         )
-        return Bucket(credential.location, client, Calls(context, context.meter()))
-    return Folder(Path(credential.location))
+        return S3Location(credential.location, client, BotoCalls(context, context.meter()))
+    return LocalFolder(Path(credential.location))
 
 
 def _by_period(location: Location) -> dict[BillingPeriod, list[FileVersion]]:
@@ -164,10 +164,10 @@ def _line_items(
     location: Location,
     files: list[FileVersion],
     billing_period: BillingPeriod,
-    collection: Collection,
-    context: Context,
+    collection: LineItemStream,
+    context: ProviderContext,
 ) -> Iterator[pa.RecordBatch]:
-    reach = ChargesSeen(billing_period)
+    reach = ChargeCoverage(billing_period)
     for file in files:
         for batch in line_items(location, file, month_of(billing_period), collection):
             reach.add(batch)

@@ -1,7 +1,7 @@
 """Requests to Google's services through Google's own clients: the credential, patience, and what becomes of a refusal.
 
 Importing this imports Google's libraries, so a provider does it in its functions. Their own retries are replaced by ours: what they accept
-as ``retry`` wraps each single request, so `Access.patience` counts, tries again and translates every one of them, pages included::
+as ``retry`` wraps each single request, so `GoogleSession.patience` counts, tries again and translates every one of them, pages included::
 
     access = Access.of(key, context)
     table = client.get_table(name, retry=access.patience("tables.get", DATA_VIEWER), timeout=SECONDS)
@@ -35,12 +35,12 @@ from optiinfra_assets.domain.errors import (
     Throttled,
     Transient,
 )
-from optiinfra_assets.providers.context import Context, Meter
+from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.client import retry_after
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
-from optiinfra_assets.providers.http.redaction import hider
-from optiinfra_assets.providers.http.retry import Again, patiently, refusal
+from optiinfra_assets.providers.http.redaction import redactor
+from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
 
 SECONDS: Final = 60.0
 """Time-out of one request."""
@@ -57,7 +57,7 @@ _QUOTA_WAIT: Final = timedelta(hours=1)
 
 
 @dataclass(slots=True)
-class Access:
+class GoogleSession:
     """One credential for the length of one call of a provider.
 
     Attributes:
@@ -68,12 +68,12 @@ class Access:
 
     credentials: Credentials
     project: str
-    context: Context
+    context: ProviderContext
     hide: Callable[[str], str] = field(repr=False)
     meter: Meter
 
     @classmethod
-    def of(cls, key: str | None, context: Context) -> Access:
+    def of(cls, key: str | None, context: ProviderContext) -> GoogleSession:
         """With a service account key (JSON text), or what this machine offers by default if there is none; one request.
 
         Raises:
@@ -83,7 +83,7 @@ class Access:
         return cls._with_key(key, context) if key else cls._by_default(context)
 
     @classmethod
-    def _with_key(cls, key: str, context: Context) -> Access:
+    def _with_key(cls, key: str, context: ProviderContext) -> GoogleSession:
         info = _parsed(key)
         # Whose key it is may stand in a message: Google's own say which service account lacks what.
         secrets = [str(info.get(name, "")) for name in ("private_key", "private_key_id")]
@@ -94,10 +94,10 @@ class Access:
             raise CredentialRejected(
                 "service_account_key: not the JSON of a service account key: paste the whole file as Google gave it"
             ) from None
-        return cls._of(credentials, str(info.get("project_id", "")), context, hider(secrets))
+        return cls._of(credentials, str(info.get("project_id", "")), context, redactor(secrets))
 
     @classmethod
-    def _by_default(cls, context: Context) -> Access:
+    def _by_default(cls, context: ProviderContext) -> GoogleSession:
         try:
             credentials, project = google.auth.default(scopes=SCOPES)
         except auth_errors.DefaultCredentialsError:
@@ -108,8 +108,8 @@ class Access:
 
     @classmethod
     def _of(
-        cls, credentials: Credentials, project: str, context: Context, hide: Callable[[str], str]
-    ) -> Access:
+        cls, credentials: Credentials, project: str, context: ProviderContext, hide: Callable[[str], str]
+    ) -> GoogleSession:
         meter = context.meter()
         tokens = _Tokens(credentials, context, meter)
         access = cls(tokens, project, context, hide, meter)
@@ -138,7 +138,7 @@ class Access:
             raise ContractChanged(f"{where}: not the documented answer ({said}); {ASK_FOR_UPDATE}") from None
         except Exception as error:  # noqa: BLE001 - translated, or raised as it is
             refused = self.refused(error, where, permission)
-            raise (refused.error if isinstance(refused, Again) else refused) from None
+            raise (refused.error if isinstance(refused, RetryableError) else refused) from None
 
     def refused(self, error: Exception, where: str, permission: str) -> Exception:
         """What to raise for an error of Google's clients; those that are none of the provider's stay as they are."""
@@ -150,11 +150,13 @@ class Access:
                 f"{where}: the credential is not accepted ({said}); connect again with {KEY}"
             )
         if isinstance(error, requests.exceptions.JSONDecodeError | ParseError):
-            return Again(Transient(f"{where}: the answer broke off; try again later"))
+            return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
         if isinstance(
             error, auth_errors.GoogleAuthError | requests.exceptions.RequestException | TimeoutError
         ):
-            return Again(Transient(f"{where}: no answer: {said or type(error).__name__}; try again later"))
+            return RetryableError(
+                Transient(f"{where}: no answer: {said or type(error).__name__}; try again later")
+            )
         return error
 
     def _refused_call(self, error: GoogleAPICallError, where: str, permission: str) -> Exception:
@@ -175,13 +177,13 @@ class Access:
         if isinstance(error, Conflict):
             return error
         status = 429 if reason in _BUSY else 503 if reason in _FAILED else status
-        return refusal(status, where, said, permission, until=until, now=now)
+        return error_for_status(status, where, said, permission, until=until, now=now)
 
 
 class _Patience(Retry):
     """Ours in the place of Google's own retry."""
 
-    def __init__(self, access: Access, where: str, permission: str) -> None:
+    def __init__(self, access: GoogleSession, where: str, permission: str) -> None:
         super().__init__()
         self._access, self._where, self._permission = access, where, permission
 
@@ -193,12 +195,12 @@ class _Patience(Retry):
                 access.meter.count()
                 try:
                     return func(*arguments, **options)
-                except (Again, ProviderError):
+                except (RetryableError, ProviderError):
                     raise
                 except Exception as error:  # noqa: BLE001 - translated, or raised as it is
                     raise access.refused(error, self._where, self._permission) from None
 
-            return patiently(attempt, access.context.sleep)
+            return with_retries(attempt, access.context.sleep)
 
         return call
 
@@ -210,7 +212,7 @@ class _Tokens(Credentials):
     at the real service from where they may be used, even if the requests go to another address.
     """
 
-    def __init__(self, source: Credentials, context: Context, meter: Meter) -> None:
+    def __init__(self, source: Credentials, context: ProviderContext, meter: Meter) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.refused: Callable[[Exception, str, str], Exception] = lambda error, where, permission: error
         self._source, self._context, self._meter = source, context, meter
@@ -223,12 +225,12 @@ class _Tokens(Credentials):
         def attempt() -> None:
             try:
                 self._source.refresh(ours)  # type: ignore[no-untyped-call]
-            except (Again, ProviderError):
+            except (RetryableError, ProviderError):
                 raise
             except Exception as error:  # noqa: BLE001 - translated, or raised as it is
                 raise self.refused(error, "token", KEY) from None
 
-        patiently(attempt, self._context.sleep)
+        with_retries(attempt, self._context.sleep)
         self.token, self.expiry = self._source.token, self._source.expiry
 
     def apply(self, headers: Any, token: str | None = None) -> None:
@@ -239,7 +241,7 @@ class _Tokens(Credentials):
 class _TokenRequest(Request):
     """Asks once, with a time-out."""
 
-    def __init__(self, context: Context, meter: Meter) -> None:
+    def __init__(self, context: ProviderContext, meter: Meter) -> None:
         super().__init__()
         self._context, self._meter = context, meter
 
@@ -252,9 +254,9 @@ class _TokenRequest(Request):
         if status == 429 or status >= 500:
             now = self._context.clock()
             headers = {name.lower(): value for name, value in response.headers.items()}
-            raise refusal(status, "token", "", KEY, until=retry_after(headers, now), now=now)
+            raise error_for_status(status, "token", "", KEY, until=retry_after(headers, now), now=now)
         if status == 200 and options.get("method") == "POST" and not _parsed(response.data):
-            raise Again(Transient("token: the answer broke off; try again later"))
+            raise RetryableError(Transient("token: the answer broke off; try again later"))
         return response
 
 

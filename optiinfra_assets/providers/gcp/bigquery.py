@@ -1,7 +1,7 @@
 """Queries to BigQuery that are priced before they run, capped while they run, and read page by page as the text of the answer.
 
 BigQuery charges for the bytes of the columns that a query reads, 10 MB at least; what tables.get says and dry runs are free. Nothing goes
-through a float or a data frame: cells are text or null as they stand in the JSON, and `Cells` takes them out by name and kind.
+through a float or a data frame: cells are text or null as they stand in the JSON, and `ResultRow` takes them out by name and kind.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from google.api_core.exceptions import Conflict
 from google.cloud import bigquery
 
 from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
-from optiinfra_assets.line_items.rejected_value import shown
-from optiinfra_assets.providers.gcp.auth import SECONDS, Access
+from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.providers.gcp.auth import SECONDS, GoogleSession
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.pagination import Page, pages
 
@@ -47,7 +47,7 @@ Column = tuple[str, str, tuple["Column", ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class TableState:
+class TableMetadata:
     """What tables.get says of a table.
 
     Attributes:
@@ -69,7 +69,7 @@ class TableState:
 class BigQuery:
     """Queries of one project, for the length of one call of a provider. Use it in a ``with``."""
 
-    def __init__(self, access: Access, project: str, *, most_bytes: int, endpoint: str | None) -> None:
+    def __init__(self, access: GoogleSession, project: str, *, most_bytes: int, endpoint: str | None) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
@@ -92,7 +92,7 @@ class BigQuery:
     ) -> None:
         self._client.close()  # type: ignore[no-untyped-call]
 
-    def table(self, name: str) -> TableState:
+    def table(self, name: str) -> TableMetadata:
         """The state of a table; free.
 
         Raises:
@@ -105,7 +105,7 @@ class BigQuery:
                 name, retry=self._access.patience(where, DATA_VIEWER), timeout=SECONDS
             )
             parts = found.time_partitioning
-            return TableState(
+            return TableMetadata(
                 name=name,
                 location=found.location,
                 columns=tuple(_column(one) for one in found.schema),
@@ -133,7 +133,7 @@ class BigQuery:
 
     def rows(
         self, statement: str, parameters: Mapping[str, Parameter], location: str, *, label: str
-    ) -> Iterator[Cells]:
+    ) -> Iterator[ResultRow]:
         """The rows of a statement, one page in memory at a time; `bytes_billed` and the meter grow by what it costs.
 
         Args:
@@ -158,7 +158,7 @@ class BigQuery:
             places = {field.name: number for number, field in enumerate(result.schema)}
         read = iter(result.pages)
 
-        def page(_token: str | None) -> Page[Cells]:
+        def page(_token: str | None) -> Page[ResultRow]:
             with self._access.translated(where, JOB_USER):
                 texts: dict[Any, Any] = {}
                 following = next(read, None)
@@ -168,7 +168,7 @@ class BigQuery:
                 lines = [[_once(cell["v"], texts) for cell in row["f"]] for row in raw.get("rows", ())]
                 if any(len(line) != len(places) for line in lines):
                     raise ValueError(f"rows of other than {len(places)} cells")
-                cells = [Cells(line, places, where) for line in lines]
+                cells = [ResultRow(line, places, where) for line in lines]
                 return Page(cells, result.next_page_token, result.total_rows)
 
         for some in pages(page, where):
@@ -200,7 +200,7 @@ class BigQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class ResultRow:
     """One row of an answer, taken out by the names of its columns.
 
     Attributes:
@@ -249,7 +249,7 @@ class Cells:
             self._refuse(name, "a time")
 
     def _refuse(self, name: str, accepted: str) -> NoReturn:
-        value = shown(self.values[self.places[name]])
+        value = quoted(self.values[self.places[name]])
         raise ContractChanged(
             f"{self.where}: column {name}: value {value} is not accepted: {accepted} was expected; {ASK_FOR_UPDATE}"
         )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from google.cloud.billing_v1 import CloudBillingClient
 from google.cloud.billing_v1.services.cloud_billing.transports.rest import CloudBillingRestTransport
 
-from optiinfra_assets.providers.gcp.auth import SECONDS, Access
+from optiinfra_assets.providers.gcp.auth import SECONDS, GoogleSession
 from optiinfra_assets.providers.http.pagination import Page, items
 
 VIEWER: Final = "roles/billing.viewer on the billing account (billing.accounts.get)"
@@ -20,13 +20,13 @@ PAGE: Final = 100
 class CloudBilling:
     """The billing accounts that a credential may view."""
 
-    def __init__(self, access: Access, client: CloudBillingClient) -> None:
+    def __init__(self, access: GoogleSession, client: CloudBillingClient) -> None:
         self._access = access
         self._client = client
 
     @classmethod
     @contextmanager
-    def opened(cls, access: Access, endpoint: str | None) -> Iterator[CloudBilling]:
+    def opened(cls, access: GoogleSession, endpoint: str | None) -> Iterator[CloudBilling]:
         """Over HTTP, at Google or at another address."""
         address = urlsplit(endpoint or "https://cloudbilling.googleapis.com")
         transport = CloudBillingRestTransport(

@@ -28,12 +28,12 @@ from typing import TYPE_CHECKING, Final
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, ContractChanged
-from optiinfra_assets.providers.gcp.loading_days import BEGINNING, Part
+from optiinfra_assets.providers.gcp.loading_days import BEGINNING, PeriodTotal
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 if TYPE_CHECKING:
-    from optiinfra_assets.providers.gcp.bigquery import Cells
+    from optiinfra_assets.providers.gcp.bigquery import ResultRow
 
 NUMBERS: Final = frozenset({"FLOAT", "NUMERIC", "BIGNUMERIC", "INTEGER"})
 GIVEN: Final = "('PROMOTION', 'FREE_TIER')"
@@ -43,7 +43,7 @@ COMMITTED: Final = (
 )
 
 
-class Export(StrEnum):
+class ExportKind(StrEnum):
     """What a table holds."""
 
     STANDARD = "standard"
@@ -51,7 +51,7 @@ class Export(StrEnum):
     FOCUS = "focus"
 
 
-class How(StrEnum):
+class Aggregation(StrEnum):
     """What becomes of a value when lines are added up."""
 
     KEY = "key"
@@ -61,7 +61,7 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class SelectedColumn:
     """A column that is read.
 
     Attributes:
@@ -73,7 +73,7 @@ class Take:
 
     path: str
     name: str
-    how: How = How.KEY
+    how: Aggregation = Aggregation.KEY
     needed: bool = False
 
 
@@ -81,46 +81,46 @@ class Take:
 class _Expression:
     sql: str
     name: str
-    how: How = How.KEY
+    how: Aggregation = Aggregation.KEY
 
 
 _USAGE: Final = (
-    Take("billing_account_id", "BillingAccountId", needed=True),
-    Take("service.id", "x_ServiceId"),
-    Take("service.description", "ServiceName", needed=True),
-    Take("sku.id", "SkuId", needed=True),
-    Take("sku.description", "ChargeDescription"),
-    Take("project.id", "SubAccountId", needed=True),
-    Take("project.name", "SubAccountName"),
-    Take("project.labels", "x_ProjectLabels"),
-    Take("labels", "labels"),
-    Take("tags", "tags"),
-    Take("system_labels", "x_SystemLabels"),
-    Take("location.location", "x_Location"),
-    Take("location.region", "RegionId"),
-    Take("location.zone", "AvailabilityZone"),
-    Take("resource.global_name", "ResourceId"),
-    Take("resource.name", "ResourceName"),
-    Take("subscription.instance_id", "x_SubscriptionId"),
-    Take("transaction_type", "x_TransactionType"),
-    Take("seller_name", "x_SellerName"),
-    Take("currency", "BillingCurrency", needed=True),
-    Take("currency_conversion_rate", "x_CurrencyConversionRate"),
-    Take("usage.unit", "ConsumedUnit"),
-    Take("usage.pricing_unit", "PricingUnit"),
-    Take("cost_type", "x_CostType", needed=True),
-    Take("adjustment_info.id", "x_AdjustmentId"),
-    Take("adjustment_info.description", "x_AdjustmentDescription"),
-    Take("adjustment_info.mode", "x_AdjustmentMode"),
-    Take("adjustment_info.type", "x_AdjustmentType"),
-    Take("consumption_model.description", "x_ConsumptionModel"),
-    Take("cost", "ContractedCost", How.SUM, needed=True),
-    Take("cost_at_list", "ListCost", How.SUM),
-    Take("usage.amount", "ConsumedQuantity", How.SUM),
-    Take("usage.amount_in_pricing_units", "PricingQuantity", How.SUM),
-    Take("usage_start_time", "ChargePeriodStart", How.FIRST, needed=True),
-    Take("usage_end_time", "ChargePeriodEnd", How.LAST, needed=True),
-    Take("export_time", "exported", How.LAST, needed=True),
+    SelectedColumn("billing_account_id", "BillingAccountId", needed=True),
+    SelectedColumn("service.id", "x_ServiceId"),
+    SelectedColumn("service.description", "ServiceName", needed=True),
+    SelectedColumn("sku.id", "SkuId", needed=True),
+    SelectedColumn("sku.description", "ChargeDescription"),
+    SelectedColumn("project.id", "SubAccountId", needed=True),
+    SelectedColumn("project.name", "SubAccountName"),
+    SelectedColumn("project.labels", "x_ProjectLabels"),
+    SelectedColumn("labels", "labels"),
+    SelectedColumn("tags", "tags"),
+    SelectedColumn("system_labels", "x_SystemLabels"),
+    SelectedColumn("location.location", "x_Location"),
+    SelectedColumn("location.region", "RegionId"),
+    SelectedColumn("location.zone", "AvailabilityZone"),
+    SelectedColumn("resource.global_name", "ResourceId"),
+    SelectedColumn("resource.name", "ResourceName"),
+    SelectedColumn("subscription.instance_id", "x_SubscriptionId"),
+    SelectedColumn("transaction_type", "x_TransactionType"),
+    SelectedColumn("seller_name", "x_SellerName"),
+    SelectedColumn("currency", "BillingCurrency", needed=True),
+    SelectedColumn("currency_conversion_rate", "x_CurrencyConversionRate"),
+    SelectedColumn("usage.unit", "ConsumedUnit"),
+    SelectedColumn("usage.pricing_unit", "PricingUnit"),
+    SelectedColumn("cost_type", "x_CostType", needed=True),
+    SelectedColumn("adjustment_info.id", "x_AdjustmentId"),
+    SelectedColumn("adjustment_info.description", "x_AdjustmentDescription"),
+    SelectedColumn("adjustment_info.mode", "x_AdjustmentMode"),
+    SelectedColumn("adjustment_info.type", "x_AdjustmentType"),
+    SelectedColumn("consumption_model.description", "x_ConsumptionModel"),
+    SelectedColumn("cost", "ContractedCost", Aggregation.SUM, needed=True),
+    SelectedColumn("cost_at_list", "ListCost", Aggregation.SUM),
+    SelectedColumn("usage.amount", "ConsumedQuantity", Aggregation.SUM),
+    SelectedColumn("usage.amount_in_pricing_units", "PricingQuantity", Aggregation.SUM),
+    SelectedColumn("usage_start_time", "ChargePeriodStart", Aggregation.FIRST, needed=True),
+    SelectedColumn("usage_end_time", "ChargePeriodEnd", Aggregation.LAST, needed=True),
+    SelectedColumn("export_time", "exported", Aggregation.LAST, needed=True),
 )
 _FOCUS_NEEDED: Final = frozenset(
     ("BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodStart", "ChargeCategory", "ChargePeriodEnd",
@@ -130,9 +130,9 @@ _FOCUS_APART: Final = {
     "BillingPeriodStart": None,
     "BillingPeriodEnd": None,
     "x_Credits": None,
-    "ChargePeriodStart": How.FIRST,
-    "ChargePeriodEnd": How.LAST,
-    "x_ExportTime": How.LAST,
+    "ChargePeriodStart": Aggregation.FIRST,
+    "ChargePeriodEnd": Aggregation.LAST,
+    "x_ExportTime": Aggregation.LAST,
 }
 
 
@@ -147,7 +147,7 @@ class CostTable:
     """
 
     name: str
-    export: Export
+    export: ExportKind
     kinds: Mapping[str, str]
     by_day: bool
 
@@ -163,9 +163,9 @@ class CostTable:
         """
         kinds = dict(_paths(columns))
         if "x_ExportTime" in kinds or "ChargePeriodStart" in kinds:
-            export = Export.FOCUS
+            export = ExportKind.FOCUS
         elif "usage_start_time" in kinds:
-            export = Export.DETAILED if "resource" in kinds else Export.STANDARD
+            export = ExportKind.DETAILED if "resource" in kinds else ExportKind.STANDARD
         else:
             raise BadData(
                 f"table: {name!r} is not accepted: it has neither the columns of a usage cost export nor of a FOCUS export"
@@ -181,23 +181,23 @@ class CostTable:
         """
         takes = [_Expression(self._month, "month")]
         takes += [_Expression("_PARTITIONTIME", "part")] if self.by_day else []
-        if self.export is Export.FOCUS:
+        if self.export is ExportKind.FOCUS:
             takes += [
                 _Expression("BillingCurrency", "currency"),
-                _Expression(self._amount("BilledCost"), "cost", How.SUM),
-                _Expression("x_ExportTime", "exported", How.LAST),
+                _Expression(self._amount("BilledCost"), "cost", Aggregation.SUM),
+                _Expression("x_ExportTime", "exported", Aggregation.LAST),
             ]
         else:
             takes += [
                 _Expression("currency", "currency"),
-                _Expression(self._amount("cost"), "cost", How.SUM),
-                _Expression(self._credits(), "credits", How.SUM),
-                _Expression("export_time", "exported", How.LAST),
+                _Expression(self._amount("cost"), "cost", Aggregation.SUM),
+                _Expression(self._credits(), "credits", Aggregation.SUM),
+                _Expression("export_time", "exported", Aggregation.LAST),
             ]
         window = ["_PARTITIONTIME >= @first"] if self.by_day else []
         return self._statement(takes, [*window, f"COALESCE({self._month}, '999999') >= @oldest"])
 
-    def counted(self, cells: Cells) -> Part:
+    def counted(self, cells: ResultRow) -> PeriodTotal:
         """One row of the answer to `reading`.
 
         Raises:
@@ -212,10 +212,10 @@ class CostTable:
             ) from None
         day = cells.time("part") if self.by_day else BEGINNING
         amount = cells.number("cost") or Decimal(0)
-        if self.export is not Export.FOCUS:
+        if self.export is not ExportKind.FOCUS:
             amount = exact_sum((amount, cells.number("credits") or Decimal(0)))
         currency, lines = cells.needed("currency"), cells.whole("lines")
-        return Part(period, currency, day, day, lines, amount, cells.time("exported"))
+        return PeriodTotal(period, currency, day, day, lines, amount, cells.time("exported"))
 
     def lines(self) -> str:
         """The line items of an invoice month, by UTC day and everything that tells lines apart.
@@ -231,17 +231,17 @@ class CostTable:
 
     @property
     def _month(self) -> str:
-        if self.export is Export.FOCUS:
+        if self.export is ExportKind.FOCUS:
             return "FORMAT_DATE('%Y%m', DATE(BillingPeriodStart))"
         return "invoice.month"
 
     def _line(self) -> list[_Expression]:
         made = [_Expression(self._sql(take), take.name, take.how) for take in self._takes()]
-        if self.export is Export.FOCUS:
+        if self.export is ExportKind.FOCUS:
             return [
                 _Expression("DATE(ChargePeriodStart)", "day"),
                 *made,
-                _Expression(self._credits("x_Credits", "Amount"), "credits", How.SUM),
+                _Expression(self._credits("x_Credits", "Amount"), "credits", Aggregation.SUM),
             ]
         given = f"FROM UNNEST(credits) AS c WHERE c.type IN {GIVEN}"
         return [
@@ -250,33 +250,39 @@ class CostTable:
             _Expression(
                 f"(SELECT STRING_AGG(DISTINCT c.name, ', ' ORDER BY c.name) {given})", "credit_names"
             ),
-            _Expression(self._credits(where="c.type IN ('PROMOTION')"), "promotions", How.SUM),
-            _Expression(self._credits(where="c.type IN ('FREE_TIER')"), "free_tier", How.SUM),
-            _Expression(self._credits(where=f"COALESCE(c.type, '') NOT IN {GIVEN}"), "discounts", How.SUM),
-            _Expression(self._credits(where=f"c.type IN {COMMITTED}"), "x_CommitmentDiscounts", How.SUM),
+            _Expression(self._credits(where="c.type IN ('PROMOTION')"), "promotions", Aggregation.SUM),
+            _Expression(self._credits(where="c.type IN ('FREE_TIER')"), "free_tier", Aggregation.SUM),
+            _Expression(
+                self._credits(where=f"COALESCE(c.type, '') NOT IN {GIVEN}"), "discounts", Aggregation.SUM
+            ),
+            _Expression(
+                self._credits(where=f"c.type IN {COMMITTED}"), "x_CommitmentDiscounts", Aggregation.SUM
+            ),
         ]
 
-    def _takes(self) -> Iterable[Take]:
-        if self.export is not Export.FOCUS:
+    def _takes(self) -> Iterable[SelectedColumn]:
+        if self.export is not ExportKind.FOCUS:
             return [take for take in _USAGE if take.path in self.kinds]
         found = [
             path
             for path in self.kinds
             if path.isascii() and path.isidentifier() and (path in focus.BY_NAME or path.startswith("x_"))
         ]
-        return [Take(path, path, how) for path in found if (how := self._focus_how(path)) is not None]
+        return [
+            SelectedColumn(path, path, how) for path in found if (how := self._focus_how(path)) is not None
+        ]
 
-    def _focus_how(self, path: str) -> How | None:
+    def _focus_how(self, path: str) -> Aggregation | None:
         if path in _FOCUS_APART:
             return _FOCUS_APART[path]
         is_summed = path.endswith(("Cost", "Quantity")) and self.kinds[path] in NUMBERS
-        return How.SUM if is_summed else How.KEY
+        return Aggregation.SUM if is_summed else Aggregation.KEY
 
-    def _sql(self, take: Take) -> str:
+    def _sql(self, take: SelectedColumn) -> str:
         kind = self.kinds[take.path]
-        if take.how is How.SUM:
+        if take.how is Aggregation.SUM:
             return self._amount(take.path)
-        if take.how is not How.KEY or kind == "STRING":
+        if take.how is not Aggregation.KEY or kind == "STRING":
             return take.path
         if kind in ("RECORD", "JSON") or kind.endswith("[]"):
             return f"TO_JSON_STRING({take.path})"
@@ -294,9 +300,11 @@ class CostTable:
         return f"(SELECT {total} FROM UNNEST({array}) AS c{condition})"  # noqa: S608 - names of a checked schema
 
     def _statement(self, takes: Sequence[_Expression], conditions: Sequence[str]) -> str:
-        keys = [take.name for take in takes if take.how is How.KEY]
+        keys = [take.name for take in takes if take.how is Aggregation.KEY]
         sums = [
-            f"{take.how.upper()}({take.name}) AS {take.name}" for take in takes if take.how is not How.KEY
+            f"{take.how.upper()}({take.name}) AS {take.name}"
+            for take in takes
+            if take.how is not Aggregation.KEY
         ]
         inner = ",\n    ".join(f"{take.sql} AS {take.name}" for take in takes)
         return (
@@ -306,19 +314,30 @@ class CostTable:
         )
 
     def _refuse_lacking(self) -> None:
-        if self.export is Export.FOCUS:
-            needed = [Take(path, path, _FOCUS_APART.get(path) or How.KEY) for path in sorted(_FOCUS_NEEDED)]
-            needed += [Take("x_Credits.Amount", "", How.SUM)]
+        if self.export is ExportKind.FOCUS:
+            needed = [
+                SelectedColumn(path, path, _FOCUS_APART.get(path) or Aggregation.KEY)
+                for path in sorted(_FOCUS_NEEDED)
+            ]
+            needed += [SelectedColumn("x_Credits.Amount", "", Aggregation.SUM)]
         else:
             needed = [take for take in _USAGE if take.needed]
-            needed += [Take("invoice.month", ""), Take("credits.type", ""), Take("credits.name", "")]
-            needed += [Take("credits.amount", "", How.SUM)]
+            needed += [
+                SelectedColumn("invoice.month", ""),
+                SelectedColumn("credits.type", ""),
+                SelectedColumn("credits.name", ""),
+            ]
+            needed += [SelectedColumn("credits.amount", "", Aggregation.SUM)]
         for take in needed:
             self._refuse_kind(take)
 
-    def _refuse_kind(self, take: Take) -> None:
+    def _refuse_kind(self, take: SelectedColumn) -> None:
         kind = self.kinds.get(take.path)
-        accepted = {How.SUM: NUMBERS, How.FIRST: {"TIMESTAMP"}, How.LAST: {"TIMESTAMP"}}.get(take.how)
+        accepted = {
+            Aggregation.SUM: NUMBERS,
+            Aggregation.FIRST: {"TIMESTAMP"},
+            Aggregation.LAST: {"TIMESTAMP"},
+        }.get(take.how)
         if take.path.endswith("Cost"):
             accepted = NUMBERS
         if kind is None or (accepted and kind not in accepted):

@@ -1,11 +1,10 @@
 """What an append-only table holds of each billing period, kept so that only the days that may have grown are asked about again.
 
-Rows are added under the day on which they were loaded, and a day that is over is never added to. So a `Stock` is what earlier days brought,
-added up, and the last days apart; a new reading replaces those, whatever came late, twice, or under an older time stamp. Nothing but
-a full reading would see rows that were taken away, so one is made when there are fewer rows or the table is a new one, or when somebody
-found fewer than the stock says (`Stock.emptied`). A stock remembers the most rows that a period ever had, to tell one that lost some
-from one that never had them.
-"""
+Rows are added under the day on which they were loaded, and a day that is over is never added to. So a `TableContents` is what earlier
+days brought, added up, and the last days apart; a new reading replaces those, whatever came late, twice, or under an older time stamp.
+Nothing but a full reading would see rows that were taken away, so one is made when there are fewer rows or the table is a new one, or
+when somebody found fewer than the stock says (`TableContents.emptied`). A stock remembers the most rows that a period ever had, to tell
+one that lost some from one that never had them."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Snapshot, Snapshots
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 READING: Final = "reading of the export"
@@ -30,7 +29,7 @@ MARGIN: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PeriodTotal:
     """What a loading day, or several, brought to a billing period in one currency.
 
     Attributes:
@@ -49,7 +48,7 @@ class Part:
     amount: Decimal
     exported: datetime
 
-    def plus(self, other: Part) -> Part:
+    def plus(self, other: PeriodTotal) -> PeriodTotal:
         """Both together, of one period and currency."""
         return replace(
             self,
@@ -62,7 +61,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class TableContents:
     """What a table held at an instant.
 
     Attributes:
@@ -78,32 +77,32 @@ class Stock:
     version: str
     rows: int
     floor: datetime
-    parts: tuple[Part, ...] = ()
+    parts: tuple[PeriodTotal, ...] = ()
     most: Mapping[BillingPeriod, int] = field(default_factory=dict)
 
     def is_continued_by(self, created: datetime, rows: int) -> bool:
         """Whether a table is still this one, and nothing seems to have been taken away."""
         return created == self.created and rows >= self.rows
 
-    def emptied(self, created: datetime) -> Stock:
+    def emptied(self, created: datetime) -> TableContents:
         """To count a table, this one or another in its place, from its beginning; what periods once had is still known."""
-        return replace(nothing(created), most=self.most)
+        return replace(no_contents(created), most=self.most)
 
-    def grown(self, parts: Iterable[Part], at: datetime, version: str, rows: int) -> Stock:
+    def grown(self, parts: Iterable[PeriodTotal], at: datetime, version: str, rows: int) -> TableContents:
         """With what a reading from `floor` on found, begun at an instant (UTC)."""
         floor = at.replace(hour=0, minute=0, second=0, microsecond=0) - MARGIN
         kept = [part for part in self.parts if part.last < self.floor]
-        settled: dict[tuple[BillingPeriod, str], Part] = {}
-        open_: list[Part] = []
+        settled: dict[tuple[BillingPeriod, str], PeriodTotal] = {}
+        open_: list[PeriodTotal] = []
         for part in [*kept, *parts]:
             key = (part.period, part.currency)
             if part.last >= floor:
                 open_.append(part)
             else:
                 settled[key] = settled[key].plus(part) if key in settled else part
-        return Stock(self.created, version, rows, floor, (*settled.values(), *open_), self.most)
+        return TableContents(self.created, version, rows, floor, (*settled.values(), *open_), self.most)
 
-    def remembering(self, open_from: BillingPeriod) -> Stock:
+    def remembering(self, open_from: BillingPeriod) -> TableContents:
         """With what it counted taken into `most`.
 
         Of a period from `open_from` on the present number counts, if it has rows: it goes on with what is left of it.
@@ -121,7 +120,7 @@ class Stock:
         """Whether a period has fewer rows than it had, or none any more."""
         return _counted(self.parts)[period] < self.most.get(period, 0)
 
-    def since(self, oldest: BillingPeriod) -> Stock:
+    def since(self, oldest: BillingPeriod) -> TableContents:
         """Without periods before `oldest`."""
         parts = tuple(part for part in self.parts if part.period >= oldest)
         most = {period: rows for period, rows in self.most.items() if period >= oldest}
@@ -131,9 +130,9 @@ class Stock:
         """Those that have rows, oldest first."""
         return sorted({part.period for part in self.parts})
 
-    def totals(self, period: BillingPeriod) -> dict[str, Part]:
+    def totals(self, period: BillingPeriod) -> dict[str, PeriodTotal]:
         """What a period has, by currency."""
-        found: dict[str, Part] = {}
+        found: dict[str, PeriodTotal] = {}
         for part in self.parts:
             if part.period == period:
                 known = found.get(part.currency)
@@ -183,15 +182,15 @@ class Stock:
         return json.dumps({**head, "floor": self.floor.isoformat(), "parts": parts, "most": most}).encode()
 
     @classmethod
-    def from_json(cls, body: bytes, where: str) -> Stock:
+    def from_json(cls, body: bytes, where: str) -> TableContents:
         """What `to_json` wrote, also before it wrote `most`.
 
         Raises:
             ContractChanged: it is something else.
         """
-        fields = Fields.parse(body, where)
+        fields = JsonFields.parse(body, where)
         parts = tuple(
-            Part(
+            PeriodTotal(
                 BillingPeriod.parse(one.text("period")),
                 one.text("currency"),
                 one.time("first"),
@@ -211,7 +210,7 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class TableContentsStore:
     """Where the stock of one table is kept between readings.
 
     Attributes:
@@ -224,7 +223,7 @@ class Readings:
     table: str
     months: int
 
-    def newest(self, now: datetime) -> Stock | None:
+    def newest(self, now: datetime) -> TableContents | None:
         """The stock that was kept last.
 
         Raises:
@@ -235,16 +234,16 @@ class Readings:
             for back in range(self.months):
                 kept = self.snapshots.newest(kind, period.shift(-back))
                 if kept is not None:
-                    return Stock.from_json(kept.body, kind)
+                    return TableContents.from_json(kept.body, kind)
         return None
 
-    def keep(self, stock: Stock, at: datetime) -> None:
+    def keep(self, stock: TableContents, at: datetime) -> None:
         """Keep a stock of an instant."""
         kind = f"{READING} {self.table}"
         self.snapshots.add(Snapshot(kind, BillingPeriod.of(at), at, stock.to_json()))
 
 
-def _counted(parts: Iterable[Part]) -> Counter[BillingPeriod]:
+def _counted(parts: Iterable[PeriodTotal]) -> Counter[BillingPeriod]:
     found = Counter[BillingPeriod]()
     for part in parts:
         found[part.period] += part.lines
@@ -254,6 +253,6 @@ def _counted(parts: Iterable[Part]) -> Counter[BillingPeriod]:
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def nothing(created: datetime) -> Stock:
+def no_contents(created: datetime) -> TableContents:
     """Of a table that has not been read yet."""
-    return Stock(created, "", 0, BEGINNING)
+    return TableContents(created, "", 0, BEGINNING)

@@ -31,18 +31,23 @@ from optiinfra_assets.domain.errors import (
     NothingThere,
     Transient,
 )
-from optiinfra_assets.line_items.row_batches import batches_of
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
-from optiinfra_assets.providers.gcp.export_tables import CostTable, Export
-from optiinfra_assets.providers.gcp.loading_days import Part, Readings, Stock, nothing
+from optiinfra_assets.line_items.row_batches import record_batches
+from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
+from optiinfra_assets.providers.gcp.export_tables import CostTable, ExportKind
+from optiinfra_assets.providers.gcp.loading_days import (
+    PeriodTotal,
+    TableContents,
+    TableContentsStore,
+    no_contents,
+)
 from optiinfra_assets.providers.gcp.rows import BillingRows, columns_of
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 
 if TYPE_CHECKING:
-    from optiinfra_assets.line_items.row_batches import Row
-    from optiinfra_assets.providers.gcp.auth import Access
-    from optiinfra_assets.providers.gcp.bigquery import BigQuery, Cells, Parameter, TableState
+    from optiinfra_assets.line_items.row_batches import LineItemRow
+    from optiinfra_assets.providers.gcp.auth import GoogleSession
+    from optiinfra_assets.providers.gcp.bigquery import BigQuery, Parameter, ResultRow, TableMetadata
 
 MONTHS_BACK: Final = 13
 FINAL_AFTER: Final = timedelta(days=15)
@@ -54,7 +59,7 @@ _TABLE: Final = re.compile(
 _PAYER: Final = re.compile(
     r"gcp_billing_export_(?P<kind>resource_v1|v1|focus)_(?P<id>[0-9A-Z]{6}_[0-9A-Z]{6}_[0-9A-Z]{6})"
 )
-_NAMED: Final = {"resource_v1": Export.DETAILED, "v1": Export.STANDARD, "focus": Export.FOCUS}
+_NAMED: Final = {"resource_v1": ExportKind.DETAILED, "v1": ExportKind.STANDARD, "focus": ExportKind.FOCUS}
 
 
 class GcpCredential(BaseModel):
@@ -114,7 +119,7 @@ class Gcp(Provider):
         """
         from optiinfra_assets.providers.gcp.billing_api import CloudBilling
 
-        with _opened(account, Context(utc_now, MemorySnapshots())) as export:
+        with _opened(account, ProviderContext(utc_now, MemorySnapshots())) as export:
             export.try_queries()
             payer, name, projects = export.payer, "", None
             with (
@@ -126,7 +131,7 @@ class Gcp(Provider):
             counted = "" if projects is None else f" ({projects} project{'' if projects == 1 else 's'})"
             return [f"{payer or export.table.name} {name}".strip() + counted]
 
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
         """A token for each of the last 13 invoice months that has rows.
 
         Free while the table has not moved; else one query over a few columns of the last loading days. A month that the table has
@@ -150,7 +155,9 @@ class Gcp(Provider):
             }
             return Probe({**kept, **tokens}, export.access.meter.requests, export.access.meter.cost)
 
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
+    ) -> LineItemStream:
         """Line items of one invoice month, a day each. Final 15 days after its end; a month that never had rows is empty.
 
         Raises:
@@ -163,7 +170,7 @@ class Gcp(Provider):
             export.refuse_missing(stock, billing_period)
             payer = export.payer_name()
         totals = stock.totals(billing_period)
-        collection = Collection(
+        collection = LineItemStream(
             batches=iter(()),
             change_token=_token(stock, billing_period, context.clock()),
             sources=[_source(export.table, stock, billing_period, context.clock())],
@@ -174,7 +181,7 @@ class Gcp(Provider):
         )
         rows = _rows(export, billing_period, list(totals.values()), payer, collection)
         where = f"{self.title} {billing_period}"
-        collection.batches = batches_of(rows, columns_of(export.table), collection.rounding, where=where)
+        collection.batches = record_batches(rows, columns_of(export.table), collection.rounding, where=where)
         return collection
 
 
@@ -183,10 +190,10 @@ class _Opened:
     """An export that can be asked."""
 
     credential: GcpCredential
-    context: Context
-    access: Access
+    context: ProviderContext
+    access: GoogleSession
     bigquery: BigQuery
-    state: TableState
+    state: TableMetadata
     table: CostTable
 
     @property
@@ -219,10 +226,10 @@ class _Opened:
             return api.account_name(self.payer) or None if self.payer else None
         return None
 
-    def stock(self) -> Stock:
+    def stock(self) -> TableContents:
         """What the table holds by invoice month and loading day; read only if it moved since the last reading, and then kept."""
         asked_at = self.context.clock()
-        known = self._readings.newest(asked_at) or nothing(self.state.created)
+        known = self._readings.newest(asked_at) or no_contents(self.state.created)
         if known.version == self.state.version:
             return known.since(self.oldest)
         is_same = known.is_continued_by(self.state.created, self.state.rows) and self.table.by_day
@@ -237,7 +244,7 @@ class _Opened:
         self._readings.keep(stock, asked_at)
         return stock
 
-    def refuse_missing(self, stock: Stock, period: BillingPeriod) -> None:
+    def refuse_missing(self, stock: TableContents, period: BillingPeriod) -> None:
         """Return if a month may be collected, with line items or truly without any.
 
         Raises:
@@ -272,7 +279,7 @@ class _Opened:
             )
         raise Transient(f"{said}: something was exported meanwhile, or has expired; try again later")
 
-    def lines(self, period: BillingPeriod, parts: list[Part]) -> Iterator[Cells]:
+    def lines(self, period: BillingPeriod, parts: list[PeriodTotal]) -> Iterator[ResultRow]:
         """The line items of a month whose parts were counted."""
         parameters: dict[str, Parameter] = {"month": _month(period)}
         if self.table.by_day:
@@ -283,39 +290,39 @@ class _Opened:
     def try_queries(self) -> None:
         """Have both statements priced: proves that they may be run, for nothing."""
         period = BillingPeriod.of(self.context.clock())
-        parameters = self._since(nothing(self.state.created), period)
+        parameters = self._since(no_contents(self.state.created), period)
         self.bigquery.price(self.table.reading(), parameters, self.location, label="reading")
         parameters = {"month": _month(period)}
         if self.table.by_day:
             parameters |= {"first": period.start, "last": period.end}
         self.bigquery.price(self.table.lines(), parameters, self.location, label="lines")
 
-    def _since(self, stock: Stock, oldest: BillingPeriod) -> dict[str, Parameter]:
+    def _since(self, stock: TableContents, oldest: BillingPeriod) -> dict[str, Parameter]:
         first = max(stock.floor, oldest.start - timedelta(days=7))
         window: dict[str, Parameter] = {"first": first} if self.table.by_day else {}
         return {"oldest": _month(oldest), **window}
 
-    def _read(self, statement: str, parameters: Mapping[str, Parameter], label: str) -> Iterator[Cells]:
+    def _read(self, statement: str, parameters: Mapping[str, Parameter], label: str) -> Iterator[ResultRow]:
         return self.bigquery.rows(statement, parameters, self.location, label=label)
 
     @property
-    def _readings(self) -> Readings:
-        return Readings(self.context.snapshots, self.table.name, MONTHS_BACK)
+    def _readings(self) -> TableContentsStore:
+        return TableContentsStore(self.context.snapshots, self.table.name, MONTHS_BACK)
 
     def _forget(self) -> None:
         """First of all: if counting anew fails, nobody may go on with what was kept."""
         now = self.context.clock()
-        known = self._readings.newest(now) or nothing(self.state.created)
+        known = self._readings.newest(now) or no_contents(self.state.created)
         self._readings.keep(known.emptied(known.created), now)
 
 
 @contextmanager
-def _opened(account: Account, context: Context) -> Iterator[_Opened]:
-    from optiinfra_assets.providers.gcp.auth import Access
+def _opened(account: Account, context: ProviderContext) -> Iterator[_Opened]:
+    from optiinfra_assets.providers.gcp.auth import GoogleSession
 
     credential = credential_of(account, GcpCredential)
     key = credential.service_account_key
-    access = Access.of(key.get_secret_value() if key else None, context)
+    access = GoogleSession.of(key.get_secret_value() if key else None, context)
     with _bigquery(credential, access) as bigquery:
         state = bigquery.table(credential.table)
         table = CostTable.of(credential.table, state.columns, by_day=state.by_day)
@@ -327,7 +334,7 @@ def _opened(account: Account, context: Context) -> Iterator[_Opened]:
         yield _Opened(credential, context, access, bigquery, state, table)
 
 
-def _bigquery(credential: GcpCredential, access: Access) -> BigQuery:
+def _bigquery(credential: GcpCredential, access: GoogleSession) -> BigQuery:
     from optiinfra_assets.providers.gcp.bigquery import GIB, BigQuery
 
     project = credential.project or access.project or credential.table.split(".")[0]
@@ -336,8 +343,12 @@ def _bigquery(credential: GcpCredential, access: Access) -> BigQuery:
 
 
 def _rows(
-    export: _Opened, period: BillingPeriod, parts: list[Part], payer: str | None, collection: Collection
-) -> Iterator[Row]:
+    export: _Opened,
+    period: BillingPeriod,
+    parts: list[PeriodTotal],
+    payer: str | None,
+    collection: LineItemStream,
+) -> Iterator[LineItemRow]:
     """Line items, read as they are asked for; at the end they must be what was counted."""
     if not parts:
         return
@@ -357,7 +368,7 @@ def _rows(
         collection.data_through = min(made.used_through, export.context.clock())
 
 
-def _token(stock: Stock, period: BillingPeriod, now: datetime) -> str:
+def _token(stock: TableContents, period: BillingPeriod, now: datetime) -> str:
     """Changes with every row, and once when the month becomes final, so that its line items are not called estimates any more.
 
     That of the newest month changes also when the export falls silent: its collection then says so where people look.
@@ -373,7 +384,7 @@ def _is_final(period: BillingPeriod, now: datetime) -> bool:
     return now >= period.end + FINAL_AFTER
 
 
-def _source(table: CostTable, stock: Stock, period: BillingPeriod, now: datetime) -> dict[str, str]:
+def _source(table: CostTable, stock: TableContents, period: BillingPeriod, now: datetime) -> dict[str, str]:
     parts = stock.totals(period).values()
     source = {
         "kind": f"{table.export} export",

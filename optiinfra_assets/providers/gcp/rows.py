@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged
-from optiinfra_assets.line_items.row_batches import Row, Value
-from optiinfra_assets.providers.gcp.export_tables import CostTable, Export
+from optiinfra_assets.line_items.row_batches import LineItemRow, Value
+from optiinfra_assets.providers.gcp.export_tables import CostTable, ExportKind
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 if TYPE_CHECKING:
-    from optiinfra_assets.providers.gcp.bigquery import Cells
+    from optiinfra_assets.providers.gcp.bigquery import ResultRow
 
 GOOGLE: Final = "Google Cloud"
 SOURCE: Final = "export"
@@ -110,16 +110,17 @@ class BillingRows:
         told = set(self.table.names())
         names = [name for name in columns_of(self.table) if name in told]
         kinds = {
-            name: focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.Kind.STRING for name in names
+            name: focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.ColumnType.STRING
+            for name in names
         }
-        self._numbers = tuple(name for name in names if kinds[name] is focus.Kind.DECIMAL)
+        self._numbers = tuple(name for name in names if kinds[name] is focus.ColumnType.DECIMAL)
         self._texts = tuple(
             name
             for name in names
-            if kinds[name] not in (focus.Kind.DECIMAL, focus.Kind.TIME) and name != "Tags"
+            if kinds[name] not in (focus.ColumnType.DECIMAL, focus.ColumnType.TIME) and name != "Tags"
         )
 
-    def of(self, cells: Cells) -> Iterator[Row]:
+    def of(self, cells: ResultRow) -> Iterator[LineItemRow]:
         """The line items of one row: one, and one more for each kind of credit that was given.
 
         Raises:
@@ -140,14 +141,14 @@ class BillingRows:
             "SubAccountType": "Project" if values.get("SubAccountId") else None,
             "x_ExportedLines": str(lines),
         }
-        if self.table.export is Export.FOCUS:
+        if self.table.export is ExportKind.FOCUS:
             yield self._focus_row(cells, values)
         else:
             yield from self._usage_rows(cells, values)
 
     def checks(self) -> list[dict[str, str]]:
         """For the lineage: whether billed costs of a FOCUS export were net of credits, as they are taken to be."""
-        if self.table.export is not Export.FOCUS:
+        if self.table.export is not ExportKind.FOCUS:
             return []
         check = {
             "kind": "check",
@@ -160,7 +161,7 @@ class BillingRows:
             )
         return [check]
 
-    def _usage_rows(self, cells: Cells, values: dict[str, Value]) -> Iterator[Row]:
+    def _usage_rows(self, cells: ResultRow, values: dict[str, Value]) -> Iterator[LineItemRow]:
         cost = cells.number("ContractedCost") or ZERO
         net = exact_sum((cost, cells.number("discounts") or ZERO))
         category = self._category(values, net)
@@ -184,13 +185,15 @@ class BillingRows:
         given = {name: amount for name in GIVEN if (amount := cells.number(name))}
         is_something = cost or net or values.get("ConsumedQuantity")
         if is_something or not given:
-            yield Row(SOURCE, self.is_estimated, {**values, "ChargeClass": self._class(values, net)})
+            yield LineItemRow(SOURCE, self.is_estimated, {**values, "ChargeClass": self._class(values, net)})
         for name, amount in given.items():
             yield self._credit_row(values, name, amount, cells.text("credit_names"))
 
-    def _credit_row(self, values: Mapping[str, Value], name: str, amount: Decimal, names: str | None) -> Row:
+    def _credit_row(
+        self, values: Mapping[str, Value], name: str, amount: Decimal, names: str | None
+    ) -> LineItemRow:
         same = {key: value for key, value in values.items() if key not in _QUANTITIES}
-        return Row(
+        return LineItemRow(
             SOURCE,
             self.is_estimated,
             {
@@ -209,7 +212,7 @@ class BillingRows:
             },
         )
 
-    def _focus_row(self, cells: Cells, values: dict[str, Value]) -> Row:
+    def _focus_row(self, cells: ResultRow, values: dict[str, Value]) -> LineItemRow:
         billed, contracted = cells.number("BilledCost") or ZERO, cells.number("ContractedCost") or ZERO
         off = exact_sum((contracted, cells.number("credits") or ZERO, -billed))
         if off:
@@ -228,7 +231,7 @@ class BillingRows:
             "Tags": tags,
         }
         self._note_use(str(values["ChargeCategory"]), values)
-        return Row(SOURCE, self.is_estimated, values)
+        return LineItemRow(SOURCE, self.is_estimated, values)
 
     def _note_use(self, category: str, values: Mapping[str, Value]) -> None:
         end = values["ChargePeriodEnd"]
@@ -251,14 +254,14 @@ class BillingRows:
 
 def _left_out(table: CostTable) -> set[str]:
     """Said in another column."""
-    return {"x_ExportTime", *(_INTO_TAGS if table.export is Export.FOCUS else ())}
+    return {"x_ExportTime", *(_INTO_TAGS if table.export is ExportKind.FOCUS else ())}
 
 
 def _is_stored(name: str) -> bool:
     return focus.BY_NAME[name].until is None
 
 
-def _optional(cells: Cells, name: str) -> str | None:
+def _optional(cells: ResultRow, name: str) -> str | None:
     return cells.text(name) if name in cells.places else None
 
 
@@ -276,7 +279,7 @@ def _service_category(service: Value) -> str:
     return _category_of(str(service or ""))
 
 
-def _tags(cells: Cells, name: str) -> dict[str, str | None]:
+def _tags(cells: ResultRow, name: str) -> dict[str, str | None]:
     """Pairs of a column that came as JSON; empty if the table has no such column."""
     text = cells.text(name) if name in cells.places else None
     if not text or text == "[]":

@@ -34,11 +34,11 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from optiinfra_assets.domain.errors import BadData, ContractChanged, CredentialRejected, Transient
-from optiinfra_assets.providers.context import Context, Meter
+from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.client import retry_after
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
-from optiinfra_assets.providers.http.redaction import hider
-from optiinfra_assets.providers.http.retry import Again, patiently, refusal
+from optiinfra_assets.providers.http.redaction import redactor
+from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
 
 CONFIG: Final = Config(
     connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 1}
@@ -82,10 +82,10 @@ _sent: ContextVar[tuple[str, ...]] = ContextVar("_sent", default=())
 logging.getLogger("botocore").setLevel(logging.INFO)
 
 
-class Calls:
+class BotoCalls:
     """Makes calls, counts each attempt, tries again where that may help, and turns the SDK's errors into ours."""
 
-    def __init__(self, context: Context, meter: Meter, *, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, context: ProviderContext, meter: Meter, *, secrets: Iterable[str] = ()) -> None:
         """Prepare.
 
         Args:
@@ -99,7 +99,7 @@ class Calls:
 
     def hide(self, text: str) -> str:
         """`text` without secrets."""
-        return hider((*self._secrets, *_sent.get()))(text)
+        return redactor((*self._secrets, *_sent.get()))(text)
 
     def __call__(
         self,
@@ -118,7 +118,7 @@ class Calls:
             explain: tells of refusals that mean something else than usual.
 
         Raises:
-            ProviderError: as of `optiinfra_assets.providers.http.retry.refusal`, but for `explain`.
+            ProviderError: as of `optiinfra_assets.providers.http.retry.error_for_status`, but for `explain`.
         """
 
         def attempt() -> T:
@@ -130,7 +130,7 @@ class Calls:
             except _SAID_BY_THE_SDK as error:
                 raise self._failed(error, where) from None
 
-        return patiently(attempt, self.context.sleep)
+        return with_retries(attempt, self.context.sleep)
 
     def _failed(self, error: Exception, where: str) -> Exception:
         said = self.hide(" ".join(str(error).split()))[:200]
@@ -139,9 +139,9 @@ class Calls:
                 f"{where}: {said}: connect with a key or a profile, or set credentials for this process"
             )
         if isinstance(error, IncompleteReadError | ResponseParserError):
-            return Again(Transient(f"{where}: the answer broke off; try again later"))
+            return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
         if isinstance(error, ConnectionError | HTTPClientError | OSError):
-            return Again(Transient(f"{where}: no answer: {said}; try again later"))
+            return RetryableError(Transient(f"{where}: no answer: {said}; try again later"))
         if isinstance(error, AttributeError | TypeError):
             return ContractChanged(f"{where}: the answer cannot be read ({said}); {ASK_FOR_UPDATE}")
         return BadData(f"{where}: {said}: check the address, region and endpoint_url")
@@ -166,7 +166,7 @@ class Calls:
         until = retry_after(meta.get("HTTPHeaders", {}), now)
         status = _STATUS.get(code, meta.get("HTTPStatusCode", 0))
         advice = f"check region and endpoint_url; if they are right, {ASK_FOR_UPDATE}"
-        return refusal(status, where, said, permission, until=until, now=now, advice=advice)
+        return error_for_status(status, where, said, permission, until=until, now=now, advice=advice)
 
 
 def new_session(profile: str | None = None) -> Session:
@@ -239,4 +239,4 @@ def _refuse_broken(response_dict: Mapping[str, Any], operation_model: Any, **_: 
         and operation_model.http["method"] != "HEAD"
         and not body.rstrip().endswith(b"}")
     ):
-        raise Again(Transient(f"an answer broke off after {len(body)} bytes; try again later"))
+        raise RetryableError(Transient(f"an answer broke off after {len(body)} bytes; try again later"))

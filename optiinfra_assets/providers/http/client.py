@@ -9,7 +9,7 @@ What a provider writes::
 
 and what becomes of an answer::
 
-    2xx                            an `Answer`
+    2xx                            an `ApiResponse`
     401, 403                       CredentialRejected, naming the permission
     429, or 503 that says when     a short wait and another try; if the provider asks for more than that, Throttled(until)
     408, 425, 5xx, network         another try after 0.5, 1 and 2 seconds; then Transient
@@ -34,11 +34,11 @@ from typing import Final, Self
 import httpx
 
 from optiinfra_assets.domain.errors import ContractChanged, ProviderError, Transient
-from optiinfra_assets.providers.context import Context, Meter
+from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
-from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, Fields
-from optiinfra_assets.providers.http.redaction import hider
-from optiinfra_assets.providers.http.retry import Again, patiently, refusal
+from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
+from optiinfra_assets.providers.http.redaction import redactor
+from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
 
 TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
@@ -52,7 +52,7 @@ UNPACED: Final = 20
 Wait = Callable[[Mapping[str, str], datetime], datetime | None]
 """From the headers of a refusal and the present instant: the instant from which the provider allows another request."""
 
-Says = Callable[["Answer"], str]
+Says = Callable[["ApiResponse"], str]
 """From an answer that is not a success: the provider's own words for a person, empty if there are none. May raise a ProviderError then."""
 
 Pace = Callable[[Mapping[str, str]], float]
@@ -85,10 +85,10 @@ def rate_limit_end(headers: Mapping[str, str], now: datetime) -> datetime | None
     return until
 
 
-def resting(context: Context) -> Callable[[Answer], None]:
+def resting(context: ProviderContext) -> Callable[[ApiResponse], None]:
     """Waits after an answer while the provider has no request left for us, so that a list of thousands of pages can be read to its end."""
 
-    def rest(answer: Answer) -> None:
+    def rest(answer: ApiResponse) -> None:
         now = context.clock()
         until = rate_limit_end(answer.headers, now)
         if until is not None:
@@ -98,7 +98,7 @@ def resting(context: Context) -> Callable[[Answer], None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """An answer with a status of 2xx.
 
     Attributes:
@@ -115,14 +115,14 @@ class Answer:
     where: str
     hide: Callable[[str], str] = field(repr=False)
 
-    def fields(self) -> Fields:
+    def fields(self) -> JsonFields:
         """The body, a JSON object.
 
         Raises:
             Transient: it broke off.
             ContractChanged: it is not a JSON object.
         """
-        return Fields.parse(self.body, self.where, self.hide)
+        return JsonFields.parse(self.body, self.where, self.hide)
 
 
 class Client:
@@ -131,7 +131,7 @@ class Client:
     def __init__(
         self,
         endpoint: str,
-        context: Context,
+        context: ProviderContext,
         *,
         headers: Mapping[str, str],
         secrets: Iterable[str],
@@ -159,7 +159,7 @@ class Client:
         self._endpoint = check_endpoint(endpoint)
         self._context = context
         self._secrets = [secret for secret in secrets if secret]
-        self._hide = hider(self._secrets)
+        self._hide = redactor(self._secrets)
         self._wait = wait
         self._reason = reason
         self._pace = pace
@@ -178,7 +178,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def get(self, path: str, params: Mapping[str, str] | None = None, *, permission: str) -> Answer:
+    def get(self, path: str, params: Mapping[str, str] | None = None, *, permission: str) -> ApiResponse:
         """Ask for one resource.
 
         Args:
@@ -192,7 +192,7 @@ class Client:
         request = self._client.build_request("GET", self._endpoint + path, params=params)
         return self.send(request, permission=permission)
 
-    def send(self, request: httpx.Request, *, permission: str) -> Answer:
+    def send(self, request: httpx.Request, *, permission: str) -> ApiResponse:
         """Send a request that may be sent more than once, as often as ``retrying.TRIES`` and ``retrying.PATIENCE`` allow.
 
         Raises:
@@ -202,9 +202,9 @@ class Client:
             raise ValueError(
                 "a secret stands in the address of a request; send it in a header, addresses are logged"
             )
-        return patiently(lambda: self._try(request, permission), self._context.sleep)
+        return with_retries(lambda: self._try(request, permission), self._context.sleep)
 
-    def _try(self, request: httpx.Request, permission: str) -> Answer:
+    def _try(self, request: httpx.Request, permission: str) -> ApiResponse:
         where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
         if self._pause and self.meter.requests >= UNPACED:
             self._context.sleep(self._pause)
@@ -213,16 +213,18 @@ class Client:
         try:
             response, body = self._exchange(request)
         except httpx.TimeoutException:
-            raise Again(Transient(f"{where}: no answer in time; try again later")) from None
+            raise RetryableError(Transient(f"{where}: no answer in time; try again later")) from None
         except httpx.HTTPError as error:
             said = self._hide(str(error)) or type(error).__name__
-            raise Again(Transient(f"{where}: no answer: {said}; try again later")) from None
-        answer = Answer(body, dict(response.headers), sent_at, where, self._hide)
+            raise RetryableError(Transient(f"{where}: no answer: {said}; try again later")) from None
+        answer = ApiResponse(body, dict(response.headers), sent_at, where, self._hide)
         self._pause = self._pace(answer.headers) if self._pace else 0.0
         if not response.is_success:
             now = self._context.clock()
             until = self._wait(answer.headers, now)
-            raise refusal(response.status_code, where, self._said(answer), permission, until=until, now=now)
+            raise error_for_status(
+                response.status_code, where, self._said(answer), permission, until=until, now=now
+            )
         if response.headers.get("content-type", "").startswith("application/json"):
             _refuse_broken(body, where)
         return answer
@@ -244,7 +246,7 @@ class Client:
         finally:
             response.close()
 
-    def _said(self, answer: Answer) -> str:
+    def _said(self, answer: ApiResponse) -> str:
         """The provider's own words, one line and short: a whole body in a message could carry anything."""
         if self._reason is None:
             return ""
@@ -259,7 +261,9 @@ def _refuse_broken(body: bytes, where: str) -> None:
     """A JSON text ends with the bracket it began with; a proxy that cut it may still have sent the length of the rest."""
     text = body.strip()
     if text[:1] in {b"{", b"["} and text[-1:] != {b"{": b"}", b"[": b"]"}[text[:1]]:
-        raise Again(Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later"))
+        raise RetryableError(
+            Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later")
+        )
 
 
 @cache

@@ -49,7 +49,7 @@ Endpoint = Annotated[str, AfterValidator(check_endpoint)]
 """Type of the field `endpoint_url` of a credential model."""
 
 
-class OfThisMachine(Enum):
+class MachineLocal(Enum):
     """Marks fields of a credential model, in ``Annotated``, whose values mean something of the machine that reads them.
 
     Whoever may only speak to the API must not use what is the machine's own; see `optiinfra_assets.providers.http.endpoint_policy`.
@@ -74,7 +74,7 @@ FILES: Final = ("_file", "_folder", "_path")
 """Ends of names of fields that hold an address, or name something on the disk, whatever their type."""
 
 
-class OutOfReach(ValueError):
+class LocationNotAllowed(ValueError):
     """A setting points at what its sender may not use.
 
     Attributes:
@@ -87,7 +87,7 @@ class OutOfReach(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AllowedLocations:
     """What the sender may point at.
 
     Attributes:
@@ -102,7 +102,7 @@ class Reach:
         """Look at values of fields of `model`, but for its defaults; resolves the names of hosts.
 
         Raises:
-            OutOfReach: naming the first field that is not accepted, and what is.
+            LocationNotAllowed: naming the first field that is not accepted, and what is.
         """
         for name, value in values.items():
             field = model.model_fields[name]
@@ -112,24 +112,24 @@ class Reach:
     def _check(self, name: str, field: FieldInfo, value: str) -> None:
         kinds = set(_kinds(field))
         if _is_address(name, field) and not _is_public(value):
-            raise OutOfReach(
+            raise LocationNotAllowed(
                 name, f"{value!r} is not accepted over the API: use https and a host of the public internet"
             )
-        if OfThisMachine.SETTING in kinds:
-            raise OutOfReach(
+        if MachineLocal.SETTING in kinds:
+            raise LocationNotAllowed(
                 name,
                 f"{value!r} is not accepted over the API: it belongs to the machine of this platform: leave it out",
             )
-        is_read_with_our_rights = OfThisMachine.FOLDER in kinds or name.endswith(FILES)
+        is_read_with_our_rights = MachineLocal.FOLDER in kinds or name.endswith(FILES)
         if is_read_with_our_rights and not any(_is_below(value, place) for place in self.places):
-            raise OutOfReach(
+            raise LocationNotAllowed(
                 name,
                 f"{value!r} is not accepted over the API: it is read with the rights of this platform: use a place below one of "
                 "OPTIINFRA_API_FOLDERS, which whoever runs the platform sets",
             )
 
 
-def folders_of(setting: str) -> tuple[str, ...]:
+def parse_locations(setting: str) -> tuple[str, ...]:
     """The places of OPTIINFRA_API_FOLDERS, parted by colons: folders, and addresses such as ``s3://bucket/prefix``."""
     return tuple(part.strip() for part in re.split(r":(?!//)", setting) if part.strip())
 
@@ -140,7 +140,7 @@ def _is_below(value: str, place: str) -> bool:
     return Path(value).expanduser().resolve().is_relative_to(Path(place).expanduser().resolve())
 
 
-def addresses(model: type[BaseModel]) -> frozenset[str]:
+def endpoint_fields(model: type[BaseModel]) -> frozenset[str]:
     """Names of the fields of `model` that say where its secrets are sent."""
     return frozenset(name for name, field in model.model_fields.items() if _is_address(name, field))
 
@@ -157,10 +157,10 @@ def _kinds(field: FieldInfo) -> Iterable[object]:
 
 def _kinds_of(part: object) -> Iterable[object]:
     """`part` of a type as its rule, as deep as types are nested."""
-    if isinstance(part, OfThisMachine):
+    if isinstance(part, MachineLocal):
         yield part
     elif part is Path:
-        yield OfThisMachine.FOLDER
+        yield MachineLocal.FOLDER
     elif isinstance(part, AfterValidator):
         if part.func is check_endpoint:
             yield "endpoint"

@@ -1,6 +1,6 @@
 """JSON answers read without a float, and their fields taken out one by one, each of the documented kind or named in an error.
 
-``Fields`` stands for one JSON object and knows where it is in the answer, so that ``invoice.money("amount")`` either gives a Decimal or
+``JsonFields`` stands for one JSON object and knows where it is in the answer, so that ``invoice.money("amount")`` either gives a Decimal or
 raises ContractChanged with ``GET /invoices: invoices[3].amount: value 'abc' is not accepted: a number``. Fields that nobody asks for are of
 no concern: a cloud may add some at any time.
 """
@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from optiinfra_assets.domain.errors import ContractChanged, Transient
-from optiinfra_assets.line_items.rejected_value import shown
+from optiinfra_assets.line_items.rejected_value import quoted
 
 ASK_FOR_UPDATE: Final = "the provider's answer differs from its documents; update OptiInfra or report it"
 
@@ -50,7 +50,7 @@ def parse_json(body: bytes, where: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class JsonFields:
     """One JSON object of an answer.
 
     Attributes:
@@ -66,7 +66,7 @@ class Fields:
     path: str = ""
 
     @classmethod
-    def parse(cls, body: bytes, where: str, hide: Callable[[str], str] = str) -> Fields:
+    def parse(cls, body: bytes, where: str, hide: Callable[[str], str] = str) -> JsonFields:
         """An answer that must be a JSON object.
 
         Raises:
@@ -76,7 +76,7 @@ class Fields:
         value = parse_json(body, where)
         if not isinstance(value, dict):
             raise ContractChanged(
-                hide(f"{where}: value {shown(value)} is not accepted: a JSON object; {ASK_FOR_UPDATE}")
+                hide(f"{where}: value {quoted(value)} is not accepted: a JSON object; {ASK_FOR_UPDATE}")
             )
         return cls(value, where, hide)
 
@@ -132,23 +132,23 @@ class Fields:
             self.refuse(name, "a time, such as 2026-11-01T00:00:00" if zone else with_zone)
         return moment.astimezone(UTC)
 
-    def object(self, name: str) -> Fields:
+    def object(self, name: str) -> JsonFields:
         """A JSON object."""
         value = self._needed(name, "a JSON object")
         return self._inside(name, value) if isinstance(value, dict) else self.refuse(name, "a JSON object")
 
-    def object_or_none(self, name: str) -> Fields | None:
+    def object_or_none(self, name: str) -> JsonFields | None:
         """A JSON object, or None if the field is missing, null or empty."""
         return self.object(name) if self.values.get(name) else None
 
-    def objects(self, name: str) -> list[Fields]:
+    def objects(self, name: str) -> list[JsonFields]:
         """A list of JSON objects; may be empty."""
         values = self._needed(name, "a list")
         if not isinstance(values, list):
             self.refuse(name, "a list")
         for number, value in enumerate(values):
             if not isinstance(value, dict):
-                self.refuse(name, f"a list of JSON objects, not {shown(value)} at {number}")
+                self.refuse(name, f"a list of JSON objects, not {quoted(value)} at {number}")
         return [self._inside(f"{name}[{number}]", value) for number, value in enumerate(values)]
 
     def texts(self, name: str) -> list[str]:
@@ -161,7 +161,7 @@ class Fields:
     def refuse(self, name: str, accepted: str) -> NoReturn:
         """Raise ContractChanged for a field, saying what would be accepted."""
         value = self.values.get(name, _MISSING)
-        said = "is missing" if value is _MISSING else f"value {shown(value)} is not accepted"
+        said = "is missing" if value is _MISSING else f"value {quoted(value)} is not accepted"
         path = self._path(name)
         raise ContractChanged(
             self.hide(f"{self.where}: {path}: {said}: {accepted} was expected; {ASK_FOR_UPDATE}")
@@ -171,8 +171,8 @@ class Fields:
         value = self.values.get(name)
         return self.refuse(name, accepted) if value is None else value
 
-    def _inside(self, name: str, value: dict[str, Any]) -> Fields:
-        return Fields(value, self.where, self.hide, self._path(name))
+    def _inside(self, name: str, value: dict[str, Any]) -> JsonFields:
+        return JsonFields(value, self.where, self.hide, self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from optiinfra_assets.domain.errors import Transient
-from optiinfra_assets.providers.http.json_fields import Fields, parse_json
+from optiinfra_assets.providers.http.json_fields import JsonFields, parse_json
 
 if TYPE_CHECKING:
-    from optiinfra_assets.providers.http.client import Answer, Client
+    from optiinfra_assets.providers.http.client import ApiResponse, Client
 
 Item = TypeVar("Item")
 
@@ -103,7 +103,7 @@ class PageStyle:
 
     size: str
     token: str
-    told: Callable[[Fields], tuple[str | None, int]]
+    told: Callable[[JsonFields], tuple[str | None, int]]
     first: str | None = None
 
     def params(self, token: str | None, page_size: int) -> dict[str, str]:
@@ -130,7 +130,7 @@ class PagedList:
     style: PageStyle
     page_size: int
 
-    def page(self, api: Client, token: str | None = None) -> Answer:
+    def page(self, api: Client, token: str | None = None) -> ApiResponse:
         """One page as it is sent; of None the first.
 
         Raises:
@@ -139,15 +139,15 @@ class PagedList:
         return api.get(self.path, self.style.params(token, self.page_size), permission=self.permission)
 
     def objects(
-        self, api: Client, seen: Callable[[Answer], object] = lambda answer: None
-    ) -> Iterator[Fields]:
+        self, api: Client, seen: Callable[[ApiResponse], object] = lambda answer: None
+    ) -> Iterator[JsonFields]:
         """The objects of all pages, one page in memory at a time; `seen` is shown each answer before the objects in it.
 
         Raises:
             ProviderError: as `Client.get` and `pages`.
         """
 
-        def read(token: str | None) -> Page[Fields]:
+        def read(token: str | None) -> Page[JsonFields]:
             answer = self.page(api, token)
             seen(answer)
             fields = answer.fields()
@@ -155,26 +155,26 @@ class PagedList:
 
         return items(read, self.path)
 
-    def answers(self, api: Client) -> list[Answer]:
+    def answers(self, api: Client) -> list[ApiResponse]:
         """The answers of a whole short list, proven to be that; errors as `objects`."""
-        answers: list[Answer] = []
+        answers: list[ApiResponse] = []
         for _ in self.objects(api, answers.append):
             pass
         return answers
 
 
-def joined(answers: Iterable[Answer]) -> bytes:
+def joined(answers: Iterable[ApiResponse]) -> bytes:
     """Whole answers as one JSON list, to be kept."""
     return b"[" + b",".join(answer.body for answer in answers) + b"]"
 
 
-def objects_in(body: bytes, name: str, where: str) -> Iterator[Fields]:
+def objects_in(body: bytes, name: str, where: str) -> Iterator[JsonFields]:
     """The objects in the field `name` of the answers of a `joined` body."""
     for answer in parse_json(body, where):
-        yield from Fields(answer, where).objects(name)
+        yield from JsonFields(answer, where).objects(name)
 
 
-def linked_page(fields: Fields, name: str) -> str | None:
+def linked_page(fields: JsonFields, name: str) -> str | None:
     """Number of the page whose address is in a field; None without one.
 
     Of the address only that number is used: where a request goes, and the credential with it, is never the answer's to say.

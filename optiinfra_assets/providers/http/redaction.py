@@ -29,7 +29,7 @@ _NESTED: Final = 3
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
-def bearer(field_name: str, token: str) -> dict[str, str]:
+def bearer_header(field_name: str, token: str) -> dict[str, str]:
     """The Authorization header for a token.
 
     Raises:
@@ -42,7 +42,7 @@ def bearer(field_name: str, token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def hider(secrets: Iterable[str], shown: Iterable[str] = ()) -> Callable[[str], str]:
+def redactor(secrets: Iterable[str], shown: Iterable[str] = ()) -> Callable[[str], str]:
     """A function that replaces `secrets` in a text by ``***``: whole or in part, and as texts are often written elsewhere.
 
     Of a secret that is JSON, such as a key file, the texts in it are what is secret, and names of its fields are not.
@@ -86,9 +86,9 @@ def hider(secrets: Iterable[str], shown: Iterable[str] = ()) -> Callable[[str], 
     return hide
 
 
-def hider_of(account: Account) -> Callable[[str], str]:
-    """`hider` of the secrets of an account."""
-    return hider(map(str, account.secrets.values()), map(str, account.settings.values()))
+def account_redactor(account: Account) -> Callable[[str], str]:
+    """`redactor` of the secrets of an account."""
+    return redactor(map(str, account.secrets.values()), map(str, account.settings.values()))
 
 
 def _sought(secret: str, public: Iterable[str]) -> Iterator[tuple[str, bool]]:

@@ -21,8 +21,8 @@ from typing import Final, TypeVar
 from optiinfra_assets.domain.errors import (
     ContractChanged,
     CredentialRejected,
-    NotFound,
     ProviderError,
+    ResourceNotFound,
     Throttled,
     Transient,
 )
@@ -37,7 +37,7 @@ UNKNOWN_WAIT: Final = timedelta(minutes=1)
 _T = TypeVar("_T")
 
 
-class Again(Exception):
+class RetryableError(Exception):
     """Another try may help: after `wait` (seconds; None: as long as we think fit), or else `error` is raised."""
 
     def __init__(self, error: Transient, wait: float | None = None) -> None:
@@ -46,22 +46,22 @@ class Again(Exception):
         self.wait = wait
 
 
-def patiently(attempt: Callable[[], _T], sleep: Callable[[float], None], patience: float = PATIENCE) -> _T:
-    """What `attempt` returns, tried as often as `TRIES` and `patience` (seconds of waiting in all) allow while it raises `Again`.
+def with_retries(attempt: Callable[[], _T], sleep: Callable[[float], None], patience: float = PATIENCE) -> _T:
+    """What `attempt` returns, tried as often as `TRIES` and `patience` (seconds of waiting in all) allow while it raises `RetryableError`.
 
     Args:
         attempt: one request that may be sent more than once.
         sleep: waits that many seconds.
 
     Raises:
-        ProviderError: that of the last `Again`, or what `attempt` raises itself.
+        ProviderError: that of the last `RetryableError`, or what `attempt` raises itself.
     """
     waited = 0.0
     tries = 1
     while True:
         try:
             return attempt()
-        except Again as again:
+        except RetryableError as again:
             wait = 0.5 * 2 ** (tries - 1) if again.wait is None else again.wait
             if tries == TRIES or waited + wait > patience:
                 raise again.error from None
@@ -70,7 +70,7 @@ def patiently(attempt: Callable[[], _T], sleep: Callable[[float], None], patienc
         tries += 1
 
 
-def refusal(
+def error_for_status(
     status: int,
     where: str,
     said: str,
@@ -79,7 +79,7 @@ def refusal(
     until: datetime | None,
     now: datetime,
     advice: str = ASK_FOR_UPDATE,
-) -> ProviderError | Again:
+) -> ProviderError | RetryableError:
     """What to raise for an answer that is not a success.
 
     Args:
@@ -101,8 +101,8 @@ def refusal(
     if status == 429 or (status == 503 and until):
         why = "too many requests" if status == 429 else "not available for now"
         error = Throttled(f"{where}: {why} ({told})", until or now + UNKNOWN_WAIT)
-        return Again(error, max(0.0, (until - now).total_seconds()) if until else None)
+        return RetryableError(error, max(0.0, (until - now).total_seconds()) if until else None)
     if status in {408, 425} or status >= 500:
-        return Again(Transient(f"{where}: the provider failed ({told}); try again later"))
-    kind = NotFound if status == 404 else ContractChanged
+        return RetryableError(Transient(f"{where}: the provider failed ({told}); try again later"))
+    kind = ResourceNotFound if status == 404 else ContractChanged
     return kind(f"{where}: an answer that was not expected (status {told}); {advice}")

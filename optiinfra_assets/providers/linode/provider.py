@@ -31,31 +31,36 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
-from optiinfra_assets.line_items.row_batches import Row, Value
+from optiinfra_assets.line_items.row_batches import LineItemRow, Value
 from optiinfra_assets.providers.base import Capabilities, credential_of
-from optiinfra_assets.providers.context import Context
-from optiinfra_assets.providers.http.client import Answer, Client, rate_limit_end, resting
+from optiinfra_assets.providers.context import ProviderContext
+from optiinfra_assets.providers.http.client import ApiResponse, Client, rate_limit_end, resting
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList, PageStyle
-from optiinfra_assets.providers.http.redaction import bearer
+from optiinfra_assets.providers.http.redaction import bearer_header
 from optiinfra_assets.providers.linode.invoice_items import TAX, dates, line, taxes
 from optiinfra_assets.providers.linode.item_labels import BACKUPS, OTHER, Label
-from optiinfra_assets.providers.running_totals.focus_columns import COLUMNS, Billing, charge_class, consumed
-from optiinfra_assets.providers.running_totals.instances import Machine, Machines
-from optiinfra_assets.providers.running_totals.invoice_months import Issued, ZoneName, month_begin
+from optiinfra_assets.providers.running_totals.focus_columns import (
+    COLUMNS,
+    BillingColumns,
+    charge_class,
+    consumed_columns,
+)
+from optiinfra_assets.providers.running_totals.instances import Instance, InstanceHistory
+from optiinfra_assets.providers.running_totals.invoice_months import ListedInvoice, ZoneName, month_begin
 from optiinfra_assets.providers.running_totals.month import (
     DIFFERENCE,
     MONTHS_BACK,
-    Charge,
+    AccruedCharge,
     ChargeLine,
-    Invoice,
+    IssuedInvoice,
     Lines,
-    Month,
+    RunningMonth,
     completed,
 )
 from optiinfra_assets.providers.running_totals.provider import ApiProvider, MemoFigures, RunningTotalSession
-from optiinfra_assets.providers.running_totals.readings import Key, Measure
+from optiinfra_assets.providers.running_totals.readings import Key, MeasuredAmounts
 
 BILLING: Final = "the token's scope account:read_only, and of a restricted user the right to read billing"
 LINODES: Final = "the token's scope linodes:read_only"
@@ -98,16 +103,16 @@ class Linode(ApiProvider):
     credential_model: ClassVar[type[BaseModel]] = LinodeCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
 
-    def session(self, account: Account, context: Context) -> _Session:
+    def session(self, account: Account, context: ProviderContext) -> _Session:
         """A session with the token of `account`."""
         return _Session(credential_of(account, LinodeCredential), context)
 
 
-def _transferred(fields: Fields) -> dict[str, str]:
+def _transferred(fields: JsonFields) -> dict[str, str]:
     return {f"{name}_gb": f"{fields.money(name):f}" for name in ("billable", "used", "quota")}
 
 
-def _numbered(answer: Fields) -> tuple[str | None, int]:
+def _numbered(answer: JsonFields) -> tuple[str | None, int]:
     at, last = answer.whole("page"), answer.whole("pages")
     return str(at + 1) if at < last else None, answer.whole("results")
 
@@ -129,7 +134,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
     figures = (MemoFigures("transfer", "/account/transfer", BILLING, _transferred),)
     machine_list = _list("/linode/instances", permission=LINODES)
 
-    def __init__(self, credential: LinodeCredential, context: Context) -> None:
+    def __init__(self, credential: LinodeCredential, context: ProviderContext) -> None:
         super().__init__(credential, context)
         self.zone = ZoneInfo(credential.month_zone)
         self.keeps_days = credential.keep_days
@@ -138,13 +143,13 @@ class _Session(RunningTotalSession[LinodeCredential]):
 
     def client(self) -> Client:
         url, token = self.credential.endpoint_url, self.credential.token.get_secret_value()
-        headers = bearer("token", token)
+        headers = bearer_header("token", token)
         return Client(
             url, self.context, headers=headers, secrets=[token], wait=rate_limit_end, reason=_reason
         )
 
     @cached_property
-    def account(self) -> Answer:
+    def account(self) -> ApiResponse:
         """The account, as it was when the session began."""
         return self.api.get("/account", permission=BILLING)
 
@@ -160,16 +165,16 @@ class _Session(RunningTotalSession[LinodeCredential]):
         named = " ".join(self._payer()).strip()
         return named if self.billing_source == DIRECT else f"{named} (billing source {self.billing_source})"
 
-    def owed(self) -> Answer:
+    def owed(self) -> ApiResponse:
         """Only figures of the account: it has addresses, a telephone number and parts of a card number besides."""
         kept = {name: value for name, value in self.account.fields().values.items() if name in _KEPT}
         return replace(self.account, body=json.dumps(kept, default=str).encode())
 
-    def lines(self, fields: Fields) -> Lines:
+    def lines(self, fields: JsonFields) -> Lines:
         cost = fields.money("balance_uninvoiced")
-        return {_WHOLE_ACCOUNT: ChargeLine(_WHOLE_ACCOUNT, Measure(cost, list_cost=cost))}
+        return {_WHOLE_ACCOUNT: ChargeLine(_WHOLE_ACCOUNT, MeasuredAmounts(cost, list_cost=cost))}
 
-    def issued(self, is_near: Callable[[datetime], bool]) -> list[Issued]:
+    def issued(self, is_near: Callable[[datetime], bool]) -> list[ListedInvoice]:
         """The invoices with their taxes.
 
         Raises:
@@ -188,14 +193,14 @@ class _Session(RunningTotalSession[LinodeCredential]):
                 "uninvoiced charge: connect the account that is invoiced, or take the figures from the bill itself"
             )
         return [
-            Issued(fields.identifier("id"), fields.time("date", UTC), fields.money("total"))
+            ListedInvoice(fields.identifier("id"), fields.time("date", UTC), fields.money("total"))
             for fields in near
         ]
 
     def items(self, invoice_id: str) -> PagedList:
         return _list(f"/account/invoices/{invoice_id}/items", permission=BILLING)
 
-    def dates(self, item: Fields) -> tuple[str, str]:
+    def dates(self, item: JsonFields) -> tuple[str, str]:
         return dates(item)
 
     def said_besides(self, period: BillingPeriod) -> list[dict[str, str]]:
@@ -205,7 +210,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
             return said
         return [{"kind": "account", "billing_source": self.billing_source}, *said]
 
-    def invoice_lines(self, month: Month, invoice: Invoice) -> Iterator[ChargeLine]:
+    def invoice_lines(self, month: RunningMonth, invoice: IssuedInvoice) -> Iterator[ChargeLine]:
         """Taxes and the rest in one of a month of days; else items and taxes, and what they lack of the total."""
         taxed = self.taxes[invoice.invoice_id]
         if month.cuts:
@@ -214,9 +219,9 @@ class _Session(RunningTotalSession[LinodeCredential]):
         rest = (f"Invoice {invoice.invoice_id}: total beyond its items and tax", _REST, "")
         return completed(chain(map(line, found), taxed), invoice.amount, rest)
 
-    def billing(self, period: BillingPeriod) -> Billing:
+    def billing(self, period: BillingPeriod) -> BillingColumns:
         issuer = "Linode" if self.billing_source == DIRECT else "Akamai"
-        return Billing(period, self._payer(), self.currency, "Linode", issuer)
+        return BillingColumns(period, self._payer(), self.currency, "Linode", issuer)
 
     def _payer(self) -> tuple[str, str]:
         fields = self.account.fields()
@@ -224,7 +229,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
         name = fields.text_or_none("company") or " ".join(filter(None, person))
         return fields.identifier("euuid"), name
 
-    def row(self, charge: Charge, billing: Billing, machines: Machines) -> Row:
+    def row(self, charge: AccruedCharge, billing: BillingColumns, machines: InstanceHistory) -> LineItemRow:
         label, kind, region = charge.line.key
         category = _category(charge.line.key, charge.line.measure.cost)
         said = _said(label, kind)
@@ -240,24 +245,24 @@ class _Session(RunningTotalSession[LinodeCredential]):
         if kind not in (UNINVOICED, TAX, _REST):
             values |= {"x_ItemType": kind, "x_UnitPrice": f"{charge.line.unit_price:f}"}
             if category == "Usage":
-                values |= consumed(charge.measure.quantity, "Hours" if kind == "hourly" else "Units")
+                values |= consumed_columns(charge.measure.quantity, "Hours" if kind == "hourly" else "Units")
             values |= _resource(said, machines, charge) | ({"RegionId": region} if region else {})
-        return Row(charge.source, charge.method == DIFFERENCE, values)
+        return LineItemRow(charge.source, charge.method == DIFFERENCE, values)
 
-    def machine(self, fields: Fields) -> Machine:
+    def machine(self, fields: JsonFields) -> Instance:
         id_, label, region = fields.identifier("id"), fields.text("label"), fields.text("region")
         tags = dict.fromkeys(fields.texts("tags"), "true")
-        return Machine(id_, label, "Linode", region, fields.text_or_none("type") or "", (id_,), tags)
+        return Instance(id_, label, "Linode", region, fields.text_or_none("type") or "", (id_,), tags)
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: ApiResponse) -> str:
     if "x-maintenance-mode" in answer.headers:
         return "the API is in maintenance"
     errors = answer.fields().objects("errors")
     return errors[0].text("reason") if errors else ""
 
 
-def _resource(said: Label, machines: Machines, charge: Charge) -> dict[str, Value]:
+def _resource(said: Label, machines: InstanceHistory, charge: AccruedCharge) -> dict[str, Value]:
     """The id in a label, and what is known of the machine that has it: ids stay while names change."""
     if said.resource_id is None:
         return {}

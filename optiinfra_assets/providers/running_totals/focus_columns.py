@@ -21,11 +21,11 @@ COLUMNS: Final = (
     *MANDATORY, "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "InvoiceId", "RegionId", "ResourceId", "ResourceName",
     "ResourceType", "Tags", "x_Method", "x_Plan",
 )  # fmt: skip
-"""Those filled here, in `consumed`, and in `Machine.values`."""
+"""Those filled here, in `consumed_columns`, and in `Machine.values`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Billing:
+class BillingColumns:
     """What all line items of a collection have in common.
 
     Attributes:
@@ -94,7 +94,7 @@ def service_category(product: str, categories: Iterable[tuple[str, re.Pattern[st
     return next((category for category, words in categories if words.search(product)), "Other")
 
 
-def consumed(quantity: Decimal, unit: str) -> dict[str, Value]:
+def consumed_columns(quantity: Decimal, unit: str) -> dict[str, Value]:
     """Columns of a quantity that is priced in the unit in which it is measured."""
     return {
         "ConsumedQuantity": quantity,

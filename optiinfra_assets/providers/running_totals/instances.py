@@ -16,11 +16,11 @@ from datetime import datetime
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import CredentialRejected
 from optiinfra_assets.line_items.row_batches import Value
-from optiinfra_assets.providers.context import Context, Snapshot
+from optiinfra_assets.providers.context import ProviderContext, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Instance:
     """One machine at one time.
 
     Attributes:
@@ -51,12 +51,12 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    marked: Mapping[str, Machine]
-    named: Mapping[str, Machine]
+    marked: Mapping[str, Instance]
+    named: Mapping[str, Instance]
 
 
 @dataclass(slots=True)
-class Machines:
+class InstanceHistory:
     """The machines of an account over time.
 
     Attributes:
@@ -65,10 +65,10 @@ class Machines:
     """
 
     snapshots: Sequence[Snapshot]
-    parse: Callable[[bytes], list[Machine]]
+    parse: Callable[[bytes], list[Instance]]
     _indexes: dict[int, _Index] = field(default_factory=dict, init=False, repr=False)
 
-    def find(self, marks: Sequence[str], name: str | None, start: datetime, end: datetime) -> Machine | None:
+    def find(self, marks: Sequence[str], name: str | None, start: datetime, end: datetime) -> Instance | None:
         """The machine that a line item of [start, end) (UTC) is for, or None.
 
         It has one of `marks`, and `name` if that is said: an address alone may be another's by now. Without a known mark it is the only one
@@ -76,7 +76,7 @@ class Machines:
         """
         return self._known(marks, name, end) or self._known(marks, name, start)
 
-    def _known(self, marks: Sequence[str], name: str | None, moment: datetime) -> Machine | None:
+    def _known(self, marks: Sequence[str], name: str | None, moment: datetime) -> Instance | None:
         if not self.snapshots:
             return None
         earlier = sum(snapshot.taken_at <= moment for snapshot in self.snapshots)
@@ -98,7 +98,7 @@ class Machines:
         return self._indexes[number]
 
 
-def keep_daily(context: Context, kind: str, read: Callable[[], Iterable[Machine]]) -> None:
+def keep_daily(context: ProviderContext, kind: str, read: Callable[[], Iterable[Instance]]) -> None:
     """Keep what `read` gives as a snapshot of the current month, once a UTC day, and only what `daily_list` needs of it.
 
     A credential that may not read it has none: costs are collected all the same.
@@ -111,15 +111,15 @@ def keep_daily(context: Context, kind: str, read: Callable[[], Iterable[Machine]
     newest = context.snapshots.newest(kind, period)
     if newest is not None and newest.taken_at.date() == now.date():
         return
-    machines: list[Machine] = []
+    machines: list[Instance] = []
     with suppress(CredentialRejected):
         machines.extend(read())
     body = {"day": str(now.date()), "machines": [asdict(machine) for machine in machines]}
     context.snapshots.add(Snapshot(kind, period, now, json.dumps(body).encode()))
 
 
-def daily_list(body: bytes) -> list[Machine]:
+def daily_list(body: bytes) -> list[Instance]:
     """The machines of a snapshot that `keep_daily` made."""
     return [
-        Machine(**{**machine, "marks": tuple(machine["marks"])}) for machine in json.loads(body)["machines"]
+        Instance(**{**machine, "marks": tuple(machine["marks"])}) for machine in json.loads(body)["machines"]
     ]

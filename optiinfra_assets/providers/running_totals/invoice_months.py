@@ -1,8 +1,8 @@
 """Which month an invoice bills, where a cloud invoices on the 1st for the month before and, past a threshold, within the month too.
 
-In: when each invoice was issued, and what its lines are for where the date alone does not tell. Out: `Invoice` objects with their month. An
-invoice that is put into the wrong month closes it before its time or leaves it open for ever, and no total shows that. So in the first week
-the dates of the lines decide::
+In: when each invoice was issued, and what its lines are for where the date alone does not tell. Out: `IssuedInvoice` objects with their
+month. An invoice that is put into the wrong month closes it before its time or leaves it open for ever, and no total shows that. So in
+the first week the dates of the lines decide::
 
     all of the old month         the invoice bills the old month, however late it is
     all begun in the new one     the invoice bills the new month, even on the 1st
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.running_totals.month import Invoice, Span
+from optiinfra_assets.providers.running_totals.month import IssuedInvoice, Span
 
 LAST_DAY: Final = 7
 """Day of the month up to which an invoice may be the late one of the month before."""
@@ -36,7 +36,7 @@ Spans = Sequence[Span | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class ListedInvoice:
     """An invoice as it is listed; its instant in UTC, its amount with tax and credits."""
 
     invoice_id: str
@@ -45,11 +45,11 @@ class Issued:
 
 
 def invoices_of(
-    issued: Iterable[Issued],
+    issued: Iterable[ListedInvoice],
     zone: tzinfo,
     began: datetime | None,
     bills_before: Callable[[str, BillingPeriod], bool | None],
-) -> Iterator[Invoice]:
+) -> Iterator[IssuedInvoice]:
     """Invoices with the month that each bills, oldest first.
 
     Of those of the first week `bills_before` tells; later ones bill their own month.
@@ -72,9 +72,9 @@ def invoices_of(
         if is_before:
             billed.add(month.shift(-1))
             # East of Greenwich the last invoice of a month comes before the month is over in UTC.
-            yield Invoice(one.invoice_id, max(one.issued_at, month.start), one.amount, month.shift(-1))
+            yield IssuedInvoice(one.invoice_id, max(one.issued_at, month.start), one.amount, month.shift(-1))
         else:
-            yield Invoice(one.invoice_id, one.issued_at, one.amount, month)
+            yield IssuedInvoice(one.invoice_id, one.issued_at, one.amount, month)
 
 
 def may_bill(issued_at: datetime, oldest: BillingPeriod, latest: BillingPeriod) -> bool:

@@ -1,9 +1,8 @@
 """A billing month of a cloud that tells running totals while the month is open, and an invoice after it.
 
 `running_totals.readings` has the arithmetic; this is what stands around it whatever the cloud: lines and invoices as values,
-and the charges of a month with where each comes from. A provider parses answers into `ChargeLine` and `Invoice`, and writes `Charge`
-objects into rows.
-"""
+and the charges of a month with where each comes from. A provider parses answers into `ChargeLine` and `IssuedInvoice`, and writes
+`AccruedCharge` objects into rows."""
 
 from __future__ import annotations
 
@@ -16,7 +15,14 @@ from typing import Final
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Snapshot
 from optiinfra_assets.providers.http.json_fields import parse_time
-from optiinfra_assets.providers.running_totals.readings import Bill, Key, Measure, Reading, accrue, exact_sum
+from optiinfra_assets.providers.running_totals.readings import (
+    ClosingInvoice,
+    Key,
+    MeasuredAmounts,
+    Reading,
+    accrue,
+    exact_sum,
+)
 
 MONTHS_BACK: Final = 13
 """How far back readings and invoices are of interest."""
@@ -49,7 +55,7 @@ class ChargeLine:
     """
 
     key: Key
-    measure: Measure
+    measure: MeasuredAmounts
     unit_price: Decimal = Decimal(0)
     start: str = ""
     end: str = ""
@@ -76,7 +82,7 @@ def merged(lines: Iterable[ChargeLine]) -> dict[Key, ChargeLine]:
     return by_key
 
 
-def measures(lines: Lines) -> dict[Key, Measure]:
+def measures(lines: Lines) -> dict[Key, MeasuredAmounts]:
     """What each line amounts to."""
     return {key: line.measure for key, line in lines.items()}
 
@@ -89,11 +95,11 @@ def completed(lines: Iterable[ChargeLine], amount: Decimal, key: Key) -> Iterato
         yield line
     rest = exact_sum((amount, -found))
     if rest:
-        yield ChargeLine(key, Measure(rest, list_cost=rest))
+        yield ChargeLine(key, MeasuredAmounts(rest, list_cost=rest))
 
 
 @dataclass(frozen=True, slots=True)
-class Invoice:
+class IssuedInvoice:
     """An invoice that was issued.
 
     Attributes:
@@ -113,7 +119,7 @@ class Invoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class AccruedCharge:
     """One line item in the making.
 
     Attributes:
@@ -125,7 +131,7 @@ class Charge:
     """
 
     line: ChargeLine
-    measure: Measure
+    measure: MeasuredAmounts
     start: datetime
     end: datetime
     invoice_id: str | None
@@ -138,7 +144,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
+class RunningMonth:
     """What is known of one billing period.
 
     Attributes:
@@ -148,7 +154,7 @@ class Month:
     """
 
     period: BillingPeriod
-    invoices: Sequence[Invoice]
+    invoices: Sequence[IssuedInvoice]
     cuts: Sequence[Snapshot]
     parse: Callable[[Snapshot], Lines]
 
@@ -183,7 +189,7 @@ class Month:
         ]
         return read + issued
 
-    def charges(self, lines_of: Callable[[Invoice], Iterable[ChargeLine]]) -> Iterator[Charge]:
+    def charges(self, lines_of: Callable[[IssuedInvoice], Iterable[ChargeLine]]) -> Iterator[AccruedCharge]:
         """All charges: differences and residuals where there are readings, else the lines of the invoices as they come.
 
         Args:
@@ -195,13 +201,14 @@ class Month:
         for invoice in self.invoices:
             for line in lines_of(invoice):
                 start, end = line.span or (self.period.start, self.period.end)
-                yield Charge(line, line.measure, start, end, invoice.invoice_id, INVOICE_LINE)
+                yield AccruedCharge(line, line.measure, start, end, invoice.invoice_id, INVOICE_LINE)
 
-    def _differences(self, bills: Mapping[str, Lines]) -> Iterator[Charge]:
+    def _differences(self, bills: Mapping[str, Lines]) -> Iterator[AccruedCharge]:
         answers = [self.parse(cut) for cut in self.cuts]
         readings = [_reading(cut.taken_at, lines) for cut, lines in zip(self.cuts, answers, strict=True)]
         issued = [
-            Bill(one.invoice_id, one.issued_at, measures(bills[one.invoice_id])) for one in self.invoices
+            ClosingInvoice(one.invoice_id, one.issued_at, measures(bills[one.invoice_id]))
+            for one in self.invoices
         ]
         newest = {key: line for lines in [*answers, *bills.values()] for key, line in lines.items()}
         for row in accrue(self.period, readings, issued):
@@ -211,7 +218,7 @@ class Month:
                 method = RESIDUAL if row.was_read else INVOICE_LINE
             if not row.was_read:
                 start, end = line.span or (start, end)
-            yield Charge(line, row.measure, start, end, row.invoice_id, method)
+            yield AccruedCharge(line, row.measure, start, end, row.invoice_id, method)
 
 
 def _reading(taken_at: datetime, lines: Lines) -> Reading:

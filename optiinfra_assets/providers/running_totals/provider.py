@@ -19,27 +19,27 @@ from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import CredentialRejected
-from optiinfra_assets.line_items.row_batches import Row, batches_of
-from optiinfra_assets.providers.base import Collection, Probe, Provider
-from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, utc_now
-from optiinfra_assets.providers.http.client import Answer, Client
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
+from optiinfra_assets.providers.base import LineItemStream, Probe, Provider
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, Snapshot, utc_now
+from optiinfra_assets.providers.http.client import ApiResponse, Client
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList, joined, objects_in
-from optiinfra_assets.providers.running_totals.focus_columns import Billing
-from optiinfra_assets.providers.running_totals.instances import Machine, Machines
+from optiinfra_assets.providers.running_totals.focus_columns import BillingColumns
+from optiinfra_assets.providers.running_totals.instances import Instance, InstanceHistory
 from optiinfra_assets.providers.running_totals.invoice_months import (
-    Issued,
+    ListedInvoice,
     invoices_of,
     lines_before,
     may_bill,
 )
 from optiinfra_assets.providers.running_totals.month import (
     MONTHS_BACK,
-    Charge,
+    AccruedCharge,
     ChargeLine,
-    Invoice,
+    IssuedInvoice,
     Lines,
-    Month,
+    RunningMonth,
     measures,
     plain,
     span_of,
@@ -63,7 +63,7 @@ class ApiSession(ABC, Generic[Credential]):
     columns: ClassVar[tuple[str, ...]]
     api: Client
 
-    def __init__(self, credential: Credential, context: Context) -> None:
+    def __init__(self, credential: Credential, context: ProviderContext) -> None:
         self.credential = credential
         self.context = context
 
@@ -86,7 +86,7 @@ class ApiSession(ABC, Generic[Credential]):
         """The change token of each period the source has now; `since` holds those of the last collection."""
 
     @abstractmethod
-    def month(self, period: BillingPeriod) -> tuple[Collection, Iterator[Row]]:
+    def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
         """What is known of a period, without batches; and its rows, which are read while the session is open for a second time."""
 
 
@@ -94,7 +94,7 @@ class ApiProvider(Provider):
     """A provider with sessions."""
 
     @abstractmethod
-    def session(self, account: Account, context: Context) -> ApiSession[Any]:
+    def session(self, account: Account, context: ProviderContext) -> ApiSession[Any]:
         """A session, not open yet.
 
         Raises:
@@ -103,26 +103,30 @@ class ApiProvider(Provider):
 
     def discover(self, account: Account) -> list[str]:
         """Id and name of the one account of the credential; errors as of `Provider`."""
-        with self.session(account, Context(utc_now, MemorySnapshots())).opened() as session:
+        with self.session(account, ProviderContext(utc_now, MemorySnapshots())).opened() as session:
             return [session.account_name()]
 
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
         """The tokens of the last 13 periods, as far as something is told of them; errors as of `Provider`, and then no cost is kept."""
         with self.session(account, context).opened() as session:
             return Probe(session.tokens(since), session.api.meter.requests)
 
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
+    ) -> LineItemStream:
         """Line items of one period; one of which nothing is told is empty. Errors as of `Provider`."""
         with self.session(account, context).opened() as session:
             collection, rows = session.month(billing_period)
             collection.requests = session.api.meter.requests
         stream = _streamed(session, rows, collection)
         where = f"{self.title} {billing_period}"
-        collection.batches = batches_of(stream, session.columns, collection.rounding, where=where)
+        collection.batches = record_batches(stream, session.columns, collection.rounding, where=where)
         return collection
 
 
-def _streamed(session: ApiSession[Any], rows: Iterator[Row], collection: Collection) -> Iterator[Row]:
+def _streamed(
+    session: ApiSession[Any], rows: Iterator[LineItemRow], collection: LineItemStream
+) -> Iterator[LineItemRow]:
     with session.opened():
         yield from rows
         collection.requests += session.api.meter.requests
@@ -142,7 +146,7 @@ class MemoFigures:
     kind: str
     path: str
     permission: str
-    read: Callable[[Fields], dict[str, str]]
+    read: Callable[[JsonFields], dict[str, str]]
 
 
 class RunningTotalSession(ApiSession[Credential]):
@@ -169,15 +173,15 @@ class RunningTotalSession(ApiSession[Credential]):
     token_suffix: str = ""
 
     @abstractmethod
-    def owed(self) -> Answer:
+    def owed(self) -> ApiResponse:
         """The running total, in an answer that is kept."""
 
     @abstractmethod
-    def lines(self, fields: Fields) -> Lines:
+    def lines(self, fields: JsonFields) -> Lines:
         """The running total by line."""
 
     @abstractmethod
-    def issued(self, is_near: Callable[[datetime], bool]) -> Iterable[Issued]:
+    def issued(self, is_near: Callable[[datetime], bool]) -> Iterable[ListedInvoice]:
         """Of all invoices those whose instant is near the months of interest."""
 
     @abstractmethod
@@ -185,23 +189,23 @@ class RunningTotalSession(ApiSession[Credential]):
         """The items of an invoice."""
 
     @abstractmethod
-    def dates(self, item: Fields) -> tuple[str, str]:
+    def dates(self, item: JsonFields) -> tuple[str, str]:
         """Begin and end of an item, as text."""
 
     @abstractmethod
-    def invoice_lines(self, month: Month, invoice: Invoice) -> Iterable[ChargeLine]:
+    def invoice_lines(self, month: RunningMonth, invoice: IssuedInvoice) -> Iterable[ChargeLine]:
         """The lines of an invoice, which add up to its amount."""
 
     @abstractmethod
-    def billing(self, period: BillingPeriod) -> Billing:
+    def billing(self, period: BillingPeriod) -> BillingColumns:
         """What all line items of a period have in common."""
 
     @abstractmethod
-    def row(self, charge: Charge, billing: Billing, machines: Machines) -> Row:
+    def row(self, charge: AccruedCharge, billing: BillingColumns, machines: InstanceHistory) -> LineItemRow:
         """The line item of a charge."""
 
     @abstractmethod
-    def machine(self, fields: Fields) -> Machine:
+    def machine(self, fields: JsonFields) -> Instance:
         """An object of `machine_list`."""
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
@@ -221,7 +225,7 @@ class RunningTotalSession(ApiSession[Credential]):
         tokens = {one: self.token(one, invoices) for one in recent}
         return {one: token for one, token in tokens.items() if token}
 
-    def token(self, period: BillingPeriod, invoices: Iterable[Invoice]) -> str:
+    def token(self, period: BillingPeriod, invoices: Iterable[IssuedInvoice]) -> str:
         """A hash of what the charges of a period follow from, empty if there is nothing.
 
         That is its invoices, and until the last of them the amount of each line of the newest reading. Quantities alone do not count.
@@ -236,7 +240,7 @@ class RunningTotalSession(ApiSession[Credential]):
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return digest + self.token_suffix if parts else ""
 
-    def month(self, period: BillingPeriod) -> tuple[Collection, Iterator[Row]]:
+    def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
         """From the readings that were kept and the invoices that were issued; final with the last invoice.
 
         Of the current period a first reading is taken if there is none.
@@ -245,7 +249,7 @@ class RunningTotalSession(ApiSession[Credential]):
         is_unread = is_current and self.context.snapshots.newest(self.kind, period) is None
         invoices = self.take_reading() if is_unread else self.invoices(period, period)
         month = self._known(period, invoices)
-        collection = Collection(
+        collection = LineItemStream(
             batches=iter(()),
             change_token=self.token(period, invoices),
             sources=[*month.sources(), *self.said_besides(period)],
@@ -255,7 +259,7 @@ class RunningTotalSession(ApiSession[Credential]):
         )
         return collection, self._rows(month, self.billing(period))
 
-    def take_reading(self) -> list[Invoice]:
+    def take_reading(self) -> list[IssuedInvoice]:
         """Keep what the account owes now; give the invoices it has for the months that are of interest.
 
         The running total is asked for first. If its invoice is issued in between, it is taken for the new month, and the next reading puts
@@ -281,7 +285,7 @@ class RunningTotalSession(ApiSession[Credential]):
                 self.context.snapshots.add(snapshot)
         return invoices
 
-    def invoices(self, oldest: BillingPeriod, latest: BillingPeriod) -> list[Invoice]:
+    def invoices(self, oldest: BillingPeriod, latest: BillingPeriod) -> list[IssuedInvoice]:
         """The invoices that may bill the months from `oldest` to `latest`."""
         issued = self.issued(partial(may_bill, oldest=oldest, latest=latest))
         return list(invoices_of(issued, self.zone, self.began, self._bills_before))
@@ -292,7 +296,7 @@ class RunningTotalSession(ApiSession[Credential]):
         for figures in self.figures:
             newest = self.context.snapshots.newest(figures.kind, period)
             if newest is not None:
-                read = figures.read(Fields.parse(newest.body, figures.kind))
+                read = figures.read(JsonFields.parse(newest.body, figures.kind))
                 said.append({"kind": figures.kind, "taken_at": newest.taken_at.isoformat(), **read})
         return said
 
@@ -316,19 +320,19 @@ class RunningTotalSession(ApiSession[Credential]):
         if page is None:
             answer = items.page(self.api)
             page = Snapshot(kind, month, answer.asked_at, answer.body)
-        lines = Fields.parse(page.body, items.path).objects(items.name)
+        lines = JsonFields.parse(page.body, items.path).objects(items.name)
         before = lines_before([span_of(*self.dates(line)) for line in lines], month, self.zone)
         snapshots.add(page)
         return before
 
-    def _known(self, period: BillingPeriod, invoices: Iterable[Invoice]) -> Month:
+    def _known(self, period: BillingPeriod, invoices: Iterable[IssuedInvoice]) -> RunningMonth:
         mine = sorted(
             (one for one in invoices if one.period == period), key=lambda one: (one.issued_at, one.invoice_id)
         )
         taken = self.context.snapshots.taken(self.kind, period)
         wanted = [taken[number] for number in daily(period, taken)]
         cuts = self.context.snapshots.read(self.kind, period, wanted)
-        month = Month(period, mine, cuts, self._kept_lines)
+        month = RunningMonth(period, mine, cuts, self._kept_lines)
         return month if self.keeps_days or not month.is_closed else replace(month, cuts=())
 
     def _last(self, before: datetime) -> tuple[BillingPeriod, Decimal] | None:
@@ -339,16 +343,16 @@ class RunningTotalSession(ApiSession[Credential]):
                 return period, total(measures(self._kept_lines(newest)))
         return None
 
-    def _rows(self, month: Month, billing: Billing) -> Iterator[Row]:
-        machines = Machines(self.context.snapshots.read(INSTANCES, month.period), self._machines)
+    def _rows(self, month: RunningMonth, billing: BillingColumns) -> Iterator[LineItemRow]:
+        machines = InstanceHistory(self.context.snapshots.read(INSTANCES, month.period), self._machines)
         for charge in month.charges(partial(self.invoice_lines, month)):
             yield self.row(charge, billing, machines)
 
-    def _machines(self, body: bytes) -> list[Machine]:
+    def _machines(self, body: bytes) -> list[Instance]:
         return [self.machine(fields) for fields in objects_in(body, self.machine_list.name, INSTANCES)]
 
     def _kept_lines(self, snapshot: Snapshot) -> Lines:
-        return self.lines(Fields.parse(snapshot.body, f"{self.kind} of {snapshot.taken_at}"))
+        return self.lines(JsonFields.parse(snapshot.body, f"{self.kind} of {snapshot.taken_at}"))
 
 
 def _costs(lines: Lines) -> dict[Key, Decimal]:

@@ -34,7 +34,7 @@ _EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation, Overflow])
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class MeasuredAmounts:
     """What is known of a line up to an instant.
 
     Attributes:
@@ -47,16 +47,18 @@ class Measure:
     quantity: Decimal = Decimal(0)
     list_cost: Decimal = Decimal(0)
 
-    def plus(self, other: Measure) -> Measure:
+    def plus(self, other: MeasuredAmounts) -> MeasuredAmounts:
         """The exact sum."""
         return self._combined(other, _EXACT.add)
 
-    def minus(self, other: Measure) -> Measure:
+    def minus(self, other: MeasuredAmounts) -> MeasuredAmounts:
         """The exact difference."""
         return self._combined(other, _EXACT.subtract)
 
-    def _combined(self, other: Measure, operation: Callable[[Decimal, Decimal], Decimal]) -> Measure:
-        return Measure(
+    def _combined(
+        self, other: MeasuredAmounts, operation: Callable[[Decimal, Decimal], Decimal]
+    ) -> MeasuredAmounts:
+        return MeasuredAmounts(
             operation(self.cost, other.cost),
             operation(self.quantity, other.quantity),
             operation(self.list_cost, other.list_cost),
@@ -67,7 +69,7 @@ class Measure:
         return bool(self.cost or self.quantity or self.list_cost)
 
 
-NOTHING: Final = Measure(Decimal(0))
+NOTHING: Final = MeasuredAmounts(Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,12 @@ class Reading:
     """
 
     taken_at: datetime
-    lines: Mapping[Key, Measure]
+    lines: Mapping[Key, MeasuredAmounts]
     begun: Mapping[Key, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class ClosingInvoice:
     """An invoice of the month.
 
     Attributes:
@@ -96,11 +98,11 @@ class Bill:
 
     invoice_id: str
     issued_at: datetime
-    lines: Mapping[Key, Measure]
+    lines: Mapping[Key, MeasuredAmounts]
 
 
 @dataclass(frozen=True, slots=True)
-class Accrual:
+class AccruedAmount:
     """One row.
 
     Attributes:
@@ -114,15 +116,15 @@ class Accrual:
     key: Key
     start: datetime
     end: datetime
-    measure: Measure
+    measure: MeasuredAmounts
     invoice_id: str | None = None
     is_residual: bool = False
     was_read: bool = True
 
 
-def summed(lines: Iterable[tuple[Key, Measure]]) -> dict[Key, Measure]:
+def summed(lines: Iterable[tuple[Key, MeasuredAmounts]]) -> dict[Key, MeasuredAmounts]:
     """Lines of one answer with those of equal key added up, in the order in which keys first come."""
-    sums: dict[Key, Measure] = {}
+    sums: dict[Key, MeasuredAmounts] = {}
     for key, measure in lines:
         sums[key] = sums.get(key, NOTHING).plus(measure)
     return sums
@@ -136,7 +138,7 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     return result
 
 
-def total(lines: Mapping[Key, Measure]) -> Decimal:
+def total(lines: Mapping[Key, MeasuredAmounts]) -> Decimal:
     """The cost of all lines, exactly."""
     return exact_sum(measure.cost for measure in lines.values())
 
@@ -159,7 +161,9 @@ def daily(period: BillingPeriod, taken: Sequence[datetime]) -> list[int]:
     ]
 
 
-def accrue(period: BillingPeriod, readings: Sequence[Reading], bills: Sequence[Bill]) -> list[Accrual]:
+def accrue(
+    period: BillingPeriod, readings: Sequence[Reading], bills: Sequence[ClosingInvoice]
+) -> list[AccruedAmount]:
     """All rows of a month.
 
     Args:
@@ -172,7 +176,7 @@ def accrue(period: BillingPeriod, readings: Sequence[Reading], bills: Sequence[B
     cuts = [readings[number] for number in daily(period, [reading.taken_at for reading in readings])]
     if is_closed:
         cuts = _until_end(period, cuts)
-    rows: list[Accrual] = []
+    rows: list[AccruedAmount] = []
     begin = period.start
     for bill in bills:
         segment = [reading for reading in cuts if begin <= reading.taken_at < bill.issued_at]
@@ -217,8 +221,10 @@ def _until_end(period: BillingPeriod, cuts: Sequence[Reading]) -> list[Reading]:
     return within + after[:1]
 
 
-def _differences(begin: datetime, readings: Sequence[Reading], invoice_id: str | None) -> Iterator[Accrual]:
-    before: Mapping[Key, Measure] = {}
+def _differences(
+    begin: datetime, readings: Sequence[Reading], invoice_id: str | None
+) -> Iterator[AccruedAmount]:
+    before: Mapping[Key, MeasuredAmounts] = {}
     start = begin
     for number, reading in enumerate(readings):
         end = max(reading.taken_at, start + timedelta(seconds=1))
@@ -226,11 +232,13 @@ def _differences(begin: datetime, readings: Sequence[Reading], invoice_id: str |
             change = reading.lines.get(key, NOTHING).minus(before.get(key, NOTHING))
             if change:
                 begun = reading.begun.get(key, start) if number == 0 else start
-                yield Accrual(key, begun if start < begun < end else start, end, change, invoice_id)
+                yield AccruedAmount(key, begun if start < begun < end else start, end, change, invoice_id)
         before, start = reading.lines, reading.taken_at
 
 
-def _residuals(begin: datetime, readings: Sequence[Reading], bill: Bill, end: datetime) -> Iterator[Accrual]:
+def _residuals(
+    begin: datetime, readings: Sequence[Reading], bill: ClosingInvoice, end: datetime
+) -> Iterator[AccruedAmount]:
     known = readings[-1].lines if readings else {}
     read = {key for reading in readings for key in reading.lines}
     start = readings[-1].taken_at if readings else begin
@@ -239,4 +247,6 @@ def _residuals(begin: datetime, readings: Sequence[Reading], bill: Bill, end: da
     for key in {**known, **bill.lines}:
         residual = bill.lines.get(key, NOTHING).minus(known.get(key, NOTHING))
         if residual:
-            yield Accrual(key, start, end, residual, bill.invoice_id, is_residual=True, was_read=key in read)
+            yield AccruedAmount(
+                key, start, end, residual, bill.invoice_id, is_residual=True, was_read=key in read
+            )

@@ -23,37 +23,37 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.line_items.row_batches import Row
+from optiinfra_assets.line_items.row_batches import LineItemRow
 from optiinfra_assets.providers.base import Capabilities, credential_of
-from optiinfra_assets.providers.context import Context
-from optiinfra_assets.providers.http.client import Answer, Client
+from optiinfra_assets.providers.context import ProviderContext
+from optiinfra_assets.providers.http.client import ApiResponse, Client
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList, PageStyle
-from optiinfra_assets.providers.http.redaction import bearer
+from optiinfra_assets.providers.http.redaction import bearer_header
 from optiinfra_assets.providers.running_totals.focus_columns import (
     COLUMNS,
-    Billing,
+    BillingColumns,
     charge_class,
-    consumed,
+    consumed_columns,
     service_category,
 )
-from optiinfra_assets.providers.running_totals.instances import Machine, Machines
-from optiinfra_assets.providers.running_totals.invoice_months import Issued
+from optiinfra_assets.providers.running_totals.instances import Instance, InstanceHistory
+from optiinfra_assets.providers.running_totals.invoice_months import ListedInvoice
 from optiinfra_assets.providers.running_totals.month import (
     DIFFERENCE,
     INVOICE_LINE,
     MONTHS_BACK,
-    Charge,
+    AccruedCharge,
     ChargeLine,
-    Invoice,
+    IssuedInvoice,
     Lines,
-    Month,
+    RunningMonth,
     completed,
     merged,
 )
 from optiinfra_assets.providers.running_totals.provider import ApiProvider, MemoFigures, RunningTotalSession
-from optiinfra_assets.providers.running_totals.readings import Key, Measure
+from optiinfra_assets.providers.running_totals.readings import Key, MeasuredAmounts
 
 BILLING: Final = "the ACL 'billing' of the key's user"
 MACHINES: Final = "the ACL 'subscriptions_view' of the key's user"
@@ -100,21 +100,21 @@ class Vultr(ApiProvider):
     credential_model: ClassVar[type[BaseModel]] = VultrCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
 
-    def session(self, account: Account, context: Context) -> _Session:
+    def session(self, account: Account, context: ProviderContext) -> _Session:
         """A session with the API key of `account`."""
         return _Session(credential_of(account, VultrCredential), context)
 
 
-def _stated_pending(fields: Fields) -> dict[str, str]:
+def _stated_pending(fields: JsonFields) -> dict[str, str]:
     return {"pending_charges": f"{fields.object('account').money('pending_charges'):f}"}
 
 
-def _overage(fields: Fields) -> dict[str, str]:
+def _overage(fields: JsonFields) -> dict[str, str]:
     month = fields.object("bandwidth").object("current_month_to_date")
     return {"overage_cost": f"{month.money('overage_cost'):f}"}
 
 
-def _cursor(answer: Fields) -> tuple[str | None, int]:
+def _cursor(answer: JsonFields) -> tuple[str | None, int]:
     meta = answer.object("meta")
     return meta.object("links").text_or_none("next"), meta.whole("total")
 
@@ -133,7 +133,7 @@ class _Session(RunningTotalSession[VultrCredential]):
 
     def client(self) -> Client:
         key = self.credential.api_key.get_secret_value()
-        headers = bearer("api_key", key)
+        headers = bearer_header("api_key", key)
         return Client(
             self.credential.endpoint_url, self.context, headers=headers, secrets=[key], reason="error"
         )
@@ -143,35 +143,35 @@ class _Session(RunningTotalSession[VultrCredential]):
         self.lines(self.owed().fields())
         return " ".join(payer).strip()
 
-    def owed(self) -> Answer:
+    def owed(self) -> ApiResponse:
         return self.api.get("/billing/pending-charges", permission=BILLING)
 
-    def lines(self, fields: Fields) -> Lines:
+    def lines(self, fields: JsonFields) -> Lines:
         """The pending charges. They are documented without pages; if that changes, the first page is not all."""
         meta = fields.values.get("meta")
         if isinstance(meta, dict) and fields.object("meta").object("links").text_or_none("next"):
             fields.refuse("meta", "one answer without pages")
         return merged(_line(line) for line in fields.objects("pending_charges"))
 
-    def issued(self, is_near: Callable[[datetime], bool]) -> Iterator[Issued]:
+    def issued(self, is_near: Callable[[datetime], bool]) -> Iterator[ListedInvoice]:
         for fields in _list("/billing/invoices", "billing_invoices", BILLING).objects(self.api):
             issued_at = fields.time("date")
             if is_near(issued_at):
-                yield Issued(fields.identifier("id"), issued_at, fields.money("amount"))
+                yield ListedInvoice(fields.identifier("id"), issued_at, fields.money("amount"))
 
     def items(self, invoice_id: str) -> PagedList:
         return _list(f"/billing/invoices/{invoice_id}/items", "invoice_items", BILLING)
 
-    def dates(self, item: Fields) -> tuple[str, str]:
+    def dates(self, item: JsonFields) -> tuple[str, str]:
         return item.text("start_date"), item.text("end_date")
 
-    def invoice_lines(self, month: Month, invoice: Invoice) -> Iterator[ChargeLine]:
+    def invoice_lines(self, month: RunningMonth, invoice: IssuedInvoice) -> Iterator[ChargeLine]:
         """The items of an invoice, and what its amount has beyond them as a last line."""
         rest = ("Not itemised", f"Invoice {invoice.invoice_id}: amount beyond its items", "")
         return completed(map(_line, self.items(invoice.invoice_id).objects(self.api)), invoice.amount, rest)
 
-    def billing(self, period: BillingPeriod) -> Billing:
-        return Billing(period, self._payer(), self.currency, "Vultr", "Vultr")
+    def billing(self, period: BillingPeriod) -> BillingColumns:
+        return BillingColumns(period, self._payer(), self.currency, "Vultr", "Vultr")
 
     def _payer(self) -> tuple[str, str]:
         """Id and name to show for the account."""
@@ -179,7 +179,7 @@ class _Session(RunningTotalSession[VultrCredential]):
         digest = hashlib.sha256(fields.text("email").strip().lower().encode()).hexdigest()
         return self.credential.billing_account_id or f"vultr-{digest[:16]}", fields.text("name")
 
-    def row(self, charge: Charge, billing: Billing, machines: Machines) -> Row:
+    def row(self, charge: AccruedCharge, billing: BillingColumns, machines: InstanceHistory) -> LineItemRow:
         line = charge.line
         product, description, unit = line.key
         category = _category(line.key, line.measure.cost)
@@ -193,7 +193,7 @@ class _Session(RunningTotalSession[VultrCredential]):
             "ServiceCategory": "Other",
         }
         if category == "Usage":
-            values |= consumed(charge.measure.quantity, unit)
+            values |= consumed_columns(charge.measure.quantity, unit)
             values |= {
                 "ListUnitPrice": line.unit_price or None,
                 "ServiceCategory": service_category(product, _SERVICE_CATEGORIES),
@@ -205,15 +205,15 @@ class _Session(RunningTotalSession[VultrCredential]):
         machine = machines.find(addresses, label and label[1], charge.start, charge.end)
         if machine is not None:
             values |= machine.values()
-        return Row(charge.source, charge.method == DIFFERENCE, values)
+        return LineItemRow(charge.source, charge.method == DIFFERENCE, values)
 
-    def machine(self, fields: Fields) -> Machine:
+    def machine(self, fields: JsonFields) -> Instance:
         id_, label, region, plan, address = (
             fields.text(name) for name in ("id", "label", "region", "plan", "main_ip")
         )
         marks = (id_,) if address in UNASSIGNED else (id_, address)
         tags = dict.fromkeys(fields.texts("tags"), "true")
-        return Machine(id_, label, "Instance", region, plan, marks, tags)
+        return Instance(id_, label, "Instance", region, plan, marks, tags)
 
 
 def _category(key: Key, cost: Decimal) -> str:
@@ -224,12 +224,12 @@ def _category(key: Key, cost: Decimal) -> str:
     return "Credit" if unit_type == "discount" or cost < 0 else "Usage"
 
 
-def _line(fields: Fields) -> ChargeLine:
+def _line(fields: JsonFields) -> ChargeLine:
     """A pending charge or an invoice item."""
     key = (fields.text("product"), fields.text("description"), fields.text("unit_type"))
     cost, units, price = fields.money("total"), fields.money("units"), fields.money("unit_price")
     is_priced = price > 0 and units > 0 and _category(key, cost) == "Usage"
-    measure = Measure(cost, units, units * price if is_priced else cost)
+    measure = MeasuredAmounts(cost, units, units * price if is_priced else cost)
     return ChargeLine(
         key, measure, price if is_priced else Decimal(0), fields.text("start_date"), fields.text("end_date")
     )

@@ -14,7 +14,7 @@ from optiinfra_assets.simulators.world.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class BilledService:
     """One service of AWS.
 
     Attributes:
@@ -31,32 +31,32 @@ class Service:
 
 
 _SERVICES: Final = {
-    "compute": Service(
+    "compute": BilledService(
         "Amazon Elastic Compute Cloud",
         "Amazon Elastic Compute Cloud - Compute",
         "AmazonEC2",
         "Compute",
         "Hrs",
     ),
-    "gpu": Service(
+    "gpu": BilledService(
         "Amazon SageMaker", "Amazon SageMaker", "AmazonSageMaker", "AI and Machine Learning", "Hrs"
     ),
-    "database": Service(
+    "database": BilledService(
         "Amazon Relational Database Service",
         "Amazon Relational Database Service",
         "AmazonRDS",
         "Databases",
         "Hrs",
     ),
-    "storage": Service(
+    "storage": BilledService(
         "Amazon Simple Storage Service", "Amazon Simple Storage Service", "AmazonS3", "Storage", "GB-Hrs"
     ),
-    "network": Service(
+    "network": BilledService(
         "Elastic Load Balancing", "Amazon Elastic Load Balancing", "AWSELB", "Networking", "Hrs"
     ),
 }
-_TAX: Final = Service("Tax", "Tax", "AmazonEC2", "Other", "")
-_PLANS: Final = Service(
+_TAX: Final = BilledService("Tax", "Tax", "AmazonEC2", "Other", "")
+_PLANS: Final = BilledService(
     "Savings Plans for AWS Compute usage",
     "Savings Plans for AWS Compute usage",
     "ComputeSavingsPlans",
@@ -69,7 +69,7 @@ _TYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BillLineItem:
     """One line of a bill.
 
     Attributes:
@@ -83,7 +83,7 @@ class Line:
     charge: Charge
     day: date
     type: str
-    service: Service
+    service: BilledService
     account: str
     account_name: str
     region: str | None
@@ -100,7 +100,7 @@ def member_of(world: World, sub_account: str) -> tuple[str, str]:
     return _number(f"{world.scenario.name}/{sub_account}"), f"{sub_account} (simulated)"
 
 
-def lines_of(world: World, charges: list[Charge], *, twice: bool = False) -> list[Line]:
+def lines_of(world: World, charges: list[Charge], *, twice: bool = False) -> list[BillLineItem]:
     """Lines of a bill; with `twice` each usage comes as two that differ in nothing but their numbers."""
     parts = [part for charge in charges for part in (_halves(charge, world.quantum) if twice else [charge])]
     return [_line(world, charge) for charge in parts]
@@ -111,7 +111,7 @@ def region_of(region: str) -> str:
     return region if region[-1:].isdigit() else f"{region}-1"
 
 
-def _line(world: World, charge: Charge) -> Line:
+def _line(world: World, charge: Charge) -> BillLineItem:
     resource = charge.resource
     account, name = member_of(world, resource.sub_account) if resource else payer_of(world)
     service = _SERVICES[resource.service] if resource else _besides(charge)
@@ -119,10 +119,10 @@ def _line(world: World, charge: Charge) -> Line:
     day = charge.day if charge.day >= first else max(first, charge.posted_at.date())
     region = region_of(resource.region) if resource else None
     currency = world.scenario.currency
-    return Line(charge, day, _TYPES[charge.kind], service, account, name, region, currency)
+    return BillLineItem(charge, day, _TYPES[charge.kind], service, account, name, region, currency)
 
 
-def _besides(charge: Charge) -> Service:
+def _besides(charge: Charge) -> BilledService:
     if charge.kind == "tax":
         return _TAX
     return _PLANS if charge.kind == "purchase" else _SERVICES["compute"]

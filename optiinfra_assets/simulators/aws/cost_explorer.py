@@ -17,17 +17,17 @@ from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.aws.bill_lines import (
-    Line,
+    BillLineItem,
     is_invoiced,
     lines_of,
     member_of,
     refreshed_at,
     region_of,
 )
-from optiinfra_assets.simulators.server.server import Response
+from optiinfra_assets.simulators.server.server import SimulatedResponse
 from optiinfra_assets.simulators.world.world import World
 
-_DIMENSIONS: Final[Mapping[str, Callable[[Line], str]]] = {
+_DIMENSIONS: Final[Mapping[str, Callable[[BillLineItem], str]]] = {
     "LINKED_ACCOUNT": lambda line: line.account,
     "RECORD_TYPE": lambda line: line.type,
     "REGION": lambda line: line.region or "NoRegion",
@@ -60,7 +60,7 @@ class GroupedCosts:
     twice: bool = False
     repeats_pages: bool = False
 
-    def answer(self, asked: Mapping[str, Any]) -> Response:
+    def answer(self, asked: Mapping[str, Any]) -> SimulatedResponse:
         """What Cost Explorer answers to the body of a request."""
         try:
             start, end = (date.fromisoformat(asked["TimePeriod"][name]) for name in ("Start", "End"))
@@ -100,7 +100,7 @@ class GroupedCosts:
         known = [*dimensions, *dict(_filters(asked.get("Filter")))]
         return "" if set(known) <= _DIMENSIONS.keys() else f"Unknown dimension in {known}"
 
-    def _lines(self, start: date, end: date) -> Iterator[Line]:
+    def _lines(self, start: date, end: date) -> Iterator[BillLineItem]:
         for period in self.world.periods():
             if period.start.date() < end and start < period.end.date():
                 charges = self.world.charges(period, refreshed_at(self.world))
@@ -156,7 +156,7 @@ class GroupedCosts:
 
     def _page(
         self, entries: Sequence[_Entry], dimensions: Sequence[str], metrics: Sequence[str], following: str
-    ) -> Response:
+    ) -> SimulatedResponse:
         results = []
         for day, group in groupby(entries, key=lambda entry: entry.day):
             found = list(group)
@@ -180,7 +180,7 @@ class GroupedCosts:
             ]
         if following:
             said["NextPageToken"] = base64.b64encode(following.encode()).decode()
-        return Response.of(said, headers={"Content-Type": "application/x-amz-json-1.1"})
+        return SimulatedResponse.of(said, headers={"Content-Type": "application/x-amz-json-1.1"})
 
     def _metrics(self, amount: Decimal, metrics: Sequence[str]) -> dict[str, dict[str, str]]:
         return {name: {"Amount": f"{amount:f}", "Unit": self.world.scenario.currency} for name in metrics}
@@ -190,10 +190,10 @@ class GroupedCosts:
         return [member_of(self.world, account) for account in sorted(accounts)]
 
 
-def json_error(code: str, message: str, status: int = 400) -> Response:
+def json_error(code: str, message: str, status: int = 400) -> SimulatedResponse:
     """A refusal as services of JSON 1.1 write it."""
     headers = {"Content-Type": "application/x-amz-json-1.1"}
-    return Response.of({"__type": code, "Message": message}, status=status, headers=headers)
+    return SimulatedResponse.of({"__type": code, "Message": message}, status=status, headers=headers)
 
 
 def _filters(said: Mapping[str, Any] | None) -> Iterator[tuple[str, list[str]]]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.aws.bill_lines import lines_of, payer_of, refreshed_at
-from optiinfra_assets.simulators.aws.export_tables import Row, Table, compressed, to_csv, to_parquet
+from optiinfra_assets.simulators.aws.export_tables import ExportTable, Row, compressed, to_csv, to_parquet
 from optiinfra_assets.simulators.aws.s3 import StoredObject
 from optiinfra_assets.simulators.world.scenario import Charge
 from optiinfra_assets.simulators.world.world import World
@@ -44,7 +44,7 @@ class SimulatedExport:
     """
 
     world: World
-    table: Table
+    table: ExportTable
     bucket: str
     extra_items: int = 0
     twice: bool = False

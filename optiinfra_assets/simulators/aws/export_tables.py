@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.simulators.aws.bill_lines import Line
+from optiinfra_assets.simulators.aws.bill_lines import BillLineItem
 
 Row = dict[str, Any]
 """Column to str, Decimal, aware datetime or dict; None and missing are null."""
@@ -48,7 +48,7 @@ _MAPS: Final = ("Tags", "resource_tags", "product")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ExportTable:
     """One table of Data Exports.
 
     Attributes:
@@ -58,10 +58,12 @@ class Table:
 
     columns: tuple[str, ...]
     cost: str
-    row: Callable[[Line, tuple[str, str], BillingPeriod, str | None], Row]
+    row: Callable[[BillLineItem, tuple[str, str], BillingPeriod, str | None], Row]
 
 
-def _focus_row(line: Line, payer: tuple[str, str], period: BillingPeriod, invoice_id: str | None) -> Row:
+def _focus_row(
+    line: BillLineItem, payer: tuple[str, str], period: BillingPeriod, invoice_id: str | None
+) -> Row:
     charge, resource = line.charge, line.charge.resource
     category = {"purchase": "Purchase", "tax": "Tax", "credit": "Credit"}.get(charge.kind, "Usage")
     row: Row = {
@@ -105,7 +107,9 @@ def _focus_row(line: Line, payer: tuple[str, str], period: BillingPeriod, invoic
     return row
 
 
-def _report_row(line: Line, payer: tuple[str, str], period: BillingPeriod, invoice_id: str | None) -> Row:
+def _report_row(
+    line: BillLineItem, payer: tuple[str, str], period: BillingPeriod, invoice_id: str | None
+) -> Row:
     charge, resource = line.charge, line.charge.resource
     end = _midnight(line) + timedelta(days=1)
     row: Row = {
@@ -146,17 +150,17 @@ def _report_row(line: Line, payer: tuple[str, str], period: BillingPeriod, invoi
     return row
 
 
-TABLES: Final[Mapping[str, Table]] = {
-    "focus": Table(_FOCUS, "BilledCost", _focus_row),
-    "report": Table(_REPORT, "line_item_unblended_cost", _report_row),
+TABLES: Final[Mapping[str, ExportTable]] = {
+    "focus": ExportTable(_FOCUS, "BilledCost", _focus_row),
+    "report": ExportTable(_REPORT, "line_item_unblended_cost", _report_row),
 }
 
 
-def _midnight(line: Line) -> datetime:
+def _midnight(line: BillLineItem) -> datetime:
     return datetime(line.day.year, line.day.month, line.day.day, tzinfo=UTC)
 
 
-def _day_start(line: Line) -> datetime:
+def _day_start(line: BillLineItem) -> datetime:
     """Of a credit for an earlier month the report has the day it is for."""
     day = line.charge.day if line.charge.is_correction else line.day
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from functools import cached_property
 from xml.sax.saxutils import escape
 
-from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class ObjectStore:
     read: Callable[[str], StoredObject | None]
     listable: str = ""
 
-    def answer(self, request: Request, page_size: int, *, repeats: bool, adds_unknown: bool) -> Response:
+    def answer(
+        self, request: SimulatedRequest, page_size: int, *, repeats: bool, adds_unknown: bool
+    ) -> SimulatedResponse:
         """What S3 answers to a request for this bucket or an object in it."""
         bucket, _, key = request.path.lstrip("/").partition("/")
         if bucket != self.bucket:
@@ -60,7 +62,9 @@ class ObjectStore:
             return xml_error(412, "PreconditionFailed", "At least one of the pre-conditions did not hold")
         return _object(request, found)
 
-    def _list(self, request: Request, page_size: int, *, repeats: bool, adds_unknown: bool) -> Response:
+    def _list(
+        self, request: SimulatedRequest, page_size: int, *, repeats: bool, adds_unknown: bool
+    ) -> SimulatedResponse:
         keys = sorted(self.keys(request.query.get("prefix", "")))
         begin = 0 if repeats else int(request.query.get("continuation-token", 0))
         end = begin + min(page_size, 1000)
@@ -81,7 +85,7 @@ class ObjectStore:
         )
 
 
-def _object(request: Request, found: StoredObject) -> Response:
+def _object(request: SimulatedRequest, found: StoredObject) -> SimulatedResponse:
     headers = {
         "ETag": found.etag,
         "Last-Modified": format_datetime(found.written_at, usegmt=True),
@@ -90,18 +94,18 @@ def _object(request: Request, found: StoredObject) -> Response:
     }
     span = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
     if span is None:
-        return Response(200, found.body, headers)
+        return SimulatedResponse(200, found.body, headers)
     begin, end = int(span[1]), min(int(span[2]) + 1, len(found.body))
     headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(found.body)}"
-    return Response(206, found.body[begin:end], headers)
+    return SimulatedResponse(206, found.body[begin:end], headers)
 
 
-def xml(text: str, status: int = 200) -> Response:
+def xml(text: str, status: int = 200) -> SimulatedResponse:
     """An answer in XML."""
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
-    return Response(status, body, {"Content-Type": "application/xml"})
+    return SimulatedResponse(status, body, {"Content-Type": "application/xml"})
 
 
-def xml_error(status: int, code: str, message: str) -> Response:
+def xml_error(status: int, code: str, message: str) -> SimulatedResponse:
     """A refusal as S3 writes it."""
     return xml(f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>", status)

@@ -8,20 +8,20 @@ import re
 from typing import Final
 from urllib.parse import quote
 
-from optiinfra_assets.simulators.server.server import Request
+from optiinfra_assets.simulators.server.server import SimulatedRequest
 
 _AUTHORIZATION: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8}/[^/]+/[^/]+/aws4_request), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})"
 )
 
 
-def key_id(request: Request) -> str:
+def key_id(request: SimulatedRequest) -> str:
     """The access key that a request says it is signed with; empty if it is not signed."""
     match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     return match[1] if match else ""
 
 
-def is_signed_with(request: Request, secret: str) -> bool:
+def is_signed_with(request: SimulatedRequest, secret: str) -> bool:
     """Whether the signature was made with `secret`."""
     match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     if match is None:
@@ -35,7 +35,7 @@ def is_signed_with(request: Request, secret: str) -> bool:
     return hmac.compare_digest(_mac(key, text).hex(), signature)
 
 
-def _canonical(request: Request, signed_headers: str) -> str:
+def _canonical(request: SimulatedRequest, signed_headers: str) -> str:
     query = "&".join(
         f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in sorted(request.query.items())
     )

@@ -22,7 +22,7 @@ from optiinfra_assets.simulators.aws.data_exports import FOLDER, SimulatedExport
 from optiinfra_assets.simulators.aws.export_tables import TABLES
 from optiinfra_assets.simulators.aws.s3 import ObjectStore, xml, xml_error
 from optiinfra_assets.simulators.aws.signatures import is_signed_with, key_id
-from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.world.world import World
 
 QUANTUM: Final = Decimal("0.0000000001")
@@ -63,12 +63,12 @@ class SimulatedAws(SimulatedAccount):
         charges = self.world.charges(period, refreshed_at(self.world))
         return sum((charge.amount for charge in charges), Decimal(0))
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: SimulatedRequest) -> SimulatedResponse:
         """As of any cloud; remembers what is asked, because each service has errors of its own form."""
         self._asked_now.request = request
         return super().respond(request)
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """By the service that is asked: all of them are one address here."""
         refusal = self._refused(request)
         if refusal is not None:
@@ -84,11 +84,11 @@ class SimulatedAws(SimulatedAccount):
             )
         return self.costs(request)
 
-    def costs(self, request: Request) -> Response:
+    def costs(self, request: SimulatedRequest) -> SimulatedResponse:
         """The part that tells costs."""
         return self._said(request, 400, "UnknownOperationException", "")
 
-    def throttled(self) -> Response:
+    def throttled(self) -> SimulatedResponse:
         """In the words of the service that is asked."""
         request = self._asked_now.request
         if "x-amz-target" in request.headers:
@@ -97,11 +97,11 @@ class SimulatedAws(SimulatedAccount):
             return self._said(request, 400, "Throttling", "Rate exceeded")
         return self._said(request, 503, "SlowDown", "Please reduce your request rate.")
 
-    def broken(self) -> Response:
+    def broken(self) -> SimulatedResponse:
         """In the words of the service that is asked."""
         return self._said(self._asked_now.request, 500, "InternalError", "We encountered an internal error.")
 
-    def _refused(self, request: Request) -> Response | None:
+    def _refused(self, request: SimulatedRequest) -> SimulatedResponse | None:
         key = key_id(request)
         secret = {KEY_ID: self.secret, ROLE_KEY_ID: ROLE_SECRET}.get(key)
         is_s3 = request.method != "POST"
@@ -121,7 +121,7 @@ class SimulatedAws(SimulatedAccount):
     def _denied(self) -> str:
         return "AccessDenied"
 
-    def _said(self, request: Request, status: int, code: str, message: str) -> Response:
+    def _said(self, request: SimulatedRequest, status: int, code: str, message: str) -> SimulatedResponse:
         """A refusal in the form of the service that is asked."""
         if "x-amz-target" in request.headers:
             return json_error(code, message, status=status if status >= 500 else 400)
@@ -130,7 +130,7 @@ class SimulatedAws(SimulatedAccount):
             return xml(f"<ErrorResponse>{about}<RequestId>1</RequestId></ErrorResponse>", status)
         return xml_error(status, code, message)
 
-    def _accounts(self, request: Request) -> Response:
+    def _accounts(self, request: SimulatedRequest) -> SimulatedResponse:
         if not self.has_organization:
             return self._said(
                 request, 400, "AWSOrganizationsNotInUseException", "Your account is not a member."
@@ -145,9 +145,9 @@ class SimulatedAws(SimulatedAccount):
             ]
         }
         more = {"NextToken": str(end)} if end < len(accounts) else {}
-        return Response.of(said | more, headers={"Content-Type": "application/x-amz-json-1.1"})
+        return SimulatedResponse.of(said | more, headers={"Content-Type": "application/x-amz-json-1.1"})
 
-    def _sts(self, request: Request) -> Response:
+    def _sts(self, request: SimulatedRequest) -> SimulatedResponse:
         asked = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
         payer = payer_of(self.world)[0]
         if asked["Action"] == "GetCallerIdentity":
@@ -190,7 +190,7 @@ class FocusExport(SimulatedAws):
         """Where it listens, and where the export is."""
         return super().settings() | {"export": f"s3://{BUCKET}/{FOLDER}"}
 
-    def costs(self, request: Request) -> Response:
+    def costs(self, request: SimulatedRequest) -> SimulatedResponse:
         """S3."""
         self.export.extra_items = self.extra_items
         self.export.twice = self.duplicates_lines
@@ -201,7 +201,7 @@ class FocusExport(SimulatedAws):
             request, self.page_size, repeats=self.repeats_pages, adds_unknown=self.adds_unknown_fields
         )
 
-    def disturbed(self, request: Request, response: Response) -> Response:
+    def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
         """Objects are bytes with a length and a hash; what disturbs them is written into them."""
         return response
 
@@ -238,7 +238,7 @@ class CostExplorerAlone(SimulatedAws):
     def _denied(self) -> str:
         return "AccessDeniedException"
 
-    def disturbed(self, request: Request, response: Response) -> Response:
+    def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
         """Only where an unknown field can stand: the SDK would take it for one more metric among metrics."""
         if self.adds_unknown_fields:
             body = response.body
@@ -247,7 +247,7 @@ class CostExplorerAlone(SimulatedAws):
             return replace(response, body=body)
         return super().disturbed(request, response)
 
-    def costs(self, request: Request) -> Response:
+    def costs(self, request: SimulatedRequest) -> SimulatedResponse:
         """Cost Explorer."""
         if request.headers.get("x-amz-target") != "AWSInsightsIndexService.GetCostAndUsage":
             return super().costs(request)
@@ -257,6 +257,6 @@ class CostExplorerAlone(SimulatedAws):
         return answers.answer(json.loads(request.body))
 
 
-def _sts_answer(action: str, result: str) -> Response:
+def _sts_answer(action: str, result: str) -> SimulatedResponse:
     space = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
     return xml(f"<{action}Response {space}><{action}Result>{result}</{action}Result></{action}Response>")

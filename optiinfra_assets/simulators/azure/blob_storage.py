@@ -9,14 +9,14 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from optiinfra_assets.simulators.azure.exports import Blob
-from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 
 VERSION: Final = "2024-11-04"
 
 
 def blob_answer(
-    request: Request, container: str, blobs: Mapping[str, Blob], page_size: int, repeats: bool
-) -> Response:
+    request: SimulatedRequest, container: str, blobs: Mapping[str, Blob], page_size: int, repeats: bool
+) -> SimulatedResponse:
     """The answer to a request whose path is the container, or a blob in it.
 
     Args:
@@ -38,14 +38,14 @@ def blob_answer(
     return _content(request, blob)
 
 
-def storage_failure(code: str, message: str, status: int) -> Response:
+def storage_failure(code: str, message: str, status: int) -> SimulatedResponse:
     """An error of Blob storage."""
     body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
     headers = {"Content-Type": "application/xml", "x-ms-error-code": code, "x-ms-version": VERSION}
-    return Response(status, body.encode(), headers)
+    return SimulatedResponse(status, body.encode(), headers)
 
 
-def _content(request: Request, blob: Blob) -> Response:
+def _content(request: SimulatedRequest, blob: Blob) -> SimulatedResponse:
     headers = {
         "Content-Type": "application/octet-stream",
         "ETag": f'"{blob.etag}"',
@@ -56,15 +56,17 @@ def _content(request: Request, blob: Blob) -> Response:
     }
     said = request.headers.get("x-ms-range") or request.headers.get("range")
     if request.method == "HEAD" or not said:
-        return Response(200, blob.content, headers)
+        return SimulatedResponse(200, blob.content, headers)
     first, _, last = said.removeprefix("bytes=").partition("-")
     begin = int(first)
     end = min(int(last) + 1 if last else len(blob.content), len(blob.content))
     headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(blob.content)}"
-    return Response(206, blob.content[begin:end], headers)
+    return SimulatedResponse(206, blob.content[begin:end], headers)
 
 
-def _listed(request: Request, blobs: Mapping[str, Blob], page_size: int, repeats: bool) -> Response:
+def _listed(
+    request: SimulatedRequest, blobs: Mapping[str, Blob], page_size: int, repeats: bool
+) -> SimulatedResponse:
     prefix = request.query.get("prefix", "")
     marker = "" if repeats else request.query.get("marker", "")
     names = [name for name in blobs if name.startswith(prefix) and name >= marker]
@@ -76,7 +78,7 @@ def _listed(request: Request, blobs: Mapping[str, Blob], page_size: int, repeats
         + "".join(_entry(blobs[name]) for name in names[:size])
         + f"</Blobs><NextMarker>{escape(following)}</NextMarker></EnumerationResults>"
     )
-    return Response(200, body.encode(), {"Content-Type": "application/xml", "x-ms-version": VERSION})
+    return SimulatedResponse(200, body.encode(), {"Content-Type": "application/xml", "x-ms-version": VERSION})
 
 
 def _entry(blob: Blob) -> str:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.simulators.world.scenario import Charge, Resource
+from optiinfra_assets.simulators.world.scenario import Charge, ScenarioResource
 from optiinfra_assets.simulators.world.spend import rounded
 from optiinfra_assets.simulators.world.world import World
 
@@ -32,7 +32,7 @@ class DatedCost:
 
     day: date
     charge_type: str
-    resource: Resource | None
+    resource: ScenarioResource | None
     billed: Decimal
     effective: Decimal
 

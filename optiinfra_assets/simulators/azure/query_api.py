@@ -20,8 +20,8 @@ from urllib.parse import quote
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.azure.dated_costs import DatedCost, dated_costs
-from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Resource
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
+from optiinfra_assets.simulators.world.scenario import ScenarioResource
 
 ROWS_AT_ONCE: Final = 1_000
 LONGEST_DAILY: Final = 31
@@ -40,12 +40,12 @@ _REGIONS: Final = {"eu-central": "West Europe", "us-east": "East US", "fra": "Ge
 Key = tuple[str, ...]
 
 
-class BadQuestion(ValueError):
+class InvalidQuery(ValueError):
     """What a question is refused for, in the words of the service."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ParsedQuery:
     """A question as understood."""
 
     kind: str
@@ -63,12 +63,12 @@ class QueryEndpoint:
         self._account = account
         self._scope = scope
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """As documented, 204 if there is nothing, 400 if the question is not accepted."""
         now = self._account.world.clock()
         try:
-            question = understood(json.loads(request.body), now, self._scope)
-        except BadQuestion as error:
+            question = parse_query(json.loads(request.body), now, self._scope)
+        except InvalidQuery as error:
             return failure("BadRequest", str(error), 400)
         mark = hashlib.sha256(request.body).hexdigest()[:8]
         begin = self._begin(request, mark)
@@ -76,14 +76,14 @@ class QueryEndpoint:
             return failure("BadRequest", "Invalid $skiptoken for this query.", 400)
         return self._page(question, mark, begin, now)
 
-    def _begin(self, request: Request, mark: str) -> int | None:
+    def _begin(self, request: SimulatedRequest, mark: str) -> int | None:
         token = request.query.get("$skiptoken")
         if token is None or self._account.repeats_pages:
             return 0
         begin, _, of = base64.b64decode(token).decode().partition(":")
         return int(begin) if of == mark else None
 
-    def _page(self, question: Question, mark: str, begin: int, now: datetime) -> Response:
+    def _page(self, question: ParsedQuery, mark: str, begin: int, now: datetime) -> SimulatedResponse:
         rows = self._rows(question, mark, now)
         extra = self._extra(question, now) if "ResourceId" in question.groups else 0
         end = begin + self._account.page_size
@@ -92,16 +92,16 @@ class QueryEndpoint:
             for index in range(max(begin, len(rows)), min(end, len(rows) + extra))
         ]
         if not rows and not extra:
-            return Response(204)
+            return SimulatedResponse(204)
         token = base64.b64encode(f"{end}:{mark}".encode()).decode()
         link = (
             f"{self._account.url}/{self._scope}/providers/Microsoft.CostManagement/query"
             f"?api-version=2024-08-01&$skiptoken={quote(token)}"
         )
         following = link if end < len(rows) + extra else None
-        return Response.of(self._written(question, mark, page, following))
+        return SimulatedResponse.of(self._written(question, mark, page, following))
 
-    def _written(self, question: Question, mark: str, page: list[list[Any]], link: str | None) -> Any:
+    def _written(self, question: ParsedQuery, mark: str, page: list[list[Any]], link: str | None) -> Any:
         names = ["Cost", *(("UsageDate",) if question.daily else ()), *question.groups, "Currency"]
         if self._account.adds_unknown_fields:
             names.append("BrandNew")
@@ -124,7 +124,7 @@ class QueryEndpoint:
             },
         }
 
-    def _rows(self, question: Question, mark: str, now: datetime) -> list[list[Any]]:
+    def _rows(self, question: ParsedQuery, mark: str, now: datetime) -> list[list[Any]]:
         """Rows in the order of `names` in `_written`, shuffled, but the same at each page."""
         sums: dict[Key, Decimal] = {}
         for cost in self._costs(question, now):
@@ -137,7 +137,7 @@ class QueryEndpoint:
         shuffled = sorted(sums, key=lambda key: hashlib.sha256(f"{mark}{key}".encode()).digest())
         return [row for key in shuffled for row in self._row(key, sums[key], question)]
 
-    def _row(self, key: Key, amount: Decimal, question: Question) -> list[list[Any]]:
+    def _row(self, key: Key, amount: Decimal, question: ParsedQuery) -> list[list[Any]]:
         day, *groups = key
         rest = [*([int(day)] if question.daily else []), *groups, self._account.world.scenario.currency]
         if not self._account.duplicates_lines or not question.daily:
@@ -145,7 +145,7 @@ class QueryEndpoint:
         half = (amount / 2).quantize(self._account.world.quantum)
         return [[half, *rest], [amount - half, *rest]]
 
-    def _costs(self, question: Question, now: datetime) -> list[DatedCost]:
+    def _costs(self, question: ParsedQuery, now: datetime) -> list[DatedCost]:
         """What the question is about: days of the window, charges that are part of its figures."""
         period, costs = BillingPeriod.of(question.first), []
         while period.start.date() <= question.last:
@@ -173,7 +173,7 @@ class QueryEndpoint:
             "SubscriptionName": f"{resource.sub_account if resource else 'billing'} (simulated)",
         }
 
-    def subscription(self, resource: Resource | None) -> str:
+    def subscription(self, resource: ScenarioResource | None) -> str:
         """The one of a narrow scope; of a wide one, another for each sub account."""
         parts = self._scope.split("/")
         if parts[0] == "subscriptions":
@@ -181,13 +181,13 @@ class QueryEndpoint:
         name = f"{self._account.world.scenario.name}.{resource.sub_account if resource else 'billing'}"
         return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
-    def _extra(self, question: Question, now: datetime) -> int:
+    def _extra(self, question: ParsedQuery, now: datetime) -> int:
         period = BillingPeriod.of(question.first)
         is_closed = now >= self._account.world.invoiced_at(period)
         wanted = "Usage" in question.only.get("ChargeType", ("Usage",))
         return self._account.extra_items if is_closed and wanted else 0
 
-    def _extra_row(self, question: Question, index: int) -> list[Any]:
+    def _extra_row(self, question: ParsedQuery, index: int) -> list[Any]:
         subscription = self.subscription(None)
         days = (question.last - question.first).days + 1
         of = {
@@ -199,7 +199,7 @@ class QueryEndpoint:
         rest = [*([day] if question.daily else []), *(of[name] for name in question.groups)]
         return [self._account.world.quantum, *rest, self._account.world.scenario.currency]
 
-    def _extra_costs(self, question: Question, now: datetime) -> list[DatedCost]:
+    def _extra_costs(self, question: ParsedQuery, now: datetime) -> list[DatedCost]:
         count = self._extra(question, now)
         days = (question.last - question.first).days + 1
         found = []
@@ -209,53 +209,55 @@ class QueryEndpoint:
         return found
 
 
-def resource_id(resource: Resource, subscription: str, is_odd: bool) -> str:
+def resource_id(resource: ScenarioResource, subscription: str, is_odd: bool) -> str:
     """The id, with the resource group in another case on odd days, as real ones come."""
     group = resource.sub_account.upper() if is_odd else resource.sub_account
     kind = SERVICES[resource.service][1]
     return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{kind}/{resource.resource_id}"
 
 
-def region(resource: Resource, is_odd: bool) -> str:
+def region(resource: ScenarioResource, is_odd: bool) -> str:
     """The name of a region as people write it, or, on odd days, its id."""
     name = _REGIONS.get(resource.region, resource.region)
     return name.replace(" ", "").lower() if is_odd else name
 
 
-def failure(code: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+def failure(
+    code: str, message: str, status: int, headers: Mapping[str, str] | None = None
+) -> SimulatedResponse:
     """An error of Azure Resource Manager."""
-    return Response.of({"error": {"code": code, "message": message}}, status=status, headers=headers)
+    return SimulatedResponse.of({"error": {"code": code, "message": message}}, status=status, headers=headers)
 
 
-def understood(body: Any, now: datetime, scope: str) -> Question:
+def parse_query(body: Any, now: datetime, scope: str) -> ParsedQuery:
     """A question, its window moved as the service does.
 
     Raises:
-        BadQuestion: it is not accepted.
+        InvalidQuery: it is not accepted.
     """
     dataset = body["dataset"]
     daily = dataset["granularity"] == "Daily"
     groups = tuple(group["name"] for group in dataset.get("grouping", ()))
     only = _filters(dataset.get("filter"))
     if len(groups) > 2:
-        raise BadQuestion("Query definition is invalid: at most 2 groupings are supported.")
+        raise InvalidQuery("Query definition is invalid: at most 2 groupings are supported.")
     if len(set(groups)) < len(groups):
-        raise BadQuestion("Query definition is invalid: the same column is used twice.")
+        raise InvalidQuery("Query definition is invalid: the same column is used twice.")
     if unknown := {*groups, *only} - _DIMENSIONS:
-        raise BadQuestion(f"Invalid dimension {sorted(unknown)[0]}.")
+        raise InvalidQuery(f"Invalid dimension {sorted(unknown)[0]}.")
     if "ResourceId" in groups and not scope.startswith("subscriptions/"):
-        raise BadQuestion("ResourceId is not supported at this scope.")
+        raise InvalidQuery("ResourceId is not supported at this scope.")
     if body["timeframe"] != "Custom" or list(dataset["aggregation"]) != ["Cost"]:
-        raise BadQuestion("Query definition is invalid.")
+        raise InvalidQuery("Query definition is invalid.")
     first, last = (datetime.fromisoformat(body["timePeriod"][name]).date() for name in ("from", "to"))
-    return Question(body["type"], *_moved(first, last, now.date(), daily), daily, groups, only)
+    return ParsedQuery(body["type"], *_moved(first, last, now.date(), daily), daily, groups, only)
 
 
 def _filters(said: Any) -> dict[str, list[str]]:
     if said is None:
         return {}
     if "and" in said and len(said["and"]) < 2:
-        raise BadQuestion("Query filter is invalid: 'and' needs at least two expressions.")
+        raise InvalidQuery("Query filter is invalid: 'and' needs at least two expressions.")
     parts = [part["dimensions"] for part in said.get("and", [said])]
     return {part["name"]: part["values"] for part in parts}
 

@@ -18,7 +18,7 @@ from optiinfra_assets.simulators.azure.dated_costs import billed_total, dated_co
 from optiinfra_assets.simulators.azure.exports import FOLDER, ExportFiles
 from optiinfra_assets.simulators.azure.query_api import ROWS_AT_ONCE, QueryEndpoint, failure
 from optiinfra_assets.simulators.server.certificates import Certificate
-from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.world.spend import MILLIONTH
 from optiinfra_assets.simulators.world.world import World
 
@@ -80,7 +80,7 @@ class SimulatedAzure(SimulatedAccount):
         """The secret of the application."""
         return {"client_secret": self.secret}
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """As documented; with another secret or without the role the documented error."""
         if request.path.startswith(f"/{TENANT}/"):
             return self._signed_in(request)
@@ -96,7 +96,7 @@ class SimulatedAzure(SimulatedAccount):
             return self._blobs(request)
         return self._managed(request)
 
-    def throttled(self) -> Response:
+    def throttled(self) -> SimulatedResponse:
         """Too many requests: each limit has its own header, and all of them must have passed."""
         headers = {
             f"x-ms-ratelimit-microsoft.costmanagement-{limit}-retry-after": seconds
@@ -104,7 +104,7 @@ class SimulatedAzure(SimulatedAccount):
         }
         return failure("429", "Too many requests. Please retry.", 429, headers)
 
-    def broken(self) -> Response:
+    def broken(self) -> SimulatedResponse:
         """An internal error."""
         return failure("InternalServerError", "The server encountered an error. Please retry.", 500)
 
@@ -131,10 +131,10 @@ class SimulatedAzure(SimulatedAccount):
     def _token(self) -> str:
         return f"simulated-{hashlib.sha256(self.secret.encode()).hexdigest()[:40]}"
 
-    def _signed_in(self, request: Request) -> Response:
+    def _signed_in(self, request: SimulatedRequest) -> SimulatedResponse:
         base = f"{self.url}/{TENANT}"
         if request.path.endswith("/.well-known/openid-configuration"):
-            return Response.of(
+            return SimulatedResponse.of(
                 {
                     "token_endpoint": f"{base}/oauth2/v2.0/token",
                     "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
@@ -145,9 +145,11 @@ class SimulatedAzure(SimulatedAccount):
         asked = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
         if self.refuses_credential or asked.get("client_secret") != self.secret:
             return _refused_secret()
-        return Response.of({"token_type": "Bearer", "expires_in": 3599, "access_token": self._token()})
+        return SimulatedResponse.of(
+            {"token_type": "Bearer", "expires_in": 3599, "access_token": self._token()}
+        )
 
-    def _managed(self, request: Request) -> Response:
+    def _managed(self, request: SimulatedRequest) -> SimulatedResponse:
         if self.lacks_permission:
             said = f"The client '{CLIENT}' does not have authorization to perform action over scope '/{self.scope}'."
             return failure("AuthorizationFailed", said, 403)
@@ -160,7 +162,7 @@ class SimulatedAzure(SimulatedAccount):
         if request.path.strip("/") == "/".join(self.scope.split("/")[: 2 if self.is_narrow else 4]):
             name = f"{self.world.scenario.name} (simulated)"
             known = {"displayName": name} if self.is_narrow else {"properties": {"displayName": name}}
-            return Response.of({"id": request.path, **known})
+            return SimulatedResponse.of({"id": request.path, **known})
         return failure("SubscriptionNotFound", "The subscription could not be found.", 404)
 
     @property
@@ -168,7 +170,7 @@ class SimulatedAzure(SimulatedAccount):
         """The scope is a subscription or lies in one."""
         return self.scope.startswith("subscriptions/")
 
-    def _blobs(self, request: Request) -> Response:
+    def _blobs(self, request: SimulatedRequest) -> SimulatedResponse:
         if self.lacks_permission:
             said = "This request is not authorized to perform this operation using this permission."
             return storage_failure("AuthorizationPermissionMismatch", said, 403)
@@ -192,11 +194,11 @@ class SimulatedAzureExport(SimulatedAzure):
         return {"export_url": f"{self.url}{CONTAINER}/{FOLDER}", **self._sign_in()}
 
 
-def _refused_secret() -> Response:
+def _refused_secret() -> SimulatedResponse:
     said = (
         "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
         f"not the client secret ID, for a secret added to app '{CLIENT}'. Trace ID: 0 Correlation ID: 0 Timestamp: 2026-01-01 00:00:00Z"
     )
-    return Response.of(
+    return SimulatedResponse.of(
         {"error": "invalid_client", "error_description": said, "error_codes": [7000215]}, status=401
     )

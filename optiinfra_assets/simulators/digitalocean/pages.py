@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 
 Some = Callable[[int, int], list[dict[str, Any]]]
 """Makes the objects of a list from one position (inclusive) to another (exclusive)."""
 
 
-def bounds(cloud: SimulatedAccount, request: Request) -> tuple[int, int]:
+def bounds(cloud: SimulatedAccount, request: SimulatedRequest) -> tuple[int, int]:
     """Positions of the first object of the page that is asked for and of the first of the next."""
     size = min(int(request.query.get("per_page", 20)), cloud.page_size)
     number = 1 if cloud.repeats_pages else int(request.query.get("page", 1))
@@ -21,12 +21,12 @@ def bounds(cloud: SimulatedAccount, request: Request) -> tuple[int, int]:
 
 def numbered_page(
     cloud: SimulatedAccount,
-    request: Request,
+    request: SimulatedRequest,
     name: str,
     total: int,
     some: Some,
     besides: dict[str, Any] | None = None,
-) -> Response:
+) -> SimulatedResponse:
     """One page of a list, of which only that page is made.
 
     Args:
@@ -41,4 +41,4 @@ def numbered_page(
     address = f"{cloud.url}{request.path}?page={end // (end - begin) + 1}&per_page={end - begin}"
     links = {"pages": {"next": address}} if end < total else {}
     objects = some(min(begin, total), min(end, total))
-    return Response.of({name: objects, **(besides or {}), "links": links, "meta": {"total": total}})
+    return SimulatedResponse.of({name: objects, **(besides or {}), "links": links, "meta": {"total": total}})

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, Final
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.digitalocean.pages import bounds, numbered_page
-from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.server.wire import zulu
-from optiinfra_assets.simulators.world.scenario import Charge, Resource
+from optiinfra_assets.simulators.world.scenario import Charge, ScenarioResource
 from optiinfra_assets.simulators.world.spend import midnight
 from optiinfra_assets.simulators.world.world import CENT, MACHINES, World, grouped
 
@@ -84,7 +84,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         """The token."""
         return {"api_token": self.secret}
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """As documented; without the scope or with another token the documented error."""
         if self.refuses(request):
             return _error("unauthorized", "Unable to authenticate you.", 401)
@@ -93,12 +93,12 @@ class SimulatedDigitalOcean(SimulatedAccount):
             return _error("forbidden", "You are missing the required permission.", 403)
         match parts:
             case ["account"]:
-                return Response.of({"account": self._account()})
+                return SimulatedResponse.of({"account": self._account()})
             case ["droplets"]:
                 droplets = self._droplets()
                 return numbered_page(self, request, "droplets", len(droplets), lambda i, j: droplets[i:j])
             case ["customers", "my", "balance"]:
-                return Response.of(self._balance())
+                return SimulatedResponse.of(self._balance())
             case ["customers", "my", "invoices"]:
                 return self._invoices(request)
             case ["customers", "my", "invoices", name, *rest] if rest in ([], ["summary"]):
@@ -107,7 +107,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
                 return self._insights(request, date.fromisoformat(begin), date.fromisoformat(end))
         return _error("not_found", "The resource you requested could not be found.", 404)
 
-    def tell(self, request: Request) -> Response:
+    def tell(self, request: SimulatedRequest) -> SimulatedResponse:
         """The answer, with the limits of the token."""
         response = super().tell(request)
         limits = {
@@ -116,11 +116,11 @@ class SimulatedDigitalOcean(SimulatedAccount):
         }
         return replace(response, headers={**response.headers, **limits})
 
-    def throttled(self) -> Response:
+    def throttled(self) -> SimulatedResponse:
         """The limit of a minute is used up."""
         return _error("too_many_requests", "API rate limit exceeded.", 429, {"retry-after": "5"})
 
-    def broken(self) -> Response:
+    def broken(self) -> SimulatedResponse:
         """Their own failure."""
         return _error("server_error", "Unexpected server-side error", 500)
 
@@ -203,7 +203,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
     def _amount(self, bill: _Bill) -> Decimal:
         return _sum(bill.charges) + bill.extra * self.world.quantum + bill.overages
 
-    def _invoices(self, request: Request) -> Response:
+    def _invoices(self, request: SimulatedRequest) -> SimulatedResponse:
         bills, preview = self._bills(), self._preview()
         listed = [self._listed(bill, bill.name) for bill in bills]
         last = self._listed(preview, _uuid("preview", str(self._built)))
@@ -218,12 +218,12 @@ class SimulatedDigitalOcean(SimulatedAccount):
             "invoice_period": str(bill.period),
         }
 
-    def _invoice(self, request: Request, name: str, is_summary: bool) -> Response:
+    def _invoice(self, request: SimulatedRequest, name: str, is_summary: bool) -> SimulatedResponse:
         bill = next((one for one in [self._preview(), *self._bills()] if one.name == name), None)
         if bill is None:
             return _error("not_found", "The resource you requested could not be found.", 404)
         if is_summary:
-            return Response.of(self._summary(bill))
+            return SimulatedResponse.of(self._summary(bill))
         items = self._items(bill)
 
         def some(begin: int, end: int) -> list[dict[str, Any]]:
@@ -273,7 +273,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
             **({"project_name": resource.sub_account} if resource else {}),
         }
 
-    def _ids(self, resource: Resource) -> dict[str, str]:
+    def _ids(self, resource: ScenarioResource) -> dict[str, str]:
         if resource.service in MACHINES:
             return {"resource_id": str(_FIRST_DROPLET + self.world.scenario.resources.index(resource))}
         return {} if resource.service == "storage" else {"resource_uuid": _uuid("it", resource.resource_id)}
@@ -291,7 +291,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
             "end_time": zulu(bill.period.end),
         }
 
-    def _insights(self, request: Request, begin: date, end: date) -> Response:
+    def _insights(self, request: SimulatedRequest, begin: date, end: date) -> SimulatedResponse:
         """Days from the first to the last one asked for."""
         if not begin <= end <= begin + timedelta(days=31):
             return _error("bad_request", "end_date must be within 31 days of start_date", 400)
@@ -309,7 +309,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         first, last = bounds(self, request)
         size = last - first
         pages = {"total_pages": -(-len(points) // size), "current_page": first // size + 1}
-        return Response.of({"data_points": points[first:last], "total_items": len(points), **pages})
+        return SimulatedResponse.of({"data_points": points[first:last], "total_items": len(points), **pages})
 
     def _point(self, charge: Charge) -> dict[str, Any]:
         group, description = _texts(charge)
@@ -362,5 +362,5 @@ def _uuid(kind: str, name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"simulated/{kind}/{name}"))
 
 
-def _error(name: str, said: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response.of({"id": name, "message": said}, status=status, headers=headers)
+def _error(name: str, said: str, status: int, headers: dict[str, str] | None = None) -> SimulatedResponse:
+    return SimulatedResponse.of({"id": name, "message": said}, status=status, headers=headers)

@@ -25,14 +25,18 @@ _CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class FileFormat:
     """How one month's file is written."""
 
     version: focus.Version
     suffix: str
 
 
-FORMS: Final = (Form(focus.V1_0, "csv"), Form(focus.V1_2, "csv.gz"), Form(focus.V1_4, "parquet"))
+FORMS: Final = (
+    FileFormat(focus.V1_0, "csv"),
+    FileFormat(focus.V1_2, "csv.gz"),
+    FileFormat(focus.V1_4, "parquet"),
+)
 
 
 def write(customer: SampleCustomer, folder: Path, today: date, seed: str = SEED) -> list[Path]:

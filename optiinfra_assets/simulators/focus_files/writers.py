@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from optiinfra_assets.domain.focus import COLUMNS, Column, Kind, Version
+from optiinfra_assets.domain.focus import COLUMNS, Column, ColumnType, Version
 
 Row = dict[str, Any]
 """FOCUS column name to str, Decimal, aware datetime or dict; a missing name is null."""
@@ -59,15 +59,15 @@ def to_parquet(rows: Sequence[Row], version: Version) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds: dict[Kind, Any] = {
-        Kind.DECIMAL: pa.decimal128(38, 18),
-        Kind.TIME: pa.timestamp("ms", "UTC"),
-        Kind.KEY_VALUE: pa.map_(pa.string(), pa.string()),
+    kinds: dict[ColumnType, Any] = {
+        ColumnType.DECIMAL: pa.decimal128(38, 18),
+        ColumnType.TIME: pa.timestamp("ms", "UTC"),
+        ColumnType.KEY_VALUE: pa.map_(pa.string(), pa.string()),
     }
     arrays = {}
     for column in columns_of(rows, version):
         values: Iterable[Any] = (row.get(column.name) for row in rows)
-        if column.kind is Kind.KEY_VALUE:
+        if column.kind is ColumnType.KEY_VALUE:
             values = (None if value is None else list(value.items()) for value in values)
         arrays[column.name] = pa.array(list(values), kinds.get(column.kind, pa.string()))
     file = io.BytesIO()

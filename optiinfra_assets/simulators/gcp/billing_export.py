@@ -72,7 +72,7 @@ def focus_schema(quantum: Decimal) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ExportedRow:
     """What one row tells of a charge.
 
     Attributes:
@@ -107,11 +107,11 @@ class BillingExport:
     halves: bool = False
     expiration: timedelta | None = None
     first_month: BillingPeriod | None = None
-    _pieces: list[Piece] = field(default_factory=list, init=False, repr=False)
+    _pieces: list[ExportedRow] = field(default_factory=list, init=False, repr=False)
     _rows: dict[tuple[int, bool], list[Row]] = field(default_factory=dict, init=False, repr=False)
     _built: int = field(default=0, init=False, repr=False)
 
-    def pieces(self, now: datetime) -> list[Piece]:
+    def pieces(self, now: datetime) -> list[ExportedRow]:
         """What the export has at an instant, oldest first."""
         periods = self.world.periods(now)
         if len(periods) > self._built:
@@ -137,7 +137,7 @@ class BillingExport:
         """How many rows there are."""
         return sum(1 for _ in self.rows(now))
 
-    def _kept(self, now: datetime) -> list[Piece]:
+    def _kept(self, now: datetime) -> list[ExportedRow]:
         """What the table has not dropped."""
         pieces = self.pieces(now)
         if self.expiration is not None:
@@ -145,7 +145,7 @@ class BillingExport:
             pieces = [piece for piece in pieces if piece.exported >= first]
         return [piece for piece in pieces if self.first_month is None or piece.month >= self.first_month]
 
-    def _told(self, piece: Piece) -> Iterator[Row]:
+    def _told(self, piece: ExportedRow) -> Iterator[Row]:
         discounts = self._discounts(piece)
         is_given = piece.charge.kind == "credit"
         gross = Decimal(0) if is_given else piece.amount - sum(amount for _, amount in discounts)
@@ -166,10 +166,10 @@ class BillingExport:
             description=sku, quantity=Decimal(1), amount=self.world.quantum, posted_at=exported,
         )  # fmt: skip
         end = month.start + timedelta(days=1)
-        piece = Piece(charge, month, month.start, end, Decimal(1), charge.amount, exported)
+        piece = ExportedRow(charge, month, month.start, end, Decimal(1), charge.amount, exported)
         return self._row(piece, charge.amount, [], is_first=True)
 
-    def _cut(self, charge: Charge) -> Iterator[Piece]:
+    def _cut(self, charge: Charge) -> Iterator[ExportedRow]:
         begin = midnight(charge.day)
         end = begin + timedelta(days=1)
         spans = [(begin, end, Decimal(1), charge.amount, charge.posted_at)]
@@ -185,10 +185,12 @@ class BillingExport:
                 (edge, end, 1 - share, charge.amount - first, charge.posted_at),
             ]
         for start, stop, share, amount, exported in spans:
-            yield Piece(charge, self._month(charge, start, exported), start, stop, share, amount, exported)
+            yield ExportedRow(
+                charge, self._month(charge, start, exported), start, stop, share, amount, exported
+            )
             if charge.withdrawn_at is not None:
                 month = self._month(charge, start, charge.withdrawn_at)
-                yield Piece(charge, month, start, stop, -share, -amount, charge.withdrawn_at)
+                yield ExportedRow(charge, month, start, stop, -share, -amount, charge.withdrawn_at)
 
     def _month(self, charge: Charge, start: datetime, exported: datetime) -> BillingPeriod:
         """The month in California, if its invoice can still take the piece and the account was there."""
@@ -201,7 +203,7 @@ class BillingExport:
         )
         return before if is_usage and before < period and is_open else period
 
-    def _discounts(self, piece: Piece) -> list[tuple[str, Decimal]]:
+    def _discounts(self, piece: ExportedRow) -> list[tuple[str, Decimal]]:
         resource = piece.charge.resource
         if resource is None or piece.charge.kind != "usage":
             return []
@@ -210,7 +212,7 @@ class BillingExport:
         return [(kind, -rounded(piece.amount * share, step)) for kind, share in found]
 
     def _row(
-        self, piece: Piece, cost: Decimal, credits_: list[tuple[str, Decimal]], *, is_first: bool
+        self, piece: ExportedRow, cost: Decimal, credits_: list[tuple[str, Decimal]], *, is_first: bool
     ) -> Row:
         charge, resource = piece.charge, piece.charge.resource
         quantity = (charge.quantity * piece.share).quantize(MILLIONTH) if is_first else Decimal(0)
@@ -232,7 +234,7 @@ class BillingExport:
         }  # fmt: skip
         return self._focus_row(piece, facts) if self.is_focus else self._usage_row(piece, facts)
 
-    def _usage_row(self, piece: Piece, facts: Row) -> Row:
+    def _usage_row(self, piece: ExportedRow, facts: Row) -> Row:
         (service_id, service), (sku_id, sku), project = facts["service"], facts["sku"], facts["project"]
         adjusted = facts["cost_type"] == "adjustment"
         region = facts["region"]
@@ -296,7 +298,7 @@ class BillingExport:
             "cost_at_list": facts["cost"],
         }
 
-    def _focus_row(self, piece: Piece, facts: Row) -> Row:
+    def _focus_row(self, piece: ExportedRow, facts: Row) -> Row:
         charge, project = piece.charge, facts["project"]
         category = {"regular": "Usage", "tax": "Tax"}.get(facts["cost_type"], "Adjustment")
         category = {"credit": "Credit", "purchase": "Purchase"}.get(charge.kind, category)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from optiinfra_assets.simulators.gcp.sql_answers import NotUnderstood, Row, Select
-from optiinfra_assets.simulators.server.server import Response
+from optiinfra_assets.simulators.gcp.sql_answers import AggregateQuery, Row, UnsupportedQuery
+from optiinfra_assets.simulators.server.server import SimulatedResponse
 
 MARK: Final = "extra-000000000"
 """Stands for the number of a line item that is made when its page is asked for."""
@@ -27,7 +27,7 @@ _Cells = tuple[list[list[str | None]], bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class QuerySource:
     """What a statement is about.
 
     Attributes:
@@ -47,7 +47,7 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class _Job:
     statement: str
-    select: Select
+    select: AggregateQuery
     size: int
     rows: list[list[str | None]]
     extra: bytes
@@ -66,12 +66,12 @@ class QueryJobs:
     project: str
     bytes_billed: int = 0
     _jobs: OrderedDict[str, _Job] = field(default_factory=OrderedDict)
-    _selects: dict[tuple[str, frozenset[str]], Select] = field(default_factory=dict)
+    _selects: dict[tuple[str, frozenset[str]], AggregateQuery] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
         return name in self._jobs
 
-    def insert(self, asked: Mapping[str, Any], source: Source) -> Response:
+    def insert(self, asked: Mapping[str, Any], source: QuerySource) -> SimulatedResponse:
         """Run a statement, or only say what it would cost."""
         configuration, reference = asked["configuration"], asked["jobReference"]
         query, name = configuration["query"], reference["jobId"]
@@ -80,13 +80,13 @@ class QueryJobs:
         parameters = {one["name"]: _parameter(one) for one in query.get("queryParameters", ())}
         try:
             select = self._select(query["query"], source)
-        except NotUnderstood as error:
+        except UnsupportedQuery as error:
             return refused(400, "invalidQuery", f"{error} at [1:1]")
         chosen = [row for row in source.rows if select.chooses(row, parameters)]
         size = 24 * len(select.columns) * len(chosen)
         if configuration.get("dryRun"):
             state = {"status": {"state": "DONE"}, "statistics": _statistics(size)}
-            return Response.of({"configuration": configuration, "jobReference": reference, **state})
+            return SimulatedResponse.of({"configuration": configuration, "jobReference": reference, **state})
         most = query.get("maximumBytesBilled")
         answer: _Cells = ([], b"", 0)
         failure = None
@@ -100,13 +100,13 @@ class QueryJobs:
         self._jobs[name] = _Job(query["query"], select, size, *answer, failure)
         while len(self._jobs) > _KEPT:
             self._jobs.popitem(last=False)
-        return Response.of({**self._told(name), "status": {"state": "RUNNING"}})
+        return SimulatedResponse.of({**self._told(name), "status": {"state": "RUNNING"}})
 
-    def look(self, name: str) -> Response:
+    def look(self, name: str) -> SimulatedResponse:
         """The state of a job."""
-        return Response.of(self._told(name))
+        return SimulatedResponse.of(self._told(name))
 
-    def results(self, name: str, query: Mapping[str, str], most: int, *, repeats: bool) -> Response:
+    def results(self, name: str, query: Mapping[str, str], most: int, *, repeats: bool) -> SimulatedResponse:
         """A page of an answer; `most` rows at most, the first page again if `repeats`."""
         job = self._jobs[name]
         total = len(job.rows) + job.extras
@@ -124,15 +124,15 @@ class QueryJobs:
             **({"pageToken": str(end)} if end < total else {}),
         }
         listed = b',"rows":[' + b",".join(rows) + b"]}" if rows else b"}"
-        return Response(200, json.dumps(head, separators=(",", ":")).encode()[:-1] + listed, _JSON)
+        return SimulatedResponse(200, json.dumps(head, separators=(",", ":")).encode()[:-1] + listed, _JSON)
 
-    def _select(self, statement: str, source: Source) -> Select:
+    def _select(self, statement: str, source: QuerySource) -> AggregateQuery:
         key = (statement, source.paths)
         if key not in self._selects:
-            self._selects[key] = Select.parse(statement, source.paths)
+            self._selects[key] = AggregateQuery.parse(statement, source.paths)
         select = self._selects[key]
         if select.table != source.table:
-            raise NotUnderstood(f"Not found: Table {select.table}")
+            raise UnsupportedQuery(f"Not found: Table {select.table}")
         return select
 
     def _told(self, name: str) -> dict[str, Any]:
@@ -148,10 +148,10 @@ class QueryJobs:
         }
 
 
-def refused(status: int, reason: str, said: str) -> Response:
+def refused(status: int, reason: str, said: str) -> SimulatedResponse:
     """An error, in the words of Google's services."""
     first = {"reason": reason, "message": said, "domain": "global"}
-    return Response.of(
+    return SimulatedResponse.of(
         {"error": {"code": status, "message": said, "errors": [first], "status": reason}}, status=status
     )
 
@@ -175,7 +175,7 @@ def paths(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield from paths(kind, f"{above}{name}.")
 
 
-def _answered(select: Select, rows: list[Row], extra: list[Row], extras: int) -> _Cells:
+def _answered(select: AggregateQuery, rows: list[Row], extra: list[Row], extras: int) -> _Cells:
     """Cells; extra line items stay apart where each is a row of its own."""
     if "SkuId" not in select.keys:
         return select.answer([*((row, 1) for row in rows), *((row, extras) for row in extra)]), b"", 0

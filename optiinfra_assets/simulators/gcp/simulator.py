@@ -21,8 +21,15 @@ from urllib.parse import parse_qs
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.gcp.billing_export import BillingExport, focus_schema
-from optiinfra_assets.simulators.gcp.query_jobs import MARK, QueryJobs, Source, paths, refused, schema_field
-from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.gcp.query_jobs import (
+    MARK,
+    QueryJobs,
+    QuerySource,
+    paths,
+    refused,
+    schema_field,
+)
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.world.spend import MILLIONTH, midnight
 from optiinfra_assets.simulators.world.world import World
 
@@ -130,7 +137,7 @@ class SimulatedGcp(SimulatedAccount):
         pieces = self.export.pieces(self.world.clock())
         return sum((piece.amount for piece in pieces if piece.month == period), Decimal(0))
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """As documented, each service under its own path."""
         parts = request.path.strip("/").split("/")
         if parts == ["token"]:
@@ -154,7 +161,7 @@ class SimulatedGcp(SimulatedAccount):
                 return self.jobs.results(name, request.query, self.page_size, repeats=self.repeats_pages)
         return refused(404, "notFound", f"Not found: {request.path}")
 
-    def disturbed(self, request: Request, response: Response) -> Response:
+    def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
         """A column of the table is what is renamed here."""
         renames, self.renames_field = self.renames_field, False
         response = super().disturbed(request, response)
@@ -164,13 +171,13 @@ class SimulatedGcp(SimulatedAccount):
             return replace(response, body=response.body.replace(old, new))
         return response
 
-    def throttled(self) -> Response:
+    def throttled(self) -> SimulatedResponse:
         """Too many requests, which BigQuery says with a 403."""
         return refused(
             403, "rateLimitExceeded", "Exceeded rate limits: too many api requests per user per method."
         )
 
-    def broken(self) -> Response:
+    def broken(self) -> SimulatedResponse:
         """An error within."""
         return refused(
             503, "backendError", "Error encountered during execution. Retrying may solve the problem."
@@ -180,16 +187,18 @@ class SimulatedGcp(SimulatedAccount):
     def _access_token(self) -> str:
         return f"ya29.simulated-{hashlib.sha256(self.secret.encode()).hexdigest()}"
 
-    def _token(self, request: Request) -> Response:
+    def _token(self, request: SimulatedRequest) -> SimulatedResponse:
         assertion = parse_qs(request.body.decode()).get("assertion", [""])[0]
         head, claims = (_decoded(part) for part in (assertion + "..").split(".")[:2])
         is_right = head.get("kid") == self.secret and claims.get("iss") == EMAIL
         if self.refuses_credential or not is_right:
             said = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
-            return Response.of(said, status=400)
-        return Response.of({"access_token": self._access_token, "expires_in": 3599, "token_type": "Bearer"})
+            return SimulatedResponse.of(said, status=400)
+        return SimulatedResponse.of(
+            {"access_token": self._access_token, "expires_in": 3599, "token_type": "Bearer"}
+        )
 
-    def _billing(self, parts: list[str], request: Request) -> Response:
+    def _billing(self, parts: list[str], request: SimulatedRequest) -> SimulatedResponse:
         if not self.views_accounts:
             return refused(403, "forbidden", "The caller does not have permission")
         account = {
@@ -202,7 +211,7 @@ class SimulatedGcp(SimulatedAccount):
             case ["billingAccounts"]:
                 return self._page(request, "billingAccounts", [account])
             case ["billingAccounts", name] if name == PAYER:
-                return Response.of(account)
+                return SimulatedResponse.of(account)
             case ["billingAccounts", name, "projects"] if name == PAYER:
                 projects = sorted({one.sub_account for one in self.world.scenario.resources})
                 infos = [
@@ -217,18 +226,18 @@ class SimulatedGcp(SimulatedAccount):
                 return self._page(request, "projectBillingInfo", infos)
         return refused(404, "notFound", f"Not found: {request.path}")
 
-    def _page(self, request: Request, name: str, objects: list[dict[str, Any]]) -> Response:
+    def _page(self, request: SimulatedRequest, name: str, objects: list[dict[str, Any]]) -> SimulatedResponse:
         begin = 0 if self.repeats_pages else int(request.query.get("pageToken") or 0)
         end = begin + min(int(request.query.get("pageSize") or 100), self.page_size)
         following = {"nextPageToken": str(end)} if end < len(objects) else {}
-        return Response.of({name: objects[begin:end], **following})
+        return SimulatedResponse.of({name: objects[begin:end], **following})
 
     def _schema(self) -> Mapping[str, Any]:
         if self.is_focus:
             return focus_schema(self.world.quantum)
         return {name: kind for name, kind in USAGE.items() if name != "resource" or self.has_resources}
 
-    def _table(self, name: str) -> Response:
+    def _table(self, name: str) -> SimulatedResponse:
         if name != self.table:
             return refused(404, "notFound", f"Not found: Table {name}")
         now = self.world.clock()
@@ -238,7 +247,7 @@ class SimulatedGcp(SimulatedAccount):
         rows = self.export.count(now) + len(self._with_extra(now)) * self.extra_items
         project, dataset, table = name.split(".")
         partitioning = {"timePartitioning": {"type": "DAY"}} if self.is_partitioned else {}
-        return Response.of(
+        return SimulatedResponse.of(
             {
                 "kind": "bigquery#table",
                 "etag": f"{moved.timestamp():.0f}/{rows}",
@@ -258,13 +267,13 @@ class SimulatedGcp(SimulatedAccount):
         periods = self.world.periods(now) if self.extra_items else []
         return [period for period in periods if self.world.invoiced_at(period) <= now]
 
-    def _source(self) -> Source:
+    def _source(self) -> QuerySource:
         now = self.world.clock()
         self.export.halves = self.duplicates_lines
         pseudo = {"_PARTITIONTIME"} if self.is_partitioned else set()
         extra = (self.export.smallest(period, MARK) for period in self._with_extra(now))
         columns = frozenset({*pseudo, *paths(self._schema())})
-        return Source(self.table, columns, self.export.rows(now), extra, self.extra_items)
+        return QuerySource(self.table, columns, self.export.rows(now), extra, self.extra_items)
 
 
 class SimulatedStandardExport(SimulatedGcp):

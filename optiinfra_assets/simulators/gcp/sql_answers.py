@@ -38,12 +38,12 @@ _EXACT: Final = Context(prec=200)
 _STEP: Final = Decimal(1).scaleb(-18)
 
 
-class NotUnderstood(ValueError):
+class UnsupportedQuery(ValueError):
     """The statement is not of a known form, or names a column that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
+class AggregateQuery:
     """A statement, understood.
 
     Attributes:
@@ -62,22 +62,22 @@ class Select:
     )
 
     @classmethod
-    def parse(cls, statement: str, paths: Iterable[str]) -> Select:
+    def parse(cls, statement: str, paths: Iterable[str]) -> AggregateQuery:
         """Understand a statement over a table with the columns `paths`.
 
         Raises:
-            NotUnderstood: naming what.
+            UnsupportedQuery: naming what.
         """
         found = _STATEMENT.fullmatch(statement.strip())
         if found is None:
-            raise NotUnderstood("the statement is not of the known shape")
+            raise UnsupportedQuery("the statement is not of the known shape")
         known = set(paths)
         named = (one.rpartition(" AS ") for one in re.split(r",\n\s+", found["takes"]))
         takes = {name.strip(): _read(expression.strip(), known) for expression, _, name in named}
         sums = {name: how for how, _, name in _SUM.findall(found["out"])}
         keys = tuple(found["keys"].split(", "))
         if takes.keys() != set(keys) | sums.keys():
-            raise NotUnderstood(f"columns neither added up nor grouped: {takes.keys() ^ {*keys, *sums}}")
+            raise UnsupportedQuery(f"columns neither added up nor grouped: {takes.keys() ^ {*keys, *sums}}")
         where = re.sub(r"(\S+) BETWEEN @(\w+) AND @(\w+)", r"\1 >= @\2 AND \1 <= @\3", found["where"])
         conditions = tuple(_condition(one, known) for one in where.split(" AND "))
         kinds = {"SUM": "BIGNUMERIC", "MIN": "TIMESTAMP", "MAX": "TIMESTAMP"}
@@ -116,7 +116,7 @@ class Select:
 def _condition(text: str, known: set[str]) -> tuple[Read, Callable[[Value, Value], bool], str]:
     found = _CONDITION.fullmatch(text.strip())
     if found is None:
-        raise NotUnderstood(f"condition {text!r}")
+        raise UnsupportedQuery(f"condition {text!r}")
     compare = {">=": operator.ge, "<=": operator.le, "=": operator.eq}[found["sign"]]
     return _read(found["left"], known), compare, found["name"]
 
@@ -139,7 +139,7 @@ def _applied(function: Callable[[Value], Value], inner: Read) -> Read:
 
 def _path(path: str, known: set[str]) -> Read:
     if path not in known:
-        raise NotUnderstood(f"Unrecognized name: {path}")
+        raise UnsupportedQuery(f"Unrecognized name: {path}")
     first, _, rest = path.partition(".")
     return (lambda row: row[first][rest]) if rest else (lambda row: row[first])
 
@@ -158,13 +158,13 @@ def _nested(found: re.Match[str], known: set[str]) -> Read:
     if what := re.fullmatch(r"SUM\((.+)\)", found["what"]):
         summed = _read(what[1], within)
         return lambda row: reduce(lambda total, one: _added("SUM", total, one, 1), values(row, summed), None)
-    raise NotUnderstood(f"sub-select {found[0]!r}")
+    raise UnsupportedQuery(f"sub-select {found[0]!r}")
 
 
 def _chosen(text: str, known: set[str]) -> Read:
     found = _IN.fullmatch(text)
     if found is None:
-        raise NotUnderstood(f"condition {text!r}")
+        raise UnsupportedQuery(f"condition {text!r}")
     left, accepted = _read(found["left"], known), set(re.findall(r"'(\w+)'", found["list"]))
     return lambda row: (left(row) in accepted) is not bool(found["not"])
 

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Charge, Resource
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
+from optiinfra_assets.simulators.world.scenario import Charge, ScenarioResource
 from optiinfra_assets.simulators.world.spend import midnight, rounded
 from optiinfra_assets.simulators.world.world import CENT, World, grouped
 
@@ -86,7 +86,7 @@ class SimulatedLinode(SimulatedAccount):
         """Invoice now what is not invoiced yet, as the cloud does when a threshold is passed."""
         self._within.append(self.world.clock())
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """As documented; without the scope or with another token the documented error."""
         path = request.path.removeprefix("/v4/").split("/")
         if self.refuses(request):
@@ -108,11 +108,11 @@ class SimulatedLinode(SimulatedAccount):
                 return self._items(request, bills[0]) if bills else _error("Not found", 404)
         return _error("Not found", 404)
 
-    def throttled(self) -> Response:
+    def throttled(self) -> SimulatedResponse:
         """Too many requests, and when the next one is allowed."""
         return _error("Too many requests", 429, {"Retry-After": "2", **self._limits(0)})
 
-    def broken(self) -> Response:
+    def broken(self) -> SimulatedResponse:
         """An internal error."""
         return _error("Internal Server Error", 500)
 
@@ -204,7 +204,7 @@ class SimulatedLinode(SimulatedAccount):
         tax = rounded(amount * self.world.scenario.tax_rate, CENT)
         return {"amount": amount, "tax": tax, "total": amount + tax}
 
-    def _label(self, resource: Resource) -> str:
+    def _label(self, resource: ScenarioResource) -> str:
         product = _PRODUCTS[resource.service]
         return (
             product
@@ -212,7 +212,7 @@ class SimulatedLinode(SimulatedAccount):
             else f"{product} - {resource.name} ({self._id(resource)})"
         )
 
-    def _id(self, resource: Resource) -> int:
+    def _id(self, resource: ScenarioResource) -> int:
         return _FIRST_ID + self.world.scenario.resources.index(resource)
 
     def _subtotal(self, bill: _Bill) -> Decimal:
@@ -240,7 +240,7 @@ class SimulatedLinode(SimulatedAccount):
             "billing_source": "linode",
         }
 
-    def _items(self, request: Request, bill: _Bill) -> Response:
+    def _items(self, request: SimulatedRequest, bill: _Bill) -> SimulatedResponse:
         lines = self._lines(bill)
         extra = self.extra_items if bill.is_last else 0
         return self._page(request, _Items(lines, extra, self._extra(bill)))
@@ -295,7 +295,7 @@ class SimulatedLinode(SimulatedAccount):
             for _, resource in self.world.machines()
         ]
 
-    def _page(self, request: Request, objects: Sequence[Mapping[str, Any]]) -> Response:
+    def _page(self, request: SimulatedRequest, objects: Sequence[Mapping[str, Any]]) -> SimulatedResponse:
         asked = int(request.query.get("page_size", 100))
         if not 25 <= asked <= 500:
             return _error("Must be 25-500", 400, field="page_size")
@@ -307,8 +307,8 @@ class SimulatedLinode(SimulatedAccount):
         data = objects[(number - 1) * size : number * size]
         return self._whole({"data": data, "page": number, "pages": pages, "results": len(objects)})
 
-    def _whole(self, value: Mapping[str, Any]) -> Response:
-        return Response.of(value, headers=self._limits(799))
+    def _whole(self, value: Mapping[str, Any]) -> SimulatedResponse:
+        return SimulatedResponse.of(value, headers=self._limits(799))
 
     def _limits(self, remaining: int) -> dict[str, str]:
         reset = int(self.world.clock().timestamp()) + 30
@@ -354,6 +354,6 @@ def _naive(moment: datetime) -> str:
 
 def _error(
     reason: str, status: int, headers: Mapping[str, str] | None = None, field: str | None = None
-) -> Response:
+) -> SimulatedResponse:
     error = {"reason": reason} | ({"field": field} if field else {})
-    return Response.of({"errors": [error]}, status=status, headers=headers)
+    return SimulatedResponse.of({"errors": [error]}, status=status, headers=headers)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from optiinfra_assets.simulators.server.server import Answering, Fault, Request, Response, SimulatedCloud
+from optiinfra_assets.simulators.server.server import (
+    Answering,
+    Fault,
+    SimulatedCloud,
+    SimulatedRequest,
+    SimulatedResponse,
+)
 
 
 def throttle() -> Fault:
@@ -21,7 +27,7 @@ def break_down() -> Fault:
 def truncate() -> Fault:
     """The right answer, cut in the middle by a connection that breaks."""
 
-    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         response = answer(request)
         return replace(response, cut_at=len(response.body) // 2)
 
@@ -31,7 +37,7 @@ def truncate() -> Fault:
 def cut_short() -> Fault:
     """Half of the right answer, sent as if it were whole, as a careless proxy does."""
 
-    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         response = answer(request)
         return replace(response, body=response.body[: len(response.body) // 2])
 
@@ -46,14 +52,14 @@ def repeat_page() -> Fault:
 def delay(seconds: float) -> Fault:
     """The right answer, late (in real seconds)."""
 
-    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         time.sleep(seconds)
         return answer(request)
 
     return fault
 
 
-def say(response: Response) -> Fault:
+def say(response: SimulatedResponse) -> Fault:
     """A given answer, whatever is asked."""
     return lambda cloud, request, answer: response
 
@@ -61,7 +67,7 @@ def say(response: Response) -> Fault:
 def rewrite(old: str, new: str) -> Fault:
     """The right answer with one text in place of another: a renamed field, a value of another kind, a field that nobody knows."""
 
-    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         response = answer(request)
         return replace(response, body=response.body.replace(old.encode(), new.encode()))
 

@@ -39,7 +39,7 @@ from optiinfra_assets.simulators.world.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SimulatedRequest:
     """What a client asks.
 
     Attributes:
@@ -56,7 +56,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class SimulatedResponse:
     """What the cloud answers.
 
     Attributes:
@@ -69,13 +69,13 @@ class Response:
     cut_at: int | None = None
 
     @classmethod
-    def of(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    def of(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> SimulatedResponse:
         """A JSON answer; Decimals are written as numbers, digit by digit."""
         return cls(status, to_json(value).encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
-Answering = Callable[[Request], Response]
-Fault = Callable[["SimulatedCloud", Request, Answering], Response]
+Answering = Callable[[SimulatedRequest], SimulatedResponse]
+Fault = Callable[["SimulatedCloud", SimulatedRequest, Answering], SimulatedResponse]
 """Answers one request in place of the cloud, which it may ask for the right answer."""
 
 
@@ -106,29 +106,29 @@ class SimulatedCloud(ABC):
         """
         self.world = world
         self.secret = secret
-        self.asked: list[Request] = []
+        self.asked: list[SimulatedRequest] = []
         self.tls: ssl.SSLContext | None = None
         self._port = port
         self._planned: list[_Planned] = []
-        self._last: dict[str, Response] = {}
+        self._last: dict[str, SimulatedResponse] = {}
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
 
     @abstractmethod
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """The right answer to a request, faults apart. Called from several threads."""
 
-    def tell(self, request: Request) -> Response:
+    def tell(self, request: SimulatedRequest) -> SimulatedResponse:
         """The answer without faults, which a subclass may change on its way out."""
         return self.answer(request)
 
-    def throttled(self) -> Response:
+    def throttled(self) -> SimulatedResponse:
         """The provider's own way of saying "too many requests"."""
-        return Response.of({"error": "too many requests"}, status=429)
+        return SimulatedResponse.of({"error": "too many requests"}, status=429)
 
-    def broken(self) -> Response:
+    def broken(self) -> SimulatedResponse:
         """The provider's own way of failing."""
-        return Response.of({"error": "internal error"}, status=500)
+        return SimulatedResponse.of({"error": "internal error"}, status=500)
 
     def fail(self, fault: Fault, *, times: int = 1, path: str = "") -> None:
         """Answer the next `times` requests whose path contains `path` with `fault`; faults take turns in the order they are planned."""
@@ -171,7 +171,7 @@ class SimulatedCloud(ABC):
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: SimulatedRequest) -> SimulatedResponse:
         """The answer to a request, with the fault that is planned for it."""
         with self._lock:
             self.asked.append(request)
@@ -185,7 +185,7 @@ class SimulatedCloud(ABC):
             self._last[request.path] = response
         return response
 
-    def last(self, path: str) -> Response | None:
+    def last(self, path: str) -> SimulatedResponse | None:
         """What was last answered at a path."""
         with self._lock:
             return self._last.get(path)
@@ -212,9 +212,11 @@ def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
             }
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            self._write(cloud.respond(Request(self.command, unquote(parts.path), query, headers, body)))
+            self._write(
+                cloud.respond(SimulatedRequest(self.command, unquote(parts.path), query, headers, body))
+            )
 
-        def _write(self, response: Response) -> None:
+        def _write(self, response: SimulatedResponse) -> None:
             self.send_response(response.status)
             for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
                 self.send_header(name, value)

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Charge, Resource
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
+from optiinfra_assets.simulators.world.scenario import Charge, ScenarioResource
 from optiinfra_assets.simulators.world.world import CENT, MACHINES, World, grouped
 
 _PRODUCTS: Final = {
@@ -58,7 +58,7 @@ class SimulatedVultr(SimulatedAccount):
         """The API key."""
         return {"api_key": self.secret}
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """As documented; without the ACL or with another key the documented error."""
         if self.refuses(request):
             return _error("Invalid API token.", 401)
@@ -69,23 +69,23 @@ class SimulatedVultr(SimulatedAccount):
             return _error("User does not have permission: subscriptions_view", 403)
         match parts:
             case ["account"]:
-                return Response.of({"account": self._account()})
+                return SimulatedResponse.of({"account": self._account()})
             case ["account", "bandwidth"]:
-                return Response.of({"bandwidth": self._bandwidth()})
+                return SimulatedResponse.of({"bandwidth": self._bandwidth()})
             case ["instances"]:
                 return self._page(request, "instances", self._instances())
             case ["billing", "pending-charges"]:
-                return Response.of({"pending_charges": self._pending()})
+                return SimulatedResponse.of({"pending_charges": self._pending()})
             case ["billing", "invoices"]:
                 return self._page(request, "billing_invoices", self._invoices())
             case ["billing", "invoices", number, "items"] if self._period(number):
                 return self._items(request, number)
             case ["billing", "invoices", number] if self._period(number):
                 invoices = {str(invoice["id"]): invoice for invoice in self._invoices()}
-                return Response.of({"billing_invoice": invoices[number]})
+                return SimulatedResponse.of({"billing_invoice": invoices[number]})
         return _error("Not found", 404)
 
-    def throttled(self) -> Response:
+    def throttled(self) -> SimulatedResponse:
         """Too many requests; no header says for how long."""
         return _error("Rate limit reached - please try your request again later.", 429)
 
@@ -171,7 +171,7 @@ class SimulatedVultr(SimulatedAccount):
         found = [period for period in self.world.periods() if str(self._number(period)) == number]
         return found[0] if found and self.world.invoice(found[0]) is not None else None
 
-    def _items(self, request: Request, number: str) -> Response:
+    def _items(self, request: SimulatedRequest, number: str) -> SimulatedResponse:
         period = self._period(number)
         if period is None:
             return _error("Not found", 404)
@@ -218,25 +218,27 @@ class SimulatedVultr(SimulatedAccount):
             _PRODUCTS[resource.service], self._describe(resource), "hours", units, price, amount, *dates
         )
 
-    def _describe(self, resource: Resource) -> str:
+    def _describe(self, resource: ScenarioResource) -> str:
         number = self.world.scenario.resources.index(resource)
         if resource.service in MACHINES:
             return f"{_address(number)} (8192 MB) [{resource.name}]"
         return f"{_PRODUCTS[resource.service]} ({resource.name})"
 
-    def _page(self, request: Request, name: str, objects: list[dict[str, Any]]) -> Response:
+    def _page(self, request: SimulatedRequest, name: str, objects: list[dict[str, Any]]) -> SimulatedResponse:
         begin, end = self._bounds(request)
         return _listing(name, objects[begin:end], end, len(objects))
 
-    def _bounds(self, request: Request) -> tuple[int, int]:
+    def _bounds(self, request: SimulatedRequest) -> tuple[int, int]:
         cursor = "" if self.repeats_pages else unquote(request.query.get("cursor", ""))
         begin = int(base64.b64decode(cursor).removeprefix(b"next__")) if cursor else 0
         return begin, begin + min(int(request.query.get("per_page", 100)), self.page_size)
 
 
-def _listing(name: str, objects: list[dict[str, Any]], end: int, total: int) -> Response:
+def _listing(name: str, objects: list[dict[str, Any]], end: int, total: int) -> SimulatedResponse:
     following = base64.b64encode(f"next__{end}".encode()).decode() if end < total else ""
-    return Response.of({name: objects, "meta": {"total": total, "links": {"next": following, "prev": ""}}})
+    return SimulatedResponse.of(
+        {name: objects, "meta": {"total": total, "links": {"next": following, "prev": ""}}}
+    )
 
 
 def _besides(charge: Charge) -> tuple[str, str]:
@@ -290,5 +292,5 @@ def _epoch(moment: datetime) -> str:
     return str(int(moment.timestamp()))
 
 
-def _error(said: str, status: int) -> Response:
-    return Response.of({"error": said, "status": status}, status=status)
+def _error(said: str, status: int) -> SimulatedResponse:
+    return SimulatedResponse.of({"error": said, "status": status}, status=status)

@@ -25,7 +25,7 @@ _MINOR_DIGITS: Final = {"JPY": 0, "KRW": 0, "BHD": 3, "KWD": 3}
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ScenarioResource:
     """Something that costs money every day.
 
     Attributes:
@@ -52,8 +52,8 @@ class Resource:
     tags: tuple[tuple[str, str], ...] = ()
 
 
-class What(StrEnum):
-    """Kinds of events; see `Event`."""
+class EventKind(StrEnum):
+    """Kinds of events; see `ScenarioEvent`."""
 
     SPIKE = "spike"
     LATE = "late"
@@ -64,7 +64,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ScenarioEvent:
     """Something out of the ordinary.
 
     Attributes:
@@ -78,14 +78,14 @@ class Event:
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    what: What
+    what: EventKind
     day: date
     posted_on: date | None = None
     factor: Decimal = Decimal(1)
     amount: Decimal = Decimal(0)
     resource_id: str | None = None
 
-    def concerns(self, resource: Resource) -> bool:
+    def concerns(self, resource: ScenarioResource) -> bool:
         """Whether the usage of `resource` is touched."""
         return self.resource_id in (None, resource.resource_id)
 
@@ -114,8 +114,8 @@ class Scenario:
 
     name: str
     start: date
-    resources: tuple[Resource, ...]
-    events: tuple[Event, ...] = ()
+    resources: tuple[ScenarioResource, ...]
+    events: tuple[ScenarioEvent, ...] = ()
     currency: str = "USD"
     monthly_growth: Decimal = Decimal("1.03")
     tax_rate: Decimal = Decimal("0.20")
@@ -177,7 +177,7 @@ class Charge:
     kind: str
     day: date
     billing_period: BillingPeriod
-    resource: Resource | None
+    resource: ScenarioResource | None
     description: str
     quantity: Decimal
     amount: Decimal

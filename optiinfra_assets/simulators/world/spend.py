@@ -13,7 +13,13 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.simulators.world.scenario import Charge, Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.scenario import (
+    Charge,
+    EventKind,
+    Scenario,
+    ScenarioEvent,
+    ScenarioResource,
+)
 
 MILLIONTH: Final = Decimal("0.000001")
 
@@ -33,7 +39,10 @@ def charges_of(scenario: Scenario, month: BillingPeriod, quantum: Decimal) -> It
                 yield from _usage(scenario, resource, day, quantum)
         day += timedelta(days=1)
     for number, event in enumerate(scenario.events):
-        if event.what in {What.PURCHASE, What.CREDIT, What.REFUND} and BillingPeriod.of(event.day) == month:
+        if (
+            event.what in {EventKind.PURCHASE, EventKind.CREDIT, EventKind.REFUND}
+            and BillingPeriod.of(event.day) == month
+        ):
             yield _extra(scenario, number, event, quantum)
 
 
@@ -47,20 +56,20 @@ def rounded(amount: Decimal, quantum: Decimal) -> Decimal:
     return (amount / quantum).quantize(Decimal(1)) * quantum
 
 
-def runs(resource: Resource, day: date) -> bool:
+def runs(resource: ScenarioResource, day: date) -> bool:
     """Whether a resource is there on a day."""
     return (resource.started is None or resource.started <= day) and (
         resource.ended is None or day < resource.ended
     )
 
 
-def _usage(scenario: Scenario, resource: Resource, day: date, quantum: Decimal) -> Iterator[Charge]:
+def _usage(scenario: Scenario, resource: ScenarioResource, day: date, quantum: Decimal) -> Iterator[Charge]:
     events = [event for event in scenario.events if event.day == day and event.concerns(resource)]
     factor = _level(scenario, resource, day)
     for event in events:
-        factor *= event.factor if event.what is What.SPIKE else 1
+        factor *= event.factor if event.what is EventKind.SPIKE else 1
     shown = midnight(day + timedelta(days=1)) + scenario.posting_delay
-    shown = max([shown, *(midnight(event.shown_on) for event in events if event.what is What.LATE)])
+    shown = max([shown, *(midnight(event.shown_on) for event in events if event.what is EventKind.LATE)])
     hours = (24 * resource.units * factor).quantize(MILLIONTH)
     price = resource.hourly_price * _share_below_cap(scenario, resource, day)
     charge = Charge(
@@ -74,7 +83,7 @@ def _usage(scenario: Scenario, resource: Resource, day: date, quantum: Decimal) 
         amount=rounded(hours * price, quantum),
         posted_at=shown,
     )
-    restated = next((event for event in events if event.what is What.RESTATE), None)
+    restated = next((event for event in events if event.what is EventKind.RESTATE), None)
     if restated is None:
         yield charge
         return
@@ -103,10 +112,10 @@ def _restated(scenario: Scenario, charge: Charge, again: Charge, at: datetime) -
     )
 
 
-def _extra(scenario: Scenario, number: int, event: Event, quantum: Decimal) -> Charge:
+def _extra(scenario: Scenario, number: int, event: ScenarioEvent, quantum: Decimal) -> Charge:
     shown = midnight(event.shown_on)
     period = _billed_in(scenario, event.day, shown)
-    sign = 1 if event.what is What.PURCHASE else -1
+    sign = 1 if event.what is EventKind.PURCHASE else -1
     return Charge(
         key=f"{event.what}/{number}",
         kind=str(event.what),
@@ -129,7 +138,7 @@ def _billed_in(scenario: Scenario, day: date, shown: datetime) -> BillingPeriod:
     return period
 
 
-def _level(scenario: Scenario, resource: Resource, day: date) -> Decimal:
+def _level(scenario: Scenario, resource: ScenarioResource, day: date) -> Decimal:
     """Growth by the month, quieter weekends, and a few per cent of noise that is the same at every run."""
     growth = scenario.monthly_growth ** ((day - scenario.start).days // 30)
     weekend = Decimal("0.3") if resource.weekday_only and day.weekday() >= 5 else Decimal(1)
@@ -137,7 +146,7 @@ def _level(scenario: Scenario, resource: Resource, day: date) -> Decimal:
     return growth * weekend * (Decimal("0.95") + Decimal(digest[0]) / 2550)
 
 
-def _share_below_cap(scenario: Scenario, resource: Resource, day: date) -> Decimal:
+def _share_below_cap(scenario: Scenario, resource: ScenarioResource, day: date) -> Decimal:
     """The part of a day's hours that costs: all until the month's hours are used up, then none."""
     if scenario.capped_hours is None:
         return Decimal(1)

@@ -25,7 +25,7 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Clock
-from optiinfra_assets.simulators.world.scenario import Charge, Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Charge, Scenario, ScenarioResource
 from optiinfra_assets.simulators.world.spend import (
     MILLIONTH,
     charges_of,
@@ -107,7 +107,7 @@ class World:
         months = (last.year - first.year) * 12 + last.month - first.month
         return [first.shift(index) for index in range(months + 1)]
 
-    def machines(self) -> list[tuple[int, Resource]]:
+    def machines(self) -> list[tuple[int, ScenarioResource]]:
         """The machines there are now, each with its number among all resources."""
         today = self.clock().date()
         resources = enumerate(self.scenario.resources)

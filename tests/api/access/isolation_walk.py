@@ -9,10 +9,9 @@ walk with the line to add. What has to be added, all of it in `VALUES` (or in `M
 - an argument of which nothing is worth trying: ``LEFT_OUT``;
 - an argument that continues a page: ``Cursor()``; the walk gets the planted customer's own and makes one of nobody's.
 
-The key is ``Owner.argument``, where the owner is a field (``tokens.customerId``) or an input type (``CostFilter.account``), or the name
-of the argument alone where it means the same everywhere. Whatever is planted for the other customer contains `MARK`, or is put into
-`Planted.secrets`; then finding it in an answer is finding a leak.
-"""
+The key is ``ServerUser.argument``, where the owner is a field (``tokens.customerId``) or an input type (``CostFilter.account``), or the
+name of the argument alone where it means the same everywhere. Whatever is planted for the other customer contains `MARK`, or is put into
+`Planted.secrets`; then finding it in an answer is finding a leak."""
 
 from __future__ import annotations
 

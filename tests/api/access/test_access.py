@@ -27,7 +27,7 @@ from graphql import get_introspection_query
 from world import World
 
 from optiinfra_api.access import authentication
-from optiinfra_api.access.authentication import Authenticator, NotAuthenticated, TooManyFailures
+from optiinfra_api.access.authentication import Authenticator, NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.login_throttle import ADDRESS_BURST, OVERALL_BURST, OVERALL_PER_SECOND
 from optiinfra_api.graphql import validation_rules
 from optiinfra_assets.database.errors import MetadataUnavailable
@@ -130,7 +130,7 @@ def outcomes(tokens: Tokens, *asking: tuple[str, str]) -> dict[str, int]:
     async def outcome(token: str, address: str) -> str:
         try:
             await authenticator.admit(f"Bearer {token}", address, tokens.check)
-        except (NotAuthenticated, TooManyFailures, MetadataUnavailable) as error:
+        except (NotAuthenticated, TooManyAttempts, MetadataUnavailable) as error:
             return type(error).__name__
         return "admitted"
 

@@ -24,15 +24,15 @@ from optiinfra_api.access import credential_service
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import Transient
 from optiinfra_assets.ingestion import onboarding
-from optiinfra_assets.ingestion.onboarding import Found
+from optiinfra_assets.ingestion.onboarding import SourceContents
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.simulators.server.server import Response
+from optiinfra_assets.simulators.server.server import SimulatedResponse
 from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr
-from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResource
 from optiinfra_assets.vault.credential_audit import Actor
 
 KEY, OTHER = "PLANTED-first-key", "PLANTED-second-key"
-WEB = Resource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
+WEB = ScenarioResource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
 REFUSAL = "__typename ... on Refusal { code message remedy } ... on CredentialNotAccepted { field } ... on ProviderRefused { retryAt }"
 SHOWN = "account name provider status version keyId settings { name value } rotatedAt deletedAt lastProbeAt lastError"
 ADD = f"""mutation($customer: String, $name: String!, $credential: CredentialInput!, $test: Boolean! = true) {{
@@ -255,7 +255,7 @@ def test_what_the_provider_refuses_is_said_and_nothing_is_stored(
 def test_a_provider_that_throttles_says_until_when(
     world: World, root: str, admin: Customer, cloud: SimulatedVultr
 ) -> None:
-    cloud.fail(lambda *_: Response.of({}, status=429, headers={"Retry-After": "600"}), times=20)
+    cloud.fail(lambda *_: SimulatedResponse.of({}, status=429, headers={"Retry-After": "600"}), times=20)
     refused = add(world, root, admin, vultr(cloud))
     assert refused["code"] == "THROTTLED"
     assert datetime.fromisoformat(refused["retryAt"]) > datetime.now(UTC)
@@ -520,15 +520,15 @@ def test_what_others_store_while_the_provider_is_asked_is_not_overwritten(
 ) -> None:
     """Else a secret that was sent for one address is stored with another, to which the next probe sends it."""
 
-    def others(_account: Account) -> Found:
+    def others(_account: Account) -> SourceContents:
         if change == "moved":
             assert done(world, UPDATE, admin.token, id=own, **MOVED)["version"] == 2
         else:
             secrets = {"vultr": {"apiKey": OTHER}}
             assert done(world, ROTATE, admin.token, id=own, secrets=secrets, test=False)["version"] == 2
-        return Found(["x"], {}, datetime.now(UTC))
+        return SourceContents(["x"], {}, datetime.now(UTC))
 
-    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.look_or_say", others)
+    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.read_source_or_say", others)
     document, values = WHILE_ASKED[verb]
     refused = done(world, document, admin.token, id=own, **values)
     assert refused == {
@@ -547,18 +547,18 @@ def test_a_secret_stored_meanwhile_for_another_address_is_not_tried_at_the_old_o
     world: World, admin: Customer, own: str, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Account] = []
-    reveal = onboarding.revealed
+    reveal = onboarding.with_stored_secrets
 
     def late(metadata: Metadata, account: Account, actor: Actor) -> Account:
         assert done(world, UPDATE, admin.token, id=own, **MOVED)["version"] == 2
         return reveal(metadata, account, actor)
 
-    def look(account: Account) -> Found:
+    def look(account: Account) -> SourceContents:
         asked.append(account)
-        return Found(["x"], {}, datetime.now(UTC))
+        return SourceContents(["x"], {}, datetime.now(UTC))
 
-    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.revealed", late)
-    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.look_or_say", look)
+    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.with_stored_secrets", late)
+    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.read_source_or_say", look)
     document, values = BY_ID[verb]
     assert done(world, document, admin.token, id=own, **values)["code"] == "VAULT_BUSY"
     assert asked == []

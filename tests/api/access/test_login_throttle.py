@@ -16,8 +16,8 @@ from optiinfra_api.access.login_throttle import (
     ADDRESS_BURST,
     OVERALL_BURST,
     OVERALL_PER_SECOND,
-    Failures,
-    network,
+    LoginThrottle,
+    client_network,
 )
 
 BURST = int(ADDRESS_BURST)
@@ -40,13 +40,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def counted(clock: Clock) -> Failures:
+def counted(clock: Clock) -> LoginThrottle:
     """No failure yet."""
-    return Failures(clock)
+    return LoginThrottle(clock)
 
 
 def test_an_address_is_heard_until_it_has_failed_too_often_and_again_later(
-    counted: Failures, clock: Clock
+    counted: LoginThrottle, clock: Clock
 ) -> None:
     for _ in range(BURST):
         assert counted.wait("192.0.2.1") == 0
@@ -64,7 +64,7 @@ def test_an_address_is_heard_until_it_has_failed_too_often_and_again_later(
 
 
 def test_many_addresses_together_are_limited_and_one_without_a_failure_is_heard(
-    counted: Failures, clock: Clock
+    counted: LoginThrottle, clock: Clock
 ) -> None:
     for number in range(int(OVERALL_BURST)):
         address = f"10.0.{number // 250}.{number % 250}"
@@ -76,7 +76,7 @@ def test_many_addresses_together_are_limited_and_one_without_a_failure_is_heard(
     assert counted.wait("10.0.0.1") == 0
 
 
-def test_what_is_remembered_is_bounded(counted: Failures) -> None:
+def test_what_is_remembered_is_bounded(counted: LoginThrottle) -> None:
     for number in range(login_throttle._REMEMBERED + 500):
         counted.count(f"10.{number >> 16}.{(number >> 8) & 255}.{number & 255}")
     assert len(counted._by_address) == login_throttle._REMEMBERED
@@ -89,7 +89,7 @@ def test_what_is_remembered_is_bounded(counted: Failures) -> None:
 )
 def test_what_is_answered_stays_within_the_budget(attempts: list[tuple[float, str]]) -> None:
     clock = Clock()
-    counted = Failures(clock)
+    counted = LoginThrottle(clock)
     answered: dict[str, int] = {}
     begin = clock.now
     for pause, address in attempts:
@@ -116,7 +116,7 @@ def test_what_is_answered_stays_within_the_budget(attempts: list[tuple[float, st
     ],
 )
 def test_what_counts_as_one_client(one: str, other: str, same: bool) -> None:
-    assert (network(one) == network(other)) == same
+    assert (client_network(one) == client_network(other)) == same
 
 
 @pytest.fixture

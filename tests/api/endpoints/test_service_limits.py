@@ -23,7 +23,7 @@ from world import Customer
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.scan_budget import estimated_rows
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.publications import Published, Resolved
+from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -147,8 +147,8 @@ def test_an_export_is_refused_by_the_rows_it_would_read(
     )
 
 
-def _published(generation: int, line_items: int, first: date, last: date) -> Published:
-    return Published(
+def _published(generation: int, line_items: int, first: date, last: date) -> PublishedGeneration:
+    return PublishedGeneration(
         slice=Slice("acme", "aws", "acme.aws", BillingPeriod(first.year, first.month)),
         generation=generation,
         published_at=datetime.fromisoformat("2026-11-01T00:00:00Z"),
@@ -177,7 +177,7 @@ def test_estimates_add_up_and_never_exceed_what_there_is(
     ]
 
     def estimate(start: date | None, end: date | None) -> int:
-        resolved = Resolved.of(published, start, end)
+        resolved = ResolvedGenerations.of(published, start, end)
         return estimated_rows("SELECT 1 FROM raw_costs", CostQuery(start, end, None), resolved)
 
     first, middle, last = sorted(asked)

@@ -210,9 +210,9 @@ def test_line_items_have_every_column_and_typed_money(customer: Customer) -> Non
     known = ["provider", "account", "billing_period", "generation", "line_number", "source", "is_estimated"]
     assert table.column_names == [*known, *ours, "x_columns"]
     for column in focus.COLUMNS:
-        if column.until is None and column.kind is focus.Kind.DECIMAL:
+        if column.until is None and column.kind is focus.ColumnType.DECIMAL:
             assert table.schema.field(column.snake).type == pa.decimal128(38, 18)
-        if column.until is None and column.kind is focus.Kind.TIME:
+        if column.until is None and column.kind is focus.ColumnType.TIME:
             assert table.schema.field(column.snake).type == pa.timestamp("ms", tz="UTC")
 
 

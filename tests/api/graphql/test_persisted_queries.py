@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from world import World
 
 from optiinfra_api.graphql.persisted_queries import PersistedQueries
-from optiinfra_api.http.http_errors import Refused
+from optiinfra_api.http.http_errors import HttpError
 
 
 def _hash(document: str) -> str:
@@ -98,7 +98,7 @@ def test_what_is_kept_is_bounded_and_is_what_was_used_last(documents: list[str])
     for document in [*used]:
         assert queries.document({"extensions": _extensions(_hash(document))}) == document
     for document in set(documents) - set(used):
-        with pytest.raises(Refused):
+        with pytest.raises(HttpError):
             queries.document({"extensions": _extensions(_hash(document))})
 
 
@@ -108,5 +108,5 @@ def test_a_document_that_is_larger_than_all_that_is_kept_leaves_the_others() -> 
     queries.keep(small)
     queries.keep(large)
     assert queries.document({"extensions": small["extensions"]}) == "a" * 40
-    with pytest.raises(Refused):
+    with pytest.raises(HttpError):
         queries.document({"extensions": large["extensions"]})

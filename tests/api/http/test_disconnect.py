@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from optiinfra_api.http.disconnect import ClientGone, while_waited_for
+from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
 
 
 class _Client:
@@ -54,9 +54,9 @@ def _run(test: Callable[[_Client, _Work], Any]) -> Any:
 
 def test_who_stays_gets_the_answer_or_the_error() -> None:
     async def test(client: _Client, work: _Work) -> None:
-        assert await while_waited_for(client.receive, work.run(0)) == "answer"
+        assert await cancel_on_disconnect(client.receive, work.run(0)) == "answer"
         with pytest.raises(ValueError, match="its own"):
-            await while_waited_for(client.receive, work.run(0, ValueError("its own")))
+            await cancel_on_disconnect(client.receive, work.run(0, ValueError("its own")))
         await asyncio.sleep(0)
 
     _run(test)
@@ -66,8 +66,8 @@ def test_who_stays_gets_the_answer_or_the_error() -> None:
 def test_who_leaves_stops_what_may_stop(may_stop: bool, ended: str) -> None:
     async def test(client: _Client, work: _Work) -> str:
         asyncio.get_running_loop().call_later(0.01, client.leaves)
-        with pytest.raises(ClientGone):
-            await while_waited_for(client.receive, work.run(0.1), lambda: may_stop)
+        with pytest.raises(ClientDisconnected):
+            await cancel_on_disconnect(client.receive, work.run(0.1), lambda: may_stop)
         return work.ended
 
     assert _run(test) == ended
@@ -75,7 +75,7 @@ def test_who_leaves_stops_what_may_stop(may_stop: bool, ended: str) -> None:
 
 def test_a_server_that_stops_cancels_the_work() -> None:
     async def test(client: _Client, work: _Work) -> str:
-        waiting = asyncio.create_task(while_waited_for(client.receive, work.run(5)))
+        waiting = asyncio.create_task(cancel_on_disconnect(client.receive, work.run(5)))
         await asyncio.sleep(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

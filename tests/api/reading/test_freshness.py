@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from world import Customer, World
 
 from optiinfra_api.reading import freshness_cache
-from optiinfra_api.reading.freshness_cache import Standings
+from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.freshness import Due, Standing
+from optiinfra_assets.domain.freshness import DuePeriods, Freshness
 
 TOTAL = """query($start: Date!, $end: Date!, $provider: [String!], $asOf: DateTime) {
   totalCost(period: {start: $start, end: $end}, filter: {provider: $provider}, asOf: $asOf) { dataThrough isComplete }
@@ -136,7 +136,7 @@ def test_a_due_month_counts_for_the_days_it_has(
 ) -> None:
     start, length = days
     end = None if length is None else date.fromordinal((start or date(2026, 6, 1)).toordinal() + length)
-    due = Due("focus", "a", {BillingPeriod(2026, month): END for month in months})
+    due = DuePeriods("focus", "a", {BillingPeriod(2026, month): END for month in months})
     first, last = start or date(2025, 1, 1), end or date(2028, 1, 1)
     inside = {date.fromordinal(day) for day in range(first.toordinal(), last.toordinal())}
     assert due.is_in(start, end) == any(
@@ -150,13 +150,13 @@ def test_the_accounts_are_looked_at_once_for_all_who_ask_within_a_second(
     monkeypatch.setattr(freshness_cache, "SECONDS", 60.0)
     reads: list[str] = []
 
-    async def read(customer_id: str) -> Standing:
+    async def read(customer_id: str) -> Freshness:
         reads.append(customer_id)
         await asyncio.sleep(0)
-        return Standing(disabled=frozenset({customer_id}))
+        return Freshness(disabled=frozenset({customer_id}))
 
     async def asking() -> None:
-        known = Standings(read)
+        known = FreshnessCache(read)
         first = await asyncio.gather(*(known.of("a") for _ in range(5)), known.of("b"))
         assert len({id(one) for one in first}) == 2
         assert await known.of("a") is first[0]

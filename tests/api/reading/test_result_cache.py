@@ -17,7 +17,7 @@ from slowly import never_ending, running
 from world import Customer
 
 from optiinfra_api.reading import clickhouse_reader
-from optiinfra_api.reading.result_cache import OVERHEAD_BYTES, Answers
+from optiinfra_api.reading.result_cache import OVERHEAD_BYTES, ResultCache
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -99,16 +99,16 @@ BOUND: dict[str, Any] = {
     ],
 )
 def test_each_value_that_is_bound_names_another_answer(changes: dict[str, Any]) -> None:
-    first = Answers.key("SELECT", BOUND, ONLY)
-    assert first == Answers.key("SELECT", dict(reversed(BOUND.items())), ONLY)
-    assert Answers.key("SELECT", BOUND | changes, ONLY) not in (first, None)
+    first = ResultCache.key("SELECT", BOUND, ONLY)
+    assert first == ResultCache.key("SELECT", dict(reversed(BOUND.items())), ONLY)
+    assert ResultCache.key("SELECT", BOUND | changes, ONLY) not in (first, None)
 
 
 def test_the_statement_and_whose_rows_it_sees_name_another_answer() -> None:
     keys = {
-        Answers.key("SELECT", BOUND, ONLY),
-        Answers.key("SELECT 1", BOUND, ONLY),
-        Answers.key("SELECT", BOUND, {"additional_table_filters": "{'cost_by_day': 'customer_id = 2'}"}),
+        ResultCache.key("SELECT", BOUND, ONLY),
+        ResultCache.key("SELECT 1", BOUND, ONLY),
+        ResultCache.key("SELECT", BOUND, {"additional_table_filters": "{'cost_by_day': 'customer_id = 2'}"}),
     }
     assert None not in keys
     assert len(keys) == 3
@@ -116,12 +116,12 @@ def test_the_statement_and_whose_rows_it_sees_name_another_answer() -> None:
 
 def test_the_statements_of_a_page_of_resources_are_both_named() -> None:
     details = {"customer_id": "a", "newest_generations": [2], "resources": ["r"]}
-    assert Answers.key("SELECT", details, ONLY) is not None
+    assert ResultCache.key("SELECT", details, ONLY) is not None
 
 
 def test_what_may_change_has_no_name() -> None:
-    assert Answers.key("SELECT", {"customer_id": "a"}, ONLY) is None
-    assert Answers.key("SELECT", BOUND, {}) is None
+    assert ResultCache.key("SELECT", {"customer_id": "a"}, ONLY) is None
+    assert ResultCache.key("SELECT", BOUND, {}) is None
 
 
 @given(
@@ -129,7 +129,7 @@ def test_what_may_change_has_no_name() -> None:
     asked=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3_000)), max_size=60),
 )
 def test_what_is_kept_is_right_recent_and_within_its_size(size: int, asked: list[tuple[int, int]]) -> None:
-    answers, right, used = Answers(size), {}, []
+    answers, right, used = ResultCache(size), {}, []
     for number, length in asked:
         key = number.to_bytes(1, "big")
         answer = right.setdefault(key, orjson.dumps("x" * length))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optiinfra_api.reading import single_flight
-from optiinfra_api.reading.single_flight import Rounds
+from optiinfra_api.reading.single_flight import SingleFlight
 
 
 class _Clock:
@@ -45,7 +45,7 @@ def test_each_is_told_what_began_after_it_asked(asking: list[tuple[int, str, boo
     """Whatever the pauses between those who ask, and whoever gives up."""
 
     async def test() -> None:
-        clock, shared = _Clock(), Rounds[int]()
+        clock, shared = _Clock(), SingleFlight[int]()
 
         async def ask(key: str) -> None:
             asked = clock.tick()
@@ -69,7 +69,7 @@ def test_each_is_told_what_began_after_it_asked(asking: list[tuple[int, str, boo
 
 def test_many_at_once_cost_two_rounds() -> None:
     async def test() -> None:
-        clock, shared = _Clock(), Rounds[int]()
+        clock, shared = _Clock(), SingleFlight[int]()
         first = asyncio.create_task(shared.found("a", clock.work))
         while not clock.began:
             await asyncio.sleep(0)
@@ -83,7 +83,7 @@ def test_many_at_once_cost_two_rounds() -> None:
 
 def test_an_error_reaches_all_who_waited_and_none_who_come_later() -> None:
     async def test() -> None:
-        shared = Rounds[int]()
+        shared = SingleFlight[int]()
 
         async def failing() -> int:
             raise ValueError("gone")
@@ -99,7 +99,7 @@ def test_a_round_that_hangs_holds_nobody_up_for_long(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(single_flight, "PATIENCE", 0.05)
 
     async def test() -> None:
-        shared, released = Rounds[int](), asyncio.Event()
+        shared, released = SingleFlight[int](), asyncio.Event()
 
         async def hanging() -> int:
             await released.wait()

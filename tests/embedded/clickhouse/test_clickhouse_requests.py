@@ -17,7 +17,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_process import connect, fetch
 
-from optiinfra_assets.embedded.clickhouse.http import Connection
+from optiinfra_assets.embedded.clickhouse.http import HttpConnection
 
 SESSION_REFUSED = "Sessions are not supported here: send no session_id"
 
@@ -153,7 +153,7 @@ def test_a_query_id_makes_no_header(clickhouse_url: str) -> None:
 def test_no_progress_follows_the_head_of_an_answer() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        connection = Connection(ours)
+        connection = HttpConnection(ours)
         connection.progress("Progress: 1")
         connection.send(200, {}, b"body")
         connection.progress("Progress: 2")

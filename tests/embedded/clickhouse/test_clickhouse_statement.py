@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optiinfra_assets.embedded.clickhouse.errors import EngineError
-from optiinfra_assets.embedded.clickhouse.statements import first_words, split_answer, split_insert
+from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
+from optiinfra_assets.embedded.clickhouse.statements import first_words, split_insert, split_query
 
 INSERTS = [
     (b"INSERT INTO t FORMAT CSV\n1,2\n", b"INSERT INTO t ", b"", "CSV", b"1,2\n"),
@@ -69,7 +69,7 @@ def test_other_statements_carry_no_rows(sql: bytes) -> None:
 
 @pytest.mark.parametrize("source", [b"input('a UInt8')", b"(SELECT a FROM INPUT ('a UInt8'))"])
 def test_the_input_function_is_refused(source: bytes) -> None:
-    with pytest.raises(EngineError, match="input"):
+    with pytest.raises(ClickHouseError, match="input"):
         split_insert(b"INSERT INTO t SELECT a FROM " + source + b" FORMAT CSV\n1")
     assert split_insert(b"INSERT INTO t SELECT a FROM u WHERE b LIKE '% input (%' AND input = 1") is None
 
@@ -103,18 +103,18 @@ ANSWERS = [
     ("sql", "before", "form", "after"), ANSWERS, ids=[str(n) for n in range(len(ANSWERS))]
 )
 def test_a_query_is_cut_at_its_own_format(sql: bytes, before: bytes, form: str | None, after: bytes) -> None:
-    found = split_answer(sql)
+    found = split_query(sql)
     assert (found.before, found.output_format, found.after, found.to_file) == (before, form, after, False)
 
 
 def test_a_query_that_writes_a_file_by_itself_is_known() -> None:
-    assert split_answer(b"SELECT 1 INTO OUTFILE 'x' FORMAT CSV").to_file
-    assert not split_answer(b"SELECT 'INTO OUTFILE'").to_file
+    assert split_query(b"SELECT 1 INTO OUTFILE 'x' FORMAT CSV").to_file
+    assert not split_query(b"SELECT 'INTO OUTFILE'").to_file
 
 
 @given(text=st.text(max_size=60))
 def test_any_quoted_text_is_one_token(text: str) -> None:
     quoted = "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
     sql = f"SELECT {quoted} AS a".encode("utf-8", "replace")
-    assert split_answer(sql + b" FORMAT CSV").before == sql + b" "
+    assert split_query(sql + b" FORMAT CSV").before == sql + b" "
     assert first_words(sql) == (b"SELECT", quoted.encode("utf-8", "replace").upper())

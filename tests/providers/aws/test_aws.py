@@ -27,11 +27,11 @@ from optiinfra_assets.simulators.aws.simulator import (
     SimulatedAws,
 )
 from optiinfra_assets.simulators.server.faults import break_down, throttle
-from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResource
 
 JANUARY = BillingPeriod(2026, 1)
 ROLE = "arn:aws:iam::123456789012:role/costs"
-WEB = Resource("web", "web (simulated)", "compute", "m7g.large", "eu-central", "shop", Decimal("0.1"))
+WEB = ScenarioResource("web", "web (simulated)", "compute", "m7g.large", "eu-central", "shop", Decimal("0.1"))
 SCENARIO = Scenario("small", date(2025, 12, 1), (WEB,))
 
 

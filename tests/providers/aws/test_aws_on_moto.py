@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere, Transient
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.context import Context, MemorySnapshots
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from tests.focus_samples import columns, csv_text, row
 
@@ -55,8 +55,8 @@ def account(server: str, **settings: str) -> Account:
     return Account("acme.main", "acme", "aws", {"endpoint_url": server, **settings}, SECRETS)
 
 
-def context() -> Context:
-    return Context(SimulatedClock(at(7, 20, 12)), MemorySnapshots(), sleep=lambda seconds: None)
+def context() -> ProviderContext:
+    return ProviderContext(SimulatedClock(at(7, 20, 12)), MemorySnapshots(), sleep=lambda seconds: None)
 
 
 def items_of(one: Account, period: BillingPeriod) -> list[dict[str, Any]]:

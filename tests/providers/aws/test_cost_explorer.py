@@ -27,20 +27,26 @@ from optiinfra_assets.providers.aws.request_budget import KIND
 from optiinfra_assets.simulators.aws.bill_lines import member_of, payer_of
 from optiinfra_assets.simulators.aws.cost_explorer import json_error
 from optiinfra_assets.simulators.aws.simulator import CostExplorerAlone
-from optiinfra_assets.simulators.server.server import Answering, Fault, Request, Response, SimulatedCloud
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server.server import (
+    Answering,
+    Fault,
+    SimulatedCloud,
+    SimulatedRequest,
+    SimulatedResponse,
+)
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 from optiinfra_assets.warehouse.loading import load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 JANUARY, FEBRUARY, MARCH = (BillingPeriod(2026, month) for month in (1, 2, 3))
-WEB = Resource(
+WEB = ScenarioResource(
     "web", "web (simulated)", "compute", "m7g.large", "eu-central", "shop", Decimal("0.1023456789")
 )
-DISK = Resource("disk", "disk (simulated)", "storage", "standard", "us-east", "lab", Decimal("0.03"))
+DISK = ScenarioResource("disk", "disk (simulated)", "storage", "standard", "us-east", "lab", Decimal("0.03"))
 PAIRS_OF_JANUARY = 3  # two accounts with usage, the payer with tax
 
 
-def small(*events: Event, **fields: Any) -> Scenario:
+def small(*events: ScenarioEvent, **fields: Any) -> Scenario:
     """A machine and a disk of two accounts, from December 2025."""
     return Scenario("small", date(2025, 12, 1), (WEB, DISK), events, **fields)
 
@@ -77,7 +83,7 @@ def questions(life: AnyLife) -> list[dict[str, Any]]:
 def changed(change: Callable[[dict[str, Any]], None], *, groups: bool | None = None) -> Fault:
     """The right answer of Cost Explorer with something done to it; `groups`: only to questions with, or without, dimensions."""
 
-    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         response = answer(request)
         if "GetCostAndUsage" not in request.headers.get("x-amz-target", ""):
             return response
@@ -100,7 +106,7 @@ def metrics_of(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def refused_with(life: AnyLife, code: str, message: str = "no") -> None:
     """Cost Explorer refuses everything from now on."""
 
-    def fault(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         is_costs = "GetCostAndUsage" in request.headers.get("x-amz-target", "")
         return json_error(code, message) if is_costs else answer(request)
 
@@ -108,7 +114,7 @@ def refused_with(life: AnyLife, code: str, message: str = "no") -> None:
 
 
 def test_a_month_day_by_day_equals_what_is_shown_and_then_the_invoice() -> None:
-    life = live(small(Event(What.CREDIT, date(2026, 2, 4), amount=Decimal(3))), at(2, 1, 12))
+    life = live(small(ScenarioEvent(EventKind.CREDIT, date(2026, 2, 4), amount=Decimal(3))), at(2, 1, 12))
     with life.cloud:
         skip_before(life, FEBRUARY)
         for day in range(1, 29, 3):
@@ -613,7 +619,7 @@ def test_refusals_by_what_to_do(life: AnyLife, code: str, kind: type[ProviderErr
 
 
 def test_a_broken_answer_is_tried_again_and_never_taken_for_nothing(life: AnyLife) -> None:
-    def half(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def half(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         response = answer(request)
         return replace(response, body=response.body[: len(response.body) // 2])
 
@@ -713,6 +719,6 @@ def test_the_simulated_account_refuses_what_the_real_one_does(life: AnyLife) -> 
         ({**body, "NextPageToken": "b3RoZXIgMTA="}, b"RequestChangedException"),
     ):
         headers = {"x-amz-target": "AWSInsightsIndexService.GetCostAndUsage"}
-        response = cloud.costs(Request("POST", "/", {}, headers, json.dumps(asked).encode()))
+        response = cloud.costs(SimulatedRequest("POST", "/", {}, headers, json.dumps(asked).encode()))
         assert response.status == 400
         assert said in response.body

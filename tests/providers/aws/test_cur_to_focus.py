@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData
 from optiinfra_assets.line_items import SCHEMA
-from optiinfra_assets.providers.aws.cur_to_focus import form_of
-from optiinfra_assets.providers.base import Collection
+from optiinfra_assets.providers.aws.cur_to_focus import mapping_of
+from optiinfra_assets.providers.base import LineItemStream
 from optiinfra_assets.providers.files.focus_files import line_items, month_of
-from optiinfra_assets.providers.files.location import Folder
+from optiinfra_assets.providers.files.location import LocalFolder
 
 JUNE = BillingPeriod(2026, 6)
 PLAN = "arn:aws:savingsplans::111122223333:savingsplan/sp-1"
@@ -78,13 +78,15 @@ def write_csv(path: Path, rows: list[Row]) -> Path:
     return path
 
 
-def read(path: Path, period: BillingPeriod = JUNE) -> tuple[list[Item], Collection]:
+def read(path: Path, period: BillingPeriod = JUNE) -> tuple[list[Item], LineItemStream]:
     """The line items of one file."""
-    location = Folder(path.parent)
+    location = LocalFolder(path.parent)
     file = location.current(path.name)
     assert file is not None
-    collection = Collection(iter(()), "")
-    batches = list(line_items(location, file, month_of(period), collection, source="export", form_of=form_of))
+    collection = LineItemStream(iter(()), "")
+    batches = list(
+        line_items(location, file, month_of(period), collection, source="export", form_of=mapping_of)
+    )
     assert all(batch.schema == SCHEMA for batch in batches)
     return [item for batch in batches for item in batch.to_pylist()], collection
 

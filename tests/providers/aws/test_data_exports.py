@@ -27,23 +27,28 @@ from optiinfra_assets.simulators.aws.data_exports import FOLDER
 from optiinfra_assets.simulators.aws.s3 import StoredObject
 from optiinfra_assets.simulators.aws.simulator import FocusExport
 from optiinfra_assets.simulators.server.faults import say, throttle, truncate
-from optiinfra_assets.simulators.server.server import Answering, Request, Response, SimulatedCloud
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server.server import (
+    Answering,
+    SimulatedCloud,
+    SimulatedRequest,
+    SimulatedResponse,
+)
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 from optiinfra_assets.warehouse.loading import load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 JANUARY, FEBRUARY, MARCH = (BillingPeriod(2026, month) for month in (1, 2, 3))
-WEB = Resource(
+WEB = ScenarioResource(
     "i-0web", "web (simulated)", "compute", "m7g.large", "eu-central", "shop", Decimal("0.1023456789"),
     tags=(("team", "shop"),),
 )  # fmt: skip
-DISK = Resource("disk", "disk (simulated)", "storage", "standard", "us-east", "lab", Decimal("0.03"))
+DISK = ScenarioResource("disk", "disk (simulated)", "storage", "standard", "us-east", "lab", Decimal("0.03"))
 MANIFEST = f"{FOLDER}/metadata/BILLING_PERIOD=2026-01/costs-Manifest.json"
 PAGE = Path(__file__).parents[3] / "docs/providers/aws.md"
 MODES = pytest.mark.parametrize("mode", ["focus-export", "cur-export"])
 
 
-def small(*events: Event, **fields: Any) -> Scenario:
+def small(*events: ScenarioEvent, **fields: Any) -> Scenario:
     """A machine and a disk of two accounts, from December 2025."""
     return Scenario("small", date(2025, 12, 1), (WEB, DISK), events, **fields)
 
@@ -92,7 +97,9 @@ def paths(life: AnyLife) -> list[str]:
 
 @MODES
 def test_a_month_day_by_day_equals_what_is_shown_and_then_the_invoice(mode: str) -> None:
-    credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+    credit = ScenarioEvent(
+        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
+    )
     life = live(mode, small(credit), at(2, 1, 12))
     with life.cloud:
         for day in (*range(2, 12), 20, 28):
@@ -380,7 +387,7 @@ def test_a_file_whose_connection_breaks_is_asked_for_again(mode: str, parquet: b
     export_of(life).parquet = parquet
     suffix = ".parquet" if parquet else ".csv.gz"
 
-    def broken(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def broken(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         return truncate()(cloud, request, answer) if request.method == "GET" else answer(request)
 
     with life.cloud:
@@ -424,14 +431,16 @@ def test_another_bucket_is_not_there(life: AnyLife) -> None:
 
 
 def test_an_answer_of_s3_that_nobody_knows(life: AnyLife) -> None:
-    life.cloud.fail(say(Response(400, b"<Error><Code>NewRule</Code><Message>no</Message></Error>")), times=9)
+    life.cloud.fail(
+        say(SimulatedResponse(400, b"<Error><Code>NewRule</Code><Message>no</Message></Error>")), times=9
+    )
     with pytest.raises(ContractChanged, match="NewRule: no"):
         life.probe()
 
 
 def test_another_region_is_told(life: AnyLife) -> None:
     body = b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>expecting eu-west-1</Message></Error>"
-    life.cloud.fail(say(Response(400, body)), times=9)
+    life.cloud.fail(say(SimulatedResponse(400, body)), times=9)
     with pytest.raises(CredentialRejected, match="expecting eu-west-1\\): check region and endpoint_url"):
         life.probe()
 

@@ -14,23 +14,23 @@ from life import at
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.domain.errors import Permanent, Throttled
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.metadata.readings import StoredSnapshots
-from optiinfra_assets.providers.aws.request_budget import DailyBudget
-from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot, Snapshots
+from optiinfra_assets.metadata.readings import SnapshotRepository
+from optiinfra_assets.providers.aws.request_budget import DailyRequestBudget
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, Snapshot, Snapshots
 from optiinfra_assets.simulators.world.world import SimulatedClock
 
 NOON = at(11, 5, 12)
 CENT = Decimal("0.01")
 
 
-def budget(clock: SimulatedClock, snapshots: Snapshots, usd: str) -> DailyBudget:
-    context = Context(clock, snapshots)
-    return DailyBudget(
+def budget(clock: SimulatedClock, snapshots: Snapshots, usd: str) -> DailyRequestBudget:
+    context = ProviderContext(clock, snapshots)
+    return DailyRequestBudget(
         price=CENT, within=context.spent, context=context, budget=Decimal(usd), advice="ask less"
     )
 
 
-def spend_all(one: DailyBudget) -> int:
+def spend_all(one: DailyRequestBudget) -> int:
     """How many requests go through."""
     done = 0
     try:
@@ -47,7 +47,7 @@ def test_several_processes_spend_one_budget(metadata: Metadata) -> None:
     clock = SimulatedClock(NOON)
 
     def process(_: int) -> int:
-        return spend_all(budget(clock, StoredSnapshots(metadata, "acme.main", Snapshot), "0.25"))
+        return spend_all(budget(clock, SnapshotRepository(metadata, "acme.main", Snapshot), "0.25"))
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(process, range(4))) == 25

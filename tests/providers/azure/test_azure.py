@@ -25,17 +25,17 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.providers.azure.provider import COLLECTION_PATIENCE, AzureCredential
-from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.simulators.azure.dated_costs import dated_costs
 from optiinfra_assets.simulators.azure.query_api import failure
 from optiinfra_assets.simulators.azure.simulator import SUBSCRIPTION, SimulatedAzure
 from optiinfra_assets.simulators.server.faults import cut_short, rewrite, say, throttle, truncate
-from optiinfra_assets.simulators.server.server import Request, Response
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 
 DECEMBER, JANUARY, FEBRUARY = BillingPeriod(2025, 12), BillingPeriod(2026, 1), BillingPeriod(2026, 2)
 QUERY = "CostManagement/query"
-WEB = Resource(
+WEB = ScenarioResource(
     "web-1",
     "web-1 (simulated)",
     "compute",
@@ -45,9 +45,9 @@ WEB = Resource(
     Decimal("0.10"),
     tags=(("team", "a"),),
 )
-DISK = Resource("disk1", "disk1 (simulated)", "storage", "gb", "us-east", "lab", Decimal("0.03"))
-PURCHASE = Event(What.PURCHASE, date(2026, 1, 11), amount=Decimal(300))
-REFUND = Event(What.REFUND, date(2026, 1, 12), amount=Decimal("7.25"))
+DISK = ScenarioResource("disk1", "disk1 (simulated)", "storage", "gb", "us-east", "lab", Decimal("0.03"))
+PURCHASE = ScenarioEvent(EventKind.PURCHASE, date(2026, 1, 11), amount=Decimal(300))
+REFUND = ScenarioEvent(EventKind.REFUND, date(2026, 1, 12), amount=Decimal("7.25"))
 
 
 class Life(AnyLife):
@@ -56,7 +56,7 @@ class Life(AnyLife):
     cloud: SimulatedAzure
 
 
-def live(now: datetime, *events: Event, **fields: Any) -> Life:
+def live(now: datetime, *events: ScenarioEvent, **fields: Any) -> Life:
     """A machine and a disk from January 2026."""
     scenario = Scenario("small", date(2026, 1, 1), (WEB, DISK), events, **fields)
     return Life.of("azure", scenario, now)
@@ -154,7 +154,7 @@ def test_billed_and_amortised_cost_meet_in_one_row_by_charge_type() -> None:
 
 
 def test_charge_types_nobody_has_heard_of_are_adjustments(life: Life) -> None:
-    def rounding(cloud: Any, request: Request, answer: Any) -> Response:
+    def rounding(cloud: Any, request: SimulatedRequest, answer: Any) -> SimulatedResponse:
         body = request.body.replace(b'"RoundingAdjustment"', b'"Usage"')
         return rewrite('"Usage"', '"RoundingAdjustment"')(cloud, replace(request, body=body), answer)
 
@@ -222,12 +222,12 @@ def test_no_window_is_longer_than_a_month_or_ends_in_the_future() -> None:
 
 
 def test_groups_that_do_not_add_up_to_the_day_are_refused(life: Life) -> None:
-    def one_group_less(cloud: Any, request: Request, answer: Any) -> Response:
+    def one_group_less(cloud: Any, request: SimulatedRequest, answer: Any) -> SimulatedResponse:
         response = answer(request)
         properties = json.loads(response.body, parse_float=Decimal)
         if len(json.loads(request.body)["dataset"].get("grouping", ())) == 2:
             properties["properties"]["rows"].pop()
-        return Response.of(properties)
+        return SimulatedResponse.of(properties)
 
     life.cloud.fail(one_group_less, times=99, path=QUERY)
     with pytest.raises(
@@ -237,12 +237,12 @@ def test_groups_that_do_not_add_up_to_the_day_are_refused(life: Life) -> None:
 
 
 def test_noise_of_floats_is_no_difference(life: Life) -> None:
-    def as_float(cloud: Any, request: Request, answer: Any) -> Response:
+    def as_float(cloud: Any, request: SimulatedRequest, answer: Any) -> SimulatedResponse:
         content = json.loads(answer(request).body)
         names = [column["name"] for column in content["properties"]["columns"]]
         for row in content["properties"]["rows"]:
             row[names.index("Cost")] *= 1.0000000000001
-        return Response(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
+        return SimulatedResponse(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     life.cloud.fail(as_float, times=99, path=QUERY)
     rows = life.collect(JANUARY)
@@ -251,7 +251,7 @@ def test_noise_of_floats_is_no_difference(life: Life) -> None:
 
 def test_of_all_limits_the_longest_is_waited_for(life: Life) -> None:
     waited: list[float] = []
-    patient = Context(life.clock, life.snapshots, sleep=waited.append)
+    patient = ProviderContext(life.clock, life.snapshots, sleep=waited.append)
     life.cloud.fail(throttle(), times=2, path=QUERY)
     collection = life.provider.collect(life.account, JANUARY, patient)
     assert sum(batch.num_rows for batch in collection.batches) == 62
@@ -260,7 +260,7 @@ def test_of_all_limits_the_longest_is_waited_for(life: Life) -> None:
 
 def test_a_collection_waits_longer_than_a_probe_may(life: Life) -> None:
     waited: list[float] = []
-    patient = Context(life.clock, life.snapshots, sleep=waited.append)
+    patient = ProviderContext(life.clock, life.snapshots, sleep=waited.append)
     header = {"x-ms-ratelimit-microsoft.costmanagement-qpu-retry-after": "60", "Retry-After": "5"}
     slow = say(failure("429", "Too many requests. Please retry.", 429, header))
     life.cloud.fail(slow, path=QUERY)
@@ -306,7 +306,7 @@ def test_figures_that_stand_still_are_collected_once() -> None:
 def test_a_change_of_amortised_figures_alone_is_a_change() -> None:
     """Usage that a commitment covers costs nothing as billed."""
 
-    def dearer(cloud: Any, request: Request, answer: Any) -> Response:
+    def dearer(cloud: Any, request: SimulatedRequest, answer: Any) -> SimulatedResponse:
         is_amortised = json.loads(request.body)["type"] == "AmortizedCost"
         return rewrite(":[[", ":[[1")(cloud, request, answer) if is_amortised else answer(request)
 
@@ -345,7 +345,7 @@ def test_months_collected_long_ago_stay_named(life: Life) -> None:
 
 
 def test_tax_and_credits_are_not_in_the_data() -> None:
-    credit = Event(What.CREDIT, date(2026, 1, 5), amount=Decimal(10))
+    credit = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), amount=Decimal(10))
     life = live(at(2, 6), credit, tax_rate=Decimal("0.25"))
     with life.cloud:
         rows = life.collect(JANUARY)
@@ -356,7 +356,7 @@ def test_tax_and_credits_are_not_in_the_data() -> None:
 
 
 def test_what_comes_after_the_5th_is_dated_when_it_came() -> None:
-    late = Event(What.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 9), resource_id="disk1")
+    late = ScenarioEvent(EventKind.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 9), resource_id="disk1")
     life = live(at(2, 6), late)
     with life.cloud:
         life.go(at(2, 6), at(2, 9))
@@ -403,7 +403,7 @@ def test_a_resource_group_is_a_scope(life: Life) -> None:
 def test_a_name_that_may_not_be_read_is_left_out(life: Life) -> None:
     refused = failure("AuthorizationFailed", "no", 403)
 
-    def no_names(cloud: Any, request: Request, answer: Any) -> Response:
+    def no_names(cloud: Any, request: SimulatedRequest, answer: Any) -> SimulatedResponse:
         return refused if request.path == f"/subscriptions/{SUBSCRIPTION}" else answer(request)
 
     life.cloud.fail(no_names, times=99)
@@ -473,7 +473,7 @@ def test_a_sign_in_service_in_trouble_is_no_refused_secret(
     life: Life, path: str, status: int, error: type[ProviderError]
 ) -> None:
     said = {"error": "unauthorized_client", "error_description": "AADSTS700016: not found."}
-    life.cloud.fail(say(Response.of(said, status=status)), times=99, path=path)
+    life.cloud.fail(say(SimulatedResponse.of(said, status=status)), times=99, path=path)
     with pytest.raises(error) as raised:
         life.collect(JANUARY)
     assert type(raised.value) is error
@@ -519,18 +519,18 @@ def test_a_changed_contract_names_field_and_value(life: Life, old: str, new: str
 )
 def test_an_answer_of_another_shape_is_refused(life: Life, body: str, message: str) -> None:
     life.cloud.fail(
-        say(Response(200, body.encode(), {"Content-Type": "application/json"})), times=99, path=QUERY
+        say(SimulatedResponse(200, body.encode(), {"Content-Type": "application/json"})), times=99, path=QUERY
     )
     with pytest.raises(ContractChanged, match=message):
         life.provider.discover(life.account)
 
 
 def test_an_amount_that_is_no_number_is_refused(life: Life) -> None:
-    def as_word(cloud: Any, request: Request, answer: Any) -> Response:
+    def as_word(cloud: Any, request: SimulatedRequest, answer: Any) -> SimulatedResponse:
         content = json.loads(answer(request).body)
         names = [column["name"] for column in content["properties"]["columns"]]
         content["properties"]["rows"][3][names.index("Cost")] = "12,5"
-        return Response(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
+        return SimulatedResponse(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     life.cloud.fail(as_word, path=QUERY)
     with pytest.raises(ContractChanged, match=r"rows\[3\].Cost: value '12,5' is not accepted: a number"):
@@ -538,14 +538,14 @@ def test_an_amount_that_is_no_number_is_refused(life: Life) -> None:
 
 
 def test_a_web_page_in_place_of_an_answer_is_not_asked_for_again(life: Life) -> None:
-    page = Response(200, b"<html>sign in</html>", {"Content-Type": "application/json"})
+    page = SimulatedResponse(200, b"<html>sign in</html>", {"Content-Type": "application/json"})
     life.cloud.fail(say(page), times=99, path=QUERY)
     with pytest.raises(ContractChanged, match="data were expected, not a web page"):
         life.collect(JANUARY)
     assert len(queries_of(life)) == 1
 
 
-def queries_of(life: Life) -> list[Request]:
+def queries_of(life: Life) -> list[SimulatedRequest]:
     return [request for request in life.cloud.asked if QUERY in request.path]
 
 
@@ -581,7 +581,9 @@ def test_slashes_around_a_scope_do_not_matter() -> None:
 def test_neither_secret_nor_token_is_logged(life: Life, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     life.collect(JANUARY)
-    life.cloud.fail(say(Response.of({"error": {"code": "X", "message": SECRET}}, status=400)), path=QUERY)
+    life.cloud.fail(
+        say(SimulatedResponse.of({"error": {"code": "X", "message": SECRET}}, status=400)), path=QUERY
+    )
     with pytest.raises(ContractChanged) as raised:
         life.collect(JANUARY)
     said = caplog.text + "".join(traceback.format_exception(raised.value))

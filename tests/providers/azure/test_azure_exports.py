@@ -26,11 +26,11 @@ from optiinfra_assets.simulators.azure.dated_costs import dated_costs
 from optiinfra_assets.simulators.azure.exports import Blob, Run
 from optiinfra_assets.simulators.azure.simulator import SimulatedAzureExport
 from optiinfra_assets.simulators.server.faults import cut_short, say, truncate
-from optiinfra_assets.simulators.server.server import Answering, Request, Response
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server.server import Answering, SimulatedRequest, SimulatedResponse
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 
 JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
-WEB = Resource(
+WEB = ScenarioResource(
     "web-1",
     "web-1 (simulated)",
     "compute",
@@ -40,7 +40,7 @@ WEB = Resource(
     Decimal("0.10"),
     tags=(("team", "a"),),
 )
-DISK = Resource("disk1", "disk1 (simulated)", "storage", "gb", "us-east", "lab", Decimal("0.03"))
+DISK = ScenarioResource("disk1", "disk1 (simulated)", "storage", "gb", "us-east", "lab", Decimal("0.03"))
 
 
 class Life(AnyLife):
@@ -63,7 +63,7 @@ class Life(AnyLife):
         self.change(of, lambda blob: replace(blob, content=blob.content.replace(old.encode(), new.encode())))
 
 
-def live(*events: Event) -> Life:
+def live(*events: ScenarioEvent) -> Life:
     """A machine and a disk from January 2026; January is over and final."""
     scenario = Scenario("small", date(2026, 1, 1), (WEB, DISK), events)
     return Life.of("azure", scenario, at(2, 8, 13), mode="focus-export")
@@ -117,7 +117,7 @@ def test_a_row_is_what_the_file_has_with_its_id_folded(life: Life) -> None:
 
 
 def test_effective_cost_is_not_billed_cost() -> None:
-    life = live(Event(What.PURCHASE, date(2026, 1, 11), amount=Decimal(300)))
+    life = live(ScenarioEvent(EventKind.PURCHASE, date(2026, 1, 11), amount=Decimal(300)))
     with life.cloud:
         rows = life.collect(JANUARY)
         truth = dated_costs(life.cloud.world, JANUARY, life.clock())
@@ -364,7 +364,7 @@ def test_no_byte_of_another_version_is_read(life: Life) -> None:
     """The blob is replaced between the look at it and the reading."""
     collection = life.open(JANUARY)
 
-    def replaced(cloud: Any, request: Request, answer: Answering) -> Response:
+    def replaced(cloud: Any, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         if request.method == "GET":
             life.change("part_0", lambda blob: replace(blob, content=blob.content[::-1]))
         return answer(request)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.digitalocean.daily_estimates import (
     ESTIMATE,
-    BillLine,
-    Charge,
-    DailyLines,
-    Estimate,
+    DailyCharge,
+    DailyEstimate,
+    DailyEstimates,
+    InvoiceLine,
 )
 from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, RESIDUAL
 
@@ -28,7 +28,7 @@ amounts = st.decimals(min_value=-10_000, max_value=10_000, places=6)
 keys = st.sampled_from([WEB, DISK, ("group", "web"), ("", "")])
 estimates = st.lists(
     st.builds(
-        Estimate,
+        DailyEstimate,
         keys,
         st.dates(date(2026, 1, 1), date(2026, 1, 31)),
         amounts,
@@ -39,10 +39,10 @@ estimates = st.lists(
 
 
 @st.composite
-def bill_lines(draw: st.DrawFn) -> list[BillLine]:
+def bill_lines(draw: st.DrawFn) -> list[InvoiceLine]:
     """Lines of a threshold invoice, of the invoice at the end, and of a preview."""
 
-    def line(invoice_id: str | None) -> BillLine:
+    def line(invoice_id: str | None) -> InvoiceLine:
         first = draw(st.integers(1, 20)) if invoice_id == "final" else 1
         last = draw(st.integers(first, 31)) if invoice_id != "early" else 12
         resource = draw(st.sampled_from([(), ("r-1",), ("r-2", "2")]))
@@ -67,21 +67,23 @@ def a_line(
     resource: tuple[str, ...] = ("r-1",),
     start: datetime = JANUARY.start,
     end: datetime = JANUARY.end,
-) -> BillLine:
-    return BillLine(key, amount, "Droplets", resource, "shop", start, end, Decimal(744), "Hours", invoice_id)
+) -> InvoiceLine:
+    return InvoiceLine(
+        key, amount, "Droplets", resource, "shop", start, end, Decimal(744), "Hours", invoice_id
+    )
 
 
 def charges_of(
-    days: Sequence[Estimate], lines: Sequence[BillLine], *, is_closed: bool
-) -> tuple[DailyLines, list[Charge]]:
-    held = DailyLines(JANUARY, is_closed)
+    days: Sequence[DailyEstimate], lines: Sequence[InvoiceLine], *, is_closed: bool
+) -> tuple[DailyEstimates, list[DailyCharge]]:
+    held = DailyEstimates(JANUARY, is_closed)
     for estimate in days:
         held.add(estimate)
     at_once = [charge for line in lines if (charge := held.offer(line)) is not None]
     return held, at_once + list(held.charges())
 
 
-def sums(charges: Sequence[Charge]) -> dict[str | None, Decimal]:
+def sums(charges: Sequence[DailyCharge]) -> dict[str | None, Decimal]:
     found: dict[str | None, Decimal] = defaultdict(Decimal)
     for charge in charges:
         found[charge.invoice_id] += charge.amount
@@ -89,7 +91,9 @@ def sums(charges: Sequence[Charge]) -> dict[str | None, Decimal]:
 
 
 @given(estimates, bill_lines())
-def test_the_rows_of_a_closed_month_are_its_invoices(days: list[Estimate], lines: list[BillLine]) -> None:
+def test_the_rows_of_a_closed_month_are_its_invoices(
+    days: list[DailyEstimate], lines: list[InvoiceLine]
+) -> None:
     held, charges = charges_of(days, lines, is_closed=True)
     stated: dict[str | None, Decimal] = defaultdict(Decimal)
     for line in lines:
@@ -107,7 +111,7 @@ def test_the_rows_of_a_closed_month_are_its_invoices(days: list[Estimate], lines
 
 @given(estimates, bill_lines())
 def test_an_open_month_is_its_invoices_and_the_days_after_them(
-    days: list[Estimate], lines: list[BillLine]
+    days: list[DailyEstimate], lines: list[InvoiceLine]
 ) -> None:
     _, charges = charges_of(days, lines, is_closed=False)
     stated: dict[str | None, Decimal] = defaultdict(Decimal)
@@ -127,7 +131,7 @@ def test_an_open_month_is_its_invoices_and_the_days_after_them(
 
 @given(estimates, bill_lines(), st.booleans(), st.randoms(use_true_random=False))
 def test_the_order_in_which_things_come_changes_no_row(
-    days: list[Estimate], lines: list[BillLine], is_closed: bool, chance: object
+    days: list[DailyEstimate], lines: list[InvoiceLine], is_closed: bool, chance: object
 ) -> None:
     _, charges = charges_of(days, lines, is_closed=is_closed)
     chance.shuffle(days)  # type: ignore[attr-defined]
@@ -136,7 +140,7 @@ def test_the_order_in_which_things_come_changes_no_row(
 
 
 @given(estimates)
-def test_estimates_are_held_to_the_last_digit(days: list[Estimate]) -> None:
+def test_estimates_are_held_to_the_last_digit(days: list[DailyEstimate]) -> None:
     _, charges = charges_of(days, [], is_closed=False)
     assert Counter((one.key, one.start.date(), one.amount, one.place) for one in charges) == Counter(
         (one.key, one.day, one.amount, one.place) for one in days
@@ -144,7 +148,7 @@ def test_estimates_are_held_to_the_last_digit(days: list[Estimate]) -> None:
 
 
 def test_a_residual_is_what_the_invoice_says_beyond_its_days() -> None:
-    days = [Estimate(WEB, date(2026, 1, day), Decimal("2.40"), NEAR) for day in (1, 2, 3)]
+    days = [DailyEstimate(WEB, date(2026, 1, day), Decimal("2.40"), NEAR) for day in (1, 2, 3)]
     _, charges = charges_of(days, [a_line(WEB, Decimal("7.50"))], is_closed=True)
     assert [(one.method, one.amount) for one in charges] == [(ESTIMATE, Decimal("2.40"))] * 3 + [
         (RESIDUAL, Decimal("0.30"))
@@ -154,13 +158,13 @@ def test_a_residual_is_what_the_invoice_says_beyond_its_days() -> None:
 
 
 def test_estimates_that_are_right_have_no_residual() -> None:
-    days = [Estimate(WEB, date(2026, 1, 1), Decimal("2.40"), NEAR)]
+    days = [DailyEstimate(WEB, date(2026, 1, 1), Decimal("2.40"), NEAR)]
     _, charges = charges_of(days, [a_line(WEB, Decimal("2.4"))], is_closed=True)
     assert [one.method for one in charges] == [ESTIMATE]
 
 
 def test_resources_that_share_their_texts_stand_as_invoiced() -> None:
-    days = [Estimate(WEB, date(2026, 1, 1), Decimal(3), NEAR)] * 2
+    days = [DailyEstimate(WEB, date(2026, 1, 1), Decimal(3), NEAR)] * 2
     lines = [a_line(WEB, Decimal(4)), a_line(WEB, Decimal(2), resource=("r-2",))]
     held, charges = charges_of(days, lines, is_closed=True)
     assert [(one.method, one.amount, one.line.resource) for one in charges if one.line] == [
@@ -171,7 +175,7 @@ def test_resources_that_share_their_texts_stand_as_invoiced() -> None:
 
 
 def test_a_preview_tells_whose_an_estimate_is_unless_it_could_be_two() -> None:
-    days = [Estimate(key, date(2026, 1, 1), Decimal(3), NEAR) for key in (WEB, DISK)]
+    days = [DailyEstimate(key, date(2026, 1, 1), Decimal(3), NEAR) for key in (WEB, DISK)]
     lines = [
         a_line(WEB, Decimal(99), None),
         a_line(DISK, Decimal(99), None),
@@ -187,7 +191,7 @@ def test_a_preview_tells_whose_an_estimate_is_unless_it_could_be_two() -> None:
 
 
 def test_a_threshold_invoice_takes_the_days_before_its_noon() -> None:
-    days = [Estimate(WEB, date(2026, 1, day), Decimal(1), NEAR) for day in range(10, 15)]
+    days = [DailyEstimate(WEB, date(2026, 1, day), Decimal(1), NEAR) for day in range(10, 15)]
     early = a_line(WEB, Decimal("2.75"), "early", end=datetime(2026, 1, 12, 18, tzinfo=UTC))
     _, charges = charges_of(days, [early], is_closed=False)
     assert sums(charges) == {"early": Decimal("2.75"), None: 2}

@@ -15,24 +15,29 @@ from pydantic import ValidationError
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged, CredentialRejected, Throttled, Transient
-from optiinfra_assets.providers.context import Context
+from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.providers.digitalocean.provider import HOURLY_LIMIT, DigitalOceanCredential
 from optiinfra_assets.providers.http.client import UNPACED
 from optiinfra_assets.simulators.digitalocean.simulator import SimulatedDigitalOcean
 from optiinfra_assets.simulators.server.faults import rewrite, say, throttle
-from optiinfra_assets.simulators.server.server import Answering, Request, Response, SimulatedCloud
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server.server import (
+    Answering,
+    SimulatedCloud,
+    SimulatedRequest,
+    SimulatedResponse,
+)
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 
 JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
-WEB = Resource(
+WEB = ScenarioResource(
     "6e1f-web", "web", "compute", "s-2vcpu-4gb", "fra1", "shop", Decimal("0.10"), tags=(("team", "shop"),)
 )
-DISK = Resource("disk", "disk", "storage", "spaces", "fra1", "shop", Decimal("0.03"))
-FRONT = Resource("front", "front", "network", "lb-small", "nyc3", "shop", Decimal("0.02"))
-ORDERS = Resource("orders", "orders", "database", "db-s-1vcpu-1gb", "nyc3", "shop", Decimal("0.08"))
+DISK = ScenarioResource("disk", "disk", "storage", "spaces", "fra1", "shop", Decimal("0.03"))
+FRONT = ScenarioResource("front", "front", "network", "lb-small", "nyc3", "shop", Decimal("0.02"))
+ORDERS = ScenarioResource("orders", "orders", "database", "db-s-1vcpu-1gb", "nyc3", "shop", Decimal("0.08"))
 
 
-def small(*events: Event, **fields: Any) -> Scenario:
+def small(*events: ScenarioEvent, **fields: Any) -> Scenario:
     """A droplet, a space, a balancer and a database from January 2026, no tax unless said."""
     resources = (WEB, DISK, FRONT, ORDERS)
     return Scenario("small", date(2026, 1, 1), resources, events, **{"tax_rate": Decimal(0), **fields})
@@ -242,7 +247,7 @@ def test_the_invoice_keeps_the_days_and_names_what_they_lack(life: Life) -> None
 
 def test_a_month_without_insights_is_the_items_of_its_invoice(life: Life) -> None:
     life.clock.now = at(2, 3)
-    refused = Response.of({"id": "not_found", "message": "gone"}, status=404)
+    refused = SimulatedResponse.of({"id": "not_found", "message": "gone"}, status=404)
     life.cloud.fail(say(refused), times=99, path="/insights/2026-01")
     items = life.collect(JANUARY)
     assert methods(items).keys() == {"invoice line"}
@@ -302,7 +307,9 @@ def test_droplets_that_share_a_name_stand_as_invoiced() -> None:
 
 
 def test_a_credit_on_day_40_for_day_5_is_there_after_the_night() -> None:
-    credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+    credit = ScenarioEvent(
+        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
+    )
     life = live(small(credit), at(2, 3))
     with life.cloud:
         life.go(at(2, 3), at(2, 9, 3))
@@ -319,8 +326,12 @@ def test_a_credit_on_day_40_for_day_5_is_there_after_the_night() -> None:
 
 
 def test_a_restated_day_is_restated_and_one_that_is_invoiced_is_corrected() -> None:
-    before = Event(What.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1"))
-    after = Event(What.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1"))
+    before = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1")
+    )
+    after = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1")
+    )
     life = live(small(before, after), at(1, 8, 5))
     with life.cloud:
         life.go(at(1, 8, 5))
@@ -340,7 +351,9 @@ def test_a_restated_day_is_restated_and_one_that_is_invoiced_is_corrected() -> N
 
 
 def test_late_usage_stands_in_the_days_it_is_for() -> None:
-    life = live(small(Event(What.LATE, date(2026, 1, 5), posted_on=date(2026, 1, 9))), at(1, 8, 5))
+    life = live(
+        small(ScenarioEvent(EventKind.LATE, date(2026, 1, 5), posted_on=date(2026, 1, 9))), at(1, 8, 5)
+    )
     with life.cloud:
         life.go(at(1, 8, 5))
         assert date(2026, 1, 5) not in by_day(life.items[JANUARY])
@@ -512,7 +525,7 @@ def invoiced(life: Life, amount: str, parts: dict[str, str], *items: dict[str, s
         "/my/invoices": {"invoices": [listed], "invoice_preview": preview, "meta": {"total": 1}},
     }
     for path, answer in answers.items():
-        life.cloud.fail(say(Response.of(answer)), times=99, path=path)
+        life.cloud.fail(say(SimulatedResponse.of(answer)), times=99, path=path)
 
 
 def test_the_vendors_own_example_adds_up(life: Life) -> None:
@@ -572,7 +585,7 @@ def test_an_invoice_of_another_amount_than_listed_is_refused(life: Life) -> None
         life.collect(JANUARY)
 
 
-def _exclusive(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+def _exclusive(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
     """Insights whose last day is not included."""
     *begin, end = request.path.split("/")
     day = date.fromisoformat(end) - timedelta(days=1)
@@ -665,7 +678,7 @@ def test_droplets_are_those_of_the_time() -> None:
 
 def test_a_short_wait_is_waited_and_a_long_one_is_told(life: Life) -> None:
     waited: list[float] = []
-    context = Context(life.clock, life.snapshots, sleep=waited.append)
+    context = ProviderContext(life.clock, life.snapshots, sleep=waited.append)
     life.cloud.fail(throttle(), times=1)
     life.provider.probe(life.account, {}, context)
     assert waited == [5.0]
@@ -679,7 +692,7 @@ def test_a_short_wait_is_waited_and_a_long_one_is_told(life: Life) -> None:
     ):
         body = {"id": "too_many_requests", "message": "API rate limit exceeded."}
         life.cloud.recover()
-        life.cloud.fail(say(Response.of(body, 429, headers)), times=99)
+        life.cloud.fail(say(SimulatedResponse.of(body, 429, headers)), times=99)
         with pytest.raises(Throttled, match=r"429: API rate limit exceeded\.") as raised:
             life.probe()
         assert raised.value.until == until
@@ -688,7 +701,7 @@ def test_a_short_wait_is_waited_and_a_long_one_is_told(life: Life) -> None:
 @pytest.mark.parametrize("hourly", [HOURLY_LIMIT, 50_000])
 def test_a_large_month_stays_below_the_limit_of_a_minute(life: Life, hourly: int) -> None:
     waited: list[float] = []
-    context = Context(life.clock, life.snapshots, sleep=waited.append)
+    context = ProviderContext(life.clock, life.snapshots, sleep=waited.append)
     life.clock.now = at(2, 3)
     life.cloud.extra_items, life.cloud.page_size = 2_000, 20
     life.cloud.hourly_limit = hourly
@@ -713,7 +726,7 @@ def test_a_repeated_page_is_refused(life: Life, name: str) -> None:
     life.clock.now = at(2, 3)
     life.cloud.page_size = 2
 
-    def again(cloud: SimulatedCloud, request: Request, answer: Answering) -> Response:
+    def again(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         return answer(replace(request, query={"per_page": "2"}))
 
     collection = life.open(JANUARY)

@@ -16,14 +16,14 @@ from optiinfra_assets.providers.digitalocean.invoice_parts import (
     TAXES,
     InvoiceParts,
 )
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.json_fields import JsonFields
 
 amounts = st.decimals(min_value=-10_000, max_value=10_000, places=2)
 
 
 def summary(amount: Decimal, **parts: Decimal) -> InvoiceParts:
     stated = {name: {"name": name.title(), "amount": f"{part}"} for name, part in parts.items()}
-    return InvoiceParts.of(Fields({"amount": f"{amount}", **stated}, "GET /summary"))
+    return InvoiceParts.of(JsonFields({"amount": f"{amount}", **stated}, "GET /summary"))
 
 
 @given(amounts, amounts, amounts, amounts, st.booleans())

@@ -29,11 +29,11 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.base import Collection
-from optiinfra_assets.providers.context import Context, MemorySnapshots
+from optiinfra_assets.providers.base import LineItemStream
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext
 from optiinfra_assets.providers.files import location as files
 from optiinfra_assets.providers.files.location import FileVersion
-from optiinfra_assets.providers.files.s3 import Bucket
+from optiinfra_assets.providers.files.s3 import S3Location
 from optiinfra_assets.providers.http import boto_client
 from tests.focus_samples import account, columns, csv_text, random_rows, row, write_csv, write_parquet
 
@@ -77,16 +77,16 @@ def at(server: str, location: str = "s3://costs/focus", **settings: str) -> Acco
     return account(location, endpoint_url=server, region="us-east-1", **settings)
 
 
-def collect(one: Account) -> tuple[list[dict[str, Any]], Collection]:
+def collect(one: Account) -> tuple[list[dict[str, Any]], LineItemStream]:
     """All line items of September with their collection."""
     collection = FOCUS.collect(one, SEPTEMBER, patient()[0])
     return [item for batch in collection.batches for item in batch.to_pylist()], collection
 
 
-def patient() -> tuple[Context, list[float]]:
+def patient() -> tuple[ProviderContext, list[float]]:
     """A context that waits for nothing, and the seconds it was asked to wait."""
     waits: list[float] = []
-    return Context(lambda: NOW, MemorySnapshots(), sleep=waits.append), waits
+    return ProviderContext(lambda: NOW, MemorySnapshots(), sleep=waits.append), waits
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,10 @@ def in_turn(*replies: Reply) -> Callable[[BaseHTTPRequestHandler], Reply]:
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
 
-def bucket_at(url: str, context: Context) -> Bucket:
+def bucket_at(url: str, context: ProviderContext) -> S3Location:
     """The prefix ``focus`` of the bucket."""
-    calls = boto_client.Calls(context, context.meter())
-    return Bucket("s3://costs/focus", lambda: boto_client.kept_client("s3", "us-east-1", url), calls)
+    calls = boto_client.BotoCalls(context, context.meter())
+    return S3Location("s3://costs/focus", lambda: boto_client.kept_client("s3", "us-east-1", url), calls)
 
 
 def test_all_kinds_of_files_under_a_prefix(s3: Any, server: str, tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_an_expired_token_is_refused_once(s3: Any) -> None:
 
 def test_what_a_probe_and_a_collection_ask_is_metered(s3: Any, server: str) -> None:
     s3.put_object(Bucket="costs", Key="focus/a.csv", Body=csv_text([row(BilledCost="3")]).encode())
-    context = Context(lambda: SEPTEMBER.start + timedelta(minutes=30), MemorySnapshots())
+    context = ProviderContext(lambda: SEPTEMBER.start + timedelta(minutes=30), MemorySnapshots())
     probe = FOCUS.probe(at(server), {}, context)
     assert context.spent.requests == probe.requests > 0
     collection = FOCUS.collect(at(server), SEPTEMBER, context)

@@ -19,7 +19,7 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere, Transient
 from optiinfra_assets.line_items import SCHEMA
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.base import Collection
+from optiinfra_assets.providers.base import LineItemStream
 from tests.focus_samples import (
     Spelled,
     account,
@@ -36,7 +36,7 @@ SEPTEMBER = BillingPeriod(2024, 9)
 OCTOBER = {"BillingPeriodStart": "2024-10-01T00:00:00Z", "BillingPeriodEnd": "2024-11-01T00:00:00Z"}
 
 
-def collect(folder: Path, period: BillingPeriod = SEPTEMBER) -> tuple[list[dict[str, Any]], Collection]:
+def collect(folder: Path, period: BillingPeriod = SEPTEMBER) -> tuple[list[dict[str, Any]], LineItemStream]:
     """All line items of one period as Python rows, with the collection they came from."""
     collection = FOCUS.collect(account(folder), period)
     rows: list[dict[str, Any]] = []

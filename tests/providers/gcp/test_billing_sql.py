@@ -20,13 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.providers.gcp.bigquery import Cells
-from optiinfra_assets.providers.gcp.export_tables import CostTable, Export
+from optiinfra_assets.providers.gcp.bigquery import ResultRow
+from optiinfra_assets.providers.gcp.export_tables import CostTable, ExportKind
 from optiinfra_assets.providers.gcp.rows import BillingRows
 from optiinfra_assets.simulators.gcp.billing_export import focus_schema
 from optiinfra_assets.simulators.gcp.query_jobs import paths
 from optiinfra_assets.simulators.gcp.simulator import USAGE
-from optiinfra_assets.simulators.gcp.sql_answers import NotUnderstood, Select
+from optiinfra_assets.simulators.gcp.sql_answers import AggregateQuery, UnsupportedQuery
 
 Row = dict[str, Any]
 TYPES = {
@@ -196,7 +196,7 @@ def simulated(
     table: CostTable, schema: dict[str, Any], statement: str, rows: list[Row], parameters: Row
 ) -> list[Row]:
     """The answer of the simulated BigQuery, as cells by name; numbers as it would keep them."""
-    select = Select.parse(statement, ["_PARTITIONTIME", *paths(schema)])
+    select = AggregateQuery.parse(statement, ["_PARTITIONTIME", *paths(schema)])
     chosen = [(_as_decimals(row), 1) for row in rows if select.chooses(row, parameters)]
     names = [name.lower() for name in select.columns]
     return [dict(zip(names, cells, strict=True)) for cells in select.answer(chosen)]
@@ -289,8 +289,8 @@ def test_the_simulated_bigquery_answers_as_the_engine_does(engine: Engine, rows:
 @pytest.mark.parametrize("name", ["cost", "service.id", "c.amount", "c.name"])
 def test_the_simulated_bigquery_knows_no_other_column(name: str) -> None:
     statement = re.sub(rf"\b{re.escape(name)}\b", f"{name}_x", DETAILED.lines())
-    with pytest.raises(NotUnderstood, match=f"Unrecognized name: {name}_x"):
-        Select.parse(statement, ["_PARTITIONTIME", *paths(dict(USAGE))])
+    with pytest.raises(UnsupportedQuery, match=f"Unrecognized name: {name}_x"):
+        AggregateQuery.parse(statement, ["_PARTITIONTIME", *paths(dict(USAGE))])
 
 
 @quickly
@@ -298,7 +298,7 @@ def test_the_simulated_bigquery_knows_no_other_column(name: str) -> None:
 def test_line_items_come_to_costs_and_all_credits(engine: Engine, rows: list[Row]) -> None:
     """Discounts within the usage, what is given beside it: the sum is the invoice's either way."""
     cells = [
-        Cells(list(row.values()), {name: place for place, name in enumerate(row)}, "lines")
+        ResultRow(list(row.values()), {name: place for place, name in enumerate(row)}, "lines")
         for row in named(
             simulated(DETAILED, dict(USAGE), DETAILED.lines(), rows, {"month": "202601", **SPAN})
         )
@@ -356,7 +356,7 @@ def test_a_focus_export_is_added_up_by_day_with_its_credits_apart(engine: Engine
     other = {**row, "BillingPeriodStart": start + timedelta(days=31)}
     engine.fill("focus_export", [row, row, other])
     (one,) = engine.ask(OF_FOCUS.lines(), {"month": "202601", **SPAN})
-    assert OF_FOCUS.export is Export.FOCUS
+    assert OF_FOCUS.export is ExportKind.FOCUS
     assert (one["lines"], one["billedcost"], one["contractedcost"]) == (2, Decimal("1.5"), 2)
     assert one["credits"] == Decimal("-0.5")
     reading = engine.ask(OF_FOCUS.reading(), {"oldest": "202601", "first": NEW_YEAR})

@@ -30,22 +30,28 @@ from optiinfra_assets.domain.errors import (
     Throttled,
     Transient,
 )
-from optiinfra_assets.providers.context import Context, MemorySnapshots, Snapshot
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, Snapshot
 from optiinfra_assets.providers.gcp.bigquery import price
-from optiinfra_assets.providers.gcp.loading_days import BEGINNING, READING, Part, Stock, nothing
+from optiinfra_assets.providers.gcp.loading_days import (
+    BEGINNING,
+    READING,
+    PeriodTotal,
+    TableContents,
+    no_contents,
+)
 from optiinfra_assets.providers.gcp.provider import GcpCredential
 from optiinfra_assets.simulators.gcp.billing_export import doubles
 from optiinfra_assets.simulators.gcp.query_jobs import refused
 from optiinfra_assets.simulators.gcp.simulator import PAYER, SimulatedGcp, private_key
 from optiinfra_assets.simulators.server.faults import rewrite, say
-from optiinfra_assets.simulators.server.server import Answering, Request, Response
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server.server import Answering, SimulatedRequest, SimulatedResponse
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.loading import load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
-WEB = Resource(
+WEB = ScenarioResource(
     "web-1",
     "web",
     "compute",
@@ -55,11 +61,11 @@ WEB = Resource(
     Decimal("0.10"),
     tags=(("team", "shop"), ("env", "live")),
 )
-SQL = Resource("sql-1", "orders", "database", "db-2", "europe-west3", "shop", Decimal("0.03"))
+SQL = ScenarioResource("sql-1", "orders", "database", "db-2", "europe-west3", "shop", Decimal("0.03"))
 SMALLEST = price(10 * 2**20)
 
 
-def small(*events: Event, **fields: Any) -> Scenario:
+def small(*events: ScenarioEvent, **fields: Any) -> Scenario:
     """A machine and a database from the 1st of January 2026, no tax unless said."""
     return Scenario("small", date(2026, 1, 1), (WEB, SQL), events, **{"tax_rate": Decimal(0), **fields})
 
@@ -162,8 +168,10 @@ def test_the_invoice_month_is_that_of_california_and_the_day_that_of_utc() -> No
 
 
 def test_tax_adjustments_and_commitments_are_kept_apart() -> None:
-    purchase = Event(What.PURCHASE, date(2026, 1, 7), amount=Decimal(60))
-    refund = Event(What.REFUND, date(2026, 1, 8), posted_on=date(2026, 2, 20), amount=Decimal("12.34"))
+    purchase = ScenarioEvent(EventKind.PURCHASE, date(2026, 1, 7), amount=Decimal(60))
+    refund = ScenarioEvent(
+        EventKind.REFUND, date(2026, 1, 8), posted_on=date(2026, 2, 20), amount=Decimal("12.34")
+    )
     life = lived(small(purchase, refund, tax_rate=Decimal("0.2")), at(3, 10))
     with life.cloud:
         january, february = life.collect(JANUARY), life.collect(FEBRUARY)
@@ -186,7 +194,9 @@ def test_rounding_errors_are_adjustments_and_count(life: AnyLife) -> None:
 
 
 def test_what_is_given_is_a_credit_of_its_own() -> None:
-    credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+    credit = ScenarioEvent(
+        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
+    )
     life = lived(small(credit), at(2, 8, 12))
     with life.cloud:
         life.go(at(2, 8, 12))
@@ -204,8 +214,10 @@ def test_what_is_given_is_a_credit_of_its_own() -> None:
 
 
 def test_late_and_restated_rows_collect_their_month_and_no_other() -> None:
-    late = Event(What.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 2), resource_id="sql-1")
-    again = Event(What.RESTATE, date(2026, 2, 3), posted_on=date(2026, 2, 12), factor=Decimal("0.5"))
+    late = ScenarioEvent(EventKind.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 2), resource_id="sql-1")
+    again = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 2, 3), posted_on=date(2026, 2, 12), factor=Decimal("0.5")
+    )
     life = lived(small(late, again), at(2, 1, 20))
     with life.cloud:
         life.go(at(2, 1, 20))
@@ -255,7 +267,7 @@ def test_only_the_days_that_may_have_grown_are_read_again(life: AnyLife) -> None
     assert [firsts[0], firsts[-1]] == ["2024-12-25", "2026-01-09"], (
         "13 months first, then from the day before the last reading"
     )
-    kept = Stock.from_json(reading(life).body, READING)
+    kept = TableContents.from_json(reading(life).body, READING)
     assert len(kept.parts) == 3, "the days before, added up; yesterday; today"
 
 
@@ -384,7 +396,7 @@ def test_a_closed_month_that_lost_rows_has_fewer_when_it_is_collected_by_hand() 
 def test_no_month_is_paid_for_again_while_the_table_cannot_be_counted() -> None:
     life = expiring(45)
 
-    def no_count(cloud: Any, request: Request, answer: Answering) -> Response:
+    def no_count(cloud: Any, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         return refused(400, "invalidQuery", "no") if b"reading" in request.body else answer(request)
 
     with life.cloud:
@@ -467,7 +479,7 @@ def test_a_count_kept_by_an_earlier_version_is_gone_on_with(life: AnyLife) -> No
     said = json.loads(kept.body)
     lines = said.pop("most")
     body = json.dumps(said).encode()
-    stock = Stock.from_json(body, READING)
+    stock = TableContents.from_json(body, READING)
     assert {str(period): count for period, count in stock.most.items()} == lines
     life.snapshots = MemorySnapshots()
     life.snapshots.add(replace(kept, kind=READING, body=body))
@@ -719,7 +731,7 @@ def test_no_part_of_the_private_key_shows_anywhere(life: AnyLife, caplog: pytest
             life.cloud.fail(say(refused(status, reason, said)), times=99, path=path)
             try:
                 life.provider.probe(
-                    account, {}, Context(life.clock, type(life.snapshots)(), sleep=lambda _: None)
+                    account, {}, ProviderContext(life.clock, type(life.snapshots)(), sleep=lambda _: None)
                 )
             except ProviderError as error:
                 texts.append("".join(traceback.format_exception(error)))
@@ -741,7 +753,7 @@ def test_line_items_are_stored_and_the_same_again(life: AnyLife, warehouse: Ware
 
 
 parts = st.builds(
-    lambda month, currency, day, lines, units: Part(
+    lambda month, currency, day, lines, units: PeriodTotal(
         BillingPeriod(2026, month),
         currency,
         _loaded(day),
@@ -764,23 +776,25 @@ def _loaded(day: int) -> datetime:
 
 @settings(deadline=None)
 @given(st.lists(parts, max_size=30), st.lists(st.integers(0, 22), max_size=6))
-def test_reading_a_growing_table_day_by_day_is_reading_it_whole(rows: list[Part], moments: list[int]) -> None:
-    stock = nothing(BEGINNING)
+def test_reading_a_growing_table_day_by_day_is_reading_it_whole(
+    rows: list[PeriodTotal], moments: list[int]
+) -> None:
+    stock = no_contents(BEGINNING)
     for moment in [*sorted(moments), 23]:
         there = [row for row in rows if row.first <= _loaded(moment)]
         found = _grouped([row for row in there if row.first >= stock.floor])
         stock = stock.grown(found, _loaded(moment) + timedelta(hours=9), str(moment), len(there))
-        stock = Stock.from_json(stock.to_json(), "kept")
-        whole = nothing(BEGINNING).grown(_grouped(there), _loaded(moment), "", 0)
+        stock = TableContents.from_json(stock.to_json(), "kept")
+        whole = no_contents(BEGINNING).grown(_grouped(there), _loaded(moment), "", 0)
         for month in (1, 2, 3):
             period = BillingPeriod(2026, month)
             assert stock.token(period) == whole.token(period)
             assert stock.totals(period) == whole.totals(period)
 
 
-def _grouped(rows: list[Part]) -> list[Part]:
+def _grouped(rows: list[PeriodTotal]) -> list[PeriodTotal]:
     """As a reading answers: one part for each period, currency and day."""
-    found: dict[Any, Part] = {}
+    found: dict[Any, PeriodTotal] = {}
     for row in rows:
         key = (row.period, row.currency, row.first)
         found[key] = found[key].plus(row) if key in found else row

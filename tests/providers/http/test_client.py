@@ -20,12 +20,12 @@ from optiinfra_assets.domain.errors import (
     Throttled,
     Transient,
 )
-from optiinfra_assets.providers.context import Context, MemorySnapshots, Meter
-from optiinfra_assets.providers.http.client import Answer, Client, rate_limit_end, retry_after
+from optiinfra_assets.providers.context import MemorySnapshots, Meter, ProviderContext
+from optiinfra_assets.providers.http.client import ApiResponse, Client, rate_limit_end, retry_after
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
-from optiinfra_assets.providers.http.json_fields import Fields, parse_json
+from optiinfra_assets.providers.http.json_fields import JsonFields, parse_json
 from optiinfra_assets.providers.http.pagination import Page, items
-from optiinfra_assets.providers.http.redaction import bearer
+from optiinfra_assets.providers.http.redaction import bearer_header
 from optiinfra_assets.providers.http.retry import PATIENCE, TRIES
 from optiinfra_assets.simulators.server.faults import (
     break_down,
@@ -37,7 +37,7 @@ from optiinfra_assets.simulators.server.faults import (
     throttle,
     truncate,
 )
-from optiinfra_assets.simulators.server.server import Request, Response, SimulatedCloud
+from optiinfra_assets.simulators.server.server import SimulatedCloud, SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.world.scenario import Scenario
 from optiinfra_assets.simulators.world.world import SimulatedClock, World
 
@@ -49,20 +49,20 @@ MONEY = Decimal("12345678901234567890.123456789012345678")
 class Shop(SimulatedCloud):
     """One value, and a list of seven numbers in pages of three."""
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         if request.headers.get("authorization") != f"Bearer {self.secret}":
-            return Response.of(
+            return SimulatedResponse.of(
                 {"error": f"no such token: {request.headers.get('authorization')}"}, status=401
             )
         if request.path == "/money":
-            return Response.of({"amount": MONEY, "nested": {"list": [{"n": 1}, {"n": 2}]}})
+            return SimulatedResponse.of({"amount": MONEY, "nested": {"list": [{"n": 1}, {"n": 2}]}})
         begin = int(request.query.get("cursor") or 0)
         end = min(begin + 3, 7)
         numbers = [{"n": n} for n in range(begin, end)]
-        return Response.of({"list": numbers, "next": str(end) if end < 7 else "", "total": 7})
+        return SimulatedResponse.of({"list": numbers, "next": str(end) if end < 7 else "", "total": 7})
 
-    def throttled(self) -> Response:
-        return Response.of({"error": "slow down"}, status=429, headers={"Retry-After": "2"})
+    def throttled(self) -> SimulatedResponse:
+        return SimulatedResponse.of({"error": "slow down"}, status=429, headers={"Retry-After": "2"})
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def waits(shop: Shop) -> Waits:
 
 @pytest.fixture
 def api(shop: Shop, waits: Waits) -> Iterator[Client]:
-    context = Context(waits.clock, MemorySnapshots(), waits)
-    headers = bearer("api_key", SECRET)
+    context = ProviderContext(waits.clock, MemorySnapshots(), waits)
+    headers = bearer_header("api_key", SECRET)
     with Client(shop.url, context, headers=headers, secrets=[SECRET], reason="error") as client:
         yield client
 
@@ -104,7 +104,7 @@ def money(api: Client) -> Decimal:
 
 
 def read_list(api: Client) -> list[int]:
-    def read(cursor: str | None) -> Page[Fields]:
+    def read(cursor: str | None) -> Page[JsonFields]:
         params = {"cursor": cursor} if cursor else None
         fields = api.get("/list", params, permission="billing (read)").fields()
         return Page(fields.objects("list"), fields.text_or_none("next"), fields.whole("total"))
@@ -140,7 +140,7 @@ def test_a_lasting_fault_is_transient(shop: Shop, api: Client, waits: Waits, fau
 
 
 def test_a_long_wait_is_left_to_the_caller(shop: Shop, api: Client, waits: Waits) -> None:
-    shop.fail(say(Response.of({"error": "slow down"}, status=429, headers={"Retry-After": "600"})))
+    shop.fail(say(SimulatedResponse.of({"error": "slow down"}, status=429, headers={"Retry-After": "600"})))
     with pytest.raises(Throttled, match="too many requests") as raised:
         money(api)
     assert raised.value.until == NOW + timedelta(minutes=10)
@@ -149,7 +149,9 @@ def test_a_long_wait_is_left_to_the_caller(shop: Shop, api: Client, waits: Waits
 
 
 def test_short_waits_are_bounded_together(shop: Shop, api: Client, waits: Waits) -> None:
-    shop.fail(say(Response.of({"error": "slow down"}, status=429, headers={"Retry-After": "6"})), times=9)
+    shop.fail(
+        say(SimulatedResponse.of({"error": "slow down"}, status=429, headers={"Retry-After": "6"})), times=9
+    )
     with pytest.raises(Throttled) as raised:
         money(api)
     assert waits.seconds == [6]
@@ -158,7 +160,7 @@ def test_short_waits_are_bounded_together(shop: Shop, api: Client, waits: Waits)
 
 
 def test_throttling_without_a_header_backs_off(shop: Shop, api: Client, waits: Waits) -> None:
-    shop.fail(say(Response.of({"error": "slow down"}, status=429)), times=9)
+    shop.fail(say(SimulatedResponse.of({"error": "slow down"}, status=429)), times=9)
     with pytest.raises(Throttled) as raised:
         money(api)
     assert waits.seconds == [0.5, 1, 2]
@@ -167,17 +169,21 @@ def test_throttling_without_a_header_backs_off(shop: Shop, api: Client, waits: W
 
 def test_maintenance_that_says_until_when(shop: Shop, api: Client) -> None:
     headers = {"Retry-After": "Sun, 01 Mar 2026 13:00:00 GMT"}
-    shop.fail(say(Response.of({"error": "maintenance"}, status=503, headers=headers)))
+    shop.fail(say(SimulatedResponse.of({"error": "maintenance"}, status=503, headers=headers)))
     with pytest.raises(Throttled) as raised:
         money(api)
     assert raised.value.until == NOW + timedelta(hours=1)
 
 
 def test_a_rejected_credential_is_not_tried_again(shop: Shop, waits: Waits) -> None:
-    context = Context(waits.clock, MemorySnapshots(), waits)
+    context = ProviderContext(waits.clock, MemorySnapshots(), waits)
     with (
         Client(
-            shop.url, context, headers=bearer("api_key", "another"), secrets=["another"], reason="error"
+            shop.url,
+            context,
+            headers=bearer_header("api_key", "another"),
+            secrets=["another"],
+            reason="error",
         ) as api,
         pytest.raises(CredentialRejected, match=r"not accepted \(401: no such token: Bearer \*\*\*\)"),
     ):
@@ -188,24 +194,27 @@ def test_a_rejected_credential_is_not_tried_again(shop: Shop, waits: Waits) -> N
 def test_who_does_not_tell_a_missing_permission_from_a_wrong_credential_has_both_named(
     shop: Shop, api: Client
 ) -> None:
-    shop.fail(say(Response.of({"error": "not authorized"}, status=401)))
+    shop.fail(say(SimulatedResponse.of({"error": "not authorized"}, status=401)))
     with pytest.raises(CredentialRejected, match=r"a valid one; it needs: billing \(read\)"):
         money(api)
 
 
 def test_the_providers_words_may_stand_anywhere_in_the_answer(shop: Shop, waits: Waits) -> None:
-    def first(answer: Answer) -> str:
+    def first(answer: ApiResponse) -> str:
         return answer.headers.get("x-said") or answer.fields().objects("errors")[0].text("reason")
 
-    headers, context = bearer("api_key", SECRET), Context(waits.clock, MemorySnapshots(), waits)
+    headers, context = (
+        bearer_header("api_key", SECRET),
+        ProviderContext(waits.clock, MemorySnapshots(), waits),
+    )
     answers = [
         (
-            Response.of({"errors": [{"reason": f"no, {SECRET}\nnever"}]}, status=403),
+            SimulatedResponse.of({"errors": [{"reason": f"no, {SECRET}\nnever"}]}, status=403),
             r"403: no, \*\*\* never\)",
         ),
-        (Response(403, b"", {"X-Said": "closed"}), r"403: closed\)"),
-        (Response.of({"errors": [{"why": 1}]}, status=403), r"do this \(403\)"),
-        (Response(403, b"<html>"), r"do this \(403\)"),
+        (SimulatedResponse(403, b"", {"X-Said": "closed"}), r"403: closed\)"),
+        (SimulatedResponse.of({"errors": [{"why": 1}]}, status=403), r"do this \(403\)"),
+        (SimulatedResponse(403, b"<html>"), r"do this \(403\)"),
     ]
     with Client(shop.url, context, headers=headers, secrets=[SECRET], reason=first) as client:
         for answer, message in answers:
@@ -215,7 +224,7 @@ def test_the_providers_words_may_stand_anywhere_in_the_answer(shop: Shop, waits:
 
 
 def test_a_missing_permission_is_named(shop: Shop, api: Client) -> None:
-    shop.fail(say(Response.of({"error": "forbidden"}, status=403)))
+    shop.fail(say(SimulatedResponse.of({"error": "forbidden"}, status=403)))
     with pytest.raises(CredentialRejected, match=r"it needs: billing \(read\)"):
         money(api)
 
@@ -224,7 +233,11 @@ def test_a_missing_permission_is_named(shop: Shop, api: Client) -> None:
 def test_any_other_status_is_a_changed_contract(shop: Shop, api: Client, status: int) -> None:
     """A redirect above all: following it would carry the credential to whoever it names."""
     shop.fail(
-        say(Response.of({"error": "elsewhere"}, status=status, headers={"Location": "http://127.0.0.1:1/"}))
+        say(
+            SimulatedResponse.of(
+                {"error": "elsewhere"}, status=status, headers={"Location": "http://127.0.0.1:1/"}
+            )
+        )
     )
     with pytest.raises(ContractChanged, match=f"status {status}: elsewhere"):
         money(api)
@@ -232,9 +245,11 @@ def test_any_other_status_is_a_changed_contract(shop: Shop, api: Client, status:
 
 
 def test_nobody_listens(waits: Waits) -> None:
-    context = Context(waits.clock, MemorySnapshots(), waits)
+    context = ProviderContext(waits.clock, MemorySnapshots(), waits)
     with (
-        Client("http://127.0.0.1:9", context, headers=bearer("api_key", SECRET), secrets=[SECRET]) as api,
+        Client(
+            "http://127.0.0.1:9", context, headers=bearer_header("api_key", SECRET), secrets=[SECRET]
+        ) as api,
         pytest.raises(Transient, match="Connection refused"),
     ):
         money(api)
@@ -321,7 +336,7 @@ def test_all_pages_are_read(shop: Shop, api: Client) -> None:
 def test_a_repeated_page_is_refused(shop: Shop, api: Client) -> None:
     pages = 0
 
-    def second_repeats(cloud: SimulatedCloud, request: Request, answer: object) -> Response:
+    def second_repeats(cloud: SimulatedCloud, request: SimulatedRequest, answer: object) -> SimulatedResponse:
         nonlocal pages
         pages += 1
         return repeat_page()(cloud, request, shop.answer) if pages > 1 else shop.answer(request)
@@ -333,7 +348,7 @@ def test_a_repeated_page_is_refused(shop: Shop, api: Client) -> None:
 
 
 def test_an_unannounced_empty_page_is_refused(shop: Shop, api: Client) -> None:
-    shop.fail(say(Response.of({"list": [], "next": "3", "total": 7})))
+    shop.fail(say(SimulatedResponse.of({"list": [], "next": "3", "total": 7})))
     with pytest.raises(Transient, match="empty page after 0 items though more is announced"):
         read_list(api)
 
@@ -400,7 +415,7 @@ def test_safe_endpoints(url: str) -> None:
 @pytest.mark.parametrize("token", ["", "with\nline end", "with space", "wïth accent"])
 def test_a_token_that_cannot_be_sent_is_not_shown(token: str) -> None:
     with pytest.raises(CredentialRejected, match="api_key: not a token") as raised:
-        bearer("api_key", token)
+        bearer_header("api_key", token)
     assert not token or token not in str(raised.value)
 
 
@@ -419,7 +434,7 @@ def test_no_error_and_no_log_shows_the_secret(
     texts = []
     for status in (200, 400, 401, 403, 404, 429, 500, 503):
         for read in (money, read_list):
-            shop.fail(say(Response.of(echo, status=status)), times=TRIES)
+            shop.fail(say(SimulatedResponse.of(echo, status=status)), times=TRIES)
             with pytest.raises(ProviderError) as raised:
                 read(api)
             texts.append("".join(traceback.format_exception(raised.value)))
@@ -429,8 +444,8 @@ def test_no_error_and_no_log_shows_the_secret(
 
 def test_paid_requests_are_added_up(shop: Shop, waits: Waits) -> None:
     meter = Meter(price=Decimal("0.01"))
-    context = Context(waits.clock, MemorySnapshots(), waits)
-    with Client(shop.url, context, headers=bearer("api_key", SECRET), secrets=[], meter=meter) as api:
+    context = ProviderContext(waits.clock, MemorySnapshots(), waits)
+    with Client(shop.url, context, headers=bearer_header("api_key", SECRET), secrets=[], meter=meter) as api:
         money(api)
         shop.fail(break_down())
         money(api)
@@ -445,7 +460,7 @@ def test_paid_requests_are_added_up(shop: Shop, waits: Waits) -> None:
 def test_json_numbers_keep_every_digit(number: Decimal) -> None:
     text = f'{{"a": {number:f}}}'
     assert parse_json(text.encode(), "here") == {"a": number}
-    assert Fields.parse(text.encode(), "here").money("a") == number
+    assert JsonFields.parse(text.encode(), "here").money("a") == number
 
 
 @pytest.mark.parametrize(
@@ -477,7 +492,7 @@ def test_any_limit_headers_are_survived(remaining: str, reset: str) -> None:
 
 
 def test_a_time_without_a_zone_is_of_the_documented_one_or_refused() -> None:
-    fields = Fields(
+    fields = JsonFields(
         {"at": "2026-01-31T23:59:59", "zoned": "2026-02-01T01:00:00+01:00", "end": "9999-12-31"}, "GET /x"
     )
     assert fields.time("at", UTC) == datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)

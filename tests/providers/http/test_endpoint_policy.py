@@ -13,12 +13,12 @@ from pydantic import BaseModel
 
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.http.endpoint_policy import (
+    AllowedLocations,
     Endpoint,
-    OfThisMachine,
-    OutOfReach,
-    Reach,
-    addresses,
-    folders_of,
+    LocationNotAllowed,
+    MachineLocal,
+    endpoint_fields,
+    parse_locations,
 )
 
 
@@ -31,15 +31,15 @@ class Model(BaseModel):
     other: Endpoint | None = None
     many: list[Endpoint] = []
     path: Path | None = None
-    folder: Annotated[str | None, OfThisMachine.FOLDER] = None
-    profile: Annotated[str | None, OfThisMachine.SETTING] = None
-    inner: Annotated[str, OfThisMachine.SETTING] | None = None
+    folder: Annotated[str | None, MachineLocal.FOLDER] = None
+    profile: Annotated[str | None, MachineLocal.SETTING] = None
+    inner: Annotated[str, MachineLocal.SETTING] | None = None
     export_url: str | None = None
     ca_file: str | None = None
 
 
-CUSTOMER = Reach(is_everywhere=False, places=("/srv/exports", "s3://exports/acme"))
-PLATFORM = Reach(is_everywhere=True)
+CUSTOMER = AllowedLocations(is_everywhere=False, places=("/srv/exports", "s3://exports/acme"))
+PLATFORM = AllowedLocations(is_everywhere=True)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ PLATFORM = Reach(is_everywhere=True)
     ],
 )
 def test_each_kind_is_refused_and_named(name: str, value: object) -> None:
-    with pytest.raises(OutOfReach, match="is not accepted over the API") as caught:
+    with pytest.raises(LocationNotAllowed, match="is not accepted over the API") as caught:
         CUSTOMER.check(Model, {"text": "http://10.0.0.1", name: value})
     assert caught.value.field == name
     PLATFORM.check(Model, {name: value})
@@ -88,7 +88,7 @@ def test_what_the_sender_may_use_anyway_is_accepted(name: str, value: object) ->
 
 
 def test_addresses_are_found_in_any_type() -> None:
-    assert addresses(Model) == {"endpoint_url", "authority", "other", "many", "export_url"}
+    assert endpoint_fields(Model) == {"endpoint_url", "authority", "other", "many", "export_url"}
 
 
 @given(st.ip_addresses(v=4))
@@ -98,7 +98,7 @@ def test_no_form_of_an_address_changes_the_answer(address: object) -> None:
     def accepts(host: str) -> bool:
         try:
             CUSTOMER.check(Model, {"other": f"https://{host}/"})
-        except OutOfReach:
+        except LocationNotAllowed:
             return False
         return True
 
@@ -108,10 +108,10 @@ def test_no_form_of_an_address_changes_the_answer(address: object) -> None:
 
 
 def test_folders_are_parted_by_colons() -> None:
-    assert folders_of("") == ()
-    assert folders_of("/a:/b c:") == ("/a", "/b c")
-    assert folders_of("/a:s3://b/c:~/x:gs://d") == ("/a", "s3://b/c", "~/x", "gs://d")
-    at_home = Reach(is_everywhere=False, places=("~/x",))
+    assert parse_locations("") == ()
+    assert parse_locations("/a:/b c:") == ("/a", "/b c")
+    assert parse_locations("/a:s3://b/c:~/x:gs://d") == ("/a", "s3://b/c", "~/x", "gs://d")
+    at_home = AllowedLocations(is_everywhere=False, places=("~/x",))
     at_home.check(Model, {"folder": str(Path.home() / "x" / "y")})
 
 
@@ -122,4 +122,4 @@ def test_no_provider_hides_an_address_from_the_rules(name: str) -> None:
     called = {
         field for field in model.model_fields if re.search(r"url|uri|endpoint|host|server|authority", field)
     }
-    assert called <= addresses(model)
+    assert called <= endpoint_fields(model)

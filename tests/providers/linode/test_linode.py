@@ -21,25 +21,25 @@ from optiinfra_assets.domain.errors import (
     Throttled,
     Transient,
 )
-from optiinfra_assets.providers.context import Context, MemorySnapshots
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext
 from optiinfra_assets.providers.linode.provider import UNINVOICED, LinodeCredential
 from optiinfra_assets.simulators.linode.simulator import SimulatedLinode
 from optiinfra_assets.simulators.server.faults import rewrite, say, throttle
-from optiinfra_assets.simulators.server.server import Response
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.server.server import SimulatedResponse
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 
 DECEMBER = BillingPeriod(2025, 12)
 JANUARY = BillingPeriod(2026, 1)
 FEBRUARY = BillingPeriod(2026, 2)
 TAXED: dict[str, Any] = {"tax_rate": Decimal("0.2")}
-WEB = Resource(
+WEB = ScenarioResource(
     "web", "web", "compute", "g6-standard-2", "us-east", "main", Decimal("0.10"), tags=(("team", "shop"),)
 )
-DISK = Resource("disk", "disk", "storage", "volume", "eu-west", "main", Decimal("0.03"))
+DISK = ScenarioResource("disk", "disk", "storage", "volume", "eu-west", "main", Decimal("0.03"))
 FACTS = [{"name": "PA STATE TAX", "tax": Decimal("12.25")}]
 
 
-def small(*events: Event, **fields: Any) -> Scenario:
+def small(*events: ScenarioEvent, **fields: Any) -> Scenario:
     """A Linode and a volume from January 2026, no tax unless said."""
     return Scenario("small", date(2026, 1, 1), (WEB, DISK), events, **{"tax_rate": Decimal(0), **fields})
 
@@ -87,8 +87,8 @@ def extra(item: Item, name: str) -> str | None:
     return dict(item["x_columns"]).get(name)
 
 
-def listing(*objects: dict[str, Any]) -> Response:
-    return Response.of({"data": list(objects), "page": 1, "pages": 1, "results": len(objects)})
+def listing(*objects: dict[str, Any]) -> SimulatedResponse:
+    return SimulatedResponse.of({"data": list(objects), "page": 1, "pages": 1, "results": len(objects)})
 
 
 def invoice(**fields: Any) -> dict[str, Any]:
@@ -401,7 +401,7 @@ def test_the_first_invoice_of_a_new_account_is_of_its_own_month() -> None:
 
 
 def test_transfer_overage_comes_with_the_invoice_only_and_stands_in_the_lineage() -> None:
-    overage = Resource("out", "out", "transfer", "gb", "us-east", "main", Decimal("0.005"))
+    overage = ScenarioResource("out", "out", "transfer", "gb", "us-east", "main", Decimal("0.005"))
     life = live(replace(small(), resources=(WEB, overage)), at(1, 30))
     with life.cloud:
         life.go(at(1, 30))
@@ -423,7 +423,9 @@ def test_transfer_overage_comes_with_the_invoice_only_and_stands_in_the_lineage(
 
 def test_a_credit_for_day_5_lowers_the_total_the_tick_after_it_shows() -> None:
     """If the cloud shows it at once; else it comes with the invoice, as the next test has it."""
-    credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+    credit = ScenarioEvent(
+        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
+    )
     life = live(small(credit), at(1, 5))
     life.cloud.hides_credits = False
     with life.cloud:
@@ -437,8 +439,10 @@ def test_a_credit_for_day_5_lowers_the_total_the_tick_after_it_shows() -> None:
 
 
 def test_a_credit_is_a_negative_item_and_a_correction_if_it_is_for_an_earlier_month() -> None:
-    earlier = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
-    own = Event(What.CREDIT, date(2026, 2, 5), amount=Decimal("2.25"))
+    earlier = ScenarioEvent(
+        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
+    )
+    own = ScenarioEvent(EventKind.CREDIT, date(2026, 2, 5), amount=Decimal("2.25"))
     life = live(small(earlier, own), at(2, 8))
     with life.cloud:
         life.go(at(2, 8), at(2, 10))
@@ -454,10 +458,14 @@ def test_a_credit_is_a_negative_item_and_a_correction_if_it_is_for_an_earlier_mo
 
 
 def test_usage_that_is_restated_lowers_the_open_month_and_corrects_the_invoiced_one() -> None:
-    spike = Event(What.SPIKE, date(2026, 1, 5), factor=Decimal(10))
-    before = Event(What.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1"))
-    after = Event(What.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1"))
-    late = Event(What.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 3))
+    spike = ScenarioEvent(EventKind.SPIKE, date(2026, 1, 5), factor=Decimal(10))
+    before = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1")
+    )
+    after = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1")
+    )
+    late = ScenarioEvent(EventKind.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 3))
     life = live(small(spike, before, after, late), at(1, 2))
     with life.cloud:
         life.days(at(1, 2, 0, 1), 7)
@@ -649,7 +657,7 @@ def test_the_providers_own_waiting_times_are_obeyed(life: Life) -> None:
         waits.append(seconds)
         life.clock.advance(seconds=seconds)
 
-    context = Context(life.clock, life.snapshots, sleep)
+    context = ProviderContext(life.clock, life.snapshots, sleep)
     life.cloud.fail(throttle())
     life.provider.probe(life.account, {}, context)
     assert waits == [2]
@@ -657,7 +665,7 @@ def test_the_providers_own_waiting_times_are_obeyed(life: Life) -> None:
     reset = int(life.clock().timestamp()) + 40
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}
     body = {"errors": [{"reason": "Too many requests"}]}
-    life.cloud.fail(say(Response.of(body, status=429, headers=headers)))
+    life.cloud.fail(say(SimulatedResponse.of(body, status=429, headers=headers)))
     with pytest.raises(Throttled, match=r"too many requests \(429: Too many requests\)") as raised:
         life.provider.probe(life.account, {}, context)
     assert raised.value.until == datetime.fromtimestamp(reset, UTC)
@@ -669,14 +677,14 @@ def test_a_long_invoice_is_read_at_the_pace_the_provider_allows(life: Life) -> N
     life.cloud.extra_items = 1_200
     waits: list[float] = []
 
-    def exhausted(cloud: Any, request: Any, answer: Any) -> Response:
+    def exhausted(cloud: Any, request: Any, answer: Any) -> SimulatedResponse:
         reset = str(int(life.clock().timestamp()) + 40)
         response = answer(request)
         limits = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
         return replace(response, headers={**response.headers, **limits})
 
     life.cloud.fail(exhausted, times=2, path="/items")
-    context = Context(life.clock, MemorySnapshots(), waits.append)
+    context = ProviderContext(life.clock, MemorySnapshots(), waits.append)
     collection = life.provider.collect(life.account, JANUARY, context)
     assert sum(batch.num_rows for batch in collection.batches) == 1_202
     assert collection.requests == 2 + 1 + 3, "one tells of which month the invoice is"
@@ -686,11 +694,11 @@ def test_a_long_invoice_is_read_at_the_pace_the_provider_allows(life: Life) -> N
 
 def test_maintenance_is_said_so(life: Life) -> None:
     headers = {"X-MAINTENANCE-MODE": "Maintenance"}
-    life.cloud.fail(say(Response(503, b"<html>", headers)), times=99)
+    life.cloud.fail(say(SimulatedResponse(503, b"<html>", headers)), times=99)
     with pytest.raises(Transient, match=r"failed \(503: the API is in maintenance\); try again later"):
         life.probe()
     life.cloud.recover()
-    life.cloud.fail(say(Response(503, b"<html>", {**headers, "Retry-After": "900"})))
+    life.cloud.fail(say(SimulatedResponse(503, b"<html>", {**headers, "Retry-After": "900"})))
     with pytest.raises(Throttled, match=r"not available for now \(503: the API is in maintenance\)"):
         life.probe()
 
@@ -700,7 +708,7 @@ def test_a_missing_scope_is_named(life: Life, status: int) -> None:
     """A token without the scope is told 401, a restricted user 403."""
     body = {"errors": [{"reason": "Unauthorized"}]}
     for ask in (life.probe, lambda: life.collect(JANUARY), lambda: life.provider.discover(life.account)):
-        life.cloud.fail(say(Response.of(body, status=status)))
+        life.cloud.fail(say(SimulatedResponse.of(body, status=status)))
         with pytest.raises(CredentialRejected, match=rf"\({status}: Unauthorized\).*account:read_only"):
             ask()
 

@@ -15,14 +15,14 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.linode.item_labels import Label
 from optiinfra_assets.providers.running_totals.focus_columns import charge_class
 from optiinfra_assets.providers.running_totals.invoice_months import (
-    Issued,
+    ListedInvoice,
     invoices_of,
     lines_before,
     may_bill,
     month_begin,
 )
-from optiinfra_assets.providers.running_totals.month import ChargeLine, Invoice, completed
-from optiinfra_assets.providers.running_totals.readings import Measure, exact_sum
+from optiinfra_assets.providers.running_totals.month import ChargeLine, IssuedInvoice, completed
+from optiinfra_assets.providers.running_totals.readings import MeasuredAmounts, exact_sum
 
 MARCH = BillingPeriod(2026, 3)
 MACHINES = ("Machines", re.compile("machine", re.I))
@@ -39,7 +39,7 @@ def placed(
     *issued: datetime, zone: str = "UTC", began: datetime | None = None, before: bool | None = True
 ) -> list[tuple[str, bool]]:
     """Month of each invoice, and whether it closes that month; of doubtful ones the lines say `before`."""
-    listed = [Issued(str(number), one, Decimal(1)) for number, one in enumerate(issued)]
+    listed = [ListedInvoice(str(number), one, Decimal(1)) for number, one in enumerate(issued)]
     found = {one.invoice_id: one for one in invoices_of(listed, ZoneInfo(zone), began, lambda *_: before)}
     return [(str(found[one.invoice_id].period), found[one.invoice_id].closes) for one in listed]
 
@@ -88,7 +88,7 @@ def test_months_end_in_their_zone() -> None:
 def test_every_invoice_comes_out_once_in_its_own_month_or_the_one_before(
     issued: list[datetime], zone: ZoneInfo, before: bool | None, began: datetime | None
 ) -> None:
-    listed = [Issued(str(number), one, Decimal(number)) for number, one in enumerate(issued)]
+    listed = [ListedInvoice(str(number), one, Decimal(number)) for number, one in enumerate(issued)]
     found = list(invoices_of(listed, zone, began, lambda *_: before))
     assert {(one.invoice_id, one.amount) for one in found} == {(one.invoice_id, one.amount) for one in listed}
     assert len(found) == len(listed)
@@ -101,9 +101,9 @@ def test_every_invoice_comes_out_once_in_its_own_month_or_the_one_before(
 
 @given(st.lists(moments, min_size=1, max_size=30), zones)
 def test_months_do_not_depend_on_the_order_of_the_list(issued: list[datetime], zone: ZoneInfo) -> None:
-    listed = [Issued(str(number), one, Decimal(number)) for number, one in enumerate(issued)]
+    listed = [ListedInvoice(str(number), one, Decimal(number)) for number, one in enumerate(issued)]
 
-    def months(some: list[Issued]) -> list[Invoice]:
+    def months(some: list[ListedInvoice]) -> list[IssuedInvoice]:
         return list(invoices_of(some, zone, None, lambda *_: None))
 
     assert months(listed) == months(listed[::-1])
@@ -138,13 +138,13 @@ def test_what_the_dates_of_lines_tell(
 def test_an_invoice_that_may_not_bill_a_month_does_not(
     issued_at: datetime, zone: ZoneInfo, before: bool | None
 ) -> None:
-    (one,) = invoices_of([Issued("1", issued_at, Decimal(1))], zone, None, lambda *_: before)
+    (one,) = invoices_of([ListedInvoice("1", issued_at, Decimal(1))], zone, None, lambda *_: before)
     assert may_bill(issued_at, one.period, one.period)
 
 
 @given(st.lists(money, max_size=20), money)
 def test_completed_lines_add_up_to_the_amount(costs: list[Decimal], amount: Decimal) -> None:
-    lines = [ChargeLine((str(number),), Measure(cost)) for number, cost in enumerate(costs)]
+    lines = [ChargeLine((str(number),), MeasuredAmounts(cost)) for number, cost in enumerate(costs)]
     found = list(completed(lines, amount, ("rest",)))
     assert exact_sum(line.measure.cost for line in found) == amount
     assert found[: len(lines)] == lines
@@ -179,8 +179,10 @@ def test_any_label_is_understood_or_kept(text: str) -> None:
 
 def test_only_what_is_given_back_for_an_earlier_month_is_a_correction() -> None:
     earlier = ("2026-02-10T00:00:00+00:00", "2026-02-11T00:00:00+00:00")
-    given_back = ChargeLine((), Measure(Decimal(-1)), Decimal(0), *earlier)
+    given_back = ChargeLine((), MeasuredAmounts(Decimal(-1)), Decimal(0), *earlier)
     assert charge_class(given_back, MARCH.start) == "Correction"
     assert charge_class(given_back, at(2, 10, 12)) is None
-    assert charge_class(ChargeLine((), Measure(Decimal(1)), Decimal(0), *earlier), MARCH.start) is None
-    assert charge_class(ChargeLine((), Measure(Decimal(-1))), MARCH.start) is None
+    assert (
+        charge_class(ChargeLine((), MeasuredAmounts(Decimal(1)), Decimal(0), *earlier), MARCH.start) is None
+    )
+    assert charge_class(ChargeLine((), MeasuredAmounts(Decimal(-1))), MARCH.start) is None

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.running_totals.readings import (
-    Accrual,
-    Bill,
+    AccruedAmount,
+    ClosingInvoice,
     Key,
-    Measure,
+    MeasuredAmounts,
     Reading,
     accrue,
     billed_in,
@@ -38,22 +38,22 @@ def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
 
 
 def reading(taken_at: datetime, **costs: str) -> Reading:
-    return Reading(taken_at, {(name,): Measure(Decimal(cost)) for name, cost in costs.items()})
+    return Reading(taken_at, {(name,): MeasuredAmounts(Decimal(cost)) for name, cost in costs.items()})
 
 
-def bill(issued_at: datetime, **costs: str) -> Bill:
-    return Bill(f"invoice at {issued_at}", issued_at, reading(issued_at, **costs).lines)
+def bill(issued_at: datetime, **costs: str) -> ClosingInvoice:
+    return ClosingInvoice(f"invoice at {issued_at}", issued_at, reading(issued_at, **costs).lines)
 
 
-def shown(rows: Iterable[Accrual]) -> list[tuple[str, datetime, datetime, str, bool]]:
+def shown(rows: Iterable[AccruedAmount]) -> list[tuple[str, datetime, datetime, str, bool]]:
     return [(row.key[0], row.start, row.end, str(row.measure.cost), row.is_residual) for row in rows]
 
 
-def by_key(rows: Iterable[tuple[Key, Measure]]) -> dict[Key, Measure]:
+def by_key(rows: Iterable[tuple[Key, MeasuredAmounts]]) -> dict[Key, MeasuredAmounts]:
     return {key: measure for key, measure in summed(rows).items() if measure}
 
 
-def measured(rows: Iterable[Accrual]) -> list[tuple[Key, Measure]]:
+def measured(rows: Iterable[AccruedAmount]) -> list[tuple[Key, MeasuredAmounts]]:
     return [(row.key, row.measure) for row in rows]
 
 
@@ -84,7 +84,7 @@ def test_a_missing_day_makes_one_longer_row() -> None:
 
 def test_the_first_row_begins_with_the_line_if_the_provider_says_when() -> None:
     begun = {WEB: at(4, 7), DISK: at(9)}
-    first = Reading(at(6), {WEB: Measure(Decimal(3)), DISK: Measure(Decimal(1))}, begun)
+    first = Reading(at(6), {WEB: MeasuredAmounts(Decimal(3)), DISK: MeasuredAmounts(Decimal(1))}, begun)
     rows = accrue(MARCH, [first], [])
     assert [(row.key, row.start) for row in rows] == [(WEB, at(4, 7)), (DISK, at(1))], (
         "a line cannot begin after it was read"
@@ -150,21 +150,21 @@ def test_a_reading_at_the_very_start_makes_a_row_of_one_second() -> None:
 def test_lines_of_equal_key_are_summed_and_quantities_go_along() -> None:
     before = summed(
         [
-            (WEB, Measure(Decimal(1), Decimal(10), Decimal(2))),
-            (WEB, Measure(Decimal(2), Decimal(20), Decimal(3))),
+            (WEB, MeasuredAmounts(Decimal(1), Decimal(10), Decimal(2))),
+            (WEB, MeasuredAmounts(Decimal(2), Decimal(20), Decimal(3))),
         ]
     )
-    assert before == {WEB: Measure(Decimal(3), Decimal(30), Decimal(5))}
-    after = {WEB: Measure(Decimal(3), Decimal(54), Decimal(9))}
+    assert before == {WEB: MeasuredAmounts(Decimal(3), Decimal(30), Decimal(5))}
+    after = {WEB: MeasuredAmounts(Decimal(3), Decimal(54), Decimal(9))}
     rows = accrue(MARCH, [Reading(at(2), before), Reading(at(3), after)], [])
-    assert rows[1].measure == Measure(Decimal(0), Decimal(24), Decimal(4)), (
+    assert rows[1].measure == MeasuredAmounts(Decimal(0), Decimal(24), Decimal(4)), (
         "free hours after a cap still show"
     )
 
 
 def test_every_digit_counts() -> None:
     low, high = Decimal("0.000000000000000001"), Decimal("12345678901234567890.123456789012345678")
-    first, second = ({WEB: Measure(cost)} for cost in (low, high))
+    first, second = ({WEB: MeasuredAmounts(cost)} for cost in (low, high))
     rows = accrue(MARCH, [Reading(at(2), first), Reading(at(3), second)], [])
     assert rows[1].measure.cost == Decimal("12345678901234567890.123456789012345677")
     assert total(second) == high
@@ -174,7 +174,7 @@ moments = st.integers(0, 33 * 96).map(lambda quarter: MARCH.start + timedelta(mi
 within = st.integers(1, 31 * 96 - 1).map(lambda quarter: MARCH.start + timedelta(minutes=15 * quarter))
 costs = st.decimals(min_value=-(10**20) + 1, max_value=10**20 - 1, places=18)
 lines = st.dictionaries(
-    st.sampled_from([WEB, DISK, ("net",), ("tax",)]), st.builds(Measure, costs, costs), max_size=4
+    st.sampled_from([WEB, DISK, ("net",), ("tax",)]), st.builds(MeasuredAmounts, costs, costs), max_size=4
 )
 histories = st.lists(moments, max_size=40, unique=True).flatmap(
     lambda times: st.lists(lines, min_size=len(times), max_size=len(times)).map(
@@ -182,10 +182,10 @@ histories = st.lists(moments, max_size=40, unique=True).flatmap(
     )
 )
 bills_within = st.lists(st.tuples(within, lines), max_size=3).map(
-    lambda pairs: [Bill(str(number), issued, some) for number, (issued, some) in enumerate(pairs)]
+    lambda pairs: [ClosingInvoice(str(number), issued, some) for number, (issued, some) in enumerate(pairs)]
 )
 closings = st.tuples(st.integers(0, 500), lines).map(
-    lambda said: Bill("last", MARCH.end + timedelta(minutes=said[0]), said[1])
+    lambda said: ClosingInvoice("last", MARCH.end + timedelta(minutes=said[0]), said[1])
 )
 
 
@@ -198,7 +198,7 @@ def test_open_month_the_rows_are_the_newest_reading(readings: list[Reading]) -> 
 
 @given(histories, bills_within)
 def test_open_month_with_invoices_the_rows_are_those_and_the_newest_reading(
-    readings: list[Reading], bills: list[Bill]
+    readings: list[Reading], bills: list[ClosingInvoice]
 ) -> None:
     rows = accrue(MARCH, readings, bills)
     expected = [line for one in bills for line in one.lines.items()]
@@ -209,7 +209,7 @@ def test_open_month_with_invoices_the_rows_are_those_and_the_newest_reading(
 
 @given(histories, bills_within, closings)
 def test_closed_month_the_rows_are_the_invoices(
-    readings: list[Reading], bills: list[Bill], last: Bill
+    readings: list[Reading], bills: list[ClosingInvoice], last: ClosingInvoice
 ) -> None:
     rows = accrue(MARCH, readings, [*bills, last])
     for one in [*bills, last]:
@@ -221,7 +221,7 @@ def test_closed_month_the_rows_are_the_invoices(
 
 @given(histories, bills_within, st.none() | closings)
 def test_readings_that_are_not_needed_can_be_forgotten(
-    readings: list[Reading], bills: list[Bill], last: Bill | None
+    readings: list[Reading], bills: list[ClosingInvoice], last: ClosingInvoice | None
 ) -> None:
     """At every moment on the way, not only at the end: a store that forgets may do so after each new reading."""
     all_bills = [*bills, last] if last else bills
@@ -234,7 +234,9 @@ def test_readings_that_are_not_needed_can_be_forgotten(
 
 
 @given(histories, bills_within, st.none() | closings)
-def test_each_line_is_covered_once(readings: list[Reading], bills: list[Bill], last: Bill | None) -> None:
+def test_each_line_is_covered_once(
+    readings: list[Reading], bills: list[ClosingInvoice], last: ClosingInvoice | None
+) -> None:
     """[t1, t2) of a line never overlap, save where an invoice has the last word on an instant already read."""
     rows = accrue(MARCH, readings, [*bills, last] if last else bills)
     assert all(row.start < row.end for row in rows)
@@ -258,10 +260,10 @@ def test_a_missing_reading_changes_no_sum(readings: list[Reading], data: st.Data
 
 @given(histories, bills_within, closings, st.randoms(use_true_random=False))
 def test_same_snapshots_same_rows(
-    readings: list[Reading], bills: list[Bill], last: Bill, random: object
+    readings: list[Reading], bills: list[ClosingInvoice], last: ClosingInvoice, random: object
 ) -> None:
     """In whichever order invoices are listed, and whatever decimal context the caller has."""
-    shuffled: Sequence[Bill] = [last, *reversed(bills)]
+    shuffled: Sequence[ClosingInvoice] = [last, *reversed(bills)]
     with localcontext(prec=3):
         again = accrue(MARCH, readings, shuffled)
     by_instant = Counter(one.issued_at for one in bills)

@@ -18,16 +18,16 @@ from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.errors import CredentialRejected, ProviderError, Throttled, Transient
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.simulators.server.faults import break_down, cut_short, rewrite, say, throttle, truncate
-from optiinfra_assets.simulators.server.server import Response
-from optiinfra_assets.simulators.world.scenario import Resource, Scenario
+from optiinfra_assets.simulators.server.server import SimulatedResponse
+from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResource
 from optiinfra_assets.warehouse.loading import load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
-WEB = Resource(
+WEB = ScenarioResource(
     "6e1f-web", "web", "compute", "small", "fra", "main", Decimal("0.10"), tags=(("team", "shop"),)
 )
-DISK = Resource("disk", "disk", "storage", "object", "fra", "main", Decimal("0.03"))
+DISK = ScenarioResource("disk", "disk", "storage", "object", "fra", "main", Decimal("0.03"))
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def test_no_error_log_or_source_shows_the_secret(
     for status in (200, 400, 401, 403, 404, 429, 500, 503):
         for path in cloud.paths[:3]:
             life.cloud.recover()
-            life.cloud.fail(say(Response.of(cloud.quoting, status=status)), times=99, path=path)
+            life.cloud.fail(say(SimulatedResponse.of(cloud.quoting, status=status)), times=99, path=path)
             discover = partial(life.provider.discover, life.account)
             # What is tried again waits by the real clock in `discover`.
             for ask in (life.probe, discover) if status < 429 else (life.probe,):

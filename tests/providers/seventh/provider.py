@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items import MANDATORY
-from optiinfra_assets.line_items.row_batches import Row, Value, batches_of
-from optiinfra_assets.providers.base import Capabilities, Collection, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import Context, MemorySnapshots, utc_now
+from optiinfra_assets.line_items.row_batches import LineItemRow, Value, record_batches
+from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
+from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
 from optiinfra_assets.providers.http.client import Client
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
-from optiinfra_assets.providers.http.json_fields import Fields
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
-from optiinfra_assets.providers.http.redaction import bearer
+from optiinfra_assets.providers.http.redaction import bearer_header
 
 
 class NimbusCredential(BaseModel):
@@ -32,14 +32,14 @@ class NimbusCredential(BaseModel):
 READ: Final = "the right costs:read"
 
 
-def _open(account: Account, context: Context) -> Client:
+def _open(account: Account, context: ProviderContext) -> Client:
     credential = credential_of(account, NimbusCredential)
     token = credential.token.get_secret_value()
-    headers = bearer("token", token)
+    headers = bearer_header("token", token)
     return Client(credential.endpoint_url, context, headers=headers, secrets=[token], reason="error")
 
 
-def _months(api: Client) -> dict[BillingPeriod, Fields]:
+def _months(api: Client) -> dict[BillingPeriod, JsonFields]:
     months = api.get("/months", permission=READ).fields().objects("months")
     return {BillingPeriod.parse(month.text("month")): month for month in months}
 
@@ -54,25 +54,27 @@ class Nimbus(Provider):
 
     def discover(self, account: Account) -> list[str]:
         """Name of the account."""
-        with _open(account, Context(utc_now, MemorySnapshots())) as api:
+        with _open(account, ProviderContext(utc_now, MemorySnapshots())) as api:
             return [api.get("/account", permission=READ).fields().text("name")]
 
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: Context) -> Probe:
+    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
         """One request: the version of each month."""
         with _open(account, context) as api:
             tokens = {period: month.text("version") for period, month in _months(api).items()}
             return Probe(tokens, api.meter.requests, api.meter.cost)
 
-    def collect(self, account: Account, billing_period: BillingPeriod, context: Context) -> Collection:
+    def collect(
+        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
+    ) -> LineItemStream:
         """All days of a month, page by page."""
         with _open(account, context) as api:
             month = _months(api).get(billing_period)
-            collection = Collection(iter(()), "no such month", requests=api.meter.requests)
+            collection = LineItemStream(iter(()), "no such month", requests=api.meter.requests)
         if month is not None:
             version, is_closed = month.text("version"), month.text("status") == "closed"
             rows = _rows(account, billing_period, context, collection, is_estimated=not is_closed)
             where = f"Nimbus {billing_period}"
-            collection.batches = batches_of(rows, COLUMNS, collection.rounding, where=where)
+            collection.batches = record_batches(rows, COLUMNS, collection.rounding, where=where)
             collection.change_token = version
             collection.sources = [{"kind": "month", "month": str(billing_period), "version": version}]
             collection.control_totals = {month.text("currency"): month.money("amount")}
@@ -81,24 +83,29 @@ class Nimbus(Provider):
 
 
 def _rows(
-    account: Account, period: BillingPeriod, context: Context, collection: Collection, *, is_estimated: bool
-) -> Iterator[Row]:
+    account: Account,
+    period: BillingPeriod,
+    context: ProviderContext,
+    collection: LineItemStream,
+    *,
+    is_estimated: bool,
+) -> Iterator[LineItemRow]:
     path = f"/months/{period}"
     with _open(account, context) as api:
 
-        def read(cursor: str | None) -> Page[Fields]:
+        def read(cursor: str | None) -> Page[JsonFields]:
             answer = api.get(path, {"cursor": cursor or ""}, permission=READ).fields()
             return Page(answer.objects("lines"), answer.text_or_none("next"), answer.whole("total"))
 
         for line in items(read, path):
-            yield Row("api", is_estimated, _values(line, period))
+            yield LineItemRow("api", is_estimated, _values(line, period))
         collection.requests += api.meter.requests
 
 
 COLUMNS: Final = (*MANDATORY, "ResourceId")
 
 
-def _values(line: Fields, period: BillingPeriod) -> dict[str, Value]:
+def _values(line: JsonFields, period: BillingPeriod) -> dict[str, Value]:
     day = datetime.fromisoformat(line.text("day")).replace(tzinfo=UTC)
     return {
         **dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), line.money("amount")),

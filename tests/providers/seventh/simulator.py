@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.account import SimulatedAccount
-from optiinfra_assets.simulators.server.server import Request, Response
+from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.world.scenario import Charge
 from optiinfra_assets.simulators.world.world import CENT
 
@@ -34,20 +34,20 @@ class SimulatedNimbus(SimulatedAccount):
         """Whole days."""
         return sum((one.amount for one in self.world.charges(period)), Decimal(0))
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         """As invented."""
         if self.refuses(request):
-            return Response.of({"error": "who are you?"}, status=401)
+            return SimulatedResponse.of({"error": "who are you?"}, status=401)
         parts = request.path.strip("/").split("/")
         if parts == ["account"]:
-            return Response.of({"name": f"{self.world.scenario.name} (simulated)"})
+            return SimulatedResponse.of({"name": f"{self.world.scenario.name} (simulated)"})
         if self.lacks_permission:
-            return Response.of({"error": "no"}, status=403)
+            return SimulatedResponse.of({"error": "no"}, status=403)
         if parts == ["months"]:
-            return Response.of({"months": [self._month(period) for period in self.world.periods()]})
+            return SimulatedResponse.of({"months": [self._month(period) for period in self.world.periods()]})
         if parts[0] == "months":
             return self._lines(BillingPeriod.parse(parts[1]), request)
-        return Response.of({"error": "nothing here"}, status=404)
+        return SimulatedResponse.of({"error": "nothing here"}, status=404)
 
     def _is_closed(self, period: BillingPeriod) -> bool:
         return self.world.invoice(period) is not None
@@ -66,14 +66,14 @@ class SimulatedNimbus(SimulatedAccount):
         invoiced = self.world.invoice(period)
         return self.world.charges(period) if invoiced is None else invoiced
 
-    def _lines(self, period: BillingPeriod, request: Request) -> Response:
+    def _lines(self, period: BillingPeriod, request: SimulatedRequest) -> SimulatedResponse:
         lines = [line for charge in self._charges(period) for line in self._told(charge)]
         extra = self.extra_items if self._is_closed(period) else 0
         total = len(lines) + extra
         begin = 0 if self.repeats_pages else int(request.query.get("cursor") or 0)
         end = min(begin + self.page_size, total)
         more = [self._line(period.start, self.world.quantum) for _ in range(max(begin, len(lines)), end)]
-        return Response.of(
+        return SimulatedResponse.of(
             {"lines": lines[begin:end] + more, "next": str(end) if end < total else "", "total": total}
         )
 

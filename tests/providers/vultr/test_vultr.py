@@ -16,19 +16,19 @@ from optiinfra_assets.domain.errors import BadData, ContractChanged, CredentialR
 from optiinfra_assets.providers.running_totals.readings import daily
 from optiinfra_assets.providers.vultr.provider import PENDING
 from optiinfra_assets.simulators.server.faults import rewrite, say, truncate
-from optiinfra_assets.simulators.server.server import Response
+from optiinfra_assets.simulators.server.server import SimulatedResponse
 from optiinfra_assets.simulators.vultr.simulator import SimulatedVultr
-from optiinfra_assets.simulators.world.scenario import Event, Resource, Scenario, What
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 
 JANUARY = BillingPeriod(2026, 1)
 FEBRUARY = BillingPeriod(2026, 2)
-WEB = Resource(
+WEB = ScenarioResource(
     "6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"), tags=(("team", "shop"),)
 )
-DISK = Resource("disk", "disk", "storage", "object", "fra", "main", Decimal("0.03"))
+DISK = ScenarioResource("disk", "disk", "storage", "object", "fra", "main", Decimal("0.03"))
 
 
-def small(*events: Event, **fields: Any) -> Scenario:
+def small(*events: ScenarioEvent, **fields: Any) -> Scenario:
     """A machine and a disk from January 2026, no tax unless said."""
     return Scenario("small", date(2026, 1, 1), (WEB, DISK), events, **{"tax_rate": Decimal(0), **fields})
 
@@ -166,7 +166,7 @@ def test_a_machine_that_appears_within_a_day_is_known_by_its_first_charge() -> N
     life = live(replace(small(), resources=(WEB, other)), at(1, 12, 0, 1))
     with life.cloud:
         meta = {"total": 1, "links": {"next": "", "prev": ""}}
-        before = Response.of({"instances": life.cloud._instances()[:1], "meta": meta})
+        before = SimulatedResponse.of({"instances": life.cloud._instances()[:1], "meta": meta})
         life.cloud.fail(say(before), path="/instances")
         life.go(at(1, 12, 0, 1), at(1, 12, 6))
         charges = [one for one in life.cloud.world.accrued(JANUARY) if one.resource == other]
@@ -222,7 +222,7 @@ def test_a_reset_before_its_invoice_does_not_look_like_a_refund(life: Life) -> N
     """The charges are emptied at midnight; the invoice shows an hour later."""
     life.days(at(1, 30, 0, 1), 2)
     total = life.cloud.pending_total()
-    life.cloud.fail(say(Response.of({"pending_charges": []})), path="pending-charges")
+    life.cloud.fail(say(SimulatedResponse.of({"pending_charges": []})), path="pending-charges")
     life.clock.now = at(2, 1, 0, 10)
     life.tick()
     assert billed(life.items[JANUARY]) == total
@@ -232,7 +232,9 @@ def test_a_reset_before_its_invoice_does_not_look_like_a_refund(life: Life) -> N
 
 
 def test_a_credit_on_day_40_for_day_5_is_there_after_one_tick() -> None:
-    credit = Event(What.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
+    credit = ScenarioEvent(
+        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
+    )
     life = live(small(credit), at(1, 5))
     with life.cloud:
         life.go(at(1, 5), at(2, 1, 1), at(2, 8, 23))
@@ -249,9 +251,13 @@ def test_a_credit_on_day_40_for_day_5_is_there_after_one_tick() -> None:
 
 
 def test_a_restated_day_lowers_the_open_month_and_corrects_the_invoiced_one() -> None:
-    spike = Event(What.SPIKE, date(2026, 1, 5), factor=Decimal(10))
-    before = Event(What.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1"))
-    after = Event(What.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1"))
+    spike = ScenarioEvent(EventKind.SPIKE, date(2026, 1, 5), factor=Decimal(10))
+    before = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1")
+    )
+    after = ScenarioEvent(
+        EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1")
+    )
     life = live(small(spike, before, after), at(1, 2))
     with life.cloud:
         life.days(at(1, 2, 0, 1), 7)
@@ -345,12 +351,12 @@ def test_an_invoice_within_the_month_starts_its_lines_anew(life: Life) -> None:
     lines = life.cloud._pending()
     meta = {"links": {"next": "", "prev": ""}, "total": 1}
     invoice = {"id": 77, "date": "2026-01-12T06:00:00+00:00", "amount": owed}
-    items = Response.of({"invoice_items": lines, "meta": {**meta, "total": len(lines)}})
-    invoices = Response.of({"billing_invoices": [invoice], "meta": meta})
+    items = SimulatedResponse.of({"invoice_items": lines, "meta": {**meta, "total": len(lines)}})
+    invoices = SimulatedResponse.of({"billing_invoices": [invoice], "meta": meta})
     life.cloud.fail(say(items), times=99, path="/billing/invoices/77/items")
     life.cloud.fail(say(invoices), times=99, path="/billing/invoices")
     rest = [{**line, "total": Decimal("0.40")} for line in lines]
-    life.cloud.fail(say(Response.of({"pending_charges": rest})), times=99, path="pending-charges")
+    life.cloud.fail(say(SimulatedResponse.of({"pending_charges": rest})), times=99, path="pending-charges")
     life.go(at(1, 12, 9))
     assert billed(life.items[JANUARY]) == owed + Decimal("0.80")
     assert billed(life.items[JANUARY], invoice_id="77") == owed
@@ -372,10 +378,12 @@ def test_an_invoice_of_the_first_week_is_of_its_own_month_if_its_items_are(day: 
         items = {"invoice_items": lines, "meta": {**meta, "total": len(lines)}}
         listed = {"billing_invoices": invoices, "meta": {**meta, "total": len(invoices)}}
         rest = [{**line, "total": Decimal("0.40")} for line in lines]
-        life.cloud.fail(say(Response.of(items)), times=99, path="/billing/invoices/77/items")
+        life.cloud.fail(say(SimulatedResponse.of(items)), times=99, path="/billing/invoices/77/items")
         life.cloud.fail(lambda cloud, request, answer: answer(request), times=99, path="/items")
-        life.cloud.fail(say(Response.of(listed)), times=99, path="/billing/invoices")
-        life.cloud.fail(say(Response.of({"pending_charges": rest})), times=99, path="pending-charges")
+        life.cloud.fail(say(SimulatedResponse.of(listed)), times=99, path="/billing/invoices")
+        life.cloud.fail(
+            say(SimulatedResponse.of({"pending_charges": rest})), times=99, path="pending-charges"
+        )
         life.go(at(2, day, 11))
         asked = [one for one in life.cloud.asked if one.path.endswith("/77/items")]
         life.go(at(2, day, 12))
@@ -525,9 +533,11 @@ def test_the_vendors_own_example_is_understood(life: Life) -> None:
         "balance": 0,
     }
     meta = {"total": 1, "links": {"next": "", "prev": ""}}
-    said = Response.of({"invoice_items": [compute, balancer], "meta": {**meta, "total": 2}})
+    said = SimulatedResponse.of({"invoice_items": [compute, balancer], "meta": {**meta, "total": 2}})
     life.cloud.fail(say(said), times=2, path="/items")
-    life.cloud.fail(say(Response.of({"billing_invoices": [invoice], "meta": meta})), path="/billing/invoices")
+    life.cloud.fail(
+        say(SimulatedResponse.of({"billing_invoices": [invoice], "meta": meta})), path="/billing/invoices"
+    )
     march = BillingPeriod(2018, 3)
     items = life.collect(march)
     assert [(item["billed_cost"], item["list_cost"]) for item in items] == [

@@ -95,7 +95,7 @@ def test_any_type_of_field_has_a_form(monkeypatch: pytest.MonkeyPatch) -> None:
     made = credential_inputs._choice("Credential", "A choice.", credential_inputs._all)
 
     def shown(sent: Any) -> str:
-        found = credential_inputs.given(sent)
+        found = credential_inputs.credential_values(sent)
         return f"{found.provider} {dict(found.values)}"
 
     shown.__annotations__["sent"] = made

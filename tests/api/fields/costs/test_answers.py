@@ -13,7 +13,7 @@ from charges import Charge, slice_of
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.focus import COLUMNS, Kind
+from optiinfra_assets.domain.focus import COLUMNS, ColumnType
 
 OCTOBER, NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)
 AUTUMN = {"start": "2026-10-01", "end": "2026-12-01"}
@@ -263,13 +263,13 @@ def test_the_narrow_and_the_wide_statement_show_the_same(customer: Customer) -> 
     assert len(narrow) == 7
 
 
-@pytest.mark.parametrize("kind", [Kind.DECIMAL, Kind.TIME])
-def test_no_column_of_focus_is_missing(world: World, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [ColumnType.DECIMAL, ColumnType.TIME])
+def test_no_column_of_focus_is_missing(world: World, kind: ColumnType) -> None:
     document = '{ __type(name: "LineItem") { fields { name type { name ofType { name } } } } }'
     fields = {
         one["name"]: one["type"] for one in world.data(document, world.customer().token)["__type"]["fields"]
     }
-    accepted = {Kind.DECIMAL: {"Decimal", "Money"}, Kind.TIME: {"DateTime"}}[kind]
+    accepted = {ColumnType.DECIMAL: {"Decimal", "Money"}, ColumnType.TIME: {"DateTime"}}[kind]
     for column in COLUMNS:
         if column.kind is kind and column.until is None:
             type_ = fields[_field(column.snake).split()[0]]

@@ -150,7 +150,7 @@ def test_a_row_that_ends_while_runs_are_looked_at_stays_as_it_ended(
         )
         return found
 
-    monkeypatch.setattr(connected.metadata, "open_collections", read_just_before_the_end)
+    monkeypatch.setattr(connected.metadata.work_queue, "open_collections", read_just_before_the_end)
     monitor_runs(connected.metadata, connected.instance, later())
     (ended,) = connected.metadata.collections.history()
     assert (ended.status, ended.generation, ended.error) == ("succeeded", 7, None)

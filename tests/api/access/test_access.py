@@ -33,7 +33,7 @@ from optiinfra_api.graphql import validation_rules
 from optiinfra_assets.database.errors import MetadataUnavailable
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.metadata.tokens import Principal
+from optiinfra_assets.metadata.tokens import Principal, TokenRepository
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -205,10 +205,10 @@ def test_who_leaves_while_waiting_keeps_nobody_from_being_heard(tokens: Tokens) 
 def test_guesses_at_one_time_are_limited_over_http(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = 0
 
-    def counted(metadata: Metadata, token: str) -> Principal | None:
+    def counted(tokens: TokenRepository, token: str) -> Principal | None:
         nonlocal asked
         asked += 1
-        return authenticate(metadata, token)
+        return authenticate(tokens, token)
 
     async def guess(url: str) -> Counter[int]:
         async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as http:
@@ -218,8 +218,8 @@ def test_guesses_at_one_time_are_limited_over_http(world: World, monkeypatch: py
             )
         return Counter(answer.status_code for answer in answers)
 
-    authenticate = Metadata.tokens.authenticate
-    monkeypatch.setattr(Metadata, "authenticate", counted)
+    authenticate = TokenRepository.authenticate
+    monkeypatch.setattr(TokenRepository, "authenticate", counted)
     with serving(world.settings) as url:
         began = time.monotonic()
         answered = asyncio.run(guess(url))

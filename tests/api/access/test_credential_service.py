@@ -528,7 +528,7 @@ def test_what_others_store_while_the_provider_is_asked_is_not_overwritten(
             assert done(world, ROTATE, admin.token, id=own, secrets=secrets, test=False)["version"] == 2
         return SourceContents(["x"], {}, datetime.now(UTC))
 
-    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.read_source_or_say", others)
+    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.test_source", others)
     document, values = WHILE_ASKED[verb]
     refused = done(world, document, admin.token, id=own, **values)
     assert refused == {
@@ -558,7 +558,7 @@ def test_a_secret_stored_meanwhile_for_another_address_is_not_tried_at_the_old_o
         return SourceContents(["x"], {}, datetime.now(UTC))
 
     monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.with_stored_secrets", late)
-    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.read_source_or_say", look)
+    monkeypatch.setattr("optiinfra_assets.ingestion.onboarding.test_source", look)
     document, values = BY_ID[verb]
     assert done(world, document, admin.token, id=own, **values)["code"] == "VAULT_BUSY"
     assert asked == []
@@ -625,8 +625,10 @@ def test_a_folder_below_a_configured_one_is_for_everybody(
     (root / "acme").mkdir(parents=True)
     secret.mkdir()
     (root / "link").symlink_to(secret)
-    original = credential_service.folders_of
-    monkeypatch.setattr(credential_service, "folders_of", lambda _: original(f"{tmp_path / 'none'}:{root}"))
+    original = credential_service.parse_locations
+    monkeypatch.setattr(
+        credential_service, "parse_locations", lambda _: original(f"{tmp_path / 'none'}:{root}")
+    )
     codes = {}
     for number, path in enumerate((root / "acme", root / "link", root / ".." / "secret", secret, tmp_path)):
         answer = done(

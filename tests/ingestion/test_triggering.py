@@ -273,7 +273,8 @@ def test_the_api_says_that_a_run_could_not_be_ended() -> None:
         return Data()
 
     context = SimpleNamespace(require=lambda _: None, data_of=data_of)
-    answer = asyncio.run(trigger._cancel_collection(SimpleNamespace(context=context), "task"))  # type: ignore[arg-type]
+    cancel = trigger.CollectingMutation().cancel_collection
+    answer = asyncio.run(cancel(SimpleNamespace(context=context), "task"))  # type: ignore[arg-type]
     assert isinstance(answer, trigger.DagsterUnavailable)
     assert "could not end a run; the task is canceled" in answer.message
     assert "10.0.0.1" not in answer.message

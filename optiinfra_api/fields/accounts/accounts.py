@@ -12,6 +12,7 @@ from optiinfra_api.fields.collections.history import ByAccount, ByProvider
 from optiinfra_api.fields.costs.arguments import cost_query
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, decimal_text
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.domain.publications import ResolvedGenerations
@@ -86,29 +87,26 @@ class Accounts:
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
-async def _accounts(
-    info: Info,
-    first: First,
-    after: After = None,
-    customer_id: CustomerId = None,
-    provider: ByProvider = None,
-    account: ByAccount = None,
-) -> Accounts | None:
-    check_first(first)
-    data = await info.context.data_of(customer_id)
-    asked = digest("accounts", data.customer_id, provider, account)
-    last = None if after is None else decode(after, asked, (str,)).position[0]
-    rows = await data.activity(first=first + 1, after=last, provider=provider, account_id=account)
-    published = (await data.resolve(cost_query(None, None, None))).by_account()
-    shown, page_info = cut(asked, rows, first, lambda row: (row.account_id,))
-    return Accounts(
-        nodes=[Account.of(row, published.get(row.account_id)) for row in shown],
-        page_info=page_info,
-    )
-
-
 @strawberry.type
 class AccountsQuery:
-    accounts: Accounts | None = strawberry.field(
-        resolver=_accounts, description="The connected accounts and how each is doing, in pages."
-    )
+    @resolved("The connected accounts and how each is doing, in pages.")
+    async def accounts(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        customer_id: CustomerId = None,
+        provider: ByProvider = None,
+        account: ByAccount = None,
+    ) -> Accounts | None:
+        check_first(first)
+        data = await info.context.data_of(customer_id)
+        asked = digest("accounts", data.customer_id, provider, account)
+        last = None if after is None else decode(after, asked, (str,)).position[0]
+        rows = await data.activity(first=first + 1, after=last, provider=provider, account_id=account)
+        published = (await data.resolve(cost_query(None, None, None))).by_account()
+        shown, page_info = cut(asked, rows, first, lambda row: (row.account_id,))
+        return Accounts(
+            nodes=[Account.of(row, published.get(row.account_id)) for row in shown],
+            page_info=page_info,
+        )

@@ -19,6 +19,7 @@ from optiinfra_api.fields.accounts.credential_inputs import (
 from optiinfra_api.fields.accounts.credentials import AccountId, Credential
 from optiinfra_api.fields.arguments import CustomerId
 from optiinfra_api.fields.refusal import Refusal
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
 from optiinfra_assets.domain.errors import SourceRefused
 from optiinfra_assets.metadata.accounts import ConnectedAccount
@@ -159,79 +160,70 @@ async def _done(act: Awaitable[ConnectedAccount]) -> Any:
         return _refusal(error)
 
 
-async def _add(
-    info: Info, name: Name, credential: Sent, customer_id: CustomerId = None, test: Test = True
-) -> CredentialResult | None:
-    custody = await credential_service(info.context, customer_id)
-    return await _done(custody.add(name, credential_values(credential), test=test))  # type: ignore[no-any-return]
-
-
-async def _update(
-    info: Info,
-    account_id: AccountId,
-    settings: SentSettings,
-    secrets: SecretsToo = None,
-    customer_id: CustomerId = None,
-    test: Test = True,
-) -> CredentialResult | None:
-    custody = await credential_service(info.context, customer_id)
-    new = None if secrets is None else credential_values(secrets)
-    return await _done(custody.update(account_id, credential_values(settings), new, test=test))  # type: ignore[no-any-return]
-
-
-async def _rotate(
-    info: Info, account_id: AccountId, secrets: SentSecrets, customer_id: CustomerId = None, test: Test = True
-) -> CredentialResult | None:
-    custody = await credential_service(info.context, customer_id)
-    return await _done(custody.rotate(account_id, credential_values(secrets), test=test))  # type: ignore[no-any-return]
-
-
-async def _delete(
-    info: Info, account_id: AccountId, customer_id: CustomerId = None
-) -> CredentialResult | None:
-    custody = await credential_service(info.context, customer_id)
-    return await _done(custody.delete(account_id))  # type: ignore[no-any-return]
-
-
-async def _purge(
-    info: Info, account_id: AccountId, customer_id: CustomerId = None
-) -> CredentialResult | None:
-    custody = await credential_service(info.context, customer_id)
-    return await _done(custody.purge(account_id))  # type: ignore[no-any-return]
-
-
-async def _test(info: Info, account_id: AccountId, customer_id: CustomerId = None) -> TestResult | None:
-    custody = await credential_service(info.context, customer_id)
-    try:
-        found = await custody.test(account_id)
-    except Exception as error:  # noqa: BLE001 - what is no refusal is raised again
-        return _refusal(error)  # type: ignore[no-any-return]
-    return CredentialTested(
-        billing_accounts=found.names, billing_periods=[str(period) for period in sorted(found.tokens)]
-    )
-
-
 @strawberry.type
 class CredentialsMutation:
-    add_credential: CredentialResult | None = strawberry.mutation(
-        resolver=_add,
-        description="Connect a billing account, or one again that was deleted; for administrators. Its collection is then due.",
+    @resolved(
+        "Connect a billing account, or one again that was deleted; for administrators. Its collection is then due."
     )
-    update_credential: CredentialResult | None = strawberry.mutation(
-        resolver=_update, description="Change settings that are not secret; for administrators."
+    async def add_credential(
+        self, info: Info, name: Name, credential: Sent, customer_id: CustomerId = None, test: Test = True
+    ) -> CredentialResult | None:
+        custody = await credential_service(info.context, customer_id)
+        return await _done(custody.add(name, credential_values(credential), test=test))  # type: ignore[no-any-return]
+
+    @resolved("Change settings that are not secret; for administrators.")
+    async def update_credential(
+        self,
+        info: Info,
+        account_id: AccountId,
+        settings: SentSettings,
+        secrets: SecretsToo = None,
+        customer_id: CustomerId = None,
+        test: Test = True,
+    ) -> CredentialResult | None:
+        custody = await credential_service(info.context, customer_id)
+        new = None if secrets is None else credential_values(secrets)
+        return await _done(custody.update(account_id, credential_values(settings), new, test=test))  # type: ignore[no-any-return]
+
+    @resolved("Replace the secret; for administrators. Collections under way keep the one they have.")
+    async def rotate_credential(
+        self,
+        info: Info,
+        account_id: AccountId,
+        secrets: SentSecrets,
+        customer_id: CustomerId = None,
+        test: Test = True,
+    ) -> CredentialResult | None:
+        custody = await credential_service(info.context, customer_id)
+        return await _done(custody.rotate(account_id, credential_values(secrets), test=test))  # type: ignore[no-any-return]
+
+    @resolved(
+        "Collect the account no more; for administrators. Its data stay, and so does its encrypted secret until it is purged."
     )
-    rotate_credential: CredentialResult | None = strawberry.mutation(
-        resolver=_rotate,
-        description="Replace the secret; for administrators. Collections under way keep the one they have.",
+    async def delete_credential(
+        self, info: Info, account_id: AccountId, customer_id: CustomerId = None
+    ) -> CredentialResult | None:
+        custody = await credential_service(info.context, customer_id)
+        return await _done(custody.delete(account_id))  # type: ignore[no-any-return]
+
+    @resolved("Erase the secret of a deleted account for good; for administrators.")
+    async def purge_credential(
+        self, info: Info, account_id: AccountId, customer_id: CustomerId = None
+    ) -> CredentialResult | None:
+        custody = await credential_service(info.context, customer_id)
+        return await _done(custody.purge(account_id))  # type: ignore[no-any-return]
+
+    @resolved(
+        "Ask the provider now with what is stored; for administrators. It is on record, since the secret is opened for it."
     )
-    delete_credential: CredentialResult | None = strawberry.mutation(
-        resolver=_delete,
-        description="Collect the account no more; for administrators. Its data stay, and so does its encrypted secret until it is purged.",
-    )
-    purge_credential: CredentialResult | None = strawberry.mutation(
-        resolver=_purge, description="Erase the secret of a deleted account for good; for administrators."
-    )
-    test_credential: TestResult | None = strawberry.mutation(
-        resolver=_test,
-        description="Ask the provider now with what is stored; for administrators. It is on record, since the secret is opened for it.",
-    )
+    async def test_credential(
+        self, info: Info, account_id: AccountId, customer_id: CustomerId = None
+    ) -> TestResult | None:
+        custody = await credential_service(info.context, customer_id)
+        try:
+            found = await custody.test(account_id)
+        except Exception as error:  # noqa: BLE001 - what is no refusal is raised again
+            return _refusal(error)  # type: ignore[no-any-return]
+        return CredentialTested(
+            billing_accounts=found.names, billing_periods=[str(period) for period in sorted(found.tokens)]
+        )

@@ -14,6 +14,7 @@ from optiinfra_api.access.credential_service import credential_service
 from optiinfra_api.fields.accounts.credential_inputs import has_secrets, name_of
 from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
@@ -179,61 +180,59 @@ IncludeDeleted = Annotated[
 ]
 
 
-async def _credentials(
-    info: Info,
-    first: First,
-    after: After = None,
-    customer_id: CustomerId = None,
-    include_deleted: IncludeDeleted = False,
-) -> Credentials | None:
-    check_first(first)
-    custody = await credential_service(info.context, customer_id)
-    asked = digest("credentials", custody.customer_id, include_deleted)
-    above = None if after is None else decode(after, asked, (str,)).position[0]
-    found = await custody.connections(first=first + 1, after=above, include_deleted=include_deleted)
-    shown, page_info = cut(asked, found, first, lambda row: (row.account.account_id,))
-    return Credentials(
-        nodes=[Credential.of(one) for one in shown],
-        page_info=page_info,
-    )
-
-
-async def _credential(info: Info, account_id: AccountId, customer_id: CustomerId = None) -> Credential | None:
-    custody = await credential_service(info.context, customer_id)
-    try:
-        return Credential.of(await custody.connection(account_id))
-    except RecordNotFound:
-        return None
-
-
-async def _audit_log(
-    info: Info, first: First, after: After = None, customer_id: CustomerId = None, account: ByAccount = None
-) -> CredentialAuditLog | None:
-    check_first(first)
-    custody = await credential_service(info.context, customer_id)
-    asked = digest("credential audit log", custody.customer_id, account)
-    below = None if after is None else decode(after, asked, (int,)).position[0]
-    found = await custody.audit(first=first + 1, before=below, account_id=account)
-    shown, page_info = cut(asked, found, first, lambda row: (row.id,))
-    return CredentialAuditLog(
-        nodes=[CredentialAuditEntry.of(one) for one in shown],
-        page_info=page_info,
-    )
-
-
 @strawberry.type
 class CredentialsQuery:
-    credentials: Credentials | None = strawberry.field(
-        resolver=_credentials, description="Connected accounts by id, in pages; for administrators."
+    @resolved("Connected accounts by id, in pages; for administrators.")
+    async def credentials(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        customer_id: CustomerId = None,
+        include_deleted: IncludeDeleted = False,
+    ) -> Credentials | None:
+        check_first(first)
+        custody = await credential_service(info.context, customer_id)
+        asked = digest("credentials", custody.customer_id, include_deleted)
+        above = None if after is None else decode(after, asked, (str,)).position[0]
+        found = await custody.connections(first=first + 1, after=above, include_deleted=include_deleted)
+        shown, page_info = cut(asked, found, first, lambda row: (row.account.account_id,))
+        return Credentials(
+            nodes=[Credential.of(one) for one in shown],
+            page_info=page_info,
+        )
+
+    @resolved("One connected account; for administrators. Null: this customer has no such account.")
+    async def credential(
+        self, info: Info, account_id: AccountId, customer_id: CustomerId = None
+    ) -> Credential | None:
+        custody = await credential_service(info.context, customer_id)
+        try:
+            return Credential.of(await custody.connection(account_id))
+        except RecordNotFound:
+            return None
+
+    @resolved(
+        "Who did what with credentials, each use by a collection included, newest first, in pages; for administrators."
     )
-    credential: Credential | None = strawberry.field(
-        resolver=_credential,
-        description="One connected account; for administrators. Null: this customer has no such account.",
-    )
-    credential_audit_log: CredentialAuditLog | None = strawberry.field(
-        resolver=_audit_log,
-        description="Who did what with credentials, each use by a collection included, newest first, in pages; for administrators.",
-    )
+    async def credential_audit_log(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        customer_id: CustomerId = None,
+        account: ByAccount = None,
+    ) -> CredentialAuditLog | None:
+        check_first(first)
+        custody = await credential_service(info.context, customer_id)
+        asked = digest("credential audit log", custody.customer_id, account)
+        below = None if after is None else decode(after, asked, (int,)).position[0]
+        found = await custody.audit(first=first + 1, before=below, account_id=account)
+        shown, page_info = cut(asked, found, first, lambda row: (row.id,))
+        return CredentialAuditLog(
+            nodes=[CredentialAuditEntry.of(one) for one in shown],
+            page_info=page_info,
+        )
 
 
 def _status(connection: ConnectedAccount) -> CredentialStatus:

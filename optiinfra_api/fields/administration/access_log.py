@@ -11,6 +11,7 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.administration.tokens import OfCustomer, TokenRole
 from optiinfra_api.fields.arguments import After, First
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.metadata import access_audit as store
@@ -62,25 +63,20 @@ class AccessAuditLog:
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
-async def _access_audit_log(
-    info: Info, first: First, after: After = None, customer_id: OfCustomer = None
-) -> AccessAuditLog | None:
-    info.context.require("admin")
-    check_first(first)
-    administration = await info.context.administration_of(customer_id)
-    asked = digest("access audit log", administration.customer_id)
-    before = None if after is None else decode(after, asked, (int,)).position[0]
-    rows = await administration.log(first + 1, before)
-    shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
-    return AccessAuditLog(
-        nodes=[AccessAuditEntry.of(row) for row in shown],
-        page_info=page_info,
-    )
-
-
 @strawberry.type
 class AccessAuditLogQuery:
-    access_audit_log: AccessAuditLog | None = strawberry.field(
-        resolver=_access_audit_log,
-        description="What was done with customers and tokens, newest first, in pages; for administrators.",
-    )
+    @resolved("What was done with customers and tokens, newest first, in pages; for administrators.")
+    async def access_audit_log(
+        self, info: Info, first: First, after: After = None, customer_id: OfCustomer = None
+    ) -> AccessAuditLog | None:
+        info.context.require("admin")
+        check_first(first)
+        administration = await info.context.administration_of(customer_id)
+        asked = digest("access audit log", administration.customer_id)
+        before = None if after is None else decode(after, asked, (int,)).position[0]
+        rows = await administration.log(first + 1, before)
+        shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
+        return AccessAuditLog(
+            nodes=[AccessAuditEntry.of(row) for row in shown],
+            page_info=page_info,
+        )

@@ -11,6 +11,7 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.fields.refusal import Refusal
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import AlreadyExists
 from optiinfra_assets.metadata import accounts as store
@@ -75,61 +76,50 @@ NewName = Annotated[
 OtherName = Annotated[str, strawberry.argument(description="The name from now on, at most 100 characters.")]
 
 
-async def _customers(info: Info, first: First, after: After = None) -> Customers | None:
-    check_first(first)
-    administration = await info.context.administration_of(None)
-    asked = digest("customers", administration.customer_id)
-    above = None if after is None else decode(after, asked, (str,)).position[0]
-    rows = await administration.customers(first + 1, above)
-    shown, page_info = cut(asked, rows, first, lambda row: (row.customer_id,))
-    return Customers(
-        nodes=[Customer.of(row) for row in shown],
-        page_info=page_info,
-    )
-
-
-async def _create_customer(info: Info, customer_id: NewId, name: NewName = None) -> CreateResult | None:
-    info.context.require_all_customers()
-    administration = await info.context.administration_of(None)
-    try:
-        row = await administration.create_customer(customer_id, customer_id if name is None else name)
-    except AlreadyExists as error:
-        return CustomerExists(code="CUSTOMER_EXISTS", message=str(error), remedy="Use another id.")
-    except ValueError as error:
-        return _not_accepted(error)
-    return CustomerCreated(customer=Customer.of(row))
-
-
-async def _rename_customer(
-    info: Info, name: OtherName, customer_id: CustomerId = None
-) -> RenameResult | None:
-    info.context.require("admin")
-    data = await info.context.data_of(customer_id)
-    administration = await info.context.administration_of(data.customer_id)
-    try:
-        row = await administration.rename_customer(data.customer_id, name)
-    except ValueError as error:
-        return _not_accepted(error)
-    return CustomerRenamed(customer=Customer.of(row))
-
-
 @strawberry.type
 class CustomersQuery:
-    customers: Customers | None = strawberry.field(
-        resolver=_customers,
-        description="The customers that the token is for: its own, or with an administrator's token all, in pages.",
-    )
+    @resolved("The customers that the token is for: its own, or with an administrator's token all, in pages.")
+    async def customers(self, info: Info, first: First, after: After = None) -> Customers | None:
+        check_first(first)
+        administration = await info.context.administration_of(None)
+        asked = digest("customers", administration.customer_id)
+        above = None if after is None else decode(after, asked, (str,)).position[0]
+        rows = await administration.customers(first + 1, above)
+        shown, page_info = cut(asked, rows, first, lambda row: (row.customer_id,))
+        return Customers(
+            nodes=[Customer.of(row) for row in shown],
+            page_info=page_info,
+        )
 
 
 @strawberry.type
 class CustomersMutation:
-    create_customer: CreateResult | None = strawberry.mutation(
-        resolver=_create_customer, description="Add a customer; for administrators of all customers."
-    )
-    rename_customer: RenameResult | None = strawberry.mutation(
-        resolver=_rename_customer,
-        description="Give a customer another name, its id stays; for administrators.",
-    )
+    @resolved("Add a customer; for administrators of all customers.")
+    async def create_customer(
+        self, info: Info, customer_id: NewId, name: NewName = None
+    ) -> CreateResult | None:
+        info.context.require_all_customers()
+        administration = await info.context.administration_of(None)
+        try:
+            row = await administration.create_customer(customer_id, customer_id if name is None else name)
+        except AlreadyExists as error:
+            return CustomerExists(code="CUSTOMER_EXISTS", message=str(error), remedy="Use another id.")
+        except ValueError as error:
+            return _not_accepted(error)
+        return CustomerCreated(customer=Customer.of(row))
+
+    @resolved("Give a customer another name, its id stays; for administrators.")
+    async def rename_customer(
+        self, info: Info, name: OtherName, customer_id: CustomerId = None
+    ) -> RenameResult | None:
+        info.context.require("admin")
+        data = await info.context.data_of(customer_id)
+        administration = await info.context.administration_of(data.customer_id)
+        try:
+            row = await administration.rename_customer(data.customer_id, name)
+        except ValueError as error:
+            return _not_accepted(error)
+        return CustomerRenamed(customer=Customer.of(row))
 
 
 def _not_accepted(error: ValueError) -> CustomerNotAccepted:

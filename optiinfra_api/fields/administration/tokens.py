@@ -12,6 +12,7 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, First
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.fields.refusal import Refusal
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.metadata import tokens as store
@@ -133,51 +134,11 @@ Days = Annotated[
 TokenId = Annotated[str, strawberry.argument(description="As `tokens` shows it.")]
 
 
-async def _tokens(
-    info: Info, first: First, after: After = None, customer_id: OfCustomer = None
-) -> Tokens | None:
-    info.context.require("admin")
-    check_first(first)
-    administration = await info.context.administration_of(customer_id)
-    asked = digest("tokens", administration.customer_id)
-    rows = await administration.tokens(first + 1, _position(after, asked))
-    shown, page_info = cut(
-        asked, rows, first, lambda row: ((row.created_at - _EPOCH) // _MICROSECOND, row.token_id)
-    )
-    return Tokens(
-        nodes=[Token.of(row) for row in shown],
-        page_info=page_info,
-    )
-
-
 def _position(after: str | None, asked: str) -> tuple[datetime, str] | None:
     if after is None:
         return None
     micros, token_id = decode(after, asked, (int, str)).position
     return _EPOCH + micros * _MICROSECOND, token_id
-
-
-async def _create_token(
-    info: Info,
-    name: Name,
-    role: AsRole = TokenRole.VIEWER,
-    customer_id: ForCustomer = None,
-    all_customers: ForAll = False,
-    expires_at: ExpiresAt = None,
-    days: Days = None,
-) -> CreateResult | None:
-    info.context.require("admin")
-    administration = await info.context.administration_of(customer_id)
-    try:
-        _check_reach(administration.customer_id, customer_id, all_customers)
-        issued = await administration.issue_token(
-            name, cast(store.Role, role.value), _expiry(expires_at, days)
-        )
-    except ValueError as error:
-        return TokenNotAccepted(
-            code="TOKEN_NOT_ACCEPTED", message=str(error), remedy="Change what the message names."
-        )
-    return TokenCreated(token=Token.of(issued.token), secret=issued.plaintext)
 
 
 def _check_reach(own: str | None, asked: str | None, all_customers: bool) -> None:
@@ -200,30 +161,60 @@ def _expiry(expires_at: datetime | None, days: int | None) -> datetime | None:
     return datetime.now(UTC) + timedelta(days=days)
 
 
-async def _revoke_token(info: Info, token_id: TokenId) -> RevokeResult | None:
-    info.context.require("admin")
-    administration = await info.context.administration_of(None)
-    try:
-        row = await administration.revoke_token(token_id)
-    except RecordNotFound as error:
-        return TokenNotFound(
-            code="TOKEN_NOT_FOUND", message=str(error), remedy="Use a tokenId that `tokens` shows."
-        )
-    return TokenRevoked(token=Token.of(row))
-
-
 @strawberry.type
 class TokensQuery:
-    tokens: Tokens | None = strawberry.field(
-        resolver=_tokens, description="Tokens of this service, in pages; for administrators."
-    )
+    @resolved("Tokens of this service, in pages; for administrators.")
+    async def tokens(
+        self, info: Info, first: First, after: After = None, customer_id: OfCustomer = None
+    ) -> Tokens | None:
+        info.context.require("admin")
+        check_first(first)
+        administration = await info.context.administration_of(customer_id)
+        asked = digest("tokens", administration.customer_id)
+        rows = await administration.tokens(first + 1, _position(after, asked))
+        shown, page_info = cut(
+            asked, rows, first, lambda row: ((row.created_at - _EPOCH) // _MICROSECOND, row.token_id)
+        )
+        return Tokens(
+            nodes=[Token.of(row) for row in shown],
+            page_info=page_info,
+        )
 
 
 @strawberry.type
 class TokensMutation:
-    create_token: CreateResult | None = strawberry.mutation(
-        resolver=_create_token, description="Make a token; for administrators, of their own customer."
-    )
-    revoke_token: RevokeResult | None = strawberry.mutation(
-        resolver=_revoke_token, description="Refuse a token from now on; for administrators."
-    )
+    @resolved("Make a token; for administrators, of their own customer.")
+    async def create_token(
+        self,
+        info: Info,
+        name: Name,
+        role: AsRole = TokenRole.VIEWER,
+        customer_id: ForCustomer = None,
+        all_customers: ForAll = False,
+        expires_at: ExpiresAt = None,
+        days: Days = None,
+    ) -> CreateResult | None:
+        info.context.require("admin")
+        administration = await info.context.administration_of(customer_id)
+        try:
+            _check_reach(administration.customer_id, customer_id, all_customers)
+            issued = await administration.issue_token(
+                name, cast(store.Role, role.value), _expiry(expires_at, days)
+            )
+        except ValueError as error:
+            return TokenNotAccepted(
+                code="TOKEN_NOT_ACCEPTED", message=str(error), remedy="Change what the message names."
+            )
+        return TokenCreated(token=Token.of(issued.token), secret=issued.plaintext)
+
+    @resolved("Refuse a token from now on; for administrators.")
+    async def revoke_token(self, info: Info, token_id: TokenId) -> RevokeResult | None:
+        info.context.require("admin")
+        administration = await info.context.administration_of(None)
+        try:
+            row = await administration.revoke_token(token_id)
+        except RecordNotFound as error:
+            return TokenNotFound(
+                code="TOKEN_NOT_FOUND", message=str(error), remedy="Use a tokenId that `tokens` shows."
+            )
+        return TokenRevoked(token=Token.of(row))

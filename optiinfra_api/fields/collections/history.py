@@ -14,6 +14,7 @@ from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.enums import enum
 from optiinfra_api.graphql.errors import InvalidArgument
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, decimal_text
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -166,51 +167,44 @@ ByStatus = Annotated[
 TaskId = Annotated[str, strawberry.argument(description="As `triggerCollection` answered.")]
 
 
-async def _collection_history(
-    info: Info,
-    first: First,
-    after: After = None,
-    customer_id: CustomerId = None,
-    provider: ByProvider = None,
-    account: ByAccount = None,
-    billing_period: ByBillingPeriod = None,
-    status: ByStatus = None,
-) -> CollectionHistory | None:
-    check_first(first)
-    filters = {
-        "provider": provider,
-        "account_id": account,
-        "billing_period": None if billing_period is None else billing_period_of(billing_period),
-        "status": None if status is None else status.value,
-    }
-    data = await info.context.data_of(customer_id)
-    asked = digest("history", data.customer_id, filters)
-    before = None if after is None else decode(after, asked, (int,)).position[0]
-    rows = await data.history(**filters, first=first + 1, before=before)
-    shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
-    return CollectionHistory(
-        nodes=[Collection.of(row) for row in shown],
-        page_info=page_info,
-    )
-
-
-async def _collection_status(
-    info: Info, task_id: TaskId, customer_id: CustomerId = None
-) -> CollectionTask | None:
-    data = await info.context.data_of(customer_id)
-    status = await data.task_status(task_id)
-    return None if status is None else CollectionTask.of(status)
-
-
 @strawberry.type
 class HistoryQuery:
-    collection_history: CollectionHistory | None = strawberry.field(
-        resolver=_collection_history, description="What was collected, newest first, in pages."
-    )
-    collection_status: CollectionTask | None = strawberry.field(
-        resolver=_collection_status,
-        description="How a task stands. Null: there is no such task of this customer.",
-    )
+    @resolved("What was collected, newest first, in pages.")
+    async def collection_history(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        customer_id: CustomerId = None,
+        provider: ByProvider = None,
+        account: ByAccount = None,
+        billing_period: ByBillingPeriod = None,
+        status: ByStatus = None,
+    ) -> CollectionHistory | None:
+        check_first(first)
+        filters = {
+            "provider": provider,
+            "account_id": account,
+            "billing_period": None if billing_period is None else billing_period_of(billing_period),
+            "status": None if status is None else status.value,
+        }
+        data = await info.context.data_of(customer_id)
+        asked = digest("history", data.customer_id, filters)
+        before = None if after is None else decode(after, asked, (int,)).position[0]
+        rows = await data.history(**filters, first=first + 1, before=before)
+        shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
+        return CollectionHistory(
+            nodes=[Collection.of(row) for row in shown],
+            page_info=page_info,
+        )
+
+    @resolved("How a task stands. Null: there is no such task of this customer.")
+    async def collection_status(
+        self, info: Info, task_id: TaskId, customer_id: CustomerId = None
+    ) -> CollectionTask | None:
+        data = await info.context.data_of(customer_id)
+        status = await data.task_status(task_id)
+        return None if status is None else CollectionTask.of(status)
 
 
 def billing_period_of(text: str) -> BillingPeriod:

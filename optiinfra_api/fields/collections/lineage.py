@@ -12,6 +12,7 @@ from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.collections.history import billing_period_of
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.domain.publications import CONTROL_TOTAL, Publication
@@ -110,40 +111,38 @@ OfAccount = Annotated[str, strawberry.argument(description="Account id of this p
 OfBillingPeriod = Annotated[str, strawberry.argument(description="Billing period, `YYYY-MM`.")]
 
 
-async def _lineage(
-    info: Info,
-    account: OfAccount,
-    billing_period: OfBillingPeriod,
-    first: First = 10,
-    after: After = None,
-    customer_id: CustomerId = None,
-) -> Lineage | None:
-    check_first(first)
-    period = billing_period_of(billing_period)
-    data = await info.context.data_of(customer_id)
-    asked = digest("lineage", data.customer_id, account, period)
-    before = 0 if after is None else decode(after, asked, (int,)).position[0]
-    found = await data.slice_history(account, period, first + 1, before)
-    if found is None:
-        return None
-    provider, generations = found
-    shown, page_info = cut(asked, generations, first, lambda row: (row.publication.generation,))
-    url = info.context.services.settings.dagster_url
-    return Lineage(
-        account=account,
-        provider=provider,
-        billing_period=str(period),
-        generations=[Generation.of(one, url) for one in shown],
-        page_info=page_info,
-    )
-
-
 @strawberry.type
 class LineageQuery:
-    lineage: Lineage | None = strawberry.field(
-        resolver=_lineage,
-        description="Where the published figures of a slice come from, version by version. Null: no such account of this customer.",
+    @resolved(
+        "Where the published figures of a slice come from, version by version. Null: no such account of this customer."
     )
+    async def lineage(
+        self,
+        info: Info,
+        account: OfAccount,
+        billing_period: OfBillingPeriod,
+        first: First = 10,
+        after: After = None,
+        customer_id: CustomerId = None,
+    ) -> Lineage | None:
+        check_first(first)
+        period = billing_period_of(billing_period)
+        data = await info.context.data_of(customer_id)
+        asked = digest("lineage", data.customer_id, account, period)
+        before = 0 if after is None else decode(after, asked, (int,)).position[0]
+        found = await data.slice_history(account, period, first + 1, before)
+        if found is None:
+            return None
+        provider, generations = found
+        shown, page_info = cut(asked, generations, first, lambda row: (row.publication.generation,))
+        url = info.context.services.settings.dagster_url
+        return Lineage(
+            account=account,
+            provider=provider,
+            billing_period=str(period),
+            generations=[Generation.of(one, url) for one in shown],
+            page_info=page_info,
+        )
 
 
 def _totals(publication: Publication) -> list[GenerationTotal]:

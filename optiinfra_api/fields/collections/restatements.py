@@ -13,6 +13,7 @@ from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Period, PeriodAsked, cost_query
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.errors import InvalidArgument, TooExpensive
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, DateText, DecimalText
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.warehouse.lineage import RestatementRecord
@@ -68,42 +69,40 @@ Until = Annotated[
 ]
 
 
-async def _restatements(
-    info: Info,
-    period: PeriodAsked,
-    first: First,
-    after: After = None,
-    since: Since = None,
-    until: Until = None,
-    customer_id: CustomerId = None,
-    filter: Filter = None,
-    cost_basis: Basis = CostBasis.BILLED,
-) -> Restatements | None:
-    check_first(first)
-    question = cost_query(period, filter, None)
-    _check(question, since, until)
-    data = await info.context.data_of(customer_id)
-    asked = question.digest("restatements", data.customer_id, since, until, cost_basis)
-    end_at, before = _place(after, asked, until)
-    begin = since or end_at - _SPAN
-    found = await data.restated(begin, end_at, first=first + 1, before=before, question=question)
-    shown, page_info = cut(
-        asked,
-        found,
-        first,
-        lambda last: (_micros(end_at), _micros(last.published_at), last.generation),
-    )
-    changes = await _changes(data, question, period, cost_basis, [one for one in shown if one.is_kept])
-    nodes = [_node(one, changes.get(one.generation, []) if one.is_kept else None) for one in shown]
-    return Restatements(nodes=nodes, page_info=page_info)
-
-
 @strawberry.type
 class RestatementsQuery:
-    restatements: Restatements | None = strawberry.field(
-        resolver=_restatements,
-        description="What changed when published data were replaced, newest first, in pages; days are those of the charges.",
+    @resolved(
+        "What changed when published data were replaced, newest first, in pages; days are those of the charges."
     )
+    async def restatements(
+        self,
+        info: Info,
+        period: PeriodAsked,
+        first: First,
+        after: After = None,
+        since: Since = None,
+        until: Until = None,
+        customer_id: CustomerId = None,
+        filter: Filter = None,
+        cost_basis: Basis = CostBasis.BILLED,
+    ) -> Restatements | None:
+        check_first(first)
+        question = cost_query(period, filter, None)
+        _check(question, since, until)
+        data = await info.context.data_of(customer_id)
+        asked = question.digest("restatements", data.customer_id, since, until, cost_basis)
+        end_at, before = _place(after, asked, until)
+        begin = since or end_at - _SPAN
+        found = await data.restated(begin, end_at, first=first + 1, before=before, question=question)
+        shown, page_info = cut(
+            asked,
+            found,
+            first,
+            lambda last: (_micros(end_at), _micros(last.published_at), last.generation),
+        )
+        changes = await _changes(data, question, period, cost_basis, [one for one in shown if one.is_kept])
+        nodes = [_node(one, changes.get(one.generation, []) if one.is_kept else None) for one in shown]
+        return Restatements(nodes=nodes, page_info=page_info)
 
 
 def _check(question: CostQuery, since: datetime | None, until: datetime | None) -> None:

@@ -10,6 +10,7 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import CustomerId
 from optiinfra_api.fields.collections.history import TaskId, billing_period_of
 from optiinfra_api.fields.refusal import Refusal
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_assets.database import errors
 
 
@@ -50,31 +51,6 @@ OfBillingPeriod = Annotated[
 ]
 
 
-async def _trigger_collection(
-    info: Info,
-    customer_id: CustomerId = None,
-    provider: OfProvider = None,
-    account: OfAccount = None,
-    billing_period: OfBillingPeriod = None,
-) -> TriggerResult | None:
-    info.context.require("operator")
-    period = None if billing_period is None else billing_period_of(billing_period)
-    data = await info.context.data_of(customer_id)
-    try:
-        task = await data.collect(provider, account, period)
-    except errors.NothingToCollect as error:
-        return NothingToCollect(
-            code="NOTHING_TO_COLLECT", message=str(error), remedy="Name an account that is connected."
-        )
-    except ValueError as error:
-        return BillingPeriodNotAccepted(
-            code="BILLING_PERIOD_NOT_ACCEPTED", message=str(error), remedy="Name another billing period."
-        )
-    except errors.DagsterUnavailable:
-        return _dagster_unavailable("nothing is queued")
-    return CollectionQueued(task_id=task.task_id, slices=len(task.slices))
-
-
 @strawberry.type(description="What the task still had to collect will not be collected.")
 class CollectionCanceled:
     task_id: str = strawberry.field(description="The task.")
@@ -94,30 +70,6 @@ CancelResult = Annotated[
 ]
 
 
-async def _cancel_collection(
-    info: Info, task_id: TaskId, customer_id: CustomerId = None
-) -> CancelResult | None:
-    info.context.require("operator")
-    data = await info.context.data_of(customer_id)
-    try:
-        slices = await data.cancel(task_id)
-    except errors.RunTerminationFailed:
-        return DagsterUnavailable(
-            code="DAGSTER_UNAVAILABLE",
-            message="Dagster could not end a run; the task is canceled, and the run leaves alone what it has not published",
-            remedy="Cancel it again in a minute to see whether the run has ended.",
-        )
-    except errors.DagsterUnavailable:
-        return _dagster_unavailable("nothing is canceled")
-    if slices is None:
-        return TaskNotFound(
-            code="TASK_NOT_FOUND",
-            message=f"taskId: {task_id!r} does not exist",
-            remedy="Use the task id that `triggerCollection` answered.",
-        )
-    return CollectionCanceled(task_id=task_id, slices=slices)
-
-
 def _dagster_unavailable(consequence: str) -> DagsterUnavailable:
     return DagsterUnavailable(
         code="DAGSTER_UNAVAILABLE",
@@ -128,12 +80,55 @@ def _dagster_unavailable(consequence: str) -> DagsterUnavailable:
 
 @strawberry.type
 class CollectingMutation:
-    trigger_collection: TriggerResult | None = strawberry.mutation(
-        resolver=_trigger_collection,
-        description="Have costs collected now; for operators. What did not change publishes nothing. "
-        "Without a billing period: what is due, and the current month and the one before.",
+    @resolved(
+        "Have costs collected now; for operators. What did not change publishes nothing. "
+        "Without a billing period: what is due, and the current month and the one before."
     )
-    cancel_collection: CancelResult | None = strawberry.mutation(
-        resolver=_cancel_collection,
-        description="End what a task still has to collect; for operators. What it has published stays.",
-    )
+    async def trigger_collection(
+        self,
+        info: Info,
+        customer_id: CustomerId = None,
+        provider: OfProvider = None,
+        account: OfAccount = None,
+        billing_period: OfBillingPeriod = None,
+    ) -> TriggerResult | None:
+        info.context.require("operator")
+        period = None if billing_period is None else billing_period_of(billing_period)
+        data = await info.context.data_of(customer_id)
+        try:
+            task = await data.collect(provider, account, period)
+        except errors.NothingToCollect as error:
+            return NothingToCollect(
+                code="NOTHING_TO_COLLECT", message=str(error), remedy="Name an account that is connected."
+            )
+        except ValueError as error:
+            return BillingPeriodNotAccepted(
+                code="BILLING_PERIOD_NOT_ACCEPTED", message=str(error), remedy="Name another billing period."
+            )
+        except errors.DagsterUnavailable:
+            return _dagster_unavailable("nothing is queued")
+        return CollectionQueued(task_id=task.task_id, slices=len(task.slices))
+
+    @resolved("End what a task still has to collect; for operators. What it has published stays.")
+    async def cancel_collection(
+        self, info: Info, task_id: TaskId, customer_id: CustomerId = None
+    ) -> CancelResult | None:
+        info.context.require("operator")
+        data = await info.context.data_of(customer_id)
+        try:
+            slices = await data.cancel(task_id)
+        except errors.RunTerminationFailed:
+            return DagsterUnavailable(
+                code="DAGSTER_UNAVAILABLE",
+                message="Dagster could not end a run; the task is canceled, and the run leaves alone what it has not published",
+                remedy="Cancel it again in a minute to see whether the run has ended.",
+            )
+        except errors.DagsterUnavailable:
+            return _dagster_unavailable("nothing is canceled")
+        if slices is None:
+            return TaskNotFound(
+                code="TASK_NOT_FOUND",
+                message=f"taskId: {task_id!r} does not exist",
+                remedy="Use the task id that `triggerCollection` answered.",
+            )
+        return CollectionCanceled(task_id=task_id, slices=slices)

@@ -11,6 +11,7 @@ from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
+from optiinfra_api.graphql.resolvers import resolved
 
 _DIMENSIONS = ("charge_category", "charge_class", "charge_frequency", "pricing_category")
 
@@ -30,25 +31,22 @@ class CostsByType(Published):
     types: list[TypeCost] = strawberry.field(description="By currency, then largest sum first.")
 
 
-async def _costs_by_type(
-    info: Info,
-    period: PeriodAsked,
-    customer_id: CustomerId = None,
-    filter: Filter = None,
-    cost_basis: Basis = CostBasis.BILLED,
-    as_of: AsOf = None,
-) -> CostsByType | None:
-    question = cost_query(period, filter, as_of)
-    data = await info.context.data_of(customer_id)
-    resolved, rows = await series(data, question, cost_basis, group_by=_DIMENSIONS)
-    return CostsByType(types=[_type(row) for row in rows], **freshness_fields(resolved))
-
-
 @strawberry.type
 class CostsByTypeQuery:
-    costs_by_type: CostsByType | None = strawberry.field(
-        resolver=_costs_by_type, description="Costs of a period by kind of charge."
-    )
+    @resolved("Costs of a period by kind of charge.")
+    async def costs_by_type(
+        self,
+        info: Info,
+        period: PeriodAsked,
+        customer_id: CustomerId = None,
+        filter: Filter = None,
+        cost_basis: Basis = CostBasis.BILLED,
+        as_of: AsOf = None,
+    ) -> CostsByType | None:
+        question = cost_query(period, filter, as_of)
+        data = await info.context.data_of(customer_id)
+        resolved, rows = await series(data, question, cost_basis, group_by=_DIMENSIONS)
+        return CostsByType(types=[_type(row) for row in rows], **freshness_fields(resolved))
 
 
 def _type(row: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, cost_
 from optiinfra_api.fields.costs.cost_series import cost_columns
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 from optiinfra_api.graphql.errors import InvalidArgument
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
@@ -45,37 +46,36 @@ Days = Annotated[
 ]
 
 
-async def _latest_costs(
-    info: Info,
-    days: Days = 1,
-    customer_id: CustomerId = None,
-    filter: Filter = None,
-    cost_basis: Basis = CostBasis.BILLED,
-    as_of: AsOf = None,
-) -> LatestCosts | None:
-    check_days(days)
-    question = cost_query(None, filter, as_of)
-    if question.filtered():
-        raise InvalidArgument(
-            "filter: latestCosts knows provider, account and currency only",
-            "Use costTrends for other filters.",
-        )
-    data = await info.context.data_of(customer_id)
-    resolved, rows = await data.answered(
-        question,
-        lambda resolved: data.rows("latest_costs", question, resolved, **cost_columns(cost_basis), days=days),
-    )
-    accounts = resolved.by_account()
-    return LatestCosts(
-        accounts=[_latest(row, accounts[row["account"]]) for row in rows], **freshness_fields(resolved)
-    )
-
-
 @strawberry.type
 class LatestCostsQuery:
-    latest_costs: LatestCosts | None = strawberry.field(
-        resolver=_latest_costs, description="The newest days of every account and currency that have charges."
-    )
+    @resolved("The newest days of every account and currency that have charges.")
+    async def latest_costs(
+        self,
+        info: Info,
+        days: Days = 1,
+        customer_id: CustomerId = None,
+        filter: Filter = None,
+        cost_basis: Basis = CostBasis.BILLED,
+        as_of: AsOf = None,
+    ) -> LatestCosts | None:
+        check_days(days)
+        question = cost_query(None, filter, as_of)
+        if question.filtered():
+            raise InvalidArgument(
+                "filter: latestCosts knows provider, account and currency only",
+                "Use costTrends for other filters.",
+            )
+        data = await info.context.data_of(customer_id)
+        resolved, rows = await data.answered(
+            question,
+            lambda resolved: data.rows(
+                "latest_costs", question, resolved, **cost_columns(cost_basis), days=days
+            ),
+        )
+        accounts = resolved.by_account()
+        return LatestCosts(
+            accounts=[_latest(row, accounts[row["account"]]) for row in rows], **freshness_fields(resolved)
+        )
 
 
 def check_days(days: int) -> int:

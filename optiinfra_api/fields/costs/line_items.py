@@ -16,6 +16,7 @@ from optiinfra_api.fields.costs.line_item_type import LineItem
 from optiinfra_api.fields.costs.money import Published, freshness_fields
 from optiinfra_api.fields.pagination import PageInfo, Paginator, Position, Row
 from optiinfra_api.fields.selected_fields import selected_names
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.publications import MEASURES, ResolvedGenerations
 
@@ -28,45 +29,43 @@ class LineItems(Published):
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
-async def _cost_metrics(
-    info: Info,
-    period: PeriodAsked,
-    first: First,
-    after: After = None,
-    customer_id: CustomerId = None,
-    filter: Filter = None,
-    as_of: AsOf = None,
-) -> LineItems | None:
-    question = cost_query(period, filter, as_of)
-    data = await info.context.data_of(customer_id)
-    statement = _statement(info)
-
-    async def read(resolved: ResolvedGenerations, limit: int, after: Position | None) -> list[Row]:
-        start, generation, line_number = after or (0, 0, 0)
-        return await data.rows(
-            statement,
-            question,
-            resolved,
-            has_after=int(after is not None),
-            after_start=datetime.fromtimestamp(start, UTC),
-            after_generation=generation,
-            after_line_number=line_number,
-            limit=limit,
-        )
-
-    pages = Paginator(data, question, ("line items",), (datetime, int, int), _position, read)
-    page = await pages.page(first, after)
-    return LineItems(
-        nodes=[_with_money(row) for row in page.rows], page_info=page.info, **freshness_fields(page.resolved)
-    )
-
-
 @strawberry.type
 class CostMetricsQuery:
-    cost_metrics: LineItems | None = strawberry.field(
-        resolver=_cost_metrics,
-        description="Line items in the columns of FOCUS 1.4, newest charge first, in pages.",
-    )
+    @resolved("Line items in the columns of FOCUS 1.4, newest charge first, in pages.")
+    async def cost_metrics(
+        self,
+        info: Info,
+        period: PeriodAsked,
+        first: First,
+        after: After = None,
+        customer_id: CustomerId = None,
+        filter: Filter = None,
+        as_of: AsOf = None,
+    ) -> LineItems | None:
+        question = cost_query(period, filter, as_of)
+        data = await info.context.data_of(customer_id)
+        statement = _statement(info)
+
+        async def read(resolved: ResolvedGenerations, limit: int, after: Position | None) -> list[Row]:
+            start, generation, line_number = after or (0, 0, 0)
+            return await data.rows(
+                statement,
+                question,
+                resolved,
+                has_after=int(after is not None),
+                after_start=datetime.fromtimestamp(start, UTC),
+                after_generation=generation,
+                after_line_number=line_number,
+                limit=limit,
+            )
+
+        pages = Paginator(data, question, ("line items",), (datetime, int, int), _position, read)
+        page = await pages.page(first, after)
+        return LineItems(
+            nodes=[_with_money(row) for row in page.rows],
+            page_info=page.info,
+            **freshness_fields(page.resolved),
+        )
 
 
 def _statement(info: Info) -> str:

@@ -15,6 +15,7 @@ from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, s
 from optiinfra_api.fields.costs.resource_ranking import ResourceRanking
 from optiinfra_api.fields.pagination import PageInfo, Paginator, Row, RowPage
 from optiinfra_api.fields.selected_fields import selected_names
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.reading.cost_query import CostQuery
 
 
@@ -40,38 +41,34 @@ class ResourceCosts(Published):
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
-async def _costs_by_resource(
-    info: Info,
-    period: PeriodAsked,
-    first: First,
-    after: After = None,
-    customer_id: CustomerId = None,
-    filter: Filter = None,
-    cost_basis: Basis = CostBasis.BILLED,
-    as_of: AsOf = None,
-) -> ResourceCosts | None:
-    question = cost_query(period, filter, as_of)
-    data = await info.context.data_of(customer_id)
-    ranking = ResourceRanking(data, question, period, cost_basis)
-    pages = Paginator(
-        data, question, ("resources", cost_basis), (str, Decimal, bytes, bytes), _position, ranking.read
-    )
-    page = await pages.page(first, after)
-    details = await _details(data, question, page) if _DETAILS & selected_names("nodes", info) else {}
-    providers = {one.slice.account_id: one.slice.provider for one in page.resolved.publications}
-    nodes = [
-        _node(row, providers[row["account"]], details.get((row["account"], row["resource"]), _UNKNOWN))
-        for row in page.rows
-    ]
-    return ResourceCosts(nodes=nodes, page_info=page.info, **freshness_fields(page.resolved))
-
-
 @strawberry.type
 class CostsByResourceQuery:
-    costs_by_resource: ResourceCosts | None = strawberry.field(
-        resolver=_costs_by_resource,
-        description="Costs of a period by resource, most expensive first, in pages.",
-    )
+    @resolved("Costs of a period by resource, most expensive first, in pages.")
+    async def costs_by_resource(
+        self,
+        info: Info,
+        period: PeriodAsked,
+        first: First,
+        after: After = None,
+        customer_id: CustomerId = None,
+        filter: Filter = None,
+        cost_basis: Basis = CostBasis.BILLED,
+        as_of: AsOf = None,
+    ) -> ResourceCosts | None:
+        question = cost_query(period, filter, as_of)
+        data = await info.context.data_of(customer_id)
+        ranking = ResourceRanking(data, question, period, cost_basis)
+        pages = Paginator(
+            data, question, ("resources", cost_basis), (str, Decimal, bytes, bytes), _position, ranking.read
+        )
+        page = await pages.page(first, after)
+        details = await _details(data, question, page) if _DETAILS & selected_names("nodes", info) else {}
+        providers = {one.slice.account_id: one.slice.provider for one in page.resolved.publications}
+        nodes = [
+            _node(row, providers[row["account"]], details.get((row["account"], row["resource"]), _UNKNOWN))
+            for row in page.rows
+        ]
+        return ResourceCosts(nodes=nodes, page_info=page.info, **freshness_fields(page.resolved))
 
 
 _DETAILS = {"name", "type", "services", "regions", "subAccounts"}

@@ -11,6 +11,7 @@ from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
+from optiinfra_api.graphql.resolvers import resolved
 
 
 @strawberry.type(description="The sum of all charges in one currency.")
@@ -25,23 +26,20 @@ class TotalCost(Published):
     )
 
 
-async def _total_cost(
-    info: Info,
-    period: PeriodAsked,
-    customer_id: CustomerId = None,
-    filter: Filter = None,
-    cost_basis: Basis = CostBasis.BILLED,
-    as_of: AsOf = None,
-) -> TotalCost | None:
-    question = cost_query(period, filter, as_of)
-    data = await info.context.data_of(customer_id)
-    resolved, rows = await series(data, question, cost_basis)
-    totals: list[Any] = [sum_of(row) for row in rows]
-    return TotalCost(totals=totals, **freshness_fields(resolved))
-
-
 @strawberry.type
 class TotalCostQuery:
-    total_cost: TotalCost | None = strawberry.field(
-        resolver=_total_cost, description="What a period cost, one sum for each currency."
-    )
+    @resolved("What a period cost, one sum for each currency.")
+    async def total_cost(
+        self,
+        info: Info,
+        period: PeriodAsked,
+        customer_id: CustomerId = None,
+        filter: Filter = None,
+        cost_basis: Basis = CostBasis.BILLED,
+        as_of: AsOf = None,
+    ) -> TotalCost | None:
+        question = cost_query(period, filter, as_of)
+        data = await info.context.data_of(customer_id)
+        resolved, rows = await series(data, question, cost_basis)
+        totals: list[Any] = [sum_of(row) for row in rows]
+        return TotalCost(totals=totals, **freshness_fields(resolved))

@@ -13,6 +13,7 @@ from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Perio
 from optiinfra_api.fields.costs.cost_series import series
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 from optiinfra_api.graphql.enums import enum
+from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
 from optiinfra_api.reading.cost_query import check_tag_key
 
@@ -89,39 +90,36 @@ GranularityAsked = Annotated[
 ]
 
 
-async def _cost_trends(
-    info: Info,
-    period: PeriodAsked,
-    customer_id: CustomerId = None,
-    granularity: GranularityAsked = Granularity.DAILY,
-    group_by: GroupBy = None,
-    group_by_tag: GroupByTag = None,
-    filter: Filter = None,
-    cost_basis: Basis = CostBasis.BILLED,
-    as_of: AsOf = None,
-) -> CostTrends | None:
-    question = cost_query(period, filter, as_of)
-    groups = {one.value for one in group_by or ()}
-    if group_by_tag is not None:
-        check_tag_key("groupByTag", group_by_tag)
-        groups.add("tag")
-    data = await info.context.data_of(customer_id)
-    resolved, rows = await series(
-        data,
-        question,
-        cost_basis,
-        group_by=groups,
-        granularity=granularity.value,
-        tag_key=group_by_tag or "",
-    )
-    return CostTrends(series=[_series(row) for row in rows], **freshness_fields(resolved))
-
-
 @strawberry.type
 class CostTrendsQuery:
-    cost_trends: CostTrends | None = strawberry.field(
-        resolver=_cost_trends, description="Costs over time, one series for each group and currency."
-    )
+    @resolved("Costs over time, one series for each group and currency.")
+    async def cost_trends(
+        self,
+        info: Info,
+        period: PeriodAsked,
+        customer_id: CustomerId = None,
+        granularity: GranularityAsked = Granularity.DAILY,
+        group_by: GroupBy = None,
+        group_by_tag: GroupByTag = None,
+        filter: Filter = None,
+        cost_basis: Basis = CostBasis.BILLED,
+        as_of: AsOf = None,
+    ) -> CostTrends | None:
+        question = cost_query(period, filter, as_of)
+        groups = {one.value for one in group_by or ()}
+        if group_by_tag is not None:
+            check_tag_key("groupByTag", group_by_tag)
+            groups.add("tag")
+        data = await info.context.data_of(customer_id)
+        resolved, rows = await series(
+            data,
+            question,
+            cost_basis,
+            group_by=groups,
+            granularity=granularity.value,
+            tag_key=group_by_tag or "",
+        )
+        return CostTrends(series=[_series(row) for row in rows], **freshness_fields(resolved))
 
 
 _DIMENSIONS = (*(one.value for one in Dimension), "tag")

@@ -13,6 +13,7 @@ import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.access.services import Services
+from optiinfra_api.graphql.resolvers import resolved
 
 _DAGSTER_SECONDS = 3
 
@@ -34,20 +35,18 @@ class Health:
     parts: list[Part] = strawberry.field(description="The parts.")
 
 
-async def _health(info: Info) -> Health | None:
-    services = info.context.services
-    shows_problems = info.context.principal.customer_id is None
-    parts = await asyncio.gather(
-        *(_part(name, check, shows_problems) for name, check in _checks(services).items())
-    )
-    return Health(is_ok=all(part.is_ok for part in parts), version=version("optiinfra"), parts=list(parts))
-
-
 @strawberry.type
 class HealthQuery:
-    health: Health | None = strawberry.field(
-        resolver=_health, description="Whether each part of the platform answers."
-    )
+    @resolved("Whether each part of the platform answers.")
+    async def health(self, info: Info) -> Health | None:
+        services = info.context.services
+        shows_problems = info.context.principal.customer_id is None
+        parts = await asyncio.gather(
+            *(_part(name, check, shows_problems) for name, check in _checks(services).items())
+        )
+        return Health(
+            is_ok=all(part.is_ok for part in parts), version=version("optiinfra"), parts=list(parts)
+        )
 
 
 def _checks(services: Services) -> dict[str, Coroutine[Any, Any, object]]:

@@ -11,6 +11,7 @@ from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.collections.history import ByAccount, ByProvider
 from optiinfra_api.fields.costs.arguments import cost_query
 from optiinfra_api.fields.costs.money import Money
+from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, decimal_text
@@ -61,22 +62,17 @@ class Account:
     @classmethod
     def of(cls, row: AccountActivity, published: ResolvedGenerations | None) -> Account:
         """From the store, with what is published of it."""
-        return cls(
+        return from_record(
+            cls,
+            row,
             id=row.account_id,
-            provider=row.provider,
             is_active=row.status == "active",
-            is_simulated=row.is_simulated,
-            created_at=row.created_at,
-            last_probe_at=row.last_probe_at,
-            last_change_at=row.last_change_at,
-            last_error=row.last_error,
             not_probed_before=row.probe_not_before,
             last_published_at=published.published_at if published else None,
             last_collected_at=row.last_checked_at,
             data_through=published.data_through if published else None,
             known_billing_periods=row.known_periods,
             due_billing_periods=row.due_periods,
-            requests=Count(row.requests),
             request_cost=Money(amount=decimal_text(row.request_cost), currency="USD"),
         )
 

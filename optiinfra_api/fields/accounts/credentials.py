@@ -13,13 +13,13 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.access.credential_service import credential_service
 from optiinfra_api.fields.accounts.credential_inputs import has_secrets, name_of
 from optiinfra_api.fields.arguments import After, CustomerId, First
+from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.metadata.accounts import ConnectedAccount
-from optiinfra_assets.vault.credential_audit import CredentialAuditRecord
 
 
 @strawberry.enum(description="Whether an account is collected.")
@@ -77,8 +77,9 @@ class Credential:
     def of(cls, connection: ConnectedAccount) -> Credential:
         """From the store."""
         account = connection.account
-        times = ("created_at", "updated_at", "rotated_at", "deleted_at", "last_probe_at", "last_change_at")
-        return cls(
+        return from_record(
+            cls,
+            connection,
             account=account.account_id,
             name=account.account_id.removeprefix(f"{account.customer_id}."),
             provider=account.provider,
@@ -88,10 +89,6 @@ class Credential:
             ],
             is_simulated=account.is_simulated,
             status=_status(connection),
-            version=connection.version,
-            key_id=connection.key_id,
-            last_error=connection.last_error,
-            **{name: getattr(connection, name) for name in times},
         )
 
 
@@ -147,24 +144,6 @@ class CredentialAuditEntry:
     detail: str | None = strawberry.field(
         description="Why it was refused; which settings changed; the master key before."
     )
-
-    @classmethod
-    def of(cls, entry: CredentialAuditRecord) -> CredentialAuditEntry:
-        """From the store."""
-        return cls(
-            id=Count(entry.id),
-            at=entry.at,
-            actor=entry.actor,
-            origin=entry.origin,
-            action=CredentialAction(entry.action),
-            outcome=CredentialOutcome(entry.outcome),
-            account=entry.account_id,
-            version=entry.version,
-            key_id=entry.key_id,
-            purpose=None if entry.purpose is None else CredentialPurpose(entry.purpose),
-            run_id=entry.run_id,
-            detail=entry.detail,
-        )
 
 
 @strawberry.type(description="A page of the log, newest first.")
@@ -230,7 +209,7 @@ class CredentialsQuery:
         found = await custody.audit(first=first + 1, before=below, account_id=account)
         shown, page_info = cut(asked, found, first, lambda row: (row.id,))
         return CredentialAuditLog(
-            nodes=[CredentialAuditEntry.of(one) for one in shown],
+            nodes=[from_record(CredentialAuditEntry, one, account=one.account_id) for one in shown],
             page_info=page_info,
         )
 

@@ -10,11 +10,11 @@ import strawberry
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.administration.tokens import OfCustomer, TokenRole
 from optiinfra_api.fields.arguments import After, First
+from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import digest
-from optiinfra_assets.metadata import access_audit as store
 
 
 @strawberry.enum(description="What was done.")
@@ -40,22 +40,6 @@ class AccessAuditEntry:
     name: str = strawberry.field(description="That of the customer or the token.")
     detail: str | None = strawberry.field(description="For a rename, the name before.")
 
-    @classmethod
-    def of(cls, row: store.AccessEntry) -> AccessAuditEntry:
-        """From the store."""
-        return cls(
-            id=Count(row.id),
-            at=row.at,
-            actor=row.actor,
-            origin=row.origin,
-            action=AccessAction(row.action),
-            customer_id=row.customer_id,
-            token_id=row.token_id,
-            role=None if row.role is None else TokenRole(row.role),
-            name=row.name,
-            detail=row.detail,
-        )
-
 
 @strawberry.type(description="A page of the log, newest first.")
 class AccessAuditLog:
@@ -77,6 +61,6 @@ class AccessAuditLogQuery:
         rows = await administration.log(first + 1, before)
         shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
         return AccessAuditLog(
-            nodes=[AccessAuditEntry.of(row) for row in shown],
+            nodes=[from_record(AccessAuditEntry, row) for row in shown],
             page_info=page_info,
         )

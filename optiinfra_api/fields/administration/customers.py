@@ -9,12 +9,12 @@ import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, CustomerId, First
+from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import AlreadyExists
-from optiinfra_assets.metadata import accounts as store
 
 
 @strawberry.type(description="A tenant. Every account, token and row of cost data belongs to exactly one.")
@@ -22,11 +22,6 @@ class Customer:
     customer_id: str = strawberry.field(description="Its id, which never changes.")
     name: str = strawberry.field(description="What people call it.")
     created_at: datetime = strawberry.field(description="When it was added.")
-
-    @classmethod
-    def of(cls, row: store.Customer) -> Customer:
-        """From the store."""
-        return cls(customer_id=row.customer_id, name=row.name, created_at=row.created_at)
 
 
 @strawberry.type(description="A page of customers, by id.")
@@ -87,7 +82,7 @@ class CustomersQuery:
         rows = await administration.customers(first + 1, above)
         shown, page_info = cut(asked, rows, first, lambda row: (row.customer_id,))
         return Customers(
-            nodes=[Customer.of(row) for row in shown],
+            nodes=[from_record(Customer, row) for row in shown],
             page_info=page_info,
         )
 
@@ -106,7 +101,7 @@ class CustomersMutation:
             return CustomerExists(code="CUSTOMER_EXISTS", message=str(error), remedy="Use another id.")
         except ValueError as error:
             return _not_accepted(error)
-        return CustomerCreated(customer=Customer.of(row))
+        return CustomerCreated(customer=from_record(Customer, row))
 
     @resolved("Give a customer another name, its id stays; for administrators.")
     async def rename_customer(
@@ -119,7 +114,7 @@ class CustomersMutation:
             row = await administration.rename_customer(data.customer_id, name)
         except ValueError as error:
             return _not_accepted(error)
-        return CustomerRenamed(customer=Customer.of(row))
+        return CustomerRenamed(customer=from_record(Customer, row))
 
 
 def _not_accepted(error: ValueError) -> CustomerNotAccepted:

@@ -10,6 +10,7 @@ import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, First
+from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
@@ -48,20 +49,6 @@ class Token:
     revoked_at: datetime | None = strawberry.field(
         description="Refused since then. Null: it was not revoked."
     )
-
-    @classmethod
-    def of(cls, row: store.Token) -> Token:
-        """From the store."""
-        return cls(
-            token_id=row.token_id,
-            name=row.name,
-            customer_id=row.customer_id,
-            role=TokenRole(row.role),
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            last_used_at=row.last_used_at,
-            revoked_at=row.revoked_at,
-        )
 
 
 @strawberry.type(description="A page of tokens, oldest first; expired and revoked ones too.")
@@ -176,7 +163,7 @@ class TokensQuery:
             asked, rows, first, lambda row: ((row.created_at - _EPOCH) // _MICROSECOND, row.token_id)
         )
         return Tokens(
-            nodes=[Token.of(row) for row in shown],
+            nodes=[from_record(Token, row) for row in shown],
             page_info=page_info,
         )
 
@@ -205,7 +192,7 @@ class TokensMutation:
             return TokenNotAccepted(
                 code="TOKEN_NOT_ACCEPTED", message=str(error), remedy="Change what the message names."
             )
-        return TokenCreated(token=Token.of(issued.token), secret=issued.plaintext)
+        return TokenCreated(token=from_record(Token, issued.token), secret=issued.plaintext)
 
     @resolved("Refuse a token from now on; for administrators.")
     async def revoke_token(self, info: Info, token_id: TokenId) -> RevokeResult | None:
@@ -217,4 +204,4 @@ class TokensMutation:
             return TokenNotFound(
                 code="TOKEN_NOT_FOUND", message=str(error), remedy="Use a tokenId that `tokens` shows."
             )
-        return TokenRevoked(token=Token.of(row))
+        return TokenRevoked(token=from_record(Token, row))

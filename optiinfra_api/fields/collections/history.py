@@ -11,6 +11,7 @@ import strawberry
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.costs.money import Money
+from optiinfra_api.fields.from_record import from_record, of_slice
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.enums import enum
 from optiinfra_api.graphql.errors import InvalidArgument
@@ -105,24 +106,12 @@ class Collection:
     @classmethod
     def of(cls, row: store.CollectionRecord) -> Collection:
         """From a row of the history."""
-        return cls(
-            id=Count(row.id),
-            task_id=row.task_id,
-            trigger=CollectionTrigger(row.trigger),
-            provider=row.slice.provider,
-            account=row.slice.account_id,
-            billing_period=str(row.slice.billing_period),
-            status=CollectionStatus(row.status),
-            attempt=row.attempt,
-            queued_at=row.queued_at,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-            generation=None if row.generation is None else Count(row.generation),
-            line_items=None if row.rows is None else Count(row.rows),
-            requests=Count(row.requests),
+        return from_record(
+            cls,
+            row,
+            **of_slice(row.slice),
+            line_items=row.rows,
             request_cost=Money(amount=decimal_text(row.request_cost), currency="USD"),
-            error=row.error,
-            run_id=row.run_id,
         )
 
 
@@ -146,12 +135,10 @@ class CollectionTask:
     @classmethod
     def of(cls, status: TaskStatus) -> CollectionTask:
         """From the store."""
-        return cls(
-            task_id=status.task_id,
-            state=TaskState(status.state),
+        return from_record(
+            cls,
+            status,
             total=len(status.slices),
-            done=status.done,
-            error=status.error,
             collections=[Collection.of(row) for row in status.slices[:SHOWN_COLLECTIONS]],
         )
 

@@ -11,11 +11,12 @@ from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.collections.history import billing_period_of
 from optiinfra_api.fields.costs.money import Money
+from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import digest
-from optiinfra_assets.domain.publications import CONTROL_TOTAL, Publication
+from optiinfra_assets.domain.publications import CONTROL_TOTAL, MEASURES, Publication
 from optiinfra_assets.warehouse.lineage import Generation as Stored
 
 
@@ -73,12 +74,11 @@ class Generation:
     def of(cls, stored: Stored, dagster_url: str) -> Generation:
         """From the store."""
         one = stored.publication
-        return cls(
-            generation=Count(one.generation),
-            published_at=one.published_at,
+        return from_record(
+            cls,
+            one,
             superseded_at=stored.superseded_at,
             is_kept=stored.is_kept,
-            line_items=Count(one.line_items),
             totals=_totals(one),
             control_totals=[
                 Money(amount=DecimalText(source["billed_cost"]), currency=source["currency"])
@@ -86,14 +86,7 @@ class Generation:
                 if source.get("kind") == CONTROL_TOTAL
             ],
             sources=[_source(source) for source in one.sources if source.get("kind") != CONTROL_TOTAL],
-            change_token=one.change_token,
-            content_hash=one.content_hash,
-            rounded_values=Count(one.rounded_values),
             rounded_total=decimal_text(one.rounded_total),
-            data_through=one.data_through,
-            is_final=one.is_final,
-            is_simulated=one.is_simulated,
-            run_id=one.run_id,
             run_url=f"{dagster_url.rstrip('/')}/runs/{one.run_id}",
         )
 
@@ -149,10 +142,7 @@ def _totals(publication: Publication) -> list[GenerationTotal]:
     return [
         GenerationTotal(
             currency=currency,
-            billed_cost=decimal_text(total.billed_cost),
-            effective_cost=decimal_text(total.effective_cost),
-            list_cost=decimal_text(total.list_cost),
-            contracted_cost=decimal_text(total.contracted_cost),
+            **{cost: decimal_text(getattr(total, cost)) for cost in MEASURES},
         )
         for currency, total in sorted(publication.totals.items())
     ]

@@ -11,6 +11,7 @@ import strawberry
 from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Period, PeriodAsked, cost_query
+from optiinfra_api.fields.from_record import from_record, of_slice
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.errors import InvalidArgument, TooExpensive
 from optiinfra_api.graphql.resolvers import resolved
@@ -163,13 +164,9 @@ def _change(row: dict[str, Any]) -> CostChange:
 
 
 def _node(one: RestatementRecord, changes: list[CostChange] | None) -> Restatement:
-    return Restatement(
-        provider=one.slice.provider,
-        account=one.slice.account_id,
-        billing_period=str(one.slice.billing_period),
-        generation=Count(one.generation),
-        previous_generation=Count(one.previous_generation),
-        published_at=one.published_at,
-        previous_published_at=one.previous_published_at,
+    return from_record(
+        Restatement,
+        one,
+        **of_slice(one.slice),
         changes=changes,
     )

@@ -18,6 +18,7 @@ from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import CustomerId
 from optiinfra_api.fields.collections.history import CollectionStatus, CollectionTrigger
 from optiinfra_api.fields.costs.arguments import Filter, cost_query
+from optiinfra_api.fields.from_record import from_record, of_slice
 from optiinfra_api.fields.pagination import Cursor, decode
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import Count
@@ -58,20 +59,8 @@ class CollectionEvent:
     @classmethod
     def of(cls, event: store.CollectionEvent, asked: str) -> CollectionEvent:
         """From the store."""
-        return cls(
-            cursor=Cursor(asked, None, "", event.place).encode(),
-            at=event.at,
-            task_id=event.task_id,
-            trigger=CollectionTrigger(event.trigger),
-            provider=event.slice.provider,
-            account=event.slice.account_id,
-            billing_period=str(event.slice.billing_period),
-            status=CollectionStatus(event.status),
-            attempt=event.attempt,
-            generation=None if event.generation is None else Count(event.generation),
-            line_items=None if event.rows is None else Count(event.rows),
-            error=event.error,
-        )
+        cursor = Cursor(asked, None, "", event.place).encode()
+        return from_record(cls, event, cursor=cursor, line_items=event.rows, **of_slice(event.slice))
 
 
 @strawberry.type(description="A generation of a slice that readers see from now on.")
@@ -90,22 +79,6 @@ class PublicationEvent:
     )
     is_final: bool = strawberry.field(description="The provider will not change the period any more.")
     is_simulated: bool = strawberry.field(description="The figures come from a simulator or sample files.")
-
-    @classmethod
-    def of(cls, one: PublishedGeneration, cursor: str) -> PublicationEvent:
-        """From the store."""
-        return cls(
-            cursor=cursor,
-            provider=one.slice.provider,
-            account=one.slice.account_id,
-            billing_period=str(one.slice.billing_period),
-            generation=Count(one.generation),
-            published_at=one.published_at,
-            line_items=Count(one.line_items),
-            data_through=one.data_through,
-            is_final=one.is_final,
-            is_simulated=one.is_simulated,
-        )
 
 
 AfterEvent = Annotated[
@@ -171,7 +144,8 @@ async def _publication_events(
             await info.context.check_token()
             for one in found:
                 if follower.is_new(one):
-                    yield PublicationEvent.of(one, follower.cursor())
+                    cursor = follower.cursor()
+                    yield from_record(PublicationEvent, one, cursor=cursor, **of_slice(one.slice))
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -25,19 +25,10 @@ from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.database import errors as store_errors
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
-from optiinfra_assets.metadata.activity import AccountActivity
-from optiinfra_assets.metadata.collections import CollectionRecord, CollectionTask, TaskStatus
-from optiinfra_assets.metadata.events import CollectionEvent, EventPosition
+from optiinfra_assets.domain.publications import ResolvedGenerations
 from optiinfra_assets.metadata.tokens import ROLES, Principal, Role
 from optiinfra_assets.vault.credential_audit import Actor
-from optiinfra_assets.warehouse.lineage import (
-    Generation,
-    RestatementRecord,
-    published_since,
-    restatements,
-    slice_history,
-)
+from optiinfra_assets.warehouse.lineage import Generation, slice_history
 
 _T = TypeVar("_T")
 
@@ -47,7 +38,7 @@ class CustomerData:
     """What may be read of one customer. Made by `RequestContext.data_of` only."""
 
     customer_id: str
-    _services: Services
+    services: Services
     _budget: ScanBudget
 
     async def resolve(self, question: CostQuery, as_of: datetime | None = None) -> ResolvedGenerations:
@@ -57,8 +48,8 @@ class CustomerData:
             AsOfNotRetained: they are not kept any more.
         """
         instant = as_of or question.as_of
-        standing = await self._services.standings.of(self.customer_id)
-        resolved = await self._services.engine.resolve(self.customer_id, question, instant, standing)
+        standing = await self.services.standings.of(self.customer_id)
+        resolved = await self.services.engine.resolve(self.customer_id, question, instant, standing)
         nothing_due = standing.is_complete(
             question.start,
             question.end,
@@ -76,7 +67,7 @@ class CustomerData:
         It reads from the generations known from before while it is being checked that they are still the newest, which saves
         3 of 15 ms; if they are not, it reads again.
         """
-        known = None if question.as_of else self._services.engine.remembered(self.customer_id, question)
+        known = None if question.as_of else self.services.engine.remembered(self.customer_id, question)
         if known is None:
             resolved = await self.resolve(question)
             return resolved, await read(resolved)
@@ -97,15 +88,8 @@ class CustomerData:
         """The rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations."""
         if not resolved.generations:
             return []
-        self._budget.spend(sql_files.read("clickhouse", "queries", f"{statement}.sql"), question, resolved)
-        bound = {
-            **question.parameters(),
-            **_billing_periods(resolved),
-            **values,
-            "customer_id": self.customer_id,
-            "generations": list(resolved.generations),
-        }
-        return await self._services.engine.rows(statement, bound)
+        bound = self._bound("queries", statement, question, resolved, values)
+        return await self.services.engine.rows(statement, bound)
 
     def export(
         self,
@@ -116,96 +100,47 @@ class CustomerData:
         **values: Any,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The answer of a statement of ``sql/clickhouse/exports`` over the `resolved` generations, as it comes; see `ExportStreamer`."""
-        self._budget.spend(sql_files.read("clickhouse", "exports", f"{statement}.sql"), question, resolved)
-        bound = {
+        bound = self._bound("exports", statement, question, resolved, values)
+        return self.services.exporter.stream(statement, form, bound)
+
+    def _bound(
+        self,
+        folder: str,
+        statement: str,
+        question: CostQuery,
+        resolved: ResolvedGenerations,
+        values: dict[str, Any],
+    ) -> dict[str, Any]:
+        """What a statement is bound to, once the budget has room for it."""
+        self._budget.spend(sql_files.read("clickhouse", folder, f"{statement}.sql"), question, resolved)
+        return {
             **question.parameters(),
             **_billing_periods(resolved),
             **values,
             "customer_id": self.customer_id,
             "generations": list(resolved.generations),
         }
-        return self._services.exporter.stream(statement, form, bound)
 
-    async def history(self, **filters: Any) -> list[CollectionRecord]:
-        """Rows of the collection history; see `Metadata.collections.history`."""
-        return await self._services.run_for(
-            self.customer_id,
-            self._services.metadata.collections.history,
-            **filters,
-            customer_id=self.customer_id,
-        )
+    async def run(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+        """`work`, which blocks and takes a ``customer_id``, done for this customer in a thread."""
+        return await self.services.run(work, *args, **kwargs, customer_id=self.customer_id)
 
-    async def task_status(self, task_id: str) -> TaskStatus | None:
-        """How a task stands as far as it concerns this customer; None if it does not, or there is none."""
-        try:
-            return await self._services.run_for(
-                self.customer_id, self._services.metadata.collections.task_status, task_id, self.customer_id
-            )
-        except store_errors.RecordNotFound:
-            return None
-
-    async def cancel(self, task_id: str) -> int | None:
-        """End what a task still has to collect of this customer; how many slices that are. None: there is no such task of it."""
-        try:
-            return await self._services.run(self._services.trigger.cancel, task_id, self.customer_id)
-        except store_errors.RecordNotFound:
-            return None
-
-    async def activity(self, **filters: Any) -> list[AccountActivity]:
-        """Accounts at a glance; see `Metadata.activity.find`."""
-        return await self._services.run_for(
-            self.customer_id, self._services.metadata.activity.find, self.customer_id, **filters
-        )
-
-    async def place(self, since: datetime | None) -> EventPosition:
-        """Before the events from an instant on; None: after all events so far."""
-        metadata, now = (
-            self._services.metadata,
-            await self._services.run(self._services.metadata.events.position_now),
-        )
-        if since is None:
-            return now
-        run = self._services.run_for
-        return await run(self.customer_id, metadata.events.position_since, self.customer_id, since) or now
-
-    async def collection_events(self, after: EventPosition, **filters: Any) -> list[CollectionEvent]:
-        """Events after a place; see `Metadata.events.after`."""
-        return await self._services.run_for(
-            self.customer_id, self._services.metadata.events.after, self.customer_id, after, **filters
+    async def read(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+        """As `run`, for `work` that reads from `Metadata`: PostgreSQL shows it rows of this customer only."""
+        return await self.services.run_for(
+            self.customer_id, work, *args, **kwargs, customer_id=self.customer_id
         )
 
     async def slice_history(
         self, account_id: str, period: BillingPeriod, first: int, before: int
     ) -> tuple[str, list[Generation]] | None:
         """Provider of an account and generations of one of its periods, newest first; None: it has no such account."""
-        found = await self.activity(first=1, account_id=account_id)
+        found = await self.read(self.services.metadata.activity.find, first=1, account_id=account_id)
         if not found:
             return None
         slice_ = Slice(self.customer_id, found[0].provider, account_id, period)
-        run, warehouse = self._services.run, self._services.warehouse
+        run, warehouse = self.services.run, self.services.warehouse
         return slice_.provider, await run(slice_history, warehouse, slice_, first, before)
-
-    async def restated(
-        self,
-        since: datetime,
-        until: datetime,
-        *,
-        first: int,
-        before: tuple[datetime, int] | None,
-        question: CostQuery,
-    ) -> list[RestatementRecord]:
-        """Restatements of the accounts that `question` is about; see `lineage.restated`."""
-        return await self._services.run(
-            restatements,
-            self._services.warehouse,
-            self.customer_id,
-            since,
-            until,
-            first=first,
-            before=before,
-            accounts=question.accounts,
-            providers=question.providers,
-        )
 
     async def compared(
         self, statement: str, olds: list[int], news: list[int], *, start: date, end: date, **values: Any
@@ -213,33 +148,10 @@ class CustomerData:
         """The rows of a statement over pairs of generations, superseded ones too, and the charges of [start, end)."""
         pairs = {"olds": olds, "news": news, "generations": sorted({*olds, *news})}
         bound = {**values, **pairs, "start": start, "end": end, "customer_id": self.customer_id}
-        extents = map(GenerationExtent.of, await self._services.engine.rows("generation_extents", bound))
+        extents = map(GenerationExtent.of, await self.services.engine.rows("generation_extents", bound))
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         self._budget.spend_on(text, extents, start, end)
-        return await self._services.engine.rows(statement, bound)
-
-    async def published_since(
-        self, since: datetime, *, first: int, question: CostQuery
-    ) -> list[PublishedGeneration]:
-        """Publications of the accounts that `question` is about; see `lineage.published_since`."""
-        return await self._services.run(
-            published_since,
-            self._services.warehouse,
-            self.customer_id,
-            since,
-            first=first,
-            accounts=question.accounts,
-            providers=question.providers,
-        )
-
-    async def collect(
-        self, provider: str | None, account_id: str | None, billing_period: BillingPeriod | None
-    ) -> CollectionTask:
-        """Have slices of this customer collected; see `CollectionTrigger.collect`."""
-        collect = self._services.trigger.collect
-        task = await self._services.run(collect, self.customer_id, provider, account_id, billing_period)
-        current_request().task_id = task.task_id
-        return task
+        return await self.services.engine.rows(statement, bound)
 
 
 def _billing_periods(resolved: ResolvedGenerations) -> dict[str, date]:

@@ -99,7 +99,8 @@ class AccountsQuery:
         data = await info.context.data_of(customer_id)
         asked = digest("accounts", data.customer_id, provider, account)
         last = None if after is None else decode(after, asked, (str,)).position[0]
-        rows = await data.activity(first=first + 1, after=last, provider=provider, account_id=account)
+        find = data.services.metadata.activity.find
+        rows = await data.read(find, first=first + 1, after=last, provider=provider, account_id=account)
         published = (await data.resolve(cost_query(None, None, None))).by_account()
         shown, page_info = cut(asked, rows, first, lambda row: (row.account_id,))
         return Accounts(

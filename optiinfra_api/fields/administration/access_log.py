@@ -58,7 +58,8 @@ class AccessAuditLogQuery:
         administration = await info.context.administration_of(customer_id)
         asked = digest("access audit log", administration.customer_id)
         before = None if after is None else decode(after, asked, (int,)).position[0]
-        rows = await administration.log(first + 1, before)
+        find = info.context.services.metadata.access_audit.find
+        rows = await administration.read(find, first=first + 1, before=before)
         shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
         return AccessAuditLog(
             nodes=[from_record(AccessAuditEntry, row) for row in shown],

@@ -79,7 +79,8 @@ class CustomersQuery:
         administration = await info.context.administration_of(None)
         asked = digest("customers", administration.customer_id)
         above = None if after is None else decode(after, asked, (str,)).position[0]
-        rows = await administration.customers(first + 1, above)
+        find = info.context.services.metadata.customers.find
+        rows = await administration.read(find, first=first + 1, after=above)
         shown, page_info = cut(asked, rows, first, lambda row: (row.customer_id,))
         return Customers(
             nodes=[from_record(Customer, row) for row in shown],
@@ -95,8 +96,9 @@ class CustomersMutation:
     ) -> CreateResult | None:
         info.context.require_all_customers()
         administration = await info.context.administration_of(None)
+        create = info.context.services.metadata.customers.create
         try:
-            row = await administration.create_customer(customer_id, customer_id if name is None else name)
+            row = await administration.act(create, customer_id, customer_id if name is None else name)
         except AlreadyExists as error:
             return CustomerExists(code="CUSTOMER_EXISTS", message=str(error), remedy="Use another id.")
         except ValueError as error:
@@ -110,8 +112,9 @@ class CustomersMutation:
         info.context.require("admin")
         data = await info.context.data_of(customer_id)
         administration = await info.context.administration_of(data.customer_id)
+        rename = info.context.services.metadata.customers.rename
         try:
-            row = await administration.rename_customer(data.customer_id, name)
+            row = await administration.act(rename, data.customer_id, name)
         except ValueError as error:
             return _not_accepted(error)
         return CustomerRenamed(customer=from_record(Customer, row))

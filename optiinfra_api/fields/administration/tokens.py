@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Annotated, cast
+from typing import Annotated
 
 import strawberry
 
@@ -16,7 +16,6 @@ from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
-from optiinfra_assets.metadata import tokens as store
 
 MAX_DAYS = 3660
 
@@ -158,7 +157,8 @@ class TokensQuery:
         check_first(first)
         administration = await info.context.administration_of(customer_id)
         asked = digest("tokens", administration.customer_id)
-        rows = await administration.tokens(first + 1, _position(after, asked))
+        find = info.context.services.metadata.tokens.find
+        rows = await administration.read(find, first=first + 1, after=_position(after, asked))
         shown, page_info = cut(
             asked, rows, first, lambda row: ((row.created_at - _EPOCH) // _MICROSECOND, row.token_id)
         )
@@ -185,8 +185,12 @@ class TokensMutation:
         administration = await info.context.administration_of(customer_id)
         try:
             _check_reach(administration.customer_id, customer_id, all_customers)
-            issued = await administration.issue_token(
-                name, cast(store.Role, role.value), _expiry(expires_at, days)
+            issued = await administration.act(
+                info.context.services.metadata.tokens.issue,
+                name,
+                administration.customer_id,
+                role.value,
+                _expiry(expires_at, days),
             )
         except ValueError as error:
             return TokenNotAccepted(

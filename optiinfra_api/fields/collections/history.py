@@ -18,6 +18,7 @@ from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, decimal_text
 from optiinfra_api.reading.cost_query import digest
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.metadata import collections as store
 from optiinfra_assets.metadata.collections import TaskStatus
@@ -178,7 +179,8 @@ class HistoryQuery:
         data = await info.context.data_of(customer_id)
         asked = digest("history", data.customer_id, filters)
         before = None if after is None else decode(after, asked, (int,)).position[0]
-        rows = await data.history(**filters, first=first + 1, before=before)
+        history = data.services.metadata.collections.history
+        rows = await data.read(history, **filters, first=first + 1, before=before)
         shown, page_info = cut(asked, rows, first, lambda row: (row.id,))
         return CollectionHistory(
             nodes=[Collection.of(row) for row in shown],
@@ -190,8 +192,11 @@ class HistoryQuery:
         self, info: Info, task_id: TaskId, customer_id: CustomerId = None
     ) -> CollectionTask | None:
         data = await info.context.data_of(customer_id)
-        status = await data.task_status(task_id)
-        return None if status is None else CollectionTask.of(status)
+        try:
+            status = await data.read(data.services.metadata.collections.task_status, task_id)
+        except RecordNotFound:
+            return None
+        return CollectionTask.of(status)
 
 
 def billing_period_of(text: str) -> BillingPeriod:

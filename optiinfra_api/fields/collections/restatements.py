@@ -17,7 +17,7 @@ from optiinfra_api.graphql.errors import InvalidArgument, TooExpensive
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, DateText, DecimalText
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_assets.warehouse.lineage import RestatementRecord
+from optiinfra_assets.warehouse.lineage import RestatementRecord, restatements
 
 MAX_CHANGES = 20_000
 """Rows of one page: a pair of generations has at most one for each day, service and currency."""
@@ -94,7 +94,16 @@ class RestatementsQuery:
         asked = question.digest("restatements", data.customer_id, since, until, cost_basis)
         end_at, before = _place(after, asked, until)
         begin = since or end_at - _SPAN
-        found = await data.restated(begin, end_at, first=first + 1, before=before, question=question)
+        found = await data.run(
+            restatements,
+            data.services.warehouse,
+            since=begin,
+            until=end_at,
+            first=first + 1,
+            before=before,
+            accounts=question.accounts,
+            providers=question.providers,
+        )
         shown, page_info = cut(
             asked,
             found,

@@ -25,6 +25,7 @@ from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import CostQuery, digest
 from optiinfra_assets.domain.publications import PublishedGeneration
 from optiinfra_assets.metadata import events as store
+from optiinfra_assets.warehouse.lineage import published_since
 
 POLL_SECONDS: Final = 1.0
 EVENTS_AT_ONCE: Final = 500
@@ -108,13 +109,17 @@ async def _collection_events(
     data = await info.context.data_of(customer_id)
     asked = digest("collection events", data.customer_id, task_id)
     place: store.EventPosition
+    events = data.services.metadata.events
     if after is None:
-        place = await data.place(since)
+        # Before the events from `since` on; after all events so far if there are none, or no instant is given.
+        place = await data.services.run(events.position_now)
+        begin = None if since is None else await data.read(events.position_since, since=since)
+        place = begin or place
     else:
         transaction, number = decode(after, asked, (int, int)).position
         place = (transaction, number)
     while True:
-        found = await data.collection_events(place, first=EVENTS_AT_ONCE, task_id=task_id)
+        found = await data.read(events.after, after=place, first=EVENTS_AT_ONCE, task_id=task_id)
         await info.context.check_token()
         for event in found:
             place = event.place
@@ -158,7 +163,14 @@ async def _published(
     """
     first = EVENTS_AT_ONCE
     while True:
-        found = await data.published_since(since, first=first, question=question)
+        found = await data.run(
+            published_since,
+            data.services.warehouse,
+            since=since,
+            first=first,
+            accounts=question.accounts,
+            providers=question.providers,
+        )
         yield found
         if len(found) < first:
             return

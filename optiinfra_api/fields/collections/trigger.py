@@ -11,6 +11,7 @@ from optiinfra_api.fields.arguments import CustomerId
 from optiinfra_api.fields.collections.history import TaskId, billing_period_of
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
+from optiinfra_api.http.request_log import current_request
 from optiinfra_assets.database import errors
 
 
@@ -96,7 +97,9 @@ class CollectingMutation:
         period = None if billing_period is None else billing_period_of(billing_period)
         data = await info.context.data_of(customer_id)
         try:
-            task = await data.collect(provider, account, period)
+            task = await data.run(
+                data.services.trigger.collect, provider=provider, account_id=account, billing_period=period
+            )
         except errors.NothingToCollect as error:
             return NothingToCollect(
                 code="NOTHING_TO_COLLECT", message=str(error), remedy="Name an account that is connected."
@@ -107,6 +110,7 @@ class CollectingMutation:
             )
         except errors.DagsterUnavailable:
             return _dagster_unavailable("nothing is queued")
+        current_request().task_id = task.task_id
         return CollectionQueued(task_id=task.task_id, slices=len(task.slices))
 
     @resolved("End what a task still has to collect; for operators. What it has published stays.")
@@ -116,7 +120,13 @@ class CollectingMutation:
         info.context.require("operator")
         data = await info.context.data_of(customer_id)
         try:
-            slices = await data.cancel(task_id)
+            slices = await data.run(data.services.trigger.cancel, task_id)
+        except errors.RecordNotFound:
+            return TaskNotFound(
+                code="TASK_NOT_FOUND",
+                message=f"taskId: {task_id!r} does not exist",
+                remedy="Use the task id that `triggerCollection` answered.",
+            )
         except errors.RunTerminationFailed:
             return DagsterUnavailable(
                 code="DAGSTER_UNAVAILABLE",
@@ -125,10 +135,4 @@ class CollectingMutation:
             )
         except errors.DagsterUnavailable:
             return _dagster_unavailable("nothing is canceled")
-        if slices is None:
-            return TaskNotFound(
-                code="TASK_NOT_FOUND",
-                message=f"taskId: {task_id!r} does not exist",
-                remedy="Use the task id that `triggerCollection` answered.",
-            )
         return CollectionCanceled(task_id=task_id, slices=slices)

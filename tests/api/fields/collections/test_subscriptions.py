@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 from world import Customer, World
 
-from optiinfra_api.access import authentication, context
+from optiinfra_api.access import authentication
 from optiinfra_api.endpoints.websocket_messages import SUBSCRIPTIONS
 from optiinfra_api.fields.collections import subscriptions
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -164,8 +164,8 @@ def test_no_publication_is_missed_however_many_there_are_at_one_time(
         statements += 1
         return read(*arguments, **filters)
 
-    read = context.published_since
-    monkeypatch.setattr(context, "published_since", counted)
+    read = subscriptions.published_since
+    monkeypatch.setattr(subscriptions, "published_since", counted)
     customer = world.customer()
     begin, generations = published(customer, 23, apart)
     with subscribed(world, customer.token, PUBLICATIONS, since=begin.isoformat()) as events:

@@ -1,9 +1,12 @@
-"""What requests need of the process that answers them, as protocols; `optiinfra_api.services` builds it."""
+"""What requests need of the process that answers them; `optiinfra_api.services` opens and closes it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from optiinfra_api.access.authentication import Authenticator
@@ -12,7 +15,6 @@ if TYPE_CHECKING:
     from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
     from optiinfra_api.reading.freshness_cache import FreshnessCache
     from optiinfra_api.reading.stream import ExportStreamer
-    from optiinfra_assets.domain.accounts import BillingPeriod
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionTask
     from optiinfra_assets.settings import Settings
@@ -23,37 +25,14 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class TriggerService(Protocol):
-    """Has costs collected on request; what it does blocks."""
+class Services:
+    """Open connections, shared by all requests of one process and one event loop.
 
-    def collect(
-        self,
-        customer_id: str,
-        provider: str | None,
-        account_id: str | None,
-        billing_period: BillingPeriod | None,
-    ) -> CollectionTask:
-        """Queue and launch the collections of one customer; None: of every provider, account or period that is due.
-
-        Raises:
-            NothingToCollect: no account matches, or nothing is due.
-            ValueError: the period cannot be collected.
-            DagsterUnavailable: Dagster does not answer; nothing is queued.
-        """
-        ...
-
-    def cancel(self, task_id: str, customer_id: str) -> int:
-        """End what a task still has to collect of one customer; how many slices that are.
-
-        Raises:
-            RecordNotFound: there is no such task of that customer.
-            DagsterUnavailable: Dagster does not answer, or a run goes on.
-        """
-        ...
-
-
-class Services(Protocol):
-    """Open connections, shared by all requests of one process and one event loop."""
+    Attributes:
+        collect: `optiinfra_assets.ingestion.triggering.trigger_collection` for callers of the API; it blocks.
+        cancel: `optiinfra_assets.ingestion.triggering.cancel_task`; it blocks.
+        threads: for what blocks.
+    """
 
     settings: Settings
     metadata: Metadata
@@ -65,22 +44,20 @@ class Services(Protocol):
     persisted: PersistedQueries
     requests: ConcurrencyLimit
     exports: ConcurrencyLimit
-    trigger: TriggerService
-
-    def pending_clickhouse(self) -> list[str]:
-        """Statements of migrations that ClickHouse has not run; blocks."""
-        ...
-
-    def pending_postgres(self) -> list[str]:
-        """Statements of migrations that PostgreSQL has not run; blocks."""
-        ...
+    collect: Callable[..., CollectionTask]
+    cancel: Callable[..., int]
+    threads: ThreadPoolExecutor
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """`work`, which blocks, in a thread."""
-        ...
+        return await asyncio.get_running_loop().run_in_executor(self.threads, partial(work, *args, **kwargs))
 
     async def run_for(
         self, customer_id: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
         """`work`, which reads from `metadata`, in a thread where PostgreSQL shows rows of one customer only."""
-        ...
+        return await self.run(self._bound, customer_id, partial(work, *args, **kwargs))
+
+    def _bound(self, customer_id: str, work: Callable[[], _T]) -> _T:
+        with self.metadata.of_customer(customer_id):
+            return work()

@@ -41,16 +41,16 @@ class ReadinessEndpoint:
 
     async def _find(self, services: Services) -> dict[str, str]:
         found = await asyncio.gather(
-            _part(services, "clickhouse", services.pending_clickhouse),
-            _part(services, "postgresql", services.pending_postgres),
+            _part(services, "clickhouse", services.warehouse.migrate),
+            _part(services, "postgresql", services.metadata.migrate),
         )
         self._until = time.monotonic() + SECONDS
         return dict(found)
 
 
-async def _part(services: Services, name: str, pending: Callable[[], list[str]]) -> tuple[str, str]:
+async def _part(services: Services, name: str, migrate: Callable[..., list[str]]) -> tuple[str, str]:
     try:
-        waiting = await asyncio.wait_for(services.run(pending), SECONDS)
+        waiting = await asyncio.wait_for(services.run(migrate, dry_run=True), SECONDS)
     except MigrationError as error:
         LOG.warning("not ready: %s", error)
         return name, "its migrations are not those of this version"

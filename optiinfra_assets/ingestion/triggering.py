@@ -186,33 +186,3 @@ def _slices(
         for account in accounts
         for slice_ in chosen.get(account.account_id, [Slice.of(account, period) for period in recent])
     ]
-
-
-class DagsterTrigger:
-    """Has costs collected for callers of the API."""
-
-    def __init__(self, settings: Settings, metadata: Metadata) -> None:
-        self._settings = settings
-        self._metadata = metadata
-
-    def collect(
-        self,
-        customer_id: str,
-        provider: str | None,
-        account_id: str | None,
-        billing_period: BillingPeriod | None,
-    ) -> CollectionTask:
-        """See `trigger_collection`."""
-        return trigger_collection(
-            self._settings,
-            self._metadata,
-            customer_id=customer_id,
-            provider=provider,
-            account_id=account_id,
-            billing_period=billing_period,
-            trigger="api",
-        )
-
-    def cancel(self, task_id: str, customer_id: str) -> int:
-        """See `cancel_task`."""
-        return cancel_task(self._settings, self._metadata, task_id, customer_id)

@@ -266,7 +266,7 @@ def test_a_run_that_ended_before_it_could_be_canceled_is_no_failure(
 
 def test_the_api_says_that_a_run_could_not_be_ended() -> None:
     class Data:
-        services = SimpleNamespace(trigger=SimpleNamespace(cancel=None))
+        services = SimpleNamespace(cancel=None)
 
         async def run(self, *_: object) -> int:
             raise RunTerminationFailed("Dagster at http://10.0.0.1:3000 refused the end of a run")

@@ -98,7 +98,7 @@ class CollectingMutation:
         data = await info.context.data_of(customer_id)
         try:
             task = await data.run(
-                data.services.trigger.collect, provider=provider, account_id=account, billing_period=period
+                data.services.collect, provider=provider, account_id=account, billing_period=period
             )
         except errors.NothingToCollect as error:
             return NothingToCollect(
@@ -120,7 +120,7 @@ class CollectingMutation:
         info.context.require("operator")
         data = await info.context.data_of(customer_id)
         try:
-            slices = await data.run(data.services.trigger.cancel, task_id)
+            slices = await data.run(data.services.cancel, task_id)
         except errors.RecordNotFound:
             return TaskNotFound(
                 code="TASK_NOT_FOUND",

@@ -15,6 +15,7 @@ from optiinfra_api.fields.accounts.credential_inputs import has_secrets, name_of
 from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import digest
@@ -24,11 +25,9 @@ from optiinfra_assets.metadata.accounts import ConnectedAccount
 
 @strawberry.enum(description="Whether an account is collected.")
 class CredentialStatus(Enum):
-    ACTIVE = strawberry.enum_value("active", description="It is.")
-    DELETED = strawberry.enum_value(
-        "deleted", description="It is not; its data stay, and so does its secret, encrypted."
-    )
-    PURGED = strawberry.enum_value("purged", description="It is not, and its secret was erased as well.")
+    ACTIVE = described("active", "It is.")
+    DELETED = described("deleted", "It is not; its data stay, and so does its secret, encrypted.")
+    PURGED = described("purged", "It is not, and its secret was erased as well.")
 
 
 @strawberry.type(description="A setting of an account that is not secret.")
@@ -100,30 +99,28 @@ class Credentials:
 
 @strawberry.enum(description="What was done.")
 class CredentialAction(Enum):
-    CREATE = strawberry.enum_value("create", description="Connected, or connected again.")
-    UPDATE = strawberry.enum_value("update", description="Settings changed, or its secret was stored again.")
-    ROTATE = strawberry.enum_value("rotate", description="The secret was replaced.")
-    REVEAL = strawberry.enum_value("reveal", description="The secret was opened for one use.")
-    DELETE = strawberry.enum_value("delete", description="Collected no more.")
-    PURGE = strawberry.enum_value("purge", description="The deleted secret was erased.")
-    REWRAP = strawberry.enum_value("rewrap", description="The data key was put under another master key.")
-    RETIRE_KEY = strawberry.enum_value("retire_key", description="A master key was retired.")
+    CREATE = described("create", "Connected, or connected again.")
+    UPDATE = described("update", "Settings changed, or its secret was stored again.")
+    ROTATE = described("rotate", "The secret was replaced.")
+    REVEAL = described("reveal", "The secret was opened for one use.")
+    DELETE = described("delete", "Collected no more.")
+    PURGE = described("purge", "The deleted secret was erased.")
+    REWRAP = described("rewrap", "The data key was put under another master key.")
+    RETIRE_KEY = described("retire_key", "A master key was retired.")
 
 
 @strawberry.enum(description="Whether it was done.")
 class CredentialOutcome(Enum):
-    DONE = strawberry.enum_value("done", description="It was.")
-    REFUSED = strawberry.enum_value(
-        "refused", description="It was not, as when a secret could not be opened."
-    )
+    DONE = described("done", "It was.")
+    REFUSED = described("refused", "It was not, as when a secret could not be opened.")
 
 
 @strawberry.enum(description="What a secret was opened for.")
 class CredentialPurpose(Enum):
-    COLLECT = strawberry.enum_value("collect", description="A collection, whose run is named.")
-    PROBE = strawberry.enum_value("probe", description="To see whether anything changed.")
-    DISCOVER = strawberry.enum_value("discover", description="To see what it reaches.")
-    TEST = strawberry.enum_value("test", description="To try it for an administrator.")
+    COLLECT = described("collect", "A collection, whose run is named.")
+    PROBE = described("probe", "To see whether anything changed.")
+    DISCOVER = described("discover", "To see what it reaches.")
+    TEST = described("test", "To try it for an administrator.")
 
 
 @strawberry.type(description="One act on a credential. The database refuses to change or remove it.")

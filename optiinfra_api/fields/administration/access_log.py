@@ -12,6 +12,7 @@ from optiinfra_api.fields.administration.tokens import OfCustomer, TokenRole
 from optiinfra_api.fields.arguments import After, First
 from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import digest
@@ -19,10 +20,10 @@ from optiinfra_api.reading.cost_query import digest
 
 @strawberry.enum(description="What was done.")
 class AccessAction(Enum):
-    CREATE_CUSTOMER = strawberry.enum_value("create_customer", description="A customer was added.")
-    RENAME_CUSTOMER = strawberry.enum_value("rename_customer", description="A customer has another name.")
-    CREATE_TOKEN = strawberry.enum_value("create_token", description="A token was made.")
-    REVOKE_TOKEN = strawberry.enum_value("revoke_token", description="A token is refused from then on.")
+    CREATE_CUSTOMER = described("create_customer", "A customer was added.")
+    RENAME_CUSTOMER = described("rename_customer", "A customer has another name.")
+    CREATE_TOKEN = described("create_token", "A token was made.")
+    REVOKE_TOKEN = described("revoke_token", "A token is refused from then on.")
 
 
 @strawberry.type(description="One act on a customer or a token. Lines are never changed or removed.")

@@ -13,6 +13,7 @@ from optiinfra_api.fields.arguments import After, First
 from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.fields.refusal import Refusal
+from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
@@ -25,9 +26,9 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @strawberry.enum(description="What a token may do; each role also what those before it may.")
 class TokenRole(Enum):
-    VIEWER = strawberry.enum_value("viewer", description="Reads.")
-    OPERATOR = strawberry.enum_value("operator", description="Also triggers collections.")
-    ADMIN = strawberry.enum_value("admin", description="Also manages credentials and tokens.")
+    VIEWER = described("viewer", "Reads.")
+    OPERATOR = described("operator", "Also triggers collections.")
+    ADMIN = described("admin", "Also manages credentials and tokens.")
 
 
 @strawberry.type(description="A bearer token, without what it takes to use it.")

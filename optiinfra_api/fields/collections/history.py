@@ -13,7 +13,7 @@ from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.from_record import from_record, of_slice
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
-from optiinfra_api.graphql.enums import enum
+from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, decimal_text
@@ -26,60 +26,35 @@ from optiinfra_assets.metadata.collections import TaskStatus
 SHOWN_COLLECTIONS = 1000
 
 
-@enum(
-    description="Who asked for a collection.",
-    SCHEDULE="The schedule, after a probe saw a change.",
-    BACKFILL="A new account.",
-    API="`triggerCollection`.",
-    CLI="The command line.",
-    UI="Somebody in Dagster.",
-    RETRY="A run that had failed.",
-)
+@strawberry.enum(description="Who asked for a collection.")
 class CollectionTrigger(Enum):
-    SCHEDULE = "schedule"
-    BACKFILL = "backfill"
-    API = "api"
-    CLI = "cli"
-    UI = "ui"
-    RETRY = "retry"
+    SCHEDULE = described("schedule", "The schedule, after a probe saw a change.")
+    BACKFILL = described("backfill", "A new account.")
+    API = described("api", "`triggerCollection`.")
+    CLI = described("cli", "The command line.")
+    UI = described("ui", "Somebody in Dagster.")
+    RETRY = described("retry", "A run that had failed.")
 
 
-@enum(
-    description="How the collection of one slice stands.",
-    QUEUED="Waits for its run.",
-    RUNNING="Is being collected.",
-    RETRYING="Failed for now, and will be tried again.",
-    SUCCEEDED="Published.",
-    UNCHANGED="Collected, and equal to what is published.",
-    FAILED="Ended with an error.",
-    CANCELED="Ended before its end.",
-)
+@strawberry.enum(description="How the collection of one slice stands.")
 class CollectionStatus(Enum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    RETRYING = "retrying"
-    SUCCEEDED = "succeeded"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
-    CANCELED = "canceled"
+    QUEUED = described("queued", "Waits for its run.")
+    RUNNING = described("running", "Is being collected.")
+    RETRYING = described("retrying", "Failed for now, and will be tried again.")
+    SUCCEEDED = described("succeeded", "Published.")
+    UNCHANGED = described("unchanged", "Collected, and equal to what is published.")
+    FAILED = described("failed", "Ended with an error.")
+    CANCELED = described("canceled", "Ended before its end.")
 
 
-@enum(
-    description="How a task stands as a whole.",
-    QUEUED="Nothing of it has begun.",
-    RUNNING="Some of it is being collected.",
-    RETRYING="Some of it failed for now, and will be tried again.",
-    SUCCEEDED="All of it ended well, also if nothing had changed.",
-    FAILED="Some of it ended with an error.",
-    CANCELED="It ended before its end.",
-)
+@strawberry.enum(description="How a task stands as a whole.")
 class TaskState(Enum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    RETRYING = "retrying"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
+    QUEUED = described("queued", "Nothing of it has begun.")
+    RUNNING = described("running", "Some of it is being collected.")
+    RETRYING = described("retrying", "Some of it failed for now, and will be tried again.")
+    SUCCEEDED = described("succeeded", "All of it ended well, also if nothing had changed.")
+    FAILED = described("failed", "Some of it ended with an error.")
+    CANCELED = described("canceled", "It ended before its end.")
 
 
 @strawberry.type(description="The collection of one slice (account and billing period) within one task.")

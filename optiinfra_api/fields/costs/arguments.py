@@ -8,23 +8,17 @@ from typing import Annotated
 
 import strawberry
 
-from optiinfra_api.graphql.enums import enum
+from optiinfra_api.graphql.enums import described
 from optiinfra_api.reading.cost_query import CostQuery, validated
 from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
 
 
-@enum(
-    description="Which cost of FOCUS is summed.",
-    BILLED="What is invoiced.",
-    EFFECTIVE="Amortised: prepaid purchases are spread over what they cover.",
-    LIST="At public prices.",
-    CONTRACTED="At negotiated prices, before commitment discounts.",
-)
+@strawberry.enum(description="Which cost of FOCUS is summed.")
 class CostBasis(Enum):
-    BILLED = "billed_cost"
-    EFFECTIVE = "effective_cost"
-    LIST = "list_cost"
-    CONTRACTED = "contracted_cost"
+    BILLED = described("billed_cost", "What is invoiced.")
+    EFFECTIVE = described("effective_cost", "Amortised: prepaid purchases are spread over what they cover.")
+    LIST = described("list_cost", "At public prices.")
+    CONTRACTED = described("contracted_cost", "At negotiated prices, before commitment discounts.")
 
 
 @strawberry.input(description="UTC days on which charges begin.")

@@ -12,40 +12,27 @@ from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
-from optiinfra_api.graphql.enums import enum
+from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
 from optiinfra_api.reading.cost_query import check_tag_key
 
 
-@enum(
-    description="How many days make one amount of a series.",
-    DAILY="One.",
-    WEEKLY="Seven, from Monday.",
-    MONTHLY="Those of the month of the charges, not of the invoice.",
-)
+@strawberry.enum(description="How many days make one amount of a series.")
 class Granularity(Enum):
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
+    DAILY = described("daily", "One.")
+    WEEKLY = described("weekly", "Seven, from Monday.")
+    MONTHLY = described("monthly", "Those of the month of the charges, not of the invoice.")
 
 
-@enum(
-    description="What series are told apart by.",
-    PROVIDER="The provider.",
-    ACCOUNT="The account of this platform.",
-    SUB_ACCOUNT="The provider's sub account.",
-    SERVICE="The service.",
-    REGION="The region.",
-    CHARGE_CATEGORY="The category of the charge.",
-)
+@strawberry.enum(description="What series are told apart by.")
 class Dimension(Enum):
-    PROVIDER = "provider"
-    ACCOUNT = "account"
-    SUB_ACCOUNT = "sub_account"
-    SERVICE = "service"
-    REGION = "region"
-    CHARGE_CATEGORY = "charge_category"
+    PROVIDER = described("provider", "The provider.")
+    ACCOUNT = described("account", "The account of this platform.")
+    SUB_ACCOUNT = described("sub_account", "The provider's sub account.")
+    SERVICE = described("service", "The service.")
+    REGION = described("region", "The region.")
+    CHARGE_CATEGORY = described("charge_category", "The category of the charge.")
 
 
 @strawberry.type(

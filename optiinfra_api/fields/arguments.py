@@ -23,3 +23,6 @@ First = Annotated[int, strawberry.argument(description="How many rows at most, 1
 After = Annotated[
     str | None, strawberry.argument(description="`endCursor` of the page before. Default: the first page.")
 ]
+AccountId = Annotated[str, strawberry.argument(description="Account id of this platform.")]
+ByProvider = Annotated[str | None, strawberry.argument(description="Only this provider. Default: all.")]
+ByAccount = Annotated[str | None, strawberry.argument(description="Only this account id. Default: all.")]

@@ -52,6 +52,16 @@ _FITS: dict[type, Callable[[Any], bool]] = {
 as one text."""
 
 
+def to_micros(instant: datetime) -> int:
+    """An instant as cursors hold it: microseconds since 1970."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The instant of a cursor."""
+    return _EPOCH + micros * _MICROSECOND
+
+
 @strawberry.type(description="Whether there is more, and where it begins.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="There are more rows after this page.")
@@ -78,7 +88,7 @@ class Cursor:
 
     def encode(self) -> str:
         """As the text a client gets."""
-        micros = None if self.as_of is None else (self.as_of - _EPOCH) // _MICROSECOND
+        micros = None if self.as_of is None else to_micros(self.as_of)
         content = orjson.dumps([_VERSION, self.question, micros, self.snapshot, *self.position])
         return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
 
@@ -120,7 +130,7 @@ def decode(text: str, question: str, types: tuple[type, ...]) -> Cursor:
             "after: the cursor belongs to a query with other arguments",
             "Keep all arguments but `after` the same from page to page.",
         )
-    as_of = None if micros is None else _EPOCH + micros * _MICROSECOND
+    as_of = None if micros is None else from_micros(micros)
     return Cursor(question, as_of, snapshot, tuple(position))
 
 

@@ -7,8 +7,7 @@ from datetime import datetime
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.fields.arguments import After, CustomerId, First
-from optiinfra_api.fields.collections.history import ByAccount, ByProvider
+from optiinfra_api.fields.arguments import After, ByAccount, ByProvider, CustomerId, First
 from optiinfra_api.fields.costs.arguments import cost_query
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.from_record import from_record

@@ -16,8 +16,8 @@ from optiinfra_api.fields.accounts.credential_inputs import (
     SettingsInput,
     credential_values,
 )
-from optiinfra_api.fields.accounts.credentials import AccountId, Credential
-from optiinfra_api.fields.arguments import CustomerId
+from optiinfra_api.fields.accounts.credentials import Credential
+from optiinfra_api.fields.arguments import AccountId, CustomerId
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound

@@ -12,7 +12,7 @@ import strawberry
 from optiinfra_api.access.context import Info
 from optiinfra_api.access.credential_service import credential_service
 from optiinfra_api.fields.accounts.credential_inputs import has_secrets, name_of
-from optiinfra_api.fields.arguments import After, CustomerId, First
+from optiinfra_api.fields.arguments import AccountId, After, ByAccount, CustomerId, First
 from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.enums import described
@@ -149,8 +149,6 @@ class CredentialAuditLog:
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
-AccountId = Annotated[str, strawberry.argument(description="Account id of this platform.")]
-ByAccount = Annotated[str | None, strawberry.argument(description="Only this account id. Default: all.")]
 IncludeDeleted = Annotated[
     bool, strawberry.argument(description="Also accounts that were deleted. Default: false.")
 ]

@@ -11,7 +11,7 @@ import strawberry
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, First
 from optiinfra_api.fields.from_record import from_record
-from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode, from_micros, to_micros
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.resolvers import resolved
@@ -19,9 +19,6 @@ from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
 
 MAX_DAYS = 3660
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @strawberry.enum(description="What a token may do; each role also what those before it may.")
@@ -125,7 +122,7 @@ def _position(after: str | None, asked: str) -> tuple[datetime, str] | None:
     if after is None:
         return None
     micros, token_id = decode(after, asked, (int, str)).position
-    return _EPOCH + micros * _MICROSECOND, token_id
+    return from_micros(micros), token_id
 
 
 def _check_reach(own: str | None, asked: str | None, all_customers: bool) -> None:
@@ -160,9 +157,7 @@ class TokensQuery:
         asked = digest("tokens", administration.customer_id)
         find = info.context.services.metadata.tokens.find
         rows = await administration.read(find, first=first + 1, after=_position(after, asked))
-        shown, page_info = cut(
-            asked, rows, first, lambda row: ((row.created_at - _EPOCH) // _MICROSECOND, row.token_id)
-        )
+        shown, page_info = cut(asked, rows, first, lambda row: (to_micros(row.created_at), row.token_id))
         return Tokens(
             nodes=[from_record(Token, row) for row in shown],
             page_info=page_info,

@@ -9,7 +9,7 @@ from typing import Annotated
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.fields.arguments import After, CustomerId, First
+from optiinfra_api.fields.arguments import After, ByAccount, ByProvider, CustomerId, First
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.from_record import from_record, of_slice
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
@@ -119,8 +119,6 @@ class CollectionTask:
         )
 
 
-ByProvider = Annotated[str | None, strawberry.argument(description="Only this provider. Default: all.")]
-ByAccount = Annotated[str | None, strawberry.argument(description="Only this account id. Default: all.")]
 ByBillingPeriod = Annotated[
     str | None, strawberry.argument(description="Only this billing period, `YYYY-MM`. Default: all.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.fields.arguments import After, CustomerId, First
+from optiinfra_api.fields.arguments import AccountId, After, CustomerId, First
 from optiinfra_api.fields.collections.history import billing_period_of
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.from_record import from_record
@@ -100,7 +100,6 @@ class Lineage:
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
-OfAccount = Annotated[str, strawberry.argument(description="Account id of this platform.")]
 OfBillingPeriod = Annotated[str, strawberry.argument(description="Billing period, `YYYY-MM`.")]
 
 
@@ -112,7 +111,7 @@ class LineageQuery:
     async def lineage(
         self,
         info: Info,
-        account: OfAccount,
+        account: AccountId,
         billing_period: OfBillingPeriod,
         first: First = 10,
         after: After = None,

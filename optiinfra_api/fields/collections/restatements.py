@@ -12,7 +12,7 @@ from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import After, CustomerId, First
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Period, PeriodAsked, cost_query
 from optiinfra_api.fields.from_record import from_record, of_slice
-from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
+from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode, from_micros, to_micros
 from optiinfra_api.graphql.errors import InvalidArgument, TooExpensive
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, DateText, DecimalText
@@ -23,8 +23,6 @@ MAX_CHANGES = 20_000
 """Rows of one page: a pair of generations has at most one for each day, service and currency."""
 
 _SPAN = timedelta(days=30)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @strawberry.type(description="A day of a service whose cost is another one than before.")
@@ -108,7 +106,7 @@ class RestatementsQuery:
             asked,
             found,
             first,
-            lambda last: (_micros(end_at), _micros(last.published_at), last.generation),
+            lambda last: (to_micros(end_at), to_micros(last.published_at), last.generation),
         )
         changes = await _changes(data, question, period, cost_basis, [one for one in shown if one.is_kept])
         nodes = [_node(one, changes.get(one.generation, []) if one.is_kept else None) for one in shown]
@@ -135,11 +133,7 @@ def _place(
     if after is None:
         return until or datetime.now(UTC), None
     end_at, published_at, generation = decode(after, asked, (timedelta, timedelta, int)).position
-    return _EPOCH + end_at * _MICROSECOND, (_EPOCH + published_at * _MICROSECOND, generation)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
+    return from_micros(end_at), (from_micros(published_at), generation)
 
 
 async def _changes(

@@ -19,7 +19,7 @@ from optiinfra_api.fields.arguments import CustomerId
 from optiinfra_api.fields.collections.history import CollectionStatus, CollectionTrigger
 from optiinfra_api.fields.costs.arguments import Filter, cost_query
 from optiinfra_api.fields.from_record import from_record, of_slice
-from optiinfra_api.fields.pagination import Cursor, decode
+from optiinfra_api.fields.pagination import Cursor, decode, from_micros, to_micros
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import Count
 from optiinfra_api.reading.cost_query import CostQuery, digest
@@ -35,9 +35,6 @@ OVERLAP: Final = timedelta(minutes=2)
 
 REMEMBERED: Final = 200
 """Generations that a cursor says were delivered already."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @strawberry.type(description="The collection of a slice now stands so.")
@@ -199,7 +196,7 @@ class _Follower:
         if after is None:
             return cls(asked, since, {})
         micros, *numbers = _numbers(decode(after, asked, (tuple,)).position[0])
-        newest = _EPOCH + micros * _MICROSECOND
+        newest = from_micros(micros)
         return cls(asked, newest, dict.fromkeys(numbers, newest))
 
     @property
@@ -220,9 +217,10 @@ class _Follower:
 
     def cursor(self) -> str:
         """For the client."""
-        micros = (self._newest - _EPOCH) // _MICROSECOND
         numbers = sorted(self._delivered)[-REMEMBERED:]
-        return Cursor(self._asked, None, "", (",".join(map(str, (micros, *numbers))),)).encode()
+        return Cursor(
+            self._asked, None, "", (",".join(map(str, (to_micros(self._newest), *numbers))),)
+        ).encode()
 
 
 def _numbers(text: str) -> list[int]:

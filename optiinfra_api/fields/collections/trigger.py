@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.fields.arguments import CustomerId
+from optiinfra_api.fields.arguments import ByAccount, CustomerId
 from optiinfra_api.fields.collections.history import TaskId, billing_period_of
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
@@ -45,7 +45,6 @@ TriggerResult = Annotated[
 OfProvider = Annotated[
     str | None, strawberry.argument(description="Only accounts at this provider. Default: all.")
 ]
-OfAccount = Annotated[str | None, strawberry.argument(description="Only this account id. Default: all.")]
 OfBillingPeriod = Annotated[
     str | None,
     strawberry.argument(description="Only this billing period, `YYYY-MM`. Default: all that the source has."),
@@ -90,7 +89,7 @@ class CollectingMutation:
         info: Info,
         customer_id: CustomerId = None,
         provider: OfProvider = None,
-        account: OfAccount = None,
+        account: ByAccount = None,
         billing_period: OfBillingPeriod = None,
     ) -> TriggerResult | None:
         info.context.require("operator")

@@ -23,7 +23,7 @@ from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.errors import format_error, format_unexpected
 from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED
 from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
-from optiinfra_api.http.http_errors import HttpError
+from optiinfra_api.http.http_errors import HttpError, bad_request
 from optiinfra_api.http.redaction import redact_quotes
 from optiinfra_api.http.request_log import CLIENT_GONE, RequestRecord, current_request
 from optiinfra_api.schema import schema
@@ -51,7 +51,7 @@ async def graphql(request: Request) -> Response:
 
 def not_allowed() -> Response:
     """The answer to other methods than POST."""
-    refused = HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "BAD_REQUEST", "send a POST with a JSON body")
+    refused = bad_request("send a POST with a JSON body", HTTPStatus.METHOD_NOT_ALLOWED)
     return Response(orjson.dumps(refused.body()), refused.status, {"Allow": "POST"}, "application/json")
 
 
@@ -63,9 +63,7 @@ async def _answer(
         operation = await _operation(request)
         document = services.persisted.document(operation)
         if not document:
-            raise HttpError(
-                HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"'
-            )
+            raise bad_request('the body must be an object with a text "query"')
         context = RequestContext(principal, services, record.correlation_id, address(request))
         # A mutation that has begun is carried out, whoever still listens.
         work = _execute(document, operation, context)
@@ -85,7 +83,7 @@ async def _execute(document: str, operation: dict[str, Any], context: RequestCon
             context_value=context,
         )
     except CannotGetOperationTypeError as error:
-        raise HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", error.as_http_error_reason()) from None
+        raise bad_request(error.as_http_error_reason()) from None
     if not isinstance(result, ExecutionResult):
         raise TypeError(f"an operation gave {type(result).__name__}")
     return result
@@ -115,18 +113,16 @@ def _coded(error: GraphQLError) -> GraphQLError:
 
 async def _operation(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HttpError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "BAD_REQUEST",
-            "send the header `Content-Type: application/json`",
+        raise bad_request(
+            "send the header `Content-Type: application/json`", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         )
     body = await _read(request)
     if b"\\u0000" in body:
-        raise HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", NOT_ACCEPTED)
+        raise bad_request(NOT_ACCEPTED)
     try:
         operation = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f"the body is not JSON: {error}") from None
+        raise bad_request(f"the body is not JSON: {error}") from None
     return well_formed(operation)
 
 
@@ -137,22 +133,16 @@ def well_formed(operation: Any) -> dict[str, Any]:
         Refused: one has not.
     """
     if isinstance(operation, list):
-        raise HttpError(
-            HTTPStatus.BAD_REQUEST,
-            "BAD_REQUEST",
-            "a list of operations is not accepted: send one request for each",
-        )
+        raise bad_request("a list of operations is not accepted: send one request for each")
     if not isinstance(operation, dict) or not isinstance(operation.get("query"), str | None):
-        raise HttpError(
-            HTTPStatus.BAD_REQUEST, "BAD_REQUEST", 'the body must be an object with a text "query"'
-        )
+        raise bad_request('the body must be an object with a text "query"')
     for name, kind, what in (
         ("variables", dict, "an object"),
         ("operationName", str, "a text"),
         ("extensions", dict, "an object"),
     ):
         if not isinstance(operation.get(name), kind | None):
-            raise HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", f'"{name}" must be {what} or left out')
+            raise bad_request(f'"{name}" must be {what} or left out')
     return operation
 
 
@@ -162,9 +152,7 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise HttpError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "BAD_REQUEST",
-                f"the body is longer than {MAX_BODY_BYTES} bytes",
+            raise bad_request(
+                f"the body is longer than {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             )
     return bytes(body)

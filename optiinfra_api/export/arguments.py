@@ -9,22 +9,23 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from starlette.datastructures import QueryParams
+from strawberry.utils.str_converters import to_camel_case
 
 from optiinfra_api.fields.costs.arguments import CostBasis, CostFilter, Period, TagFilter, cost_query
 from optiinfra_api.fields.costs.latest import check_days
 from optiinfra_api.fields.costs.trends import Dimension, Granularity
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import BadValue, parse_date, parse_instant
-from optiinfra_api.reading.cost_query import CostQuery, check_tag_key
+from optiinfra_api.reading.cost_query import FILTERS, CostQuery, check_tag_key
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
 
-FILTERS = ("provider", "account", "subAccount", "service", "region", "chargeCategory", "currency")
-_LISTS = frozenset({*FILTERS, "tagValue", "groupBy"})
+_FILTERS = {to_camel_case(name): name for name in FILTERS}
+_LISTS = frozenset({*_FILTERS, "tagValue", "groupBy"})
 _EVERYWHERE = frozenset({"customerId", "asOf", "provider", "account", "currency"})
 _PERIOD = frozenset({"start", "end"})
-_FILTERED = _EVERYWHERE | _PERIOD | {*FILTERS, "tagKey", "tagValue"}
+_FILTERED = _EVERYWHERE | _PERIOD | {*_FILTERS, "tagKey", "tagValue"}
 
 ACCEPTED: Mapping[str, frozenset[str]] = {
     "line-items": _FILTERED | {"focus"},
@@ -126,18 +127,7 @@ def _period(values: dict[str, Any]) -> Period:
 def _filter(values: dict[str, Any]) -> CostFilter:
     if ("tagKey" in values) != ("tagValue" in values):
         raise InvalidArgument("tagKey: goes with tagValue", "Give both, or neither.")
-    lists = {
-        attribute: values.get(name)
-        for attribute, name in (
-            ("provider", "provider"),
-            ("account", "account"),
-            ("sub_account", "subAccount"),
-            ("service", "service"),
-            ("region", "region"),
-            ("charge_category", "chargeCategory"),
-            ("currency", "currency"),
-        )
-    }
+    lists = {filter_: values.get(name) for name, filter_ in _FILTERS.items()}
     tag = TagFilter(key=values["tagKey"], values=values["tagValue"]) if "tagKey" in values else None
     return CostFilter(**lists, tag=tag)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from optiinfra_api.http.http_errors import HttpError
+from optiinfra_api.http.http_errors import HttpError, bad_request
 
 MAX_CHARACTERS = 8 * 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -41,7 +41,9 @@ class PersistedQueries:
                 raise HttpError(HTTPStatus.OK, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
             return self._documents[digest]
         if hashlib.sha256(found.encode()).hexdigest() != digest:
-            raise _refused("extensions.persistedQuery.sha256Hash is not the SHA-256 of the query beside it")
+            raise bad_request(
+                "extensions.persistedQuery.sha256Hash is not the SHA-256 of the query beside it"
+            )
         return found
 
     def keep(self, operation: dict[str, Any]) -> None:
@@ -59,12 +61,8 @@ def _digest(operation: dict[str, Any]) -> str | None:
     if asked is None:
         return None
     if not isinstance(asked, dict) or asked.get("version") != 1:
-        raise _refused("extensions.persistedQuery must be an object with version 1 and sha256Hash")
+        raise bad_request("extensions.persistedQuery must be an object with version 1 and sha256Hash")
     digest = asked.get("sha256Hash")
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-        raise _refused("extensions.persistedQuery.sha256Hash must be 64 hexadecimal digits in lower case")
+        raise bad_request("extensions.persistedQuery.sha256Hash must be 64 hexadecimal digits in lower case")
     return digest
-
-
-def _refused(message: str) -> HttpError:
-    return HttpError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", message)

@@ -27,3 +27,8 @@ class HttpError(Exception):
     def body(self) -> dict[str, Any]:
         """As it is answered."""
         return {"errors": [{"message": str(self), "extensions": {"code": self.code}}]}
+
+
+def bad_request(message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> HttpError:
+    """What is said of a request that is not as it must be."""
+    return HttpError(status, "BAD_REQUEST", message)

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
+
+from strawberry.utils.str_converters import to_camel_case
 
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
@@ -16,6 +18,17 @@ MAX_FILTER_VALUES = 1000
 
 Values = Sequence[str | None] | None
 """Accepted values of one dimension."""
+
+FILTERS: Final = {
+    "provider": "providers",
+    "account": "accounts",
+    "sub_account": "sub_accounts",
+    "service": "services",
+    "region": "regions",
+    "charge_category": "charge_categories",
+    "currency": "currencies",
+}
+"""Filters by the values of a dimension -> the attribute of a cost query that has the values."""
 
 _FIRST_DAY, _END_DAY = date(1971, 1, 1), date(2100, 1, 1)
 
@@ -80,8 +93,7 @@ def validated(
         period: first UTC day and the day after the last; None: no period is asked.
         as_of: UTC instant, inclusive; None: now.
         tag: name of a tag and its accepted values.
-        filters: accepted values by dimension: ``provider``, ``account``, ``sub_account``, ``service``, ``region``,
-            ``charge_category``, ``currency``. None: all; a null value: line items without that attribute.
+        filters: accepted values by dimension, of `FILTERS`. None: all; a null value: line items without that attribute.
 
     Raises:
         InvalidArgument: naming the argument, its value and what is accepted.
@@ -99,13 +111,7 @@ def validated(
         start=period[0] if period else None,
         end=period[1] if period else None,
         as_of=as_of,
-        providers=_values("provider", filters.get("provider")),
-        accounts=_values("account", filters.get("account")),
-        sub_accounts=_values("subAccount", filters.get("sub_account")),
-        services=_values("service", filters.get("service")),
-        regions=_values("region", filters.get("region")),
-        charge_categories=_values("chargeCategory", filters.get("charge_category")),
-        currencies=_values("currency", filters.get("currency")),
+        **{values: _values(to_camel_case(name), filters.get(name)) for name, values in FILTERS.items()},
         tag_filter=tag[0] if tag else "",
         tag_values=_values("tag.values", tag[1]) if tag else (),
     )

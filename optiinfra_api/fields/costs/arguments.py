@@ -9,7 +9,7 @@ from typing import Annotated
 import strawberry
 
 from optiinfra_api.graphql.enums import described
-from optiinfra_api.reading.cost_query import CostQuery, validated
+from optiinfra_api.reading.cost_query import FILTERS, CostQuery, validated
 from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
 
 
@@ -63,14 +63,8 @@ def cost_query(period: Period | None, filter_: CostFilter | None, as_of: datetim
     return validated(
         (period.start, period.end) if period else None,
         as_of,
-        provider=chosen.provider,
-        account=chosen.account,
-        sub_account=chosen.sub_account,
-        service=chosen.service,
-        region=chosen.region,
-        charge_category=chosen.charge_category,
-        currency=chosen.currency,
         tag=(chosen.tag.key, chosen.tag.values) if chosen.tag else None,
+        **{name: getattr(chosen, name) for name in FILTERS},
     )
 
 

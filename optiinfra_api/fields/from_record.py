@@ -21,24 +21,21 @@ def from_record(kind: type[_T], record: object, **others: Any) -> _T:
         AttributeError: `record` lacks a field.
         ValueError: it has a word that the enum does not know.
     """
-    values = dict(others)
-    for name, enum in _fields(kind).items():  # type: ignore[arg-type] # a class can be hashed
-        if name not in others:
-            value = getattr(record, name)
-            values[name] = value if enum is None or value is None else enum(value)
-    return kind(**values)
+    names, enums = _fields(kind)  # type: ignore[arg-type] # a class can be hashed
+    values = {name: getattr(record, name) for name in names if name not in others}
+    for name, enum in enums:
+        if values.get(name) is not None:
+            values[name] = enum(values[name])
+    return kind(**values, **others)
 
 
 @cache
-def _fields(kind: type[Any]) -> dict[str, EnumMeta | None]:
-    """The fields of a GraphQL type by name, each with the enum that it is a member of."""
+def _fields(kind: type[Any]) -> tuple[list[str], list[tuple[str, EnumMeta]]]:
+    """The names of the fields of a GraphQL type, and the enums among their types."""
     hints = get_type_hints(kind)
-    return {one.name: _enum(hints[one.name]) for one in fields(kind)}
-
-
-def _enum(hint: Any) -> EnumMeta | None:
-    kinds = (hint, *get_args(hint))
-    return next((one for one in kinds if isinstance(one, EnumMeta)), None)
+    names = [one.name for one in fields(kind)]
+    parts = [(name, part) for name in names for part in (hints[name], *get_args(hints[name]))]
+    return names, [(name, part) for name, part in parts if isinstance(part, EnumMeta)]
 
 
 def of_slice(slice_: Slice) -> dict[str, str]:

@@ -33,8 +33,7 @@ def read(*parts: str) -> str:
 def description(*parts: str) -> str:
     """What the header of the statement in ``sql/<parts>`` says of it, as one line of text."""
     lines = project_file("sql", *parts).read_text(encoding="utf-8").splitlines()
-    said = (line.removeprefix("--").strip() for line in takewhile(_is_header, lines))
-    return " ".join(line for line in said if not line.startswith("Includes: "))
+    return " ".join(line.removeprefix("--").strip() for line in takewhile(_is_header, lines))
 
 
 @cache

@@ -19,7 +19,7 @@ def test_a_fragment_stands_where_it_is_included(tmp_path: Path) -> None:
     written(tmp_path / "filter.sql", "-- One customer.\nWHERE customer_id = 'x'\n    AND a > 0\n")
     path = written(
         tmp_path / "read.sql",
-        "-- Rows.\n-- Includes: columns, filter.\nSELECT\n    -- include: columns,\n    d\nFROM t\n-- include: filter\nLIMIT 1\n",
+        "-- Rows.\nSELECT\n    -- include: columns,\n    d\nFROM t\n-- include: filter\nLIMIT 1\n",
     )
     assert sql_files.statement(path, tmp_path) == (
         "SELECT\n    a,\n    b AS c,\n    d\nFROM t\nWHERE customer_id = 'x'\n    AND a > 0\nLIMIT 1"
@@ -43,6 +43,6 @@ def test_a_fragment_that_is_not_there_is_named(tmp_path: Path, name: str) -> Non
     assert "line_item_columns" in said
 
 
-def test_a_description_is_the_header_without_its_includes() -> None:
+def test_a_description_is_the_header_and_no_include() -> None:
     said = sql_files.description("clickhouse", "derived", "cost_by_day.sql")
     assert said == "cost_by_day of one generation: day x currency. Source: raw_costs."

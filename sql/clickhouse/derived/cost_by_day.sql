@@ -1,5 +1,4 @@
 -- cost_by_day of one generation: day x currency. Source: raw_costs.
--- Includes: generation_key, cost_sums, one_generation.
 SELECT
     -- include: generation_key,
     toDate(charge_period_start) AS charge_date,

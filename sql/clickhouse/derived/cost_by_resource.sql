@@ -1,6 +1,5 @@
 -- cost_by_resource of one generation: month of the charge x resource x service x region x sub account x charge category x currency. Source: raw_costs.
 -- Name and type are those of the last charge, of several at one instant those of the last line.
--- Includes: generation_key, cost_sums, one_generation.
 WITH bitShiftLeft(toUInt64(toUnixTimestamp(raw_costs.charge_period_start)), 32) + line_number AS recency
 SELECT
     -- include: generation_key,

@@ -1,5 +1,4 @@
 -- cost_by_type of one generation: day x charge category x class x frequency x pricing category x currency. Source: raw_costs.
--- Includes: generation_key, cost_sums, one_generation.
 SELECT
     -- include: generation_key,
     toDate(charge_period_start) AS charge_date,

@@ -1,5 +1,4 @@
 -- cost_trends of one generation: day x sub account x service x region x charge category x currency. Source: raw_costs.
--- Includes: generation_key, cost_sums, one_generation.
 SELECT
     -- include: generation_key,
     toDate(charge_period_start) AS charge_date,

@@ -3,7 +3,6 @@
 -- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... monthly
 -- for the bucket (its first day). Empty filters fold away.
 -- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
--- Includes: charge_sums, resolved_generations, charges_of_days, currency_filter.
 WITH
     CAST(NULL, 'Nullable(String)') AS nothing,
     0 AS none,

@@ -1,5 +1,4 @@
 -- Grain: one line item, all columns in snake case; maps as JSON text. Source: raw_costs. For: /export/line-items.
--- Includes: line_item_key, line_item_columns, resolved_generations, line_items_of_days, line_item_filters, tag_filter, line_item_order.
 SELECT
     -- include: line_item_key,
     source,

@@ -1,7 +1,6 @@
 -- Grain: one line item, the columns of FOCUS 1.2 under their own names; maps as JSON text. Source: raw_costs.
 -- For: /export/line-items with focus=1.2.
 -- ProviderName and PublisherName are the source's own if it had them, else the HostProviderName and ServiceProviderName of 1.3.
--- Includes: focus_1_2_columns, resolved_generations, line_items_of_days, line_item_filters, tag_filter, line_item_order.
 WITH
     coalesce(nullIf(raw_costs.x_columns['x_ProviderName'], ''), host_provider_name, nullIf(raw_costs.service_provider_name, '')) AS provider_name,
     coalesce(nullIf(raw_costs.x_columns['x_PublisherName'], ''), nullIf(raw_costs.service_provider_name, '')) AS publisher_name

@@ -1,6 +1,5 @@
 -- Grain: one line item, the columns of FOCUS 1.4 under their own names; maps as JSON text. Source: raw_costs.
 -- For: /export/line-items with focus=1.4.
--- Includes: focus_1_4_columns, resolved_generations, line_items_of_days, line_item_filters, tag_filter, line_item_order.
 SELECT
     -- include: focus_1_4_columns,
     toJSONString(raw_costs.tags) AS Tags

@@ -2,7 +2,6 @@
 -- raw_costs for the days before and after them, and for all days where first_month and end_month are the end: with a tag, or without
 -- a whole month. For: /export/by-resource. Name and type are those of the newest billing period with charges.
 -- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
--- Includes: resolved_generations, charges_of_months, charge_filters, currency_filter, line_items_of_edge_days, line_item_filters, tag_filter.
 SELECT
     any(row_provider) AS provider,
     account_id AS account,

@@ -1,6 +1,5 @@
 -- Grain: currency. Source: raw_costs. For: /export/total with a tag, which no derived table has.
 -- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
--- Includes: line_item_sums, resolved_generations, line_items_of_days, line_item_filters, tag_filter.
 SELECT
     -- include: line_item_sums
 FROM raw_costs

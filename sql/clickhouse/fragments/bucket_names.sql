@@ -1,7 +1,5 @@
 -- Aliases that identifier parameters name: `nothing` for a dimension that is not asked, `none` for a cost that no line item lacks, and
 -- daily ... total for the bucket of a day: its first day, of total that of the period.
--- Included by: queries/cost_series_by_*.sql over derived tables.
--- Parameters: start.
 '' AS nothing,
 0 AS none,
 charge_date AS daily,

@@ -1,6 +1,4 @@
 -- The last columns of the inner SELECT: one bucket of a currency, and its sums in 256 bits.
--- Included by: queries/cost_series_by_*.sql over derived tables.
--- Parameters: granularity, cost, unpriced.
 billing_currency,
 {granularity:Identifier} AS bucket,
 sum(toDecimal256({cost:Identifier}, 18)) AS bucket_amount,

@@ -1,7 +1,5 @@
 -- Select list: currency and sums over a derived table. In 256 bits; one that the 38 digits of the answer cannot hold is an error of the
 -- engine, never a wrapped number. unpriced: the column that counts line items without that price, or an alias of 0.
--- Included by: exports/costs.sql, exports/costs_by_type.sql, exports/totals.sql, exports/latest.sql.
--- Parameters: cost, unpriced.
 billing_currency AS currency,
 toDecimal128(sum(toDecimal256({cost:Identifier}, 18)), 18) AS cost,
 sum(line_items) AS line_items,

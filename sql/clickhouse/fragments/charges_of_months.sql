@@ -1,5 +1,3 @@
 -- Conditions: charges in months of [first_month, end_month).
--- Included by: the statements of queries/ and exports/ over cost_by_resource.
--- Parameters: first_month, end_month.
 AND charge_month >= {first_month:Date}
 AND charge_month < {end_month:Date}

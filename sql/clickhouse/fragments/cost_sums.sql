@@ -1,5 +1,5 @@
 -- Select list: currency and sums of a derived table. *_missing count line items without that price, so that a sum over them is not taken for complete.
--- The table is named where an alias has the name of its column. Included by: derived/*.sql. Parameters: none.
+-- The table is named where an alias has the name of its column.
 billing_currency,
 sum(billed_cost) AS billed_cost,
 sum(effective_cost) AS effective_cost,

@@ -1,7 +1,5 @@
 -- Conditions: the filters of a cost query over raw_costs, but for the tag; an empty one lets all through and folds away.
 -- The table is named, because an alias of the same name would be taken before its column.
--- Included by: the statements of queries/ and exports/ that read raw_costs.
--- Parameters: sub_accounts, services, regions, charge_categories, currencies.
 AND (empty({sub_accounts:Array(String)}) OR has({sub_accounts:Array(String)}, ifNull(raw_costs.sub_account_id, '')))
 AND (empty({services:Array(String)}) OR has({services:Array(String)}, raw_costs.service_name))
 AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, ifNull(raw_costs.region_id, '')))

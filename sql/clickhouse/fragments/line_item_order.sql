@@ -1,3 +1,2 @@
 -- The end of a statement: line items in the order of the table's key, so that nothing is sorted and the same question gives the same bytes.
--- Included by: exports/line_items*.sql. Parameters: none.
 ORDER BY customer_id, generation, raw_costs.charge_period_start, raw_costs.service_name, line_number

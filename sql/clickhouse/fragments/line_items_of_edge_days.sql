@@ -1,7 +1,5 @@
 -- Conditions: line items of the days of [start, end) before and after the whole months [first_month, end_month).
 -- edge_generations, edge_periods: those that can have such days.
--- Included by: queries/cost_by_resource_months_and_days.sql, exports/resources.sql.
--- Parameters: customer_id, edge_generations, edge_periods, start, first_month, end_month, end.
 WHERE customer_id = {customer_id:String}
     AND generation IN {edge_generations:Array(UInt64)}
     AND billing_period IN {edge_periods:Array(Date)}

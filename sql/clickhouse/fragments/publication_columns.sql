@@ -1,5 +1,4 @@
 -- Select list: one publication, whole.
--- Included by: store/current_publication.sql, store/slice_history.sql. Parameters: none.
 customer_id,
 provider,
 account_id,

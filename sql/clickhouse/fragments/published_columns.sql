@@ -1,5 +1,4 @@
 -- Select list: what readers need to know of a publication, in the order of the fields of `Published`.
--- Included by: store/resolve.sql, store/resolve_as_of.sql, store/published_generations.sql, store/published_since.sql. Parameters: none.
 provider,
 account_id,
 billing_period,

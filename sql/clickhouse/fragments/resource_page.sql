@@ -1,6 +1,4 @@
 -- The end of a statement: one page of resources, largest first, after (currency, amount, account, resource) if has_after is 1.
--- Included by: queries/cost_by_resource_*.sql.
--- Parameters: has_after, after_currency, after_amount, after_account, after_resource, limit.
 HAVING {has_after:UInt8} = 0
     OR (currency, -cost_sum, account, resource)
         > ({after_currency:String}, -toDecimal256({after_amount:String}, 18), {after_account:String}, {after_resource:String})

@@ -1,5 +1,4 @@
 -- Select list: the series of one group and currency, as text of dates and amounts, and its sums. `points` are its (date, amount) in order.
--- Included by: queries/cost_series_by_*.sql, queries/latest_costs.sql. Parameters: none.
 billing_currency AS currency,
 points.1 AS dates,
 arrayMap(amount -> toString(amount), points.2) AS amounts,

@@ -1,6 +1,5 @@
 -- Grain: resource (account, resource id, currency), largest first, one page. Source: raw_costs.
 -- For: costsByResource with a tag, which no derived table has, or over days only; otherwise as cost_by_resource_months.sql.
--- Includes: resolved_generations, line_items_of_days, line_item_filters, tag_filter, resource_page.
 SELECT
     account_id AS account,
     ifNull(resource_id, '') AS resource,

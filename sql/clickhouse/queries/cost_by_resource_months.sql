@@ -3,7 +3,6 @@
 -- The provider follows from the account, so it is no column here: grouping by it took an eighth of the time.
 -- Charges without a resource are one row per account, with an empty resource.
 -- Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
--- Includes: resolved_generations, charges_of_months, charge_filters, currency_filter, resource_page.
 WITH 0 AS none
 SELECT
     account_id AS account,

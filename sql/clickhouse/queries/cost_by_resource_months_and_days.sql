@@ -1,7 +1,6 @@
 -- Grain: resource (account, resource id, currency), largest first, one page. Sources: cost_by_resource for the whole months of the
 -- period, raw_costs for the days before and after them.
 -- For: costsByResource over whole months and some days; otherwise as cost_by_resource_months.sql.
--- Includes: resolved_generations, charges_of_months, charge_filters, currency_filter, line_items_of_edge_days, line_item_filters, resource_page.
 SELECT
     account_id AS account,
     resource_id AS resource,

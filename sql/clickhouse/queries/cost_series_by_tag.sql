@@ -3,7 +3,6 @@
 -- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... total for the
 -- bucket (its first day; total: one bucket, the first day of the period). What is not asked is not read; empty filters fold away.
 -- Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
--- Includes: account_columns, series_columns, account_groups, resolved_generations, line_items_of_days, line_item_filters, tag_filter.
 WITH arraySort(groupArray((bucket, bucket_amount))) AS points
 SELECT
     -- include: account_columns,

@@ -1,6 +1,5 @@
 -- Grain: generation, superseded ones too. Source: publications. For: what restatements may read.
 -- A publication repeated by a network retry counts once.
--- Includes: resolved_generations.
 SELECT line_items, first_charge_date, last_charge_date
 FROM publications
 -- include: resolved_generations

@@ -1,6 +1,5 @@
 -- Grain: account x currency, with its newest days that have charges. Source: cost_by_day.
 -- For: latestCosts. Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
--- Includes: series_columns, resolved_generations, currency_filter.
 WITH arraySort(groupArray((charge_date, bucket_amount))) AS points
 SELECT
     provider,

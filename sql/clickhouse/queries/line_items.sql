@@ -1,6 +1,5 @@
 -- Grain: one line item, newest charge first; one page. Source: raw_costs.
 -- For: costMetrics when it asks for a column that line_items_core.sql leaves out: each column more costs about a millisecond. A page begins after (charge period start, generation, line number) if has_after is 1.
--- Includes: line_item_key, line_item_columns, resolved_generations, line_items_of_days, line_item_filters, tag_filter, line_item_page.
 SELECT
     -- include: line_item_key,
     source,

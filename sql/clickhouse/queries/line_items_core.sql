@@ -1,6 +1,5 @@
 -- Grain: one line item, newest charge first; one page. Source: raw_costs.
 -- For: costMetrics when it asks only for these columns, which most people do. A page begins after (charge period start, generation, line number) if has_after is 1.
--- Includes: line_item_key, resolved_generations, line_items_of_days, line_item_filters, tag_filter, line_item_page.
 SELECT
     -- include: line_item_key,
     charge_period_start,

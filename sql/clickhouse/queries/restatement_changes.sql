@@ -1,6 +1,5 @@
 -- Grain: pair of generations x day x service x currency in which the two differ. Source: cost_by_service. For: restatements.
 -- olds and news are parallel: the generations of each pair. Charges on days of [start, end) count.
--- Includes: resolved_generations, charges_of_days.
 SELECT
     pair,
     charge_date AS date,

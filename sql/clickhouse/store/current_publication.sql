@@ -1,5 +1,4 @@
 -- The newest publication of one slice, whole; no row if it was never published.
--- Includes: publication_columns, publications_of_slice.
 SELECT
     -- include: publication_columns
 FROM publications

@@ -1,4 +1,3 @@
 -- Hide the rows of one generation from one partition of one table; other partitions are not touched.
--- Includes: one_generation.
 DELETE FROM {table:Identifier} IN PARTITION ID {partition:String}
 -- include: one_generation

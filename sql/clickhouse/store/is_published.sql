@@ -1,5 +1,4 @@
 -- One row, 1 or 0: is one generation of a slice published?
--- Includes: publications_of_slice.
 SELECT count() > 0
 FROM publications
 -- include: publications_of_slice

@@ -1,5 +1,4 @@
 -- Every publication of every slice of a customer, oldest first in each slice, and whether retention has removed it.
--- Includes: published_columns, is_removed.
 SELECT
     -- include: published_columns,
     -- include: is_removed

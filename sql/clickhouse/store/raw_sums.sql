@@ -1,5 +1,4 @@
 -- Line items and costs of one generation by currency. Summed in 256 bits: a sum in 128 bits wraps without a word past 20 integer digits.
--- Includes: one_generation.
 SELECT
     billing_currency,
     sum(toDecimal256(raw_costs.billed_cost, 18)) AS billed_cost,

@@ -1,5 +1,4 @@
 -- The newest publication of every slice of a customer: what readers see now. Two of one instant: the higher generation is the newer.
--- Includes: published_columns.
 SELECT
     -- include: published_columns,
     false AS is_removed

@@ -1,5 +1,4 @@
 -- The publication of every slice of a customer that was the newest at an instant (inclusive), and whether retention has removed it.
--- Includes: published_columns, is_removed.
 SELECT
     -- include: published_columns,
     -- include: is_removed

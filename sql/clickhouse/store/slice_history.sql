@@ -1,6 +1,5 @@
 -- Publications of one slice, newest first, with when each was superseded (null: it is what readers see) and whether retention removed its rows.
 -- before: only generations below it; 0: from the newest.
--- Includes: publication_columns, is_removed, publications_of_slice.
 SELECT *
 FROM
 (

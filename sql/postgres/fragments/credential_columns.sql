@@ -1,5 +1,4 @@
 -- Select list: a credential without anything encrypted.
--- Included by: credential_list.sql, credential_put.sql. Parameters: none.
 credential_id,
 account_id,
 customer_id,

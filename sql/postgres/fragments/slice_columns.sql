@@ -1,5 +1,4 @@
 -- Select list: a slice as last probed and last collected.
--- Included by: slice_states.sql, due_slices.sql. Parameters: none.
 accounts.customer_id,
 accounts.provider,
 account_id,

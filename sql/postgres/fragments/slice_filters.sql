@@ -1,6 +1,4 @@
 -- Conditions: slices of a customer, a provider, an account; a null filter lets everything through.
--- Included by: slice_states.sql, due_slices.sql.
--- Parameters: customer_id, provider, account_id.
 AND (%(customer_id)s::text IS NULL OR accounts.customer_id = %(customer_id)s)
 AND (%(provider)s::text IS NULL OR accounts.provider = %(provider)s)
 AND (%(account_id)s::text IS NULL OR account_id = %(account_id)s)

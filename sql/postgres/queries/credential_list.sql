@@ -1,5 +1,4 @@
 -- Credentials without anything encrypted, by account, after one; a null filter lets everything through.
--- Includes: credential_columns.
 SELECT
     -- include: credential_columns
 FROM optiinfra.credentials

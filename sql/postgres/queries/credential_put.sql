@@ -1,7 +1,6 @@
 -- Store a secret as the next version, with its line in the log. No row comes back if another version came first,
 -- if it was deleted meanwhile (unless stored as new), or if its master key was retired.
 -- FOR SHARE: a key is not retired between this look at it and the end of this statement.
--- Includes: credential_columns.
 WITH usable AS (
     SELECT key_id
     FROM optiinfra.master_keys

@@ -1,6 +1,5 @@
 -- Slices of active accounts whose source shows what was not collected; read from the index slice_state_due. A statement of its own:
 -- as a parameter of slice_states.sql the condition is not known to the plan that a prepared statement ends up with, which then reads all.
--- Includes: slice_columns, slices_of_active_accounts, slice_filters.
 SELECT
     -- include: slice_columns
 -- include: slices_of_active_accounts

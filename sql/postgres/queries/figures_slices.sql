@@ -1,5 +1,4 @@
 -- Grain: provider. For: /metrics: when a collection last went well, and what was seen but not collected, of active accounts.
--- Includes: slices_of_active_accounts.
 SELECT
     provider,
     max(checked_at) AS last_success,

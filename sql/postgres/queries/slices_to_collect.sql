@@ -1,6 +1,5 @@
 -- Due slices that nobody is collecting or about to: what the source shows differs from what was collected, no failure of
 -- the same is to be waited out, and no task has the slice open, except the asking task itself while no run took it.
--- Includes: slices_of_active_accounts.
 SELECT accounts.customer_id, accounts.provider, account_id, billing_period, seen_token
 -- include: slices_of_active_accounts
     AND accounts.provider = ANY (%(providers)s::text[])

@@ -1,5 +1,4 @@
 -- Keep a snapshot, unless the newest one has the same body or was not taken before it. A row comes back if it was kept.
--- Includes: snapshots_of_period.
 WITH newest AS (
     SELECT taken_at, sha256
     -- include: snapshots_of_period

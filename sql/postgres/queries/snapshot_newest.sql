@@ -1,5 +1,4 @@
 -- The newest snapshot of an account, kind and period.
--- Includes: snapshots_of_period.
 SELECT taken_at, body
 -- include: snapshots_of_period
 ORDER BY taken_at DESC

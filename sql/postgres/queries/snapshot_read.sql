@@ -1,5 +1,4 @@
 -- Snapshots of an account, kind and period, oldest first: those taken at the instants given, or all if none are given (null).
--- Includes: snapshots_of_period.
 SELECT taken_at, body
 -- include: snapshots_of_period
     AND (%(taken)s::timestamptz [] IS NULL OR taken_at = ANY(%(taken)s::timestamptz []))

@@ -1,5 +1,4 @@
 -- When the snapshots of an account, kind and period were taken, oldest first.
--- Includes: snapshots_of_period.
 SELECT taken_at
 -- include: snapshots_of_period
 ORDER BY taken_at

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from optiinfra_assets.cli.output import print_json, progress_bar
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
@@ -51,7 +54,6 @@ def collect(
       optiinfra collect --customer acme --wait
       optiinfra collect --account acme.focus --period 2026-11 --wait --json
     """
-    from optiinfra_assets.cli.output import print_json
     from optiinfra_assets.database.errors import NothingDue
     from optiinfra_assets.domain.accounts import BillingPeriod
     from optiinfra_assets.ingestion.triggering import trigger_collection
@@ -62,28 +64,24 @@ def collect(
         raise click.UsageError("--accept-empty: say for which account with --account")
     billing_period = BillingPeriod.parse(period) if period else None
     settings = Settings()
-    metadata = Metadata.connect(settings)
-    try:
-        task = trigger_collection(
-            settings,
-            metadata,
-            customer_id=customer,
-            provider=provider,
-            account_id=account,
-            billing_period=billing_period,
-            trigger="cli",
-            accept_empty=accept_empty,
-        )
-        _report(metadata, task, wait=wait, as_json=as_json)
-    except NothingDue as nothing:
-        print_json({"task": None, "slices": []}) if as_json else click.echo(str(nothing))
-    finally:
-        metadata.close()
+    with closing(Metadata.connect(settings)) as metadata:
+        try:
+            task = trigger_collection(
+                settings,
+                metadata,
+                customer_id=customer,
+                provider=provider,
+                account_id=account,
+                billing_period=billing_period,
+                trigger="cli",
+                accept_empty=accept_empty,
+            )
+            _report(metadata, task, wait=wait, as_json=as_json)
+        except NothingDue as nothing:
+            print_json({"task": None, "slices": []}) if as_json else click.echo(str(nothing))
 
 
 def _report(metadata: Metadata, task: CollectionTask, *, wait: bool, as_json: bool) -> None:
-    from optiinfra_assets.cli.output import print_json
-
     if not wait:
         asked = f"task {task.task_id}: {len(task.slices)} slices asked for; follow it with: optiinfra status"
         print_json(
@@ -112,17 +110,7 @@ def follow(metadata: Metadata, task_id: str) -> Iterator[TaskStatus]:
 
 def wait_for(metadata: Metadata, task: CollectionTask) -> TaskStatus:
     """Wait for the end of a task, with a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("slices"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_bar("{task.description}", "slices") as progress:
         bar = progress.add_task(f"collecting {task.task_id}", total=len(task.slices))
         for status in follow(metadata, task.task_id):
             progress.update(

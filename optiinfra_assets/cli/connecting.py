@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optiinfra_assets.cli.errors import redacting
+from optiinfra_assets.cli.output import print_json, print_list
+from optiinfra_assets.cli.stores import opened_metadata
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -102,17 +104,13 @@ def _option_of(provider: Provider, name: str, field: FieldInfo) -> click.Option:
 def _connect(
     provider: Provider, customer: str, name: str, values: dict[str, Any], *, test: bool, as_json: bool
 ) -> None:
-    from optiinfra_assets.cli.output import print_json
     from optiinfra_assets.ingestion.onboarding import build_account, read_source, save_account
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
 
     account = build_account(provider, customer, name, values)
     found = read_source(provider, account) if test else None
-    metadata = Metadata.connect(Settings())
-    save_account(metadata, provider, account, found)
-    made = metadata.credentials.made_key_file if provider.secret_fields() else None
-    metadata.close()
+    with opened_metadata() as metadata:
+        save_account(metadata, provider, account, found)
+        made = metadata.credentials.made_key_file if provider.secret_fields() else None
     if made:
         click.echo(f"made master key {made}: back it up; without it no stored secret can be opened", err=True)
     if as_json:
@@ -150,47 +148,31 @@ def accounts(customer: str | None, as_json: bool) -> None:
     Example:
       optiinfra accounts --customer acme --json
     """
-    from optiinfra_assets.cli.output import print_json, print_table
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
-
-    metadata = Metadata.connect(Settings())
-    if customer:
-        metadata.customers.get(customer)
-    states = metadata.accounts.states(customer_id=customer)
-    metadata.close()
-    if as_json:
-        print_json(
-            [
-                {
-                    "account": one.account.account_id,
-                    "customer": one.account.customer_id,
-                    "provider": one.account.provider,
-                    "settings": one.account.settings,
-                    "status": one.status,
-                    "is_simulated": one.account.is_simulated,
-                    "last_probe_at": one.last_probe_at,
-                    "last_change_at": one.last_change_at,
-                    "last_error": one.last_error,
-                }
-                for one in states
-            ]
-        )
-    elif not states:
-        click.echo("no account yet; next: optiinfra connect focus --customer acme --location /data/focus")
-    else:
-        headers = ("account", "provider", "status", "last probe", "last change", "last error")
-        print_table(
-            headers,
-            [
-                (
-                    f"{one.account.account_id}{' (simulated)' if one.account.is_simulated else ''}",
-                    one.account.provider,
-                    one.status,
-                    one.last_probe_at,
-                    one.last_change_at,
-                    one.last_error,
-                )
-                for one in states
-            ],
-        )
+    with opened_metadata() as metadata:
+        if customer:
+            metadata.customers.get(customer)
+        states = metadata.accounts.states(customer_id=customer)
+    found = [
+        {
+            "account": one.account.account_id,
+            "customer": one.account.customer_id,
+            "provider": one.account.provider,
+            "settings": one.account.settings,
+            "status": one.status,
+            "is_simulated": one.account.is_simulated,
+            "last_probe_at": one.last_probe_at,
+            "last_change_at": one.last_change_at,
+            "last_error": one.last_error,
+        }
+        for one in states
+    ]
+    columns = {
+        "account": lambda one: f"{one['account']}{' (simulated)' if one['is_simulated'] else ''}",
+        "provider": lambda one: one["provider"],
+        "status": lambda one: one["status"],
+        "last probe": lambda one: one["last_probe_at"],
+        "last change": lambda one: one["last_change_at"],
+        "last error": lambda one: one["last_error"],
+    }
+    none = "no account yet; next: optiinfra connect focus --customer acme --location /data/focus"
+    print_list(found, columns, none=none, as_json=as_json)

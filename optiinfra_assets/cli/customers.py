@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from optiinfra_assets.cli.output import print_json, print_list
+from optiinfra_assets.cli.stores import opened_metadata
+
 if TYPE_CHECKING:
     from optiinfra_assets.metadata.accounts import Customer
 
@@ -26,21 +29,15 @@ def customers() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List customers, by id."""
-    from optiinfra_assets.cli.output import print_json, print_table
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
-
-    metadata = Metadata.connect(Settings())
-    found = metadata.customers.find()
-    metadata.close()
-    if as_json:
-        print_json(found)
-    elif not found:
-        click.echo("no customer yet; next: optiinfra customers add <customer>")
-    else:
-        print_table(
-            ("customer", "name", "created"), [(one.customer_id, one.name, one.created_at) for one in found]
-        )
+    with opened_metadata() as metadata:
+        found = metadata.customers.find()
+    columns = {
+        "customer": lambda one: one.customer_id,
+        "name": lambda one: one.name,
+        "created": lambda one: one.created_at,
+    }
+    none = "no customer yet; next: optiinfra customers add <customer>"
+    print_list(found, columns, none=none, as_json=as_json)
 
 
 @customers.command()
@@ -49,13 +46,10 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def add(customer: str, name: str | None, as_json: bool) -> None:
     """Add a customer. CUSTOMER is its id: lower-case letters, digits, '-', '_' and '.', and never changes."""
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
     from optiinfra_assets.vault.credential_audit import Actor
 
-    metadata = Metadata.connect(Settings())
-    added = metadata.customers.create(customer, customer if name is None else name, Actor.here("cli"))
-    metadata.close()
+    with opened_metadata() as metadata:
+        added = metadata.customers.create(customer, customer if name is None else name, Actor.here("cli"))
     _show("added", added, as_json=as_json)
 
 
@@ -65,19 +59,14 @@ def add(customer: str, name: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def rename(customer: str, name: str, as_json: bool) -> None:
     """Give a customer another name. Its id stays."""
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
     from optiinfra_assets.vault.credential_audit import Actor
 
-    metadata = Metadata.connect(Settings())
-    renamed = metadata.customers.rename(customer, name, Actor.here("cli"))
-    metadata.close()
+    with opened_metadata() as metadata:
+        renamed = metadata.customers.rename(customer, name, Actor.here("cli"))
     _show("renamed", renamed, as_json=as_json)
 
 
 def _show(done: str, customer: Customer, *, as_json: bool) -> None:
-    from optiinfra_assets.cli.output import print_json
-
     if as_json:
         print_json(customer)
     else:

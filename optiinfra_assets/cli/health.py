@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,58 +31,51 @@ class ComponentHealth:
 
 def check_components(settings: Settings) -> list[ComponentHealth]:
     """Ask every part at the addresses of `settings`."""
-    questions = (_postgres, _clickhouse, _dagster, _api)
+    questions = (
+        partial(_asked, "postgres", _postgres),
+        partial(_asked, "clickhouse", _clickhouse),
+        _dagster,
+        partial(_asked, "api", _api),
+    )
     with ThreadPoolExecutor(len(questions)) as pool:
         return [
             part for answer in pool.map(lambda question: question(settings), questions) for part in answer
         ]
 
 
-def _asked(name: str, question: Callable[[], str]) -> list[ComponentHealth]:
+def _asked(name: str, question: Callable[[Settings], str], settings: Settings) -> list[ComponentHealth]:
     from optiinfra_assets.cli.errors import error_line
 
     try:
-        return [ComponentHealth(name, True, question())]
+        return [ComponentHealth(name, True, question(settings))]
     except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the answer
         return [ComponentHealth(name, False, error_line(error))]
 
 
-def _postgres(settings: Settings) -> list[ComponentHealth]:
-    def question() -> str:
-        from optiinfra_assets.metadata import Metadata
+def _postgres(settings: Settings) -> str:
+    from optiinfra_assets.metadata import Metadata
 
-        metadata = Metadata.connect(settings)
+    with closing(Metadata.connect(settings)) as metadata:
         pending = metadata.migrate(dry_run=True)
-        metadata.close()
-        return "needs `optiinfra migrate`" if pending else "answers, tables up to date"
-
-    return _asked("postgres", question)
+    return "needs `optiinfra migrate`" if pending else "answers, tables up to date"
 
 
-def _clickhouse(settings: Settings) -> list[ComponentHealth]:
-    def question() -> str:
-        from optiinfra_assets.warehouse.warehouse import Warehouse
+def _clickhouse(settings: Settings) -> str:
+    from optiinfra_assets.warehouse.warehouse import Warehouse
 
-        warehouse = Warehouse.connect(settings, connect_timeout=_SECONDS)
+    with closing(Warehouse.connect(settings, connect_timeout=_SECONDS)) as warehouse:
         version, pending = warehouse.client.server_version, warehouse.migrate(dry_run=True)
-        warehouse.close()
-        return f"version {version}, {'needs `optiinfra migrate`' if pending else 'tables up to date'}"
-
-    return _asked("clickhouse", question)
+    return f"version {version}, {'needs `optiinfra migrate`' if pending else 'tables up to date'}"
 
 
-def _api(settings: Settings) -> list[ComponentHealth]:
+def _api(settings: Settings) -> str:
+    import httpx
+
     from optiinfra_assets.embedded.services import reached_at
 
     url = f"http://{reached_at(settings.bind_host)}:{settings.api_port}"
-
-    def question() -> str:
-        import httpx
-
-        httpx.get(f"{url}/healthz", timeout=_SECONDS).raise_for_status()
-        return f"{url}/graphql"
-
-    return _asked("api", question)
+    httpx.get(f"{url}/healthz", timeout=_SECONDS).raise_for_status()
+    return f"{url}/graphql"
 
 
 def _dagster(settings: Settings) -> list[ComponentHealth]:

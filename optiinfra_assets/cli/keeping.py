@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 import click
 
+from optiinfra_assets.cli.output import print_json
+from optiinfra_assets.cli.stores import opened_stores
+
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Count; change nothing.")
@@ -22,17 +25,12 @@ def gc(dry_run: bool, as_json: bool) -> None:
     Example:
       optiinfra gc --dry-run
     """
-    from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.settings import Settings
-    from optiinfra_assets.warehouse.warehouse import Warehouse
 
     settings = Settings()
-    metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
-    live = metadata.slices.live_generations()
-    garbage = warehouse.collect_garbage(datetime.now(UTC), settings.retention_days, live, dry_run=dry_run)
-    metadata.close()
-    warehouse.close()
+    with opened_stores(settings) as (metadata, warehouse):
+        live = metadata.slices.live_generations()
+        garbage = warehouse.collect_garbage(datetime.now(UTC), settings.retention_days, live, dry_run=dry_run)
     if as_json:
         print_json(asdict(garbage))
     else:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from optiinfra_assets.cli.output import print_json, print_list, progress_bar
+from optiinfra_assets.cli.stores import opened_metadata
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
@@ -50,20 +54,12 @@ def list_(as_json: bool) -> None:
     missing   is not given: secrets under it cannot be opened until it is put back
     retired   wraps nothing, and never will again
     """
-    from optiinfra_assets.cli.output import print_json, print_table
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
-
-    with closing(Metadata.connect(Settings())) as metadata:
+    with opened_metadata() as metadata:
         rows = _rows(metadata)
-    if as_json:
-        print_json(rows)
-    elif not rows:
-        click.echo("no master key yet; the first secret makes one: optiinfra connect --help")
-    else:
-        names = ("version", "key", "status", "credentials", "first_used_at", "retired_at")
-        headers = ("version", "key", "status", "credentials", "first used", "retired")
-        print_table(headers, [[row[name] for name in names] for row in rows])
+    columns = {name: itemgetter(name) for name in ("version", "key", "status", "credentials")}
+    columns |= {"first used": itemgetter("first_used_at"), "retired": itemgetter("retired_at")}
+    none = "no master key yet; the first secret makes one: optiinfra connect --help"
+    print_list(rows, columns, none=none, as_json=as_json)
 
 
 @keys.command()
@@ -74,11 +70,7 @@ def rotate(as_json: bool) -> None:
     Nothing has to be stopped. If it is interrupted, start it again: it goes on. A secret that was tampered with, or whose
     key is missing, is left as it is and named; then the exit code is 1. See `optiinfra keys --help` for the whole procedure.
     """
-    from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
-
-    with closing(Metadata.connect(Settings())) as metadata:
+    with opened_metadata() as metadata:
         result = _rotated(metadata)
         spare = [one.key_id for one in metadata.credentials.master_keys() if _is_spare(one, result.key_id)]
     if as_json:
@@ -100,12 +92,9 @@ def retire(key_id: str, as_json: bool) -> None:
     Refused while it is in use or still wraps a secret, deleted ones included. Keep a copy with the backups of the database
     from before the rotation: without it their secrets cannot be opened.
     """
-    from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
     from optiinfra_assets.vault.credential_audit import Actor
 
-    with closing(Metadata.connect(Settings())) as metadata:
+    with opened_metadata() as metadata:
         metadata.credentials.retire_key(Actor.here("keys"), key_id)
     if as_json:
         print_json({"key": key_id, "status": "retired"})
@@ -115,19 +104,9 @@ def retire(key_id: str, as_json: bool) -> None:
 
 def _rotated(metadata: Metadata) -> KeyRotationResult:
     """Rotate, with a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from optiinfra_assets.vault.credential_audit import Actor
 
-    columns = (
-        TextColumn("rewrapping"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("secrets"),
-        TimeElapsedColumn(),
-    )
-    progress = Progress(*columns, console=Console(stderr=True))
+    progress = progress_bar("rewrapping", "secrets")
     bar = progress.add_task("", total=None)
     with ExitStack() as shown:
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _PIPED_WIDTH = 200
 """Columns where there is no terminal to fit into: rows stay on one line for `grep`."""
@@ -16,6 +18,8 @@ _PIPED_WIDTH = 200
 
 def print_json(content: Any) -> None:
     """Print `content` as JSON: times in ISO 8601, decimals as strings."""
+    import json
+
     click.echo(json.dumps(content, indent=2, default=_plain))
 
 
@@ -23,6 +27,18 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def print_list(
+    found: Sequence[Any], columns: Mapping[str, Callable[[Any], object]], *, none: str, as_json: bool
+) -> None:
+    """Print what was `found` as JSON, or as a table whose `columns` say what stands under each header; `none` if it is nothing."""
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo(none)
+    else:
+        print_table(tuple(columns), [[cell(one) for cell in columns.values()] for one in found])
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -40,6 +56,21 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     console.print(table)
+
+
+def progress_bar(description: str, unit: str) -> Progress:
+    """A progress bar on stderr that counts `unit`; `description` may name fields of its task."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn(description),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
 
 
 def _cell(value: object) -> str:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from optiinfra_assets.cli.output import print_json, print_table
+from optiinfra_assets.cli.stores import opened_stores
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
@@ -110,8 +113,6 @@ def _plain(amount: Decimal | None) -> str | None:
 
 
 def _check(compared: list[TotalComparison]) -> None:
-    from optiinfra_assets.cli.output import print_table
-
     rows = [
         (
             one.customer_id,
@@ -140,16 +141,13 @@ def migrate(dry_run: bool, as_json: bool) -> None:
     Example:
       optiinfra migrate --dry-run
     """
-    from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.settings import Settings
-    from optiinfra_assets.warehouse.warehouse import Warehouse
 
-    settings = Settings()
-    metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
-    ran = {"postgres": metadata.migrate(dry_run=dry_run), "clickhouse": warehouse.migrate(dry_run=dry_run)}
-    metadata.close()
-    warehouse.close()
+    with opened_stores(Settings()) as (metadata, warehouse):
+        ran = {
+            "postgres": metadata.migrate(dry_run=dry_run),
+            "clickhouse": warehouse.migrate(dry_run=dry_run),
+        }
     if as_json:
         print_json(ran)
     else:
@@ -157,12 +155,9 @@ def migrate(dry_run: bool, as_json: bool) -> None:
 
 
 def _print_statements(ran: dict[str, list[str]], *, dry_run: bool) -> None:
+    lead, done = ("-- ", "to run") if dry_run else ("", "run")
     for database, statements in ran.items():
         for statement in statements if dry_run else ():
             click.echo(f"-- {database}\n{statement.rstrip().rstrip(';')};\n")
-        done = "to run" if dry_run else "run"
-        click.echo(
-            f"{'-- ' if dry_run else ''}{database}: {len(statements)} statements {done}"
-            if statements
-            else f"{'-- ' if dry_run else ''}{database}: up to date"
-        )
+        count = f"{len(statements)} statements {done}" if statements else "up to date"
+        click.echo(f"{lead}{database}: {count}")

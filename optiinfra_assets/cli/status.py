@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from optiinfra_assets.cli.output import print_json, print_table
+from optiinfra_assets.cli.stores import opened_stores
 
 if TYPE_CHECKING:
     from optiinfra_assets.cli.health import ComponentHealth
@@ -78,17 +82,10 @@ def _engines_up(parts: list[ComponentHealth]) -> bool:
 
 
 def _contents(settings: Settings) -> tuple[list[AccountStatus], list[OpenTask]]:
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.warehouse.warehouse import Warehouse
-
-    metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
-    try:
+    with opened_stores(settings) as (metadata, warehouse):
         if metadata.migrate(dry_run=True) or warehouse.migrate(dry_run=True):
             return [], []
         return _account_lines(metadata, warehouse), _open_tasks(metadata)
-    finally:
-        metadata.close()
-        warehouse.close()
 
 
 def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountStatus]:
@@ -161,8 +158,6 @@ def _print_json(
     tasks: list[OpenTask],
     following: str,
 ) -> None:
-    from optiinfra_assets.cli.output import print_json
-
     print_json(
         {
             "home": settings.home,
@@ -182,8 +177,6 @@ def _print(
     tasks: list[OpenTask],
     following: str,
 ) -> None:
-    from optiinfra_assets.cli.output import print_table
-
     click.echo(f"home {settings.home}")
     if parts:
         click.echo()
@@ -193,17 +186,7 @@ def _print(
         )
     if accounts:
         click.echo()
-        headers = (
-            "account",
-            "provider",
-            "periods",
-            "due",
-            "last probe",
-            "last publication",
-            "data through",
-            "last error",
-        )
-        print_table(headers, [_cells(line) for line in accounts])
+        print_table(tuple(_COLUMNS), [[cell(line) for cell in _COLUMNS.values()] for line in accounts])
     if tasks:
         click.echo()
         columns = ("open task", "asked by", "slices", "running", "since")
@@ -213,15 +196,17 @@ def _print(
     click.echo(f"\nnext: {following}")
 
 
-def _cells(line: AccountStatus) -> tuple[object, ...]:
-    name = f"{line.account}{' (simulated)' if line.is_simulated else ''}{' (disabled)' if line.status == 'disabled' else ''}"
-    return (
-        name,
-        line.provider,
-        line.periods,
-        line.due,
-        line.last_probe_at,
-        line.last_publication_at,
-        line.data_through,
-        line.last_error,
-    )
+def _name(line: AccountStatus) -> str:
+    return f"{line.account}{' (simulated)' if line.is_simulated else ''}{' (disabled)' if line.status == 'disabled' else ''}"
+
+
+_COLUMNS: Final[dict[str, Callable[[AccountStatus], object]]] = {
+    "account": _name,
+    "provider": lambda line: line.provider,
+    "periods": lambda line: line.periods,
+    "due": lambda line: line.due,
+    "last probe": lambda line: line.last_probe_at,
+    "last publication": lambda line: line.last_publication_at,
+    "data through": lambda line: line.data_through,
+    "last error": lambda line: line.last_error,
+}

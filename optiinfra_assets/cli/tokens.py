@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from optiinfra_assets.cli.output import print_json, print_list
+from optiinfra_assets.cli.stores import opened_metadata
+
 _LONGEST_DAYS = 36_500
 """A century: whoever means longer leaves the option out."""
 
@@ -40,15 +43,11 @@ def token() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(customer: str | None, role: str, name: str, days: int | None, as_json: bool) -> None:
     """Make a token and print it: it is shown only now."""
-    from optiinfra_assets.cli.output import print_json
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
     from optiinfra_assets.vault.credential_audit import Actor
 
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
-    metadata = Metadata.connect(Settings())
-    issued = metadata.tokens.issue(name, customer, role, expires_at, Actor.here("cli"))  # type: ignore[arg-type] # click checks the role
-    metadata.close()
+    with opened_metadata() as metadata:
+        issued = metadata.tokens.issue(name, customer, role, expires_at, Actor.here("cli"))  # type: ignore[arg-type] # click checks the role
     if as_json:
         shown = {"token": issued.plaintext, "token_id": issued.token.token_id, "name": name}
         print_json({**shown, "customer": customer, "role": role, "expires_at": expires_at})
@@ -60,46 +59,28 @@ def create(customer: str | None, role: str, name: str, days: int | None, as_json
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """List tokens, without what it takes to use them."""
-    from optiinfra_assets.cli.output import print_json, print_table
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
-
-    metadata = Metadata.connect(Settings())
-    found = metadata.tokens.find()
-    metadata.close()
-    if as_json:
-        print_json(found)
-    elif not found:
-        click.echo("no token yet; next: optiinfra token create --customer <customer>")
-    else:
-        headers = ("token", "name", "customer", "role", "created", "expires", "last used", "revoked")
-        print_table(
-            headers,
-            [
-                (
-                    one.token_id,
-                    one.name,
-                    one.customer_id or "all",
-                    one.role,
-                    one.created_at,
-                    one.expires_at,
-                    one.last_used_at,
-                    one.revoked_at,
-                )
-                for one in found
-            ],
-        )
+    with opened_metadata() as metadata:
+        found = metadata.tokens.find()
+    columns = {
+        "token": lambda one: one.token_id,
+        "name": lambda one: one.name,
+        "customer": lambda one: one.customer_id or "all",
+        "role": lambda one: one.role,
+        "created": lambda one: one.created_at,
+        "expires": lambda one: one.expires_at,
+        "last used": lambda one: one.last_used_at,
+        "revoked": lambda one: one.revoked_at,
+    }
+    none = "no token yet; next: optiinfra token create --customer <customer>"
+    print_list(found, columns, none=none, as_json=as_json)
 
 
 @token.command()
 @click.argument("token_id")
 def revoke(token_id: str) -> None:
     """Refuse a token from now on. TOKEN_ID is the first column of `token list`."""
-    from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.settings import Settings
     from optiinfra_assets.vault.credential_audit import Actor
 
-    metadata = Metadata.connect(Settings())
-    metadata.tokens.revoke(token_id, actor=Actor.here("cli"))
-    metadata.close()
+    with opened_metadata() as metadata:
+        metadata.tokens.revoke(token_id, actor=Actor.here("cli"))
     click.echo(f"revoked {token_id}")

@@ -138,6 +138,21 @@ class Database:
         with connection:
             yield connection
 
+    @contextmanager
+    def locked(
+        self, statement: str, values: Mapping[str, Any] | None = None
+    ) -> Iterator[psycopg.Connection[Any] | None]:
+        """Take the advisory lock of ``sql/postgres/queries/<statement>``, which lives on a connection of its own.
+
+        So it ends with this process, however that ends. Yields the connection, or None if the statement did not get the lock.
+        """
+        with self.own_connection() as connection:
+            with postgres_errors(self._url):
+                row = connection.execute(
+                    sql_files.read("postgres", "queries", statement).encode(), values
+                ).fetchone()
+            yield connection if row and row[0] is not False else None
+
 
 class Repository:
     """The statements of one subject over a database."""

@@ -61,7 +61,7 @@ def record_probes(
                 answer.probe.tokens
             )
     _store_tokens(metadata, shown, seen, now)
-    _store_errors(metadata, answers, now)
+    _store_errors(metadata, answers)
     metadata.work_queue.record_probe_tries([answer.account.account_id for answer in answers], now)
     metadata.activity.record_requests(
         "probe", {one.account.account_id: (one.requests, one.cost) for one in answers if one.requests}, now
@@ -84,13 +84,13 @@ def _store_tokens(
     metadata.work_queue.record_unchanged_probes(list(usable.keys() - changed.keys()), now)
     strange = {account_id: tokens.keys() - usable[account_id].keys() for account_id, tokens in shown.items()}
     metadata.work_queue.record_probe_errors(
-        {account_id: _strange(periods) for account_id, periods in strange.items() if periods}, now
+        {account_id: _strange(periods) for account_id, periods in strange.items() if periods}
     )
 
 
-def _store_errors(metadata: Metadata, answers: Iterable[ProbeResult], now: datetime) -> None:
+def _store_errors(metadata: Metadata, answers: Iterable[ProbeResult]) -> None:
     errors = {answer.account.account_id: answer.error for answer in answers if answer.error is not None}
-    metadata.work_queue.record_probe_errors(errors, now)
+    metadata.work_queue.record_probe_errors(errors)
     for answer in answers:
         if answer.until is not None:
             metadata.work_queue.postpone_probes(answer.account.account_id, answer.until)

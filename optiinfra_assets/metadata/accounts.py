@@ -70,10 +70,6 @@ class ConnectedAccount:
     last_error: str | None
 
 
-_STATE = ("created_at", "last_probe_at", "last_change_at", "last_error")
-_SECRET = ("version", "key_id", "updated_at", "rotated_at", "deleted_at")
-
-
 class CustomerRepository(Repository):
     """The tenants."""
 
@@ -158,7 +154,7 @@ class AccountRepository(Repository):
                 f"account: {account.account_id!r} exists with other settings: change them by updateCredential of the GraphQL service, "
                 "restore a deleted one by connecting it with those it had, or use another name for another bill"
             )
-        return _account(row)
+        return _pop_account(row)
 
     def find(
         self,
@@ -179,7 +175,8 @@ class AccountRepository(Repository):
         )
 
     def _states(self, **filters: Any) -> list[AccountState]:
-        return [_state(row) for row in self._database.rows("accounts.sql", filters)]
+        rows = self._database.rows("accounts.sql", filters)
+        return [AccountState(account=_pop_account(row), **row) for row in rows]
 
     def get(self, account_id: str) -> Account:
         """One account, disabled or not.
@@ -265,23 +262,11 @@ def _values(account: Account) -> Row:
     }
 
 
-def _account(row: Row) -> Account:
-    return Account(
-        account_id=row["account_id"],
-        customer_id=row["customer_id"],
-        provider=row["provider"],
-        settings=row["settings"],
-        is_simulated=row["is_simulated"],
-    )
-
-
-def _state(row: Row) -> AccountState:
-    times = {name: row[name] for name in ("created_at", "last_probe_at", "last_change_at")}
-    return AccountState(account=_account(row), status=row["status"], last_error=row["last_error"], **times)
+def _pop_account(row: Row) -> Account:
+    """The account that five columns of a row hold, which are taken out of it."""
+    names = ("account_id", "customer_id", "provider", "settings", "is_simulated")
+    return Account(**{name: row.pop(name) for name in names})
 
 
 def _connection(row: Row) -> ConnectedAccount:
-    named = ("account_id", "customer_id", "provider", "settings", "is_simulated")
-    account = Account(**{name: row[name] for name in named})
-    known = {name: row[name] for name in (*_STATE, *_SECRET)}
-    return ConnectedAccount(account=account, is_active=row["status"] == "active", **known)
+    return ConnectedAccount(account=_pop_account(row), is_active=row.pop("status") == "active", **row)

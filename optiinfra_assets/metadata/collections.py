@@ -11,6 +11,7 @@ from typing import Final, Literal
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.metadata.slices import key, pop_slice
 
 Trigger = Literal["schedule", "backfill", "api", "cli", "ui", "retry"]
 Status = Literal["queued", "running", "retrying", "succeeded", "unchanged", "failed", "canceled"]
@@ -139,22 +140,16 @@ class CollectionRepository(Repository):
             "finish_collection.sql", {**values, "requests": requests, "request_cost": request_cost}
         )
 
-    def open_runs(self) -> list[str]:
-        """Ids of runs with rows that have not ended."""
-        return [row["run_id"] for row in self._database.rows("open_runs.sql")]
-
     def close(
         self,
         status: Literal["failed", "canceled"],
         error: str | None,
         *,
-        run_ids: Sequence[str] = (),
-        task_id: str | None = None,
+        task_id: str,
         customer_id: str | None = None,
     ) -> int:
-        """End the open rows of dead runs, or of a whole task, or of a task and customer; returns how many there were."""
-        values = {"status": status, "error": error, "run_ids": list(run_ids), "task_id": task_id}
-        values["customer_id"] = customer_id
+        """End the open rows of a task, or of a task and customer; returns how many there were."""
+        values = {"status": status, "error": error, "task_id": task_id, "customer_id": customer_id}
         return len(self._database.rows("close_collections.sql", values))
 
     def history(
@@ -202,20 +197,13 @@ class CollectionRepository(Repository):
 
 
 def _key(task_id: str, slice_: Slice) -> Row:
-    return {
-        "task_id": task_id,
-        "customer_id": slice_.customer_id,
-        "provider": slice_.provider,
-        "account_id": slice_.account_id,
-        "billing_period": str(slice_.billing_period),
-    }
+    owner = {"customer_id": slice_.customer_id, "provider": slice_.provider}
+    return {"task_id": task_id, **owner, **key(slice_)}
 
 
 def record(row: Row) -> CollectionRecord:
     """From a row of ``history.sql``."""
-    period = BillingPeriod.parse(row.pop("billing_period"))
-    slice_ = Slice(row.pop("customer_id"), row.pop("provider"), row.pop("account_id"), period)
-    return CollectionRecord(slice=slice_, **row)
+    return CollectionRecord(slice=pop_slice(row), **row)
 
 
 def _state(rows: Sequence[CollectionRecord]) -> State:

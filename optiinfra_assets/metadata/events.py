@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from optiinfra_assets.database.postgres import Repository
-from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.metadata.collections import Status, Trigger
+from optiinfra_assets.metadata.slices import pop_slice
 
 EventPosition = tuple[int, int]
 """Where a reader stands: transaction and number of the last event it has seen."""
@@ -60,10 +61,8 @@ class EventRepository(Repository):
         }
         events = []
         for row in self._database.rows("collection_events.sql", values):
-            owner = (row.pop("customer_id"), row.pop("provider"), row.pop("account_id"))
-            slice_ = Slice(*owner, BillingPeriod.parse(row.pop("billing_period")))
             place = (row.pop("xid"), row.pop("id"))
-            events.append(CollectionEvent(place=place, slice=slice_, **row))
+            events.append(CollectionEvent(place=place, slice=pop_slice(row), **row))
         return events
 
     def forget(self, before: datetime) -> int:

@@ -8,9 +8,8 @@ from typing import Generic, Protocol, TypeVar
 
 from psycopg.errors import ForeignKeyViolation
 
-from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.errors import RecordNotFound
-from optiinfra_assets.database.postgres import Database, Row, postgres_errors
+from optiinfra_assets.database.postgres import Database, Row
 from optiinfra_assets.domain.accounts import BillingPeriod
 
 
@@ -90,22 +89,13 @@ class SnapshotRepository(Generic[S]):
             "taken_at": snapshot.taken_at,
             "body": snapshot.body,
         }
-        database = self._database
         try:
-            with (
-                postgres_errors(database._url),
-                database._pool.connection() as connection,
-                connection.transaction(),
-            ):
-                connection.execute(_statement("snapshot_lock.sql"), values)
+            with self._database.transaction():
+                self._database.rows("snapshot_lock.sql", values)
                 # A statement of its own: only one that begins after the lock is held sees what others have just added.
-                return connection.execute(_statement("snapshot_add.sql"), values).fetchone() is not None
+                return bool(self._database.rows("snapshot_add.sql", values))
         except ForeignKeyViolation:
             raise RecordNotFound(f"account: {self._account_id!r} does not exist") from None
 
     def _key(self, kind: str, billing_period: BillingPeriod) -> Row:
         return {"account_id": self._account_id, "kind": kind, "billing_period": str(billing_period)}
-
-
-def _statement(name: str) -> bytes:
-    return sql_files.read("postgres", "queries", name).encode()

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import psycopg
 
-from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.errors import SliceBusy
 from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
@@ -86,10 +85,6 @@ class SliceRepository(Repository):
         (row,) = self._database.rows("record_probe.sql", values)
         return int(row["changed"])
 
-    def record_probe_error(self, account_id: str, error: str, at: datetime) -> None:
-        """Store that a probe failed `at` a UTC instant, and why, in one line."""
-        self._database.rows("record_probe_error.sql", {"account_id": account_id, "error": error, "at": at})
-
     def states(
         self,
         *,
@@ -100,10 +95,8 @@ class SliceRepository(Repository):
     ) -> list[SliceState]:
         """Slices of active accounts, by account and period; each filter that is given must match; `due`: only those."""
         values = {"customer_id": customer_id, "provider": provider, "account_id": account_id}
-        return [
-            _state(row)
-            for row in self._database.rows("due_slices.sql" if due else "slice_states.sql", values)
-        ]
+        rows = self._database.rows("due_slices.sql" if due else "slice_states.sql", values)
+        return [SliceState(pop_slice(row), **row) for row in rows]
 
     def record_collection(
         self,
@@ -120,7 +113,7 @@ class SliceRepository(Repository):
         `reached` is the UTC instant that its answer was complete to (exclusive), None if nobody knows.
         """
         values = {
-            **_key(slice_),
+            **key(slice_),
             "token": token,
             "at": at,
             "generation": generation,
@@ -139,7 +132,7 @@ class SliceRepository(Repository):
 
     def start_generation(self, slice_: Slice, run_id: str) -> int:
         """A new generation number, higher than every one before, for an attempt that begins now."""
-        (row,) = self._database.rows("start_generation.sql", {**_key(slice_), "run_id": run_id})
+        (row,) = self._database.rows("start_generation.sql", {**key(slice_), "run_id": run_id})
         return int(row["generation"])
 
     def finish_generation(
@@ -162,20 +155,18 @@ class SliceRepository(Repository):
         Raises:
             SliceBusy: another process holds it; nothing is waited for.
         """
-        with self._database.own_connection() as connection:
-            statement = sql_files.read("postgres", "queries", "lock_slice.sql").encode()
-            row = connection.execute(statement, {"slice": str(slice_)}).fetchone()
-            if not (row and row[0]):
+        with self._database.locked("lock_slice.sql", {"slice": str(slice_)}) as connection:
+            if connection is None:
                 raise SliceBusy(f"{slice_}: another run is collecting it: wait for that one to end")
             yield SliceLock(slice_, connection)
 
 
-def _key(slice_: Slice) -> Row:
+def key(slice_: Slice) -> Row:
+    """The columns that name a slice in ``slice_state``."""
     return {"account_id": slice_.account_id, "billing_period": str(slice_.billing_period)}
 
 
-def _state(row: Row) -> SliceState:
+def pop_slice(row: Row) -> Slice:
+    """The slice that four columns of a row name, which are taken out of it."""
     period = BillingPeriod.parse(row.pop("billing_period"))
-    return SliceState(
-        Slice(row.pop("customer_id"), row.pop("provider"), row.pop("account_id"), period), **row
-    )
+    return Slice(row.pop("customer_id"), row.pop("provider"), row.pop("account_id"), period)

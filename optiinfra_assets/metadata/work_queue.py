@@ -8,7 +8,7 @@ from datetime import datetime
 from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.metadata.collections import NO_FILTERS, CollectionRecord, record
-from optiinfra_assets.metadata.slices import GONE
+from optiinfra_assets.metadata.slices import GONE, key, pop_slice
 
 
 class WorkQueueRepository(Repository):
@@ -46,11 +46,11 @@ class WorkQueueRepository(Repository):
         }
         self._database.rows("record_probes.sql", values)
 
-    def record_probe_errors(self, errors: Mapping[str, str], at: datetime) -> None:
-        """Store that probes of some accounts failed `at` a UTC instant, and why, in one line each, by account id."""
+    def record_probe_errors(self, errors: Mapping[str, str]) -> None:
+        """Store that probes of some accounts failed, and why, in one line each, by account id."""
         self._database.many(
             "record_probe_error.sql",
-            [{"account_id": one, "error": error, "at": at} for one, error in errors.items()],
+            [{"account_id": one, "error": error} for one, error in errors.items()],
         )
 
     def record_unchanged_probes(self, account_ids: Sequence[str], at: datetime) -> None:
@@ -63,8 +63,7 @@ class WorkQueueRepository(Repository):
 
     def postpone_collection(self, slice_: Slice, until: datetime) -> None:
         """Store that collecting what was last seen of a slice failed: not due before `until` (UTC) unless something else is seen."""
-        key = {"account_id": slice_.account_id, "billing_period": str(slice_.billing_period)}
-        self._database.rows("postpone_collection.sql", {**key, "until": until})
+        self._database.rows("postpone_collection.sql", {**key(slice_), "until": until})
 
     def slices_to_collect(
         self, providers: Sequence[str], at: datetime, task_id: str, account_ids: Sequence[str] | None = None
@@ -79,15 +78,8 @@ class WorkQueueRepository(Repository):
             "task_id": task_id,
             "account_ids": _listed(account_ids),
         }
-        return {
-            Slice(
-                row["customer_id"],
-                row["provider"],
-                row["account_id"],
-                BillingPeriod.parse(row["billing_period"]),
-            ): row["seen_token"]
-            for row in self._database.rows("slices_to_collect.sql", values)
-        }
+        rows = self._database.rows("slices_to_collect.sql", values)
+        return {pop_slice(row): row["seen_token"] for row in rows}
 
     def open_collections(self) -> list[CollectionRecord]:
         """Every row of the history that has not ended, oldest first."""

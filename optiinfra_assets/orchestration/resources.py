@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -23,28 +23,18 @@ class StoresResource:
         """The settings as they are now."""
         return self._settings()
 
-    @contextmanager
-    def metadata(self) -> Iterator[Metadata]:
+    def metadata(self) -> closing[Metadata]:
         """PostgreSQL, closed at the end.
 
         Raises:
             MetadataUnavailable: it cannot be reached.
         """
-        opened = Metadata.connect(self._settings())
-        try:
-            yield opened
-        finally:
-            opened.close()
+        return closing(Metadata.connect(self._settings()))
 
-    @contextmanager
-    def warehouse(self) -> Iterator[Warehouse]:
+    def warehouse(self) -> closing[Warehouse]:
         """ClickHouse, closed at the end.
 
         Raises:
             WarehouseUnavailable: it cannot be reached.
         """
-        opened = Warehouse.connect(self._settings())
-        try:
-            yield opened
-        finally:
-            opened.close()
+        return closing(Warehouse.connect(self._settings()))

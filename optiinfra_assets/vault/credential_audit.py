@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Self
 
-from optiinfra_assets.database.postgres import Database, Row
+from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import Account
 
 Action = Literal["create", "update", "rotate", "reveal", "delete", "purge", "rewrap", "retire_key"]
@@ -60,11 +60,8 @@ class CredentialAuditRecord:
     detail: str | None
 
 
-class CredentialAuditRepository:
+class CredentialAuditRepository(Repository):
     """The part of `Credentials` on its log."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def audit(
         self,
@@ -119,5 +116,4 @@ class CredentialAuditRepository:
 
 def by(actor: Actor) -> Row:
     """The values of the log's first columns."""
-    row = asdict(actor)
-    return {"actor": row["name"], "origin": row["origin"]}
+    return {"actor": actor.name, "origin": actor.origin}

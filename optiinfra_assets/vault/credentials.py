@@ -145,28 +145,6 @@ class CredentialRepository(KeyRotation):
                 f"account: {account.account_id!r} was changed since it was read; nothing is stored"
             )
 
-    def credential(self, account_id: str) -> Credential:
-        """The credential of one account, deleted or not.
-
-        Raises:
-            RecordNotFound: it has none.
-        """
-        found = self._list(account_id=account_id, include_deleted=True)
-        if not found:
-            raise _no_credential(account_id)
-        return found[0]
-
-    def credentials(
-        self,
-        *,
-        first: int = 50,
-        after: str | None = None,
-        customer_id: str | None = None,
-        include_deleted: bool = False,
-    ) -> list[Credential]:
-        """At most `first` credentials, by account id, above the account id `after`."""
-        return self._list(first=first, after=after, customer_id=customer_id, include_deleted=include_deleted)
-
     def delete(self, account_id: str, actor: Actor) -> None:
         """Reveal the secret of an account no more. It stays encrypted where it is until `purge`.
 
@@ -191,7 +169,7 @@ class CredentialRepository(KeyRotation):
         self, account_id: str, secrets: Mapping[str, Any], actor: Actor, action: Literal["update", "rotate"]
     ) -> Credential:
         plaintext = json.dumps(dict(secrets), default=_revealed).encode()
-        with self._locked("credential_lock.sql", {"account_id": account_id}):
+        with self._database.locked("credential_lock.sql", {"account_id": account_id}):
             for _ in range(_ATTEMPTS):
                 before = self._before_put(account_id)
                 if action == "rotate" and not before["is_live"]:
@@ -254,19 +232,6 @@ class CredentialRepository(KeyRotation):
                 if again["key_id"] == row["key_id"]:
                     raise
                 row = again
-
-    def _list(
-        self,
-        *,
-        first: int = 1,
-        after: str | None = None,
-        customer_id: str | None = None,
-        account_id: str | None = None,
-        include_deleted: bool = False,
-    ) -> list[Credential]:
-        values = {"first": first, "after": after, "customer_id": customer_id, "account_id": account_id}
-        rows = self._database.rows("credential_list.sql", {**values, "include_deleted": include_deleted})
-        return [Credential(**row) for row in rows]
 
 
 def _values(owner: EncryptionContext, sealed: EncryptedSecret) -> Row:

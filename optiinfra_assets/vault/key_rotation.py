@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.errors import RecordNotFound
-from optiinfra_assets.database.postgres import Database, Row, postgres_errors
+from optiinfra_assets.database.postgres import Database, Row
 from optiinfra_assets.vault.credential_audit import Actor, CredentialAuditRepository, by
 from optiinfra_assets.vault.envelope import EncryptionContext, EnvelopeEncryption
 from optiinfra_assets.vault.keyring import Keyring
@@ -81,19 +80,9 @@ class KeyRotation(CredentialAuditRepository):
             VaultError: another rotation is under way, or there is nothing to rotate to.
         """
         with self._rotation():
-            if not self._next(self._vault.keyring.current().key_id, None, ""):
+            if not self._next(self._vault.keyring.current().key_id, ""):
                 self._vault.keyring.add()
-            return self._rewrap(actor, None, self._vault.keyring.current().key_id, watch)
-
-    def rewrap_all(self, actor: Actor, old: str | None = None, new: str | None = None) -> KeyRotationResult:
-        """Wrap the data keys that master key `old` wraps (None: all but `new`) by `new` (None: the one in use).
-
-        Raises:
-            MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: the new key is not there, or one of the keys does not answer.
-            VaultError: the new key was retired, or another rotation is under way.
-        """
-        with self._rotation():
-            return self._rewrap(actor, old, new or self._vault.keyring.current().key_id)
+            return self._rewrap(actor, watch)
 
     def retire_key(self, actor: Actor, key_id: str) -> None:
         """Never wrap by this master key again, and forget it if it is in the file. Backups made before need it: keep a copy with them.
@@ -105,16 +94,11 @@ class KeyRotation(CredentialAuditRepository):
         if key_id == self._vault.keyring.current().key_id:
             raise VaultError(f"master key {key_id}: in use: rotate to a new one first")
         values = {**by(actor), "key_id": key_id}
-        database = self._database
-        with (
-            postgres_errors(database._url),
-            database._pool.connection() as connection,
-            connection.transaction(),
-        ):
-            if not connection.execute(_statement("key_lock.sql"), values).fetchone():
+        with self._database.transaction():
+            if not self._database.rows("key_lock.sql", values):
                 raise RecordNotFound(f"master key: {key_id!r} was never used here")
             # A statement of its own: only one that begins after the lock is held sees all that the key wraps.
-            if not connection.execute(_statement("key_retire.sql"), values).fetchone():
+            if not self._database.rows("key_retire.sql", values):
                 raise VaultError(
                     f"master key {key_id}: still wraps credentials, deleted ones count: rotate first"
                 )
@@ -134,38 +118,26 @@ class KeyRotation(CredentialAuditRepository):
     @contextmanager
     def _rotation(self) -> Iterator[None]:
         """Two rotations to different keys at one time would undo each other's work for ever."""
-        with self._locked("key_lock_rotation.sql") as is_ours:
-            if not is_ours:
+        with self._database.locked("key_lock_rotation.sql") as lock:
+            if lock is None:
                 raise VaultError("master keys: another rotation is under way: wait for that one to end")
             yield
 
-    @contextmanager
-    def _locked(self, name: str, values: Row | None = None) -> Iterator[bool]:
-        """Take a lock on a connection of its own, which frees it at the end, however this process ends; yields the answer."""
-        with self._database.own_connection() as connection:
-            with postgres_errors(self._database._url):
-                row = connection.execute(_statement(name), values).fetchone()
-            yield bool(row and row[0])
-
-    def _rewrap(
-        self, actor: Actor, old: str | None, new: str, watch: Watch | None = None
-    ) -> KeyRotationResult:
-        self._vault.keyring.key(new)
-        self._register(new)
-        result = KeyRotationResult(new)
-        total = sum(one.credentials for one in self.master_keys() if one.key_id != new) if watch else 0
+    def _rewrap(self, actor: Actor, watch: Watch | None) -> KeyRotationResult:
+        result = KeyRotationResult(self._vault.keyring.current().key_id)
+        self._register(result.key_id)
+        others = [one for one in self.master_keys() if one.key_id != result.key_id]
+        total = sum(one.credentials for one in others)
         # Again until nothing is left: who read the key file before it changed may have stored under the old key since.
         while self._rewrap_once(
-            actor, old, result, lambda: watch(result.done, max(total, result.done)) if watch else None
+            actor, result, lambda: watch(result.done, max(total, result.done)) if watch else None
         ):
             pass
         return result
 
-    def _rewrap_once(
-        self, actor: Actor, old: str | None, result: KeyRotationResult, told: Callable[[], object]
-    ) -> int:
+    def _rewrap_once(self, actor: Actor, result: KeyRotationResult, told: Callable[[], object]) -> int:
         before, after = result.done, ""
-        while rows := self._next(result.key_id, old, after):
+        while rows := self._next(result.key_id, after):
             for row in rows:
                 if row["account_id"] not in result.refused:
                     self._rewrap_row(actor, row, result)
@@ -185,15 +157,10 @@ class KeyRotation(CredentialAuditRepository):
         values = {**by(actor), **row, "wrapped_key": wrapped, "new": result.key_id}
         result.done += len(self._database.rows("key_rewrap.sql", values))
 
-    def _next(self, new: str, old: str | None, after: str) -> list[Row]:
-        values = {"new": new, "old": old, "after": after, "first": _BATCH}
-        return self._database.rows("key_rewrap_next.sql", values)
+    def _next(self, new: str, after: str) -> list[Row]:
+        return self._database.rows("key_rewrap_next.sql", {"new": new, "after": after, "first": _BATCH})
 
 
 def encryption_context(row: Row) -> EncryptionContext:
     """What the secret in a row of the credentials table is bound to."""
     return EncryptionContext(row["customer_id"], row["account_id"], row["credential_id"], row["version"])
-
-
-def _statement(name: str) -> bytes:
-    return sql_files.read("postgres", "queries", name).encode()

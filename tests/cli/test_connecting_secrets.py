@@ -72,7 +72,7 @@ def test_connecting_again_replaces_the_key_without_a_word_on_the_key_file(
     again = connected(*arguments, "--no-test")
     assert (again.code, again.err) == (0, "")
     assert metadata.credentials.reveal("acme.vultr", Actor.here("test"), "test") == {"api_key": "another"}
-    assert metadata.credentials.credential("acme.vultr").version == 2
+    assert metadata.accounts.connection("acme", "acme.vultr").version == 2
 
 
 def test_a_refused_key_stores_nothing_and_is_not_in_the_message(

@@ -43,7 +43,7 @@ def test_progress_of_a_backfill_and_the_last_publication(metadata: Metadata) -> 
     slice_ = Slice("acme", "focus", "acme.main", NOVEMBER)
     later = NOW + timedelta(minutes=3)
     metadata.slices.record_collection(slice_, "a", later, generation=7, published_at=later)
-    metadata.slices.record_probe_error("acme.main", "no answer", later)
+    metadata.work_queue.record_probe_errors({"acme.main": "no answer"})
     (one,) = metadata.activity.find("acme")
     assert (one.known_periods, one.due_periods, one.last_published_at) == (2, 1, later)
     assert one.last_error == "no answer"

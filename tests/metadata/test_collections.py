@@ -90,22 +90,21 @@ def test_queueing_again_changes_nothing(metadata: Metadata) -> None:
     ]
 
 
-def test_dead_runs_are_closed_and_ended_rows_stay(metadata: Metadata) -> None:
-    done = metadata.collections.start("task", "schedule", SLICES[0], "dead")
+def test_open_rows_of_a_task_are_closed_and_all_others_stay(metadata: Metadata) -> None:
+    done = metadata.collections.start("task", "schedule", SLICES[0], "run")
     metadata.collections.finish(done, "unchanged", rows=5)
-    metadata.collections.start("task", "schedule", SLICES[1], "dead")
-    metadata.collections.start("task", "schedule", SLICES[2], "alive")
-    assert metadata.collections.open_runs() == ["alive", "dead"]
-    assert metadata.collections.close("failed", "the run died", run_ids=["dead"]) == 1
-    assert metadata.collections.close("failed", "the run died", run_ids=["dead"]) == 0
+    metadata.collections.start("task", "schedule", SLICES[1], "run")
+    metadata.collections.start("other", "schedule", SLICES[2], "another")
+    assert metadata.collections.close("failed", "the run died", task_id="task") == 1
+    assert metadata.collections.close("failed", "the run died", task_id="task") == 0
     statuses = {record.slice: (record.status, record.error) for record in metadata.collections.history()}
     assert statuses == {
         SLICES[0]: ("unchanged", None),
         SLICES[1]: ("failed", "the run died"),
         SLICES[2]: ("running", None),
     }
-    assert metadata.collections.close("canceled", None, task_id="task") == 1
-    assert metadata.collections.open_runs() == []
+    assert metadata.collections.close("canceled", None, task_id="other") == 1
+    assert metadata.work_queue.open_collections() == []
 
 
 def test_open_collections_are_those_that_have_not_ended_oldest_first(metadata: Metadata) -> None:
@@ -122,9 +121,9 @@ def test_open_collections_are_those_that_have_not_ended_oldest_first(metadata: M
     assert [one.id for one in found] == sorted(one.id for one in found)
 
 
-def test_closing_nothing_closes_nothing(metadata: Metadata) -> None:
+def test_closing_a_task_that_is_none_closes_nothing(metadata: Metadata) -> None:
     metadata.collections.queue("task", "cli", SLICES)
-    assert metadata.collections.close("failed", "no run named") == 0
+    assert metadata.collections.close("failed", "no such task", task_id="another") == 0
     assert all(record.is_open for record in metadata.collections.history())
 
 

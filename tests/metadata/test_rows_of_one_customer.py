@@ -67,7 +67,6 @@ def test_without_any_condition_only_the_customers_rows_are_seen(filled: Metadata
             assert {one.account.customer_id for one in filled.accounts.states()} == {customer}
             assert {one.slice.customer_id for one in filled.slices.states()} == {customer}
             assert {one.slice.customer_id for one in filled.collections.history()} == {customer}
-            assert {one.customer_id for one in filled.credentials.credentials()} == {customer}
             assert {one.customer_id for one in filled.credentials.audit()} == {customer}
             assert {one.customer_id for one in filled.tokens.find()} == {customer}
             assert {one.customer_id for one in filled.access_audit.find()} == {customer}

@@ -78,7 +78,7 @@ def test_a_collection_that_found_nothing_new_moves_only_the_check(account: Metad
 def test_the_account_remembers_how_its_probes_went(account: Metadata) -> None:
     account.slices.record_probe("acme.main", {OCTOBER: "a"}, AT)
     account.slices.record_probe("acme.main", {OCTOBER: "a"}, AT + timedelta(minutes=15))
-    account.slices.record_probe_error("acme.main", "no answer", AT + timedelta(minutes=30))
+    account.work_queue.record_probe_errors({"acme.main": "no answer"})
     (state,) = account.accounts.states()
     assert (state.last_probe_at, state.last_change_at) == (AT + timedelta(minutes=15), AT)
     assert state.last_error == "no answer"

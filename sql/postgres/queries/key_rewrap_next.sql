@@ -1,8 +1,7 @@
--- Credentials under another master key than the new one, or under one old key; deleted ones too; by id, after one.
+-- Credentials under another master key than the new one; deleted ones too; by id, after one.
 SELECT credential_id, account_id, customer_id, version, wrapped_key, key_id
 FROM optiinfra.credentials
 WHERE key_id <> %(new)s
-    AND (%(old)s::text IS NULL OR key_id = %(old)s)
     AND credential_id > %(after)s
 ORDER BY credential_id
 LIMIT %(first)s

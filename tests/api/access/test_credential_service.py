@@ -583,7 +583,7 @@ def test_of_many_who_store_a_secret_at_once_each_is_answered_and_none_is_lost_un
     kept = [key for key, outcome in answers if outcome == "STORED"]
     assert {outcome for _, outcome in answers} <= {"STORED", "VAULT_BUSY"}
     assert stored(world, admin) in kept
-    assert world.metadata.credentials.credential(own).version == 1 + len(kept)
+    assert world.metadata.accounts.connection(own.split(".")[0], own).version == 1 + len(kept)
 
 
 def test_what_points_into_this_machine_is_not_turned_elsewhere_by_a_customer(

@@ -111,7 +111,7 @@ def _history(metadata: Metadata) -> None:
     month = BillingPeriod(2026, 10)
     slice_ = Slice("secretive", "aws", "secretive.good", month)
     metadata.slices.record_probe("secretive.good", {month: "token-1"}, datetime.now(UTC))
-    metadata.slices.record_probe_error("secretive.bad", "credential rejected", datetime.now(UTC))
+    metadata.work_queue.record_probe_errors({"secretive.bad": "credential rejected"})
     done = metadata.collections.start("task-1", "cli", slice_, "run-1")
     metadata.collections.finish(
         done, "succeeded", generation=1, rows=4, requests=7, request_cost=Decimal("0.07")

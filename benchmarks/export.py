@@ -139,7 +139,7 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
     metadata = Metadata.connect(settings)
     metadata.migrate()
     metadata.customers.add(CUSTOMER)
-    token = metadata.tokens.create("benchmark", CUSTOMER, "viewer")
+    token = metadata.tokens.issue("benchmark", CUSTOMER, "viewer").plaintext
     metadata.close()
     print(f"load average {os.getloadavg()[0]:.1f} before")
     heads = ("", "MB", "bare rows/s", "our rows/s", "ratio", "our CPU s", "our peak MB")

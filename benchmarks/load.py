@@ -91,7 +91,7 @@ def tokens(settings: Settings, customer_id: str) -> list[str]:
     metadata = Metadata.connect(settings)
     metadata.migrate()
     metadata.customers.add(customer_id)
-    found = [metadata.tokens.create("benchmark", customer_id, "viewer") for _ in range(PEOPLE)]
+    found = [metadata.tokens.issue("benchmark", customer_id, "viewer").plaintext for _ in range(PEOPLE)]
     metadata.close()
     return found
 

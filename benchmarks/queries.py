@@ -297,7 +297,7 @@ def measure(url: str, keeping: str, settings: Settings, chosen: str) -> None:
             if chosen not in name:
                 continue
             metadata.customers.add(customer_id)
-            token = metadata.tokens.create("benchmark", customer_id, "viewer")
+            token = metadata.tokens.issue("benchmark", customer_id, "viewer").plaintext
             statements = asyncio.run(recorded(settings, customer_id, document))
             asked, sql_times = requests(url, token, document), straight(client, statements, customer_id)
             own = engine_alone(client, statements, customer_id)

@@ -189,7 +189,7 @@ def _token(metadata: Metadata) -> str:
     for token in metadata.tokens.find():
         if token.name == TOKEN_NAME and token.revoked_at is None:
             metadata.tokens.revoke(token.token_id)
-    return metadata.tokens.create(TOKEN_NAME, None, "admin")
+    return metadata.tokens.issue(TOKEN_NAME, None, "admin").plaintext
 
 
 def _query() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error, OperationalError
+from clickhouse_connect.driver.query import QueryResult
 
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.errors import WarehouseUnavailable
@@ -25,11 +26,7 @@ def rows(
     Raises:
         WarehouseUnavailable: ClickHouse went away.
     """
-    with clickhouse_errors(client):
-        answer = client.query(
-            sql_files.read("clickhouse", "store", statement), parameters=values, settings=settings
-        )
-        return list(answer.named_results())
+    return list(_answer(client, statement, values, settings).named_results())
 
 
 def tuples(
@@ -43,11 +40,15 @@ def tuples(
     Raises:
         WarehouseUnavailable: ClickHouse went away.
     """
+    return _answer(client, statement, values, settings).result_rows
+
+
+def _answer(
+    client: Client, statement: str, values: dict[str, Any] | None, settings: dict[str, str] | None
+) -> QueryResult:
+    text = sql_files.read("clickhouse", "store", statement)
     with clickhouse_errors(client):
-        found: Sequence[Sequence[Any]] = client.query(
-            sql_files.read("clickhouse", "store", statement), parameters=values, settings=settings
-        ).result_rows
-        return found
+        return client.query(text, parameters=values, settings=settings)
 
 
 def scalar(client: Client, statement: str, values: dict[str, Any] | None = None) -> Any:

@@ -45,7 +45,7 @@ class SliceState:
 
 
 class SliceLock:
-    """A held lock on one slice; see `SliceRepository.slice_lock`."""
+    """A held lock on one slice; see `SliceRepository.lock`."""
 
     def __init__(self, slice_: Slice, connection: psycopg.Connection[Any]) -> None:
         self._slice = slice_

@@ -57,17 +57,6 @@ class IssuedToken:
 class TokenRepository(Repository):
     """The part of `Metadata` on bearer tokens."""
 
-    def create(
-        self,
-        name: str,
-        customer_id: str | None,
-        role: Role,
-        expires_at: datetime | None = None,
-        actor: Actor | None = None,
-    ) -> str:
-        """`issue_token`, for who needs nothing but the token itself."""
-        return self.issue(name, customer_id, role, expires_at, actor).plaintext
-
     def issue(
         self,
         name: str,

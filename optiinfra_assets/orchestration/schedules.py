@@ -5,7 +5,7 @@ a collection that failed, is requested by a later tick. Dagster gives an evaluat
 and accounts that were not reached come first in the next tick, so that any number of accounts delays a tick, never breaks it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import dagster as dg
@@ -27,6 +27,19 @@ def run_request(request: CollectionRunRequest) -> dg.RunRequest:
     """A run of everything of one provider for the slices of `request`."""
     keys = ProviderAssetKeys(request.scope.provider).collected
     return dg.RunRequest(run_key=request.key, asset_selection=keys, tags=dict(request.tags))
+
+
+def requested(
+    context: dg.ScheduleEvaluationContext | dg.SensorEvaluationContext,
+    requests: Sequence[CollectionRunRequest],
+    otherwise: str,
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Runs for `requests`, whose accounts become partitions; without any, why there is none."""
+    for name in {one.scope.provider for one in requests}:
+        register(
+            context.instance, name, {one.scope.account_id for one in requests if one.scope.provider == name}
+        )
+    return [run_request(one) for one in requests] or dg.SkipReason(otherwise)
 
 
 def collect_due_schedule(providers: Mapping[str, Provider]) -> dg.ScheduleDefinition:
@@ -54,16 +67,8 @@ def collect_due_schedule(providers: Mapping[str, Provider]) -> dg.ScheduleDefini
                 max_runs=RUNS_PER_TICK,
                 budget=BUDGET_SECONDS,
             )
-        for name in providers:
-            register(
-                context.instance,
-                name,
-                {one.scope.account_id for one in tick.requests if one.scope.provider == name},
-            )
         context.log.info("%s; %s runs requested", tick.noticed, len(tick.requests))
-        return [run_request(one) for one in tick.requests] or dg.SkipReason(
-            f"nothing to collect: {tick.noticed}"
-        )
+        return requested(context, tick.requests, f"nothing to collect: {tick.noticed}")
 
     return collect_due
 

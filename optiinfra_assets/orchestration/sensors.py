@@ -13,7 +13,7 @@ from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
 from optiinfra_assets.orchestration.partitions import accounts, register
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.orchestration.run_monitoring import monitor_runs
-from optiinfra_assets.orchestration.schedules import run_request
+from optiinfra_assets.orchestration.schedules import requested
 from optiinfra_assets.providers.base import Provider
 
 ACCOUNTS_AT_ONCE: Final = 50
@@ -58,8 +58,8 @@ def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinitio
             )
         for name in providers:
             register(context.instance, name, [one.account_id for one in new if one.provider == name])
-        return [run_request(one) for one in tick.requests] or dg.SkipReason(
-            f"{len(new)} new accounts, nothing to collect: {tick.noticed}"
+        return requested(
+            context, tick.requests, f"{len(new)} new accounts, nothing to collect: {tick.noticed}"
         )
 
     return new_accounts
@@ -80,11 +80,7 @@ def run_monitoring_sensor() -> dg.SensorDefinition:
     ) -> list[dg.RunRequest] | dg.SkipReason:
         with stores.metadata() as metadata:
             followed = monitor_runs(metadata, context.instance, datetime.now(UTC))
-        for request in followed.requests:
-            register(context.instance, request.scope.provider, [request.scope.account_id])
-        return [run_request(one) for one in followed.requests] or dg.SkipReason(
-            f"{followed.closed} collections closed"
-        )
+        return requested(context, followed.requests, f"{followed.closed} collections closed")
 
     return follow
 

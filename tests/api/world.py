@@ -36,7 +36,7 @@ class World:
         """A new customer with a token."""
         customer_id = f"customer-{next(self.names)}"
         self.metadata.customers.add(customer_id)
-        return Customer(self, customer_id, self.metadata.tokens.create("test", customer_id, role))
+        return Customer(self, customer_id, self.metadata.tokens.issue("test", customer_id, role).plaintext)
 
     def post(self, body: Any, token: str | None, **headers: str) -> httpx.Response:
         """One request to /graphql, as it is answered."""

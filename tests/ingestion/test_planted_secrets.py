@@ -75,7 +75,7 @@ def answers() -> list[bytes]:
 def ask(platform: Platform, answers: list[bytes]) -> Iterator[Callable[..., dict[str, Any]]]:
     """Ask the API, as an administrator of all customers; an operation has one field."""
     platform.metadata.customers.add("acme")
-    token = platform.metadata.tokens.create("root", None, "admin")
+    token = platform.metadata.tokens.issue("root", None, "admin").plaintext
     with serving(platform.settings) as url, httpx.Client(timeout=120) as http:
 
         def asked(document: str, **variables: Any) -> dict[str, Any]:

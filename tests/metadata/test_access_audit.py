@@ -90,7 +90,7 @@ def test_a_name_that_is_not_accepted(metadata: Metadata, name: str) -> None:
         lambda: metadata.customers.add("beta", name),
         lambda: metadata.customers.create("beta", name, ALICE),
         lambda: metadata.customers.rename("acme", name, ALICE),
-        lambda: metadata.tokens.create(name, "acme", "viewer"),
+        lambda: metadata.tokens.issue(name, "acme", "viewer").plaintext,
     ):
         with pytest.raises(ValueError, match=r"name: .* is not accepted: use 1 to 100 printable characters"):
             act()
@@ -101,7 +101,7 @@ def test_pages_of_the_log_of_one_customer(metadata: Metadata) -> None:
     for customer in ("acme", "beta"):
         metadata.customers.add(customer)
         for number in range(3):
-            metadata.tokens.create(f"{customer} {number}", customer, "viewer")
+            metadata.tokens.issue(f"{customer} {number}", customer, "viewer")
     page = metadata.access_audit.find(first=2, customer_id="acme")
     rest = metadata.access_audit.find(first=9, before=page[-1].id, customer_id="acme")
     assert [one.name for one in page + rest] == ["acme 2", "acme 1", "acme 0", "acme"]

@@ -32,8 +32,8 @@ def fill(metadata: Metadata) -> None:
             f"task-{customer}", "cli", Slice(customer, "focus", f"{customer}.main", PERIOD), "run"
         )
         metadata.activity.record_requests("probe", {f"{customer}.main": (1, Decimal(0))}, datetime.now(UTC))
-        metadata.tokens.create("dashboard", customer, "viewer")
-    metadata.tokens.create("root", None, "admin")
+        metadata.tokens.issue("dashboard", customer, "viewer")
+    metadata.tokens.issue("root", None, "admin")
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 
 metadata = Metadata.connect(Settings(postgres_url=sys.argv[1]))
-with metadata.slice_lock(Slice("acme", "focus", "acme.main", BillingPeriod(2026, 10))):
+with metadata.slices.lock(Slice("acme", "focus", "acme.main", BillingPeriod(2026, 10))):
     print("held", flush=True)
     sys.stdin.read()
 """

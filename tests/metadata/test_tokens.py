@@ -29,7 +29,7 @@ def only(metadata: Metadata) -> Token:
 
 @pytest.mark.parametrize(("customer", "role"), [("acme", "viewer"), ("acme", "operator"), (None, "admin")])
 def test_a_token_speaks_for_whom_it_was_made(acme: Metadata, customer: str | None, role: Role) -> None:
-    plaintext = acme.tokens.create("dashboard", customer, role)
+    plaintext = acme.tokens.issue("dashboard", customer, role).plaintext
     assert re.fullmatch(r"oi_[A-Za-z0-9_-]{43}", plaintext)
     stored = only(acme)
     assert acme.tokens.authenticate(plaintext) == Principal(stored.token_id, "dashboard", customer, role)
@@ -38,7 +38,7 @@ def test_a_token_speaks_for_whom_it_was_made(acme: Metadata, customer: str | Non
 
 
 def test_a_token_cannot_be_read_back(acme: Metadata, settings: Settings) -> None:
-    plaintext = acme.tokens.create("dashboard", "acme", "viewer")
+    plaintext = acme.tokens.issue("dashboard", "acme", "viewer").plaintext
     assert plaintext not in repr(acme.tokens.find())
     with psycopg.connect(str(settings.postgres_url)) as connection:
         (row,) = connection.execute("SELECT token::text FROM optiinfra.api_tokens AS token").fetchall()
@@ -60,20 +60,20 @@ def test_a_token_cannot_be_read_back(acme: Metadata, settings: Settings) -> None
     ],
 )
 def test_what_was_not_made_here_is_refused(acme: Metadata, wrong: str) -> None:
-    acme.tokens.create("dashboard", "acme", "viewer")
+    acme.tokens.issue("dashboard", "acme", "viewer")
     assert acme.tokens.authenticate(wrong) is None
 
 
 def test_one_changed_character_is_refused(acme: Metadata) -> None:
-    plaintext = acme.tokens.create("dashboard", "acme", "viewer")
+    plaintext = acme.tokens.issue("dashboard", "acme", "viewer").plaintext
     other = "A" if plaintext[-1] != "A" else "B"
     assert acme.tokens.authenticate(plaintext[:-1] + other) is None
     assert acme.tokens.authenticate(plaintext.swapcase()) is None
 
 
 def test_a_revoked_token_is_refused_at_once(acme: Metadata) -> None:
-    plaintext = acme.tokens.create("dashboard", "acme", "viewer")
-    kept = acme.tokens.create("other", "acme", "viewer")
+    plaintext = acme.tokens.issue("dashboard", "acme", "viewer").plaintext
+    kept = acme.tokens.issue("other", "acme", "viewer").plaintext
     revoked = next(token for token in acme.tokens.find() if token.name == "dashboard")
     assert acme.tokens.authenticate(plaintext) is not None
     acme.tokens.revoke(revoked.token_id)
@@ -88,7 +88,7 @@ def test_a_revoked_token_is_refused_at_once(acme: Metadata) -> None:
 
 def test_an_expired_token_is_refused(acme: Metadata) -> None:
     expires_at = datetime.now(UTC) + timedelta(seconds=1)
-    plaintext = acme.tokens.create("dashboard", "acme", "viewer", expires_at)
+    plaintext = acme.tokens.issue("dashboard", "acme", "viewer", expires_at).plaintext
     assert acme.tokens.authenticate(plaintext) is not None
     time.sleep(1.2)
     assert acme.tokens.authenticate(plaintext) is None
@@ -96,7 +96,7 @@ def test_an_expired_token_is_refused(acme: Metadata) -> None:
 
 
 def test_the_last_use_is_stored_at_most_once_a_minute(acme: Metadata, settings: Settings) -> None:
-    plaintext = acme.tokens.create("dashboard", "acme", "viewer")
+    plaintext = acme.tokens.issue("dashboard", "acme", "viewer").plaintext
     assert only(acme).last_used_at is None
     acme.tokens.authenticate(plaintext)
     first = only(acme).last_used_at
@@ -115,11 +115,11 @@ def test_the_last_use_is_stored_at_most_once_a_minute(acme: Metadata, settings: 
 
 def test_what_a_token_cannot_be(acme: Metadata) -> None:
     with pytest.raises(ValueError, match="role: 'root' is not accepted: use viewer, operator, admin"):
-        acme.tokens.create("x", "acme", "root")  # type: ignore[arg-type]
+        acme.tokens.issue("x", "acme", "root")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="customer: needed for role viewer"):
-        acme.tokens.create("x", None, "viewer")
+        acme.tokens.issue("x", None, "viewer")
     with pytest.raises(ValueError, match="is past: use a later instant"):
-        acme.tokens.create("x", "acme", "viewer", datetime.now(UTC) - timedelta(seconds=1))
+        acme.tokens.issue("x", "acme", "viewer", datetime.now(UTC) - timedelta(seconds=1))
     with pytest.raises(RecordNotFound, match="customer: 'nobody' does not exist"):
-        acme.tokens.create("x", "nobody", "viewer")
+        acme.tokens.issue("x", "nobody", "viewer")
     assert acme.tokens.find() == []

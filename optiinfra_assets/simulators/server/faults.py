@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from optiinfra_assets.simulators.server.server import (
@@ -24,24 +25,18 @@ def break_down() -> Fault:
     return lambda cloud, request, answer: cloud.broken()
 
 
+def _changed(change: Callable[[SimulatedResponse], SimulatedResponse]) -> Fault:
+    return lambda cloud, request, answer: change(answer(request))
+
+
 def truncate() -> Fault:
     """The right answer, cut in the middle by a connection that breaks."""
-
-    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
-        response = answer(request)
-        return replace(response, cut_at=len(response.body) // 2)
-
-    return fault
+    return _changed(lambda right: replace(right, cut_at=len(right.body) // 2))
 
 
 def cut_short() -> Fault:
     """Half of the right answer, sent as if it were whole, as a careless proxy does."""
-
-    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
-        response = answer(request)
-        return replace(response, body=response.body[: len(response.body) // 2])
-
-    return fault
+    return _changed(lambda right: replace(right, body=right.body[: len(right.body) // 2]))
 
 
 def repeat_page() -> Fault:
@@ -66,9 +61,4 @@ def say(response: SimulatedResponse) -> Fault:
 
 def rewrite(old: str, new: str) -> Fault:
     """The right answer with one text in place of another: a renamed field, a value of another kind, a field that nobody knows."""
-
-    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
-        response = answer(request)
-        return replace(response, body=response.body.replace(old.encode(), new.encode()))
-
-    return fault
+    return _changed(lambda right: replace(right, body=right.body.replace(old.encode(), new.encode())))

@@ -2,7 +2,6 @@
 -- For: /export/trends by any of its dimensions.
 -- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... monthly
 -- for the bucket (its first day). Empty filters fold away.
--- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
 WITH
     CAST(NULL, 'Nullable(String)') AS nothing,
     0 AS none,

@@ -1,6 +1,5 @@
 -- Grain: group x currency x bucket of days. Source: raw_costs. For: /export/trends when a tag is asked.
 -- Identifier parameters name an alias under WITH: `nothing` where a dimension is not asked, daily ... monthly for the bucket.
--- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
 WITH
     CAST(NULL, 'Nullable(String)') AS nothing,
     toDate(charge_period_start) AS daily,

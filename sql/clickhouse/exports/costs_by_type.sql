@@ -1,5 +1,4 @@
 -- Grain: kind of charge x currency. Source: cost_by_type. For: /export/by-type without a filter that its table does not have.
--- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
 WITH 0 AS none
 SELECT
     cost_by_type.charge_category AS charge_category,

@@ -1,5 +1,4 @@
 -- Grain: kind of charge x currency. Source: raw_costs. For: /export/by-type with a filter that cost_by_type has no column for.
--- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
 SELECT
     raw_costs.charge_category AS charge_category,
     nullIf(raw_costs.charge_class, '') AS charge_class,

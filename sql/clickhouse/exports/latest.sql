@@ -1,5 +1,4 @@
 -- Grain: account x currency x day, the newest days that have charges. Source: cost_by_day. For: /export/latest.
--- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
 WITH 0 AS none
 SELECT
     provider,

@@ -1,5 +1,4 @@
 -- Grain: currency. Source: raw_costs. For: /export/total with a tag, which no derived table has.
--- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
 SELECT
     -- include: line_item_sums
 FROM raw_costs

@@ -1,8 +1,5 @@
 -- Grain: group x currency, each with its whole series of (bucket, amount), largest first. Source: cost_by_day.
 -- For: costTrends, totalCost and costsByType, when only provider and account are asked.
--- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... total for the
--- bucket (its first day; total: one bucket, the first day of the period). What is not asked is not read; empty filters fold away.
--- Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
 WITH arraySort(groupArray((bucket, bucket_amount))) AS points
 SELECT
     -- include: account_columns,

@@ -85,11 +85,11 @@ def test_an_expired_and_a_revoked_token_are_refused(world: World, monkeypatch: p
     monkeypatch.setattr(authentication, "TRUSTED_SECONDS", 0)
     customer = world.customer()
     soon = datetime.now(UTC) + timedelta(milliseconds=300)
-    expiring = world.metadata.tokens.create("soon", customer.customer_id, "viewer", soon)
+    expiring = world.metadata.tokens.issue("soon", customer.customer_id, "viewer", soon).plaintext
     while datetime.now(UTC) < soon:
         threading.Event().wait(0.05)
     assert _is_refused(world.post({"query": "{ __typename }"}, expiring))
-    revoked = world.metadata.tokens.create("revoked", customer.customer_id, "viewer")
+    revoked = world.metadata.tokens.issue("revoked", customer.customer_id, "viewer").plaintext
     assert world.data("{ __typename }", revoked) == {"__typename": "Query"}
     (token,) = (one for one in world.metadata.tokens.find() if one.name == "revoked")
     world.metadata.tokens.revoke(token.token_id)
@@ -281,7 +281,7 @@ def test_the_own_customer_may_be_named(two: tuple[Any, Any]) -> None:
 
 
 def test_an_administrator_names_any_customer_that_exists(world: World, two: tuple[Any, Any]) -> None:
-    admin = world.metadata.tokens.create("root", None, "admin")
+    admin = world.metadata.tokens.issue("root", None, "admin").plaintext
     for customer in two:
         data = world.data(_operation("totalCost"), admin, period=PERIOD, customerId=customer.customer_id)
         assert data["totalCost"]["totals"] == [{"lineItems": 1}]
@@ -612,7 +612,7 @@ def test_health_names_each_part_and_shows_problems_to_administrators_only(world:
         ("postgresql", True, None),
         ("dagster", False, None),
     ]
-    admin = world.metadata.tokens.create("root", None, "admin")
+    admin = world.metadata.tokens.issue("root", None, "admin").plaintext
     (problem,) = (one["problem"] for one in world.data(document, admin)["health"]["parts"] if not one["isOk"])
     assert problem == "All connection attempts failed"
 

@@ -46,7 +46,7 @@ PAGES = {
 @pytest.fixture
 def root(world: World) -> str:
     """The token of an administrator of all customers."""
-    return world.metadata.tokens.create("root", None, "admin")
+    return world.metadata.tokens.issue("root", None, "admin").plaintext
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_customer_is_made_listed_and_renamed(world: World, root: str) -> None:
 
 
 def test_a_customer_sees_itself_only_and_its_administrator_renames_it(world: World, acme: Customer) -> None:
-    viewer = world.metadata.tokens.create("viewer", acme.customer_id, "viewer")
+    viewer = world.metadata.tokens.issue("viewer", acme.customer_id, "viewer").plaintext
     for token in (acme.token, viewer):
         assert _all(world, "customers", token) == [{"customerId": acme.customer_id, "name": acme.customer_id}]
     assert acme.data(RENAME_CUSTOMER, name="Acme")["renameCustomer"]["customer"]["name"] == "Acme"

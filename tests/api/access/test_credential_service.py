@@ -75,7 +75,7 @@ LOG = """query($customer: String, $first: Int! = 100, $after: String, $account: 
 @pytest.fixture(scope="module")
 def root(world: World) -> str:
     """An administrator of all customers, who may connect a cloud on this machine."""
-    return world.metadata.tokens.create("root", None, "admin")
+    return world.metadata.tokens.issue("root", None, "admin").plaintext
 
 
 @pytest.fixture

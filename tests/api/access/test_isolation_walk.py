@@ -173,8 +173,8 @@ def bystander(world: World, planted: Planted) -> dict[str, str]:
     """Tokens of another customer, which has as much, one for each role, and one of an administrator of all."""
     assert planted.customer_id != "bystander"
     _fill(world, "bystander", "bystander", Decimal("1111.1113"), 800_000_001)
-    tokens = {role: world.metadata.tokens.create(f"as {role}", "bystander", role) for role in ROLES}
-    return {**tokens, ALL_CUSTOMERS: world.metadata.tokens.create("as root", None, "admin")}
+    tokens = {role: world.metadata.tokens.issue(f"as {role}", "bystander", role).plaintext for role in ROLES}
+    return {**tokens, ALL_CUSTOMERS: world.metadata.tokens.issue("as root", None, "admin").plaintext}
 
 
 def _everything_of(world: World, planted: Planted) -> dict[str, str]:

@@ -139,8 +139,8 @@ def test_an_address_that_fails_is_refused_with_a_wait_and_others_are_not(
     world: World, apart: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authentication, "TRUSTED_SECONDS", 0)
-    token = world.metadata.tokens.create("before", None, "admin")
-    fresh = world.metadata.tokens.create("after", None, "admin")
+    token = world.metadata.tokens.issue("before", None, "admin").plaintext
+    fresh = world.metadata.tokens.issue("after", None, "admin").plaintext
     assert apart.post(BODY, token, **_from("192.0.2.1")).status_code == 200
     wrong = "oi_" + "x" * 43
     answers = [apart.post(BODY, wrong, **_from("192.0.2.1")) for _ in range(BURST + 20)]

@@ -28,8 +28,8 @@ def acme(world: World) -> Customer:
     """The customer of the document: two accounts, October and November of 2026."""
     world.metadata.customers.add("acme", "Acme Ltd")
     world.metadata.customers.create("globex", "Globex", Actor("cli", "ops-1:4711"))
-    acme = Customer(world, "acme", world.metadata.tokens.create("document", "acme", "admin"))
-    world.metadata.tokens.create("second", "acme", "viewer")
+    acme = Customer(world, "acme", world.metadata.tokens.issue("document", "acme", "admin").plaintext)
+    world.metadata.tokens.issue("second", "acme", "viewer")
     for name, provider in (("aws", "aws"), ("files", "focus")):
         world.metadata.accounts.add(Account(f"acme.{name}", "acme", provider))
     world.metadata.activity.record_requests(
@@ -53,7 +53,7 @@ def acme(world: World) -> Customer:
 @pytest.fixture(scope="module")
 def root(world: World) -> str:
     """The token of an administrator of all customers."""
-    return world.metadata.tokens.create("root", None, "admin")
+    return world.metadata.tokens.issue("root", None, "admin").plaintext
 
 
 _OCTOBER, _NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)

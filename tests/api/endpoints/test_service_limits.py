@@ -196,7 +196,7 @@ def test_requests_of_one_token_at_one_time_are_limited(
             wait_for_statements(warehouse, "cost_by_day", 2)
             refused = customer.world.post({"query": "{ __typename }"}, customer.token)
             exported = ask(customer.world, customer.token, "total.csv")
-            other = metadata.tokens.create("other", customer.customer_id, "viewer")
+            other = metadata.tokens.issue("other", customer.customer_id, "viewer").plaintext
             assert customer.world.data("{ __typename }", other)
         wait_for_statements(warehouse, "cost_by_day", 0)
         assert _soon(customer)

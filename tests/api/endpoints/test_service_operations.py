@@ -125,7 +125,7 @@ def test_metrics_are_for_this_machine_and_for_administrators_of_all_customers(wo
     assert world.http.get(f"{world.url}/metrics", headers=PROXIED).status_code == 401
     for token, status in (
         (world.customer("admin").token, 403),
-        (world.metadata.tokens.create("root", None, "admin"), 200),
+        (world.metadata.tokens.issue("root", None, "admin").plaintext, 200),
     ):
         headers = {**PROXIED, "Authorization": f"Bearer {token}"}
         assert world.http.get(f"{world.url}/metrics", headers=headers).status_code == status

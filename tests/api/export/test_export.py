@@ -482,7 +482,7 @@ def test_no_export_leads_to_another_customer(world: World, customer: Customer, w
 
 
 def test_an_administrator_exports_of_any_customer_by_name(world: World, customer: Customer) -> None:
-    admin = world.metadata.tokens.create("root", None, "admin")
+    admin = world.metadata.tokens.issue("root", None, "admin").plaintext
     assert ask(world, admin, "total.csv").json()["errors"][0]["message"].startswith("customerId: needed")
     theirs = ask(world, admin, "total.csv", [*PERIOD, ("customerId", customer.customer_id)])
     assert theirs.content == ask(world, customer.token, "total.csv").content

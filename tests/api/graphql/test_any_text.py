@@ -34,7 +34,7 @@ def tokens(world: World) -> list[str]:
     customer = world.customer()
     slice_ = slice_of(customer.customer_id, "main", BillingPeriod(2026, 10))
     customer.publish(slice_, [Charge(date(2026, 10, 5), Decimal(1), resource="r", tags={"a": "b"})])
-    return [customer.token, world.metadata.tokens.create("any text", None, "admin")]
+    return [customer.token, world.metadata.tokens.issue("any text", None, "admin").plaintext]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

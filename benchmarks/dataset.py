@@ -192,9 +192,7 @@ def fill(client: Any, derived_sql: dict[str, str], all_slices: list[BenchSlice])
 def by_month(table: str, select: str) -> str:
     """The product's statement for one generation, widened to all generations of one billing period."""
     assert select.count(ONE_GENERATION) == 1, f"{table}: its SQL does not select one generation the usual way"
-    return f"INSERT INTO {table}\n" + select.replace(
-        ONE_GENERATION, "WHERE billing_period = {billing_period:Date}"
-    )
+    return f"INSERT INTO {table}\n" + select.replace(ONE_GENERATION, "WHERE billing_period = {billing_period:Date}")
 
 
 def main() -> None:

@@ -111,8 +111,7 @@ def bare(settings: Settings, rows: int, form: ExportFormat) -> Run:
     warehouse = Warehouse.connect(settings)
     slices = _slices(rows)
     nothing: dict[str, list[str]] = {
-        name: []
-        for name in ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values")
+        name: [] for name in ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values")
     }
     bound: dict[str, Any] = {
         **nothing,

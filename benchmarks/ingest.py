@@ -104,9 +104,7 @@ def source(rows: int) -> str:
 
 def casts(kind: str) -> str:
     """The statement's expressions for the columns of ``raw_costs``, from the columns of the file."""
-    place = (
-        "'demo', 'focus', 'demo.bench', toDate('2026-10-01'), 1, rowNumberInAllBlocks(), 'focus file', false"
-    )
+    place = "'demo', 'focus', 'demo.bench', toDate('2026-10-01'), 1, rowNumberInAllBlocks(), 'focus file', false"
     columns = []
     for column in STORED:
         if column.name in ("ServiceProviderName", "HostProviderName"):
@@ -144,7 +142,9 @@ def generate(client: Client, kind: str, rows: int) -> Path:
     half = path.with_suffix(".half")
     select = f"SELECT * FROM ({source(rows)})"
     if kind == "doubles":
-        select = f"SELECT * REPLACE ({', '.join(f'toFloat64({name}) AS {name}' for name in DECIMALS)}) FROM ({source(rows)})"
+        select = (
+            f"SELECT * REPLACE ({', '.join(f'toFloat64({name}) AS {name}' for name in DECIMALS)}) FROM ({source(rows)})"
+        )
     if kind == "csv":
         times = [column.name for column in STORED if column.kind == "date/time"]
         select = (
@@ -252,9 +252,7 @@ def content(client: Client) -> tuple[object, ...]:
 
 def main() -> None:
     """Measure every kind and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--kinds", nargs="+", choices=list(FILES), default=list(FILES))
     parser.add_argument(
@@ -268,17 +266,13 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=DATA.parent))
     try:
         with engine(folder) as (url, process):
-            client = clickhouse_connect.get_client(
-                dsn=url, autogenerate_session_id=False, send_receive_timeout=3600
-            )
+            client = clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False, send_receive_timeout=3600)
             measure(client, process, url, arguments.kinds, arguments.rows, arguments.repeat)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def measure(
-    client: Client, process: psutil.Process, url: str, kinds: list[str], rows: int, repeat: int
-) -> None:
+def measure(client: Client, process: psutil.Process, url: str, kinds: list[str], rows: int, repeat: int) -> None:
     """One line for each kind."""
     print(
         f"{'file':<10}{'size MB':>9}{'bare rows/s':>14}{'our rows/s':>14}{'ratio':>8}"

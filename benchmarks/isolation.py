@@ -100,9 +100,7 @@ def main() -> None:
                 except httpx.TransportError:
                     time.sleep(0.1)
             url = postgres.start(home / "postgres")
-            settings = Settings(
-                home=home, postgres_url=url, clickhouse_url=f"http://127.0.0.1:{port}/default"
-            )
+            settings = Settings(home=home, postgres_url=url, clickhouse_url=f"http://127.0.0.1:{port}/default")
             warehouse, metadata = Warehouse.connect(settings), Metadata.connect(settings)
             warehouse.migrate()
             metadata.migrate()

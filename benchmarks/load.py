@@ -182,9 +182,7 @@ def measure(settings: Settings, customer_id: str, measuring: Measuring, log: IO[
     with ExitStack() as stack:
         one, one_process = stack.enter_context(serving("optiinfra_api", settings, log=log))
         two, two_process = stack.enter_context(serving("optiinfra_api", settings, "--workers", "2", log=log))
-        keeping, keeping_process = stack.enter_context(
-            serving("optiinfra_api", settings, log=log, keeps=True)
-        )
+        keeping, keeping_process = stack.enter_context(serving("optiinfra_api", settings, log=log, keeps=True))
         queries = main_queries(one, settings, customer_id)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="optiinfra-load-")))
         for number, query in enumerate(queries):
@@ -234,16 +232,10 @@ def main() -> None:
     """Fill the warehouse if it is not there, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=50_000_000, help="line items (default: %(default)s)")
-    parser.add_argument(
-        "--requests", type=int, default=3000, help="of one load at most (default: %(default)s)"
-    )
+    parser.add_argument("--requests", type=int, default=3000, help="of one load at most (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=5, help="of one load at most (default: %(default)s)")
-    parser.add_argument(
-        "--customer", default=MEDIAN, help="whose data (default: %(default)s, the median one)"
-    )
-    parser.add_argument(
-        "--profile", action="store_true", help="show what the dearest query spends its time on"
-    )
+    parser.add_argument("--customer", default=MEDIAN, help="whose data (default: %(default)s, the median one)")
+    parser.add_argument("--profile", action="store_true", help="show what the dearest query spends its time on")
     options = parser.parse_args()
     dataset.make(options.rows)
     folder = dataset.DATA / str(options.rows)

@@ -76,9 +76,7 @@ def run(load: Load) -> Figures:
         subprocess.CalledProcessError: an answer was wrong; which is on standard error.
     """
     command = [sys.executable, "-m", "benchmarks.load_client"]
-    done = subprocess.run(
-        command, input=json.dumps(asdict(load)).encode(), stdout=subprocess.PIPE, check=True
-    )
+    done = subprocess.run(command, input=json.dumps(asdict(load)).encode(), stdout=subprocess.PIPE, check=True)
     return Figures(**json.loads(done.stdout))
 
 

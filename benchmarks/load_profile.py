@@ -41,9 +41,7 @@ def show(path: Path, name: str, requests: int) -> None:
     ):
         print(f"\n{name}, {requests} requests: ms a request {what}")
         for where, figures in lines[:LINES]:
-            print(
-                f"{figures[column] / requests * 1000:8.3f} {figures[1] / requests:8.1f} calls  {_place(where)}"
-            )
+            print(f"{figures[column] / requests * 1000:8.3f} {figures[1] / requests:8.1f} calls  {_place(where)}")
 
 
 def _is_ours(path: str) -> bool:

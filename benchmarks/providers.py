@@ -45,9 +45,7 @@ JANUARY = BillingPeriod(2026, 1)
 MAX_MB = 300
 SAMPLE_SECONDS = 0.003
 MAPPING = re.compile(r"optiinfra_assets/(line_items|providers)/(?!http\.py|retrying\.py|paging\.py)")
-CLIENTS = re.compile(
-    r"site-packages/(httpx|httpcore|boto|s3transfer|google|azure|msal|requests|urllib3|anyio)"
-)
+CLIENTS = re.compile(r"site-packages/(httpx|httpcore|boto|s3transfer|google|azure|msal|requests|urllib3|anyio)")
 
 
 def scenario() -> Scenario:
@@ -142,9 +140,7 @@ class Watched(Provider):
     def probe(self, *asked: Any) -> Any:
         return self._inner.probe(*asked)
 
-    def collect(
-        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
-    ) -> LineItemStream:
+    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         collection = self._inner.collect(account, billing_period, context)
         collection.batches = self._sampler.watched(collection.batches)
         return collection
@@ -170,9 +166,7 @@ def measure(name: str, mode: str, rows: int, warehouse: Warehouse, metadata: Met
         )
         seconds = time.perf_counter() - begun
     loaded = result.loaded
-    assert loaded.totals["USD"].billed_cost == Decimal(cloud["amount"]), (
-        "a wrong answer is not worth measuring"
-    )
+    assert loaded.totals["USD"].billed_cost == Decimal(cloud["amount"]), "a wrong answer is not worth measuring"
     looked = max(1, sum(sampler.counts.values()))
     shares = [f"{100 * sampler.counts[what] / looked:>8.0f}%" for what in ("sdk", "mapping")]
     timed = [f"{100 * result.seconds.get(what, 0) / seconds:>9.0f}%" for what in STAGES]
@@ -215,9 +209,7 @@ def memory(name: str, mode: str, rows: int) -> None:
 
 def main() -> None:
     """Measure every cloud in every way it may be set up."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--only", nargs="+", choices=sorted(SIMULATORS), default=sorted(SIMULATORS))
     parser.add_argument("--memory", action="store_true", help="Measure peak memory of reading only.")

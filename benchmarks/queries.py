@@ -59,9 +59,7 @@ def _last(days: int) -> str:
 
 
 def _trends(days: int, arguments: str = "", names: str = "") -> str:
-    return (
-        f"{{ costTrends({_last(days)}{arguments}) {{ series {{ {names} dates amounts {SUM} }} {REACH} }} }}"
-    )
+    return f"{{ costTrends({_last(days)}{arguments}) {{ series {{ {names} dates amounts {SUM} }} {REACH} }} }}"
 
 
 def _resources(days: int) -> str:
@@ -166,9 +164,7 @@ async def recorded(settings: Settings, customer_id: str, document: str) -> list[
     reader, warehouse = await connect_reader(settings), Warehouse.connect(settings)
     recorder = Recorder(reader, warehouse, services.run, limits, ResultCache(0))
     services.engine = recorder
-    context = RequestContext(
-        Principal("benchmark", "benchmark", customer_id, "viewer"), services, "benchmark"
-    )
+    context = RequestContext(Principal("benchmark", "benchmark", customer_id, "viewer"), services, "benchmark")
     for _ in range(2):
         recorder.statements = []
         result = await schema.execute(document, context_value=context)
@@ -318,9 +314,7 @@ def measure(url: str, keeping: str, settings: Settings, chosen: str) -> None:
 
 def size(url: str, token: str, document: str) -> int:
     """Bytes of an answer."""
-    response = httpx.post(
-        f"{url}/graphql", json={"query": document}, headers={"Authorization": f"Bearer {token}"}
-    )
+    response = httpx.post(f"{url}/graphql", json={"query": document}, headers={"Authorization": f"Bearer {token}"})
     return len(response.content)
 
 

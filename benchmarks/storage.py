@@ -85,9 +85,7 @@ def fill(client: Client, rows: int) -> dict[str, Any]:
     mine = [one for one in dataset.slices(rows) if one.customer_id == CUSTOMER]
     client.command(dataset.SLICES_TABLE)
     columns = list(dataset.BenchSlice.__dataclass_fields__)
-    client.insert(
-        "bench_slices", [[getattr(one, name) for name in columns] for one in mine], column_names=columns
-    )
+    client.insert("bench_slices", [[getattr(one, name) for name in columns] for one in mine], column_names=columns)
     for period in sorted({one.billing_period for one in mine}):
         client.command(dataset.RAW, parameters={"billing_period": period})
     return {"customer_id": CUSTOMER, "generations": [one.generation for one in mine]}
@@ -117,9 +115,7 @@ def measure(client: Client, name: str, ddl: str, values: dict[str, Any], times: 
     figures = []
     for statement in QUESTIONS.values():
         text = statement.replace("{0}", "variant").replace("{1}", OF_THE_CUSTOMER)
-        figures.append(
-            milliseconds(lambda text=text: client.raw_query(text, parameters=values, fmt="Native"), times)
-        )
+        figures.append(milliseconds(lambda text=text: client.raw_query(text, parameters=values, fmt="Native"), times))
     print(f"{name:<28}{size:8.1f} B{copied:8.1f} s" + "".join(f"{one:16.0f}" for one in figures), flush=True)
     client.command("DROP TABLE variant")
 

@@ -59,9 +59,7 @@ class Slow(Provider):
         context.sleep(0.02)
         return Probe({PERIOD: self.changed.get(account.account_id, "same")}, meter.requests)
 
-    def collect(
-        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
-    ) -> LineItemStream:
+    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         raise NotImplementedError
 
 
@@ -70,8 +68,7 @@ def probed_in_a_minute(name: str) -> None:
     accounts = 600
     with served(name, "", 0) as cloud:
         every = [
-            Account(f"demo.{number}", "demo", name, cloud["settings"], cloud["secrets"])
-            for number in range(accounts)
+            Account(f"demo.{number}", "demo", name, cloud["settings"], cloud["secrets"]) for number in range(accounts)
         ]
         kept = {account.account_id: MemorySnapshots() for account in every}
 
@@ -138,9 +135,7 @@ def runs() -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--only", nargs="+", choices=sorted(SIMULATORS), default=sorted(SIMULATORS))
     arguments = parser.parse_args()

@@ -66,9 +66,7 @@ async def _try_connections(settings: Settings) -> None:
 
 def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m optiinfra_api", description=__doc__)
-    parser.add_argument(
-        "--host", default=settings.bind_host, help="address to listen on (default: %(default)s)"
-    )
+    parser.add_argument("--host", default=settings.bind_host, help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=settings.api_port, help="port (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     return parser

@@ -117,6 +117,4 @@ def _middleware(settings: Settings, metrics: Metrics, routes: list[Route]) -> li
 
 def _shows_graphiql(settings: Settings, request: Request) -> bool:
     is_browser = "text/html" in request.headers.get("accept", "")
-    return is_browser and (
-        is_loopback_connection(request) if settings.graphiql is None else settings.graphiql
-    )
+    return is_browser and (is_loopback_connection(request) if settings.graphiql is None else settings.graphiql)

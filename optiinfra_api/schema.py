@@ -79,9 +79,7 @@ def _field_of(source: Any, name: str) -> Any:
 
 
 class _Schema(strawberry.Schema):
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: `endpoint` logs what is unexpected, once and with the correlation id."""
 
 

@@ -28,9 +28,7 @@ THREADS = 16
 class ApiServices(Services):
     """Open connections, shared by all requests of one process and one event loop."""
 
-    def __init__(
-        self, settings: Settings, reader: AsyncClient, warehouse: Warehouse, metadata: Metadata
-    ) -> None:
+    def __init__(self, settings: Settings, reader: AsyncClient, warehouse: Warehouse, metadata: Metadata) -> None:
         self.settings = settings
         self.metadata = metadata
         self._reader = reader

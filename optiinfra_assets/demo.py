@@ -163,9 +163,7 @@ def _connect_clouds(metadata: Metadata, folder: Path) -> None:
     for served in sample_clouds.read_served(simulated(folder))[1]:
         provider = PROVIDERS[served.sample.provider]
         values = {**served.settings, **served.secrets}
-        account = build_account(
-            provider, served.sample.customer_id, served.sample.name, values, is_simulated=True
-        )
+        account = build_account(provider, served.sample.customer_id, served.sample.name, values, is_simulated=True)
         found = read_source(provider, account)
         try:
             save_account(metadata, provider, account, found)
@@ -237,9 +235,7 @@ def _show_answer(settings: Settings, token: str, query: str, answer: dict[str, A
     )
 
 
-def _compare(
-    folder: Path, answer: dict[str, Any], moments: tuple[datetime, ...]
-) -> Iterator[TotalComparison]:
+def _compare(folder: Path, answer: dict[str, Any], moments: tuple[datetime, ...]) -> Iterator[TotalComparison]:
     """Clouds charge by the hour: what they showed at any of `moments` will do."""
     for customer in CUSTOMERS:
         totals = answer["data"][customer.customer_id]["totals"]
@@ -248,9 +244,7 @@ def _compare(
         for currency in sorted(answered.keys() | {name for source in sources for name in source}):
             shown = [source.get(currency, Decimal(0)) for source in sources]
             found = answered.get(currency)
-            yield TotalComparison(
-                customer.customer_id, currency, found if found in shown else shown[-1], found
-            )
+            yield TotalComparison(customer.customer_id, currency, found if found in shown else shown[-1], found)
 
 
 def _source(folder: Path, customer: SampleCustomer, moment: datetime) -> dict[str, Decimal]:

@@ -24,24 +24,19 @@ class _RuntimeFile(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         home = Path(
-            self.current_state.get("home")
-            or Settings.model_fields["home"].get_default(call_default_factory=True)
+            self.current_state.get("home") or Settings.model_fields["home"].get_default(call_default_factory=True)
         )
         try:
             content: dict[str, Any] = json.loads((home / RUNTIME_FILE).read_text())
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        return {
-            name: value for name, value in content.items() if name in Settings.model_fields and name != "home"
-        }
+        return {name: value for name, value in content.items() if name in Settings.model_fields and name != "home"}
 
 
 class Settings(BaseSettings):
     """Every setting of the platform; each is the variable ``OPTIINFRA_<NAME>``."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="OPTIINFRA_", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="OPTIINFRA_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(
         default_factory=lambda: Path.home() / ".optiinfra",

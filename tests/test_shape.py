@@ -16,9 +16,7 @@ from optiinfra_assets.database.line_item_columns import LISTS
 from optiinfra_assets.providers import PROVIDERS
 
 ROOT = Path(__file__).parents[1]
-PYTHON_FILES = [
-    path for package in ("optiinfra_assets", "optiinfra_api") for path in (ROOT / package).rglob("*.py")
-]
+PYTHON_FILES = [path for package in ("optiinfra_assets", "optiinfra_api") for path in (ROOT / package).rglob("*.py")]
 FRAGMENTS = sorted((ROOT / "sql").glob("*/fragments/*.sql"))
 STATEMENTS = sorted(set((ROOT / "sql").rglob("*.sql")) - set(FRAGMENTS))
 
@@ -40,9 +38,7 @@ def test_lint(command: tuple[str, ...]) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize(
-    "package", ["optiinfra_assets.definitions", "optiinfra_assets.cli", "optiinfra_api.app"]
-)
+@pytest.mark.parametrize("package", ["optiinfra_assets.definitions", "optiinfra_assets.cli", "optiinfra_api.app"])
 def test_imports_alone_without_any_setting(package: str, tmp_path: Path) -> None:
     """Importing connects to nothing and needs no variable: Dagster and the API load before their databases are there."""
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
@@ -80,9 +76,7 @@ def test_every_sql_file_is_used() -> None:
     unused = [
         str(path.relative_to(ROOT))
         for path in STATEMENTS
-        if path.parent.name not in listed
-        and f'"{path.name}"' not in source
-        and f'"{path.stem}"' not in source
+        if path.parent.name not in listed and f'"{path.name}"' not in source and f'"{path.stem}"' not in source
     ]
     names = {(path.parent.parent, name) for path in STATEMENTS for name in included(path)}
     fragments = {(path.parent.parent, path.stem) for path in FRAGMENTS}
@@ -117,9 +111,7 @@ def test_every_comment_of_a_statement_is_its_header() -> None:
 def test_a_fragment_has_a_header_and_includes_no_other() -> None:
     """It cannot be run, so its header says which part of a statement it is."""
     parts = re.compile(r"(Select list|Conditions?|FROM and WHERE|Aliases|The (end|last columns) of)\b")
-    wrong = [
-        str(path.relative_to(ROOT)) for path in FRAGMENTS if included(path) or not parts.match(header(path))
-    ]
+    wrong = [str(path.relative_to(ROOT)) for path in FRAGMENTS if included(path) or not parts.match(header(path))]
     assert wrong == []
 
 
@@ -140,9 +132,7 @@ def test_lock_names_exact_versions_and_no_address() -> None:
     """Every line of the lock is name==version with an optional marker: reproducible from any package index."""
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line]
     assert lines
-    assert [
-        line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^\s;]+( ;.*)?", line)
-    ] == []
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^\s;]+( ;.*)?", line)] == []
 
 
 def test_modules_stay_readable_in_one_sitting() -> None:
@@ -210,9 +200,7 @@ def test_a_class_name_means_one_thing() -> None:
 def test_a_query_field_loads_no_provider() -> None:
     """One field once loaded 128 modules of ours, 50 of them providers: every worker paid for it, and nobody saw why."""
     code = "import sys, optiinfra_api.fields.costs.trends; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     ours = [one for one in loaded.stdout.split() if one.startswith("optiinfra_")]
     assert "optiinfra_api.reading.cost_query" in ours, "the modules of this project are listed"
     assert [one for one in ours if one.startswith("optiinfra_assets.providers")] == []

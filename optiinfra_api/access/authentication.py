@@ -128,9 +128,7 @@ class Authenticator:
             # Another request with the same token may have had the turn before.
             return self.remembered(header) or await self._checked(header, address, run)
 
-    async def _checked(
-        self, header: str, address: str, run: Callable[..., Awaitable[Principal | None]]
-    ) -> Principal:
+    async def _checked(self, header: str, address: str, run: Callable[..., Awaitable[Principal | None]]) -> Principal:
         principal = await run(self.principal, header)
         if principal is None:
             self._attempts.count(address)

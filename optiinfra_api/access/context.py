@@ -71,9 +71,7 @@ class CustomerData:
         if known is None:
             resolved = await self.resolve(question)
             return resolved, await read(resolved)
-        current_request, found = await asyncio.gather(
-            self.resolve(question), read(known), return_exceptions=True
-        )
+        current_request, found = await asyncio.gather(self.resolve(question), read(known), return_exceptions=True)
         if isinstance(current_request, BaseException):
             raise current_request
         if current_request.generations != known.generations:
@@ -127,9 +125,7 @@ class CustomerData:
 
     async def read(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         """As `run`, for `work` that reads from `Metadata`: PostgreSQL shows it rows of this customer only."""
-        return await self.services.run_for(
-            self.customer_id, work, *args, **kwargs, customer_id=self.customer_id
-        )
+        return await self.services.run_for(self.customer_id, work, *args, **kwargs, customer_id=self.customer_id)
 
     async def slice_history(
         self, account_id: str, period: BillingPeriod, first: int, before: int
@@ -157,9 +153,7 @@ class CustomerData:
 def _billing_periods(resolved: ResolvedGenerations) -> dict[str, date]:
     """First and last billing period of the resolved generations: partitions outside need not be opened."""
     chosen = set(resolved.generations)
-    periods = [
-        one.slice.billing_period.start.date() for one in resolved.publications if one.generation in chosen
-    ]
+    periods = [one.slice.billing_period.start.date() for one in resolved.publications if one.generation in chosen]
     return {"first_period": min(periods, default=_NEVER), "last_period": max(periods, default=_NEVER)}
 
 

@@ -130,9 +130,7 @@ class CredentialService:
             )
         provider = PROVIDERS[given.provider]
         await self._check_reach(given)
-        account = _accepted(
-            given, lambda: onboarding.build_account(provider, self.customer_id, name, given.sent)
-        )
+        account = _accepted(given, lambda: onboarding.build_account(provider, self.customer_id, name, given.sent))
         self._check_rights(account)
         found = await self._look(account) if test else None
         await self._keep(
@@ -196,9 +194,7 @@ class CredentialService:
         wanted = _accepted(given, lambda: onboarding.with_changes(before.account, given.values))
         self._check_rights(wanted)
         found = await self._look(wanted) if test else None
-        await self._replace(
-            before, onboarding.save_secrets, self._services.metadata, wanted, found, self.actor
-        )
+        await self._replace(before, onboarding.save_secrets, self._services.metadata, wanted, found, self.actor)
         return await self.connection(account_id)
 
     async def test(self, account_id: str) -> SourceContents:

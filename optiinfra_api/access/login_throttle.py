@@ -74,9 +74,7 @@ class LoginThrottle:
         """Note one failed attempt from `address`."""
         now = self._clock()
         key = client_network(address)
-        budget = self._by_address.pop(key, None) or _Budget(
-            ADDRESS_BURST, ADDRESS_PER_SECOND, ADDRESS_BURST, now
-        )
+        budget = self._by_address.pop(key, None) or _Budget(ADDRESS_BURST, ADDRESS_PER_SECOND, ADDRESS_BURST, now)
         self._by_address[key] = budget
         for one in (budget, self._overall):
             one.refresh(now)

@@ -52,9 +52,7 @@ class Services:
         """`work`, which blocks, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, partial(work, *args, **kwargs))
 
-    async def run_for(
-        self, customer_id: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
-    ) -> _T:
+    async def run_for(self, customer_id: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """`work`, which reads from `metadata`, in a thread where PostgreSQL shows rows of one customer only."""
         return await self.run(self._bound, customer_id, partial(work, *args, **kwargs))
 

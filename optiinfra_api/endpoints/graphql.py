@@ -55,9 +55,7 @@ def not_allowed() -> Response:
     return Response(orjson.dumps(refused.body()), refused.status, {"Allow": "POST"}, "application/json")
 
 
-async def _answer(
-    request: Request, services: Services, record: RequestRecord
-) -> tuple[dict[str, Any], HTTPStatus]:
+async def _answer(request: Request, services: Services, record: RequestRecord) -> tuple[dict[str, Any], HTTPStatus]:
     principal = await authenticated(request, services)
     with services.requests.passing(principal.token_id):
         operation = await _operation(request)
@@ -113,9 +111,7 @@ def _coded(error: GraphQLError) -> GraphQLError:
 
 async def _operation(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise bad_request(
-            "send the header `Content-Type: application/json`", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-        )
+        raise bad_request("send the header `Content-Type: application/json`", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     body = await _read(request)
     if b"\\u0000" in body:
         raise bad_request(NOT_ACCEPTED)
@@ -152,7 +148,5 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise bad_request(
-                f"the body is longer than {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            )
+            raise bad_request(f"the body is longer than {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return bytes(body)

@@ -155,11 +155,7 @@ def _of_postgres(figures: PlatformStatistics | None) -> Iterator[Metric]:
         "collections",
         "Slices whose collection ended.",
         ["provider", "status"],
-        [
-            ([one.provider, one.status], one.collections)
-            for one in figures.collections
-            if one.status not in _OPEN
-        ],
+        [([one.provider, one.status], one.collections) for one in figures.collections if one.status not in _OPEN],
     )
     providers = sorted({one.provider for one in figures.collections})
     for name, help_, attribute in (
@@ -173,17 +169,13 @@ def _of_postgres(figures: PlatformStatistics | None) -> Iterator[Metric]:
         sums = [
             (
                 [provider],
-                float(
-                    sum(getattr(one, attribute) for one in figures.collections if one.provider == provider)
-                ),
+                float(sum(getattr(one, attribute) for one in figures.collections if one.provider == provider)),
             )
             for provider in providers
         ]
         yield _family(CounterMetricFamily, name, help_, ["provider"], sums)
     rows = [([state], count) for state, count in figures.generations.items()]
-    yield _family(
-        GaugeMetricFamily, "generations", "Generations begun, by what became of them.", ["state"], rows
-    )
+    yield _family(GaugeMetricFamily, "generations", "Generations begun, by what became of them.", ["state"], rows)
 
 
 def _of_clickhouse(published: list[dict[str, Any]] | None) -> Iterator[Metric]:

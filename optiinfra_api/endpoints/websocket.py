@@ -55,9 +55,7 @@ class WebSocketContext(RequestContext):
         try:
             await self.services.authenticator.admit(self.header, self.address, self.services.run)
         except (NotAuthenticated, TooManyAttempts):
-            raise Forbidden(
-                "the token is not accepted any more", "Connect again with a valid token."
-            ) from None
+            raise Forbidden("the token is not accepted any more", "Connect again with a valid token.") from None
 
 
 class _Presented(GraphQLError):
@@ -90,9 +88,7 @@ async def _presented(source: Any, query: str, correlation_id: str) -> AsyncItera
         async for result in source:
             if result.errors:
                 shown = [format_error(_said(error), correlation_id) for error in result.errors]
-                result.errors = [
-                    _Presented(error) for error in redact_quotes(query, {"errors": shown})["errors"]
-                ]
+                result.errors = [_Presented(error) for error in redact_quotes(query, {"errors": shown})["errors"]]
             yield result
     finally:
         await source.aclose()

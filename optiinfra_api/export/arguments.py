@@ -101,9 +101,7 @@ def _values(what: str, given: QueryParams) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name in given:
         if name not in accepted:
-            raise InvalidArgument(
-                f"{name}: not a parameter of this export", f"Use {', '.join(sorted(accepted))}."
-            )
+            raise InvalidArgument(f"{name}: not a parameter of this export", f"Use {', '.join(sorted(accepted))}.")
         found = given.getlist(name)
         if any("\0" in one for one in found):
             raise InvalidArgument(f"{name}: the character U+0000 is not accepted", "Leave it out.")

@@ -78,9 +78,7 @@ class ExportEndpoint:
             said = as_api_error(error)
             await self._say(body, _STATUSES.get(said.code, status) if said else status)
 
-    async def _say(
-        self, body: dict[str, Any], status: HTTPStatus, headers: Mapping[str, str] | None = None
-    ) -> None:
+    async def _say(self, body: dict[str, Any], status: HTTPStatus, headers: Mapping[str, str] | None = None) -> None:
         record = current_request()
         record.end_all(record.codes[-1])
         response = Response(orjson.dumps(body), status, headers, "application/json")

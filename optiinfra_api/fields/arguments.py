@@ -15,9 +15,7 @@ CustomerId = Annotated[
 ]
 AsOf = Annotated[
     datetime | None,
-    strawberry.argument(
-        description="Answer as it would have been at this instant (inclusive). Default: now."
-    ),
+    strawberry.argument(description="Answer as it would have been at this instant (inclusive). Default: now."),
 ]
 First = Annotated[int, strawberry.argument(description="How many rows at most, 1 to 1000.")]
 After = Annotated[

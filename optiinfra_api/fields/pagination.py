@@ -103,9 +103,7 @@ def check_first(first: int) -> None:
         raise InvalidArgument(f"first: {first} is not accepted", f"Use 1 to {MAX_FIRST}.")
 
 
-def cut(
-    question: str, rows: list[T], first: int, position: Callable[[T], tuple[Any, ...]]
-) -> tuple[list[T], PageInfo]:
+def cut(question: str, rows: list[T], first: int, position: Callable[[T], tuple[Any, ...]]) -> tuple[list[T], PageInfo]:
     """The page of at most `first` of the `rows` read, one more than that if there are so many, and whether there is more.
 
     For rows that are not published in generations; `question` is the digest that `decode` compares, `position` the key of a row.
@@ -161,9 +159,7 @@ def _checksum(content: bytes) -> bytes:
 
 
 def _not_ours() -> InvalidArgument:
-    return InvalidArgument(
-        "after: not a cursor of this service", "Use `endCursor` of the page before, unchanged."
-    )
+    return InvalidArgument("after: not a cursor of this service", "Use `endCursor` of the page before, unchanged.")
 
 
 def _digest(generations: Sequence[int]) -> str:

@@ -11,9 +11,7 @@ from optiinfra_api.access.context import Info
 
 def selected_names(parent: str, info: Info) -> frozenset[str]:
     """Names in the schema of the fields asked for directly under the field `parent` of what is being resolved."""
-    return frozenset(
-        name for field in info.selected_fields for name in _names_under(parent, field.selections)
-    )
+    return frozenset(name for field in info.selected_fields for name in _names_under(parent, field.selections))
 
 
 def _names_under(parent: str, selections: Iterable[Selection]) -> Iterator[str]:

@@ -34,9 +34,7 @@ class OperationRecorder(SchemaExtension):
 
 def _names(document: DocumentNode, operation_name: str | None) -> dict[str, str]:
     """Name in the answer -> name in the schema, of the fields of one operation of a valid document."""
-    fragments = {
-        one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
-    }
+    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
     operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
     chosen = next(
         one for one in operations if operation_name is None or (one.name and one.name.value == operation_name)
@@ -44,9 +42,7 @@ def _names(document: DocumentNode, operation_name: str | None) -> dict[str, str]
     return dict(_fields(chosen.selection_set, fragments))
 
 
-def _fields(
-    selections: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode]
-) -> Iterator[tuple[str, str]]:
+def _fields(selections: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode]) -> Iterator[tuple[str, str]]:
     for one in selections.selections:
         if isinstance(one, FieldNode):
             yield (one.alias or one.name).value, one.name.value

@@ -41,9 +41,7 @@ class PersistedQueries:
                 raise HttpError(HTTPStatus.OK, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
             return self._documents[digest]
         if hashlib.sha256(found.encode()).hexdigest() != digest:
-            raise bad_request(
-                "extensions.persistedQuery.sha256Hash is not the SHA-256 of the query beside it"
-            )
+            raise bad_request("extensions.persistedQuery.sha256Hash is not the SHA-256 of the query beside it")
         return found
 
     def keep(self, operation: dict[str, Any]) -> None:

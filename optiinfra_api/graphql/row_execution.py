@@ -24,9 +24,7 @@ from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
-_AS_THEY_ARE = frozenset(
-    {"Amounts", "Boolean", "Count", "Date", "DateTime", "Dates", "Decimal", "String", "Tags"}
-)
+_AS_THEY_ARE = frozenset({"Amounts", "Boolean", "Count", "Date", "DateTime", "Dates", "Decimal", "String", "Tags"})
 """Scalars whose values in a row are already what JSON shows."""
 
 

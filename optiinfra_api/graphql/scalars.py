@@ -102,9 +102,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="A whole column of exact decimals: a list of strings, each at the same place as its day in `dates`.",
     ),
     Count: strawberry.scalar(name="Count", description="A whole number that may exceed 32 bits."),
-    TagMap: strawberry.scalar(
-        name="Tags", description="A JSON object of strings by name; a value may be null."
-    ),
+    TagMap: strawberry.scalar(name="Tags", description="A JSON object of strings by name; a value may be null."),
 }
 
 

@@ -40,9 +40,7 @@ class OperationLimits(ValidationRule):
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
         definitions = context.document.definitions
-        self._fragments = {
-            one.name.value: one for one in definitions if isinstance(one, FragmentDefinitionNode)
-        }
+        self._fragments = {one.name.value: one for one in definitions if isinstance(one, FragmentDefinitionNode)}
         self._measured: dict[str, _Size] = {}
         for one in definitions:
             if isinstance(one, OperationDefinitionNode):

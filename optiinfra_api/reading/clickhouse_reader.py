@@ -135,9 +135,7 @@ class ClickHouseReader:
     async def _ask(self, text: str, bound: dict[str, Any], only: dict[str, str]) -> bytes:
         settings = self._settings | only | {"query_id": statement_id()}
         with self._limits.said(), clickhouse_errors(self._client):
-            answer: bytes = await self._client.raw_query(
-                text, parameters=bound, settings=settings, fmt="JSONEachRow"
-            )
+            answer: bytes = await self._client.raw_query(text, parameters=bound, settings=settings, fmt="JSONEachRow")
         return answer
 
     async def resolve(
@@ -187,6 +185,4 @@ def _publications(known: _Known) -> int:
 @cache
 def parameters(statement: str) -> tuple[str, ...]:
     """Names that the statement binds."""
-    return tuple(
-        dict.fromkeys(_PARAMETER.findall(sql_files.read("clickhouse", "queries", f"{statement}.sql")))
-    )
+    return tuple(dict.fromkeys(_PARAMETER.findall(sql_files.read("clickhouse", "queries", f"{statement}.sql"))))

@@ -82,9 +82,7 @@ class ExportStreamer:
         query_id = statement_id()
         settings = self._settings | self._warehouse.only(values["customer_id"]) | {"query_id": query_id}
         with self._limits.said(), clickhouse_errors(self._client):
-            source = await self._client.raw_stream(
-                text, parameters=bound, settings=settings, fmt=FORMATS[form]
-            )
+            source = await self._client.raw_stream(text, parameters=bound, settings=settings, fmt=FORMATS[form])
         async with source as chunks, aclosing(_checked(chunks, query_id)) as checked:
             yield checked
 
@@ -121,6 +119,4 @@ def _see(query_id: str) -> str:
 
 @cache
 def _parameters(statement: str) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(_PARAMETER.findall(sql_files.read("clickhouse", "exports", f"{statement}.sql")))
-    )
+    return tuple(dict.fromkeys(_PARAMETER.findall(sql_files.read("clickhouse", "exports", f"{statement}.sql"))))

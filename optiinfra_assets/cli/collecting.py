@@ -29,12 +29,8 @@ _SHOWN_FAILURES = 20
     "--period",
     help="This billing period, YYYY-MM, changed or not; if left out: what is due, and the last two months.",
 )
-@click.option(
-    "--accept-empty", is_flag=True, help="A source with nothing in it means no line items; needs --account."
-)
-@click.option(
-    "--wait", is_flag=True, help="Show progress and return when done; exit code 1 if a slice failed."
-)
+@click.option("--accept-empty", is_flag=True, help="A source with nothing in it means no line items; needs --account.")
+@click.option("--wait", is_flag=True, help="Show progress and return when done; exit code 1 if a slice failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def collect(
     customer: str | None,
@@ -84,9 +80,9 @@ def collect(
 def _report(metadata: Metadata, task: CollectionTask, *, wait: bool, as_json: bool) -> None:
     if not wait:
         asked = f"task {task.task_id}: {len(task.slices)} slices asked for; follow it with: optiinfra status"
-        print_json(
-            {"task": task.task_id, "slices": [str(one) for one in task.slices]}
-        ) if as_json else click.echo(asked)
+        print_json({"task": task.task_id, "slices": [str(one) for one in task.slices]}) if as_json else click.echo(
+            asked
+        )
         return
     done = wait_for(metadata, task)
     if as_json:
@@ -113,9 +109,7 @@ def wait_for(metadata: Metadata, task: CollectionTask) -> TaskStatus:
     with progress_bar("{task.description}", "slices") as progress:
         bar = progress.add_task(f"collecting {task.task_id}", total=len(task.slices))
         for status in follow(metadata, task.task_id):
-            progress.update(
-                bar, completed=status.done, total=len(status.slices), description=f"{status.state:<9}"
-            )
+            progress.update(bar, completed=status.done, total=len(status.slices), description=f"{status.state:<9}")
     return status
 
 

@@ -38,9 +38,7 @@ def check_components(settings: Settings) -> list[ComponentHealth]:
         partial(_asked, "api", _api),
     )
     with ThreadPoolExecutor(len(questions)) as pool:
-        return [
-            part for answer in pool.map(lambda question: question(settings), questions) for part in answer
-        ]
+        return [part for answer in pool.map(lambda question: question(settings), questions) for part in answer]
 
 
 def _asked(name: str, question: Callable[[Settings], str], settings: Settings) -> list[ComponentHealth]:

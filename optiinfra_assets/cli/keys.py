@@ -74,9 +74,7 @@ def rotate(as_json: bool) -> None:
         result = _rotated(metadata)
         spare = [one.key_id for one in metadata.credentials.master_keys() if _is_spare(one, result.key_id)]
     if as_json:
-        print_json(
-            {"key": result.key_id, "rewrapped": result.done, "refused": result.refused, "spare": spare}
-        )
+        print_json({"key": result.key_id, "rewrapped": result.done, "refused": result.refused, "spare": spare})
     else:
         _print_rotated(result, spare)
     if result.refused:

@@ -96,8 +96,7 @@ def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountStat
         resolved = warehouse.resolve(customer_id, standing=metadata.slices.freshness(customer_id))
         published |= resolved.by_account()
     return [
-        _account_line(state, published.get(state.account.account_id), due[state.account.account_id])
-        for state in states
+        _account_line(state, published.get(state.account.account_id), due[state.account.account_id]) for state in states
     ]
 
 
@@ -190,9 +189,7 @@ def _print(
     if tasks:
         click.echo()
         columns = ("open task", "asked by", "slices", "running", "since")
-        print_table(
-            columns, [(task.task, task.trigger, task.slices, task.running, task.since) for task in tasks]
-        )
+        print_table(columns, [(task.task, task.trigger, task.slices, task.running, task.since) for task in tasks])
     click.echo(f"\nnext: {following}")
 
 

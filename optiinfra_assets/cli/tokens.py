@@ -26,9 +26,7 @@ def token() -> None:
 
 
 @token.command()
-@click.option(
-    "--customer", help="Customer whose data it reads; for an admin's token: all customers if left out."
-)
+@click.option("--customer", help="Customer whose data it reads; for an admin's token: all customers if left out.")
 @click.option(
     "--role",
     type=click.Choice(["viewer", "operator", "admin"]),
@@ -37,9 +35,7 @@ def token() -> None:
     help="What it may do.",
 )
 @click.option("--name", default="cli", show_default=True, help="What it is for, as shown by `token list`.")
-@click.option(
-    "--days", type=click.IntRange(1, _LONGEST_DAYS), help="Days it is accepted; for ever if left out."
-)
+@click.option("--days", type=click.IntRange(1, _LONGEST_DAYS), help="Days it is accepted; for ever if left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(customer: str | None, role: str, name: str, days: int | None, as_json: bool) -> None:
     """Make a token and print it: it is shown only now."""

@@ -80,9 +80,7 @@ def load(folder: Path) -> list[Migration]:
     return migrations
 
 
-def pending(
-    migrations: list[Migration], applied: Iterable[AppliedMigration], database: str
-) -> list[Migration]:
+def pending(migrations: list[Migration], applied: Iterable[AppliedMigration], database: str) -> list[Migration]:
     """The migrations that have not run yet. `database` names it in errors.
 
     Raises:
@@ -121,9 +119,7 @@ def migrate_clickhouse(client: Client, cluster: str | None = None, *, dry_run: b
         database,
     )
     if not dry_run:
-        _create(
-            client, on_cluster(sql_files.read("clickhouse", "store", "create_schema_migrations.sql"), cluster)
-        )
+        _create(client, on_cluster(sql_files.read("clickhouse", "store", "create_schema_migrations.sql"), cluster))
         for migration in todo:
             _create(client, on_cluster(migration.text, cluster))
             _record_in_clickhouse(client, migration)
@@ -158,9 +154,7 @@ def _record_in_clickhouse(client: Client, migration: Migration) -> None:
 
 _CREATE_TABLE = re.compile(r"^(CREATE TABLE IF NOT EXISTS \S+)$", re.MULTILINE)
 _ALTER_TABLE = re.compile(r"^(ALTER TABLE \S+)", re.MULTILINE)
-_ACCESS = re.compile(
-    r"^(CREATE ROLE IF NOT EXISTS \S+|CREATE ROW POLICY IF NOT EXISTS \S+|GRANT)", re.MULTILINE
-)
+_ACCESS = re.compile(r"^(CREATE ROLE IF NOT EXISTS \S+|CREATE ROW POLICY IF NOT EXISTS \S+|GRANT)", re.MULTILINE)
 _ENGINE = re.compile(r"^(ENGINE = )(\w*MergeTree)", re.MULTILINE)
 
 

@@ -148,9 +148,7 @@ class Database:
         """
         with self.own_connection() as connection:
             with postgres_errors(self._url):
-                row = connection.execute(
-                    sql_files.read("postgres", "queries", statement).encode(), values
-                ).fetchone()
+                row = connection.execute(sql_files.read("postgres", "queries", statement).encode(), values).fetchone()
             yield connection if row and row[0] is not False else None
 
 
@@ -173,18 +171,14 @@ def postgres_errors(url: str) -> Iterator[None]:
         yield
     except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
         parts = conninfo_to_dict(url)
-        where = (
-            f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}, database {parts.get('dbname')}"
-        )
+        where = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}, database {parts.get('dbname')}"
         text = f"PostgreSQL at {where}: {_reason(error)}: check OPTIINFRA_POSTGRES_URL"
         raise MetadataUnavailable(text) from error
 
 
 def _check(url: str | None) -> str:
     if url is None:
-        raise MetadataUnavailable(
-            "PostgreSQL: no address: start `optiinfra up`, or set OPTIINFRA_POSTGRES_URL"
-        )
+        raise MetadataUnavailable("PostgreSQL: no address: start `optiinfra up`, or set OPTIINFRA_POSTGRES_URL")
     try:
         conninfo_to_dict(url)
     except psycopg.ProgrammingError:

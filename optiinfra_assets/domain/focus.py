@@ -146,9 +146,7 @@ BY_NAME: Final[dict[str, Column]] = {column.name: column for column in COLUMNS}
 def columns_of(version: Version) -> tuple[Column, ...]:
     """The columns of a version of FOCUS, in the order of `COLUMNS`."""
     return tuple(
-        column
-        for column in COLUMNS
-        if column.since <= version and (column.until is None or column.until >= version)
+        column for column in COLUMNS if column.since <= version and (column.until is None or column.until >= version)
     )
 
 
@@ -170,9 +168,7 @@ NOT_NULL: Final = frozenset(
 )
 """Columns whose null is refused: without them a charge cannot be added up, placed in time or told whose it is."""
 
-NULL_AS_EMPTY: Final = frozenset(
-    {"InvoiceIssuerName", "ServiceCategory", "ServiceName", "ServiceProviderName"}
-)
+NULL_AS_EMPTY: Final = frozenset({"InvoiceIssuerName", "ServiceCategory", "ServiceName", "ServiceProviderName"})
 """Mandatory text that real files leave null; stored as '' because the table's columns are not nullable."""
 
 EMPTY_AS_NULL: Final = NULL_AS_EMPTY | {"BillingAccountId"}

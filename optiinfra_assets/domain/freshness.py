@@ -54,11 +54,7 @@ class Freshness:
         """From the rows of ``standing.sql``."""
         return cls(
             disabled=frozenset(row["account_id"] for row in rows if row["is_disabled"]),
-            reached={
-                row["account_id"]: row["reached"].astimezone(UTC)
-                for row in rows
-                if row["reached"] is not None
-            },
+            reached={row["account_id"]: row["reached"].astimezone(UTC) for row in rows if row["reached"] is not None},
             due=tuple(_due(row) for row in rows if row["due"] or row["is_unknown"]),
         )
 

@@ -75,9 +75,7 @@ class PublishedGeneration:
         """Whether a line item can start on a day of [start, end); None is unbounded."""
         if self.first_charge_date is None or self.last_charge_date is None:
             return False
-        return (start is None or self.last_charge_date >= start) and (
-            end is None or self.first_charge_date < end
-        )
+        return (start is None or self.last_charge_date >= start) and (end is None or self.first_charge_date < end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +138,7 @@ def key(slice_: Slice) -> dict[str, Any]:
 
 def slice_of(row: Mapping[str, Any]) -> Slice:
     """The slice that the columns of `key` name."""
-    return Slice(
-        row["customer_id"], row["provider"], row["account_id"], BillingPeriod.of(row["billing_period"])
-    )
+    return Slice(row["customer_id"], row["provider"], row["account_id"], BillingPeriod.of(row["billing_period"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +208,7 @@ def _data_through(publications: tuple[PublishedGeneration, ...], standing: Fresh
     return min(instants) if instants and len(instants) == len(newest) else None
 
 
-def _is_complete(
-    publications: tuple[PublishedGeneration, ...], through: datetime | None, end: date | None
-) -> bool:
+def _is_complete(publications: tuple[PublishedGeneration, ...], through: datetime | None, end: date | None) -> bool:
     if through is None:
         return False
     if end is None:

@@ -52,9 +52,7 @@ class RunScope:
     @property
     def slices(self) -> tuple[Slice, ...]:
         """The slices, newest first."""
-        return tuple(
-            Slice(self.customer_id, self.provider, self.account_id, period) for period in self.periods
-        )
+        return tuple(Slice(self.customer_id, self.provider, self.account_id, period) for period in self.periods)
 
     def __str__(self) -> str:
         span = str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
@@ -88,11 +86,7 @@ def run_scopes(slices: Iterable[Slice]) -> list[RunScope]:
     by_account: dict[tuple[str, str, str], set[BillingPeriod]] = {}
     for one in slices:
         by_account.setdefault((one.customer_id, one.provider, one.account_id), set()).add(one.billing_period)
-    found = [
-        RunScope(*owner, first, last)
-        for owner, periods in by_account.items()
-        for first, last in _spans(periods)
-    ]
+    found = [RunScope(*owner, first, last) for owner, periods in by_account.items() for first, last in _spans(periods)]
     return sorted(sorted(found), key=lambda scope: scope.last, reverse=True)
 
 

@@ -30,11 +30,7 @@ def reason(path: Path, start: int) -> str:
     """The line written after byte `start` that best says what went wrong."""
     with path.open("rb") as file:
         file.seek(start)
-        lines = [
-            line.strip()
-            for line in file.read()[-100_000:].decode(errors="replace").splitlines()
-            if line.strip()
-        ]
+        lines = [line.strip() for line in file.read()[-100_000:].decode(errors="replace").splitlines() if line.strip()]
     # PostgreSQL's own word stands above what our process says of its end.
     fatal = [line for line in lines if _FATAL.search(line)]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]

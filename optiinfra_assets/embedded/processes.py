@@ -48,9 +48,7 @@ def find(wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
     return found
 
 
-def end_all(
-    wanted: Callable[[psutil.Process], bool], signals: Sequence[signal.Signals], seconds: float
-) -> int:
+def end_all(wanted: Callable[[psutil.Process], bool], signals: Sequence[signal.Signals], seconds: float) -> int:
     """Send each of `signals` in turn to every process that `wanted` picks, until none is left.
 
     Waits up to `seconds` after each signal.
@@ -75,9 +73,7 @@ def end_group(group: int, seconds: float = 5) -> None:
     end_all(lambda process: os.getpgid(process.pid) == group, [signal.SIGTERM, signal.SIGKILL], seconds)
 
 
-def end_supervised(
-    home: str, *, supervisor: int | None = None, but_not: int | None = None, seconds: float = 4
-) -> int:
+def end_supervised(home: str, *, supervisor: int | None = None, but_not: int | None = None, seconds: float = 4) -> int:
     """End every process that a supervisor of `home` started: of the one with pid `supervisor`, or of all `but_not` one.
 
     Returns:

@@ -20,8 +20,7 @@ def write(settings: Settings, ports: list[ServicePort]) -> None:
     `settings` are resolved; `ports` are those that are listened on.
     """
     content: dict[str, Any] = {
-        name: getattr(settings, name)
-        for name in ("clickhouse_url", "postgres_url", "dagster_url", "bind_host")
+        name: getattr(settings, name) for name in ("clickhouse_url", "postgres_url", "dagster_url", "bind_host")
     }
     content |= {port.field_name: port.number for port in ports}
     path = settings.home / RUNTIME_FILE

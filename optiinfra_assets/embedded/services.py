@@ -114,9 +114,7 @@ def _clickhouse_url(port: int) -> str:
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of every process we start: ours, with `settings` (resolved) spelled out."""
     ours = {
-        f"OPTIINFRA_{name.upper()}": str(value)
-        for name, value in settings.model_dump().items()
-        if value is not None
+        f"OPTIINFRA_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None
     }
     others = {
         "DAGSTER_HOME": str(dagster_home.folder(settings)),
@@ -185,9 +183,7 @@ def _clickhouse(settings: Settings) -> ManagedService:
         "OPTIINFRA_CLICKHOUSE_USER": unquote(given.username or ""),
         "OPTIINFRA_CLICKHOUSE_PASSWORD": unquote(given.password or ""),
     }
-    return ManagedService(
-        "clickhouse", command, http_answers(LOOPBACK, port, "/ping"), environment=dict(login)
-    )
+    return ManagedService("clickhouse", command, http_answers(LOOPBACK, port, "/ping"), environment=dict(login))
 
 
 def _code_location(settings: Settings) -> ManagedService:

@@ -169,9 +169,7 @@ class _Supervisor:
             delay = FIRST_DELAY if time.monotonic() - started > STEADY else min(delay * 2, LONGEST_DELAY)
             why = f"killed by {signal.Signals(-code).name}" if code < 0 else logs.reason(log, said_from)
             self._report(
-                ServiceEvent(
-                    service.name, "died", time.monotonic() - started, f"{why}; again in {delay:.0f} s"
-                )
+                ServiceEvent(service.name, "died", time.monotonic() - started, f"{why}; again in {delay:.0f} s")
             )
             await asyncio.sleep(delay)
 

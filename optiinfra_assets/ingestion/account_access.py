@@ -60,9 +60,7 @@ def probe_arguments(
     Raises:
         CredentialRejected, Transient: as `with_secrets`.
     """
-    return with_secrets(metadata, providers[account.provider], account, "probe"), stored_context(
-        metadata, account
-    )
+    return with_secrets(metadata, providers[account.provider], account, "probe"), stored_context(metadata, account)
 
 
 def stored_context(metadata: Metadata, account: Account) -> ProviderContext:

@@ -69,17 +69,13 @@ def record_probes(
     return ProbeSummary(len(shown), len(answers) - len(shown), len(accounts) - len(answers))
 
 
-def _store_tokens(
-    metadata: Metadata, shown: Mapping[str, Tokens], seen: Mapping[str, Tokens], now: datetime
-) -> None:
+def _store_tokens(metadata: Metadata, shown: Mapping[str, Tokens], seen: Mapping[str, Tokens], now: datetime) -> None:
     # In bulk: one statement an account takes longer than the probes of 10,000 accounts do.
     usable = {
         account_id: {one: token for one, token in tokens.items() if is_open(one, now)}
         for account_id, tokens in shown.items()
     }
-    changed = {
-        account_id: tokens for account_id, tokens in usable.items() if tokens != seen.get(account_id, {})
-    }
+    changed = {account_id: tokens for account_id, tokens in usable.items() if tokens != seen.get(account_id, {})}
     metadata.work_queue.record_probes(changed, now)
     metadata.work_queue.record_unchanged_probes(list(usable.keys() - changed.keys()), now)
     strange = {account_id: tokens.keys() - usable[account_id].keys() for account_id, tokens in shown.items()}
@@ -104,9 +100,7 @@ def _known_tokens(metadata: Metadata) -> tuple[dict[str, Tokens], dict[str, Toke
         if state.seen_token not in (None, GONE):
             seen.setdefault(state.slice.account_id, {})[state.slice.billing_period] = state.seen_token
         if state.collected_token is not None:
-            collected.setdefault(state.slice.account_id, {})[state.slice.billing_period] = (
-                state.collected_token
-            )
+            collected.setdefault(state.slice.account_id, {})[state.slice.billing_period] = state.collected_token
     return seen, collected
 
 
@@ -173,9 +167,7 @@ def find_due(
     return DueCollections(tuple(_request(scope, due, task_id, trigger) for scope in wanted), noticed)
 
 
-def _request(
-    scope: RunScope, due: Mapping[Slice, str], task_id: str, trigger: Trigger
-) -> CollectionRunRequest:
+def _request(scope: RunScope, due: Mapping[Slice, str], task_id: str, trigger: Trigger) -> CollectionRunRequest:
     tokens = "".join(f"{due[slice_]}\n" for slice_ in scope.slices)
     key = f"{task_id}/{scope}/{hashlib.sha256(tokens.encode()).hexdigest()[:16]}"
     return CollectionRunRequest(scope, key, scope.tags(task_id, trigger))

@@ -172,9 +172,7 @@ class _Attempt:
 
     def run(self, collection: LineItemStream) -> SliceResult:
         with self._timed("insert"):
-            loaded = load(
-                self.warehouse.client, self.slice, self.generation, self._reading(collection.batches)
-            )
+            loaded = load(self.warehouse.client, self.slice, self.generation, self._reading(collection.batches))
         _compare_control_totals(self.slice, collection, loaded)
         with self._timed("hash"):
             content_hash = self.warehouse.content_hash(self.slice, self.generation)
@@ -239,9 +237,7 @@ class _Attempt:
         )
 
     def _record(self, collection: LineItemStream, published: Publication | None) -> None:
-        token = (
-            collection.change_token if collection.sources else self._token_of_nothing(collection.change_token)
-        )
+        token = collection.change_token if collection.sources else self._token_of_nothing(collection.change_token)
         self.metadata.slices.record_collection(
             self.slice,
             token,

@@ -86,15 +86,11 @@ class DagsterClient:
         Raises:
             DagsterUnavailable: it was refused.
         """
-        answer = self._ask(_ADD_PARTITION, repository=repository, definition=definition, key=key)[
-            "addDynamicPartition"
-        ]
+        answer = self._ask(_ADD_PARTITION, repository=repository, definition=definition, key=key)["addDynamicPartition"]
         if answer["__typename"] not in ("AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"):
             raise self._refused(f"partition {key!r}", answer)
 
-    def launch(
-        self, repository: Mapping[str, str], wanted: Sequence[tuple[RunScope, Mapping[str, str]]]
-    ) -> list[str]:
+    def launch(self, repository: Mapping[str, str], wanted: Sequence[tuple[RunScope, Mapping[str, str]]]) -> list[str]:
         """Put runs of scopes, with their tags, into Dagster's queue; returns their ids in the same order.
 
         Raises:
@@ -122,9 +118,7 @@ class DagsterClient:
             answer = self._ask(_TERMINATE, runs=run_ids)["terminateRuns"]
             if answer["__typename"] != "TerminateRunsResult":
                 raise self._refused("the end of runs", answer)
-            failed = [
-                one for one in answer["terminateRunResults"] if one["__typename"] != "TerminateRunSuccess"
-            ]
+            failed = [one for one in answer["terminateRunResults"] if one["__typename"] != "TerminateRunSuccess"]
             if failed and (left := self._going(task_id, customer_id)):
                 raise RunTerminationFailed(
                     f"{self._refused('the end of a run', failed[0])}: going on: {', '.join(left)}"
@@ -140,9 +134,7 @@ class DagsterClient:
         return [run["runId"] for run in found["results"]]
 
     @staticmethod
-    def _parameters(
-        repository: Mapping[str, str], scope: RunScope, tags: Mapping[str, str]
-    ) -> dict[str, Any]:
+    def _parameters(repository: Mapping[str, str], scope: RunScope, tags: Mapping[str, str]) -> dict[str, Any]:
         assets = [{"path": path} for path in asset_paths(scope.provider)]
         return {
             "selector": {**repository, "jobName": ASSET_JOB, "assetSelection": assets},
@@ -161,9 +153,7 @@ class DagsterClient:
                 f"Dagster at {self._url} does not answer: {reason}: start `optiinfra up`, or set OPTIINFRA_DAGSTER_URL"
             ) from None
         if content.get("errors"):
-            raise DagsterUnavailable(
-                f"Dagster at {self._url}: {content['errors'][0]['message'].splitlines()[0]}"
-            )
+            raise DagsterUnavailable(f"Dagster at {self._url}: {content['errors'][0]['message'].splitlines()[0]}")
         data: dict[str, Any] = content["data"]
         return data
 

@@ -96,9 +96,7 @@ def read_source(provider: Provider, account: Account) -> SourceContents:
         ProviderError: it cannot be read, and why.
     """
     at = datetime.now(UTC)
-    return SourceContents(
-        provider.discover(account), provider.probe(account, {}, transient_context()).tokens, at
-    )
+    return SourceContents(provider.discover(account), provider.probe(account, {}, transient_context()).tokens, at)
 
 
 def _provider_of(account: Account) -> Provider:
@@ -151,9 +149,7 @@ def save_account(
     """
     by = actor or Actor.here("connect")
     with metadata.transaction():
-        metadata.customers.add(
-            account.customer_id
-        )  # which keeps others from adding to this customer meanwhile
+        metadata.customers.add(account.customer_id)  # which keeps others from adding to this customer meanwhile
         if only_new and metadata.accounts.find(account_id=account.account_id):
             raise AlreadyExists(f"account: {account.account_id!r} exists: use another name")
         metadata.accounts.add(replace(account, secrets={}))

@@ -158,16 +158,12 @@ class _ProbePool:
         try:
             opened, context = self._opened(account)
             spent = context.spent
-            probe = self._providers[account.provider].probe(
-                opened, self._since.get(account.account_id, {}), context
-            )
+            probe = self._providers[account.provider].probe(opened, self._since.get(account.account_id, {}), context)
         except ProviderError as error:
             until = error.until if isinstance(error, Throttled) else None
             return _failed(account, account_redactor(opened)(str(error)), spent, until)
         except Exception as error:  # noqa: BLE001 - a bug in one provider must not end the tick of all others
-            return _failed(
-                account, f"unexpected {type(error).__name__} in the probe of {account.provider}", spent
-            )
+            return _failed(account, f"unexpected {type(error).__name__} in the probe of {account.provider}", spent)
         return ProbeResult(account, probe, requests=probe.requests, cost=probe.cost)
 
 

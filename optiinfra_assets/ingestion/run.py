@@ -89,9 +89,7 @@ class _SliceNotOwned(Exception):
 def _is_transient(error: Exception) -> bool:
     if isinstance(error, DatabaseError):
         return getattr(error, "code", None) in _TRANSIENT_CODES
-    return isinstance(
-        error, Transient | WarehouseUnavailable | MetadataUnavailable | SliceBusy | OperationalError
-    )
+    return isinstance(error, Transient | WarehouseUnavailable | MetadataUnavailable | SliceBusy | OperationalError)
 
 
 def _message(error: Exception) -> str:

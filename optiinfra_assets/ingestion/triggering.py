@@ -77,9 +77,7 @@ def trigger_collection(
         f"{trigger}-{uuid.uuid4().hex[:12]}", tuple(slice_ for scope in wanted for slice_ in scope.slices)
     )
     with DagsterClient(settings.dagster_url) as dagster:
-        repositories = {
-            name: dagster.repository(name) for name in sorted({scope.provider for scope in wanted})
-        }
+        repositories = {name: dagster.repository(name) for name in sorted({scope.provider for scope in wanted})}
         metadata.collections.queue(task.task_id, trigger, task.slices)
         tagged = [
             (scope, scope.tags(task.task_id, trigger, accept_empty=accept_empty))
@@ -89,9 +87,7 @@ def trigger_collection(
             _launch(dagster, metadata, repositories, tagged)
         except DagsterUnavailable:
             # It may have taken some of the runs, or all: a run that finds its row ended leaves it alone.
-            metadata.collections.close(
-                "failed", "Dagster did not take it: ask for it again", task_id=task.task_id
-            )
+            metadata.collections.close("failed", "Dagster did not take it: ask for it again", task_id=task.task_id)
             raise
     return task
 
@@ -130,9 +126,7 @@ def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_i
             dagster.end_runs_of(task_id, customer_id)
         except RunTerminationFailed as error:
             going_on = error
-    canceled = metadata.collections.close(
-        "canceled", "canceled on request", task_id=task_id, customer_id=customer_id
-    )
+    canceled = metadata.collections.close("canceled", "canceled on request", task_id=task_id, customer_id=customer_id)
     if going_on:
         raise going_on
     return canceled
@@ -147,9 +141,7 @@ def _accounts(
     every = metadata.accounts.find()
     asked = {"customer": customer_id, "provider": provider, "account": account_id}
     given = ", ".join(f"{name} {value!r}" for name, value in asked.items() if value is not None)
-    raise NothingToCollect(
-        f"no active account{f' of {given}' if given else ''}: {_existing(every, customer_id)}"
-    )
+    raise NothingToCollect(f"no active account{f' of {given}' if given else ''}: {_existing(every, customer_id)}")
 
 
 def _existing(accounts: Sequence[Account], customer_id: str | None) -> str:

@@ -35,9 +35,7 @@ def is_bytes(kind: pa.DataType) -> bool:
     """Whether values of this type are bytes that nothing says to be text, dictionary-encoded or not."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(
-        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
-    )
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def types_within(kind: pa.DataType) -> Iterator[pa.DataType]:

@@ -128,9 +128,7 @@ def _from_finite(values: pa.Array, rounding: Rounding) -> pa.Array:
         return _one_by_one(spread(texts), rounding, values)
     try:
         return spread(texts.cast(DECIMAL))
-    except (
-        pa.ArrowInvalid
-    ):  # more than 18 fraction digits; at most 38, as 17 digits that start at 1e-21 end at 1e-37
+    except pa.ArrowInvalid:  # more than 18 fraction digits; at most 38, as 17 digits that start at 1e-21 end at 1e-37
         return _narrow(spread(texts.cast(_WIDE)), values, rounding)
 
 

@@ -21,9 +21,7 @@ def mandatory(version: focus.Version) -> tuple[str, ...]:
     return tuple(
         column.name
         for column in focus.COLUMNS
-        if column.mandatory
-        and column.since <= version
-        and not (version >= focus.V1_3 and column.name in _UNTIL_1_3)
+        if column.mandatory and column.since <= version and not (version >= focus.V1_3 and column.name in _UNTIL_1_3)
     )
 
 
@@ -94,9 +92,7 @@ def _refuse_twins(names: Sequence[str]) -> None:
 
 
 def _focus_positions(names: Sequence[str]) -> dict[str, int]:
-    positions = {
-        _BY_LOWER_NAME[name.lower()]: n for n, name in enumerate(names) if name.lower() in _BY_LOWER_NAME
-    }
+    positions = {_BY_LOWER_NAME[name.lower()]: n for n, name in enumerate(names) if name.lower() in _BY_LOWER_NAME}
     for n, name in enumerate(names):
         modern = _OLD_BY_LOWER_NAME.get(name.lower())
         if modern is not None:
@@ -126,9 +122,7 @@ def _refuse_missing(positions: dict[str, int], version: focus.Version, spared: S
 
 def _extras(names: Sequence[str], positions: dict[str, int]) -> tuple[tuple[int, str], ...]:
     stored = {
-        n
-        for name, n in positions.items()
-        if focus.BY_NAME[name].until is None and names[n].lower() == name.lower()
+        n for name, n in positions.items() if focus.BY_NAME[name].until is None and names[n].lower() == name.lower()
     }
     extras: list[tuple[int, str]] = []
     taken: dict[str, str] = {}
@@ -137,9 +131,7 @@ def _extras(names: Sequence[str], positions: dict[str, int]) -> tuple[tuple[int,
             continue
         kept = _extra_name(n, name)
         if kept in taken:
-            raise LayoutRejected(
-                f"columns {taken[kept]!r} and {name!r} would both be kept as {kept!r}: rename one"
-            )
+            raise LayoutRejected(f"columns {taken[kept]!r} and {name!r} would both be kept as {kept!r}: rename one")
         taken[kept] = name
         extras.append((n, kept))
     return tuple(extras)

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 class Normalizer:
     """Converts the batches of one delivery. Not safe for several threads: it counts what was rounded."""
 
-    def __init__(
-        self, layout: Layout, rounding: Rounding, *, source: str, is_estimated: bool = False
-    ) -> None:
+    def __init__(self, layout: Layout, rounding: Rounding, *, source: str, is_estimated: bool = False) -> None:
         """Prepare for deliveries of one layout.
 
         Args:
@@ -64,15 +62,11 @@ class Normalizer:
             except RejectedValue as refused:
                 refusals.append(refused)
         if refusals:
-            raise min(
-                refusals, key=lambda refused: (refused.index or 0, self._layout.names.index(refused.column))
-            )
+            raise min(refusals, key=lambda refused: (refused.index or 0, self._layout.names.index(refused.column)))
         same = pa.array(np.zeros(batch.num_rows, np.int32))
         source = pa.DictionaryArray.from_arrays(same, self._source)
         is_estimated = self._is_estimated.take(same)
-        return pa.RecordBatch.from_arrays(
-            [source, is_estimated, *columns, self._extras(batch)], schema=SCHEMA
-        )
+        return pa.RecordBatch.from_arrays([source, is_estimated, *columns, self._extras(batch)], schema=SCHEMA)
 
     def _column(self, column: focus.Column, batch: pa.RecordBatch) -> pa.Array:
         position = self._layout.positions.get(column.name)
@@ -90,9 +84,7 @@ class Normalizer:
             converted = convert(column, values, self._rounding, is_preview=self._layout.is_preview)
         except RejectedValue as refused:
             if refused.index:
-                self._delivered(
-                    column, values.slice(0, refused.index)
-                )  # a null that is refused may stand before
+                self._delivered(column, values.slice(0, refused.index))  # a null that is refused may stand before
             raise
         return _mandatory(column, values, converted)
 
@@ -120,9 +112,7 @@ class Normalizer:
         return columns_to_maps([name for _, name in self._layout.extras], columns, batch.num_rows)
 
 
-def convert(
-    column: focus.Column, delivered: pa.Array, rounding: Rounding, *, is_preview: bool = False
-) -> pa.Array:
+def convert(column: focus.Column, delivered: pa.Array, rounding: Rounding, *, is_preview: bool = False) -> pa.Array:
     """The values of one FOCUS column in the type of `SCHEMA`; of a `Layout.is_preview` most closed lists were others.
 
     Raises:
@@ -181,6 +171,4 @@ def _expected(column: focus.Column) -> str:
 def as_text(values: pa.Array) -> pa.Array:
     """Any column beyond FOCUS as plain text, as precise as it was delivered; nested values as JSON, bytes that are no text as hex."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    return (
-        to_json_literals(values, strict=False) if pa.types.is_nested(kind) else strings.any_to_strings(values)
-    )
+    return to_json_literals(values, strict=False) if pa.types.is_nested(kind) else strings.any_to_strings(values)

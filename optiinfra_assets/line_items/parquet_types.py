@@ -18,9 +18,7 @@ _UUID_DIGITS: Final = [n for n in range(_UUID_LENGTH) if n not in (8, 13, 18, 23
 
 def canonical_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     """A batch whose columns are `canonical_array`."""
-    return pa.RecordBatch.from_arrays(
-        [canonical_array(column) for column in batch.columns], names=batch.schema.names
-    )
+    return pa.RecordBatch.from_arrays([canonical_array(column) for column in batch.columns], names=batch.schema.names)
 
 
 def canonical_array(values: pa.Array) -> pa.Array:

@@ -78,9 +78,7 @@ def to_enum_strings(values: pa.Array, accepted: tuple[str, ...]) -> pa.Array:
     """
     encoded = to_dictionary_strings(_emptied(values))
     choices = f"one of {', '.join(accepted)}" if len(accepted) > 1 else f"{accepted[0]} or nothing"
-    reject_used(
-        encoded, {n: choices for n, text in enumerate(encoded.dictionary.to_pylist()) if text not in accepted}
-    )
+    reject_used(encoded, {n: choices for n, text in enumerate(encoded.dictionary.to_pylist()) if text not in accepted})
     return encoded
 
 

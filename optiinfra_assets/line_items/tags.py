@@ -81,17 +81,12 @@ def _plain_objects(texts: pa.StringArray) -> pa.MapArray:
     ends = np.concatenate([[0], np.cumsum(sizes)])
     keys = np.repeat(offsets[:-1] + 1 - 4 * ends[:-1], sizes) + 4 * np.arange(ends[-1])
     flat = parts.values
-    return pa.MapArray.from_arrays(
-        pa.array(ends, pa.int32()), flat.take(pa.array(keys)), flat.take(pa.array(keys + 2))
-    )
+    return pa.MapArray.from_arrays(pa.array(ends, pa.int32()), flat.take(pa.array(keys)), flat.take(pa.array(keys + 2)))
 
 
 def _of_struct(values: pa.Array) -> pa.MapArray:
     """One pair for each field that is not null: a struct has every key of the file in every row."""
-    fields = [
-        pc.if_else(values.is_valid(), pc.struct_field(values, [n]), None)
-        for n in range(values.type.num_fields)
-    ]
+    fields = [pc.if_else(values.is_valid(), pc.struct_field(values, [n]), None) for n in range(values.type.num_fields)]
     return columns_to_maps(
         [field.name for field in values.type],
         [any_to_strings(utf8_decoded(field)) for field in fields],

@@ -70,9 +70,7 @@ def parse_timestamp(text: str) -> int:
     try:
         offset = timedelta(hours=int(offset_hours or 0), minutes=int(offset_minutes or 0))
         zone = timezone(-offset if sign == "-" else offset)
-        seconds = int(
-            (datetime(year, month, day, hour, minute, second, tzinfo=zone) - _EPOCH).total_seconds()
-        )
+        seconds = int((datetime(year, month, day, hour, minute, second, tzinfo=zone) - _EPOCH).total_seconds())
     except ValueError as error:
         raise ValueError(ACCEPTED) from error
     if not 0 <= seconds < _END:

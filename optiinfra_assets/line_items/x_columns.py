@@ -18,9 +18,7 @@ def columns_to_maps(names: Sequence[str], columns: Sequence[pa.Array], rows: int
         columns: plain text, `rows` values each.
         rows: length of the result.
     """
-    present = [
-        (name, column) for name, column in zip(names, columns, strict=True) if column.null_count < len(column)
-    ]
+    present = [(name, column) for name, column in zip(names, columns, strict=True) if column.null_count < len(column)]
     if not present:
         offsets = pa.array(np.zeros(rows + 1, np.int32))
         return pa.MapArray.from_arrays(offsets, pa.array([], TEXT), pa.array([], TEXT))

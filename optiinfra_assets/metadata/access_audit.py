@@ -45,9 +45,7 @@ class AccessEntry:
 class AccessAuditRepository(Repository):
     """The part of `Metadata` on this log."""
 
-    def find(
-        self, *, first: int = 50, before: int | None = None, customer_id: str | None = None
-    ) -> list[AccessEntry]:
+    def find(self, *, first: int = 50, before: int | None = None, customer_id: str | None = None) -> list[AccessEntry]:
         """At most `first` lines, newest first, with an id below `before`; only of one customer if it is given."""
         values = {"first": first, "before": before, "customer_id": customer_id}
         return [AccessEntry(**row) for row in self._database.rows("access_audit.sql", values)]

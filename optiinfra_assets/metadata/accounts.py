@@ -116,9 +116,7 @@ class CustomerRepository(Repository):
 
     def find(self, *, first: int | None = None, after: str | None = None) -> list[Customer]:
         """At most `first` customers (None: all), by id, above the id `after`."""
-        return [
-            Customer(**row) for row in self._database.rows("customers.sql", {"first": first, "after": after})
-        ]
+        return [Customer(**row) for row in self._database.rows("customers.sql", {"first": first, "after": after})]
 
     def get(self, customer_id: str) -> Customer:
         """One customer.
@@ -170,9 +168,7 @@ class AccountRepository(Repository):
 
     def states(self, *, customer_id: str | None = None, provider: str | None = None) -> list[AccountState]:
         """Accounts with their last probes, disabled ones too, by id."""
-        return self._states(
-            customer_id=customer_id, provider=provider, account_id=None, include_disabled=True
-        )
+        return self._states(customer_id=customer_id, provider=provider, account_id=None, include_disabled=True)
 
     def _states(self, **filters: Any) -> list[AccountState]:
         rows = self._database.rows("accounts.sql", filters)
@@ -224,9 +220,7 @@ class AccountRepository(Repository):
         Raises:
             RecordNotFound: there is no active account of that id.
         """
-        row = self._database.row(
-            "change_settings.sql", {"account_id": account_id, "settings": Jsonb(settings)}
-        )
+        row = self._database.row("change_settings.sql", {"account_id": account_id, "settings": Jsonb(settings)})
         if row is None:
             raise RecordNotFound(f"account: {account_id!r} is not active")
         old: Row = row["settings"]
@@ -241,10 +235,7 @@ def _named(customer_id: str, name: str, actor: Actor | None) -> Row:
 
 def _check(account: Account) -> None:
     check_slug("account", account.account_id)
-    if (
-        not account.account_id.startswith(f"{account.customer_id}.")
-        or account.account_id == f"{account.customer_id}."
-    ):
+    if not account.account_id.startswith(f"{account.customer_id}.") or account.account_id == f"{account.customer_id}.":
         raise ValueError(f"account: {account.account_id!r} is not accepted: use {account.customer_id}.<name>")
     if account.secrets:
         names = ", ".join(sorted(account.secrets))

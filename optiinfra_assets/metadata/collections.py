@@ -96,9 +96,7 @@ class TaskStatus:
 class CollectionRepository(Repository):
     """The part of `Metadata` on the history of collections."""
 
-    def queue(
-        self, task_id: str, trigger: Trigger, slices: Iterable[Slice], run_id: str | None = None
-    ) -> None:
+    def queue(self, task_id: str, trigger: Trigger, slices: Iterable[Slice], run_id: str | None = None) -> None:
         """Store that a task asked for `slices`; those it has already stay as they are."""
         values = [{**_key(task_id, one), "trigger": trigger, "run_id": run_id} for one in slices]
         self._database.many("queue_collection.sql", values)
@@ -136,9 +134,7 @@ class CollectionRepository(Repository):
     ) -> None:
         """Store how a collection ended; `requests` and their cost in USD are those of this attempt."""
         values = {"id": id_, "status": status, "generation": generation, "rows": rows, "error": error}
-        self._database.rows(
-            "finish_collection.sql", {**values, "requests": requests, "request_cost": request_cost}
-        )
+        self._database.rows("finish_collection.sql", {**values, "requests": requests, "request_cost": request_cost})
 
     def close(
         self,

@@ -68,10 +68,6 @@ class StatisticsRepository(Repository):
         return PlatformStatistics(
             accounts=[AccountStatistics(**row) for row in self._database.rows("figures_accounts.sql")],
             slices=[SliceStatistics(**row) for row in self._database.rows("figures_slices.sql")],
-            collections=[
-                CollectionStatistics(**row) for row in self._database.rows("figures_collections.sql")
-            ],
-            generations={
-                row["state"]: row["generations"] for row in self._database.rows("figures_generations.sql")
-            },
+            collections=[CollectionStatistics(**row) for row in self._database.rows("figures_collections.sql")],
+            generations={row["state"]: row["generations"] for row in self._database.rows("figures_generations.sql")},
         )

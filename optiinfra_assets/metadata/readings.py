@@ -58,9 +58,7 @@ class SnapshotRepository(Generic[S]):
         rows = self._database.rows("snapshot_taken.sql", self._key(kind, billing_period))
         return [row["taken_at"] for row in rows]
 
-    def read(
-        self, kind: str, billing_period: BillingPeriod, taken: Collection[datetime] | None = None
-    ) -> list[S]:
+    def read(self, kind: str, billing_period: BillingPeriod, taken: Collection[datetime] | None = None) -> list[S]:
         """Snapshots of a kind and period, oldest first: those taken at the instants given, or all."""
         chosen = None if taken is None else list(taken)
         rows = self._database.rows("snapshot_read.sql", {**self._key(kind, billing_period), "taken": chosen})
@@ -81,9 +79,7 @@ class SnapshotRepository(Generic[S]):
             RecordNotFound: the account does not exist.
         """
         if snapshot.taken_at.tzinfo is None:
-            raise ValueError(
-                f"snapshot {snapshot.kind}: taken at {snapshot.taken_at}, without a zone: use UTC"
-            )
+            raise ValueError(f"snapshot {snapshot.kind}: taken at {snapshot.taken_at}, without a zone: use UTC")
         values = {
             **self._key(snapshot.kind, snapshot.billing_period),
             "taken_at": snapshot.taken_at,

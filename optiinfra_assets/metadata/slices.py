@@ -135,17 +135,14 @@ class SliceRepository(Repository):
         (row,) = self._database.rows("start_generation.sql", {**key(slice_), "run_id": run_id})
         return int(row["generation"])
 
-    def finish_generation(
-        self, generation: int, state: Literal["published", "unchanged", "discarded"]
-    ) -> None:
+    def finish_generation(self, generation: int, state: Literal["published", "unchanged", "discarded"]) -> None:
         """Store how an attempt ended; its rows are garbage from then on unless it was published."""
         self._database.rows("finish_generation.sql", {"generation": generation, "state": state})
 
     def live_generations(self, younger_than: timedelta = timedelta(hours=24)) -> frozenset[int]:
         """Attempts that may still be loading: begun within `younger_than` and not ended. Garbage collection spares them."""
         return frozenset(
-            row["generation"]
-            for row in self._database.rows("live_generations.sql", {"younger_than": younger_than})
+            row["generation"] for row in self._database.rows("live_generations.sql", {"younger_than": younger_than})
         )
 
     @contextmanager

@@ -133,9 +133,7 @@ class TokenRepository(Repository):
         """At most `first` tokens (None: all), also expired and revoked ones, oldest first, after the one of that instant and id."""
         created_at, token_id = after or (None, None)
         values = {"first": first, "customer_id": customer_id}
-        rows = self._database.rows(
-            "tokens.sql", {**values, "after_created_at": created_at, "after_token_id": token_id}
-        )
+        rows = self._database.rows("tokens.sql", {**values, "after_created_at": created_at, "after_token_id": token_id})
         return [Token(**row) for row in rows]
 
 

@@ -31,9 +31,7 @@ class WorkQueueRepository(Repository):
     def record_probes(self, seen: Mapping[str, Mapping[BillingPeriod, str]], at: datetime) -> None:
         """Store what probes of many accounts saw `at` a UTC instant, by account id; periods seen before that are not in it are `GONE`."""
         rows = [
-            (account_id, str(period), token)
-            for account_id, tokens in seen.items()
-            for period, token in tokens.items()
+            (account_id, str(period), token) for account_id, tokens in seen.items() for period, token in tokens.items()
         ]
         accounts, periods, tokens = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
         values = {
@@ -83,9 +81,7 @@ class WorkQueueRepository(Repository):
 
     def open_collections(self) -> list[CollectionRecord]:
         """Every row of the history that has not ended, oldest first."""
-        return [
-            record(row) for row in self._database.rows("history.sql", {**NO_FILTERS, "is_open": True})[::-1]
-        ]
+        return [record(row) for row in self._database.rows("history.sql", {**NO_FILTERS, "is_open": True})[::-1]]
 
 
 def _listed(values: Sequence[str] | None) -> list[str] | None:

@@ -47,9 +47,7 @@ _SOURCE = """\
 """
 
 _SHRINKAGE = "Warns if more than 20 % of the line items that were published are gone."
-_CONTROL_TOTALS = (
-    "The line items add up to the total that the provider states, if it does; or nothing is published."
-)
+_CONTROL_TOTALS = "The line items add up to the total that the provider states, if it does; or nothing is published."
 _DERIVED_EQUALS_RAW = (
     "Line items and the sum of every cost, by currency, equal those of raw_costs; or nothing is published."
 )
@@ -98,9 +96,7 @@ def _derived_spec(keys: ProviderAssetKeys, group: str, table: str) -> dg.AssetSp
     return dg.AssetSpec(
         keys.derived[table],
         deps=[keys.raw],
-        description=_DERIVED.format(
-            header=sql_files.description(*file), table=table, select=sql_files.read(*file)
-        ),
+        description=_DERIVED.format(header=sql_files.description(*file), table=table, select=sql_files.read(*file)),
         kinds={"derived", "sql", "clickhouse"},
         metadata={"dagster/table_name": table},
         group_name=group,
@@ -122,6 +118,4 @@ def _check(provider: Provider, name: str, asset: dg.AssetKey, description: str) 
     # Per slice, because a check of one account must not hide that of another. Dagster stores and shows that, and calls it preview.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.AssetCheckSpec(
-            name, asset=asset, description=description, partitions_def=slices(provider.name)
-        )
+        return dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=slices(provider.name))

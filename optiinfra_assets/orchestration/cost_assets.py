@@ -51,10 +51,7 @@ def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[S
     """The slices of the run with their account and partition key, newest billing period first."""
     parsed = [(*parse(key), key) for key in context.partition_keys]
     accounts = {account_id: _account(metadata, account_id) for account_id, _, _ in parsed}
-    found = {
-        Slice.of(accounts[account_id], period): (accounts[account_id], key)
-        for account_id, period, key in parsed
-    }
+    found = {Slice.of(accounts[account_id], period): (accounts[account_id], key) for account_id, period, key in parsed}
     return dict(sorted(found.items(), key=lambda item: item[0].billing_period, reverse=True))
 
 
@@ -105,9 +102,7 @@ def raise_failures(failures: Sequence[SliceFailure]) -> None:
         return
     reasons = "\n".join(f"{one.slice}: {one.message.removeprefix(f'{one.slice}: ')}" for one in failures)
     failure = dg.Failure(reasons, allow_retries=any(one.is_transient for one in failures))
-    waits = [
-        (one.until - datetime.now(UTC)).total_seconds() for one in failures if one.is_transient and one.until
-    ]
+    waits = [(one.until - datetime.now(UTC)).total_seconds() for one in failures if one.is_transient and one.until]
     if waits and max(waits) > RETRY_SECONDS:
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=max(waits)) from failure
     raise failure

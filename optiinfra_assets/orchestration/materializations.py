@@ -160,9 +160,7 @@ def _control_totals(result: SliceResult) -> str:
 
 
 def _amounts(totals: Mapping[str, Totals]) -> str:
-    return ", ".join(
-        f"{format_amount(one.billed_cost)} {currency}" for currency, one in sorted(totals.items())
-    )
+    return ", ".join(f"{format_amount(one.billed_cost)} {currency}" for currency, one in sorted(totals.items()))
 
 
 def _costs(totals: Mapping[str, Totals]) -> str:

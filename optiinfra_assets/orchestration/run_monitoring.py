@@ -60,10 +60,7 @@ def monitor_runs(metadata: Metadata, instance: dg.DagsterInstance, now: datetime
 
 def _requests(task_id: str, trigger: str, rows: Iterable[CollectionRecord]) -> list[CollectionRunRequest]:
     found = run_scopes(row.slice for row in rows)
-    return [
-        CollectionRunRequest(scope, f"{task_id}/{scope}/again", scope.tags(task_id, trigger))
-        for scope in found
-    ]
+    return [CollectionRunRequest(scope, f"{task_id}/{scope}/again", scope.tags(task_id, trigger)) for scope in found]
 
 
 def _is_over(record: dg.RunRecord, now: datetime) -> bool:
@@ -71,9 +68,7 @@ def _is_over(record: dg.RunRecord, now: datetime) -> bool:
     if not run.is_finished:
         return False
     will_retry = run.tags.get("dagster/will_retry") == "true"
-    return not (
-        will_retry and record.end_time and now.timestamp() - record.end_time < RELAUNCH_TIME.total_seconds()
-    )
+    return not (will_retry and record.end_time and now.timestamp() - record.end_time < RELAUNCH_TIME.total_seconds())
 
 
 def _close(metadata: Metadata, row: CollectionRecord, record: dg.RunRecord | None) -> None:

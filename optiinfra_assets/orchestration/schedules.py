@@ -36,9 +36,7 @@ def requested(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Runs for `requests`, whose accounts become partitions; without any, why there is none."""
     for name in {one.scope.provider for one in requests}:
-        register(
-            context.instance, name, {one.scope.account_id for one in requests if one.scope.provider == name}
-        )
+        register(context.instance, name, {one.scope.account_id for one in requests if one.scope.provider == name})
     return [run_request(one) for one in requests] or dg.SkipReason(otherwise)
 
 

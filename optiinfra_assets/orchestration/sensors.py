@@ -58,9 +58,7 @@ def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinitio
             )
         for name in providers:
             register(context.instance, name, [one.account_id for one in new if one.provider == name])
-        return requested(
-            context, tick.requests, f"{len(new)} new accounts, nothing to collect: {tick.noticed}"
-        )
+        return requested(context, tick.requests, f"{len(new)} new accounts, nothing to collect: {tick.noticed}")
 
     return new_accounts
 

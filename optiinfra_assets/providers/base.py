@@ -129,9 +129,7 @@ class Provider(ABC):
         from pydantic import SecretStr
 
         fields = cls.credential_model.model_fields.items()
-        return frozenset(
-            name for name, field in fields if SecretStr in (field.annotation, *get_args(field.annotation))
-        )
+        return frozenset(name for name, field in fields if SecretStr in (field.annotation, *get_args(field.annotation)))
 
     @abstractmethod
     def discover(self, account: Account) -> list[str]:
@@ -152,9 +150,7 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def collect(
-        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
-    ) -> LineItemStream:
+    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Open the stream of all line items of one slice.
 
         A slice that the source once had and now has no line item for gives an empty stream: that is a complete answer.

@@ -124,9 +124,7 @@ def _write(folder: Path, content: dict[str, Any]) -> None:
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--folder", type=Path, required=True, help="where clouds.json is written and read again"
-    )
+    parser.add_argument("--folder", type=Path, required=True, help="where clouds.json is written and read again")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -74,9 +74,7 @@ class CredentialAuditRepository(Repository):
     ) -> list[CredentialAuditRecord]:
         """At most `first` lines, newest first, with an id below `before`; each filter that is given must match."""
         values = {"first": first, "before": before, "customer_id": customer_id}
-        rows = self._database.rows(
-            "credential_audit.sql", {**values, "account_id": account_id, "action": action}
-        )
+        rows = self._database.rows("credential_audit.sql", {**values, "account_id": account_id, "action": action})
         return [CredentialAuditRecord(**row) for row in rows]
 
     def note(self, actor: Actor, action: Action, account: Account, detail: str | None = None) -> None:

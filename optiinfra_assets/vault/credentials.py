@@ -141,9 +141,7 @@ class CredentialRepository(KeyRotation):
         held = self._database.row("account_hold.sql", values)
         # A statement of its own: only one that begins after the lock is held sees what was stored before.
         if self._before_put(account.account_id)["version"] != (version or 0) or held is None:
-            raise CredentialChanged(
-                f"account: {account.account_id!r} was changed since it was read; nothing is stored"
-            )
+            raise CredentialChanged(f"account: {account.account_id!r} was changed since it was read; nothing is stored")
 
     def delete(self, account_id: str, actor: Actor) -> None:
         """Reveal the secret of an account no more. It stays encrypted where it is until `purge`.
@@ -161,9 +159,7 @@ class CredentialRepository(KeyRotation):
             RecordNotFound: the account has no deleted credential: one in use is deleted first.
         """
         if not self._database.rows("credential_purge.sql", {**by(actor), "account_id": account_id}):
-            raise RecordNotFound(
-                f"credential: account {account_id!r} has none that is deleted: delete it first"
-            )
+            raise RecordNotFound(f"credential: account {account_id!r} has none that is deleted: delete it first")
 
     def _put(
         self, account_id: str, secrets: Mapping[str, Any], actor: Actor, action: Literal["update", "rotate"]
@@ -177,13 +173,9 @@ class CredentialRepository(KeyRotation):
                 stored = self._store(account_id, before, plaintext, actor, action)
                 if stored:
                     return stored
-        raise VaultError(
-            f"credential of account {account_id!r}: not stored, others keep changing it: try again"
-        )
+        raise VaultError(f"credential of account {account_id!r}: not stored, others keep changing it: try again")
 
-    def _store(
-        self, account_id: str, before: Row, plaintext: bytes, actor: Actor, action: str
-    ) -> Credential | None:
+    def _store(self, account_id: str, before: Row, plaintext: bytes, actor: Actor, action: str) -> Credential | None:
         """The secret stored as the version after `before`; None if something else was stored first."""
         credential_id = before["credential_id"] or randomness.token_hex(8)
         owner = EncryptionContext(before["customer_id"], account_id, credential_id, before["version"] + 1)
@@ -250,9 +242,7 @@ def _values(owner: EncryptionContext, sealed: EncryptedSecret) -> Row:
 def _revealed(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    raise TypeError(
-        f"secrets: a field of type {type(value).__name__} is not accepted: use text, SecretStr or JSON"
-    )
+    raise TypeError(f"secrets: a field of type {type(value).__name__} is not accepted: use text, SecretStr or JSON")
 
 
 def _no_account(account_id: str) -> RecordNotFound:

@@ -57,9 +57,7 @@ class GcpKmsKey:
     def wrap(self, data_key: bytes, associated: Mapping[str, str]) -> bytes:
         """As `KeyWrapper.wrap`; one request."""
         answer = self._ask("encrypt", associated, plaintext=data_key)
-        if not (
-            answer.get("verifiedPlaintextCrc32c") and answer.get("verifiedAdditionalAuthenticatedDataCrc32c")
-        ):
+        if not (answer.get("verifiedPlaintextCrc32c") and answer.get("verifiedAdditionalAuthenticatedDataCrc32c")):
             raise self._damaged("encrypt")
         return self._read("encrypt", answer, "ciphertext")
 
@@ -134,9 +132,7 @@ class GcpKmsKey:
         return value
 
     def _damaged(self, operation: str) -> VaultError:
-        return MasterKeyUnavailable(
-            f"Google KMS key {self._name}: {operation}: damaged on the way: try again later"
-        )
+        return MasterKeyUnavailable(f"Google KMS key {self._name}: {operation}: damaged on the way: try again later")
 
     def _refused(self, operation: str, associated: Mapping[str, str], answer: Any) -> VaultError:
         status = _status(answer)

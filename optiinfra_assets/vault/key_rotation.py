@@ -99,9 +99,7 @@ class KeyRotation(CredentialAuditRepository):
                 raise RecordNotFound(f"master key: {key_id!r} was never used here")
             # A statement of its own: only one that begins after the lock is held sees all that the key wraps.
             if not self._database.rows("key_retire.sql", values):
-                raise VaultError(
-                    f"master key {key_id}: still wraps credentials, deleted ones count: rotate first"
-                )
+                raise VaultError(f"master key {key_id}: still wraps credentials, deleted ones count: rotate first")
         self._vault.keyring.forget(key_id)
 
     def _register(self, key_id: str) -> None:
@@ -129,9 +127,7 @@ class KeyRotation(CredentialAuditRepository):
         others = [one for one in self.master_keys() if one.key_id != result.key_id]
         total = sum(one.credentials for one in others)
         # Again until nothing is left: who read the key file before it changed may have stored under the old key since.
-        while self._rewrap_once(
-            actor, result, lambda: watch(result.done, max(total, result.done)) if watch else None
-        ):
+        while self._rewrap_once(actor, result, lambda: watch(result.done, max(total, result.done)) if watch else None):
             pass
         return result
 
@@ -147,9 +143,7 @@ class KeyRotation(CredentialAuditRepository):
 
     def _rewrap_row(self, actor: Actor, row: Row, result: KeyRotationResult) -> None:
         try:
-            wrapped = self._vault.rewrap(
-                row["wrapped_key"], row["key_id"], encryption_context(row), result.key_id
-            )
+            wrapped = self._vault.rewrap(row["wrapped_key"], row["key_id"], encryption_context(row), result.key_id)
         except (CiphertextTampered, MasterKeyWrong) as error:
             result.refused[row["account_id"]] = str(error)
             self._note(actor, "rewrap", row, refused=error)

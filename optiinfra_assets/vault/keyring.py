@@ -43,17 +43,13 @@ DEFAULT_FILE: Final = "master.key"
 class KeySettings(BaseSettings):
     """Settings on master keys. Apart from `Settings`, whose values are shown, and written to a file for other commands."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="OPTIINFRA_", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="OPTIINFRA_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     master_key: SecretStr | None = Field(
         None,
         description="Master keys, the one in use first: base64 of 32 bytes, ARN of an AWS KMS key, or name of a Google Cloud KMS key.",
     )
-    master_key_file: Path | None = Field(
-        None, description="File of master keys, one a line, unset: below home."
-    )
+    master_key_file: Path | None = Field(None, description="File of master keys, one a line, unset: below home.")
 
 
 class KeyFile:

@@ -131,16 +131,12 @@ class LocalKey:
         if len(nonce) < NONCE_BYTES:
             raise tampered(associated)
         try:
-            return self._derived(salt).decrypt(
-                nonce, wrapped[KEY_BYTES + NONCE_BYTES :], self._bound(associated)
-            )
+            return self._derived(salt).decrypt(nonce, wrapped[KEY_BYTES + NONCE_BYTES :], self._bound(associated))
         except InvalidTag:
             raise tampered(associated) from None
 
     def _derived(self, salt: bytes) -> AESGCM:
-        derivation = HKDF(
-            algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=b"optiinfra data key wrapping"
-        )
+        derivation = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=b"optiinfra data key wrapping")
         return AESGCM(derivation.derive(self._key))
 
     def _bound(self, associated: Mapping[str, str]) -> bytes:
@@ -240,9 +236,7 @@ class AwsKmsKey:
                 f"credential of account {associated['account_id']!r}: its data key was not wrapped by {self._arn}"
             )
         if code in _KMS_LATER or answer["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-            return MasterKeyUnavailable(
-                f"AWS KMS key {self._arn}: {operation} refused with {code}: try again later"
-            )
+            return MasterKeyUnavailable(f"AWS KMS key {self._arn}: {operation} refused with {code}: try again later")
         return MasterKeyMissing(
             f"AWS KMS key {self._arn}: {operation} refused with {code}: allow kms:Encrypt and kms:Decrypt on an enabled key"
         )

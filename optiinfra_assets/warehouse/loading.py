@@ -57,9 +57,7 @@ class LoadResult:
         self.line_items += batch.num_rows
         for currency, rows in _by_currency(batch):
             before = self.totals.get(currency, Totals())
-            sums = {
-                name: _EXACT.add(getattr(before, name), _exact_sum(rows.column(name))) for name in MEASURES
-            }
+            sums = {name: _EXACT.add(getattr(before, name), _exact_sum(rows.column(name))) for name in MEASURES}
             self.totals[currency] = Totals(**sums)
         span = pc.min_max(batch.column("charge_period_start")).as_py()
         first, last = span["min"].astimezone(UTC).date(), span["max"].astimezone(UTC).date()
@@ -124,9 +122,7 @@ def _with_ours(
         }
         ours["billing_period"] = pa.array([period], pa.date32()).take(same)
         ours["generation"] = pa.array([generation], pa.uint64()).take(same)
-        ours["line_number"] = pa.array(np.arange(loaded.line_items, loaded.line_items + rows)).cast(
-            pa.uint32()
-        )
+        ours["line_number"] = pa.array(np.arange(loaded.line_items, loaded.line_items + rows)).cast(pa.uint32())
         loaded.add(batch)
         yield pa.RecordBatch.from_arrays([*ours.values(), *batch.columns], names=[*ours, *batch.schema.names])
 

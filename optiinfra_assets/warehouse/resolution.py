@@ -86,9 +86,7 @@ def _slice(customer_id: str, provider: str, account_id: str, billing_period: dat
     return Slice(customer_id, provider, account_id, BillingPeriod.of(billing_period))
 
 
-def _nearest_kept(
-    client: Client, question: ResolutionQuery, as_of: datetime
-) -> tuple[datetime | None, datetime]:
+def _nearest_kept(client: Client, question: ResolutionQuery, as_of: datetime) -> tuple[datetime | None, datetime]:
     """The instants around `as_of`, which itself cannot be read, that can."""
     found = list(_published(client, "published_generations.sql", question))
     removed = {one.generation for one, is_removed in found if is_removed}

@@ -106,9 +106,7 @@ def collect_garbage(
 
 
 def _remains(client: Client, table: str, values: dict[str, Any]) -> Iterable[_Remains]:
-    return (
-        _Remains(table, **row) for row in clickhouse.rows(client, "remains.sql", {**values, "table": table})
-    )
+    return (_Remains(table, **row) for row in clickhouse.rows(client, "remains.sql", {**values, "table": table}))
 
 
 def _remove(client: Client, remains: Iterable[_Remains]) -> None:
@@ -128,16 +126,12 @@ def _remove(client: Client, remains: Iterable[_Remains]) -> None:
                 "customers": sorted({one.customer_id for one in chunk}),
                 "generations": sorted({one.generation for one in chunk}),
             }
-            clickhouse.run(
-                client, sql_files.read("clickhouse", "store", "remove_rows.sql"), values, mutations_sync=2
-            )
+            clickhouse.run(client, sql_files.read("clickhouse", "store", "remove_rows.sql"), values, mutations_sync=2)
 
 
 def delete(client: Client, tables: Sequence[str], customer_id: str, generation: int) -> None:
     """Hide the rows of one generation in `tables`, one after another; merges remove them later."""
     values = {"customer_id": customer_id, "generation": generation}
-    found = clickhouse.rows(
-        client, "partitions_of_generation.sql", {**values, "tables": clickhouse.matching(tables)}
-    )
+    found = clickhouse.rows(client, "partitions_of_generation.sql", {**values, "tables": clickhouse.matching(tables)})
     for one in sorted(found, key=lambda one: tables.index(one["table"])):
         clickhouse.run(client, sql_files.read("clickhouse", "store", "delete_rows.sql"), {**values, **one})

@@ -20,9 +20,7 @@ _Sums = dict[str, dict[str, Any]]
 """By currency: the value of each measure."""
 
 
-def verify(
-    client: Client, slice_: Slice, generation: int, loaded: LoadResult, derived: Sequence[str]
-) -> None:
+def verify(client: Client, slice_: Slice, generation: int, loaded: LoadResult, derived: Sequence[str]) -> None:
     """Compare ``raw_costs`` with `loaded`, and each table of `derived` with ``raw_costs``.
 
     Raises:
@@ -30,10 +28,7 @@ def verify(
     """
     values: dict[str, Any] = {"customer_id": slice_.customer_id, "generation": generation}
     raw: _Sums = {row.pop("billing_currency"): row for row in clickhouse.rows(client, "raw_sums.sql", values)}
-    sent = {
-        currency: {name: getattr(totals, name) for name in MEASURES}
-        for currency, totals in loaded.totals.items()
-    }
+    sent = {currency: {name: getattr(totals, name) for name in MEASURES} for currency, totals in loaded.totals.items()}
     _compare(slice_, generation, "raw_costs", raw, sent)
     found = sum(one["line_items"] for one in raw.values())
     if found != loaded.line_items:

@@ -175,9 +175,7 @@ class Warehouse:
     def _discard(self, slice_: Slice, generation: int, tables: Sequence[str]) -> None:
         values = {**key(slice_), "generation": generation}
         if generation in self._uncertain or clickhouse.scalar(self.client, "is_published.sql", values):
-            raise PublicationRefused(
-                f"{slice_}: generation {generation} is published: its rows are never changed"
-            )
+            raise PublicationRefused(f"{slice_}: generation {generation} is published: its rows are never changed")
         retention.delete(self.client, tables, slice_.customer_id, generation)
 
     def resolve(
@@ -251,9 +249,7 @@ async def connect_reader(settings: Settings) -> AsyncClient:
 def _options(settings: Settings) -> dict[str, Any]:
     """Arguments of clickhouse_connect."""
     if settings.clickhouse_url is None:
-        raise WarehouseUnavailable(
-            "ClickHouse: no address: start `optiinfra up`, or set OPTIINFRA_CLICKHOUSE_URL"
-        )
+        raise WarehouseUnavailable("ClickHouse: no address: start `optiinfra up`, or set OPTIINFRA_CLICKHOUSE_URL")
     return {
         "dsn": settings.clickhouse_url,
         "client_name": "optiinfra",

@@ -177,9 +177,7 @@ def trends(
                 **dict(zip([*names, "tag"], values, strict=True)),
                 "currency": currency,
                 "dates": [str(day) for day in sorted(buckets)],
-                "amounts": [
-                    text(_sum((one.charge for one in buckets[day]), basis)) for day in sorted(buckets)
-                ],
+                "amounts": [text(_sum((one.charge for one in buckets[day]), basis)) for day in sorted(buckets)],
                 **sum_fields(members, basis, currency),
             }
         )

@@ -19,9 +19,7 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
 @pytest.fixture(scope="session")
-def world(
-    clickhouse_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+def world(clickhouse_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The API over databases of its own; each test brings its own customers."""
     name = f"api_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:

@@ -47,9 +47,7 @@ def running(settings: Settings, warehouse: Warehouse, metadata: Metadata) -> Ite
 def never_ending(warehouse: Warehouse, table: str) -> None:
     """Make every statement over `table` run until it is stopped."""
     warehouse.client.command(f"RENAME TABLE {table} TO kept_{table}")
-    warehouse.client.command(
-        f"CREATE VIEW {table} AS SELECT kept_{table}.* FROM kept_{table}, system.numbers"
-    )
+    warehouse.client.command(f"CREATE VIEW {table} AS SELECT kept_{table}.* FROM kept_{table}, system.numbers")
 
 
 def many(warehouse: Warehouse, rows: int, failing_at: int = 0) -> None:
@@ -66,9 +64,7 @@ def many(warehouse: Warehouse, rows: int, failing_at: int = 0) -> None:
 def taking_its_time(warehouse: Warehouse) -> None:
     """Make the engine sleep 0.3 ms over each line item, so that 100,000 of them take half a minute of one thread."""
     warehouse.client.command("RENAME TABLE raw_costs TO kept_raw_costs")
-    warehouse.client.command(
-        "CREATE VIEW raw_costs AS SELECT * FROM kept_raw_costs WHERE sleepEachRow(0.0003) = 0"
-    )
+    warehouse.client.command("CREATE VIEW raw_costs AS SELECT * FROM kept_raw_costs WHERE sleepEachRow(0.0003) = 0")
 
 
 @contextmanager

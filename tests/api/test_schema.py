@@ -25,9 +25,7 @@ COMMITTED = (PACKAGE / "schema.graphql").read_text()
 
 
 def test_the_committed_text_is_the_schema() -> None:
-    assert schema.schema.as_str() + "\n" == COMMITTED, (
-        "run `python -m optiinfra_api.schema` and look at what changed"
-    )
+    assert schema.schema.as_str() + "\n" == COMMITTED, "run `python -m optiinfra_api.schema` and look at what changed"
 
 
 def test_no_change_breaks_a_client() -> None:

@@ -49,9 +49,7 @@ class Machine:
     port: int = field(default_factory=free_port)
     clickhouse: subprocess.Popen[bytes] | None = None
     postgres_url: str = ""
-    versions: dict[BillingPeriod, set[Decimal]] = field(
-        default_factory=lambda: {period: set() for period in PERIODS}
-    )
+    versions: dict[BillingPeriod, set[Decimal]] = field(default_factory=lambda: {period: set() for period in PERIODS})
     newest: dict[BillingPeriod, Decimal] = field(default_factory=dict)
 
     @property
@@ -66,9 +64,7 @@ class Machine:
         """Start what does not run."""
         if self.clickhouse is None or self.clickhouse.poll() is not None:
             engine = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse"]
-            self.clickhouse = subprocess.Popen(
-                [*engine, "--path", str(self.path / "ch"), "--port", str(self.port)]
-            )
+            self.clickhouse = subprocess.Popen([*engine, "--path", str(self.path / "ch"), "--port", str(self.port)])
             wait_until_answers(f"http://127.0.0.1:{self.port}/ping", self.clickhouse)
         self.postgres_url = embedded_postgres.start(self.postgres)
         while not _answers(self.postgres_url):  # the process that serves it has not noticed yet that it died

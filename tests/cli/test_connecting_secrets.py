@@ -26,9 +26,7 @@ WEB = ScenarioResource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main"
 def cloud() -> Iterator[SimulatedVultr]:
     """An account of two months, as it is now."""
     start = BillingPeriod.of(datetime.now(UTC)).shift(-2).start.date()
-    with SimulatedVultr.make(
-        Scenario("small", start, (WEB,)), lambda: datetime.now(UTC), secret=PLANTED
-    ) as started:
+    with SimulatedVultr.make(Scenario("small", start, (WEB,)), lambda: datetime.now(UTC), secret=PLANTED) as started:
         yield started
 
 

@@ -60,9 +60,7 @@ def test_a_secret_is_not_opened_for_the_address_that_an_account_had(metadata: Me
     assert with_secrets(metadata, PROVIDERS["vultr"], again, "probe").secrets == {"api_key": "PLANTED-new"}
 
 
-def test_the_key_changes_while_collections_run(
-    connected: Run, metadata: Metadata, settings: Settings
-) -> None:
+def test_the_key_changes_while_collections_run(connected: Run, metadata: Metadata, settings: Settings) -> None:
     stop = Event()
 
     def collecting() -> int:
@@ -110,9 +108,7 @@ def test_keys_given_in_the_variable_are_changed_there(
     assert listed(connected) == [(1, "missing", 0), (2, "in use", 12)]
 
 
-def test_what_cannot_be_rewrapped_is_named_and_left(
-    connected: Run, metadata: Metadata, settings: Settings
-) -> None:
+def test_what_cannot_be_rewrapped_is_named_and_left(connected: Run, metadata: Metadata, settings: Settings) -> None:
     with psycopg.connect(str(settings.postgres_url)) as connection:
         connection.execute(
             "UPDATE optiinfra.credentials SET wrapped_key = set_byte(wrapped_key, 60, 255 - get_byte(wrapped_key, 60)) "

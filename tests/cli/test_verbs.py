@@ -27,9 +27,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_connect_proves_the_source_and_stores_what_it_saw(
-    connected: Run, files: Path, settings: Settings
-) -> None:
+def test_connect_proves_the_source_and_stores_what_it_saw(connected: Run, files: Path, settings: Settings) -> None:
     done = connected("connect", "focus", "--customer", "acme", "--location", str(files), "--json")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
@@ -55,17 +53,12 @@ def test_connecting_again_changes_nothing_and_elsewhere_needs_another_name(
         "exists with other settings: change them by updateCredential of the GraphQL service"
         in connected("connect", "focus", "--customer", "acme", "--location", str(other)).error
     )
-    assert (
-        connected("connect", "focus", "--customer", "acme", "--name", "second", "--location", str(other)).code
-        == 0
-    )
+    assert connected("connect", "focus", "--customer", "acme", "--name", "second", "--location", str(other)).code == 0
     listed = json.loads(connected("accounts", "--json").out)
     assert [one["account"] for one in listed] == ["acme.focus", "acme.second"]
 
 
-def test_a_relative_location_means_this_folder(
-    connected: Run, files: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_location_means_this_folder(connected: Run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files.parent)
     assert connected("connect", "focus", "--customer", "acme", "--location", files.name).code == 0
     assert json.loads(connected("accounts", "--json").out)[0]["settings"] == {"location": str(files)}
@@ -77,24 +70,18 @@ def test_a_source_that_cannot_be_read_stores_nothing(connected: Run, tmp_path: P
     assert refused.code == 1
     assert str(missing) in refused.error
     assert json.loads(connected("accounts", "--json").out) == []
-    assert (
-        connected("connect", "focus", "--customer", "acme", "--location", str(missing), "--no-test").code == 0
-    )
+    assert connected("connect", "focus", "--customer", "acme", "--location", str(missing), "--no-test").code == 0
     assert [one["account"] for one in json.loads(connected("accounts", "--json").out)] == ["acme.focus"]
 
 
 @pytest.mark.parametrize("customer", ["Acme Corp", "", "../acme"])
 def test_a_customer_id_that_is_not_accepted(connected: Run, files: Path, customer: str) -> None:
-    assert (
-        "customer: " in connected("connect", "focus", "--customer", customer, "--location", str(files)).error
-    )
+    assert "customer: " in connected("connect", "focus", "--customer", customer, "--location", str(files)).error
 
 
 def test_a_token_is_shown_once_and_revoked_by_its_id(connected: Run, files: Path, settings: Settings) -> None:
     connected("connect", "focus", "--customer", "acme", "--location", str(files))
-    token = json.loads(connected("token", "create", "--customer", "acme", "--days", "7", "--json").out)[
-        "token"
-    ]
+    token = json.loads(connected("token", "create", "--customer", "acme", "--days", "7", "--json").out)["token"]
     metadata = Metadata.connect(settings)
     principal = metadata.tokens.authenticate(token)
     assert principal is not None
@@ -165,10 +152,7 @@ def test_status_names_what_is_down_and_shows_the_rest(connected: Run, files: Pat
 
 def test_collect_says_what_it_does_not_accept_and_that_dagster_is_away(connected: Run, files: Path) -> None:
     connected("connect", "focus", "--customer", "acme", "--location", str(files))
-    assert (
-        "billing period: '2026-13' is not accepted: use YYYY-MM"
-        in connected("collect", "--period", "2026-13").error
-    )
+    assert "billing period: '2026-13' is not accepted: use YYYY-MM" in connected("collect", "--period", "2026-13").error
     assert "billing period: 2126-01 is not accepted" in connected("collect", "--period", "2126-01").error
     assert "acme.focus" in connected("collect", "--account", "acme.other").error
     assert "127.0.0.1:1" in connected("collect").error

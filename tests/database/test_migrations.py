@@ -29,9 +29,7 @@ class Target:
 
     def migrate(self, *, dry_run: bool = False) -> list[str]:
         opened: Warehouse | Metadata
-        opened = (
-            Warehouse.connect(self.settings) if self.name == "clickhouse" else Metadata.connect(self.settings)
-        )
+        opened = Warehouse.connect(self.settings) if self.name == "clickhouse" else Metadata.connect(self.settings)
         try:
             return opened.migrate(dry_run=dry_run)
         finally:
@@ -125,9 +123,7 @@ def test_a_crash_between_running_and_recording_is_harmless(target: Target) -> No
     assert target.record() == expected(target)
 
 
-def test_a_failing_migration_leaves_no_record_and_goes_on_when_corrected(
-    target: Target, folder: Path
-) -> None:
+def test_a_failing_migration_leaves_no_record_and_goes_on_when_corrected(target: Target, folder: Path) -> None:
     last = folder / f"{len(expected(target)) + 1:04d}_planted.sql"
     last.write_text("-- Planted.\nCREATE TABLE IF NOT EXISTS planted (oops NoSuchType) ENGINE = Nothing\n")
     with pytest.raises(Exception, match=r"(?i)syntax error|NoSuchType|unknown"):
@@ -166,19 +162,14 @@ def test_numbers_without_gap_or_double(target: Target, folder: Path, broken: str
         second.unlink()
     else:
         shutil.copy(second, folder / ("0002_again.sql" if broken == "doubled" else "2_Again.sql"))
-    with pytest.raises(
-        MigrationError, match=r"expected number 0002|expected number 0003|2_Again\.sql: not accepted"
-    ):
+    with pytest.raises(MigrationError, match=r"expected number 0002|expected number 0003|2_Again\.sql: not accepted"):
         target.migrate()
     assert target.tables() == set()
 
 
 def test_pending_are_those_without_a_record() -> None:
     files = [Migration(number, f"step_{number}", "", str(number)) for number in (1, 2, 3)]
-    assert (
-        pending(files, [AppliedMigration(1, "step_1", "1"), AppliedMigration(2, "step_2", "2")], "here")
-        == files[2:]
-    )
+    assert pending(files, [AppliedMigration(1, "step_1", "1"), AppliedMigration(2, "step_2", "2")], "here") == files[2:]
     with pytest.raises(MigrationError, match="here: migration 0002_step_2 was changed"):
         pending(files, [AppliedMigration(2, "step_2", "other")], "here")
 

@@ -59,9 +59,7 @@ def test_raw_costs_has_the_focus_columns_and_ours(warehouse: Warehouse) -> None:
     types = dict(found)
     assert types["tags"] == "Map(LowCardinality(String), Nullable(String))"
     wrong = {
-        one.name: types[one.snake]
-        for one in kept
-        if one.name != "Tags" and types[one.snake] not in KINDS[one.kind]
+        one.name: types[one.snake] for one in kept if one.name != "Tags" and types[one.snake] not in KINDS[one.kind]
     }
     assert wrong == {}
 

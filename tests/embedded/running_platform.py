@@ -44,10 +44,7 @@ class Platform:
 
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
-        ports = {
-            f"OPTIINFRA_{name}_PORT": str(port)
-            for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)
-        }
+        ports = {f"OPTIINFRA_{name}_PORT": str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
         ours = {name: value for name, value in os.environ.items() if not name.startswith("OPTIINFRA_")}
         self.environment = {**ours, "OPTIINFRA_HOME": str(home), **ports, **environment}
         self.process: subprocess.Popen[str] | None = None
@@ -62,15 +59,11 @@ class Platform:
         log = self.home.with_name(f"{self.home.name}.up.log")
         with log.open("a") as file:
             command = [sys.executable, "-m", "optiinfra_assets.cli", "up"]
-            self.process = subprocess.Popen(
-                command, env=self.environment, stdout=file, stderr=file, text=True
-            )
+            self.process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=file, text=True)
         process, runtime = self.process, self.home / "runtime.json"
         before = runtime.read_text() if runtime.exists() else ""
         started = eventually(
-            lambda: (
-                process.poll() is not None or (runtime.exists() and runtime.read_text() not in ("", before))
-            ),
+            lambda: process.poll() is not None or (runtime.exists() and runtime.read_text() not in ("", before)),
             120,
         )
         assert started, log.read_text()
@@ -100,11 +93,7 @@ class Platform:
             except psutil.Error:
                 continue
             ours = any(trace == str(self.home) or trace.startswith(f"{self.home}/") for trace in traces)
-            if (
-                ours
-                and process.status() != psutil.STATUS_ZOMBIE
-                and process.pid not in (os.getpid(), self._pid())
-            ):
+            if ours and process.status() != psutil.STATUS_ZOMBIE and process.pid not in (os.getpid(), self._pid()):
                 found.append(process)
         return found
 

@@ -101,9 +101,7 @@ def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -
 def test_an_address_that_is_not_of_this_machine_is_named_with_its_setting(tmp_path: Path, host: str) -> None:
     refused = Platform(tmp_path / "home", OPTIINFRA_BIND_HOST=host).command("up")
     assert refused.returncode == 1
-    assert refused.stderr.startswith(
-        f"error: OPTIINFRA_BIND_HOST: '{host}' is not an address of this machine ("
-    )
+    assert refused.stderr.startswith(f"error: OPTIINFRA_BIND_HOST: '{host}' is not an address of this machine (")
     assert refused.stderr.count("\n") == 1
     assert "OPTIINFRA_API_PORT" not in refused.stderr
 
@@ -113,9 +111,7 @@ def test_an_address_that_is_not_of_this_machine_is_named_with_its_setting(tmp_pa
 )
 def test_a_wrong_url_is_one_line_without_its_password(tmp_path: Path, engine: str, scheme: str) -> None:
     with socket.socket() as silent:
-        silent.bind(
-            ("127.0.0.1", 0)
-        )  # taken and never listening: no other server of this machine can answer there
+        silent.bind(("127.0.0.1", 0))  # taken and never listening: no other server of this machine can answer there
         port = silent.getsockname()[1]
         url = {f"OPTIINFRA_{engine.upper()}_URL": f"{scheme}://someone:hunter2@127.0.0.1:{port}/costs"}
         wrong = Platform(tmp_path / "home", **url)
@@ -150,9 +146,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
     )
 
 
-def test_a_full_disk_is_refused_before_anything_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     preflight.check_disk(tmp_path)
     monkeypatch.setattr(preflight, "LEAST_FREE_BYTES", 10**18)
     with pytest.raises(

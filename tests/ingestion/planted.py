@@ -66,9 +66,7 @@ def plant(provider: Provider, text: str, url: str) -> Planted:
     As many of the secrets that may be left out as it accepts together are given.
     """
     optional = sorted(
-        name
-        for name in provider.secret_fields()
-        if not provider.credential_model.model_fields[name].is_required()
+        name for name in provider.secret_fields() if not provider.credential_model.model_fields[name].is_required()
     )
     for count in range(len(optional), -1, -1):
         for left_out in combinations(optional, len(optional) - count):
@@ -112,9 +110,7 @@ def _try_others(
     """Other values for the fields that are complained of, and values for those that the whole is said to lack; False if none is left."""
     for part in error.errors():
         wrong = {str(part["loc"][0])} if part["loc"] else set()
-        lacking = {
-            name for name in names - tried.keys() if name in wrong or (not wrong and name in str(part["msg"]))
-        }
+        lacking = {name for name in names - tried.keys() if name in wrong or (not wrong and name in str(part["msg"]))}
         if not wrong and not lacking:
             return False
         for name in lacking:
@@ -218,9 +214,7 @@ def _handler(cloud: Echo) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode("utf-8", "replace")
             said: Mapping[str, Any] = {"request": self.path, "headers": dict(self.headers), "body": body}
             text = str(self.headers.get("Authorization") or body or self.path)
-            heard = json.dumps(
-                {**said, "error": text, "message": text, "errors": [{"reason": text}]}
-            ).encode()
+            heard = json.dumps({**said, "error": text, "message": text, "errors": [{"reason": text}]}).encode()
             cloud.heard.append(heard)
             self.send_response(cloud.status)
             self.send_header("Content-Type", "application/json")

@@ -91,9 +91,7 @@ def test_the_account_that_waited_longest_is_asked_first(scripted_platform: Platf
 
 def test_what_was_noticed_in_words() -> None:
     assert str(ProbeSummary(3, 0, 0)) == "3 accounts checked"
-    assert (
-        str(ProbeSummary(3, 1, 2)) == "3 accounts checked, 1 could not be checked, 2 left for the next tick"
-    )
+    assert str(ProbeSummary(3, 1, 2)) == "3 accounts checked, 1 could not be checked, 2 left for the next tick"
 
 
 def test_what_a_probe_asks_is_counted_whether_it_is_answered_or_not(scripted_platform: Platform) -> None:

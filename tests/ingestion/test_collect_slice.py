@@ -50,9 +50,7 @@ def begin_numbers_anew(platform: Platform) -> None:
         connection.execute("DELETE FROM optiinfra.generations")
 
 
-def test_a_postgres_older_than_its_clickhouse_neither_doubles_nor_erases(
-    platform: Platform, tmp_path: Path
-) -> None:
+def test_a_postgres_older_than_its_clickhouse_neither_doubles_nor_erases(platform: Platform, tmp_path: Path) -> None:
     first, second = Files(tmp_path / "first"), Files(tmp_path / "second")
     first.write("a", "2026-10", ["1.00", "2.00"])
     second.write("b", "2026-10", ["7.00"])

@@ -127,9 +127,7 @@ def test_a_planted_secret_is_nowhere(
     register(platform.instance, provider, ["acme.main"])
     for cloud.status in (401, 200):
         platform.tick(NOW)
-        assert not platform.materialise(
-            str(BillingPeriod.of(NOW)), account_id="acme.main", provider=provider
-        ).success
+        assert not platform.materialise(str(BillingPeriod.of(NOW)), account_id="acme.main", provider=provider).success
     (state,) = platform.metadata.accounts.states()
     assert state.last_error
     assert {one.status for one in platform.metadata.collections.history(first=100)} == {"failed"}
@@ -142,9 +140,7 @@ def test_a_planted_secret_is_nowhere(
     before = list(everything_stored(platform))
     assert ask(DELETE)["status"] == "DELETED"
     heard = len(cloud.heard)
-    assert (platform.tick(NOW + timedelta(days=1)), len(cloud.heard)) == ([], heard), (
-        "it is not asked any more"
-    )
+    assert (platform.tick(NOW + timedelta(days=1)), len(cloud.heard)) == ([], heard), "it is not asked any more"
     assert ask(PURGE)["status"] == "PURGED"
     ask(SHOWN)
 
@@ -189,9 +185,7 @@ def test_a_secret_that_works_is_nowhere_either(
     before = list(everything_stored(platform))
     assert ask(DELETE)["status"] == "DELETED"
     assert ask(PURGE)["status"] == "PURGED"
-    planted = tuple(
-        Planted(secrets, {text}) for secrets, text in ((first, "PLANTED4711FIRST"), (second, cloud.secret))
-    )
+    planted = tuple(Planted(secrets, {text}) for secrets, text in ((first, "PLANTED4711FIRST"), (second, cloud.secret)))
     _assert_nowhere(planted, _places(platform, before, answers, caplog, capfd))
 
 

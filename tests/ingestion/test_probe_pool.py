@@ -40,9 +40,7 @@ def gated() -> Iterator[Gated]:
     time.sleep(0.1)
 
 
-def probed(
-    provider: Gated, count: int, budget: float = 10, account_seconds: float = 0.5
-) -> dict[str, ProbeResult]:
+def probed(provider: Gated, count: int, budget: float = 10, account_seconds: float = 0.5) -> dict[str, ProbeResult]:
     """Probe accounts ``acme.0`` and on."""
     accounts = [Account(f"acme.{number}", "acme", "scripted") for number in range(count)]
     found = list(

@@ -45,9 +45,7 @@ def accounts(metadata: Metadata) -> Metadata:
     """Two customers; the account of the first was seen to have three months, one of them gone."""
     for customer in ("acme", "other"):
         metadata.customers.add(customer)
-        metadata.accounts.add(
-            Account(f"{customer}.files", customer, "focus", {"location": f"/data/{customer}"})
-        )
+        metadata.accounts.add(Account(f"{customer}.files", customer, "focus", {"location": f"/data/{customer}"}))
     at = datetime(2026, 11, 1, tzinfo=UTC)
     metadata.work_queue.record_probes({"acme.files": {OCTOBER.shift(-1): "t", OCTOBER: "t"}}, at)
     return metadata
@@ -114,9 +112,7 @@ def test_a_collection_is_queued_followed_and_canceled(
     assert run.tags["dagster/asset_partition_range_start"] == "acme.files|2026-09"
     assert run.tags["dagster/asset_partition_range_end"] == "acme.files|2026-10"
     assert run.tags["dagster/priority"] == "10"
-    assert {tuple(key.path) for key in run.asset_selection or ()} == {
-        tuple(path) for path in asset_paths("focus")
-    }
+    assert {tuple(key.path) for key in run.asset_selection or ()} == {tuple(path) for path in asset_paths("focus")}
     status = accounts.collections.task_status(task.task_id)
     assert (status.state, status.done, [row.run_id for row in status.slices]) == (
         "queued",
@@ -203,9 +199,7 @@ def test_a_launch_that_fails_half_way_leaves_nothing_queued(
     platform.add_account("acme.more", location=str(files.path))
     webserver.takes_runs = False
     with pytest.raises(DagsterUnavailable, match="timed out"):
-        trigger_collection(
-            platform.settings, accounts, account_id="acme.more", billing_period=OCTOBER, trigger="api"
-        )
+        trigger_collection(platform.settings, accounts, account_id="acme.more", billing_period=OCTOBER, trigger="api")
     ended = [("2026-10", "failed", "Dagster did not take it: ask for it again")]
     assert platform.history() == ended
     assert monitor_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(hours=1)).requests == []
@@ -215,19 +209,13 @@ def test_a_launch_that_fails_half_way_leaves_nothing_queued(
     assert platform.publications("2026-10") == 0
 
 
-def test_a_confirmation_goes_with_every_run(
-    settings: Settings, accounts: Metadata, webserver: Webserver
-) -> None:
+def test_a_confirmation_goes_with_every_run(settings: Settings, accounts: Metadata, webserver: Webserver) -> None:
     periods = [OCTOBER.shift(-2 * back) for back in range(12)]
-    accounts.work_queue.record_probes(
-        {"acme.files": dict.fromkeys(periods, "t")}, datetime(2026, 11, 1, tzinfo=UTC)
-    )
+    accounts.work_queue.record_probes({"acme.files": dict.fromkeys(periods, "t")}, datetime(2026, 11, 1, tzinfo=UTC))
     trigger_collection(settings, accounts, account_id="acme.files", trigger="cli", accept_empty=True)
     assert len(webserver.launched) > LAUNCHED_AT_ONCE
     assert {tags.get("optiinfra/accept_empty") for tags in webserver.launched} == {"true"}
-    assert all(
-        row.run_id for row in accounts.collections.history(task_id=webserver.launched[0]["optiinfra/task_id"])
-    )
+    assert all(row.run_id for row in accounts.collections.history(task_id=webserver.launched[0]["optiinfra/task_id"]))
 
 
 REFUSED = {"__typename": "TerminateRunFailure", "message": "Unable to terminate run: no answer"}
@@ -257,9 +245,7 @@ def test_a_run_that_cannot_be_ended_is_named_and_its_slice_stays_canceled(
 def test_a_run_that_ended_before_it_could_be_canceled_is_no_failure(
     settings: Settings, accounts: Metadata, webserver: Webserver
 ) -> None:
-    task = trigger_collection(
-        settings, accounts, account_id="acme.files", billing_period=OCTOBER, trigger="api"
-    )
+    task = trigger_collection(settings, accounts, account_id="acme.files", billing_period=OCTOBER, trigger="api")
     webserver.going, webserver.ending = ["run-0"], REFUSED
     assert cancel_task(settings, accounts, task.task_id) == 1
 
@@ -310,9 +296,7 @@ def test_a_period_that_cannot_be_collected_is_refused(
         trigger_collection(settings, accounts, billing_period=period, trigger="api")
 
 
-@pytest.mark.parametrize(
-    "period", [BillingPeriod(2020, 1), BillingPeriod.of(datetime.now(UTC))], ids=["first", "last"]
-)
+@pytest.mark.parametrize("period", [BillingPeriod(2020, 1), BillingPeriod.of(datetime.now(UTC))], ids=["first", "last"])
 def test_the_first_and_the_last_period_can_be_collected(
     settings: Settings, accounts: Metadata, period: BillingPeriod
 ) -> None:
@@ -337,9 +321,7 @@ def test_a_task_is_as_far_as_its_slices(accounts: Metadata) -> None:
     assert accounts.collections.task_status("task").state == "running"
     accounts.collections.retry(first, "away")
     assert accounts.collections.task_status("task").state == "running"
-    accounts.collections.finish(
-        accounts.collections.start("task", "api", slices[1], "run"), "unchanged", rows=1
-    )
+    accounts.collections.finish(accounts.collections.start("task", "api", slices[1], "run"), "unchanged", rows=1)
     assert accounts.collections.task_status("task").state == "retrying"
     accounts.collections.finish(first, "failed", error="away")
     found = accounts.collections.task_status("task", customer_id="acme")
@@ -362,13 +344,9 @@ def test_without_a_period_what_is_due_and_what_may_have_moved_is_collected(
     assert {one.billing_period for one in task.slices} == {current.shift(back) for back in (0, -1, -3)}
 
 
-def test_where_nothing_is_due_and_nothing_may_have_moved_that_is_said(
-    settings: Settings, accounts: Metadata
-) -> None:
+def test_where_nothing_is_due_and_nothing_may_have_moved_that_is_said(settings: Settings, accounts: Metadata) -> None:
     old = BillingPeriod.of(datetime.now(UTC)).shift(-5)
     accounts.work_queue.record_probes({"other.files": {old: "t"}}, datetime.now(UTC))
     accounts.slices.record_collection(Slice("other", "focus", "other.files", old), "t", datetime.now(UTC))
-    with pytest.raises(
-        NothingToCollect, match="nothing is due, and no source has the current billing period"
-    ):
+    with pytest.raises(NothingToCollect, match="nothing is due, and no source has the current billing period"):
         trigger_collection(settings, accounts, account_id="other.files", trigger="cli")

@@ -22,9 +22,7 @@ GRAMMAR = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?", re.ASCII)
 digits = st.text("0123456789", min_size=1, max_size=25)
 nines = st.text("09", min_size=1, max_size=45)
 numbers = st.builds(
-    lambda sign, whole, point, fraction, exponent: (
-        f"{sign}{whole}{point}{fraction if point else ''}{exponent}"
-    ),
+    lambda sign, whole, point, fraction, exponent: f"{sign}{whole}{point}{fraction if point else ''}{exponent}",
     st.sampled_from(["", "-"]),
     digits | nines,
     st.sampled_from(["", "."]),
@@ -104,17 +102,13 @@ def test_whatever_is_not_a_number_is_refused_at_its_row(texts: list[str | None])
     check(texts, pa.array(texts, pa.string()))
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [(".5", "0.5"), ("5.", "5"), ("-0", "0"), ("007", "7"), ("0E-10", "0")]
-)
+@pytest.mark.parametrize(("text", "number"), [(".5", "0.5"), ("5.", "5"), ("-0", "0"), ("007", "7"), ("0E-10", "0")])
 def test_what_databases_write_is_accepted(text: str, number: str) -> None:
     assert to_decimals(pa.array([text]), Rounding()).to_pylist() == [Decimal(number)]
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=20), st.integers(1, 60)
-)
+@given(st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=20), st.integers(1, 60))
 @example([5e-324, 1e-21, 9.999999999999999e19], 1)
 def test_doubles_count_as_their_shortest_text(doubles: list[float | None], repeat: int) -> None:
     doubles = doubles * repeat
@@ -232,9 +226,7 @@ def test_typed_decimals_of_any_precision_and_scale(data: st.DataObject) -> None:
         if precision <= 38 and data.draw(st.booleans())
         else pa.decimal256(precision, scale)
     )
-    unscaled = data.draw(
-        st.lists(st.none() | st.integers(-(10**precision) + 1, 10**precision - 1), max_size=6)
-    )
+    unscaled = data.draw(st.lists(st.none() | st.integers(-(10**precision) + 1, 10**precision - 1), max_size=6))
     values = [None if number is None else Decimal(number).scaleb(-scale, EXACT) for number in unscaled]
     check([None if value is None else f"{value:f}" for value in values], pa.array(values, kind))
 

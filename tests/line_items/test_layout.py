@@ -16,9 +16,7 @@ def test_each_version_is_recognised_from_its_columns(version: str) -> None:
     assert [name for _, name in layout.extras] == gone
 
 
-@pytest.mark.parametrize(
-    ("version", "recognised"), [("1.0", "1.0"), ("1.2", "1.0"), ("1.3", "1.3"), ("1.4", "1.4")]
-)
+@pytest.mark.parametrize(("version", "recognised"), [("1.0", "1.0"), ("1.2", "1.0"), ("1.3", "1.3"), ("1.4", "1.4")])
 def test_mandatory_columns_alone_are_enough(version: str, recognised: str) -> None:
     """1.1 and 1.2 only added conditional columns, so without those nothing tells them from 1.0."""
     assert Layout.of(columns(version, only_mandatory=True)).version_text == recognised

@@ -67,13 +67,9 @@ def test_values_arrive_as_they_were_given() -> None:
 
 
 def test_order_and_sources_are_kept_over_many_batches() -> None:
-    rows = [
-        row(Decimal(number), "api" if number % 5000 else "invoice") for number in range(BATCH_ROWS * 2 + 10)
-    ]
+    rows = [row(Decimal(number), "api" if number % 5000 else "invoice") for number in range(BATCH_ROWS * 2 + 10)]
     items = [
-        item
-        for batch in record_batches(iter(rows), COLUMNS, Rounding(), where="here")
-        for item in batch.to_pylist()
+        item for batch in record_batches(iter(rows), COLUMNS, Rounding(), where="here") for item in batch.to_pylist()
     ]
     assert [item["billed_cost"] for item in items] == [one.values["BilledCost"] for one in rows]
     assert [item["source"] for item in items] == [one.source for one in rows]
@@ -118,11 +114,7 @@ def test_a_provider_that_forgets_a_mandatory_column_is_told(forgotten: str) -> N
 @pytest.mark.parametrize("empty", sorted(NOT_NULL))
 def test_a_line_item_without_a_value_that_it_needs_is_refused(empty: str) -> None:
     with pytest.raises(BadData, match=f"^here: row 2, column {empty}: value null is not accepted"):
-        list(
-            record_batches(
-                [row(Decimal(1)), row(Decimal(1), **{empty: None})], COLUMNS, Rounding(), where="here"
-            )
-        )
+        list(record_batches([row(Decimal(1)), row(Decimal(1), **{empty: None})], COLUMNS, Rounding(), where="here"))
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -157,9 +149,7 @@ LATER = machine("i3", "cache", "192.0.2.1")
 def machines() -> InstanceHistory:
     """web and db at noon of the 5th; a day later web is gone and its address is cache's."""
     lists = {b"1": [WEB, DB], b"2": [DB, LATER, replace(LATER, resource_id="i4", name="db", marks=("i4",))]}
-    snapshots = [
-        Snapshot("machines", MARCH, NOON + timedelta(days=day), body) for day, body in enumerate(lists)
-    ]
+    snapshots = [Snapshot("machines", MARCH, NOON + timedelta(days=day), body) for day, body in enumerate(lists)]
     return InstanceHistory(snapshots, lists.__getitem__)
 
 

@@ -33,8 +33,7 @@ SCALARS = st.none() | st.booleans() | TEXT | st.integers(-(10**30), 10**30)
 def as_pairs(tags: dict[str, object]) -> list[tuple[str, str | None]]:
     """What a tag object must become: numbers and booleans in the letters of JSON, text as it is."""
     return [
-        (key, value if value is None or isinstance(value, str) else json.dumps(value))
-        for key, value in tags.items()
+        (key, value if value is None or isinstance(value, str) else json.dumps(value)) for key, value in tags.items()
     ]
 
 
@@ -98,15 +97,11 @@ def test_other_tags_are_refused_at_their_row(text: str, before: list[str | None]
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.none() | st.dictionaries(TEXT, st.none() | TEXT, max_size=3), max_size=6), st.integers(0, 2)
-)
+@given(st.lists(st.none() | st.dictionaries(TEXT, st.none() | TEXT, max_size=3), max_size=6), st.integers(0, 2))
 def test_tags_of_typed_files(tags: list[dict[str, str | None] | None], skip: int) -> None:
     """Maps, and lists of key-value structs, also as slices of longer arrays."""
     expected = [list((one or {}).items()) for one in tags][skip:]
-    maps = pa.array(
-        [None if one is None else list(one.items()) for one in tags], pa.map_(pa.string(), pa.string())
-    )
+    maps = pa.array([None if one is None else list(one.items()) for one in tags], pa.map_(pa.string(), pa.string()))
     assert to_tag_maps(maps.slice(skip)).to_pylist() == expected
     kind = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
     pairs = [None if one is None else [{"key": k, "value": v} for k, v in one.items()] for one in tags]
@@ -161,9 +156,7 @@ def test_a_typed_pair_that_stands_twice_counts_once() -> None:
     ],
 )
 def test_typed_pairs_that_are_none_are_refused_at_their_row(values: pa.Array) -> None:
-    with pytest.raises(
-        RejectedValue, match="key-value pairs in UTF-8, no key null, none with two values"
-    ) as raised:
+    with pytest.raises(RejectedValue, match="key-value pairs in UTF-8, no key null, none with two values") as raised:
         to_tag_maps(values)
     assert (raised.value.index, raised.value.value) == (1, values[1].as_py())
     with pytest.raises(RejectedValue):
@@ -191,14 +184,10 @@ def test_tags_of_another_type_are_refused_as_a_whole(values: pa.Array) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.none() | st.dictionaries(TEXT, st.none() | TEXT, max_size=3), max_size=6), st.integers(0, 2)
-)
+@given(st.lists(st.none() | st.dictionaries(TEXT, st.none() | TEXT, max_size=3), max_size=6), st.integers(0, 2))
 @example([{'"\\\x00': "\u2028"}], 0)
 def test_maps_become_json_that_reads_back(tags: list[dict[str, str | None] | None], skip: int) -> None:
-    maps = pa.array(
-        [None if one is None else list(one.items()) for one in tags], pa.map_(pa.string(), pa.string())
-    )
+    maps = pa.array([None if one is None else list(one.items()) for one in tags], pa.map_(pa.string(), pa.string()))
     texts = to_json(maps.slice(skip)).to_pylist()
     assert [None if text is None else json.loads(text) for text in texts] == tags[skip:]
 
@@ -381,12 +370,8 @@ def test_currencies_are_three_capital_letters(text: str) -> None:
 @given(st.data())
 def test_columns_beyond_focus_leave_nulls_out(data: st.DataObject) -> None:
     rows = data.draw(st.integers(0, 5))
-    columns = data.draw(
-        st.dictionaries(TEXT, st.lists(st.none() | TEXT, min_size=rows, max_size=rows), max_size=4)
-    )
-    found = columns_to_maps(
-        list(columns), [pa.array(values, pa.string()) for values in columns.values()], rows
-    )
+    columns = data.draw(st.dictionaries(TEXT, st.lists(st.none() | TEXT, min_size=rows, max_size=rows), max_size=4))
+    found = columns_to_maps(list(columns), [pa.array(values, pa.string()) for values in columns.values()], rows)
     expected = [[(name, v[n]) for name, v in columns.items() if v[n] is not None] for n in range(rows)]
     assert found.to_pylist() == expected
 

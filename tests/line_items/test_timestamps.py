@@ -108,9 +108,7 @@ def test_timestamps_of_typed_files(unit: str, zone: str | None) -> None:
 
 def test_dates_of_typed_files_are_midnight() -> None:
     for kind in (pa.date32(), pa.date64()):
-        assert to_timestamps(pa.array([date(2024, 9, 1)], kind)).to_pylist() == [
-            datetime(2024, 9, 1, tzinfo=UTC)
-        ]
+        assert to_timestamps(pa.array([date(2024, 9, 1)], kind)).to_pylist() == [datetime(2024, 9, 1, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize("ticks", [1725148800500, -1000, 4_300_000_000_000, -(2**63), 2**63 - 1])

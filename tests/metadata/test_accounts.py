@@ -13,9 +13,7 @@ from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 
-ACCOUNT = Account(
-    "acme.main", "acme", "focus", {"path": "/data/it's", "nested": {"a": [1, None]}}, is_simulated=True
-)
+ACCOUNT = Account("acme.main", "acme", "focus", {"path": "/data/it's", "nested": {"a": [1, None]}}, is_simulated=True)
 
 
 def test_a_customer_keeps_its_name_until_another_is_given(metadata: Metadata) -> None:
@@ -93,9 +91,7 @@ def test_filters_of_accounts(metadata: Metadata) -> None:
     assert ids == ["acme.aws", "acme.focus", "zenith.aws", "zenith.focus"]
     assert [one.account_id for one in metadata.accounts.find(customer_id="zenith")] == ids[2:]
     assert [one.account_id for one in metadata.accounts.find(provider="aws")] == ["acme.aws", "zenith.aws"]
-    assert [one.account_id for one in metadata.accounts.find(customer_id="acme", provider="focus")] == [
-        "acme.focus"
-    ]
+    assert [one.account_id for one in metadata.accounts.find(customer_id="acme", provider="focus")] == ["acme.focus"]
     assert metadata.accounts.find(account_id="acme.aws", provider="focus") == []
 
 

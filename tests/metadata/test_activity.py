@@ -81,9 +81,7 @@ def test_a_customers_accounts_come_in_pages_and_are_nobody_elses(metadata: Metad
         max_size=12,
     )
 )
-def test_requests_and_their_price_add_up_exactly(
-    metadata: Metadata, made: list[tuple[str, int, Decimal, int]]
-) -> None:
+def test_requests_and_their_price_add_up_exactly(metadata: Metadata, made: list[tuple[str, int, Decimal, int]]) -> None:
     account(metadata, "acme.main")
     account(metadata, "acme.other")
     (before,) = metadata.activity.find("acme", account_id="acme.main")

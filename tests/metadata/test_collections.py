@@ -29,9 +29,7 @@ def test_from_queued_to_ended(metadata: Metadata) -> None:
     id_ = metadata.collections.start("task", "api", SLICES[0], "run")
     running = one(metadata)
     assert (id_, running.status, running.attempt) == (queued.id, "running", 1)
-    metadata.collections.finish(
-        id_, "succeeded", generation=7, rows=100, requests=3, request_cost=Decimal("0.01")
-    )
+    metadata.collections.finish(id_, "succeeded", generation=7, rows=100, requests=3, request_cost=Decimal("0.01"))
     ended = one(metadata)
     assert (ended.status, ended.generation, ended.rows, ended.error) == ("succeeded", 7, 100, None)
     assert (ended.requests, ended.request_cost, ended.is_open) == (3, Decimal("0.01"), False)
@@ -52,9 +50,7 @@ def test_a_retry_is_one_attempt_more_and_its_requests_add_up(metadata: Metadata)
         None,
         waiting.started_at,
     )
-    metadata.collections.finish(
-        id_, "failed", error="still no answer", requests=1, request_cost=Decimal("0.01")
-    )
+    metadata.collections.finish(id_, "failed", error="still no answer", requests=1, request_cost=Decimal("0.01"))
     failed = one(metadata)
     assert (failed.requests, failed.request_cost, failed.error) == (3, Decimal("0.03"), "still no answer")
 

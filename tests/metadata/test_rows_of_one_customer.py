@@ -73,9 +73,7 @@ def test_without_any_condition_only_the_customers_rows_are_seen(filled: Metadata
     assert {one.customer_id for one in filled.tokens.find()} == {*CUSTOMERS, None}
 
 
-def test_each_table_the_role_may_read_shows_rows_of_one_customer(
-    filled: Metadata, settings: Settings
-) -> None:
+def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadata, settings: Settings) -> None:
     with psycopg.connect(str(settings.postgres_url)) as connection:
         readable = {
             row[0]
@@ -112,9 +110,7 @@ def test_every_table_with_a_customer_has_row_policies(metadata: Metadata, settin
             )
         }
     with_customer = {table for table, columns in tables(settings).items() if "customer_id" in columns}
-    assert with_customer - guarded == set(), (
-        "add the table to a migration such as 0027_rows_of_one_customer.sql"
-    )
+    assert with_customer - guarded == set(), "add the table to a migration such as 0027_rows_of_one_customer.sql"
 
 
 @pytest.mark.parametrize(
@@ -207,9 +203,7 @@ def plain_user(settings: Settings) -> Iterator[Settings]:
         admin.execute(f"DROP ROLE {name}".encode())
 
 
-def test_a_user_without_rights_over_roles_is_told_what_to_ask_for(
-    plain_user: Settings, settings: Settings
-) -> None:
+def test_a_user_without_rights_over_roles_is_told_what_to_ask_for(plain_user: Settings, settings: Settings) -> None:
     user = str(psycopg.conninfo.conninfo_to_dict(str(plain_user.postgres_url))["user"])
     with psycopg.connect(str(settings.postgres_url), autocommit=True) as admin:
         opened = Metadata.connect(plain_user)

@@ -165,9 +165,7 @@ def test_the_lock_is_free_after_an_error_within(account: Metadata) -> None:
             pytest.fail("the lock was given twice")
 
 
-def test_a_lock_lost_with_its_connection_is_noticed_before_publishing(
-    account: Metadata, settings: Settings
-) -> None:
+def test_a_lock_lost_with_its_connection_is_noticed_before_publishing(account: Metadata, settings: Settings) -> None:
     with account.slices.lock(SLICE) as lock:
         with psycopg.connect(str(settings.postgres_url), autocommit=True) as admin:
             admin.execute(

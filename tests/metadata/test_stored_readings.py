@@ -126,9 +126,7 @@ def test_the_stored_hash_is_the_bodys(snapshots: Snapshots, settings: Settings) 
 
 
 @trying(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    added=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([b"", b"a", b"b", b"\0\xff"])), max_size=8)
-)
+@given(added=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([b"", b"a", b"b", b"\0\xff"])), max_size=8))
 def test_they_behave_as_the_ones_in_memory(metadata: Metadata, added: list[tuple[int, bytes]]) -> None:
     """Any order of instants and bodies: the same answers, the same content."""
     stored, memory = of(metadata, f"acme.a{next(_numbers)}"), MemorySnapshots()

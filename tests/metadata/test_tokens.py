@@ -104,9 +104,7 @@ def test_the_last_use_is_stored_at_most_once_a_minute(acme: Metadata, settings: 
     acme.tokens.authenticate(plaintext)
     assert only(acme).last_used_at == first
     with psycopg.connect(str(settings.postgres_url), autocommit=True) as connection:
-        connection.execute(
-            "UPDATE optiinfra.api_tokens SET last_used_at = last_used_at - interval '61 seconds'"
-        )
+        connection.execute("UPDATE optiinfra.api_tokens SET last_used_at = last_used_at - interval '61 seconds'")
     acme.tokens.authenticate(plaintext)
     last = only(acme).last_used_at
     assert last is not None

@@ -44,9 +44,7 @@ class Files:
         with (self.path / f"{name}.csv").open("w", newline="") as file:
             rows = csv.DictWriter(file, self._row(month, "0", currency, 0))
             rows.writeheader()
-            rows.writerows(
-                self._row(month, amount, currency, number) for number, amount in enumerate(amounts)
-            )
+            rows.writerows(self._row(month, amount, currency, number) for number, amount in enumerate(amounts))
         self.amounts[name] = [(period, amount) for amount in amounts]
 
     def remove(self, name: str) -> None:
@@ -125,9 +123,7 @@ class Platform:
     definitions: dg.Definitions = field(init=False)
 
     def __post_init__(self) -> None:
-        self.definitions = build_definitions(
-            self.providers, StoresResource(lambda: self.settings), self.retry
-        )
+        self.definitions = build_definitions(self.providers, StoresResource(lambda: self.settings), self.retry)
 
     def add_account(self, account_id: str, provider: str = "focus", **settings: Any) -> Account:
         """An account of customer ``acme``, with its partition."""
@@ -206,10 +202,7 @@ class Platform:
     def stored(self, table: str, period: str) -> set[int]:
         """Generations with rows in a table."""
         query = f"SELECT DISTINCT generation FROM {table} WHERE billing_period = {{period:Date}}"
-        return {
-            row[0]
-            for row in self.warehouse.client.query(query, parameters={"period": f"{period}-01"}).result_rows
-        }
+        return {row[0] for row in self.warehouse.client.query(query, parameters={"period": f"{period}-01"}).result_rows}
 
     def total(self, period: str, provider: str = "focus", account_id: str = "acme.files") -> Decimal | None:
         """Billed total that readers see, None if the slice was never published."""

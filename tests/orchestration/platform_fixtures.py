@@ -34,9 +34,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def platform(
-    settings: Settings, warehouse: Warehouse, metadata: Metadata, instance: dg.DagsterInstance
-) -> Platform:
+def platform(settings: Settings, warehouse: Warehouse, metadata: Metadata, instance: dg.DagsterInstance) -> Platform:
     """Everything of this test alone, with the real providers."""
     return Platform(settings, warehouse, metadata, instance, PROVIDERS)
 

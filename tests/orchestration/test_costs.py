@@ -58,13 +58,11 @@ def test_the_question_shown_for_graphql_is_one_that_the_schema_accepts(connected
 def test_each_check_is_evaluated_for_the_slice(connected: Platform) -> None:
     result = connected.materialise("2026-10")
     found = {
-        (one.asset_key.to_user_string(), one.check_name, one.partition)
-        for one in result.get_asset_check_evaluations()
+        (one.asset_key.to_user_string(), one.check_name, one.partition) for one in result.get_asset_check_evaluations()
     }
     slice_ = "acme.files|2026-10"
     derived = {
-        ("/".join(key.path), "derived_equals_raw", slice_)
-        for key in ProviderAssetKeys("focus").derived.values()
+        ("/".join(key.path), "derived_equals_raw", slice_) for key in ProviderAssetKeys("focus").derived.values()
     }
     raw = {("raw/focus/costs", name, slice_) for name in ("shrinkage", "control_totals")}
     assert found == derived | raw
@@ -114,9 +112,7 @@ def test_a_changed_file_publishes_one_generation_and_the_earlier_stays_readable(
     assert then.line_items == 3
 
 
-def test_a_month_whose_files_are_gone_is_published_empty_with_a_warning(
-    connected: Platform, files: Files
-) -> None:
+def test_a_month_whose_files_are_gone_is_published_empty_with_a_warning(connected: Platform, files: Files) -> None:
     connected.materialise("2026-09", "2026-10")
     files.remove("october")
     result = connected.materialise("2026-10")
@@ -160,9 +156,7 @@ def test_a_bad_value_fails_its_slice_alone_and_is_not_retried(connected: Platfor
     assert events_of(result, "STEP_UP_FOR_RETRY") == []
     (failure,) = events_of(result, "STEP_FAILURE")
     message = (
-        failure.step_failure_data.user_failure_data.description
-        if failure.step_failure_data.user_failure_data
-        else ""
+        failure.step_failure_data.user_failure_data.description if failure.step_failure_data.user_failure_data else ""
     )
     assert message
     assert message.startswith("focus/acme.files/2026-10: ")
@@ -297,9 +291,7 @@ def test_a_partition_without_account_says_so(platform: Platform) -> None:
     assert "'acme.nobody' does not exist" in (failure.step_failure_data.user_failure_data.description or "")
 
 
-def test_a_rejected_credential_is_not_retried(
-    scripted_platform: Platform, scripted: Scripted, files: Files
-) -> None:
+def test_a_rejected_credential_is_not_retried(scripted_platform: Platform, scripted: Scripted, files: Files) -> None:
     files.write("october", "2026-10", ["2"])
 
     def fail(*_: object) -> None:

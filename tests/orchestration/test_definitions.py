@@ -67,9 +67,7 @@ def test_schedules_and_sensors_run_by_default() -> None:
         "collect_due": ("*/15 * * * *", "RUNNING"),
         "collect_garbage": ("17 3 * * *", "RUNNING"),
     }
-    sensors = {
-        one.name: (one.minimum_interval_seconds, one.default_status.value) for one in defs.sensors or []
-    }
+    sensors = {one.name: (one.minimum_interval_seconds, one.default_status.value) for one in defs.sensors or []}
     assert sensors == {
         "new_accounts": (20, "RUNNING"),
         "follow_runs": (30, "RUNNING"),

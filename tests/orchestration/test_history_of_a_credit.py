@@ -36,9 +36,7 @@ def test_a_credit_on_day_40_for_day_5(name: str, warehouse: Warehouse, metadata:
         account = Account("acme.main", "acme", name, cloud.settings(), cloud.secrets(), is_simulated=True)
 
         def tick() -> SliceResult:
-            context = ProviderContext(
-                clock, stored_context(metadata, account).snapshots, sleep=lambda seconds: None
-            )
+            context = ProviderContext(clock, stored_context(metadata, account).snapshots, sleep=lambda seconds: None)
             PROVIDERS[name].probe(account, {}, context)
             return collect_slice(
                 PROVIDERS[name],

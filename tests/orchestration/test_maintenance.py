@@ -12,9 +12,7 @@ def test_garbage_is_collected_and_counted(platform: Platform, files: Files) -> N
     platform.add_account("acme.files", location=str(files.path))
     platform.materialise("2026-10")
     published = platform.warehouse.current(platform.slice("2026-10"))
-    job = (
-        platform.definitions.get_repository_def().get_job("__ASSET_JOB").get_subset(asset_selection={GARBAGE})
-    )
+    job = platform.definitions.get_repository_def().get_job("__ASSET_JOB").get_subset(asset_selection={GARBAGE})
     result = job.execute_in_process(instance=platform.instance)
     (materialised,) = result.asset_materializations_for_node("maintenance__garbage")
     assert materialised.metadata["rows removed"].value == 0

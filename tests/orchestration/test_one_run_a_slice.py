@@ -112,9 +112,7 @@ def test_what_is_canceled_after_it_was_read_is_not_published(
     assert scripted_platform.stored("raw_costs", "2026-10") == set()
 
 
-def test_what_is_canceled_is_not_tried_again(
-    scripted_platform: Platform, scripted: Scripted, files: Files
-) -> None:
+def test_what_is_canceled_is_not_tried_again(scripted_platform: Platform, scripted: Scripted, files: Files) -> None:
     files.write("october", "2026-10", ["1"])
     tries: list[str] = []
 

@@ -47,7 +47,5 @@ def test_totals_are_the_sums_of_the_files(
             if files.amounts:  # an empty folder erases nothing
                 expected = {one: files.total(one) for one in PERIODS}
             for one in PERIODS:
-                assert (platform.total(one, account_id=account) or Decimal(0)) == expected.get(
-                    one, Decimal(0)
-                )
+                assert (platform.total(one, account_id=account) or Decimal(0)) == expected.get(one, Decimal(0))
     platform.metadata.accounts.disable(account)

@@ -113,9 +113,7 @@ def test_an_account_that_recovers_loses_its_error(connected: Platform, files: Fi
     assert connected.metadata.accounts.states()[0].last_error is None
 
 
-def test_refused_data_are_not_read_again_for_six_hours_unless_they_change(
-    connected: Platform, files: Files
-) -> None:
+def test_refused_data_are_not_read_again_for_six_hours_unless_they_change(connected: Platform, files: Files) -> None:
     files.write("october", "2026-10", ["bad"])
     connected.collect(connected.tick(NOW))
     assert connected.tick(NOW + QUARTER) == []
@@ -124,9 +122,7 @@ def test_refused_data_are_not_read_again_for_six_hours_unless_they_change(
     assert ranges(connected.tick(hour + timedelta(hours=0.2))) == ["acme.files|2026-10"]
 
 
-def test_refused_data_that_were_corrected_are_collected_by_the_next_tick(
-    connected: Platform, files: Files
-) -> None:
+def test_refused_data_that_were_corrected_are_collected_by_the_next_tick(connected: Platform, files: Files) -> None:
     files.write("october", "2026-10", ["bad"])
     connected.collect(connected.tick(NOW))
     files.write("october", "2026-10", ["3"])
@@ -174,9 +170,7 @@ def test_a_confirmed_empty_source_is_not_asked_again_until_something_is_there(
     assert connected.tick(NOW + 32 * QUARTER) == []
 
 
-def test_what_connecting_saw_of_months_that_are_never_collected_is_not_due(
-    platform: Platform, files: Files
-) -> None:
+def test_what_connecting_saw_of_months_that_are_never_collected_is_not_due(platform: Platform, files: Files) -> None:
     files.write("old", "2019-05", ["1"])
     files.write("october", "2026-10", ["2"])
     provider = platform.providers["focus"]
@@ -207,9 +201,7 @@ def test_a_transient_failure_is_due_again_at_the_next_tick(
     assert scripted_platform.total("2026-10", "scripted") == 1
 
 
-def test_a_throttling_provider_is_left_alone(
-    scripted_platform: Platform, scripted: Scripted, files: Files
-) -> None:
+def test_a_throttling_provider_is_left_alone(scripted_platform: Platform, scripted: Scripted, files: Files) -> None:
     files.write("october", "2026-10", ["1"])
     probes: list[str] = []
 
@@ -223,23 +215,16 @@ def test_a_throttling_provider_is_left_alone(
     assert len(probes) == 2
 
 
-def test_a_bug_in_a_provider_is_recorded_without_its_text(
-    scripted_platform: Platform, scripted: Scripted
-) -> None:
+def test_a_bug_in_a_provider_is_recorded_without_its_text(scripted_platform: Platform, scripted: Scripted) -> None:
     def fail(_: str) -> None:
         raise KeyError("password=hunter2")
 
     scripted.on_probe = fail
     assert scripted_platform.tick(NOW) == []
-    assert (
-        scripted_platform.metadata.accounts.states()[0].last_error
-        == "unexpected KeyError in the probe of scripted"
-    )
+    assert scripted_platform.metadata.accounts.states()[0].last_error == "unexpected KeyError in the probe of scripted"
 
 
-def test_a_disabled_account_is_not_asked(
-    scripted_platform: Platform, scripted: Scripted, files: Files
-) -> None:
+def test_a_disabled_account_is_not_asked(scripted_platform: Platform, scripted: Scripted, files: Files) -> None:
     files.write("october", "2026-10", ["1"])
     scripted_platform.metadata.accounts.disable("acme.files")
 

@@ -85,9 +85,7 @@ def test_rows_of_a_canceled_run_are_canceled(connected: Platform) -> None:
     assert connected.history() == [("2026-10", "canceled", "the run was canceled")]
 
 
-def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(
-    connected: Platform, files: Files
-) -> None:
+def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(connected: Platform, files: Files) -> None:
     files.write("november", "2026-11", ["2"])
     (request,) = connected.sense("new_accounts").run_requests or []
     dead = created_run(connected, dict(request.tags))
@@ -123,9 +121,7 @@ def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Pla
     connected.metadata.accounts.add(Account("acme.more", "acme", "focus", {"location": str(files.path)}))
     first, second = connected.sense("new_accounts").run_requests or []
     with psycopg.connect(str(connected.settings.postgres_url), autocommit=True) as connection:
-        connection.execute(
-            "UPDATE optiinfra.collection_history SET queued_at = now() - interval '10 minutes'"
-        )
+        connection.execute("UPDATE optiinfra.collection_history SET queued_at = now() - interval '10 minutes'")
     created_run(connected, dict(first.tags))
     assert monitor_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
     assert monitor_runs(connected.metadata, connected.instance, later(290)).requests == []
@@ -181,9 +177,5 @@ def test_freshness_names_what_is_not_fresh(connected: Platform, files: Files) ->
 def test_the_freshness_sensor_evaluates_the_check_without_a_run(connected: Platform) -> None:
     found = connected.sense("freshness").asset_events
     assert all(isinstance(one, dg.AssetCheckEvaluation) for one in found)
-    checks = {
-        (one.asset_key, one.check_name, one.passed)
-        for one in found
-        if isinstance(one, dg.AssetCheckEvaluation)
-    }
+    checks = {(one.asset_key, one.check_name, one.passed) for one in found if isinstance(one, dg.AssetCheckEvaluation)}
     assert checks == {(ProviderAssetKeys(name).source, "freshness", True) for name in PROVIDERS}

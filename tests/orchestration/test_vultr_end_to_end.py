@@ -139,13 +139,9 @@ def test_without_its_master_key_an_account_says_so_and_delays_nobody(
 
     assert platform.total(str(LAST_MONTH)) == 1
     state = next(one for one in platform.metadata.accounts.states() if one.account.account_id == "acme.vultr")
-    reason = (
-        f"master key: none given: put this installation's key file back at {key}, or set OPTIINFRA_MASTER_KEY"
-    )
+    reason = f"master key: none given: put this installation's key file back at {key}, or set OPTIINFRA_MASTER_KEY"
     assert state.last_error == reason
-    failed = [
-        one for one in platform.metadata.collections.history(first=100) if one.slice.provider == "vultr"
-    ]
+    failed = [one for one in platform.metadata.collections.history(first=100) if one.slice.provider == "vultr"]
     assert {(one.status, one.error) for one in failed} == {("failed", reason)}
     assert platform.tick(BEGUN + QUARTER) == []
 
@@ -156,9 +152,7 @@ def test_without_its_master_key_an_account_says_so_and_delays_nobody(
 
 
 @pytest.mark.usefixtures("environment")
-def test_requests_of_a_collection_that_fails_are_on_record_too(
-    platform: Platform, cloud: SimulatedVultr
-) -> None:
+def test_requests_of_a_collection_that_fails_are_on_record_too(platform: Platform, cloud: SimulatedVultr) -> None:
     connect(cloud)
     requests = platform.tick(BEGUN)
     cloud.fail(say(SimulatedResponse.of({"error": "gone"}, status=404)), times=999, path="billing/invoices")

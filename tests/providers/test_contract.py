@@ -75,9 +75,7 @@ def _ways() -> Iterator[Any]:
     for name, cloud in SIMULATORS.items():
         for mode, currency in zip(cloud.modes, itertools.cycle(CURRENCIES)):
             made = cloud.make(small(currency=currency), SimulatedClock(MARCH_10), secret=SECRET, mode=mode)
-            yield pytest.param(
-                Way(name, mode, currency), id=" ".join(filter(None, (name, mode, made.currency)))
-            )
+            yield pytest.param(Way(name, mode, currency), id=" ".join(filter(None, (name, mode, made.currency))))
 
 
 @pytest.fixture(params=_ways())
@@ -141,9 +139,7 @@ def test_days_are_visible_while_the_month_is_open(way: Way) -> None:
 
 
 def test_a_credit_on_day_40_for_day_5_appears_after_one_tick(way: Way) -> None:
-    credit = ScenarioEvent(
-        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
-    )
+    credit = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     life = other_life(way, small(credit), at(2, 8, 12))
     with life.cloud:
         life.go(at(2, 8, 12))
@@ -262,9 +258,7 @@ def test_settings_that_are_not_accepted_any_more_are_said_so(life: AnyLife) -> N
         lambda: life.provider.probe(account, {}, life.context),
         lambda: life.provider.collect(account, JANUARY, life.context),
     ):
-        with pytest.raises(
-            BadData, match=r"account shop\.main: endpoint_url: .*: connect it again"
-        ) as raised:
+        with pytest.raises(BadData, match=r"account shop\.main: endpoint_url: .*: connect it again") as raised:
             ask()
         assert SECRET not in "".join(traceback.format_exception(raised.value))
 
@@ -301,9 +295,7 @@ def test_a_renamed_field_is_named(life: AnyLife) -> None:
 
 def test_money_keeps_18_digits(way: Way) -> None:
     exact = Decimal("0.000000000000000001")
-    dear = replace(
-        small(tax_rate=Decimal(0)), resources=(replace(WEB, hourly_price=Decimal("1234567.123456789")),)
-    )
+    dear = replace(small(tax_rate=Decimal(0)), resources=(replace(WEB, hourly_price=Decimal("1234567.123456789")),))
     life = other_life(way, dear, MARCH_10, quantum=exact)
     with life.cloud:
         items = life.collect(JANUARY)

@@ -50,11 +50,7 @@ def changed(text: str, difference: str) -> str:
 def first_column(head: str) -> list[str]:
     """The names in the first column of the page's table with this head."""
     table = PAGE.partition(f"{head}\n")[2].partition("\n\n")[0]
-    return [
-        name
-        for cell in re.findall(r"^\|(.*?)\|", table, re.MULTILINE)
-        for name in re.findall("`(.*?)`", cell)
-    ]
+    return [name for cell in re.findall(r"^\|(.*?)\|", table, re.MULTILINE) for name in re.findall("`(.*?)`", cell)]
 
 
 @pytest.fixture(scope="module")

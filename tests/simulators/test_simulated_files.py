@@ -53,18 +53,14 @@ def test_the_same_day_gives_the_same_bytes_and_touches_nothing(
     assert [path.stat().st_mtime_ns for path in again] == times
 
 
-def test_a_day_later_only_the_newest_file_differs(
-    written: tuple[SampleCustomer, list[Path]], tmp_path: Path
-) -> None:
+def test_a_day_later_only_the_newest_file_differs(written: tuple[SampleCustomer, list[Path]], tmp_path: Path) -> None:
     customer, paths = written
     later = generator.write(customer, tmp_path, date(2026, 11, 24))
     assert [path.read_bytes() for path in later[:-1]] == [path.read_bytes() for path in paths[:-1]]
     assert later[-1].read_bytes() != paths[-1].read_bytes()
 
 
-def test_another_month_leaves_no_file_of_before(
-    written: tuple[SampleCustomer, list[Path]], tmp_path: Path
-) -> None:
+def test_another_month_leaves_no_file_of_before(written: tuple[SampleCustomer, list[Path]], tmp_path: Path) -> None:
     customer, _ = written
     generator.write(customer, tmp_path, TODAY)
     later = generator.write(customer, tmp_path, date(2027, 1, 1))
@@ -75,9 +71,7 @@ def test_the_provider_reads_every_line_exactly(written: tuple[SampleCustomer, li
     customer, paths = written
     folder = paths[0].parent
     provider = PROVIDERS["focus"]
-    account = Account(
-        f"{customer.customer_id}.files", customer.customer_id, "focus", {"location": str(folder)}
-    )
+    account = Account(f"{customer.customer_id}.files", customer.customer_id, "focus", {"location": str(folder)})
     totals: dict[str, Decimal] = {}
     for period in provider.probe(account, {}).tokens:
         collection = provider.collect(account, period)

@@ -97,9 +97,7 @@ def test_tax_is_on_the_invoice_only() -> None:
 )
 def test_tax_is_in_whole_coins_of_the_currency(currency: str, quantum: str, smallest: str) -> None:
     """Or in what the cloud bills at least, if that is more."""
-    seen = World(
-        plain(tax_rate=Decimal("0.2"), currency=currency), SimulatedClock(at(2026, 2, 4)), Decimal(quantum)
-    )
+    seen = World(plain(tax_rate=Decimal("0.2"), currency=currency), SimulatedClock(at(2026, 2, 4)), Decimal(quantum))
     lines = seen.invoice(JANUARY) or []
     (tax,) = [charge.amount for charge in lines if charge.kind == "tax"]
     before = sum((charge.amount for charge in lines if charge.kind != "tax"), Decimal(0))
@@ -109,9 +107,7 @@ def test_tax_is_in_whole_coins_of_the_currency(currency: str, quantum: str, smal
 
 
 def test_a_credit_on_day_40_for_day_5_stands_on_the_next_invoice() -> None:
-    credit = ScenarioEvent(
-        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
-    )
+    credit = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     seen = world(plain(credit), at(2026, 2, 8, 23))
     assert not [charge for charge in seen.charges(FEBRUARY) if charge.kind == "credit"]
     shown = [charge for charge in seen.charges(FEBRUARY, at(2026, 2, 9)) if charge.kind == "credit"]
@@ -121,9 +117,7 @@ def test_a_credit_on_day_40_for_day_5_stands_on_the_next_invoice() -> None:
 
 
 def test_a_day_restated_before_its_invoice_is_replaced() -> None:
-    restated = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.5")
-    )
+    restated = ScenarioEvent(EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.5"))
     seen = world(plain(restated), at(2026, 1, 8))
     before = [charge.amount for charge in seen.charges(JANUARY) if charge.day.day == 5]
     after = [charge.amount for charge in seen.charges(JANUARY, at(2026, 1, 9)) if charge.day.day == 5]
@@ -132,9 +126,7 @@ def test_a_day_restated_before_its_invoice_is_replaced() -> None:
 
 
 def test_a_day_restated_after_its_invoice_is_corrected_on_the_next() -> None:
-    restated = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 2, 9), factor=Decimal("0.5")
-    )
+    restated = ScenarioEvent(EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 2, 9), factor=Decimal("0.5"))
     seen, without = (world(scenario, at(2026, 3, 4)) for scenario in (plain(restated), plain()))
     assert seen.invoice(JANUARY) == without.invoice(JANUARY)
     correction = [charge for charge in seen.invoice(FEBRUARY) or [] if charge.is_correction]
@@ -202,9 +194,7 @@ def test_the_busy_year_can_begin_on_another_day() -> None:
 
 def test_a_scenario_with_a_typing_error_is_refused() -> None:
     with pytest.raises(ValidationError, match="monthly_grwth"):
-        TypeAdapter(Scenario).validate_python(
-            {"name": "x", "start": "2026-01-01", "resources": [], "monthly_grwth": 2}
-        )
+        TypeAdapter(Scenario).validate_python({"name": "x", "start": "2026-01-01", "resources": [], "monthly_grwth": 2})
 
 
 @settings(deadline=None, max_examples=60)

@@ -107,9 +107,7 @@ class TestStoring:
             st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text()), max_size=4
         )
     )
-    def test_what_was_put_is_revealed(
-        self, credentials: CredentialRepository, secrets: dict[str, Any]
-    ) -> None:
+    def test_what_was_put_is_revealed(self, credentials: CredentialRepository, secrets: dict[str, Any]) -> None:
         credentials.put(account(), secrets, ALICE)
         assert reveal(credentials) == secrets
 
@@ -122,9 +120,7 @@ class TestStoring:
             credentials.put(account(), {"key": PLANTED.encode()}, ALICE)
         assert PLANTED not in str(caught.value)
 
-    def test_one_credential_an_account_with_a_version_for_each_secret(
-        self, credentials: CredentialRepository
-    ) -> None:
+    def test_one_credential_an_account_with_a_version_for_each_secret(self, credentials: CredentialRepository) -> None:
         first = credentials.put(account(), {"key": "1"}, ALICE)
         second = credentials.put(account(), {"key": "2"}, ALICE)
         third = credentials.rotate_secret("acme.main", {"key": "3"}, ALICE)
@@ -148,9 +144,7 @@ class TestStoring:
     ) -> None:
         others = [open_credentials(metadata, settings) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
-            stored = list(
-                pool.map(lambda n: others[n % 4].put(account(), {"n": n}, ALICE).version, range(24))
-            )
+            stored = list(pool.map(lambda n: others[n % 4].put(account(), {"n": n}, ALICE).version, range(24)))
         assert sorted(stored) == list(range(1, 25))
         assert reveal(credentials)["n"] == stored.index(24)
         assert len(credentials.master_keys()) == 1
@@ -226,9 +220,7 @@ CHANGES_OF_THE_LOG = (
 
 
 class TestAudit:
-    def test_each_use_says_who_what_when_from_where_and_for_which_run(
-        self, credentials: CredentialRepository
-    ) -> None:
+    def test_each_use_says_who_what_when_from_where_and_for_which_run(self, credentials: CredentialRepository) -> None:
         stored = credentials.put(account(), {"key": PLANTED}, ALICE)
         credentials.reveal("acme.main", COLLECTOR, "collect", "run-77")
         credentials.reveal("acme.main", Actor.here("probe"), "probe")
@@ -307,9 +299,7 @@ class TestAudit:
                 sql(statement)
         assert credentials.audit() == before
 
-    def test_pages_put_together_are_the_whole(
-        self, credentials: CredentialRepository, accounts: list[Account]
-    ) -> None:
+    def test_pages_put_together_are_the_whole(self, credentials: CredentialRepository, accounts: list[Account]) -> None:
         for one in accounts:
             for _ in range(3):
                 credentials.put(one, {}, ALICE)
@@ -343,9 +333,7 @@ class TestTampering:
                 f"UPDATE optiinfra.credentials SET {column} = set_bit(%s, %s, 1 - get_bit(%s, %s))",
                 *(whole, bit) * 2,
             )
-            with pytest.raises(
-                CiphertextTampered, match=r"account 'acme\.main'.*changed or belongs to another"
-            ):
+            with pytest.raises(CiphertextTampered, match=r"account 'acme\.main'.*changed or belongs to another"):
                 reveal(credentials)
         last = credentials.audit(first=1)[0]
         assert (last.action, last.outcome, last.run_id) == ("reveal", "refused", "run-1")
@@ -409,9 +397,7 @@ class TestTampering:
 
 
 class TestMasterKey:
-    def test_the_first_secret_makes_the_key_file(
-        self, credentials: CredentialRepository, settings: Settings
-    ) -> None:
+    def test_the_first_secret_makes_the_key_file(self, credentials: CredentialRepository, settings: Settings) -> None:
         path = settings.home / "master.key"
         with pytest.raises(RecordNotFound):
             reveal(credentials)
@@ -427,9 +413,7 @@ class TestMasterKey:
         saved = path.read_text()
         path.unlink()
         again = open_credentials(metadata, settings)
-        with pytest.raises(
-            MasterKeyMissing, match=f"none given: put this installation's key file back at {path}"
-        ):
+        with pytest.raises(MasterKeyMissing, match=f"none given: put this installation's key file back at {path}"):
             reveal(again)
         with pytest.raises(MasterKeyMissing):
             again.put(account("other"), {}, ALICE)
@@ -450,9 +434,7 @@ class TestMasterKey:
         right = credentials.put(account(), {"key": PLANTED}, ALICE).key_id
         wrong = base64.b64encode(bytes(32)).decode()
         monkeypatch.setenv("OPTIINFRA_MASTER_KEY", wrong)
-        with pytest.raises(
-            MasterKeyWrong, match=rf"account 'acme\.main'.*{right}: not among those given"
-        ) as caught:
+        with pytest.raises(MasterKeyWrong, match=rf"account 'acme\.main'.*{right}: not among those given") as caught:
             reveal(open_credentials(metadata, settings))
         assert wrong not in str(caught.value)
         monkeypatch.delenv("OPTIINFRA_MASTER_KEY")
@@ -490,9 +472,7 @@ class TestRotation:
         assert sql("SELECT count(*) FROM optiinfra.credentials WHERE rewrapped_at IS NULL") == [(0,)]
         logged = credentials.audit(action="rewrap")
         assert len(logged) == 5
-        assert {(one.actor, one.detail, one.key_id) for one in logged} == {
-            (ALICE.name, old.key_id, new.key_id)
-        }
+        assert {(one.actor, one.detail, one.key_id) for one in logged} == {(ALICE.name, old.key_id, new.key_id)}
 
     def test_a_key_retires_when_it_wraps_nothing_and_does_not_come_back(
         self, credentials: CredentialRepository, metadata: Metadata, settings: Settings
@@ -724,17 +704,13 @@ def test_a_planted_secret_is_nowhere(
     assert re.search(r"credential_audit_log.*create.*acme\.main", hay["tables"], re.DOTALL)
     found = {where: one for where, text in hay.items() for one in needles if one.lower() in text.lower()}
     assert found == {}
-    in_files = [
-        path for path in settings.home.rglob("*") if path.is_file() and PLANTED.encode() in path.read_bytes()
-    ]
+    in_files = [path for path in settings.home.rglob("*") if path.is_file() and PLANTED.encode() in path.read_bytes()]
     assert in_files == []
 
 
 def base64_of(text: str) -> set[str]:
     """What `text` looks like inside base64, at each of the three places it can begin in a group of three bytes."""
-    return {
-        base64.b64encode(b"\0" * shift + text.encode()).decode()[4 if shift else 0 : -4] for shift in range(3)
-    }
+    return {base64.b64encode(b"\0" * shift + text.encode()).decode()[4 if shift else 0 : -4] for shift in range(3)}
 
 
 def dump(settings: Settings) -> str:
@@ -750,15 +726,11 @@ def dump(settings: Settings) -> str:
             with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copy:
                 text = b"".join(bytes(block) for block in copy).decode()
             parts += [table, text]
-            parts += [
-                bytes.fromhex(one).decode("latin-1") for one in re.findall(r"\\\\x((?:[0-9a-f]{2})+)", text)
-            ]
+            parts += [bytes.fromhex(one).decode("latin-1") for one in re.findall(r"\\\\x((?:[0-9a-f]{2})+)", text)]
     return "\n".join(parts)
 
 
-def test_the_search_would_find_it(
-    settings: Settings, metadata: Metadata, sql: Callable[..., list[Any]]
-) -> None:
+def test_the_search_would_find_it(settings: Settings, metadata: Metadata, sql: Callable[..., list[Any]]) -> None:
     """The other way round: the same dump of a table that holds the secret in each of those forms."""
     sql("CREATE TABLE optiinfra.leak (a text, b bytea, c jsonb)")
     encoded = base64.b64encode(f"x{PLANTED}".encode()).decode()

@@ -141,9 +141,7 @@ def test_no_data_key_and_no_nonce_is_used_twice() -> None:
 
 def test_another_master_key_is_named_and_nothing_is_lost() -> None:
     sealed = EnvelopeEncryption(keyring(KEY)).seal(PLANTED.encode(), OWNER)
-    with pytest.raises(
-        MasterKeyWrong, match=rf"'acme\.main'.*{sealed.key_id}.*not among those given"
-    ) as caught:
+    with pytest.raises(MasterKeyWrong, match=rf"'acme\.main'.*{sealed.key_id}.*not among those given") as caught:
         EnvelopeEncryption(keyring(OTHER_KEY)).open(sealed, OWNER)
     assert parse(OTHER_KEY, "").key_id in str(caught.value)
     assert EnvelopeEncryption(keyring(OTHER_KEY, KEY)).open(sealed, OWNER) == PLANTED.encode()
@@ -161,9 +159,7 @@ def test_rewrapping_changes_the_master_key_and_leaves_the_ciphertext() -> None:
 
 
 class TestWhereMasterKeysComeFrom:
-    def test_environment_first_then_file_below_home(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_environment_first_then_file_below_home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         settings = Settings(home=tmp_path)
         Keyring.configured(settings).create()
         below_home = Keyring.configured(settings).current()
@@ -197,9 +193,7 @@ class TestWhereMasterKeysComeFrom:
         ],
     )
     def test_a_malformed_key_is_refused_without_showing_it(self, text: str) -> None:
-        with pytest.raises(
-            MasterKeyMissing, match="OPTIINFRA_MASTER_KEY: a key is not accepted: use base64"
-        ) as caught:
+        with pytest.raises(MasterKeyMissing, match="OPTIINFRA_MASTER_KEY: a key is not accepted: use base64") as caught:
             keyring(text).current()
         assert not any(part in str(caught.value) for part in text.split(","))
 
@@ -224,9 +218,7 @@ class TestWhereMasterKeysComeFrom:
         path = tmp_path / "master.key"
         KeyFile(path).create()
         path.chmod(mode)
-        with pytest.raises(
-            MasterKeyMissing, match=rf"{path}: others can read it \(mode {mode:04o}\): chmod 600"
-        ):
+        with pytest.raises(MasterKeyMissing, match=rf"{path}: others can read it \(mode {mode:04o}\): chmod 600"):
             keyring(file=path).current()
 
     def test_no_file_a_folder_and_garbage_each_get_one_line(self, tmp_path: Path) -> None:
@@ -381,9 +373,7 @@ class TestAwsKms:
     def test_a_data_key_of_another_length_is_refused(self, kms_key: str) -> None:
         wrapped = AwsKmsKey(kms_key).wrap(b"short", OWNER.associated())
         with pytest.raises(CiphertextTampered):
-            EnvelopeEncryption(keyring(kms_key)).open(
-                EncryptedSecret(bytes(32), bytes(12), wrapped, kms_key), OWNER
-            )
+            EnvelopeEncryption(keyring(kms_key)).open(EncryptedSecret(bytes(32), bytes(12), wrapped, kms_key), OWNER)
 
     def test_from_a_local_key_to_kms_and_back(self, kms_key: str) -> None:
         vault = EnvelopeEncryption(keyring(KEY, kms_key))
@@ -394,9 +384,7 @@ class TestAwsKms:
 
     def test_a_key_that_cannot_be_used_is_named_with_what_to_allow(self, kms_key: str) -> None:
         gone = kms_key[:-4] + ("0000" if kms_key[-4:] != "0000" else "1111")
-        with pytest.raises(
-            MasterKeyMissing, match=rf"{gone}: encrypt refused with NotFound.*allow kms:Encrypt"
-        ):
+        with pytest.raises(MasterKeyMissing, match=rf"{gone}: encrypt refused with NotFound.*allow kms:Encrypt"):
             AwsKmsKey(gone).wrap(bytes(32), OWNER.associated())
 
     def test_no_answer_is_worth_waiting_for_and_no_credentials_are_not(
@@ -445,9 +433,7 @@ class TestAwsKms:
         assert type(caught.value) is expected
         assert PLANTED not in str(caught.value)
 
-    def test_data_keys_stay_out_of_the_log_at_every_level(
-        self, kms_key: str, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_data_keys_stay_out_of_the_log_at_every_level(self, kms_key: str, caplog: pytest.LogCaptureFixture) -> None:
         for name in (None, "botocore"):
             caplog.set_level(logging.DEBUG, name)
         data_key = os.urandom(32)

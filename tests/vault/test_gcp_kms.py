@@ -66,9 +66,7 @@ class Kms:
 
     def done(self, operation: str, sent: dict[str, str]) -> dict[str, Any]:
         given = "plaintext" if operation == "encrypt" else "ciphertext"
-        values = {
-            name: base64.b64decode(sent.get(name, "")) for name in (given, "additionalAuthenticatedData")
-        }
+        values = {name: base64.b64decode(sent.get(name, "")) for name in (given, "additionalAuthenticatedData")}
         for name, value in values.items():
             assert sent[f"{name}Crc32c"] == str(google_crc32c.value(value))
         bound = values["additionalAuthenticatedData"]
@@ -78,9 +76,7 @@ class Kms:
         else:
             made, result = "plaintext", self.key.decrypt(values[given][:12], values[given][12:], bound)
         verified = (
-            {f"verified{name[0].upper()}{name[1:]}Crc32c": True for name in values}
-            if operation == "encrypt"
-            else {}
+            {f"verified{name[0].upper()}{name[1:]}Crc32c": True for name in values} if operation == "encrypt" else {}
         )
         return {
             made: base64.b64encode(result).decode(),
@@ -224,9 +220,7 @@ def test_no_answer_is_worth_waiting_for_and_no_credentials_are_not(
         GcpKmsKey(NAME).wrap(bytes(32), OWNER.associated())
 
 
-def test_data_keys_and_tokens_stay_out_of_the_log_at_every_level(
-    kms: Kms, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_data_keys_and_tokens_stay_out_of_the_log_at_every_level(kms: Kms, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     data_key = os.urandom(32)
     key = GcpKmsKey(NAME)
@@ -236,9 +230,7 @@ def test_data_keys_and_tokens_stay_out_of_the_log_at_every_level(
     assert "PLANTED" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    "name", [f"{NAME}/cryptoKeyVersions/1", "projects/a/locations/b", f"{NAME}x/../y", ""]
-)
+@pytest.mark.parametrize("name", [f"{NAME}/cryptoKeyVersions/1", "projects/a/locations/b", f"{NAME}x/../y", ""])
 def test_another_name_is_not_taken_for_a_key(name: str) -> None:
     with pytest.raises(ValueError, match="is not accepted: use projects/"):
         GcpKmsKey(name)

@@ -70,6 +70,4 @@ def test_publications_from_an_instant_on(warehouse: Warehouse) -> None:
     fill(warehouse)
     found = published_since(warehouse, "acme", NOW + 2 * HOUR, first=10)
     assert [one.generation for one in found] == [2, 3, 4]
-    assert [
-        one.generation for one in published_since(warehouse, "acme", NOW, first=9, providers=["aws"])
-    ] == [3]
+    assert [one.generation for one in published_since(warehouse, "acme", NOW, first=9, providers=["aws"])] == [3]

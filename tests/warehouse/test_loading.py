@@ -46,9 +46,7 @@ SLICE = Slice("acme", "focus", "acme.files", SEPTEMBER)
 def batch(rows: list[Row]) -> pa.RecordBatch:
     """One batch of the schema."""
     names = list(rows[0])
-    delivered = pa.record_batch(
-        {name: pa.array([one.get(name) for one in rows], pa.string()) for name in names}
-    )
+    delivered = pa.record_batch({name: pa.array([one.get(name) for one in rows], pa.string()) for name in names})
     return Normalizer(Layout.of(names), Rounding(), source="focus file").convert(delivered)
 
 
@@ -160,9 +158,7 @@ AMOUNTS = {"USD": 2, "JPY": 0, "KWD": 3, "XAU": 18}
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.lists(
-            st.tuples(st.sampled_from(sorted(AMOUNTS)), st.integers(-(10**20) + 1, 10**20 - 1)), max_size=9
-        ),
+        st.lists(st.tuples(st.sampled_from(sorted(AMOUNTS)), st.integers(-(10**20) + 1, 10**20 - 1)), max_size=9),
         max_size=4,
     )
 )
@@ -173,9 +169,7 @@ def test_every_currency_adds_up_by_itself(warehouse: Warehouse, drawn: list[list
     for name, amount in (pair for one in amounts for pair in one):
         expected[name] = expected.get(name, Decimal(0)) + amount
     batches = [
-        batch([row(BillingCurrency=name, BilledCost=f"{amount:f}") for name, amount in one])
-        for one in amounts
-        if one
+        batch([row(BillingCurrency=name, BilledCost=f"{amount:f}") for name, amount in one]) for one in amounts if one
     ]
     loaded = load(warehouse.client, SLICE, generation := next(GENERATIONS), batches)
     assert {name: totals.billed_cost for name, totals in loaded.totals.items()} == expected
@@ -183,15 +177,11 @@ def test_every_currency_adds_up_by_itself(warehouse: Warehouse, drawn: list[list
     warehouse.verify(SLICE, generation, loaded)
     sums = "billing_currency, sum(toDecimal256(billed_cost, 18))"
     for table in ("raw_costs", "cost_by_day"):
-        found = warehouse.client.query(
-            f"SELECT {sums} FROM {table} WHERE generation = {generation} GROUP BY 1"
-        )
+        found = warehouse.client.query(f"SELECT {sums} FROM {table} WHERE generation = {generation} GROUP BY 1")
         assert dict(found.result_rows) == expected, table
 
 
-@pytest.mark.parametrize(
-    "batches", [[], [SCHEMA.empty_table().to_batches()]], ids=["no batch", "empty batches"]
-)
+@pytest.mark.parametrize("batches", [[], [SCHEMA.empty_table().to_batches()]], ids=["no batch", "empty batches"])
 def test_no_line_item_inserts_nothing(warehouse: Warehouse, batches: list[Any]) -> None:
     flat = [one for group in batches for one in group]
     assert load(warehouse.client, SLICE, 7, flat) == LoadResult(0, {}, None, None)

@@ -19,17 +19,13 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 HOUR = timedelta(hours=1)
 
 
-def slice_of(
-    account: str, period: BillingPeriod = OCTOBER, provider: str = "focus", customer: str = "acme"
-) -> Slice:
+def slice_of(account: str, period: BillingPeriod = OCTOBER, provider: str = "focus", customer: str = "acme") -> Slice:
     return Slice(customer, provider, f"{customer}.{account}", period)
 
 
 def total(warehouse: Warehouse, generations: Sequence[int], table: str = "raw_costs") -> Decimal:
     statement = f"SELECT sum(billed_cost) FROM {table} WHERE generation IN {{generations:Array(UInt64)}}"
-    return Decimal(
-        warehouse.client.query(statement, parameters={"generations": list(generations)}).result_rows[0][0]
-    )
+    return Decimal(warehouse.client.query(statement, parameters={"generations": list(generations)}).result_rows[0][0])
 
 
 def test_nothing_published_is_an_empty_answer(warehouse: Warehouse) -> None:
@@ -90,9 +86,7 @@ def test_an_empty_generation_supersedes_and_has_nothing_to_read(warehouse: Wareh
     assert warehouse.resolve("acme", as_of=NOW).generations == (1,)
 
 
-def published_with(
-    warehouse: Warehouse, *slices: tuple[int, str, BillingPeriod, datetime | None, bool]
-) -> None:
+def published_with(warehouse: Warehouse, *slices: tuple[int, str, BillingPeriod, datetime | None, bool]) -> None:
     sent = write(warehouse, 99, [Line()])
     for generation, account, period, through, final in slices:
         changes: dict[str, Any] = {"data_through": through, "is_final": final}
@@ -159,9 +153,7 @@ def test_as_of_what_is_gone_names_the_nearest_instants_kept(warehouse: Warehouse
     moments = {1: "one", 2: "one", 3: "one", 4: "one", 5: "two", 6: "two"}
     offsets = {1: 0, 2: 1, 3: 2, 4: 3, 5: 3, 6: 5}
     for generation, account in moments.items():
-        publish(
-            warehouse, generation, [Line()], slice_of(account), published_at=NOW + offsets[generation] * HOUR
-        )
+        publish(warehouse, generation, [Line()], slice_of(account), published_at=NOW + offsets[generation] * HOUR)
     for generation in (2, 3, 5):
         warehouse.client.insert(
             "removed_generations",

@@ -66,8 +66,7 @@ def write_history(warehouse: Warehouse, steps: list[tuple[int, timedelta]]) -> l
     insert(warehouse, "raw_costs", rows)
     dates = {"first_charge_date": date(2026, 10, 1), "last_charge_date": date(2026, 10, 1)}
     published = [
-        {**key(one.slice), "generation": one.generation, "published_at": one.published, **dates}
-        for one in versions
+        {**key(one.slice), "generation": one.generation, "published_at": one.published, **dates} for one in versions
     ]
     insert(warehouse, "publications", published)
     return versions
@@ -121,9 +120,7 @@ def test_exactly_the_rule_goes_and_no_reader_notices(
         *(at for one in versions for at in (one.published, one.published + HOUR)),
         NOW - 3 * DAY,
     ]
-    before = {
-        (customer, at): read(warehouse, customer, at) for customer in ("acme", "zenith") for at in instants
-    }
+    before = {(customer, at): read(warehouse, customer, at) for customer in ("acme", "zenith") for at in instants}
     gone = {one.generation for one in versions if not is_kept(one, NOW, retention_days)}
     spared = {500} if live else set()
 
@@ -143,12 +140,8 @@ def test_exactly_the_rule_goes_and_no_reader_notices(
     for (customer, at), needed in before.items():
         assert needed is not None
         assert read(warehouse, customer, at) == (None if needed & lost else needed), (customer, at)
-    sums = dict(
-        warehouse.client.query("SELECT generation, sum(billed_cost) FROM raw_costs GROUP BY 1").result_rows
-    )
-    assert sums == {one.generation: one.generation for one in versions if one.generation not in gone} | {
-        500: 1
-    }
+    sums = dict(warehouse.client.query("SELECT generation, sum(billed_cost) FROM raw_costs GROUP BY 1").result_rows)
+    assert sums == {one.generation: one.generation for one in versions if one.generation not in gone} | {500: 1}
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -200,9 +193,7 @@ def test_a_run_that_died_half_way_is_completed_by_the_next(warehouse: Warehouse)
     warehouse.collect_garbage(NOW, 95, ())
     remaining = ("raw_costs", "cost_trends")
     for table in set(derived_tables()) - set(remaining):
-        warehouse.client.command(
-            f"ALTER TABLE {table} DELETE WHERE generation = 1", settings={"mutations_sync": 2}
-        )
+        warehouse.client.command(f"ALTER TABLE {table} DELETE WHERE generation = 1", settings={"mutations_sync": 2})
     assert warehouse.collect_garbage(NOW + GRACE, 95, ()) == GarbageCollectionResult(
         expired=0, removed=1, orphans=0, rows=2
     )

@@ -34,9 +34,7 @@ def filled(warehouse: Warehouse) -> Warehouse:
 
 def seen(warehouse: Warehouse, customer: str, statement: str) -> list[Any]:
     """First column of what the statement shows when bound to a customer."""
-    return [
-        row[0] for row in warehouse.client.query(statement, settings=warehouse.only(customer)).result_rows
-    ]
+    return [row[0] for row in warehouse.client.query(statement, settings=warehouse.only(customer)).result_rows]
 
 
 def test_every_table_with_a_customer_is_known(warehouse: Warehouse) -> None:
@@ -119,9 +117,7 @@ def test_statements_of_the_api_read_nothing_but_these_tables() -> None:
     )
     readers += [("store", name) for name in stores]
     for folder, name in readers:
-        read = re.findall(
-            r"\b(?:FROM|JOIN)\s+([^\s(]\S*|\()", sql_files.read("clickhouse", folder, f"{name}.sql")
-        )
+        read = re.findall(r"\b(?:FROM|JOIN)\s+([^\s(]\S*|\()", sql_files.read("clickhouse", folder, f"{name}.sql"))
         assert set(read) <= {"(", *tenant_filter.customer_tables()} | {
             f"{one})" for one in tenant_filter.customer_tables()
         }, name

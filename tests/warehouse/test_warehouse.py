@@ -54,10 +54,7 @@ def test_what_was_published_comes_back_whole(warehouse: Warehouse) -> None:
 
 
 def test_the_lineage_of_thousands_of_files_is_published(warehouse: Warehouse) -> None:
-    sources = [
-        {"file": f"s3://bucket/exports/part-{number:06d}.parquet", "etag": "0" * 32}
-        for number in range(20_000)
-    ]
+    sources = [{"file": f"s3://bucket/exports/part-{number:06d}.parquet", "etag": "0" * 32} for number in range(20_000)]
     warehouse.publish(publication(5, write(warehouse, 5, LINES), sources=sources))
     current = warehouse.current(SLICE)
     assert current is not None
@@ -131,9 +128,7 @@ def test_a_sum_that_wraps_in_128_bits_is_found(warehouse: Warehouse) -> None:
     most = Decimal("99999999999999999999.999999999999999999")
     sent = write(warehouse, 5, [Line(most, list_cost=None) for _ in range(4)])
     warehouse.derive(SLICE, 5)
-    with pytest.raises(
-        IntegrityError, match=r"billed_cost .* USD, expected 399999999999999999999.999999999999999996"
-    ):
+    with pytest.raises(IntegrityError, match=r"billed_cost .* USD, expected 399999999999999999999.999999999999999996"):
         warehouse.verify(SLICE, 5, sent)
 
 
@@ -173,15 +168,11 @@ def test_a_derived_table_younger_than_the_generations_is_filled(warehouse: Wareh
     """As after a migration that adds one, also if filling it died half way; what was removed stays removed."""
     for generation in (5, 6, 7):
         publish(warehouse, generation, LINES)
-    before = warehouse.client.query(
-        "SELECT * FROM cost_by_service WHERE generation > 5 ORDER BY ALL"
-    ).result_rows
+    before = warehouse.client.query("SELECT * FROM cost_by_service WHERE generation > 5 ORDER BY ALL").result_rows
     warehouse.client.insert(
         "removed_generations", [["acme", 5, NOW]], column_names=["customer_id", "generation", "removed_at"]
     )
-    warehouse.client.command(
-        "DELETE FROM cost_by_service WHERE generation IN (5, 6) OR billing_currency = 'EUR'"
-    )
+    warehouse.client.command("DELETE FROM cost_by_service WHERE generation IN (5, 6) OR billing_currency = 'EUR'")
     assert count(warehouse, "cost_by_service", 7) == 2
     warehouse.migrate()
     assert count(warehouse, "cost_by_service", 5) == 0

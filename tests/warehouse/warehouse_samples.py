@@ -65,9 +65,7 @@ def write(warehouse: Warehouse, generation: int, lines: Sequence[Line], slice_: 
     rows = [line.values(slice_, generation, number) for number, line in enumerate(lines)]
     names = list({name: None for row in rows for name in row})
     if rows:
-        warehouse.client.insert(
-            "raw_costs", [[row.get(name) for name in names] for row in rows], column_names=names
-        )
+        warehouse.client.insert("raw_costs", [[row.get(name) for name in names] for row in rows], column_names=names)
     days = [row["charge_period_start"].date() for row in rows]
     return Sent(len(rows), totals(rows), min(days, default=None), max(days, default=None))
 

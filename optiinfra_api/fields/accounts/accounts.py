@@ -24,13 +24,9 @@ class Account:
     id: str = strawberry.field(description="Account id of this platform.")
     provider: str = strawberry.field(description="Provider, such as `aws`.")
     is_active: bool = strawberry.field(description="It is probed and collected.")
-    is_simulated: bool = strawberry.field(
-        description="It is read from a simulator or sample files, not from a cloud."
-    )
+    is_simulated: bool = strawberry.field(description="It is read from a simulator or sample files, not from a cloud.")
     created_at: datetime = strawberry.field(description="When it was connected.")
-    last_probe_at: datetime | None = strawberry.field(
-        description="The last probe that got an answer. Null: none has."
-    )
+    last_probe_at: datetime | None = strawberry.field(description="The last probe that got an answer. Null: none has.")
     last_change_at: datetime | None = strawberry.field(
         description="The last probe that found something changed. Null: none has."
     )
@@ -53,9 +49,7 @@ class Account:
     due_billing_periods: int = strawberry.field(
         description="Those of them that wait to be collected: how far a backfill has still to go."
     )
-    requests: Count = strawberry.field(
-        description="Requests made to the provider so far, for probes and collections."
-    )
+    requests: Count = strawberry.field(description="Requests made to the provider so far, for probes and collections.")
     request_cost: Money = strawberry.field(description="What the provider charges for them.")
 
     @classmethod

@@ -43,9 +43,7 @@ def _help_of(field: FieldInfo, *, is_secret: bool) -> str:
     if choices := _choices_of(field.annotation):
         parts.append(f"One of {', '.join(choices)}.")
     if isinstance(field.default, str | int) and field.default != "":
-        parts.append(
-            f"Default: {str(field.default).lower() if field.default in (True, False) else field.default}."
-        )
+        parts.append(f"Default: {str(field.default).lower() if field.default in (True, False) else field.default}.")
     return " ".join(part for part in parts if part)
 
 
@@ -57,9 +55,7 @@ def _choices_of(annotation: Any) -> list[str]:
     return [value for part in get_args(annotation) for value in _choices_of(part)]
 
 
-def _input(
-    name: str, description: str, fields: dict[str, tuple[Any, str, bool]], *, one_of: bool = False
-) -> type:
+def _input(name: str, description: str, fields: dict[str, tuple[Any, str, bool]], *, one_of: bool = False) -> type:
     """A strawberry input with `fields`: their type, help, and whether they must be sent."""
     members: dict[str, Any] = {"__annotations__": {}}
     for field, (kind, text, is_required) in fields.items():

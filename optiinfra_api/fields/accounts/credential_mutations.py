@@ -45,9 +45,7 @@ class CredentialExists(Refusal):
 
 @strawberry.type(description="A value is not accepted; nothing was asked or stored.")
 class CredentialNotAccepted(Refusal):
-    field: str | None = strawberry.field(
-        description="Where it stands in the input. Null: it is not in there."
-    )
+    field: str | None = strawberry.field(description="Where it stands in the input. Null: it is not in there.")
 
 
 @strawberry.type(description="The provider was asked and refused, or did not answer; nothing was stored.")
@@ -65,18 +63,11 @@ class VaultRefused(Refusal):
 @strawberry.type(description="The source can be read with what is stored.")
 class CredentialTested:
     billing_accounts: list[str] = strawberry.field(description="What it reaches, as the provider calls it.")
-    billing_periods: list[str] = strawberry.field(
-        description="Months there is something for, `YYYY-MM`, oldest first."
-    )
+    billing_periods: list[str] = strawberry.field(description="Months there is something for, `YYYY-MM`, oldest first.")
 
 
 CredentialResult = Annotated[
-    Credential
-    | CredentialNotFound
-    | CredentialExists
-    | CredentialNotAccepted
-    | ProviderRefused
-    | VaultRefused,
+    Credential | CredentialNotFound | CredentialExists | CredentialNotAccepted | ProviderRefused | VaultRefused,
     strawberry.union("CredentialResult", description="The credential as it is now, or why nothing was done."),
 ]
 TestResult = Annotated[
@@ -100,9 +91,7 @@ SecretsToo = Annotated[
 ]
 Test = Annotated[
     bool,
-    strawberry.argument(
-        description="Ask the provider first, and store nothing if it refuses. Default: true."
-    ),
+    strawberry.argument(description="Ask the provider first, and store nothing if it refuses. Default: true."),
 ]
 
 _KEY_CODES: tuple[tuple[type[VaultError], str, str], ...] = (
@@ -142,9 +131,7 @@ def _refusal(error: Exception) -> Any:
         )
     if isinstance(error, InvalidCredentialValue):
         remedy = "Send what the message says is accepted."
-        return CredentialNotAccepted(
-            code="NOT_ACCEPTED", message=str(error), remedy=remedy, field=error.field
-        )
+        return CredentialNotAccepted(code="NOT_ACCEPTED", message=str(error), remedy=remedy, field=error.field)
     if isinstance(error, SourceRefused):
         return ProviderRefused(code=error.code, message=str(error), remedy=error.remedy, retry_at=error.until)
     if isinstance(error, VaultError):

@@ -44,9 +44,7 @@ class Credential:
     name: str = strawberry.field(description="Name of the account within its customer.")
     provider: str = strawberry.field(description="Provider, such as `aws`.")
     settings: list[Setting] = strawberry.field(description="What is set, by name.")
-    is_simulated: bool = strawberry.field(
-        description="Its figures come from a simulator or from sample files."
-    )
+    is_simulated: bool = strawberry.field(description="Its figures come from a simulator or from sample files.")
     status: CredentialStatus = strawberry.field(description="Whether it is collected.")
     version: int | None = strawberry.field(
         description="1, and one more for each secret stored. Null: there is no secret."
@@ -62,15 +60,11 @@ class Credential:
         description="When its secret was last replaced by `rotateCredential`. Null: never."
     )
     deleted_at: datetime | None = strawberry.field(description="Since when it is not collected. Null: it is.")
-    last_probe_at: datetime | None = strawberry.field(
-        description="When its source last answered. Null: never."
-    )
+    last_probe_at: datetime | None = strawberry.field(description="When its source last answered. Null: never.")
     last_change_at: datetime | None = strawberry.field(
         description="When its source last showed something new. Null: never."
     )
-    last_error: str | None = strawberry.field(
-        description="Why its source did not answer the last time. Null: it did."
-    )
+    last_error: str | None = strawberry.field(description="Why its source did not answer the last time. Null: it did.")
 
     @classmethod
     def of(cls, connection: ConnectedAccount) -> Credential:
@@ -83,8 +77,7 @@ class Credential:
             name=account.account_id.removeprefix(f"{account.customer_id}."),
             provider=account.provider,
             settings=[
-                Setting(name=name_of(name), value=_text(value))
-                for name, value in sorted(account.settings.items())
+                Setting(name=name_of(name), value=_text(value)) for name, value in sorted(account.settings.items())
             ],
             is_simulated=account.is_simulated,
             status=_status(connection),
@@ -149,9 +142,7 @@ class CredentialAuditLog:
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
-IncludeDeleted = Annotated[
-    bool, strawberry.argument(description="Also accounts that were deleted. Default: false.")
-]
+IncludeDeleted = Annotated[bool, strawberry.argument(description="Also accounts that were deleted. Default: false.")]
 
 
 @strawberry.type
@@ -177,9 +168,7 @@ class CredentialsQuery:
         )
 
     @resolved("One connected account; for administrators. Null: this customer has no such account.")
-    async def credential(
-        self, info: Info, account_id: AccountId, customer_id: CustomerId = None
-    ) -> Credential | None:
+    async def credential(self, info: Info, account_id: AccountId, customer_id: CustomerId = None) -> Credential | None:
         custody = await credential_service(info.context, customer_id)
         try:
             return Credential.of(await custody.connection(account_id))

@@ -30,9 +30,7 @@ class AccessAction(Enum):
 class AccessAuditEntry:
     id: Count = strawberry.field(description="Grows with every line.")
     at: datetime = strawberry.field(description="When.")
-    actor: str = strawberry.field(
-        description="Who: the id of a token, or a part of the platform such as `cli`."
-    )
+    actor: str = strawberry.field(description="Who: the id of a token, or a part of the platform such as `cli`.")
     origin: str = strawberry.field(description="From where: the address of the request, or a process.")
     action: AccessAction = strawberry.field(description="What.")
     customer_id: str | None = strawberry.field(description="Whose. Null: a token for all customers.")

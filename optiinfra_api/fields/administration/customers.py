@@ -60,9 +60,7 @@ RenameResult = Annotated[
 ]
 NewId = Annotated[
     str,
-    strawberry.argument(
-        description="Its id, for ever: 1 to 100 lower-case letters, digits, `-`, `_` and single `.`."
-    ),
+    strawberry.argument(description="Its id, for ever: 1 to 100 lower-case letters, digits, `-`, `_` and single `.`."),
 ]
 NewName = Annotated[
     str | None,
@@ -91,9 +89,7 @@ class CustomersQuery:
 @strawberry.type
 class CustomersMutation:
     @resolved("Add a customer; for administrators of all customers.")
-    async def create_customer(
-        self, info: Info, customer_id: NewId, name: NewName = None
-    ) -> CreateResult | None:
+    async def create_customer(self, info: Info, customer_id: NewId, name: NewName = None) -> CreateResult | None:
         info.context.require_all_customers()
         administration = await info.context.administration_of(None)
         create = info.context.services.metadata.customers.create
@@ -106,9 +102,7 @@ class CustomersMutation:
         return CustomerCreated(customer=from_record(Customer, row))
 
     @resolved("Give a customer another name, its id stays; for administrators.")
-    async def rename_customer(
-        self, info: Info, name: OtherName, customer_id: CustomerId = None
-    ) -> RenameResult | None:
+    async def rename_customer(self, info: Info, name: OtherName, customer_id: CustomerId = None) -> RenameResult | None:
         info.context.require("admin")
         data = await info.context.data_of(customer_id)
         administration = await info.context.administration_of(data.customer_id)
@@ -121,6 +115,4 @@ class CustomersMutation:
 
 
 def _not_accepted(error: ValueError) -> CustomerNotAccepted:
-    return CustomerNotAccepted(
-        code="CUSTOMER_NOT_ACCEPTED", message=str(error), remedy="Use another id or name."
-    )
+    return CustomerNotAccepted(code="CUSTOMER_NOT_ACCEPTED", message=str(error), remedy="Use another id or name.")

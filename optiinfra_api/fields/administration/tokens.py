@@ -32,20 +32,14 @@ class TokenRole(Enum):
 class Token:
     token_id: str = strawberry.field(description="Its id, for `revokeToken` and in logs.")
     name: str = strawberry.field(description="What it is for.")
-    customer_id: str | None = strawberry.field(
-        description="The customer whose data it reads. Null: all customers."
-    )
+    customer_id: str | None = strawberry.field(description="The customer whose data it reads. Null: all customers.")
     role: TokenRole = strawberry.field(description="What it may do.")
     created_at: datetime = strawberry.field(description="When it was made.")
     expires_at: datetime | None = strawberry.field(
         description="It is refused from this instant on. Null: it does not expire."
     )
-    last_used_at: datetime | None = strawberry.field(
-        description="When it was last used, to the minute. Null: never."
-    )
-    revoked_at: datetime | None = strawberry.field(
-        description="Refused since then. Null: it was not revoked."
-    )
+    last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute. Null: never.")
+    revoked_at: datetime | None = strawberry.field(description="Refused since then. Null: it was not revoked.")
 
 
 @strawberry.type(description="A page of tokens, oldest first; expired and revoked ones too.")
@@ -67,9 +61,7 @@ class TokenNotAccepted(Refusal):
     pass
 
 
-@strawberry.type(
-    description="The token is refused from now on, by other processes of this service within seconds."
-)
+@strawberry.type(description="The token is refused from now on, by other processes of this service within seconds.")
 class TokenRevoked:
     token: Token = strawberry.field(description="The token.")
 
@@ -101,9 +93,7 @@ ForCustomer = Annotated[
 ]
 ForAll = Annotated[
     bool,
-    strawberry.argument(
-        description="For all customers; only from an administrator of all, and only an ADMIN."
-    ),
+    strawberry.argument(description="For all customers; only from an administrator of all, and only an ADMIN."),
 ]
 Name = Annotated[str, strawberry.argument(description="What it is for, at most 100 characters.")]
 AsRole = Annotated[TokenRole, strawberry.argument(description="What it may do. Default: VIEWER.")]

@@ -71,9 +71,7 @@ class Collection:
     started_at: datetime | None = strawberry.field(description="When its last attempt began.")
     ended_at: datetime | None = strawberry.field(description="When it ended.")
     generation: Count | None = strawberry.field(description="The generation it published. Null: none.")
-    line_items: Count | None = strawberry.field(
-        description="Line items collected. Null: it has not ended well."
-    )
+    line_items: Count | None = strawberry.field(description="Line items collected. Null: it has not ended well.")
     requests: Count = strawberry.field(description="Requests made to the provider.")
     request_cost: Money = strawberry.field(description="What the provider charges for them.")
     error: str | None = strawberry.field(description="Why it failed, or why it is being retried.")
@@ -122,9 +120,7 @@ class CollectionTask:
 ByBillingPeriod = Annotated[
     str | None, strawberry.argument(description="Only this billing period, `YYYY-MM`. Default: all.")
 ]
-ByStatus = Annotated[
-    CollectionStatus | None, strawberry.argument(description="Only this status. Default: all.")
-]
+ByStatus = Annotated[CollectionStatus | None, strawberry.argument(description="Only this status. Default: all.")]
 TaskId = Annotated[str, strawberry.argument(description="As `triggerCollection` answered.")]
 
 
@@ -181,6 +177,4 @@ def billing_period_of(text: str) -> BillingPeriod:
     try:
         return BillingPeriod.parse(text)
     except ValueError:
-        raise InvalidArgument(
-            f"billingPeriod: {text!r} is not accepted", "Use YYYY-MM, such as 2026-11."
-        ) from None
+        raise InvalidArgument(f"billingPeriod: {text!r} is not accepted", "Use YYYY-MM, such as 2026-11.") from None

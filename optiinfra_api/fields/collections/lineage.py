@@ -26,9 +26,7 @@ class SourceField:
     value: str = strawberry.field(description="As the provider writes it.")
 
 
-@strawberry.type(
-    description="Where a part of the line items came from: a file, a window of requests, an invoice."
-)
+@strawberry.type(description="Where a part of the line items came from: a file, a window of requests, an invoice.")
 class Source:
     fields: list[SourceField] = strawberry.field(description="What is known of it.")
 

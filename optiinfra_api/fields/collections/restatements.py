@@ -70,9 +70,7 @@ Until = Annotated[
 
 @strawberry.type
 class RestatementsQuery:
-    @resolved(
-        "What changed when published data were replaced, newest first, in pages; days are those of the charges."
-    )
+    @resolved("What changed when published data were replaced, newest first, in pages; days are those of the charges.")
     async def restatements(
         self,
         info: Info,
@@ -126,9 +124,7 @@ def _check(question: CostQuery, since: datetime | None, until: datetime | None) 
         )
 
 
-def _place(
-    after: str | None, asked: str, until: datetime | None
-) -> tuple[datetime, tuple[datetime, int] | None]:
+def _place(after: str | None, asked: str, until: datetime | None) -> tuple[datetime, tuple[datetime, int] | None]:
     """The end of the asked span, which later pages keep, and the last restatement of the page before."""
     if after is None:
         return until or datetime.now(UTC), None

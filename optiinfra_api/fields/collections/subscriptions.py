@@ -49,9 +49,7 @@ class CollectionEvent:
     status: CollectionStatus = strawberry.field(description="How it stands.")
     attempt: int = strawberry.field(description="1, and one more for each retry.")
     generation: Count | None = strawberry.field(description="The generation it published. Null: none.")
-    line_items: Count | None = strawberry.field(
-        description="Line items collected. Null: it has not ended well."
-    )
+    line_items: Count | None = strawberry.field(description="Line items collected. Null: it has not ended well.")
     error: str | None = strawberry.field(description="Why it failed, or why it is being retried.")
 
     @classmethod
@@ -135,9 +133,7 @@ async def _publication_events(
     _check_begin(after, since)
     question = cost_query(None, filter, None)
     if question.filtered() or question.currencies:
-        raise InvalidArgument(
-            "filter: publicationEvents know provider and account only", "Leave other filters out."
-        )
+        raise InvalidArgument("filter: publicationEvents know provider and account only", "Leave other filters out.")
     data = await info.context.data_of(customer_id)
     asked = question.digest("publication events", data.customer_id)
     follower = _Follower.begin(asked, after, since or datetime.now(UTC))
@@ -218,9 +214,7 @@ class _Follower:
     def cursor(self) -> str:
         """For the client."""
         numbers = sorted(self._delivered)[-REMEMBERED:]
-        return Cursor(
-            self._asked, None, "", (",".join(map(str, (to_micros(self._newest), *numbers))),)
-        ).encode()
+        return Cursor(self._asked, None, "", (",".join(map(str, (to_micros(self._newest), *numbers))),)).encode()
 
 
 def _numbers(text: str) -> list[int]:

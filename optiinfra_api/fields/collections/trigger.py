@@ -31,9 +31,7 @@ class BillingPeriodNotAccepted(Refusal):
     pass
 
 
-@strawberry.type(
-    description="Dagster does not answer, or could not do all of it; the message says what was done."
-)
+@strawberry.type(description="Dagster does not answer, or could not do all of it; the message says what was done.")
 class DagsterUnavailable(Refusal):
     pass
 
@@ -42,9 +40,7 @@ TriggerResult = Annotated[
     CollectionQueued | NothingToCollect | BillingPeriodNotAccepted | DagsterUnavailable,
     strawberry.union("TriggerCollectionResult", description="The task, or why there is none."),
 ]
-OfProvider = Annotated[
-    str | None, strawberry.argument(description="Only accounts at this provider. Default: all.")
-]
+OfProvider = Annotated[str | None, strawberry.argument(description="Only accounts at this provider. Default: all.")]
 OfBillingPeriod = Annotated[
     str | None,
     strawberry.argument(description="Only this billing period, `YYYY-MM`. Default: all that the source has."),
@@ -96,9 +92,7 @@ class CollectingMutation:
         period = None if billing_period is None else billing_period_of(billing_period)
         data = await info.context.data_of(customer_id)
         try:
-            task = await data.run(
-                data.services.collect, provider=provider, account_id=account, billing_period=period
-            )
+            task = await data.run(data.services.collect, provider=provider, account_id=account, billing_period=period)
         except errors.NothingToCollect as error:
             return NothingToCollect(
                 code="NOTHING_TO_COLLECT", message=str(error), remedy="Name an account that is connected."

@@ -30,9 +30,7 @@ class Period:
 @strawberry.input(description="Line items by the value of one tag.")
 class TagFilter:
     key: str = strawberry.field(description="Name of the tag, as the provider writes it.")
-    values: list[str | None] = strawberry.field(
-        description="Accepted values; null: line items without the tag."
-    )
+    values: list[str | None] = strawberry.field(description="Accepted values; null: line items without the tag.")
 
 
 @strawberry.input(
@@ -41,9 +39,7 @@ class TagFilter:
 class CostFilter:
     provider: list[str] | None = strawberry.field(default=None, description="Providers, such as `aws`.")
     account: list[str] | None = strawberry.field(default=None, description="Account ids of this platform.")
-    sub_account: list[str | None] | None = strawberry.field(
-        default=None, description="The provider's sub account ids."
-    )
+    sub_account: list[str | None] | None = strawberry.field(default=None, description="The provider's sub account ids.")
     service: list[str | None] | None = strawberry.field(default=None, description="Service names.")
     region: list[str | None] | None = strawberry.field(default=None, description="Region ids.")
     charge_category: list[str] | None = strawberry.field(

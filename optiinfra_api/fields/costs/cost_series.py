@@ -36,9 +36,7 @@ _TABLES = (
     _Table("cost_series_by_service", _ACCOUNT | _SERVICE),
     _Table(
         "cost_series_by_type",
-        _ACCOUNT
-        | _CATEGORY
-        | {name: name for name in ("charge_class", "charge_frequency", "pricing_category")},
+        _ACCOUNT | _CATEGORY | {name: name for name in ("charge_class", "charge_frequency", "pricing_category")},
     ),
     _Table(
         "cost_series_by_attribute",

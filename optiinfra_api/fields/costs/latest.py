@@ -30,9 +30,7 @@ class LatestCost(Sum):
     data_through: datetime | None = strawberry.field(
         description="The account's data are complete up to this instant (exclusive). Null: unknown."
     )
-    published_at: datetime = strawberry.field(
-        description="When the newest data of the account were published."
-    )
+    published_at: datetime = strawberry.field(description="When the newest data of the account were published.")
 
 
 @strawberry.type(description="The newest costs of every account.")
@@ -68,9 +66,7 @@ class LatestCostsQuery:
         data = await info.context.data_of(customer_id)
         resolved, rows = await data.answered(
             question,
-            lambda resolved: data.rows(
-                "latest_costs", question, resolved, **cost_columns(cost_basis), days=days
-            ),
+            lambda resolved: data.rows("latest_costs", question, resolved, **cost_columns(cost_basis), days=days),
         )
         accounts = resolved.by_account()
         return LatestCosts(

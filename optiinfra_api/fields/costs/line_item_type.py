@@ -43,9 +43,7 @@ def _of_focus(column: Column) -> tuple[Any, str]:
 def _make() -> Any:
     fields = _OURS | {column.snake: _of_focus(column) for column in STORED}
     fields["x_columns"] = (TagMap, "What the source has beyond the columns of FOCUS.")
-    namespace: dict[str, Any] = {
-        name: strawberry.field(description=text) for name, (_, text) in fields.items()
-    }
+    namespace: dict[str, Any] = {name: strawberry.field(description=text) for name, (_, text) in fields.items()}
     namespace["__annotations__"] = {name: type_ for name, (type_, _) in fields.items()}
     description = "One charge, in the columns of FOCUS 1.4 (https://focus.finops.org) and ours."
     return strawberry.type(type("LineItem", (), namespace), description=description)

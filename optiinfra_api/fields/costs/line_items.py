@@ -78,9 +78,7 @@ def _core_names() -> frozenset[str]:
     """Names in the schema of the columns that ``line_items_core.sql`` selects."""
     select = sql_files.read("clickhouse", "queries", "line_items_core.sql").partition("\nFROM ")[0]
     columns = [line.split()[-1].rstrip(",") for line in select.splitlines()[1:]]
-    return frozenset(
-        {"__typename", *(re.sub(r"_(\w)", lambda match: match[1].upper(), one) for one in columns)}
-    )
+    return frozenset({"__typename", *(re.sub(r"_(\w)", lambda match: match[1].upper(), one) for one in columns)})
 
 
 def _with_money(row: dict[str, Any]) -> Any:

@@ -11,9 +11,7 @@ from optiinfra_api.graphql.scalars import Count, DecimalText
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
 
-@strawberry.type(
-    description="An exact amount in one currency. Amounts of different currencies are never added."
-)
+@strawberry.type(description="An exact amount in one currency. Amounts of different currencies are never added.")
 class Money:
     amount: DecimalText = strawberry.field(description="The amount, exact.")
     currency: str = strawberry.field(description="ISO 4217 code, as the provider bills.")

@@ -49,9 +49,7 @@ class ResourceRanking:
         )
 
 
-def edges(
-    resolved: ResolvedGenerations, period: Period, first_month: date, end_month: date
-) -> dict[str, list[Any]]:
+def edges(resolved: ResolvedGenerations, period: Period, first_month: date, end_month: date) -> dict[str, list[Any]]:
     """Generations, and their billing periods, with charges on the days of `period` before and after the whole months."""
     found = [
         one

@@ -26,9 +26,7 @@ class ResourceCost(Sum):
     resource_id: str | None = strawberry.field(
         description="The provider's id. Null: all charges of the account that belong to no resource, such as taxes."
     )
-    name: str | None = strawberry.field(
-        description="Its name in the newest billing period with charges for it."
-    )
+    name: str | None = strawberry.field(description="Its name in the newest billing period with charges for it.")
     type: str | None = strawberry.field(description="Its type then.")
     services: list[str] = strawberry.field(description="Services that charged for it then.")
     regions: list[str] = strawberry.field(description="Regions it was charged in then.")
@@ -77,9 +75,7 @@ _UNKNOWN: dict[str, Any] = {"name": None, "type": None, "services": [], "regions
 
 async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> dict[tuple[str, str], Row]:
     """What is known of the resources of one page, by account and resource id."""
-    newest = {
-        (row["account"], row["resource"]): row["newest_generation"] for row in page.rows if row["resource"]
-    }
+    newest = {(row["account"], row["resource"]): row["newest_generation"] for row in page.rows if row["resource"]}
     if not newest:
         return {}
     rows = await data.rows(

@@ -50,9 +50,7 @@ class CostSeries(Sum):
     dates: DateColumn = strawberry.field(
         description="First days of the weeks or months (which may be before the period), or the days, that have charges."
     )
-    amounts: DecimalColumn = strawberry.field(
-        description="The cost of each of `dates`, of days in the period only."
-    )
+    amounts: DecimalColumn = strawberry.field(description="The cost of each of `dates`, of days in the period only.")
 
 
 @strawberry.type(description="Costs over time.")
@@ -64,17 +62,13 @@ class CostTrends(Published):
 
 GroupBy = Annotated[
     list[Dimension] | None,
-    strawberry.argument(
-        description="Dimensions that series are told apart by. Default: one series per currency."
-    ),
+    strawberry.argument(description="Dimensions that series are told apart by. Default: one series per currency."),
 ]
 GroupByTag = Annotated[
     str | None,
     strawberry.argument(description="Tell series apart by the value of the tag of this name, too."),
 ]
-GranularityAsked = Annotated[
-    Granularity, strawberry.argument(description="Days in one amount. Default: DAILY.")
-]
+GranularityAsked = Annotated[Granularity, strawberry.argument(description="Days in one amount. Default: DAILY.")]
 
 
 @strawberry.type

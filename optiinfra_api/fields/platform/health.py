@@ -41,12 +41,8 @@ class HealthQuery:
     async def health(self, info: Info) -> Health | None:
         services = info.context.services
         shows_problems = info.context.principal.customer_id is None
-        parts = await asyncio.gather(
-            *(_part(name, check, shows_problems) for name, check in _checks(services).items())
-        )
-        return Health(
-            is_ok=all(part.is_ok for part in parts), version=version("optiinfra"), parts=list(parts)
-        )
+        parts = await asyncio.gather(*(_part(name, check, shows_problems) for name, check in _checks(services).items()))
+        return Health(is_ok=all(part.is_ok for part in parts), version=version("optiinfra"), parts=list(parts))
 
 
 def _checks(services: Services) -> dict[str, Coroutine[Any, Any, object]]:

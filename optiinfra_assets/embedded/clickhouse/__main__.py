@@ -96,12 +96,8 @@ def main() -> int:
         prog="python -m optiinfra_assets.embedded.clickhouse",
         description="ClickHouse's HTTP interface over chDB, for this machine.",
     )
-    parser.add_argument(
-        "--path", type=Path, required=True, help="directory of the data; made if it is not there"
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help=f"loopback only, unless {PASSWORD_VARIABLE} is set"
-    )
+    parser.add_argument("--path", type=Path, required=True, help="directory of the data; made if it is not there")
+    parser.add_argument("--host", default="127.0.0.1", help=f"loopback only, unless {PASSWORD_VARIABLE} is set")
     parser.add_argument("--port", type=int, default=8124)
     arguments = parser.parse_args()
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
@@ -131,9 +127,7 @@ def start(path: Path, host: str, port: int, credentials: ServerCredentials) -> C
         PreflightError: the address is not loopback and there is no password, the port or the directory is taken, or cannot be used.
     """
     if not credentials.password and not is_loopback(host):
-        raise StartupError(
-            f"--host {host}: without {PASSWORD_VARIABLE} only loopback is served: use 127.0.0.1"
-        )
+        raise StartupError(f"--host {host}: without {PASSWORD_VARIABLE} only loopback is served: use 127.0.0.1")
     listener = _listen(host, port)
     _claim(path)
     spool = path / "embedded.spool"

@@ -122,9 +122,7 @@ class _Killer:
                 asked, self._asked = self._asked, {}
             seen: set[str] = set()
             if asked:
-                with suppress(
-                    ClickHouseError
-                ):  # no memory for it, for instance: who must have it killed asks again
+                with suppress(ClickHouseError):  # no memory for it, for instance: who must have it killed asks again
                     seen = self._kill_all(asked)
             for tag, answer in asked.items():
                 answer.set_result(tag in seen)

@@ -12,12 +12,7 @@ _BAD_REQUEST = {6, 8, 15, 25, 26, 27, 36, 38, 41, 43, 44, 53, 56, 62, 72, 117, 1
 _NOT_FOUND = {46, 47, 50, 60, 63, 73, 78, 81, 110, 115, 336, 372, 511}
 _FORBIDDEN = {192, 193, 497, 512, 516}
 _OTHER = {48: 501, 76: 503, 159: 408, 194: 401, 209: 503, 373: 423, 381: 411, 439: 503}
-STATUSES = (
-    dict.fromkeys(_BAD_REQUEST, 400)
-    | dict.fromkeys(_NOT_FOUND, 404)
-    | dict.fromkeys(_FORBIDDEN, 403)
-    | _OTHER
-)
+STATUSES = dict.fromkeys(_BAD_REQUEST, 400) | dict.fromkeys(_NOT_FOUND, 404) | dict.fromkeys(_FORBIDDEN, 403) | _OTHER
 
 
 class ClickHouseError(Exception):

@@ -123,9 +123,7 @@ class HttpConnection:
             ConnectionClosed: the connection ends before the body.
             ClickHouseError: the encoding is not known, or broken.
         """
-        return decompress(
-            request.headers.get("content-encoding", "").strip().lower(), self._raw_body(request)
-        )
+        return decompress(request.headers.get("content-encoding", "").strip().lower(), self._raw_body(request))
 
     def _raw_body(self, request: HttpRequest) -> Iterator[bytes]:
         if not request.complete and request.headers.get("expect", "").lower() == "100-continue":
@@ -201,9 +199,7 @@ def form_fields(content_type: str, body: bytes) -> dict[str, str]:
     """
     found = re.search(r'boundary="?([^";]+)"?', content_type)
     if not found:
-        raise ClickHouseError.make(
-            36, "Content-Type: multipart/form-data without a boundary", "BAD_ARGUMENTS"
-        )
+        raise ClickHouseError.make(36, "Content-Type: multipart/form-data without a boundary", "BAD_ARGUMENTS")
     fields = {}
     for part in (b"\r\n" + body).split(b"\r\n--" + found[1].encode("latin-1"))[1:-1]:
         head, _, value = part.partition(b"\r\n\r\n")

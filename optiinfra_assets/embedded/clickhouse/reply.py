@@ -43,9 +43,7 @@ class ResponseWriter:
             body = compressor.compress(body) + compressor.flush()
         return partial(self._connection.send, 200, self._headers(summary, form, compressor), body)
 
-    def rows(
-        self, pieces: Iterator[bytes], summary: Mapping[str, int], form: str, spool: IO[bytes]
-    ) -> Finish:
+    def rows(self, pieces: Iterator[bytes], summary: Mapping[str, int], form: str, spool: IO[bytes]) -> Finish:
         """Answer with `pieces`: whole if they are few or the client wants to wait for their end; else as they come.
 
         Args:

@@ -185,9 +185,7 @@ class RequestHandler:
     def _bound(self) -> dict[str, str]:
         return {name[6:]: value for name, value in self._params.items() if name.startswith("param_")}
 
-    def _insert(
-        self, handle: PooledConnection, insert: InsertStatement, head: bytes, body: Iterator[bytes]
-    ) -> Finish:
+    def _insert(self, handle: PooledConnection, insert: InsertStatement, head: bytes, body: Iterator[bytes]) -> Finish:
         if insert.input_format == "Values" and len(head) < HEAD_BYTES:
             # ClickHouse stops reading VALUES at a semicolon and would not mention what follows it.
             _refuse_many(handle.classify(head))
@@ -195,9 +193,7 @@ class RequestHandler:
         result = self._server.streams.insert(handle, insert, self._bound(), rows)
         return self._reply.whole(b"", summary_of(result), None)
 
-    def _query(
-        self, handle: PooledConnection, words: tuple[bytes, bytes], sql: bytes, spool: IO[bytes]
-    ) -> Finish:
+    def _query(self, handle: PooledConnection, words: tuple[bytes, bytes], sql: bytes, spool: IO[bytes]) -> Finish:
         found = handle.classify(sql)
         _refuse_many(found)
         query_class = found["query_class"].name

@@ -146,9 +146,7 @@ class StatementStreams:
             os.close(reader)
             wait([running])
 
-    def _start(
-        self, handle: PooledConnection, sql: bytes, params: Mapping[str, str], descriptor: int
-    ) -> Future[Any]:
+    def _start(self, handle: PooledConnection, sql: bytes, params: Mapping[str, str], descriptor: int) -> Future[Any]:
         def run() -> Any:
             try:
                 return handle.run(sql, params=params)

@@ -37,9 +37,7 @@ class WatchedRunLauncher(DefaultRunLauncher):
         if not server:
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no code location launched this run")
         if server.get("socket") and not Path(server["socket"]).exists():
-            return CheckRunHealthResult(
-                WorkerStatus.NOT_FOUND, "the code location that launched it has ended"
-            )
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code location that launched it has ended")
         client = DagsterGrpcClient(
             port=server.get("port"),
             socket=server.get("socket"),

@@ -94,8 +94,7 @@ def is_initialised(path: Path) -> bool:
     except FileNotFoundError:
         if path.is_dir() and any(path.iterdir()):
             raise PostgresError(
-                f"{path}: neither empty nor a PostgreSQL data directory: "
-                "move it away or choose another OPTIINFRA_HOME"
+                f"{path}: neither empty nor a PostgreSQL data directory: move it away or choose another OPTIINFRA_HOME"
             ) from None
         return False
     if written != str(MAJOR_VERSION):
@@ -176,9 +175,7 @@ def socket_folder(path: Path, user: ServerUser | None) -> Path:
     short = Path(tempfile.gettempdir(), f"optiinfra-{uid}-{digest}")
     short.mkdir(mode=0o700, exist_ok=True)
     if short.is_symlink() or short.stat().st_uid not in (uid, os.geteuid()):
-        raise PostgresError(
-            f"{short}: belongs to another user: remove it, or choose a shorter OPTIINFRA_HOME"
-        )
+        raise PostgresError(f"{short}: belongs to another user: remove it, or choose a shorter OPTIINFRA_HOME")
     _own_folder(short, user)
     return short
 

@@ -116,9 +116,7 @@ class CostExplorer:
         self.pages = 0
         """Answers so far."""
 
-    def ask(
-        self, dimensions: Sequence[str] = (), only: Mapping[str, str] | None = None
-    ) -> Iterator[GroupedCost]:
+    def ask(self, dimensions: Sequence[str] = (), only: Mapping[str, str] | None = None) -> Iterator[GroupedCost]:
         """The groups of each day, page by page; one without keys a day if no dimension is named.
 
         Args:
@@ -343,9 +341,7 @@ class CostWindow:
                     )
 
 
-def row(
-    figure: DailyCost, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str
-) -> LineItemRow:
+def row(figure: DailyCost, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str) -> LineItemRow:
     """A figure as a row of `COLUMNS`.
 
     Args:

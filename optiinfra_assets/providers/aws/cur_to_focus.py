@@ -297,9 +297,7 @@ class _Batch:
         with self._naming(_PERIOD_START):
             is_earlier = pc.less(start, to_timestamps(self._raw(_PERIOD_START)))
         is_correction = pc.and_(self._is("Credit", "Refund"), pc.fill_null(is_earlier, False))
-        is_inclusive = pc.fill_null(
-            pc.equal(pc.second(end), 59), False
-        )  # 23:59:59, as fees and taxes have it
+        is_inclusive = pc.fill_null(pc.equal(pc.second(end), 59), False)  # 23:59:59, as fees and taxes have it
         return {
             "ChargePeriodStart": start,
             "ChargePeriodEnd": pc.if_else(is_inclusive, pc.add(end, _second()), end),
@@ -320,9 +318,7 @@ class _Batch:
 
 def _chosen(first: pa.Array, if_first: str, second: pa.Array, if_second: str) -> pa.Array:
     """One text where `first` has a value, another where `second` has one."""
-    return pc.coalesce(
-        pc.if_else(first.is_valid(), if_first, None), pc.if_else(second.is_valid(), if_second, None)
-    )
+    return pc.coalesce(pc.if_else(first.is_valid(), if_first, None), pc.if_else(second.is_valid(), if_second, None))
 
 
 # Not made when this is imported: pyarrow imports pandas for a scalar, which the API would pay for at each start.

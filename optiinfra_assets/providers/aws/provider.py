@@ -51,9 +51,7 @@ _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 def _export(location: str) -> str:
     location = location.rstrip("/")
     if not _EXPORT.fullmatch(location):
-        raise ValueError(
-            "s3://bucket/prefix/export-name is accepted, the folder that holds data/ and metadata/"
-        )
+        raise ValueError("s3://bucket/prefix/export-name is accepted, the folder that holds data/ and metadata/")
     return location
 
 
@@ -110,9 +108,7 @@ class AwsCredential(BaseModel):
     @model_validator(mode="after")
     def _pairs(self) -> Self:
         if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ValueError(
-                "access_key_id and secret_access_key: give both, or neither for the default chain"
-            )
+            raise ValueError("access_key_id and secret_access_key: give both, or neither for the default chain")
         if self.external_id and not self.role_arn:
             raise ValueError("external_id: is for assuming a role: give role_arn too")
         return self
@@ -162,9 +158,7 @@ class Aws(Provider):
         at = _Source.of(account, context)
         return Probe({**since, **at.tokens(since)}, at.free.meter.requests)
 
-    def collect(
-        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
-    ) -> LineItemStream:
+    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Line items of one period, of the newest run of the export or from Cost Explorer.
 
         Raises:
@@ -210,9 +204,7 @@ class _Source:
         """Id of the account the credential belongs to."""
         sts = self.access.client("sts")
         where = "sts:GetCallerIdentity"
-        return JsonFields(self.free(sts.get_caller_identity, where, where), where, self.free.hide).text(
-            "Account"
-        )
+        return JsonFields(self.free(sts.get_caller_identity, where, where), where, self.free.hide).text("Account")
 
     def members(self) -> Iterator[tuple[str, str]]:
         """Id and name of the accounts of the organization."""
@@ -223,9 +215,7 @@ class _Source:
 
         def read(token: str | None) -> Page[JsonFields]:
             more = {"NextToken": token} if token else {}
-            said = self.free(
-                lambda: client.list_accounts(**more), where, where, explain=no_data_as_nothing(where)
-            )
+            said = self.free(lambda: client.list_accounts(**more), where, where, explain=no_data_as_nothing(where))
             answer = JsonFields(said, where, self.free.hide)
             return Page(answer.objects("Accounts"), answer.text_or_none("NextToken"))
 
@@ -260,9 +250,7 @@ class _Source:
     ) -> list[BillingPeriod]:
         """Periods that were read not long ago, while others wait that the rest of the day cannot pay along with them."""
         due = [period for period, token in tokens.items() if since.get(period) != token]
-        again = [
-            period for period in due if not self._is_final(period) and self._is_recent(since.get(period))
-        ]
+        again = [period for period in due if not self._is_final(period) and self._is_recent(since.get(period))]
         if len(again) in (0, len(due)):
             return []
         needs = self._needs(self._budget())
@@ -328,9 +316,7 @@ class _Source:
         from optiinfra_assets.providers.aws.cost_explorer import COLUMNS
 
         now = self.context.clock()
-        collection = LineItemStream(
-            batches=iter(()), change_token=self._token(period), is_final=self._is_final(period)
-        )
+        collection = LineItemStream(batches=iter(()), change_token=self._token(period), is_final=self._is_final(period))
         needs = self._needs(self._budget())
         needs.budget.require(needs.expected(period, _reach(now)))
         tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)

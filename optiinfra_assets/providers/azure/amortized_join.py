@@ -90,13 +90,9 @@ def cost_lines(
         yield from _joined(sorter.sorted())
 
 
-def _add_lines(
-    query: CostQueryClient, kind: CostMetric, window: Window, owner: str, sorter: ExternalSorter
-) -> Totals:
+def _add_lines(query: CostQueryClient, kind: CostMetric, window: Window, owner: str, sorter: ExternalSorter) -> Totals:
     """Put the lines of one kind in the sorter; their sums by day."""
-    charge_types = {
-        line.groups[CHARGE_TYPE] for line in query.lines(kind, window, daily=False, groups=(CHARGE_TYPE,))
-    }
+    charge_types = {line.groups[CHARGE_TYPE] for line in query.lines(kind, window, daily=False, groups=(CHARGE_TYPE,))}
     totals: Totals = {}
     for charge_type in sorted(charge_types):
         only = {CHARGE_TYPE: charge_type}

@@ -101,9 +101,7 @@ class BlobLocation(RemoteLocation):
             ).readall(),
         )
         if len(data) != size:
-            raise Transient(
-                f"{self.path(file.name)}: {len(data)} bytes came instead of {size}; try again later"
-            )
+            raise Transient(f"{self.path(file.name)}: {len(data)} bytes came instead of {size}; try again later")
         return data
 
     def _list(self) -> Iterator[FileVersion]:

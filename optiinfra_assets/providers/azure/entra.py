@@ -146,9 +146,7 @@ class EntraSession:
         said = self.hide(_said(error))
         return explain(status, said) or self.refusal(status, _headers(error), where, said, permission)
 
-    def refusal(
-        self, status: int, headers: Mapping[str, str], where: str, said: str, permission: str
-    ) -> Exception:
+    def refusal(self, status: int, headers: Mapping[str, str], where: str, said: str, permission: str) -> Exception:
         """What to raise for a status that is not a success."""
         now = self._context.clock()
         return error_for_status(status, where, said, permission, until=longest_wait(headers, now), now=now)
@@ -178,9 +176,7 @@ class _SignIn:
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
         """A token for `scopes`, with more about it."""
-        token: AccessTokenInfo = self._ask(
-            lambda credential: credential.get_token_info(*scopes, options=options)
-        )
+        token: AccessTokenInfo = self._ask(lambda credential: credential.get_token_info(*scopes, options=options))
         return token
 
     def _ask(self, request: Callable[[Any], Any]) -> Any:
@@ -222,9 +218,7 @@ class _SignIn:
         if status is not None and (status in _OVERLOADED or status >= 500):
             return self._service.refusal(status, headers, where, "", "")
         causes = (error.__cause__, error.__context__)
-        if any(
-            isinstance(cause, ServiceRequestError | ServiceResponseError | DecodeError) for cause in causes
-        ):
+        if any(isinstance(cause, ServiceRequestError | ServiceResponseError | DecodeError) for cause in causes):
             return RetryableError(Transient(f"{where}: no answer: {said}; try again later"))
         if status is not None and status < 300:
             return RetryableError(Transient(f"{where}: the answer broke off; try again later"))

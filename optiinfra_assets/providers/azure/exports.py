@@ -96,9 +96,7 @@ def _newest(runs: list[ExportRun]) -> dict[BillingPeriod, ExportRun]:
     return {run.period: run for run in ordered if run.counts}
 
 
-def _runs(
-    container: BlobLocation, listed: list[FileVersion], only: BillingPeriod | None = None
-) -> list[ExportRun]:
+def _runs(container: BlobLocation, listed: list[FileVersion], only: BillingPeriod | None = None) -> list[ExportRun]:
     """All runs there are; if one month is all that is asked for, those that may be of it."""
     manifests = [file for file in listed if PurePosixPath(file.name).name == MANIFEST]
     if not manifests:

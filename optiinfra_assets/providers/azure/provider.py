@@ -101,9 +101,7 @@ class AzureCredential(BaseModel):
     @property
     def access(self) -> EntraCredential:
         """Who signs in, and where."""
-        return EntraCredential(
-            self.tenant_id, self.client_id, self.client_secret, self.authority, self.ca_file
-        )
+        return EntraCredential(self.tenant_id, self.client_id, self.client_secret, self.authority, self.ca_file)
 
 
 class Azure(Provider):
@@ -136,9 +134,7 @@ class Azure(Provider):
         source = _source_of(account, context)
         return Probe(source.tokens(since), source.service.meter.requests)
 
-    def collect(
-        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
-    ) -> LineItemStream:
+    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Open the stream of the line items of one period.
 
         Raises:
@@ -290,9 +286,7 @@ class _ExportSource:
         """One request for each 5,000 blobs, and one for each manifest that this process has not read."""
         with BlobLocation(self._url, self.service) as container:
             runs = newest_runs(container, container.all_files())
-        kept = {
-            period: token for period, token in since.items() if self._remembered(period) in (None, self._url)
-        }
+        kept = {period: token for period, token in since.items() if self._remembered(period) in (None, self._url)}
         return {**kept, **{period: self._token(run) for period, run in runs.items()}}
 
     def collection(self, period: BillingPeriod) -> LineItemStream:

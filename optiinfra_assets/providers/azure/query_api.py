@@ -164,13 +164,9 @@ class CostQueryClient:
 def no_such_scope(scope: str, status: int, said: str) -> BadData | None:
     """The error for a scope that is not there, or that costs are not told of by its agreement."""
     if status == 404:
-        return BadData(
-            f"scope: {scope!r} does not exist or is not visible ({said}): connect with another scope"
-        )
+        return BadData(f"scope: {scope!r} does not exist or is not visible ({said}): connect with another scope")
     if status == 400 and "does not support" in said:
-        return BadData(
-            f"scope: {scope!r} cannot be queried ({said}): connect with another scope, or an export_url"
-        )
+        return BadData(f"scope: {scope!r} cannot be queried ({said}): connect with another scope, or an export_url")
     return None
 
 
@@ -198,18 +194,14 @@ def refuse_difference(kind: CostMetric, stated: Totals, found: Totals, where: st
             )
 
 
-def _body(
-    kind: CostMetric, window: Window, daily: bool, groups: Sequence[str], only: Mapping[str, str]
-) -> bytes:
+def _body(kind: CostMetric, window: Window, daily: bool, groups: Sequence[str], only: Mapping[str, str]) -> bytes:
     dataset: dict[str, Any] = {
         "granularity": "Daily" if daily else "None",
         "aggregation": {COST: {"name": COST, "function": "Sum"}},
     }
     if groups:
         dataset["grouping"] = [{"type": "Dimension", "name": name} for name in groups]
-    filters = [
-        {"dimensions": {"name": name, "operator": "In", "values": [value]}} for name, value in only.items()
-    ]
+    filters = [{"dimensions": {"name": name, "operator": "In", "values": [value]}} for name, value in only.items()]
     if filters:  # "and" is refused with fewer than two
         dataset["filter"] = filters[0] if len(filters) == 1 else {"and": filters}
     query = {"type": str(kind), "timeframe": "Custom", "timePeriod": window.body(), "dataset": dataset}
@@ -225,9 +217,7 @@ def _lines(properties: JsonFields, window: Window, daily: bool, groups: Sequence
             f"{properties.where}: columns: {missing[0]} is missing among {', '.join(names)}; {ASK_FOR_UPDATE}"
         )
     for number, values in enumerate(_rows(properties, len(names))):
-        row = JsonFields(
-            dict(zip(names, values, strict=True)), properties.where, properties.hide, f"rows[{number}]"
-        )
+        row = JsonFields(dict(zip(names, values, strict=True)), properties.where, properties.hide, f"rows[{number}]")
         day = _day(row, window) if daily else ""
         yield QueryRow(
             day, row.text(CURRENCY), row.money(COST), {name: row.text_or_none(name) or "" for name in groups}

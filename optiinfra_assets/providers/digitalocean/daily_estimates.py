@@ -195,9 +195,7 @@ class DailyEstimates:
         self._drop(one for one in estimates if _noon(one.day) < end)
         yield from self._open([one for one in estimates if _noon(one.day) >= end], shown)
 
-    def _open(
-        self, estimates: Sequence[DailyEstimate], shown: Sequence[InvoiceLine]
-    ) -> Iterator[DailyCharge]:
+    def _open(self, estimates: Sequence[DailyEstimate], shown: Sequence[InvoiceLine]) -> Iterator[DailyCharge]:
         """Days that no invoice has: they stand while one may still come."""
         if self.is_closed:
             self._drop(estimates)
@@ -242,9 +240,7 @@ def _trued_up(estimates: Sequence[DailyEstimate], lines: Sequence[InvoiceLine]) 
 
 def _of_day(estimate: DailyEstimate, line: InvoiceLine | None, invoice_id: str | None) -> DailyCharge:
     start = _midnight(estimate.day)
-    return DailyCharge(
-        estimate.key, estimate.amount, start, start + _DAY, ESTIMATE, line, estimate.place, invoice_id
-    )
+    return DailyCharge(estimate.key, estimate.amount, start, start + _DAY, ESTIMATE, line, estimate.place, invoice_id)
 
 
 def _common(lines: Sequence[InvoiceLine]) -> InvoiceLine | None:

@@ -255,9 +255,7 @@ class _Month:
             yield from self._beyond_items(parts, itemised, None)
         self._note([{"kind": PREVIEW, "amount": f"{parts.amount:f}", "itemised": f"{itemised:f}"}])
 
-    def _beyond_items(
-        self, parts: InvoiceParts, itemised: Decimal, invoice_id: str | None
-    ) -> Iterator[DailyCharge]:
+    def _beyond_items(self, parts: InvoiceParts, itemised: Decimal, invoice_id: str | None) -> Iterator[DailyCharge]:
         method = INVOICE_LINE if invoice_id else SO_FAR
         for category, name, amount in parts.beyond(itemised):
             line = InvoiceLine(
@@ -309,9 +307,7 @@ def _row(
     category = line.category if line else "Usage"
     product = line.product if line and line.product else _product(sku)
     amount = charge.amount
-    values = billing.values(
-        category, amount, amount, charge.start, charge.end, charge.invoice_id, charge.method
-    ) | {
+    values = billing.values(category, amount, amount, charge.start, charge.end, charge.invoice_id, charge.method) | {
         "ChargeDescription": description,
         "ServiceName": product,
         "ServiceCategory": service_category(product, _SERVICE_CATEGORIES) if category == "Usage" else "Other",

@@ -137,9 +137,7 @@ class CsvTable:
     def _refuse_long_row(self, block: bytes) -> None:
         """Raise BadData for a row that goes beyond `block`, unless a wrong quote makes it do so: whoever reads that names the quote."""
         if _quotes_are_placed_well(block):
-            raise BadData(
-                f"{self._path}: has a row longer than {LONGEST_ROW_BYTES >> 20} MiB: write the file again"
-            )
+            raise BadData(f"{self._path}: has a row longer than {LONGEST_ROW_BYTES >> 20} MiB: write the file again")
 
     def _read(self, size: int) -> bytes:
         try:
@@ -153,9 +151,7 @@ class CsvTable:
         if not _quotes_are_placed_well(block):
             raise self._explained("quotes that are not paired")
         if not block.strip(b"\r\n"):
-            return pa.record_batch(
-                {name: pa.array([], TEXT) for name in options.include_columns or self.names}
-            )
+            return pa.record_batch({name: pa.array([], TEXT) for name in options.include_columns or self.names})
         if not block.endswith((b"\n", b"\r")):
             block += b"\n"  # without it Arrow takes a last bare nothing for "" (pyarrow 26)
         read = pa.csv.ReadOptions(column_names=self.names, block_size=len(block) + 1)

@@ -212,9 +212,7 @@ class _Reading:
                 }
             )
 
-    def _wanted(
-        self, batch: pa.RecordBatch, layout: Layout, door: Normalizer, months: set[int]
-    ) -> pa.RecordBatch:
+    def _wanted(self, batch: pa.RecordBatch, layout: Layout, door: Normalizer, months: set[int]) -> pa.RecordBatch:
         """The rows of the month as line items; the first refused row counts, even if it is a later column's."""
         position = layout.positions[PERIOD_COLUMN]
         try:

@@ -111,9 +111,7 @@ class Location(ABC):
             ProviderError: it cannot be read.
         """
         if file.size == 0:
-            raise BadData(
-                f"{self.path(file.name)}: the file is empty (0 bytes): remove it, or write it again"
-            )
+            raise BadData(f"{self.path(file.name)}: the file is empty (0 bytes): remove it, or write it again")
         self.refuse_change(file)
         try:
             with self.open(file) as opened:
@@ -130,9 +128,7 @@ class Location(ABC):
 
     def gone(self, name: str) -> Gone:
         """The error for a file that is not what the location holds now."""
-        return Gone(
-            f"{self.path(name)}: is gone or changed while it was read: it is read again once it is whole"
-        )
+        return Gone(f"{self.path(name)}: is gone or changed while it was read: it is read again once it is whole")
 
 
 class RemoteLocation(Location):
@@ -218,9 +214,7 @@ class LocalFolder(Location):
         try:
             found = self._path.stat()
         except FileNotFoundError as error:
-            raise NothingThere(
-                f"{self.address}: there is no such folder: nothing that is stored is changed"
-            ) from error
+            raise NothingThere(f"{self.address}: there is no such folder: nothing that is stored is changed") from error
         except OSError as error:
             raise _explained(error, self._path) from error
         if not stat.S_ISDIR(found.st_mode):

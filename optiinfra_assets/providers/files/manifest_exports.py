@@ -214,9 +214,7 @@ def resolve_files(
     """
     for name, times in Counter(file.name for file in delivery.files).most_common(1):
         if times > 1:
-            raise ContractChanged(
-                f"{location.path(delivery.manifest.name)}: names {name} twice; {ASK_FOR_UPDATE}"
-            )
+            raise ContractChanged(f"{location.path(delivery.manifest.name)}: names {name} twice; {ASK_FOR_UPDATE}")
     return [
         (_version(location, file, delivery.manifest, now, find or location.current), file.rows)
         for file in delivery.files
@@ -224,9 +222,7 @@ def resolve_files(
     ]
 
 
-def _version(
-    location: Location, named: ManifestFile, manifest: FileVersion, now: datetime, find: Find
-) -> FileVersion:
+def _version(location: Location, named: ManifestFile, manifest: FileVersion, now: datetime, find: Find) -> FileVersion:
     path = location.path(named.name)
     if not named.name.lower().endswith(SUFFIXES):
         raise BadData(f"{path}: is not read: export CSV, CSV compressed with gzip, or Parquet")

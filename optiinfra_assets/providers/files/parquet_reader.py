@@ -36,9 +36,7 @@ class TableReader(Protocol):
 
 
 @contextmanager
-def open_table(
-    location: Location, file: FileVersion, block_bytes: int | None = None
-) -> Iterator[TableReader]:
+def open_table(location: Location, file: FileVersion, block_bytes: int | None = None) -> Iterator[TableReader]:
     """Open a file as a table and check at the end that it did not change meanwhile.
 
     `block_bytes` of the text of CSV are read at once, None: as many as are fastest.

@@ -23,9 +23,7 @@ T = TypeVar("T")
 class S3Location(RemoteLocation):
     """The objects under a prefix. A file's version is its ETag."""
 
-    def __init__(
-        self, address: str, make: Callable[[], Any], calls: BotoCalls, folder: str | None = None
-    ) -> None:
+    def __init__(self, address: str, make: Callable[[], Any], calls: BotoCalls, folder: str | None = None) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
@@ -58,8 +56,7 @@ class S3Location(RemoteLocation):
                 asked["ContinuationToken"] = token
             page = self._ask(lambda: self._client.list_objects_v2(**asked))
             found = [
-                self._found(one["Key"].removeprefix(self._prefix), one["Size"], one)
-                for one in page.get("Contents", ())
+                self._found(one["Key"].removeprefix(self._prefix), one["Size"], one) for one in page.get("Contents", ())
             ]
             return Page(found, page.get("NextContinuationToken"))
 
@@ -74,9 +71,7 @@ class S3Location(RemoteLocation):
 
     def current(self, name: str) -> FileVersion | None:
         try:
-            found = self._ask(
-                lambda: self._client.head_object(Bucket=self._bucket, Key=self._prefix + name), name
-            )
+            found = self._ask(lambda: self._client.head_object(Bucket=self._bucket, Key=self._prefix + name), name)
         except Gone:
             return None
         return self._found(name, found.get("ContentLength", 0), found)
@@ -119,9 +114,7 @@ class S3Location(RemoteLocation):
 
         def explain(code: str, said: str) -> Exception | None:
             if code == "NoSuchBucket":
-                return NothingThere(
-                    f"{where}: there is no bucket {self._bucket}: nothing that is stored is changed"
-                )
+                return NothingThere(f"{where}: there is no bucket {self._bucket}: nothing that is stored is changed")
             if code == "InvalidObjectState":
                 return BadData(f"{where}: is archived: restore it, or move it out of the prefix")
             return self.gone(name) if name is not None and code in _CHANGED else None

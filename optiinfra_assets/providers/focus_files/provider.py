@@ -39,15 +39,9 @@ FILES_TRIED = 50
 class FocusCredential(BaseModel):
     """Where the files are. No secret is stored: access to S3 comes from the AWS default chain of this machine."""
 
-    location: Annotated[str, MachineLocal.FOLDER] = Field(
-        description="Folder with the files, or s3://bucket/prefix."
-    )
-    endpoint_url: str | None = Field(
-        None, description="Address of an S3-compatible service; empty for AWS itself."
-    )
-    region: str | None = Field(
-        None, description="AWS region of the bucket; empty for the default of this machine."
-    )
+    location: Annotated[str, MachineLocal.FOLDER] = Field(description="Folder with the files, or s3://bucket/prefix.")
+    endpoint_url: str | None = Field(None, description="Address of an S3-compatible service; empty for AWS itself.")
+    region: str | None = Field(None, description="AWS region of the bucket; empty for the default of this machine.")
     profile: Annotated[str | None, MachineLocal.SETTING] = Field(
         None, description="AWS profile to use; empty for the default chain."
     )
@@ -134,9 +128,7 @@ def _location(account: Account, context: ProviderContext | None) -> Location:
         from optiinfra_assets.providers.http.boto_client import BotoCalls, kept_client
 
         context = context or _context()
-        client = partial(
-            kept_client, "s3", credential.region, credential.endpoint_url, profile=credential.profile
-        )
+        client = partial(kept_client, "s3", credential.region, credential.endpoint_url, profile=credential.profile)
         return S3Location(credential.location, client, BotoCalls(context, context.meter()))
     return LocalFolder(Path(credential.location))
 

@@ -146,17 +146,11 @@ class GoogleSession:
             return self._refused_call(error, where, permission)
         said = self.hide(" ".join(str(error).split())[:200])
         if isinstance(error, auth_errors.RefreshError) and not error.retryable:
-            return CredentialRejected(
-                f"{where}: the credential is not accepted ({said}); connect again with {KEY}"
-            )
+            return CredentialRejected(f"{where}: the credential is not accepted ({said}); connect again with {KEY}")
         if isinstance(error, requests.exceptions.JSONDecodeError | ParseError):
             return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
-        if isinstance(
-            error, auth_errors.GoogleAuthError | requests.exceptions.RequestException | TimeoutError
-        ):
-            return RetryableError(
-                Transient(f"{where}: no answer: {said or type(error).__name__}; try again later")
-            )
+        if isinstance(error, auth_errors.GoogleAuthError | requests.exceptions.RequestException | TimeoutError):
+            return RetryableError(Transient(f"{where}: no answer: {said or type(error).__name__}; try again later"))
         return error
 
     def _refused_call(self, error: GoogleAPICallError, where: str, permission: str) -> Exception:
@@ -167,9 +161,7 @@ class GoogleSession:
         headers = getattr(error.response, "headers", None) or {}
         until = retry_after({name.lower(): value for name, value in headers.items()}, now)
         if reason == "quotaExceeded":
-            return Throttled(
-                f"{where}: a quota of the project is used up ({said[:200]})", until or now + _QUOTA_WAIT
-            )
+            return Throttled(f"{where}: a quota of the project is used up ({said[:200]})", until or now + _QUOTA_WAIT)
         if reason == "bytesBilledLimitExceeded":
             return BadData(f"{where}: {said[:200]}: raise max_gib_billed, or collect fewer months")
         if status == 404:

@@ -101,9 +101,7 @@ class BigQuery:
         """
         where = f"tables.get {name}"
         with self._access.translated(where, DATA_VIEWER):
-            found = self._client.get_table(
-                name, retry=self._access.patience(where, DATA_VIEWER), timeout=SECONDS
-            )
+            found = self._client.get_table(name, retry=self._access.patience(where, DATA_VIEWER), timeout=SECONDS)
             parts = found.time_partitioning
             return TableMetadata(
                 name=name,
@@ -174,9 +172,7 @@ class BigQuery:
         for some in pages(page, where):
             yield from some
 
-    def _begin(
-        self, statement: str, config: bigquery.QueryJobConfig, location: str, label: str
-    ) -> bigquery.QueryJob:
+    def _begin(self, statement: str, config: bigquery.QueryJobConfig, location: str, label: str) -> bigquery.QueryJob:
         """Start a job under an id of ours, so that one whose answer was lost is found again and not paid for twice."""
         where = f"query {label}"
         patience = self._access.patience(where, JOB_USER)

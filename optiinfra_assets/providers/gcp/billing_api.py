@@ -65,9 +65,7 @@ class CloudBilling:
                     timeout=SECONDS,
                 )
                 page = next(pager.pages)
-            names = [
-                (one.name.removeprefix("billingAccounts/"), one.display_name) for one in page.billing_accounts
-            ]
+            names = [(one.name.removeprefix("billingAccounts/"), one.display_name) for one in page.billing_accounts]
             return Page(names, page.next_page_token)
 
         return dict(items(read, where, may_be_empty=True))

@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 NUMBERS: Final = frozenset({"FLOAT", "NUMERIC", "BIGNUMERIC", "INTEGER"})
 GIVEN: Final = "('PROMOTION', 'FREE_TIER')"
 """Credits that are given; all others, discounts for use or commitment, are part of the price."""
-COMMITTED: Final = (
-    "('COMMITTED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE', 'FEE_UTILIZATION_OFFSET')"
-)
+COMMITTED: Final = "('COMMITTED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE', 'FEE_UTILIZATION_OFFSET')"
 
 
 class ExportKind(StrEnum):
@@ -152,9 +150,7 @@ class CostTable:
     by_day: bool
 
     @classmethod
-    def of(
-        cls, name: str, columns: Sequence[tuple[str, str, tuple[object, ...]]], *, by_day: bool
-    ) -> CostTable:
+    def of(cls, name: str, columns: Sequence[tuple[str, str, tuple[object, ...]]], *, by_day: bool) -> CostTable:
         """Recognise a table from its columns (see `optiinfra_assets.providers.gcp.bigquery.Column`) and its name.
 
         Raises:
@@ -247,17 +243,11 @@ class CostTable:
         return [
             _Expression("DATE(usage_start_time)", "day"),
             *made,
-            _Expression(
-                f"(SELECT STRING_AGG(DISTINCT c.name, ', ' ORDER BY c.name) {given})", "credit_names"
-            ),
+            _Expression(f"(SELECT STRING_AGG(DISTINCT c.name, ', ' ORDER BY c.name) {given})", "credit_names"),
             _Expression(self._credits(where="c.type IN ('PROMOTION')"), "promotions", Aggregation.SUM),
             _Expression(self._credits(where="c.type IN ('FREE_TIER')"), "free_tier", Aggregation.SUM),
-            _Expression(
-                self._credits(where=f"COALESCE(c.type, '') NOT IN {GIVEN}"), "discounts", Aggregation.SUM
-            ),
-            _Expression(
-                self._credits(where=f"c.type IN {COMMITTED}"), "x_CommitmentDiscounts", Aggregation.SUM
-            ),
+            _Expression(self._credits(where=f"COALESCE(c.type, '') NOT IN {GIVEN}"), "discounts", Aggregation.SUM),
+            _Expression(self._credits(where=f"c.type IN {COMMITTED}"), "x_CommitmentDiscounts", Aggregation.SUM),
         ]
 
     def _takes(self) -> Iterable[SelectedColumn]:
@@ -268,9 +258,7 @@ class CostTable:
             for path in self.kinds
             if path.isascii() and path.isidentifier() and (path in focus.BY_NAME or path.startswith("x_"))
         ]
-        return [
-            SelectedColumn(path, path, how) for path in found if (how := self._focus_how(path)) is not None
-        ]
+        return [SelectedColumn(path, path, how) for path in found if (how := self._focus_how(path)) is not None]
 
     def _focus_how(self, path: str) -> Aggregation | None:
         if path in _FOCUS_APART:
@@ -301,11 +289,7 @@ class CostTable:
 
     def _statement(self, takes: Sequence[_Expression], conditions: Sequence[str]) -> str:
         keys = [take.name for take in takes if take.how is Aggregation.KEY]
-        sums = [
-            f"{take.how.upper()}({take.name}) AS {take.name}"
-            for take in takes
-            if take.how is not Aggregation.KEY
-        ]
+        sums = [f"{take.how.upper()}({take.name}) AS {take.name}" for take in takes if take.how is not Aggregation.KEY]
         inner = ",\n    ".join(f"{take.sql} AS {take.name}" for take in takes)
         return (
             f"SELECT\n  {', '.join(keys)},\n  {', '.join(sums)},\n  COUNT(*) AS lines\n"
@@ -316,8 +300,7 @@ class CostTable:
     def _refuse_lacking(self) -> None:
         if self.export is ExportKind.FOCUS:
             needed = [
-                SelectedColumn(path, path, _FOCUS_APART.get(path) or Aggregation.KEY)
-                for path in sorted(_FOCUS_NEEDED)
+                SelectedColumn(path, path, _FOCUS_APART.get(path) or Aggregation.KEY) for path in sorted(_FOCUS_NEEDED)
             ]
             needed += [SelectedColumn("x_Credits.Amount", "", Aggregation.SUM)]
         else:
@@ -346,9 +329,7 @@ class CostTable:
             raise ContractChanged(f"{self.name}: column {take.path}: {said}{wanted}; {ASK_FOR_UPDATE}")
 
 
-def _paths(
-    columns: Sequence[tuple[str, str, tuple[object, ...]]], above: str = ""
-) -> Iterable[tuple[str, str]]:
+def _paths(columns: Sequence[tuple[str, str, tuple[object, ...]]], above: str = "") -> Iterable[tuple[str, str]]:
     for name, kind, within in columns:
         yield f"{above}{name}", kind
         yield from _paths(within, f"{above}{name}.")  # type: ignore[arg-type]

@@ -203,9 +203,7 @@ class TableContents:
         )
         head = (fields.time("created"), fields.text("version"), fields.whole("rows"))
         said = fields.object("most") if "most" in fields.values else None
-        most = (
-            {BillingPeriod.parse(name): said.whole(name) for name in said.values} if said else _counted(parts)
-        )
+        most = {BillingPeriod.parse(name): said.whole(name) for name in said.values} if said else _counted(parts)
         return cls(*head, fields.time("floor"), parts, most)
 
 

@@ -53,9 +53,7 @@ MONTHS_BACK: Final = 13
 FINAL_AFTER: Final = timedelta(days=15)
 """Invoices are issued in the first days of the next month, and what is reported later stands on a later one."""
 
-_TABLE: Final = re.compile(
-    r"(?:[a-z0-9.-]{1,60}:)?[a-z0-9-]{1,40}\.[A-Za-z0-9_]{1,200}\.[A-Za-z0-9_]{1,200}", re.ASCII
-)
+_TABLE: Final = re.compile(r"(?:[a-z0-9.-]{1,60}:)?[a-z0-9-]{1,40}\.[A-Za-z0-9_]{1,200}\.[A-Za-z0-9_]{1,200}", re.ASCII)
 _PAYER: Final = re.compile(
     r"gcp_billing_export_(?P<kind>resource_v1|v1|focus)_(?P<id>[0-9A-Z]{6}_[0-9A-Z]{6}_[0-9A-Z]{6})"
 )
@@ -82,9 +80,7 @@ class GcpCredential(BaseModel):
     billing_account_id: str | None = Field(
         None, description="Billing account of the export; empty: as the name of the table says."
     )
-    max_gib_billed: int = Field(
-        20, ge=1, description="No query may read more than so many GiB; default 20 (0.13 USD)."
-    )
+    max_gib_billed: int = Field(20, ge=1, description="No query may read more than so many GiB; default 20 (0.13 USD).")
     endpoint_url: Endpoint | None = Field(
         None, description="Address of BigQuery and Cloud Billing; for tests and compatible services."
     )
@@ -149,15 +145,11 @@ class Gcp(Provider):
                 if not (stock.has_lost(period) and since.get(period))
             }
             kept = {
-                period: token
-                for period, token in since.items()
-                if period < export.oldest or stock.has_lost(period)
+                period: token for period, token in since.items() if period < export.oldest or stock.has_lost(period)
             }
             return Probe({**kept, **tokens}, export.access.meter.requests, export.access.meter.cost)
 
-    def collect(
-        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
-    ) -> LineItemStream:
+    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Line items of one invoice month, a day each. Final 15 days after its end; a month that never had rows is empty.
 
         Raises:

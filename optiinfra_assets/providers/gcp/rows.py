@@ -72,11 +72,7 @@ _SERVICE_CATEGORIES: Final = (
 
 def columns_of(table: CostTable) -> list[str]:
     """Every column that line items of a table may fill."""
-    stored = {
-        name
-        for name in table.names()
-        if name.startswith("x_") or (name in focus.BY_NAME and _is_stored(name))
-    }
+    stored = {name for name in table.names() if name.startswith("x_") or (name in focus.BY_NAME and _is_stored(name))}
     return sorted(stored.union(_ALWAYS) - _left_out(table))
 
 
@@ -109,10 +105,7 @@ class BillingRows:
         self._start, self._end = self.period.start, self.period.end
         told = set(self.table.names())
         names = [name for name in columns_of(self.table) if name in told]
-        kinds = {
-            name: focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.ColumnType.STRING
-            for name in names
-        }
+        kinds = {name: focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.ColumnType.STRING for name in names}
         self._numbers = tuple(name for name in names if kinds[name] is focus.ColumnType.DECIMAL)
         self._texts = tuple(
             name
@@ -175,9 +168,7 @@ class BillingRows:
             "HostProviderName": GOOGLE,
             "InvoiceIssuerName": GOOGLE,
             "ServiceProviderName": values.get("x_SellerName") or GOOGLE,
-            "ServiceCategory": _service_category(values.get("ServiceName"))
-            if category == "Usage"
-            else "Other",
+            "ServiceCategory": _service_category(values.get("ServiceName")) if category == "Usage" else "Other",
             "Tags": {**{_apart(key, tags[0]): value for key, value in tags[1].items()}, **tags[0]},
             "x_Method": NET,
         }
@@ -189,9 +180,7 @@ class BillingRows:
         for name, amount in given.items():
             yield self._credit_row(values, name, amount, cells.text("credit_names"))
 
-    def _credit_row(
-        self, values: Mapping[str, Value], name: str, amount: Decimal, names: str | None
-    ) -> LineItemRow:
+    def _credit_row(self, values: Mapping[str, Value], name: str, amount: Decimal, names: str | None) -> LineItemRow:
         same = {key: value for key, value in values.items() if key not in _QUANTITIES}
         return LineItemRow(
             SOURCE,

@@ -199,9 +199,7 @@ class Client:
             ProviderError: as the table above.
         """
         if any(secret in str(request.url) for secret in self._secrets):
-            raise ValueError(
-                "a secret stands in the address of a request; send it in a header, addresses are logged"
-            )
+            raise ValueError("a secret stands in the address of a request; send it in a header, addresses are logged")
         return with_retries(lambda: self._try(request, permission), self._context.sleep)
 
     def _try(self, request: httpx.Request, permission: str) -> ApiResponse:
@@ -222,9 +220,7 @@ class Client:
         if not response.is_success:
             now = self._context.clock()
             until = self._wait(answer.headers, now)
-            raise error_for_status(
-                response.status_code, where, self._said(answer), permission, until=until, now=now
-            )
+            raise error_for_status(response.status_code, where, self._said(answer), permission, until=until, now=now)
         if response.headers.get("content-type", "").startswith("application/json"):
             _refuse_broken(body, where)
         return answer
@@ -261,9 +257,7 @@ def _refuse_broken(body: bytes, where: str) -> None:
     """A JSON text ends with the bracket it began with; a proxy that cut it may still have sent the length of the rest."""
     text = body.strip()
     if text[:1] in {b"{", b"["} and text[-1:] != {b"{": b"}", b"[": b"]"}[text[:1]]:
-        raise RetryableError(
-            Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later")
-        )
+        raise RetryableError(Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later"))
 
 
 @cache

@@ -163,9 +163,7 @@ class JsonFields:
         value = self.values.get(name, _MISSING)
         said = "is missing" if value is _MISSING else f"value {quoted(value)} is not accepted"
         path = self._path(name)
-        raise ContractChanged(
-            self.hide(f"{self.where}: {path}: {said}: {accepted} was expected; {ASK_FOR_UPDATE}")
-        )
+        raise ContractChanged(self.hide(f"{self.where}: {path}: {said}: {accepted} was expected; {ASK_FOR_UPDATE}"))
 
     def _needed(self, name: str, accepted: str) -> Any:
         value = self.values.get(name)

@@ -45,9 +45,7 @@ class Page(Generic[Item]):
     total: int | None = None
 
 
-def pages(
-    read: Callable[[str | None], Page[Item]], where: str, *, may_be_empty: bool = False
-) -> Iterator[list[Item]]:
+def pages(read: Callable[[str | None], Page[Item]], where: str, *, may_be_empty: bool = False) -> Iterator[list[Item]]:
     """The items of each page, read one page at a time.
 
     Args:
@@ -69,22 +67,16 @@ def pages(
         if not page.next:
             break
         if page.next in seen:
-            raise Transient(
-                f"{where}: the provider sent the same page again after {count} items; try again later"
-            )
+            raise Transient(f"{where}: the provider sent the same page again after {count} items; try again later")
         if not page.items and not may_be_empty:
-            raise Transient(
-                f"{where}: an empty page after {count} items though more is announced; try again later"
-            )
+            raise Transient(f"{where}: an empty page after {count} items though more is announced; try again later")
         seen.add(page.next)
         token = page.next
     if page.total is not None and page.total != count:
         raise Transient(f"{where}: {count} items came though {page.total} are announced; try again later")
 
 
-def items(
-    read: Callable[[str | None], Page[Item]], where: str, *, may_be_empty: bool = False
-) -> Iterator[Item]:
+def items(read: Callable[[str | None], Page[Item]], where: str, *, may_be_empty: bool = False) -> Iterator[Item]:
     """The items of all pages, as `pages`."""
     for page in pages(read, where, may_be_empty=may_be_empty):
         yield from page
@@ -138,9 +130,7 @@ class PagedList:
         """
         return api.get(self.path, self.style.params(token, self.page_size), permission=self.permission)
 
-    def objects(
-        self, api: Client, seen: Callable[[ApiResponse], object] = lambda answer: None
-    ) -> Iterator[JsonFields]:
+    def objects(self, api: Client, seen: Callable[[ApiResponse], object] = lambda answer: None) -> Iterator[JsonFields]:
         """The objects of all pages, one page in memory at a time; `seen` is shown each answer before the objects in it.
 
         Raises:

@@ -21,9 +21,7 @@ _SHORTEST: Final = 4
 """A secret that is shorter is none, and hiding each such piece of a text would tell it."""
 _LONG: Final = 16
 """Words of a key file that are shorter, such as ``service_account``, tell nothing, and occur in messages by themselves."""
-_WORDS: Final = re.compile(
-    r"[a-z]+://\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:[a-z]+|\d+)(?:[-_. ](?:[a-z]+|\d+))*"
-)
+_WORDS: Final = re.compile(r"[a-z]+://\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:[a-z]+|\d+)(?:[-_. ](?:[a-z]+|\d+))*")
 _NESTED: Final = 3
 """How often a text may have been put into JSON, or into ``repr``, one within the other."""
 _URL_SAFE: Final = str.maketrans("+/", "-_")
@@ -100,9 +98,7 @@ def _sought(secret: str, public: Iterable[str]) -> Iterator[tuple[str, bool]]:
     yield secret, True
     for text in texts:
         is_word = _WORDS.fullmatch(text) is not None
-        if len(text) >= (_LONG if is_word else _PART) and not (
-            is_word and any(text in one for one in public)
-        ):
+        if len(text) >= (_LONG if is_word else _PART) and not (is_word and any(text in one for one in public)):
             yield text, is_word
 
 

@@ -117,9 +117,7 @@ def _numbered(answer: JsonFields) -> tuple[str | None, int]:
     return str(at + 1) if at < last else None, answer.whole("results")
 
 
-_list = partial(
-    PagedList, name="data", style=PageStyle("page_size", "page", _numbered, first="1"), page_size=500
-)
+_list = partial(PagedList, name="data", style=PageStyle("page_size", "page", _numbered, first="1"), page_size=500)
 
 
 class _Session(RunningTotalSession[LinodeCredential]):
@@ -144,9 +142,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
     def client(self) -> Client:
         url, token = self.credential.endpoint_url, self.credential.token.get_secret_value()
         headers = bearer_header("token", token)
-        return Client(
-            url, self.context, headers=headers, secrets=[token], wait=rate_limit_end, reason=_reason
-        )
+        return Client(url, self.context, headers=headers, secrets=[token], wait=rate_limit_end, reason=_reason)
 
     @cached_property
     def account(self) -> ApiResponse:
@@ -193,8 +189,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
                 "uninvoiced charge: connect the account that is invoiced, or take the figures from the bill itself"
             )
         return [
-            ListedInvoice(fields.identifier("id"), fields.time("date", UTC), fields.money("total"))
-            for fields in near
+            ListedInvoice(fields.identifier("id"), fields.time("date", UTC), fields.money("total")) for fields in near
         ]
 
     def items(self, invoice_id: str) -> PagedList:

@@ -120,6 +120,4 @@ def keep_daily(context: ProviderContext, kind: str, read: Callable[[], Iterable[
 
 def daily_list(body: bytes) -> list[Instance]:
     """The machines of a snapshot that `keep_daily` made."""
-    return [
-        Instance(**{**machine, "marks": tuple(machine["marks"])}) for machine in json.loads(body)["machines"]
-    ]
+    return [Instance(**{**machine, "marks": tuple(machine["marks"])}) for machine in json.loads(body)["machines"]]

@@ -207,8 +207,7 @@ class RunningMonth:
         answers = [self.parse(cut) for cut in self.cuts]
         readings = [_reading(cut.taken_at, lines) for cut, lines in zip(self.cuts, answers, strict=True)]
         issued = [
-            ClosingInvoice(one.invoice_id, one.issued_at, measures(bills[one.invoice_id]))
-            for one in self.invoices
+            ClosingInvoice(one.invoice_id, one.issued_at, measures(bills[one.invoice_id])) for one in self.invoices
         ]
         newest = {key: line for lines in [*answers, *bills.values()] for key, line in lines.items()}
         for row in accrue(self.period, readings, issued):

@@ -111,9 +111,7 @@ class ApiProvider(Provider):
         with self.session(account, context).opened() as session:
             return Probe(session.tokens(since), session.api.meter.requests)
 
-    def collect(
-        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
-    ) -> LineItemStream:
+    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Line items of one period; one of which nothing is told is empty. Errors as of `Provider`."""
         with self.session(account, context).opened() as session:
             collection, rows = session.month(billing_period)
@@ -278,9 +276,7 @@ class RunningTotalSession(ApiSession[Credential]):
         known = self._kept_lines(before) if before and not begins_day else {}
         if begins_day or _costs(lines) != _costs(known):
             # The machines may be others when a day begins or a line appears.
-            surroundings = (
-                list(self._surroundings(period)) if lines.keys() - known.keys() or begins_day else []
-            )
+            surroundings = list(self._surroundings(period)) if lines.keys() - known.keys() or begins_day else []
             for snapshot in (*surroundings, Snapshot(self.kind, period, answer.asked_at, answer.body)):
                 self.context.snapshots.add(snapshot)
         return invoices

@@ -55,9 +55,7 @@ class MeasuredAmounts:
         """The exact difference."""
         return self._combined(other, _EXACT.subtract)
 
-    def _combined(
-        self, other: MeasuredAmounts, operation: Callable[[Decimal, Decimal], Decimal]
-    ) -> MeasuredAmounts:
+    def _combined(self, other: MeasuredAmounts, operation: Callable[[Decimal, Decimal], Decimal]) -> MeasuredAmounts:
         return MeasuredAmounts(
             operation(self.cost, other.cost),
             operation(self.quantity, other.quantity),
@@ -161,9 +159,7 @@ def daily(period: BillingPeriod, taken: Sequence[datetime]) -> list[int]:
     ]
 
 
-def accrue(
-    period: BillingPeriod, readings: Sequence[Reading], bills: Sequence[ClosingInvoice]
-) -> list[AccruedAmount]:
+def accrue(period: BillingPeriod, readings: Sequence[Reading], bills: Sequence[ClosingInvoice]) -> list[AccruedAmount]:
     """All rows of a month.
 
     Args:
@@ -221,9 +217,7 @@ def _until_end(period: BillingPeriod, cuts: Sequence[Reading]) -> list[Reading]:
     return within + after[:1]
 
 
-def _differences(
-    begin: datetime, readings: Sequence[Reading], invoice_id: str | None
-) -> Iterator[AccruedAmount]:
+def _differences(begin: datetime, readings: Sequence[Reading], invoice_id: str | None) -> Iterator[AccruedAmount]:
     before: Mapping[Key, MeasuredAmounts] = {}
     start = begin
     for number, reading in enumerate(readings):
@@ -247,6 +241,4 @@ def _residuals(
     for key in {**known, **bill.lines}:
         residual = bill.lines.get(key, NOTHING).minus(known.get(key, NOTHING))
         if residual:
-            yield AccruedAmount(
-                key, start, end, residual, bill.invoice_id, is_residual=True, was_read=key in read
-            )
+            yield AccruedAmount(key, start, end, residual, bill.invoice_id, is_residual=True, was_read=key in read)

@@ -134,9 +134,7 @@ class _Session(RunningTotalSession[VultrCredential]):
     def client(self) -> Client:
         key = self.credential.api_key.get_secret_value()
         headers = bearer_header("api_key", key)
-        return Client(
-            self.credential.endpoint_url, self.context, headers=headers, secrets=[key], reason="error"
-        )
+        return Client(self.credential.endpoint_url, self.context, headers=headers, secrets=[key], reason="error")
 
     def account_name(self) -> str:
         payer = self._payer()
@@ -208,9 +206,7 @@ class _Session(RunningTotalSession[VultrCredential]):
         return LineItemRow(charge.source, charge.method == DIFFERENCE, values)
 
     def machine(self, fields: JsonFields) -> Instance:
-        id_, label, region, plan, address = (
-            fields.text(name) for name in ("id", "label", "region", "plan", "main_ip")
-        )
+        id_, label, region, plan, address = (fields.text(name) for name in ("id", "label", "region", "plan", "main_ip"))
         marks = (id_,) if address in UNASSIGNED else (id_, address)
         tags = dict.fromkeys(fields.texts("tags"), "true")
         return Instance(id_, label, "Instance", region, plan, marks, tags)

@@ -38,9 +38,7 @@ _SERVICES: Final = {
         "Compute",
         "Hrs",
     ),
-    "gpu": BilledService(
-        "Amazon SageMaker", "Amazon SageMaker", "AmazonSageMaker", "AI and Machine Learning", "Hrs"
-    ),
+    "gpu": BilledService("Amazon SageMaker", "Amazon SageMaker", "AmazonSageMaker", "AI and Machine Learning", "Hrs"),
     "database": BilledService(
         "Amazon Relational Database Service",
         "Amazon Relational Database Service",
@@ -51,9 +49,7 @@ _SERVICES: Final = {
     "storage": BilledService(
         "Amazon Simple Storage Service", "Amazon Simple Storage Service", "AmazonS3", "Storage", "GB-Hrs"
     ),
-    "network": BilledService(
-        "Elastic Load Balancing", "Amazon Elastic Load Balancing", "AWSELB", "Networking", "Hrs"
-    ),
+    "network": BilledService("Elastic Load Balancing", "Amazon Elastic Load Balancing", "AWSELB", "Networking", "Hrs"),
 }
 _TAX: Final = BilledService("Tax", "Tax", "AmazonEC2", "Other", "")
 _PLANS: Final = BilledService(

@@ -85,9 +85,7 @@ class GroupedCosts:
             self._extra_entry(number - len(entries), end, dimensions)
             for number in range(max(begin, len(entries)), stop)
         ]
-        return self._page(
-            page, dimensions, asked["Metrics"], f"{mark} {stop}" if stop < len(entries) + extra else ""
-        )
+        return self._page(page, dimensions, asked["Metrics"], f"{mark} {stop}" if stop < len(entries) + extra else "")
 
     def _problem(self, start: date, end: date, dimensions: Sequence[str], asked: Mapping[str, Any]) -> str:
         oldest = BillingPeriod.of(self.world.clock()).shift(-_MONTHS_BACK).start.date()
@@ -104,11 +102,7 @@ class GroupedCosts:
         for period in self.world.periods():
             if period.start.date() < end and start < period.end.date():
                 charges = self.world.charges(period, refreshed_at(self.world))
-                yield from (
-                    line
-                    for line in lines_of(self.world, charges, twice=self.twice)
-                    if start <= line.day < end
-                )
+                yield from (line for line in lines_of(self.world, charges, twice=self.twice) if start <= line.day < end)
 
     def _entries(
         self, start: date, end: date, dimensions: Sequence[str], only: Mapping[str, Sequence[str]]

@@ -64,11 +64,7 @@ class SimulatedExport:
             found = [self._manifest_key(period)] if runs else []
             found += [self._manifest_key(period, run) for run in kept if not self.overwrites]
             if not prefix.startswith(f"{FOLDER}/metadata/"):
-                found += [
-                    self._data_key(period, run, part)
-                    for run in kept
-                    for part in range(self._parts(period, run))
-                ]
+                found += [self._data_key(period, run, part) for run in kept for part in range(self._parts(period, run))]
             yield from (key for key in found if key.startswith(prefix))
 
     def read(self, key: str) -> StoredObject | None:
@@ -175,25 +171,18 @@ class SimulatedExport:
         )
         (row,) = self._rows(period, run, [charge], twice=False)
         header, line = to_csv(self._columns, [self._changed(row)]).splitlines(keepends=True)
-        return compressed(
-            header + "".join(line.replace(_NUMBER, str(number)) for number in range(begin, end))
-        )
+        return compressed(header + "".join(line.replace(_NUMBER, str(number)) for number in range(begin, end)))
 
     def _rows(
         self, period: BillingPeriod, run: datetime, charges: list[Charge], *, twice: bool | None = None
     ) -> list[Row]:
-        invoice = (
-            f"SIM{period.year}{period.month:02d}" if self.world.invoice(period, run) is not None else None
-        )
+        invoice = f"SIM{period.year}{period.month:02d}" if self.world.invoice(period, run) is not None else None
         lines = lines_of(self.world, charges, twice=self.twice if twice is None else twice)
         return [self.table.row(line, payer_of(self.world), period, invoice) for line in lines]
 
     @property
     def _columns(self) -> list[str]:
-        names = [
-            "renamed" if self.renames_column and name == self.table.cost else name
-            for name in self.table.columns
-        ]
+        names = ["renamed" if self.renames_column and name == self.table.cost else name for name in self.table.columns]
         return [*names, "BrandNew"] if self.adds_column else names
 
     def _changed(self, row: Row) -> Row:

@@ -61,9 +61,7 @@ class ExportTable:
     row: Callable[[BillLineItem, tuple[str, str], BillingPeriod, str | None], Row]
 
 
-def _focus_row(
-    line: BillLineItem, payer: tuple[str, str], period: BillingPeriod, invoice_id: str | None
-) -> Row:
+def _focus_row(line: BillLineItem, payer: tuple[str, str], period: BillingPeriod, invoice_id: str | None) -> Row:
     charge, resource = line.charge, line.charge.resource
     category = {"purchase": "Purchase", "tax": "Tax", "credit": "Credit"}.get(charge.kind, "Usage")
     row: Row = {
@@ -107,9 +105,7 @@ def _focus_row(
     return row
 
 
-def _report_row(
-    line: BillLineItem, payer: tuple[str, str], period: BillingPeriod, invoice_id: str | None
-) -> Row:
+def _report_row(line: BillLineItem, payer: tuple[str, str], period: BillingPeriod, invoice_id: str | None) -> Row:
     charge, resource = line.charge, line.charge.resource
     end = _midnight(line) + timedelta(days=1)
     row: Row = {

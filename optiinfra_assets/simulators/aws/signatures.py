@@ -36,16 +36,12 @@ def is_signed_with(request: SimulatedRequest, secret: str) -> bool:
 
 
 def _canonical(request: SimulatedRequest, signed_headers: str) -> str:
-    query = "&".join(
-        f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in sorted(request.query.items())
-    )
+    query = "&".join(f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in sorted(request.query.items()))
     headers = "".join(
         f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed_headers.split(";")
     )
     payload = request.headers.get("x-amz-content-sha256") or hashlib.sha256(request.body).hexdigest()
-    return "\n".join(
-        [request.method, quote(request.path, safe="/-_.~"), query, headers, signed_headers, payload]
-    )
+    return "\n".join([request.method, quote(request.path, safe="/-_.~"), query, headers, signed_headers, payload])
 
 
 def _mac(key: bytes, text: str) -> bytes:

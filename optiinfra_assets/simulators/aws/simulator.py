@@ -110,9 +110,7 @@ class SimulatedAws(SimulatedAccount):
             code = "UnrecognizedClientException" if "x-amz-target" in request.headers else code
             return self._said(request, 403, code, "The security token included in the request is invalid.")
         if key == ROLE_KEY_ID and request.headers.get("x-amz-security-token") != ROLE_TOKEN:
-            return self._said(
-                request, 403, "InvalidToken", "The provided token is malformed or otherwise invalid."
-            )
+            return self._said(request, 403, "InvalidToken", "The provided token is malformed or otherwise invalid.")
         if not is_signed_with(request, secret):
             return self._said(request, 403, "SignatureDoesNotMatch", "The request signature does not match.")
         return None
@@ -132,18 +130,12 @@ class SimulatedAws(SimulatedAccount):
 
     def _accounts(self, request: SimulatedRequest) -> SimulatedResponse:
         if not self.has_organization:
-            return self._said(
-                request, 400, "AWSOrganizationsNotInUseException", "Your account is not a member."
-            )
+            return self._said(request, 400, "AWSOrganizationsNotInUseException", "Your account is not a member.")
         names = {resource.sub_account for resource in self.world.scenario.resources}
         accounts = [payer_of(self.world), *(member_of(self.world, name) for name in sorted(names))]
         begin = 0 if self.repeats_pages else int(json.loads(request.body or b"{}").get("NextToken", 0))
         end = begin + min(self.page_size, 20)
-        said = {
-            "Accounts": [
-                {"Id": number, "Name": name, "Status": "ACTIVE"} for number, name in accounts[begin:end]
-            ]
-        }
+        said = {"Accounts": [{"Id": number, "Name": name, "Status": "ACTIVE"} for number, name in accounts[begin:end]]}
         more = {"NextToken": str(end)} if end < len(accounts) else {}
         return SimulatedResponse.of(said | more, headers={"Content-Type": "application/x-amz-json-1.1"})
 
@@ -151,15 +143,11 @@ class SimulatedAws(SimulatedAccount):
         asked = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
         payer = payer_of(self.world)[0]
         if asked["Action"] == "GetCallerIdentity":
-            who = (
-                f"<Arn>arn:aws:iam::{payer}:user/costs</Arn><UserId>AIDA1</UserId><Account>{payer}</Account>"
-            )
+            who = f"<Arn>arn:aws:iam::{payer}:user/costs</Arn><UserId>AIDA1</UserId><Account>{payer}</Account>"
             return _sts_answer("GetCallerIdentity", who)
         allowed = (self.role_arn, self.external_id)
         if asked["Action"] != "AssumeRole" or (asked["RoleArn"], asked.get("ExternalId", "")) != allowed:
-            return self._said(
-                request, 403, "AccessDenied", f"not authorized to perform: sts:{asked['Action']}"
-            )
+            return self._said(request, 403, "AccessDenied", f"not authorized to perform: sts:{asked['Action']}")
         # By the real clock: the SDK knows no other, and takes what has expired by that for useless.
         expires = datetime.now(UTC) + timedelta(hours=1)
         given = (
@@ -197,9 +185,7 @@ class FocusExport(SimulatedAws):
         self.export.adds_column = self.adds_unknown_fields
         self.export.renames_column = self.renames_field
         store = ObjectStore(BUCKET, self.export.keys, self.export.read, self.listable)
-        return store.answer(
-            request, self.page_size, repeats=self.repeats_pages, adds_unknown=self.adds_unknown_fields
-        )
+        return store.answer(request, self.page_size, repeats=self.repeats_pages, adds_unknown=self.adds_unknown_fields)
 
     def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
         """Objects are bytes with a length and a hash; what disturbs them is written into them."""
@@ -251,9 +237,7 @@ class CostExplorerAlone(SimulatedAws):
         """Cost Explorer."""
         if request.headers.get("x-amz-target") != "AWSInsightsIndexService.GetCostAndUsage":
             return super().costs(request)
-        answers = GroupedCosts(
-            self.world, self.page_size, self.extra_items, self.duplicates_lines, self.repeats_pages
-        )
+        answers = GroupedCosts(self.world, self.page_size, self.extra_items, self.duplicates_lines, self.repeats_pages)
         return answers.answer(json.loads(request.body))
 
 

@@ -64,9 +64,7 @@ def _content(request: SimulatedRequest, blob: Blob) -> SimulatedResponse:
     return SimulatedResponse(206, blob.content[begin:end], headers)
 
 
-def _listed(
-    request: SimulatedRequest, blobs: Mapping[str, Blob], page_size: int, repeats: bool
-) -> SimulatedResponse:
+def _listed(request: SimulatedRequest, blobs: Mapping[str, Blob], page_size: int, repeats: bool) -> SimulatedResponse:
     prefix = request.query.get("prefix", "")
     marker = "" if repeats else request.query.get("marker", "")
     names = [name for name in blobs if name.startswith(prefix) and name >= marker]

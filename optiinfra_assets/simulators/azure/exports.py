@@ -228,8 +228,7 @@ class ExportFiles:
                 "endDate": f"{run.last:%Y-%m-%dT00:00:00}",
             },
             "blobs": [
-                {"blobName": blob.name, "byteCount": len(blob.content), "dataRowCount": count}
-                for blob, count in parts
+                {"blobName": blob.name, "byteCount": len(blob.content), "dataRowCount": count} for blob, count in parts
             ],
         }
 

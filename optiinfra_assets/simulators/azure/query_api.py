@@ -154,11 +154,7 @@ class QueryEndpoint:
         if "ResourceId" not in question.groups:
             costs += self._extra_costs(question, now)
         left_out = "UnusedReservation" if question.kind == "ActualCost" else "Purchase"
-        return [
-            cost
-            for cost in costs
-            if question.first <= cost.day <= question.last and cost.charge_type != left_out
-        ]
+        return [cost for cost in costs if question.first <= cost.day <= question.last and cost.charge_type != left_out]
 
     def _dimensions(self, cost: DatedCost) -> dict[str, str]:
         resource = cost.resource
@@ -222,9 +218,7 @@ def region(resource: ScenarioResource, is_odd: bool) -> str:
     return name.replace(" ", "").lower() if is_odd else name
 
 
-def failure(
-    code: str, message: str, status: int, headers: Mapping[str, str] | None = None
-) -> SimulatedResponse:
+def failure(code: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> SimulatedResponse:
     """An error of Azure Resource Manager."""
     return SimulatedResponse.of({"error": {"code": code, "message": message}}, status=status, headers=headers)
 

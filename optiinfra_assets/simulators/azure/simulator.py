@@ -145,9 +145,7 @@ class SimulatedAzure(SimulatedAccount):
         asked = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
         if self.refuses_credential or asked.get("client_secret") != self.secret:
             return _refused_secret()
-        return SimulatedResponse.of(
-            {"token_type": "Bearer", "expires_in": 3599, "access_token": self._token()}
-        )
+        return SimulatedResponse.of({"token_type": "Bearer", "expires_in": 3599, "access_token": self._token()})
 
     def _managed(self, request: SimulatedRequest) -> SimulatedResponse:
         if self.lacks_permission:
@@ -155,9 +153,7 @@ class SimulatedAzure(SimulatedAccount):
             return failure("AuthorizationFailed", said, 403)
         if request.path.strip("/") == f"{self.scope}/providers/Microsoft.CostManagement/query":
             if request.method != "POST":
-                return failure(
-                    "MethodNotAllowed", "The requested resource does not support this method.", 405
-                )
+                return failure("MethodNotAllowed", "The requested resource does not support this method.", 405)
             return QueryEndpoint(self, self.scope).answer(request)
         if request.path.strip("/") == "/".join(self.scope.split("/")[: 2 if self.is_narrow else 4]):
             name = f"{self.world.scenario.name} (simulated)"

@@ -300,9 +300,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
             for period in self.world.periods()
             if period.start.date() <= end and begin < period.end.date()
             for charge in self._shown(period)
-            if charge.kind in _ITEMISED
-            and begin <= _noticed(charge) <= end
-            and _noticed(charge) not in self.forgotten
+            if charge.kind in _ITEMISED and begin <= _noticed(charge) <= end and _noticed(charge) not in self.forgotten
             for half in self._halves(self._point(charge), "total_amount")
         ]
         points.sort(key=lambda point: str(point["start_date"]))

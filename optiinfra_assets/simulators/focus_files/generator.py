@@ -75,9 +75,7 @@ def _noise(*parts: object) -> int:
 def _month(bill: Bill, period: BillingPeriod, index: int, today: date, seed: str) -> Iterator[Row]:
     """All charges of one bill and billing period; `index` counts months from the oldest."""
     days = [day for day in _days(period) if day <= today]
-    charges = [
-        row for usage in bill.usage for day in days for row in _usage(bill, usage, period, day, index, seed)
-    ]
+    charges = [row for usage in bill.usage for day in days for row in _usage(bill, usage, period, day, index, seed)]
     charges += _committed(bill, period, days)
     if bill.credit is not None:
         charges.append(_monthly(bill, period, "Credit", "Promotional credit (simulated)", bill.credit))
@@ -114,9 +112,7 @@ def _base(bill: Bill, period: BillingPeriod) -> Row:
     }
 
 
-def _usage(
-    bill: Bill, usage: Usage, period: BillingPeriod, day: date, index: int, seed: str
-) -> Iterator[Row]:
+def _usage(bill: Bill, usage: Usage, period: BillingPeriod, day: date, index: int, seed: str) -> Iterator[Row]:
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     price = usage.list_price * (100 - bill.discount) / 100
     for number in range(1, usage.count + 1):
@@ -143,9 +139,7 @@ def _usage(
 
 def _quantity(bill: Bill, usage: Usage, day: date, index: int, noise: int) -> Decimal:
     """Units of one day: grown by month, less or more at weekends, a little uneven, many times more in a spike."""
-    grown = (
-        usage.daily * (100 + usage.growth * index) * (usage.weekend if day.weekday() >= 5 else 100) * noise
-    )
+    grown = usage.daily * (100 + usage.growth * index) * (usage.weekend if day.weekday() >= 5 else 100) * noise
     spike = bill.spike
     is_spike = (
         spike is not None
@@ -229,15 +223,9 @@ def _committed(bill: Bill, period: BillingPeriod, days: list[date]) -> Iterator[
         ):
             yield {
                 **_base(bill, period),
-                **(
-                    _what(usage, f"{usage.sub_account}-{usage.resource}-committed")
-                    if status == "Used"
-                    else {}
-                ),
+                **(_what(usage, f"{usage.sub_account}-{usage.resource}-committed") if status == "Used" else {}),
                 **fixed,
-                **_costs(
-                    Decimal(0), hourly * hours, usage.list_price * bill.commitment * hours, hourly * hours
-                ),
+                **_costs(Decimal(0), hourly * hours, usage.list_price * bill.commitment * hours, hourly * hours),
                 "ChargeCategory": "Usage",
                 "ChargeDescription": f"Commitment, {status.lower()} hours (simulated)",
                 "ChargeFrequency": "Usage-Based",

@@ -23,8 +23,7 @@ def columns_of(rows: Sequence[Row], version: Version) -> list[Column]:
     return [
         column
         for column in COLUMNS
-        if column.since <= version <= (column.until or version)
-        and (column.mandatory or column.name in filled)
+        if column.since <= version <= (column.until or version) and (column.mandatory or column.name in filled)
     ]
 
 

@@ -63,9 +63,7 @@ def focus_schema(quantum: Decimal) -> dict[str, Any]:
         **dict.fromkeys(_FOCUS_TEXTS, "STRING"),
         **dict.fromkeys(_FOCUS_NUMBERS, number),
         **dict.fromkeys(times, "TIMESTAMP"),
-        "x_Credits": [
-            {"Name": "STRING", "Amount": number, "FullName": "STRING", "Id": "STRING", "Type": "STRING"}
-        ],
+        "x_Credits": [{"Name": "STRING", "Amount": number, "FullName": "STRING", "Id": "STRING", "Type": "STRING"}],
         "x_Labels": [{"Key": "STRING", "Value": "STRING"}],
         "x_Tags": [{"Key": "STRING", "Value": "STRING", "Inherited": "BOOLEAN", "Namespace": "STRING"}],
     }
@@ -185,9 +183,7 @@ class BillingExport:
                 (edge, end, 1 - share, charge.amount - first, charge.posted_at),
             ]
         for start, stop, share, amount, exported in spans:
-            yield ExportedRow(
-                charge, self._month(charge, start, exported), start, stop, share, amount, exported
-            )
+            yield ExportedRow(charge, self._month(charge, start, exported), start, stop, share, amount, exported)
             if charge.withdrawn_at is not None:
                 month = self._month(charge, start, charge.withdrawn_at)
                 yield ExportedRow(charge, month, start, stop, -share, -amount, charge.withdrawn_at)
@@ -198,9 +194,7 @@ class BillingExport:
         local = start.astimezone(PACIFIC)
         before = BillingPeriod(local.year, local.month)
         is_usage = charge.kind == "usage" and not charge.is_correction
-        is_open = exported <= self.world.invoiced_at(before) and before >= BillingPeriod.of(
-            self.world.scenario.start
-        )
+        is_open = exported <= self.world.invoiced_at(before) and before >= BillingPeriod.of(self.world.scenario.start)
         return before if is_usage and before < period and is_open else period
 
     def _discounts(self, piece: ExportedRow) -> list[tuple[str, Decimal]]:
@@ -211,9 +205,7 @@ class BillingExport:
         step = max(self.world.quantum, MILLIONTH)
         return [(kind, -rounded(piece.amount * share, step)) for kind, share in found]
 
-    def _row(
-        self, piece: ExportedRow, cost: Decimal, credits_: list[tuple[str, Decimal]], *, is_first: bool
-    ) -> Row:
+    def _row(self, piece: ExportedRow, cost: Decimal, credits_: list[tuple[str, Decimal]], *, is_first: bool) -> Row:
         charge, resource = piece.charge, piece.charge.resource
         quantity = (charge.quantity * piece.share).quantize(MILLIONTH) if is_first else Decimal(0)
         if resource is None:

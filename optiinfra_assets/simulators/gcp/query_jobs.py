@@ -185,11 +185,7 @@ def _answered(select: AggregateQuery, rows: list[Row], extra: list[Row], extras:
 
 def _parameter(asked: Mapping[str, Any]) -> str | datetime:
     value = str(asked["parameterValue"]["value"])
-    return (
-        datetime.fromisoformat(value).astimezone(UTC)
-        if asked["parameterType"]["type"] == "TIMESTAMP"
-        else value
-    )
+    return datetime.fromisoformat(value).astimezone(UTC) if asked["parameterType"]["type"] == "TIMESTAMP" else value
 
 
 def _cells(row: list[str | None]) -> bytes:

@@ -147,9 +147,7 @@ class SimulatedGcp(SimulatedAccount):
         if parts[0] == "v1":
             return self._billing(parts[1:], request)
         if self.lacks_permission:
-            return refused(
-                403, "accessDenied", f"Access Denied: Table {self.table}: User does not have permission."
-            )
+            return refused(403, "accessDenied", f"Access Denied: Table {self.table}: User does not have permission.")
         match parts[2:]:
             case ["projects", project, "datasets", dataset, "tables", table]:
                 return self._table(f"{project}.{dataset}.{table}")
@@ -173,15 +171,11 @@ class SimulatedGcp(SimulatedAccount):
 
     def throttled(self) -> SimulatedResponse:
         """Too many requests, which BigQuery says with a 403."""
-        return refused(
-            403, "rateLimitExceeded", "Exceeded rate limits: too many api requests per user per method."
-        )
+        return refused(403, "rateLimitExceeded", "Exceeded rate limits: too many api requests per user per method.")
 
     def broken(self) -> SimulatedResponse:
         """An error within."""
-        return refused(
-            503, "backendError", "Error encountered during execution. Retrying may solve the problem."
-        )
+        return refused(503, "backendError", "Error encountered during execution. Retrying may solve the problem.")
 
     @property
     def _access_token(self) -> str:
@@ -194,9 +188,7 @@ class SimulatedGcp(SimulatedAccount):
         if self.refuses_credential or not is_right:
             said = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
             return SimulatedResponse.of(said, status=400)
-        return SimulatedResponse.of(
-            {"access_token": self._access_token, "expires_in": 3599, "token_type": "Bearer"}
-        )
+        return SimulatedResponse.of({"access_token": self._access_token, "expires_in": 3599, "token_type": "Bearer"})
 
     def _billing(self, parts: list[str], request: SimulatedRequest) -> SimulatedResponse:
         if not self.views_accounts:

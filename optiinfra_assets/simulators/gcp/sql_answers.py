@@ -57,9 +57,7 @@ class AggregateQuery:
     _takes: Mapping[str, Read]
     _sums: Mapping[str, str]
     _conditions: tuple[tuple[Read, Callable[[Value, Value], bool], str], ...]
-    _seen: dict[int, tuple[Row, tuple[Value, ...], tuple[Value, ...]]] = field(
-        default_factory=dict, repr=False
-    )
+    _seen: dict[int, tuple[Row, tuple[Value, ...], tuple[Value, ...]]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def parse(cls, statement: str, paths: Iterable[str]) -> AggregateQuery:

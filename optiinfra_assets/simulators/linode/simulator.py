@@ -206,11 +206,7 @@ class SimulatedLinode(SimulatedAccount):
 
     def _label(self, resource: ScenarioResource) -> str:
         product = _PRODUCTS[resource.service]
-        return (
-            product
-            if resource.service == "transfer"
-            else f"{product} - {resource.name} ({self._id(resource)})"
-        )
+        return product if resource.service == "transfer" else f"{product} - {resource.name} ({self._id(resource)})"
 
     def _id(self, resource: ScenarioResource) -> int:
         return _FIRST_ID + self.world.scenario.resources.index(resource)

@@ -207,14 +207,10 @@ def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
 
         def handle_one(self) -> None:
             parts = urlsplit(self.path)
-            query = {
-                name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()
-            }
+            query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            self._write(
-                cloud.respond(SimulatedRequest(self.command, unquote(parts.path), query, headers, body))
-            )
+            self._write(cloud.respond(SimulatedRequest(self.command, unquote(parts.path), query, headers, body)))
 
         def _write(self, response: SimulatedResponse) -> None:
             self.send_response(response.status)
@@ -222,9 +218,7 @@ def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(
-                    response.body if response.cut_at is None else response.body[: response.cut_at]
-                )
+                self.wfile.write(response.body if response.cut_at is None else response.body[: response.cut_at])
             self.close_connection = self.close_connection or response.cut_at is not None
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_one

@@ -137,8 +137,7 @@ class SimulatedVultr(SimulatedAccount):
                 "region": resource.region,
                 "plan": resource.sku,
                 "label": resource.name,
-                "date_created": (resource.started or self.world.scenario.start).isoformat()
-                + "T00:00:00+00:00",
+                "date_created": (resource.started or self.world.scenario.start).isoformat() + "T00:00:00+00:00",
                 "status": "active",
                 "power_status": "running",
                 "tags": [f"{key}:{value}" for key, value in resource.tags],
@@ -197,9 +196,7 @@ class SimulatedVultr(SimulatedAccount):
         """One line for each resource and for each charge besides; usage that corrects an invoice is one of the latter."""
         made = [self._line(group, now) for group in grouped(charges).values()]
         return [
-            half
-            for line in made
-            for half in (_halves(line, self.world.quantum) if self.duplicates_lines else [line])
+            half for line in made for half in (_halves(line, self.world.quantum) if self.duplicates_lines else [line])
         ]
 
     def _line(self, charges: Sequence[Charge], now: datetime) -> dict[str, Any]:
@@ -214,9 +211,7 @@ class SimulatedVultr(SimulatedAccount):
             return _line(product, charges[0].description, unit, Decimal(1), Decimal(0), amount, *dates)
         units = sum((charge.quantity for charge in charges), Decimal(0)).quantize(Decimal(1), ROUND_UP)
         price = resource.hourly_price.quantize(Decimal("0.0001"), ROUND_UP)
-        return _line(
-            _PRODUCTS[resource.service], self._describe(resource), "hours", units, price, amount, *dates
-        )
+        return _line(_PRODUCTS[resource.service], self._describe(resource), "hours", units, price, amount, *dates)
 
     def _describe(self, resource: ScenarioResource) -> str:
         number = self.world.scenario.resources.index(resource)
@@ -236,9 +231,7 @@ class SimulatedVultr(SimulatedAccount):
 
 def _listing(name: str, objects: list[dict[str, Any]], end: int, total: int) -> SimulatedResponse:
     following = base64.b64encode(f"next__{end}".encode()).decode() if end < total else ""
-    return SimulatedResponse.of(
-        {name: objects, "meta": {"total": total, "links": {"next": following, "prev": ""}}}
-    )
+    return SimulatedResponse.of({name: objects, "meta": {"total": total, "links": {"next": following, "prev": ""}}})
 
 
 def _besides(charge: Charge) -> tuple[str, str]:

@@ -145,14 +145,11 @@ class Scenario:
             self,
             start=start,
             resources=tuple(
-                replace(
-                    resource, started=_moved(resource.started, shift), ended=_moved(resource.ended, shift)
-                )
+                replace(resource, started=_moved(resource.started, shift), ended=_moved(resource.ended, shift))
                 for resource in self.resources
             ),
             events=tuple(
-                replace(event, day=event.day + shift, posted_on=_moved(event.posted_on, shift))
-                for event in self.events
+                replace(event, day=event.day + shift, posted_on=_moved(event.posted_on, shift)) for event in self.events
             ),
         )
 

@@ -58,9 +58,7 @@ def rounded(amount: Decimal, quantum: Decimal) -> Decimal:
 
 def runs(resource: ScenarioResource, day: date) -> bool:
     """Whether a resource is there on a day."""
-    return (resource.started is None or resource.started <= day) and (
-        resource.ended is None or day < resource.ended
-    )
+    return (resource.started is None or resource.started <= day) and (resource.ended is None or day < resource.ended)
 
 
 def _usage(scenario: Scenario, resource: ScenarioResource, day: date, quantum: Decimal) -> Iterator[Charge]:
@@ -88,9 +86,7 @@ def _usage(scenario: Scenario, resource: ScenarioResource, day: date, quantum: D
         yield charge
         return
     hours = (hours * restated.factor).quantize(MILLIONTH)
-    again = replace(
-        charge, key=f"{charge.key}/restated", quantity=hours, amount=rounded(hours * price, quantum)
-    )
+    again = replace(charge, key=f"{charge.key}/restated", quantity=hours, amount=rounded(hours * price, quantum))
     yield from _restated(scenario, charge, again, midnight(restated.shown_on))
 
 

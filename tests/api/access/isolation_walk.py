@@ -277,9 +277,7 @@ def _operation(
     head = f"{kind}{f'({declared})' if declared else ''}"
     call = f"{name}{f'({given})' if given else ''}"
     leaves = tuple(
-        leaf
-        for argument, one in definition.args.items()
-        for leaf in _leaves(name, argument, one, (argument,), values)
+        leaf for argument, one in definition.args.items() for leaf in _leaves(name, argument, one, (argument,), values)
     )
     below = _selection(schema, get_named_type(definition.type), _DEPTH)
     return Operation(kind, name, f"{head} {{ {call} {below} }}", leaves)
@@ -338,9 +336,7 @@ def _fields(schema: GraphQLSchema, type_: GraphQLObjectType, depth: int, seen: d
         named = get_named_type(definition.type)
         is_leaf = not isinstance(named, GraphQLObjectType | GraphQLUnionType | GraphQLInterfaceType)
         if not is_leaf and depth == 0:
-            raise Unknown(
-                f"{type_.name}.{name} lies deeper than operations may be: raise _DEPTH or flatten it"
-            )
+            raise Unknown(f"{type_.name}.{name} lies deeper than operations may be: raise _DEPTH or flatten it")
         shown = name
         if seen.setdefault(name, str(definition.type)) != str(definition.type):
             shown = f"{type_.name}_{name}: {name}"

@@ -195,9 +195,7 @@ def test_who_leaves_while_waiting_keeps_nobody_from_being_heard(tokens: Tokens) 
         await asyncio.sleep(0.005)
         for one in asking[::3]:
             one.cancel()
-        return await asyncio.wait_for(
-            asyncio.gather(*(one for number, one in enumerate(asking) if number % 3)), 20
-        )
+        return await asyncio.wait_for(asyncio.gather(*(one for number, one in enumerate(asking) if number % 3)), 20)
 
     assert len(asyncio.run(some_leave())) == 133
 
@@ -213,9 +211,7 @@ def test_guesses_at_one_time_are_limited_over_http(world: World, monkeypatch: py
     async def guess(url: str) -> Counter[int]:
         async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as http:
             headers = [{"Authorization": f"Bearer oi_{number:043d}"} for number in range(200)]
-            answers = await asyncio.gather(
-                *(http.post(f"{url}/graphql", json={}, headers=one) for one in headers)
-            )
+            answers = await asyncio.gather(*(http.post(f"{url}/graphql", json={}, headers=one) for one in headers))
         return Counter(answer.status_code for answer in answers)
 
     authenticate = TokenRepository.authenticate
@@ -363,9 +359,7 @@ def test_a_viewer_triggers_nothing(world: World) -> None:
         ),
     ],
 )
-def test_a_malformed_request_gets_one_clear_message(
-    world: World, body: Any, status: int, message: str | None
-) -> None:
+def test_a_malformed_request_gets_one_clear_message(world: World, body: Any, status: int, message: str | None) -> None:
     response = world.post(body, world.customer().token)
     assert response.status_code == status
     assert "data" not in response.json()
@@ -392,22 +386,16 @@ def test_what_is_no_json_post_is_refused(world: World) -> None:
     assert world.post(long, world.customer().token).status_code == 413
 
 
-_TWICE = " ".join(
-    f"fragment F{number} on Query {{ ...F{number + 1} ...F{number + 1} }}" for number in range(120)
-)
+_TWICE = " ".join(f"fragment F{number} on Query {{ ...F{number + 1} ...F{number + 1} }}" for number in range(120))
 
-_CHAIN = "{ ...F0 } " + " ".join(
-    f"fragment F{number} on Query {{ ...F{number + 1} }}" for number in range(245)
-)
+_CHAIN = "{ ...F0 } " + " ".join(f"fragment F{number} on Query {{ ...F{number + 1} }}" for number in range(245))
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
         (
-            "{ "
-            + " ".join(f"a{number}: __typename" for number in range(validation_rules.MAX_ALIASES + 1))
-            + " }",
+            "{ " + " ".join(f"a{number}: __typename" for number in range(validation_rules.MAX_ALIASES + 1)) + " }",
             "the operation has 31 aliases; at most 30 are accepted",
         ),
         (
@@ -512,12 +500,8 @@ def test_one_field_that_fails_leaves_the_others(world: World) -> None:
 def test_too_many_groups_are_refused_with_a_remedy(world: World) -> None:
     customer = world.customer()
     slice_ = slice_of(customer.customer_id, "main", BillingPeriod(2026, 10))
-    customer.publish(
-        slice_, [Charge(date(2026, 10, 5), Decimal(1), service=f"s{number}") for number in range(1001)]
-    )
-    document = (
-        "query($period: Period!) { costTrends(period: $period, groupBy: [SERVICE]) { series { service } } }"
-    )
+    customer.publish(slice_, [Charge(date(2026, 10, 5), Decimal(1), service=f"s{number}") for number in range(1001)])
+    document = "query($period: Period!) { costTrends(period: $period, groupBy: [SERVICE]) { series { service } } }"
     error = customer.error(document, period=PERIOD)
     assert error["message"] == "the answer would have more than 1000 groups"
     assert error["extensions"]["code"] == "TOO_EXPENSIVE"

@@ -126,9 +126,7 @@ def test_a_token_expires(world: World, acme: Customer) -> None:
     assert world.post({"query": "{ __typename }"}, secret).status_code == 401
 
 
-def test_a_customers_administrator_makes_tokens_of_its_own_customer_only(
-    world: World, acme: Customer
-) -> None:
+def test_a_customers_administrator_makes_tokens_of_its_own_customer_only(world: World, acme: Customer) -> None:
     refused = acme.data(CREATE_TOKEN, name="all", role="ADMIN", allCustomers=True)["createToken"]
     assert (refused["code"], refused["message"]) == (
         "TOKEN_NOT_ACCEPTED",
@@ -158,9 +156,7 @@ def test_an_administrator_of_all_makes_any_but_none_for_all_by_oversight(
             "allCustomers": True,
             "customerId": acme.customer_id,
         },
-        "customer: needed for role viewer: only an admin's token can be for all customers": {
-            "allCustomers": True
-        },
+        "customer: needed for role viewer: only an admin's token can be for all customers": {"allCustomers": True},
     }
     for message, given_ in refused.items():
         answer = world.data(CREATE_TOKEN, root, name="x", **given_)["createToken"]
@@ -195,9 +191,7 @@ def test_tokens_of_others_are_neither_seen_nor_revoked(world: World, acme: Custo
         }
     assert world.data("{ __typename }", other.token) == {"__typename": "Query"}
     assert theirs["tokenId"] in str(_all(world, "tokens", root))
-    assert [one["tokenId"] for one in _all(world, "tokens", root, customerId=other.customer_id)] == [
-        theirs["tokenId"]
-    ]
+    assert [one["tokenId"] for one in _all(world, "tokens", root, customerId=other.customer_id)] == [theirs["tokenId"]]
     assert world.data(REVOKE_TOKEN, root, tokenId=theirs["tokenId"])["revokeToken"]["token"]["revokedAt"]
     assert world.post({"query": "{ __typename }"}, other.token).status_code == 401
 

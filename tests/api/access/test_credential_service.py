@@ -88,9 +88,7 @@ def admin(world: World) -> Customer:
 def cloud() -> Iterator[SimulatedVultr]:
     """An account of two months, as it is now, that accepts the first key."""
     start = BillingPeriod.of(datetime.now(UTC)).shift(-2).start.date()
-    with SimulatedVultr.make(
-        Scenario("small", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY
-    ) as started:
+    with SimulatedVultr.make(Scenario("small", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY) as started:
         yield started
 
 
@@ -105,9 +103,7 @@ def done(world: World, document: str, token: str, **variables: Any) -> dict[str,
     return answer
 
 
-def add(
-    world: World, root: str, admin: Customer, credential: dict[str, Any], **variables: Any
-) -> dict[str, Any]:
+def add(world: World, root: str, admin: Customer, credential: dict[str, Any], **variables: Any) -> dict[str, Any]:
     values = {"name": "main", **variables, "customer": admin.customer_id, "credential": credential}
     return done(world, ADD, root, **values)
 
@@ -133,12 +129,9 @@ def test_a_credential_from_added_to_purged_and_added_again(
     assert added["settings"] == [{"name": "endpointUrl", "value": cloud.endpoint}]
     assert added["keyId"].startswith("local-")
     assert added["lastProbeAt"] is not None
-    assert [one.account_id for one in world.metadata.accounts.find(customer_id=admin.customer_id)] == [
-        own["id"]
-    ]
+    assert [one.account_id for one in world.metadata.accounts.find(customer_id=admin.customer_id)] == [own["id"]]
     periods = [
-        str(one.slice.billing_period)
-        for one in world.metadata.slices.states(customer_id=admin.customer_id, due=True)
+        str(one.slice.billing_period) for one in world.metadata.slices.states(customer_id=admin.customer_id, due=True)
     ]
     assert len(periods) == 3, "its collection is due"
 
@@ -184,16 +177,12 @@ def test_the_log_names_token_and_address_and_comes_in_pages(
 ) -> None:
     add(world, root, admin, vultr(cloud))
     own = f"{admin.customer_id}.main"
-    done(
-        world, UPDATE, root, customer=admin.customer_id, id=own, settings={"vultr": {"billingAccountId": "7"}}
-    )
+    done(world, UPDATE, root, customer=admin.customer_id, id=own, settings={"vultr": {"billingAccountId": "7"}})
     done(world, DELETE, admin.token, id=own)
     whole = done(world, LOG, admin.token)["nodes"]
     assert [one["action"] for one in whole] == ["DELETE", "UPDATE", "REVEAL", "CREATE"]
     tokens = {
-        one.name: one.token_id
-        for one in world.metadata.tokens.find()
-        if one.customer_id in (None, admin.customer_id)
+        one.name: one.token_id for one in world.metadata.tokens.find() if one.customer_id in (None, admin.customer_id)
     }
     assert [one["actor"] for one in whole] == [tokens["test"]] + [tokens["root"]] * 3
     assert {one["origin"] for one in whole} == {"127.0.0.1"}
@@ -292,9 +281,7 @@ def test_no_part_of_a_key_file_shows(
     world: World, root: str, admin: Customer, cloud: SimulatedVultr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pem = "-----BEGIN PRIVATE KEY-----\nPLANTEDfirstlineofakey==\nPLANTEDsecondlineofakey=\n-----END PRIVATE KEY-----\n"
-    key = json.dumps(
-        {"type": "service_account", "private_key_id": "PLANTED-4711-private-id", "private_key": pem}
-    )
+    key = json.dumps({"type": "service_account", "private_key_id": "PLANTED-4711-private-id", "private_key": pem})
 
     def break_(_self: object, account: Any) -> list[str]:
         held = json.loads(account.secrets["api_key"])
@@ -306,9 +293,7 @@ def test_no_part_of_a_key_file_shows(
 
 
 def test_an_account_of_a_provider_that_is_gone_can_be_deleted(world: World, admin: Customer) -> None:
-    own = world.metadata.accounts.add(
-        Account(f"{admin.customer_id}.old", admin.customer_id, "gone")
-    ).account_id
+    own = world.metadata.accounts.add(Account(f"{admin.customer_id}.old", admin.customer_id, "gone")).account_id
     assert done(world, TEST, admin.token, id=own)["code"] == "PROVIDER_UNKNOWN"
     settings = {"focus": {"region": "x"}}
     assert done(world, UPDATE, admin.token, id=own, settings=settings)["code"] == "NOT_ACCEPTED"
@@ -368,9 +353,7 @@ def test_a_secret_of_another_provider_is_refused(
 ) -> None:
     add(world, root, admin, vultr(cloud))
     own = f"{admin.customer_id}.main"
-    refused = done(
-        world, UPDATE, root, customer=admin.customer_id, id=own, settings={"focus": {"region": "x"}}
-    )
+    refused = done(world, UPDATE, root, customer=admin.customer_id, id=own, settings={"focus": {"region": "x"}})
     assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "focus")
 
 
@@ -423,9 +406,7 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("url", PRIVATE)
-def test_an_address_inside_our_network_is_not_asked_for_a_customer(
-    world: World, admin: Customer, url: str
-) -> None:
+def test_an_address_inside_our_network_is_not_asked_for_a_customer(world: World, admin: Customer, url: str) -> None:
     for credential in (
         {"vultr": {"apiKey": KEY, "endpointUrl": url}},
         {"focus": {"location": "s3://b", "endpointUrl": url}},
@@ -462,9 +443,7 @@ def test_a_stored_secret_is_not_sent_to_another_address(
 ) -> None:
     own = {"customer": admin.customer_id, "id": add(world, root, admin, vultr(cloud))["account"]}
     start = BillingPeriod.of(datetime.now(UTC)).start.date()
-    with SimulatedVultr.make(
-        Scenario("thief", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY
-    ) as thief:
+    with SimulatedVultr.make(Scenario("thief", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY) as thief:
         for url, test in ((thief.endpoint, True), (thief.endpoint, False), (None, False)):
             refused = done(world, UPDATE, root, **own, settings={"vultr": {"endpointUrl": url}}, test=test)
             assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "vultr.endpointUrl")
@@ -590,16 +569,12 @@ def test_what_points_into_this_machine_is_not_turned_elsewhere_by_a_customer(
     world: World, root: str, admin: Customer
 ) -> None:
     """Else the rights of the profile would read whatever the customer names."""
-    own = add(world, root, admin, {"focus": {"location": "s3://mine", "profile": "payer"}}, test=False)[
-        "account"
-    ]
+    own = add(world, root, admin, {"focus": {"location": "s3://mine", "profile": "payer"}}, test=False)["account"]
     elsewhere = {"focus": {"location": "s3://theirs"}}
     refused = done(world, UPDATE, admin.token, id=own, settings=elsewhere, test=False)
     assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "focus.profile")
     without = {"focus": {"location": "s3://theirs", "profile": None}}
-    assert (
-        done(world, UPDATE, admin.token, id=own, settings=without, test=False)["__typename"] == "Credential"
-    )
+    assert done(world, UPDATE, admin.token, id=own, settings=without, test=False)["__typename"] == "Credential"
 
 
 @pytest.mark.parametrize("nothing", ["", "  "])
@@ -626,9 +601,7 @@ def test_a_folder_below_a_configured_one_is_for_everybody(
     secret.mkdir()
     (root / "link").symlink_to(secret)
     original = credential_service.parse_locations
-    monkeypatch.setattr(
-        credential_service, "parse_locations", lambda _: original(f"{tmp_path / 'none'}:{root}")
-    )
+    monkeypatch.setattr(credential_service, "parse_locations", lambda _: original(f"{tmp_path / 'none'}:{root}"))
     codes = {}
     for number, path in enumerate((root / "acme", root / "link", root / ".." / "secret", secret, tmp_path)):
         answer = done(
@@ -710,9 +683,7 @@ def test_a_ciphertext_moved_to_another_row_is_refused(
     )
     assert _tried(world, thief)["code"] == "TAMPERED"
     assert _tried(world, admin)["__typename"] == "CredentialTested"
-    mended = done(
-        world, ROTATE, thief.token, id=f"{thief.customer_id}.main", secrets={"vultr": {"apiKey": KEY}}
-    )
+    mended = done(world, ROTATE, thief.token, id=f"{thief.customer_id}.main", secrets={"vultr": {"apiKey": KEY}})
     assert mended["status"] == "ACTIVE"
 
 

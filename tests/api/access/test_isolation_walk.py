@@ -132,9 +132,7 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
     account = Account(account_id, customer_id, provider, {"location": f"/{mark}/folder"})
     world.metadata.accounts.add(account)
     world.metadata.credentials.put(account, {"api_key": f"{mark}-secret"}, Actor(f"{mark}-actor", "x"))
-    admin = world.metadata.tokens.issue(
-        f"{mark} admin", customer_id, "admin", actor=Actor(f"{mark}-actor", "x")
-    )
+    admin = world.metadata.tokens.issue(f"{mark} admin", customer_id, "admin", actor=Actor(f"{mark}-actor", "x"))
     viewer = world.metadata.tokens.issue(f"{mark} viewer", customer_id, "viewer")
     charges = [
         Charge(
@@ -229,9 +227,7 @@ def test_what_it_has_is_as_what_nobody_has(
         for values in (its, nobodys):
             sent = {path: values[path] for path in paths}
             answer = _ask(world, operation, bystander["admin"], operation.variables(sent))
-            assert seen_in(answer, planted, list(sent.values())) == [], (
-                f"{operation.name} shows it for {sent}"
-            )
+            assert seen_in(answer, planted, list(sent.values())) == [], f"{operation.name} shows it for {sent}"
             said.append(comparable(answer, list(sent.values())))
         assert said[0] == said[1], f"{operation.name} tells whether {sorted(paths)} exist"
 
@@ -245,9 +241,7 @@ def test_every_mutation_and_no_other_has_its_role() -> None:
 
 @pytest.mark.parametrize("rank", RANKS)
 @_named(OPERATIONS)
-def test_each_role_may_do_what_it_may(
-    world: World, bystander: dict[str, str], operation: Operation, rank: str
-) -> None:
+def test_each_role_may_do_what_it_may(world: World, bystander: dict[str, str], operation: Operation, rank: str) -> None:
     needed = (MUTATION_ROLES if operation.kind == "mutation" else QUERY_ROLES).get(operation.name, "viewer")
     chosen: dict[tuple[str, ...], Any] = {}
     if rank == ALL_CUSTOMERS and operation.name != "createCustomer":

@@ -82,11 +82,7 @@ def test_what_is_remembered_is_bounded(counted: LoginThrottle) -> None:
     assert len(counted._by_address) == login_throttle._REMEMBERED
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(0, 5), st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"])), max_size=300
-    )
-)
+@given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"])), max_size=300))
 def test_what_is_answered_stays_within_the_budget(attempts: list[tuple[float, str]]) -> None:
     clock = Clock()
     counted = LoginThrottle(clock)

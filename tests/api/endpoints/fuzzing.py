@@ -110,9 +110,7 @@ class _Led(Visitor):
         return type(node)(name=node.name, value=parse_value(self._draw(st.sampled_from(self._known[name]))))
 
 
-def operations(
-    name: str, known: Mapping[str, list[str]], mode: Mode = Mode.POSITIVE
-) -> st.SearchStrategy[str]:
+def operations(name: str, known: Mapping[str, list[str]], mode: Mode = Mode.POSITIVE) -> st.SearchStrategy[str]:
     """Documents that ask for one field of a root type; `known` has literals for arguments by their names."""
     generated: st.SearchStrategy[DocumentNode] = from_schema(
         SCHEMA, fields=[name], custom_scalars=_SCALARS, print_ast=_as_it_is, allow_x00=False, mode=mode

@@ -98,9 +98,7 @@ def spent(world: World) -> Customer:
 
 def _known(customer: Customer) -> dict[str, list[str]]:
     """Literals that lead somewhere, by the name of the argument."""
-    token, *_ = [
-        one for one in customer.world.metadata.tokens.find() if one.customer_id == customer.customer_id
-    ]
+    token, *_ = [one for one in customer.world.metadata.tokens.find() if one.customer_id == customer.customer_id]
     page = customer.data(
         'query { costMetrics(period: {start: "2026-10-01", end: "2026-11-01"}, first: 5) { pageInfo { endCursor } } }'
     )["costMetrics"]["pageInfo"]
@@ -170,9 +168,7 @@ def test_every_mutation_is_answered(spent: Customer, root: str, name: str) -> No
     answered()
 
 
-@pytest.mark.parametrize(
-    "operation", [one for one in WALKED if one.kind != "subscription"], ids=lambda one: one.name
-)
+@pytest.mark.parametrize("operation", [one for one in WALKED if one.kind != "subscription"], ids=lambda one: one.name)
 def test_variables_of_any_kind_are_answered(
     customer: Customer, spent: Customer, root: str, operation: Operation
 ) -> None:
@@ -212,9 +208,7 @@ BODIES = st.binary(max_size=60) | st.one_of(
     st.fixed_dictionaries(
         {},
         optional={
-            "query": st.sampled_from(
-                ["{ __typename }", "", "{", "query A { __typename } query B { __typename }"]
-            )
+            "query": st.sampled_from(["{ __typename }", "", "{", "query A { __typename } query B { __typename }"])
             | ANYTHING,
             "variables": ANYTHING,
             "operationName": st.sampled_from(["A", "C"]) | ANYTHING,
@@ -227,9 +221,7 @@ BODIES = st.binary(max_size=60) | st.one_of(
 @fuzzed(120)
 @given(
     content=BODIES,
-    content_type=st.sampled_from(
-        ["application/json"] * 9 + ["", "text/plain", "application/json; charset=x"]
-    ),
+    content_type=st.sampled_from(["application/json"] * 9 + ["", "text/plain", "application/json; charset=x"]),
 )
 @example(content=b"[" * 100_000, content_type="application/json")
 @example(content=b'{"query": "\xff"}', content_type="application/json")
@@ -313,9 +305,7 @@ VALUES = [
     what=st.sampled_from([*ACCEPTED, *ACCEPTED, "x", "..", "total%00", "a/b"]),
     ending=st.sampled_from([".csv", ".parquet", ".csv", ".json", ""]),
     more=st.lists(
-        st.tuples(
-            st.sampled_from(NAMES) | st.text(max_size=4), st.sampled_from(VALUES) | st.text(max_size=6)
-        ),
+        st.tuples(st.sampled_from(NAMES) | st.text(max_size=4), st.sampled_from(VALUES) | st.text(max_size=6)),
         max_size=3,
     ),
     match=st.sampled_from(["", "*", 'W/"x"', ",,", '"']),
@@ -359,17 +349,13 @@ REQUESTS = st.fixed_dictionaries(
 )
 MESSAGES = st.fixed_dictionaries(
     {
-        "type": st.sampled_from(
-            ["subscribe"] * 5 + ["complete", "ping", "pong", "connection_init", "next", "x" * 200]
-        )
+        "type": st.sampled_from(["subscribe"] * 5 + ["complete", "ping", "pong", "connection_init", "next", "x" * 200])
         | ANYTHING
     },
     optional={"id": IDS | ANYTHING, "payload": REQUESTS | ANYTHING},
 )
 FRAMES = st.lists(
-    st.builds(lambda id_, payload: {"type": "subscribe", "id": id_, "payload": payload}, IDS, REQUESTS).map(
-        json.dumps
-    )
+    st.builds(lambda id_, payload: {"type": "subscribe", "id": id_, "payload": payload}, IDS, REQUESTS).map(json.dumps)
     | MESSAGES.map(json.dumps)
     | ANYTHING.map(json.dumps)
     | st.text(max_size=5)
@@ -390,9 +376,7 @@ def _subscribing(variables: Any) -> str:
 @example(frames=[_subscribing([])], says_who=True)
 @example(frames=['"text"'], says_who=True)
 @example(frames=["[" * 100_000], says_who=True)
-@example(
-    frames=['{"type": "subscribe", "id": "\\ud800", "payload": {"query": "subscription {"}}'], says_who=True
-)
+@example(frames=['{"type": "subscribe", "id": "\\ud800", "payload": {"query": "subscription {"}}'], says_who=True)
 @example(frames=['{"type": "subscribe", "id": ["1"], "payload": {"query": "x"}}'], says_who=True)
 def test_any_frames_are_answered(customer: Customer, frames: list[str | bytes], says_who: bool) -> None:
     first = {"type": "connection_init", "payload": {"authorization": f"Bearer {customer.token}"}}

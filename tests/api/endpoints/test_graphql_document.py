@@ -32,21 +32,15 @@ def acme(world: World) -> Customer:
     world.metadata.tokens.issue("second", "acme", "viewer")
     for name, provider in (("aws", "aws"), ("files", "focus")):
         world.metadata.accounts.add(Account(f"acme.{name}", "acme", provider))
-    world.metadata.activity.record_requests(
-        "collect", {"acme.aws": (2, D("0.02"))}, datetime(2026, 11, 3, tzinfo=UTC)
-    )
+    world.metadata.activity.record_requests("collect", {"acme.aws": (2, D("0.02"))}, datetime(2026, 11, 3, tzinfo=UTC))
     _publish(acme)
     for slice_ in acme.published:
         at = datetime(2026, 11, 3, 6, tzinfo=UTC)
         periods = {one.billing_period: "a" for one in acme.published if one.account_id == slice_.account_id}
         world.metadata.slices.record_probe(slice_.account_id, periods, at)
         world.metadata.slices.record_collection(slice_, "a", at)
-    row = world.metadata.collections.start(
-        "cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1"
-    )
-    world.metadata.collections.finish(
-        row, "succeeded", generation=1, rows=4, requests=2, request_cost=D("0.02")
-    )
+    row = world.metadata.collections.start("cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1")
+    world.metadata.collections.finish(row, "succeeded", generation=1, rows=4, requests=2, request_cost=D("0.02"))
     return acme
 
 
@@ -127,9 +121,7 @@ def _steady(value: Any, name: str = "") -> Any:
 @pytest.mark.parametrize(
     ("document", "answer"), EXAMPLES, ids=[re.search(r"\w+(?=[({]| \{)", one[0][1:])[0] for one in EXAMPLES]
 )  # type: ignore[index]
-def test_the_example_answers_as_the_document_says(
-    acme: Customer, root: str, document: str, answer: str
-) -> None:
+def test_the_example_answers_as_the_document_says(acme: Customer, root: str, document: str, answer: str) -> None:
     given = acme.world.answer(document, root if document.startswith(AS_ROOT) else acme.token)
     assert _steady(given.get("errors") or given["data"]) == _steady(json.loads(answer))
 

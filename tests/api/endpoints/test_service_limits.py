@@ -73,13 +73,8 @@ def test_statements_over_time_and_memory_are_refused_with_the_limits(
         body = {"query": by_account, "variables": {"period": PERIOD}}
         headers = {"Authorization": f"Bearer {customer.token}"}
         (over_memory,) = httpx.post(f"{url}/graphql", json=body, headers=headers, timeout=60).json()["errors"]
-    assert (
-        over_memory["message"]
-        == "over the limit on the memory of one statement, 64 MiB (OPTIINFRA_API_MAX_MEMORY)"
-    )
-    assert (
-        over_time["message"] == "over the limit on the time of one statement, 1 s (OPTIINFRA_API_MAX_SECONDS)"
-    )
+    assert over_memory["message"] == "over the limit on the memory of one statement, 64 MiB (OPTIINFRA_API_MAX_MEMORY)"
+    assert over_time["message"] == "over the limit on the time of one statement, 1 s (OPTIINFRA_API_MAX_SECONDS)"
     for error in (over_memory, over_time):
         assert error["extensions"] == {
             "code": "TOO_EXPENSIVE",
@@ -94,12 +89,9 @@ def test_an_operation_is_refused_by_the_rows_it_would_read_in_all(
     with running(limited, warehouse, metadata) as customer:
         assert customer.data(BY_TAG, period=PERIOD)
         thrice = " ".join(
-            f'f{number}: costTrends(period: $period, groupByTag: "team") {{ isComplete }}'
-            for number in range(3)
+            f'f{number}: costTrends(period: $period, groupByTag: "team") {{ isComplete }}' for number in range(3)
         )
-        answer = customer.world.answer(
-            f"query($period: Period!) {{ {thrice} }}", customer.token, period=PERIOD
-        )
+        answer = customer.world.answer(f"query($period: Period!) {{ {thrice} }}", customer.token, period=PERIOD)
         cheap = " ".join(f"f{number}: totalCost(period: $period) {{ isComplete }}" for number in range(20))
         assert customer.data(f"query($period: Period!) {{ {cheap} }}", period=PERIOD)
     (error,) = answer["errors"]
@@ -172,8 +164,7 @@ def test_estimates_add_up_and_never_exceed_what_there_is(
     spans: list[tuple[date, date, int]], asked: tuple[date, date, date]
 ) -> None:
     published = [
-        _published(number, count, min(one, two), max(one, two))
-        for number, (one, two, count) in enumerate(spans)
+        _published(number, count, min(one, two), max(one, two)) for number, (one, two, count) in enumerate(spans)
     ]
 
     def estimate(start: date | None, end: date | None) -> int:
@@ -203,9 +194,7 @@ def test_requests_of_one_token_at_one_time_are_limited(
     message = "the token has 2 requests under way; at most 2 are accepted (OPTIINFRA_API_MAX_REQUESTS)"
     for response in (refused, exported):
         assert (response.status_code, response.headers["retry-after"]) == (429, "1")
-        assert response.json()["errors"] == [
-            {"message": message, "extensions": {"code": "TOO_MANY_REQUESTS"}}
-        ]
+        assert response.json()["errors"] == [{"message": message, "extensions": {"code": "TOO_MANY_REQUESTS"}}]
 
 
 def _soon(customer: Customer) -> dict[str, Any]:

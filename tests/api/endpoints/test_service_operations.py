@@ -74,9 +74,7 @@ def test_metrics_count_what_was_asked_and_how_it_ended(
     assert customer.customer_id not in text
 
 
-def test_metrics_show_how_the_platform_does(
-    settings: Settings, warehouse: Warehouse, metadata: Metadata
-) -> None:
+def test_metrics_show_how_the_platform_does(settings: Settings, warehouse: Warehouse, metadata: Metadata) -> None:
     _history(metadata)
     with serving(settings) as url:
         world = World(settings, warehouse, metadata, url)
@@ -113,9 +111,7 @@ def _history(metadata: Metadata) -> None:
     metadata.slices.record_probe("secretive.good", {month: "token-1"}, datetime.now(UTC))
     metadata.work_queue.record_probe_errors({"secretive.bad": "credential rejected"})
     done = metadata.collections.start("task-1", "cli", slice_, "run-1")
-    metadata.collections.finish(
-        done, "succeeded", generation=1, rows=4, requests=7, request_cost=Decimal("0.07")
-    )
+    metadata.collections.finish(done, "succeeded", generation=1, rows=4, requests=7, request_cost=Decimal("0.07"))
     metadata.collections.start("task-2", "cli", slice_, "run-2")
     metadata.slices.start_generation(slice_, "run-2")
 
@@ -131,9 +127,7 @@ def test_metrics_are_for_this_machine_and_for_administrators_of_all_customers(wo
         assert world.http.get(f"{world.url}/metrics", headers=headers).status_code == status
 
 
-def test_metrics_are_shown_without_a_database(
-    settings: Settings, warehouse: Warehouse, metadata: Metadata
-) -> None:
+def test_metrics_are_shown_without_a_database(settings: Settings, warehouse: Warehouse, metadata: Metadata) -> None:
     with serving(settings) as url:
         warehouse.client.command("RENAME TABLE publications TO hidden_table")
         found = _metrics(url)
@@ -173,9 +167,7 @@ def test_ready_says_which_part_is_not(settings: Settings, warehouse: Warehouse, 
 
 def test_answers_are_compressed_from_a_packet_on(world: World) -> None:
     token = world.customer().token
-    long = world.post(
-        {"query": "{ __schema { types { name description } } }"}, token, **{"Accept-Encoding": "gzip"}
-    )
+    long = world.post({"query": "{ __schema { types { name description } } }"}, token, **{"Accept-Encoding": "gzip"})
     assert (long.status_code, long.headers["content-encoding"], long.headers["vary"]) == (
         200,
         "gzip",
@@ -191,13 +183,8 @@ def test_no_page_may_ask_unless_its_origin_is_allowed(world: World) -> None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization",
     }
-    assert (
-        "access-control-allow-origin"
-        not in world.http.options(f"{world.url}/graphql", headers=preflight).headers
-    )
-    allowed = world.settings.model_copy(
-        update={"api_cors_origins": "https://finops.example, https://other.example"}
-    )
+    assert "access-control-allow-origin" not in world.http.options(f"{world.url}/graphql", headers=preflight).headers
+    allowed = world.settings.model_copy(update={"api_cors_origins": "https://finops.example, https://other.example"})
     with serving(allowed) as url:
         answer = httpx.options(f"{url}/graphql", headers=preflight)
         refused = httpx.options(f"{url}/graphql", headers={**preflight, "Origin": "https://evil.example"})

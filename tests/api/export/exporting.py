@@ -20,13 +20,9 @@ Parameters = list[tuple[str, str]]
 PERIOD: Parameters = [("start", "2026-10-01"), ("end", "2026-11-01")]
 
 
-def ask(
-    world: World, token: str | None, name: str, parameters: Parameters = PERIOD, **headers: str
-) -> httpx.Response:
+def ask(world: World, token: str | None, name: str, parameters: Parameters = PERIOD, **headers: str) -> httpx.Response:
     """One request for an export, whole; headers with _ for -."""
-    return world.http.get(
-        f"{world.url}/export/{name}", params=parameters, headers=_headers(token, headers), timeout=60
-    )
+    return world.http.get(f"{world.url}/export/{name}", params=parameters, headers=_headers(token, headers), timeout=60)
 
 
 @contextmanager
@@ -34,9 +30,7 @@ def asking(world: World, token: str, name: str, parameters: Parameters = PERIOD)
     """One request for an export, over a connection of its own that closes at the end, read or not."""
     with (
         httpx.Client(timeout=60) as client,
-        client.stream(
-            "GET", f"{world.url}/export/{name}", params=parameters, headers=_headers(token, {})
-        ) as response,
+        client.stream("GET", f"{world.url}/export/{name}", params=parameters, headers=_headers(token, {})) as response,
     ):
         yield response
 
@@ -52,11 +46,7 @@ def counted(world: World, sample: str) -> None:
 
 def _headers(token: str | None, more: dict[str, str]) -> dict[str, str]:
     known = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return (
-        known
-        | {"Accept-Encoding": "identity"}
-        | {name.replace("_", "-"): value for name, value in more.items()}
-    )
+    return known | {"Accept-Encoding": "identity"} | {name.replace("_", "-"): value for name, value in more.items()}
 
 
 def csv_rows(content: bytes) -> list[dict[str, str]]:
@@ -72,9 +62,7 @@ def parquet_rows(content: bytes) -> list[dict[str, Any]]:
 
 def rows(customer: Customer, what: str, parameters: Parameters = PERIOD) -> list[dict[str, str]]:
     """The rows of an export, which are the same as CSV and as Parquet, as texts with '' for null."""
-    written = [
-        ask(customer.world, customer.token, f"{what}.{form}", parameters) for form in ("csv", "parquet")
-    ]
+    written = [ask(customer.world, customer.token, f"{what}.{form}", parameters) for form in ("csv", "parquet")]
     assert [one.status_code for one in written] == [200, 200], written[0].text
     from_csv, from_parquet = csv_rows(written[0].content), parquet_rows(written[1].content)
     assert len(from_csv) == len(from_parquet)

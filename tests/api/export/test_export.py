@@ -149,13 +149,10 @@ def test_every_export_is_what_python_computes(
     held = [
         one
         for one in customer.held
-        if start <= one.charge.day < end
-        and all(_READ[name](one) in values for name, values in chosen.items())
+        if start <= one.charge.day < end and all(_READ[name](one) in values for name, values in chosen.items())
     ]
 
-    assert _found(rows(customer, "total", asked), "currency") == _sums(
-        held, basis, lambda one: (one.charge.currency,)
-    )
+    assert _found(rows(customer, "total", asked), "currency") == _sums(held, basis, lambda one: (one.charge.currency,))
     kinds = ("charge_category", "charge_class", "charge_frequency", "currency")
     assert _found(rows(customer, "by-type", asked), *kinds) == _sums(
         held,
@@ -172,8 +169,7 @@ def test_every_export_is_what_python_computes(
         held, basis, lambda one: (one.slice.account_id, one.charge.resource or "", one.charge.currency)
     )
     assert all(
-        row["resource_name"] == (f"Name of {row['resource_id']}" if row["resource_id"] else "")
-        for row in resources
+        row["resource_name"] == (f"Name of {row['resource_id']}" if row["resource_id"] else "") for row in resources
     )
     trends = [*asked, ("granularity", granularity)]
     trends += [("groupBy", name) for name in groups]
@@ -190,8 +186,7 @@ def test_every_export_is_what_python_computes(
         lambda one: (str(bucket(one.charge.day)), one.charge.currency, *(each(one) for each in read)),
     )
     exported = sorted(
-        (row["account"], row["billed_cost"], row["resource_id"])
-        for row in rows(customer, "line-items", filters)
+        (row["account"], row["billed_cost"], row["resource_id"]) for row in rows(customer, "line-items", filters)
     )
     assert exported == sorted(
         (one.slice.account_id, text(one.charge.billed), one.charge.resource or "") for one in held
@@ -228,22 +223,14 @@ def test_latest_has_the_newest_days_of_each_account_and_currency(customer: Custo
     found = rows(customer, "latest", [("days", "2"), ("currency", "USD")])
     for account in ("one", "two"):
         account_id = f"{customer.customer_id}.{account}"
-        held = [
-            one
-            for one in customer.held
-            if one.slice.account_id == account_id and one.charge.currency == "USD"
-        ]
+        held = [one for one in customer.held if one.slice.account_id == account_id and one.charge.currency == "USD"]
         newest = sorted({one.charge.day for one in held}, reverse=True)[:2]
         assert [row["date"] for row in found if row["account"] == account_id] == [str(day) for day in newest]
-        sums = _sums(
-            [one for one in held if one.charge.day in newest], "BILLED", lambda one: (str(one.charge.day),)
-        )
+        sums = _sums([one for one in held if one.charge.day in newest], "BILLED", lambda one: (str(one.charge.day),))
         assert _found([row for row in found if row["account"] == account_id], "date") == sums
 
 
-@pytest.mark.parametrize(
-    ("version", "form"), [("1.2", "csv"), ("1.2", "parquet"), ("1.4", "csv"), ("1.4", "parquet")]
-)
+@pytest.mark.parametrize(("version", "form"), [("1.2", "csv"), ("1.2", "parquet"), ("1.4", "csv"), ("1.4", "parquet")])
 def test_a_focus_export_is_read_back_as_the_same_line_items(
     world: World, tmp_path: Path, version: str, form: str
 ) -> None:
@@ -268,9 +255,7 @@ def test_a_focus_export_is_read_back_as_the_same_line_items(
 
 def _collected(world: World, customer: Customer, folder: Path, month: BillingPeriod) -> str:
     """Collect a folder of FOCUS files for `customer`; the hash of its line items."""
-    account = Account(
-        f"{customer.customer_id}.files", customer.customer_id, "focus", {"location": str(folder)}
-    )
+    account = Account(f"{customer.customer_id}.files", customer.customer_id, "focus", {"location": str(folder)})
     world.metadata.accounts.add(account)
     collect_slice(
         PROVIDERS["focus"],

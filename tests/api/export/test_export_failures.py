@@ -100,9 +100,7 @@ def test_a_failure_before_the_first_byte_is_an_answer(
     assert "planted" not in response.text
 
 
-def test_who_stops_reading_is_waited_for(
-    settings: Settings, warehouse: Warehouse, metadata: Metadata
-) -> None:
+def test_who_stops_reading_is_waited_for(settings: Settings, warehouse: Warehouse, metadata: Metadata) -> None:
     with running(settings, warehouse, metadata) as customer:
         many(warehouse, ROWS)
         with asking(customer.world, customer.token, "line-items.csv") as response:
@@ -139,9 +137,7 @@ def test_who_leaves_before_the_first_byte_stops_the_statement(
         wait_for_statements(warehouse, "cost_trends", 0)
 
 
-def test_an_export_over_its_limits_names_them(
-    settings: Settings, warehouse: Warehouse, metadata: Metadata
-) -> None:
+def test_an_export_over_its_limits_names_them(settings: Settings, warehouse: Warehouse, metadata: Metadata) -> None:
     limited = settings.model_copy(update={"api_export_max_rows": 5000, "api_export_max_seconds": 1})
     with running(limited, warehouse, metadata) as customer:
         many(warehouse, 6000)

@@ -76,9 +76,7 @@ PAGED = {
     "credentials": Paged("", "account name version", _add_account, is_newest_first=False),
     "credentialAuditLog": Paged("", "id action account", _add_account),
     "collectionHistory": Paged("", "id taskId", _queue),
-    "lineage": Paged(
-        ', account: "MAIN", billingPeriod: "2026-10"', "generation lineItems", _publish, "generations"
-    ),
+    "lineage": Paged(', account: "MAIN", billingPeriod: "2026-10"', "generation lineItems", _publish, "generations"),
     "restatements": Paged(
         ', period: {start: "2026-10-01", end: "2026-11-01"}',
         "generation previousGeneration changes { service before after }",
@@ -92,9 +90,7 @@ def test_every_field_with_pages_is_put_together_somewhere() -> None:
     query = schema._schema.query_type
     assert query is not None
     paged = {
-        name
-        for name, field in query.fields.items()
-        if "pageInfo" in getattr(get_named_type(field.type), "fields", ())
+        name for name, field in query.fields.items() if "pageInfo" in getattr(get_named_type(field.type), "fields", ())
     }
     assert paged == {*PAGED, *ELSEWHERE}
 
@@ -179,9 +175,7 @@ def _made_up(cursor: str) -> Iterator[str]:
 @pytest.mark.parametrize("field", [*PAGED, "costMetrics", "costsByResource", "tokens", "accessAuditLog"])
 def test_a_made_up_cursor_is_refused_or_leads_somewhere(customer: Customer, field: str) -> None:
     costs = {"costMetrics": documents.LINE_ITEMS, "costsByResource": documents.RESOURCES}
-    plain = (
-        f"query($first: Int!, $after: String) {{ {field}(first: $first, after: $after) {{ {_PAGE_INFO} }} }}"
-    )
+    plain = f"query($first: Int!, $after: String) {{ {field}(first: $first, after: $after) {{ {_PAGE_INFO} }} }}"
     document = _document(customer, field) if field in PAGED else costs.get(field, plain)
     asked: dict[str, Any] = {"first": 1}
     if field in costs:

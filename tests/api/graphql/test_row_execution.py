@@ -52,9 +52,7 @@ DOCUMENTS = [
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_row_is_what_graphql_makes_of_it(
-    customer: Customer, document: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_is_what_graphql_makes_of_it(customer: Customer, document: str, monkeypatch: pytest.MonkeyPatch) -> None:
     quick: list[Any] = []
     complete = row_execution._completed
 
@@ -66,9 +64,7 @@ def test_a_row_is_what_graphql_makes_of_it(
     by_loop = customer.data(document)
     assert quick
     monkeypatch.setattr(row_execution.RowExecutionContext, "complete_object_value", _by_graphql)
-    monkeypatch.setattr(
-        row_execution.RowExecutionContext, "complete_list_value", ExecutionContext.complete_list_value
-    )
+    monkeypatch.setattr(row_execution.RowExecutionContext, "complete_list_value", ExecutionContext.complete_list_value)
     assert by_loop == customer.data(document)
 
 
@@ -80,9 +76,7 @@ def _by_graphql(self: Any, return_type: Any, field_nodes: Any, info: Any, path: 
     return ExecutionContext.complete_object_value(self, return_type, field_nodes, info, path, result)
 
 
-def test_a_missing_value_is_an_error_with_its_path(
-    customer: Customer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_value_is_an_error_with_its_path(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     from optiinfra_api.fields.costs import line_items
 
     with_money = line_items._with_money

@@ -31,9 +31,7 @@ def _lines(caplog: pytest.LogCaptureFixture, count: int) -> list[dict[str, Any]]
     return [json.loads(_FORMATTER.format(one)) for one in found]
 
 
-def test_a_request_is_one_line_that_says_who_asked_for_what(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_request_is_one_line_that_says_who_asked_for_what(world: World, caplog: pytest.LogCaptureFixture) -> None:
     customer = world.customer()
     with caplog.at_level(logging.INFO, "optiinfra_api.requests"):
         response = world.post(
@@ -45,9 +43,7 @@ def test_a_request_is_one_line_that_says_who_asked_for_what(
         world.http.get(f"{world.url}/healthz")
         first, second = _lines(caplog, 2)
     assert response.headers["x-correlation-id"] == first["correlation_id"] == "build-4711"
-    token_ids = [
-        one.token_id for one in world.metadata.tokens.find() if one.customer_id == customer.customer_id
-    ]
+    token_ids = [one.token_id for one in world.metadata.tokens.find() if one.customer_id == customer.customer_id]
     ours = {
         "level": "INFO",
         "logger": "optiinfra_api.requests",
@@ -75,18 +71,14 @@ def test_a_task_that_a_request_started_is_in_its_line(world: World, caplog: pyte
     assert failed["outcomes"] == {"latestCosts": "INVALID_ARGUMENT"}
 
 
-@pytest.mark.parametrize(
-    "given", ["short", "has space in it", 'x"}\n{"level"', "ü" * 10, "x" * 65, "-leading-dash"]
-)
+@pytest.mark.parametrize("given", ["short", "has space in it", 'x"}\n{"level"', "ü" * 10, "x" * 65, "-leading-dash"])
 def test_a_correlation_id_that_is_not_well_formed_is_replaced(world: World, given: str) -> None:
     headers = {b"X-Correlation-Id": given.replace("\n", " ").encode()}
     response = world.http.get(f"{world.url}/healthz", headers=headers)
     assert len(response.headers["x-correlation-id"]) == 32
 
 
-def test_a_token_that_a_client_uses_as_a_name_is_not_written(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_token_that_a_client_uses_as_a_name_is_not_written(world: World, caplog: pytest.LogCaptureFixture) -> None:
     token = world.customer().token
     name = token.replace("-", "_")
     with caplog.at_level(logging.INFO, "optiinfra_api.requests"):
@@ -129,9 +121,7 @@ def test_what_looks_like_a_secret_is_not_written(kind: str, secret: str) -> None
 
 
 def test_what_is_no_secret_stays() -> None:
-    said = (
-        "42: GET /export/total.csv of customer acme took 3 ms; token_id 9f3c has the role viewer; tokens: 3"
-    )
+    said = "42: GET /export/total.csv of customer acme took 3 ms; token_id 9f3c has the role viewer; tokens: 3"
     assert redacted(said) == said
 
 

@@ -40,9 +40,7 @@ def published(customer: Customer, slice_: Slice) -> None:
     customer.publish(slice_, [charge], data_through=period.end, is_final=True)
 
 
-def asked(
-    customer: Customer, start: str = "2026-10-01", end: str = "2026-11-01", **more: Any
-) -> dict[str, Any]:
+def asked(customer: Customer, start: str = "2026-10-01", end: str = "2026-11-01", **more: Any) -> dict[str, Any]:
     found: dict[str, Any] = customer.data(TOTAL, start=start, end=end, **more)["totalCost"]
     return found
 
@@ -127,21 +125,15 @@ def test_an_account_that_stands_still_reaches_as_far_as_it_was_collected(world: 
 
 @given(
     months=st.lists(st.integers(1, 12), max_size=3),
-    days=st.tuples(
-        st.none() | st.dates(date(2025, 12, 1), date(2027, 1, 31)), st.none() | st.integers(0, 90)
-    ),
+    days=st.tuples(st.none() | st.dates(date(2025, 12, 1), date(2027, 1, 31)), st.none() | st.integers(0, 90)),
 )
-def test_a_due_month_counts_for_the_days_it_has(
-    months: list[int], days: tuple[date | None, int | None]
-) -> None:
+def test_a_due_month_counts_for_the_days_it_has(months: list[int], days: tuple[date | None, int | None]) -> None:
     start, length = days
     end = None if length is None else date.fromordinal((start or date(2026, 6, 1)).toordinal() + length)
     due = DuePeriods("focus", "a", {BillingPeriod(2026, month): END for month in months})
     first, last = start or date(2025, 1, 1), end or date(2028, 1, 1)
     inside = {date.fromordinal(day) for day in range(first.toordinal(), last.toordinal())}
-    assert due.is_in(start, end) == any(
-        (one.year, one.month) in {(2026, m) for m in months} for one in inside
-    )
+    assert due.is_in(start, end) == any((one.year, one.month) in {(2026, m) for m in months} for one in inside)
 
 
 def test_the_accounts_are_looked_at_once_for_all_who_ask_within_a_second(

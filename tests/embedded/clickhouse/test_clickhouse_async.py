@@ -51,9 +51,7 @@ def test_every_way_to_write_and_read(clickhouse_url: str, compress: bool | str) 
         query = "SELECT a, b FROM t WHERE a >= {least:UInt64} ORDER BY a"
         rows = (await client.query(query, parameters={"least": 1})).result_rows
         assert rows == [(1, "ü'\\"), (2, ""), (3, "df"), (4, "arrow"), (5, "raw")]
-        assert (await client.query_df(query, parameters={"least": 5})).to_dict("records") == [
-            {"a": 5, "b": "raw"}
-        ]
+        assert (await client.query_df(query, parameters={"least": 5})).to_dict("records") == [{"a": 5, "b": "raw"}]
         assert (await client.query_arrow(query, parameters={"least": 4})).column("a").to_pylist() == [4, 5]
         assert await client.raw_query("SELECT 1", fmt="CSV") == b"1\n"
         assert await client.command("SELECT count() FROM t") == 5

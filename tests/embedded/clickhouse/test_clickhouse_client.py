@@ -117,9 +117,7 @@ def test_a_large_answer_in_any_format_can_be_inserted_again(client: Any, form: s
     streamed = client.raw_stream(query, fmt=form)
     client.raw_insert("t", ["id", "name", "kind"], iter(lambda: streamed.read(100_000), b""), fmt=form)
     client.raw_insert("t", ["id", "name", "kind"], client.raw_query(query, fmt=form), fmt=form)
-    found = client.query(
-        "SELECT count(), sum(id), uniqExact(name), countIf(toString(id) != name) FROM t"
-    ).first_row
+    found = client.query("SELECT count(), sum(id), uniqExact(name), countIf(toString(id) != name) FROM t").first_row
     assert found == (200000, 99999 * 100000, 100000, 0)
 
 
@@ -188,9 +186,7 @@ def test_long_parameters_travel_as_a_form(clickhouse_url: str) -> None:
 
 def test_settings_and_query_id_of_one_query(client: Any) -> None:
     assert client.query("SELECT getSetting('max_threads')", settings={"max_threads": 1}).first_row == (1,)
-    assert client.query("SELECT timezone()", settings={"session_timezone": "Asia/Tokyo"}).first_row == (
-        "Asia/Tokyo",
-    )
+    assert client.query("SELECT timezone()", settings={"session_timezone": "Asia/Tokyo"}).first_row == ("Asia/Tokyo",)
     assert client.query("SELECT getSetting('async_insert'), timezone()").first_row == (False, "UTC")
     query_id = f"my query {uuid.uuid4()}"
     assert client.query("SELECT 1", settings={"query_id": query_id}).summary["query_id"] == query_id
@@ -222,9 +218,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("sql", "status", "code"), ERRORS, ids=[str(e[0])[:40] for e in ERRORS])
-def test_errors_have_the_servers_status_number_and_text(
-    clickhouse_url: str, sql: str, status: int, code: int
-) -> None:
+def test_errors_have_the_servers_status_number_and_text(clickhouse_url: str, sql: str, status: int, code: int) -> None:
     found, headers, body = fetch(clickhouse_url, sql.encode())
     assert (found, headers["x-clickhouse-exception-code"]) == (status, str(code))
     assert body.decode().startswith(f"Code: {code}. DB::Exception: ")
@@ -259,9 +253,7 @@ def test_rows_that_are_not_stored_are_never_acknowledged(client: Any) -> None:
     with pytest.raises(DatabaseError, match="is not like UInt64"):
         client.raw_insert("few", None, b"1\nx\n", fmt="CSV")
     with pytest.raises(DatabaseError, match="CANNOT_READ_ALL_DATA"):
-        client.raw_insert(
-            "few", None, client.raw_query("SELECT toUInt64(1) AS a", fmt="Native")[:-3], fmt="Native"
-        )
+        client.raw_insert("few", None, client.raw_query("SELECT toUInt64(1) AS a", fmt="Native")[:-3], fmt="Native")
     assert client.query("SELECT count() FROM few").first_row == (0,)
 
 
@@ -282,9 +274,7 @@ def test_sixteen_clients_each_in_its_own_database(clickhouse_url: str) -> None:
             client.insert("t", [[number, f"{number}-{step}"]], column_names=["a", "b"])
             rows = client.query("SELECT a, b, currentDatabase() FROM t ORDER BY b").result_rows
             assert rows == [(number, f"{number}-{i}", name) for i in range(step + 1)]
-            table = client.query_arrow(
-                "SELECT number + {n:UInt64} AS x FROM numbers(70000)", parameters={"n": number}
-            )
+            table = client.query_arrow("SELECT number + {n:UInt64} AS x FROM numbers(70000)", parameters={"n": number})
             assert table.column("x")[-1].as_py() == 69999 + number
         client.command(f"DROP DATABASE {name}")
         admin.close()

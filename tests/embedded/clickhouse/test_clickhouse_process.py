@@ -33,14 +33,10 @@ def test_kill_loses_no_acknowledged_insert(tmp_path: Path) -> None:
     randomly = random.Random(1)  # noqa: S311 - moments to kill at
     embedded.start()
     with closing(embedded.client()) as client:
-        client.command(
-            "CREATE TABLE t (writer UInt8, number UInt64, text String) ENGINE = MergeTree ORDER BY number"
-        )
+        client.command("CREATE TABLE t (writer UInt8, number UInt64, text String) ENGINE = MergeTree ORDER BY number")
     for round_ in range(10):
         writers = [
-            threading.Thread(
-                target=insert_until_it_dies, args=(embedded, n, round_ * 1_000_000, acknowledged[n])
-            )
+            threading.Thread(target=insert_until_it_dies, args=(embedded, n, round_ * 1_000_000, acknowledged[n]))
             for n in range(4)
         ]
         for writer in writers:
@@ -52,9 +48,7 @@ def test_kill_loses_no_acknowledged_insert(tmp_path: Path) -> None:
         embedded.start()
         with closing(embedded.client()) as client:
             for number, expected in enumerate(acknowledged):
-                found = client.query(
-                    "SELECT number FROM t WHERE writer = {w:UInt8}", parameters={"w": number}
-                )
+                found = client.query("SELECT number FROM t WHERE writer = {w:UInt8}", parameters={"w": number})
                 rows = [row[0] for row in found.result_rows]
                 assert len(rows) == len(set(rows))
                 assert expected <= set(rows)
@@ -71,9 +65,7 @@ def insert_until_it_dies(embedded: Embedded, writer: int, number: int, acknowled
                 if number % 2:
                     client.insert("t", rows, column_names=["writer", "number", "text"])
                 else:
-                    client.raw_insert(
-                        "t", None, iter([b"%d,%d,text\n" % (writer, n) for n in batch]), fmt="CSV"
-                    )
+                    client.raw_insert("t", None, iter([b"%d,%d,text\n" % (writer, n) for n in batch]), fmt="CSV")
                 acknowledged.update(batch)
                 number += 5
     except (OperationalError, DatabaseError, OSError):

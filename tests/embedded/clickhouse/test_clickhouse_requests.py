@@ -32,8 +32,7 @@ def client(clickhouse_url: str) -> Iterator[Any]:
 def form(**fields: str) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a multipart form."""
     parts = [
-        f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in fields.items()
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
     ]
     return "".join([*parts, "--edge--\r\n"]).encode(), {"Content-Type": "multipart/form-data; boundary=edge"}
 
@@ -50,9 +49,7 @@ def test_a_session_is_refused_in_one_line(clickhouse_url: str, client: Any) -> N
 
 
 @pytest.mark.parametrize("option", [{}, {"session_id": "mine"}], ids=["generated", "chosen"])
-def test_clickhouse_connect_shows_why_it_may_have_no_session(
-    clickhouse_url: str, option: dict[str, str]
-) -> None:
+def test_clickhouse_connect_shows_why_it_may_have_no_session(clickhouse_url: str, option: dict[str, str]) -> None:
     with closing(clickhouse_connect.get_client(dsn=clickhouse_url, **option)) as client:
         for ask in (client.query, client.command, lambda _: client.raw_insert("t", None, b"1", fmt="CSV")):
             with pytest.raises(DatabaseError, match=f"{SESSION_REFUSED}.*=False") as refused:
@@ -105,9 +102,7 @@ def test_the_settings_of_one_request_are_not_those_of_the_next(client: Any) -> N
 def test_an_error_spoils_no_later_answer(client: Any) -> None:
     for format_ in ("Native", "CSV", "JSON"):
         with pytest.raises(DatabaseError, match="on purpose"):
-            client.raw_query(
-                "SELECT throwIf(number = 500000, 'on purpose') FROM numbers(1000000)", fmt=format_
-            )
+            client.raw_query("SELECT throwIf(number = 500000, 'on purpose') FROM numbers(1000000)", fmt=format_)
         assert [client.command("EXISTS system.one") for _ in range(5)] == [1] * 5
 
 
@@ -230,8 +225,7 @@ def test_answers_come_in_lz4_or_as_they_are(clickhouse_url: str, accept: str, en
 
 def test_small_answers_and_those_that_need_no_compression_come_as_they_are(clickhouse_url: str) -> None:
     encodings = [
-        answered(clickhouse_url, f"SELECT repeat('x', {size}) FORMAT RawBLOB", "lz4")[0]
-        for size in (1024, 1025)
+        answered(clickhouse_url, f"SELECT repeat('x', {size}) FORMAT RawBLOB", "lz4")[0] for size in (1024, 1025)
     ]
     assert encodings == [None, "lz4"]
     assert answered(clickhouse_url, BIG, "lz4", compress="0")[0] is None
@@ -257,9 +251,7 @@ def test_a_body_in_another_encoding_is_refused_in_one_line(clickhouse_url: str, 
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "gzip"])
-def test_a_client_that_compresses_otherwise_reads_but_does_not_insert(
-    clickhouse_url: str, encoding: str
-) -> None:
+def test_a_client_that_compresses_otherwise_reads_but_does_not_insert(clickhouse_url: str, encoding: str) -> None:
     with closing(connect(clickhouse_url, compress=encoding)) as client:
         assert client.query("SELECT number FROM numbers(300000)").result_rows[-1] == (299_999,)
         table = f"other_{uuid.uuid4().hex}"

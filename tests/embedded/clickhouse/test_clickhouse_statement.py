@@ -42,9 +42,7 @@ INSERTS = [
 @pytest.mark.parametrize(
     ("sql", "head", "settings", "form", "rows"), INSERTS, ids=[str(n) for n in range(len(INSERTS))]
 )
-def test_an_insert_is_cut_before_its_rows(
-    sql: bytes, head: bytes, settings: bytes, form: str, rows: bytes
-) -> None:
+def test_an_insert_is_cut_before_its_rows(sql: bytes, head: bytes, settings: bytes, form: str, rows: bytes) -> None:
     found = split_insert(sql)
     assert found is not None
     assert (found.head, found.settings, found.input_format, found.rows) == (head, settings, form, rows)
@@ -99,9 +97,7 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("sql", "before", "form", "after"), ANSWERS, ids=[str(n) for n in range(len(ANSWERS))]
-)
+@pytest.mark.parametrize(("sql", "before", "form", "after"), ANSWERS, ids=[str(n) for n in range(len(ANSWERS))])
 def test_a_query_is_cut_at_its_own_format(sql: bytes, before: bytes, form: str | None, after: bytes) -> None:
     found = split_query(sql)
     assert (found.before, found.output_format, found.after, found.to_file) == (before, form, after, False)

@@ -136,9 +136,7 @@ def test_an_error_in_mid_stream_never_looks_like_a_complete_answer(client: Any, 
 
 def running(client: Any, mark: str) -> int:
     """How many statements that contain `mark` run, besides this one."""
-    query = (
-        "SELECT count() FROM system.processes WHERE query LIKE {like:String} AND query NOT LIKE '%processes%'"
-    )
+    query = "SELECT count() FROM system.processes WHERE query LIKE {like:String} AND query NOT LIKE '%processes%'"
     return int(client.query(query, parameters={"like": f"%{mark}%"}).first_row[0])
 
 
@@ -168,16 +166,14 @@ def test_a_query_ends_when_its_client_has_gone(embedded: Embedded, client: Any, 
     wait_for(0, client, mark)
 
 
-def test_a_query_that_has_nothing_more_to_send_ends_when_its_client_has_gone(
-    embedded: Embedded, client: Any
-) -> None:
+def test_a_query_that_has_nothing_more_to_send_ends_when_its_client_has_gone(embedded: Embedded, client: Any) -> None:
     mark = uuid.uuid4().hex
-    endless = f"/* {mark} */ SELECT number FROM system.numbers WHERE number < 400000 OR sipHash64(number) = 0 FORMAT CSV"
+    endless = (
+        f"/* {mark} */ SELECT number FROM system.numbers WHERE number < 400000 OR sipHash64(number) = 0 FORMAT CSV"
+    )
     with socket.create_connection(("127.0.0.1", embedded.port)) as gone:
         body = endless.encode()
-        gone.sendall(
-            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-        )
+        gone.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         received = 0
         while received < 1_100_000:
             received += len(gone.recv(1 << 16))

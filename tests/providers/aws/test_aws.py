@@ -154,9 +154,7 @@ def test_what_a_credential_does_not_accept(given: dict[str, Any], message: str) 
 
 
 def test_what_a_credential_accepts() -> None:
-    credential = AwsCredential.model_validate(
-        {"export": "s3://bucket/exports/costs/", "daily_budget": "0.50"}
-    )
+    credential = AwsCredential.model_validate({"export": "s3://bucket/exports/costs/", "daily_budget": "0.50"})
     assert (credential.export, credential.daily_budget) == ("s3://bucket/exports/costs", "0.50")
 
 
@@ -184,7 +182,5 @@ def test_no_secret_of_a_key_or_a_role_shows(life: AnyLife, caplog: pytest.LogCap
         setattr(cloud, misbehave, False)
     assert len(texts) >= 7
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("botocore")]
-    assert [
-        text for text in [*texts, *ours] for secret in (SECRET, ROLE_SECRET, ROLE_TOKEN) if secret in text
-    ] == []
+    assert [text for text in [*texts, *ours] for secret in (SECRET, ROLE_SECRET, ROLE_TOKEN) if secret in text] == []
     assert SECRET not in caplog.text

@@ -89,9 +89,7 @@ def test_an_export_is_found_and_read(server: str) -> None:
     with pytest.raises(NothingThere, match="has no manifest yet"):
         AWS.probe(one, {}, context())
     written(server, "1.5", "2.25")
-    s3.put_object(
-        Bucket="costs", Key=f"{FOLDER}/data/BILLING_PERIOD=2026-06/old/costs-00000.csv", Body=b"not read"
-    )
+    s3.put_object(Bucket="costs", Key=f"{FOLDER}/data/BILLING_PERIOD=2026-06/old/costs-00000.csv", Body=b"not read")
     before = AWS.probe(one, {}, context()).tokens
     assert list(before) == [JUNE]
     assert [item["billed_cost"] for item in items_of(one, JUNE)] == [Decimal("1.5"), Decimal("2.25")]
@@ -118,11 +116,7 @@ def metrics(amount: str) -> dict[str, Any]:
 
 def answer(groups: dict[tuple[str, ...], str] | str, **more: Any) -> dict[str, Any]:
     """An answer about the 5th of June."""
-    found = (
-        []
-        if isinstance(groups, str)
-        else [{"Keys": list(k), "Metrics": metrics(v)} for k, v in groups.items()]
-    )
+    found = [] if isinstance(groups, str) else [{"Keys": list(k), "Metrics": metrics(v)} for k, v in groups.items()]
     bucket = {
         "TimePeriod": {"Start": "2026-06-05", "End": "2026-06-06"},
         "Total": metrics(groups) if isinstance(groups, str) else {},
@@ -165,9 +159,7 @@ def test_cost_explorer_answers_page_by_page(server: str) -> None:
 
 def test_cost_explorer_whose_groups_do_not_add_up(server: str) -> None:
     queue(server, answer("10"), answer({(PAYER, "Usage"): "9"}))
-    with pytest.raises(
-        Transient, match="2026-06-05, linked accounts and record types: the groups add up to 9"
-    ):
+    with pytest.raises(Transient, match="2026-06-05, linked accounts and record types: the groups add up to 9"):
         items_of(account(server), JUNE)
 
 

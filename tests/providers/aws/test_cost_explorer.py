@@ -39,9 +39,7 @@ from optiinfra_assets.warehouse.loading import load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 JANUARY, FEBRUARY, MARCH = (BillingPeriod(2026, month) for month in (1, 2, 3))
-WEB = ScenarioResource(
-    "web", "web (simulated)", "compute", "m7g.large", "eu-central", "shop", Decimal("0.1023456789")
-)
+WEB = ScenarioResource("web", "web (simulated)", "compute", "m7g.large", "eu-central", "shop", Decimal("0.1023456789"))
 DISK = ScenarioResource("disk", "disk (simulated)", "storage", "standard", "us-east", "lab", Decimal("0.03"))
 PAIRS_OF_JANUARY = 3  # two accounts with usage, the payer with tax
 
@@ -190,9 +188,7 @@ def test_a_probe_is_free_and_96_of_them_make_one_collection_a_day() -> None:
         life.cloud.asked.clear()
         life.go(*(at(3, 21) + timedelta(minutes=15 * number) for number in range(96)))
         assert life.collected.count(MARCH) == 2, "once on either day"
-        assert [one["TimePeriod"] for one in questions(life)] == [
-            {"Start": "2026-03-01", "End": "2026-03-22"}
-        ] * 4
+        assert [one["TimePeriod"] for one in questions(life)] == [{"Start": "2026-03-01", "End": "2026-03-22"}] * 4
         assert life.collections[MARCH].request_cost == Decimal("0.04")
         assert life.probe().cost == 0
         assert life.probe().requests == 1
@@ -309,9 +305,7 @@ UNTAXED = Scenario("small", date(2025, 1, 1), (WEB, DISK), tax_rate=Decimal(0))
 
 
 @pytest.mark.parametrize(("cents", "hours"), [(3, 24), (4, 8), (5, 24), (7, 6), (14, 24)])
-def test_every_month_is_collected_in_the_end_whatever_a_day_can_pay_beyond_one(
-    cents: int, hours: int
-) -> None:
+def test_every_month_is_collected_in_the_end_whatever_a_day_can_pay_beyond_one(cents: int, hours: int) -> None:
     life = live(UNTAXED, at(3, 3))
     schedule = Schedule(life)
     with life.cloud:
@@ -384,9 +378,7 @@ def test_a_month_that_had_nothing_yet_is_expected_to_have_something() -> None:
         life.clock.now = at(4, 1)
         life.collect(BillingPeriod(2026, 4))
         life.clock.now = at(4, 4)
-        assert isinstance(refusal(life, BillingPeriod(2026, 4)), Permanent), (
-            "two cents suffice for nothing else"
-        )
+        assert isinstance(refusal(life, BillingPeriod(2026, 4)), Permanent), "two cents suffice for nothing else"
 
 
 def test_a_refusal_of_what_was_read_before_costs_nothing(life: AnyLife) -> None:
@@ -443,9 +435,7 @@ def test_what_a_month_takes_is_told_by_its_pages(life: AnyLife) -> None:
 def test_refused_requests_count_and_are_on_record(life: AnyLife) -> None:
     refused_with(life, "LimitExceededException", "Rate limit exceeded")
     context = life.context
-    with pytest.raises(
-        Throttled, match=r"too many requests \(429: LimitExceededException: Rate limit exceeded\)"
-    ):
+    with pytest.raises(Throttled, match=r"too many requests \(429: LimitExceededException: Rate limit exceeded\)"):
         life.provider.collect(life.account, JANUARY, context)
     assert len(life.snapshots.taken(KIND, MARCH)) == 4
     assert context.spent.cost == Decimal("0.04")
@@ -509,9 +499,7 @@ def off_by(amount: str) -> Callable[[dict[str, Any]], None]:
 
 
 @pytest.mark.parametrize("change", [without_a_group, off_by("0.000001"), off_by("-0.000001")])
-def test_groups_that_do_not_add_up_are_refused(
-    life: AnyLife, change: Callable[[dict[str, Any]], None]
-) -> None:
+def test_groups_that_do_not_add_up_are_refused(life: AnyLife, change: Callable[[dict[str, Any]], None]) -> None:
     life.cloud.fail(changed(change, groups=True), times=99)
     with pytest.raises(
         Transient,
@@ -692,9 +680,7 @@ def test_service_categories(service: str, category: str) -> None:
     assert service_category(service) == category
 
 
-def test_line_items_are_stored_to_the_last_digit_and_the_same_again(
-    life: AnyLife, warehouse: Warehouse
-) -> None:
+def test_line_items_are_stored_to_the_last_digit_and_the_same_again(life: AnyLife, warehouse: Warehouse) -> None:
     hashes = set()
     for generation in (1, 2):
         slice_ = Slice.of(life.account, JANUARY)

@@ -84,9 +84,7 @@ def read(path: Path, period: BillingPeriod = JUNE) -> tuple[list[Item], LineItem
     file = location.current(path.name)
     assert file is not None
     collection = LineItemStream(iter(()), "")
-    batches = list(
-        line_items(location, file, month_of(period), collection, source="export", form_of=mapping_of)
-    )
+    batches = list(line_items(location, file, month_of(period), collection, source="export", form_of=mapping_of))
     assert all(batch.schema == SCHEMA for batch in batches)
     return [item for batch in batches for item in batch.to_pylist()], collection
 
@@ -254,9 +252,7 @@ def test_parquet_gives_the_same_as_csv(tmp_path: Path) -> None:
             moments = [datetime.fromisoformat(value) for value in values]
             arrays[name] = pa.array(moments, pa.timestamp("ms"))
         elif name.endswith(numbers):
-            arrays[name] = pa.array(
-                [None if value is None else float(value) for value in values], pa.float64()
-            )
+            arrays[name] = pa.array([None if value is None else float(value) for value in values], pa.float64())
         else:
             arrays[name] = pa.array(values, pa.string())
     pq.write_table(pa.table(arrays), tmp_path / "cur.snappy.parquet")
@@ -270,9 +266,7 @@ def test_names_count_in_any_case_and_order(tmp_path: Path) -> None:
     assert of(tmp_path, turned) == of(tmp_path, row())
 
 
-@pytest.mark.parametrize(
-    "name", ["line_item_unblended_cost", "bill_payer_account_id", "line_item_usage_start_date"]
-)
+@pytest.mark.parametrize("name", ["line_item_unblended_cost", "bill_payer_account_id", "line_item_usage_start_date"])
 def test_a_column_without_which_costs_cannot_be_told(tmp_path: Path, name: str) -> None:
     lacking = {key: value for key, value in row().items() if key != name}
     with pytest.raises(

@@ -97,9 +97,7 @@ def paths(life: AnyLife) -> list[str]:
 
 @MODES
 def test_a_month_day_by_day_equals_what_is_shown_and_then_the_invoice(mode: str) -> None:
-    credit = ScenarioEvent(
-        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
-    )
+    credit = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     life = live(mode, small(credit), at(2, 1, 12))
     with life.cloud:
         for day in (*range(2, 12), 20, 28):
@@ -109,9 +107,7 @@ def test_a_month_day_by_day_equals_what_is_shown_and_then_the_invoice(mode: str)
             assert not life.collections[FEBRUARY].is_final
         assert life.collections[FEBRUARY].data_through == at(2, 27)
         given = [item for item in life.items[FEBRUARY] if item["charge_category"] == "Credit"]
-        assert [(item["billed_cost"], item["charge_class"]) for item in given] == [
-            (Decimal("-7.50"), "Correction")
-        ]
+        assert [(item["billed_cost"], item["charge_class"]) for item in given] == [(Decimal("-7.50"), "Correction")]
         assert life.go(at(3, 5, 12)) == [FEBRUARY, MARCH]
         assert billed(life.items[FEBRUARY]) == life.cloud.invoice_amount(FEBRUARY)
         assert {item["invoice_id"] for item in life.items[FEBRUARY]} == {"SIM202602"}
@@ -124,9 +120,7 @@ def test_a_month_day_by_day_equals_what_is_shown_and_then_the_invoice(mode: str)
 def test_a_row_says_all_that_is_known(mode: str) -> None:
     life = live(mode, small(), at(3, 10, 12))
     with life.cloud:
-        item = next(
-            one for one in life.collect(JANUARY) if one["service_name"] == "Amazon Elastic Compute Cloud"
-        )
+        item = next(one for one in life.collect(JANUARY) if one["service_name"] == "Amazon Elastic Compute Cloud")
         account, name = member_of(life.cloud.world, "shop")
         payer, payer_name = payer_of(life.cloud.world)
         charge = life.cloud.world.charges(JANUARY)[0]
@@ -244,9 +238,7 @@ def test_a_manifest_that_has_gone_erases_nothing(life: AnyLife) -> None:
     with pytest.raises(NothingThere, match=r"s3://simulated-costs/exports/costs: has no manifest yet"):
         life.probe()
     export_of(life).read = lambda key: None
-    with pytest.raises(
-        NothingThere, match=r"2026-01/costs-Manifest.json: is not there: nothing that is stored"
-    ):
+    with pytest.raises(NothingThere, match=r"2026-01/costs-Manifest.json: is not there: nothing that is stored"):
         life.collect(JANUARY)
 
 
@@ -280,9 +272,7 @@ def test_two_manifests_of_a_period_are_refused(life: AnyLife) -> None:
         (["a.csv.gz", "b.csv.gz", "a.csv.gz"], "costs-Manifest.json: names a.csv.gz twice"),
     ],
 )
-def test_a_manifest_of_another_form_is_refused_with_field_and_value(
-    life: AnyLife, files: Any, message: str
-) -> None:
+def test_a_manifest_of_another_form_is_refused_with_field_and_value(life: AnyLife, files: Any, message: str) -> None:
     manifest(life, dataFiles=files)
     with pytest.raises(ContractChanged, match=message):
         life.collect(JANUARY)
@@ -423,17 +413,13 @@ def test_a_missing_permission_is_named_with_what_it_is_for(life: AnyLife) -> Non
 
 
 def test_another_bucket_is_not_there(life: AnyLife) -> None:
-    account = replace(
-        life.account, settings={**life.account.settings, "export": "s3://nobodys/exports/costs"}
-    )
+    account = replace(life.account, settings={**life.account.settings, "export": "s3://nobodys/exports/costs"})
     with pytest.raises(NothingThere, match="there is no bucket nobodys"):
         life.provider.probe(account, {}, life.context)
 
 
 def test_an_answer_of_s3_that_nobody_knows(life: AnyLife) -> None:
-    life.cloud.fail(
-        say(SimulatedResponse(400, b"<Error><Code>NewRule</Code><Message>no</Message></Error>")), times=9
-    )
+    life.cloud.fail(say(SimulatedResponse(400, b"<Error><Code>NewRule</Code><Message>no</Message></Error>")), times=9)
     with pytest.raises(ContractChanged, match="NewRule: no"):
         life.probe()
 

@@ -25,9 +25,7 @@ CENT = Decimal("0.01")
 
 def budget(clock: SimulatedClock, snapshots: Snapshots, usd: str) -> DailyRequestBudget:
     context = ProviderContext(clock, snapshots)
-    return DailyRequestBudget(
-        price=CENT, within=context.spent, context=context, budget=Decimal(usd), advice="ask less"
-    )
+    return DailyRequestBudget(price=CENT, within=context.spent, context=context, budget=Decimal(usd), advice="ask less")
 
 
 def spend_all(one: DailyRequestBudget) -> int:
@@ -78,9 +76,7 @@ def test_what_cannot_be_finished_is_not_begun() -> None:
     for _ in range(4):
         one.count()
     one.require(6)
-    with pytest.raises(
-        Permanent, match=r"takes 11 requests, \$0.11, more than the daily budget of \$0.10: ask less"
-    ):
+    with pytest.raises(Permanent, match=r"takes 11 requests, \$0.11, more than the daily budget of \$0.10: ask less"):
         one.require(7)
     other = budget(clock, snapshots, "0.10")
     other.require(6)

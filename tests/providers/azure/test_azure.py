@@ -81,9 +81,7 @@ def effective(items: list[Item]) -> Decimal:
 
 def test_a_row_has_what_the_query_tells_and_nothing_more(life: Life) -> None:
     rows = life.collect(JANUARY)
-    item = next(
-        row for row in rows if row["resource_name"] == "web-1" and row["charge_period_start"] == at(1, 7)
-    )
+    item = next(row for row in rows if row["resource_name"] == "web-1" and row["charge_period_start"] == at(1, 7))
     truth = [
         cost
         for cost in dated_costs(life.cloud.world, JANUARY, life.clock())
@@ -178,9 +176,7 @@ def test_requests_of_a_collection_are_seven_and_two_for_each_other_charge_type(l
     bought = live(at(2, 6), PURCHASE)
     with bought.cloud:
         bought.collect(JANUARY)
-        assert len(queries(bought)) == 7 + 2, (
-            "Purchase is in one kind of figures, UnusedReservation in the other"
-        )
+        assert len(queries(bought)) == 7 + 2, "Purchase is in one kind of figures, UnusedReservation in the other"
 
 
 def test_the_next_page_is_another_post_of_the_same_question(life: Life) -> None:
@@ -230,9 +226,7 @@ def test_groups_that_do_not_add_up_to_the_day_are_refused(life: Life) -> None:
         return SimulatedResponse.of(properties)
 
     life.cloud.fail(one_group_less, times=99, path=QUERY)
-    with pytest.raises(
-        Transient, match=r"ActualCost of 2026-01-\d\d: the groups add up to .* USD, the day's"
-    ):
+    with pytest.raises(Transient, match=r"ActualCost of 2026-01-\d\d: the groups add up to .* USD, the day's"):
         life.collect(JANUARY)
 
 
@@ -436,9 +430,7 @@ def test_an_access_token_that_is_not_accepted_any_more(life: Life) -> None:
         life.collect(JANUARY)
 
 
-def test_the_default_chain_is_used_where_no_application_is_given(
-    life: Life, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_chain_is_used_where_no_application_is_given(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     application = {"AZURE_TENANT_ID": "tenant_id", "AZURE_CLIENT_ID": "client_id"}
     settings = dict(life.account.settings)
     for variable, name in application.items():
@@ -567,9 +559,7 @@ def queries_of(life: Life) -> list[SimulatedRequest]:
 )
 def test_a_credential_that_cannot_work_is_refused(settings: dict[str, str], message: str) -> None:
     with pytest.raises(ValidationError, match=message) as raised:
-        AzureCredential.model_validate(
-            {**settings, "client_secret": SECRET} if "tenant_id" in settings else settings
-        )
+        AzureCredential.model_validate({**settings, "client_secret": SECRET} if "tenant_id" in settings else settings)
     assert SECRET not in str(raised.value)
 
 
@@ -581,9 +571,7 @@ def test_slashes_around_a_scope_do_not_matter() -> None:
 def test_neither_secret_nor_token_is_logged(life: Life, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     life.collect(JANUARY)
-    life.cloud.fail(
-        say(SimulatedResponse.of({"error": {"code": "X", "message": SECRET}}, status=400)), path=QUERY
-    )
+    life.cloud.fail(say(SimulatedResponse.of({"error": {"code": "X", "message": SECRET}}, status=400)), path=QUERY)
     with pytest.raises(ContractChanged) as raised:
         life.collect(JANUARY)
     said = caplog.text + "".join(traceback.format_exception(raised.value))

@@ -78,19 +78,13 @@ def life() -> Iterator[Life]:
 
 def gets(life: Life, ending: str) -> list[str]:
     """Blobs that were read and whose name ends so."""
-    return [
-        request.path
-        for request in life.cloud.asked
-        if request.method == "GET" and request.path.endswith(ending)
-    ]
+    return [request.path for request in life.cloud.asked if request.method == "GET" and request.path.endswith(ending)]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.0r2", "1.2-preview"])
 @pytest.mark.parametrize("suffix", ["csv.gz", "csv", "snappy.parquet"])
 @pytest.mark.parametrize("overwrites", [True, False], ids=["overwrite", "create new"])
-def test_each_format_version_and_way_of_keeping_runs(
-    life: Life, version: str, suffix: str, overwrites: bool
-) -> None:
+def test_each_format_version_and_way_of_keeping_runs(life: Life, version: str, suffix: str, overwrites: bool) -> None:
     exports = life.cloud.exports
     exports.data_version, exports.suffix, exports.overwrites = version, suffix, overwrites
     life.tick()
@@ -99,9 +93,7 @@ def test_each_format_version_and_way_of_keeping_runs(
     assert billed(life.items[FEBRUARY]) == life.cloud.shown_amount(FEBRUARY)
     read = {part.rsplit("/", 2)[1] for part in gets(life, suffix)}
     assert len(read) == 2, "one run of each month, though create-new keeps more"
-    assert life.provider.discover(life.account) == [
-        f"{life.account.settings['export_url']} daily (FOCUS {version})"
-    ]
+    assert life.provider.discover(life.account) == [f"{life.account.settings['export_url']} daily (FOCUS {version})"]
 
 
 def test_a_row_is_what_the_file_has_with_its_id_folded(life: Life) -> None:
@@ -407,9 +399,7 @@ def test_a_manifest_that_is_not_as_documented_is_refused(
 def test_a_manifest_as_another_vendor_saw_it_is_understood(life: Life) -> None:
     """Keys and values of a published sample, with a folder that is not named after days."""
     (part,) = [
-        blob
-        for blob in life.cloud.exports.blobs().values()
-        if "0131/" in blob.name and "20260206" not in blob.name
+        blob for blob in life.cloud.exports.blobs().values() if "0131/" in blob.name and "20260206" not in blob.name
     ][1:2]
     name = "costs/daily/mtd-snapshot/current/part_0_0001.csv.gz"
     manifest = {

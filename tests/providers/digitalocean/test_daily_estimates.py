@@ -68,9 +68,7 @@ def a_line(
     start: datetime = JANUARY.start,
     end: datetime = JANUARY.end,
 ) -> InvoiceLine:
-    return InvoiceLine(
-        key, amount, "Droplets", resource, "shop", start, end, Decimal(744), "Hours", invoice_id
-    )
+    return InvoiceLine(key, amount, "Droplets", resource, "shop", start, end, Decimal(744), "Hours", invoice_id)
 
 
 def charges_of(
@@ -91,9 +89,7 @@ def sums(charges: Sequence[DailyCharge]) -> dict[str | None, Decimal]:
 
 
 @given(estimates, bill_lines())
-def test_the_rows_of_a_closed_month_are_its_invoices(
-    days: list[DailyEstimate], lines: list[InvoiceLine]
-) -> None:
+def test_the_rows_of_a_closed_month_are_its_invoices(days: list[DailyEstimate], lines: list[InvoiceLine]) -> None:
     held, charges = charges_of(days, lines, is_closed=True)
     stated: dict[str | None, Decimal] = defaultdict(Decimal)
     for line in lines:
@@ -101,9 +97,7 @@ def test_the_rows_of_a_closed_month_are_its_invoices(
     stated.pop(None, None)
     found = sums(charges)
     assert {name: found[name] for name in stated} == stated
-    assert found.keys() <= stated.keys(), (
-        "neither a preview nor an estimate is a cost of a month that is invoiced"
-    )
+    assert found.keys() <= stated.keys(), "neither a preview nor an estimate is a cost of a month that is invoiced"
     told = [charge for charge in charges if charge.method == ESTIMATE]
     assert len(told) + held.dropped == len(days) == held.count
     assert sum((one.amount for one in told), held.dropped_amount) == held.estimated
@@ -123,9 +117,7 @@ def test_an_open_month_is_its_invoices_and_the_days_after_them(
     for line in lines:
         if line.invoice_id:
             ends[line.key] = max(ends[line.key], line.end)
-    later = [
-        one.amount for one in days if datetime(one.day.year, 1, one.day.day, 12, tzinfo=UTC) >= ends[one.key]
-    ]
+    later = [one.amount for one in days if datetime(one.day.year, 1, one.day.day, 12, tzinfo=UTC) >= ends[one.key]]
     assert found[None] == sum(later, Decimal(0))
 
 
@@ -182,9 +174,7 @@ def test_a_preview_tells_whose_an_estimate_is_unless_it_could_be_two() -> None:
         a_line(DISK, Decimal(99), None, ("r-2",)),
     ]
     _, charges = charges_of(days, lines, is_closed=False)
-    assert [
-        (one.amount, one.line and one.line.resource, one.line and one.line.product) for one in charges
-    ] == [
+    assert [(one.amount, one.line and one.line.resource, one.line and one.line.product) for one in charges] == [
         (3, ("r-1",), "Droplets"),
         (3, (), "Droplets"),
     ]

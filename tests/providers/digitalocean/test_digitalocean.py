@@ -123,9 +123,7 @@ def test_an_open_month_is_one_estimate_for_each_line_and_day(life: Life) -> None
     assert by_day(items) == truth_by_day(life.cloud, JANUARY)
     spans = {(item["charge_period_start"], item["charge_period_end"]) for item in items}
     assert spans == {(at(1, day), at(1, day + 1)) for day in range(1, 10)}
-    assert {(item["is_estimated"], item["source"], item["invoice_id"]) for item in items} == {
-        (True, "api", None)
-    }
+    assert {(item["is_estimated"], item["source"], item["invoice_id"]) for item in items} == {(True, "api", None)}
     assert life.collections[JANUARY].data_through == at(1, 10)
     assert life.collections[JANUARY].control_totals is None
 
@@ -235,9 +233,7 @@ def test_the_invoice_keeps_the_days_and_names_what_they_lack(life: Life) -> None
     estimates = [item for item in after if item["is_estimated"]]
     assert len(estimates) == len(before) + 4, "the 31st came with the night"
     residuals = [item for item in after if not item["is_estimated"]]
-    assert {(item["charge_period_start"], item["charge_period_end"]) for item in residuals} == {
-        (at(1, 1), at(2, 1))
-    }
+    assert {(item["charge_period_start"], item["charge_period_end"]) for item in residuals} == {(at(1, 1), at(2, 1))}
     assert {item["source"] for item in residuals} == {"invoice"}
     assert {item["invoice_id"] for item in after} == {life.source(JANUARY, "invoice")["id"]}
     for items in (estimates, residuals):
@@ -281,9 +277,7 @@ def test_estimates_of_lines_the_invoice_does_not_have_give_way_and_are_told(life
     life.cloud.fail(rewrite('"description":"web', '"description":"renamed'), times=99, path=urn)
     items = life.collect(JANUARY)
     assert billed(items) == life.cloud.invoice_amount(JANUARY)
-    assert {item["charge_description"] for item in items if item["service_name"] == "Droplets"} == {
-        "web (s-2vcpu-4gb)"
-    }
+    assert {item["charge_description"] for item in items if item["service_name"] == "Droplets"} == {"web (s-2vcpu-4gb)"}
     told = life.source(JANUARY, "insights")
     assert told["not_invoiced"] == "31"
     assert Decimal(told["not_invoiced_amount"]) == billed(items, service_name="Droplets")
@@ -307,9 +301,7 @@ def test_droplets_that_share_a_name_stand_as_invoiced() -> None:
 
 
 def test_a_credit_on_day_40_for_day_5_is_there_after_the_night() -> None:
-    credit = ScenarioEvent(
-        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
-    )
+    credit = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     life = live(small(credit), at(2, 3))
     with life.cloud:
         life.go(at(2, 3), at(2, 9, 3))
@@ -326,12 +318,8 @@ def test_a_credit_on_day_40_for_day_5_is_there_after_the_night() -> None:
 
 
 def test_a_restated_day_is_restated_and_one_that_is_invoiced_is_corrected() -> None:
-    before = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1")
-    )
-    after = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1")
-    )
+    before = ScenarioEvent(EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1"))
+    after = ScenarioEvent(EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1"))
     life = live(small(before, after), at(1, 8, 5))
     with life.cloud:
         life.go(at(1, 8, 5))
@@ -351,9 +339,7 @@ def test_a_restated_day_is_restated_and_one_that_is_invoiced_is_corrected() -> N
 
 
 def test_late_usage_stands_in_the_days_it_is_for() -> None:
-    life = live(
-        small(ScenarioEvent(EventKind.LATE, date(2026, 1, 5), posted_on=date(2026, 1, 9))), at(1, 8, 5)
-    )
+    life = live(small(ScenarioEvent(EventKind.LATE, date(2026, 1, 5), posted_on=date(2026, 1, 9))), at(1, 8, 5))
     with life.cloud:
         life.go(at(1, 8, 5))
         assert date(2026, 1, 5) not in by_day(life.items[JANUARY])
@@ -408,9 +394,7 @@ def test_an_early_invoice_does_not_close_the_month_at_its_end() -> None:
 def late(days: int, *moments: datetime, tax: str = "0") -> Life:
     """A team invoiced within January, whose preview goes on at midnight and whose last invoice comes so many days after it."""
     life = live(small(tax_rate=Decimal(tax)), at(1, 9))
-    life.cloud.world.scenario = replace(
-        life.cloud.world.scenario, invoice_delay=timedelta(days=days, hours=6)
-    )
+    life.cloud.world.scenario = replace(life.cloud.world.scenario, invoice_delay=timedelta(days=days, hours=6))
     life.cloud.bills_early, life.cloud.previews_ahead = at(1, 12, 3), True
     with life.cloud:
         life.go(*moments)
@@ -449,9 +433,7 @@ def test_one_that_was_listed_within_the_month_is_not_the_last_though_it_bills_un
     """Something that is paid for the whole month may be on it."""
     life = late(0, at(1, 20, 5))
     with life.cloud:
-        life.cloud.fail(
-            rewrite('"end_time":"2026-01-11', '"end_time":"2026-02-01'), times=99, path="/invoices/"
-        )
+        life.cloud.fail(rewrite('"end_time":"2026-01-11', '"end_time":"2026-02-01'), times=99, path="/invoices/")
         life.go(at(2, 1, 1))
         assert life.collections[JANUARY].control_totals is None
         life.go(at(2, 1, 7))
@@ -533,8 +515,7 @@ def test_the_vendors_own_example_adds_up(life: Life) -> None:
     invoiced(life, "27.13", PARTS, ITEM)
     items = life.collect(JANUARY)
     assert [
-        (item["charge_category"], item["service_name"], str(item["billed_cost"].normalize()))
-        for item in items
+        (item["charge_category"], item["service_name"], str(item["billed_cost"].normalize())) for item in items
     ] == [
         ("Usage", "Kubernetes Clusters", "12.34"),
         ("Usage", "Overages", "3.45"),
@@ -599,9 +580,7 @@ def test_whether_the_last_day_of_a_window_is_included_does_not_matter(life: Life
     life.cloud.fail(_exclusive, times=99, path="/insights/")
     assert life.collect(JANUARY) == whole
     windows = [request.path.split("/")[-2:] for request in life.cloud.asked if "/insights/" in request.path]
-    assert all(
-        date.fromisoformat(end) - date.fromisoformat(begin) <= timedelta(days=31) for begin, end in windows
-    )
+    assert all(date.fromisoformat(end) - date.fromisoformat(begin) <= timedelta(days=31) for begin, end in windows)
 
 
 def test_a_team_of_a_group_is_a_sub_account(life: Life) -> None:
@@ -629,9 +608,7 @@ def test_a_urn_of_somebody_else_is_said_so(life: Life) -> None:
         lambda: life.provider.probe(account, {}, life.context),
         lambda: life.provider.collect(account, JANUARY, life.context),
     ):
-        with pytest.raises(
-            CredentialRejected, match="account_urn: 'do:team:5df3e300' has no billing insights"
-        ):
+        with pytest.raises(CredentialRejected, match="account_urn: 'do:team:5df3e300' has no billing insights"):
             ask()
 
 
@@ -661,9 +638,7 @@ def test_without_the_scope_for_droplets_costs_come_without_tags(life: Life) -> N
     assert "3164400" in {item["resource_id"] for item in life.items[JANUARY]}
     asked = len(life.cloud.asked)
     life.probe()
-    assert not [request for request in life.cloud.asked[asked:] if request.path == "/v2/droplets"], (
-        "once a day"
-    )
+    assert not [request for request in life.cloud.asked[asked:] if request.path == "/v2/droplets"], "once a day"
 
 
 def test_droplets_are_those_of_the_time() -> None:
@@ -743,9 +718,7 @@ def test_a_repeated_page_is_refused(life: Life, name: str) -> None:
         for change in (1, -1)
     ],
 )
-def test_items_or_insights_of_another_number_than_announced_are_refused(
-    life: Life, old: str, new: str
-) -> None:
+def test_items_or_insights_of_another_number_than_announced_are_refused(life: Life, old: str, new: str) -> None:
     life.clock.now = at(2, 3)
     life.cloud.fail(rewrite(old, new), times=99)
     with pytest.raises(Transient, match="items came though"):
@@ -786,9 +759,7 @@ def test_items_or_insights_of_another_number_than_announced_are_refused(
         ("/account", '"team"', '"group"', "account.team: is missing: a JSON object"),
     ],
 )
-def test_a_changed_contract_names_field_and_value(
-    life: Life, path: str, old: str, new: str, message: str
-) -> None:
+def test_a_changed_contract_names_field_and_value(life: Life, path: str, old: str, new: str, message: str) -> None:
     life.clock.now = at(2, 3)
     life.cloud.page_size = 3
     life.cloud.fail(rewrite(old, new), times=999, path=path)

@@ -45,9 +45,7 @@ def test_items_and_what_is_beyond_them_are_the_invoice(
 
 
 @given(amounts, amounts, amounts, amounts)
-def test_an_item_that_got_lost_is_noticed(
-    products: Decimal, overages: Decimal, taxes: Decimal, lost: Decimal
-) -> None:
+def test_an_item_that_got_lost_is_noticed(products: Decimal, overages: Decimal, taxes: Decimal, lost: Decimal) -> None:
     assume(lost not in (0, -overages))
     amount = products + overages + taxes
     parts = summary(amount, product_charges=products, overages=overages, taxes=taxes)
@@ -60,9 +58,7 @@ def test_parts_that_are_not_all_are_noticed(products: Decimal, taxes: Decimal, u
     assume(unknown)
     amount = products + taxes + unknown
     parts = summary(amount, product_charges=products, taxes=taxes)
-    with pytest.raises(
-        ContractChanged, match=f"amount: value '{amount}' is not accepted: {products + taxes}"
-    ):
+    with pytest.raises(ContractChanged, match=f"amount: value '{amount}' is not accepted: {products + taxes}"):
         parts.check(amount, products, 1)
 
 

@@ -18,11 +18,7 @@ from optiinfra_assets.providers.files import csv_reader
 from optiinfra_assets.providers.files.csv_reader import CsvTable
 from tests.focus_samples import csv_text
 
-VALUES = (
-    st.none()
-    | st.text(st.sampled_from('ab ,"\r\n\u00e9;'), max_size=8)
-    | st.sampled_from(["NULL", "null", "0"])
-)
+VALUES = st.none() | st.text(st.sampled_from('ab ,"\r\n\u00e9;'), max_size=8) | st.sampled_from(["NULL", "null", "0"])
 TABLES = st.integers(1, 4).flatmap(
     lambda width: st.lists(st.lists(VALUES, min_size=width, max_size=width), max_size=12)
 )
@@ -41,9 +37,7 @@ def blocks_of(size: int) -> Iterator[None]:
 def read(data: bytes, repeated: set[str] | None = None) -> list[list[str | None]]:
     """All rows of a CSV text."""
     table = CsvTable("a.csv", pa.BufferReader(data))
-    return [
-        list(one.values()) for batch in table.batches(None, repeated or set()) for one in batch.to_pylist()
-    ]
+    return [list(one.values()) for batch in table.batches(None, repeated or set()) for one in batch.to_pylist()]
 
 
 @settings(max_examples=400, deadline=None)

@@ -91,9 +91,7 @@ def test_bytes_more_or_fewer_than_announced_are_waited_for(folder: Dated, differ
 def test_a_file_that_is_not_there_is_waited_for_before_any_is_read(folder: Dated) -> None:
     batches = export_batches(
         folder,
-        ManifestExport(
-            FileVersion("manifest.json", 2, ""), (ManifestFile("a.csv"), ManifestFile("gone.csv"))
-        ),
+        ManifestExport(FileVersion("manifest.json", 2, ""), (ManifestFile("a.csv"), ManifestFile("gone.csv"))),
         SEPTEMBER,
         LineItemStream(batches=iter(()), change_token=""),
         NOW,
@@ -139,9 +137,7 @@ def test_a_file_newer_than_its_manifest_is_of_a_run_under_way(
 
 
 @pytest.mark.parametrize("changed", ["manifest.json", "b.csv.gz"])
-def test_what_changes_while_it_is_read_makes_nothing_of_both(
-    folder: Dated, tmp_path: Path, changed: str
-) -> None:
+def test_what_changes_while_it_is_read_makes_nothing_of_both(folder: Dated, tmp_path: Path, changed: str) -> None:
     collection = LineItemStream(batches=iter(()), change_token="")
     manifest = folder.current("manifest.json")
     assert manifest is not None

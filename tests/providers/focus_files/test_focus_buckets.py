@@ -159,15 +159,9 @@ def bucket_at(url: str, context: ProviderContext) -> S3Location:
 
 def test_all_kinds_of_files_under_a_prefix(s3: Any, server: str, tmp_path: Path) -> None:
     rows = random_rows(500, 3)
-    s3.upload_file(
-        str(write_csv(tmp_path / "a.csv", csv_text(rows, columns("1.2")))), "costs", "focus/2024/a.csv"
-    )
-    s3.upload_file(
-        str(write_csv(tmp_path / "b.csv.gz", csv_text(rows, columns("1.0")))), "costs", "focus/b.csv.gz"
-    )
-    s3.upload_file(
-        str(write_parquet(tmp_path / "c.parquet", rows, columns("1.3"))), "costs", "focus/c.parquet"
-    )
+    s3.upload_file(str(write_csv(tmp_path / "a.csv", csv_text(rows, columns("1.2")))), "costs", "focus/2024/a.csv")
+    s3.upload_file(str(write_csv(tmp_path / "b.csv.gz", csv_text(rows, columns("1.0")))), "costs", "focus/b.csv.gz")
+    s3.upload_file(str(write_parquet(tmp_path / "c.parquet", rows, columns("1.3"))), "costs", "focus/c.parquet")
     s3.put_object(Bucket="costs", Key="focus/_SUCCESS", Body=b"")
     s3.put_object(Bucket="costs", Key="focus/_tmp/d.csv", Body=b"x")
     s3.put_object(Bucket="costs", Key="focus-old/e.csv", Body=b"another folder")
@@ -175,9 +169,7 @@ def test_all_kinds_of_files_under_a_prefix(s3: Any, server: str, tmp_path: Path)
     sent = sorted(Decimal(str(one["BilledCost"])) for one in rows * 3)
     assert sorted(one["billed_cost"] for one in found) == sent
     assert [source["file"] for source in collection.sources] == ["2024/a.csv", "b.csv.gz", "c.parquet"]
-    assert collection.sources[0]["version"] == s3.head_object(Bucket="costs", Key="focus/2024/a.csv")[
-        "ETag"
-    ].strip('"')
+    assert collection.sources[0]["version"] == s3.head_object(Bucket="costs", Key="focus/2024/a.csv")["ETag"].strip('"')
     assert collection.requests > 0
     assert collection.change_token == FOCUS.probe(at(server), {}).tokens[SEPTEMBER]
     assert FOCUS.discover(at(server, "s3://costs/focus/")) == ["s3://costs/focus"]
@@ -196,9 +188,7 @@ def test_a_listing_of_several_pages(s3: Any) -> None:
     def page(request: BaseHTTPRequestHandler) -> Reply:
         number = 2 if "continuation-token=more" in request.path else 1
         more = (
-            "<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>"
-            if number == 1
-            else ""
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>" if number == 1 else ""
         )
         found = f"<Key>focus/{number}.csv</Key><Size>9</Size><ETag>&quot;e{number}&quot;</ETag>"
         return Reply(200, f"<ListBucketResult>{more}<Contents>{found}</Contents></ListBucketResult>")
@@ -229,9 +219,7 @@ def test_an_object_that_changes_while_it_is_read(s3: Any, server: str, tmp_path:
 
 def test_a_bad_value_is_named_with_the_address_of_its_object(s3: Any, server: str) -> None:
     s3.put_object(Bucket="costs", Key="focus/a.csv", Body=csv_text([row(BilledCost="$1")]).encode())
-    with pytest.raises(
-        BadData, match=r"^s3://costs/focus/a\.csv: row 1 \(line 2\), column BilledCost: value '\$1'"
-    ):
+    with pytest.raises(BadData, match=r"^s3://costs/focus/a\.csv: row 1 \(line 2\), column BilledCost: value '\$1'"):
         collect(at(server))
 
 
@@ -288,9 +276,7 @@ def test_a_server_that_does_not_answer_is_transient(s3: Any) -> None:
         (400, "InvalidRequest", ContractChanged, "check region and endpoint_url"),
     ],
 )
-def test_the_answers_of_s3_by_what_to_do(
-    s3: Any, status: int, code: str, kind: type[Exception], advice: str
-) -> None:
+def test_the_answers_of_s3_by_what_to_do(s3: Any, status: int, code: str, kind: type[Exception], advice: str) -> None:
     with (
         answering(lambda _: refused(status, code)) as url,
         pytest.raises(kind, match=f"^s3://costs/focus: .*{code}: no.*{advice}") as raised,
@@ -360,9 +346,7 @@ NOT_XML = "<!DOCTYPE html>\n<html><body><br>Sign in to the network</body></html>
     ],
     ids=["well-formed", "not XML"],
 )
-def test_the_page_of_a_proxy_is_never_an_empty_bucket(
-    s3: Any, page: str, kind: type[Exception], message: str
-) -> None:
+def test_the_page_of_a_proxy_is_never_an_empty_bucket(s3: Any, page: str, kind: type[Exception], message: str) -> None:
     with (
         answering(lambda _: Reply(200, page, kind="text/html")) as url,
         pytest.raises(kind, match=message) as raised,

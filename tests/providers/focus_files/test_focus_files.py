@@ -48,12 +48,8 @@ def collect(folder: Path, period: BillingPeriod = SEPTEMBER) -> tuple[list[dict[
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "1.3", "1.4"])
-@pytest.mark.parametrize(
-    "kind", ["csv", "csv.gz", "csv.zst", "parquet text", "parquet decimals", "parquet doubles"]
-)
-def test_every_version_in_every_kind_of_file_gives_the_same_line_items(
-    tmp_path: Path, version: str, kind: str
-) -> None:
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "csv.zst", "parquet text", "parquet decimals", "parquet doubles"])
+def test_every_version_in_every_kind_of_file_gives_the_same_line_items(tmp_path: Path, version: str, kind: str) -> None:
     rows = [
         row(BilledCost="0.1", ListCost=None, Tags='{"a": 1.10}'),
         row(BilledCost="-12.000000000000000001"),
@@ -163,9 +159,7 @@ def test_numbers_with_more_than_18_digits_are_rounded_half_even_and_counted(tmp_
 
 
 def test_files_of_several_periods_and_periods_of_several_files(tmp_path: Path) -> None:
-    write_csv(
-        tmp_path / "2024/mixed.csv", csv_text([row(), row(**OCTOBER), row(BilledCost="7")], columns("1.0"))
-    )
+    write_csv(tmp_path / "2024/mixed.csv", csv_text([row(), row(**OCTOBER), row(BilledCost="7")], columns("1.0")))
     write_parquet(tmp_path / "october.parquet", [row(**OCTOBER)] * 2, columns("1.2"))
     september, collection = collect(tmp_path)
     assert [one["billed_cost"] for one in september] == [Decimal("1.25"), Decimal(7)]
@@ -295,11 +289,7 @@ def test_views_in_files_of_several_periods(tmp_path: Path, kind: pa.DataType) ->
     name = str(kind).split("<")[0]
     values = pa.array([None, value.get(name, "a"), value.get(name, "a")], kind)
     write_parquet(tmp_path / "a.parquet", [row(), row(**OCTOBER), row()], columns("1.4"), x_View=values)
-    kept = (
-        json.dumps(dict(value[name]) if name == "map" else value[name], ensure_ascii=False)
-        if name in value
-        else "a"
-    )
+    kept = json.dumps(dict(value[name]) if name == "map" else value[name], ensure_ascii=False) if name in value else "a"
     assert [one["x_columns"] for one in collect(tmp_path)[0]] == [[], [("x_View", kept)]]
 
 
@@ -307,9 +297,7 @@ def test_every_column_of_text_may_be_views(tmp_path: Path) -> None:
     names = columns("1.2")
     rows = [row(Tags='{"a": "b"}'), row(**OCTOBER), row(ResourceId="r")]
     table = pq.read_table(write_parquet(tmp_path / "a.parquet", rows, names))
-    pq.write_table(
-        table.cast(pa.schema([(name, pa.string_view()) for name in names])), tmp_path / "a.parquet"
-    )
+    pq.write_table(table.cast(pa.schema([(name, pa.string_view()) for name in names])), tmp_path / "a.parquet")
     found = collect(tmp_path)[0]
     assert [(one["tags"], one["resource_id"], one["billed_cost"]) for one in found] == [
         ([("a", "b")], None, Decimal("1.25")),
@@ -347,9 +335,7 @@ def test_a_mark_before_a_quoted_name(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("publisher", "provider", "seller"), [("", "Cloud", "Cloud"), ("", "", ""), ("Maker", "", "Maker")]
 )
-def test_an_empty_publisher_counts_as_absent(
-    tmp_path: Path, publisher: str, provider: str, seller: str
-) -> None:
+def test_an_empty_publisher_counts_as_absent(tmp_path: Path, publisher: str, provider: str, seller: str) -> None:
     one = row(PublisherName=publisher, ProviderName=provider)
     write_csv(tmp_path / "a.csv", csv_text([one], columns("1.2")))
     found = collect(tmp_path)[0][0]
@@ -517,13 +503,9 @@ def test_discover_proves_that_the_files_are_focus(tmp_path: Path) -> None:
 
 def test_dates_and_dictionaries_of_typed_files(tmp_path: Path) -> None:
     names = [name for name in columns("1.2") if name != "ChargePeriodStart"]
-    path = write_parquet(
-        tmp_path / "a.parquet", [row()] * 3, names, ChargePeriodStart=pa.array([date(2024, 9, 2)] * 3)
-    )
+    path = write_parquet(tmp_path / "a.parquet", [row()] * 3, names, ChargePeriodStart=pa.array([date(2024, 9, 2)] * 3))
     table = pq.read_table(path)
-    table = table.set_column(
-        names.index("ServiceName"), "ServiceName", table["ServiceName"].dictionary_encode()
-    )
+    table = table.set_column(names.index("ServiceName"), "ServiceName", table["ServiceName"].dictionary_encode())
     table = table.set_column(names.index("BilledCost"), "BilledCost", table["BilledCost"].dictionary_encode())
     table = table.set_column(
         names.index("BillingCurrency"), "BillingCurrency", table["BillingCurrency"].cast(pa.large_string())

@@ -87,9 +87,7 @@ def test_a_value_is_named_with_its_row_line_and_column(
 
 def test_a_value_of_a_parquet_file_is_named_with_its_row(tmp_path: Path) -> None:
     write_parquet(tmp_path / "a.parquet", [row(), row(BilledCost="1.2.3")], columns("1.0"))
-    assert (
-        refusal(tmp_path) == f"a.parquet: row 2, column BilledCost: value '1.2.3' is not accepted: {NUMBER}"
-    )
+    assert refusal(tmp_path) == f"a.parquet: row 2, column BilledCost: value '1.2.3' is not accepted: {NUMBER}"
 
 
 def test_the_first_row_of_the_file_counts_not_the_first_column(tmp_path: Path) -> None:
@@ -112,9 +110,7 @@ def test_of_one_row_the_first_column_counts(tmp_path: Path) -> None:
 
 
 def test_rows_are_counted_over_all_blocks_and_periods(tmp_path: Path) -> None:
-    october = row(
-        BillingPeriodStart="2024-10-01", BilledCost="not of this period", ChargeDescription="d" * 900
-    )
+    october = row(BillingPeriodStart="2024-10-01", BilledCost="not of this period", ChargeDescription="d" * 900)
     rows = [row(ChargeDescription="d" * 900)] + [october] * 20_000 + [row(BilledCost="?")]
     write_csv(tmp_path / "a.csv.gz", csv_text(rows, columns("1.0"), line_end="\r\n"), mark=True)
     assert "a.csv.gz: row 20002 (line 20003), column BilledCost: value '?'" in refusal(tmp_path)
@@ -164,10 +160,7 @@ def test_what_is_not_csv_is_named_with_its_line(tmp_path: Path, mangle: object, 
 def test_text_that_is_not_utf8_is_named_with_its_row_and_column(tmp_path: Path) -> None:
     text = csv_text([row(), row(ServiceName="Caf\u00e9")], columns("1.0"))
     (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
-    assert (
-        refusal(tmp_path)
-        == "a.csv: row 2 (line 3), column ServiceName: is not text in UTF-8: write the file again"
-    )
+    assert refusal(tmp_path) == "a.csv: row 2 (line 3), column ServiceName: is not text in UTF-8: write the file again"
 
 
 def test_names_of_columns_that_are_not_utf8(tmp_path: Path) -> None:
@@ -190,10 +183,7 @@ def test_a_quote_inside_a_value_is_refused_in_small_and_large_files(tmp_path: Pa
 def test_a_value_after_a_very_long_one(tmp_path: Path) -> None:
     rows = [row(ChargeDescription="x" * 140_000), row(BilledCost="bad")]
     write_csv(tmp_path / "a.csv", csv_text(rows, columns("1.0")))
-    assert (
-        refusal(tmp_path)
-        == f"a.csv: row 2 (line 3), column BilledCost: value 'bad' is not accepted: {NUMBER}"
-    )
+    assert refusal(tmp_path) == f"a.csv: row 2 (line 3), column BilledCost: value 'bad' is not accepted: {NUMBER}"
 
 
 @pytest.mark.parametrize(
@@ -205,9 +195,7 @@ def test_a_value_after_a_very_long_one(tmp_path: Path) -> None:
         ("a.csv.gz", "gz", "is, once decompressed, compressed by gzip: write the file again"),
     ],
 )
-def test_a_file_that_is_of_another_kind_than_its_name_says(
-    tmp_path: Path, name: str, kind: str, wanted: str
-) -> None:
+def test_a_file_that_is_of_another_kind_than_its_name_says(tmp_path: Path, name: str, kind: str, wanted: str) -> None:
     path = tmp_path / name
     if kind == "parquet":
         write_parquet(path, [row()], columns("1.0"))
@@ -238,10 +226,7 @@ def half(path: Path, data: bytes) -> None:
 
 def test_half_written_files(tmp_path: Path) -> None:
     half(tmp_path / "a.csv.gz", gzip.compress(csv_text([row()] * 5000).encode()))
-    assert (
-        refusal(tmp_path)
-        == "a.csv.gz: is not a whole compressed file: Truncated compressed stream: write it again"
-    )
+    assert refusal(tmp_path) == "a.csv.gz: is not a whole compressed file: Truncated compressed stream: write it again"
     (tmp_path / "a.csv.gz").unlink()
     half(tmp_path / "a.parquet", write_parquet(tmp_path / "a.parquet", [row()], columns("1.0")).read_bytes())
     assert refusal(tmp_path).startswith("a.parquet: is not a whole Parquet file: ")
@@ -257,9 +242,7 @@ def test_what_only_has_the_name_of_its_kind(tmp_path: Path) -> None:
 
 
 def test_a_damaged_page_of_a_parquet_file(tmp_path: Path) -> None:
-    path = write_parquet(
-        tmp_path / "a.parquet", [row(BilledCost=str(n)) for n in range(9999)], columns("1.0")
-    )
+    path = write_parquet(tmp_path / "a.parquet", [row(BilledCost=str(n)) for n in range(9999)], columns("1.0"))
     data = bytearray(path.read_bytes())
     data[100:5000] = bytes(4900)
     path.write_bytes(data)
@@ -334,10 +317,7 @@ def test_a_typed_value_is_named_with_its_row_and_column(
 def test_a_provider_name_of_another_type_is_named(tmp_path: Path) -> None:
     names = [name for name in columns("1.2") if name != "ProviderName"]
     write_parquet(tmp_path / "a.parquet", [row()], names, ProviderName=pa.array([["a"]]))
-    assert (
-        refusal(tmp_path)
-        == "a.parquet: column ProviderName: type list<element: string> is not accepted: text"
-    )
+    assert refusal(tmp_path) == "a.parquet: column ProviderName: type list<element: string> is not accepted: text"
 
 
 def test_a_bad_file_of_another_period_does_not_stop_this_one(tmp_path: Path) -> None:

@@ -94,9 +94,7 @@ class Engine:
 
     def _create(self, name: str, schema: dict[str, Any]) -> None:
         made = [f"{column} {self._type(f'{name}_{column}', kind)}" for column, kind in schema.items()]
-        self._connection.execute(
-            f"CREATE TABLE {name} (_partitiontime timestamptz, {', '.join(made)})".encode()
-        )
+        self._connection.execute(f"CREATE TABLE {name} (_partitiontime timestamptz, {', '.join(made)})".encode())
 
     def _type(self, name: str, kind: Any) -> str:
         if isinstance(kind, str):
@@ -187,14 +185,10 @@ def exact(number: float | None) -> Decimal:
 
 def total(row: Row, *kinds: str | None) -> Decimal:
     """A line's credits, of some kinds or all."""
-    return sum(
-        (exact(one["amount"]) for one in row["credits"] if not kinds or one["type"] in kinds), Decimal(0)
-    )
+    return sum((exact(one["amount"]) for one in row["credits"] if not kinds or one["type"] in kinds), Decimal(0))
 
 
-def simulated(
-    table: CostTable, schema: dict[str, Any], statement: str, rows: list[Row], parameters: Row
-) -> list[Row]:
+def simulated(table: CostTable, schema: dict[str, Any], statement: str, rows: list[Row], parameters: Row) -> list[Row]:
     """The answer of the simulated BigQuery, as cells by name; numbers as it would keep them."""
     select = AggregateQuery.parse(statement, ["_PARTITIONTIME", *paths(schema)])
     chosen = [(_as_decimals(row), 1) for row in rows if select.chooses(row, parameters)]
@@ -228,16 +222,12 @@ def _plain(name: str, value: Any) -> Any:
 
 WIDE = {"oldest": "202512", "first": datetime(2025, 11, 1, tzinfo=UTC)}
 SPAN = {"first": datetime(2025, 11, 1, tzinfo=UTC), "last": datetime(2027, 1, 1, tzinfo=UTC)}
-quickly = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quickly = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @quickly
 @given(rows=usage_rows())
-def test_lines_are_added_up_once_each_whatever_credits_and_labels_they_have(
-    engine: Engine, rows: list[Row]
-) -> None:
+def test_lines_are_added_up_once_each_whatever_credits_and_labels_they_have(engine: Engine, rows: list[Row]) -> None:
     engine.fill("usage_export", rows)
     answer = engine.ask(DETAILED.lines(), {"month": "202601", **SPAN})
     mine = [row for row in rows if row["invoice"]["month"] == "202601"]
@@ -299,9 +289,7 @@ def test_line_items_come_to_costs_and_all_credits(engine: Engine, rows: list[Row
     """Discounts within the usage, what is given beside it: the sum is the invoice's either way."""
     cells = [
         ResultRow(list(row.values()), {name: place for place, name in enumerate(row)}, "lines")
-        for row in named(
-            simulated(DETAILED, dict(USAGE), DETAILED.lines(), rows, {"month": "202601", **SPAN})
-        )
+        for row in named(simulated(DETAILED, dict(USAGE), DETAILED.lines(), rows, {"month": "202601", **SPAN}))
     ]
     made = BillingRows(DETAILED, JANUARY, None, is_estimated=False)
     items = [item.values for one in cells for item in made.of(one)]
@@ -335,9 +323,7 @@ def test_only_loading_days_limit_what_is_read(engine: Engine) -> None:
         "usage_export",
         [{**row, "_PARTITIONTIME": days[0], "invoice": {"month": None, "publisher_type": None}}],
     )
-    assert [
-        one["month"] for one in engine.ask(DETAILED.reading(), {"oldest": "202601", "first": days[0]})
-    ] == [None]
+    assert [one["month"] for one in engine.ask(DETAILED.reading(), {"oldest": "202601", "first": days[0]})] == [None]
 
 
 def test_a_focus_export_is_added_up_by_day_with_its_credits_apart(engine: Engine) -> None:

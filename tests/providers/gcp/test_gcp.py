@@ -143,9 +143,7 @@ def test_a_standard_export_tells_the_same_costs_without_resources() -> None:
         with life.cloud:
             items = life.collect(JANUARY)
             costs[mode] = by_day(items)
-            assert {item["resource_id"] for item in items} >= (
-                {None} if mode == "standard" else {"web-1", "sql-1"}
-            )
+            assert {item["resource_id"] for item in items} >= ({None} if mode == "standard" else {"web-1", "sql-1"})
             assert life.collections[JANUARY].sources[0]["kind"] == f"{mode} export"
     assert costs["standard"] == costs["detailed"] == costs["focus"]
 
@@ -161,17 +159,13 @@ def test_the_invoice_month_is_that_of_california_and_the_day_that_of_utc() -> No
         (at(1, 1), "sql-1"),
     }
     rest = [one for one in february if one["charge_period_start"].date() == date(2026, 2, 1)]
-    assert {(one["charge_period_start"], one["charge_period_end"]) for one in rest} == {
-        (at(2, 1, 8), at(2, 2))
-    }
+    assert {(one["charge_period_start"], one["charge_period_end"]) for one in rest} == {(at(2, 1, 8), at(2, 2))}
     assert max(by_day(february)) == date(2026, 3, 1)
 
 
 def test_tax_adjustments_and_commitments_are_kept_apart() -> None:
     purchase = ScenarioEvent(EventKind.PURCHASE, date(2026, 1, 7), amount=Decimal(60))
-    refund = ScenarioEvent(
-        EventKind.REFUND, date(2026, 1, 8), posted_on=date(2026, 2, 20), amount=Decimal("12.34")
-    )
+    refund = ScenarioEvent(EventKind.REFUND, date(2026, 1, 8), posted_on=date(2026, 2, 20), amount=Decimal("12.34"))
     life = lived(small(purchase, refund, tax_rate=Decimal("0.2")), at(3, 10))
     with life.cloud:
         january, february = life.collect(JANUARY), life.collect(FEBRUARY)
@@ -194,9 +188,7 @@ def test_rounding_errors_are_adjustments_and_count(life: AnyLife) -> None:
 
 
 def test_what_is_given_is_a_credit_of_its_own() -> None:
-    credit = ScenarioEvent(
-        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
-    )
+    credit = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     life = lived(small(credit), at(2, 8, 12))
     with life.cloud:
         life.go(at(2, 8, 12))
@@ -215,9 +207,7 @@ def test_what_is_given_is_a_credit_of_its_own() -> None:
 
 def test_late_and_restated_rows_collect_their_month_and_no_other() -> None:
     late = ScenarioEvent(EventKind.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 2), resource_id="sql-1")
-    again = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 2, 3), posted_on=date(2026, 2, 12), factor=Decimal("0.5")
-    )
+    again = ScenarioEvent(EventKind.RESTATE, date(2026, 2, 3), posted_on=date(2026, 2, 12), factor=Decimal("0.5"))
     life = lived(small(late, again), at(2, 1, 20))
     with life.cloud:
         life.go(at(2, 1, 20))
@@ -227,9 +217,7 @@ def test_late_and_restated_rows_collect_their_month_and_no_other() -> None:
         life.go(at(2, 11, 20))
         whole = by_day(life.items[FEBRUARY])[date(2026, 2, 3)]
         assert life.go(at(2, 12, 0, 30)) == [FEBRUARY]
-        assert by_day(life.items[FEBRUARY])[date(2026, 2, 3)] == pytest.approx(
-            whole / 2, abs=Decimal("0.00001")
-        )
+        assert by_day(life.items[FEBRUARY])[date(2026, 2, 3)] == pytest.approx(whole / 2, abs=Decimal("0.00001"))
         assert all(item["billed_cost"] >= 0 for item in life.items[FEBRUARY]), "the day, not its corrections"
 
 
@@ -261,9 +249,7 @@ def test_only_the_days_that_may_have_grown_are_read_again(life: AnyLife) -> None
         for request in life.cloud.asked
         if request.method == "POST" and b"reading" in request.body
     ]
-    firsts = [
-        one["configuration"]["query"]["queryParameters"][1]["parameterValue"]["value"][:10] for one in queries
-    ]
+    firsts = [one["configuration"]["query"]["queryParameters"][1]["parameterValue"]["value"][:10] for one in queries]
     assert [firsts[0], firsts[-1]] == ["2024-12-25", "2026-01-09"], (
         "13 months first, then from the day before the last reading"
     )
@@ -636,9 +622,7 @@ def test_throttling_is_waited_for_and_a_used_up_quota_for_an_hour(life: AnyLife)
     assert len(life.cloud.asked) - before == 3, "asking again at once would be of no use"
     life.cloud.recover()
     wait = refused(429, "rateLimitExceeded", "slow down")
-    life.cloud.fail(
-        say(replace(wait, headers={**wait.headers, "Retry-After": "90"})), times=99, path="/tables/"
-    )
+    life.cloud.fail(say(replace(wait, headers={**wait.headers, "Retry-After": "90"})), times=99, path="/tables/")
     with pytest.raises(Throttled) as raised:
         life.probe()
     assert raised.value.until == life.clock() + timedelta(seconds=90)
@@ -776,9 +760,7 @@ def _loaded(day: int) -> datetime:
 
 @settings(deadline=None)
 @given(st.lists(parts, max_size=30), st.lists(st.integers(0, 22), max_size=6))
-def test_reading_a_growing_table_day_by_day_is_reading_it_whole(
-    rows: list[PeriodTotal], moments: list[int]
-) -> None:
+def test_reading_a_growing_table_day_by_day_is_reading_it_whole(rows: list[PeriodTotal], moments: list[int]) -> None:
     stock = no_contents(BEGINNING)
     for moment in [*sorted(moments), 23]:
         there = [row for row in rows if row.first <= _loaded(moment)]

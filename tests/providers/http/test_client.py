@@ -51,9 +51,7 @@ class Shop(SimulatedCloud):
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
         if request.headers.get("authorization") != f"Bearer {self.secret}":
-            return SimulatedResponse.of(
-                {"error": f"no such token: {request.headers.get('authorization')}"}, status=401
-            )
+            return SimulatedResponse.of({"error": f"no such token: {request.headers.get('authorization')}"}, status=401)
         if request.path == "/money":
             return SimulatedResponse.of({"amount": MONEY, "nested": {"list": [{"n": 1}, {"n": 2}]}})
         begin = int(request.query.get("cursor") or 0)
@@ -120,9 +118,7 @@ def test_money_comes_digit_by_digit(api: Client) -> None:
     assert api.meter.requests == 1
 
 
-@pytest.mark.parametrize(
-    "fault", [throttle, break_down, truncate, cut_short], ids=lambda fault: fault.__name__
-)
+@pytest.mark.parametrize("fault", [throttle, break_down, truncate, cut_short], ids=lambda fault: fault.__name__)
 def test_a_passing_fault_is_waited_out(shop: Shop, api: Client, waits: Waits, fault: object) -> None:
     shop.fail(fault(), times=2)  # type: ignore[operator]
     assert money(api) == MONEY
@@ -149,9 +145,7 @@ def test_a_long_wait_is_left_to_the_caller(shop: Shop, api: Client, waits: Waits
 
 
 def test_short_waits_are_bounded_together(shop: Shop, api: Client, waits: Waits) -> None:
-    shop.fail(
-        say(SimulatedResponse.of({"error": "slow down"}, status=429, headers={"Retry-After": "6"})), times=9
-    )
+    shop.fail(say(SimulatedResponse.of({"error": "slow down"}, status=429, headers={"Retry-After": "6"})), times=9)
     with pytest.raises(Throttled) as raised:
         money(api)
     assert waits.seconds == [6]
@@ -191,9 +185,7 @@ def test_a_rejected_credential_is_not_tried_again(shop: Shop, waits: Waits) -> N
     assert len(shop.asked) == 1
 
 
-def test_who_does_not_tell_a_missing_permission_from_a_wrong_credential_has_both_named(
-    shop: Shop, api: Client
-) -> None:
+def test_who_does_not_tell_a_missing_permission_from_a_wrong_credential_has_both_named(shop: Shop, api: Client) -> None:
     shop.fail(say(SimulatedResponse.of({"error": "not authorized"}, status=401)))
     with pytest.raises(CredentialRejected, match=r"a valid one; it needs: billing \(read\)"):
         money(api)
@@ -233,11 +225,7 @@ def test_a_missing_permission_is_named(shop: Shop, api: Client) -> None:
 def test_any_other_status_is_a_changed_contract(shop: Shop, api: Client, status: int) -> None:
     """A redirect above all: following it would carry the credential to whoever it names."""
     shop.fail(
-        say(
-            SimulatedResponse.of(
-                {"error": "elsewhere"}, status=status, headers={"Location": "http://127.0.0.1:1/"}
-            )
-        )
+        say(SimulatedResponse.of({"error": "elsewhere"}, status=status, headers={"Location": "http://127.0.0.1:1/"}))
     )
     with pytest.raises(ContractChanged, match=f"status {status}: elsewhere"):
         money(api)
@@ -247,9 +235,7 @@ def test_any_other_status_is_a_changed_contract(shop: Shop, api: Client, status:
 def test_nobody_listens(waits: Waits) -> None:
     context = ProviderContext(waits.clock, MemorySnapshots(), waits)
     with (
-        Client(
-            "http://127.0.0.1:9", context, headers=bearer_header("api_key", SECRET), secrets=[SECRET]
-        ) as api,
+        Client("http://127.0.0.1:9", context, headers=bearer_header("api_key", SECRET), secrets=[SECRET]) as api,
         pytest.raises(Transient, match="Connection refused"),
     ):
         money(api)
@@ -281,9 +267,7 @@ def test_an_answer_that_never_ends_is_given_up(api: Client, monkeypatch: pytest.
         ('{"amount":', '{"amount"?', "JSON was expected, not what stands at character 9"),
     ],
 )
-def test_a_changed_contract_names_field_and_value(
-    shop: Shop, api: Client, old: str, new: str, message: str
-) -> None:
+def test_a_changed_contract_names_field_and_value(shop: Shop, api: Client, old: str, new: str, message: str) -> None:
     shop.fail(rewrite(old, new))
     with pytest.raises(ContractChanged, match=message):
         money(api)
@@ -322,9 +306,7 @@ def test_money_is_of_a_size_that_money_can_have(shop: Shop, api: Client, largest
 def test_a_field_inside_a_list_is_named_with_its_place(shop: Shop, api: Client) -> None:
     shop.fail(rewrite('{"n":2}', '{"n":"x","more":[]}'))
     inner = api.get("/money", permission="").fields().object("nested").objects("list")
-    with pytest.raises(
-        ContractChanged, match=r"/money: nested.list\[1\].n: value 'x' is not accepted: a number"
-    ):
+    with pytest.raises(ContractChanged, match=r"/money: nested.list\[1\].n: value 'x' is not accepted: a number"):
         inner[1].whole("n")
 
 
@@ -425,9 +407,7 @@ def test_a_secret_in_an_address_is_refused_before_it_is_sent(shop: Shop, api: Cl
     assert shop.asked == []
 
 
-def test_no_error_and_no_log_shows_the_secret(
-    shop: Shop, api: Client, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_error_and_no_log_shows_the_secret(shop: Shop, api: Client, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the provider sends back, our credential in it included."""
     caplog.set_level(logging.DEBUG)
     echo = {"error": f"no {SECRET}", "amount": SECRET, "list": [SECRET], "next": "x", "total": 1}
@@ -452,11 +432,7 @@ def test_paid_requests_are_added_up(shop: Shop, waits: Waits) -> None:
     assert (meter.requests, meter.cost) == (3, Decimal("0.03"))
 
 
-@given(
-    st.decimals(
-        allow_nan=False, allow_infinity=False, min_value=-(10**20) + 1, max_value=10**20 - 1, places=18
-    )
-)
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20) + 1, max_value=10**20 - 1, places=18))
 def test_json_numbers_keep_every_digit(number: Decimal) -> None:
     text = f'{{"a": {number:f}}}'
     assert parse_json(text.encode(), "here") == {"a": number}
@@ -497,9 +473,7 @@ def test_a_time_without_a_zone_is_of_the_documented_one_or_refused() -> None:
     )
     assert fields.time("at", UTC) == datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
     assert fields.time("zoned", timezone(timedelta(hours=9))) == datetime(2026, 2, 1, tzinfo=UTC)
-    with pytest.raises(
-        ContractChanged, match="at: value '2026-01-31T23:59:59' is not accepted: a time with its zone"
-    ):
+    with pytest.raises(ContractChanged, match="at: value '2026-01-31T23:59:59' is not accepted: a time with its zone"):
         fields.time("at")
     with pytest.raises(ContractChanged, match="end: value '9999-12-31' is not accepted: a time, such as"):
         fields.time("end", UTC)

@@ -119,7 +119,5 @@ def test_folders_are_parted_by_colons() -> None:
 def test_no_provider_hides_an_address_from_the_rules(name: str) -> None:
     """A field that is called one is one: who adds a provider gives it the type `Endpoint`, or says here what else it is."""
     model = PROVIDERS[name].credential_model
-    called = {
-        field for field in model.model_fields if re.search(r"url|uri|endpoint|host|server|authority", field)
-    }
+    called = {field for field in model.model_fields if re.search(r"url|uri|endpoint|host|server|authority", field)}
     assert called <= endpoint_fields(model)

@@ -245,9 +245,7 @@ def test_with_its_invoice_a_month_becomes_the_items_and_the_days_were_there_befo
         "eu-west",
     ), "a volume's id is of another kind than a Linode's"
     tax = [one for one in after if one["charge_category"] == "Tax"]
-    assert [(one["service_name"], one["charge_description"]) for one in tax] == [
-        ("Tax", "SALES TAX (simulated)")
-    ]
+    assert [(one["service_name"], one["charge_description"]) for one in tax] == [("Tax", "SALES TAX (simulated)")]
 
 
 def test_an_invoiced_month_can_be_kept_by_day() -> None:
@@ -423,9 +421,7 @@ def test_transfer_overage_comes_with_the_invoice_only_and_stands_in_the_lineage(
 
 def test_a_credit_for_day_5_lowers_the_total_the_tick_after_it_shows() -> None:
     """If the cloud shows it at once; else it comes with the invoice, as the next test has it."""
-    credit = ScenarioEvent(
-        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
-    )
+    credit = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     life = live(small(credit), at(1, 5))
     life.cloud.hides_credits = False
     with life.cloud:
@@ -439,9 +435,7 @@ def test_a_credit_for_day_5_lowers_the_total_the_tick_after_it_shows() -> None:
 
 
 def test_a_credit_is_a_negative_item_and_a_correction_if_it_is_for_an_earlier_month() -> None:
-    earlier = ScenarioEvent(
-        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
-    )
+    earlier = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     own = ScenarioEvent(EventKind.CREDIT, date(2026, 2, 5), amount=Decimal("2.25"))
     life = live(small(earlier, own), at(2, 8))
     with life.cloud:
@@ -459,12 +453,8 @@ def test_a_credit_is_a_negative_item_and_a_correction_if_it_is_for_an_earlier_mo
 
 def test_usage_that_is_restated_lowers_the_open_month_and_corrects_the_invoiced_one() -> None:
     spike = ScenarioEvent(EventKind.SPIKE, date(2026, 1, 5), factor=Decimal(10))
-    before = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1")
-    )
-    after = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1")
-    )
+    before = ScenarioEvent(EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1"))
+    after = ScenarioEvent(EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1"))
     late = ScenarioEvent(EventKind.LATE, date(2026, 1, 30), posted_on=date(2026, 2, 3))
     life = live(small(spike, before, after, late), at(1, 2))
     with life.cloud:
@@ -472,9 +462,7 @@ def test_usage_that_is_restated_lowers_the_open_month_and_corrects_the_invoiced_
         assert all(one["billed_cost"] > 0 for one in life.items[JANUARY])
         life.go(at(1, 9, 0, 1))
         falls = [one for one in life.items[JANUARY] if one["billed_cost"] < 0]
-        assert [(one["charge_period_start"], one["charge_category"]) for one in falls] == [
-            (at(1, 8, 0, 1), "Usage")
-        ]
+        assert [(one["charge_period_start"], one["charge_category"]) for one in falls] == [(at(1, 8, 0, 1), "Usage")]
         assert billed(life.items[JANUARY]) == life.cloud.shown_amount(JANUARY)
         life.go(at(2, 1, 1), at(2, 9), at(3, 1, 1))
         for period in (JANUARY, FEBRUARY):
@@ -510,9 +498,7 @@ def test_of_the_account_only_figures_are_kept(life: Life) -> None:
     life.tick()
     kept = [one.body for one in life.snapshots.read(UNINVOICED, JANUARY)]
     assert b"balance_uninvoiced" in kept[0]
-    assert not any(
-        word in body for body in kept for word in (b"example.com", b"1111", b"555-0100", b"Street")
-    )
+    assert not any(word in body for body in kept for word in (b"example.com", b"1111", b"555-0100", b"Street"))
 
 
 def test_an_item_whose_machine_is_gone_has_the_name_of_its_time() -> None:
@@ -582,8 +568,7 @@ def test_what_items_and_tax_lack_of_the_total_is_a_line_of_its_own(
     invoiced(life, invoice(**{"subtotal": Decimal("20.2"), "total": Decimal("32.45"), **changes}), item())
     items = life.collect(BillingPeriod(2017, 12))
     assert [
-        (one["charge_description"], str(one["billed_cost"].normalize()), one["charge_category"])
-        for one in items
+        (one["charge_description"], str(one["billed_cost"].normalize()), one["charge_category"]) for one in items
     ] == lines
     assert life.collections[BillingPeriod(2017, 12)].control_totals == {"USD": billed(items)}
 
@@ -592,9 +577,7 @@ def test_months_that_end_at_midnight_in_new_york(life: Life) -> None:
     """An old example of the vendor's ends an item of December at 04:59:59 of the 1st."""
     life.told = {"month_zone": "America/New_York"}
     usage = item(**{"from": "2017-12-01T05:00:00", "to": "2018-01-01T04:59:59"})
-    credit = item(
-        **{"from": "2017-11-02T05:00:00", "to": "2017-12-01T04:59:59"}, label="Goodwill", amount=Decimal(-1)
-    )
+    credit = item(**{"from": "2017-11-02T05:00:00", "to": "2017-12-01T04:59:59"}, label="Goodwill", amount=Decimal(-1))
     bill = invoice(date="2018-01-01T05:02:00", subtotal=Decimal("19.2"), tax=0, tax_summary=[])
     invoiced(life, {**bill, "total": Decimal("19.2")}, usage, credit)
     december = BillingPeriod(2017, 12)
@@ -743,9 +726,7 @@ def test_without_the_scope_for_linodes_costs_come_without_machines(life: Life) -
         ("/instances", '"region"', '"place"', r"data\[0\].region: is missing: text"),
     ],
 )
-def test_a_changed_contract_names_field_and_value(
-    old: Life, path: str, was: str, new: str, message: str
-) -> None:
+def test_a_changed_contract_names_field_and_value(old: Life, path: str, was: str, new: str, message: str) -> None:
     old.cloud.fail(rewrite(was, new), times=9, path=path)
     with pytest.raises(ContractChanged, match=message):
         old.probe()
@@ -771,9 +752,7 @@ def test_an_item_that_changed_names_field_and_value(life: Life, field: str, valu
 
 def test_an_amount_too_large_to_store_is_refused(life: Life) -> None:
     invoiced(life, invoice(), *(item(amount=Decimal("99999999999999999999")) for _ in range(2)))
-    with pytest.raises(
-        BadData, match=r"Linode \(Akamai\) 2017-12: row \d+, column BilledCost: .* 20 integer"
-    ):
+    with pytest.raises(BadData, match=r"Linode \(Akamai\) 2017-12: row \d+, column BilledCost: .* 20 integer"):
         life.collect(BillingPeriod(2017, 12))
 
 

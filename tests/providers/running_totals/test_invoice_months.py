@@ -82,9 +82,7 @@ def test_months_end_in_their_zone() -> None:
     assert month_begin(MARCH, ZoneInfo("America/New_York")) == at(3, 1, 5)
 
 
-@given(
-    st.lists(moments, max_size=30), zones, st.sampled_from([True, False, None]), st.one_of(st.none(), moments)
-)
+@given(st.lists(moments, max_size=30), zones, st.sampled_from([True, False, None]), st.one_of(st.none(), moments))
 def test_every_invoice_comes_out_once_in_its_own_month_or_the_one_before(
     issued: list[datetime], zone: ZoneInfo, before: bool | None, began: datetime | None
 ) -> None:
@@ -182,7 +180,5 @@ def test_only_what_is_given_back_for_an_earlier_month_is_a_correction() -> None:
     given_back = ChargeLine((), MeasuredAmounts(Decimal(-1)), Decimal(0), *earlier)
     assert charge_class(given_back, MARCH.start) == "Correction"
     assert charge_class(given_back, at(2, 10, 12)) is None
-    assert (
-        charge_class(ChargeLine((), MeasuredAmounts(Decimal(1)), Decimal(0), *earlier), MARCH.start) is None
-    )
+    assert charge_class(ChargeLine((), MeasuredAmounts(Decimal(1)), Decimal(0), *earlier), MARCH.start) is None
     assert charge_class(ChargeLine((), MeasuredAmounts(Decimal(-1))), MARCH.start) is None

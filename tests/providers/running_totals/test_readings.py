@@ -92,9 +92,7 @@ def test_the_first_row_begins_with_the_line_if_the_provider_says_when() -> None:
 
 
 def test_a_line_that_falls_or_vanishes_without_an_invoice_is_corrected() -> None:
-    rows = accrue(
-        MARCH, [reading(at(2), web="10", disk="4"), reading(at(3), web="7"), reading(at(4), web="9")], []
-    )
+    rows = accrue(MARCH, [reading(at(2), web="10", disk="4"), reading(at(3), web="7"), reading(at(4), web="9")], [])
     assert shown(rows)[2:] == [
         ("web", at(2), at(3), "-3", False),
         ("disk", at(2), at(3), "-4", False),
@@ -157,9 +155,7 @@ def test_lines_of_equal_key_are_summed_and_quantities_go_along() -> None:
     assert before == {WEB: MeasuredAmounts(Decimal(3), Decimal(30), Decimal(5))}
     after = {WEB: MeasuredAmounts(Decimal(3), Decimal(54), Decimal(9))}
     rows = accrue(MARCH, [Reading(at(2), before), Reading(at(3), after)], [])
-    assert rows[1].measure == MeasuredAmounts(Decimal(0), Decimal(24), Decimal(4)), (
-        "free hours after a cap still show"
-    )
+    assert rows[1].measure == MeasuredAmounts(Decimal(0), Decimal(24), Decimal(4)), "free hours after a cap still show"
 
 
 def test_every_digit_counts() -> None:

@@ -24,9 +24,7 @@ from optiinfra_assets.warehouse.loading import load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
-WEB = ScenarioResource(
-    "6e1f-web", "web", "compute", "small", "fra", "main", Decimal("0.10"), tags=(("team", "shop"),)
-)
+WEB = ScenarioResource("6e1f-web", "web", "compute", "small", "fra", "main", Decimal("0.10"), tags=(("team", "shop"),))
 DISK = ScenarioResource("disk", "disk", "storage", "object", "fra", "main", Decimal("0.03"))
 
 
@@ -109,9 +107,7 @@ def life(cloud: Cloud) -> Iterator[AnyLife]:
         yield made
 
 
-@pytest.mark.parametrize(
-    "fault", [throttle, break_down, truncate, cut_short], ids=lambda fault: fault.__name__
-)
+@pytest.mark.parametrize("fault", [throttle, break_down, truncate, cut_short], ids=lambda fault: fault.__name__)
 @pytest.mark.parametrize("number", range(4))
 def test_lasting_faults_keep_no_half_reading_and_passing_ones_leave_no_trace(
     life: AnyLife, cloud: Cloud, fault: Any, number: int
@@ -194,9 +190,7 @@ def test_discover_names_the_account(life: AnyLife) -> None:
     assert names[0].endswith(" small (simulated)")
 
 
-def test_no_error_log_or_source_shows_the_secret(
-    life: AnyLife, cloud: Cloud, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_error_log_or_source_shows_the_secret(life: AnyLife, cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     credential = PROVIDERS[cloud.name].credential_model.model_validate(life.cloud.secrets())
     texts = [repr(life.account), repr(credential)]

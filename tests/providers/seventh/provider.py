@@ -63,9 +63,7 @@ class Nimbus(Provider):
             tokens = {period: month.text("version") for period, month in _months(api).items()}
             return Probe(tokens, api.meter.requests, api.meter.cost)
 
-    def collect(
-        self, account: Account, billing_period: BillingPeriod, context: ProviderContext
-    ) -> LineItemStream:
+    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """All days of a month, page by page."""
         with _open(account, context) as api:
             month = _months(api).get(billing_period)

@@ -64,9 +64,7 @@ def test_a_busy_year_tick_by_tick_equals_its_invoices_to_the_cent() -> None:
                 year.go(month.start + timedelta(days=day, minutes=1))
                 assert billed(year.items[month]) == year.cloud.pending_total()
             rows = len(by_day(year.items[month]))
-            assert rows >= (26 if step == 1 else 5), (
-                "days of late usage and those after 672 hours cost nothing"
-            )
+            assert rows >= (26 if step == 1 else 5), "days of late usage and those after 672 hours cost nothing"
             assert not year.collections[month].is_final
         year.go(datetime(2026, 11, 1, 1, tzinfo=UTC))
         closed = year.cloud.world.periods()[:-1]
@@ -183,9 +181,7 @@ def test_the_invoice_trues_up_line_by_line_and_the_residual_shows() -> None:
         assert life.go(at(2, 1, 0, 45)) == [JANUARY, FEBRUARY]
         after = life.items[JANUARY]
     differences = [item for item in after if item["source"] == "snapshot difference"]
-    assert [without_invoice(item) for item in differences[: len(before)]] == list(
-        map(without_invoice, before)
-    )
+    assert [without_invoice(item) for item in differences[: len(before)]] == list(map(without_invoice, before))
     assert billed(differences[len(before) :]) == 0, "hours above the cap, which no token tells of"
     residual = [item for item in after if dict(item["x_columns"])["x_Method"] == "residual of the invoice"]
     assert {(item["charge_period_start"], item["charge_period_end"]) for item in residual} == {
@@ -232,9 +228,7 @@ def test_a_reset_before_its_invoice_does_not_look_like_a_refund(life: Life) -> N
 
 
 def test_a_credit_on_day_40_for_day_5_is_there_after_one_tick() -> None:
-    credit = ScenarioEvent(
-        EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50")
-    )
+    credit = ScenarioEvent(EventKind.CREDIT, date(2026, 1, 5), posted_on=date(2026, 2, 9), amount=Decimal("7.50"))
     life = live(small(credit), at(1, 5))
     with life.cloud:
         life.go(at(1, 5), at(2, 1, 1), at(2, 8, 23))
@@ -242,9 +236,7 @@ def test_a_credit_on_day_40_for_day_5_is_there_after_one_tick() -> None:
         assert billed(life.items[FEBRUARY], charge_category="Credit") == 0
         assert life.go(at(2, 9)) == [FEBRUARY]
         credits = [item for item in life.items[FEBRUARY] if item["charge_category"] == "Credit"]
-        assert [(item["billed_cost"], item["charge_class"]) for item in credits] == [
-            (Decimal("-7.50"), "Correction")
-        ]
+        assert [(item["billed_cost"], item["charge_class"]) for item in credits] == [(Decimal("-7.50"), "Correction")]
         assert life.items[JANUARY] == january
         life.go(at(3, 1, 1))
         assert billed(life.items[FEBRUARY]) == life.cloud.invoice_amount(FEBRUARY)
@@ -252,21 +244,15 @@ def test_a_credit_on_day_40_for_day_5_is_there_after_one_tick() -> None:
 
 def test_a_restated_day_lowers_the_open_month_and_corrects_the_invoiced_one() -> None:
     spike = ScenarioEvent(EventKind.SPIKE, date(2026, 1, 5), factor=Decimal(10))
-    before = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1")
-    )
-    after = ScenarioEvent(
-        EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1")
-    )
+    before = ScenarioEvent(EventKind.RESTATE, date(2026, 1, 5), posted_on=date(2026, 1, 9), factor=Decimal("0.1"))
+    after = ScenarioEvent(EventKind.RESTATE, date(2026, 1, 20), posted_on=date(2026, 2, 9), factor=Decimal("0.1"))
     life = live(small(spike, before, after), at(1, 2))
     with life.cloud:
         life.days(at(1, 2, 0, 1), 7)
         assert all(item["billed_cost"] > 0 for item in life.items[JANUARY])
         life.go(at(1, 9, 0, 1))
         falls = [item for item in life.items[JANUARY] if item["billed_cost"] < 0]
-        assert {(item["charge_period_start"], item["charge_category"]) for item in falls} == {
-            (at(1, 8, 0, 1), "Usage")
-        }
+        assert {(item["charge_period_start"], item["charge_category"]) for item in falls} == {(at(1, 8, 0, 1), "Usage")}
         assert billed(life.items[JANUARY]) == life.cloud.pending_total()
         life.go(at(2, 1, 1), at(2, 9))
         corrections = [item for item in life.items[FEBRUARY] if item["charge_class"] == "Correction"]
@@ -286,14 +272,12 @@ def test_months_from_before_the_account_was_connected_are_their_invoices() -> No
         for period in sorted(life.tokens)[:-1]:
             assert billed(life.items[period]) == life.cloud.invoice_amount(period)
             assert {item["source"] for item in life.items[period]} == {"invoice"}
-            assert {
-                (item["charge_period_start"], item["charge_period_end"]) for item in life.items[period]
-            } == {(period.start, period.end)}
+            assert {(item["charge_period_start"], item["charge_period_end"]) for item in life.items[period]} == {
+                (period.start, period.end)
+            }
         assert life.tick() == []
         asked = [one for one in life.cloud.asked if one.path.endswith("/items")]
-        assert len(asked) == 13 + 12, (
-            "each invoice that may bill these months once to tell, and once to collect"
-        )
+        assert len(asked) == 13 + 12, "each invoice that may bill these months once to tell, and once to collect"
 
 
 def test_a_month_collected_without_a_probe_takes_its_first_reading(life: Life) -> None:
@@ -320,8 +304,7 @@ def test_any_page_size(size: int) -> None:
         life.tick()
         assert len(life.tokens) == 6
         assert all(
-            billed(items) == life.cloud.invoice_amount(period)
-            for period, items in list(life.items.items())[:-1]
+            billed(items) == life.cloud.invoice_amount(period) for period, items in list(life.items.items())[:-1]
         )
 
 
@@ -381,9 +364,7 @@ def test_an_invoice_of_the_first_week_is_of_its_own_month_if_its_items_are(day: 
         life.cloud.fail(say(SimulatedResponse.of(items)), times=99, path="/billing/invoices/77/items")
         life.cloud.fail(lambda cloud, request, answer: answer(request), times=99, path="/items")
         life.cloud.fail(say(SimulatedResponse.of(listed)), times=99, path="/billing/invoices")
-        life.cloud.fail(
-            say(SimulatedResponse.of({"pending_charges": rest})), times=99, path="pending-charges"
-        )
+        life.cloud.fail(say(SimulatedResponse.of({"pending_charges": rest})), times=99, path="pending-charges")
         life.go(at(2, day, 11))
         asked = [one for one in life.cloud.asked if one.path.endswith("/77/items")]
         life.go(at(2, day, 12))
@@ -411,9 +392,7 @@ def test_a_repeated_page_is_refused(life: Life) -> None:
     life.cloud.page_size = 1
     collection = life.provider.collect(life.account, JANUARY, life.context)
     first = {"per_page": "1"}
-    life.cloud.fail(
-        lambda cloud, request, answer: answer(replace(request, query=first)), times=99, path="/items"
-    )
+    life.cloud.fail(lambda cloud, request, answer: answer(replace(request, query=first)), times=99, path="/items")
     with pytest.raises(Transient, match="same page again after 2 items"):
         list(collection.batches)
 
@@ -467,9 +446,7 @@ def test_without_the_permission_for_instances_costs_come_without_machines(life: 
         ("/account", '"pending_charges"', '"owed"', "account.pending_charges: is missing: a number"),
     ],
 )
-def test_a_changed_contract_names_field_and_value(
-    life: Life, path: str, old: str, new: str, message: str
-) -> None:
+def test_a_changed_contract_names_field_and_value(life: Life, path: str, old: str, new: str, message: str) -> None:
     life.clock.now = at(2, 3)
     life.cloud.fail(rewrite(old, new), times=9, path=path)
     with pytest.raises(ContractChanged, match=message):
@@ -484,9 +461,7 @@ def test_fields_that_nobody_knows_are_of_no_concern(life: Life) -> None:
 
 
 def test_a_total_too_large_to_store_is_refused(life: Life) -> None:
-    life.cloud.fail(
-        rewrite('"unit_price":0.1000', '"unit_price":99999999999999999999'), times=99, path="pending"
-    )
+    life.cloud.fail(rewrite('"unit_price":0.1000', '"unit_price":99999999999999999999'), times=99, path="pending")
     with pytest.raises(BadData, match=r"Vultr 2026-01: row 1, column ListCost: .* at most 20 integer digits"):
         life.tick()
 
@@ -496,9 +471,7 @@ def test_dates_without_a_zone_are_kept_as_sent_and_taken_for_nothing(life: Life)
     life.clock.now = at(2, 3)
     life.cloud.fail(rewrite("T00:00:00+00:00", " 20:00:00"), times=9, path="/items")
     items = life.collect(JANUARY)
-    assert {(item["charge_period_start"], item["charge_period_end"]) for item in items} == {
-        (at(1, 1), at(2, 1))
-    }
+    assert {(item["charge_period_start"], item["charge_period_end"]) for item in items} == {(at(1, 1), at(2, 1))}
     assert dict(items[0]["x_columns"])["x_StartDate"] == "2026-01-01 20:00:00"
     assert billed(items) == life.cloud.invoice_amount(JANUARY)
 
@@ -535,9 +508,7 @@ def test_the_vendors_own_example_is_understood(life: Life) -> None:
     meta = {"total": 1, "links": {"next": "", "prev": ""}}
     said = SimulatedResponse.of({"invoice_items": [compute, balancer], "meta": {**meta, "total": 2}})
     life.cloud.fail(say(said), times=2, path="/items")
-    life.cloud.fail(
-        say(SimulatedResponse.of({"billing_invoices": [invoice], "meta": meta})), path="/billing/invoices"
-    )
+    life.cloud.fail(say(SimulatedResponse.of({"billing_invoices": [invoice], "meta": meta})), path="/billing/invoices")
     march = BillingPeriod(2018, 3)
     items = life.collect(march)
     assert [(item["billed_cost"], item["list_cost"]) for item in items] == [

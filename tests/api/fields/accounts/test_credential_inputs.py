@@ -56,9 +56,7 @@ def test_every_field_of_every_provider_is_there_as_its_model_says(built: GraphQL
         ("SecretsInput", sorted(n for n, p in PROVIDERS.items() if p.secret_fields())),
     ],
 )
-def test_a_choice_has_one_field_for_each_provider(
-    built: GraphQLSchema, kind: str, expected: list[str]
-) -> None:
+def test_a_choice_has_one_field_for_each_provider(built: GraphQLSchema, kind: str, expected: list[str]) -> None:
     assert sorted(fields_of(built, kind)) == expected
     assert f"input {kind} @oneOf" in schema.as_str()
 
@@ -104,8 +102,7 @@ def test_any_type_of_field_has_a_form(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     built = strawberry.Schema(query)
     types = {
-        name: str(one.type)
-        for name, one in fields_of(build_schema(built.as_str()), "MadeCredentialInput").items()
+        name: str(one.type) for name, one in fields_of(build_schema(built.as_str()), "MadeCredentialInput").items()
     }
     assert types == {
         "apiKey": "String!", "spareKey": "String", "region": "String", "size": "String", "colour": "String", "pages": "Int",
@@ -124,9 +121,7 @@ def test_any_type_of_field_has_a_form(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.errors is None
     values = {"api_key": "k", "size": None, "pages": 3, "is_deep": True, "projects": ["a"]}
     assert done.data == {"shown": f"made {values}"}
-    assert (
-        Varied.model_validate({name: value for name, value in values.items() if value is not None}).pages == 3
-    )
+    assert Varied.model_validate({name: value for name, value in values.items() if value is not None}).pages == 3
     assert get_args(Varied.model_fields["spare_key"].annotation)[0] is SecretStr
 
 

@@ -51,9 +51,7 @@ def customer(world: World) -> Customer:
                 continue
             row = world.metadata.collections.start(task, "schedule", slice_, f"run-{month}")
             if account == "b" and month == 11:
-                world.metadata.collections.finish(
-                    row, "failed", error="file b.csv, row 3: no number", requests=2
-                )
+                world.metadata.collections.finish(row, "failed", error="file b.csv, row 3: no number", requests=2)
             else:
                 world.metadata.collections.finish(
                     row,
@@ -208,9 +206,7 @@ class _Webserver(BaseHTTPRequestHandler):
                 }
             },
         }
-        body = json.dumps(
-            {"data": next(data for name, data in answers.items() if name in asked["query"])}
-        ).encode()
+        body = json.dumps({"data": next(data for name, data in answers.items() if name in asked["query"])}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -233,9 +229,7 @@ def dagster_url() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_collection_is_queued_and_followed_by_its_task(
-    world: World, operator: Customer, dagster_url: str
-) -> None:
+def test_a_collection_is_queued_and_followed_by_its_task(world: World, operator: Customer, dagster_url: str) -> None:
     with serving(world.settings.model_copy(update={"dagster_url": dagster_url})) as url:
         before, world.url = world.url, url
         try:
@@ -250,17 +244,13 @@ def test_a_collection_is_queued_and_followed_by_its_task(
         "total": 1,
         "done": 0,
         "error": None,
-        "collections": [
-            {"account": f"{operator.customer_id}.main", "billingPeriod": "2026-10", "status": "QUEUED"}
-        ],
+        "collections": [{"account": f"{operator.customer_id}.main", "billingPeriod": "2026-10", "status": "QUEUED"}],
     }
     (row,) = operator.data(HISTORY, first=5)["collectionHistory"]["nodes"]
     assert (row["trigger"], row["runId"]) == ("API", "run-0")
 
 
-def test_a_task_is_canceled_as_far_as_it_is_the_customers(
-    world: World, operator: Customer, dagster_url: str
-) -> None:
+def test_a_task_is_canceled_as_far_as_it_is_the_customers(world: World, operator: Customer, dagster_url: str) -> None:
     """A tick of the schedule is one task for the accounts of everybody."""
     other = world.customer("operator")
     task = f"schedule-{operator.customer_id}"
@@ -282,8 +272,7 @@ def test_a_task_is_canceled_as_far_as_it_is_the_customers(
 
 def test_a_task_of_others_cannot_be_canceled(operator: Customer, customer: Customer) -> None:
     refusals = [
-        operator.data(CANCEL, taskId=task)["cancelCollection"]
-        for task in (f"{customer.customer_id}-12", "none")
+        operator.data(CANCEL, taskId=task)["cancelCollection"] for task in (f"{customer.customer_id}-12", "none")
     ]
     assert {one["code"] for one in refusals} == {"TASK_NOT_FOUND"}
     assert customer.error(CANCEL, taskId=f"{customer.customer_id}-12")["extensions"]["code"] == "FORBIDDEN"

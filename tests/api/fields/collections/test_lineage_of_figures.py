@@ -105,9 +105,9 @@ def test_lineage_names_run_sources_and_totals_of_each_generation(customer: Custo
     ]
     assert (oldest["runId"], oldest["runUrl"]) == ("run-0", "http://127.0.0.1:9/runs/run-0")
     page = customer.data(LINEAGE, account=account, period="2026-10", first=1)["lineage"]
-    following = customer.data(
-        LINEAGE, account=account, period="2026-10", first=1, after=page["pageInfo"]["endCursor"]
-    )["lineage"]
+    following = customer.data(LINEAGE, account=account, period="2026-10", first=1, after=page["pageInfo"]["endCursor"])[
+        "lineage"
+    ]
     assert page["generations"] + following["generations"] == [newest, middle]
 
 
@@ -211,13 +211,9 @@ def test_changes_are_exactly_the_difference(world: World, before: Any, after: An
         for day, service, currency, amount in version:
             key = (f"2026-10-0{day}", service or None, currency)
             sums[key] = sums.get(key, Decimal(0)) + sign * amount
-    (node,) = customer.data(
-        RESTATEMENTS, first=5, since="2026-11-01T00:00:00Z", until="2026-11-03T00:00:00Z"
-    )["restatements"]["nodes"]
-    shown = {
-        (one["date"], one["service"], one["currency"]): Decimal(one["change"]) for one in node["changes"]
-    }
+    (node,) = customer.data(RESTATEMENTS, first=5, since="2026-11-01T00:00:00Z", until="2026-11-03T00:00:00Z")[
+        "restatements"
+    ]["nodes"]
+    shown = {(one["date"], one["service"], one["currency"]): Decimal(one["change"]) for one in node["changes"]}
     assert shown == {key: amount for key, amount in sums.items() if amount}
-    assert all(
-        Decimal(one["after"]) - Decimal(one["before"]) == Decimal(one["change"]) for one in node["changes"]
-    )
+    assert all(Decimal(one["after"]) - Decimal(one["before"]) == Decimal(one["change"]) for one in node["changes"])

@@ -264,9 +264,7 @@ def test_queries_go_over_http(world: World) -> None:
     ],
     ids=lambda one: str(one)[:20],
 )
-def test_a_malformed_message_closes_the_connection_with_the_reason(
-    world: World, frame: str | bytes, said: str
-) -> None:
+def test_a_malformed_message_closes_the_connection_with_the_reason(world: World, frame: str | bytes, said: str) -> None:
     with connected(world, world.customer().token) as socket:
         assert heard(socket)["type"] == "connection_ack"
         socket.send(frame)
@@ -314,9 +312,7 @@ def test_an_operation_that_is_not_there_is_named_as_over_http(world: World) -> N
         request = {"query": COLLECTIONS, "operationName": "B"}
         socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
         message = heard(socket)
-    assert message["payload"] == [
-        {"message": 'Unknown operation named "B".', "extensions": {"code": "BAD_REQUEST"}}
-    ]
+    assert message["payload"] == [{"message": 'Unknown operation named "B".', "extensions": {"code": "BAD_REQUEST"}}]
 
 
 def test_errors_are_presented_as_over_http(world: World) -> None:

@@ -59,9 +59,7 @@ def customer(world: World) -> Customer:
                 resource="vm-1",
                 sub_account="team-a",
             ),
-            Charge(
-                date(2026, 11, 1), D("2"), D(2), D(2), D(2), category="Tax", class_="Correction", service=""
-            ),
+            Charge(date(2026, 11, 1), D("2"), D(2), D(2), D(2), category="Tax", class_="Correction", service=""),
         ],
         data_through=datetime(2026, 11, 2, tzinfo=UTC),
         is_simulated=True,
@@ -88,9 +86,7 @@ def customer(world: World) -> Customer:
 
 
 def _reach(customer: Customer, **changes: Any) -> dict[str, Any]:
-    published = max(
-        one.published_at for one in customer.world.warehouse.resolve(customer.customer_id).publications
-    )
+    published = max(one.published_at for one in customer.world.warehouse.resolve(customer.customer_id).publications)
     reach = {"dataThrough": "2026-11-02T00:00:00Z", "isComplete": False, "isSimulated": True}
     return {**reach, "publishedAt": published.isoformat().replace("+00:00", "Z"), **changes}
 
@@ -122,12 +118,8 @@ def test_the_total_has_every_digit(customer: Customer) -> None:
         (list(charges.DIMENSIONS), "env"),
     ],
 )
-def test_trends_are_series_by_group(
-    customer: Customer, granularity: str, group_by: list[str], tag: str | None
-) -> None:
-    data = customer.data(
-        documents.TRENDS, period=AUTUMN, granularity=granularity, groupBy=group_by, groupByTag=tag
-    )
+def test_trends_are_series_by_group(customer: Customer, granularity: str, group_by: list[str], tag: str | None) -> None:
+    data = customer.data(documents.TRENDS, period=AUTUMN, granularity=granularity, groupBy=group_by, groupByTag=tag)
     expected = charges.trends(customer.held, "BILLED", granularity, group_by, tag)
     assert data == {"costTrends": {"series": expected, **_reach(customer)}}
 
@@ -217,9 +209,7 @@ def test_line_items_show_every_column_as_stored(world: World) -> None:
     customer = world.customer()
     slice_ = slice_of(customer.customer_id, "files", NOVEMBER)
     names = [column.snake for column in COLUMNS if column.until is None]
-    customer.publish(
-        slice_, [Charge(date(2026, 11, 3), D("1.50"), D(-1), hour=13, tags={"a": "b", "c": None})]
-    )
+    customer.publish(slice_, [Charge(date(2026, 11, 3), D("1.50"), D(-1), hour=13, tags={"a": "b", "c": None})])
     fields = " ".join(_field(column.snake) for column in COLUMNS if column.until is None)
     document = f"""query($period: Period!) {{ costMetrics(period: $period, first: 1) {{ nodes {{
         provider account billingPeriod generation lineNumber source isEstimated xColumns {fields} }} }} }}"""
@@ -266,9 +256,7 @@ def test_the_narrow_and_the_wide_statement_show_the_same(customer: Customer) -> 
 @pytest.mark.parametrize("kind", [ColumnType.DECIMAL, ColumnType.TIME])
 def test_no_column_of_focus_is_missing(world: World, kind: ColumnType) -> None:
     document = '{ __type(name: "LineItem") { fields { name type { name ofType { name } } } } }'
-    fields = {
-        one["name"]: one["type"] for one in world.data(document, world.customer().token)["__type"]["fields"]
-    }
+    fields = {one["name"]: one["type"] for one in world.data(document, world.customer().token)["__type"]["fields"]}
     accepted = {ColumnType.DECIMAL: {"Decimal", "Money"}, ColumnType.TIME: {"DateTime"}}[kind]
     for column in COLUMNS:
         if column.kind is kind and column.until is None:
@@ -287,9 +275,7 @@ def test_sums_beyond_the_stored_type_do_not_wrap(world: World) -> None:
     assert data["totalCost"]["totals"][0]["cost"]["amount"] == "199999999999999999999.999999999999999998"
     series = customer.data(documents.TRENDS, period=AUTUMN, granularity="DAILY")["costTrends"]["series"]
     assert series[0]["amounts"] == ["199999999999999999999.999999999999999998"]
-    tagged = customer.data(documents.TRENDS, period=AUTUMN, granularity="DAILY", groupByTag="x")[
-        "costTrends"
-    ]["series"]
+    tagged = customer.data(documents.TRENDS, period=AUTUMN, granularity="DAILY", groupByTag="x")["costTrends"]["series"]
     assert tagged[0]["amounts"] == ["199999999999999999999.999999999999999998"]
 
 
@@ -337,8 +323,6 @@ def test_a_period_without_charges_is_an_empty_answer(customer: Customer) -> None
 def test_what_ends_before_the_data_reach_is_complete(customer: Customer) -> None:
     data = customer.data(documents.TOTAL, period={"start": "2026-10-01", "end": "2026-11-02"})["totalCost"]
     assert data["isComplete"] is True
-    data = customer.data(
-        documents.TOTAL, period=AUTUMN, filter={"account": [f"{customer.customer_id}.files"]}
-    )
+    data = customer.data(documents.TOTAL, period=AUTUMN, filter={"account": [f"{customer.customer_id}.files"]})
     assert data["totalCost"]["isSimulated"] is False
     assert data["totalCost"]["dataThrough"] == "2026-11-22T00:00:00Z"

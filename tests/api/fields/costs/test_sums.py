@@ -143,9 +143,9 @@ def test_all_sums_agree(
     held = _matching(customer, period, chosen)
     asked = {"period": period, "filter": chosen, "costBasis": basis}
     totals = customer.data(documents.TOTAL, **asked)["totalCost"]["totals"]
-    series = customer.data(
-        documents.TRENDS, **asked, granularity=granularity, groupBy=group_by, groupByTag=tag
-    )["costTrends"]["series"]
+    series = customer.data(documents.TRENDS, **asked, granularity=granularity, groupBy=group_by, groupByTag=tag)[
+        "costTrends"
+    ]["series"]
     types = customer.data(documents.TYPES, **asked)["costsByType"]["types"]
     resources = _all_resources(customer, first, **asked)
     assert totals == charges.total(held, basis)
@@ -180,9 +180,7 @@ def _added(rows: Iterable[tuple[str, Decimal | None, int, int]]) -> list[dict[st
     ]
 
 
-def _line_items(
-    customer: Customer, basis: str, **asked: Any
-) -> Iterator[tuple[str, Decimal | None, int, int]]:
+def _line_items(customer: Customer, basis: str, **asked: Any) -> Iterator[tuple[str, Decimal | None, int, int]]:
     document = f"""query($period: Period!, $filter: CostFilter, $after: String) {{
       costMetrics(period: $period, filter: $filter, first: 170, after: $after) {{
         nodes {{ billingCurrency cost: {_COSTS[basis]} {{ amount }} }} pageInfo {{ hasNextPage endCursor }}

@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint format lock bench clean
+.PHONY: help install demo up test test-dates lint format lock bench clean
 
 help: ## list the verbs
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(READY) ## install the exact versions of requirements.lock into .venv
 
@@ -27,6 +27,9 @@ up: $(READY) ## the platform on your own data (state in OPTIINFRA_HOME)
 
 test: $(READY) ## lint and the whole test suite
 	$(BIN)/python -m pytest
+
+test-dates: $(READY) ## the suite, or TESTS="paths" of it, at month ends, on 29 February, across New Year and midnight (needs libfaketime)
+	$(BIN)/python tests/dates $(TESTS)
 
 lint: $(READY) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

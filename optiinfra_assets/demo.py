@@ -2,6 +2,7 @@
 
 Runs inside a started platform (`embedded.supervisor`); what a person sees goes through `say`. Running it again changes nothing but the
 token, unless time has passed: then the newest file has a day more and the clouds charged some hours more, and only that is published.
+Everything is about the thirteen months up to the one in which the demo began, also if the next one begins meanwhile.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import csv
 import gzip
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +84,11 @@ def data_folder(folder: Path, customer_id: str) -> Path:
     return simulated(folder) / customer_id
 
 
-def clouds(folder: Path) -> services.ManagedService:
+def clouds(folder: Path, begun: datetime) -> services.ManagedService:
     """The process of the simulated clouds, ready once it has written down where they are."""
     place = simulated(folder.expanduser().resolve())
-    command = ("-m", "optiinfra_assets.simulators.sample_clouds", "--folder", str(place))
+    what = ("--folder", str(place), "--newest", str(BillingPeriod.of(begun)))
+    command = ("-m", "optiinfra_assets.simulators.sample_clouds", *what)
 
     async def ready(pid: int) -> bool:
         return sample_clouds.read_served(place)[0] == pid
@@ -92,14 +96,14 @@ def clouds(folder: Path) -> services.ManagedService:
     return services.ManagedService("simulated-clouds", command, ready, patience=3)
 
 
-def write_files(folder: Path) -> None:
-    """Write the simulated files, through today (UTC)."""
+def write_files(folder: Path, begun: datetime) -> None:
+    """Write the simulated files, through the UTC day of `begun`."""
     for customer in _with_files():
-        generator.write(customer, data_folder(folder, customer.customer_id), datetime.now(UTC).date())
+        generator.write(customer, data_folder(folder, customer.customer_id), begun.date())
 
 
-def run(settings: Settings, say: Say, wait: Wait) -> list[TotalComparison]:
-    """Connect, collect, make a token, ask, say it all.
+def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[TotalComparison]:
+    """Connect, collect, make a token, ask, say it all. `begun` is the UTC instant that the files and clouds were made for.
 
     Returns:
         Every total, from the files and from GraphQL.
@@ -110,7 +114,7 @@ def run(settings: Settings, say: Say, wait: Wait) -> list[TotalComparison]:
     from optiinfra_assets.metadata import Metadata
 
     metadata = Metadata.connect(settings)
-    begun = datetime.now(UTC)
+    before = datetime.now(UTC)
     try:
         token = _token(metadata)
         _show_addresses(settings, token, say)
@@ -119,10 +123,17 @@ def run(settings: Settings, say: Say, wait: Wait) -> list[TotalComparison]:
         _collect(metadata, settings, say, wait)
     finally:
         metadata.close()
-    query = _query()
+    months = months_of(begun)
+    query = _query(months)
     answer = _ask(settings, token, query)
     _show_answer(settings, token, query, answer, say)
-    return list(_compare(settings.home, answer, (begun, datetime.now(UTC))))
+    return list(_compare(settings.home, answer, months, (before, datetime.now(UTC))))
+
+
+def months_of(begun: datetime) -> list[BillingPeriod]:
+    """The thirteen months of a demo that began at a UTC instant, oldest first."""
+    newest = BillingPeriod.of(begun)
+    return [newest.shift(number - generator.MONTHS) for number in range(1, generator.MONTHS + 1)]
 
 
 def _with_files() -> list[SampleCustomer]:
@@ -190,10 +201,9 @@ def _token(metadata: Metadata) -> str:
     return metadata.tokens.issue(TOKEN_NAME, None, "admin").plaintext
 
 
-def _query() -> str:
+def _query(months: Sequence[BillingPeriod]) -> str:
     """What each customer paid in all thirteen months."""
-    newest = BillingPeriod.of(datetime.now(UTC))
-    start, end = newest.shift(1 - generator.MONTHS).start.date(), newest.end.date()
+    start, end = months[0].start.date(), months[-1].end.date()
     fields = (_FIELD.format(customer=one.customer_id, start=start, end=end) for one in CUSTOMERS)
     return _QUERY.format(fields="\n  ".join(fields))
 
@@ -235,28 +245,39 @@ def _show_answer(settings: Settings, token: str, query: str, answer: dict[str, A
     )
 
 
-def _compare(folder: Path, answer: dict[str, Any], moments: tuple[datetime, ...]) -> Iterator[TotalComparison]:
-    """Clouds charge by the hour: what they showed at any of `moments` will do."""
+def _compare(
+    folder: Path, answer: dict[str, Any], months: Sequence[BillingPeriod], moments: Sequence[datetime]
+) -> Iterator[TotalComparison]:
     for customer in CUSTOMERS:
         totals = answer["data"][customer.customer_id]["totals"]
         answered = {one["cost"]["currency"]: Decimal(one["cost"]["amount"]) for one in totals}
-        sources = [_source(folder, customer, moment) for moment in moments]
-        for currency in sorted(answered.keys() | {name for source in sources for name in source}):
-            shown = [source.get(currency, Decimal(0)) for source in sources]
+        sources = possible_totals(folder, customer, months, moments)
+        for currency in sorted(answered.keys() | sources.keys()):
+            shown = sources.get(currency, [Decimal(0)])
             found = answered.get(currency)
             yield TotalComparison(customer.customer_id, currency, found if found in shown else shown[-1], found)
 
 
-def _source(folder: Path, customer: SampleCustomer, moment: datetime) -> dict[str, Decimal]:
-    """What the files and the clouds of a customer come to at `moment`, by currency."""
-    totals = sums(data_folder(folder, customer.customer_id)) if customer.bills else {}
+def possible_totals(
+    folder: Path, customer: SampleCustomer, months: Sequence[BillingPeriod], moments: Sequence[datetime]
+) -> dict[str, list[Decimal]]:
+    """What the files and clouds of a customer may come to, by currency, where they were read between two `moments`; the latest is last.
+
+    Clouds charge by the hour and by the day: one may have been read before the hour was over, and another after it.
+    """
+    files = sums(data_folder(folder, customer.customer_id)) if customer.bills else {}
+    parts: dict[str, list[Collection[Decimal]]] = {name: [[billed]] for name, billed in files.items()}
     for sample in sample_clouds.sample_clouds():
         if sample.customer_id == customer.customer_id:
-            cloud = sample_clouds.make_cloud(sample, lambda: moment)
-            currency = cloud.world.scenario.currency
-            billed = sum((cloud.amount(period) for period in cloud.world.periods()), Decimal(0))
-            totals[currency] = totals.get(currency, Decimal(0)) + billed
-    return totals
+            clouds_then = [sample_clouds.make_cloud(sample, months[-1], partial(_same, at)) for at in moments]
+            of_currency = parts.setdefault(clouds_then[0].world.scenario.currency, [])
+            of_currency += [dict.fromkeys(one.amount(month) for one in clouds_then) for month in months]
+    return {currency: [sum(one, Decimal(0)) for one in product(*found)] for currency, found in parts.items()}
+
+
+def _same(moment: datetime) -> datetime:
+    """A clock that stands at `moment`."""
+    return moment
 
 
 def sums(folder: Path) -> dict[str, Decimal]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from loopback import HANG, eventually
 
 from optiinfra_api.app import create_app
 from optiinfra_assets.settings import Settings
@@ -28,13 +28,10 @@ def serving(settings: Settings) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 20
-        while not server.started:
-            assert thread.is_alive(), "the API did not start"
-            assert time.monotonic() < deadline, "the API did not start within 20 s"
-            time.sleep(0.01)
+        assert eventually(lambda: server.started or not thread.is_alive(), pause=0.01)
+        assert server.started, "the API did not start"
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(HANG)

@@ -1,4 +1,4 @@
-"""Loopback servers of the tests: free ports, waiting for an answer, folders a server can work in."""
+"""Loopback servers of the tests: free ports, waiting for what must come, folders a server can work in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
+
+HANG: Final = 120
+"""Seconds that nothing takes, not even where eight programs want each core: what is not there by then does not come."""
+
+
+def eventually(condition: Callable[[], object], pause: float = 0.02) -> bool:
+    """Whether `condition` comes true; looked at every `pause` seconds until it does or something hangs."""
+    deadline = time.monotonic() + HANG
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True
 
 
 def free_port() -> int:
@@ -22,18 +36,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_answers(url: str, process: subprocess.Popen[bytes], seconds: int = 60) -> None:
-    """Return once `url` answers; fail with the process's own output if it ends or stays silent."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def wait_until_answers(url: str, process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    """Return once `url` answers; fail if its process ends or stays silent."""
+
+    def answers() -> bool:
         if process.poll() is not None:
             pytest.fail(f"{process.args!r} ended with {process.returncode}")
         try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - loopback, our own server
-                return
+            with urllib.request.urlopen(url, timeout=HANG):  # noqa: S310 - loopback, our own server
+                return True
         except OSError:
-            time.sleep(0.05)
-    pytest.fail(f"{url} did not answer within {seconds} s")
+            return False
+
+    if not eventually(answers):
+        pytest.fail(f"{url} did not answer within {HANG} s")
 
 
 @contextmanager

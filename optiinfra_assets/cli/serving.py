@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -92,7 +93,7 @@ def demo(once: bool) -> None:
         click.echo(text)
 
     def then(settings: Settings) -> None:
-        compared = job.run(settings, say, wait_for)
+        compared = job.run(settings, say, wait_for, begun)
         if once:
             _check(compared)
         else:
@@ -100,11 +101,11 @@ def demo(once: bool) -> None:
 
     def settings() -> Settings:
         found = job.settings_for(home, say)
-        job.write_files(home)
+        job.write_files(home, begun)
         return found
 
-    home = job.home()
-    supervisor.serve(home, settings, show, then, once=once, also=[job.clouds(home)])
+    home, begun = job.home(), datetime.now(UTC)
+    supervisor.serve(home, settings, show, then, once=once, also=[job.clouds(home, begun)])
 
 
 def _plain(amount: Decimal | None) -> str | None:

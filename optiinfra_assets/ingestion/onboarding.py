@@ -10,7 +10,7 @@ import logging
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from optiinfra_assets.database.errors import AlreadyExists
@@ -95,8 +95,9 @@ def read_source(provider: Provider, account: Account) -> SourceContents:
     Raises:
         ProviderError: it cannot be read, and why.
     """
-    at = datetime.now(UTC)
-    return SourceContents(provider.discover(account), provider.probe(account, {}, transient_context()).tokens, at)
+    context = transient_context()
+    at = context.clock()
+    return SourceContents(provider.discover(account), provider.probe(account, {}, context).tokens, at)
 
 
 def _provider_of(account: Account) -> Provider:

@@ -16,7 +16,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -31,7 +31,7 @@ from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceRes
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, Trigger
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.providers.context import Meter
+from optiinfra_assets.providers.context import Clock, Meter, utc_now
 from optiinfra_assets.providers.http.redaction import account_redactor
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -67,10 +67,10 @@ class SliceFailure:
     until: datetime | None = None
 
     @classmethod
-    def of(cls, slice_: Slice, error: Exception, hide: Callable[[str], str]) -> SliceFailure:
-        """Say what an exception means for its slice; `hide` takes the secrets of the account out of a text."""
+    def of(cls, slice_: Slice, error: Exception, now: datetime, hide: Callable[[str], str]) -> SliceFailure:
+        """Say what an exception means for its slice at a UTC instant; `hide` takes the secrets of the account out of a text."""
         until = error.until if isinstance(error, Throttled) else None
-        is_transient = _is_transient(error) and not (until and until - datetime.now(UTC) > LONGEST_WAIT)
+        is_transient = _is_transient(error) and not (until and until - now > LONGEST_WAIT)
         return cls(slice_, error, hide(_message(error)), is_transient, until)
 
 
@@ -102,11 +102,12 @@ def _message(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What a task works with: where line items go, where state goes, where lines for a person go."""
+    """What a task works with: where line items go, where state goes, where lines for a person go, and what "now" is."""
 
     warehouse: Warehouse
     metadata: Metadata
     log: logging.Logger
+    clock: Clock = utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +196,14 @@ class CollectionRun:
                 log=tools.log,
             )
         except _SliceNotOwned as reason:
-            _record_requests(tools.metadata, account, context.spent.requests, context.spent.cost)
+            _record_requests(tools, account, context.spent.requests, context.spent.cost)
             return _left(slice_, str(reason), tools.log)
         except Exception as error:  # noqa: BLE001 - the other slices of the run are collected all the same
             hide = account_redactor(account)
-            failure = SliceFailure.of(slice_, error, hide)
+            failure = SliceFailure.of(slice_, error, tools.clock(), hide)
             self._record_failure(failure, row, context.spent, tools, hide)
             return failure
-        _record_result(result, row, tools.metadata)
+        _record_result(result, row, tools)
         return result
 
     def _check(self, row: int, slice_: Slice, metadata: Metadata) -> None:
@@ -227,7 +228,7 @@ class CollectionRun:
     def _record_failure(
         self, failure: SliceFailure, row: int, spent: Meter, tools: Stores, hide: Callable[[str], str]
     ) -> None:
-        _record_requests(tools.metadata, failure.slice, spent.requests, spent.cost)
+        _record_requests(tools, failure.slice, spent.requests, spent.cost)
         paid: dict[str, Any] = {"requests": spent.requests, "request_cost": spent.cost}
         if failure.is_transient and not self.is_last_attempt:
             tools.log.warning("%s: will be tried again: %s", failure.slice, failure.message)
@@ -237,7 +238,7 @@ class CollectionRun:
         details = failure.message if is_expected else "".join(traceback.format_exception(failure.error))
         tools.log.error("%s: %s", failure.slice, hide(details))
         tools.metadata.collections.finish(row, "failed", error=failure.message, **paid)
-        pause = datetime.now(UTC) + PERMANENT_PAUSE if isinstance(failure.error, Permanent) else failure.until
+        pause = tools.clock() + PERMANENT_PAUSE if isinstance(failure.error, Permanent) else failure.until
         if pause:
             tools.metadata.work_queue.postpone_collection(failure.slice, pause)
 
@@ -251,10 +252,10 @@ def _left(slice_: Slice, reason: str, log: logging.Logger) -> SliceSkipped:
     return SliceSkipped(slice_, reason)
 
 
-def _record_result(result: SliceResult, row: int, metadata: Metadata) -> None:
+def _record_result(result: SliceResult, row: int, tools: Stores) -> None:
     is_news = result.outcome is CollectionOutcome.PUBLISHED and result.published is not None
     collection = result.collection
-    metadata.collections.finish(
+    tools.metadata.collections.finish(
         row,
         "succeeded" if is_news else "unchanged",
         generation=result.published.generation if is_news and result.published else None,
@@ -262,9 +263,10 @@ def _record_result(result: SliceResult, row: int, metadata: Metadata) -> None:
         requests=collection.requests,
         request_cost=collection.request_cost,
     )
-    _record_requests(metadata, result.slice, collection.requests, collection.request_cost)
+    _record_requests(tools, result.slice, collection.requests, collection.request_cost)
 
 
-def _record_requests(metadata: Metadata, owner: Account | Slice, requests: int, cost: Decimal) -> None:
+def _record_requests(tools: Stores, owner: Account | Slice, requests: int, cost: Decimal) -> None:
     if requests:
-        metadata.activity.record_requests("collect", {owner.account_id: (requests, cost)}, datetime.now(UTC))
+        spent = {owner.account_id: (requests, cost)}
+        tools.metadata.activity.record_requests("collect", spent, tools.clock())

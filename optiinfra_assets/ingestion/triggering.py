@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Literal
 
 from optiinfra_assets.database.errors import (
@@ -19,6 +19,7 @@ from optiinfra_assets.ingestion.dagster_client import DagsterClient
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionTask
 from optiinfra_assets.metadata.slices import GONE
+from optiinfra_assets.providers.context import Clock, utc_now
 from optiinfra_assets.settings import Settings
 
 LAUNCHED_AT_ONCE: Final = 10
@@ -39,6 +40,7 @@ def trigger_collection(
     billing_period: BillingPeriod | None = None,
     trigger: Literal["api", "cli"],
     accept_empty: bool = False,
+    clock: Clock = utc_now,
 ) -> CollectionTask:
     """Have matching slices collected now; returns as soon as they are queued. What did not change publishes nothing.
 
@@ -53,6 +55,7 @@ def trigger_collection(
             where the source has begun to forget. With `accept_empty` every one that the source was seen to have.
         trigger: who asks.
         accept_empty: a person confirms that a source with nothing in it means no line items.
+        clock: says which billing period is the current one.
 
     Raises:
         NothingToCollect: no active account matches.
@@ -60,7 +63,7 @@ def trigger_collection(
         ValueError: the billing period cannot be collected.
         DagsterUnavailable: the webserver does not answer, or not to the end; then nothing is queued, and runs that it took do nothing.
     """
-    now = datetime.now(UTC)
+    now = clock()
     if billing_period is not None and not is_open(billing_period, now):
         raise ValueError(
             f"billing period: {billing_period} is not accepted: use {FIRST_PERIOD} to {BillingPeriod.of(now)}"

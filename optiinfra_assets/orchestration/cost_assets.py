@@ -1,7 +1,7 @@
 """The cost assets of one provider, from one factory: raw → derived → published, collected together slice by slice."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 
@@ -38,10 +38,11 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
         with stores.metadata() as metadata, stores.warehouse() as warehouse:
             partitions = _partitions(context, metadata)
             work = [(account, slice_) for slice_, (account, _) in partitions.items()]
-            for one in _task(context).collect(provider, work, Stores(warehouse, metadata, context.log)):
+            tools = Stores(warehouse, metadata, context.log, stores.clock)
+            for one in _task(context).collect(provider, work, tools):
                 yield from materializations.asset_events(partitions[one.slice][1], one)
                 failures += [one] if isinstance(one, SliceFailure) else []
-        raise_failures(failures)
+        raise_failures(failures, stores.clock())
         yield from _check_outputs(context)
 
     return collect
@@ -91,7 +92,7 @@ def _trigger(run: dg.DagsterRun, is_ours: bool) -> Trigger:
     return "retry" if run.parent_run_id else "ui"
 
 
-def raise_failures(failures: Sequence[SliceFailure]) -> None:
+def raise_failures(failures: Sequence[SliceFailure], now: datetime) -> None:
     """Fail the run if any slice failed, naming each; Dagster tries again only if that can help.
 
     Raises:
@@ -102,7 +103,7 @@ def raise_failures(failures: Sequence[SliceFailure]) -> None:
         return
     reasons = "\n".join(f"{one.slice}: {one.message.removeprefix(f'{one.slice}: ')}" for one in failures)
     failure = dg.Failure(reasons, allow_retries=any(one.is_transient for one in failures))
-    waits = [(one.until - datetime.now(UTC)).total_seconds() for one in failures if one.is_transient and one.until]
+    waits = [(one.until - now).total_seconds() for one in failures if one.is_transient and one.until]
     if waits and max(waits) > RETRY_SECONDS:
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=max(waits)) from failure
     raise failure

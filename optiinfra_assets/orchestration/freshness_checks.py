@@ -6,7 +6,7 @@ The other checks are evaluated by the collection itself, slice by slice (`optiin
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import dagster as dg
@@ -41,7 +41,7 @@ def freshness_check(provider: Provider) -> dg.AssetChecksDefinition:
     )
     def freshness(stores: dg.ResourceParam[StoresResource]) -> dg.AssetCheckResult:
         with stores.metadata() as metadata:
-            found = evaluate_freshness(metadata, provider, datetime.now(UTC))
+            found = evaluate_freshness(metadata, provider, stores.clock())
         return dg.AssetCheckResult(
             passed=found.passed,
             severity=found.severity,

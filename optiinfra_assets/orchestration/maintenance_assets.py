@@ -1,6 +1,6 @@
 """Keeping house: what no reader can need any more is removed, once a day."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -30,7 +30,7 @@ def garbage_collection_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinitio
     def garbage(stores: dg.ResourceParam[StoresResource]) -> dg.MaterializeResult[Any]:
         with stores.metadata() as metadata, stores.warehouse() as warehouse:
             days = stores.settings().retention_days
-            now = datetime.now(UTC)
+            now = stores.clock()
             removed = warehouse.collect_garbage(now, days, metadata.slices.live_generations())
             events = metadata.events.forget(now - EVENTS_KEPT)
         return dg.MaterializeResult(

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 import dagster as dg
@@ -49,7 +48,7 @@ def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinitio
             tick = find_due(
                 metadata,
                 providers,
-                now=datetime.now(UTC),
+                now=stores.clock(),
                 task_id=f"backfill-{uuid.uuid4().hex[:12]}",
                 trigger="backfill",
                 account_ids=[one.account_id for one in new],
@@ -77,7 +76,7 @@ def run_monitoring_sensor() -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, stores: dg.ResourceParam[StoresResource]
     ) -> list[dg.RunRequest] | dg.SkipReason:
         with stores.metadata() as metadata:
-            followed = monitor_runs(metadata, context.instance, datetime.now(UTC))
+            followed = monitor_runs(metadata, context.instance, stores.clock())
         return requested(context, followed.requests, f"{followed.closed} collections closed")
 
     return follow
@@ -94,7 +93,7 @@ def freshness_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
     )
     def freshness(stores: dg.ResourceParam[StoresResource]) -> dg.SensorResult:
         with stores.metadata() as metadata:
-            now = datetime.now(UTC)
+            now = stores.clock()
             found = [evaluate_freshness(metadata, provider, now) for provider in providers.values()]
         return dg.SensorResult(asset_events=found)
 

@@ -1,8 +1,8 @@
-"""The sample customers' simulated clouds, in a process of their own: ``python -m optiinfra_assets.simulators.sample_clouds --folder F``.
+"""The sample customers' simulated clouds, in a process of their own: ``python -m ... --folder F --newest M``.
 
-Flow in: the registered simulators, the scenario ``busy_year`` moved so that it ends today, the real clock. Flow out: one server for each
-account on loopback, and ``F/clouds.json`` with what is needed to connect to each. Ports stay the same from start to start where they can,
-because accounts remember them.
+Flow in: the registered simulators, the scenario ``busy_year`` moved so that its thirteenth month is M (as YYYY-MM), the real clock. Flow
+out: one server for each account on loopback, and ``F/clouds.json`` with what is needed to connect to each. Ports stay the same from start
+to start where they can, because accounts remember them.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ def sample_clouds() -> list[SampleCloud]:
     ]
 
 
-def make_cloud(sample: SampleCloud, clock: Clock, port: int = 0) -> SimulatedAccount:
-    """The cloud of `sample`, not started: thirteen months that end with the present one."""
+def make_cloud(sample: SampleCloud, newest: BillingPeriod, clock: Clock, port: int = 0) -> SimulatedAccount:
+    """The cloud of `sample`, not started: thirteen months, of which `newest` is the last, and what comes after."""
     scenario = replace(Scenario.load(SCENARIO), name=f"{sample.customer_id}-{sample.provider}")
-    start = BillingPeriod.of(clock()).shift(1 - MONTHS).start.date()
+    start = newest.shift(1 - MONTHS).start.date()
     secret = f"simulated-{sample.customer_id}-{sample.provider}"
     return SIMULATORS[sample.provider].make(scenario.starting(start), clock, secret=secret, port=port)
 
@@ -90,14 +90,14 @@ def read_served(folder: Path) -> tuple[int, list[ServedCloud]]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, clock: Clock = utc_now) -> Iterator[list[ServedCloud]]:
+def serving(folder: Path, newest: BillingPeriod, clock: Clock = utc_now) -> Iterator[list[ServedCloud]]:
     """Every sample cloud on its port; written down in `folder` while it lasts."""
     folder.mkdir(parents=True, exist_ok=True)
     ports = {one.sample: one.port for one in read_served(folder)[1]}
     with contextlib.ExitStack() as stack:
         served = []
         for sample in sample_clouds():
-            cloud = _started(sample, clock, ports.get(sample, 0))
+            cloud = _started(sample, newest, clock, ports.get(sample, 0))
             stack.callback(cloud.stop)
             port = int(cloud.url.rpartition(":")[2])
             served.append(ServedCloud(sample, port, cloud.settings(), cloud.secrets()))
@@ -105,12 +105,12 @@ def serving(folder: Path, clock: Clock = utc_now) -> Iterator[list[ServedCloud]]
         yield served
 
 
-def _started(sample: SampleCloud, clock: Clock, port: int) -> SimulatedAccount:
-    cloud = make_cloud(sample, clock, port)
+def _started(sample: SampleCloud, newest: BillingPeriod, clock: Clock, port: int) -> SimulatedAccount:
+    cloud = make_cloud(sample, newest, clock, port)
     try:
         cloud.start()
     except OSError:  # somebody else has the port by now
-        cloud = make_cloud(sample, clock)
+        cloud = make_cloud(sample, newest, clock)
         cloud.start()
     return cloud
 
@@ -125,10 +125,14 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where clouds.json is written and read again")
+    parser.add_argument(
+        "--newest", type=BillingPeriod.parse, required=True, help="the last of the thirteen months, YYYY-MM"
+    )
+    asked = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with serving(parser.parse_args().folder):
+    with serving(asked.folder, asked.newest):
         stop.wait()
     return 0
 

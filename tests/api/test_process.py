@@ -8,12 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
+from loopback import HANG, wait_until_answers
 from world import World
 
 
@@ -44,13 +44,7 @@ def test_it_serves_until_it_is_told_to_stop(world: World, workers: str) -> None:
     process = subprocess.Popen(command, env=_environment(world), stderr=subprocess.PIPE, text=True)
     try:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(400):
-            try:
-                httpx.get(f"{url}/healthz", timeout=5)
-                break
-            except httpx.HTTPError:
-                assert process.poll() is None
-                threading.Event().wait(0.05)
+        wait_until_answers(f"{url}/healthz", process)
         headers = {"Authorization": f"Bearer {world.customer().token}"}
         for _ in range(8):
             response = httpx.post(f"{url}/graphql", json={"query": "{ __typename }"}, headers=headers)
@@ -61,7 +55,7 @@ def test_it_serves_until_it_is_told_to_stop(world: World, workers: str) -> None:
         assert [count in page for page in pages] == [True] * 4
     finally:
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=HANG)
     assert process.returncode in (0, -signal.SIGTERM)
     assert "Traceback" not in log
     answered = [line for line in map(json.loads, log.splitlines()) if line.get("endpoint") == "graphql"]
@@ -71,7 +65,7 @@ def test_it_serves_until_it_is_told_to_stop(world: World, workers: str) -> None:
 def _one_line(world: World, arguments: list[str], **changes: str) -> str:
     command = [sys.executable, "-m", "optiinfra_api", *arguments]
     run = subprocess.run(
-        command, env=_environment(world, **changes), capture_output=True, text=True, timeout=60, check=False
+        command, env=_environment(world, **changes), capture_output=True, text=True, timeout=HANG, check=False
     )
     assert run.returncode == 1
     (line,) = run.stderr.splitlines()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from loopback import HANG
 from pydantic import SecretStr
 
 from optiinfra_assets.database.errors import RecordNotFound
@@ -113,5 +114,5 @@ def test_who_changes_an_account_and_a_tick_wait_for_each_other_only(
             first = pool.submit(order[0], f"first {number}")
             time.sleep(0.05)
             second = pool.submit(order[1], f"second {number}")
-            first.result(30)
-            second.result(30)
+            first.result(HANG)
+            second.result(HANG)

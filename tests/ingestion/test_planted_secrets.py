@@ -10,21 +10,20 @@ import itertools
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 from api_server import serving
-from orchestrated import Platform
+from orchestrated import NOW, Platform
 from planted import Echo, Planted, echo, plant, quotes
 from stored import everything_stored
 
 from optiinfra_assets import cli
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged
-from optiinfra_assets.ingestion import account_access
 from optiinfra_assets.orchestration.partitions import register
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import LineItemStream
@@ -33,7 +32,6 @@ from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResourc
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.vault.credential_audit import Actor
 
-NOW = datetime.now(UTC)
 WITH_SECRETS = sorted(name for name, provider in PROVIDERS.items() if provider.secret_fields())
 WEB = ScenarioResource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
 ANSWER = """{ __typename ... on Refusal { code message remedy } ... on Credential {
@@ -153,14 +151,12 @@ def test_a_secret_that_works_is_nowhere_either(
     platform: Platform,
     ask: Callable[..., dict[str, Any]],
     answers: list[bytes],
-    monkeypatch: pytest.MonkeyPatch,
+    clock: SimulatedClock,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    clock = SimulatedClock((NOW - timedelta(days=1)).replace(hour=12, minute=0))
-    monkeypatch.setattr(account_access, "utc_now", clock)
-    scenario = Scenario("small", BillingPeriod.of(clock.now).shift(-1).start.date(), (WEB,))
+    scenario = Scenario("small", BillingPeriod.of(NOW).shift(-1).start.date(), (WEB,))
     with SIMULATORS[provider].make(scenario, clock, secret="PLANTED4711FIRST") as cloud:
         first = dict(cloud.secrets())
         sent = _as_sent(provider, {**cloud.settings(), **first})
@@ -168,11 +164,10 @@ def test_a_secret_that_works_is_nowhere_either(
         assert ask(TEST)["billingPeriods"]
         register(platform.instance, provider, ["acme.main"])
         assert platform.tick(NOW)
-        this_month = str(BillingPeriod.of(clock.now))
+        this_month = str(BillingPeriod.of(NOW))
         assert platform.materialise(this_month, account_id="acme.main", provider=provider).success
         cloud.refuses_credential = True
-        clock.advance(hours=25)  # some are not asked more often than once a day
-        platform.tick(NOW + timedelta(hours=25))
+        platform.tick(NOW + timedelta(hours=25))  # some are not asked more often than once a day
         assert ask(TEST)["code"] == "CREDENTIAL_REJECTED"
         (state,) = platform.metadata.accounts.states()
         assert state.last_error

@@ -38,6 +38,7 @@ from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.settings import Settings, project_file
 
 OCTOBER, NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)
+NOW = NOVEMBER.end - timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -288,12 +289,12 @@ def test_who_does_not_exist_is_named(
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("period", [BillingPeriod(2019, 12), BillingPeriod.of(datetime.now(UTC)).shift(1)])
+@pytest.mark.parametrize("period", [BillingPeriod(2019, 12), NOVEMBER.shift(1)], ids=str)
 def test_a_period_that_cannot_be_collected_is_refused(
     settings: Settings, accounts: Metadata, period: BillingPeriod
 ) -> None:
-    with pytest.raises(ValueError, match="is not accepted: use 2020-01 to"):
-        trigger_collection(settings, accounts, billing_period=period, trigger="api")
+    with pytest.raises(ValueError, match=f"{period} is not accepted: use 2020-01 to 2026-11"):
+        trigger_collection(settings, accounts, billing_period=period, trigger="api", clock=lambda: NOW)
 
 
 @pytest.mark.parametrize("period", [BillingPeriod(2020, 1), BillingPeriod.of(datetime.now(UTC))], ids=["first", "last"])
@@ -333,20 +334,18 @@ def test_a_task_is_as_far_as_its_slices(accounts: Metadata) -> None:
 def test_without_a_period_what_is_due_and_what_may_have_moved_is_collected(
     settings: Settings, accounts: Metadata, webserver: Webserver
 ) -> None:
-    current = BillingPeriod.of(datetime.now(UTC))
-    at = datetime.now(UTC)
-    seen = {current.shift(back): "t" for back in (0, -1, -2, -3)}
-    accounts.work_queue.record_probes({"other.files": seen}, at)
+    seen = {NOVEMBER.shift(back): "t" for back in (0, -1, -2, -3)}
+    accounts.work_queue.record_probes({"other.files": seen}, NOW)
     for period in seen:
-        accounts.slices.record_collection(Slice("other", "focus", "other.files", period), "t", at)
-    accounts.work_queue.record_probes({"other.files": seen | {current.shift(-3): "late credit"}}, at)
-    task = trigger_collection(settings, accounts, account_id="other.files", trigger="cli")
-    assert {one.billing_period for one in task.slices} == {current.shift(back) for back in (0, -1, -3)}
+        accounts.slices.record_collection(Slice("other", "focus", "other.files", period), "t", NOW)
+    accounts.work_queue.record_probes({"other.files": seen | {NOVEMBER.shift(-3): "late credit"}}, NOW)
+    task = trigger_collection(settings, accounts, account_id="other.files", trigger="cli", clock=lambda: NOW)
+    assert {one.billing_period for one in task.slices} == {NOVEMBER.shift(back) for back in (0, -1, -3)}
 
 
 def test_where_nothing_is_due_and_nothing_may_have_moved_that_is_said(settings: Settings, accounts: Metadata) -> None:
-    old = BillingPeriod.of(datetime.now(UTC)).shift(-5)
-    accounts.work_queue.record_probes({"other.files": {old: "t"}}, datetime.now(UTC))
-    accounts.slices.record_collection(Slice("other", "focus", "other.files", old), "t", datetime.now(UTC))
+    old = NOVEMBER.shift(-2)
+    accounts.work_queue.record_probes({"other.files": {old: "t"}}, NOW)
+    accounts.slices.record_collection(Slice("other", "focus", "other.files", old), "t", NOW)
     with pytest.raises(NothingToCollect, match="nothing is due, and no source has the current billing period"):
-        trigger_collection(settings, accounts, account_id="other.files", trigger="cli")
+        trigger_collection(settings, accounts, account_id="other.files", trigger="cli", clock=lambda: NOW)

@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+from loopback import eventually
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.metadata import Metadata
@@ -79,11 +80,15 @@ def test_readers_beside_many_writers_see_each_event_once(metadata: Metadata) -> 
         one.start()
     seen: list[str] = []
     place = begin
-    deadline = datetime.now(UTC) + timedelta(seconds=30)
-    while len(seen) < 48 and datetime.now(UTC) < deadline:
+
+    def read_all() -> bool:
+        nonlocal place
         for event in metadata.events.after("acme", place, first=7):
             seen.append(event.task_id)
             place = event.place
+        return len(seen) >= 48
+
+    assert eventually(read_all, pause=0), seen
     for one in writers:
         one.join()
     assert sorted(seen) == sorted(f"task-{number}-{turn}" for number in range(6) for turn in range(8))

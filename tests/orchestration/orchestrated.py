@@ -25,6 +25,7 @@ from optiinfra_assets.providers.base import LineItemStream, Probe, Provider
 from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.providers.focus_files.provider import FocusFiles
 from optiinfra_assets.settings import Settings
+from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -112,18 +113,23 @@ class Scripted(FocusFiles):
 
 @dataclass(slots=True)
 class Platform:
-    """What a test drives: real stores, real Dagster, the providers it names."""
+    """What a test drives: real stores, real Dagster, the providers it names, and a clock that moves with the schedule's ticks."""
 
     settings: Settings
     warehouse: Warehouse
     metadata: Metadata
     instance: dg.DagsterInstance
     providers: Mapping[str, Provider]
+    clock: SimulatedClock
     retry: dg.RetryPolicy = field(default_factory=lambda: dg.RetryPolicy(max_retries=3, delay=0))
     definitions: dg.Definitions = field(init=False)
 
     def __post_init__(self) -> None:
-        self.definitions = build_definitions(self.providers, StoresResource(lambda: self.settings), self.retry)
+        self.definitions = build_definitions(self.providers, self._stores, self.retry)
+
+    @property
+    def _stores(self) -> StoresResource:
+        return StoresResource(lambda: self.settings, self.clock)
 
     def add_account(self, account_id: str, provider: str = "focus", **settings: Any) -> Account:
         """An account of customer ``acme``, with its partition."""
@@ -154,11 +160,12 @@ class Platform:
         )
 
     def _evaluate(self, at: datetime) -> ScheduleExecutionData:
+        self.clock.now = at
         context = dg.build_schedule_context(
             instance=self.instance,
             scheduled_execution_time=at,
             repository_def=self.definitions.get_repository_def(),
-            resources={"stores": StoresResource(lambda: self.settings)},
+            resources={"stores": self._stores},
         )
         return self.definitions.get_repository_def().get_schedule_def("collect_due").evaluate_tick(context)
 
@@ -175,7 +182,7 @@ class Platform:
         context = dg.build_sensor_context(
             instance=self.instance,
             repository_def=self.definitions.get_repository_def(),
-            resources={"stores": StoresResource(lambda: self.settings)},
+            resources={"stores": self._stores},
         )
         return self.definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import dagster as dg
 import pytest
 from graphql import build_schema, parse, validate
-from orchestrated import Files, Platform, Scripted
+from orchestrated import NOW, Files, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.errors import CredentialRejected, Throttled, Transient
@@ -103,12 +103,13 @@ def test_a_changed_file_publishes_one_generation_and_the_earlier_stays_readable(
     connected: Platform, files: Files
 ) -> None:
     connected.materialise("2026-10")
-    before = datetime.now(UTC)
+    first = connected.warehouse.current(connected.slice("2026-10"))
+    assert first is not None
     files.write("october", "2026-10", ["5"])
     connected.materialise("2026-10")
     assert connected.publications("2026-10") == 2
     assert connected.total("2026-10") == Decimal(5)
-    (then,) = connected.warehouse.resolve("acme", as_of=before).publications
+    (then,) = connected.warehouse.resolve("acme", as_of=first.published_at).publications
     assert then.line_items == 3
 
 
@@ -212,35 +213,29 @@ def test_a_transient_error_that_stays_ends_after_three_retries(
 
 def test_a_short_throttling_is_waited_out() -> None:
     slice_ = Slice("acme", "scripted", "acme.files", BillingPeriod(2026, 10))
-    until = datetime.now(UTC) + timedelta(minutes=5)
+    throttled = Throttled("too many requests", NOW + timedelta(minutes=5))
     with pytest.raises(dg.RetryRequested) as raised:
-        raise_failures(
-            [
-                SliceFailure.of(slice_, Throttled("too many requests", until), str),
-                SliceFailure.of(slice_, Transient("away"), str),
-            ]
-        )
+        raise_failures([SliceFailure.of(slice_, error, NOW, str) for error in (throttled, Transient("away"))], NOW)
     assert raised.value.max_retries == 3
-    assert 290 < (raised.value.seconds_to_wait or 0) <= 300
+    assert raised.value.seconds_to_wait == 300
 
 
 def test_a_long_throttling_ends_the_run_and_is_kept_in_mind(
     scripted_platform: Platform, scripted: Scripted, files: Files
 ) -> None:
     files.write("october", "2026-10", ["2"])
-    now = datetime.now(UTC)
-    until = now + timedelta(hours=2)
+    until = NOW + timedelta(hours=2)
 
     def throttle(*_: object) -> None:
         raise Throttled("too many requests", until)
 
     scripted.on_collect = throttle
-    (request,) = scripted_platform.tick(now)
+    (request,) = scripted_platform.tick(NOW)
     (result,) = scripted_platform.collect([request])
     assert not result.success
     assert events_of(result, "STEP_UP_FOR_RETRY") == []
-    assert scripted_platform.tick(now + timedelta(hours=1)) == []
-    assert len(scripted_platform.tick(now + timedelta(hours=3))) == 1
+    assert scripted_platform.tick(until - timedelta(seconds=1)) == []
+    assert len(scripted_platform.tick(until)) == 1
 
 
 @pytest.mark.parametrize("stated", ["2.01", "1.99"])

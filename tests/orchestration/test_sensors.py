@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 import psycopg
@@ -27,9 +27,10 @@ def connected(platform: Platform, files: Files) -> Platform:
     return platform
 
 
-def later(seconds: int = 120) -> datetime:
-    """An instant to come."""
-    return datetime.now(UTC) + timedelta(seconds=seconds)
+def later(platform: Platform, seconds: float = 0) -> datetime:
+    """So long after the newest row of the history, which PostgreSQL's own clock dates."""
+    newest = max(row.queued_at for row in platform.metadata.collections.history())
+    return newest + timedelta(seconds=seconds)
 
 
 def test_a_new_account_gets_a_partition_and_its_history(connected: Platform) -> None:
@@ -64,13 +65,13 @@ def created_run(platform: Platform, tags: dict[str, str]) -> dg.DagsterRun:
 def test_rows_of_a_dead_run_are_closed_and_due_again(connected: Platform) -> None:
     (request,) = connected.sense("new_accounts").run_requests or []
     run = created_run(connected, dict(request.tags))
-    assert monitor_runs(connected.metadata, connected.instance, later()).closed == 0
+    assert monitor_runs(connected.metadata, connected.instance, later(connected)).closed == 0
     (row,) = connected.metadata.collections.history()
     assert (row.status, row.run_id) == ("queued", run.run_id)
     connected.metadata.collections.start(row.task_id, "backfill", row.slice, run.run_id)
     connected.instance.report_run_failed(run)
     connected.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
-    assert monitor_runs(connected.metadata, connected.instance, later()).closed == 1
+    assert monitor_runs(connected.metadata, connected.instance, later(connected)).closed == 1
     (row,) = connected.metadata.collections.history()
     assert row.status == "failed"
     assert "due again at the next tick" in (row.error or "")
@@ -81,7 +82,7 @@ def test_rows_of_a_canceled_run_are_canceled(connected: Platform) -> None:
     (request,) = connected.sense("new_accounts").run_requests or []
     run = created_run(connected, dict(request.tags))
     connected.instance.report_run_canceled(run)
-    assert monitor_runs(connected.metadata, connected.instance, later()).closed == 1
+    assert monitor_runs(connected.metadata, connected.instance, later(connected)).closed == 1
     assert connected.history() == [("2026-10", "canceled", "the run was canceled")]
 
 
@@ -95,7 +96,7 @@ def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(connected:
     connected.metadata.collections.assign_run(open_.task_id, [open_.slice], dead.run_id)
     connected.instance.report_run_failed(dead)
     connected.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
-    assert monitor_runs(connected.metadata, connected.instance, datetime.now(UTC)).closed == 0
+    assert monitor_runs(connected.metadata, connected.instance, later(connected)).closed == 0
     again = connected.run({**request.tags, "dagster/retry_number": "1"})
     assert again.success
     raw = [
@@ -109,12 +110,12 @@ def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(connected:
 
 def test_a_row_whose_run_was_never_launched_is_asked_for_again(connected: Platform) -> None:
     (request,) = connected.sense("new_accounts").run_requests or []
-    assert monitor_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
-    assert monitor_runs(connected.metadata, connected.instance, later(290)).requests == []
-    (again,) = monitor_runs(connected.metadata, connected.instance, later(310)).requests
+    assert monitor_runs(connected.metadata, connected.instance, later(connected)).requests == []
+    assert monitor_runs(connected.metadata, connected.instance, later(connected, 300)).requests == []
+    (again,) = monitor_runs(connected.metadata, connected.instance, later(connected, 300.1)).requests
     assert {**again.tags, "dagster/sensor_name": "new_accounts"} == dict(request.tags)
     created_run(connected, dict(again.tags))
-    assert monitor_runs(connected.metadata, connected.instance, later(310)).requests == []
+    assert monitor_runs(connected.metadata, connected.instance, later(connected, 300.1)).requests == []
 
 
 def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Platform, files: Files) -> None:
@@ -122,10 +123,13 @@ def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Pla
     first, second = connected.sense("new_accounts").run_requests or []
     with psycopg.connect(str(connected.settings.postgres_url), autocommit=True) as connection:
         connection.execute("UPDATE optiinfra.collection_history SET queued_at = now() - interval '10 minutes'")
-    created_run(connected, dict(first.tags))
-    assert monitor_runs(connected.metadata, connected.instance, datetime.now(UTC)).requests == []
-    assert monitor_runs(connected.metadata, connected.instance, later(290)).requests == []
-    (lost,) = monitor_runs(connected.metadata, connected.instance, later(310)).requests
+    run = created_run(connected, dict(first.tags))
+    launched = connected.instance.get_run_records(dg.RunsFilter([run.run_id]))[0].create_timestamp
+    for seconds in (0, 300):
+        at = launched + timedelta(seconds=seconds)
+        assert monitor_runs(connected.metadata, connected.instance, at).requests == []
+    at = launched + timedelta(seconds=300.1)
+    (lost,) = monitor_runs(connected.metadata, connected.instance, at).requests
     assert lost.scope.account_id == second.tags["optiinfra/account"]
 
 
@@ -147,7 +151,7 @@ def test_a_row_that_ends_while_runs_are_looked_at_stays_as_it_ended(
         return found
 
     monkeypatch.setattr(connected.metadata.work_queue, "open_collections", read_just_before_the_end)
-    monitor_runs(connected.metadata, connected.instance, later())
+    monitor_runs(connected.metadata, connected.instance, later(connected))
     (ended,) = connected.metadata.collections.history()
     assert (ended.status, ended.generation, ended.error) == ("succeeded", 7, None)
 
@@ -160,17 +164,16 @@ def test_a_run_from_the_ui_has_a_history_of_its_own(connected: Platform) -> None
 
 
 def test_freshness_names_what_is_not_fresh(connected: Platform, files: Files) -> None:
-    now = datetime.now(UTC)
     provider = PROVIDERS["focus"]
-    connected.collect(connected.tick(now))
-    assert evaluate_freshness(connected.metadata, provider, now + timedelta(minutes=59)).passed
-    stale = evaluate_freshness(connected.metadata, provider, now + timedelta(minutes=61))
+    connected.collect(connected.tick(NOW))
+    assert evaluate_freshness(connected.metadata, provider, NOW + timedelta(minutes=59)).passed
+    stale = evaluate_freshness(connected.metadata, provider, NOW + timedelta(minutes=61))
     assert not stale.passed
     assert "acme.files: no answer since" in (stale.description or "")
     files.write("october", "2026-10", ["5"])
-    connected.tick(now + timedelta(minutes=15))
-    connected.tick(now + timedelta(hours=3))
-    stale = evaluate_freshness(connected.metadata, provider, now + timedelta(hours=3))
+    connected.tick(NOW + timedelta(minutes=15))
+    connected.tick(NOW + timedelta(hours=3))
+    stale = evaluate_freshness(connected.metadata, provider, NOW + timedelta(hours=3))
     assert "focus/acme.files/2026-10: changed" in (stale.description or "")
 
 

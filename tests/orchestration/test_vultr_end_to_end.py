@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
-from orchestrated import Files, Platform
+from orchestrated import NOW, Files, Platform
 from stored import everything_stored
 
 from optiinfra_assets import cli
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.ingestion import account_access
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.simulators.server.faults import say
 from optiinfra_assets.simulators.server.server import SimulatedResponse
@@ -24,22 +23,10 @@ from optiinfra_assets.simulators.world.scenario import Scenario, ScenarioResourc
 from optiinfra_assets.simulators.world.world import SimulatedClock
 
 PLANTED = "PLANTED-4711-api-key"
-BEGUN = datetime.now(UTC)
-NOW = (BEGUN - timedelta(days=1)).replace(
-    hour=12, minute=0
-)  # any day the test runs: last month is invoiced, today has hours left
 THIS_MONTH = BillingPeriod.of(NOW)
 LAST_MONTH = THIS_MONTH.shift(-1)
 QUARTER = timedelta(minutes=15)
 WEB = ScenarioResource("6e1f-web", "web", "compute", "vc2-2c-4gb", "fra", "main", Decimal("0.10"))
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimulatedClock:
-    """The time for the cloud and for those who read it."""
-    simulated = SimulatedClock(NOW)
-    monkeypatch.setattr(account_access, "utc_now", simulated)
-    return simulated
 
 
 @pytest.fixture
@@ -82,7 +69,6 @@ def requests_of(found: object) -> list[dg.RunRequest]:
 def test_from_connect_to_published_without_a_trace_of_the_secret(
     platform: Platform,
     cloud: SimulatedVultr,
-    clock: SimulatedClock,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -95,12 +81,11 @@ def test_from_connect_to_published_without_a_trace_of_the_secret(
     assert all(result.success for result in results)
     assert total(platform, LAST_MONTH) == invoiced(cloud, LAST_MONTH) > 0
     assert (total(platform, THIS_MONTH) or 0) > 0
-    assert platform.tick(BEGUN + QUARTER) == []
-    assert platform.skip_reason(BEGUN + 2 * QUARTER) == "nothing to collect: 1 accounts checked"
+    assert platform.tick(NOW + QUARTER) == []
+    assert platform.skip_reason(NOW + 2 * QUARTER) == "nothing to collect: 1 accounts checked"
 
     before = total(platform, THIS_MONTH)
-    clock.advance(hours=3)
-    changed = platform.tick(BEGUN + 3 * QUARTER)
+    changed = platform.tick(NOW + timedelta(hours=3))
     assert [request.tags["dagster/partition"] for request in changed] == [f"acme.vultr|{THIS_MONTH}"]
     results += platform.collect(changed)
     assert (total(platform, THIS_MONTH) or 0) > (before or 0)
@@ -133,7 +118,7 @@ def test_without_its_master_key_an_account_says_so_and_delays_nobody(
     connect(cloud)
     key = platform.settings.home / "master.key"
     key.rename(key.with_name("elsewhere"))
-    requests = platform.tick(BEGUN)
+    requests = platform.tick(NOW)
     assert {request.tags["optiinfra/provider"] for request in requests} == {"focus", "vultr"}
     platform.collect(requests)
 
@@ -143,10 +128,10 @@ def test_without_its_master_key_an_account_says_so_and_delays_nobody(
     assert state.last_error == reason
     failed = [one for one in platform.metadata.collections.history(first=100) if one.slice.provider == "vultr"]
     assert {(one.status, one.error) for one in failed} == {("failed", reason)}
-    assert platform.tick(BEGUN + QUARTER) == []
+    assert platform.tick(NOW + QUARTER) == []
 
     key.with_name("elsewhere").rename(key)
-    results = platform.collect(platform.tick(BEGUN + timedelta(hours=7)))
+    results = platform.collect(platform.tick(NOW + timedelta(hours=7)))
     assert [result.success for result in results] == [True]
     assert total(platform, LAST_MONTH) == invoiced(cloud, LAST_MONTH)
 
@@ -154,7 +139,7 @@ def test_without_its_master_key_an_account_says_so_and_delays_nobody(
 @pytest.mark.usefixtures("environment")
 def test_requests_of_a_collection_that_fails_are_on_record_too(platform: Platform, cloud: SimulatedVultr) -> None:
     connect(cloud)
-    requests = platform.tick(BEGUN)
+    requests = platform.tick(NOW)
     cloud.fail(say(SimulatedResponse.of({"error": "gone"}, status=404)), times=999, path="billing/invoices")
     before = platform.metadata.activity.find("acme")[0].requests
     asked = len(cloud.asked)

@@ -7,12 +7,23 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.ingestion import account_access
 from optiinfra_assets.ingestion.onboarding import build_account, read_source
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
 from optiinfra_assets.simulators.sample_clouds import make_cloud, read_served, sample_clouds, serving
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks at a cloud has the cloud's time."""
+    monkeypatch.setattr(account_access, "utc_now", lambda: NOW)
 
 
 def test_every_cloud_is_there_once_and_every_customer_has_some() -> None:
@@ -23,9 +34,8 @@ def test_every_cloud_is_there_once_and_every_customer_has_some() -> None:
 
 
 def test_thirteen_months_end_with_the_present_one() -> None:
-    now = datetime(2026, 11, 25, 12, tzinfo=UTC)
     for sample in sample_clouds():
-        cloud = make_cloud(sample, lambda: now)
+        cloud = make_cloud(sample, BillingPeriod.of(NOW), lambda: NOW)
         periods = cloud.world.periods()
         assert (periods[0], periods[-1], len(periods)) == (
             BillingPeriod(2025, 11),
@@ -37,7 +47,7 @@ def test_thirteen_months_end_with_the_present_one() -> None:
 
 def test_what_is_written_down_connects_and_ports_stay_unless_they_are_taken(tmp_path: Path) -> None:
     assert read_served(tmp_path) == (0, [])
-    with serving(tmp_path) as first:
+    with serving(tmp_path, BillingPeriod.of(NOW), lambda: NOW) as first:
         assert read_served(tmp_path) == (os.getpid(), first)
         for served in first:
             provider = PROVIDERS[served.sample.provider]
@@ -51,6 +61,6 @@ def test_what_is_written_down_connects_and_ports_stay_unless_they_are_taken(tmp_
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", first[0].port))
         taken.listen()
-        with serving(tmp_path) as again:
+        with serving(tmp_path, BillingPeriod.of(NOW), lambda: NOW) as again:
             assert again[0].port != first[0].port
             assert [one.port for one in again[1:]] == [one.port for one in first[1:]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,6 +16,7 @@ from exporting import PERIOD as EXPORTED
 from exporting import ask, counted
 from hypothesis import given
 from hypothesis import strategies as st
+from loopback import eventually
 from slowly import CORRELATION_ID, never_ending, running, wait_for_statements, waiting
 from world import Customer
 
@@ -199,13 +199,12 @@ def test_requests_of_one_token_at_one_time_are_limited(
 
 def _soon(customer: Customer) -> dict[str, Any]:
     """An answer, after the places of those who left are free again."""
-    for _ in range(100):
-        response = customer.world.post({"query": "{ __typename }"}, customer.token)
-        if response.status_code != 429:
-            break
-        threading.Event().wait(0.05)
-    answer: dict[str, Any] = response.json()["data"]
-    return answer
+
+    def is_let_in() -> bool:
+        return customer.world.post({"query": "{ __typename }"}, customer.token).status_code != 429
+
+    assert eventually(is_let_in)
+    return customer.data("{ __typename }")
 
 
 def test_exports_of_one_token_at_one_time_are_limited(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 from charges import text
+from loopback import eventually
 from world import Customer, World
 
 Parameters = list[tuple[str, str]]
@@ -37,11 +37,11 @@ def asking(world: World, token: str, name: str, parameters: Parameters = PERIOD)
 
 def counted(world: World, sample: str) -> None:
     """Wait until ``/metrics`` has this line: a request is counted when its client has its answer already."""
-    for _ in range(200):
-        if sample in world.http.get(f"{world.url}/metrics").text.splitlines():
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError(f"/metrics has no line {sample}")
+
+    def has_it() -> bool:
+        return sample in world.http.get(f"{world.url}/metrics").text.splitlines()
+
+    assert eventually(has_it), f"/metrics has no line {sample}"
 
 
 def _headers(token: str | None, more: dict[str, str]) -> dict[str, str]:

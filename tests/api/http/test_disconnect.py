@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from loopback import HANG
 
 from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
 
@@ -67,7 +68,7 @@ def test_who_leaves_stops_what_may_stop(may_stop: bool, ended: str) -> None:
     async def test(client: _Client, work: _Work) -> str:
         asyncio.get_running_loop().call_later(0.01, client.leaves)
         with pytest.raises(ClientDisconnected):
-            await cancel_on_disconnect(client.receive, work.run(0.1), lambda: may_stop)
+            await cancel_on_disconnect(client.receive, work.run(HANG if may_stop else 0.1), lambda: may_stop)
         return work.ended
 
     assert _run(test) == ended
@@ -75,7 +76,7 @@ def test_who_leaves_stops_what_may_stop(may_stop: bool, ended: str) -> None:
 
 def test_a_server_that_stops_cancels_the_work() -> None:
     async def test(client: _Client, work: _Work) -> str:
-        waiting = asyncio.create_task(cancel_on_disconnect(client.receive, work.run(5)))
+        waiting = asyncio.create_task(cancel_on_disconnect(client.receive, work.run(HANG)))
         await asyncio.sleep(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from exporting import ask
 from hypothesis import given
 from hypothesis import strategies as st
+from loopback import eventually
 from world import World
 
 from optiinfra_api.http.logs import JsonFormatter, redacted
@@ -23,12 +23,12 @@ _FORMATTER = JsonFormatter()
 
 def _lines(caplog: pytest.LogCaptureFixture, count: int) -> list[dict[str, Any]]:
     """The `count` lines of requests, as the service writes them: each when its client has its answer already."""
-    for _ in range(200):
-        found = [one for one in caplog.records if one.name == "optiinfra_api.requests"]
-        if len(found) >= count:
-            break
-        threading.Event().wait(0.05)
-    return [json.loads(_FORMATTER.format(one)) for one in found]
+
+    def written() -> list[logging.LogRecord]:
+        return [one for one in caplog.records if one.name == "optiinfra_api.requests"]
+
+    assert eventually(lambda: len(written()) >= count), written()
+    return [json.loads(_FORMATTER.format(one)) for one in written()]
 
 
 def test_a_request_is_one_line_that_says_who_asked_for_what(world: World, caplog: pytest.LogCaptureFixture) -> None:

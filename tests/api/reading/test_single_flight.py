@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loopback import HANG
 
 from optiinfra_api.reading import single_flight
 from optiinfra_api.reading.single_flight import SingleFlight
@@ -35,7 +36,7 @@ class _Clock:
 
 def _run(test: Callable[[], Awaitable[Any]]) -> Any:
     async def limited() -> Any:
-        return await asyncio.wait_for(test(), 10)
+        return await asyncio.wait_for(test(), HANG)
 
     return asyncio.run(limited())
 

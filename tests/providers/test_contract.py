@@ -356,12 +356,12 @@ def test_line_items_are_stored_to_the_last_digit(life: AnyLife, warehouse: Wareh
 
 _READER = """
 import json, re, sys
-from optiinfra_assets.ingestion.account_access import passing
+from optiinfra_assets.ingestion.account_access import transient_context
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.providers import PROVIDERS
 name, settings, secrets = json.load(sys.stdin)
 account = Account("demo.memory", "demo", name, settings, secrets, is_simulated=True)
-rows = sum(batch.num_rows for batch in PROVIDERS[name].collect(account, BillingPeriod(2026, 1), passing()).batches)
+rows = sum(batch.num_rows for batch in PROVIDERS[name].collect(account, BillingPeriod(2026, 1), transient_context()).batches)
 # Of this program alone: what getrusage says begins with the size of the process it was forked from.
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
 print(rows, peak)

@@ -1,10 +1,10 @@
-"""Who asks: clients of AWS that sign with a key, with a role assumed by it, or with what the default chain of this machine gives.
+"""Makes boto3 clients for one AWS account: signed with an access key, with a role assumed by it, or with the default chain of this machine.
 
-What a provider writes::
+A provider writes::
 
-    calls = Calls(context, context.meter(), secrets=[key])
-    access = Access(calls, region="us-east-1", access_key_id=..., secret_access_key=..., role_arn=...)
-    identity = calls(access.client("sts").get_caller_identity, "sts", "sts:GetCallerIdentity")
+    calls = BotoCalls(context, context.meter(), secrets=[key])
+    session = AwsSession(calls, region="us-east-1", access_key_id=..., secret_access_key=..., role_arn=...)
+    identity = calls(session.client("sts").get_caller_identity, "sts", "sts:GetCallerIdentity")
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOTHING: Final = frozenset({"AWSOrganizationsNotInUseException", "DataUnavailab
 
 
 def no_data_as_nothing(where: str) -> Explain:
-    """Tells an account without an organization, or without data as yet, from a refusal: NothingThere."""
+    """Returns an `explain` for `BotoCalls` that gives NothingThere if the account has no organization or no data yet, else None."""
     return lambda code, said: (
         NothingThere(f"{where}: {said}: nothing that is stored is changed") if code in _NOTHING else None
     )
@@ -38,15 +38,15 @@ def no_data_as_nothing(where: str) -> Explain:
 
 @dataclass(slots=True)
 class AwsSession:
-    """Where clients come from.
+    """Makes clients that all sign with the same credentials.
 
     Attributes:
         calls: makes the call that assumes the role.
-        region: where regional services are asked.
-        endpoint_url: address that all services have, or None for their own.
-        access_key_id: of a key; None: the default chain.
-        role_arn: assumed on top of that; its credentials are renewed as long as they are used.
-        external_id: what the role's trust policy asks for, or None.
+        region: region of the regional services.
+        endpoint_url: one address for all services, or None for each service's own.
+        access_key_id: id of the access key; None uses the default chain.
+        role_arn: role to assume with those credentials. The session renews the role's credentials as long as they are used.
+        external_id: external id that the role's trust policy requires, or None.
     """
 
     calls: BotoCalls
@@ -59,7 +59,7 @@ class AwsSession:
     _session: Session | None = field(default=None, init=False, repr=False)
 
     def client(self, service: str) -> Any:
-        """A client of a service, safe for several threads."""
+        """Returns a boto3 client of `service` that several threads may share."""
         if not self.role_arn:
             return self._base_client(service)
         if self._session is None:
@@ -92,7 +92,7 @@ class AwsSession:
 
 
 class _Role(CredentialProvider):  # type: ignore[misc]
-    """Credentials of an assumed role, asked for when they are first needed and again before they expire."""
+    """Credentials of an assumed role: requested when they are first needed, and again before they expire."""
 
     METHOD = "assume-role"
 
@@ -101,5 +101,5 @@ class _Role(CredentialProvider):  # type: ignore[misc]
         self._assume = assume
 
     def load(self) -> DeferredRefreshableCredentials:
-        """The credentials."""
+        """Returns credentials that refresh themselves."""
         return DeferredRefreshableCredentials(self._assume, self.METHOD)

@@ -1,18 +1,18 @@
-"""Daily costs from Cost Explorer: every charge by service, region, linked account and record type, and proof that none is missing.
+"""Reads daily costs from Cost Explorer, as line items by service, region, linked account and record type, and proves that none is missing.
 
-One question may group by two dimensions only, so a window of days is asked for like this::
+One query can group by two dimensions at most, so a window of days takes three kinds of queries::
 
     1  ungrouped                               the total of each day
-    2  by linked account and record type       the pairs there are, and names of the accounts
+    2  by linked account and record type       the pairs that exist, and the names of the accounts
     3  by service and region, one pair each    the line items (detail "region")
        or by linked account and service, one record type each, without regions (detail "service")
 
-Each page is a request and costs. The sums of 3 must be those of 2, and the sums of 2 those of 1, for each day and metric. Cost Explorer
-adds up in binary and prints ten fraction digits, so figures may differ by that: by one unit of the tenth digit and one part in 10**15 of
-the total, for each figure that was added. More than that is an error, not a rounding.
+Each page is one request, and AWS charges for it. For each day and metric, the sums of 3 must equal those of 2, and the sums of 2 those
+of 1. Cost Explorer adds in binary and prints ten fraction digits, so a sum may differ by one unit of the tenth digit plus one part in
+10**15 of the total, for each amount that was added. A larger difference is an error, not rounding.
 
-Net costs (after the discounts that are spread over usage) are taken if the account has them on every day of the window, else unblended
-ones, never some of each: over all record types both come to the bill.
+Net costs (after the discounts that AWS spreads over usage) are used if the account has them on every day of the window, otherwise
+unblended costs. The two are never mixed: over all record types, each adds up to the bill.
 """
 
 from __future__ import annotations
@@ -51,20 +51,21 @@ _BINARY: Final = Decimal("1e-15")
 _NO_REGION: Final = frozenset({"", "noregion", "no region"})
 
 TOTALS: Final = 2
-"""Questions that come before those for line items."""
+"""Number of queries (kinds 1 and 2) that come before those for line items."""
 
 Amounts = tuple[Decimal, ...]
-"""One for each metric."""
+"""One amount for each metric."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupedCost:
-    """What one day has for one value of each dimension of a question.
+    """The costs of one day for one value of each dimension of a query.
 
     Attributes:
-        amounts: by metric, as far as the answer has them.
+        keys: one value for each dimension; empty for an ungrouped query.
+        amounts: amount of each metric that the response contains.
         unit: currency; None where nothing was ever charged.
-        is_estimated: Cost Explorer says so of the day.
+        is_estimated: whether Cost Explorer marks the day as estimated.
     """
 
     day: date
@@ -76,12 +77,12 @@ class GroupedCost:
 
 @dataclass(frozen=True, slots=True)
 class DailyCost:
-    """One line item in the making: what one day has of a service, in a region, for an account, of a record type.
+    """The costs of one day for one service, region, linked account and record type: one line item before it becomes a row.
 
     Attributes:
-        region: None for what has none, and where regions were not asked for.
-        billed: net or unblended, as of `CostWindow.basis`.
-        effective: the same amortized.
+        region: None if the cost has no region or the query did not ask for regions.
+        billed: net or unblended cost, as `CostWindow.basis` says.
+        effective: the same cost, amortized.
     """
 
     day: date
@@ -96,35 +97,35 @@ class DailyCost:
 
 
 class CostExplorer:
-    """Asks questions about one window of days, which ends before `end`."""
+    """Queries Cost Explorer for one window of days, from `start` (inclusive) to `end` (exclusive)."""
 
     def __init__(self, client: Any, calls: BotoCalls, start: date, end: date) -> None:
-        """Prepare; nothing is asked yet.
+        """Stores the window; sends no request.
 
         Args:
-            client: of boto3, for ``ce``.
-            calls: its policy and its meter.
+            client: boto3 client of ``ce``.
+            calls: retries, counts and redacts the requests.
             start: first day (UTC), inclusive.
-            end: last day, exclusive.
+            end: last day (UTC), exclusive.
         """
         self._client = client
         self._calls = calls
         self.start = start
         self.end = end
         self.names: dict[str, str] = {}
-        """Of linked accounts, as far as answers have told them."""
+        """Names of linked accounts by id, as far as responses have contained them."""
         self.pages = 0
-        """Answers so far."""
+        """Number of pages read so far."""
 
     def ask(self, dimensions: Sequence[str] = (), only: Mapping[str, str] | None = None) -> Iterator[GroupedCost]:
-        """The groups of each day, page by page; one without keys a day if no dimension is named.
+        """Yields the groups of each day, page by page. Without dimensions it yields one group without keys for each day.
 
         Args:
-            dimensions: two at most.
-            only: values of other dimensions.
+            dimensions: dimensions to group by, two at most.
+            only: filters, as values of other dimensions.
 
         Raises:
-            ProviderError: the question was refused, or the answer is not understood.
+            ProviderError: AWS refused the query, or the response is not as documented.
         """
         asked: dict[str, Any] = {
             "TimePeriod": {"Start": self.start.isoformat(), "End": self.end.isoformat()},
@@ -176,7 +177,7 @@ class CostExplorer:
             yield _group(day, keys, group.object("Metrics"), is_estimated)
 
     def _day(self, bucket: JsonFields) -> date:
-        """The day of a bucket, which must be one of those asked for."""
+        """Returns the day of a bucket, which must be one day of the window; otherwise raises ContractChanged."""
         span = bucket.object("TimePeriod")
         try:
             day, end = date.fromisoformat(span.text("Start")), date.fromisoformat(span.text("End"))
@@ -198,7 +199,7 @@ def _group(day: date, keys: tuple[str, ...], metrics: JsonFields, is_estimated: 
 
 @dataclass(slots=True)
 class _Sum:
-    """Figures added up, and how many."""
+    """A sum of amounts, and how many were added."""
 
     amounts: Amounts
     count: int = 0
@@ -210,11 +211,12 @@ class _Sum:
 
 @dataclass(slots=True)
 class CostWindow:
-    """The totals of a window, the pairs of account and record type there are, and from them the figures.
+    """The totals of a window, the pairs of linked account and record type in it, and the line items read for them.
 
     Attributes:
-        basis: names of the metrics that are taken: `NET` or `UNBLENDED`.
-        largest_difference: between a sum and what it should be, so far.
+        detail: ``region`` or ``service``, see the module docstring.
+        basis: names of the two metrics in use: `NET` or `UNBLENDED`.
+        largest_difference: largest difference so far between a sum and the total it must equal.
     """
 
     explorer: CostExplorer
@@ -226,10 +228,10 @@ class CostWindow:
     _answered: int = field(default=0, init=False, repr=False)
 
     def read_totals(self) -> None:
-        """Questions 1 and 2 of the table above.
+        """Runs queries 1 and 2 of the table above.
 
         Raises:
-            ProviderError: one was refused, an answer is not understood, or the second does not add up to the first.
+            ProviderError: AWS refused a query, a response is not as documented, or the sums of query 2 do not equal those of query 1.
         """
         for total in self.explorer.ask():
             self._totals[total.day] = total
@@ -245,12 +247,12 @@ class CostWindow:
 
     @property
     def total(self) -> Decimal:
-        """What is billed in the window."""
+        """Billed cost of the whole window."""
         return exact_sum(self._amounts(group)[0] for group in self._totals.values() if group.amounts)
 
     @property
     def questions(self) -> list[tuple[tuple[str, str], dict[str, str]]]:
-        """Dimensions and filter of each question of the third kind."""
+        """Dimensions and filters of each query of kind 3."""
         if self.detail == "region":
             return [
                 (("SERVICE", "REGION"), {"LINKED_ACCOUNT": account, "RECORD_TYPE": type_})
@@ -261,11 +263,11 @@ class CostWindow:
 
     @property
     def pages(self) -> int:
-        """How many pages all of it takes, at least: those there were, and one for each question that is not answered to its end."""
+        """Smallest number of pages that the whole window takes: those read so far, plus one for each query not yet read to its end."""
         return self.explorer.pages + len(self.questions) - self._answered
 
     def data_through(self) -> datetime | None:
-        """Where the newest day with a cost begins, as that day may not be over; where it ends if no day is an estimate any more."""
+        """Start of the newest day with a cost, as that day may not be over; end of the window if no day is estimated; None without a cost."""
         known = [group for group in self._totals.values() if any(group.amounts.values())]
         if not known:
             return None
@@ -275,10 +277,10 @@ class CostWindow:
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
     def figures(self) -> Iterator[DailyCost]:
-        """All line items of the window, as their pages come.
+        """Yields all line items of the window, page by page.
 
         Raises:
-            ProviderError: as `read_totals`; what came before does not count then.
+            ProviderError: as `read_totals`; line items yielded before the error must be discarded.
         """
         for dimensions, only in self.questions:
             sums: dict[date, _Sum] = {}
@@ -310,7 +312,7 @@ class CostWindow:
             self.basis = NET
 
     def _amounts(self, group: GroupedCost) -> Amounts:
-        """The amounts of the chosen basis; all must be there, in the currency of the day's total."""
+        """Returns the amounts of the chosen basis; raises ContractChanged if one is missing or not in the currency of the day's total."""
         missing = [name for name in self.basis if name not in group.amounts]
         total = self._totals.get(group.day)
         where = JsonFields({}, _WHERE, path=f"{group.day}, {', '.join(group.keys) or 'total'}")
@@ -342,13 +344,13 @@ class CostWindow:
 
 
 def row(figure: DailyCost, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str) -> LineItemRow:
-    """A figure as a row of `COLUMNS`.
+    """Returns one line item as a row of `COLUMNS`.
 
     Args:
-        figure: what was found.
-        period: in which it is billed.
-        payer: id of the account that pays.
-        names: of accounts, as far as they are known.
+        figure: the line item.
+        period: billing period that bills it.
+        payer: id of the payer account.
+        names: known account names by account id.
         basis: which costs these are, ``net`` or ``unblended``.
     """
     start = datetime(figure.day.year, figure.day.month, figure.day.day, tzinfo=UTC)

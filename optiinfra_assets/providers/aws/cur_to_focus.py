@@ -1,18 +1,18 @@
-"""AWS's Cost and Usage Report 2.0 as FOCUS columns, whole batches at a time.
+"""Maps AWS's Cost and Usage Report 2.0 to FOCUS columns: record batches of the report in, record batches of FOCUS columns out.
 
-What is billed is ``line_item_unblended_cost``: its sum over all line items is the bill, discounts being line items of their own. What is
-effective is the same amortized, by the kind of the line item::
+BilledCost is ``line_item_unblended_cost``. Its sum over all line items is the bill, because discounts are line items of their own.
+EffectiveCost is the amortized cost, which depends on the line item type::
 
     DiscountedUsage           reservation_effective_cost
-    RIFee                     what of the fee was not used
+    RIFee                     the unused part of the fee
     SavingsPlanCoveredUsage   savings_plan_savings_plan_effective_cost
-    SavingsPlanNegation       nothing
-    SavingsPlanRecurringFee   the commitment less what was used of it
-    SavingsPlanUpfrontFee     nothing
-    Fee of a reservation      nothing
-    all others                what is billed
+    SavingsPlanNegation       zero
+    SavingsPlanRecurringFee   the commitment less the part of it that was used
+    SavingsPlanUpfrontFee     zero
+    Fee of a reservation      zero
+    all others                BilledCost
 
-Net costs are kept beside as ``x_NetUnblendedCost`` and never mixed with these. Columns that are not named below are not read.
+Net costs are kept separately as ``x_NetUnblendedCost`` and never mixed with these. Columns not named below are not read.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _AS_THEY_ARE: Final[Mapping[str, str]] = {
     "x_TotalDiscount": "discount_total_discount",
     "x_UsageType": "line_item_usage_type",
 }
-"""FOCUS or ``x_`` name, and the column that has its values."""
+"""FOCUS or ``x_`` column -> the report column that holds its values unchanged."""
 
 _COMPUTED: Final = (
     "BilledCost", "ChargeCategory", "ChargeClass", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
@@ -103,23 +103,27 @@ _READ_BESIDES: Final = (
 )  # fmt: skip
 
 _SUMMED: Final = pa.decimal256(54, 18)
-"""Room for the sum of two amounts; the door judges whether the result can be stored."""
+"""Type with room for the sum of two amounts; `optiinfra_assets.line_items` decides whether the result can be stored."""
 
 
 def mapping_of(names: Sequence[str], rounding: Rounding) -> CostAndUsage | None:
-    """The form of a file with these columns, None if it is no Cost and Usage Report.
+    """Returns the mapping of a file with these columns, or None if the file is not a Cost and Usage Report.
 
     Raises:
-        LayoutRejected: it is one, and lacks a column without which its costs cannot be told.
+        LayoutRejected: the file is a report but lacks a mandatory column; names the columns.
     """
     return CostAndUsage(names, rounding) if TYPE in {name.lower() for name in names} else None
 
 
 class CostAndUsage:
-    """A `optiinfra_assets.providers.files.focus_files.FocusMapping`."""
+    """The `optiinfra_assets.providers.files.focus_files.FocusMapping` of a Cost and Usage Report."""
 
     def __init__(self, names: Sequence[str], rounding: Rounding) -> None:
-        """For a file with the columns `names`; what is rounded is added to `rounding`."""
+        """Prepares for a file with the columns `names` (in any case); adds what it rounds to `rounding`.
+
+        Raises:
+            LayoutRejected: a mandatory column is missing.
+        """
         there = {name.lower(): name for name in names}
         missing = [name for name in _MANDATORY if name not in there]
         if missing:
@@ -144,7 +148,7 @@ class CostAndUsage:
         self.repeated = {there[name] for name in texts if name in there}
 
     def to_focus(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The same rows with the columns `names`; Refused names a column of the report."""
+        """Returns the same rows with the FOCUS columns `self.names`. A RejectedValue names the column of the report."""
         return _Batch(batch, self._there, self._rounding).to_focus(self._as_they_are)
 
 
@@ -165,7 +169,7 @@ class _Batch:
         )
 
     def _raw(self, name: str, kind: pa.DataType = TEXT) -> pa.Array:
-        """A column as delivered; nulls if the report has none of that name."""
+        """Returns a column as delivered, or nulls if the batch does not have it."""
         delivered = self._there.get(name)
         if delivered is None or delivered not in self._batch.schema.names:
             return pa.nulls(self._batch.num_rows, kind)
@@ -242,7 +246,7 @@ class _Batch:
         return effective
 
     def _needed(self, name: str, where: pa.Array) -> pa.Array:
-        """A number that must not be null where it counts."""
+        """Returns a number column; raises RejectedValue if it is null in a row where `where` is true."""
         values = self._number(name)
         missing = first_true(pc.and_(where, values.is_null()))
         if missing is not None:
@@ -289,7 +293,7 @@ class _Batch:
         }
 
     def _period(self) -> dict[str, pa.Array]:
-        """Credits and refunds for days before the bill's period correct an earlier bill."""
+        """Returns the charge period columns. A credit or refund for days before the bill's period is a correction of an earlier bill."""
         with self._naming(_USAGE_START):
             start = to_timestamps(self._raw(_USAGE_START))
         with self._naming(_USAGE_END):
@@ -317,11 +321,11 @@ class _Batch:
 
 
 def _chosen(first: pa.Array, if_first: str, second: pa.Array, if_second: str) -> pa.Array:
-    """One text where `first` has a value, another where `second` has one."""
+    """Returns `if_first` where `first` has a value, else `if_second` where `second` has one, else null."""
     return pc.coalesce(pc.if_else(first.is_valid(), if_first, None), pc.if_else(second.is_valid(), if_second, None))
 
 
-# Not made when this is imported: pyarrow imports pandas for a scalar, which the API would pay for at each start.
+# Made on first use, not on import: pyarrow imports pandas to make a scalar, which would slow down every start of the API.
 @cache
 def _nothing() -> pa.Scalar:
     return pa.scalar(0, pa.int64()).cast(DECIMAL)

@@ -1,4 +1,4 @@
-"""The folder that AWS Data Exports writes in S3: where its manifests are, and what they say.
+"""Reads the folder that AWS Data Exports writes in S3: finds its manifests, and returns the data files that they name.
 
 ::
 
@@ -6,7 +6,7 @@
     <export>/metadata/BILLING_PERIOD=2026-11/<run>/...                 of single runs, if the export keeps them
     <export>/data/BILLING_PERIOD=2026-11/...                           data files; of all runs, if the export keeps them
 
-``<name>`` is the last part of ``<export>``. The form of a manifest is not published; what is accepted stands at `_key`.
+``<name>`` is the last part of ``<export>``. AWS does not publish the format of a manifest; `DataExport._key` defines what is accepted.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _MANIFEST: Final = re.compile(r"BILLING_PERIOD=(\d{4}-(?:0[1-9]|1[0-2]))/[^/]+-M
 
 @dataclass(frozen=True, slots=True)
 class DataExport:
-    """One export.
+    """One data export in a bucket.
 
     Attributes:
-        bucket: the whole bucket, because manifests name their files by whole keys.
+        bucket: the whole bucket, because manifests name their files by full keys.
         folder: key of the export, without a slash at either end.
     """
 
@@ -43,11 +43,11 @@ class DataExport:
     folder: str
 
     def manifests(self) -> dict[BillingPeriod, FileVersion]:
-        """The manifest of the newest run of each period, from one list.
+        """Returns the manifest file of the newest run of each billing period, from one listing.
 
         Raises:
-            NothingThere: there is none.
-            ContractChanged: a period has two.
+            NothingThere: the export has no manifest.
+            ContractChanged: a period has two manifests.
             ProviderError: the bucket cannot be listed.
         """
         found: dict[BillingPeriod, FileVersion] = {}
@@ -69,21 +69,21 @@ class DataExport:
         return found
 
     def delivery(self, period: BillingPeriod) -> ManifestExport:
-        """What the newest run of a period delivered.
+        """Returns the manifest export of the newest run of a period.
 
         Raises:
             NothingThere: the period has no manifest.
-            ContractChanged: the manifest is not understood; names the field and the value.
-            ProviderError: it cannot be read.
+            ContractChanged: the manifest is not as expected; names the field and the value.
+            ProviderError: the manifest cannot be read.
         """
         name = f"{self._metadata}BILLING_PERIOD={period}/{self.folder.rpartition('/')[2]}-Manifest.json"
         return self._delivery(name)
 
     def prove(self, now: datetime) -> None:
-        """Read the newest manifest, and the columns of the first file it names.
+        """Reads the newest manifest, and the columns of the first file that it names.
 
         Raises:
-            ProviderError: one cannot be read, or the columns are neither FOCUS nor a Cost and Usage Report.
+            ProviderError: one of them cannot be read, or the columns are neither FOCUS nor a Cost and Usage Report.
         """
         delivery = self._delivery(max(self.manifests().items())[1].name)
         for file, _ in resolve_files(self.bucket, delivery, now)[:1]:

@@ -1,9 +1,9 @@
-"""Provider ``aws``: data exports in S3 where there is one, else Cost Explorer. The credential says which: with ``export`` or without.
+"""Provider ``aws``: reads data exports in S3 if the credential has an ``export``, otherwise Cost Explorer.
 
-Exports (FOCUS 1.0 and 1.2, Cost and Usage Report 2.0) are read as their manifests say (`providers.files.manifest_exports`); a probe is
-one list of the manifests, and a period's token comes from its manifest. Every question to Cost Explorer costs a cent
-(`aws.cost_explorer`), so there a probe only proves the credential, which is free; its tokens say which part of the
-UTC day it is, and the open and the previous period are asked for once in each part, at most as often as the daily budget allows.
+Exports (FOCUS 1.0 and 1.2, Cost and Usage Report 2.0) are read as their manifests say (`providers.files.manifest_exports`). A probe
+lists the manifests once, and the change token of a period comes from its manifest. Each page from Cost Explorer costs 0.01 USD
+(`aws.cost_explorer`), so without an export a probe only checks the credential, which is free. Its tokens name the current part of the
+UTC day, so the open and the previous period are collected once in each part, as far as the daily budget allows.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from optiinfra_assets.providers.http.boto_client import BotoCalls
 
 HISTORY_MONTHS: Final = 14
-"""Cost Explorer keeps the current month and 13 before."""
+"""Cost Explorer keeps the current month and the 13 before it."""
 
 RECENT: Final = timedelta(days=2)
-"""For so many days after it was read, a month that still moves gives way to months that wait, if a day cannot pay all: two months move at
-most, so of three days one at least is left for the others, whether they are ever read or not."""
+"""For this long after it was collected, a month that is not final yields to months that wait, if the day's budget cannot pay for all of
+them. At most two months are not final, so on at least one day of three the budget is left for the others, even if their reading fails."""
 
 _EXPORT: Final = re.compile(r"s3://[^/]+(/[^/]+)+")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -115,13 +115,13 @@ class AwsCredential(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """What must stand in no message."""
+        """Secret values, which no message may contain."""
         given = (self.access_key_id, self.secret_access_key)
         return [one.get_secret_value() for one in given if one is not None]
 
 
 class Aws(Provider):
-    """Accounts of AWS, alone or as an organization."""
+    """Cost data of one AWS account or of an organization."""
 
     name: ClassVar[str] = "aws"
     title: ClassVar[str] = "Amazon Web Services"
@@ -131,10 +131,12 @@ class Aws(Provider):
     )
 
     def discover(self, account: Account) -> list[str]:
-        """Id of the account of the credential, and its name if it may list the organization. Costs a cent without an export.
+        """Returns the id of the credential's account, with its name if the credential may list the organization.
+
+        Without an export this costs 0.01 USD.
 
         Raises:
-            CredentialRejected: it is not accepted, or may not read costs.
+            CredentialRejected: AWS does not accept the credential, or it may not read costs.
             ProviderError: costs could not be read.
         """
         at = _Source.of(account, ProviderContext(utc_now, MemorySnapshots()))
@@ -146,35 +148,35 @@ class Aws(Provider):
         return [f"{payer} {name}".strip()]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
-        """The tokens of the manifests, from one list; or of the parts of the day, from none: one free request proves the credential.
+        """Returns the tokens of the manifests, from one listing. Without an export, one free request checks the credential.
 
-        A period whose manifest has gone (buckets are often told to forget), or that is older than Cost Explorer reaches, keeps the token
-        of its last collection; so does for a while one that gives way to others, see `RECENT`.
+        A period keeps the token of its last collection if its manifest is gone (buckets often delete old objects), if it is older than
+        Cost Explorer reaches, or while it yields to other periods (see `RECENT`).
 
         Raises:
-            NothingThere: the export has no manifest yet, or no more.
-            ProviderError: AWS could not be asked.
+            NothingThere: the export has no manifest yet, or none any more.
+            ProviderError: AWS could not be reached or refused the request.
         """
         at = _Source.of(account, context)
         return Probe({**since, **at.tokens(since)}, at.free.meter.requests)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
-        """Line items of one period, of the newest run of the export or from Cost Explorer.
+        """Returns the line items of one period, from the newest run of the export or from Cost Explorer.
 
         Raises:
-            NothingThere: the export has no manifest of that period, or Cost Explorer no data at all.
+            NothingThere: the export has no manifest of that period, or Cost Explorer has no data at all.
             Throttled: the day's budget for paid requests is used up.
-            ProviderError: costs could not be read; or later, from the stream.
+            ProviderError: costs could not be read. The stream may raise it too.
         """
         return _Source.of(account, context).collect(billing_period)
 
 
 @dataclass(slots=True)
 class _Source:
-    """What a credential opens, for the length of one call of the provider.
+    """The clients of one credential, for the duration of one call of the provider.
 
     Attributes:
-        free: calls that cost nothing.
+        free: makes the requests that cost nothing.
     """
 
     credential: AwsCredential
@@ -201,13 +203,13 @@ class _Source:
         return cls(credential, context, free, access)
 
     def payer(self) -> str:
-        """Id of the account the credential belongs to."""
+        """Returns the id of the account that the credential belongs to."""
         sts = self.access.client("sts")
         where = "sts:GetCallerIdentity"
         return JsonFields(self.free(sts.get_caller_identity, where, where), where, self.free.hide).text("Account")
 
     def members(self) -> Iterator[tuple[str, str]]:
-        """Id and name of the accounts of the organization."""
+        """Yields id and name of each account of the organization."""
         from optiinfra_assets.providers.aws.client import no_data_as_nothing
 
         client = self.access.client("organizations")
@@ -223,7 +225,7 @@ class _Source:
             yield one.text("Id"), one.text_or_none("Name") or ""
 
     def prove(self) -> None:
-        """Read a little of what `collect` reads.
+        """Reads a small part of what `collect` reads.
 
         Raises:
             ProviderError: as `collect`.
@@ -236,7 +238,7 @@ class _Source:
         self._export().prove(self.context.clock())
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
-        """The change token of each period there is; that of `since` for one whose turn has not come."""
+        """Returns the change token of each period in the source; the token in `since` for a period that yields to others."""
         now = self.context.clock()
         if self.credential.export:
             found = self._export().manifests().items()
@@ -248,7 +250,7 @@ class _Source:
     def _giving_way(
         self, tokens: Mapping[BillingPeriod, str], since: Mapping[BillingPeriod, str]
     ) -> list[BillingPeriod]:
-        """Periods that were read not long ago, while others wait that the rest of the day cannot pay along with them."""
+        """Returns the periods that were read recently and must wait, because the rest of the day cannot pay for them and the others."""
         due = [period for period, token in tokens.items() if since.get(period) != token]
         again = [period for period in due if not self._is_final(period) and self._is_recent(since.get(period))]
         if len(again) in (0, len(due)):
@@ -260,7 +262,7 @@ class _Source:
         return again if is_short and set(payable) - set(again) else []
 
     def _is_recent(self, token: str | None) -> bool:
-        """Whether a token is of a reading of the last days; those of final months say no day."""
+        """Returns whether a token names a day at most `RECENT` ago; tokens of final months name no day."""
         day = _DAY.match(token or "")
         return day is not None and self.context.clock().date() - date.fromisoformat(day[0]) <= RECENT
 

@@ -1,6 +1,6 @@
-"""What the words of AWS's bills are in FOCUS: services, and the line item types of reports, which Cost Explorer calls record types.
+"""Maps AWS's terms to FOCUS: services, and the line item types of reports, which Cost Explorer calls record types.
 
-The types do not have the same capitals and spaces everywhere: "SavingsPlanNegation", "Savings Plan Negation".
+AWS does not spell types with the same capitals and spaces everywhere: "SavingsPlanNegation", "Savings Plan Negation".
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ PURCHASES: Final[Mapping[str, str]] = {
     "recurringreservationfee": "Recurring",
     "savingsplanrecurringfee": "Recurring",
 }
-"""Types that buy something, and how often."""
+"""Types that buy something -> FOCUS ChargeFrequency."""
 
 _USAGE: Final = re.compile(r"(|discounted|savings?plancovered)usage|savings?plannegation|.*discount|refund")
-"""Discounts and refunds are in the category of what they reduce; of refunds the report does not say what that is."""
+"""Discounts and refunds belong to the category of the charge they reduce. The report does not say which charge a refund reduces."""
 
 _SERVICE_CATEGORIES: Final = (
     ("Databases", re.compile(r"\brds\b|relational database|dynamo|redshift|elasticache|aurora|neptune|docdb|documentdb|memorydb", re.I)),
@@ -37,12 +37,12 @@ _SERVICE_CATEGORIES: Final = (
 
 
 def canonical_record_type(type_: str) -> str:
-    """The one spelling of a type that the others here go by."""
+    """Returns the spelling of a type that this module compares: lower case, without spaces, hyphens and underscores."""
     return re.sub(r"[\s_-]", "", type_).lower()
 
 
 def charge_category(type_: str) -> str:
-    """FOCUS ChargeCategory; of a type that nobody knows ``Adjustment``, for its money counts all the same."""
+    """Returns the FOCUS ChargeCategory; ``Adjustment`` for an unknown type, because its money counts all the same."""
     word = canonical_record_type(type_)
     if word in PURCHASES:
         return "Purchase"
@@ -52,12 +52,12 @@ def charge_category(type_: str) -> str:
 
 
 def charge_frequency(type_: str) -> str:
-    """FOCUS ChargeFrequency."""
+    """Returns the FOCUS ChargeFrequency of a type."""
     if charge_category(type_) == "Usage":
         return "One-Time" if canonical_record_type(type_) == "refund" else "Usage-Based"
     return PURCHASES.get(canonical_record_type(type_), "One-Time")
 
 
 def service_category(service: str) -> str:
-    """FOCUS ServiceCategory of a service's name or code."""
+    """Returns the FOCUS ServiceCategory of a service's name or code; ``Other`` if none matches."""
     return next((category for category, names in _SERVICE_CATEGORIES if names.search(service)), "Other")

@@ -1,8 +1,8 @@
-"""Requests that cost money, counted for the whole account and stopped at so much a UTC day, whoever makes them.
+"""Counts paid requests of an account over all runs and processes, and stops them at a daily budget (USD for each UTC day).
 
-Each request is on record, among the account's kept answers, before it is sent: so several runs and processes count together, and none
-that dies in the middle forgets what it has spent. What a reading of a period took is kept as well: so one that the rest of the day cannot
-pay is refused before its first request.
+Each request is recorded as a snapshot of the account before it is sent. So several runs and processes count together, and a process
+that dies midway does not lose what it spent. The number of requests that a period took is stored as well, so a collection that the rest
+of the day's budget cannot pay for is refused before its first request.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _TRIES = 20
 
 @dataclass(slots=True, kw_only=True)
 class DailyRequestBudget(Meter):
-    """A `Meter` that refuses to go beyond a budget.
+    """A `Meter` that refuses requests beyond a daily budget.
 
     Attributes:
-        context: its clock says what day it is, its snapshots hold the record.
-        budget: USD a UTC day.
-        advice: what a person may do about it, for messages.
+        context: its clock gives the day, its snapshots hold the records.
+        budget: USD for each UTC day.
+        advice: what a person can do about a used-up budget, for messages.
     """
 
     context: ProviderContext = field(repr=False)
@@ -36,10 +36,11 @@ class DailyRequestBudget(Meter):
     advice: str
 
     def count(self) -> None:
-        """Put one request on record; to be called before it is sent.
+        """Records one request; call it before the request is sent.
 
         Raises:
-            Throttled: the budget of the day is used up; until the next day begins (UTC).
+            Throttled: the day's budget is used up, until the next UTC day begins.
+            Transient: too many processes record requests at once.
         """
         now = self.context.clock()
         if self.left(now) < 1:
@@ -50,14 +51,14 @@ class DailyRequestBudget(Meter):
         self._add(1, self.price)
 
     def left(self, now: datetime) -> int:
-        """How many requests may still be made on the day of `now`."""
+        """Returns how many requests the day of `now` has left."""
         return max(0, self.allowed - len(self._today(now)))
 
     def require(self, requests: int) -> None:
-        """Go on only if so many requests more are within the budget, before money is spent on what cannot be finished.
+        """Checks that `requests` more requests are within the budget, before money is spent on a collection that cannot finish.
 
         Raises:
-            Throttled: today they are not.
+            Throttled: the rest of today's budget does not suffice.
             Permanent: no day's budget suffices.
         """
         if self.requests + requests > self.allowed:
@@ -79,7 +80,7 @@ class DailyRequestBudget(Meter):
         return [moment for moment in taken if moment.astimezone(UTC).date() == now.date()]
 
     def _recorded(self, now: datetime) -> datetime:
-        """The instant under which the request is on record: after that of any other."""
+        """Records the request and returns the instant under which it is recorded, later than that of any other request."""
         period = BillingPeriod.of(now)
         for _ in range(_TRIES):
             taken = self.context.snapshots.taken(KIND, period)
@@ -100,12 +101,12 @@ class DailyRequestBudget(Meter):
 
 @dataclass(frozen=True, slots=True)
 class RequestEstimate:
-    """How many requests it takes to read a period: as many as the last time, which is kept among the account's answers.
+    """Estimates how many requests a period takes, from the last collection of it, which is stored among the account's snapshots.
 
     Attributes:
-        budget: pays them.
-        kind: under which they are kept; another for each way of reading.
-        least: requests that a reading of anything takes.
+        budget: the daily budget that pays for the requests.
+        kind: kind of the snapshots; each way of reading has its own.
+        least: requests that any collection takes.
     """
 
     budget: DailyRequestBudget
@@ -113,16 +114,16 @@ class RequestEstimate:
     least: int
 
     def known(self, period: BillingPeriod) -> int | None:
-        """What the last reading of a period took, or at least would have taken; None if there was none."""
+        """Returns what the last collection of a period took, or would have taken at least; None if there was none."""
         kept = self._snapshots.newest(self.kind, period)
         return None if kept is None else int(json.loads(kept.body)["requests"])
 
     def expected(self, period: BillingPeriod, others: Iterable[BillingPeriod]) -> int:
-        """What a reading of a period will take, more than a whole day's budget only if that is known of the period itself.
+        """Returns how many requests a period will take; more than a whole day's budget only if an earlier collection of it took more.
 
         Args:
-            period: the period.
-            others: what the nearest of these took is what one takes that was never read.
+            period: the period to estimate.
+            others: for a period that was never collected, the nearest of these periods with a known number gives the estimate.
         """
         known = self.known(period)
         if known is not None and known > self.budget.allowed:
@@ -133,7 +134,7 @@ class RequestEstimate:
         return min(max(known, self.least), self.budget.allowed)
 
     def keep(self, period: BillingPeriod, requests: int) -> None:
-        """Remember what a reading took."""
+        """Stores how many requests a collection took."""
         last = self._snapshots.newest(self.kind, period)
         now = self.budget.context.clock()
         taken_at = now if last is None else max(now, last.taken_at + timedelta(microseconds=1))
@@ -141,7 +142,7 @@ class RequestEstimate:
         self._snapshots.add(Snapshot(self.kind, period, taken_at, body))
 
     def keep_at_least(self, period: BillingPeriod, requests: int) -> None:
-        """Remember that a reading takes so many, or more: it has not ended yet."""
+        """Stores that a collection takes at least this many requests; it has not ended yet."""
         self.keep(period, max(requests, self.known(period) or 0))
 
     @property

@@ -267,7 +267,7 @@ class CostWindow:
         return self.explorer.pages + len(self.questions) - self._answered
 
     def data_through(self) -> datetime | None:
-        """Start of the newest day with a cost, as that day may not be over; end of the window if no day is estimated; None without a cost."""
+        """Start of the newest day with a cost, which may not be over; the end of the window if no day is estimated; None without costs."""
         known = [group for group in self._totals.values() if any(group.amounts.values())]
         if not known:
             return None

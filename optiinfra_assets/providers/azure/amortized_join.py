@@ -1,14 +1,14 @@
-"""What was charged in a month at a scope, from as few queries as can tell it exactly: billed and amortised cost joined line by line.
+"""Reads the charges of a month at a scope with as few queries as are exact, and joins billed and amortized cost line by line.
 
-A query groups by two dimensions at most, and a line has more: charge type, subscription or resource, service. So the charge types are asked
-for first, and then each of them by the other two; nothing is spread or guessed. For each kind of figures::
+A query can group by two dimensions at most, and a line has more: charge type, resource or subscription, service. So the first query
+lists the charge types, and one query for each charge type groups by the other two. Nothing is spread or guessed. For each cost metric::
 
-    1  ungrouped, by day                                  what the others must add up to
-    2  by charge type                                     which there are
-    3  of each charge type: by resource and service       the lines (by subscription and service where a scope has no resources)
+    1  ungrouped, by day                                  the totals that the others must add up to
+    2  by charge type                                     the charge types that exist
+    3  for each charge type: by resource and service      the lines (by subscription and service if the scope has no resources)
 
-and once more, without days: the region of each resource, or the name of each subscription. That is seven requests for a month that has
-nothing but usage, and two more for each other charge type, each with as many pages as it takes.
+and once, without days: the region of each resource, or the name of each subscription. A month with usage only takes seven requests, and
+each other charge type two more, each with as many pages as it needs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SUBSCRIPTION: Final = "SubscriptionId"
 SUBSCRIPTION_NAME: Final = "SubscriptionName"
 
 _ATTRIBUTE: Final = ""
-"""In place of a day: sorts before every day."""
+"""Stands in place of a day; sorts before every day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class CostLine:
 
     Attributes:
         owner: id of the resource in lower case, or of the subscription; empty if the charge has none.
-        attribute: region of the resource, or name of the subscription, if there is one only.
+        attribute: region of the resource or name of the subscription; empty unless the service gave exactly one.
         day: ``YYYY-MM-DD``.
     """
 
@@ -63,17 +63,17 @@ class CostLine:
 def cost_lines(
     query: CostQueryClient, window: Window, stated: dict[CostMetric, Totals], *, by_resource: bool, where: str
 ) -> Iterator[CostLine]:
-    """All lines of a window in order of owner and day, once everything is read and agrees with what is stated.
+    """Yields all lines of a window in order of owner and day, after it has read all of them and compared them with `stated`.
 
     Args:
-        query: of the scope.
+        query: client of the scope.
         window: days of one month.
-        stated: the ungrouped cost of each kind, by day.
-        by_resource: the scope tells resources; otherwise its subscriptions.
+        stated: ungrouped cost of each metric, by day.
+        by_resource: True if the scope has resources, False to group by subscription.
         where: what is read, for messages.
 
     Raises:
-        Transient: the lines do not add up to what is stated.
+        Transient: the lines do not add up to `stated`.
         ProviderError: as `CostQueryClient.lines`.
     """
     owner, attribute = (RESOURCE, LOCATION) if by_resource else (SUBSCRIPTION, SUBSCRIPTION_NAME)
@@ -91,7 +91,7 @@ def cost_lines(
 
 
 def _add_lines(query: CostQueryClient, kind: CostMetric, window: Window, owner: str, sorter: ExternalSorter) -> Totals:
-    """Put the lines of one kind in the sorter; their sums by day."""
+    """Adds the lines of one metric to the sorter; returns their sums by day."""
     charge_types = {line.groups[CHARGE_TYPE] for line in query.lines(kind, window, daily=False, groups=(CHARGE_TYPE,))}
     totals: Totals = {}
     for charge_type in sorted(charge_types):
@@ -110,12 +110,12 @@ def _record(line: QueryRow, kind: CostMetric, charge_type: str, owner: str) -> R
 
 
 def _folded(resource_id: str) -> str:
-    """Ids come in several cases, from one day to the next, and mean the same."""
+    """Lower case, because the service changes the case of an id from one day to the next."""
     return resource_id.strip().lower()
 
 
 def _region(location: str) -> str:
-    """``East US`` and ``eastus`` occur side by side; the ids of regions have neither capitals nor spaces."""
+    """Returns the id of a region. The service uses ``East US`` and ``eastus`` side by side; ids have neither capitals nor spaces."""
     return location.replace(" ", "").lower()
 
 

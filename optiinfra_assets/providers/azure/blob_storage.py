@@ -1,4 +1,4 @@
-"""Blobs of a container as files: those below a folder, listed with their ETags, each read only in the version that was listed."""
+"""Blobs of a container as files: lists those below a folder with their ETags, and reads each only in the version that was listed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 READER: Final = "the role Storage Blob Data Reader at the container"
 LISTED_AT_ONCE: Final = 5_000
-"""As many as the service gives."""
+"""Page size: the most that the service returns."""
 _GONE: Final = frozenset({404, 412})
 
 _T = TypeVar("_T")
@@ -28,7 +28,7 @@ class BlobLocation(RemoteLocation):
     """The blobs below a folder of a container. Use it in a ``with``, or `close` it."""
 
     def __init__(self, address: str, service: EntraSession) -> None:
-        """Prepare; nothing is sent yet.
+        """Prepares the client; sends no request.
 
         Raises:
             BadData: the address names no container.
@@ -54,28 +54,28 @@ class BlobLocation(RemoteLocation):
         self.close()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Closes the connections."""
         self._client.close()
 
     def all_files(self) -> list[FileVersion]:
-        """Every blob below the folder, whatever its name.
+        """Returns every blob below the folder, whatever its name.
 
         Raises:
-            NothingThere: there is no such container.
-            ProviderError: it cannot be listed.
+            NothingThere: the container does not exist.
+            ProviderError: the container cannot be listed.
         """
         return list(self._list())
 
     def within(self, blob_name: str) -> str | None:
-        """The name below the folder of a blob that is named as the container has it; None if it lies elsewhere."""
+        """Returns the name below the folder of a blob with this name in the container; None if the blob is outside of the folder."""
         return blob_name.removeprefix(self._folder) if blob_name.startswith(self._folder) else None
 
     def content(self, file: FileVersion) -> bytes:
-        """The whole of a small blob.
+        """Returns the whole content of a small blob.
 
         Raises:
-            Transient: it is gone or is another version now.
-            ProviderError: it cannot be read.
+            Transient: the blob is gone, or has another version now.
+            ProviderError: the blob cannot be read.
         """
         return self.span(file, 0, file.size) if file.size else b""
 
@@ -134,7 +134,7 @@ def _version(name: str, found: BlobProperties) -> FileVersion:
 
 
 def _parted(address: str) -> tuple[str, str, str]:
-    """Address of the storage account, name of the container, folder with a slash at its end or nothing."""
+    """Splits an address into the storage account's address, the container's name, and the folder (empty, or with a slash at its end)."""
     parts = urlsplit(address)
     names = [unquote(name) for name in parts.path.split("/") if name]
     account = f"{parts.scheme}://{parts.netloc}"

@@ -1,13 +1,14 @@
-"""Sign-in at Microsoft Entra ID, and one policy for every client of that vendor's SDK: time-outs, counting, retries, refusals.
+"""Signs in at Microsoft Entra ID, and applies one policy to all clients of the Azure SDK: time-outs, request counts, retries, errors.
 
-What a provider writes::
+A provider writes::
 
-    service = Service(access, context, meter)
-    with CostManagementClient(service.credential, endpoint, **service.options()) as client:
-        body = service.ask("POST query", "role Cost Management Reader", lambda: client.query.usage(...))
+    session = EntraSession(access, context, meter)
+    with CostManagementClient(session.credential, endpoint, **session.options(endpoint)) as client:
+        body = session.ask("POST query", "role Cost Management Reader", lambda: client.query.usage(...))
 
-The SDK's own retries are off: they know none of the waiting headers of Cost Management, and wait where nobody counts. Sign-in goes the same
-way, from inside a client's pipeline, so that a refused secret and an overloaded sign-in service are told apart.
+The SDK's own retries are off, because they do not read the waiting headers of Cost Management and their requests and waits are not
+counted. Sign-in follows the same policy inside a client's pipeline, so a rejected secret and an overloaded sign-in service raise different
+errors.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ Explain = Callable[[int, str], Exception | None]
 
 @dataclass(frozen=True, slots=True)
 class EntraCredential:
-    """Who signs in, and where.
+    """The application that signs in, and the sign-in service.
 
     Attributes:
-        tenant_id: directory of the application; None, with the two below: whoever this machine is.
-        authority: address of the sign-in service; None: that of the public cloud.
-        ca_file: certificates to trust instead of the usual ones.
+        tenant_id: directory of the application; None, with the next two, uses the default chain of this machine.
+        authority: address of the sign-in service; None for the public cloud's.
+        ca_file: file of certificates to trust instead of the usual ones.
     """
 
     tenant_id: str | None = None
@@ -60,12 +61,12 @@ class EntraCredential:
 
     @property
     def secrets(self) -> list[str]:
-        """What must stand in no message."""
+        """Secret values, which no message may contain."""
         return [self.client_secret.get_secret_value()] if self.client_secret else []
 
 
 def longest_wait(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """The latest instant that any header ending in ``retry-after`` names: each limit has its own, and all must have passed."""
+    """Returns the latest instant that any header ending in ``retry-after`` names: each limit has its own, and all must have passed."""
     waits = (
         retry_after({"retry-after": value}, now)
         for name, value in headers.items()
@@ -75,18 +76,18 @@ def longest_wait(headers: Mapping[str, str], now: datetime) -> datetime | None:
 
 
 class EntraSession:
-    """What the clients of one call of a provider share."""
+    """The sign-in, the policy and the meter that all clients of one provider call share."""
 
     def __init__(
         self, access: EntraCredential, context: ProviderContext, meter: Meter, patience: float = PATIENCE
     ) -> None:
-        """Prepare; nothing is sent yet.
+        """Stores the arguments; sends no request.
 
         Args:
-            access: who signs in.
-            context: its clock and its sleep.
-            meter: counts every request, those of the sign-in among them.
-            patience: seconds one request may spend waiting before its tries.
+            access: credential to sign in with.
+            context: gives the clock and the sleep.
+            meter: counts every request, including those of the sign-in.
+            patience: seconds that one request may spend waiting between its tries.
         """
         self.meter = meter
         self.hide = redactor(access.secrets)
@@ -96,7 +97,7 @@ class EntraSession:
         self.credential: Any = _SignIn(self)
 
     def options(self, address: str) -> dict[str, Any]:
-        """Keyword arguments of an SDK client for `address`."""
+        """Returns the keyword arguments of an SDK client for `address`."""
         return {
             "connection_timeout": CONNECT_SECONDS,
             "read_timeout": READ_SECONDS,
@@ -115,16 +116,16 @@ class EntraSession:
         *,
         explain: Explain = lambda status, said: None,
     ) -> _T:
-        """What `attempt` returns: one request, or a few that may be sent again together.
+        """Returns what `attempt` returns. `attempt` makes one request, or a few that may be repeated together.
 
         Args:
-            where: what is asked, for messages.
-            permission: what the credential needs for it, named if it is refused.
+            where: what is requested, for messages.
+            permission: permission that the credential needs; the error names it if the service refuses.
             attempt: calls the SDK.
-            explain: gives what to raise for a status and the service's own words, where that is another error than usual.
+            explain: from a status and the service's own message, returns the error to raise instead of the usual one, or None.
 
         Raises:
-            ProviderError: as the table in ``http.py``, but for `explain`.
+            ProviderError: as the table in `optiinfra_assets.providers.http.client`, unless `explain` returns another error.
         """
         from azure.core.exceptions import AzureError, HttpResponseError
 
@@ -147,12 +148,12 @@ class EntraSession:
         return explain(status, said) or self.refusal(status, _headers(error), where, said, permission)
 
     def refusal(self, status: int, headers: Mapping[str, str], where: str, said: str, permission: str) -> Exception:
-        """What to raise for a status that is not a success."""
+        """Returns the error for a status that is not a success."""
         now = self._context.clock()
         return error_for_status(status, where, said, permission, until=longest_wait(headers, now), now=now)
 
     def _broken(self, error: HttpResponseError, where: str) -> Exception:
-        """A success whose body the SDK could not read: cut off, which passes, or the page of a proxy, which does not."""
+        """Returns the error for a success whose body the SDK cannot read: a cut-off body is retried, a proxy's web page is not."""
         text = ""
         with suppress(Exception):  # of an answer that broke off there may be no text
             text = error.response.text() if error.response else ""
@@ -162,7 +163,7 @@ class EntraSession:
 
 
 class _SignIn:
-    """A credential for SDK clients: the vendor's own, its errors turned into ours. Requested tokens live as long as this."""
+    """A credential for SDK clients. It wraps the SDK's own, converts its errors to ours, and keeps the tokens as long as it lives."""
 
     def __init__(self, service: EntraSession) -> None:
         self._service = service
@@ -170,12 +171,12 @@ class _SignIn:
         self._answered: tuple[int, Mapping[str, str]] | None = None
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """A token for `scopes`."""
+        """Returns a token for `scopes`."""
         token: AccessToken = self._ask(lambda credential: credential.get_token(*scopes, **options))
         return token
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
-        """A token for `scopes`, with more about it."""
+        """Returns a token for `scopes`, with its metadata."""
         token: AccessTokenInfo = self._ask(lambda credential: credential.get_token_info(*scopes, options=options))
         return token
 
@@ -187,18 +188,18 @@ class _SignIn:
         try:
             return request(self._made)
         except ClientAuthenticationError as error:
-            # It remembers failures for a minute and would answer another try with them.
+            # The SDK's credential remembers a failure for a minute and would answer the next try with it.
             self._made = None
             raise self._refused(error) from None
 
     def _make(self) -> TokenCredential:
-        """A client secret if there is one, else the chain: environment, workload identity, managed identity, the `az` login."""
+        """Uses the client secret if there is one, else the chain: environment, workload identity, managed identity, the `az` login."""
         from azure.identity import ClientSecretCredential, DefaultAzureCredential
 
         access = self._service._access
         options = {**self._service.options(access.authority or ""), "raw_response_hook": self._note}
         if access.authority:
-            # The well-known list of sign-in services has none of a private cloud; whoever connects has named this one.
+            # The SDK's list of known sign-in services does not include those of private clouds; the account's settings name this one.
             options |= {"authority": access.authority, "disable_instance_discovery": True}
         if access.tenant_id and access.client_id and access.client_secret:
             secret = access.client_secret.get_secret_value()
@@ -209,7 +210,7 @@ class _SignIn:
         self._answered = (response.http_response.status_code, dict(response.http_response.headers))
 
     def _refused(self, error: ClientAuthenticationError) -> Exception:
-        """The SDK calls everything that keeps it from a token an authentication error, a broken connection too."""
+        """Returns the error for a failed sign-in. The SDK reports every failure as an authentication error, even a broken connection."""
         from azure.core.exceptions import DecodeError, ServiceRequestError, ServiceResponseError
 
         where = f"sign-in at {self._service._access.authority or 'Microsoft Entra ID'}"
@@ -228,7 +229,7 @@ class _SignIn:
 
 
 def _said(error: HttpResponseError) -> str:
-    """The service's own words, one line: code and message of a JSON error, or the code of a storage error. Never a whole body."""
+    """Returns the service's own message as one line: code and message of a JSON error, or a storage error's code. Never a whole body."""
     code = getattr(error, "error_code", None)
     if code:
         return str(getattr(code, "value", code))

@@ -1,9 +1,9 @@
-"""Runs of Cost Management's FOCUS exports, from the manifests they leave: of each month the newest that covers it best is what counts.
+"""Finds the runs of Cost Management's FOCUS exports by their manifests, and chooses for each month the newest run that covers most of it.
 
-A run writes its data to ``<folder>/<export>/<first day>-<last day>/<run>/`` and last of all a ``manifest.json`` beside them. Set to create
-new reports, every run of a month stays there, each with all of the month so far; set to overwrite, the one run is replaced in place.
-Either way one run is taken, and no file that its manifest does not name. Somebody may also export single days of a month by hand: such a
-run does not replace one that covers more, and of a month that was over it does not count at all.
+A run writes its data to ``<folder>/<export>/<first day>-<last day>/<run>/``, and a ``manifest.json`` beside them last of all. An export
+set to create new reports keeps every run of a month, each with all of the month so far; one set to overwrite replaces its one run in
+place. In both cases one run is used, and only the files that its manifest names. Somebody may also export single days of a month by hand.
+Such a run does not replace one that covers more, and it does not count at all if the month was over.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class ExportRun:
     """One run of an export.
 
     Attributes:
-        period: month it exports.
+        period: billing period that it exports.
         export: id of the export.
-        name: what people call the export, and its version of FOCUS.
-        submitted_at: UTC instant at which it was asked for; nothing later is in it.
-        until: end of the last day it covers (UTC, exclusive): that it names, or that on which it was submitted.
-        delivery: its manifest and its files, named below the folder.
+        name: display name of the export, and its FOCUS version.
+        submitted_at: UTC instant at which the run was submitted; it contains nothing later.
+        until: end of the last day it covers (UTC, exclusive): the last day it names or the day it was submitted, whichever is earlier.
+        delivery: its manifest and its files, with names relative to the folder.
     """
 
     period: BillingPeriod
@@ -48,36 +48,36 @@ class ExportRun:
 
     @property
     def version(self) -> str:
-        """Changes with every run, and whenever the manifest is written again."""
+        """Change token of the manifest; it changes with every run, and whenever the manifest is written again."""
         return change_token([self.delivery.manifest])
 
     @property
     def counts(self) -> bool:
-        """Whether it tells the month as it stood: all of it, if it was over."""
+        """Whether the run has the whole month as it was then: all of it, if the month was over."""
         return self.submitted_at < self.period.end or self.until == self.period.end
 
 
 _known: dict[tuple[str, FileVersion], ExportRun] = {}
-"""Manifests read by this process: a year of daily runs has hundreds, and no version of one ever changes."""
+"""Manifests that this process has read: a year of daily runs has hundreds, and a version of a manifest never changes."""
 _KNOWN_AT_MOST: Final = 20_000
 
 
 def newest_runs(container: BlobLocation, listed: list[FileVersion]) -> dict[BillingPeriod, ExportRun]:
-    """The run of each month that counts.
+    """Returns the run of each month that is used.
 
     Raises:
-        NothingThere: there is no manifest.
-        BadData: what lies there is not one FOCUS export by months.
+        NothingThere: the folder has no manifest.
+        BadData: the folder does not hold exactly one FOCUS export by months.
         ProviderError: a manifest cannot be read.
     """
     return _newest(_runs(container, listed))
 
 
 def run_of(container: BlobLocation, listed: list[FileVersion], period: BillingPeriod) -> ExportRun | None:
-    """The run of one month that counts; None if the month has no run.
+    """Returns the run of one month that is used; None if the month has no run.
 
     Raises:
-        BadData: as `newest_runs`; or its runs cover some days of it only, though it was over.
+        BadData: as `newest_runs`; or the runs cover only some days of a month that was over.
         ProviderError: as `newest_runs`.
     """
     runs = [run for run in _runs(container, listed, period) if run.period == period]
@@ -97,7 +97,7 @@ def _newest(runs: list[ExportRun]) -> dict[BillingPeriod, ExportRun]:
 
 
 def _runs(container: BlobLocation, listed: list[FileVersion], only: BillingPeriod | None = None) -> list[ExportRun]:
-    """All runs there are; if one month is all that is asked for, those that may be of it."""
+    """Returns all runs; with `only`, those that may belong to that month."""
     manifests = [file for file in listed if PurePosixPath(file.name).name == MANIFEST]
     if not manifests:
         raise NothingThere(f"{container.address}: no {MANIFEST}: nothing that is stored is changed")
@@ -112,7 +112,7 @@ def _runs(container: BlobLocation, listed: list[FileVersion], only: BillingPerio
 
 
 def _may_be_of(name: str, period: BillingPeriod) -> bool:
-    """Whether a manifest may be one of a period, by the days its folder is named after."""
+    """Returns whether a manifest may belong to a period, by the days in its folder's name."""
     days = [match for part in PurePosixPath(name).parts if (match := _DAYS.fullmatch(part))]
     return not days or any((int(one[1]), int(one[2])) == (period.year, period.month) for one in days)
 
@@ -169,7 +169,7 @@ def _day_after(moment: datetime) -> datetime:
 
 
 def _time(fields: JsonFields, name: str) -> datetime:
-    """An instant, in UTC where no zone is given."""
+    """Returns an instant, taken as UTC if the field gives no zone."""
     moment = parse_time(fields.text(name))
     if moment is None:
         fields.refuse(name, "a time such as 2026-11-01T00:00:00")

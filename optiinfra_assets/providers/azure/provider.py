@@ -1,12 +1,12 @@
-"""Provider ``azure``: Microsoft Azure, from FOCUS exports in Blob storage, or from Cost Management's Query API where there is no export.
+"""Provider ``azure``: Microsoft Azure, from FOCUS exports in Blob storage, or from Cost Management's Query API without an export.
 
-The credential chooses: ``export_url`` reads exports, ``scope`` alone asks the Query API. Both give what Microsoft charges before tax and
-credits, of which neither says anything. Figures of an open month change up to six times a day and are estimates; a month is final when the
-5th of the next one is over.
+The credential chooses: with ``export_url`` the provider reads exports, with ``scope`` it uses the Query API. Both give charges before tax
+and credits; neither includes those. Amounts of an open month change up to six times a day and are estimates. A month is final when the
+5th of the next month is over.
 
-A query is free but rationed, so a probe asks for the totals of a month once in every `refresh_hours`, keeps the answer as a snapshot, and
-gives tokens made from those kept. The token of a final month says that it is final, in both ways: that change itself is collected, for
-the last run of an exported month is from the 5th, before it was final.
+Queries are free but rate limited. So a probe requests the totals of a month once in every `refresh_hours`, stores the response as a
+snapshot, and makes the tokens from the stored snapshots. The token of a final month says that it is final, for scopes and exports alike.
+That change alone starts a collection, because the last run of an exported month is from the 5th, before the month was final.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ TOTALS: Final = "month totals"
 RUN: Final = "export run"
 FINAL: Final = "final"
 FINAL_AFTER: Final = timedelta(days=5)
-"""From the end of a month: it may change until the 5th of the next."""
+"""Time after the end of a month until it is final: it may change until the 5th of the next month."""
 COMPLETE_AFTER: Final = timedelta(hours=24)
-"""Usage shows within 8 to 24 hours."""
+"""Usage appears within 8 to 24 hours."""
 COLLECTION_PATIENCE: Final = 300.0
-"""Seconds one request of a collection may wait for its turn: a scope has four requests a minute, and a collection makes more than that."""
+"""Seconds that one request of a collection may wait: a scope allows four requests a minute, and a collection makes more than that."""
 
 
 class AzureCredential(BaseModel):
@@ -100,7 +100,7 @@ class AzureCredential(BaseModel):
 
     @property
     def access(self) -> EntraCredential:
-        """Who signs in, and where."""
+        """The credential to sign in with."""
         return EntraCredential(self.tenant_id, self.client_id, self.client_secret, self.authority, self.ca_file)
 
 
@@ -113,33 +113,33 @@ class Azure(Provider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
 
     def discover(self, account: Account) -> list[str]:
-        """Id and name of the scope, or address and name of the export.
+        """Returns id and name of the scope, or address and name of the export.
 
         Raises:
-            CredentialRejected: the sign-in was refused, or a role is missing.
+            CredentialRejected: Entra ID refused the sign-in, or a role is missing.
             ProviderError: costs could not be read.
         """
         source = _source_of(account, ProviderContext(utc_now, MemorySnapshots()))
         return source.names()
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
-        """The token of each billing period: of exports from their manifests, of a scope from totals at most `refresh_hours` old.
+        """Returns the token of each billing period: from the manifests of exports, or from totals of a scope at most `refresh_hours` old.
 
-        An exported month whose manifests have gone (storage is often told to forget) keeps the token of its last collection, unless
-        that was from another folder, which the account named before.
+        An exported month whose manifests are gone (storage often deletes old blobs) keeps the token of its last collection, unless that
+        collection read another folder, which the account named before.
 
         Raises:
-            ProviderError: the source could not be asked.
+            ProviderError: Azure could not be reached or refused the request.
         """
         source = _source_of(account, context)
         return Probe(source.tokens(since), source.service.meter.requests)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
-        """Open the stream of the line items of one period.
+        """Opens the stream of the line items of one period.
 
         Raises:
-            NothingThere: there is no export at all, or no more of a month that was collected from it.
-            ProviderError: the source could not be read; or later, from the stream.
+            NothingThere: there is no export at all, or a month that was collected from it has no run any more.
+            ProviderError: the source could not be read. The stream may raise it too.
         """
         return _source_of(account, context, COLLECTION_PATIENCE).collection(billing_period)
 
@@ -155,13 +155,13 @@ def _is_final(period: BillingPeriod, at: datetime) -> bool:
 
 
 def _data_through(period: BillingPeriod, at: datetime) -> datetime:
-    """Whole days, of which all usage shows by `at`."""
+    """Returns the end of the last whole UTC day (exclusive) whose usage has all appeared by `at`, within the period."""
     day = (at - COMPLETE_AFTER).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return max(period.start, min(period.end, day))
 
 
 class _ScopeSource:
-    """A scope, asked by the Query API."""
+    """Reads a scope through the Query API."""
 
     def __init__(self, credential: AzureCredential, service: EntraSession, context: ProviderContext) -> None:
         self.service = service
@@ -175,7 +175,7 @@ class _ScopeSource:
             return [f"{scope.account_id} {scope.display_name() or ''}".strip()]
 
     def tokens(self, since: Iterable[BillingPeriod]) -> dict[BillingPeriod, str]:
-        """No request while the totals are fresh; else two for each month that is not final. Months collected long ago stay final."""
+        """Makes no request while the totals are fresh, else two for each month that is not final. Months collected long ago stay final."""
         current = BillingPeriod.of(self._context.clock())
         periods = sorted({*since, *(current.shift(-back) for back in range(MONTHS_BACK))})
         stale = [period for period in periods if not self._is_fresh(period)]
@@ -231,14 +231,14 @@ class _ScopeSource:
         return _is_final(period, now) or (newest is not None and newest.taken_at >= self._refreshed_at(now))
 
     def _refreshed_at(self, now: datetime) -> datetime:
-        """Beginning of the present one of the windows into which a day is cut, so that all ticks of one agree."""
+        """Returns the start of the current window of `refresh_hours` within the UTC day, so that all sensor ticks of a window agree."""
         hours = self._credential.refresh_hours
         return now.replace(hour=now.hour // hours * hours, minute=0, second=0, microsecond=0)
 
     def _take_totals(self, query: CostQueryClient, period: BillingPeriod) -> None:
-        """Keep the totals of a month: of both kinds, as usage that a commitment covers shows in the amortised figures only.
+        """Stores the totals of a month for both metrics, because usage that a commitment covers shows in the amortized cost only.
 
-        The window is kept with them, as a snapshot that equals the one before would not be: that it was asked for again counts.
+        The snapshot includes the window: a snapshot equal to the one before is not stored, but that it was requested again must be.
         """
         now = self._context.clock()
         said: dict[str, Any] = {"window": self._refreshed_at(now).isoformat()}
@@ -255,7 +255,7 @@ class _ScopeSource:
         return hashlib.sha256(json.dumps(totals, sort_keys=True).encode()).hexdigest()[:32]
 
     def _source(self, window: Window, now: datetime, kind: CostMetric, totals: Totals) -> dict[str, str]:
-        """The lineage of one kind of figures, with what they come to by the service's own sum."""
+        """Returns the lineage of one metric, with the service's own total by currency."""
         sums: dict[str, Decimal] = {}
         for (_, currency), total in totals.items():
             sums[currency] = sums.get(currency, Decimal(0)) + total
@@ -269,7 +269,7 @@ class _ScopeSource:
 
 
 class _ExportSource:
-    """A FOCUS export in Blob storage."""
+    """Reads a FOCUS export in Blob storage."""
 
     def __init__(self, credential: AzureCredential, service: EntraSession, context: ProviderContext) -> None:
         assert credential.export_url is not None  # noqa: S101 - this is what chose the source
@@ -283,7 +283,7 @@ class _ExportSource:
             return sorted({f"{self._url} {run.name}" for run in runs.values()})
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
-        """One request for each 5,000 blobs, and one for each manifest that this process has not read."""
+        """Makes one request for each 5,000 blobs, and one for each manifest that this process has not read."""
         with BlobLocation(self._url, self.service) as container:
             runs = newest_runs(container, container.all_files())
         kept = {period: token for period, token in since.items() if self._remembered(period) in (None, self._url)}
@@ -319,17 +319,17 @@ class _ExportSource:
         return f"{run.version}, {FINAL}" if self._is_final(run) else run.version
 
     def _is_final(self, run: ExportRun) -> bool:
-        """Of age, and with all usage: a run may be the last for other reasons than that its month is over."""
+        """The period is old enough and the run has all of its usage: a month's last run may have ended early for other reasons."""
         return _is_final(run.period, self._context.clock()) and _exported_through(run) == run.period.end
 
     def _remember(self, run: ExportRun) -> None:
-        """Once for each month and folder: a month that has no run is empty only if it never had one there."""
+        """Stores the folder once for each month: a month without a run is empty only if it never had one in that folder."""
         if self._remembered(run.period) != self._url:
             now = self._context.clock()
             self._context.snapshots.add(Snapshot(RUN, run.period, now, self._url.encode()))
 
     def _remembered(self, period: BillingPeriod) -> str | None:
-        """Where the last run of a month was found that was collected, None if that is not known."""
+        """Returns the folder of the last run of a month that was collected; None if there is none."""
         kept = self._context.snapshots.newest(RUN, period)
         return None if kept is None else kept.body.decode()
 
@@ -349,10 +349,10 @@ class _ExportSource:
 
 
 def _exported_through(run: ExportRun) -> datetime:
-    """Whole days that a run covers, of which all usage showed when it was submitted."""
+    """Returns the end of the last day (exclusive) that the run covers and whose usage had all appeared when the run was submitted."""
     return min(run.until, _data_through(run.period, run.submitted_at))
 
 
 def _folded(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Resource ids in lower case: the letter case varies between rows and means nothing."""
+    """Sets resource ids to lower case: their case varies between rows and means nothing."""
     return with_column(batch, "resource_id", pc.utf8_lower(batch.column("resource_id")))

@@ -1,13 +1,13 @@
-"""Cost Management's Query API: what was charged at a scope, day by day, grouped by two dimensions at most in one request.
+"""Reads Cost Management's Query API: the charges at a scope, day by day, grouped by two dimensions at most in one query.
 
-What its documents do not promise is taken care of here:
+This module handles what the API's documents do not promise:
 
-- a request gives the first 1,000 rows; the next ones are asked for by POST with the same body at ``nextLink``, which the SDK does not do;
-- columns come in any order and are found by name; amounts are read from the text of the answer, because the SDK makes floats of them;
-- a window of more than 31 days, or one in the future, is moved without a word: windows here are within one month, and a day outside of
-  the one asked for is an error;
-- 204 means that there is nothing;
-- sums over groups are made from the same figures as the sum of a day, so they must agree with it, but for the noise of floats.
+- A response has the first 1,000 rows. The next ones need a POST with the same body to ``nextLink``, which the SDK does not do.
+- Columns come in any order and are found by name. Amounts are read from the text of the response, because the SDK makes floats of them.
+- The service silently moves a window of more than 31 days, or one in the future. Windows here are within one month, and a day outside
+  of the requested window is an error.
+- 204 means that there are no costs.
+- The service makes group sums and day totals from the same amounts, so they must agree, except for float noise.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ COST: Final = "Cost"
 DAY: Final = "UsageDate"
 CURRENCY: Final = "Currency"
 NOISE: Final = Decimal("0.0001")
-"""Two sums of the same figures may differ by this, or by a thousand-millionth of them if that is more: the service adds floats."""
+"""Two sums of the same amounts may differ by this, or by one part in 10**9 if that is more: the service adds floats."""
 
 Totals = dict[tuple[str, str], Decimal]
 """Cost by usage day (``YYYY-MM-DD``, or empty) and currency."""
 
 
 class CostMetric(StrEnum):
-    """Which figures: as billed, or with commitments spread over what uses them."""
+    """Cost as billed, or with commitments spread over the usage that they cover."""
 
     ACTUAL = "ActualCost"
     AMORTIZED = "AmortizedCost"
@@ -53,25 +53,25 @@ class CostMetric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Whole UTC days of one month, both included."""
+    """Whole UTC days of one month, both ends inclusive."""
 
     first: date
     last: date
 
     @classmethod
     def of(cls, period: BillingPeriod, now: datetime) -> Window:
-        """The days of a period so far; of one that has not begun, its first."""
+        """Returns the days of a period so far; of a period that has not begun, its first day."""
         first = period.start.date()
         return cls(first, max(first, min(period.end.date() - timedelta(days=1), now.date())))
 
     def body(self) -> dict[str, str]:
-        """As the API wants it. Its samples end on the last day at 23:59:59, and whether an end at midnight counts is not documented."""
+        """The API's ``timePeriod``. Its samples end on the last day at 23:59:59; whether an end at midnight counts is not documented."""
         return {"from": f"{self.first}T00:00:00Z", "to": f"{self.last}T23:59:59Z"}
 
 
 @dataclass(frozen=True, slots=True)
 class QueryRow:
-    """One row of an answer: the values of its groups by name, as sent."""
+    """One row of a response: `groups` has the value of each dimension by name, as sent; `day` is ``YYYY-MM-DD``, or empty without days."""
 
     day: str
     currency: str
@@ -80,7 +80,7 @@ class QueryRow:
 
 
 class CostQueryClient:
-    """Queries of one scope with one client."""
+    """Queries one scope with one SDK client."""
 
     def __init__(
         self, client: CostManagementClient, service: EntraSession, endpoint: str, scope: str, permission: str
@@ -93,7 +93,7 @@ class CostQueryClient:
         self._where = f"POST {scope}/providers/Microsoft.CostManagement/query"
 
     def totals(self, kind: CostMetric, window: Window, *, daily: bool) -> Totals:
-        """The ungrouped cost, by day or in all.
+        """Returns the ungrouped cost, by day or for the whole window.
 
         Raises:
             ProviderError: as `lines`.
@@ -109,18 +109,18 @@ class CostQueryClient:
         groups: Sequence[str] = (),
         only: Mapping[str, str] | None = None,
     ) -> Iterator[QueryRow]:
-        """Rows page by page, in the order of the service.
+        """Yields rows page by page, in the order of the service.
 
         Args:
-            kind: which figures.
+            kind: cost metric.
             window: days of one month.
-            daily: one row for each day, not one for all.
+            daily: True for one row a day, False for one row in all.
             groups: names of at most two dimensions.
-            only: value of each dimension that is filtered by.
+            only: filters, as values of other dimensions.
 
         Raises:
-            Transient: also for a page that comes twice, and for a window that was moved.
-            ContractChanged: naming the column or value that is not as documented.
+            Transient: also if a page comes twice, or the service moved the window.
+            ContractChanged: a column or value is not as documented; names it.
             ProviderError: the scope could not be read.
         """
         body = _body(kind, window, daily, groups, only or {})
@@ -140,7 +140,7 @@ class CostQueryClient:
         return Page([answer], answer.text_or_none("nextLink"))
 
     def _first(self, body: bytes) -> str:
-        # It takes bytes, though its type hints know streams only.
+        # The method accepts bytes, although its type hints allow streams only.
         text: str = self._client.query.usage(  # type: ignore[call-overload]
             self._scope, body, cls=lambda response, *_: response.http_response.text()
         )
@@ -162,7 +162,7 @@ class CostQueryClient:
 
 
 def no_such_scope(scope: str, status: int, said: str) -> BadData | None:
-    """The error for a scope that is not there, or that costs are not told of by its agreement."""
+    """Returns the error for a scope that does not exist, or whose agreement does not support cost queries; None for other errors."""
     if status == 404:
         return BadData(f"scope: {scope!r} does not exist or is not visible ({said}): connect with another scope")
     if status == 400 and "does not support" in said:
@@ -171,7 +171,7 @@ def no_such_scope(scope: str, status: int, said: str) -> BadData | None:
 
 
 def totals_of(lines: Iterator[QueryRow]) -> Totals:
-    """Sums by day and currency."""
+    """Returns the sums by day and currency."""
     totals: Totals = defaultdict(Decimal)
     for line in lines:
         totals[line.day, line.currency] += line.cost
@@ -179,10 +179,10 @@ def totals_of(lines: Iterator[QueryRow]) -> Totals:
 
 
 def refuse_difference(kind: CostMetric, stated: Totals, found: Totals, where: str) -> None:
-    """Compare the sums over groups with the ungrouped ones.
+    """Compares the sums over groups with the ungrouped totals.
 
     Raises:
-        Transient: a day differs; the service refreshes its figures several times a day, also between two requests.
+        Transient: a day differs; the service refreshes its amounts several times a day, also between two requests.
     """
     for key in sorted(stated.keys() | found.keys()):
         one, other = stated.get(key, Decimal(0)), found.get(key, Decimal(0))
@@ -235,7 +235,7 @@ def _rows(properties: JsonFields, width: int) -> list[list[Any]]:
 
 
 def _day(row: JsonFields, window: Window) -> str:
-    """A day such as 20261131, within the window."""
+    """Returns a day such as 20261131 as ``YYYY-MM-DD``; it must be within the window."""
     day = _parsed(row.identifier(DAY))
     if day is None:
         row.refuse(DAY, "a day such as 20261101")

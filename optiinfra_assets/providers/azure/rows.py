@@ -1,4 +1,4 @@
-"""Lines of Cost Management as FOCUS rows. What its queries do not tell stays null: quantities, list and contracted cost, tags."""
+"""Maps lines of Cost Management to FOCUS rows. What its queries do not give stays null: quantities, list and contracted cost, tags."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHARGES: Final[dict[str, tuple[str, str | None]]] = {
     "Tax": ("Tax", None),
     "Credit": ("Credit", None),
 }
-"""ChargeCategory and ChargeClass as Microsoft's own conversion to FOCUS has them; RoundingAdjustment and what else there is: Adjustment."""
+"""ChargeCategory and ChargeClass, as in Microsoft's own conversion to FOCUS. RoundingAdjustment and unknown types become Adjustment."""
 
 _SERVICE_CATEGORIES: Final = (
     ("AI and Machine Learning", re.compile(r"openai|cognitive|machine learning|foundry|\bai\b|bot service", re.I)),
@@ -51,12 +51,12 @@ _RESOURCE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MonthColumns:
-    """What all lines of a month share.
+    """The values that all lines of a month share.
 
     Attributes:
         account_id: id of the scope.
-        name: what people call it, or its subscription.
-        subscription: id of the one subscription; None if the lines name theirs.
+        name: display name of the scope, or of its subscription.
+        subscription: id of the one subscription; None if each line names its own.
     """
 
     period: BillingPeriod
@@ -66,7 +66,7 @@ class MonthColumns:
 
 
 def values_of(line: CostLine, billed: MonthColumns) -> Mapping[str, Value]:
-    """The values of one row, by FOCUS or ``x_`` name."""
+    """Returns the values of one row, by FOCUS or ``x_`` name."""
     start = datetime.fromisoformat(line.day).replace(tzinfo=UTC)
     category, charge_class = _CHARGES.get(line.charge_type, ("Adjustment", None))
     return {

@@ -25,10 +25,10 @@ _SCOPE: Final = re.compile(
 
 
 def check_scope(scope: str) -> str:
-    """`scope` without slashes around it.
+    """Returns `scope` without leading and trailing slashes.
 
     Raises:
-        ValueError: saying what is accepted.
+        ValueError: the scope is not accepted; says which are.
     """
     scope = scope.strip("/")
     if not _SCOPE.fullmatch(scope):
@@ -40,9 +40,9 @@ class ScopeClient:
     """One scope, with a client for it. Use it in a ``with``.
 
     Attributes:
-        account_id: the scope as the id of what is billed.
-        subscription: id of the subscription it is or lies in; None if it is wider.
-        query: asks for its costs.
+        account_id: the scope as billing account id.
+        subscription: id of the subscription that the scope is or lies in; None if the scope is wider.
+        query: client for the scope's costs.
     """
 
     def __init__(self, scope: str, endpoint: str, service: EntraSession) -> None:
@@ -76,10 +76,10 @@ class ScopeClient:
         self._client.close()
 
     def display_name(self) -> str | None:
-        """The name people gave it, if it has one that the credential may read.
+        """Returns the display name of the scope or of its subscription; None if there is none or the credential may not read it.
 
         Raises:
-            ProviderError: it could not be asked.
+            ProviderError: Azure could not be reached or refused the request.
         """
         from azure.core.rest import HttpRequest
 
@@ -104,7 +104,7 @@ class ScopeClient:
         return None
 
     def _named(self) -> tuple[str, str, str]:
-        """What has the name: path, version of its API, object around the field."""
+        """Returns the path of the resource that has the name, its API version, and the object around the field."""
         if self.subscription:
             return "/".join(self._parts[:2]), "2022-12-01", ""
         version = "2024-04-01" if self._is_billing else "2020-05-01"

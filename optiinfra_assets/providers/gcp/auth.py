@@ -1,10 +1,11 @@
-"""Requests to Google's services through Google's own clients: the credential, patience, and what becomes of a refusal.
+"""Requests to Google's services through Google's own clients: credentials, retries, and the conversion of their errors to ours.
 
-Importing this imports Google's libraries, so a provider does it in its functions. Their own retries are replaced by ours: what they accept
-as ``retry`` wraps each single request, so `GoogleSession.patience` counts, tries again and translates every one of them, pages included::
+Importing this module imports Google's libraries, so a provider imports it inside its functions. Our retries replace theirs: Google's
+clients wrap each single request in what they get as ``retry``, so `GoogleSession.patience` counts, retries and converts every request,
+including each page::
 
-    access = Access.of(key, context)
-    table = client.get_table(name, retry=access.patience("tables.get", DATA_VIEWER), timeout=SECONDS)
+    session = GoogleSession.of(key, context)
+    table = client.get_table(name, retry=session.patience("tables.get", DATA_VIEWER), timeout=SECONDS)
 """
 
 from __future__ import annotations
@@ -53,17 +54,17 @@ KEY: Final = "a valid service account key"
 _BUSY: Final = frozenset({"rateLimitExceeded", "jobRateLimitExceeded", "userRateLimitExceeded"})
 _FAILED: Final = frozenset({"backendError", "internalError", "jobBackendError", "jobInternalError"})
 _QUOTA_WAIT: Final = timedelta(hours=1)
-"""A used-up quota comes back at an hour nobody tells, so there is no use in asking every minute."""
+"""Wait after a used-up quota. Google does not say at which hour it renews, so retrying every minute is no use."""
 
 
 @dataclass(slots=True)
 class GoogleSession:
-    """One credential for the length of one call of a provider.
+    """One credential, for the duration of one call of a provider.
 
     Attributes:
-        project: the credential's own project, empty if it has none.
-        hide: takes secrets out of a message.
-        meter: counts requests, and takes what is charged for them.
+        project: the credential's own project; empty if it has none.
+        hide: redacts secrets in a message.
+        meter: counts requests and their charges.
     """
 
     credentials: Credentials
@@ -74,18 +75,18 @@ class GoogleSession:
 
     @classmethod
     def of(cls, key: str | None, context: ProviderContext) -> GoogleSession:
-        """With a service account key (JSON text), or what this machine offers by default if there is none; one request.
+        """Signs in with a service account key (JSON text), or without one with this machine's default credentials; makes one request.
 
         Raises:
-            CredentialRejected: there is no usable credential, or it is not accepted.
-            ProviderError: the service that gives out tokens could not be asked.
+            CredentialRejected: there is no usable credential, or Google does not accept it.
+            ProviderError: the token service could not be reached or refused the request.
         """
         return cls._with_key(key, context) if key else cls._by_default(context)
 
     @classmethod
     def _with_key(cls, key: str, context: ProviderContext) -> GoogleSession:
         info = _parsed(key)
-        # Whose key it is may stand in a message: Google's own say which service account lacks what.
+        # A message may name the service account: Google's own messages say which account lacks which permission.
         secrets = [str(info.get(name, "")) for name in ("private_key", "private_key_id")]
         try:
             check_endpoint(str(info.get("token_uri")))
@@ -118,17 +119,17 @@ class GoogleSession:
         return access
 
     def patience(self, where: str, permission: str) -> Retry:
-        """For the argument ``retry`` of Google's clients: each request counted, tried again as `retrying` allows, its refusal translated.
+        """Returns the argument ``retry`` for Google's clients, which counts and retries each request and converts its errors to ours.
 
         Args:
-            where: what is asked, for messages.
-            permission: what the credential needs for it.
+            where: what is requested, for messages.
+            permission: permission that the credential needs for it.
         """
         return _Patience(self, where, permission)
 
     @contextmanager
     def translated(self, where: str, permission: str) -> Iterator[None]:
-        """Whatever Google's clients raise within, as a `ProviderError`: a failed job, an answer they do not understand."""
+        """Converts every error of Google's clients in the block to a `ProviderError`, also a failed job or a response they cannot read."""
         try:
             yield
         except ProviderError:
@@ -141,7 +142,7 @@ class GoogleSession:
             raise (refused.error if isinstance(refused, RetryableError) else refused) from None
 
     def refused(self, error: Exception, where: str, permission: str) -> Exception:
-        """What to raise for an error of Google's clients; those that are none of the provider's stay as they are."""
+        """Returns the error to raise for an error of Google's clients; returns an error of any other kind unchanged."""
         if isinstance(error, GoogleAPICallError):
             return self._refused_call(error, where, permission)
         said = self.hide(" ".join(str(error).split())[:200])
@@ -173,7 +174,7 @@ class GoogleSession:
 
 
 class _Patience(Retry):
-    """Ours in the place of Google's own retry."""
+    """Our retries, in the place of Google's own."""
 
     def __init__(self, access: GoogleSession, where: str, permission: str) -> None:
         super().__init__()
@@ -198,10 +199,10 @@ class _Patience(Retry):
 
 
 class _Tokens(Credentials):
-    """The access tokens of other credentials and no more: asked for under our policy, and nothing is looked up beside them.
+    """Gets access tokens from other credentials under our retry policy, and makes no other request.
 
-    Left to themselves, Google's credentials ask for a token several times and sleep in between, and in a thread of their own they look up
-    at the real service from where they may be used, even if the requests go to another address.
+    On their own, Google's credentials request a token several times and sleep in between. In a thread of their own they also ask the real
+    service from where the credentials may be used, even if the requests go to another address.
     """
 
     def __init__(self, source: Credentials, context: ProviderContext, meter: Meter) -> None:
@@ -211,7 +212,7 @@ class _Tokens(Credentials):
         self._universe_domain = source.universe_domain
 
     def refresh(self, request: Any) -> None:
-        """A new token; `request` is what Google's session would ask with."""
+        """Gets a new token. Ignores `request`, which Google's session would send it with."""
         ours = _TokenRequest(self._context, self._meter)
 
         def attempt() -> None:
@@ -226,12 +227,12 @@ class _Tokens(Credentials):
         self.token, self.expiry = self._source.token, self._source.expiry
 
     def apply(self, headers: Any, token: str | None = None) -> None:
-        """As the other credentials do: they may name a project to count the request for."""
+        """Adds the headers of the other credentials, which may name the project that the request counts for."""
         self._source.apply(headers, token)  # type: ignore[no-untyped-call]
 
 
 class _TokenRequest(Request):
-    """Asks once, with a time-out."""
+    """Sends each token request once, with a time-out."""
 
     def __init__(self, context: ProviderContext, meter: Meter) -> None:
         super().__init__()
@@ -253,7 +254,7 @@ class _TokenRequest(Request):
 
 
 def _parsed(text: str | bytes) -> Mapping[str, Any]:
-    """The fields of a JSON object; none if it is something else."""
+    """Returns the fields of a JSON object; an empty mapping for any other text."""
     try:
         info = json.loads(text)
     except ValueError:

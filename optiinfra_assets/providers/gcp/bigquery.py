@@ -1,7 +1,7 @@
-"""Queries to BigQuery that are priced before they run, capped while they run, and read page by page as the text of the answer.
+"""Queries BigQuery: prices each query before it runs, caps what it may bill, and yields the rows page by page as text.
 
-BigQuery charges for the bytes of the columns that a query reads, 10 MB at least; what tables.get says and dry runs are free. Nothing goes
-through a float or a data frame: cells are text or null as they stand in the JSON, and `ResultRow` takes them out by name and kind.
+BigQuery charges for the bytes of the columns that a query reads, 10 MB at least; tables.get and dry runs are free. No value passes through
+a float or a data frame: cells are text or null as in the JSON, and `ResultRow` converts them by column name and type.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.pagination import Page, pages
 
 PRICE_PER_TIB: Final = Decimal("6.25")
-"""USD for a TiB read on demand in the US regions; others cost up to half as much again, and the first TiB of a month is free
+"""USD for a TiB read on demand in the US regions; other regions cost up to half as much again, and the first TiB of a month is free
 (https://cloud.google.com/bigquery/pricing)."""
 PAGE_ROWS: Final = 1_000
-"""Rows asked for at once: some 12 MB as Python objects."""
+"""Rows of one page: about 12 MB as Python objects."""
 JOB_SECONDS: Final = 600
 DATA_VIEWER: Final = "roles/bigquery.dataViewer on the dataset (bigquery.tables.getData)"
 JOB_USER: Final = (
@@ -43,18 +43,18 @@ _WHOLE: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 
 Parameter = str | date | datetime
 Column = tuple[str, str, tuple["Column", ...]]
-"""Name, type (``STRING``, ``RECORD``, ...; a repeated one with ``[]`` behind it) and the columns within."""
+"""Name, type (``STRING``, ``RECORD``, ...; with ``[]`` appended if repeated) and nested columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableMetadata:
-    """What tables.get says of a table.
+    """The metadata of a table, from tables.get.
 
     Attributes:
         name: ``project.dataset.table``.
-        version: changes whenever the table does.
-        rows: those that are in its partitions already.
-        by_day: partitioned by the time of loading, by day or hour, so that ``_PARTITIONTIME`` limits what a query reads.
+        version: changes whenever the table changes.
+        rows: number of rows that are in its partitions already.
+        by_day: whether it is partitioned by loading time, by day or hour, so that ``_PARTITIONTIME`` limits what a query reads.
     """
 
     name: str
@@ -67,15 +67,15 @@ class TableMetadata:
 
 
 class BigQuery:
-    """Queries of one project, for the length of one call of a provider. Use it in a ``with``."""
+    """Runs queries in one project, for the duration of one call of a provider. Use it in a ``with``."""
 
     def __init__(self, access: GoogleSession, project: str, *, most_bytes: int, endpoint: str | None) -> None:
-        """Prepare; nothing is sent yet.
+        """Prepares the client; sends no request.
 
         Args:
-            access: the credential.
-            project: runs the queries and pays for them.
-            most_bytes: no query may be billed for more.
+            access: session to sign requests with.
+            project: project that runs the queries and pays for them.
+            most_bytes: most bytes that one query may bill.
             endpoint: address of the service; None for Google's own.
         """
         self.bytes_billed = 0
@@ -93,11 +93,11 @@ class BigQuery:
         self._client.close()  # type: ignore[no-untyped-call]
 
     def table(self, name: str) -> TableMetadata:
-        """The state of a table; free.
+        """Returns the metadata of a table; free.
 
         Raises:
-            NothingThere: there is no such table.
-            ProviderError: it may not or cannot be read.
+            NothingThere: the table does not exist.
+            ProviderError: the table cannot be read, or the credential may not read it.
         """
         where = f"tables.get {name}"
         with self._access.translated(where, DATA_VIEWER):
@@ -114,11 +114,11 @@ class BigQuery:
             )
 
     def price(self, statement: str, parameters: Mapping[str, Parameter], location: str, *, label: str) -> int:
-        """How many bytes a statement will read; free. Also proves that it may be run.
+        """Returns how many bytes a statement will read; free. Also proves that it may run.
 
         Raises:
-            BadData: more than the cap allows.
-            ProviderError: it may not or cannot be run.
+            BadData: it would read more than the cap allows.
+            ProviderError: it cannot run, or the credential may not run it.
         """
         job = self._begin(statement, _config(parameters, label, dry_run=True), location, label)
         size = int(job.total_bytes_processed or 0)
@@ -132,17 +132,17 @@ class BigQuery:
     def rows(
         self, statement: str, parameters: Mapping[str, Parameter], location: str, *, label: str
     ) -> Iterator[ResultRow]:
-        """The rows of a statement, one page in memory at a time; `bytes_billed` and the meter grow by what it costs.
+        """Yields the rows of a statement, with one page in memory at a time; adds its cost to `bytes_billed` and the meter.
 
         Args:
-            statement: standard SQL; values go in by ``@name`` only.
+            statement: standard SQL, with values as ``@name`` only.
             parameters: the values.
-            location: where the table is.
+            location: location of the table.
             label: names the statement in messages, and in the project's own list of jobs.
 
         Raises:
             BadData: it would read more than the cap allows.
-            ProviderError: it may not or cannot be run, or its answer not be read.
+            ProviderError: it cannot run or the credential may not run it, or its response cannot be read.
         """
         self.price(statement, parameters, location, label=label)
         job = self._begin(statement, _config(parameters, label, most_bytes=self._most_bytes), location, label)
@@ -173,7 +173,7 @@ class BigQuery:
             yield from some
 
     def _begin(self, statement: str, config: bigquery.QueryJobConfig, location: str, label: str) -> bigquery.QueryJob:
-        """Start a job under an id of ours, so that one whose answer was lost is found again and not paid for twice."""
+        """Starts a job under an id of ours, so that a job whose response was lost is found again and not paid for twice."""
         where = f"query {label}"
         patience = self._access.patience(where, JOB_USER)
         job_id = f"optiinfra-{label}-{uuid.uuid4()}"
@@ -197,10 +197,10 @@ class BigQuery:
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """One row of an answer, taken out by the names of its columns.
+    """One row of a result, with its values by column name.
 
     Attributes:
-        values: text or null, in the order of the answer.
+        values: text or null, in the order of the response.
         places: position of each column.
         where: the statement, for messages.
     """
@@ -210,10 +210,10 @@ class ResultRow:
     where: str
 
     def text(self, name: str) -> str | None:
-        """Text as it stands, null included.
+        """Returns text as sent; None for null.
 
         Raises:
-            ContractChanged: as all methods here, naming column and value, if it is of another kind or missing.
+            ContractChanged: as all methods here, if the column is missing or the value is of another type; names column and value.
         """
         place = self.places.get(name)
         if place is None:
@@ -222,23 +222,23 @@ class ResultRow:
         return value if value is None or isinstance(value, str) else self._refuse(name, "text")
 
     def needed(self, name: str) -> str:
-        """Text that is not empty."""
+        """Returns text; refuses null and empty text."""
         return self.text(name) or self._refuse(name, "text")
 
     def number(self, name: str) -> Decimal | None:
-        """A number, digit by digit; None for null."""
+        """Returns a number with all its digits; None for null."""
         text = self.text(name)
         if text is None:
             return None
         return Decimal(text) if _NUMBER.fullmatch(text) else self._refuse(name, "a number")
 
     def whole(self, name: str) -> int:
-        """A whole number."""
+        """Returns a whole number."""
         text = self.text(name)
         return int(text) if text and _WHOLE.fullmatch(text) else self._refuse(name, "a whole number")
 
     def time(self, name: str) -> datetime:
-        """A TIMESTAMP, which comes as microseconds since 1970, in UTC."""
+        """Returns a TIMESTAMP, which BigQuery sends as microseconds since 1970, in UTC."""
         try:
             return _EPOCH + timedelta(microseconds=self.whole(name))
         except OverflowError:
@@ -252,12 +252,12 @@ class ResultRow:
 
 
 def price(size: int) -> Decimal:
-    """USD for reading so many bytes."""
+    """Returns the price in USD of reading `size` bytes."""
     return Decimal(size) / 2**40 * PRICE_PER_TIB
 
 
 def _once(value: Any, texts: dict[Any, Any]) -> Any:
-    """One object for equal texts: most cells of a page say the same."""
+    """Returns one object for equal texts, because most cells of a page are equal."""
     return texts.setdefault(value, value) if isinstance(value, str) else value
 
 

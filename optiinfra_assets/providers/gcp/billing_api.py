@@ -1,4 +1,4 @@
-"""Billing accounts and the projects they pay for, from Google's Cloud Billing API. It tells no costs; asking is free."""
+"""Reads billing accounts and their projects from Google's Cloud Billing API. The API is free and has no costs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CloudBilling:
     @classmethod
     @contextmanager
     def opened(cls, access: GoogleSession, endpoint: str | None) -> Iterator[CloudBilling]:
-        """Over HTTP, at Google or at another address."""
+        """Opens a client over HTTP, at Google's address or at `endpoint`."""
         address = urlsplit(endpoint or "https://cloudbilling.googleapis.com")
         transport = CloudBillingRestTransport(
             host=address.netloc, credentials=access.credentials, url_scheme=address.scheme
@@ -36,11 +36,11 @@ class CloudBilling:
             yield cls(access, client)
 
     def account_name(self, account_id: str) -> str:
-        """The name people gave to a billing account.
+        """Returns the display name of a billing account.
 
         Raises:
-            CredentialRejected: the credential may not view it.
-            ProviderError: it could not be asked.
+            CredentialRejected: the credential may not view the account.
+            ProviderError: the API could not be reached or refused the request.
         """
         where = f"billingAccounts/{account_id}"
         with self._access.translated(where, VIEWER):
@@ -50,10 +50,10 @@ class CloudBilling:
             return found.display_name
 
     def accounts(self) -> dict[str, str]:
-        """Names of all billing accounts that the credential may view, by id.
+        """Returns the names of all billing accounts that the credential may view, by id.
 
         Raises:
-            ProviderError: they could not be listed.
+            ProviderError: the accounts could not be listed.
         """
         where = "billingAccounts"
 
@@ -71,11 +71,11 @@ class CloudBilling:
         return dict(items(read, where, may_be_empty=True))
 
     def projects(self, account_id: str) -> list[str]:
-        """Ids of the projects that a billing account pays for.
+        """Returns the ids of the projects that a billing account pays for.
 
         Raises:
             CredentialRejected: the credential may not list them.
-            ProviderError: they could not be listed.
+            ProviderError: the projects could not be listed.
         """
         where = f"billingAccounts/{account_id}/projects"
 

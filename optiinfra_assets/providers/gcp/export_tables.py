@@ -1,20 +1,19 @@
-"""The tables into which Google exports a billing account's costs: which is which, and the SQL that reads them.
+"""Recognizes the tables into which Google exports the costs of a billing account, and builds the SQL that reads them.
 
-Three tables tell the same costs: the standard and the detailed usage export (``cost`` before credits, ``credits[]`` apart, both FLOAT64),
-and the FOCUS export (a preview; NUMERIC, net of credits already). Their schemas grow, so a statement is made from the columns a table
-has: those that a figure needs are refused by name when they are missing, others are left out, and no other is read.
+Three tables have the same costs: the standard and the detailed usage export (``cost`` before credits, ``credits[]`` separate, both
+FLOAT64), and the FOCUS export (a preview; NUMERIC, net of credits already). Their schemas grow, so a statement is built from the columns
+that a table has. A missing column that amounts depend on is refused by name, other missing ones are left out, and no other is read.
 
-Two statements. ``reading``: how many lines each loading day brought to each invoice month, and what they come to; a few narrow columns of
-the days that may have grown. ``lines``: the line items of one invoice month, added up by UTC day and by all that tells lines apart.
-What makes the sums right:
+There are two statements. ``reading`` counts the lines that each loading day added to each invoice month and sums their amounts; it reads a
+few narrow columns of the days that may have grown. ``lines`` reads the line items of one invoice month, summed by UTC day and by every
+column that distinguishes lines. The sums are right for these reasons:
 
-- Each amount becomes BIGNUMERIC before it is added, through its text: NUMERIC would cut off what a few bytes of traffic cost (it has 9
-  fraction digits), and FLOAT64 cast straight to BIGNUMERIC would show its binary noise. Rounded to 18 fraction digits a line, so that
-  any sum is exact.
-- Credits are added in a sub-select of their own line. Joined (``CROSS JOIN UNNEST``), a line of three credits would count three times.
-- The month is ``invoice.month`` and the day is that of ``usage_start_time`` in UTC; neither is derived from the other, for Google's
+- Each amount is cast to BIGNUMERIC through its text before it is added: NUMERIC has 9 fraction digits and would cut off the cost of a few
+  bytes of traffic, and FLOAT64 cast directly would show its binary noise. Each line is rounded to 18 fraction digits, so sums are exact.
+- Credits are summed in a sub-select for each line. A join (``CROSS JOIN UNNEST``) would count a line with three credits three times.
+- The month is ``invoice.month`` and the day is that of ``usage_start_time`` in UTC. Neither is derived from the other, because Google's
   month begins at midnight in California.
-- ``_PARTITIONTIME``, the day of loading, only limits what is read; the days come from the reading, so late lines are not cut off.
+- ``_PARTITIONTIME``, the loading day, only limits what is read. The days come from the reading, so late lines are not cut off.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 NUMBERS: Final = frozenset({"FLOAT", "NUMERIC", "BIGNUMERIC", "INTEGER"})
 GIVEN: Final = "('PROMOTION', 'FREE_TIER')"
-"""Credits that are given; all others, discounts for use or commitment, are part of the price."""
+"""Types of credits that become line items; all other credits, discounts for use or commitment, are part of the price."""
 COMMITTED: Final = "('COMMITTED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE', 'FEE_UTILIZATION_OFFSET')"
 
 
@@ -50,7 +49,7 @@ class ExportKind(StrEnum):
 
 
 class Aggregation(StrEnum):
-    """What becomes of a value when lines are added up."""
+    """How the values of lines are combined when the lines are summed."""
 
     KEY = "key"
     SUM = "sum"
@@ -60,13 +59,13 @@ class Aggregation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SelectedColumn:
-    """A column that is read.
+    """A column of the table that a statement reads.
 
     Attributes:
-        path: in the table, ``service.id``.
-        name: in the answer: that of a FOCUS column or of ours (``x_``), or a word of the provider's own.
-        how: what becomes of it.
-        needed: without it there are no right figures.
+        path: path in the table, such as ``service.id``.
+        name: name in the result: a FOCUS column, one of ours (``x_``), or one of Google's.
+        how: how its values are combined.
+        needed: amounts would be wrong without it.
     """
 
     path: str
@@ -136,12 +135,12 @@ _FOCUS_APART: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CostTable:
-    """A table of costs and the statements for it.
+    """A table of costs and the statements that read it.
 
     Attributes:
         name: ``project.dataset.table``.
-        kinds: type of each column by its path; a repeated one with ``[]`` behind it.
-        by_day: ``_PARTITIONTIME`` limits what is read.
+        kinds: type of each column by its path, with ``[]`` appended if repeated.
+        by_day: whether ``_PARTITIONTIME`` limits what is read.
     """
 
     name: str
@@ -151,11 +150,11 @@ class CostTable:
 
     @classmethod
     def of(cls, name: str, columns: Sequence[tuple[str, str, tuple[object, ...]]], *, by_day: bool) -> CostTable:
-        """Recognise a table from its columns (see `optiinfra_assets.providers.gcp.bigquery.Column`) and its name.
+        """Recognizes a table by its columns (see `optiinfra_assets.providers.gcp.bigquery.Column`).
 
         Raises:
-            BadData: it holds no costs.
-            ContractChanged: it lacks a column that a figure needs.
+            BadData: the table holds no costs.
+            ContractChanged: it lacks a column that amounts depend on, or the column has another type.
         """
         kinds = dict(_paths(columns))
         if "x_ExportTime" in kinds or "ChargePeriodStart" in kinds:
@@ -171,9 +170,9 @@ class CostTable:
         return table
 
     def reading(self) -> str:
-        """By invoice month, loading day and currency: lines, what they come to, when the last was exported.
+        """Returns SQL for the lines, amount and newest export time by invoice month, loading day and currency.
 
-        Parameters: ``@oldest`` month (YYYYMM), and if `by_day` ``@first``, the loading day from which on to look.
+        Parameters: ``@oldest`` month (YYYYMM), and if `by_day` ``@first``, the first loading day to read (inclusive).
         """
         takes = [_Expression(self._month, "month")]
         takes += [_Expression("_PARTITIONTIME", "part")] if self.by_day else []
@@ -194,10 +193,10 @@ class CostTable:
         return self._statement(takes, [*window, f"COALESCE({self._month}, '999999') >= @oldest"])
 
     def counted(self, cells: ResultRow) -> PeriodTotal:
-        """One row of the answer to `reading`.
+        """Converts one row of the result of `reading`.
 
         Raises:
-            ContractChanged: a value is of another kind.
+            ContractChanged: a value is of another type.
         """
         month = cells.needed("month")
         try:
@@ -214,15 +213,15 @@ class CostTable:
         return PeriodTotal(period, currency, day, day, lines, amount, cells.time("exported"))
 
     def lines(self) -> str:
-        """The line items of an invoice month, by UTC day and everything that tells lines apart.
+        """Returns SQL for the line items of an invoice month, summed by UTC day and every column that distinguishes lines.
 
-        Parameters: ``@month`` (YYYYMM), and if `by_day` ``@first`` and ``@last``, the loading days that have lines of it.
+        Parameters: ``@month`` (YYYYMM), and if `by_day` ``@first`` and ``@last`` (both inclusive), the loading days that have lines of it.
         """
         window = ["_PARTITIONTIME BETWEEN @first AND @last"] if self.by_day else []
         return self._statement(self._line(), [*window, f"{self._month} = @month"])
 
     def names(self) -> list[str]:
-        """The columns of the answer to `lines`, except ``day`` and ``lines``."""
+        """Returns the columns of the result of `lines`, except ``day`` and ``lines``."""
         return [one.name for one in self._line() if one.name != "day"]
 
     @property
@@ -277,7 +276,7 @@ class CostTable:
         return f"CAST({take.path} AS STRING)"
 
     def _amount(self, path: str, column: str = "") -> str:
-        """A number as BIGNUMERIC; `column` names it if it is that of a sub-select."""
+        """Returns SQL for a number as BIGNUMERIC; `column` is its name in a sub-select, if that differs from `path`."""
         column = column or path
         text = f"CAST({column} AS STRING)" if self.kinds[path] == "FLOAT" else column
         return f"ROUND(CAST({text} AS BIGNUMERIC), 18)"

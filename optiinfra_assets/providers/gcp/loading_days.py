@@ -1,10 +1,10 @@
-"""What an append-only table holds of each billing period, kept so that only the days that may have grown are asked about again.
+"""Keeps row counts and sums of an append-only table by billing period, so that only loading days that may have grown are read again.
 
-Rows are added under the day on which they were loaded, and a day that is over is never added to. So a `TableContents` is what earlier
-days brought, added up, and the last days apart; a new reading replaces those, whatever came late, twice, or under an older time stamp.
-Nothing but a full reading would see rows that were taken away, so one is made when there are fewer rows or the table is a new one, or
-when somebody found fewer than the stock says (`TableContents.emptied`). A stock remembers the most rows that a period ever had, to tell
-one that lost some from one that never had them."""
+Rows are added under the day on which they were loaded, and a day that is over never grows. So `TableContents` holds the sum of earlier
+loading days, and the last days one by one. A new reading replaces those last days, whatever was late, repeated or had an older time stamp.
+Only a full reading can show deleted rows. So the table is read in full if it has fewer rows or was created again, or if a collection
+found other rows than were counted (`TableContents.emptied`). `TableContents` keeps the largest row count that each period ever had, to
+tell a period that lost rows from one that never had them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 READING: Final = "reading of the export"
 SILENT: Final = timedelta(hours=48)
-"""Rows come several times a day; after this long what adds them is taken to have been switched off or broken."""
+"""Rows arrive several times a day; after this long without one, the export is taken to be switched off or broken."""
 MARGIN: Final = timedelta(days=1)
-"""How much longer than itself a loading day is taken to be growing: clocks differ, and loads run past midnight."""
+"""How long after its end a loading day may still grow: clocks differ, and loads run past midnight."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodTotal:
-    """What a loading day, or several, brought to a billing period in one currency.
+    """The rows that one or more loading days added to a billing period in one currency.
 
     Attributes:
         first: first loading day (UTC).
         last: last loading day (UTC).
-        lines: how many rows.
-        amount: what they come to.
-        exported: the newest time stamp the provider gave them (UTC).
+        lines: number of rows.
+        amount: sum of the rows, in `currency`.
+        exported: newest export time of the rows (UTC).
     """
 
     period: BillingPeriod
@@ -49,7 +49,7 @@ class PeriodTotal:
     exported: datetime
 
     def plus(self, other: PeriodTotal) -> PeriodTotal:
-        """Both together, of one period and currency."""
+        """Returns the sum of both, which must be of one period and currency."""
         return replace(
             self,
             first=min(self.first, other.first),
@@ -62,15 +62,15 @@ class PeriodTotal:
 
 @dataclass(frozen=True, slots=True)
 class TableContents:
-    """What a table held at an instant.
+    """What a table contained at an instant.
 
     Attributes:
-        created: when the table was made (UTC).
-        version: changes whenever the table does.
-        rows: of the whole table.
-        floor: loading days from here on may still grow (UTC).
-        parts: days before `floor` added up by period and currency, the others one by one.
-        most: the most rows that each period was ever counted with; see `remembering`.
+        created: when the table was created (UTC).
+        version: changes whenever the table changes.
+        rows: row count of the whole table.
+        floor: loading days from this one on may still grow (UTC, inclusive).
+        parts: days before `floor` summed by period and currency, later days one by one.
+        most: largest row count of each period; see `remembering`.
     """
 
     created: datetime
@@ -81,15 +81,15 @@ class TableContents:
     most: Mapping[BillingPeriod, int] = field(default_factory=dict)
 
     def is_continued_by(self, created: datetime, rows: int) -> bool:
-        """Whether a table is still this one, and nothing seems to have been taken away."""
+        """Returns whether a table is still this one, and apparently lost no rows."""
         return created == self.created and rows >= self.rows
 
     def emptied(self, created: datetime) -> TableContents:
-        """To count a table, this one or another in its place, from its beginning; what periods once had is still known."""
+        """Returns empty contents, to count this table or its replacement from the beginning; keeps the largest row counts."""
         return replace(no_contents(created), most=self.most)
 
     def grown(self, parts: Iterable[PeriodTotal], at: datetime, version: str, rows: int) -> TableContents:
-        """With what a reading from `floor` on found, begun at an instant (UTC)."""
+        """Returns these contents with the parts of a reading that started at the instant `at` (UTC) and covers days from `floor` on."""
         floor = at.replace(hour=0, minute=0, second=0, microsecond=0) - MARGIN
         kept = [part for part in self.parts if part.last < self.floor]
         settled: dict[tuple[BillingPeriod, str], PeriodTotal] = {}
@@ -103,9 +103,9 @@ class TableContents:
         return TableContents(self.created, version, rows, floor, (*settled.values(), *open_), self.most)
 
     def remembering(self, open_from: BillingPeriod) -> TableContents:
-        """With what it counted taken into `most`.
+        """Returns these contents with the present row counts in `most`.
 
-        Of a period from `open_from` on the present number counts, if it has rows: it goes on with what is left of it.
+        For a period from `open_from` on, a present count above zero replaces the largest one: the period continues with the rows left.
         """
         counted = _counted(self.parts)
         most = {
@@ -117,21 +117,21 @@ class TableContents:
         return replace(self, most=most)
 
     def has_lost(self, period: BillingPeriod) -> bool:
-        """Whether a period has fewer rows than it had, or none any more."""
+        """Returns whether a period has fewer rows than it had, or none any more."""
         return _counted(self.parts)[period] < self.most.get(period, 0)
 
     def since(self, oldest: BillingPeriod) -> TableContents:
-        """Without periods before `oldest`."""
+        """Returns these contents without periods before `oldest`."""
         parts = tuple(part for part in self.parts if part.period >= oldest)
         most = {period: rows for period, rows in self.most.items() if period >= oldest}
         return replace(self, parts=parts, most=most)
 
     def periods(self) -> list[BillingPeriod]:
-        """Those that have rows, oldest first."""
+        """Returns the periods that have rows, oldest first."""
         return sorted({part.period for part in self.parts})
 
     def totals(self, period: BillingPeriod) -> dict[str, PeriodTotal]:
-        """What a period has, by currency."""
+        """Returns the total of a period by currency."""
         found: dict[str, PeriodTotal] = {}
         for part in self.parts:
             if part.period == period:
@@ -140,7 +140,7 @@ class TableContents:
         return found
 
     def token(self, period: BillingPeriod) -> str:
-        """Changes with every row that a period gets; empty if it has none."""
+        """Returns the change token of a period, which changes with every added row; empty if the period has no rows."""
         totals = self.totals(period)
         return ", ".join(
             f"{part.exported.isoformat()} {part.lines} lines {part.amount:f} {currency}"
@@ -149,22 +149,22 @@ class TableContents:
 
     @property
     def exported(self) -> datetime | None:
-        """When the newest row was exported (UTC)."""
+        """When the newest row was exported (UTC); None without rows."""
         return max((part.exported for part in self.parts), default=None)
 
     def is_silent(self, now: datetime) -> bool:
-        """Whether no row came for too long."""
+        """Returns whether the newest row is older than `SILENT`."""
         return self.exported is not None and now - self.exported > SILENT
 
     def warnings(self, period: BillingPeriod, now: datetime) -> Iterator[str]:
-        """What whoever looks at a period should know."""
+        """Yields warnings about a period, for the people who look at it."""
         if self.exported is not None and self.is_silent(now):
             yield f"nothing was exported since {self.exported:%Y-%m-%d %H:%M} UTC: see whether the export is still enabled"
         if self.has_lost(period):
             yield f"not all of the {self.most[period]} rows of the month are left: others have expired or were deleted"
 
     def to_json(self) -> bytes:
-        """For a snapshot."""
+        """Returns the contents as the body of a snapshot."""
         parts = [
             {
                 "period": str(part.period),
@@ -183,10 +183,10 @@ class TableContents:
 
     @classmethod
     def from_json(cls, body: bytes, where: str) -> TableContents:
-        """What `to_json` wrote, also before it wrote `most`.
+        """Reads what `to_json` wrote, also before it wrote `most`.
 
         Raises:
-            ContractChanged: it is something else.
+            ContractChanged: the body is something else.
         """
         fields = JsonFields.parse(body, where)
         parts = tuple(
@@ -209,12 +209,12 @@ class TableContents:
 
 @dataclass(frozen=True, slots=True)
 class TableContentsStore:
-    """Where the stock of one table is kept between readings.
+    """Stores the contents of one table between readings.
 
     Attributes:
-        snapshots: of the account, which may be told to read another table.
-        table: its name.
-        months: how long one is looked for.
+        snapshots: snapshots of the account, which may be changed to read another table.
+        table: name of the table.
+        months: how many months back to look for contents.
     """
 
     snapshots: Snapshots
@@ -222,10 +222,10 @@ class TableContentsStore:
     months: int
 
     def newest(self, now: datetime) -> TableContents | None:
-        """The stock that was kept last.
+        """Returns the contents stored last; None if there are none.
 
         Raises:
-            ContractChanged: it is something else.
+            ContractChanged: what is stored is something else.
         """
         period = BillingPeriod.of(now)
         for kind in (f"{READING} {self.table}", READING):  # without a name: kept before it had one
@@ -236,7 +236,7 @@ class TableContentsStore:
         return None
 
     def keep(self, stock: TableContents, at: datetime) -> None:
-        """Keep a stock of an instant."""
+        """Stores the contents of an instant (UTC)."""
         kind = f"{READING} {self.table}"
         self.snapshots.add(Snapshot(kind, BillingPeriod.of(at), at, stock.to_json()))
 
@@ -252,5 +252,5 @@ BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def no_contents(created: datetime) -> TableContents:
-    """Of a table that has not been read yet."""
+    """Returns the contents of a table that has not been read yet."""
     return TableContents(created, "", 0, BEGINNING)

@@ -1,15 +1,15 @@
-"""Provider ``gcp``: Google Cloud, from the billing export in BigQuery, which is the only place where Google tells costs.
+"""Provider ``gcp``: Google Cloud, from the billing export in BigQuery, the only place where Google publishes costs.
 
-The export is append-only: late usage, corrections and credits are new rows, for any earlier day. So a probe asks tables.get (free) whether
-the table moved, and only then reads what the last loading days brought to which invoice month (`appended.Stock`, kept as a snapshot);
-the token of a month is what that comes to. A collection reads the whole month again, by the day and by all that tells lines apart, and must
-find exactly the rows and the money that the reading counted.
+The export is append-only: late usage, corrections and credits are new rows, for any earlier day. So a probe calls tables.get (free) to
+see whether the table changed, and only then counts the rows that the last loading days added to each invoice month
+(`loading_days.TableContents`, stored as a snapshot). The token of a month is made from these counts and sums. A collection reads the
+whole month again, by day and by every column that distinguishes lines, and must find exactly the rows that the reading counted.
 
-A table may forget: days expire, or it is made anew. What was collected of a month that lost rows after it was final, or has none any more,
-stays. Where it shows only in a collection, the whole table is counted anew, so that no two collections are paid for the same difference.
+A table may lose rows: partitions expire, or somebody creates it again. If a month lost rows after it was final, or has none any more, the
+stored data stay. If only a collection shows this, the whole table is counted again, so that no two collections pay for the same difference.
 
-Of credits, discounts (sustained or committed use, negotiated, resold) belong to the price: usage is billed net of them. What is given,
-promotions and the free tier, stands in a `Credit` line item of its own beside the usage. Both together are what the invoice says.
+Credits are of two kinds. Discounts (sustained or committed use, negotiated, resold) belong to the price, so usage is billed net of them.
+Promotions and the free tier are `Credit` line items of their own beside the usage. Both together add up to the invoice.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 MONTHS_BACK: Final = 13
 FINAL_AFTER: Final = timedelta(days=15)
-"""Invoices are issued in the first days of the next month, and what is reported later stands on a later one."""
+"""Google issues invoices in the first days of the next month; what it reports later goes on a later invoice."""
 
 _TABLE: Final = re.compile(r"(?:[a-z0-9.-]{1,60}:)?[a-z0-9-]{1,40}\.[A-Za-z0-9_]{1,200}\.[A-Za-z0-9_]{1,200}", re.ASCII)
 _PAYER: Final = re.compile(
@@ -104,14 +104,14 @@ class Gcp(Provider):
     )
 
     def discover(self, account: Account) -> list[str]:
-        """The billing account of the export: id, name and number of projects, as far as the credential may see them.
+        """Returns id, name and number of projects of the export's billing account, as far as the credential may see them.
 
-        Nothing is paid for: queries are only tried.
+        This costs nothing: queries are only priced.
 
         Raises:
-            NothingThere: there is no such table.
-            CredentialRejected: the credential is not accepted or may not read the export.
-            ProviderError: it could not be read, or is none.
+            NothingThere: the table does not exist.
+            CredentialRejected: Google does not accept the credential, or it may not read the export.
+            ProviderError: the table could not be read, or is not an export.
         """
         from optiinfra_assets.providers.gcp.billing_api import CloudBilling
 
@@ -128,14 +128,14 @@ class Gcp(Provider):
             return [f"{payer or export.table.name} {name}".strip() + counted]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
-        """A token for each of the last 13 invoice months that has rows.
+        """Returns a token for each of the last 13 invoice months that has rows.
 
-        Free while the table has not moved; else one query over a few columns of the last loading days. A month that the table has
-        forgotten, in part or wholly, keeps the token of its last collection; so does one that is older than what is counted. One that
-        another table had, which the account named before, does not.
+        This is free if the table has not changed, otherwise it takes one query over a few columns of the last loading days. A month that
+        lost some or all of its rows keeps the token of its last collection, and so does a month older than those counted. A month of another
+        table, which the account named before, does not.
 
         Raises:
-            ProviderError: the export could not be read; nothing is kept then.
+            ProviderError: the export could not be read; nothing is stored then.
         """
         with _opened(account, context) as export:
             stock = export.stock()
@@ -150,12 +150,12 @@ class Gcp(Provider):
             return Probe({**kept, **tokens}, export.access.meter.requests, export.access.meter.cost)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
-        """Line items of one invoice month, a day each. Final 15 days after its end; a month that never had rows is empty.
+        """Returns the line items of one invoice month by day. It is final 15 days after its end; a month that never had rows is empty.
 
         Raises:
-            NothingThere: the table is gone, or has no row at all, or none any more of the month.
-            BadData: the month is older than those that are counted; or later, from the stream, if it lost rows since they were.
-            ProviderError: the export could not be read; or later, from the stream, if it is not what the reading counted.
+            NothingThere: the table is gone or has no rows, or the month has none any more.
+            BadData: the month is older than those counted. The stream raises it too, if a final month lost rows since the count.
+            ProviderError: the export could not be read. The stream raises it too, also if the rows differ from the count.
         """
         with _opened(account, context) as export:
             stock = export.stock()
@@ -179,7 +179,7 @@ class Gcp(Provider):
 
 @dataclass(slots=True)
 class _Opened:
-    """An export that can be asked."""
+    """An export with the clients that read it."""
 
     credential: GcpCredential
     context: ProviderContext
@@ -194,7 +194,7 @@ class _Opened:
 
     @property
     def payer(self) -> str:
-        """Id of the billing account, empty if nothing says it."""
+        """Id of the billing account; empty if neither the credential nor the table's name has it."""
         named = _PAYER.search(self.table.name)
         return self.credential.billing_account_id or (named["id"].replace("_", "-") if named else "")
 
@@ -204,11 +204,11 @@ class _Opened:
 
     @property
     def oldest(self) -> BillingPeriod:
-        """First of the months that are counted."""
+        """Oldest month that is counted."""
         return BillingPeriod.of(self.context.clock()).shift(1 - MONTHS_BACK)
 
     def payer_name(self) -> str | None:
-        """Name of the billing account, if the credential may see it."""
+        """Returns the name of the billing account; None if the credential may not see it."""
         from optiinfra_assets.providers.gcp.billing_api import CloudBilling
 
         with (
@@ -219,7 +219,7 @@ class _Opened:
         return None
 
     def stock(self) -> TableContents:
-        """What the table holds by invoice month and loading day; read only if it moved since the last reading, and then kept."""
+        """Returns the contents of the table by invoice month and loading day; reads and stores them only if the table has changed."""
         asked_at = self.context.clock()
         known = self._readings.newest(asked_at) or no_contents(self.state.created)
         if known.version == self.state.version:
@@ -237,11 +237,11 @@ class _Opened:
         return stock
 
     def refuse_missing(self, stock: TableContents, period: BillingPeriod) -> None:
-        """Return if a month may be collected, with line items or truly without any.
+        """Checks that a month may be collected: it has line items, or never had any.
 
         Raises:
-            NothingThere: the table has no rows at all, or none any more of this month.
-            BadData: the month is not among those that are counted.
+            NothingThere: the table has no rows at all, or this month has none any more.
+            BadData: the month is not among those counted.
         """
         where = self.table.name
         if not stock.parts and not self.state.rows:
@@ -257,11 +257,11 @@ class _Opened:
             )
 
     def refuse_difference(self, period: BillingPeriod, came: int, counted: int) -> NoReturn:
-        """Count the table anew, and say why rows that came are not those that were counted.
+        """Counts the table again, and raises an error that says why `came` rows were read although `counted` were counted.
 
         Raises:
-            BadData: the month is final and lost some of them.
-            Transient: others were exported meanwhile, or the open month lost some: the next collection finds what is counted now.
+            BadData: the month is final and lost rows.
+            Transient: rows were exported meanwhile, or the open month lost some; the next collection will match the new count.
         """
         self._forget()
         said = f"{self.table.name}: {came} rows of {period} came though {counted} were counted"
@@ -272,7 +272,7 @@ class _Opened:
         raise Transient(f"{said}: something was exported meanwhile, or has expired; try again later")
 
     def lines(self, period: BillingPeriod, parts: list[PeriodTotal]) -> Iterator[ResultRow]:
-        """The line items of a month whose parts were counted."""
+        """Yields the lines of a month whose parts were counted."""
         parameters: dict[str, Parameter] = {"month": _month(period)}
         if self.table.by_day:
             parameters["first"] = min(part.first for part in parts)
@@ -280,7 +280,7 @@ class _Opened:
         return self._read(self.table.lines(), parameters, "lines")
 
     def try_queries(self) -> None:
-        """Have both statements priced: proves that they may be run, for nothing."""
+        """Has BigQuery price both statements, which is free and proves that they may run."""
         period = BillingPeriod.of(self.context.clock())
         parameters = self._since(no_contents(self.state.created), period)
         self.bigquery.price(self.table.reading(), parameters, self.location, label="reading")
@@ -302,7 +302,7 @@ class _Opened:
         return TableContentsStore(self.context.snapshots, self.table.name, MONTHS_BACK)
 
     def _forget(self) -> None:
-        """First of all: if counting anew fails, nobody may go on with what was kept."""
+        """Discards the stored count before the table is counted again: if that fails, nothing may continue with the old count."""
         now = self.context.clock()
         known = self._readings.newest(now) or no_contents(self.state.created)
         self._readings.keep(known.emptied(known.created), now)
@@ -341,7 +341,7 @@ def _rows(
     payer: str | None,
     collection: LineItemStream,
 ) -> Iterator[LineItemRow]:
-    """Line items, read as they are asked for; at the end they must be what was counted."""
+    """Yields line items as they are read; at the end checks that they are the rows that were counted."""
     if not parts:
         return
     made = BillingRows(export.table, period, payer, is_estimated=not collection.is_final)
@@ -361,9 +361,9 @@ def _rows(
 
 
 def _token(stock: TableContents, period: BillingPeriod, now: datetime) -> str:
-    """Changes with every row, and once when the month becomes final, so that its line items are not called estimates any more.
+    """Returns a token that changes with every row, and when the month becomes final, so that its line items stop being estimates.
 
-    That of the newest month changes also when the export falls silent: its collection then says so where people look.
+    The token of the newest month also changes when the export falls silent, so that its collection stores a warning that people see.
     """
     token = stock.token(period)
     if token and _is_final(period, now):

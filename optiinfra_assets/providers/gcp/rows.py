@@ -1,7 +1,4 @@
-"""Line items from the answers to ``lines``: what each column of Google's exports means in FOCUS.
-
-The statement is that of `optiinfra_assets.providers.gcp.export_tables`.
-"""
+"""Maps the rows of the ``lines`` statement of `optiinfra_assets.providers.gcp.export_tables` to FOCUS line items."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ GOOGLE: Final = "Google Cloud"
 SOURCE: Final = "export"
 NET: Final = "sum of a day, net of discounts"
 GIVEN: Final = {"promotions": "PROMOTION", "free_tier": "FREE_TIER"}
-"""Sums of credits that become line items of their own, and the type Google gives such credits."""
+"""Sums of credits that become line items of their own -> Google's type of such credits."""
 ZERO: Final = Decimal(0)
 
 _EMPTY: Final = frozenset(("[]", "{}"))
@@ -50,7 +47,7 @@ _QUANTITIES: Final = (
     "x_CommitmentDiscounts",
 )
 _INTO_TAGS: Final = ("x_ProjectLabels", "x_Tags", "x_Labels")
-"""Columns of the FOCUS export from which tags are made, the strongest last."""
+"""Columns of the FOCUS export that tags are made from; the last one wins."""
 _SERVICE_CATEGORIES: Final = (
     (
         "AI and Machine Learning",
@@ -71,19 +68,19 @@ _SERVICE_CATEGORIES: Final = (
 
 
 def columns_of(table: CostTable) -> list[str]:
-    """Every column that line items of a table may fill."""
+    """Returns every column that line items of a table may fill."""
     stored = {name for name in table.names() if name.startswith("x_") or (name in focus.BY_NAME and _is_stored(name))}
     return sorted(stored.union(_ALWAYS) - _left_out(table))
 
 
 @dataclass(slots=True)
 class BillingRows:
-    """Makes the line items of one invoice month, and remembers what can be said of them in the end.
+    """Makes the line items of one invoice month, and keeps counts and checks of them for the end.
 
     Attributes:
-        payer: name of the billing account, if it is known.
-        is_estimated: the month is not final.
-        exported_lines: how many lines of the export they are made of.
+        payer: name of the billing account, if known.
+        is_estimated: whether the month is not final.
+        exported_lines: number of lines of the export that the rows so far sum up.
         used_through: end of the latest usage (UTC).
     """
 
@@ -101,7 +98,7 @@ class BillingRows:
     _difference: Decimal = ZERO
 
     def __post_init__(self) -> None:
-        """Sort the columns once: a month may have millions of line items."""
+        """Sorts the columns once, because a month may have millions of line items."""
         self._start, self._end = self.period.start, self.period.end
         told = set(self.table.names())
         names = [name for name in columns_of(self.table) if name in told]
@@ -114,10 +111,10 @@ class BillingRows:
         )
 
     def of(self, cells: ResultRow) -> Iterator[LineItemRow]:
-        """The line items of one row: one, and one more for each kind of credit that was given.
+        """Yields the line items of one row: one, and one more for each kind of credit that Google granted.
 
         Raises:
-            ContractChanged: a value is not of the documented kind.
+            ContractChanged: a value is not of the documented type.
         """
         lines = cells.whole("lines")
         self.exported_lines += lines
@@ -140,7 +137,7 @@ class BillingRows:
             yield from self._usage_rows(cells, values)
 
     def checks(self) -> list[dict[str, str]]:
-        """For the lineage: whether billed costs of a FOCUS export were net of credits, as they are taken to be."""
+        """Returns a check for the lineage: whether BilledCost of a FOCUS export is net of credits, as this module assumes."""
         if self.table.export is not ExportKind.FOCUS:
             return []
         check = {
@@ -228,13 +225,13 @@ class BillingRows:
             self.used_through = max(end, self.used_through or end)
 
     def _category(self, values: Mapping[str, Value], net: Decimal) -> str:
-        """What Google calls regular is usage but for the fees of commitments; adjustments and rounding errors are adjustments."""
+        """Regular costs are usage, except for commitment fees, which are purchases; adjustments and rounding errors are adjustments."""
         category = _CATEGORIES.get(str(values.get("x_CostType")), "Adjustment")
         is_fee = category == "Usage" and _COMMITMENT.match(str(values.get("ChargeDescription") or ""))
         return "Purchase" if is_fee else category
 
     def _class(self, values: Mapping[str, Value], amount: Decimal) -> str | None:
-        """What lowers the charges of an earlier month, or adjusts them, corrects an invoice that was issued."""
+        """A charge that reduces or adjusts the charges of an earlier month corrects an issued invoice."""
         end = values["ChargePeriodEnd"]
         is_earlier = isinstance(end, datetime) and end <= self._start
         is_correction = is_earlier and (amount < 0 or values["ChargeCategory"] == "Adjustment")
@@ -242,7 +239,7 @@ class BillingRows:
 
 
 def _left_out(table: CostTable) -> set[str]:
-    """Said in another column."""
+    """Returns the columns whose values are in another column already."""
     return {"x_ExportTime", *(_INTO_TAGS if table.export is ExportKind.FOCUS else ())}
 
 
@@ -255,7 +252,7 @@ def _optional(cells: ResultRow, name: str) -> str | None:
 
 
 def _apart(key: str, others: Mapping[str, str | None]) -> str:
-    """A tag whose key a label has too keeps its own name apart from it."""
+    """Returns ``tag:<key>`` for a tag whose key is also a label's, so that both are kept."""
     return f"tag:{key}" if key in others else key
 
 
@@ -269,7 +266,7 @@ def _service_category(service: Value) -> str:
 
 
 def _tags(cells: ResultRow, name: str) -> dict[str, str | None]:
-    """Pairs of a column that came as JSON; empty if the table has no such column."""
+    """Returns the keys and values of a JSON column; empty if the table has no such column."""
     text = cells.text(name) if name in cells.places else None
     if not text or text == "[]":
         return {}
@@ -283,7 +280,7 @@ def _tags(cells: ResultRow, name: str) -> dict[str, str | None]:
 
 @lru_cache(maxsize=10_000)
 def _pairs(text: str) -> dict[str, str | None]:
-    """A list of records with key and value, in any case, or an object."""
+    """Parses a list of records with key and value, in any case, or an object."""
     found: Any = json.loads(text)
     if isinstance(found, dict):
         return {key: None if value is None else str(value) for key, value in found.items()}

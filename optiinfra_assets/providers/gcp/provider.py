@@ -131,8 +131,8 @@ class Gcp(Provider):
         """Returns a token for each of the last 13 invoice months that has rows.
 
         This is free if the table has not changed, otherwise it takes one query over a few columns of the last loading days. A month that
-        lost some or all of its rows keeps the token of its last collection, and so does a month older than those counted. A month of another
-        table, which the account named before, does not.
+        lost some or all of its rows keeps the token of its last collection, and so does a month older than those counted. A month of
+        another table, which the account named before, does not.
 
         Raises:
             ProviderError: the export could not be read; nothing is stored then.

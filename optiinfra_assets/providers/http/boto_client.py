@@ -1,12 +1,12 @@
-"""Requests of boto3 clients under the policy of all providers: time-outs, our own retries, metering, errors of our tree, no secret in any.
+"""Makes boto3 requests under the policy of all providers: time-outs, our own retries, metering, our error classes, redaction.
 
-What a provider writes::
+A provider writes::
 
-    calls = Calls(context, context.meter(), secrets=[key])
+    calls = BotoCalls(context, context.meter(), secrets=[key])
     client = kept_client("s3", "us-east-1", endpoint_url, profile=profile)
     page = calls(lambda: client.list_objects_v2(Bucket="costs"), "s3://costs", "s3:ListBucket on arn:aws:s3:::costs")
 
-A service says what was wrong by a code, while its HTTP status is often 400 whatever happened, so the code decides here.
+A service reports an error by a code, and its HTTP status is often 400 for any error, so this module decides by the code.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ _MEANINGS: Final[Mapping[int, str]] = {
         ThrottledException Throttling ThrottlingException TooManyRequestsException""",
     500: "InternalFailure InvalidNextTokenException RequestChangedException RequestTimeout",
 }
-"""The status that stands for what each code means; 403, 429 and 503 are all that is left of a refusal of HEAD, which has no body."""
+"""HTTP status -> codes that mean the same. An error of HEAD has no body, so it leaves only 403, 429 or 503 as the code."""
 _STATUS: Final = {code: status for status, codes in _MEANINGS.items() for code in codes.split()}
 _WRONG_CLOCK: Final = (
     "RequestExpired", "RequestTimeTooSkewed", "Signature expired", "Signature not yet current",
 )  # fmt: skip
-"""Codes, and beginnings of what is said with the code of a wrong signature."""
+"""Error codes, and beginnings of the message that comes with the code for a wrong signature."""
 _WRONG_PLACE: Final = frozenset(
     {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 )
-"""301 and 400 are of HEAD too."""
+"""HEAD, too, gives 301 and 400."""
 
 _NO_CREDENTIALS: Final = (
     NoCredentialsError, PartialCredentialsError, ProfileNotFound, TokenRetrievalError,
@@ -67,36 +67,36 @@ _NO_CREDENTIALS: Final = (
 _SAID_BY_THE_SDK: Final = (
     BotoCoreError, ClientError, ResponseParserError, OSError, ValueError, AttributeError, TypeError,
 )  # fmt: skip
-"""The last three come from its parsers, for answers of other kinds than documented."""
+"""The last three come from the SDK's parsers, for a response of another type than documented."""
 
 T = TypeVar("T")
 Explain = Callable[[str, str], Exception | None]
-"""From the code of a refusal, and code and message in one line: what to raise, where that is another error than usual."""
+"""From an error's code, and its code and message in one line: the error to raise instead of the usual one, or None."""
 
 _sent: ContextVar[tuple[str, ...]] = ContextVar("_sent", default=())
-"""What proved the identity in the last request: a default chain's token is known to nobody else, and a proxy may show it in its answer."""
+"""Headers that authenticated the last request: only they have a default chain's token, and a proxy may repeat it in its response."""
 
-# What it says of requests when debugging holds their headers, with the id of the key, and whole answers.
+# At debug level botocore logs request headers, with the id of the key, and whole responses.
 logging.getLogger("botocore").setLevel(logging.INFO)
 
 
 class BotoCalls:
-    """Makes calls, counts each attempt, tries again where that may help, and turns the SDK's errors into ours."""
+    """Makes SDK calls: counts each attempt, retries where that may help, and converts the SDK's errors to ours."""
 
     def __init__(self, context: ProviderContext, meter: Meter, *, secrets: Iterable[str] = ()) -> None:
-        """Prepare.
+        """Stores the arguments.
 
         Args:
-            context: its clock and its sleep.
-            meter: counts every attempt before it is made; may refuse one by raising.
-            secrets: what must stand in no message, beside what the requests carry.
+            context: gives the clock and the sleep.
+            meter: counts every attempt before it is made; may refuse one by raising an error.
+            secrets: values that no message may contain, in addition to the headers of the requests.
         """
         self.context = context
         self.meter = meter
         self._secrets = tuple(secrets)
 
     def hide(self, text: str) -> str:
-        """`text` without secrets."""
+        """Returns `text` with secrets redacted."""
         return redactor((*self._secrets, *_sent.get()))(text)
 
     def __call__(
@@ -107,16 +107,16 @@ class BotoCalls:
         *,
         explain: Explain = lambda code, said: None,
     ) -> T:
-        """What `operation` returns: one request that may be sent more than once.
+        """Returns what `operation` returns. `operation` makes one request that may be sent more than once.
 
         Args:
             operation: makes the request.
-            where: what is asked, for messages.
-            permission: what the credential needs for it, named if it is refused.
-            explain: tells of refusals that mean something else than usual.
+            where: what is requested, for messages.
+            permission: permission that the credential needs; the error names it if the service refuses.
+            explain: returns the error for a code that means something else than usual, or None.
 
         Raises:
-            ProviderError: as of `optiinfra_assets.providers.http.retry.error_for_status`, but for `explain`.
+            ProviderError: as `optiinfra_assets.providers.http.retry.error_for_status`, unless `explain` returns another error.
         """
 
         def attempt() -> T:
@@ -168,20 +168,20 @@ class BotoCalls:
 
 
 def new_session(profile: str | None = None) -> Session:
-    """A session with the default chain of this machine; it has to be given another way to credentials before its first client."""
+    """Returns a session with this machine's default chain. Other credentials must be set before the session makes its first client."""
     session = Session(profile=profile)
     session.register_component("data_loader", _loader())
     return session
 
 
 def new_client(session: Session, service: str, region: str | None, endpoint_url: str | None) -> Any:
-    """A client of a service, safe for several threads, that never tries again by itself.
+    """Returns a client of a service that several threads may share and that never retries by itself.
 
     Args:
         session: gives the credentials.
-        service: in the SDK's words, such as ``s3``.
-        region: None: that of the machine.
-        endpoint_url: None: the service's own address.
+        service: the SDK's name of the service, such as ``s3``.
+        region: region; None for the machine's.
+        endpoint_url: address; None for the service's own.
     """
     client = session.create_client(service, region_name=region, endpoint_url=endpoint_url, config=CONFIG)
     client.meta.events.register("before-send", _note_sent)
@@ -199,9 +199,9 @@ def kept_client(
     key_id: str | None = None,
     secret: str | None = None,
 ) -> Any:
-    """As `new_client`, of a key, of a profile or of the default chain.
+    """Returns a client as `new_client` does, for a key, a profile or the default chain, from a cache.
 
-    Making a client takes 20 ms of CPU, as much as a probe; the last few are kept, with their keys, in the memory of this process.
+    To make a client takes 20 ms of CPU, as much as a probe. The cache keeps the last 64, with their keys, in the memory of this process.
     """
     session = new_session(profile)
     if key_id and secret:
@@ -211,7 +211,7 @@ def kept_client(
 
 @cache
 def _loader() -> Loader:
-    """The descriptions of the services are read once in a process: that takes 0.2 s, and there is a session for every probe."""
+    """Returns the loader of service descriptions, one for each process: reading them takes 0.2 s, and every probe has a session."""
     return create_loader()
 
 
@@ -221,10 +221,10 @@ def _note_sent(request: Any, **_: Any) -> None:
 
 
 def _refuse_broken(response_dict: Mapping[str, Any], operation_model: Any, **_: Any) -> None:
-    """The SDK takes a JSON answer that broke off, or a page of a proxy, for an object without a field, which would be a bill of nothing."""
+    """Raises an error for a broken response: the SDK takes cut-off JSON or a proxy's page for an empty object, so for an empty bill."""
     body, headers = response_dict["body"], response_dict["headers"]
     if operation_model.name == "HeadBucket" and "x-amz-bucket-region" not in headers:
-        # What the SDK asks by itself where it is redirected, and would ask for ever where that is redirected too. It goes by this error.
+        # The SDK sends HeadBucket by itself when redirected, and would repeat it forever if that is redirected too. This error stops it.
         raise ClientError({"ResponseMetadata": {"HTTPHeaders": {}}}, operation_model.name)
     if response_dict["status_code"] >= 300 or not isinstance(body, bytes):
         return

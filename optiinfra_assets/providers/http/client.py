@@ -1,23 +1,23 @@
-"""One way of talking HTTP for every provider: time-outs, retries with the provider's own waiting times, metering, no secret in any message.
+"""HTTP client of all providers: time-outs, retries with the provider's own waiting times, metering, and no secret in any message.
 
-What a provider writes::
+A provider writes::
 
-    with Client(endpoint, context, headers=bearer("api_key", token), secrets=[token]) as api:
+    with Client(endpoint, context, headers=bearer_header("api_key", token), secrets=[token]) as api:
         answer = api.get("/billing/invoices", {"per_page": "500"}, permission="billing (read)")
         for invoice in answer.fields().objects("billing_invoices"):
             amount = invoice.money("amount")
 
-and what becomes of an answer::
+The client handles a response by its status::
 
-    2xx                            an `ApiResponse`
-    401, 403                       CredentialRejected, naming the permission
-    429, or 503 that says when     a short wait and another try; if the provider asks for more than that, Throttled(until)
-    408, 425, 5xx, network         another try after 0.5, 1 and 2 seconds; then Transient
+    2xx                            returns an `ApiResponse`
+    401, 403                       CredentialRejected, which names the permission
+    429, or 503 with a time        waits briefly and retries; if the provider asks for a longer wait, Throttled(until)
+    408, 425, 5xx, network         retries after 0.5, 1 and 2 seconds; then Transient
     a body that breaks off         the same
-    anything else                  ContractChanged; of 404 its kind NotFound
+    anything else                  ContractChanged; for 404 ResourceNotFound
 
-`retry_after`, and all of ``metering.py``, ``retrying.py`` and ``safety.py`` beside this file, serve providers that use the vendor's own
-client just as well.
+`retry_after`, ``retry.py`` and ``redaction.py`` beside this file and ``providers/context.py`` also serve providers that use the vendor's
+own client.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ from optiinfra_assets.providers.http.retry import RetryableError, error_for_stat
 
 TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
-"""Seconds for a whole answer; `TIMEOUT` alone would let a server send one byte a minute for ever."""
+"""Seconds for a whole response; with `TIMEOUT` alone a server could send one byte a minute forever."""
 LARGEST_BODY: Final = 256 * 1024 * 1024
 LONGEST_REST: Final = 90.0
 """Seconds to wait between two pages of a long list; clouds count requests by the minute."""
 UNPACED: Final = 20
-"""Requests of one client that never wait for a `Pace`: probes and small months are over by then."""
+"""Number of requests of one client that never wait for a `Pace`: probes and small months need no more."""
 
 Wait = Callable[[Mapping[str, str], datetime], datetime | None]
-"""From the headers of a refusal and the present instant: the instant from which the provider allows another request."""
+"""From the headers of an error response and the present UTC instant: the instant from which the provider allows another request."""
 
 Says = Callable[["ApiResponse"], str]
-"""From an answer that is not a success: the provider's own words for a person, empty if there are none. May raise a ProviderError then."""
+"""From an error response: the provider's own message for a person, or an empty text. May raise a ProviderError if there is none."""
 
 Pace = Callable[[Mapping[str, str]], float]
-"""From the headers of an answer: how many seconds to leave before the next request, so that none is refused."""
+"""From the headers of a response: the seconds to wait before the next request, so that the provider refuses none."""
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """The instant that ``Retry-After`` names, in seconds or as a date (RFC 9110, 10.2.3); None without a usable one."""
+    """Returns the instant that ``Retry-After`` names, in seconds or as a date (RFC 9110, 10.2.3); None if there is no usable one."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal():
         return now + timedelta(seconds=min(int(text), 86_400))
@@ -71,9 +71,9 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
 
 
 def rate_limit_end(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """As `retry_after`; without that, where nothing remains, when the count begins anew: ``RateLimit-Reset``, with ``X-`` or without.
+    """As `retry_after`; without that header, the reset of a limit with nothing remaining: ``RateLimit-Reset``, with or without ``X-``.
 
-    The reset is in seconds since 1970; what lies in the past or more than a day away is not believed.
+    The reset is in seconds since 1970. A reset in the past or more than a day ahead is ignored.
     """
     until = retry_after(headers, now)
     for prefix in ("ratelimit", "x-ratelimit"):
@@ -86,7 +86,7 @@ def rate_limit_end(headers: Mapping[str, str], now: datetime) -> datetime | None
 
 
 def resting(context: ProviderContext) -> Callable[[ApiResponse], None]:
-    """Waits after an answer while the provider has no request left for us, so that a list of thousands of pages can be read to its end."""
+    """Returns a function that waits after a response while the rate limit is used up, so that lists of thousands of pages can be read."""
 
     def rest(answer: ApiResponse) -> None:
         now = context.clock()
@@ -99,14 +99,14 @@ def resting(context: ProviderContext) -> Callable[[ApiResponse], None]:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """An answer with a status of 2xx.
+    """A response with a status of 2xx.
 
     Attributes:
         body: as sent, decompressed.
         headers: names in lower case.
-        asked_at: UTC instant at which its request was sent: what happened later may not be in it.
+        asked_at: UTC instant at which its request was sent; the response may lack what happened later.
         where: method and address without the query, for messages.
-        hide: takes secrets out of a message.
+        hide: redacts secrets in a message.
     """
 
     body: bytes = field(repr=False)
@@ -116,17 +116,17 @@ class ApiResponse:
     hide: Callable[[str], str] = field(repr=False)
 
     def fields(self) -> JsonFields:
-        """The body, a JSON object.
+        """Returns the body as a JSON object.
 
         Raises:
-            Transient: it broke off.
-            ContractChanged: it is not a JSON object.
+            Transient: the body breaks off.
+            ContractChanged: the body is not a JSON object.
         """
         return JsonFields.parse(self.body, self.where, self.hide)
 
 
 class Client:
-    """Requests to one API with one credential, for the length of one call of a provider. Use it in a ``with``."""
+    """Sends requests to one API with one credential, for the duration of one call of a provider. Use it in a ``with``."""
 
     def __init__(
         self,
@@ -140,20 +140,20 @@ class Client:
         meter: Meter | None = None,
         pace: Pace | None = None,
     ) -> None:
-        """Prepare for requests below an address; nothing is sent yet.
+        """Prepares requests below an address; sends none.
 
         Args:
-            endpoint: what every path begins with.
-            context: its clock and its sleep.
-            headers: sent with every request, the credential among them.
-            secrets: what must stand in no message.
+            endpoint: beginning of every address.
+            context: gives the clock and the sleep.
+            headers: sent with every request, including the credential.
+            secrets: values that no message may contain.
             wait: reads the provider's own waiting headers.
-            reason: field of an error answer that holds the provider's own words for a person, which messages repeat; or what finds them.
-            meter: counts the requests; one of the context by default.
-            pace: reads the provider's limits, for lists of very many pages; None: each request is sent as soon as it is wanted.
+            reason: name of the field of an error response with the provider's message for a person, or a function that returns it.
+            meter: counts the requests; by default one of the context.
+            pace: reads the provider's rate limits, for lists of very many pages; None sends each request at once.
 
         Raises:
-            ValueError: the address is not one that credentials may be sent to.
+            ValueError: credentials may not be sent to this address.
         """
         self.meter = meter or context.meter()
         self._endpoint = check_endpoint(endpoint)
@@ -179,12 +179,12 @@ class Client:
         self._client.close()
 
     def get(self, path: str, params: Mapping[str, str] | None = None, *, permission: str) -> ApiResponse:
-        """Ask for one resource.
+        """Requests one resource.
 
         Args:
-            path: below the endpoint, with a leading slash.
-            params: of the query; no secret belongs there.
-            permission: what the credential needs for it, named if it is refused.
+            path: path below the endpoint, with a leading slash.
+            params: query parameters; must contain no secret.
+            permission: permission that the credential needs; the error names it if the provider refuses.
 
         Raises:
             ProviderError: as the table above.
@@ -193,10 +193,11 @@ class Client:
         return self.send(request, permission=permission)
 
     def send(self, request: httpx.Request, *, permission: str) -> ApiResponse:
-        """Send a request that may be sent more than once, as often as ``retrying.TRIES`` and ``retrying.PATIENCE`` allow.
+        """Sends a request that may be sent more than once, as often as `retry.TRIES` and `retry.PATIENCE` allow.
 
         Raises:
             ProviderError: as the table above.
+            ValueError: the address contains a secret.
         """
         if any(secret in str(request.url) for secret in self._secrets):
             raise ValueError("a secret stands in the address of a request; send it in a header, addresses are logged")
@@ -243,7 +244,7 @@ class Client:
             response.close()
 
     def _said(self, answer: ApiResponse) -> str:
-        """The provider's own words, one line and short: a whole body in a message could carry anything."""
+        """Returns the provider's own message, with secrets redacted; empty if there is none."""
         if self._reason is None:
             return ""
         try:
@@ -254,7 +255,7 @@ class Client:
 
 
 def _refuse_broken(body: bytes, where: str) -> None:
-    """A JSON text ends with the bracket it began with; a proxy that cut it may still have sent the length of the rest."""
+    """JSON ends with the bracket that it starts with. A proxy that cuts a body may still announce the length of the rest."""
     text = body.strip()
     if text[:1] in {b"{", b"["} and text[-1:] != {b"{": b"}", b"[": b"]"}[text[:1]]:
         raise RetryableError(Transient(f"{where}: the answer broke off after {len(body)} bytes; try again later"))
@@ -262,5 +263,5 @@ def _refuse_broken(body: bytes, where: str) -> None:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Certificates are read once: that takes 20 ms, and there is a client for every probe of every account."""
+    """Reads the certificates once: that takes 20 ms, and every probe of every account makes a client."""
     return httpx.create_ssl_context()

@@ -1,8 +1,8 @@
-"""Where credentials may be sent, and what settings may point at when they come from somebody who may speak to the API only.
+"""Decides where credentials may be sent, and what a setting that comes over the API may point at.
 
-The platform reads what an account names with its own network, disk and rights. Whoever has none of these must not use ours: an address
-inside our network, a folder of our disk, a bucket that our rights open, a profile of our machine. The rules go by the types and names of
-fields in a provider's credential model, never by the provider.
+The platform reads what an account names with its own network, disk and permissions. A user who can only call the API has none of these
+and must not reach them through the platform: an address inside its network, a folder of its disk, a bucket that only the platform may read,
+a profile of its machine. The rules follow the types and names of fields in a provider's credential model, never the provider.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from pydantic.fields import FieldInfo
 
 
 def check_endpoint(url: str) -> str:
-    """`url` without a trailing slash, if credentials may be sent there: https, or plain http to this machine.
+    """Returns `url` without trailing slashes if credentials may be sent there: https, or plain http to this machine.
 
     Raises:
-        ValueError: saying what is accepted.
+        ValueError: the address is not accepted; says which are.
     """
     parts = urlsplit(url)
     accepted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
@@ -46,23 +46,23 @@ def check_endpoint(url: str) -> str:
 Endpoint = Annotated[str, AfterValidator(check_endpoint)]
 
 
-"""Type of the field `endpoint_url` of a credential model."""
+"""Type of an `endpoint_url` field of a credential model."""
 
 
 class MachineLocal(Enum):
-    """Marks fields of a credential model, in ``Annotated``, whose values mean something of the machine that reads them.
+    """Marks, in ``Annotated``, a field of a credential model whose value refers to the machine that reads it.
 
-    Whoever may only speak to the API must not use what is the machine's own; see `optiinfra_assets.providers.http.endpoint_policy`.
+    A user who can only call the API may not use such a value freely; see `AllowedLocations`.
     """
 
     FOLDER = auto()
     """A folder or file, unless the value has a scheme such as ``s3://``."""
     SETTING = auto()
-    """A name of something that is set up there, such as a profile with its own rights."""
+    """The name of something set up on that machine, such as a profile with its own permissions."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine."""
+    """Returns whether `host` is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -71,14 +71,14 @@ def is_loopback(host: str) -> bool:
 
 ADDRESSES: Final = ("_url", "_uri", "_endpoint")
 FILES: Final = ("_file", "_folder", "_path")
-"""Ends of names of fields that hold an address, or name something on the disk, whatever their type."""
+"""Name endings of fields that hold an address, or that name something on the disk, whatever their type."""
 
 
 class LocationNotAllowed(ValueError):
-    """A setting points at what its sender may not use.
+    """A setting points at a location that its sender may not use.
 
     Attributes:
-        field: its name in the credential model.
+        field: name of the setting in the credential model.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -88,21 +88,21 @@ class LocationNotAllowed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AllowedLocations:
-    """What the sender may point at.
+    """The locations that a sender's settings may point at.
 
     Attributes:
-        is_everywhere: anything, as whoever runs the platform may.
-        places: else, below which folders of this machine, and below which addresses such as ``s3://bucket/prefix``.
+        is_everywhere: everything is allowed, as for the operator of the platform.
+        places: otherwise, folders of this machine and addresses such as ``s3://bucket/prefix``; what is below them is allowed.
     """
 
     is_everywhere: bool
     places: tuple[str, ...] = ()
 
     def check(self, model: type[BaseModel], values: Mapping[str, Any]) -> None:
-        """Look at values of fields of `model`, but for its defaults; resolves the names of hosts.
+        """Checks the values of fields of `model`, except for its defaults; resolves host names.
 
         Raises:
-            LocationNotAllowed: naming the first field that is not accepted, and what is.
+            LocationNotAllowed: a field is not accepted; names the first one, and what is accepted.
         """
         for name, value in values.items():
             field = model.model_fields[name]
@@ -130,7 +130,7 @@ class AllowedLocations:
 
 
 def parse_locations(setting: str) -> tuple[str, ...]:
-    """The places of OPTIINFRA_API_FOLDERS, parted by colons: folders, and addresses such as ``s3://bucket/prefix``."""
+    """Splits OPTIINFRA_API_FOLDERS at its colons: folders, and addresses such as ``s3://bucket/prefix``."""
     return tuple(part.strip() for part in re.split(r":(?!//)", setting) if part.strip())
 
 
@@ -141,7 +141,7 @@ def _is_below(value: str, place: str) -> bool:
 
 
 def endpoint_fields(model: type[BaseModel]) -> frozenset[str]:
-    """Names of the fields of `model` that say where its secrets are sent."""
+    """Returns the names of the fields of `model` that say where its secrets are sent."""
     return frozenset(name for name, field in model.model_fields.items() if _is_address(name, field))
 
 
@@ -156,7 +156,7 @@ def _kinds(field: FieldInfo) -> Iterable[object]:
 
 
 def _kinds_of(part: object) -> Iterable[object]:
-    """`part` of a type as its rule, as deep as types are nested."""
+    """Yields the markers in a type, as deep as types are nested."""
     if isinstance(part, MachineLocal):
         yield part
     elif part is Path:
@@ -170,7 +170,7 @@ def _kinds_of(part: object) -> Iterable[object]:
 
 
 def _is_public(url: str) -> bool:
-    """Whether every address of the host is one of the public internet, now; a name may be given another one later."""
+    """Returns whether every address of the host is public now; its DNS name may resolve to another address later."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -1,8 +1,8 @@
-"""JSON answers read without a float, and their fields taken out one by one, each of the documented kind or named in an error.
+"""Parses JSON responses without floats, and reads their fields one by one: each has the documented type, or an error names it.
 
-``JsonFields`` stands for one JSON object and knows where it is in the answer, so that ``invoice.money("amount")`` either gives a Decimal or
-raises ContractChanged with ``GET /invoices: invoices[3].amount: value 'abc' is not accepted: a number``. Fields that nobody asks for are of
-no concern: a cloud may add some at any time.
+`JsonFields` is one JSON object and knows its place in the response. So ``invoice.money("amount")`` either returns a Decimal or raises
+ContractChanged: ``GET /invoices: invoices[3].amount: value 'abc' is not accepted: a number of ... was expected; ...``. Other fields are
+ignored, because a cloud may add some at any time.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _MONEY: Final = "a number of at most 20 integer and 60 fraction digits"
 
 
 def parse_json(body: bytes, where: str) -> Any:
-    """The value of a JSON text with every number as Decimal, digit by digit as sent.
+    """Parses a JSON text; every number becomes a Decimal with all its digits.
 
     Args:
-        body: the whole answer.
-        where: request it answers, for messages.
+        body: the whole response.
+        where: the request, for messages.
 
     Raises:
         Transient: the text ends too early.
-        ContractChanged: it is not JSON.
+        ContractChanged: the text is not JSON.
     """
     try:
         text = body.decode()
@@ -51,13 +51,13 @@ def parse_json(body: bytes, where: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class JsonFields:
-    """One JSON object of an answer.
+    """One JSON object of a response.
 
     Attributes:
-        values: the object as `parse_json` gives it.
-        where: request it answers, for messages.
-        hide: takes secrets out of a message.
-        path: of the object within the answer; empty for the answer itself.
+        values: the object as `parse_json` returns it.
+        where: the request, for messages.
+        hide: redacts secrets in a message.
+        path: path of the object in the response; empty for the response itself.
     """
 
     values: dict[str, Any]
@@ -67,11 +67,11 @@ class JsonFields:
 
     @classmethod
     def parse(cls, body: bytes, where: str, hide: Callable[[str], str] = str) -> JsonFields:
-        """An answer that must be a JSON object.
+        """Parses a response that must be a JSON object.
 
         Raises:
             Transient: the text ends too early.
-            ContractChanged: it is not a JSON object.
+            ContractChanged: the text is not a JSON object.
         """
         value = parse_json(body, where)
         if not isinstance(value, dict):
@@ -81,28 +81,28 @@ class JsonFields:
         return cls(value, where, hide)
 
     def text(self, name: str) -> str:
-        """A string; may be empty.
+        """Returns a string, which may be empty.
 
         Raises:
-            ContractChanged: as all methods here, naming field and value, if it is missing, null or of another kind.
+            ContractChanged: as all methods here, if the field is missing, null or of another type; names field and value.
         """
         value = self._needed(name, "text")
         return value if isinstance(value, str) else self.refuse(name, "text")
 
     def text_or_none(self, name: str) -> str | None:
-        """A string, or None if the field is missing, null or empty."""
+        """Returns a string, or None if the field is missing, null or empty."""
         value = self.values.get(name)
         return None if value in (None, "") else self.text(name)
 
     def identifier(self, name: str) -> str:
-        """An id written as a string or a whole number, as text; not empty."""
+        """Returns an id, written as a string or a whole number, as a string that is not empty."""
         value = self._needed(name, "an id")
         if isinstance(value, Decimal):
             return str(self.whole(name))
         return value if isinstance(value, str) and value else self.refuse(name, "an id")
 
     def money(self, name: str) -> Decimal:
-        """A number of any length, written as a JSON number or as a string."""
+        """Returns a number, written as a JSON number or a string, of at most 20 integer and 60 fraction digits."""
         value = self._needed(name, _MONEY)
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             value = Decimal(value)
@@ -115,14 +115,14 @@ class JsonFields:
         return None if self.values.get(name) is None else self.money(name)
 
     def whole(self, name: str) -> int:
-        """A whole number."""
+        """Returns a whole number."""
         value = self.money(name)
         return int(value) if value == int(value) else self.refuse(name, "a whole number")
 
     def time(self, name: str, zone: tzinfo | None = None) -> datetime:
-        """An ISO 8601 instant with ``Z`` or an offset, in UTC.
+        """Returns an ISO 8601 instant as UTC.
 
-        Without one it is of `zone`, if the provider documents that, and else refused: nobody knows what it would mean.
+        A time without ``Z`` or an offset is in `zone`, if the provider documents one; otherwise it is refused, as its meaning is unknown.
         """
         moment = parse_time(self.text(name))
         if moment is not None and moment.tzinfo is None:
@@ -133,16 +133,16 @@ class JsonFields:
         return moment.astimezone(UTC)
 
     def object(self, name: str) -> JsonFields:
-        """A JSON object."""
+        """Returns a JSON object."""
         value = self._needed(name, "a JSON object")
         return self._inside(name, value) if isinstance(value, dict) else self.refuse(name, "a JSON object")
 
     def object_or_none(self, name: str) -> JsonFields | None:
-        """A JSON object, or None if the field is missing, null or empty."""
+        """Returns a JSON object, or None if the field is missing, null or empty."""
         return self.object(name) if self.values.get(name) else None
 
     def objects(self, name: str) -> list[JsonFields]:
-        """A list of JSON objects; may be empty."""
+        """Returns a list of JSON objects, which may be empty."""
         values = self._needed(name, "a list")
         if not isinstance(values, list):
             self.refuse(name, "a list")
@@ -152,14 +152,14 @@ class JsonFields:
         return [self._inside(f"{name}[{number}]", value) for number, value in enumerate(values)]
 
     def texts(self, name: str) -> list[str]:
-        """A list of strings; may be empty."""
+        """Returns a list of strings, which may be empty."""
         values = self._needed(name, "a list of text")
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             self.refuse(name, "a list of text")
         return list(values)
 
     def refuse(self, name: str, accepted: str) -> NoReturn:
-        """Raise ContractChanged for a field, saying what would be accepted."""
+        """Raises ContractChanged for a field; the message says what would be accepted."""
         value = self.values.get(name, _MISSING)
         said = "is missing" if value is _MISSING else f"value {quoted(value)} is not accepted"
         path = self._path(name)
@@ -177,7 +177,7 @@ class JsonFields:
 
 
 def parse_time(text: str) -> datetime | None:
-    """An ISO 8601 time as written, with or without a zone; None if it is none."""
+    """Parses an ISO 8601 time, with or without a zone; None if the text is none."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -185,7 +185,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def _is_measured(number: Decimal) -> bool:
-    """Whether its size is one of money: the digits of 1E999999 would fill the memory in the first sum."""
+    """Returns whether a number has the size of money: adding 1E999999 would fill the memory with digits."""
     return number.adjusted() < 20 and int(number.as_tuple().exponent) >= -60
 
 

@@ -1,17 +1,17 @@
-"""Pages one after the other until the provider says that it was the last, and never round in a circle.
+"""Reads the pages of a list one after the other until the provider says that it was the last, and never repeats one.
 
-Every list of every cloud ends in its own way: a cursor that becomes empty, a last page number, a missing link. `pages` does what is easily
-forgotten: a token that comes twice, a page that holds nothing although more is announced, and a list that ends before or after the
-announced count are errors, because each of them would make a bill too small or a loop endless.
+Every API ends its lists in its own way: an empty cursor, a last page number, a missing link. `pages` makes errors of what is easily
+forgotten: a token that comes twice, an empty page although more is announced, a list that ends before or after the announced count. Each of
+them would make a bill too small or a loop endless.
 
-What is asked with `http.Client` is a `PagedList`; how the API pages its lists is said once, as a `PageStyle`::
+A list read with `http.client.Client` is a `PagedList`, and a `PageStyle` says how the API pages its lists::
 
     STYLE = PageStyle("per_page", "cursor", lambda answer: (answer.text_or_none("next"), answer.whole("total")))
 
     for invoice in PagedList("/invoices", "invoices", "billing (read)", STYLE, 500).objects(api):
         ...
 
-What another client asks is read by a function that makes a `Page` of each answer, for `pages` and `items`.
+For another client, the provider passes `pages` or `items` a function that returns a `Page` for each token.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Page(Generic[Item]):
     """One page of a list.
 
     Attributes:
-        items: what it holds, in order.
-        next: token, cursor, number or address of the next page; None or empty if the provider says that there is none.
-        total: how many items the whole list has, if the provider says so.
+        items: items of the page, in order.
+        next: token, cursor, number or address of the next page; None or empty on the last page.
+        total: number of items in the whole list, if the provider says so.
     """
 
     items: list[Item]
@@ -46,16 +46,16 @@ class Page(Generic[Item]):
 
 
 def pages(read: Callable[[str | None], Page[Item]], where: str, *, may_be_empty: bool = False) -> Iterator[list[Item]]:
-    """The items of each page, read one page at a time.
+    """Yields the items of each page, reading one page at a time.
 
     Args:
-        read: reads the page of a token; of None the first.
+        read: reads the page of a token; None is the first page.
         where: what is read, for messages.
-        may_be_empty: the provider documents empty pages with more to come.
+        may_be_empty: the provider documents empty pages before the last.
 
     Raises:
         Transient: a token came twice, a page was empty though more is announced, or the count is not the announced one.
-            The list may have changed while it was read, so trying again can help.
+            The list may have changed while it was read, so a retry can help.
     """
     token: str | None = None
     seen: set[str] = set()
@@ -77,7 +77,7 @@ def pages(read: Callable[[str | None], Page[Item]], where: str, *, may_be_empty:
 
 
 def items(read: Callable[[str | None], Page[Item]], where: str, *, may_be_empty: bool = False) -> Iterator[Item]:
-    """The items of all pages, as `pages`."""
+    """Yields the items of all pages; arguments and errors as `pages`."""
     for page in pages(read, where, may_be_empty=may_be_empty):
         yield from page
 
@@ -87,10 +87,10 @@ class PageStyle:
     """How an API pages its lists.
 
     Attributes:
-        size: parameter for the number of objects on a page.
-        token: parameter that chooses a page.
-        told: from an answer: what chooses the next page, None or empty of the last one, and how many objects the whole list has.
-        first: what chooses the first page; None: nothing does.
+        size: name of the parameter for the page size.
+        token: name of the parameter that chooses a page.
+        told: from a response: the token of the next page (None or empty on the last) and the number of objects in the whole list.
+        first: token of the first page; None sends none.
     """
 
     size: str
@@ -99,7 +99,7 @@ class PageStyle:
     first: str | None = None
 
     def params(self, token: str | None, page_size: int) -> dict[str, str]:
-        """What asks for a page; of None the first."""
+        """Returns the query parameters of a page; None is the first page."""
         chosen = token or self.first
         return {self.size: str(page_size)} | ({self.token: chosen} if chosen else {})
 
@@ -109,11 +109,11 @@ class PagedList:
     """A list of an API.
 
     Attributes:
-        path: below the endpoint.
+        path: path below the endpoint.
         name: field that holds the objects.
-        permission: what the credential needs for it.
-        style: how it is paged.
-        page_size: objects to ask for at once.
+        permission: permission that the credential needs.
+        style: how the API pages it.
+        page_size: number of objects on a page.
     """
 
     path: str
@@ -123,7 +123,7 @@ class PagedList:
     page_size: int
 
     def page(self, api: Client, token: str | None = None) -> ApiResponse:
-        """One page as it is sent; of None the first.
+        """Returns the response with one page; None is the first page.
 
         Raises:
             ProviderError: as `Client.get`.
@@ -131,7 +131,7 @@ class PagedList:
         return api.get(self.path, self.style.params(token, self.page_size), permission=self.permission)
 
     def objects(self, api: Client, seen: Callable[[ApiResponse], object] = lambda answer: None) -> Iterator[JsonFields]:
-        """The objects of all pages, one page in memory at a time; `seen` is shown each answer before the objects in it.
+        """Yields the objects of all pages, with one page in memory at a time; passes each response to `seen` before its objects.
 
         Raises:
             ProviderError: as `Client.get` and `pages`.
@@ -146,7 +146,7 @@ class PagedList:
         return items(read, self.path)
 
     def answers(self, api: Client) -> list[ApiResponse]:
-        """The answers of a whole short list, proven to be that; errors as `objects`."""
+        """Returns all responses of a short list, checked to be complete; errors as `objects`."""
         answers: list[ApiResponse] = []
         for _ in self.objects(api, answers.append):
             pass
@@ -154,20 +154,20 @@ class PagedList:
 
 
 def joined(answers: Iterable[ApiResponse]) -> bytes:
-    """Whole answers as one JSON list, to be kept."""
+    """Joins whole responses to one JSON list, to be stored."""
     return b"[" + b",".join(answer.body for answer in answers) + b"]"
 
 
 def objects_in(body: bytes, name: str, where: str) -> Iterator[JsonFields]:
-    """The objects in the field `name` of the answers of a `joined` body."""
+    """Yields the objects in the field `name` of each response in a `joined` body."""
     for answer in parse_json(body, where):
         yield from JsonFields(answer, where).objects(name)
 
 
 def linked_page(fields: JsonFields, name: str) -> str | None:
-    """Number of the page whose address is in a field; None without one.
+    """Returns the page number in the address that a field holds; None without an address.
 
-    Of the address only that number is used: where a request goes, and the credential with it, is never the answer's to say.
+    Only the number is used: a response must not decide where the next request, and the credential with it, is sent.
 
     Raises:
         ContractChanged: the address has no page number.

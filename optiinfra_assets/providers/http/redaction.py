@@ -1,4 +1,4 @@
-"""Where credentials may be sent, and where they may not show: addresses, the Authorization header, messages."""
+"""Keeps secrets out of messages: redacts them in texts, and builds the Authorization header without an error that shows the token."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from optiinfra_assets.domain.accounts import Account
 
 _PART: Final = 8
-"""As many characters of a secret in a row are shown by no message: a half, a line of a key, what a library cuts off after."""
+"""A message may not show this many characters of a secret in a row: half of it, a line of a key, the rest after a library cuts it."""
 _SHORTEST: Final = 4
-"""A secret that is shorter is none, and hiding each such piece of a text would tell it."""
+"""A shorter text is no secret, and redacting each occurrence of it would reveal it."""
 _LONG: Final = 16
-"""Words of a key file that are shorter, such as ``service_account``, tell nothing, and occur in messages by themselves."""
+"""Shorter words of a key file, such as ``service_account``, reveal nothing and occur in messages anyway."""
 _WORDS: Final = re.compile(r"[a-z]+://\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:[a-z]+|\d+)(?:[-_. ](?:[a-z]+|\d+))*")
 _NESTED: Final = 3
-"""How often a text may have been put into JSON, or into ``repr``, one within the other."""
+"""How many times a text may be nested in JSON, or in ``repr``, and still be found."""
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def bearer_header(field_name: str, token: str) -> dict[str, str]:
-    """The Authorization header for a token.
+    """Returns the Authorization header for a token.
 
     Raises:
-        CredentialRejected: the token cannot be sent. The HTTP library would say so too, with the token in its message.
+        CredentialRejected: the token cannot be sent. The HTTP library would refuse it too, but with the token in its message.
     """
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise CredentialRejected(
@@ -41,13 +41,13 @@ def bearer_header(field_name: str, token: str) -> dict[str, str]:
 
 
 def redactor(secrets: Iterable[str], shown: Iterable[str] = ()) -> Callable[[str], str]:
-    """A function that replaces `secrets` in a text by ``***``: whole or in part, and as texts are often written elsewhere.
+    """Returns a function that replaces `secrets` in a text by ``***``: whole or in part, and in the usual encodings.
 
-    Of a secret that is JSON, such as a key file, the texts in it are what is secret, and names of its fields are not.
+    If a secret is JSON, such as a key file, the texts in it are secret and the names of its fields are not.
 
     Args:
-        secrets: as they were given; nothing is done with them before the function has work to do.
-        shown: what everybody sees anyway, such as an account's settings: words of a key file that stand in there stay.
+        secrets: as given; they are processed only when the function is first called.
+        shown: public texts, such as an account's settings; words of a key file that occur in them are not redacted.
     """
     given, public = tuple(secrets), tuple(shown)
 
@@ -71,7 +71,7 @@ def redactor(secrets: Iterable[str], shown: Iterable[str] = ()) -> Callable[[str
         for run in re.finditer(b"1+", is_hidden):
             start, stop = run.span()
             hidden = text[start:stop]
-            # A line of a key may have a space before and after it in the secret as well as here.
+            # A line of a key may have a space before and after it in the secret and in the text.
             pieces += [
                 text[end:start],
                 hidden[: -len(hidden.lstrip())],
@@ -85,12 +85,12 @@ def redactor(secrets: Iterable[str], shown: Iterable[str] = ()) -> Callable[[str
 
 
 def account_redactor(account: Account) -> Callable[[str], str]:
-    """`redactor` of the secrets of an account."""
+    """Returns the `redactor` of the secrets of an account."""
     return redactor(map(str, account.secrets.values()), map(str, account.settings.values()))
 
 
 def _sought(secret: str, public: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """Texts to look for, and whether only whole: what is too short to be cut, and addresses and words, whose parts are in any text."""
+    """Yields the texts to look for, and whether only whole: too short ones, and addresses and words, whose parts occur in any text."""
     texts = list(_texts(secret))
     if not texts:
         yield secret, len(secret) < _PART
@@ -103,7 +103,7 @@ def _sought(secret: str, public: Iterable[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _texts(secret: str) -> Iterator[str]:
-    """The texts in a JSON object or list, at any depth; none in anything else."""
+    """Yields the texts in a JSON object or list, at any depth; none for anything else."""
     try:
         held = [json.loads(secret, object_pairs_hook=lambda pairs: [value for _, value in pairs])]
     except (ValueError, RecursionError):
@@ -119,7 +119,7 @@ def _texts(secret: str) -> Iterator[str]:
 
 
 def _forms(text: str) -> set[str]:
-    """`text` as messages write it: as it is, in one line, escaped, in addresses, in hexadecimal, and within base64; none that is short."""
+    """Returns `text` as messages may write it: as it is, in one line, escaped, URL-encoded, in hexadecimal, in base64; no short form."""
     data = text.encode(errors="replace")
     forms = {text, repr(text)[1:-1], " ".join(text.split()), "".join(text.split()), data.hex()}
     forms |= {quote(data, safe=""), quote(data), quote_plus(data)}

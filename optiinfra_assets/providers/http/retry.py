@@ -1,15 +1,15 @@
-"""What becomes of a refused request, and another try where it may help: one policy for our own HTTP client and for the vendors' clients.
+"""Converts refused requests to our errors and retries where that may help: one policy for our HTTP client and for vendors' clients.
 
-A provider that uses a vendor's client turns that client's own retries off, counts each request, and says what it was refused with::
+A provider that uses a vendor's client turns off that client's own retries, counts each request, and reports each error::
 
     def attempt() -> bytes:
         meter.count()
         try:
             return sdk.read(...)
         except SdkError as error:
-            raise refusal(error.status, "POST /query", hide(error.message), "role Reader", until=until, now=now) from None
+            raise error_for_status(error.status, "POST /query", hide(error.message), "role Reader", until=until, now=now) from None
 
-    body = patiently(attempt, context.sleep)
+    body = with_retries(attempt, context.sleep)
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 
 TRIES: Final = 4
 PATIENCE: Final = 10.0
-"""Seconds one call may spend waiting before its tries; whoever asks for more gets it outside, where nobody holds a worker for it."""
+"""Seconds that one call may wait in all before its retries; a longer wait happens outside, where it holds no worker."""
 UNKNOWN_WAIT: Final = timedelta(minutes=1)
-"""How long to stay away from a provider that throttles without saying for how long."""
+"""Wait for a provider that throttles without saying for how long."""
 
 _T = TypeVar("_T")
 
 
 class RetryableError(Exception):
-    """Another try may help: after `wait` (seconds; None: as long as we think fit), or else `error` is raised."""
+    """A retry may help, after `wait` seconds (None: our own delay); after the last one `error` is raised."""
 
     def __init__(self, error: Transient, wait: float | None = None) -> None:
         super().__init__(error)
@@ -47,10 +47,10 @@ class RetryableError(Exception):
 
 
 def with_retries(attempt: Callable[[], _T], sleep: Callable[[float], None], patience: float = PATIENCE) -> _T:
-    """What `attempt` returns, tried as often as `TRIES` and `patience` (seconds of waiting in all) allow while it raises `RetryableError`.
+    """Returns what `attempt` returns; retries on `RetryableError`, within `TRIES` attempts and `patience` seconds of waiting in all.
 
     Args:
-        attempt: one request that may be sent more than once.
+        attempt: makes one request that may be sent more than once.
         sleep: waits that many seconds.
 
     Raises:
@@ -80,16 +80,16 @@ def error_for_status(
     now: datetime,
     advice: str = ASK_FOR_UPDATE,
 ) -> ProviderError | RetryableError:
-    """What to raise for an answer that is not a success.
+    """Returns the error to raise for a response that is not a success.
 
     Args:
-        status: of HTTP.
-        where: what was asked, without a secret.
-        said: the provider's own words for a person, without a secret; made one short line here, as a whole body could carry anything.
-        permission: what the credential needs, named if it is refused.
+        status: HTTP status.
+        where: what was requested, without a secret.
+        said: the provider's own message, without a secret; shortened here to one line of 200 characters, as a body could contain anything.
+        permission: permission that the credential needs; the error names it for 401 and 403.
         until: UTC instant before which the provider wants no request, if it says so.
         now: the present UTC instant.
-        advice: what to do about an answer that was not expected.
+        advice: advice for a response that was not expected.
     """
     told = f"{status}: {' '.join(said.split())[:200]}" if said else str(status)
     if status == 401:

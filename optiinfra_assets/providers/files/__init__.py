@@ -1,1 +1,1 @@
-"""Files that hold costs: where they lie, how they are read, which of them count."""
+"""Files that hold costs: where they are stored, how they are read, and which of them are used."""

@@ -1,4 +1,4 @@
-"""How far the charges of a stream of line items reach, and whether all of them are invoiced."""
+"""Measures how far the charges in a stream of line items reach, and whether all of them are invoiced."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 
 
 class ChargeCoverage:
-    """Sees every batch of one slice.
+    """Collects the coverage of one slice from its batches.
 
     Attributes:
-        is_invoiced: every line item seen so far has an invoice id.
+        is_invoiced: whether every line item so far has an invoice id.
     """
 
     def __init__(self, billing_period: BillingPeriod) -> None:
-        """Begin with nothing seen."""
+        """Starts with no batches."""
         self.is_invoiced = True
         self._end = billing_period.end
         self._usage: datetime | None = None
         self._any: datetime | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """See a batch of `optiinfra_assets.line_items.SCHEMA`."""
+        """Adds a batch of `optiinfra_assets.line_items.SCHEMA`."""
         ends = batch.column("charge_period_end")
         categories = batch.column("charge_category")
         usage = pc.is_in(
@@ -36,16 +36,16 @@ class ChargeCoverage:
         self.is_invoiced = self.is_invoiced and not pc.any(not_invoiced(batch)).as_py()
 
     def data_through(self, now: datetime) -> datetime | None:
-        """The latest end of a charge, at most that of the period and `now`; None if nothing was seen.
+        """Returns the latest end of a charge (UTC), at most the end of the period and `now`; None without charges.
 
-        A yearly purchase ends long after the data do, so usage decides where there is any.
+        A yearly purchase ends long after the data do, so only usage counts if there is any.
         """
         latest = self._usage or self._any
         return None if latest is None else min(latest.astimezone(UTC), self._end, now)
 
 
 def not_invoiced(batch: pa.RecordBatch) -> pa.BooleanArray:
-    """For each line item, whether it has no invoice id: null, or a text of nothing."""
+    """Returns for each line item whether it has no invoice id: null or an empty text."""
     ids = batch.column("invoice_id")
     empty = pc.fill_null(pc.equal(ids.dictionary, ""), False).take(ids.indices)
     return pc.fill_null(empty, True)

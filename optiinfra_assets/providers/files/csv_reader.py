@@ -1,11 +1,11 @@
-"""CSV files, plain or compressed, as streams of record batches, and which line is wrong in one that is not CSV.
+"""Reads CSV files, plain or compressed, as streams of record batches, and names the line that is wrong in a file that is not CSV.
 
-Accepted: commas, double quotes (doubled inside a value), any line ends, UTF-8 with or without a mark, names in the first row.
-A bare nothing and a bare ``NULL`` are null; ``""`` is an empty text.
+Accepted: commas, double quotes (doubled inside a value), any line ends, UTF-8 with or without a byte order mark, names in the first row.
+An unquoted empty value and an unquoted ``NULL`` are null; ``""`` is an empty text.
 
-The file is cut into blocks here and each is parsed by Arrow from memory. Arrow's own streaming reader reads ahead in a thread of its
-own, which deadlocks or aborts the process when the reader is dropped before its end (pyarrow 26, Python sources); and it takes a quote
-that is never closed for the end of the last value, so that a file cut inside a value would pass.
+This module cuts the file into blocks, and Arrow parses each block from memory. Arrow's own streaming reader reads ahead in a thread of
+its own, which deadlocks or aborts the process when the reader is dropped before its end (pyarrow 26, Python sources). It also accepts
+an unclosed quote as the end of the last value, so that a file cut inside a value would pass.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 BLOCK_BYTES = 4 << 20
 """Text of one batch. 8 MiB would be a tenth faster, and take 20 MB more for a file of 40 columns."""
 SMALL_BLOCK_BYTES = 2 << 20
-"""For exports, which have 100 columns and whose readers hold a vendor's client besides: 30 to 50 MB less, at a few percent of the time."""
+"""For exports, which have 100 columns and whose readers also hold a vendor's client: 30 to 50 MB less, at a few percent of the time."""
 HEADER_BYTES = 64 << 10
-"""Text looked at for the names; more if they are longer."""
+"""Text read for the column names; more if they are longer."""
 LONGEST_ROW_BYTES = 128 << 20
-"""A quote that is not closed makes one row of the rest of the file: more than this is not looked at for its end."""
+"""An unclosed quote makes one row of the rest of the file; the reader searches at most this much text for the end of a row."""
 
 _QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
 _PIECE = 1 << 18
-"""Bytes looked at in one go, so that what is found about them stays in the processor's cache."""
+"""Bytes processed in one step, so that intermediate results stay in the processor's cache."""
 _PARSE = pa.csv.ParseOptions(newlines_in_values=True)
 _MARK: Final = b"\xef\xbb\xbf"
 _VALUE: Final = re.compile(rb'("[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)(,|\r\n|[\r\n]|\Z)')
-"""A value, quotes and all, and what ends it. Python's csv takes no value of more than 131,072 characters, and quotes in the wrong place."""
+"""A value with its quotes, and what ends it. Python's csv refuses values over 131,072 characters, and accepts quotes in the wrong place."""
 _OTHER_KINDS: Final = {
     b"\x1f\x8b": ("compressed by gzip", "*.csv.gz"),
     b"\x28\xb5\x2f\xfd": ("compressed by zstd", "*.csv.zst"),
     b"PAR1": ("a Parquet file", "*.parquet"),
 }
-"""First bytes of what is no CSV: what it is, and how it should be named."""
+"""First bytes of files that are not CSV -> what such a file is, and how it should be named."""
 
 
 class _Row(NamedTuple):
-    """A row of a block: the line (from 1) on which it starts, its values with their quotes, and where the next one starts."""
+    """A row of a block: the line (from 1) on which it starts, its values with their quotes, and where the next row starts."""
 
     line: int
     values: list[bytes]
@@ -72,10 +72,10 @@ class CsvTable:
         self._read_names()
 
     def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
-        """The rows: all columns in file order, or `only` some; those named in `repeated` dictionary-encoded.
+        """Yields the rows, with all columns in file order, or those in `only`; columns in `repeated` are dictionary-encoded.
 
         Raises:
-            BadData: naming row and line of what is not CSV.
+            BadData: the file is not CSV; names row and line.
         """
         options = pa.csv.ConvertOptions(
             column_types={name: REPEATED_TEXT if name in repeated else TEXT for name in self.names},
@@ -92,7 +92,7 @@ class CsvTable:
             self._first_row += batch.num_rows
 
     def line(self, row: int) -> int | None:
-        """Physical line (from 1) on which a row of the latest batch (counted from 0 in the file) starts."""
+        """Returns the physical line (from 1) on which a row of the latest batch (counted from 0 in the file) starts."""
         for number, one in enumerate(self._rows(), start=self._first_row):
             if number == row:
                 return one.line
@@ -113,7 +113,7 @@ class CsvTable:
         self._block = block
 
     def _next_block(self, size: int) -> bytes:
-        """Whole rows, about `size` bytes of them; empty at the end of the file. Not whole if a quote in them stands in the wrong place."""
+        """Returns about `size` bytes of whole rows; empty at the end of the file. A misplaced quote may leave the last row incomplete."""
         pieces = [self._rest]
         length = len(self._rest)
         while True:
@@ -135,7 +135,7 @@ class CsvTable:
             pieces, size = [block], size * 2
 
     def _refuse_long_row(self, block: bytes) -> None:
-        """Raise BadData for a row that goes beyond `block`, unless a wrong quote makes it do so: whoever reads that names the quote."""
+        """Raises BadData for a row longer than `block`, unless a misplaced quote causes it: the parser then names the quote."""
         if _quotes_are_placed_well(block):
             raise BadData(f"{self._path}: has a row longer than {LONGEST_ROW_BYTES >> 20} MiB: write the file again")
 
@@ -162,10 +162,10 @@ class CsvTable:
         return table.combine_chunks().to_batches()[0]
 
     def _explained(self, otherwise: str) -> BadData:
-        """The error for the first row of the block that is not CSV, found by going through it slowly; `otherwise` if there is none.
+        """Returns the error for the first row of the block that is not CSV, found by a slow scan; `otherwise` if there is none.
 
         Raises:
-            BadData: at a quote that is not closed or stands in the wrong place.
+            BadData: a quote is unclosed or misplaced.
         """
         width = len(self.names)
         for number, row in enumerate(self._rows(), start=self._first_row + 1):
@@ -180,10 +180,10 @@ class CsvTable:
         return BadData(f"{self._path}: is not CSV: {otherwise}: write it again")
 
     def _rows(self) -> Iterator[_Row]:
-        """Each row of the block.
+        """Yields each row of the block.
 
         Raises:
-            BadData: at a quote that is not closed or stands in the wrong place.
+            BadData: a quote is unclosed or misplaced.
         """
         line, number, start = self._first_line, self._first_row, 0
         while start < len(self._block):
@@ -225,7 +225,7 @@ def _refuse_other_kinds(path: str, first: bytes) -> None:
 
 
 def _names(path: str, values: list[bytes]) -> list[str]:
-    """The names of columns from the values of the first row."""
+    """Returns the column names in the values of the first row."""
     for value in values:
         if not _is_utf8(value):
             raise BadData(f"{path}: column name {value[:80]!r} is not text in UTF-8: write the file again")
@@ -249,7 +249,7 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _end_of_rows(block: bytes) -> int:
-    """Where the last row that is whole ends: after the last line end before which the quotes are paired; 0 if there is none."""
+    """Returns where the last whole row ends: after the last line end before which the quotes are paired; 0 if there is none."""
     newline = b"\n" if b"\n" in block else b"\r"
     end = block.rfind(newline)
     quotes = _count(block, _QUOTE, 0, end + 1)
@@ -261,7 +261,7 @@ def _end_of_rows(block: bytes) -> int:
 
 
 def _quotes_are_placed_well(block: bytes, *, is_whole: bool = True) -> bool:
-    """Whether each pair of quotes holds a whole value or part of one between doubled quotes, and, of whole rows, all quotes are paired.
+    """Whether each pair of quotes encloses a value, or part of one between doubled quotes; in whole rows, also whether all are paired.
 
     Arrow would read ``"1"2`` as 12, and ``"1`` at the end of a file as 1.
     """
@@ -273,7 +273,7 @@ def _quotes_are_placed_well(block: bytes, *, is_whole: bool = True) -> bool:
         may_be_beside = is_quote | (seen == _COMMA) | (seen == _LINE_FEED) | (seen == _RETURN)
         is_quote = is_quote[1:-1]
         opens = _is_odd_up_to(is_quote, is_inside)
-        # Of booleans, a > b says: a and not b.
+        # For booleans, a > b means: a and not b.
         if ((is_quote & opens) > may_be_beside[:-2]).any() or ((is_quote > opens) > may_be_beside[2:]).any():
             return False
         is_inside = bool(opens[-1])
@@ -281,9 +281,9 @@ def _quotes_are_placed_well(block: bytes, *, is_whole: bool = True) -> bool:
 
 
 def _is_odd_up_to(flags: np.ndarray, carry: bool) -> np.ndarray:
-    """For each position, whether the flags up to it, and `carry` before the first, are odd in number.
+    """Returns for each position whether the number of flags up to it, with `carry` before the first, is odd.
 
-    64 flags at a time: counting them one by one would cost as much as parsing the text.
+    It processes 64 flags at a time: counting them one by one would cost as much as parsing the text.
     """
     bits = np.zeros((len(flags) + 63) // 64, ">u8")
     bits.view(np.uint8)[: (len(flags) + 7) // 8] = np.packbits(flags)
@@ -296,13 +296,13 @@ def _is_odd_up_to(flags: np.ndarray, carry: bool) -> np.ndarray:
 
 
 def _count(data: bytes, byte: int, start: int, end: int) -> int:
-    """How often a byte occurs: 8 times as fast as bytes.count where it occurs often."""
+    """Counts a byte: 8 times as fast as bytes.count where the byte is frequent."""
     text = np.frombuffer(data, np.uint8)[start:end]
     return sum(int(np.count_nonzero(text[at : at + _PIECE] == byte)) for at in range(0, len(text), _PIECE))
 
 
 def _lines(text: bytes) -> int:
-    """Line ends, of whichever kind the text has."""
+    """Counts the line ends, of the kind that the text has."""
     return _count(text, _LINE_FEED, 0, len(text)) or _count(text, _RETURN, 0, len(text))
 
 

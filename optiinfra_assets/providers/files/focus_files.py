@@ -1,6 +1,6 @@
-"""FOCUS files that hold one or several billing periods each: which ones, and the line items of one of them.
+"""Reads FOCUS files that hold one or several billing periods each: which periods a file has, and the line items of one of them.
 
-A billing period is the UTC month of BillingPeriodStart; months are counted from January 1970 here.
+A billing period is the UTC month of BillingPeriodStart. This module counts months from January 1970.
 """
 
 from __future__ import annotations
@@ -28,52 +28,52 @@ SOURCE = "focus file"
 PERIOD_COLUMN = "BillingPeriodStart"
 
 _known: dict[tuple[str, FileVersion], frozenset[int]] = {}
-"""Months of each file version seen by this process. What a version holds never changes, so nothing needs to be forgotten to stay right;
+"""Months of each file version that this process has read. The content of a version never changes, so entries never become wrong;
 another process reads the one column again."""
 _KNOWN_AT_MOST = 100_000
 
 
 def month_of(period: BillingPeriod) -> int:
-    """Months from January 1970."""
+    """Returns the number of months from January 1970."""
     return (period.year - 1970) * 12 + period.month - 1
 
 
 def period_of(month: int) -> BillingPeriod:
-    """The billing period `month` months after January 1970."""
+    """Returns the billing period `month` months after January 1970."""
     return BillingPeriod(1970 + month // 12, month % 12 + 1)
 
 
 class FocusMapping(Protocol):
-    """How the columns of a file that is not FOCUS become columns that are."""
+    """Maps the columns of a file that is not FOCUS to FOCUS columns."""
 
     names: Sequence[str]
-    """The columns it gives, in FOCUS and ``x_`` names."""
+    """The columns it returns, in FOCUS and ``x_`` names."""
     reads: list[str]
     """The columns of the file that it needs."""
     repeated: set[str]
     """Those of them to be read dictionary-encoded."""
 
     def to_focus(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A batch of `names` from one of `reads`; Refused names the file's own column."""
+        """Maps a batch with the columns `reads` to one with the columns `names`. A RejectedValue names the file's own column."""
         ...
 
 
 MappingFor = Callable[[Sequence[str], Rounding], FocusMapping | None]
-"""The form of a file with these columns, None if it is FOCUS as it is; what is rounded is added to the rounding."""
+"""From the columns of a file: its mapping, or None if the file is FOCUS already. The mapping adds what it rounds to the rounding."""
 
 
 def focus_as_it_is(names: Sequence[str], rounding: Rounding) -> FocusMapping | None:
-    """The `MappingFor` of files that are FOCUS."""
+    """The `MappingFor` of FOCUS files."""
     return None
 
 
 def layout_of(
     path: str, table: TableReader, form_of: MappingFor = focus_as_it_is, rounding: Rounding | None = None
 ) -> tuple[Layout, FocusMapping | None]:
-    """The layout of an open file, and how it becomes FOCUS, if it is not.
+    """Returns the layout of an open file, and its mapping if it is not FOCUS.
 
     Raises:
-        BadData: its columns are neither FOCUS nor of a known form, or one is missing.
+        BadData: the columns are neither FOCUS nor of a known mapping, or one is missing.
     """
     try:
         form = form_of(table.names, rounding or Rounding())
@@ -83,7 +83,7 @@ def layout_of(
 
 
 def months_of(location: Location, file: FileVersion) -> frozenset[int]:
-    """The months of which a file has rows; reads only one column, and each version once in a process.
+    """Returns the months that a file has rows of; reads only one column, and each version once in a process.
 
     Raises:
         ProviderError: the file cannot be read, or a BillingPeriodStart in it is not accepted.
@@ -113,14 +113,14 @@ def _remember(location: Location, file: FileVersion, months: set[int]) -> frozen
 
 
 def months_of_known(location: Location, file: FileVersion) -> frozenset[int]:
-    """The months of a file that was read whole by this process."""
+    """Returns the months of a file that this process has read completely."""
     return _known[location.address, file]
 
 
 def has_rows(location: Location, file: FileVersion, month: int) -> bool:
-    """Whether a file has rows of a month.
+    """Returns whether a file has rows of a month.
 
-    A file that is not known yet and has some in its first batch is not read to its end here: that is left to `line_items`.
+    If the file is not known yet and its first batch has such rows, this does not read the rest: `line_items` does.
 
     Raises:
         ProviderError: the file cannot be read, or a BillingPeriodStart in it is not accepted.
@@ -152,19 +152,19 @@ def line_items(
     form_of: MappingFor = focus_as_it_is,
     block_bytes: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of one month of a file; `collection` gets it as a source if there are any.
+    """Yields the rows of one month of a file; adds the file to the sources of `collection` if it has any.
 
     Args:
         location: where the file is.
-        file: which version of it.
-        month: as `month_of`.
-        collection: takes sources and roundings.
-        source: how the line items came here.
-        form_of: tells of files that are not FOCUS how they become it.
+        file: version of the file to read.
+        month: as `month_of` returns it.
+        collection: receives sources and roundings.
+        source: stored with the line items as their source.
+        form_of: returns the mapping of a file that is not FOCUS.
         block_bytes: see `open_table`.
 
     Raises:
-        BadData: naming the first row that is not accepted.
+        BadData: a row is not accepted; names the first one.
         ProviderError: the file cannot be read, or changed meanwhile.
     """
     return _Reading(location, file, month, collection, source, form_of, block_bytes).batches()
@@ -172,7 +172,7 @@ def line_items(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The rows of one month of one file."""
+    """Reads the rows of one month of one file."""
 
     location: Location
     file: FileVersion
@@ -183,7 +183,7 @@ class _Reading:
     block_bytes: int | None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The line items."""
+        """Yields the line items."""
         rows = 0
         months: set[int] = set()
         path = self.location.path(self.file.name)
@@ -213,7 +213,7 @@ class _Reading:
             )
 
     def _wanted(self, batch: pa.RecordBatch, layout: Layout, door: Normalizer, months: set[int]) -> pa.RecordBatch:
-        """The rows of the month as line items; the first refused row counts, even if it is a later column's."""
+        """Returns the rows of the month as line items. The first rejected row is reported, whichever column rejects it."""
         position = layout.positions[PERIOD_COLUMN]
         try:
             found = _months(batch.column(position), layout.names[position])
@@ -232,10 +232,10 @@ class _Reading:
 
 
 def _months(values: pa.Array, name: str) -> np.ndarray:
-    """Month of each BillingPeriodStart.
+    """Returns the month of each BillingPeriodStart.
 
     Raises:
-        Refused: at the first value that is null or not a time.
+        RejectedValue: a value is null or not a time; gives the first one.
     """
     try:
         times = to_timestamps(utf8_decoded(values))
@@ -250,7 +250,7 @@ def _months(values: pa.Array, name: str) -> np.ndarray:
 
 
 def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Each batch with the number of its first row in the file, from 0."""
+    """Yields each batch with the number of its first row in the file, from 0."""
     first_row = 0
     for batch in batches:
         yield first_row, batch
@@ -258,7 +258,7 @@ def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.Recor
 
 
 def _repeated(layout: Layout) -> set[str]:
-    """Delivered columns that are read dictionary-encoded: times, and text that is stored so."""
+    """Returns the delivered columns to read dictionary-encoded: times, and text that is stored so."""
     kinds = (TIME, REPEATED_TEXT)
     return {layout.names[n] for name, n in layout.positions.items() if arrow_type(BY_NAME[name]) in kinds}
 

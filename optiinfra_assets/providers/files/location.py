@@ -1,4 +1,4 @@
-"""Files of a folder or of an ``s3://`` prefix: listed with their versions, opened, and checked for a change while they were read."""
+"""Lists the files of a folder or a remote location with their versions, opens them, and checks that they did not change while read."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
-"""Names that count, whatever their case."""
+"""Suffixes of data files, in any case."""
 HIDDEN = (".", "_")
-"""Beginnings of names, of files or of folders, that do not count: ``_SUCCESS``, ``_temporary``, ``.part-0.csv.swp``."""
+"""Files and folders whose names begin so are ignored: ``_SUCCESS``, ``_temporary``, ``.part-0.csv.swp``."""
 SPAN_BYTES = 4 << 20
-"""Asked of a store with one request, but in a large Parquet file: its columns lie apart, and most of each span would be of others."""
+"""Bytes of one request, except in a large Parquet file: its columns are far apart, and most of each span would be of other columns."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,9 +36,9 @@ class FileVersion:
 
     Attributes:
         name: path below the location, with forward slashes.
-        size: bytes.
-        version: modification time in nanoseconds, or the ETag: another text means that the content may differ.
-        written_at: UTC instant at which it was written, where the place says so; no part of what makes a version.
+        size: size in bytes.
+        version: modification time in nanoseconds, or the ETag; if it differs, the content may differ.
+        written_at: UTC instant of the last write, if the location gives it; not part of a version's identity.
     """
 
     name: str
@@ -48,15 +48,15 @@ class FileVersion:
 
 
 class Gone(Transient):
-    """The file is not there, or not in this version, any more."""
+    """The file does not exist any more, or not in this version."""
 
 
 class Location(ABC):
     """A place that holds files.
 
     Attributes:
-        address: as people write it.
-        requests: requests made to a service so far.
+        address: address as users write it.
+        requests: number of requests made to a service so far.
     """
 
     def __init__(self, address: str, meter: Meter | None = None) -> None:
@@ -68,11 +68,11 @@ class Location(ABC):
         return self._meter.requests
 
     def files(self) -> list[FileVersion]:
-        """The files that count, sorted by name: those with a known suffix, not hidden, at any depth.
+        """Returns the data files, sorted by name: those with a known suffix, not hidden, at any depth.
 
         Raises:
-            NothingThere: the place is missing or has none.
-            ProviderError: the place cannot be listed.
+            NothingThere: the location is missing or has no data files.
+            ProviderError: the location cannot be listed.
         """
         found = sorted(file for file in self._list() if is_data_file(file.name))
         if not found:
@@ -83,32 +83,33 @@ class Location(ABC):
 
     @abstractmethod
     def _list(self) -> Iterator[FileVersion]:
-        """Every file below the location."""
+        """Yields every file below the location."""
 
     @abstractmethod
     def open(self, file: FileVersion) -> pa.NativeFile:
-        """Open a file for random access.
+        """Opens a file for random access.
 
         Raises:
-            Transient: it is gone or is another version now.
-            ProviderError: it cannot be read.
+            Transient: the file is gone or has another version now.
+            ProviderError: the file cannot be read.
         """
 
     @abstractmethod
     def current(self, name: str) -> FileVersion | None:
-        """The version of a file now; None if it is gone."""
+        """Returns the present version of a file; None if it is gone."""
 
     def path(self, name: str) -> str:
-        """The full address of a file, for messages."""
+        """Returns the full address of a file, for messages."""
         return f"{self.address}/{name}"
 
     @contextmanager
     def reading(self, file: FileVersion) -> Iterator[pa.NativeFile]:
-        """Open a file, and make sure at the end that it is still the version that was listed.
+        """Opens a file, and checks before and after that it is still the version that was listed.
 
         Raises:
-            Transient: it changed meanwhile.
-            ProviderError: it cannot be read.
+            Transient: the file changed.
+            BadData: the file is empty.
+            ProviderError: the file cannot be read.
         """
         if file.size == 0:
             raise BadData(f"{self.path(file.name)}: the file is empty (0 bytes): remove it, or write it again")
@@ -122,25 +123,25 @@ class Location(ABC):
         self.refuse_change(file)
 
     def refuse_change(self, file: FileVersion) -> None:
-        """Raise Transient if `file` is not what the location holds now."""
+        """Raises Transient if `file` is not the present version."""
         if self.current(file.name) != file:
             raise self.gone(file.name)
 
     def gone(self, name: str) -> Gone:
-        """The error for a file that is not what the location holds now."""
+        """Returns the error for a file that is not the present version."""
         return Gone(f"{self.path(name)}: is gone or changed while it was read: it is read again once it is whole")
 
 
 class RemoteLocation(Location):
-    """A place whose files are read with one request for each span of bytes."""
+    """A location whose files are read with one request for each span of bytes."""
 
     @abstractmethod
     def span(self, file: FileVersion, start: int, size: int) -> bytes:
-        """`size` bytes of exactly this version.
+        """Returns `size` bytes of exactly this version, from `start`.
 
         Raises:
-            Transient: it is gone or is another version now.
-            ProviderError: it cannot be read.
+            Transient: the file is gone or has another version now.
+            ProviderError: the file cannot be read.
         """
 
     def open(self, file: FileVersion) -> pa.NativeFile:
@@ -150,7 +151,7 @@ class RemoteLocation(Location):
 
 
 class _Spans(io.RawIOBase):
-    """A file for random access, each read of which is one request."""
+    """A file for random access that makes one request for each read."""
 
     def __init__(self, location: RemoteLocation, file: FileVersion) -> None:
         super().__init__()
@@ -190,13 +191,13 @@ class _Spans(io.RawIOBase):
 
 
 def is_data_file(name: str) -> bool:
-    """Whether a file is taken for data: not those that start with '.' or '_', or lie in a folder that does."""
+    """Returns whether a file is a data file: it has a known suffix, and neither it nor a folder above it starts with '.' or '_'."""
     parts = PurePosixPath(name).parts
     return name.lower().endswith(SUFFIXES) and not any(part.startswith(HIDDEN) for part in parts)
 
 
 def change_token(files: Iterable[FileVersion]) -> str:
-    """A text that differs when any of the files, or which files there are, differs."""
+    """Returns a text that differs if any of the files, or the set of files, differs."""
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(f"{file.name}\0{file.size}\0{file.version}\n".encode())
@@ -222,7 +223,7 @@ class LocalFolder(Location):
         yield from self._below(self._path, "", set())
 
     def _below(self, folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[FileVersion]:
-        """Files below a folder, links followed. What two names lead to is counted once, or it would be billed twice."""
+        """Yields files below a folder, following links. A file reached by two names is yielded once, or it would be billed twice."""
         try:
             found = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
@@ -239,7 +240,7 @@ class LocalFolder(Location):
                 yield _version_of(Path(entry.path), name)
 
     def _refuse_unless_utf8(self, name: str) -> None:
-        """Raise BadData for a name that is not UTF-8: no message, no token and no lineage could hold it."""
+        """Raises BadData for a name that is not UTF-8: no message, token or lineage could hold it."""
         try:
             name.encode()
         except UnicodeEncodeError as error:
@@ -262,7 +263,7 @@ class LocalFolder(Location):
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder, or a link to one; a link that cannot be followed is none."""
+    """Returns whether an entry is a folder or a link to one; False for a link that cannot be followed."""
     try:
         return entry.is_dir()
     except OSError:
@@ -278,7 +279,7 @@ def _version_of(path: Path, name: str) -> FileVersion:
 
 
 def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
-    """Whether this file or folder was not seen under another name; remembers it."""
+    """Returns whether this file or folder was not seen under another name, and remembers it."""
     try:
         found = path.stat()
     except OSError as error:

@@ -1,13 +1,13 @@
-"""Cost exports in object storage: a run writes data files, then a manifest that names them. What no manifest names is not read.
+"""Reads cost exports in object storage: a run writes data files, then a manifest that names them. Other files are not read.
 
-A folder may hold the files of many runs, or those of one that is being written; whoever adds up what he finds there bills some of it
-twice. What a provider has to do is to find the manifest of a period and to read it into a `ManifestExport`; the rest happens here::
+A folder may hold the files of many runs, or of a run that is still being written; adding up all of them would bill some twice. A provider
+finds the manifest of a period and reads it into a `ManifestExport`; this module does the rest::
 
-    delivery = Delivery(manifest, (NamedFile("exports/a/data/part-1.csv.gz"), ...), run="20261105T0300Z")
-    return collected(location, delivery, billing_period, context, form_of)
+    delivery = ManifestExport(manifest, (ManifestFile("exports/a/data/part-1.csv.gz"), ...), run="20261105T0300Z")
+    return export_collection(location, delivery, billing_period, context, form_of)
 
-A run that overwrites its predecessor's files is noticed: files newer than their manifest belong to one that is not finished. A provider
-that knows by itself what is an estimate takes `export_batches` in place of `export_collection`.
+This module detects a run that overwrites its predecessor's files: files newer than their manifest belong to an unfinished run. A provider
+that knows by itself which line items are estimates calls `export_batches` instead of `export_collection`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 
 SOURCE: Final = "export"
 FINAL_AFTER: Final = timedelta(days=15)
-"""Age, after its end, from which a period counts as final though its line items have no invoice ids."""
+"""Time after its end from which a period is final even if its line items have no invoice ids."""
 WRITING: Final = timedelta(hours=1)
-"""A file newer than its manifest is taken for a part of a run under way for so long; older ones were copied here in another order."""
+"""For this long, a file newer than its manifest is taken to be of a run in progress; older ones were copied here in another order."""
 
 Find = Callable[[str], FileVersion | None]
-"""From the name of a file below the location: its version, None if it is not there."""
+"""From the name of a file below the location: its version, or None if it does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class ManifestFile:
     """A data file as a manifest names it.
 
     Attributes:
-        name: below the location.
-        size: bytes, if the manifest says that.
-        rows: how many it has, if the manifest says that.
+        name: name below the location.
+        size: size in bytes, if the manifest gives it.
+        rows: row count, if the manifest gives it.
     """
 
     name: str
@@ -65,12 +65,12 @@ class ManifestFile:
 
 @dataclass(frozen=True, slots=True)
 class ManifestExport:
-    """What one run of an export delivered for one billing period.
+    """The files that one run of an export delivered for one billing period.
 
     Attributes:
-        manifest: the version of the manifest that says so.
+        manifest: version of the manifest.
         files: the data files, in order.
-        run: how the provider calls the run.
+        run: the provider's id of the run.
     """
 
     manifest: FileVersion
@@ -79,17 +79,17 @@ class ManifestExport:
 
 
 def token_of(manifest: FileVersion, period: BillingPeriod, now: datetime) -> str:
-    """The change token that the manifest of a period stands for, the same from a list as from the object itself.
+    """Returns the change token of a period from its manifest; it is the same for a listed manifest as for one read by itself.
 
-    It changes with every run, also one whose manifest says the same again, and once more when the period becomes final by its age: no run
-    may come to tell that. Lists of some stores tell fractions of seconds, which the date of an object (in HTTP) never has.
+    It changes with every run, even if the manifest has the same content, and once more when the period becomes final by its age, because no
+    run may follow then. Times are cut to whole seconds: some stores list fractions, which the HTTP date of an object never has.
     """
     written = f" {manifest.written_at.replace(microsecond=0).isoformat()}" if manifest.written_at else ""
     return f"{manifest.version}{written}{', final' if is_old(period, now) else ''}"
 
 
 def is_old(period: BillingPeriod, now: datetime) -> bool:
-    """Whether a period counts as final whatever its line items say."""
+    """Returns whether a period is old enough to be final, whatever its line items say."""
     return now >= period.end + FINAL_AFTER
 
 
@@ -100,15 +100,15 @@ def export_collection(
     context: ProviderContext,
     form_of: MappingFor,
 ) -> LineItemStream:
-    """The line items of a delivery.
+    """Returns the stream of the line items of a manifest export.
 
-    They are estimates until they have an invoice id, or until `FINAL_AFTER`; the period is final when it is over and none is any more.
+    They are estimates until they have an invoice id, or until `FINAL_AFTER`. The period is final when it is over and none is an estimate.
 
     Args:
         location: where manifest and files are.
-        delivery: what to read, all of it.
-        period: the only one that line items may be of.
-        context: the clock.
+        delivery: manifest export to read completely.
+        period: the only billing period that line items may be of.
+        context: gives the clock.
         form_of: see `optiinfra_assets.providers.files.focus_files`.
 
     Raises (all from the stream):
@@ -151,20 +151,20 @@ def export_batches(
     form_of: MappingFor = focus_as_it_is,
     find: Find | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The line items of a delivery, file by file; `collection` gets each file as a source, and the requests at the end.
+    """Yields the line items of a manifest export, file by file; adds each file to the sources of `collection`, and requests at the end.
 
     Args:
         location: where manifest and files are.
-        delivery: what to read, all of it.
-        period: the only one that line items may be of.
-        collection: takes sources and roundings.
+        delivery: manifest export to read completely.
+        period: the only billing period that line items may be of.
+        collection: receives sources, roundings and requests.
         now: the present UTC instant.
         form_of: see `optiinfra_assets.providers.files.focus_files`.
-        find: as of `resolve_files`.
+        find: see `resolve_files`.
 
     Raises:
-        ContractChanged: line items of another period are among them, or the manifest names a file twice.
-        BadData: a value is not accepted; or a file is not as long as announced, or of a kind that is not read.
+        ContractChanged: a file has line items of another period, or the manifest names a file twice.
+        BadData: a value is not accepted, or a file has another row count than announced or an unsupported type.
         Transient: a file is gone or changed, or another run is being written.
         ProviderError: a file cannot be read.
     """
@@ -199,18 +199,18 @@ def export_batches(
 def resolve_files(
     location: Location, delivery: ManifestExport, now: datetime, find: Find | None = None
 ) -> list[tuple[FileVersion, int | None]]:
-    """The data files as they are, with their announced rows, all looked at before the first is read; none that is said to have no rows.
+    """Returns the versions of the data files with their announced row counts, all checked before the first is read; skips those of 0 rows.
 
     Args:
         location: where manifest and files are.
-        delivery: what the manifest says.
+        delivery: manifest export to resolve.
         now: the present UTC instant.
-        find: gives versions that were listed along with the manifest; None: those of now, at a request each.
+        find: returns versions that were listed along with the manifest; None makes one request for each file.
 
     Raises:
         ContractChanged: the manifest names a file twice.
-        BadData: a file is of a kind that is not read.
-        Transient: one is missing or of another size, or belongs to a run that is not finished.
+        BadData: a file has an unsupported type.
+        Transient: a file is missing or of another size, or belongs to an unfinished run.
     """
     for name, times in Counter(file.name for file in delivery.files).most_common(1):
         if times > 1:

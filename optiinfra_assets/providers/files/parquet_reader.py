@@ -1,4 +1,4 @@
-"""Parquet files as streams of record batches in bounded memory; which kind of file is opened how."""
+"""Reads Parquet files as streams of record batches in bounded memory, and chooses the reader of a file by its name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from optiinfra_assets.providers.files.csv_reader import CsvTable
 from optiinfra_assets.providers.files.location import FileVersion, Location
 
 PARQUET_BATCH_ROWS = 24_576
-"""A third more take 50 MB more and are no faster."""
+"""A third more rows take 50 MB more and are no faster."""
 PARQUET_BUFFER_BYTES = 1 << 20
-"""Read ahead for each column: without a limit a whole column chunk of a large row group is held."""
+"""Bytes to read ahead for each column; without a limit a whole column chunk of a large row group is in memory."""
 
 
 class TableReader(Protocol):
@@ -27,22 +27,22 @@ class TableReader(Protocol):
     """Column names as delivered."""
 
     def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
-        """The rows: all columns in file order, or `only` some; text columns named in `repeated` dictionary-encoded."""
+        """Yields the rows, with all columns in file order, or those in `only`; text columns in `repeated` are dictionary-encoded."""
         ...
 
     def line(self, row: int) -> int | None:
-        """Physical line (from 1) on which a row of the latest batch (counted from 0 in the file) starts; None without lines."""
+        """Returns the physical line (from 1) on which a row of the latest batch (counted from 0 in the file) starts; None without lines."""
         ...
 
 
 @contextmanager
 def open_table(location: Location, file: FileVersion, block_bytes: int | None = None) -> Iterator[TableReader]:
-    """Open a file as a table and check at the end that it did not change meanwhile.
+    """Opens a file as a table, and checks at the end that it did not change meanwhile.
 
-    `block_bytes` of the text of CSV are read at once, None: as many as are fastest.
+    `block_bytes` is the text of CSV to read at once; None chooses the fastest size.
 
     Raises:
-        BadData: it is not a readable file of its kind.
+        BadData: it is not a readable file of its type.
         ProviderError: it cannot be read, or changed.
     """
     path = location.path(file.name)
@@ -54,7 +54,7 @@ def open_table(location: Location, file: FileVersion, block_bytes: int | None = 
 
 
 class ParquetTable:
-    """A Parquet file."""
+    """One open Parquet file."""
 
     def __init__(self, path: str, source: pa.NativeFile) -> None:
         self._path = path
@@ -65,7 +65,7 @@ class ParquetTable:
         self.names = list(self._schema.names)
 
     def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
-        # Parquet knows no dictionary of maps or structs: asking for one is a KeyError.
+        # Parquet has no dictionaries of maps or structs: requesting one raises KeyError.
         flat = {field.name for field in self._schema if not pa.types.is_nested(field.type)}
         with _readable(self._path, "Parquet"):
             file = pq.ParquetFile(

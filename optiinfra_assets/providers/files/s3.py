@@ -1,4 +1,4 @@
-"""Files under an ``s3://`` prefix: S3 and what speaks like it, every request under the one policy for clients of boto3."""
+"""Files under an ``s3://`` prefix, in S3 or a compatible store; every request follows the policy of `http.boto_client`."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ T = TypeVar("T")
 
 
 class S3Location(RemoteLocation):
-    """The objects under a prefix. A file's version is its ETag."""
+    """The objects under a prefix. The version of a file is its ETag."""
 
     def __init__(self, address: str, make: Callable[[], Any], calls: BotoCalls, folder: str | None = None) -> None:
-        """Prepare; nothing is asked yet.
+        """Stores the arguments; sends no request.
 
         Args:
             address: ``s3://bucket`` or ``s3://bucket/prefix``.
-            make: makes the client, before the first request.
-            calls: the policy of its requests, and their meter.
-            folder: key below which objects are read, which messages name; None: the prefix.
+            make: makes the boto3 client, before the first request.
+            calls: policy and meter of the requests.
+            folder: key below which objects are read, which messages name; None for the prefix.
         """
         super().__init__(address, calls.meter)
         self._bucket, _, prefix = address.removeprefix("s3://").partition("/")
@@ -48,7 +48,7 @@ class S3Location(RemoteLocation):
         return self.below("")
 
     def below(self, prefix: str) -> Iterator[FileVersion]:
-        """Every object whose name begins with `prefix`, in order of name."""
+        """Yields every object whose name begins with `prefix`, in order of name."""
 
         def read(token: str | None) -> Page[FileVersion]:
             asked = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
@@ -77,11 +77,11 @@ class S3Location(RemoteLocation):
         return self._found(name, found.get("ContentLength", 0), found)
 
     def fetched(self, name: str) -> tuple[FileVersion, bytes] | None:
-        """All of a small object with its version now, in one request; None if it is not there.
+        """Returns the present version of a small object with its whole content, in one request; None if it does not exist.
 
         Raises:
-            Transient: it did not come whole.
-            ProviderError: it cannot be read.
+            Transient: the content is incomplete.
+            ProviderError: the object cannot be read.
         """
         try:
             return self._ask(lambda: self._get(name), name)
@@ -96,7 +96,7 @@ class S3Location(RemoteLocation):
             if found.version != file.version:
                 raise self.gone(file.name)  # of a store that does not know conditions
             if len(data) != size:
-                # Something on the way may cut an answer and still announce the length of the rest.
+                # A proxy may cut a body and still announce the length of the rest.
                 raise IncompleteReadError(actual_bytes=len(data), expected_bytes=size)
             return data
 
@@ -109,7 +109,7 @@ class S3Location(RemoteLocation):
             return found, body.read()
 
     def _ask(self, operation: Callable[[], T], name: str | None = None) -> T:
-        """What `operation` returns, which asks for the object `name` or else for a list."""
+        """Returns what `operation` returns; it requests the object `name`, or a list if that is None."""
         where = self.address if name is None else self.path(name)
 
         def explain(code: str, said: str) -> Exception | None:

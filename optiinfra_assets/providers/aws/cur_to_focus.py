@@ -301,7 +301,7 @@ class _Batch:
         with self._naming(_PERIOD_START):
             is_earlier = pc.less(start, to_timestamps(self._raw(_PERIOD_START)))
         is_correction = pc.and_(self._is("Credit", "Refund"), pc.fill_null(is_earlier, False))
-        is_inclusive = pc.fill_null(pc.equal(pc.second(end), 59), False)  # 23:59:59, as fees and taxes have it
+        is_inclusive = pc.fill_null(pc.equal(pc.second(end), 59), False)  # fees and taxes end at 23:59:59
         return {
             "ChargePeriodStart": start,
             "ChargePeriodEnd": pc.if_else(is_inclusive, pc.add(end, _second()), end),

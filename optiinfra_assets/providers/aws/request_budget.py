@@ -46,7 +46,7 @@ class DailyRequestBudget(Meter):
         if self.left(now) < 1:
             raise self._used_up(now)
         taken_at = self._recorded(now)
-        if sorted(self._today(now)).index(taken_at) >= self.allowed:  # another process was faster
+        if sorted(self._today(now)).index(taken_at) >= self.allowed:  # another process took the last request
             raise self._used_up(now)
         self._add(1, self.price)
 

@@ -139,7 +139,7 @@ def _parted(address: str) -> tuple[str, str, str]:
     names = [unquote(name) for name in parts.path.split("/") if name]
     account = f"{parts.scheme}://{parts.netloc}"
     if is_loopback(parts.hostname or "") and names:
-        account += f"/{names.pop(0)}"  # of an emulator, which has no name of its own for each account
+        account += f"/{names.pop(0)}"  # an emulator has the account in the path, not in the host name
     if not names:
         raise BadData(
             f"{address}: names no container: use https://<account>.blob.core.windows.net/<container>/<folder>"

@@ -155,7 +155,7 @@ class EntraSession:
     def _broken(self, error: HttpResponseError, where: str) -> Exception:
         """Returns the error for a success whose body the SDK cannot read: a cut-off body is retried, a proxy's web page is not."""
         text = ""
-        with suppress(Exception):  # of an answer that broke off there may be no text
+        with suppress(Exception):  # a cut-off response may have no text
             text = error.response.text() if error.response else ""
         if "<html" in text[:1_000].lower():
             return ContractChanged(f"{where}: data were expected, not a web page; {ASK_FOR_UPDATE}")

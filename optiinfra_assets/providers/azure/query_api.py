@@ -202,7 +202,7 @@ def _body(kind: CostMetric, window: Window, daily: bool, groups: Sequence[str], 
     if groups:
         dataset["grouping"] = [{"type": "Dimension", "name": name} for name in groups]
     filters = [{"dimensions": {"name": name, "operator": "In", "values": [value]}} for name, value in only.items()]
-    if filters:  # "and" is refused with fewer than two
+    if filters:  # the API refuses "and" with fewer than two filters
         dataset["filter"] = filters[0] if len(filters) == 1 else {"and": filters}
     query = {"type": str(kind), "timeframe": "Custom", "timePeriod": window.body(), "dataset": dataset}
     return json.dumps(query).encode()

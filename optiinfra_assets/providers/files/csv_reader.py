@@ -153,7 +153,7 @@ class CsvTable:
         if not block.strip(b"\r\n"):
             return pa.record_batch({name: pa.array([], TEXT) for name in options.include_columns or self.names})
         if not block.endswith((b"\n", b"\r")):
-            block += b"\n"  # without it Arrow takes a last bare nothing for "" (pyarrow 26)
+            block += b"\n"  # without it Arrow reads a last unquoted empty value as "" (pyarrow 26)
         read = pa.csv.ReadOptions(column_names=self.names, block_size=len(block) + 1)
         try:
             table = pa.csv.read_csv(pa.BufferReader(block), read, _PARSE, options)

@@ -138,7 +138,7 @@ def _begins_with(location: Location, file: FileVersion, month: int) -> bool:
             try:
                 return month in _months(batch.column(0), name)
             except RejectedValue:
-                return True  # read whole, so that the first refused row of the file is named
+                return True  # the file is then read whole, and the error names its first rejected row
     return False
 
 

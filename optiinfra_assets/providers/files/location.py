@@ -118,7 +118,7 @@ class Location(ABC):
             with self.open(file) as opened:
                 yield opened
         except BadData:
-            self.refuse_change(file)  # half a file that is being replaced is not bad, only early
+            self.refuse_change(file)  # a file that is being replaced is not bad data: it was read too early
             raise
         self.refuse_change(file)
 

@@ -181,7 +181,7 @@ def export_batches(
         ):
             rows += batch.num_rows
             yield batch
-            pa.default_memory_pool().release_unused()  # it would keep 30 MB more for itself, at every process that reads
+            pa.default_memory_pool().release_unused()  # otherwise the pool keeps 30 MB more in every process that reads
         path = location.path(file.name)
         if announced not in (None, rows):
             raise BadData(

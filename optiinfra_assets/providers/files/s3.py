@@ -94,7 +94,7 @@ class S3Location(RemoteLocation):
         def operation() -> bytes:
             found, data = self._get(file.name, IfMatch=f'"{file.version}"', **only)
             if found.version != file.version:
-                raise self.gone(file.name)  # of a store that does not know conditions
+                raise self.gone(file.name)  # the store ignored IfMatch
             if len(data) != size:
                 # A proxy may cut a body and still announce the length of the rest.
                 raise IncompleteReadError(actual_bytes=len(data), expected_bytes=size)

@@ -228,7 +228,10 @@ class TableContentsStore:
             ContractChanged: what is stored is something else.
         """
         period = BillingPeriod.of(now)
-        for kind in (f"{READING} {self.table}", READING):  # without a name: kept before it had one
+        for kind in (
+            f"{READING} {self.table}",
+            READING,
+        ):  # snapshots stored before the kind included the table
             for back in range(self.months):
                 kept = self.snapshots.newest(kind, period.shift(-back))
                 if kept is not None:

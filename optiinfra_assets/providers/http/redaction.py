@@ -131,7 +131,7 @@ def _forms(text: str) -> set[str]:
         (0, 0),
         (1, 2),
         (2, 3),
-    ):  # in base64 a text looks in three ways, by what stands before it
+    ):  # a text has three base64 forms, depending on what precedes it
         encoded = base64.b64encode(bytes(before) + data).decode()[mixed:]
         encoded = encoded[: -1 - encoded.count("=")] if encoded.endswith("=") else encoded
         forms |= {encoded, encoded.translate(_URL_SAFE)}

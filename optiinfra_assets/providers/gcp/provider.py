@@ -3,7 +3,7 @@
 The export is append-only: late usage, corrections and credits are new rows, for any earlier day. So a probe calls tables.get (free) to
 see whether the table changed, and only then counts the rows that the last loading days added to each invoice month
 (`loading_days.TableContents`, stored as a snapshot). The token of a month is made from these counts and sums. A collection reads the
-whole month again, by day and by every column that distinguishes lines, and must find exactly the rows that the reading counted.
+whole month again, by day and by every column that distinguishes lines, and must find exactly the rows and amounts of the reading.
 
 A table may lose rows: partitions expire, or somebody creates it again. If a month lost rows after it was final, or has none any more, the
 stored data stay. If only a collection shows this, the whole table is counted again, so that no two collections pay for the same difference.

@@ -62,7 +62,6 @@ class GroupedCost:
     """The costs of one day for one value of each dimension of a query.
 
     Attributes:
-        keys: one value for each dimension; empty for an ungrouped query.
         amounts: amount of each metric that the response contains.
         unit: currency; None where nothing was ever charged.
         is_estimated: whether Cost Explorer marks the day as estimated.
@@ -106,7 +105,7 @@ class CostExplorer:
             client: boto3 client of ``ce``.
             calls: retries, counts and redacts the requests.
             start: first day (UTC), inclusive.
-            end: last day (UTC), exclusive.
+            end: day after the last one (UTC), exclusive.
         """
         self._client = client
         self._calls = calls

@@ -119,11 +119,7 @@ class CostAndUsage:
     """The `optiinfra_assets.providers.files.focus_files.FocusMapping` of a Cost and Usage Report."""
 
     def __init__(self, names: Sequence[str], rounding: Rounding) -> None:
-        """Prepares for a file with the columns `names` (in any case); adds what it rounds to `rounding`.
-
-        Raises:
-            LayoutRejected: a mandatory column is missing.
-        """
+        """Prepares for a file with the columns `names`; adds what it rounds to `rounding`. Raises LayoutRejected as `mapping_of`."""
         there = {name.lower(): name for name in names}
         missing = [name for name in _MANDATORY if name not in there]
         if missing:

@@ -131,9 +131,7 @@ class Aws(Provider):
     )
 
     def discover(self, account: Account) -> list[str]:
-        """Returns the id of the credential's account, with its name if the credential may list the organization.
-
-        Without an export this costs 0.01 USD.
+        """Id of the credential's account, and its name if it may list the organization. Costs 0.01 USD without an export.
 
         Raises:
             CredentialRejected: AWS does not accept the credential, or it may not read costs.

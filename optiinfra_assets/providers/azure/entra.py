@@ -6,9 +6,8 @@ A provider writes::
     with CostManagementClient(session.credential, endpoint, **session.options(endpoint)) as client:
         body = session.ask("POST query", "role Cost Management Reader", lambda: client.query.usage(...))
 
-The SDK's own retries are off, because they do not read the waiting headers of Cost Management and their requests and waits are not
-counted. Sign-in follows the same policy inside a client's pipeline, so a rejected secret and an overloaded sign-in service raise different
-errors.
+The SDK's own retries are off: they do not read Cost Management's waiting headers, and nobody counts their waits. Sign-in follows the
+same policy inside a client's pipeline, so a rejected secret and an overloaded sign-in service raise different errors.
 """
 
 from __future__ import annotations

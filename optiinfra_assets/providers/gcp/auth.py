@@ -1,8 +1,7 @@
 """Requests to Google's services through Google's own clients: credentials, retries, and the conversion of their errors to ours.
 
 Importing this module imports Google's libraries, so a provider imports it inside its functions. Our retries replace theirs: Google's
-clients wrap each single request in what they get as ``retry``, so `GoogleSession.patience` counts, retries and converts every request,
-including each page::
+clients wrap each request in their argument ``retry``, so `GoogleSession.patience` counts, retries and converts each one, each page too::
 
     session = GoogleSession.of(key, context)
     table = client.get_table(name, retry=session.patience("tables.get", DATA_VIEWER), timeout=SECONDS)

@@ -228,10 +228,7 @@ class TableContentsStore:
             ContractChanged: what is stored is something else.
         """
         period = BillingPeriod.of(now)
-        for kind in (
-            f"{READING} {self.table}",
-            READING,
-        ):  # snapshots stored before the kind included the table
+        for kind in (f"{READING} {self.table}", READING):  # older snapshots name no table
             for back in range(self.months):
                 kept = self.snapshots.newest(kind, period.shift(-back))
                 if kept is not None:

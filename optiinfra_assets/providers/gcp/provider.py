@@ -104,9 +104,7 @@ class Gcp(Provider):
     )
 
     def discover(self, account: Account) -> list[str]:
-        """Returns id, name and number of projects of the export's billing account, as far as the credential may see them.
-
-        This costs nothing: queries are only priced.
+        """Returns id, name and number of projects of the billing account, as far as the credential may see them. Only prices queries: free.
 
         Raises:
             NothingThere: the table does not exist.
@@ -361,10 +359,8 @@ def _rows(
 
 
 def _token(stock: TableContents, period: BillingPeriod, now: datetime) -> str:
-    """Returns a token that changes with every row, and when the month becomes final, so that its line items stop being estimates.
-
-    The token of the newest month also changes when the export falls silent, so that its collection stores a warning that people see.
-    """
+    """Returns a token that changes with every row, and when the month becomes final, so that its line items stop being estimates. The
+    token of the newest month also changes when the export falls silent, so that its collection stores a warning that people see."""
     token = stock.token(period)
     if token and _is_final(period, now):
         return f"{token}, final"

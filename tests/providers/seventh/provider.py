@@ -1,4 +1,4 @@
-"""Provider ``nimbus``: an invented cloud that tells each day of a month, in pages. How it is made is told in docs/adding-a-provider.md."""
+"""Provider ``nimbus``: an invented cloud whose API lists the charges of each day in pages. docs/adding-a-provider.md explains this code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from optiinfra_assets.providers.http.redaction import bearer_header
 
 
 class NimbusCredential(BaseModel):
-    """One account, read with a token."""
+    """Credential of one account: a token."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -45,7 +45,7 @@ def _months(api: Client) -> dict[BillingPeriod, JsonFields]:
 
 
 class Nimbus(Provider):
-    """Everything on a Nimbus account."""
+    """All charges of a Nimbus account."""
 
     name: ClassVar[str] = "nimbus"
     title: ClassVar[str] = "Nimbus"
@@ -53,38 +53,38 @@ class Nimbus(Provider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=13)
 
     def discover(self, account: Account) -> list[str]:
-        """Name of the account."""
+        """Return the name of the account."""
         with _open(account, ProviderContext(utc_now, MemorySnapshots())) as api:
             return [api.get("/account", permission=READ).fields().text("name")]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
-        """One request: the version of each month."""
+        """Make one request, which returns the version of each month."""
         with _open(account, context) as api:
             tokens = {period: month.text("version") for period, month in _months(api).items()}
             return Probe(tokens, api.meter.requests, api.meter.cost)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
-        """All days of a month, page by page."""
+        """Stream all days of a month, page by page."""
         with _open(account, context) as api:
             month = _months(api).get(billing_period)
-            collection = LineItemStream(iter(()), "no such month", requests=api.meter.requests)
+            stream = LineItemStream(iter(()), "no such month", requests=api.meter.requests)
         if month is not None:
             version, is_closed = month.text("version"), month.text("status") == "closed"
-            rows = _rows(account, billing_period, context, collection, is_estimated=not is_closed)
+            rows = _rows(account, billing_period, context, stream, is_estimated=not is_closed)
             where = f"Nimbus {billing_period}"
-            collection.batches = record_batches(rows, COLUMNS, collection.rounding, where=where)
-            collection.change_token = version
-            collection.sources = [{"kind": "month", "month": str(billing_period), "version": version}]
-            collection.control_totals = {month.text("currency"): month.money("amount")}
-            collection.is_final = is_closed
-        return collection
+            stream.batches = record_batches(rows, COLUMNS, stream.rounding, where=where)
+            stream.change_token = version
+            stream.sources = [{"kind": "month", "month": str(billing_period), "version": version}]
+            stream.control_totals = {month.text("currency"): month.money("amount")}
+            stream.is_final = is_closed
+        return stream
 
 
 def _rows(
     account: Account,
     period: BillingPeriod,
     context: ProviderContext,
-    collection: LineItemStream,
+    stream: LineItemStream,
     *,
     is_estimated: bool,
 ) -> Iterator[LineItemRow]:
@@ -97,7 +97,7 @@ def _rows(
 
         for line in items(read, path):
             yield LineItemRow("api", is_estimated, _values(line, period))
-        collection.requests += api.meter.requests
+        stream.requests += api.meter.requests
 
 
 COLUMNS: Final = (*MANDATORY, "ResourceId")

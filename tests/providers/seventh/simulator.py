@@ -1,4 +1,4 @@
-"""Nimbus over a simulated world: three addresses, pages, a token, its own words when it refuses."""
+"""Simulator of Nimbus: three endpoints, pages, a bearer token, and error messages of its own."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from optiinfra_assets.simulators.server.server import SimulatedRequest, Simulate
 from optiinfra_assets.simulators.world.scenario import Charge
 from optiinfra_assets.simulators.world.world import CENT
 
-CATEGORIES = {"usage": "Usage", "purchase": "Purchase", "tax": "Tax", "credit": "Credit", "refund": "Usage"}
+CATEGORIES: Final = {
+    "usage": "Usage",
+    "purchase": "Purchase",
+    "tax": "Tax",
+    "credit": "Credit",
+    "refund": "Usage",
+}
 
 
 class SimulatedNimbus(SimulatedAccount):
-    """One account."""
+    """One simulated account."""
 
     provider = "nimbus"
     rules: ClassVar = {"currency": "EUR"}
@@ -27,15 +33,15 @@ class SimulatedNimbus(SimulatedAccount):
     lacking_permission = "costs:read"
 
     def secrets(self) -> dict[str, str]:
-        """The token."""
+        """Return the token."""
         return {"token": self.secret}
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
-        """Whole days."""
-        return sum((one.amount for one in self.world.charges(period)), Decimal(0))
+        """Sum the whole days that Nimbus shows now."""
+        return sum((charge.amount for charge in self.world.charges(period)), Decimal(0))
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """As invented."""
+        """Answer one request as the invented API does."""
         if self.refuses(request):
             return SimulatedResponse.of({"error": "who are you?"}, status=401)
         parts = request.path.strip("/").split("/")
@@ -67,7 +73,7 @@ class SimulatedNimbus(SimulatedAccount):
         return self.world.charges(period) if invoiced is None else invoiced
 
     def _lines(self, period: BillingPeriod, request: SimulatedRequest) -> SimulatedResponse:
-        lines = [line for charge in self._charges(period) for line in self._told(charge)]
+        lines = [line for charge in self._charges(period) for line in self._items(charge)]
         extra = self.extra_items if self._is_closed(period) else 0
         total = len(lines) + extra
         begin = 0 if self.repeats_pages else int(request.query.get("cursor") or 0)
@@ -77,7 +83,7 @@ class SimulatedNimbus(SimulatedAccount):
             {"lines": lines[begin:end] + more, "next": str(end) if end < total else "", "total": total}
         )
 
-    def _told(self, charge: Charge) -> Iterator[dict[str, Any]]:
+    def _items(self, charge: Charge) -> Iterator[dict[str, Any]]:
         amounts = [charge.amount]
         if self.duplicates_lines:
             half = (charge.amount / 2).quantize(self.world.quantum)
@@ -99,12 +105,3 @@ class SimulatedNimbus(SimulatedAccount):
             "amount": amount,
             "currency": self.currency,
         }
-
-
-CATEGORIES: Final = {
-    "usage": "Usage",
-    "purchase": "Purchase",
-    "tax": "Tax",
-    "credit": "Credit",
-    "refund": "Usage",
-}

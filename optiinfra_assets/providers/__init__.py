@@ -1,4 +1,4 @@
-"""The registry of providers. Adding one is its file and one entry here."""
+"""The registry of providers. To add a provider, write its package and add one entry here."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ from optiinfra_assets.providers.vultr.provider import Vultr
 PROVIDERS: Final[dict[str, Provider]] = {
     provider.name: provider for provider in (Aws(), Azure(), DigitalOcean(), FocusFiles(), Gcp(), Linode(), Vultr())
 }
-"""Every provider by its registered name."""
+"""Providers by their registered names."""

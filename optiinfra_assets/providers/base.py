@@ -1,18 +1,7 @@
-"""What a provider is: probe and collect, as pure Python; and the errors it may raise.
+"""The interface of a provider: an account in, change tokens (`probe`) and line items (`collect`) out, in pure Python.
 
-A provider knows the outside world and nothing of where the data go. One file per provider, one entry in the registry.
-
-Errors, by what the caller does::
-
-    ProviderError
-    ├── Transient            try again later: network, time-out, 5xx (3 retries, 60 s apart)
-    │   └── Throttled        try again, not before `until`
-    └── Permanent            a person has to act; retrying changes nothing
-        ├── CredentialRejected   the credential, or a permission it lacks
-        ├── ContractChanged      the provider's answer is not what its documents say: names the field and value
-        │   └── NotFound         what was asked for is not there (404)
-        └── BadData              a value that cannot be stored exactly: names file, row, column, value and what is accepted
-            └── NothingThere     the source is empty or gone; nothing stored is erased for that
+A provider knows its cloud and not where the data go. Each has a package and one entry in the registry. `domain.errors` has the errors that
+it may raise, grouped by what the caller does.
 """
 
 from __future__ import annotations
@@ -36,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can give, so that nothing is promised beyond it.
+    """What a provider can deliver, so that the platform promises no more.
 
     Attributes:
-        granularity: finest honest charge period: ``hour``, ``day``, ``month`` or ``as delivered``.
-        history_months: how many billing periods a backfill asks for; None: all the source has.
-        paid_requests: requests cost money, so they are made only when a probe says something changed.
-        has_inventory: resources can be listed apart from charges.
+        granularity: finest charge period that the source really has: ``hour``, ``day``, ``month`` or ``as delivered``.
+        history_months: how many billing periods a backfill requests; None: all that the source has.
+        paid_requests: requests cost money, so the provider makes them only when a probe finds a change.
+        has_inventory: the provider can list resources apart from charges.
     """
 
     granularity: str
@@ -53,11 +42,11 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The answer to "has anything changed?".
+    """What the source has now.
 
     Attributes:
-        tokens: change token of each billing period the source has now. Equal token: nothing to collect.
-        requests: requests made to the provider.
+        tokens: change token of each billing period that the source has now. If a token is unchanged, there is nothing to collect.
+        requests: number of requests made to the provider.
         cost: what the provider charges for them, in USD.
     """
 
@@ -68,17 +57,17 @@ class Probe:
 
 @dataclass(slots=True)
 class LineItemStream:
-    """All line items of one slice, as a stream, with what is known about them once the stream has ended.
+    """All line items of one slice as a stream. The other attributes are complete once the stream has ended.
 
     Attributes:
-        batches: record batches of `optiinfra_assets.line_items.SCHEMA`. Raises a ProviderError; then nothing of it counts.
-        change_token: the token these line items answer to; complete when `batches` has ended.
+        batches: record batches of `optiinfra_assets.line_items.SCHEMA`. If it raises a ProviderError, none of its line items count.
+        change_token: the token that these line items belong to.
         sources: where each part came from (file name and version, request window, invoice id): the lineage.
-        control_totals: the provider's own billed total by currency, where it states one.
+        control_totals: the provider's own billed total by currency, None if it states none.
         rounding: filled while `batches` is read.
-        data_through: the provider's data are complete up to this instant (exclusive), if it says so.
+        data_through: the provider's data are complete up to this UTC instant (exclusive), None if it does not say so.
         is_final: the provider will not change this period any more.
-        requests: requests made to the provider.
+        requests: number of requests made to the provider.
         request_cost: what the provider charges for them, in USD.
     """
 
@@ -97,10 +86,10 @@ Model = TypeVar("Model", bound="BaseModel")
 
 
 def credential_of(account: Account, model: type[Model]) -> Model:
-    """The credential that the settings and secrets of an account make.
+    """Build the credential from the settings and secrets of an account.
 
     Raises:
-        BadData: a provider of another version stored them; names the field, and never the value.
+        BadData: the model does not accept them, as another version of the provider stored them; names the field and never the value.
     """
     from pydantic import ValidationError
 
@@ -113,19 +102,19 @@ def credential_of(account: Account, model: type[Model]) -> Model:
 
 
 class Provider(ABC):
-    """One source of cost data. Instances hold no state between calls and are safe to use from several threads."""
+    """One source of cost data. Instances keep no state between calls and are safe to use from several threads."""
 
     name: ClassVar[str]
-    """Registered name: lower case, also the first part of asset keys."""
+    """Registered name in lower case; it is also a part of asset keys."""
     title: ClassVar[str]
-    """Name a person reads."""
+    """Name that people read."""
     credential_model: ClassVar[type[BaseModel]]
-    """Fields `connect` asks for, with their help; secret fields are pydantic SecretStr."""
+    """Model of the fields that `connect` asks for, with their help texts; secret fields are pydantic SecretStr."""
     capabilities: ClassVar[Capabilities]
 
     @classmethod
     def secret_fields(cls) -> frozenset[str]:
-        """Names of the secret fields of its credential model, needed or not; the values are stored encrypted, apart from the others."""
+        """Return the names of the secret fields of its credential model, required or not. Their values are stored encrypted and apart."""
         from pydantic import SecretStr
 
         fields = cls.credential_model.model_fields.items()
@@ -133,27 +122,27 @@ class Provider(ABC):
 
     @abstractmethod
     def discover(self, account: Account) -> list[str]:
-        """Names of the billing accounts the credential of `account` reaches; proves that it works.
+        """Prove that the credential of `account` works, and return the names of the billing accounts that it reaches.
 
         Raises:
-            ProviderError: the credential does not work, and why.
+            ProviderError: the credential does not work; the message says why.
         """
 
     @abstractmethod
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
-        """Ask cheaply what the source has now; `since` holds the tokens of the last collection.
+        """Find out at low cost what the source has now; `since` has the tokens of the last collection by billing period.
 
-        What has to be kept for `collect` goes to ``context.snapshots``.
+        This keeps what `collect` needs later in ``context.snapshots``.
 
         Raises:
-            ProviderError: the source could not be asked.
+            ProviderError: the source could not be read.
         """
 
     @abstractmethod
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Open the stream of all line items of one slice.
 
-        A slice that the source once had and now has no line item for gives an empty stream: that is a complete answer.
+        If the source has no line item for the slice any more, the stream is empty, which is a complete result.
 
         Raises:
             NothingThere: the whole source is empty or gone.

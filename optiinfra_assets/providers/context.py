@@ -1,15 +1,15 @@
-"""What a provider is handed besides the account: the clock, a way to wait, and the answers it kept from earlier.
+"""What a provider gets besides the account: the clock, a way to wait, and the responses that it kept earlier.
 
-Some clouds tell only a running total of the month. What a day cost is then the difference of two readings, so each reading is kept whole
-as a `Snapshot`: `probe` adds one, `collect` computes from those kept and never from the moment it happens to run. Same snapshots and same
-invoice, same line items. A provider whose source can be asked again for any day keeps none.
+Some clouds report only a running total of the month. A day then costs the difference of two readings, so a provider keeps each whole
+reading as a `Snapshot`: `probe` adds one, and `collect` computes from the kept ones and never from the time at which it runs. The same
+snapshots and the same invoice give the same line items. A provider keeps no snapshots if it can read any day of its source again.
 
-How the next provider goes about it (signatures of the base class)::
+A provider does it like this (signatures of the base class)::
 
     def probe(self, account, since, context):
-        with Client(endpoint, context, headers=bearer(...), secrets=[token]) as api:   # providers/http.py
+        with Client(endpoint, context, headers=bearer_header(...), secrets=[token]) as api:   # providers/http/client.py
             answer = api.get("/pending", permission="billing (read)")
-            lines = [line.money("total") for line in answer.fields().objects("lines")]   # refuse what is not understood before it is kept
+            lines = [line.money("total") for line in answer.fields().objects("lines")]   # raises for an unknown format before it is kept
             period = BillingPeriod.of(context.clock())
             context.snapshots.add(Snapshot("pending", period, answer.asked_at, answer.body))
             return Probe(tokens={period: token_of(lines)}, requests=api.meter.requests)
@@ -32,18 +32,18 @@ from typing import Protocol
 from optiinfra_assets.domain.accounts import BillingPeriod
 
 Clock = Callable[[], datetime]
-"""Gives the present UTC instant, real or simulated."""
+"""Returns the present UTC instant, real or simulated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One answer of a provider, as read.
+    """One response of a cloud, as read.
 
     Attributes:
-        kind: what was asked, a word of the provider's own.
-        billing_period: the period the answer tells about.
+        kind: what was requested, as a name that the provider chooses.
+        billing_period: the period that the response is about.
         taken_at: UTC instant at which it was read.
-        body: the whole answer.
+        body: the whole response.
     """
 
     kind: str
@@ -53,38 +53,38 @@ class Snapshot:
 
 
 class Snapshots(Protocol):
-    """Kept answers of one account, which whoever makes the `ProviderContext` has chosen. Safe to use from several threads."""
+    """Kept responses of one account; the creator of the `ProviderContext` chooses the account. Safe to use from several threads."""
 
     def taken(self, kind: str, billing_period: BillingPeriod) -> Sequence[datetime]:
-        """When the snapshots of a kind and period were taken, oldest first: to choose which to read, for a month of them may be large."""
+        """Return when the snapshots of a kind and period were taken, oldest first. Use it to choose which to read: a month may be large."""
         ...
 
     def read(
         self, kind: str, billing_period: BillingPeriod, taken: Collection[datetime] | None = None
     ) -> Sequence[Snapshot]:
-        """Snapshots of a kind and period, oldest first: those taken at the instants given, or all."""
+        """Return the snapshots of a kind and period, oldest first: those taken at the given instants, or all."""
         ...
 
     def newest(self, kind: str, billing_period: BillingPeriod) -> Snapshot | None:
-        """The last of `read`, without reading the others."""
+        """Return the last snapshot of `read` without reading the others, or None."""
         ...
 
     def add(self, snapshot: Snapshot) -> bool:
-        """Keep `snapshot` for good, and say True.
+        """Keep `snapshot` and return True.
 
-        Nothing is kept, and False said, if its body equals that of the newest of its kind and period, or if it was not taken after that:
-        the slower of two probes at once has nothing to add.
+        This keeps nothing and returns False if its body equals that of the newest snapshot of its kind and period, or if it was not taken
+        after that one: the slower of two simultaneous probes has nothing to add.
         """
         ...
 
 
 @dataclass(slots=True)
 class Meter:
-    """Requests and their price, in USD. Refused and repeated requests count: they were made.
+    """Counts requests and their cost in USD. Refused and repeated requests count too, because they were made.
 
     Attributes:
-        price: of one request.
-        within: counts along, for a sum over several meters.
+        price: price of one request in USD.
+        within: another meter that counts along, for a sum over several meters.
     """
 
     price: Decimal = Decimal(0)
@@ -93,11 +93,11 @@ class Meter:
     cost: Decimal = Decimal(0)
 
     def count(self) -> None:
-        """Count one request; to be called before it is sent."""
+        """Count one request. Call this before the request is sent."""
         self._add(1, self.price)
 
     def charge(self, amount: Decimal) -> None:
-        """Add what the provider charges for a request beyond `price`, where only its answer tells."""
+        """Add what the cloud charges for a request beyond `price`, in USD, if only the response states it."""
         self._add(0, amount)
 
     def _add(self, requests: int, amount: Decimal) -> None:
@@ -109,13 +109,13 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class ProviderContext:
-    """What surrounds one call of a provider.
+    """The environment of one call of a provider.
 
     Attributes:
-        clock: the present UTC instant; providers ask no other clock, so that a year can be tried in seconds.
-        snapshots: kept answers of the account.
+        clock: returns the present UTC instant; providers read no other clock, so that a test can run a year in seconds.
+        snapshots: kept responses of the account.
         sleep: waits that many seconds.
-        spent: everything asked of the provider with this context, also by a call that failed.
+        spent: counts all requests made with this context, also those of a call that failed.
     """
 
     clock: Clock
@@ -124,35 +124,35 @@ class ProviderContext:
     spent: Meter = field(default_factory=Meter)
 
     def meter(self, price: Decimal = Decimal(0)) -> Meter:
-        """A meter for requests of a price in USD, which `spent` counts along with."""
+        """Return a meter for requests of a given price in USD; `spent` counts along."""
         return Meter(price, within=self.spent)
 
 
 class MemorySnapshots:
-    """Snapshots in memory, for tests and for sources that keep none."""
+    """Snapshots in memory, for tests and for providers that keep none."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, BillingPeriod], list[Snapshot]] = {}
         self._adding = threading.Lock()
 
     def taken(self, kind: str, billing_period: BillingPeriod) -> Sequence[datetime]:
-        """When the snapshots of a kind and period were taken, oldest first."""
+        """Return when the snapshots of a kind and period were taken, oldest first."""
         return tuple(snapshot.taken_at for snapshot in self._kept.get((kind, billing_period), ()))
 
     def read(
         self, kind: str, billing_period: BillingPeriod, taken: Collection[datetime] | None = None
     ) -> Sequence[Snapshot]:
-        """Snapshots of a kind and period, oldest first: those taken at the instants given, or all."""
+        """Return the snapshots of a kind and period, oldest first: those taken at the given instants, or all."""
         kept = self._kept.get((kind, billing_period), ())
         return tuple(snapshot for snapshot in kept if taken is None or snapshot.taken_at in taken)
 
     def newest(self, kind: str, billing_period: BillingPeriod) -> Snapshot | None:
-        """The last of `read`, or None."""
+        """Return the last snapshot of `read`, or None."""
         kept = self._kept.get((kind, billing_period))
         return kept[-1] if kept else None
 
     def add(self, snapshot: Snapshot) -> bool:
-        """As `Snapshots.add`."""
+        """Keep a snapshot as `Snapshots.add` does."""
         with self._adding:
             newest = self.newest(snapshot.kind, snapshot.billing_period)
             if newest is not None and (snapshot.taken_at <= newest.taken_at or snapshot.body == newest.body):
@@ -162,5 +162,5 @@ class MemorySnapshots:
 
 
 def utc_now() -> datetime:
-    """The real clock."""
+    """Return the present UTC instant of the real clock."""
     return datetime.now(UTC)

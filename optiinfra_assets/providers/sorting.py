@@ -1,8 +1,8 @@
-"""Records in the order of their keys, however many there are: what does not fit in memory waits, sorted, in one temporary file.
+"""External merge sort: any number of records in, the same records sorted out. One temporary file stores what does not fit in memory.
 
-Two answers that are joined by key are put in one `ExternalSorter`, and what belongs together comes out together::
+To join two responses by key, add both to one `ExternalSorter`; records with the same key come out together::
 
-    with Sorter() as sorter:
+    with ExternalSorter() as sorter:
         for row in billed_rows: sorter.add((row.key, "billed", row.amount))
         for row in effective_rows: sorter.add((row.key, "effective", row.amount))
         for key, records in groupby(sorter.sorted(), key=itemgetter(0)):
@@ -22,12 +22,12 @@ import orjson
 Record = tuple[str, ...]
 
 IN_MEMORY: Final = 32_768
-"""Records kept before they are written: about 20 MB of short texts."""
+"""Number of records in memory before they are written to the file: about 20 MB of short texts."""
 _CHUNK: Final = 1 << 16
 
 
 class ExternalSorter:
-    """Collects records, then gives them in order. The file has no name and is gone with the process."""
+    """Collects records and then yields them in order. The file has no name and vanishes with the process."""
 
     def __init__(self, in_memory: int = IN_MEMORY) -> None:
         self._in_memory = in_memory
@@ -43,13 +43,13 @@ class ExternalSorter:
             self._file.close()
 
     def add(self, record: Record) -> None:
-        """Take one record."""
+        """Add one record."""
         self._kept.append(record)
         if len(self._kept) >= self._in_memory:
             self._write()
 
     def sorted(self) -> Iterator[Record]:
-        """All records in order; equal ones all come."""
+        """Yield all records in order, including duplicates."""
         self._kept.sort()
         return heapq.merge(*map(self._read, self._runs), self._kept)
 
@@ -65,8 +65,8 @@ class ExternalSorter:
         self._kept = []
 
     def _read(self, run: tuple[int, int]) -> Iterator[Record]:
-        """The records of one run. Read by position, as all runs are read at once from the one file."""
-        assert self._file is not None  # noqa: S101 - a run is a part of it
+        """Yield the records of one run. This reads by position, because all runs are read from the one file at the same time."""
+        assert self._file is not None  # noqa: S101 - every run is a part of the file
         position, end = run
         rest = b""
         while position < end:

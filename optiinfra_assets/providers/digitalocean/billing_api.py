@@ -1,13 +1,13 @@
-"""The answers of a billing API with nightly insights, invoices, and a preview of the invoice that comes next: read, checked, made values.
+"""DigitalOcean's billing API with nightly insights, invoices, and a preview of the next invoice: JSON responses in, checked values out.
 
-Three pictures of a month, none of which has it all::
+The API has three views of a month, and none of them is complete::
 
-    insights            what each line cost on each day, as estimated in the night: region and SKU, no resource
-    items               of an invoice, or of the preview so far: each line once, with its resource; the texts are those of the insights
-    summary             of the same: tax, credits and overage, which are in none of the items
+    insights            what each line cost on each day, estimated at night: region and SKU, no resource
+    items               of an invoice, or of the preview so far: each line once, with its resource; the texts equal those of the insights
+    summary             of an invoice or the preview: tax, credits and overage, which no item contains
 
-Nothing here adds up anything; ``daily_lines.py`` does that with what comes from here. Kept is only which invoices are not the last of their
-month: they bear no date, and a month that is closed by one from its middle is that invoice alone (`BillingApi.is_closed`).
+This module adds nothing up; `daily_estimates` does that with these values. It keeps only which invoices are not the last of their month:
+invoices have no date, and if one from the middle of a month closed it, the month would be that invoice alone (`BillingApi.is_closed`).
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from optiinfra_assets.providers.http.json_fields import JsonFields, parse_time
 from optiinfra_assets.providers.http.pagination import PagedList, PageStyle, linked_page
 
 PREVIEW: Final = "preview"
-"""What the preview is asked for by: its own uuid is another one every day."""
+"""Name by which the API returns the preview; the preview's own uuid changes every day."""
 SETTLING: Final = timedelta(days=2)
-"""How long after its end an invoiced month is looked at once more: the estimate of its last night may come after the invoice."""
+"""How long after its end an invoiced month is collected once more: the estimate of its last night may come after the invoice."""
 NOTHING: Final = "nothing"
-"""Token of a month of which nothing is told."""
+"""Token of a month that has no data."""
 
 PAGE_SIZE: Final = 200
 
 
 def _linked(answer: JsonFields) -> tuple[str | None, int]:
-    """The last page says nothing of the next one, or leaves out any of the objects that would."""
+    """Next page and total count. The last page has no ``next``, or lacks any of the objects around it."""
     links = answer.object_or_none("links")
     pages = links and links.object_or_none("pages")
     return linked_page(pages, "next") if pages else None, answer.object("meta").whole("total")
@@ -53,7 +53,7 @@ def _numbered(answer: JsonFields) -> tuple[str | None, int]:
 
 
 LISTS: Final = PageStyle("per_page", "page", _linked, "1")
-"""Of all lists but the insights."""
+"""Page style of all lists but the insights."""
 _INSIGHTS: Final = PageStyle("per_page", "page", _numbered, "1")
 
 _INVOICES: Final = "/v2/customers/my/invoices"
@@ -67,9 +67,9 @@ class Invoice:
     """An invoice, or the preview of one.
 
     Attributes:
-        amount: all it comes to; of a preview, so far.
-        period: the month it is for.
-        updated_at: as sent; empty unless it is a preview.
+        amount: its total in USD; for a preview, the total so far.
+        period: the month it bills.
+        updated_at: as sent; empty for anything but a preview.
     """
 
     uuid: str
@@ -79,42 +79,42 @@ class Invoice:
 
     @property
     def mark(self) -> str:
-        """Another one when anything about it has changed."""
+        """A text that differs whenever anything about the invoice has changed."""
         return f"{self.uuid} {self.amount:f} {self.updated_at}"
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceList:
-    """All invoices, and the preview if there is one."""
+    """All invoices, and the preview or None."""
 
     invoices: list[Invoice]
     preview: Invoice | None
 
     def of(self, period: BillingPeriod) -> list[Invoice]:
-        """Invoices of a month: one, and others before it if usage passed a threshold within the month."""
+        """Invoices of a month by uuid: one, and earlier ones if usage passed a threshold within the month."""
         mine = [invoice for invoice in self.invoices if invoice.period == period]
         return sorted(mine, key=lambda invoice: invoice.uuid)
 
     def previewed(self, period: BillingPeriod) -> Invoice | None:
-        """The preview, if it is of this month."""
+        """The preview if it is for this month, else None."""
         return self.preview if self.preview is not None and self.preview.period == period else None
 
     def may_be_closed(self, period: BillingPeriod, now: datetime) -> bool:
-        """Whether a month is over, has an invoice, and the preview has gone on to a later one."""
+        """Whether a month is over, has an invoice, and the preview has moved on to a later month."""
         is_past = self.preview is None or self.preview.period > period
         return bool(self.of(period)) and now >= period.end and is_past
 
 
 @dataclass(frozen=True, slots=True)
 class BillingApi:
-    """One payer's billing.
+    """The billing endpoints of one payer.
 
     Attributes:
-        api: where to ask.
-        urn: of the payer.
-        permission: what the credential needs for all of it.
-        clock_time: UTC instant of the call: nothing is asked for that lies after its day.
-        snapshots: where it is kept what is known of an invoice.
+        api: client that sends the requests.
+        urn: urn of the payer.
+        permission: what the credential needs for all of these endpoints; errors name it.
+        clock_time: UTC instant of the call; no request asks for days after its day.
+        snapshots: keeps what is known about an invoice.
     """
 
     api: Client
@@ -124,10 +124,10 @@ class BillingApi:
     snapshots: Snapshots
 
     def books(self) -> InvoiceList:
-        """All invoices and the preview.
+        """Return all invoices and the preview.
 
         Raises:
-            ProviderError: as all methods here, if it could not be read.
+            ProviderError: the API could not be read; all methods that send requests raise this.
         """
         previews: list[Invoice] = []
 
@@ -141,10 +141,10 @@ class BillingApi:
         return InvoiceList(found, previews[-1] if previews else None)
 
     def token(self, books: InvoiceList, period: BillingPeriod) -> str:
-        """A hash of what the line items of a period follow from; `NOTHING` if nothing is told of it.
+        """Return a hash of everything that determines the line items of a period; `NOTHING` if the API has no data for it.
 
-        That is its invoices; until the last of them the preview, which is rebuilt in the night as the insights are, and how many insights
-        there are. The balance is no part of it: it may move at any time, and no line item with it.
+        That is its invoices, and until the last of them the preview and the number of insights; DigitalOcean rebuilds both every night. The
+        balance is not part of it: it may change at any time without changing any line item.
         """
         parts = [invoice.mark for invoice in books.of(period)]
         preview = books.previewed(period)
@@ -157,31 +157,31 @@ class BillingApi:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else NOTHING
 
     def is_closed(self, books: InvoiceList, period: BillingPeriod) -> bool:
-        """Whether the last invoice of a month has come.
+        """Whether the last invoice of a month has been issued.
 
-        One that came within the month is told from the last one by having been listed before the month was over, or by its items. A month
-        later none is waited for any more. Items are asked for once, and only where nothing else tells.
+        An invoice within the month differs from the last one: it was listed before the month was over, or its items end earlier. A month
+        later this waits for no further invoice. It reads the items once, and only if nothing else decides.
         """
         if not books.may_be_closed(period, self.clock_time):
             return False
         return not self._is_recent(period) or any(self._is_last(invoice) for invoice in books.of(period))
 
     def keep_within(self, books: InvoiceList) -> None:
-        """Keep which invoices are listed while their month goes on. On its last day one may be the last that comes early."""
+        """Keep which invoices are listed within their month, except on its last day: that one may be the last invoice, issued early."""
         period = BillingPeriod.of(self.clock_time)
         if self.clock_time < period.end - _DAY:
             for invoice in books.of(period):
                 self.snapshots.add(Snapshot(_kind(invoice), period, self.clock_time, _WITHIN))
 
     def is_settled(self, period: BillingPeriod) -> bool:
-        """Whether the nights that may still estimate days of a period are over."""
+        """Whether no later night can estimate days of the period: two days have passed since its end."""
         return self.clock_time >= period.end + SETTLING
 
     def count(self, period: BillingPeriod, since: datetime | None = None) -> int:
-        """How many insights there are of a month, or of its days from the midnight `since` on, in one request.
+        """Return how many insights a month has, or its days from the UTC midnight `since` on. This makes one request.
 
         Raises:
-            CredentialRejected: the payer is not one of the credential.
+            CredentialRejected: the credential cannot read this payer.
             ProviderError: they could not be read.
         """
         path = self._insights_path(since or period.start, min(self._tomorrow, period.end) - _DAY)
@@ -194,10 +194,10 @@ class BillingApi:
         return answer.fields().whole("total_items")
 
     def insights(self, period: BillingPeriod) -> Iterator[DailyEstimate]:
-        """The insights of a month, asked for in two halves.
+        """Yield the insights of a month, which this reads in two halves.
 
-        At most 31 days may be asked for, and whether the last of them is included is not said. So each half is asked for with the day after
-        it, which is then left out.
+        The API accepts at most 31 days, and does not document whether it includes the last of them. So this requests each half with the day
+        after it, and then drops that day.
         """
         middle = period.start + timedelta(days=15)
         for begin, end in ((period.start, middle), (middle, period.end)):
@@ -210,22 +210,22 @@ class BillingApi:
                         yield estimate
 
     def lines(self, uuid: str, period: BillingPeriod) -> Iterator[InvoiceLine]:
-        """The items of an invoice of `period`, or of the `PREVIEW`."""
+        """Yield the items of an invoice of `period`, or of the `PREVIEW`."""
         for fields in self._list(_path(uuid), "invoice_items").objects(self.api):
             yield _line(fields, period, None if uuid == PREVIEW else uuid)
 
     def parts(self, uuid: str) -> InvoiceParts:
-        """The summary of an invoice, or of the `PREVIEW`."""
+        """Return the summary of an invoice, or of the `PREVIEW`."""
         answer = self.api.get(f"{_path(uuid)}/summary", permission=self.permission)
         return InvoiceParts.of(answer.fields())
 
     def usage(self) -> tuple[Decimal, datetime]:
-        """What the balance says of the month so far, and as of when (UTC)."""
+        """Return the balance's usage of the month so far in USD, and its UTC instant."""
         balance = self.api.get("/v2/customers/my/balance", permission=self.permission).fields()
         return balance.money("month_to_date_usage"), balance.time("generated_at")
 
     def _is_last(self, invoice: Invoice) -> bool:
-        """Whether an invoice of the last month reaches its end, or nothing is estimated for the days after what it reaches."""
+        """Whether the items of an invoice reach the end of its month, or the days after its last item have no estimates."""
         period = invoice.period
         kept = self.snapshots.newest(_kind(invoice), period)
         if kept is None:
@@ -238,7 +238,7 @@ class BillingApi:
         return reach >= period.end or not self.count(period, min(_ceiling(reach), period.end - _DAY))
 
     def _reach(self, invoice: Invoice) -> datetime:
-        """The instant up to which the items of an invoice go; a last hour that one lacks is none."""
+        """UTC instant at which the last item of an invoice ends; an item that ends in the last hour of the month reaches its end."""
         period, reach = invoice.period, invoice.period.start
         for fields in self._list(_path(invoice.uuid), "invoice_items").objects(self.api):
             start, end = _times(fields)
@@ -262,12 +262,12 @@ class BillingApi:
 
 
 def midnight(day: date) -> datetime:
-    """The UTC instant at which a day begins."""
+    """Return the UTC instant at which a day begins."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _ceiling(moment: datetime) -> datetime:
-    """The first midnight that is not before a UTC instant."""
+    """The first midnight at or after a UTC instant."""
     begin = midnight(moment.date())
     return begin if begin == moment else begin + _DAY
 

@@ -1,22 +1,22 @@
-"""A billing month of a cloud that estimates each line of a bill day by day, and invoices each line once, whole.
+"""A billing month of a cloud that estimates each line day by day and invoices each line once: estimates and lines in, charges out.
 
-Neither picture has it all: the estimates know the days, the invoice knows what is owed and the resource. So, line by line::
+Neither view is complete: the estimates have the days, the invoice has the amount owed and the resource. So for each line::
 
-    what the invoice says of a line  =  its estimates, day by day  +  one residual row that shows by how much they were wrong
+    the invoice's amount of a line  =  its estimates, day by day  +  one residual row that shows how wrong the estimates were
 
-Rules, and what each of them is for:
+The rules and their reasons:
 
-- A line is known by the texts that both pictures have of it (`Key`). Where several resources have the same texts nobody can tell whose a
-  day was: these lines stand as invoiced, each whole with its resource, and their estimates go.
-- An estimate of a line that no invoice has stays while the month is open. The last invoice is the last word on it, and it goes.
-- An invoice within the month takes the days that lie (by their noon) before the end it states for the line; the others are still open.
+- The texts that both views have of a line identify it (`Key`). If several resources have the same texts, their days cannot be told apart:
+  each of these lines becomes one charge as invoiced, with its resource, and their estimates are dropped.
+- An estimate of a line that is on no invoice stays while the month is open. The last invoice is final, so the estimate is dropped then.
+- An invoice within the month covers the days whose noon lies before the line's end on the invoice; the other days stay open.
 - Lines of the month so far that are not invoiced (a preview) only say what an estimate is for; they never count as cost.
 
-The rows of an invoice therefore add up to its lines, whatever the estimates were.
+So the rows of an invoice add up to its lines, whatever the estimates were.
 
-Flow: `DailyEstimates.add` each estimate, then `offer` each line, which a line without estimates need not wait for; then read `charges`.
-Estimates are held as text, about 15 bytes each: a month of 65,000 lines, 2 million estimates of them, takes 44 MB, and 114 MB with the
-invoice's lines. Lines without estimates are not held.
+To use it, call `DailyEstimates.add` for each estimate, then `offer` for each line, which at once returns an invoiced line that has no
+estimates, and then read `charges`. Estimates are stored as text, about 15 bytes each: a month of 65,000 lines with 2 million estimates
+takes 44 MB, and 114 MB with the invoice's lines. Lines without estimates are not stored.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from optiinfra_assets.providers.running_totals.readings import exact_sum
 ESTIMATE: Final = "estimate of the day"
 
 Key = tuple[str, ...]
-"""The texts of a line that estimates and invoices have in common."""
+"""The texts that estimates and invoices both have of a line."""
 
 Place = tuple[str, ...]
-"""What an estimate says of a line besides, such as its region; each part may be empty."""
+"""What else an estimate states of a line, such as its region; each part may be empty."""
 
 _DAY: Final = timedelta(days=1)
 _NOON: Final = timedelta(hours=12)
@@ -45,7 +45,7 @@ _NOON: Final = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True)
 class DailyEstimate:
-    """What one line costs on one day, as the cloud estimates it."""
+    """The cloud's estimate of what one line costs on one UTC day."""
 
     key: Key
     day: date
@@ -58,11 +58,11 @@ class InvoiceLine:
     """One line of an invoice, or of the month so far.
 
     Attributes:
-        resource: ids of what it is for, the preferred one first; empty if the cloud names none.
+        resource: ids of its resource, the preferred one first; empty if the cloud names none.
         start: inclusive UTC instant.
         end: exclusive UTC instant.
-        quantity: how long or how much, in `unit`, as stated; None if lines were added up.
-        invoice_id: None of the month so far.
+        quantity: duration or amount in `unit`, as stated; None if lines were added up.
+        invoice_id: None for a line of the month so far.
         category: FOCUS ChargeCategory.
     """
 
@@ -81,14 +81,14 @@ class InvoiceLine:
 
 @dataclass(frozen=True, slots=True)
 class DailyCharge:
-    """One row in the making.
+    """One charge, before it becomes a line item.
 
     Attributes:
         start: inclusive UTC instant.
         end: exclusive UTC instant.
-        method: how it was found: `ESTIMATE`, `RESIDUAL` or `INVOICE_LINE`.
-        line: what is known of the line from an invoice or a preview, None if nothing.
-        place: parts in which the estimates it stands for differ are empty; empty altogether without estimates.
+        method: how it was computed: `ESTIMATE`, `RESIDUAL` or `INVOICE_LINE`; a provider may add its own.
+        line: the line on an invoice or a preview, None if it is on neither.
+        place: place of its estimates; parts in which they differ are empty, and without estimates it is an empty tuple.
     """
 
     key: Key
@@ -106,12 +106,12 @@ class DailyEstimates:
     """Estimates and lines of one month.
 
     Attributes:
-        is_closed: the last invoice of the month has come.
-        count: estimates that were added.
-        estimated: what they come to.
-        last_day: the newest day of them, None if there are none.
-        dropped: of them, how many gave way to an invoice; complete when `charges` has ended.
-        dropped_amount: what those come to.
+        is_closed: the last invoice of the month has been issued.
+        count: number of estimates that were added.
+        estimated: sum of these estimates.
+        last_day: their newest day, None if there are none.
+        dropped: number of estimates that an invoice replaced; complete once `charges` has ended.
+        dropped_amount: sum of the dropped estimates.
     """
 
     period: BillingPeriod
@@ -126,7 +126,7 @@ class DailyEstimates:
     _places: dict[Place, int] = field(default_factory=dict, repr=False)
 
     def add(self, estimate: DailyEstimate) -> None:
-        """Hold one estimate."""
+        """Store one estimate."""
         place = self._places.setdefault(estimate.place, len(self._places))
         text = f"{estimate.day.toordinal()} {place} {estimate.amount:f}\n".encode()
         self._estimates.setdefault(estimate.key, bytearray()).extend(text)
@@ -135,16 +135,16 @@ class DailyEstimates:
         self.last_day = max(self.last_day or estimate.day, estimate.day)
 
     def offer(self, line: InvoiceLine) -> DailyCharge | None:
-        """Hold a line if there are estimates of it; an invoiced line without any is a charge of its own, which is given back."""
+        """Store a line if it has estimates and return None. Return an invoiced line without estimates as a charge of its own, else None."""
         if line.key in self._estimates:
             self._lines.setdefault(line.key, []).append(line)
             return None
         return None if line.invoice_id is None else whole(line)
 
     def charges(self) -> Iterator[DailyCharge]:
-        """The charges of all lines that have estimates, in the order in which lines first came: all days, then all that invoices say.
+        """Yield the charges of all lines with estimates, in the order in which lines were first added: all days, then all from invoices.
 
-        One kind after the other, because rows are written in batches of one kind.
+        The two kinds come one after the other because rows are written in batches of one kind.
         """
         invoiced: list[DailyCharge] = []
         for charge in self._of_lines():
@@ -173,7 +173,7 @@ class DailyEstimates:
         bills: Sequence[Sequence[InvoiceLine]],
         shown: Sequence[InvoiceLine],
     ) -> Iterator[DailyCharge]:
-        """The days of one resource, and what each invoice says beyond them."""
+        """Yield the days of one resource, and what each invoice states beyond them."""
         left = estimates
         for number, lines in enumerate(bills):
             is_last = self.is_closed and number == len(bills) - 1
@@ -189,14 +189,14 @@ class DailyEstimates:
         invoiced: Sequence[InvoiceLine],
         shown: Sequence[InvoiceLine],
     ) -> Iterator[DailyCharge]:
-        """Lines that differ in their resource only: as invoiced."""
+        """Yield lines that differ only in their resource as they are invoiced."""
         yield from map(whole, invoiced)
         end = max(line.end for line in invoiced)
         self._drop(one for one in estimates if _noon(one.day) < end)
         yield from self._open([one for one in estimates if _noon(one.day) >= end], shown)
 
     def _open(self, estimates: Sequence[DailyEstimate], shown: Sequence[InvoiceLine]) -> Iterator[DailyCharge]:
-        """Days that no invoice has: they stand while one may still come."""
+        """Yield the days that no invoice covers; once the month is closed, drop them."""
         if self.is_closed:
             self._drop(estimates)
             return
@@ -211,12 +211,12 @@ class DailyEstimates:
 
 
 def whole(line: InvoiceLine) -> DailyCharge:
-    """A line as one charge, as stated."""
+    """Return a line as one charge, as stated."""
     return DailyCharge(line.key, line.amount, line.start, line.end, INVOICE_LINE, line, (), line.invoice_id)
 
 
 def _bills(lines: Sequence[InvoiceLine]) -> list[list[InvoiceLine]]:
-    """Lines by invoice, the one that ends first before the others."""
+    """Lines grouped by invoice; the invoice whose lines end first comes first."""
     by_invoice: dict[str, list[InvoiceLine]] = {}
     for line in lines:
         by_invoice.setdefault(line.invoice_id or "", []).append(line)
@@ -225,7 +225,7 @@ def _bills(lines: Sequence[InvoiceLine]) -> list[list[InvoiceLine]]:
 
 
 def _trued_up(estimates: Sequence[DailyEstimate], lines: Sequence[InvoiceLine]) -> Iterator[DailyCharge]:
-    """The estimates and the residual of a line of one invoice."""
+    """Yield the estimates and the residual of a line of one invoice."""
     if not estimates:
         yield from map(whole, lines)
         return
@@ -244,7 +244,7 @@ def _of_day(estimate: DailyEstimate, line: InvoiceLine | None, invoice_id: str |
 
 
 def _common(lines: Sequence[InvoiceLine]) -> InvoiceLine | None:
-    """What can be said of all `lines` together; what they differ in is left out."""
+    """Merge `lines` into one; fields in which they differ are empty. None if there are no lines."""
     if len(lines) < 2:
         return lines[0] if lines else None
     first = lines[0]

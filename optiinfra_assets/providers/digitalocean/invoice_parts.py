@@ -1,7 +1,7 @@
-"""An invoice whose items are not all of it: a summary states what the products come to, and overage, tax and credits beside them.
+"""The summary of an invoice: it states the sum of the products, and overage, tax and credits, which are not items. JSON in, amounts out.
 
-All parts are added up as they are, credits negative. What does not add up is refused: an item that got lost, or a part that nobody knows
-of yet, would make a bill that looks right.
+All parts are added as they are; credits are negative. Totals that do not add up raise an error: a lost item, or a part that this module
+does not know, would otherwise make a bill that looks right.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ CREDITS: Final = "credits_and_adjustments"
 
 @dataclass(frozen=True, slots=True)
 class InvoiceParts:
-    """What a summary states.
+    """The amounts of a summary, in USD.
 
     Attributes:
-        amount: of the whole invoice.
-        parts: by name; one that is not stated is zero.
+        amount: total of the whole invoice.
+        parts: amounts by name; zero for a part that the summary does not state.
     """
 
     amount: Decimal
@@ -35,24 +35,24 @@ class InvoiceParts:
 
     @classmethod
     def of(cls, summary: JsonFields) -> InvoiceParts:
-        """Read a summary.
+        """Parse a summary.
 
         Raises:
-            ContractChanged: an amount is missing or none.
+            ContractChanged: an amount is missing or is not a number.
         """
         names = (PRODUCTS, OVERAGES, TAXES, CREDITS)
         return cls(summary.money("amount"), {name: _part(summary, name) for name in names}, summary)
 
     def check(self, amount: Decimal, itemised: Decimal, count: int) -> None:
-        """Compare the summary with the invoice it is of.
+        """Compare the summary with its invoice.
 
         Args:
-            amount: of the invoice, from elsewhere.
-            itemised: sum of its items, which may hold the overage.
-            count: how many items.
+            amount: amount of the invoice in the list of invoices.
+            itemised: sum of its items, which may include the overage.
+            count: number of items.
 
         Raises:
-            ContractChanged: something does not add up; names both figures.
+            ContractChanged: the amounts do not add up; the message names both figures.
         """
         if self.amount != amount:
             self._fields.refuse("amount", f"{amount:f}, which the list of invoices states,")
@@ -64,7 +64,7 @@ class InvoiceParts:
             products.refuse("amount", f"{itemised:f}, the sum of the {count} items,")
 
     def beyond(self, itemised: Decimal) -> Iterator[tuple[str, str, Decimal]]:
-        """Charge category, name and amount of each part that items coming to `itemised` do not hold."""
+        """Yield FOCUS ChargeCategory, name and amount of each part that the items, whose sum is `itemised`, do not include."""
         if self.parts[OVERAGES] and not self._has_overages(itemised):
             yield "Usage", "Overages", self.parts[OVERAGES]
         if self.parts[TAXES]:

@@ -1,15 +1,15 @@
 """Provider ``digitalocean``: API v2, as the vendor's OpenAPI document (github.com/digitalocean/openapi) describes it.
 
-The open month is its billing insights, one line item for each line and day, estimated every night. They name no resource; the items of the
-preview invoice do, and are joined by their texts. Their amounts are running totals and never counted. A month that is invoiced is the same
-days and, line by line, what the invoice says beyond them (``daily_lines.py``); tax, credits and overage come from the invoice's summary.
-Months of which there are no insights are the items of their invoices.
+For the open month this reads the billing insights: one line item for each line and day, which DigitalOcean estimates every night. Insights
+name no resource. The items of the preview invoice do, and are joined to the insights by their texts; their amounts are running totals and
+are never counted. An invoiced month keeps the same days and adds, line by line, what the invoice states beyond them (`daily_estimates`).
+Tax, credits and overage come from the invoice's summary. A month without insights consists of the items of its invoices.
 
-``/v2/customers/my/billing_history`` is not read: it is a ledger, and the payments and invoices in it are no costs. Of the balance only
-``month_to_date_usage`` is, to compare the open month with: ``month_to_date_balance`` has old debt in it.
+This does not read ``/v2/customers/my/billing_history``: that is a ledger of payments and invoices, which are no costs. Of the balance it
+reads only ``month_to_date_usage``, to compare the open month with: ``month_to_date_balance`` includes old debt.
 
-Everything is in US dollars and in UTC. ``duration`` is kept as stated and no price is computed from it: since 2026 some things are billed
-by the second, others by the hour or the month.
+All amounts are in US dollars and all times in UTC. ``duration`` is stored as stated and no price is computed from it: since 2026
+DigitalOcean bills some things by the second, others by the hour or the month.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ CURRENCY: Final = "USD"
 SO_FAR: Final = "month so far"
 KEPT: Final = "droplets"
 HOURLY_LIMIT: Final = 5_000
-"""Requests of one token in an hour, unless the answers state another; of them 5 % in a minute."""
+"""Requests per token and hour, unless the responses state another limit. A minute has 5 % of them."""
 
 COLUMNS: Final = (*focus_columns.COLUMNS, "SkuId", "SubAccountId", "x_Group", "x_Project")
 
@@ -82,7 +82,7 @@ _SERVICE_CATEGORIES: Final = (
     ("Compute", re.compile(r"droplet|kubernetes|app platform|function|gpu|container", re.I)),
 )
 _SKUS: Final = (("-DROP-", "Droplets"), ("-K8SWN-", "Kubernetes Clusters"))
-"""The two that the vendor's documents show."""
+"""Products by a part of their SKU: the two SKUs that the vendor's documents show."""
 _URN: Final = re.compile(r"do:(team|teamgroup):[0-9A-Za-z-]+")
 
 
@@ -93,7 +93,7 @@ def _check_urn(urn: str | None) -> str | None:
 
 
 class DigitalOceanCredential(BaseModel):
-    """One team, read with a personal access token."""
+    """Credential of one team: a personal access token."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -110,10 +110,10 @@ class DigitalOceanCredential(BaseModel):
 
 
 class DigitalOcean(ApiProvider):
-    """Everything on the bill of a DigitalOcean team.
+    """All charges on the bill of a DigitalOcean team.
 
-    A probe makes three requests, four until the month before is invoiced; besides, once a day the pages of the droplets, and once, of an
-    invoice for the month before, the pages of its items until one reaches the end.
+    A probe makes three requests, four until the previous month is invoiced. It also reads all pages of the droplets once a day, and
+    once for each invoice of the previous month the pages of its items, until an item reaches the end of the month.
     """
 
     name: ClassVar[str] = "digitalocean"
@@ -122,7 +122,7 @@ class DigitalOcean(ApiProvider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
-        """A session with the token of `account`."""
+        """Return a session that uses the token of `account`. Raises BadData if its settings are not accepted."""
         return _Session(credential_of(account, DigitalOceanCredential), context)
 
 
@@ -143,14 +143,14 @@ class _Session(ApiSession[DigitalOceanCredential]):
 
     @cached_property
     def payer(self) -> tuple[str, str | None]:
-        """Urn and name of the team of the token, unless another is named, which has no name."""
+        """Urn and name of the team of the token; if the credential names another urn, that urn and None."""
         if self.credential.account_urn:
             return self.credential.account_urn, None
         team = self.api.get("/v2/account", permission=ACCOUNT).fields().object("account").object("team")
         return f"do:team:{team.identifier('uuid')}", team.text_or_none("name")
 
     def billing(self) -> BillingApi:
-        """The payer's billing at this instant."""
+        """Return a `BillingApi` for the payer, as of now."""
         urn, snapshots = self.payer[0], self.context.snapshots
         return BillingApi(self.api, urn, BILLING, self.context.clock(), snapshots)
 
@@ -162,7 +162,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
         return f"{_uuid(urn)} {name or ''}".strip()
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
-        """Of periods that have an invoice, a preview or insights: they change every night."""
+        """Return the tokens of periods in `since` or with an invoice, a preview or insights; those of open periods change every night."""
         current = BillingPeriod.of(self.context.clock())
         billing = self.billing()
         books = billing.books()
@@ -174,7 +174,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
         return {one: token for one, token in tokens.items() if token != NOTHING or one in since}
 
     def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
-        """Insights, trued up to invoices; final two days after the month if it is invoiced by then."""
+        """Return the insights, trued up to the invoices. The month is final two days after its end if it is invoiced by then."""
         billing = self.billing()
         books = billing.books()
         token = billing.token(books, period)
@@ -197,7 +197,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
 
 @dataclass(slots=True)
 class _Month:
-    """The line items of one period in the making."""
+    """Builds the line items of one period."""
 
     period: BillingPeriod
     is_closed: bool
@@ -205,7 +205,7 @@ class _Month:
     collection: LineItemStream
 
     def rows(self, session: _Session) -> Iterator[LineItemRow]:
-        """Line items, answers read as they are needed."""
+        """Yield the line items; this reads the responses as it needs them."""
         kept = session.context.snapshots.read(KEPT, self.period)
         self._note({"kind": KEPT, "taken_at": one.taken_at.isoformat()} for one in kept)
         (urn, name), machines = session.payer, InstanceHistory(kept, daily_list)
@@ -228,7 +228,7 @@ class _Month:
         self._conclude(billing, days)
 
     def _invoiced(self, billing: BillingApi, invoice: Invoice, days: DailyEstimates) -> Iterator[DailyCharge]:
-        """Items that have no estimates, and what the summary has beyond items; the other items are held in `days`."""
+        """Yield items without estimates, and what the summary states beyond the items. `days` holds the other items."""
         itemised, count = Decimal(0), 0
         for line in billing.lines(invoice.uuid, self.period):
             itemised, count = exact_sum((itemised, line.amount)), count + 1
@@ -242,9 +242,10 @@ class _Month:
         self._note([{"kind": "invoice", "id": invoice.uuid, "amount": amount, "items": str(count)}])
 
     def _previewed(self, billing: BillingApi, days: DailyEstimates) -> Iterator[DailyCharge]:
-        """What is known of the lines so far; and tax, credits and overage so far.
+        """Offer the preview's items to `days`, and yield tax, credits and overage so far.
 
-        After an invoice within the month these are left out until the last one: nobody says whether the preview begins anew then.
+        After an invoice within the month this leaves those three out until the last invoice: it is not documented whether the preview then
+        starts again from zero.
         """
         itemised = Decimal(0)
         for line in billing.lines(PREVIEW, self.period):
@@ -264,7 +265,7 @@ class _Month:
             yield DailyCharge(line.key, amount, line.start, line.end, method, line, (), invoice_id)
 
     def _conclude(self, billing: BillingApi, days: DailyEstimates) -> None:
-        """Lineage, and the balance to compare the open month with: estimates are not meant to equal it."""
+        """Add the insights to the lineage, and the balance to compare the open month with: estimates need not equal it."""
         said = {"kind": "insights", "data_points": str(days.count), "amount": f"{days.estimated:f}"}
         if days.dropped:
             said |= {"not_invoiced": str(days.dropped), "not_invoiced_amount": f"{days.dropped_amount:f}"}
@@ -284,7 +285,7 @@ class _Month:
 
 
 def _pause(headers: Mapping[str, str]) -> float:
-    """Four fifths of the limit of a minute, as probes and other months need some of it too."""
+    """Seconds between two requests at four fifths of the limit per minute; probes and other months need the rest."""
     stated = headers.get("ratelimit-limit", "")
     limit = int(stated) if stated.isdecimal() and len(stated) < 12 else 0
     return 60 / ((limit or HOURLY_LIMIT) * 0.05 * 0.8)
@@ -325,7 +326,7 @@ def _row(
 def _of_line(
     charge: DailyCharge, line: InvoiceLine, period: BillingPeriod, machines: InstanceHistory
 ) -> dict[str, Value]:
-    """What an item adds: its resource, its project, and if it stands whole its quantity."""
+    """Columns that an item adds: its resource and project, and its quantity if the whole item is one charge."""
     values: dict[str, Value] = {"x_Project": line.project}
     if line.end <= period.start and charge.amount < 0:
         values["ChargeClass"] = "Correction"
@@ -340,7 +341,7 @@ def _of_line(
 
 
 def _product(sku: str) -> str:
-    """Of a line that only insights have: its kind as far as the SKU tells, else the SKU itself."""
+    """Product of a line that only insights have: taken from the SKU where that is known, else the SKU itself."""
     return next((product for part, product in _SKUS if part in sku), sku or "Unknown")
 
 

@@ -1,8 +1,8 @@
 """Provider ``focus``: a folder, or an ``s3://`` prefix, of FOCUS cost files.
 
-Every file below the location that is named ``*.csv``, ``*.csv.gz``, ``*.csv.zst`` or ``*.parquet`` is read; hidden ones are not. The rows
-of one billing period (the UTC month of their BillingPeriodStart), over all files, are one slice. Each file is taken for current: two
-exports of the same month in one location would count twice, so have exports overwrite.
+This reads every file below the location whose name ends in ``.csv``, ``.csv.gz``, ``.csv.zst`` or ``.parquet``, except hidden files. One
+slice consists of the rows of one billing period (the UTC month of their BillingPeriodStart) in all files. Every file counts as current: two
+exports of the same month in one location would count twice, so let exports overwrite each other.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from optiinfra_assets.providers.files.parquet_reader import open_table
 from optiinfra_assets.providers.http.endpoint_policy import MachineLocal
 
 FILES_TRIED = 50
-"""Files that `discover` opens: a bucket may hold thousands, and each costs a request."""
+"""Most files that `discover` opens: a bucket may hold thousands, and each costs a request."""
 
 
 class FocusCredential(BaseModel):
-    """Where the files are. No secret is stored: access to S3 comes from the AWS default chain of this machine."""
+    """Location of the files. It stores no secret: the AWS default chain of this machine gives access to S3."""
 
     location: Annotated[str, MachineLocal.FOLDER] = Field(description="Folder with the files, or s3://bucket/prefix.")
     endpoint_url: str | None = Field(None, description="Address of an S3-compatible service; empty for AWS itself.")
@@ -49,7 +49,7 @@ class FocusCredential(BaseModel):
     @field_validator("location")
     @classmethod
     def _absolute(cls, location: str) -> str:
-        """A folder becomes absolute: collections run in another directory than `connect`."""
+        """Make a folder absolute, because collections run in another directory than `connect`."""
         if location.startswith("s3://"):
             if location.removeprefix("s3://")[:1] in ("", "/"):
                 raise ValueError("use s3://bucket or s3://bucket/prefix")
@@ -68,10 +68,10 @@ class FocusFiles(Provider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="as delivered", history_months=None)
 
     def discover(self, account: Account) -> list[str]:
-        """The location, if it can be listed and the columns of its files, the last 50 by name, are FOCUS.
+        """Return the location, once it is listed and the last 50 of its files by name have FOCUS columns.
 
         Raises:
-            ProviderError: it cannot be read, or a file is not FOCUS.
+            ProviderError: the location cannot be read, or a file is not FOCUS.
         """
         location = _location(account, None)
         for file in location.files()[-FILES_TRIED:]:
@@ -82,10 +82,10 @@ class FocusFiles(Provider):
     def probe(
         self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext | None = None
     ) -> Probe:
-        """The token of each billing period: a hash over name, size and version of the files that have rows of it.
+        """Return the token of each billing period: a hash over name, size and version of the files that have rows of it.
 
         Raises:
-            NothingThere: no file, or no row in any.
+            NothingThere: there is no file, or no file has a row.
             ProviderError: a file cannot be read.
         """
         location = _location(account, context)
@@ -97,12 +97,12 @@ class FocusFiles(Provider):
     ) -> LineItemStream:
         """Open the stream of the line items of one billing period, file by file in order of name.
 
-        ``data_through`` is the latest ChargePeriodEnd of a usage charge, at most the end of the period and now. ``is_final`` stays
-        False: files can be replaced at any time, and the probe sees it at no cost.
+        ``data_through`` is the latest ChargePeriodEnd of a usage charge, but not after the end of the period or the present. ``is_final``
+        stays False: a file may be replaced at any time, and the probe sees that at no cost.
 
         Raises:
-            NothingThere: no file, or no row in any.
-            ProviderError: a file cannot be read; or later, from the stream, BadData for the first row that is not accepted, Transient for
+            NothingThere: there is no file, or no file has a row.
+            ProviderError: a file cannot be read. The stream may raise BadData for the first row that is not accepted, and Transient for
                 a file that changed while it was read.
         """
         context = context or _context()
@@ -134,10 +134,10 @@ def _location(account: Account, context: ProviderContext | None) -> Location:
 
 
 def _by_period(location: Location) -> dict[BillingPeriod, list[FileVersion]]:
-    """The files that have rows of each period.
+    """Return the files that have rows of each period.
 
     Raises:
-        NothingThere: no file, or no row in any: that is never taken for "everything was removed".
+        NothingThere: there is no file, or no file has a row; this never means that everything was removed.
     """
     by_period: dict[BillingPeriod, list[FileVersion]] = {}
     for file in location.files():

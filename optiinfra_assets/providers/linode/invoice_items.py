@@ -1,4 +1,4 @@
-"""Items and taxes of an invoice as charge lines, of an API that dates items by ``from`` and ``to`` and sums taxes up by name."""
+"""Items and taxes of a Linode invoice: JSON in, `ChargeLine` out. The API dates items by ``from`` and ``to``, and sums taxes by name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from optiinfra_assets.providers.running_totals.month import ChargeLine, complete
 from optiinfra_assets.providers.running_totals.readings import MeasuredAmounts
 
 TAX: Final = "tax"
-"""Kind of a line that is a tax."""
+"""The item type in the key of a tax line."""
 
 
 def line(fields: JsonFields) -> ChargeLine:
-    """An item; its key is label, type and region."""
+    """Parse an item; its key is label, type and region."""
     key = (fields.text("label"), fields.text("type"), fields.text_or_none("region") or "")
     cost, price = fields.money("amount"), fields.money_or_none("unit_price") or Decimal(0)
     measure = MeasuredAmounts(cost, fields.money_or_none("quantity") or Decimal(0), cost)
@@ -24,7 +24,10 @@ def line(fields: JsonFields) -> ChargeLine:
 
 
 def dates(fields: JsonFields) -> tuple[str, str]:
-    """Beginning and end of an item. The last second of its time is included in ``to``; both are empty where one of them is null."""
+    """Return start (inclusive) and end (exclusive) of an item in UTC, as ISO texts; both are empty if either is null.
+
+    The API's ``to`` is the last second of the item, so this adds one second.
+    """
     if fields.text_or_none("from") is None or fields.text_or_none("to") is None:
         return "", ""
     start, end = fields.time("from", UTC), fields.time("to", UTC) + timedelta(seconds=1)
@@ -32,7 +35,7 @@ def dates(fields: JsonFields) -> tuple[str, str]:
 
 
 def taxes(fields: JsonFields) -> Iterator[ChargeLine]:
-    """The taxes of an invoice by name, and what of its tax has none."""
+    """Yield the taxes of an invoice by name, and the part of its tax that has no name."""
     named = fields.objects("tax_summary") if fields.values.get("tax_summary") is not None else []
     found = [(tax.text("name"), tax.money("tax")) for tax in named]
     lines = (ChargeLine((name, TAX, ""), MeasuredAmounts(tax, list_cost=tax)) for name, tax in found if tax)

@@ -1,7 +1,7 @@
-"""What the label of an invoice item says: ``Machine 4GB - web (123)`` is for a product, and for one resource with a name and an id.
+"""Parses the label of an invoice item: ``Machine 4GB - web (123)`` names a product, and one resource with a name and an id.
 
-Clouds for developers have one text for each item and document no list of them. A label is understood by what it begins with; names that
-customers give come after that and are never looked into. What is not understood keeps its own beginning as its service.
+Linode writes one text for each item and documents no list of them. The parser looks only at the beginning of a label, never at the names
+after it, which customers choose. The service of an unknown label is the label's own beginning.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _NAMED: Final = re.compile(r"(?:.* - )?(?P<name>.+?) \((?P<id>\d+)\)$")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label, understood.
+    """A parsed label.
 
     Attributes:
-        service: such as ``Block Storage``; what the label begins with if that is not known.
+        service: such as ``Block Storage``; the beginning of the label if that is unknown.
         category: FOCUS ServiceCategory.
-        resource_id: number at its end, None if there is none.
-        resource_name: as the customer calls it, None without `resource_id`.
+        resource_id: the number at the end of the label, None if there is none.
+        resource_name: the customer's name for the resource, None without `resource_id`.
     """
 
     service: str
@@ -46,11 +46,11 @@ class Label:
 
     @classmethod
     def parse(cls, text: str, machines: tuple[str, re.Pattern[str]]) -> Label:
-        """Any text.
+        """Parse any text.
 
         Args:
             text: the label.
-            machines: what the cloud calls its machines as a service, and the words that labels of machines begin with.
+            machines: the service name of the cloud's machines, and a pattern that finds them in the beginning of a label.
         """
         prefix = _PREFIX.match(text)
         begin = prefix[1] if prefix else text

@@ -1,17 +1,17 @@
 """Provider ``linode``: API v4 of Linode (Akamai), as its reference and its Go client (github.com/linode/linodego) describe it.
 
-While a month is open there are neither days nor lines: ``/account`` has one number, ``balance_uninvoiced``, for all that was used since the
-last invoice, before tax and without transfer overage. Each probe keeps it, and the days of the open month are the differences
-(`providers.running_totals.readings`). It is not split over machines: part of it is for other things, and no answer says how much.
+An open month has neither days nor lines: ``/account`` returns one number, ``balance_uninvoiced``, for all usage since the last invoice,
+before tax and without transfer overage. Each probe keeps it, and the differences of these readings are the days of the open month
+(`providers.running_totals.readings`). It is not split over machines: part of it is for other things, and no response says how much.
 
-Invoices come on the 1st for the month before, and within the month whenever the number passes a threshold: then it falls to nothing, which
-is no refund. Days cannot be told apart by item nor items by day, so a month is the one or the other. While it is open it is days, to which
-an invoice adds its tax and what the readings missed. With its last invoice it becomes the items of its invoices, with their own dates;
-``keep_days`` keeps the days instead. Both add up to the invoices to the last digit; what items and tax lack is a line of its own.
+Linode issues invoices on the 1st for the previous month, and within the month whenever the number passes a threshold. The number then falls
+to zero, which is no refund. Days have no items and items have no days, so a month has one or the other. An open month has days, to which
+an invoice adds its tax and what the readings missed. The last invoice replaces them by the items of its invoices, with their own dates;
+``keep_days`` keeps the days instead. Both add up to the invoices to the last digit; what items and tax lack becomes a line of its own.
 
-Everything is in US dollars, of which the answers say nothing; times have no zone and are UTC. ``amount`` is the fact of an item: before
-tax, and less than quantity times price past the monthly cap. What ``unit_price`` is the price of, the vendor says in two ways: it is kept,
-and nothing is computed from it.
+All amounts are in US dollars, which no response says; times have no zone and are UTC. ``amount`` is what an item costs: before tax,
+and less than quantity times price past the monthly cap. The vendor documents ``unit_price`` in two ways, so it is stored and nothing is
+computed from it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ BILLING: Final = "the token's scope account:read_only, and of a restricted user 
 LINODES: Final = "the token's scope linodes:read_only"
 UNINVOICED: Final = "uninvoiced"
 DIRECT: Final = "linode"
-"""Billing source of an account that is billed by the cloud itself."""
+"""Billing source of an account that Linode itself bills."""
 
 _REST: Final = "rest"
 _WHOLE_ACCOUNT: Final[Key] = ("Linode (uninvoiced)", UNINVOICED, "")
@@ -76,7 +76,7 @@ _ADJUSTMENT: Final = re.compile(r"adjust|correct", re.I)
 
 
 class LinodeCredential(BaseModel):
-    """One account, read with a personal access token."""
+    """Credential of one account: a personal access token."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -95,7 +95,7 @@ class LinodeCredential(BaseModel):
 class Linode(ApiProvider):
     """Linodes and everything else on an account of Linode (Akamai).
 
-    A probe makes two requests; four or more when a day begins, and one more, once, for each invoice of the first week of a month.
+    A probe makes two requests, four or more when a UTC day begins, and once one more for each invoice of the first week of a month.
     """
 
     name: ClassVar[str] = "linode"
@@ -104,7 +104,7 @@ class Linode(ApiProvider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
-        """A session with the token of `account`."""
+        """Return a session that uses the token of `account`. Raises BadData if its settings are not accepted."""
         return _Session(credential_of(account, LinodeCredential), context)
 
 
@@ -121,10 +121,10 @@ _list = partial(PagedList, name="data", style=PageStyle("page_size", "page", _nu
 
 
 class _Session(RunningTotalSession[LinodeCredential]):
-    """Asks for the account first: if an invoice is issued in between, its date still tells on which side of it the reading is.
+    """Requests the account first: if an invoice is issued in between, its date still shows whether the reading is before or after it.
 
     Attributes:
-        taxes: lines of the taxes of each invoice, by its id.
+        taxes: tax lines of each invoice, by invoice id.
     """
 
     columns = (*COLUMNS, "x_ItemType", "x_UnitPrice")
@@ -146,23 +146,23 @@ class _Session(RunningTotalSession[LinodeCredential]):
 
     @cached_property
     def account(self) -> ApiResponse:
-        """The account, as it was when the session began."""
+        """The account, as it was at the start of the session."""
         return self.api.get("/account", permission=BILLING)
 
     @cached_property
     def billing_source(self) -> str:
-        """Who bills the account."""
+        """Who bills the account: ``linode``, ``akamai`` or ``external``."""
         return self.account.fields().text_or_none("billing_source") or DIRECT
 
     def account_name(self) -> str:
-        """Id and name, and who bills the account if that is not Linode itself."""
+        """Return id and name, and who bills the account if that is not Linode itself."""
         current = BillingPeriod.of(self.context.clock())
         self.invoices(current, current)
         named = " ".join(self._payer()).strip()
         return named if self.billing_source == DIRECT else f"{named} (billing source {self.billing_source})"
 
     def owed(self) -> ApiResponse:
-        """Only figures of the account: it has addresses, a telephone number and parts of a card number besides."""
+        """Return only the figures of the account: the response also has addresses, a telephone number and parts of a card number."""
         kept = {name: value for name, value in self.account.fields().values.items() if name in _KEPT}
         return replace(self.account, body=json.dumps(kept, default=str).encode())
 
@@ -171,15 +171,15 @@ class _Session(RunningTotalSession[LinodeCredential]):
         return {_WHOLE_ACCOUNT: ChargeLine(_WHOLE_ACCOUNT, MeasuredAmounts(cost, list_cost=cost))}
 
     def issued(self, is_near: Callable[[datetime], bool]) -> list[ListedInvoice]:
-        """The invoices with their taxes.
+        """Return the invoices, and read their taxes into `taxes`.
 
         Raises:
-            NothingThere: the account is billed elsewhere, and nothing of it shows here.
+            NothingThere: somebody else bills the account, and the API shows no charge of it.
         """
         fields = self.account.fields()
         self.began = fields.time("active_since", UTC) if fields.values.get("active_since") else None
         uninvoiced = self.lines(fields)[_WHOLE_ACCOUNT]
-        self._payer()  # refused before anything is kept, if it cannot be told
+        self._payer()  # raises before anything is kept if the account cannot be parsed
         listed = list(_list("/account/invoices", permission=BILLING).objects(self.api))
         near = [fields for fields in listed if is_near(fields.time("date", UTC))]
         self.taxes = {fields.identifier("id"): list(taxes(fields)) for fields in near}
@@ -199,14 +199,14 @@ class _Session(RunningTotalSession[LinodeCredential]):
         return dates(item)
 
     def said_besides(self, period: BillingPeriod) -> list[dict[str, str]]:
-        """Transfer so far, whose overage only the invoice has, and that others bill this account."""
+        """Return the transfer so far, whose overage only the invoice has, and who bills this account if not Linode."""
         said = super().said_besides(period)
         if self.billing_source == DIRECT:
             return said
         return [{"kind": "account", "billing_source": self.billing_source}, *said]
 
     def invoice_lines(self, month: RunningMonth, invoice: IssuedInvoice) -> Iterator[ChargeLine]:
-        """Taxes and the rest in one of a month of days; else items and taxes, and what they lack of the total."""
+        """Return taxes and one line for the rest if the month has days; else items and taxes, and what they lack of the total."""
         taxed = self.taxes[invoice.invoice_id]
         if month.cuts:
             return completed(taxed, invoice.amount, _WHOLE_ACCOUNT)
@@ -258,7 +258,7 @@ def _reason(answer: ApiResponse) -> str:
 
 
 def _resource(said: Label, machines: InstanceHistory, charge: AccruedCharge) -> dict[str, Value]:
-    """The id in a label, and what is known of the machine that has it: ids stay while names change."""
+    """Columns of the id in a label, and of the machine with that id: ids stay while names change."""
     if said.resource_id is None:
         return {}
     has_machine = said.service in (_MACHINES[0], BACKUPS)
@@ -275,7 +275,7 @@ def _said(label: str, kind: str) -> Label:
 
 
 def _category(key: Key, cost: Decimal) -> str:
-    """Promotional credits come as negative items, of which the vendor documents no mark."""
+    """FOCUS ChargeCategory. Promotional credits are negative items; the vendor documents no other mark of them."""
     label, kind, _ = key
     if kind == TAX:
         return "Tax"

@@ -1,1 +1,1 @@
-"""Clouds that tell only a month's running total: what each day cost, trued up to the invoice."""
+"""Clouds that report only a running total of the month: readings and invoices in, daily charges trued up to the invoices out."""

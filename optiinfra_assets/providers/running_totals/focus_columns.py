@@ -1,6 +1,6 @@
-"""The columns of a line item that follow from a charge whatever the cloud: costs, periods, account, who sells and who bills.
+"""FOCUS columns that every cloud computes alike from a charge: costs, periods, account, seller and issuer of the invoice.
 
-For clouds that sell at one price, without commitments: what is billed is also the effective and the contracted cost.
+This is for clouds that sell at one price, without commitments: the billed cost is also the effective and the contracted cost.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ COLUMNS: Final = (
     *MANDATORY, "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "InvoiceId", "RegionId", "ResourceId", "ResourceName",
     "ResourceType", "Tags", "x_Method", "x_Plan",
 )  # fmt: skip
-"""Those filled here, in `consumed_columns`, and in `Machine.values`."""
+"""The columns that `BillingColumns.values`, `consumed_columns`, `Instance.values` and the providers fill."""
 
 
 @dataclass(frozen=True, slots=True)
 class BillingColumns:
-    """What all line items of a collection have in common.
+    """Values that all line items of a collection share.
 
     Attributes:
         payer: id and name of the billing account.
         seller: name of the cloud.
-        issuer: who sends the invoice.
+        issuer: name of the company that sends the invoice.
     """
 
     period: BillingPeriod
@@ -50,16 +50,16 @@ class BillingColumns:
         invoice_id: str | None,
         method: str,
     ) -> dict[str, Value]:
-        """Columns of one charge.
+        """Return the columns of one charge.
 
         Args:
             category: FOCUS ChargeCategory.
-            cost: what is billed.
-            list_cost: the same at list prices.
+            cost: billed cost in `currency`.
+            list_cost: cost at list prices.
             start: inclusive UTC instant.
             end: exclusive UTC instant.
             invoice_id: None while there is no invoice.
-            method: how the charge was found.
+            method: how the charge was computed, for ``x_Method``.
         """
         return {
             "BilledCost": cost,
@@ -84,18 +84,18 @@ class BillingColumns:
 
 
 def charge_class(line: ChargeLine, begin: datetime) -> str | None:
-    """FOCUS ChargeClass: what is given back for days before the month's `begin` (UTC) corrects an invoice that was issued."""
+    """FOCUS ChargeClass: Correction for a refund for days before the month's `begin` (UTC), which corrects an issued invoice; else None."""
     span = line.span if line.measure.cost < 0 else None
     return "Correction" if span is not None and span[1] <= begin else None
 
 
 def service_category(product: str, categories: Iterable[tuple[str, re.Pattern[str]]]) -> str:
-    """FOCUS ServiceCategory: the first of `categories` whose words stand in the name of a product, else Other."""
+    """FOCUS ServiceCategory: the first of `categories` whose pattern occurs in the name of a product, else Other."""
     return next((category for category, words in categories if words.search(product)), "Other")
 
 
 def consumed_columns(quantity: Decimal, unit: str) -> dict[str, Value]:
-    """Columns of a quantity that is priced in the unit in which it is measured."""
+    """Return the columns of a quantity whose pricing unit is the unit in which it is measured."""
     return {
         "ConsumedQuantity": quantity,
         "ConsumedUnit": unit,

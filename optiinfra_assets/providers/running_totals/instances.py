@@ -1,7 +1,7 @@
-"""Which machine a charge is for, where the cloud's lines only name one in a text: join with the machines there were at that time.
+"""Joins charges to machines for clouds whose lines only mention a machine in a text: snapshots of machine lists in, one `Instance` out.
 
-Addresses and labels are changed and used again, and a machine that is gone is in no list any more, so lists are kept as snapshots beside
-the charges and each line item is joined with the list of its own time. What cannot be told stays without a resource.
+Customers change and reuse addresses and labels, and no list contains a deleted machine. So providers keep machine lists as snapshots, and
+each line item is joined to the list of its own time. A charge without a match has no resource.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Instance:
     """One machine at one time.
 
     Attributes:
-        kind: for ResourceType, such as ``Instance``.
-        marks: what names this machine alone: ids and addresses.
-        tags: a tag without a value has the value ``true``, as FOCUS has it.
+        kind: FOCUS ResourceType, such as ``Instance``.
+        marks: ids and addresses that identify this machine alone.
+        tags: a tag without a value has the value ``true``, as in FOCUS.
     """
 
     resource_id: str
@@ -38,7 +38,7 @@ class Instance:
     tags: Mapping[str, str]
 
     def values(self) -> dict[str, Value]:
-        """What it adds to a line item: FOCUS columns and ``x_Plan``."""
+        """Return the columns that it adds to a line item: FOCUS columns and ``x_Plan``."""
         return {
             "RegionId": self.region,
             "ResourceId": self.resource_id,
@@ -61,7 +61,7 @@ class InstanceHistory:
 
     Attributes:
         snapshots: lists of machines, oldest first.
-        parse: the machines of a snapshot's body.
+        parse: returns the machines of a snapshot's body.
     """
 
     snapshots: Sequence[Snapshot]
@@ -69,10 +69,10 @@ class InstanceHistory:
     _indexes: dict[int, _Index] = field(default_factory=dict, init=False, repr=False)
 
     def find(self, marks: Sequence[str], name: str | None, start: datetime, end: datetime) -> Instance | None:
-        """The machine that a line item of [start, end) (UTC) is for, or None.
+        """Return the machine that a line item of [start, end) (UTC) is for, or None.
 
-        It has one of `marks`, and `name` if that is said: an address alone may be another's by now. Without a known mark it is the only one
-        of that name. The list of the end counts, and for a machine that is gone by then the list of the start.
+        The machine has one of `marks`, and `name` if that is given: another machine may have the address by now. Without a known mark this
+        returns the only machine of that name. It uses the list at `end`, and the list at `start` for a machine that is gone by then.
         """
         return self._known(marks, name, end) or self._known(marks, name, start)
 
@@ -99,12 +99,12 @@ class InstanceHistory:
 
 
 def keep_daily(context: ProviderContext, kind: str, read: Callable[[], Iterable[Instance]]) -> None:
-    """Keep what `read` gives as a snapshot of the current month, once a UTC day, and only what `daily_list` needs of it.
+    """Keep the machines that `read` returns as a snapshot of the current month, once a UTC day; it has only what `daily_list` needs.
 
-    A credential that may not read it has none: costs are collected all the same.
+    If the credential may not read the list (CredentialRejected), the snapshot is empty and costs are collected all the same.
 
     Raises:
-        ProviderError: the list could not be read.
+        ProviderError: the list could not be read for another reason.
     """
     now = context.clock()
     period = BillingPeriod.of(now)
@@ -119,5 +119,5 @@ def keep_daily(context: ProviderContext, kind: str, read: Callable[[], Iterable[
 
 
 def daily_list(body: bytes) -> list[Instance]:
-    """The machines of a snapshot that `keep_daily` made."""
+    """Return the machines of a snapshot that `keep_daily` made."""
     return [Instance(**{**machine, "marks": tuple(machine["marks"])}) for machine in json.loads(body)["machines"]]

@@ -1,8 +1,7 @@
-"""A billing month of a cloud that tells running totals while the month is open, and an invoice after it.
+"""A billing month of a cloud that reports running totals while the month is open, and an invoice afterwards.
 
-`running_totals.readings` has the arithmetic; this is what stands around it whatever the cloud: lines and invoices as values,
-and the charges of a month with where each comes from. A provider parses answers into `ChargeLine` and `IssuedInvoice`, and writes
-`AccruedCharge` objects into rows."""
+In: `ChargeLine` and `IssuedInvoice`, which a provider parses from responses. Out: `AccruedCharge` objects with their lineage, which the
+provider writes into rows. `running_totals.readings` does the arithmetic; this is the same for every such cloud."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ from optiinfra_assets.providers.running_totals.readings import (
 )
 
 MONTHS_BACK: Final = 13
-"""How far back readings and invoices are of interest."""
+"""Number of months, the current one included, whose readings and invoices are used."""
 
 DIFFERENCE: Final = "difference of readings"
 RESIDUAL: Final = "residual of the invoice"
@@ -33,11 +32,11 @@ INVOICE_LINE: Final = "invoice line"
 
 
 Span = tuple[datetime, datetime]
-"""From one UTC instant until before another one."""
+"""From one UTC instant (inclusive) to another (exclusive)."""
 
 
 def span_of(start: str, end: str) -> Span | None:
-    """Two dates as sent, in UTC, if both are instants with a zone, the end after the start; None if they tell nothing."""
+    """Parse two dates as sent into UTC. None unless both are instants with a zone and the end is after the start."""
     begin, until = parse_time(start), parse_time(end)
     if begin is None or until is None or begin.tzinfo is None or until.tzinfo is None or begin >= until:
         return None
@@ -46,12 +45,12 @@ def span_of(start: str, end: str) -> Span | None:
 
 @dataclass(frozen=True, slots=True)
 class ChargeLine:
-    """A line of a running total or of an invoice, or several of equal key added up.
+    """A line of a running total or of an invoice, or the sum of several lines with the same key.
 
     Attributes:
-        key: what stays the same of it from one reading to the next.
-        unit_price: list price of a unit; zero if there is none, or if lines with different ones were added up.
-        start: dates as sent; `span_of` says whether they mean anything.
+        key: the part of the line that stays the same from one reading to the next.
+        unit_price: list price of a unit; zero if there is none, or if lines with different prices were added up.
+        start: start date as sent, like `end`; `span` parses both.
     """
 
     key: Key
@@ -61,13 +60,13 @@ class ChargeLine:
     end: str = ""
 
     def plus(self, other: ChargeLine) -> ChargeLine:
-        """Both together."""
+        """Return the sum of both lines."""
         price = self.unit_price if self.unit_price == other.unit_price else Decimal(0)
         return ChargeLine(self.key, self.measure.plus(other.measure), price, self.start, self.end)
 
     @property
     def span(self) -> Span | None:
-        """Its dates, if they tell anything."""
+        """Its dates in UTC, None if `span_of` cannot use them."""
         return span_of(self.start, self.end)
 
 
@@ -75,7 +74,7 @@ Lines = Mapping[Key, ChargeLine]
 
 
 def merged(lines: Iterable[ChargeLine]) -> dict[Key, ChargeLine]:
-    """Lines by key; those of equal key cannot be told apart from one reading to the next, so they are added up."""
+    """Return lines by key. This adds up lines with the same key, because readings cannot tell them apart."""
     by_key: dict[Key, ChargeLine] = {}
     for line in lines:
         by_key[line.key] = by_key[line.key].plus(line) if line.key in by_key else line
@@ -83,12 +82,12 @@ def merged(lines: Iterable[ChargeLine]) -> dict[Key, ChargeLine]:
 
 
 def measures(lines: Lines) -> dict[Key, MeasuredAmounts]:
-    """What each line amounts to."""
+    """Return the amounts of each line."""
     return {key: line.measure for key, line in lines.items()}
 
 
 def completed(lines: Iterable[ChargeLine], amount: Decimal, key: Key) -> Iterator[ChargeLine]:
-    """`lines` as they come, and as a last one, under `key`, what they lack of `amount`; none if that is nothing."""
+    """Yield `lines`, and then under `key` a last line for what they lack of `amount`, unless that is zero."""
     found = Decimal(0)
     for line in lines:
         found = exact_sum((found, line.measure.cost))
@@ -103,8 +102,8 @@ class IssuedInvoice:
     """An invoice that was issued.
 
     Attributes:
-        amount: what it adds up to, tax and credits included.
-        period: the month it bills, wholly or up to `issued_at`.
+        amount: its total, with tax and credits.
+        period: the month it bills, either all of it or up to `issued_at`.
     """
 
     invoice_id: str
@@ -114,20 +113,20 @@ class IssuedInvoice:
 
     @property
     def closes(self) -> bool:
-        """Whether it is the last of its period."""
+        """Whether it is the last invoice of its period."""
         return self.issued_at >= self.period.end
 
 
 @dataclass(frozen=True, slots=True)
 class AccruedCharge:
-    """One line item in the making.
+    """One charge, before it becomes a line item.
 
     Attributes:
-        line: the newest that is known of the line it belongs to.
-        measure: its own part of it.
+        line: the newest state of the line that it belongs to.
+        measure: the part of the line that this charge is.
         start: inclusive UTC instant.
         end: exclusive UTC instant.
-        method: how it was found: `DIFFERENCE`, `RESIDUAL` or `INVOICE_LINE`.
+        method: how it was computed: `DIFFERENCE`, `RESIDUAL` or `INVOICE_LINE`.
     """
 
     line: ChargeLine
@@ -139,18 +138,18 @@ class AccruedCharge:
 
     @property
     def source(self) -> str:
-        """For the column of that name."""
+        """The `source` of its line item, one of `line_items.SOURCES`."""
         return "snapshot difference" if self.method == DIFFERENCE else "invoice"
 
 
 @dataclass(frozen=True, slots=True)
 class RunningMonth:
-    """What is known of one billing period.
+    """Readings and invoices of one billing period.
 
     Attributes:
         invoices: in the order in which they were issued.
         cuts: the snapshots that charges depend on, oldest first.
-        parse: the lines of one.
+        parse: returns the lines of a snapshot.
     """
 
     period: BillingPeriod
@@ -160,23 +159,23 @@ class RunningMonth:
 
     @property
     def is_closed(self) -> bool:
-        """Whether its last invoice has come."""
+        """Whether its last invoice has been issued."""
         return any(invoice.closes for invoice in self.invoices)
 
     @property
     def invoiced(self) -> Decimal:
-        """The amount of all its invoices."""
+        """The sum of all its invoices."""
         return exact_sum(invoice.amount for invoice in self.invoices)
 
     @property
     def data_through(self) -> datetime | None:
-        """Instant up to which charges are complete (exclusive), None if there are none."""
+        """UTC instant up to which charges are complete (exclusive), None if there are no charges."""
         if self.is_closed:
             return self.period.end
         return self.cuts[-1].taken_at if self.cuts else None
 
     def sources(self) -> list[dict[str, str]]:
-        """The snapshots and invoices that charges come from."""
+        """Return the snapshots and invoices that charges come from, as lineage."""
         read = [{"kind": cut.kind, "taken_at": cut.taken_at.isoformat()} for cut in self.cuts]
         issued = [
             {
@@ -190,10 +189,10 @@ class RunningMonth:
         return read + issued
 
     def charges(self, lines_of: Callable[[IssuedInvoice], Iterable[ChargeLine]]) -> Iterator[AccruedCharge]:
-        """All charges: differences and residuals where there are readings, else the lines of the invoices as they come.
+        """Yield all charges: differences and residuals if there are readings, else the lines of the invoices as they are.
 
         Args:
-            lines_of: reads the lines of an invoice, which add up to its amount.
+            lines_of: returns the lines of an invoice, which add up to its amount.
         """
         if self.cuts:
             yield from self._differences({one.invoice_id: merged(lines_of(one)) for one in self.invoices})
@@ -226,6 +225,6 @@ def _reading(taken_at: datetime, lines: Lines) -> Reading:
 
 
 def plain(amount: Decimal) -> str:
-    """One text for 10, 10.0 and 1E+1."""
+    """Return the same text for 10, 10.0 and 1E+1: the amount without exponent and trailing zeros."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,8 +1,8 @@
-"""Providers that ask an HTTP API in sessions of one client; and among them those that keep readings of running totals.
+"""Base classes of providers that read an HTTP API in sessions of one client, and of those that keep readings of running totals.
 
-A provider holds no state; a session does, for one call: credential, context and, while it is open, the client. `ApiSession` serves any
-cloud that is asked month by month. `RunningTotalSession` serves one that tells a running total while a month is open and an invoice after
-it: that cloud is left with what to ask, how fields become lines, and how charges become rows.
+A provider has no state. A session has it for one call: credential, context and, while it is open, the client. `ApiSession` is for any cloud
+that is read month by month. `RunningTotalSession` is for a cloud that reports a running total while a month is open, and an invoice
+afterwards: its subclass only says what to request, how to parse fields into lines, and how to write charges into rows.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class ApiSession(ABC, Generic[Credential]):
     """One call of a provider.
 
     Attributes:
-        columns: of its rows: FOCUS names, and those that begin with ``x_``.
-        api: what it asks with, while it is open.
+        columns: columns of its rows: FOCUS names, and names that begin with ``x_``.
+        api: its HTTP client, while it is open.
     """
 
     columns: ClassVar[tuple[str, ...]]
@@ -69,50 +69,50 @@ class ApiSession(ABC, Generic[Credential]):
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
-        """Itself, with a new client in `api`."""
+        """Open the session: yield itself with a new client in `api`, and close that client afterwards."""
         with self.client() as self.api:
             yield self
 
     @abstractmethod
     def client(self) -> Client:
-        """A client that sends the credential."""
+        """Return a client that sends the credential."""
 
     @abstractmethod
     def account_name(self) -> str:
-        """Id and name of the one account of the credential, once it has been proven to read costs."""
+        """Prove that the credential may read costs, and return id and name of its one account."""
 
     @abstractmethod
     def tokens(self, since: Mapping[BillingPeriod, str]) -> Mapping[BillingPeriod, str]:
-        """The change token of each period the source has now; `since` holds those of the last collection."""
+        """Return the change token of each period that the source has now; `since` has the tokens of the last collection."""
 
     @abstractmethod
     def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
-        """What is known of a period, without batches; and its rows, which are read while the session is open for a second time."""
+        """Return the stream of a period without its batches, and its rows, which are read when the session is opened again."""
 
 
 class ApiProvider(Provider):
-    """A provider with sessions."""
+    """A provider that reads an API in sessions."""
 
     @abstractmethod
     def session(self, account: Account, context: ProviderContext) -> ApiSession[Any]:
-        """A session, not open yet.
+        """Return a session that is not open yet.
 
         Raises:
             BadData: the settings of the account are not accepted.
         """
 
     def discover(self, account: Account) -> list[str]:
-        """Id and name of the one account of the credential; errors as of `Provider`."""
+        """Return id and name of the one account of the credential. Raises the errors of `Provider.discover`."""
         with self.session(account, ProviderContext(utc_now, MemorySnapshots())).opened() as session:
             return [session.account_name()]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
-        """The tokens of the last 13 periods, as far as something is told of them; errors as of `Provider`, and then no cost is kept."""
+        """Return the tokens of those of the last 13 periods with data. Raises the errors of `Provider.probe`, and then keeps no cost."""
         with self.session(account, context).opened() as session:
             return Probe(session.tokens(since), session.api.meter.requests)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
-        """Line items of one period; one of which nothing is told is empty. Errors as of `Provider`."""
+        """Stream the line items of one period, none if it has no data. Raises the errors of `Provider.collect`."""
         with self.session(account, context).opened() as session:
             collection, rows = session.month(billing_period)
             collection.requests = session.api.meter.requests
@@ -132,13 +132,13 @@ def _streamed(
 
 @dataclass(frozen=True, slots=True)
 class MemoFigures:
-    """Figures of an account that are part of no line item: kept when a day begins, and said with the lineage.
+    """Figures of an account that are part of no line item. They are kept when a day begins, and shown with the lineage.
 
     Attributes:
-        kind: of their snapshots.
-        path: where they are asked for.
+        kind: kind of their snapshots.
+        path: path of their endpoint.
         permission: what the credential needs for them; without it they are left out.
-        read: takes them out of the answer, by name.
+        read: returns them by name from the response.
     """
 
     kind: str
@@ -148,17 +148,17 @@ class MemoFigures:
 
 
 class RunningTotalSession(ApiSession[Credential]):
-    """A call to a cloud that tells a running total, and an invoice after it.
+    """One call to a cloud that reports a running total, and an invoice afterwards.
 
     Attributes:
-        currency: of all amounts.
-        kind: of the snapshots of the running total.
-        figures: kept and said beside it.
-        machine_list: the machines there are now.
-        zone: in which the invoiced months begin.
-        began: UTC instant from which the account exists, if known.
-        keeps_days: a month that is invoiced keeps the rows of its readings; else it becomes the lines of its invoices.
-        token_suffix: ends each token: a setting that makes the rows other ones.
+        currency: currency of all amounts.
+        kind: kind of the snapshots of the running total.
+        figures: memo figures that are kept beside it and shown with the lineage.
+        machine_list: list of the current machines.
+        zone: time zone in which the invoiced months begin.
+        began: UTC instant from which the account exists, None if unknown.
+        keeps_days: an invoiced month keeps the rows of its readings; if False, it becomes the lines of its invoices.
+        token_suffix: end of each token, for a setting that changes the rows.
     """
 
     currency: ClassVar[str] = "USD"
@@ -172,44 +172,44 @@ class RunningTotalSession(ApiSession[Credential]):
 
     @abstractmethod
     def owed(self) -> ApiResponse:
-        """The running total, in an answer that is kept."""
+        """Return the running total, in a response that is kept as a snapshot."""
 
     @abstractmethod
     def lines(self, fields: JsonFields) -> Lines:
-        """The running total by line."""
+        """Parse the running total into lines."""
 
     @abstractmethod
     def issued(self, is_near: Callable[[datetime], bool]) -> Iterable[ListedInvoice]:
-        """Of all invoices those whose instant is near the months of interest."""
+        """Return those invoices for whose UTC instant of issue `is_near` is True."""
 
     @abstractmethod
     def items(self, invoice_id: str) -> PagedList:
-        """The items of an invoice."""
+        """Return the list of the items of an invoice."""
 
     @abstractmethod
     def dates(self, item: JsonFields) -> tuple[str, str]:
-        """Begin and end of an item, as text."""
+        """Return start and end of an item as ISO texts."""
 
     @abstractmethod
     def invoice_lines(self, month: RunningMonth, invoice: IssuedInvoice) -> Iterable[ChargeLine]:
-        """The lines of an invoice, which add up to its amount."""
+        """Return the lines of an invoice, which add up to its amount."""
 
     @abstractmethod
     def billing(self, period: BillingPeriod) -> BillingColumns:
-        """What all line items of a period have in common."""
+        """Return the values that all line items of a period share."""
 
     @abstractmethod
     def row(self, charge: AccruedCharge, billing: BillingColumns, machines: InstanceHistory) -> LineItemRow:
-        """The line item of a charge."""
+        """Return the line item of a charge."""
 
     @abstractmethod
     def machine(self, fields: JsonFields) -> Instance:
-        """An object of `machine_list`."""
+        """Parse an object of `machine_list`."""
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
-        """Keep a reading, and give the token of each of the last `MONTHS_BACK` periods that has readings or invoices.
+        """Keep a reading, and return the token of each of the last `MONTHS_BACK` periods that has readings or invoices.
 
-        Looked at are periods with an invoice, those that were collected before (`since`), and all after the last closed one.
+        This considers periods with an invoice, periods that were collected before (`since`), and all periods after the last closed one.
         """
         invoices = self.take_reading()
         current = BillingPeriod.of(self.context.clock())
@@ -224,9 +224,10 @@ class RunningTotalSession(ApiSession[Credential]):
         return {one: token for one, token in tokens.items() if token}
 
     def token(self, period: BillingPeriod, invoices: Iterable[IssuedInvoice]) -> str:
-        """A hash of what the charges of a period follow from, empty if there is nothing.
+        """Return a hash of everything that determines the charges of a period; an empty string if it has no data.
 
-        That is its invoices, and until the last of them the amount of each line of the newest reading. Quantities alone do not count.
+        That is its invoices, and until the last invoice the amount of each line of the newest reading. A change of a quantity alone does
+        not change the token.
         """
         mine = [invoice for invoice in invoices if invoice.period == period]
         parts = sorted(f"{invoice.invoice_id} {plain(invoice.amount)}" for invoice in mine)
@@ -239,9 +240,9 @@ class RunningTotalSession(ApiSession[Credential]):
         return digest + self.token_suffix if parts else ""
 
     def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
-        """From the readings that were kept and the invoices that were issued; final with the last invoice.
+        """Compute the month from the kept readings and the issued invoices. It is final with the last invoice.
 
-        Of the current period a first reading is taken if there is none.
+        If the current period has no reading yet, this takes the first one.
         """
         is_current = period == BillingPeriod.of(self.context.clock())
         is_unread = is_current and self.context.snapshots.newest(self.kind, period) is None
@@ -258,13 +259,13 @@ class RunningTotalSession(ApiSession[Credential]):
         return collection, self._rows(month, self.billing(period))
 
     def take_reading(self) -> list[IssuedInvoice]:
-        """Keep what the account owes now; give the invoices it has for the months that are of interest.
+        """Keep what the account owes now, and return its invoices for the last `MONTHS_BACK` months.
 
-        The running total is asked for first. If its invoice is issued in between, it is taken for the new month, and the next reading puts
-        that right; the other way round, the reset would stand in the old month as a fall to nothing.
+        This requests the running total first. If its invoice is issued in between, the reading counts for the new month, and the next reading
+        corrects that. In the other order, the reset would appear in the old month as a fall to zero.
 
-        A reading is kept if it begins a day, or if some line amounts to something else than in the one before. Dates and quantities alone
-        move with every reading; kept, they would be thousands a month that no charge follows from.
+        A reading is kept if it is the first of a UTC day, or if the cost of a line differs from the previous reading. Dates and quantities
+        change with every reading; keeping those would store thousands of readings a month that determine no charge.
         """
         answer = self.owed()
         lines, current = self.lines(answer.fields()), BillingPeriod.of(answer.asked_at)
@@ -275,19 +276,19 @@ class RunningTotalSession(ApiSession[Credential]):
         begins_day = before is None or before.taken_at.date() != answer.asked_at.date()
         known = self._kept_lines(before) if before and not begins_day else {}
         if begins_day or _costs(lines) != _costs(known):
-            # The machines may be others when a day begins or a line appears.
+            # The machines may have changed when a day begins or a line appears.
             surroundings = list(self._surroundings(period)) if lines.keys() - known.keys() or begins_day else []
             for snapshot in (*surroundings, Snapshot(self.kind, period, answer.asked_at, answer.body)):
                 self.context.snapshots.add(snapshot)
         return invoices
 
     def invoices(self, oldest: BillingPeriod, latest: BillingPeriod) -> list[IssuedInvoice]:
-        """The invoices that may bill the months from `oldest` to `latest`."""
+        """Return the invoices that may bill the months from `oldest` to `latest` (both inclusive)."""
         issued = self.issued(partial(may_bill, oldest=oldest, latest=latest))
         return list(invoices_of(issued, self.zone, self.began, self._bills_before))
 
     def said_besides(self, period: BillingPeriod) -> list[dict[str, str]]:
-        """The newest figures of a period, with the lineage."""
+        """Return the newest memo figures of a period, for the lineage."""
         said = []
         for figures in self.figures:
             newest = self.context.snapshots.newest(figures.kind, period)
@@ -297,7 +298,7 @@ class RunningTotalSession(ApiSession[Credential]):
         return said
 
     def _surroundings(self, period: BillingPeriod) -> Iterator[Snapshot]:
-        """What helps to understand a reading, as far as the credential may read it; refused if it is not understood."""
+        """Yield snapshots of memo figures and machines that the credential may read. Raises ContractChanged if one does not parse."""
         for figures in self.figures:
             with suppress(CredentialRejected):
                 answer = self.api.get(figures.path, permission=figures.permission)
@@ -309,7 +310,7 @@ class RunningTotalSession(ApiSession[Credential]):
             yield Snapshot(INSTANCES, period, pages[0].asked_at, joined(pages))
 
     def _bills_before(self, invoice_id: str, month: BillingPeriod) -> bool | None:
-        """By the first page of its items: an invoice never changes, so it is asked for once, and kept if it is understood."""
+        """Decide by the first page of its items. An invoice never changes, so this requests the page once, and keeps it if it parses."""
         items, snapshots = self.items(invoice_id), self.context.snapshots
         kind = f"items of invoice {invoice_id}"
         page = snapshots.newest(kind, month)

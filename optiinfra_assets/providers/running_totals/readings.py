@@ -1,16 +1,16 @@
-"""What a month cost day by day, where the cloud tells only a running total: differences of readings, trued up to the invoice.
+"""Daily costs of a month from running totals: readings and invoices in, exact differences trued up to the invoices out.
 
-Pure and exact: same readings and same invoices, same rows. The rules, and what each of them is for:
+This is pure and exact: the same readings and the same invoices give the same rows. The rules and their reasons:
 
-- A row is the difference of a line between two readings; its charge period is [t1, t2), the instants of the readings (one second where
-  both are the same). A month's total is never divided by days: nobody knows how it was spread.
-- Readings are cut daily: the first of each UTC day, and the newest. More would only add rows; all others may be forgotten. A day without
-  a reading makes one longer row.
-- A line that falls or vanishes makes a negative row. Only an invoice resets a line to zero: it ends a segment, and the next begins at
-  nothing.
-- An invoice is the last word on its segment. What it says of a line beyond the rows so far is one more row, the residual.
+- A row is the difference of a line between two readings. Its charge period is [t1, t2), the instants of the readings (one second if both
+  are equal). A month's total is never divided by days, because nobody knows how it was spread.
+- Only one reading a day is used: the first of each UTC day, and the newest of all. More would only add rows; all others may be deleted. A
+  day without a reading gives one longer row.
+- A line that falls or vanishes gives a negative row. Only an invoice resets a line to zero: it ends a segment, and the next segment starts
+  at zero.
+- An invoice is final for its segment. What it states of a line beyond the rows so far becomes one more row, the residual.
 
-So the rows add up to the invoices plus, while the month is open, the newest reading after the last of them.
+So the rows add up to the invoices plus, while the month is open, the newest reading after the last invoice.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Final
 from optiinfra_assets.domain.accounts import BillingPeriod
 
 Key = tuple[str, ...]
-"""What stays the same of a line from one reading to the next. Dates do not belong in it: whether clouds keep them fixed is unknown."""
+"""The part of a line that stays the same from one reading to the next. It has no dates: it is unknown whether clouds keep them fixed."""
 
 GRACE: Final = timedelta(hours=1)
-"""How long after the end of an invoiced month a reading still tells of that month alone."""
+"""How long after the end of an invoiced month a reading still contains charges of that month only."""
 
 _EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation, Overflow])
 """Python's default context rounds to 28 digits; money has up to 38. Inexact is trapped, so a wrong digit cannot pass."""
@@ -35,12 +35,12 @@ _EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation, Overflow])
 
 @dataclass(frozen=True, slots=True)
 class MeasuredAmounts:
-    """What is known of a line up to an instant.
+    """The amounts of a line up to an instant.
 
     Attributes:
-        cost: billed so far.
-        quantity: in the line's own unit.
-        list_cost: at list prices.
+        cost: billed cost so far.
+        quantity: quantity in the line's own unit.
+        list_cost: cost at list prices.
     """
 
     cost: Decimal
@@ -48,11 +48,11 @@ class MeasuredAmounts:
     list_cost: Decimal = Decimal(0)
 
     def plus(self, other: MeasuredAmounts) -> MeasuredAmounts:
-        """The exact sum."""
+        """Return the exact sum."""
         return self._combined(other, _EXACT.add)
 
     def minus(self, other: MeasuredAmounts) -> MeasuredAmounts:
-        """The exact difference."""
+        """Return the exact difference."""
         return self._combined(other, _EXACT.subtract)
 
     def _combined(self, other: MeasuredAmounts, operation: Callable[[Decimal, Decimal], Decimal]) -> MeasuredAmounts:
@@ -63,7 +63,7 @@ class MeasuredAmounts:
         )
 
     def __bool__(self) -> bool:
-        """Whether it says anything but zero."""
+        """Whether any amount is not zero."""
         return bool(self.cost or self.quantity or self.list_cost)
 
 
@@ -72,12 +72,12 @@ NOTHING: Final = MeasuredAmounts(Decimal(0))
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A snapshot, understood.
+    """A parsed snapshot.
 
     Attributes:
         taken_at: UTC instant.
         lines: running totals of the month by line; see `summed`.
-        begun: when the provider says that a line began, where it says so.
+        begun: UTC instant at which a line began, for lines of which the provider states it.
     """
 
     taken_at: datetime
@@ -90,8 +90,8 @@ class ClosingInvoice:
     """An invoice of the month.
 
     Attributes:
-        issued_at: UTC instant. From the end of the month on it closes the month; before, only a segment of it.
-        lines: what it says by line, tax and credits included.
+        issued_at: UTC instant. At or after the end of the month the invoice closes the month; before that, only a segment of it.
+        lines: its amounts by line, tax and credits included.
     """
 
     invoice_id: str
@@ -106,9 +106,9 @@ class AccruedAmount:
     Attributes:
         start: inclusive UTC instant.
         end: exclusive UTC instant.
-        invoice_id: invoice that closed its segment, None while there is none.
-        is_residual: what the invoice says beyond the readings.
-        was_read: some reading of the segment has the line; a residual of a line that was never read is the whole line of the invoice.
+        invoice_id: id of the invoice that closed its segment, None while there is none.
+        is_residual: the row is what the invoice states beyond the readings.
+        was_read: a reading of the segment has the line; the residual of a line that was never read is the whole line of the invoice.
     """
 
     key: Key
@@ -121,7 +121,7 @@ class AccruedAmount:
 
 
 def summed(lines: Iterable[tuple[Key, MeasuredAmounts]]) -> dict[Key, MeasuredAmounts]:
-    """Lines of one answer with those of equal key added up, in the order in which keys first come."""
+    """Return the lines of one response by key, in the order of first occurrence; lines with the same key are added up."""
     sums: dict[Key, MeasuredAmounts] = {}
     for key, measure in lines:
         sums[key] = sums.get(key, NOTHING).plus(measure)
@@ -129,7 +129,7 @@ def summed(lines: Iterable[tuple[Key, MeasuredAmounts]]) -> dict[Key, MeasuredAm
 
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
-    """The sum of any amounts, to the last digit."""
+    """Return the sum of any amounts, to the last digit."""
     result = Decimal(0)
     for amount in amounts:
         result = _EXACT.add(result, amount)
@@ -137,12 +137,12 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def total(lines: Mapping[Key, MeasuredAmounts]) -> Decimal:
-    """The cost of all lines, exactly."""
+    """Return the exact cost of all lines."""
     return exact_sum(measure.cost for measure in lines.values())
 
 
 def daily(period: BillingPeriod, taken: Sequence[datetime]) -> list[int]:
-    """Positions of the readings that rows depend on; the others may be forgotten without changing any row, now or later.
+    """Return the positions of the readings that rows depend on; deleting the others changes no row, now or later.
 
     They are the first of each UTC day after the first day of `period`, and the newest of all.
 
@@ -160,12 +160,12 @@ def daily(period: BillingPeriod, taken: Sequence[datetime]) -> list[int]:
 
 
 def accrue(period: BillingPeriod, readings: Sequence[Reading], bills: Sequence[ClosingInvoice]) -> list[AccruedAmount]:
-    """All rows of a month.
+    """Return all rows of a month.
 
     Args:
         period: the month.
-        readings: taken to be of that month (see `billed_in`), oldest first.
-        bills: its invoices.
+        readings: readings of that month (see `billed_in`), oldest first.
+        bills: its invoices, in any order.
     """
     bills = sorted(bills, key=lambda bill: (bill.issued_at, bill.invoice_id))
     is_closed = bool(bills) and bills[-1].issued_at >= period.end
@@ -190,17 +190,18 @@ def billed_in(
     last: tuple[BillingPeriod, Decimal] | None,
     closed: Collection[BillingPeriod],
 ) -> BillingPeriod:
-    """The month that a reading tells of: after midnight of the 1st that is the old one, until the cloud resets its total.
+    """Return the month that a reading belongs to: after midnight of the 1st that is the old month, until the cloud resets its total.
 
     Args:
         taken_at: UTC instant of the reading.
         cost: its total.
-        last: the newest reading before it: the month it was taken to be of, and its total; None if there is none.
+        last: the month and the total of the newest reading before it; None if there is none.
         closed: months that have their last invoice.
 
     Returns:
-        The month of `last` while it has no invoice and the total has not fallen, else the calendar month. Without an earlier reading nobody
-        can tell; the calendar month is right for most of it, and a reset soon after makes a negative row that puts it right.
+        The month of `last` while that has no last invoice, its total was positive and has not fallen; else the calendar month. Without an
+        earlier reading this returns the calendar month: it is right most of the time, and a reset soon after gives a negative row that
+        corrects it.
     """
     month = BillingPeriod.of(taken_at)
     if last is None:
@@ -211,7 +212,7 @@ def billed_in(
 
 
 def _until_end(period: BillingPeriod, cuts: Sequence[Reading]) -> list[Reading]:
-    """Without readings that may hold charges of the next month too; the first after the end closes the last day."""
+    """Drop readings that may contain charges of the next month; the first reading after the end closes the last day."""
     within = [reading for reading in cuts if reading.taken_at < period.end]
     after = [reading for reading in cuts if period.end <= reading.taken_at < period.end + GRACE]
     return within + after[:1]

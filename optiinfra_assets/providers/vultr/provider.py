@@ -1,13 +1,13 @@
 """Provider ``vultr``: API v2, as the vendor's OpenAPI document and its Go client (github.com/vultr/govultr) describe it.
 
-There are no daily figures. ``/billing/pending-charges`` holds the running total of each line since the last invoice; each probe keeps the
-answer, and the days of the open month are the differences (`providers.running_totals.readings`). The invoice, on the 1st for the month
-before, is the last word line by line: it alone has the tax, and the hours between the last reading and the reset. Months from before the
-account was connected have the invoice only. An invoice within the month is not documented, but others issue one past a threshold: of which
-month an invoice of the first week is, the dates of its items tell.
+The API has no daily figures. ``/billing/pending-charges`` returns the running total of each line since the last invoice. Each probe keeps
+the response, and the differences of these readings are the days of the open month (`providers.running_totals.readings`). The invoice, on
+the 1st for the previous month, is final for each line: only it has the tax, and the hours between the last reading and the reset. Months
+from before the account was connected have only the invoice. Vultr documents no invoice within the month, but other clouds issue one past a
+threshold, so the dates of its items decide which month an invoice of the first week bills.
 
-Everything is in US dollars, of which the answers say nothing. ``total`` is the fact: it differs from units times unit price by rounding and
-by the monthly cap (672 hours; 730 for GPUs), after which a line stands still.
+All amounts are in US dollars, which no response says. ``total`` is what a line costs: it differs from units times unit price by rounding
+and by the monthly cap (672 hours; 730 for GPUs), after which a line does not grow any more.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from optiinfra_assets.providers.running_totals.readings import Key, MeasuredAmou
 BILLING: Final = "the ACL 'billing' of the key's user"
 MACHINES: Final = "the ACL 'subscriptions_view' of the key's user"
 PENDING: Final = "pending charges"
-UNASSIGNED: Final = ("", "0.0.0.0")  # noqa: S104 - what a new instance has for an address
+UNASSIGNED: Final = ("", "0.0.0.0")  # noqa: S104 - address of a new instance
 
 _SERVICE_CATEGORIES: Final = (
     ("Databases", re.compile(r"database", re.I)),
@@ -69,11 +69,11 @@ _SERVICE_CATEGORIES: Final = (
 )
 _TAX: Final = re.compile(r"(sales |consumption )?(tax|vat|gst|hst)($|[ (:])", re.I)
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
-_LABEL: Final = re.compile(r"\[(.+)\]$")  # of an instance; others stand in round brackets
+_LABEL: Final = re.compile(r"\[(.+)\]$")  # of an instance; other labels are in round brackets
 
 
 class VultrCredential(BaseModel):
-    """One account, read with an API key."""
+    """Credential of one account: an API key."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -91,8 +91,8 @@ class VultrCredential(BaseModel):
 class Vultr(ApiProvider):
     """Instances and everything else on a Vultr account.
 
-    A probe makes two requests; five or more when a day begins or a line appears, because then the instances may be others too. One more,
-    once, for each invoice of the first week of a month.
+    A probe makes two requests, five or more when a UTC day begins or a line appears, because the instances may then have changed too.
+    It makes one more request, once, for each invoice of the first week of a month.
     """
 
     name: ClassVar[str] = "vultr"
@@ -101,7 +101,7 @@ class Vultr(ApiProvider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
-        """A session with the API key of `account`."""
+        """Return a session that uses the API key of `account`. Raises BadData if its settings are not accepted."""
         return _Session(credential_of(account, VultrCredential), context)
 
 
@@ -145,7 +145,7 @@ class _Session(RunningTotalSession[VultrCredential]):
         return self.api.get("/billing/pending-charges", permission=BILLING)
 
     def lines(self, fields: JsonFields) -> Lines:
-        """The pending charges. They are documented without pages; if that changes, the first page is not all."""
+        """Parse the pending charges. Vultr documents no pages for them; if there is a next page, this raises ContractChanged."""
         meta = fields.values.get("meta")
         if isinstance(meta, dict) and fields.object("meta").object("links").text_or_none("next"):
             fields.refuse("meta", "one answer without pages")
@@ -164,7 +164,7 @@ class _Session(RunningTotalSession[VultrCredential]):
         return item.text("start_date"), item.text("end_date")
 
     def invoice_lines(self, month: RunningMonth, invoice: IssuedInvoice) -> Iterator[ChargeLine]:
-        """The items of an invoice, and what its amount has beyond them as a last line."""
+        """Return the items of an invoice, and as a last line what its amount has beyond them."""
         rest = ("Not itemised", f"Invoice {invoice.invoice_id}: amount beyond its items", "")
         return completed(map(_line, self.items(invoice.invoice_id).objects(self.api)), invoice.amount, rest)
 
@@ -213,7 +213,7 @@ class _Session(RunningTotalSession[VultrCredential]):
 
 
 def _category(key: Key, cost: Decimal) -> str:
-    """The vendor names the unit types hours, overage and discount only; how a tax line is written is not documented."""
+    """FOCUS ChargeCategory. Vultr documents only the unit types hours, overage and discount, and not how it writes a tax line."""
     product, description, unit_type = key
     if _TAX.match(product) or _TAX.match(description):
         return "Tax"
@@ -221,7 +221,7 @@ def _category(key: Key, cost: Decimal) -> str:
 
 
 def _line(fields: JsonFields) -> ChargeLine:
-    """A pending charge or an invoice item."""
+    """Parse a pending charge or an invoice item."""
     key = (fields.text("product"), fields.text("description"), fields.text("unit_type"))
     cost, units, price = fields.money("total"), fields.money("units"), fields.money("unit_price")
     is_priced = price > 0 and units > 0 and _category(key, cost) == "Usage"

@@ -1,4 +1,4 @@
-"""Lists with numbered pages, as several clouds have them: ``page`` and ``per_page`` asked for, the next page's address and a count told."""
+"""Lists with numbered pages: ``page`` and ``per_page`` of a request in, one page with the next page's address and the total count out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 
 Some = Callable[[int, int], list[dict[str, Any]]]
-"""Makes the objects of a list from one position (inclusive) to another (exclusive)."""
+"""Returns the objects of a list from one position (inclusive) to another (exclusive)."""
 
 
 def bounds(cloud: SimulatedAccount, request: SimulatedRequest) -> tuple[int, int]:
-    """Positions of the first object of the page that is asked for and of the first of the next."""
+    """Return the positions of the first object of the requested page and of the first object of the next page."""
     size = min(int(request.query.get("per_page", 20)), cloud.page_size)
     number = 1 if cloud.repeats_pages else int(request.query.get("page", 1))
     return (number - 1) * size, number * size
@@ -27,15 +27,15 @@ def numbered_page(
     some: Some,
     besides: dict[str, Any] | None = None,
 ) -> SimulatedResponse:
-    """One page of a list, of which only that page is made.
+    """Return one page of a list; this makes only the objects of that page.
 
     Args:
-        cloud: how large its pages are, and where it is.
-        request: which page.
-        name: field for the objects.
-        total: how many the list has.
-        some: makes them.
-        besides: further fields of the answer.
+        cloud: account with the page size and the address.
+        request: request for the page.
+        name: name of the field with the objects.
+        total: number of objects in the list.
+        some: returns the objects of the page.
+        besides: further fields of the response.
     """
     begin, end = bounds(cloud, request)
     address = f"{cloud.url}{request.path}?page={end // (end - begin) + 1}&per_page={end - begin}"

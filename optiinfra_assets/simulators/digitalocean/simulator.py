@@ -1,8 +1,8 @@
 """A simulated DigitalOcean team: billing insights, invoices with items and summary, the preview, balance, droplets.
 
-Every night at 4:00 the insights and the preview are built, and show the days that are over; the balance follows the hours. The invoice of a
-month comes on the 1st at 6:00. Tax, credits and refunds stand in summaries only. What is charged late for an earlier month shows on the day
-it appears. Storage has no resource id, as some things there have none.
+It builds the insights and the preview every night at 4:00 UTC with all days that are over; the balance changes every hour. It issues the
+invoice of a month on the 1st at 6:00 UTC. Only summaries contain tax, credits and refunds. A late charge for an earlier month has the day on
+which it appears. Storage has no resource id, because some resources at DigitalOcean have none.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FIRST_DROPLET: Final = 3_164_400
 
 @dataclass(frozen=True, slots=True)
 class _Bill:
-    """An invoice or the preview: its charges, so many extra items, and overage."""
+    """An invoice or the preview: its charges, the number of extra items, and overage."""
 
     name: str
     period: BillingPeriod
@@ -51,12 +51,12 @@ class SimulatedDigitalOcean(SimulatedAccount):
     """One team.
 
     Attributes:
-        scopes: of the token.
-        overages: what every invoice of a closed month has beyond its items, for traffic.
-        forgotten: days of which no estimate was made.
-        hourly_limit: as its answers state it: so high that nothing has to be paced; the real one is 5,000.
-        bills_early: instant within a month at which a threshold is passed: the days before it are invoiced then, the others with the month.
-        previews_ahead: the preview goes on to the new month at midnight of the 1st, and not with the invoice of the old one.
+        scopes: scopes of the token.
+        overages: traffic overage that every invoice of a closed month has beyond its items.
+        forgotten: days without estimates.
+        hourly_limit: requests an hour as its responses state it: so high that no client has to wait; the real limit is 5,000.
+        bills_early: UTC instant at which usage passes a threshold: an invoice then bills the days before it, the month's invoice the others.
+        previews_ahead: the preview moves on to the new month at midnight of the 1st, and not when the old month is invoiced.
     """
 
     provider = "digitalocean"
@@ -77,15 +77,15 @@ class SimulatedDigitalOcean(SimulatedAccount):
 
     @property
     def team(self) -> str:
-        """Its uuid."""
+        """Uuid of the team."""
         return _uuid("team", self.world.scenario.name)
 
     def secrets(self) -> dict[str, str]:
-        """The token."""
+        """Return the token."""
         return {"api_token": self.secret}
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """As documented; without the scope or with another token the documented error."""
+        """Answer as documented; without the scope or with another token, return the documented error."""
         if self.refuses(request):
             return _error("unauthorized", "Unable to authenticate you.", 401)
         parts = request.path.removeprefix("/v2/").split("/")
@@ -108,7 +108,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         return _error("not_found", "The resource you requested could not be found.", 404)
 
     def tell(self, request: SimulatedRequest) -> SimulatedResponse:
-        """The answer, with the limits of the token."""
+        """Return the response with the headers of the token's limits."""
         response = super().tell(request)
         limits = {
             "ratelimit-limit": f"{self.hourly_limit}",
@@ -117,25 +117,25 @@ class SimulatedDigitalOcean(SimulatedAccount):
         return replace(response, headers={**response.headers, **limits})
 
     def throttled(self) -> SimulatedResponse:
-        """The limit of a minute is used up."""
+        """Return the error for a used-up limit per minute."""
         return _error("too_many_requests", "API rate limit exceeded.", 429, {"retry-after": "5"})
 
     def broken(self) -> SimulatedResponse:
-        """Their own failure."""
+        """Return the error for a failure of the server."""
         return _error("server_error", "Unexpected server-side error", 500)
 
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
-        """What the invoices of a period come to, from the truth and not from the items."""
+        """Return the sum of the invoices of a period, computed from the world and not from the items."""
         lines = self.world.invoice(period)
         return _sum(lines) + self.extra_items * self.world.quantum + self.overages if lines else Decimal(0)
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
-        """All that the last night has shown of the month: estimates, and credits so far."""
+        """Return the sum of the month as of the last night: estimates, and credits so far."""
         return _sum(self._shown(period))
 
     @property
     def _built(self) -> datetime:
-        """When the insights and the preview were last built."""
+        """UTC instant at which the insights and the preview were last built."""
         return midnight((self.world.clock() - _NIGHTLY).date()) + _NIGHTLY
 
     def _shown(self, period: BillingPeriod) -> list[Charge]:
@@ -143,7 +143,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
 
     @property
     def _open_period(self) -> BillingPeriod:
-        """The first that is not invoiced, of which the preview is."""
+        """The first period that is not invoiced; the preview is for it."""
         return next(one for one in self.world.periods() if self.world.invoice(one) is None)
 
     def _allows(self, subject: str) -> bool:
@@ -176,7 +176,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         }
 
     def _early(self, period: BillingPeriod) -> list[Charge]:
-        """The charges of a month that a threshold invoice bills."""
+        """Return the charges of a month that an invoice past a threshold bills."""
         at = self.bills_early
         if at is None or BillingPeriod.of(at) != period or self.world.clock() < at:
             return []
@@ -184,7 +184,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         return [charge for charge in shown if charge.kind in _ITEMISED and charge.day < at.date()]
 
     def _bills(self) -> list[_Bill]:
-        """All invoices, newest first. A month without charges has none."""
+        """Return all invoices, newest first. A month without charges has no invoice."""
         bills = []
         for period in self.world.periods():
             early = self._early(period)
@@ -250,7 +250,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         }
 
     def _items(self, bill: _Bill) -> list[dict[str, Any]]:
-        """One item for each resource and for each charge besides; usage that corrects an invoice is one of the latter."""
+        """Return one item for each resource, and one for each charge without a resource or with usage that corrects an invoice."""
         lines = grouped(charge for charge in bill.charges if charge.kind in _ITEMISED)
         made = [self._item(group) for group in lines.values()]
         return [half for item in made for half in self._halves(item, "amount")]
@@ -292,7 +292,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         }
 
     def _insights(self, request: SimulatedRequest, begin: date, end: date) -> SimulatedResponse:
-        """Days from the first to the last one asked for."""
+        """Return the days from `begin` to `end`, both inclusive, at most 31 days apart."""
         if not begin <= end <= begin + timedelta(days=31):
             return _error("bad_request", "end_date must be within 31 days of start_date", 400)
         points = [
@@ -331,7 +331,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
 
 
 def _texts(charge: Charge) -> tuple[str, str]:
-    """Group and description of a charge, the same in insights and on invoices."""
+    """Group and description of a charge; insights and invoices have the same texts."""
     resource = charge.resource
     if resource is None:
         return "", charge.description
@@ -342,7 +342,7 @@ def _texts(charge: Charge) -> tuple[str, str]:
 
 
 def _noticed(charge: Charge) -> date:
-    """The day a charge is an estimate of: its own, or if that is of an earlier month the one on which it appeared."""
+    """Day of the estimate of a charge: its own day, or the day on which it appeared if its own day is in an earlier month."""
     start, end = charge.billing_period.start.date(), charge.billing_period.end.date()
     return charge.day if charge.day >= start else min(charge.posted_at.date(), end - timedelta(days=1))
 

@@ -1,9 +1,9 @@
-"""Linode's API v4 over a simulated world: account, invoices with items, transfer, instances.
+"""Simulates Linode's API v4: account, invoices with items, transfer, instances.
 
-The shapes are those of the vendor's reference and of its clients' tests; what those leave open is chosen here: what is not invoiced moves
-every hour and has neither tax, credits, refunds nor transfer; those come with the invoice, credits as negative items. Labels are written
-like ``Linode 4GB - web (47000001)``. Invoices come when the scenario says so; the real ones early on the 1st (`rules`), and
-whenever the owner of this simulator wishes (`issue_invoice`), as the real ones do past a threshold.
+The response formats follow the vendor's reference and the tests of its clients. Where those say nothing, this simulator chooses: the
+uninvoiced amount changes every hour and contains no tax, credits, refunds or transfer; those come with the invoice, credits as negative
+items. Labels look like ``Linode 4GB - web (47000001)``. It issues invoices when the scenario says so, which is early on the 1st as at the
+real Linode (`rules`), and whenever a test calls `issue_invoice`, as the real Linode does past a threshold.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SECOND: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class _Bill:
-    """One invoice: what was charged for `period` after `since` and until `issued_at`, or all that is left of it."""
+    """One invoice: what was charged for `period` after `since` and until `issued_at`; the last one bills all that is left."""
 
     number: int
     period: BillingPeriod
@@ -52,9 +52,9 @@ class SimulatedLinode(SimulatedAccount):
     """One account.
 
     Attributes:
-        scopes: what the token may do.
-        billing_source: who bills the account; of any but ``linode`` there are neither invoices nor uninvoiced charges here.
-        hides_credits: credits and refunds come with the invoice; else they lower what is not invoiced at once.
+        scopes: scopes of the token.
+        billing_source: who bills the account; for any value but ``linode`` the API has neither invoices nor uninvoiced charges.
+        hides_credits: credits and refunds come with the invoice; if False, they lower the uninvoiced amount at once.
     """
 
     provider = "linode"
@@ -79,15 +79,15 @@ class SimulatedLinode(SimulatedAccount):
         self._made: dict[tuple[_Bill, bool], list[dict[str, Any]]] = {}
 
     def secrets(self) -> dict[str, str]:
-        """The personal access token."""
+        """Return the personal access token."""
         return {"token": self.secret}
 
     def issue_invoice(self) -> None:
-        """Invoice now what is not invoiced yet, as the cloud does when a threshold is passed."""
+        """Invoice now all that is uninvoiced, as the cloud does when a threshold is passed."""
         self._within.append(self.world.clock())
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """As documented; without the scope or with another token the documented error."""
+        """Answer as documented; without the scope or with another token, return the documented error."""
         path = request.path.removeprefix("/v4/").split("/")
         if self.refuses(request):
             return _error("Invalid Token", 401)
@@ -109,20 +109,20 @@ class SimulatedLinode(SimulatedAccount):
         return _error("Not found", 404)
 
     def throttled(self) -> SimulatedResponse:
-        """Too many requests, and when the next one is allowed."""
+        """Return the error for too many requests, with the headers that say when the next one is allowed."""
         return _error("Too many requests", 429, {"Retry-After": "2", **self._limits(0)})
 
     def broken(self) -> SimulatedResponse:
-        """An internal error."""
+        """Return an internal error."""
         return _error("Internal Server Error", 500)
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
-        """The invoices issued within a month, and what is not invoiced of it."""
+        """Return the sum of the invoices issued within a month and of its uninvoiced amount."""
         issued = _sum(self._subtotal(bill) + self._tax(bill) for bill in self._bills(period))
         return issued + self._open_amount(period)
 
     def uninvoiced(self) -> Decimal:
-        """What the account owes since the last invoice."""
+        """Return what the account owes since the last invoice."""
         return _sum(map(self._open_amount, self._open_periods()))
 
     def _open_periods(self) -> list[BillingPeriod]:
@@ -136,7 +136,7 @@ class SimulatedLinode(SimulatedAccount):
         return shown - _sum(map(self._subtotal, self._bills(period)))
 
     def _shown(self, period: BillingPeriod, now: datetime) -> list[Charge]:
-        """What counts as uninvoiced at an instant before the last invoice."""
+        """Charges that count as uninvoiced at a UTC instant before the last invoice."""
         return [
             charge
             for charge in self.world.accrued(period, now)
@@ -145,7 +145,7 @@ class SimulatedLinode(SimulatedAccount):
         ]
 
     def _all_bills(self) -> list[_Bill]:
-        """Invoices issued so far, oldest first."""
+        """Return the invoices issued so far, oldest first."""
         periods = self.world.periods() if self.billing_source == "linode" else []
         return [bill for period in periods for bill in self._bills(period)]
 
@@ -161,7 +161,7 @@ class SimulatedLinode(SimulatedAccount):
         return bills
 
     def _lines(self, bill: _Bill) -> list[dict[str, Any]]:
-        """One item for each resource and for each charge besides, without those of `extra_items`; made once, as invoices never change."""
+        """Return the items of `_make`, without those of `extra_items`. They are made once, because invoices never change."""
         key = (bill, self.duplicates_lines)
         if key not in self._made:
             self._made[key] = self._make(bill)
@@ -216,7 +216,7 @@ class SimulatedLinode(SimulatedAccount):
         return _sum(line["amount"] for line in self._lines(bill)) + extra
 
     def _tax(self, bill: _Bill) -> Decimal:
-        """What the world says for the month, of which an invoice within it takes its share."""
+        """Tax of the month in the world; an invoice within the month takes its share of it."""
         if not bill.is_last:
             return rounded(self._subtotal(bill) * self.world.scenario.tax_rate, CENT)
         lines = self.world.invoice(bill.period) or []
@@ -313,7 +313,7 @@ class SimulatedLinode(SimulatedAccount):
 
 
 class _Items(Sequence[Mapping[str, Any]]):
-    """Items of an invoice: some that are there, then so many of one kind, made as they are asked for."""
+    """Items of an invoice: given items, then a number of equal items that are made when they are requested."""
 
     def __init__(self, lines: Sequence[Mapping[str, Any]], extra: int, made_of: Mapping[str, Any]) -> None:
         self._lines, self._extra, self._made_of = lines, extra, made_of
@@ -344,7 +344,7 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def _naive(moment: datetime) -> str:
-    """A time as this API writes it: UTC, without saying so."""
+    """Format an instant as this API does: in UTC, without a zone."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

@@ -1,8 +1,8 @@
-"""Vultr's API v2 over a simulated world: account, pending charges, invoices with items, instances, bandwidth.
+"""Simulates Vultr's API v2: account, pending charges, invoices with items, instances, bandwidth.
 
-The shapes are those of the vendor's OpenAPI document and of its Go client's tests; what those leave open is chosen here: pending charges
-move every hour, show both months between the end of one and its invoice, and have neither tax nor overage; tax is an item named ``Sales
-Tax``. Invoices are issued when the scenario says so; the real ones come half an hour after midnight of the 1st (`rules`).
+The response formats follow the vendor's OpenAPI document and the tests of its Go client. Where those say nothing, this simulator chooses:
+pending charges change every hour, contain both months between the end of one and its invoice, and contain no tax or overage; tax is an item
+named ``Sales Tax``. It issues invoices when the scenario says so, which is half an hour after midnight of the 1st as at Vultr (`rules`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SimulatedVultr(SimulatedAccount):
     """One account.
 
     Attributes:
-        acls: what the user of the key may do.
+        acls: permissions (ACLs) of the key's user.
     """
 
     provider = "vultr"
@@ -55,11 +55,11 @@ class SimulatedVultr(SimulatedAccount):
         self.page_size = 500
 
     def secrets(self) -> dict[str, str]:
-        """The API key."""
+        """Return the API key."""
         return {"api_key": self.secret}
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """As documented; without the ACL or with another key the documented error."""
+        """Answer as documented; without the ACL or with another key, return the documented error."""
         if self.refuses(request):
             return _error("Invalid API token.", 401)
         parts = request.path.removeprefix("/v2/").split("/")
@@ -86,15 +86,15 @@ class SimulatedVultr(SimulatedAccount):
         return _error("Not found", 404)
 
     def throttled(self) -> SimulatedResponse:
-        """Too many requests; no header says for how long."""
+        """Return the error for too many requests; no header says how long to wait."""
         return _error("Rate limit reached - please try your request again later.", 429)
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
-        """The running total of the month."""
+        """Return the running total of the month."""
         return sum((charge.amount for charge in self.world.accrued(period)), Decimal(0))
 
     def pending_total(self) -> Decimal:
-        """What is owed since the last invoice."""
+        """Return what the account owes since the last invoice."""
         return sum((charge.amount for charge in self._open_charges()), Decimal(0))
 
     def _open_charges(self) -> list[Charge]:
@@ -149,7 +149,7 @@ class SimulatedVultr(SimulatedAccount):
         return self._lines(self._open_charges(), self.world.clock())
 
     def _invoices(self) -> list[dict[str, Any]]:
-        """Newest first. A month without charges has none."""
+        """Return the invoices, newest first. A month without charges has no invoice."""
         issued = [period for period in self.world.periods() if self.invoice_amount(period)]
         return [
             {
@@ -193,7 +193,7 @@ class SimulatedVultr(SimulatedAccount):
         return _listing("invoice_items", lines[begin:end] + extra, end, total)
 
     def _lines(self, charges: Sequence[Charge], now: datetime) -> list[dict[str, Any]]:
-        """One line for each resource and for each charge besides; usage that corrects an invoice is one of the latter."""
+        """Return one line for each resource, and one for each charge without a resource or with usage that corrects an invoice."""
         made = [self._line(group, now) for group in grouped(charges).values()]
         return [
             half for line in made for half in (_halves(line, self.world.quantum) if self.duplicates_lines else [line])
@@ -273,7 +273,7 @@ def _halves(line: dict[str, Any], quantum: Decimal) -> list[dict[str, Any]]:
 
 
 def _address(number: int) -> str:
-    """From the range kept for documents (RFC 5737)."""
+    """Return an address from the range reserved for documentation (RFC 5737)."""
     return f"192.0.2.{number + 1}"
 
 

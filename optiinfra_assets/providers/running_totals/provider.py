@@ -261,8 +261,8 @@ class RunningTotalSession(ApiSession[Credential]):
     def take_reading(self) -> list[IssuedInvoice]:
         """Keep what the account owes now, and return its invoices for the last `MONTHS_BACK` months.
 
-        This requests the running total first. If its invoice is issued in between, the reading counts for the new month, and the next reading
-        corrects that. In the other order, the reset would appear in the old month as a fall to zero.
+        This requests the running total first. If its invoice is issued in between, the reading counts for the new month, and the next
+        reading corrects that. In the other order, the reset would appear in the old month as a fall to zero.
 
         A reading is kept if it is the first of a UTC day, or if the cost of a line differs from the previous reading. Dates and quantities
         change with every reading; keeping those would store thousands of readings a month that determine no charge.

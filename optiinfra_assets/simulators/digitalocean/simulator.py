@@ -1,8 +1,8 @@
 """A simulated DigitalOcean team: billing insights, invoices with items and summary, the preview, balance, droplets.
 
 It builds the insights and the preview every night at 4:00 UTC with all days that are over; the balance changes every hour. It issues the
-invoice of a month on the 1st at 6:00 UTC. Only summaries contain tax, credits and refunds. A late charge for an earlier month has the day on
-which it appears. Storage has no resource id, because some resources at DigitalOcean have none.
+invoice of a month on the 1st at 6:00 UTC. Only summaries contain tax, credits and refunds. A late charge for an earlier month has the day
+on which it appears. Storage has no resource id, because some resources at DigitalOcean have none.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SimulatedDigitalOcean(SimulatedAccount):
         overages: traffic overage that every invoice of a closed month has beyond its items.
         forgotten: days without estimates.
         hourly_limit: requests an hour as its responses state it: so high that no client has to wait; the real limit is 5,000.
-        bills_early: UTC instant at which usage passes a threshold: an invoice then bills the days before it, the month's invoice the others.
+        bills_early: UTC instant at which usage passes a threshold: an invoice then bills the days before it, the last invoice the others.
         previews_ahead: the preview moves on to the new month at midnight of the 1st, and not when the old month is invoiced.
     """
 

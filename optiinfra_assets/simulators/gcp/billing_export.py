@@ -1,9 +1,9 @@
-"""Google's billing export over a simulated world: append-only rows as the three exports have them, each with the time it was exported.
+"""Simulates Google's billing export: charges of the world in, append-only rows of the three exports out, each with its export time.
 
-Nothing is ever changed: a restated day is its negative and new rows, late usage a row for an earlier day. Usage is cut at midnight in
-California, where Google's days and invoice months begin, so the first hours (UTC) of a month stand on the invoice of the one before. Costs
-are before discounts, which stand in ``credits``; what the customer is given stands there too. As FLOAT64 has 15 to 17 digits, an amount of
-more is told by several rows.
+Rows never change: the export restates a day by negative rows and new rows, and late usage is a row for an earlier day. Usage is split at
+midnight in California, where Google's days and invoice months begin, so the previous month's invoice bills the first hours (UTC) of a
+month. Costs are before discounts; ``credits`` contains the discounts and promotional credits. FLOAT64 has 15 to 17 digits, so several rows
+make up an amount with more digits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from optiinfra_assets.simulators.world.world import World
 
 PACIFIC: Final = ZoneInfo("America/Los_Angeles")
 NANO: Final = Decimal("0.000000001")
-"""What NUMERIC can hold; a world of a smaller quantum gets BIGNUMERIC, which the real FOCUS export has not."""
+"""Smallest step of NUMERIC. A world with a smaller quantum gets BIGNUMERIC, which the real FOCUS export does not have."""
 
 Row = dict[str, Any]
 
@@ -56,7 +56,7 @@ _OTHERS: Final = {
 
 
 def focus_schema(quantum: Decimal) -> dict[str, Any]:
-    """Columns of the FOCUS export, those that are filled here."""
+    """Return the columns of the FOCUS export that this simulator fills, with their types."""
     number = "NUMERIC" if quantum >= NANO else "BIGNUMERIC"
     times = ("BillingPeriodEnd", "BillingPeriodStart", "ChargePeriodEnd", "ChargePeriodStart", "x_ExportTime")
     return {
@@ -71,12 +71,14 @@ def focus_schema(quantum: Decimal) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ExportedRow:
-    """What one row tells of a charge.
+    """The part of a charge that one row exports.
 
     Attributes:
-        month: whose invoice carries it.
-        share: of the charge's quantity, negative where it takes something back.
-        exported: UTC instant from which the export has it.
+        month: month whose invoice bills it.
+        start: inclusive UTC instant.
+        end: exclusive UTC instant.
+        share: share of the charge's quantity, negative if the row withdraws something.
+        exported: UTC instant from which the export contains it.
     """
 
     charge: Charge
@@ -90,13 +92,13 @@ class ExportedRow:
 
 @dataclass(slots=True)
 class BillingExport:
-    """All rows of one account's export, made month by month as time goes on.
+    """All rows of one account's export, made month by month as the clock advances.
 
     Attributes:
-        is_focus: in the columns of FOCUS; else of the detailed export.
-        halves: each usage row comes as two.
-        expiration: loading days are dropped at this age; None: kept for good.
-        first_month: months before it are not in the table, which was made anew; None: all are.
+        is_focus: the rows have the columns of FOCUS; if False, those of the detailed export.
+        halves: the export splits each usage row into two.
+        expiration: age at which the table drops loading days; None: it keeps all.
+        first_month: first month in a table that was created again; None: the table has all months.
     """
 
     world: World
@@ -110,7 +112,7 @@ class BillingExport:
     _built: int = field(default=0, init=False, repr=False)
 
     def pieces(self, now: datetime) -> list[ExportedRow]:
-        """What the export has at an instant, oldest first."""
+        """Return what the export contains at a UTC instant, oldest first."""
         periods = self.world.periods(now)
         if len(periods) > self._built:
             fresh = [
@@ -124,7 +126,7 @@ class BillingExport:
         return self._pieces[: bisect_right(self._pieces, now, key=lambda piece: piece.exported)]
 
     def rows(self, now: datetime) -> Iterator[Row]:
-        """The rows that tell all pieces that the table still has, oldest first."""
+        """Yield the rows of all pieces that the table still has, oldest first."""
         for piece in self._kept(now):
             key = (id(piece), self.halves)
             if key not in self._rows:
@@ -132,11 +134,11 @@ class BillingExport:
             yield from self._rows[key]
 
     def count(self, now: datetime) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         return sum(1 for _ in self.rows(now))
 
     def _kept(self, now: datetime) -> list[ExportedRow]:
-        """What the table has not dropped."""
+        """Pieces that the table has not dropped."""
         pieces = self.pieces(now)
         if self.expiration is not None:
             first = _day(now - self.expiration)
@@ -156,7 +158,7 @@ class BillingExport:
             yield self._row(piece, cost, credits_ if number == 0 else [], is_first=number == 0)
 
     def smallest(self, month: BillingPeriod, sku: str) -> Row:
-        """A row of the smallest amount in a closed month."""
+        """Return a row of the smallest amount in a closed month."""
         resource = self.world.scenario.resources[0]
         exported = self.world.invoiced_at(month)
         charge = Charge(
@@ -189,7 +191,7 @@ class BillingExport:
                 yield ExportedRow(charge, month, start, stop, -share, -amount, charge.withdrawn_at)
 
     def _month(self, charge: Charge, start: datetime, exported: datetime) -> BillingPeriod:
-        """The month in California, if its invoice can still take the piece and the account was there."""
+        """Month in California if its invoice can still bill the piece and the account existed; else the charge's own."""
         period = charge.billing_period
         local = start.astimezone(PACIFIC)
         before = BillingPeriod(local.year, local.month)
@@ -339,7 +341,7 @@ class BillingExport:
 
 
 def doubles(amount: Decimal) -> list[Decimal]:
-    """Numbers that FLOAT64 holds, to the last digit of their text, and that come to `amount`."""
+    """Return numbers that FLOAT64 stores to the last digit of their text, and whose sum is `amount`."""
     parts = [Decimal(repr(float(amount)))]
     while rest := amount - sum(parts):
         parts.append(Decimal(repr(float(rest))))
@@ -347,7 +349,7 @@ def doubles(amount: Decimal) -> list[Decimal]:
 
 
 def _pacific_midnight(begin: datetime) -> int:
-    """The hour (UTC) of a day at which it is midnight in California: 7 or 8."""
+    """Hour (UTC) of a day at which it is midnight in California: 7 or 8."""
     local = datetime(begin.year, begin.month, begin.day, tzinfo=PACIFIC)
     return local.astimezone(UTC).hour
 

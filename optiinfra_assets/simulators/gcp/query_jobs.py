@@ -1,7 +1,7 @@
-"""Queries of BigQuery as jobs: inserted, looked at, their answers read page by page, in the JSON of its REST reference.
+"""Simulates BigQuery's query jobs: insert a job, read its state, read its result page by page, in the JSON of the REST reference.
 
-A job runs in an instant. Its answer follows the statement's own text (`sql_answers`) over rows that the caller gives; what is billed is
-made from the number of rows its conditions choose, 10 MB at least.
+A job finishes at once. `sql_answers` computes its result from the statement's text and the rows that the caller passes. The billed bytes
+follow from the number of rows that its conditions select, and are at least 10 MB.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from optiinfra_assets.simulators.gcp.sql_answers import AggregateQuery, Row, Uns
 from optiinfra_assets.simulators.server.server import SimulatedResponse
 
 MARK: Final = "extra-000000000"
-"""Stands for the number of a line item that is made when its page is asked for."""
+"""Placeholder for the number of a line item that is made when its page is requested."""
 _SMALLEST_BILL: Final = 10 * 2**20
 _KEPT: Final = 20
 _JSON: Final = {"Content-Type": "application/json"}
 
 _Cells = tuple[list[list[str | None]], bytes, int]
-"""Of an answer: its rows, one that stands for the extra ones, and how many these are."""
+"""A result: its rows, one row that represents the extra rows, and the number of extra rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuerySource:
-    """What a statement is about.
+    """The table that a statement reads.
 
     Attributes:
         table: ``project.dataset.table``.
-        paths: of its columns.
-        rows: all there are.
-        extra: rows that stand for `extras` line items each, which differ in the number that `MARK` stands for.
+        paths: paths of its columns.
+        rows: all of its rows.
+        extra: rows that represent `extras` line items each, which differ in the number in place of `MARK`.
     """
 
     table: str
@@ -60,7 +60,7 @@ class QueryJobs:
     """The jobs of a project.
 
     Attributes:
-        bytes_billed: for all of them.
+        bytes_billed: billed bytes of all jobs.
     """
 
     project: str
@@ -72,7 +72,7 @@ class QueryJobs:
         return name in self._jobs
 
     def insert(self, asked: Mapping[str, Any], source: QuerySource) -> SimulatedResponse:
-        """Run a statement, or only say what it would cost."""
+        """Run a statement; with ``dryRun``, only return the bytes that it would process."""
         configuration, reference = asked["configuration"], asked["jobReference"]
         query, name = configuration["query"], reference["jobId"]
         if name in self._jobs:
@@ -103,11 +103,11 @@ class QueryJobs:
         return SimulatedResponse.of({**self._told(name), "status": {"state": "RUNNING"}})
 
     def look(self, name: str) -> SimulatedResponse:
-        """The state of a job."""
+        """Return the state of a job."""
         return SimulatedResponse.of(self._told(name))
 
     def results(self, name: str, query: Mapping[str, str], most: int, *, repeats: bool) -> SimulatedResponse:
-        """A page of an answer; `most` rows at most, the first page again if `repeats`."""
+        """Return a page of a result with at most `most` rows; if `repeats`, always the first page."""
         job = self._jobs[name]
         total = len(job.rows) + job.extras
         begin = 0 if repeats else int(query.get("pageToken") or 0)
@@ -149,7 +149,7 @@ class QueryJobs:
 
 
 def refused(status: int, reason: str, said: str) -> SimulatedResponse:
-    """An error, in the words of Google's services."""
+    """Return an error in the format of Google's services."""
     first = {"reason": reason, "message": said, "domain": "global"}
     return SimulatedResponse.of(
         {"error": {"code": status, "message": said, "errors": [first], "status": reason}}, status=status
@@ -157,7 +157,7 @@ def refused(status: int, reason: str, said: str) -> SimulatedResponse:
 
 
 def schema_field(name: str, kind: Any) -> dict[str, Any]:
-    """A column of a schema: a type, the columns of a record, or a list of them for a repeated one."""
+    """Return a column of a schema; `kind` is a type, a mapping for a record, or a list with a mapping for a repeated record."""
     if isinstance(kind, str):
         return {"name": name, "type": kind, "mode": "NULLABLE"}
     mode, within = ("REPEATED", kind[0]) if isinstance(kind, list) else ("NULLABLE", kind)
@@ -166,7 +166,7 @@ def schema_field(name: str, kind: Any) -> dict[str, Any]:
 
 
 def paths(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Of all columns, those within records too, as ``credits[].name`` where these are repeated."""
+    """Yield the paths of all columns, nested ones included, as ``credits[].name`` in repeated records."""
     for name, kind in schema.items():
         yield f"{above}{name}"
         if isinstance(kind, list):
@@ -176,7 +176,7 @@ def paths(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _answered(select: AggregateQuery, rows: list[Row], extra: list[Row], extras: int) -> _Cells:
-    """Cells; extra line items stay apart where each is a row of its own."""
+    """Cells of a result; extra line items stay separate if each is a row of its own."""
     if "SkuId" not in select.keys:
         return select.answer([*((row, 1) for row in rows), *((row, extras) for row in extra)]), b"", 0
     made = [_cells(cells) for cells in select.answer((row, 1) for row in extra)]

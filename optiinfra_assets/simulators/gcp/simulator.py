@@ -1,8 +1,8 @@
-"""Google Cloud over a simulated world: BigQuery with a billing export in it, Cloud Billing, and the service that gives out tokens.
+"""Simulates Google Cloud: BigQuery with a billing export, Cloud Billing, and the token endpoint.
 
-Shapes are those of the REST references of BigQuery v2 and Cloud Billing v1; `query_jobs` has the queries, `billing_export` the rows.
-A token is given for an assertion that names the right key. Its signature is not looked at: the private key is made anew in each process,
-while accounts that were connected to an earlier one still hold theirs.
+The formats follow the REST references of BigQuery v2 and Cloud Billing v1; `query_jobs` has the queries, `billing_export` the rows.
+The token endpoint accepts an assertion that names the right key. It does not verify the signature: each process creates a new private key,
+and accounts that were connected to an earlier process still use the old one.
 """
 
 from __future__ import annotations
@@ -77,10 +77,11 @@ class SimulatedGcp(SimulatedAccount):
     """One billing account, and the project in which its export lies.
 
     Attributes:
+        is_focus: the export is the FOCUS export, which has a subclass.
         has_resources: the export is the detailed one, not the standard one, which has a subclass.
-        is_partitioned: by loading day.
+        is_partitioned: the table is partitioned by loading day.
         views_accounts: the service account may view the billing account.
-        created: when the table was made (UTC).
+        created: UTC instant at which the table was created.
         jobs: the queries that ran.
     """
 
@@ -104,16 +105,16 @@ class SimulatedGcp(SimulatedAccount):
 
     @property
     def table(self) -> str:
-        """Of the export."""
+        """Name of the export's table."""
         kind = "focus" if self.is_focus else "resource_v1" if self.has_resources else "v1"
         return f"{PROJECT}.billing.gcp_billing_export_{kind}_{PAYER.replace('-', '_')}"
 
     def settings(self) -> dict[str, str]:
-        """The table, and where to find it."""
+        """Return the table, and the address of the API."""
         return {"table": self.table, "endpoint_url": self.url}
 
     def secrets(self) -> dict[str, str]:
-        """The key of a service account, `secret` its id."""
+        """Return the key of a service account; `secret` is its id."""
         key = {
             "type": "service_account",
             "project_id": PROJECT,
@@ -127,18 +128,18 @@ class SimulatedGcp(SimulatedAccount):
         return {"service_account_key": json.dumps(key)}
 
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
-        """What all that is told of a month comes to, its first and last hours by the clocks of California."""
+        """Return the sum of all pieces of an invoice month, which begins and ends at midnight in California."""
         pieces = self.export.pieces(max(self.world.clock(), self.world.invoiced_at(period)))
         told = sum((piece.amount for piece in pieces if piece.month == period), Decimal(0))
         return told + self.extra_items * self.world.quantum
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
-        """What is exported so far."""
+        """Return the sum of what is exported so far."""
         pieces = self.export.pieces(self.world.clock())
         return sum((piece.amount for piece in pieces if piece.month == period), Decimal(0))
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """As documented, each service under its own path."""
+        """Answer as documented, each service under its own path."""
         parts = request.path.strip("/").split("/")
         if parts == ["token"]:
             return self._token(request)
@@ -160,7 +161,7 @@ class SimulatedGcp(SimulatedAccount):
         return refused(404, "notFound", f"Not found: {request.path}")
 
     def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
-        """A column of the table is what is renamed here."""
+        """Rename a column of the table instead of a JSON field."""
         renames, self.renames_field = self.renames_field, False
         response = super().disturbed(request, response)
         self.renames_field = renames
@@ -170,11 +171,11 @@ class SimulatedGcp(SimulatedAccount):
         return response
 
     def throttled(self) -> SimulatedResponse:
-        """Too many requests, which BigQuery says with a 403."""
+        """Return the error for too many requests, for which BigQuery uses status 403."""
         return refused(403, "rateLimitExceeded", "Exceeded rate limits: too many api requests per user per method.")
 
     def broken(self) -> SimulatedResponse:
-        """An error within."""
+        """Return an internal error."""
         return refused(503, "backendError", "Error encountered during execution. Retrying may solve the problem.")
 
     @property
@@ -255,7 +256,7 @@ class SimulatedGcp(SimulatedAccount):
         )
 
     def _with_extra(self, now: datetime) -> list[BillingPeriod]:
-        """The closed months, if they have extra line items."""
+        """Closed months if they have extra line items, else none."""
         periods = self.world.periods(now) if self.extra_items else []
         return [period for period in periods if self.world.invoiced_at(period) <= now]
 
@@ -269,14 +270,14 @@ class SimulatedGcp(SimulatedAccount):
 
 
 class SimulatedStandardExport(SimulatedGcp):
-    """The same account, told without its resources."""
+    """The same account with the standard export, which has no resources."""
 
     mode = "standard"
     has_resources = False
 
 
 class SimulatedFocusExport(SimulatedGcp):
-    """The same account, told in the columns of FOCUS."""
+    """The same account with the FOCUS export."""
 
     mode = "focus"
     renamed_field = "BilledCost"
@@ -285,7 +286,7 @@ class SimulatedFocusExport(SimulatedGcp):
 
 @cache
 def private_key() -> str:
-    """A key for service accounts of this process, in PEM. Short, for it guards nothing and every use of it takes time."""
+    """Return a private key in PEM for the service accounts of this process. It is short: it protects nothing and every use takes time."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 

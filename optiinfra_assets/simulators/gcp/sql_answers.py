@@ -1,6 +1,6 @@
-"""Just enough SQL to answer a statement that adds up rows by keys: its own text is followed, and what is not understood is refused.
+"""A minimal SQL evaluator for statements that aggregate rows by keys: statement and rows in, cells out. It rejects all other SQL.
 
-Not a database: the forms below are all there is. They are those of statements of one shape::
+It is not a database and supports only the forms below, which are those of statements like this one::
 
     SELECT keys, sums, COUNT(*) AS lines FROM (SELECT expressions FROM `table` WHERE conditions) AS line GROUP BY keys
 """
@@ -39,16 +39,16 @@ _STEP: Final = Decimal(1).scaleb(-18)
 
 
 class UnsupportedQuery(ValueError):
-    """The statement is not of a known form, or names a column that is not there."""
+    """The statement has an unknown form, or names a column that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class AggregateQuery:
-    """A statement, understood.
+    """A parsed statement.
 
     Attributes:
-        columns: of the answer, with their types.
-        keys: by which rows are added up.
+        columns: columns of the result with their types.
+        keys: columns by which it groups.
     """
 
     table: str
@@ -61,10 +61,10 @@ class AggregateQuery:
 
     @classmethod
     def parse(cls, statement: str, paths: Iterable[str]) -> AggregateQuery:
-        """Understand a statement over a table with the columns `paths`.
+        """Parse a statement over a table with the columns `paths`.
 
         Raises:
-            UnsupportedQuery: naming what.
+            UnsupportedQuery: the statement is not supported; the message names the part.
         """
         found = _STATEMENT.fullmatch(statement.strip())
         if found is None:
@@ -86,14 +86,14 @@ class AggregateQuery:
         return cls(found["table"], {**columns, "lines": "INTEGER"}, keys, takes, sums, conditions)
 
     def chooses(self, row: Row, parameters: Mapping[str, Value]) -> bool:
-        """Whether the conditions hold for a row."""
+        """Whether a row fulfils the conditions."""
         return all(
             (left := read(row)) is not None and compare(left, parameters[name])
             for read, compare, name in self._conditions
         )
 
     def answer(self, rows: Iterable[tuple[Row, int]]) -> list[list[str | None]]:
-        """The cells of the answer over rows that were chosen, each so many times."""
+        """Return the cells of the result; `rows` are the selected rows, each with the number of times it counts."""
         groups: dict[tuple[Value, ...], list[Value]] = {}
         for row, times in rows:
             key, values = self._values(row)
@@ -104,7 +104,7 @@ class AggregateQuery:
         return [[_cell(value) for value in (*key, *totals)] for key, totals in groups.items()]
 
     def _values(self, row: Row) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
-        """Keys and what is added up, remembered: a month is asked for again and again."""
+        """Keys and aggregated values of a row, cached because clients query a month again and again."""
         if id(row) not in self._seen:
             keys = tuple(self._takes[name](row) for name in self.keys)
             self._seen[id(row)] = (row, keys, tuple(self._takes[name](row) for name in self._sums))

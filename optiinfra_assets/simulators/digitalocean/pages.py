@@ -35,7 +35,7 @@ def numbered_page(
         name: name of the field with the objects.
         total: number of objects in the list.
         some: returns the objects of the page.
-        besides: further fields of the response.
+        besides: more fields of the response.
     """
     begin, end = bounds(cloud, request)
     address = f"{cloud.url}{request.path}?page={end // (end - begin) + 1}&per_page={end - begin}"

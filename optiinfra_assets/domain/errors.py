@@ -8,7 +8,7 @@ Errors, by what the caller does::
     └── Permanent            a person has to act; retrying changes nothing
         ├── CredentialRejected   the credential, or a permission it lacks
         ├── ContractChanged      the provider's answer is not what its documents say: names the field and value
-        │   └── NotFound         what was asked for is not there (404)
+        │   └── ResourceNotFound what was asked for is not there (404)
         └── BadData              a value that cannot be stored exactly: names file, row, column, value and what is accepted
             └── NothingThere     the source is empty or gone; nothing stored is erased for that
 """
@@ -18,10 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 class ProviderError(Exception):

@@ -9,22 +9,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Annotated, Final
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
-
-if TYPE_CHECKING:
-    pass
-import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, get_args
-
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
 
@@ -44,8 +37,6 @@ def check_endpoint(url: str) -> str:
 
 
 Endpoint = Annotated[str, AfterValidator(check_endpoint)]
-
-
 """Type of an `endpoint_url` field of a credential model."""
 
 

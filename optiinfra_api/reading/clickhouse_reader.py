@@ -1,6 +1,7 @@
-"""Reads from ClickHouse: which generations answer, then one statement over them, its answer as rows ready for JSON.
+"""Reads from ClickHouse: finds the generations that answer a cost query, then runs one statement over them.
 
-Flow in: a question with a customer id that `context` has allowed. Flow out: dictionaries of text, integers and lists of text.
+Data in: a cost query with a customer id that `access.context` has allowed. Data out: rows ready for JSON, that is dictionaries of
+strings, integers and lists of strings.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGe
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 FORMATS: dict[str, Any] = {
-    # JSON numbers would be read as floats: decimals leave the engine as strings, integers stay integers.
+    # JSON numbers would be read as floats, so ClickHouse writes decimals as strings; integers stay integers.
     "output_format_json_quote_decimals": 1,
     "output_format_json_quote_64bit_integers": 0,
     "output_format_decimal_trailing_zeros": 0,
@@ -44,9 +45,9 @@ _PARAMETER = re.compile(r"\{(\w+):")
 
 @dataclass(slots=True)
 class _Known:
-    """All current publications of a customer, as they were when there had been `count` of them, and what they resolved to.
+    """All current publications of a customer, read when it had had `count` of them, and the generations they resolved to.
 
-    Resolving 12,000 publications takes 18 ms, and people ask for the same few periods.
+    Resolving 12,000 publications takes 18 ms, and callers ask for the same few periods.
     """
 
     count: int
@@ -57,13 +58,13 @@ class _Known:
     )
 
     def stand(self, standing: Freshness) -> None:
-        """Take note of how the accounts stand now: it decides how far answers reach."""
+        """Set the current freshness of the accounts, which decides how far answers reach, and drop the answers that used another."""
         if standing is not self.standing:
             self.standing = standing
             self.answers.clear()
 
     def resolved(self, question: CostQuery) -> ResolvedGenerations:
-        """The generations that answer `question` now, and how far they reach as the accounts stand."""
+        """Return the generations that answer `question` now, and how far they reach given the freshness of the accounts."""
         key = (question.providers, question.accounts, question.start, question.end)
         if key not in self.answers:
             chosen = (
@@ -77,18 +78,18 @@ class _Known:
 
 
 class ClickHouseReader:
-    """Statements of ``sql/clickhouse/queries`` over one database. For one event loop."""
+    """Runs the statements of ``sql/clickhouse/queries`` in one database. Belongs to one event loop."""
 
     def __init__(
         self, client: AsyncClient, warehouse: Warehouse, run: Run, limits: QueryLimits, answers: ResultCache
     ) -> None:
         """
         Args:
-            client: for the statements.
-            warehouse: the same database, for what is published.
-            run: calls a function in a thread, since those of `warehouse` block.
+            client: runs the statements.
+            warehouse: the same database; tells what is published.
+            run: calls a function in a thread, because the functions of `warehouse` block.
             limits: of each statement.
-            answers: are asked before the client is.
+            answers: the cache that is read before the client is asked.
         """
         self._client = client
         self._warehouse = warehouse
@@ -100,24 +101,24 @@ class ClickHouseReader:
         self._checks: SingleFlight[_Known] = SingleFlight()
 
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-        """The rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than it binds.
+        """Return the rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than the statement binds.
 
-        ClickHouse itself shows the statement no row but those of the customer in `values`; see `isolation`. Over generations that were
-        asked before, the answer may come from memory.
+        ClickHouse itself shows the statement only the rows of the customer in `values`; see `warehouse.tenant_filter`. If the statement
+        ran over the same generations before, the answer may come from the cache.
 
         Raises:
-            KeyError: `values` name no customer, or lack what the statement binds.
+            KeyError: `values` name no customer, or lack a parameter of the statement.
             WarehouseUnavailable: ClickHouse does not answer.
-            TooExpensive: over a limit on time, memory or size.
+            TooExpensive: the statement is over a limit on time, memory or size.
         """
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in parameters(statement)}
         return await self._read(text, bound, self._warehouse.only(values["customer_id"]))
 
     async def figures(self, statement: str) -> list[dict[str, Any]]:
-        """As `rows`, over all customers, for figures of the whole platform that tell of none of them. They bind nothing.
+        """As `rows`, but over all customers, for figures of the whole platform that identify no customer. They bind nothing.
 
-        Where row policies stand on the server, its reader sees nothing here, and the figures are left out.
+        Where the server has row policies, a statement that names no customer fails, so the figures are left out.
         """
         return await self._read(sql_files.read("clickhouse", "queries", f"{statement}.sql"), {}, {})
 
@@ -141,7 +142,7 @@ class ClickHouseReader:
     async def resolve(
         self, customer_id: str, question: CostQuery, as_of: datetime | None, standing: Freshness
     ) -> ResolvedGenerations:
-        """The generations that answer `question`; see `Warehouse.resolve`, which is not asked while nothing new is published.
+        """Return the generations that answer `question`; see `Warehouse.resolve`, which is not called while nothing new is published.
 
         Raises:
             AsOfNotRetained: the answer needs generations that retention has removed.
@@ -162,12 +163,12 @@ class ClickHouseReader:
         return resolved
 
     def remembered(self, customer_id: str, question: CostQuery) -> ResolvedGenerations | None:
-        """What `resolve` answered for the present the last time, without asking whether it still holds; None if it never did."""
+        """Return what `resolve` would answer from the publications read last, without checking that they are current; None before that."""
         known = self._known.get(customer_id)
         return None if known is None else known.resolved(question)
 
     async def _current(self, customer_id: str) -> _Known:
-        # Counted before the publications are read: what is published in between makes the next count differ.
+        # The count is read before the publications: one published in between makes the next count differ.
         (row,) = await self.rows("publication_count", {"customer_id": customer_id})
         known = self._known.get(customer_id)
         if known is None or known.count != row["publications"]:
@@ -178,11 +179,11 @@ class ClickHouseReader:
 
 
 def _publications(known: _Known) -> int:
-    """How many there are; a customer with more than are kept in all is kept alone."""
+    """How many publications an entry holds; a customer with more than the whole cache holds is cached alone."""
     return min(len(known.publications), _CACHED_PUBLICATIONS)
 
 
 @cache
 def parameters(statement: str) -> tuple[str, ...]:
-    """Names that the statement binds."""
+    """Names of the parameters that the statement binds."""
     return tuple(dict.fromkeys(_PARAMETER.findall(sql_files.read("clickhouse", "queries", f"{statement}.sql"))))

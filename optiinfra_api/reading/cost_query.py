@@ -1,4 +1,4 @@
-"""What cost queries ask, checked once, and as parameters of the statements in ``sql/clickhouse/queries``."""
+"""Cost queries: checks the arguments once and turns them into parameters of the statements in ``sql/clickhouse/queries``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_DAYS = 3660
 MAX_FILTER_VALUES = 1000
 
 Values = Sequence[str | None] | None
-"""Accepted values of one dimension."""
+"""Accepted values of one dimension; None: all."""
 
 FILTERS: Final = {
     "provider": "providers",
@@ -28,16 +28,16 @@ FILTERS: Final = {
     "charge_category": "charge_categories",
     "currency": "currencies",
 }
-"""Filters by the values of a dimension -> the attribute of a cost query that has the values."""
+"""Name of a filter -> the attribute of `CostQuery` that holds its accepted values."""
 
 _FIRST_DAY, _END_DAY = date(1971, 1, 1), date(2100, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class CostQuery:
-    """What is asked, checked. `start` and `end` are None where no period is asked; an empty tuple filters nothing.
+    """A checked cost query. `start` (inclusive) and `end` (exclusive) are UTC days, None without a period; `as_of` is a UTC instant.
 
-    Null values of filters are '', as the tables store them.
+    An empty tuple filters nothing. A null value in a filter is '', as the tables store it.
     """
 
     start: date | None
@@ -54,13 +54,13 @@ class CostQuery:
     tag_values: tuple[str, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
-        """Statement parameters of the period and the filters, but for those that choose generations."""
+        """Statement parameters for the period and the filters, without the filters that choose generations."""
         lists = ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values")
         values = {name: list(getattr(self, name)) for name in lists}
         return {"start": self.start, "end": self.end, "tag_filter": self.tag_filter, **values}
 
     def filtered(self) -> frozenset[str]:
-        """Dimensions that a filter needs and that not every table has."""
+        """Dimensions that the filters need and that not every table has."""
         dimensions = {
             "sub_account": self.sub_accounts,
             "service": self.services,
@@ -71,12 +71,12 @@ class CostQuery:
         return frozenset(name for name, values in dimensions.items() if values)
 
     def digest(self, *more: object) -> str:
-        """Short hash of the whole question and of `more`, which a cursor carries to belong to one question only."""
+        """Short hash of the whole query and of `more`. A cursor carries it, so that it is valid for one query only."""
         return digest(self, *more)
 
 
 def digest(*parts: object) -> str:
-    """Short hash of values whose ``repr`` says all of them."""
+    """Short hash of values whose ``repr`` shows them completely."""
     return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
 
 
@@ -87,16 +87,16 @@ def validated(
     tag: tuple[str, Values] | None = None,
     **filters: Values,
 ) -> CostQuery:
-    """What is asked as a cost query.
+    """Check the arguments and return them as a cost query.
 
     Args:
-        period: first UTC day and the day after the last; None: no period is asked.
+        period: first UTC day and the day after the last; None: no period.
         as_of: UTC instant, inclusive; None: now.
         tag: name of a tag and its accepted values.
-        filters: accepted values by dimension, of `FILTERS`. None: all; a null value: line items without that attribute.
+        filters: accepted values by the names in `FILTERS`. None accepts all; a null value accepts line items without that attribute.
 
     Raises:
-        InvalidArgument: naming the argument, its value and what is accepted.
+        InvalidArgument: an argument is not accepted; the message names it, its value and what is accepted.
     """
     if period is not None:
         _check_period(*period)
@@ -147,10 +147,10 @@ def _values(name: str, values: Values) -> tuple[str, ...]:
 
 
 def check_tag_key(name: str, key: str) -> None:
-    """Refuse an empty `key`, the argument `name`.
+    """Check the tag key given as the argument `name`.
 
     Raises:
-        InvalidArgument: it is empty.
+        InvalidArgument: `key` is empty.
     """
     if not key:
         raise InvalidArgument(f"{name}: '' is not accepted", "Use the name of a tag.")

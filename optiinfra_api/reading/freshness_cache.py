@@ -1,6 +1,6 @@
-"""How customers' accounts stand, read from PostgreSQL at most once a second for each customer.
+"""Caches the freshness of customers' accounts, which PostgreSQL is asked for at most once a second for each customer.
 
-It says how far answers reach, not what they are, and probes come every 15 minutes: a second late is soon enough.
+Freshness says how far an answer reaches, not what the costs are, and probes come every 15 minutes: one second late is soon enough.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _CUSTOMERS = 1000
 
 
 class FreshnessCache:
-    """Of the customers asked about last. For one event loop."""
+    """The freshness of the 1,000 customers asked about last. Belongs to one event loop."""
 
     def __init__(self, read: Callable[[str], Awaitable[Freshness]]) -> None:
-        """`read` finds how the accounts of a customer stand."""
+        """`read` returns the freshness of a customer's accounts."""
         self._read = read
         self._known: LRUCache[str, tuple[float, Freshness]] = LRUCache(_CUSTOMERS)
         self._rounds: SingleFlight[Freshness] = SingleFlight()
 
     async def of(self, customer_id: str) -> Freshness:
-        """How the accounts of a customer stand, or stood a second ago; the same object while nothing changes.
+        """Return the freshness of a customer's accounts, at most a second old; the same object while nothing changes.
 
         Raises:
             MetadataUnavailable: PostgreSQL does not answer.

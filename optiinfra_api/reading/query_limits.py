@@ -1,4 +1,4 @@
-"""What one statement may use of ClickHouse, and what is said when it would use more."""
+"""Limits on what one statement may use of ClickHouse, and the error for a statement that would use more."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class QueryLimits:
 
     Attributes:
         seconds: wall-clock time.
-        seconds_setting: the variable that sets it.
-        memory: bytes that the engine may take for it.
-        rows: rows of its answer.
-        rows_setting: the variable that sets it, None if none does.
-        answer_bytes: bytes of its answer, 0: any number.
+        seconds_setting: the environment variable that sets `seconds`.
+        memory: bytes of memory that ClickHouse may use for the statement.
+        rows: rows of the answer.
+        rows_setting: the environment variable that sets `rows`, None if none does.
+        answer_bytes: bytes of the answer; 0: unlimited.
     """
 
     seconds: int
@@ -52,7 +52,7 @@ class QueryLimits:
 
     @classmethod
     def of_exports(cls, settings: Settings) -> QueryLimits:
-        """For statements whose answer is passed on as it comes."""
+        """For statements whose answer is streamed to the client."""
         return cls(
             settings.api_export_max_seconds,
             "OPTIINFRA_API_EXPORT_MAX_SECONDS",
@@ -62,7 +62,7 @@ class QueryLimits:
         )
 
     def settings(self) -> dict[str, Any]:
-        """As settings of ClickHouse. A statement that only reads is cancelled when its client closes the connection."""
+        """The limits as ClickHouse settings. ClickHouse cancels a read-only statement when its client closes the connection."""
         return {
             "readonly": 2,
             "cancel_http_readonly_queries_on_client_close": 1,
@@ -75,10 +75,10 @@ class QueryLimits:
 
     @contextmanager
     def said(self) -> Iterator[None]:
-        """Turn what the engine says of a limit into what the caller is told.
+        """Turn ClickHouse's error about a limit into the error for the caller.
 
         Raises:
-            TooExpensive: over a limit, which it names with its value.
+            TooExpensive: the statement is over a limit; the message names the limit and its value.
         """
         try:
             yield
@@ -89,9 +89,9 @@ class QueryLimits:
             raise refusal from error
 
     def refusal(self, error: Error) -> TooExpensive | None:
-        """`error` as what the caller is told, None if it is not about a limit of ours."""
+        """The error for the caller, None if `error` is not about one of our limits."""
         if error.code == _MEMORY and "(total)" in str(error):
-            return None  # the whole server's, which is not ours to name
+            return None  # the limit of the whole server, which the caller need not know
         # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
         said = {
             159: f"the time of one statement, {self.seconds} s ({self.seconds_setting})",

@@ -1,7 +1,7 @@
-"""What an operation may read, estimated before it is read: from the line items of the generations that answer, which are known.
+"""Limits what an operation may read. The number of rows is estimated first, from the known line items of the generations that answer.
 
-A statement over line items reads those whose days are asked for; one over a derived table reads the part of them that its rows
-usually are. The estimate is rough by design: it tells thousands from billions.
+A statement over line items reads those of the asked days. For a statement over a derived table, the estimate takes the rows that the
+table usually has for each line item. The estimate is rough by design: it tells thousands from billions.
 """
 
 from __future__ import annotations
@@ -39,33 +39,33 @@ class GenerationExtent:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> GenerationExtent:
-        """From a row of ``generation_extents.sql``."""
+        """Make one from a row of ``generation_extents.sql``."""
         first, last = row["first_charge_date"], row["last_charge_date"]
         return cls(row["line_items"], first and date.fromisoformat(first), last and date.fromisoformat(last))
 
 
 class ScanBudget:
-    """Rows that one operation, or one export, may still read."""
+    """The rows that one operation or one export may still read."""
 
     def __init__(self, most: int, setting: str) -> None:
-        """`setting` is the variable that sets `most`."""
+        """`most` is the number of rows; `setting` is the environment variable that sets it."""
         self._most = most
         self._setting = setting
         self._spent = 0
 
     def spend(self, text: str, question: CostQuery, resolved: ResolvedGenerations) -> None:
-        """Count what the statement `text` will read.
+        """Count the rows that the statement `text` will read to answer `question`.
 
         Raises:
-            TooExpensive: it is more than is left.
+            TooExpensive: these are more rows than are left.
         """
         self._spend(estimated_rows(text, question, resolved))
 
     def spend_on(self, text: str, generations: Iterable[GenerationExtent], start: date, end: date) -> None:
-        """Count what the statement `text` will read of `generations` for the days of [start, end).
+        """Count the rows that the statement `text` will read of `generations` for the UTC days of [start, end).
 
         Raises:
-            TooExpensive: it is more than is left.
+            TooExpensive: these are more rows than are left.
         """
         self._spend(_rows(text, generations, start, end))
 
@@ -79,7 +79,7 @@ class ScanBudget:
 
 
 def estimated_rows(text: str, question: CostQuery, resolved: ResolvedGenerations) -> int:
-    """How many rows the statement `text` will read to answer `question` from the `resolved` generations."""
+    """Estimate how many rows the statement `text` will read to answer `question` from the `resolved` generations."""
     chosen = set(resolved.generations)
     answering = (one for one in resolved.publications if one.generation in chosen)
     return _rows(text, answering, question.start, question.end)
@@ -97,13 +97,13 @@ def _rows(
 
 @cache
 def _table(text: str) -> str:
-    """The table of money that a statement reads, of several the first."""
+    """The cost table that a statement reads; the first if it reads several."""
     tables: list[str] = _FIRST_TABLE.findall(text)
     return next(name for name in tables if name in _ROWS_A_LINE_ITEM)
 
 
 def _line_items(one: PublishedGeneration | GenerationExtent, start: date | None, end: date | None) -> float:
-    """Those of a generation that begin in [start, end), taken to be spread evenly over its days."""
+    """Estimate how many line items of a generation begin in [start, end), as if they were spread evenly over its days."""
     if one.first_charge_date is None or one.last_charge_date is None:
         return 0
     first, last = one.first_charge_date, one.last_charge_date + timedelta(days=1)

@@ -1,6 +1,6 @@
-"""One piece of work for all who ask for it at one time: who comes while a round of it runs waits for the next one.
+"""Runs a piece of work once for all callers that ask at the same time; a caller that comes while it runs waits for the next run.
 
-So each is told what was found after it asked, as if it had asked alone, and those who ask within `PATIENCE` share a round.
+So each caller gets what was found after it asked, as if it had asked alone, and callers that ask within `PATIENCE` share a run.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 PATIENCE = 0.01
-"""Seconds that a round waits for the one before: one that is slow or hangs holds nobody up for longer."""
+"""Seconds that a run waits for the one before it, so that a slow or hanging run delays nobody for longer."""
 
 _T = TypeVar("_T")
 
 
 class SingleFlight(Generic[_T]):
-    """Rounds of work, by whom or what it is about. For one event loop."""
+    """Shared runs of work, by key. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[_T]] = {}
         self._waiting: dict[str, asyncio.Task[_T]] = {}
 
     async def found(self, key: str, work: Callable[[], Awaitable[_T]]) -> _T:
-        """What `work` about `key` finds in a round that begins from now on; raises what it raises.
+        """Return what `work` for `key` finds in a run that begins from now on, and raise what it raises.
 
-        A round goes on when one who waits for it is cancelled, since others may wait, too.
+        A run goes on when one of its callers is cancelled, because others may wait for it.
         """
         if key not in self._waiting:
             self._waiting[key] = asyncio.create_task(self._round(key, work))

@@ -1,7 +1,7 @@
-"""Statements of ``sql/clickhouse/exports``, whose answers are passed on as the engine writes them, in constant memory.
+"""Runs the statements of ``sql/clickhouse/exports`` and streams their answers as ClickHouse writes them, in constant memory.
 
-A statement may fail when part of its answer has gone out. The engine then writes the error behind the rows and breaks the connection;
-neither reaches the client as if it were data: the last kilobytes are held back until the end is known to be the end.
+A statement may fail after part of its answer has been sent. ClickHouse then writes the error after the rows and breaks the connection.
+The last kilobytes are held back until the answer has ended well, so that the error never reaches the client as if it were data.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CHUNK_BYTES = 256 * 1024
 HELD_BACK_BYTES = 20 * 1024
-"""More than the block that tells of an error, whose text ClickHouse cuts off at 16 KiB."""
+"""More than the block with an error, whose text ClickHouse cuts off at 16 KiB."""
 
 _FAILED = re.compile(rb"\r\n__exception__\r\n(\w{16})\r\n(.*)\d+ \1\r\n__exception__\r\n\Z", re.DOTALL)
 _PARAMETER = re.compile(r"\{(\w+):")
 
 
 class ExportFormat(Enum):
-    """What an export is written as; the value is its ending."""
+    """The file format of an export; the value is the file extension."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -41,20 +41,20 @@ FORMATS = {ExportFormat.CSV: "CSVWithNames", ExportFormat.PARQUET: "Parquet"}
 SETTINGS: dict[str, Any] = {
     "date_time_output_format": "iso",
     "output_format_decimal_trailing_zeros": 0,
-    # Null is an empty field and an empty text is "".
+    # Null is an empty field and an empty string is "".
     "format_csv_null_representation": "",
     "output_format_parquet_compression_method": "zstd",
-    # A row group is held in memory until it is full, and line items have many columns.
+    # ClickHouse holds a row group in memory until it is full, and line items have many columns.
     "output_format_parquet_row_group_size": 100_000,
 }
 
 
 class StreamInterrupted(Exception):
-    """The engine ended an answer before its end."""
+    """ClickHouse broke off an answer before its end."""
 
 
 class ExportStreamer:
-    """Answers of one database as streams of bytes. For one event loop."""
+    """Streams answers of one database as bytes. Belongs to one event loop."""
 
     def __init__(self, client: AsyncClient, warehouse: Warehouse, limits: QueryLimits) -> None:
         self._client = client
@@ -66,16 +66,16 @@ class ExportStreamer:
     async def stream(
         self, statement: str, form: ExportFormat, values: dict[str, Any]
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The answer of ``sql/clickhouse/exports/<statement>.sql`` in chunks; `values` may hold more than it binds.
+        """Yield the answer of ``sql/clickhouse/exports/<statement>.sql`` in chunks; `values` may hold more than the statement binds.
 
-        ClickHouse itself shows the statement no row but those of the customer in `values`; see `isolation`.
-        What the engine refuses before it has written much is raised here. Leaving early cancels the statement.
+        ClickHouse itself shows the statement only the rows of the customer in `values`; see `warehouse.tenant_filter`.
+        Errors that ClickHouse reports before it has written much are raised here. Leaving the context early cancels the statement.
 
         Raises:
-            KeyError: `values` name no customer, or lack what the statement binds.
+            KeyError: `values` name no customer, or lack a parameter of the statement.
             WarehouseUnavailable: ClickHouse does not answer.
-            TooExpensive: over a limit on time, memory or size.
-            StreamInterrupted: at any chunk: the answer has no end.
+            TooExpensive: the statement is over a limit on time, memory or size.
+            StreamInterrupted: at any chunk, if ClickHouse broke off the answer.
         """
         text = sql_files.read("clickhouse", "exports", f"{statement}.sql")
         bound = {name: values[name] for name in _parameters(statement)}
@@ -88,7 +88,7 @@ class ExportStreamer:
 
 
 async def _checked(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerator[bytes, None]:
-    """`chunks`, put together to a size that is worth sending, but for their end until they have ended well."""
+    """Join `chunks` to a size worth sending, and hold back the last bytes until the answer has ended well."""
     held = bytearray()
     try:
         async for chunk in chunks:
@@ -97,7 +97,7 @@ async def _checked(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerato
                 yield bytes(held[:-HELD_BACK_BYTES])
                 del held[:-HELD_BACK_BYTES]
     except ClientError as error:
-        # The client forgets what it had not handed on when the connection broke, and with it, at times, the engine's error.
+        # When the connection breaks, the client drops what it has not handed on, sometimes with ClickHouse's error in it.
         raise StreamInterrupted(
             _said(held) or f"the connection to ClickHouse broke: {error}; {_see(query_id)}"
         ) from None
@@ -108,7 +108,7 @@ async def _checked(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerato
 
 
 def _said(end: bytearray) -> str | None:
-    """The engine's error at the end of an answer, None if there is none."""
+    """ClickHouse's error at the end of an answer, None if there is none."""
     found = _FAILED.search(end)
     return found[2].decode("utf-8", "replace").strip() if found else None
 

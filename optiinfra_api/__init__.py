@@ -1,1 +1,1 @@
-"""What reads: the GraphQL service over the published generations in ClickHouse."""
+"""The GraphQL service that reads the published generations in ClickHouse."""

@@ -1,1 +1,1 @@
-"""What the schema stands on: scalars, errors, validation rules, row execution."""
+"""The base of the schema: scalars, errors, validation rules, row execution."""

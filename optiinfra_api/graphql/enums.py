@@ -1,4 +1,4 @@
-"""Enums of the schema whose every value says what it means."""
+"""Enums of the schema whose values have descriptions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import strawberry
 
 
 def described(value: str, description: str) -> str:
-    """A value of a class of `strawberry.enum`, which keeps the description for the schema and leaves the value as it is."""
+    """A value for a `strawberry.enum` class; Strawberry puts the description into the schema and leaves the value as it is."""
     made: Any = strawberry.enum_value(value, description=description)
-    return made  # type: ignore[no-any-return] # a text as soon as the class is made
+    return made  # type: ignore[no-any-return] # a string as soon as the class is made

@@ -1,15 +1,15 @@
-"""What the API says when it cannot answer: expected errors with a code and a remedy, all others masked.
+"""The errors that the API answers: expected errors have a code and a remedy, all others are masked.
 
 ::
 
     ApiError
-    ├── InvalidArgument      a value that cannot be accepted: names it and what is
-    ├── NotFound             no such thing, or nothing the caller may know of: the two are told apart by nobody
-    ├── Forbidden            the token's role does not allow it
-    ├── CursorExpired        the page series cannot be continued: begin again
-    ├── AsOfNotKept          the instant cannot be read any more: names those that can
-    ├── TooExpensive         over a limit on time, memory or size: names it
-    └── Unavailable          a part of the platform does not answer: try again
+    ├── InvalidArgument      a value is not accepted: the message names it and what is accepted
+    ├── NotFound             the thing does not exist, or the caller may not know of it: the caller cannot tell which
+    ├── Forbidden            the token's role does not allow the operation
+    ├── CursorExpired        the series of pages cannot be continued: the caller begins again
+    ├── AsOfNotKept          the state at the instant is not kept any more: the message names the instants that are
+    ├── TooExpensive         the operation is over a limit on time, memory or size: the message names the limit
+    └── Unavailable          a part of the platform does not answer: the caller tries again
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ LOG = logging.getLogger("optiinfra_api")
 
 
 class ApiError(Exception):
-    """Base of what is said to the caller as it is.
+    """Base of the errors whose message is shown to the caller unchanged.
 
     Attributes:
-        code: stable, for programs.
-        remedy: what to do, one sentence.
+        code: a stable code for programs.
+        remedy: one sentence that says what to do.
     """
 
     code: ClassVar[str]
@@ -44,37 +44,37 @@ class ApiError(Exception):
 
 
 class InvalidArgument(ApiError):
-    """A value that cannot be accepted."""
+    """A value is not accepted."""
 
     code = "INVALID_ARGUMENT"
 
 
 class NotFound(ApiError):
-    """No such thing, as far as the caller may know."""
+    """The thing does not exist, as far as the caller may know."""
 
     code = "NOT_FOUND"
 
 
 class Forbidden(ApiError):
-    """The role of the token does not allow it."""
+    """The token's role does not allow the operation."""
 
     code = "FORBIDDEN"
 
 
 class CursorExpired(ApiError):
-    """What the earlier pages were read from cannot be read any more."""
+    """The generations that the earlier pages were read from cannot be read any more."""
 
     code = "CURSOR_EXPIRED"
 
 
 class AsOfNotKept(ApiError):
-    """The state at that instant is not kept any more."""
+    """The state at the asked instant is not kept any more."""
 
     code = "AS_OF_NOT_KEPT"
 
 
 class TooExpensive(ApiError):
-    """Over a limit."""
+    """The operation is over a limit on time, memory or size."""
 
     code = "TOO_EXPENSIVE"
 
@@ -90,7 +90,7 @@ _FULL = {202, 241}
 
 
 def as_api_error(error: BaseException) -> ApiError | None:
-    """`error` as what the caller is told, None if it is nobody's business but ours."""
+    """The `ApiError` that the caller is told, None if `error` is unexpected and must be masked."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, AsOfNotRetained):
@@ -103,7 +103,7 @@ def as_api_error(error: BaseException) -> ApiError | None:
 
 
 def format_error(error: GraphQLError, correlation_id: str) -> dict[str, Any]:
-    """`error` as it goes to the caller; one that is not expected is logged under `correlation_id` and masked."""
+    """`error` as JSON for the caller; an unexpected error is logged under `correlation_id` and masked."""
     original = error.original_error
     if original is None or isinstance(original, GraphQLError | BadValue):
         return {**error.formatted, "extensions": {"code": "BAD_REQUEST", **(error.extensions or {})}}
@@ -129,7 +129,7 @@ def _formatted(error: GraphQLError, message: str, extensions: dict[str, Any]) ->
 
 
 def format_unexpected(error: Exception) -> tuple[dict[str, Any], HTTPStatus]:
-    """What is raised outside of resolvers, said as `format_error` says what is raised inside."""
+    """The body and HTTP status for an error raised outside of resolvers, formatted as by `format_error`; adds its code to the record."""
     record = current_request()
     said = format_error(GraphQLError("", original_error=error), record.correlation_id)
     record.codes.append(said["extensions"]["code"])

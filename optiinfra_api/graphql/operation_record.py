@@ -1,4 +1,4 @@
-"""Writes into the record of a request what its operation asks for, once that is known to be valid."""
+"""Writes into the request record what the operation asks for, once the operation is valid."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from optiinfra_api.http.request_log import current_request
 
 
 class OperationRecorder(SchemaExtension):
-    """Notes kind, name and fields of the operation that is about to run."""
+    """Records kind, name and fields of the operation that is about to run."""
 
     def on_execute(self) -> Iterator[None]:
-        """Called around the execution."""
+        """Strawberry calls this around the execution."""
         context, record = self.execution_context, current_request()
         record.operation = context.operation_name
         record.kind = context.operation_type.value
@@ -33,7 +33,7 @@ class OperationRecorder(SchemaExtension):
 
 
 def _names(document: DocumentNode, operation_name: str | None) -> dict[str, str]:
-    """Name in the answer -> name in the schema, of the fields of one operation of a valid document."""
+    """Name in the answer -> name in the schema, for the root fields of one operation of a valid document."""
     fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
     operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
     chosen = next(

@@ -1,7 +1,7 @@
 """Automatic persisted queries: a client sends the hash of a document it has sent before instead of the document.
 
-The protocol is Apollo's: ``extensions.persistedQuery {version: 1, sha256Hash}``. Documents are kept by each process, the ones
-longest unused are forgotten first; a client that is told PERSISTED_QUERY_NOT_FOUND sends hash and document once more.
+The protocol is Apollo's: ``extensions.persistedQuery {version: 1, sha256Hash}``. Each process caches the documents and evicts the
+least recently used; a client that gets PERSISTED_QUERY_NOT_FOUND sends hash and document once more.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class PersistedQueries:
-    """Documents by their SHA-256, of `most_characters` in all. For one event loop."""
+    """Documents by their SHA-256, at most `most_characters` in all. Belongs to one event loop."""
 
     def __init__(self, most_characters: int = MAX_CHARACTERS) -> None:
         self._documents: LRUCache[str, str] = LRUCache(most_characters, len)
 
     def document(self, operation: dict[str, Any]) -> str | None:
-        """The document that the body of a request names or brings, None if it does neither.
+        """The document that the body of a request contains or names by its hash, None if it does neither.
 
         Raises:
-            Refused: a hash that is not known, malformed, or not that of the document beside it.
+            HttpError: the hash is not known, malformed, or not that of the document beside it.
         """
         found: str | None = operation.get("query")
         digest = _digest(operation)
@@ -45,7 +45,7 @@ class PersistedQueries:
         return found
 
     def keep(self, operation: dict[str, Any]) -> None:
-        """Remember the document of a request that ran, if its client wants that."""
+        """Cache the document of a request that ran, if the client sent its hash."""
         digest, document = _digest(operation), operation.get("query")
         if digest is None or document is None or digest in self._documents:
             return

@@ -1,4 +1,4 @@
-"""Fields of the schema that a method resolves."""
+"""The decorator for fields of the schema that a method resolves."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
 
 
 def resolved(description: str) -> Callable[[_Resolver], _Resolver]:
-    """Make a method a field of its type, with the method's name, arguments and answer, and this description.
+    """Make a method a field of its GraphQL type, with the method's name, arguments and return type, and this description.
 
-    It is `strawberry.field` of a known type: that one's own says nothing of the method that comes out.
+    This is `strawberry.field` with a type annotation that keeps the method's type, which Strawberry's own does not.
     """
     decorate: Callable[[_Resolver], _Resolver] = strawberry.field(description=description)
     return decorate

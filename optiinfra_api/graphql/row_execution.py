@@ -1,7 +1,7 @@
-"""Completes rows that arrive as dictionaries in one loop each, where graphql-core would make several calls for every field of
-every row: 1000 line items of seven fields take 4 ms instead of 40.
+"""Completes rows that are dictionaries in one loop each, where graphql-core would make several calls for every field of every row:
+1000 line items of seven fields take 4 ms instead of 40.
 
-What comes out is the same; a row that this way does not know is left to graphql-core.
+The result is the same. A row that this module cannot complete is left to graphql-core.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
 _AS_THEY_ARE = frozenset({"Amounts", "Boolean", "Count", "Date", "DateTime", "Dates", "Decimal", "String", "Tags"})
-"""Scalars whose values in a row are already what JSON shows."""
+"""Scalars whose values in a row are already the JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One asked field of a row: its key in the answer, its name in the row, and for an object its own fields.
+    """One selected field of a row: its key in the answer, its name in the row, and for an object its own fields.
 
-    `constant` stands for the value where there is no name: of ``__typename``.
+    ``__typename`` has no name in the row; `constant` is its value.
     """
 
     key: str
@@ -43,7 +43,7 @@ class _Field:
 
 
 class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
-    """The execution of one operation."""
+    """Executes one operation."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,7 +57,7 @@ class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         result: Any,
     ) -> AwaitableOrValue[dict[str, Any]]:
-        """As graphql-core; `result` may be a row."""
+        """As in graphql-core; `result` may also be a row."""
         if type(result) is dict:
             completed = self._rows(return_type, field_nodes, [result])
             if completed is not None:
@@ -72,7 +72,7 @@ class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         result: Any,
     ) -> AwaitableOrValue[list[Any]]:
-        """As graphql-core; `result` may be a list of rows."""
+        """As in graphql-core; `result` may also be a list of rows."""
         item_type = get_nullable_type(return_type.of_type)
         if type(result) is list and isinstance(item_type, GraphQLObjectType):
             completed = self._rows(item_type, field_nodes, result)
@@ -83,10 +83,10 @@ class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
     def _rows(
         self, type_: GraphQLObjectType, field_nodes: list[FieldNode], items: list[Any]
     ) -> list[dict[str, Any]] | None:
-        """`items` as they go to the client, None if one of them is no row, or none that this way knows."""
+        """`items` as they go to the client, None if one of them is not a row that this module can complete."""
         if any(type(item) is not dict for item in items):
             return None
-        # The same nodes come again where objects hold rows; they live as long as this execution.
+        # Objects that hold rows bring the same nodes again, and nodes live as long as this execution, so their ids are a key.
         place = tuple(map(id, field_nodes))
         if place not in self._plans:
             self._plans[place] = self._plan(type_, field_nodes)
@@ -102,7 +102,7 @@ class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
         return completed
 
     def _plan(self, type_: GraphQLObjectType, field_nodes: list[FieldNode]) -> tuple[_Field, ...] | None:
-        """The fields asked of each row, None if one of them is not plain."""
+        """The selected fields of each row, None if one of them is not plain."""
         fields = []
         for key, nodes in self.collect_subfields(type_, field_nodes).items():
             name = nodes[0].name.value
@@ -124,14 +124,14 @@ class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
         if isinstance(inner, GraphQLObjectType):
             fields = self._plan(inner, nodes)
             return None if fields is None else _Field(key, source.python_name, is_nullable, fields)
-        # Lists in rows are of scalars that are never null.
+        # Lists in rows hold scalars that are never null.
         named = get_named_type(inner)
         is_as_it_is = isinstance(named, GraphQLScalarType) and named.name in _AS_THEY_ARE
         return _Field(key, source.python_name, is_nullable) if is_as_it_is else None
 
 
 def _completed(fields: tuple[_Field, ...], row: dict[str, Any]) -> dict[str, Any] | None:
-    """`row` as it goes to the client; None if a value is missing that must not be."""
+    """`row` as it goes to the client; None if a non-null field is null."""
     completed = {}
     for field in fields:
         value: Any = field.constant if field.name is None else row[field.name]

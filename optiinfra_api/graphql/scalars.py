@@ -1,6 +1,6 @@
-"""Scalars beyond GraphQL's own.
+"""The scalars that GraphQL itself does not have.
 
-Amounts, days and instants leave as the text that ClickHouse wrote: no number passes through a float or gains an exponent.
+Amounts, days and instants are answered as the strings that ClickHouse wrote: no number passes through a float or gains an exponent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 class BadValue(ValueError):
-    """A value of a scalar that is not accepted. GraphQL puts the value and its place before the message."""
+    """The value of a scalar is not accepted. GraphQL puts the value and its place before the message."""
 
 
 def _parsed(text: Any, form: re.Pattern[str], parse: Callable[[str], Any], example: str) -> Any:
@@ -37,25 +37,25 @@ def _parsed(text: Any, form: re.Pattern[str], parse: Callable[[str], Any], examp
         if isinstance(text, str) and form.fullmatch(text):
             return parse(text)
     except (ValueError, OverflowError):
-        pass  # such as February 30th, or a first day of the calendar that began the day before in UTC: refused like any other form
+        pass  # such as February 30th, or an instant on the calendar's first day that lies on the day before it in UTC
     raise BadValue(f"use a form such as {example}")
 
 
 def parse_date(text: Any) -> date:
-    """A UTC day from ``YYYY-MM-DD``.
+    """Parse a UTC day from ``YYYY-MM-DD``.
 
     Raises:
-        BadValue: for any other form.
+        BadValue: the value has another form.
     """
     day: date = _parsed(text, _DATE, date.fromisoformat, "2026-11-30")
     return day
 
 
 def parse_instant(text: Any) -> datetime:
-    """An aware UTC instant from ISO 8601 with a zone.
+    """Parse an aware UTC instant from ISO 8601 with a zone.
 
     Raises:
-        BadValue: for any other form, and before the first instant that ClickHouse's DateTime64 can hold.
+        BadValue: the value has another form, or lies before 1900, the first instant that ClickHouse's DateTime64 can hold.
     """
     instant: datetime = _parsed(text, _INSTANT, _in_utc, "2026-11-30T12:00:00Z")
     if instant < _FIRST_INSTANT:
@@ -68,7 +68,7 @@ def _in_utc(text: str) -> datetime:
 
 
 def instant_text(value: datetime | str) -> str:
-    """ISO 8601 in UTC with ``Z``; what ClickHouse already wrote that way stays as it is."""
+    """Format an instant as ISO 8601 in UTC with ``Z``; a string, which ClickHouse wrote that way, stays as it is."""
     return value if isinstance(value, str) else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -107,7 +107,7 @@ SCALARS: dict[object, ScalarDefinition] = {
 
 
 def decimal_text(value: Decimal) -> DecimalText:
-    """`value` as ClickHouse writes it: no exponent, no trailing zeros, no minus before zero."""
+    """Format `value` as ClickHouse writes it: no exponent, no trailing zeros, no minus before zero."""
     text = f"{value:f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -1,9 +1,9 @@
-"""Validation rules: how deep an operation may be nested, how many fields it may rename, and which characters it may hold.
+"""Validation rules: how deep an operation may be nested, how many aliases it may have, and which characters it may contain.
 
-Each fragment is measured once. Rules that follow every spread of a fragment, as those of Strawberry do, need time that doubles with
-each fragment that spreads another one twice, and fail on a fragment that is not there.
+Each fragment is measured once. Strawberry's rules follow every spread of a fragment: their time doubles with each fragment that
+spreads another one twice, and they fail on a fragment that does not exist.
 
-The character U+0000 is refused wherever a text comes in: PostgreSQL stores none, so nothing that is asked for can have one.
+The character U+0000 is refused in every string: PostgreSQL cannot store it, so nothing that is asked for can contain it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Size(NamedTuple):
 
 
 class OperationLimits(ValidationRule):
-    """Refuses operations that are nested deeper than `MAX_DEPTH` or rename more than `MAX_ALIASES` fields."""
+    """Refuses operations that are nested deeper than `MAX_DEPTH` levels or have more than `MAX_ALIASES` aliases."""
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
@@ -66,13 +66,15 @@ class OperationLimits(ValidationRule):
         if not isinstance(selection, FieldNode):
             return _Size()
         inner = self._of(selection.selection_set)
-        # Introspection is as deep as the schema's own types are, and reads nothing.
+        # Introspection is as deep as the types of the schema, and reads no data.
         depth = 0 if selection.name.value.startswith("__") else inner.depth + 1
         return _Size(depth, inner.aliases + (selection.alias is not None))
 
     def _of_fragment(self, name: str) -> _Size:
         if name not in self._measured:
-            self._measured[name] = _Size()  # for a fragment that spreads itself, which another rule refuses
+            self._measured[name] = (
+                _Size()
+            )  # ends the recursion for a fragment that spreads itself, which another rule refuses
             fragment = self._fragments.get(name)
             self._measured[name] = self._of(fragment.selection_set if fragment else None)
         return self._measured[name]
@@ -82,16 +84,16 @@ NOT_ACCEPTED: Final = "the character U+0000 is not accepted"
 
 
 class NoNullCharacter(ValidationRule):
-    """Refuses documents with it in a text, in whichever of its forms it is written there."""
+    """Refuses documents with U+0000 in a string, in whichever notation the document writes it."""
 
     def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
-        """Look at one text."""
+        """Check one string."""
         if "\0" in node.value:
             self.report_error(GraphQLError(NOT_ACCEPTED, node))
 
 
 def has_null_character(value: Any) -> bool:
-    """Whether a text in a JSON value has it."""
+    """Whether a string in a JSON value contains U+0000."""
     if isinstance(value, str):
         return "\0" in value
     if isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""What every request passes, whatever it asks: logs, metrics, errors, limits."""
+"""What applies to every request: logs, metrics, errors, limits."""

@@ -1,4 +1,4 @@
-"""How many requests of one token may be under way at one time, in this process."""
+"""Limits how many requests of one token may be under way at a time, in this process."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ RETRY_SECONDS = 1
 
 
 class ConcurrencyLimit:
-    """Counts who is in. For one event loop."""
+    """Counts the requests under way by token. Belongs to one event loop."""
 
     def __init__(self, most: int, what: str, setting: str) -> None:
         """
         Args:
-            most: at one time, of one token.
-            what: is counted, in the plural.
-            setting: the variable that sets `most`.
+            most: requests of one token at a time.
+            what: the name of what is counted, in the plural.
+            setting: the environment variable that sets `most`.
         """
         self._most = most
         self._what = what
@@ -29,10 +29,10 @@ class ConcurrencyLimit:
 
     @contextmanager
     def passing(self, token_id: str) -> Iterator[None]:
-        """Let a request of a token in for as long as the context lasts.
+        """Count a request of a token as under way for as long as the context lasts.
 
         Raises:
-            HttpError: too many of its requests are in.
+            HttpError: 429, because too many requests of the token are under way.
         """
         if self._inside[token_id] >= self._most:
             raise HttpError(

@@ -1,5 +1,4 @@
-"""Work is given up when nobody waits for its answer any more: cancelling it closes its connection to ClickHouse, which cancels the
-statement there."""
+"""Cancels work when its client disconnects: this closes its connection to ClickHouse, which then cancels the statement."""
 
 from __future__ import annotations
 
@@ -20,13 +19,13 @@ class ClientDisconnected(Exception):
 async def cancel_on_disconnect(
     receive: Receive, work: Coroutine[Any, Any, _T], may_stop: Callable[[], bool] = lambda: True
 ) -> _T:
-    """What `work` returns. If the client leaves first, `work` is cancelled, unless `may_stop` says that it must come to its end.
+    """Return what `work` returns. If the client disconnects first, cancel `work`, or let it end first if `may_stop` returns False.
 
     Args:
-        receive: of the request, whose body has been read.
+        receive: the ASGI callable of the request, whose body has been read.
 
     Raises:
-        ClientDisconnected: the client left.
+        ClientDisconnected: the client disconnected.
     """
     working = asyncio.ensure_future(work)
     watching = asyncio.ensure_future(_left(receive))

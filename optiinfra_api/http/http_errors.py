@@ -1,4 +1,4 @@
-"""Requests that are answered without being run."""
+"""Errors for requests that are answered without being run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class HttpError(Exception):
     """The request is not run.
 
     Attributes:
-        status: of HTTP.
-        code: stable, for programs.
-        headers: of the answer, besides those of every answer.
+        status: the HTTP status.
+        code: a stable code for programs.
+        headers: of the answer, in addition to those of every answer.
     """
 
     def __init__(self, status: HTTPStatus, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -23,10 +23,10 @@ class HttpError(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
-        """As it is answered."""
+        """The JSON body of the answer."""
         return {"errors": [{"message": str(self), "extensions": {"code": self.code}}]}
 
 
 def bad_request(message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> HttpError:
-    """What is said of a request that is not as it must be."""
+    """The error for a malformed request."""
     return HttpError(status, "BAD_REQUEST", message)

@@ -1,7 +1,7 @@
-"""Counters of this service for Prometheus, in a registry of their own.
+"""Counters of this service for Prometheus, in their own registry.
 
 With several worker processes, ``PROMETHEUS_MULTIPROC_DIR`` (set by ``python -m optiinfra_api --workers``) names a folder that they
-share, and whichever of them is asked answers for all. No label holds a customer's name.
+share, so that any worker answers for all of them. No label contains a customer's name.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Metrics:
         )
 
     def registry(self) -> CollectorRegistry:
-        """What is to be shown: the counters of this process, or of all workers together."""
+        """The registry to show: the counters of this process, or of all workers together."""
         if SHARED_FOLDER not in os.environ:
             return self._own
         registry = CollectorRegistry()
@@ -74,7 +74,7 @@ class Metrics:
         codes: Iterable[str],
         statements: Mapping[str, int],
     ) -> None:
-        """Count an answered request; `outcomes` by field, `codes` of its errors, `statements` by what answered them."""
+        """Count an answered request: its `outcomes` by field, the `codes` of its errors, and its `statements` by source."""
         self._seconds.labels(endpoint).observe(seconds)
         for field, outcome in outcomes.items():
             self._requests.labels(field, outcome).inc()

@@ -34,17 +34,18 @@ _CHATTY = ("clickhouse_connect", "httpx", "psycopg.pool", "urllib3", "aiohttp")
 
 
 def redacted(text: str) -> str:
-    """`text` without what looks like a secret: tokens of ours, Authorization values, passwords in URLs, keys by their names."""
+    """Redact what looks like a secret: our tokens, Authorization values, passwords in URLs, AWS access keys, private keys, and values
+    whose names say that they are keys, passwords, secrets, tokens or signatures."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON: time, level, logger, message, correlation_id, and the facts of a request."""
+    """Formats a record as one line of JSON: time, level, logger, message, correlation_id, the facts of a request, and the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The record as one line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -55,15 +56,15 @@ class JsonFormatter(logging.Formatter):
         line |= getattr(record, "facts", {})
         if record.exc_info:
             line["trace"] = redacted(self.formatException(record.exc_info))
-        # Facts are names and numbers of ours, but for what a client calls its request and its operation.
+        # Facts are our own names and numbers, except the names that a client gives its request and its operation.
         return _OUR_TOKEN.sub(_HIDDEN_TOKEN, json.dumps(line, ensure_ascii=False))
 
 
 def configure() -> None:
-    """Send what this process logs to standard error in this form."""
+    """Send the log of this process to standard error as JSON lines."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for chatty in _CHATTY:
-        # What they warn of they also raise, and it is said once, by us.
+        # These libraries also raise what they warn of, and we log it once.
         logging.getLogger(chatty).setLevel(logging.ERROR)

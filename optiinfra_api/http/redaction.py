@@ -1,7 +1,7 @@
-"""Errors of operations that carry secrets quote nothing of what was sent.
+"""Removes quotes of the request from the errors of operations that carry secrets.
 
-GraphQL says what is wrong with a document or a variable by quoting it. Where a secret may stand in it, the answer must not: answers are
-logged by clients and shown in their error reports.
+GraphQL quotes the document or variable in its errors. If that may contain a secret, the answer must not quote it: clients log answers and
+show them in their error reports.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, Final
 CARRIES_SECRETS: Final = re.compile(r"(add|rotate|update)Credential|(Credential|Secrets)Input")
 
 _QUOTES: Final = (
-    # The value of a variable, up to the place in it where it does not fit, which begins with the variable's name; or to what is wrong.
+    # The quoted value of a variable, up to the path in it that does not fit, which begins with the variable's name; or up to the reason.
     (
         re.compile(r"('\$(\w+)') got invalid value .*( at '\2[.\[][^']*'; )", re.DOTALL),
         r"\1 got an invalid value\3",
     ),
     (re.compile(r"got invalid value .*; ", re.DOTALL), "got an invalid value; "),
-    # A value or a word of the document, to the end.
+    # A quoted value or word of the document, up to the end of the message.
     (
         re.compile(r"(, found|value:|Unexpected|the unexpected character) .*", re.DOTALL),
         r"\1 something not shown here.",
@@ -27,9 +27,9 @@ _QUOTES: Final = (
 
 
 def redact_quotes(document: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The answer to an operation, without quotes of it in errors on the request itself if it may carry a secret.
+    """The answer to an operation. If the document may carry a secret, errors about the request itself lose their quotes.
 
-    Errors of fields are ours, and quote no secret.
+    Errors of fields have a path; we write them, and they quote no secret.
     """
     if "errors" not in body or not CARRIES_SECRETS.search(document):
         return body

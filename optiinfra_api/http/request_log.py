@@ -1,7 +1,6 @@
-"""What is known of each request while it runs, and what becomes of it: one line in the log, and the counters of `metrics`.
+"""Records each request while it runs; at its end, writes one line to the log and counts it in `http_metrics.Metrics`.
 
-`RequestLogMiddleware` wraps the application and begins a `RequestRecord`; whoever learns something of the request writes it into
-`current_request()`."""
+`RequestLogMiddleware` wraps the application and begins a `RequestRecord`; other code adds to it through `current_request()`."""
 
 from __future__ import annotations
 
@@ -29,23 +28,24 @@ _QUIET = frozenset({"healthz", "readyz", "metrics"})
 
 @dataclass(slots=True)
 class RequestRecord:
-    """One request.
+    """What is known of one request.
 
     Attributes:
-        endpoint: first part of its path, of those there are; others are ``other``.
-        correlation_id: names it in the log and in its answer.
-        token_id: whose token asked, None before that is known or if nobody's.
-        customer_id: whose data were asked for, None if no customer's.
+        endpoint: first part of the path if there is such an endpoint, else ``other``.
+        correlation_id: identifies the request in the log and in its answer.
+        token_id: the token of the request; None until it is authenticated, or if it never is.
+        customer_id: the customer whose data were asked for, None if no customer's.
         operation: name that the client gave its operation.
         kind: query, mutation or subscription; None before it is known.
-        names: of the fields that were asked for, in the answer -> in the schema.
-        outcomes: of each field (or export) that was asked for, ``ok``, the code of its error, ``CLIENT_GONE`` or ``BROKEN``.
-        task_id: the collection that it started.
+        names: name in the answer -> name in the schema, of the root fields.
+        outcomes: of each root field (or export): ``ok``, the code of its error, ``CLIENT_GONE`` or ``BROKEN``.
+        task_id: the collection that the request started.
         rows: rows that ClickHouse answered; None for an export, whose rows are not counted.
-        statements: how many were answered by ``ClickHouse``, and how many from ``memory``, of what it had answered before.
+        statements: how many ``ClickHouse`` answered, and how many came from ``memory``, the cache of its earlier answers.
         sent: bytes of the answer's body.
-        status: of HTTP; 499 if the client left.
-        codes: of all errors that were answered.
+        status: HTTP status; 499 if the client disconnected.
+        codes: codes of all errors that were answered.
+        began: when the request began, in seconds of the monotonic clock.
     """
 
     endpoint: str = "other"
@@ -66,20 +66,20 @@ class RequestRecord:
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
+        """Seconds since the request began."""
         return time.monotonic() - self.began
 
     def end_all(self, outcome: str) -> None:
-        """Say that everything that was asked for ended so."""
+        """Set the outcome of every field or export of the request."""
         self.outcomes = dict.fromkeys(self.outcomes, outcome)
 
     def count_rows(self, rows: int) -> None:
-        """Add rows that were read, unless they are not counted."""
+        """Add rows that were read, unless the rows of this request are not counted."""
         if self.rows is not None:
             self.rows += rows
 
     def facts(self) -> dict[str, Any]:
-        """What the log says of it."""
+        """The facts of the request for the log."""
         return {
             "endpoint": self.endpoint,
             "status": self.status,
@@ -99,23 +99,23 @@ _current: ContextVar[RequestRecord | None] = ContextVar("request", default=None)
 
 
 def current_request() -> RequestRecord:
-    """The request that is being answered; outside of any, one that nobody looks at."""
+    """The record of the request that is being answered; outside of a request, a new record that nobody reads."""
     return _current.get() or RequestRecord()
 
 
 def correlation_id() -> str | None:
-    """Of the request that is being answered, None outside of any."""
+    """The correlation id of the request that is being answered, None outside of a request."""
     record = _current.get()
     return record.correlation_id if record else None
 
 
 def statement_id() -> str:
-    """A query id for a statement of ClickHouse that begins with the request's correlation id: its log and ours find each other."""
+    """A query id for a ClickHouse statement. It begins with the request's correlation id, which links ClickHouse's log to ours."""
     return f"{current_request().correlation_id}.{uuid.uuid4().hex[:8]}"
 
 
 class RequestLogMiddleware:
-    """An ASGI application whose requests are counted and logged."""
+    """ASGI middleware that counts and logs requests."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, endpoints: frozenset[str]) -> None:
         self._app = app
@@ -157,7 +157,7 @@ class RequestLogMiddleware:
 
 
 def _correlation_id(headers: Headers) -> str:
-    """The client's own if it is well-formed: it must not forge lines of a log, nor carry a token of ours into ClickHouse's."""
+    """The client's own id if it is well-formed, else a new one: it must not forge log lines, nor carry our token into ClickHouse's log."""
     for name in (CORRELATION_HEADER, "X-Request-Id"):
         given = headers.get(name, "")
         if _ACCEPTED_ID.fullmatch(given) and "oi_" not in given:

@@ -21,7 +21,7 @@ from optiinfra_assets.settings import Settings, complaint
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve; returns 1 after one line on standard error if it cannot begin."""
+    """Serve until stopped, then return 0; if the service cannot start, print one line to standard error and return 1."""
     try:
         settings = Settings()
     except ValidationError as error:
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser(settings).parse_args(arguments)
     logs.configure()
     try:
-        # The same connections as the workers will open, so that what is wrong is said in one line and not in a trace of each.
+        # This opens the connections that the workers will open, so that an error is one line here and not a traceback from each worker.
         asyncio.run(_try_connections(settings))
         listening = _listen(options.host, options.port)
     except (StoreError, OSError) as error:
@@ -73,10 +73,10 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket.
+    """Return a bound socket.
 
     Raises:
-        OSError: naming address and port.
+        OSError: the port cannot be bound; the message names address and port.
     """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -27,7 +27,7 @@ from optiinfra_api.services import ApiServices
 from optiinfra_assets.settings import Settings
 
 GZIP_FROM_BYTES = 1400
-"""What fits one packet is sent as it is."""
+"""Smaller answers fit into one packet and are sent uncompressed."""
 
 _FASTEST = 1
 _PARQUET = "application/vnd.apache.parquet"  # compressed already
@@ -43,9 +43,9 @@ _TOLD = (
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    """The application over the databases of `settings` (default: those of the environment), which it opens when it starts.
+    """Make the application for the databases of `settings` (default: from the environment). It connects to them when it starts.
 
-    Starting raises StoreError if one of them does not answer.
+    Starting raises StoreError if a database does not answer.
     """
     settings = settings or Settings()
 
@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
 
 def serve_app() -> Starlette:
-    """The application of a process of its own, whose log it sets up: what uvicorn calls in each worker."""
+    """Set up the log and make the application; uvicorn calls this in each worker process."""
     logs.configure()
     return create_app()
 

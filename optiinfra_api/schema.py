@@ -1,6 +1,6 @@
-"""The schema, and the limits on what may be asked of it.
+"""The GraphQL schema and its limits on operations.
 
-``python -m optiinfra_api.schema`` writes its text to ``schema.graphql`` beside this file; a test compares the two.
+``python -m optiinfra_api.schema`` writes the schema's text to ``schema.graphql`` beside this file; a test compares the two.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ class Mutation(CollectingMutation, CustomersMutation, TokensMutation, Credential
 
 
 def _field_of(source: Any, name: str) -> Any:
-    # Line items stay the dictionaries they come as: an object for each would double the time of a page.
+    # Line items stay dictionaries: making an object of each would double the time of a page.
     return source[name] if type(source) is dict else getattr(source, name)
 
 
 class _Schema(strawberry.Schema):
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Nothing: `endpoint` logs what is unexpected, once and with the correlation id."""
+        """Do nothing: `graphql.errors` logs unexpected errors, once and with the correlation id."""
 
 
 def _extensions() -> list[Any]:

@@ -1,4 +1,4 @@
-"""What a process of the API holds open: the two databases, threads for what blocks, and the memory of tokens."""
+"""Opens and closes the services of an API process: both databases, threads for blocking calls, and caches."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ApiServices(Services):
             WarehouseUnavailable: ClickHouse does not answer or refuses us.
             MetadataUnavailable: PostgreSQL does not answer or refuses us.
         """
-        # One kept-alive connection for each thread: the default pool would drop all but one after each burst.
+        # The pool keeps one connection alive for each thread; the default pool would drop all but one after each burst.
         pool = PoolManager(num_pools=1, maxsize=THREADS, block=False)
         reading = settings.for_reading()
         warehouse = Warehouse.connect(reading, pool_mgr=pool)
@@ -63,7 +63,7 @@ class ApiServices(Services):
         return cls(settings, await connect_reader(reading), warehouse, metadata)
 
     async def close(self) -> None:
-        """Close the connections; running reads end first."""
+        """Wait for running reads, then close the connections."""
         self.threads.shutdown()
         await self._reader.close()
         self.warehouse.close()

@@ -1,1 +1,1 @@
-"""Who may do what: the gate between a request and any customer's data."""
+"""Authentication and authorization: what every request passes before it reaches a customer's data."""

@@ -1,6 +1,6 @@
-"""Customers, tokens and the log of both, as far as one request may see and change them. Made by `RequestContext.administration_of` only.
+"""Customers, tokens and their audit log, as far as one request may see and change them. Only `RequestContext.administration_of` makes it.
 
-Reads of one customer are bound to it by PostgreSQL itself; see `Database.of_customer`.
+PostgreSQL itself limits reads of one customer to that customer; see `Database.of_customer`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """What may be seen and done by who asks.
+    """What the caller may see and do.
 
     Attributes:
-        customer_id: only what belongs to this customer; None: to any, for administrators of all customers.
-        actor: who is put on record.
+        customer_id: the customer that everything must belong to; None: any, for administrators of all customers.
+        actor: who is named in the audit log.
     """
 
     customer_id: str | None
@@ -30,17 +30,17 @@ class Administration:
     services: Services
 
     async def read(self, work: Callable[..., _T], **filters: Any) -> _T:
-        """What `work` of `Metadata` finds; of one customer, PostgreSQL shows it no other rows."""
+        """Return what `work`, a function of `Metadata`, finds; for one customer, PostgreSQL shows it no other rows."""
         if self.customer_id is None:
             return await self.services.run(work, **filters)
         return await self.services.run_for(self.customer_id, work, **filters)
 
     async def act(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """What `work` of `Metadata` does, with the actor put on record."""
+        """Run `work`, a function of `Metadata`, which records the actor in the audit log."""
         return await self.services.run(work, *args, **kwargs, actor=self.actor)
 
     async def revoke_token(self, token_id: str) -> Token:
-        """See `Metadata.tokens.revoke`. This process refuses it at once, others within seconds."""
+        """Revoke a token; see `TokenRepository.revoke`. This process refuses the token at once, other processes within seconds."""
         revoke = self.services.metadata.tokens.revoke
         revoked = await self.act(revoke, token_id, customer_id=self.customer_id)
         self.services.authenticator.forget(token_id)

@@ -1,4 +1,4 @@
-"""Who is asking: a bearer token to a principal, or nobody. What is refused is told nothing about what exists."""
+"""Authenticates bearer tokens: header in -> principal out. A refusal tells nothing about what exists."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.tokens import Principal
 
 TRUSTED_SECONDS = 5
-"""How long a token is taken as good without asking the database again; so long may one revoked elsewhere still work."""
+"""How long a valid token is trusted without asking the database again; a token revoked elsewhere may still work for so long."""
 
 _REMEMBERED = 1024
 
 
 class NotAuthenticated(Exception):
-    """No token, or none that is good."""
+    """The request has no token, or its token is not valid."""
 
 
 class TooManyAttempts(Exception):
-    """The client's address has failed too often to be heard now.
+    """The client's address has failed too often; its attempts are refused for now.
 
     Attributes:
-        seconds: how long to wait.
+        seconds: how long the client has to wait.
     """
 
     def __init__(self, seconds: int) -> None:
@@ -38,7 +38,7 @@ class TooManyAttempts(Exception):
 
 
 class _Place:
-    """The attempts that come from one address, as long as there are any: how many are under way, and the queue of the others."""
+    """The attempts from one address while there are any: how many are under way, and the queue of the others."""
 
     def __init__(self) -> None:
         self.under_way = 0
@@ -47,10 +47,10 @@ class _Place:
 
 
 class _Attempts(LoginThrottle):
-    """Failures, and the attempts under way, each of which may become one.
+    """Counts failures, and the attempts under way, each of which may become a failure.
 
-    At no time are more under way than would be heard one after another. What is over that waits, mostly for milliseconds, until one of
-    them ends, and is refused only if they failed: so many good tokens at one time from one address are all heard.
+    At no time are more attempts under way than could all fail without exceeding the budget. Further attempts wait, mostly for
+    milliseconds, until one ends, and are refused only if too many failed: many valid tokens sent at once from one address all succeed.
     """
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ class _Attempts(LoginThrottle):
 
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator[None]:
-        """Be under way from `address`, as soon as that is possible, for as long as the context lasts.
+        """Wait until an attempt from `address` may begin, and count it as under way for as long as the context lasts.
 
         Raises:
-            TooManyAttempts: the address is not heard.
+            TooManyAttempts: attempts from the address are refused.
         """
         place = self._places.setdefault(client_network(address), _Place())
         async with place.front:
@@ -80,12 +80,12 @@ class _Attempts(LoginThrottle):
             place.ended.set()
 
     def _has_room(self, address: str, place: _Place) -> bool:
-        """Whether one more would still be heard if all under way failed.
+        """Whether one more attempt would still be answered if all those under way failed.
 
-        The first of a place never waits, as there would be nobody of that place to wait for.
+        The first attempt of an address never waits, because there is none of that address to wait for.
 
         Raises:
-            TooManyAttempts: it would not, whatever becomes of those.
+            TooManyAttempts: it is refused now, however those under way end.
         """
         seconds = self.wait(address)
         if seconds:
@@ -95,7 +95,7 @@ class _Attempts(LoginThrottle):
 
 
 class Authenticator:
-    """Bearer tokens checked against `Metadata`, with a short memory of good ones. `principal` is safe for threads."""
+    """Checks bearer tokens against `Metadata` and caches valid ones for a few seconds. `principal` is thread-safe."""
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
@@ -105,16 +105,16 @@ class Authenticator:
     async def admit(
         self, header: str | None, address: str, run: Callable[..., Awaitable[Principal | None]]
     ) -> Principal:
-        """The principal of an ``Authorization`` header; failed attempts are counted and limited, see `failures`.
+        """Return the principal of an ``Authorization`` header; failed attempts are counted and limited, see `login_throttle`.
 
         Args:
-            header: None or empty if there is none, which guesses nothing and is not counted.
+            header: None or empty if there is none. A missing header guesses nothing, so it is not counted as a failure.
             address: of the client.
-            run: calls a function that blocks in a thread.
+            run: calls a blocking function in a thread.
 
         Raises:
-            NotAuthenticated: the header is missing, malformed, or its token is not good.
-            TooManyAttempts: the address has failed too often, and the token is none that was good lately.
+            NotAuthenticated: the header is missing or malformed, or its token is not valid.
+            TooManyAttempts: the address has failed too often, and the token was not valid lately.
             MetadataUnavailable: PostgreSQL does not answer.
         """
         known = self.remembered(header)
@@ -125,7 +125,7 @@ class Authenticator:
         if _fingerprint(header) in self._good:
             return await self._checked(header, address, run)
         async with self._attempts.turn(address):
-            # Another request with the same token may have had the turn before.
+            # Another request with the same token may have been checked while this one waited.
             return self.remembered(header) or await self._checked(header, address, run)
 
     async def _checked(self, header: str, address: str, run: Callable[..., Awaitable[Principal | None]]) -> Principal:
@@ -137,12 +137,12 @@ class Authenticator:
         return principal
 
     def remembered(self, header: str | None) -> Principal | None:
-        """The principal of an ``Authorization`` header checked within the last seconds; never asks the database."""
+        """The principal of an ``Authorization`` header that was checked within the last 5 seconds, else None; never asks the database."""
         found = self._good.get(_fingerprint(header))
         return found[1] if found and found[0] > time.monotonic() else None
 
     def principal(self, header: str | None) -> Principal | None:
-        """The principal of an ``Authorization`` header; None if it is missing, malformed, or its token is not good.
+        """Look up the principal of an ``Authorization`` header; None if it is missing or malformed, or its token is not valid.
 
         Raises:
             MetadataUnavailable: PostgreSQL does not answer.
@@ -151,7 +151,7 @@ class Authenticator:
         return self._metadata.tokens.authenticate(token.strip()) if scheme.lower() == "bearer" else None
 
     def forget(self, token_id: str) -> None:
-        """Ask the database about a token again, since it was revoked here."""
+        """Drop a token from the cache because it was revoked here."""
         for fingerprint, (_, principal) in list(self._good.items()):
             if principal.token_id == token_id:
                 self._good.pop(fingerprint, None)

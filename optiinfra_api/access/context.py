@@ -1,7 +1,7 @@
-"""The one gate between the API and the data: a resolver reaches a customer's data only through `RequestContext.data_of`.
+"""The only way from the API to the data: a resolver reads a customer's data only through `RequestContext.data_of`.
 
-`CustomerData` binds the customer's id into everything that is read, so that no resolver names a customer to the stores itself. Both
-databases enforce it once more: see `Engine.rows` for ClickHouse, `Services.run_for` for PostgreSQL.
+`CustomerData` binds the customer's id into every read, so that no resolver passes a customer to the stores itself. Both databases
+enforce it once more: see `ClickHouseReader.rows` for ClickHouse, `Services.run_for` for PostgreSQL.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class CustomerData:
-    """What may be read of one customer. Made by `RequestContext.data_of` only."""
+    """Reads the data of one customer. Only `RequestContext.data_of` makes it."""
 
     customer_id: str
     services: Services
     _budget: ScanBudget
 
     async def resolve(self, question: CostQuery, as_of: datetime | None = None) -> ResolvedGenerations:
-        """The generations that answer `question`, as of its own instant unless another is given.
+        """Return the generations that answer `question`, as of the question's own instant unless `as_of` is given.
 
         Raises:
-            AsOfNotRetained: they are not kept any more.
+            AsOfNotRetained: retention has removed generations that the answer needs.
         """
         instant = as_of or question.as_of
         standing = await self.services.standings.of(self.customer_id)
@@ -62,10 +62,10 @@ class CustomerData:
     async def answered(
         self, question: CostQuery, read: Callable[[ResolvedGenerations], Awaitable[_T]]
     ) -> tuple[ResolvedGenerations, _T]:
-        """The generations that answer `question`, and what `read` finds in them.
+        """Return the generations that answer `question`, and what `read` finds in them.
 
-        It reads from the generations known from before while it is being checked that they are still the newest, which saves
-        3 of 15 ms; if they are not, it reads again.
+        `read` runs on the generations known from before while a check runs whether they are still the newest, which saves
+        3 of 15 ms; if they are not, `read` runs again.
         """
         known = None if question.as_of else self.services.engine.remembered(self.customer_id, question)
         if known is None:
@@ -83,7 +83,7 @@ class CustomerData:
     async def rows(
         self, statement: str, question: CostQuery, resolved: ResolvedGenerations, **values: Any
     ) -> list[dict[str, Any]]:
-        """The rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations."""
+        """Return the rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations."""
         if not resolved.generations:
             return []
         bound = self._bound("queries", statement, question, resolved, values)
@@ -97,7 +97,7 @@ class CustomerData:
         resolved: ResolvedGenerations,
         **values: Any,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The answer of a statement of ``sql/clickhouse/exports`` over the `resolved` generations, as it comes; see `ExportStreamer`."""
+        """Stream the answer of a statement of ``sql/clickhouse/exports`` over the `resolved` generations; see `ExportStreamer.stream`."""
         bound = self._bound("exports", statement, question, resolved, values)
         return self.services.exporter.stream(statement, form, bound)
 
@@ -109,7 +109,7 @@ class CustomerData:
         resolved: ResolvedGenerations,
         values: dict[str, Any],
     ) -> dict[str, Any]:
-        """What a statement is bound to, once the budget has room for it."""
+        """The values that a statement binds; spends its estimated rows from the budget, and raises TooExpensive if it has no room."""
         self._budget.spend(sql_files.read("clickhouse", folder, f"{statement}.sql"), question, resolved)
         return {
             **question.parameters(),
@@ -120,17 +120,18 @@ class CustomerData:
         }
 
     async def run(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """`work`, which blocks and takes a ``customer_id``, done for this customer in a thread."""
+        """Run the blocking function `work` in a thread, with this customer as its ``customer_id``."""
         return await self.services.run(work, *args, **kwargs, customer_id=self.customer_id)
 
     async def read(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """As `run`, for `work` that reads from `Metadata`: PostgreSQL shows it rows of this customer only."""
+        """As `run`, for `work` that reads from `Metadata`: PostgreSQL shows it only rows of this customer."""
         return await self.services.run_for(self.customer_id, work, *args, **kwargs, customer_id=self.customer_id)
 
     async def slice_history(
         self, account_id: str, period: BillingPeriod, first: int, before: int
     ) -> tuple[str, list[Generation]] | None:
-        """Provider of an account and generations of one of its periods, newest first; None: it has no such account."""
+        """The provider of an account and at most `first` generations of one of its periods, newest first, below the number `before`
+        (0: from the newest). None: the customer has no such account."""
         found = await self.read(self.services.metadata.activity.find, first=1, account_id=account_id)
         if not found:
             return None
@@ -141,7 +142,7 @@ class CustomerData:
     async def compared(
         self, statement: str, olds: list[int], news: list[int], *, start: date, end: date, **values: Any
     ) -> list[dict[str, Any]]:
-        """The rows of a statement over pairs of generations, superseded ones too, and the charges of [start, end)."""
+        """Return the rows of a statement that compares pairs of generations, superseded ones too, over the charges of [start, end)."""
         pairs = {"olds": olds, "news": news, "generations": sorted({*olds, *news})}
         bound = {**values, **pairs, "start": start, "end": end, "customer_id": self.customer_id}
         extents = map(GenerationExtent.of, await self.services.engine.rows("generation_extents", bound))
@@ -151,7 +152,7 @@ class CustomerData:
 
 
 def _billing_periods(resolved: ResolvedGenerations) -> dict[str, date]:
-    """First and last billing period of the resolved generations: partitions outside need not be opened."""
+    """First and last billing period of the resolved generations, so that ClickHouse opens no partitions outside of them."""
     chosen = set(resolved.generations)
     periods = [one.slice.billing_period.start.date() for one in resolved.publications if one.generation in chosen]
     return {"first_period": min(periods, default=_NEVER), "last_period": max(periods, default=_NEVER)}
@@ -162,13 +163,13 @@ _NEVER = date(1970, 1, 1)
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request: who asks, and what it may reach.
+    """One request: its principal, and what it may reach.
 
     Attributes:
-        principal: whom the token speaks for.
-        correlation_id: names this request in the log.
-        address: where the request came from.
-        budget: what its statements may read in all.
+        principal: the customer and role of the token.
+        correlation_id: identifies this request in the log.
+        address: the client's address.
+        budget: the rows that its statements may read in all.
     """
 
     principal: Principal
@@ -181,17 +182,17 @@ class RequestContext:
         self.budget = ScanBudget(self.services.settings.api_max_rows, "OPTIINFRA_API_MAX_ROWS")
 
     async def check_token(self) -> None:
-        """Refuse to go on if the token is not good any more. A request over HTTP is over before that can happen.
+        """Check that the token is still valid. This does nothing over HTTP, where a request ends before its token can become invalid.
 
         Raises:
-            Forbidden: it was revoked or has expired.
+            Forbidden: the token was revoked or has expired.
         """
 
     def require(self, role: Role) -> None:
-        """Refuse a token of a lesser role.
+        """Check that the token has `role` or a higher one.
 
         Raises:
-            Forbidden: naming the role that is needed.
+            Forbidden: it has a lower role; the message names the role that is needed.
         """
         if ROLES.index(self.principal.role) < ROLES.index(role):
             raise Forbidden(
@@ -200,10 +201,10 @@ class RequestContext:
             )
 
     def require_all_customers(self) -> None:
-        """Refuse every token but an administrator's for all customers.
+        """Check that the token is an administrator's for all customers.
 
         Raises:
-            Forbidden: whatever is asked for.
+            Forbidden: it is another token.
         """
         if self.principal.customer_id is not None or self.principal.role != "admin":
             raise Forbidden(
@@ -212,21 +213,22 @@ class RequestContext:
             )
 
     async def administration_of(self, customer_id: str | None) -> Administration:
-        """Customers, tokens and their log: of the token's own customer, or for an administrator of any, all if none is named.
+        """Customers, tokens and their audit log: of the token's own customer; an administrator of all customers may name any, or none
+        for all.
 
         Raises:
-            NotFound: as `data_of`.
+            NotFound: as in `data_of`.
         """
         if customer_id is not None or self.principal.customer_id is not None:
             customer_id = (await self.data_of(customer_id)).customer_id
         return Administration(customer_id, Actor(self.principal.token_id, self.address), self.services)
 
     async def data_of(self, customer_id: str | None) -> CustomerData:
-        """The data of the token's own customer, or for an administrator of any.
+        """The data of the token's own customer; an administrator of all customers names one.
 
         Raises:
-            NotFound: no such customer, or not the token's: the answer is the same.
-            InvalidArgument: an administrator's token names no customer.
+            NotFound: the customer does not exist or is not the token's; the answer is the same.
+            InvalidArgument: the token is for all customers, and `customer_id` is None.
         """
         own = self.principal.customer_id
         if own is None:

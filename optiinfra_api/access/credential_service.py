@@ -1,7 +1,7 @@
-"""The credentials of one customer: what may be asked of them and done with them. Made by `credential_service` only.
+"""Reads and changes the credentials of one customer.
 
-With `provider_inputs` it is what of the API reaches beyond the store: the types of what is sent come from the providers' own models, and
-what is sent is tried at the provider before it is kept.
+Only this module and `fields.accounts.credential_inputs` use the providers: the input types come from the providers' credential models,
+and credentials are tested at the provider before they are stored.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
-"""Without dots, so that no two customers can mean the same account id."""
+"""Names have no dots, so that two customers cannot have the same account id."""
 
 PATIENCE_SECONDS: Final = 60
-"""How long a caller waits for a provider; its own retries may take longer, but nobody waits for them here."""
+"""How long a caller waits for a provider; the provider's retries may take longer, but the caller does not wait for them."""
 
 
 class InvalidCredentialValue(Exception):
     """A value that was sent is not accepted.
 
     Attributes:
-        field: where it stands in the input, None if it is not in there.
+        field: path of the value in the input, None if it is not in the input.
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:
@@ -58,23 +58,23 @@ class InvalidCredentialValue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CredentialValues:
-    """Fields of one provider's credential model, as they were sent; None: as if left out."""
+    """Fields of one provider's credential model, as the caller sent them; None is as if the field were left out."""
 
     provider: str
     values: Mapping[str, Any]
 
     @property
     def sent(self) -> dict[str, Any]:
-        """The values but for None."""
+        """The values that are not None."""
         return {name: value for name, value in self.values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialService:
-    """What one actor may do with the accounts and credentials of one customer.
+    """What one actor may do with the accounts and credentials of one customer. Only the function `credential_service` makes it.
 
     Attributes:
-        is_everywhere: the actor may point settings at anything this machine reaches.
+        is_everywhere: the actor may point settings at any location that this machine reaches.
     """
 
     customer_id: str
@@ -85,7 +85,7 @@ class CredentialService:
     async def connections(
         self, *, first: int, after: str | None = None, include_deleted: bool = False
     ) -> list[ConnectedAccount]:
-        """See `Metadata.accounts.connections`."""
+        """See `AccountRepository.connections`."""
         return await self._read(
             self._services.metadata.accounts.connections,
             self.customer_id,
@@ -95,7 +95,7 @@ class CredentialService:
         )
 
     async def connection(self, account_id: str) -> ConnectedAccount:
-        """See `Metadata.accounts.connection`.
+        """See `AccountRepository.connection`.
 
         Raises:
             RecordNotFound: this customer has no such account.
@@ -115,12 +115,12 @@ class CredentialService:
         )
 
     async def add(self, name: str, given: CredentialValues, *, test: bool) -> ConnectedAccount:
-        """Connect an account, or one again that was deleted.
+        """Connect an account, or reconnect a deleted one. With `test`, the provider is asked first.
 
         Raises:
-            InvalidCredentialValue: a value, or where it points; nothing is asked or stored.
-            SourceRefused: it cannot be read with what was given; nothing is stored.
-            AlreadyExists: the account is there, or was there with other settings.
+            InvalidCredentialValue: a value, or the location it names, is not accepted; no provider is asked and nothing is stored.
+            SourceRefused: the source cannot be read with these credentials; nothing is stored.
+            AlreadyExists: the account exists, or existed with other settings.
             VaultError: there is no usable master key; nothing is stored.
         """
         if not _NAME.fullmatch(name):
@@ -147,14 +147,14 @@ class CredentialService:
     async def update(
         self, account_id: str, given: CredentialValues, secrets: CredentialValues | None, *, test: bool
     ) -> ConnectedAccount:
-        """Give an account other settings; with `secrets`, other secrets too.
+        """Change the settings of an account, and with `secrets` its secrets too.
 
-        A stored secret is not sent to another address than it was stored for: else whoever changes the address could read it there.
+        A stored secret is only sent to the address that it was stored for: otherwise a caller could change the address and read it there.
 
         Raises:
             RecordNotFound: this customer has no such account, or it was deleted.
-            InvalidCredentialValue, SourceRefused, VaultError: as `add`; also where its secret cannot be opened.
-            CredentialChanged: it was changed meanwhile; nothing is stored.
+            InvalidCredentialValue, SourceRefused, VaultError: as in `add`; VaultError also if the stored secret cannot be opened.
+            CredentialChanged: another request changed the account meanwhile; nothing is stored.
         """
         before = await self._active(account_id, given, secrets)
         account = before.account
@@ -183,12 +183,12 @@ class CredentialService:
         return await self.connection(account_id)
 
     async def rotate(self, account_id: str, given: CredentialValues, *, test: bool) -> ConnectedAccount:
-        """Give an account another secret.
+        """Replace the secret of an account.
 
         Raises:
             RecordNotFound: this customer has no such account, or it was deleted.
-            InvalidCredentialValue, SourceRefused, VaultError: as `add`.
-            CredentialChanged: it was changed meanwhile, so that the secret may be for another address; nothing is stored.
+            InvalidCredentialValue, SourceRefused, VaultError: as in `add`.
+            CredentialChanged: the account changed meanwhile, so the secret may be for another address; nothing is stored.
         """
         before = await self._active(account_id, given)
         wanted = _accepted(given, lambda: onboarding.with_changes(before.account, given.values))
@@ -198,18 +198,18 @@ class CredentialService:
         return await self.connection(account_id)
 
     async def test(self, account_id: str) -> SourceContents:
-        """Read what the source of an account holds now, with what is stored.
+        """Read what the source of an account contains now, with the stored settings and secret.
 
         Raises:
             RecordNotFound: this customer has no such account, or it was deleted.
-            SourceRefused: it cannot be read.
-            VaultError: its secret cannot be opened.
-            CredentialChanged: it was changed in this moment; nothing is asked.
+            SourceRefused: the source cannot be read.
+            VaultError: the secret cannot be opened.
+            CredentialChanged: the account changed while it was read; the provider is not asked.
         """
         return await self._look(await self._revealed(await self._active(account_id)))
 
     async def delete(self, account_id: str) -> ConnectedAccount:
-        """Collect an account no more; see `connecting.delete`.
+        """Stop collecting an account; see `onboarding.delete_account`.
 
         Raises:
             RecordNotFound: this customer has no such account, or it was deleted.
@@ -225,7 +225,7 @@ class CredentialService:
         return await self.connection(account_id)
 
     async def purge(self, account_id: str) -> ConnectedAccount:
-        """Erase the secret of a deleted account for good.
+        """Erase the secret of a deleted account permanently.
 
         Raises:
             RecordNotFound: this customer has no such account, or there is no deleted secret.
@@ -235,11 +235,11 @@ class CredentialService:
         return await self.connection(account_id)
 
     async def _read(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """What `work` reads of this customer."""
+        """Return what `work` reads from PostgreSQL, which shows it only this customer's rows."""
         return await self._services.run_for(self.customer_id, work, *args, **kwargs)
 
     async def _keep(self, work: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
-        """Do `work`, which stores a secret; the first one ever makes the master key file."""
+        """Run `work`, which stores a secret; storing the first secret ever makes the master key file, which is then logged."""
         credentials = self._services.metadata.credentials
         before = credentials.made_key_file
         await self._services.run(work, *args, **kwargs)
@@ -249,9 +249,9 @@ class CredentialService:
     async def _replace(
         self, before: ConnectedAccount, work: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs
     ) -> None:
-        """`_keep`, unless the account is not any more as it was read in `before`, which may have been a minute ago.
+        """As `_keep`, but raise CredentialChanged if the account has changed since it was read in `before`, maybe a minute ago.
 
-        What was found acceptable then need not be so with what others have stored since, such as another address.
+        The values were checked against `before`; they may be wrong for what others have stored since, such as another address.
         """
         metadata = self._services.metadata
 
@@ -275,10 +275,10 @@ class CredentialService:
         return found
 
     async def _revealed(self, read: ConnectedAccount) -> Account:
-        """The account that was read, with its secrets."""
+        """Return the account that was read with its secrets."""
         metadata = self._services.metadata
         account = await self._services.run(onboarding.with_stored_secrets, metadata, read.account, self.actor)
-        # Settings and secret come from two statements: in between another secret may have been stored, for another address.
+        # Two statements read settings and secret: in between, a secret for another address may have been stored.
         await self._services.run(metadata.credentials.hold, read.account, read.version)
         return account
 
@@ -291,7 +291,7 @@ class CredentialService:
             raise InvalidCredentialValue(str(error), _place(given, error.field)) from None
 
     def _check_rights(self, account: Account) -> None:
-        """Refuse an account that would be read with the rights of this machine, for want of a secret, at a provider that takes one."""
+        """Refuse an account without a secret at a provider that takes one: it would be read with the rights of this machine."""
         takes_one = PROVIDERS[account.provider].secret_fields()
         if takes_one and not self.is_everywhere and not any(map(str.strip, account.secrets.values())):
             raise InvalidCredentialValue(
@@ -300,7 +300,7 @@ class CredentialService:
             )
 
     async def _look(self, account: Account) -> SourceContents:
-        # Not in the threads of `Services`, which the answers to everybody's questions come from.
+        # This does not use the threads of `Services`, because all requests share those.
         asking = asyncio.to_thread(onboarding.test_source, account)
         try:
             return await asyncio.wait_for(asking, PATIENCE_SECONDS)
@@ -313,10 +313,10 @@ class CredentialService:
 
 
 async def credential_service(context: RequestContext, customer_id: str | None) -> CredentialService:
-    """The credentials of a customer that `RequestContext.data_of` accepts, for administrators.
+    """Return the service for the credentials of a customer that `RequestContext.data_of` accepts; for administrators.
 
     Raises:
-        Forbidden, NotFound, InvalidArgument: as `RequestContext.require` and `RequestContext.data_of`.
+        Forbidden, NotFound, InvalidArgument: as in `RequestContext.require` and `RequestContext.data_of`.
     """
     context.require("admin")
     data = await context.data_of(customer_id)
@@ -325,7 +325,12 @@ async def credential_service(context: RequestContext, customer_id: str | None) -
 
 
 def _accepted(given: CredentialValues, make: Callable[[], Account], secrets: Iterable[Any] = ()) -> Account:
-    """The account that `make` makes; a refusal quotes neither `secrets` nor those that were sent."""
+    """Return the account that `make` makes. An error quotes neither `secrets` nor the secrets that were sent.
+
+    Raises:
+        InvalidCredentialValue: `make` rejects a value.
+        RuntimeError: any other error, with its redacted traceback.
+    """
     names = PROVIDERS[given.provider].secret_fields() & given.values.keys()
     hide = redactor(str(one) for one in (*secrets, *(given.values[name] for name in names)))
     try:
@@ -336,7 +341,7 @@ def _accepted(given: CredentialValues, make: Callable[[], Account], secrets: Ite
         raise InvalidCredentialValue(hide(" ".join(first["msg"].split())), _place(given, field)) from None
     except ValueError as error:
         raise InvalidCredentialValue(hide(str(error))) from None
-    except Exception:  # noqa: BLE001 - nobody foresaw it, so nobody knows what it quotes
+    except Exception:  # noqa: BLE001 - an unforeseen error may quote a secret
         raise RuntimeError(hide(traceback.format_exc())) from None
 
 

@@ -1,8 +1,8 @@
-"""How many failed attempts to authenticate are answered: a budget for each client address, and a smaller one once all together are many.
+"""Limits failed attempts to authenticate: each client address has a budget, and a smaller one while too many attempts fail overall.
 
-What is limited is asking the database whether a token is good. An address that has failed too often is refused before that; while too
-many fail altogether, so is every address that has just failed at all. An address without a failure is always heard, so nobody is locked
-out by others; nor is a token that was good before at an address that others spoil. In memory, bounded, for one process.
+The throttle limits how often the database is asked whether a token is valid. An address that has failed too often is refused before that.
+While too many attempts fail overall, every address that has just failed at all is refused. An address without a failure is never refused,
+so others cannot lock it out; nor can they lock out a token that was valid before at a shared address. In memory, bounded, per process.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ OVERALL_BURST, OVERALL_PER_SECOND = 600.0, 10.0
 
 _REMEMBERED = 10_000
 _IPV6_NETWORK = 64
-"""One customer of a network provider has a whole network of IPv6 addresses."""
+"""Prefix length that counts as one client: a customer of a network provider has a whole network of IPv6 addresses."""
 
 
 @dataclass(slots=True)
 class _Budget:
-    """Failures that are still answered: `burst` at once, then `per_second`."""
+    """A token bucket of failures that are still answered: `burst` at once, then `per_second`."""
 
     burst: float
     per_second: float
@@ -36,15 +36,15 @@ class _Budget:
         self.at = now
 
     def wait(self, wanted: float) -> int:
-        """Whole seconds until `wanted` failures are left, 0 if they are."""
+        """Whole seconds until `wanted` failures are left, 0 if they are left now."""
         return max(0, math.ceil((wanted - self.left) / self.per_second))
 
 
 class LoginThrottle:
-    """The failed attempts of one process. Not safe for threads: for one event loop.
+    """Counts the failed attempts of one process. Not thread-safe: belongs to one event loop.
 
     Args:
-        clock: seconds that only grow.
+        clock: returns seconds of a monotonic clock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,7 +53,7 @@ class LoginThrottle:
         self._by_address: OrderedDict[str, _Budget] = OrderedDict()
 
     def wait(self, address: str) -> int:
-        """Seconds that a client at `address` has to wait before it is heard again; 0: it is heard now."""
+        """Seconds that a client at `address` has to wait until its attempts are answered again; 0: they are answered now."""
         now = self._clock()
         self._overall.refresh(now)
         budget = self._by_address.get(client_network(address))
@@ -66,12 +66,12 @@ class LoginThrottle:
         return budget.wait(wanted)
 
     def left(self, address: str) -> tuple[int, int]:
-        """Failures that would still be answered at once, of `address` and of all together, as of the last `wait` or `count`."""
+        """Failures that would still be answered at once, from `address` and overall, as of the last `wait` or `count`."""
         budget = self._by_address.get(client_network(address))
         return int(budget.left if budget else ADDRESS_BURST), int(self._overall.left)
 
     def count(self, address: str) -> None:
-        """Note one failed attempt from `address`."""
+        """Count one failed attempt from `address`."""
         now = self._clock()
         key = client_network(address)
         budget = self._by_address.pop(key, None) or _Budget(ADDRESS_BURST, ADDRESS_PER_SECOND, ADDRESS_BURST, now)
@@ -84,7 +84,7 @@ class LoginThrottle:
 
 
 def client_network(address: str) -> str:
-    """What counts as one client: an IPv4 address, a network of IPv6 addresses, or the text itself if it is neither."""
+    """What counts as one client: an IPv4 address, a /64 network of IPv6 addresses, or the text itself if it is neither."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Who sends an HTTP request, and from where."""
+"""Authenticates HTTP requests and finds their client addresses."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from optiinfra_assets.metadata.tokens import Principal
 
 
 def address(request: Request) -> str:
-    """Where a request comes from, as far as uvicorn knows: behind a proxy see its ``FORWARDED_ALLOW_IPS``."""
+    """The client address of a request, as far as uvicorn knows it: behind a proxy, see uvicorn's ``FORWARDED_ALLOW_IPS``."""
     return request.client.host if request.client else "unknown"
 
 
 async def authenticated(request: Request, services: Services) -> Principal:
-    """Who asks.
+    """Return the principal of a request.
 
     Raises:
-        Refused: no token that is good, which is all that is said; or the address has failed too often to be heard.
+        HttpError: 401 without a valid token, with no other detail; 429 if the address has failed too often.
+        MetadataUnavailable: PostgreSQL does not answer.
     """
     header = request.headers.get("authorization")
     try:

@@ -1,4 +1,4 @@
-"""What requests need of the process that answers them; `optiinfra_api.services` opens and closes it."""
+"""The services that requests need from their process; `optiinfra_api.services` opens and closes them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Services:
     Attributes:
         collect: `optiinfra_assets.ingestion.triggering.trigger_collection` for callers of the API; it blocks.
         cancel: `optiinfra_assets.ingestion.triggering.cancel_task`; it blocks.
-        threads: for what blocks.
+        threads: run blocking functions.
     """
 
     settings: Settings
@@ -49,11 +49,11 @@ class Services:
     threads: ThreadPoolExecutor
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """`work`, which blocks, in a thread."""
+        """Run the blocking function `work` in a thread and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, partial(work, *args, **kwargs))
 
     async def run_for(self, customer_id: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """`work`, which reads from `metadata`, in a thread where PostgreSQL shows rows of one customer only."""
+        """Run `work`, which reads from `metadata`, in a thread where PostgreSQL shows only the rows of one customer."""
         return await self.run(self._bound, customer_id, partial(work, *args, **kwargs))
 
     def _bound(self, customer_id: str, work: Callable[[], _T]) -> _T:

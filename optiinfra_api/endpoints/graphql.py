@@ -1,8 +1,8 @@
 """GraphQL over HTTP: POST /graphql with a bearer token. Every answer is one JSON object on one line.
 
-200: the operation ran; its errors, if any, are in the answer. 400: it is malformed, over a limit on documents, or its variables do
-not fit. 401: no token that is good, which is all that is said. 405, 413, 415: as HTTP defines them. 429: too many failures to
-authenticate, or too many requests of one token at one time. 503: PostgreSQL does not answer.
+200: the operation ran; its errors, if any, are in the answer. 400: the request is malformed, over a limit on documents, or its variables
+do not fit. 401: the token is missing or not valid; the answer says no more. 405, 413, 415: as HTTP defines them. 429: too many failures
+to authenticate, or too many requests of one token at a time. 503: PostgreSQL does not answer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_ERRORS = 10
 
 
 async def graphql(request: Request) -> Response:
-    """Answer one request; never raises."""
+    """Answer one request; this never raises."""
     record = current_request()
     headers = {"Cache-Control": "no-store"}
     try:
@@ -63,7 +63,7 @@ async def _answer(request: Request, services: Services, record: RequestRecord) -
         if not document:
             raise bad_request('the body must be an object with a text "query"')
         context = RequestContext(principal, services, record.correlation_id, address(request))
-        # A mutation that has begun is carried out, whoever still listens.
+        # A mutation that has begun is completed even if the client disconnects.
         work = _execute(document, operation, context)
         result = await cancel_on_disconnect(request.receive, work, lambda: record.kind != "mutation")
     body, status = _body(result, record)
@@ -123,10 +123,10 @@ async def _operation(request: Request) -> dict[str, Any]:
 
 
 def well_formed(operation: Any) -> dict[str, Any]:
-    """A request as JSON, whose parts have the types they must have.
+    """Return the decoded body of a request after checking the types of its parts.
 
     Raises:
-        Refused: one has not.
+        HttpError: a part has another type.
     """
     if isinstance(operation, list):
         raise bad_request("a list of operations is not accepted: send one request for each")
@@ -143,7 +143,7 @@ def well_formed(operation: Any) -> dict[str, Any]:
 
 
 async def _read(request: Request) -> bytes:
-    """The body, as long as it is not too long; what is too long is not kept."""
+    """Read the body; raise HttpError (413) as soon as it is longer than `MAX_BODY_BYTES`."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -1,4 +1,4 @@
-"""``/healthz`` says that this process lives, ``/readyz`` whether it can answer: both databases do, and their migrations are current."""
+"""``/healthz`` says that this process runs; ``/readyz`` says whether both databases answer and their migrations are current."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from optiinfra_api.graphql.errors import LOG
 from optiinfra_assets.database.errors import MigrationError
 
 SECONDS = 5
-"""A part that takes longer does not answer; an answer is good for as long."""
+"""A part that takes longer counts as not answering; a result is reused for as long."""
 
 
 async def alive(_: Request) -> Response:
-    """``ok``."""
+    """Answer ``ok``."""
     return PlainTextResponse("ok\n")
 
 
 class ReadinessEndpoint:
-    """What was found the last time, shared by all who ask: a database that hangs is asked by one thread, not by each request."""
+    """``/readyz``. All requests share one check: a hanging database then occupies one thread, not one for each request."""
 
     def __init__(self) -> None:
         self._running: asyncio.Task[dict[str, str]] | None = None
         self._until = 0.0
 
     async def __call__(self, request: Request) -> Response:
-        """200 with ``ok`` for each part, or 503 with what is wrong; it names no host."""
+        """Answer 200 with ``ok`` for each part, or 503 with what is wrong; the answer names no host."""
         if self._running is None or (self._running.done() and time.monotonic() >= self._until):
             self._running = asyncio.create_task(self._find(request.app.state.services))
         parts = await asyncio.shield(self._running)
@@ -54,7 +54,7 @@ async def _part(services: Services, name: str, migrate: Callable[..., list[str]]
     except MigrationError as error:
         LOG.warning("not ready: %s", error)
         return name, "its migrations are not those of this version"
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+    except Exception as error:  # noqa: BLE001 - any error means that the part does not answer
         LOG.warning("not ready: %s: %s", name, error or type(error).__name__)
         return name, "does not answer"
     return name, f"{len(waiting)} migrations have not run: `optiinfra migrate`" if waiting else "ok"

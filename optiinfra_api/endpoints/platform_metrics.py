@@ -1,7 +1,7 @@
-"""Figures on the whole platform for Prometheus, read from both databases and kept for a while; and the page ``/metrics`` itself.
+"""The page ``/metrics``, and figures on the whole platform for Prometheus, read from both databases and cached for a while.
 
-The page is shown on loopback, and elsewhere to an administrator of all customers. It never fails: a database that does not answer
-is ``optiinfra_up 0``, and its figures are left out.
+Connections over loopback see the page, and elsewhere administrators of all customers. It never fails: a database that does not answer is
+``optiinfra_up 0``, and its figures are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from optiinfra_assets.metadata.platform_figures import PlatformStatistics
 
 KEPT_SECONDS = 15
 READING_PART = 20
-"""Figures are kept for at least this many times what reading them took, so that reading is 5 % of a database's time at most."""
+"""Figures are cached for at least this many times as long as reading them took, so that reading takes at most 5 % of a database's time."""
 
 _PATIENCE = 5
 _OPEN = frozenset({"queued", "running", "retrying"})
@@ -46,7 +46,7 @@ class MetricsEndpoint:
         self._reading: asyncio.Task[None] | None = None
 
     async def __call__(self, request: Request) -> Response:
-        """The page, or why it is not shown."""
+        """Answer the page, or the error why it is not shown."""
         services: Services = request.app.state.services
         try:
             if not is_loopback_connection(request):
@@ -62,7 +62,7 @@ class MetricsEndpoint:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _refresh(self, services: Services) -> None:
-        """Read the figures again if it is time; what takes too long is there for the next who asks."""
+        """Read the figures again if they are too old; wait at most `_PATIENCE` seconds, so that a slow read serves later requests."""
         if time.monotonic() < self._until:
             return
         if self._reading is None or self._reading.done():
@@ -88,7 +88,7 @@ class _Collected(Collector):
         self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        """What was collected."""
+        """The metrics that were collected before."""
         return self._metrics
 
 

@@ -1,7 +1,7 @@
 """Subscriptions over WebSocket at /graphql, in the protocol graphql-transport-ws. Queries and mutations go over HTTP, with its limits.
 
-A connection says who it is in its first message, as browsers can send no header with a WebSocket; a header does as well. Errors are
-presented as over HTTP.
+A connection sends its token in its first message, because browsers cannot send a header with a WebSocket; a header is accepted too.
+Errors are formatted as over HTTP.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from optiinfra_api.schema import schema
 from optiinfra_assets.metadata.tokens import Principal
 
 _NOBODY: Final = Principal(token_id="", name="", customer_id="", role="viewer")
-"""Before a connection has said who it is; the protocol lets it ask nothing then, and there is no customer of this id."""
+"""The principal of a connection that is not authenticated yet; the protocol allows it no operation, and no customer has this id."""
 
 
 @dataclass(slots=True)
@@ -44,14 +44,14 @@ class WebSocketContext(RequestContext):
 
     Attributes:
         connection_params: payload of its first message.
-        header: what it said who it is by.
+        header: the ``Authorization`` value that it sent.
     """
 
     connection_params: dict[str, Any] = field(default_factory=dict)
     header: str | None = None
 
     async def check_token(self) -> None:
-        """As `RequestContext.check_token`; tokens are revoked while connections last."""
+        """As `RequestContext.check_token`, but with a check: a token may be revoked or expire while its connection lasts."""
         try:
             await self.services.authenticator.admit(self.header, self.address, self.services.run)
         except (NotAuthenticated, TooManyAttempts):
@@ -59,7 +59,7 @@ class WebSocketContext(RequestContext):
 
 
 class _Presented(GraphQLError):
-    """An error whose form for the client is made."""
+    """An error that is already formatted for the client."""
 
     def __init__(self, shown: dict[str, Any]) -> None:
         super().__init__(shown["message"])
@@ -71,7 +71,7 @@ class _Presented(GraphQLError):
 
 
 class _Subscribing:
-    """The schema as the protocol's handler sees it: subscriptions only, their errors presented."""
+    """The schema for the protocol's handler: it accepts subscriptions only, and formats their errors."""
 
     async def stream(self, query: str, *, context_value: WebSocketContext, **how: Any) -> AsyncIterator[Any]:
         source = await schema.stream(
@@ -110,7 +110,7 @@ class WebSocketEndpoint(GraphQL[WebSocketContext, None]):
 
     def __init__(self) -> None:
         super().__init__(
-            _Subscribing(),  # type: ignore[arg-type] # all that the handler of this protocol asks of it
+            _Subscribing(),  # type: ignore[arg-type] # the handler of this protocol uses only `stream`
             graphql_ide=None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=timedelta(seconds=10),
@@ -118,18 +118,18 @@ class WebSocketEndpoint(GraphQL[WebSocketContext, None]):
         )
 
     def decode_json(self, data: str | bytes) -> object:
-        """What a client sent."""
+        """Decode a frame that the client sent."""
         return decoded(data)
 
     async def get_context(self, request: Any, response: Any) -> WebSocketContext:
-        """Nobody's, until `on_ws_connect`."""
+        """Make the context of a connection; it has no principal until `on_ws_connect`."""
         socket: WebSocket = request
         header = socket.headers.get("authorization")
         address = socket.client.host if socket.client else "unknown"
         return WebSocketContext(_NOBODY, socket.app.state.services, uuid.uuid4().hex, address, header=header)
 
     async def on_ws_connect(self, context: WebSocketContext) -> UnsetType | dict[str, object] | None:
-        """Find out who it is, or refuse with 4403; acknowledged without a payload."""
+        """Authenticate the connection, or refuse it with code 4403; it is acknowledged without a payload."""
         said = {name.lower(): value for name, value in context.connection_params.items()}
         header = said.get("authorization", context.header)
         context.header = header if isinstance(header, str) else None

@@ -1,7 +1,7 @@
-"""What a client may send over a WebSocket: messages of graphql-transport-ws. Anything else closes the connection with 4400 and says why.
+"""Checks the graphql-transport-ws messages that a client sends. Any other message closes the connection with code 4400 and a reason.
 
-Strawberry's handler takes what comes for what the protocol says, and where it is not, the connection breaks without a word. Flow in: one
-decoded message. Flow out: the same to that handler, or the reason of a closed connection.
+Strawberry's handler expects messages as in the protocol; on any other, the connection breaks without a reason. Data in: one decoded
+message. Data out: the same message to that handler, or the reason for closing the connection.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED, has_null_charac
 from optiinfra_api.http.http_errors import HttpError
 
 SUBSCRIPTIONS: Final = 20
-"""Of one connection at a time."""
+"""Most subscriptions of one connection at a time."""
 
 _MAX_REASON: Final = 123
-"""Bytes that a closing frame has room for."""
+"""Bytes of a reason that fit into a close frame."""
 
 _TYPES: Final = ("connection_init", "ping", "pong", "subscribe", "complete")
 
 
 class WebSocketAdapter(ASGIWebSocketAdapter):
-    """A connection that closes with as much of a reason as a frame holds."""
+    """A connection that cuts the reason for closing to what fits into a frame."""
 
     async def close(self, code: int, reason: str) -> None:
-        """Close it."""
+        """Close the connection."""
         await super().close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
 
 
 class SubscriptionHandler(BaseGraphQLTransportWSHandler[Any, None]):
-    """One connection: the messages that are as the protocol says, and the limit on its subscriptions."""
+    """Handles one connection: accepts only messages that follow the protocol, and limits its subscriptions."""
 
     async def handle_message(self, message: Any) -> None:
-        """Act on one message, or close the connection."""
+        """Handle one message, or close the connection if it is not accepted."""
         wrong = _wrong(message)
         if wrong is None:
             await super().handle_message(message)
@@ -46,7 +46,7 @@ class SubscriptionHandler(BaseGraphQLTransportWSHandler[Any, None]):
             await self.handle_invalid_message(wrong)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Begin a subscription, or refuse it with the limit."""
+        """Begin a subscription, or refuse it with an error that names the limit."""
         if len(self.operations) < SUBSCRIPTIONS or message["id"] in self.operations:
             await super().handle_subscribe(message)
             return
@@ -56,16 +56,16 @@ class SubscriptionHandler(BaseGraphQLTransportWSHandler[Any, None]):
 
 
 def decoded(frame: str | bytes) -> Any:
-    """The JSON of a frame.
+    """Decode the JSON of a frame.
 
     Raises:
-        json.JSONDecodeError: it is not JSON, or nested too deeply to be read.
+        json.JSONDecodeError: the frame is not JSON, or is nested too deeply to be read.
     """
     return orjson.loads(frame)
 
 
 def _wrong(message: Any) -> str | None:
-    """Why a message is not accepted, None if it is."""
+    """Why a message is not accepted, None if it is accepted."""
     if not isinstance(message, dict):
         return "a message must be a JSON object"
     kind = message.get("type")

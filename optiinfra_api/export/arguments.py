@@ -1,4 +1,4 @@
-"""The query parameters of ``/export``: the arguments of the GraphQL fields, under the same names, lists as repeated parameters."""
+"""The query parameters of ``/export``: they have the names of the GraphQL arguments; a list is a repeated parameter."""
 
 from __future__ import annotations
 
@@ -35,26 +35,27 @@ ACCEPTED: Mapping[str, frozenset[str]] = {
     "total": _FILTERED | {"costBasis"},
     "latest": _EVERYWHERE | {"costBasis", "days"},
 }
-"""The parameters of each export."""
+"""The parameters that each export accepts."""
 
 FOCUS = {"1.2": "line_items_focus_1_2", "1.4": "line_items_focus_1_4"}
-"""Statements of line items in the columns of a FOCUS version."""
+"""FOCUS version -> the statement that exports line items in its columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportQuery:
-    """What is to be exported, checked. What an export does not know has its default.
+    """The checked parameters of one export. Parameters that the export does not have keep their defaults.
 
     Attributes:
-        what: of `ACCEPTED`.
+        what: the export, a key of `ACCEPTED`.
         question: period and filters.
-        period: None for ``latest``, which has none.
-        customer_id: None: the token's.
+        period: None for ``latest``, which has no period.
+        customer_id: None: the token's customer.
+        basis: the cost that is summed.
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
         group_by_tag: name of a tag, '' for none.
-        days: how many of the newest days.
-        focus: version of FOCUS whose columns are wanted, None: ours.
+        days: how many of the newest days with charges.
+        focus: the FOCUS version whose columns are wanted; None: our own columns.
     """
 
     what: str
@@ -70,10 +71,10 @@ class ExportQuery:
 
     @classmethod
     def of(cls, what: str, given: QueryParams) -> ExportQuery:
-        """From the parameters of a request for `what`.
+        """Make one from the parameters of a request for `what`.
 
         Raises:
-            InvalidArgument: naming the parameter, its value and what is accepted.
+            InvalidArgument: a parameter is not accepted; the message names it, its value and what is accepted.
         """
         values = _values(what, given)
         period = None if what == "latest" else _period(values)
@@ -96,7 +97,7 @@ class ExportQuery:
 
 
 def _values(what: str, given: QueryParams) -> dict[str, Any]:
-    """A list for each parameter that may be repeated, a text for each other."""
+    """The values by parameter: a list of strings if it may be repeated, else a string."""
     accepted = ACCEPTED[what]
     values: dict[str, Any] = {}
     for name in given:

@@ -1,10 +1,10 @@
-"""``GET /export/<what>.<csv|parquet>``: the rows of a cost query as a file, for the same tokens, through the same gate.
+"""``GET /export/<what>.<csv|parquet>``: the rows of a cost query as a file, with the same tokens and the same `access.context`.
 
-Flow in: parameters of `export_question`. Flow out: the engine's own CSV or Parquet, passed on in constant memory. Answers carry a weak
-ETag of the question and of the generations that answer it; with If-None-Match nothing is read while these are the same.
+Data in: parameters of `export.arguments`. Data out: ClickHouse's own CSV or Parquet, streamed in constant memory. Answers have a weak
+ETag of the query and of the generations that answer it; with If-None-Match, nothing is read while these are the same.
 
-What is refused before the first byte is answered as JSON with a status. An error after it breaks the connection: HTTP's chunked
-transfer then has no end, which clients report; a file is never short in silence.
+An error before the first byte is answered as JSON with a status. An error after it breaks the connection: HTTP's chunked transfer then
+has no end, which clients report, so that no client takes a short file for a complete one.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _named(name: str) -> tuple[str, ExportFormat]:
 def _headers(
     customer_id: str, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations, statement: str
 ) -> dict[str, str]:
-    """Those of an answer: its ETag, its name, and how far it can be trusted, as every answer about costs says."""
+    """The headers of an answer: its ETag, its file name, and its freshness, as in every answer about costs."""
     end = f"-{asked.period.start}-{asked.period.end}" if asked.period else ""
     used = set(resolved.generations)
     through, published = resolved.data_through, resolved.published_at
@@ -166,7 +166,7 @@ def _headers(
 def _etag(
     customer_id: str, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations, statement: str
 ) -> str:
-    """Of the question and of what answers it. `asOf` counts through the generations it leads to."""
+    """A weak ETag of the query and of the generations that answer it. `asOf` counts only through the generations that it leads to."""
     question = replace(asked, question=replace(asked.question, as_of=None), group_by=frozenset())
     text = sql_files.read("clickhouse", "exports", f"{statement}.sql")
     parts = (customer_id, question, sorted(asked.group_by), form, resolved.generations, text)

@@ -1,4 +1,4 @@
-"""Which statement of ``sql/clickhouse/exports`` answers an export, and what it binds beyond what every statement does."""
+"""Chooses the statement of ``sql/clickhouse/exports`` for an export, and the values that it binds beyond those of every statement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_BY_TYPE = frozenset({"sub_account", "service", "region", "tag"})
 
 
 def plan(asked: ExportQuery, resolved: ResolvedGenerations) -> Plan:
-    """The statement for `asked`, and its values, to read the `resolved` generations."""
+    """Return the name of the statement for `asked` over the `resolved` generations, and its values."""
     statement, values = _PLANS[asked.what](asked, resolved)
     return statement, cost_columns(asked.basis) | values
 

@@ -1,1 +1,1 @@
-"""The fields of the schema, one folder a subject."""
+"""The fields of the schema, one folder for each subject."""

@@ -13,13 +13,13 @@ _T = TypeVar("_T")
 
 
 def from_record(kind: type[_T], record: object, **others: Any) -> _T:
-    """An object of the GraphQL type `kind`: fields that `others` does not give are the attributes of `record` of the same names.
+    """Make an object of the GraphQL type `kind`: fields that are not in `others` are the attributes of `record` with the same names.
 
-    A word becomes the member that it is the value of, where the field is an enum.
+    Where the field is an enum, the attribute is the value of the member.
 
     Raises:
         AttributeError: `record` lacks a field.
-        ValueError: it has a word that the enum does not know.
+        ValueError: an attribute is not a value of the field's enum.
     """
     names, enums = _fields(kind)  # type: ignore[arg-type] # a class can be hashed
     values = {name: getattr(record, name) for name in names if name not in others}

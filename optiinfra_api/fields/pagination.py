@@ -1,5 +1,5 @@
-"""Keyset pages: a cursor names the last row of a page and the publications it was read from, so that a series of pages stays whole
-while new generations are published. A cursor holds nothing secret and opens nothing: the token decides whose data are read."""
+"""Keyset pages: a cursor names the last row of a page and the generations it was read from, so that a series of pages stays consistent
+while new generations are published. A cursor holds no secret and grants no access: the token decides whose data are read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _VERSION = 1
 _FIXED_VALUES = 4
-"""Before those of the position."""
+"""Number of values in a cursor before those of the position."""
 
 _CHECKSUM_SIZE = 6
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,10 +36,10 @@ _MICROSECOND = timedelta(microseconds=1)
 _AMOUNT = re.compile(r"-?\d{1,58}(\.\d{1,18})?")
 _NUMBERS = re.compile(r"\d{1,16}(,\d{1,16})*")
 _LAST_INSTANT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-"""More than other whole numbers of a position may be: clients write an end that never comes as a day of the year 9999."""
+"""The highest instant in a position, in microseconds. It exceeds the limit on other integers: clients write "never" as the year 9999."""
 
 _FITS: dict[type, Callable[[Any], bool]] = {
-    # The checksum keeps out what was damaged, not what was made up: no database may break at a value, nor a date at microseconds.
+    # The checksum rejects damaged cursors, not forged ones: no value may cause an error in a database or in a conversion to a date.
     int: lambda value: type(value) is int and 0 <= value < 2**53,
     str: lambda value: type(value) is str and "\0" not in value,
     bytes: lambda value: type(value) is str,
@@ -48,17 +48,17 @@ _FITS: dict[type, Callable[[Any], bool]] = {
     timedelta: lambda value: type(value) is int and 0 <= value <= _LAST_INSTANT,
     tuple: lambda value: type(value) is str and _NUMBERS.fullmatch(value) is not None,
 }
-"""Values of a position: whole numbers, texts of PostgreSQL, those of ClickHouse, amounts as texts, seconds, microseconds, and numbers
-as one text."""
+"""Checks of the values of a position: integers, strings for PostgreSQL (str), strings for ClickHouse (bytes), amounts as strings, seconds
+since 1970 (datetime), microseconds since 1970 (timedelta), and comma-separated integers in one string (tuple)."""
 
 
 def to_micros(instant: datetime) -> int:
-    """An instant as cursors hold it: microseconds since 1970."""
+    """Convert an aware instant to what cursors hold: microseconds since 1970."""
     return (instant - _EPOCH) // _MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
-    """The instant of a cursor."""
+    """Convert the microseconds of a cursor to a UTC instant."""
     return _EPOCH + micros * _MICROSECOND
 
 
@@ -75,9 +75,9 @@ class Cursor:
     """Where a page ended.
 
     Attributes:
-        question: digest of the question it belongs to.
-        as_of: instant that the pages are read as of; None where nothing is published in generations.
-        snapshot: digest of the generations read.
+        question: digest of the query that it belongs to.
+        as_of: UTC instant that the pages are read as of; None for rows that are not published in generations.
+        snapshot: digest of the generations that were read.
         position: key of the last row.
     """
 
@@ -87,26 +87,26 @@ class Cursor:
     position: tuple[Any, ...]
 
     def encode(self) -> str:
-        """As the text a client gets."""
+        """The cursor as the string that the client gets."""
         micros = None if self.as_of is None else to_micros(self.as_of)
         content = orjson.dumps([_VERSION, self.question, micros, self.snapshot, *self.position])
         return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
 
 
 def check_first(first: int) -> None:
-    """Refuse a page size out of range.
+    """Check a page size.
 
     Raises:
-        InvalidArgument: it is not 1 to 1000.
+        InvalidArgument: `first` is not 1 to 1000.
     """
     if not 1 <= first <= MAX_FIRST:
         raise InvalidArgument(f"first: {first} is not accepted", f"Use 1 to {MAX_FIRST}.")
 
 
 def cut(question: str, rows: list[T], first: int, position: Callable[[T], tuple[Any, ...]]) -> tuple[list[T], PageInfo]:
-    """The page of at most `first` of the `rows` read, one more than that if there are so many, and whether there is more.
+    """Cut a page of at most `first` from `rows`, of which the caller has read one more if there are so many; say whether there is more.
 
-    For rows that are not published in generations; `question` is the digest that `decode` compares, `position` the key of a row.
+    For rows that are not published in generations; `question` is the digest that `decode` compares, `position` returns the key of a row.
     """
     shown = rows[:first]
     end = Cursor(question, None, "", position(shown[-1])).encode() if shown else None
@@ -114,10 +114,10 @@ def cut(question: str, rows: list[T], first: int, position: Callable[[T], tuple[
 
 
 def decode(text: str, question: str, types: tuple[type, ...]) -> Cursor:
-    """The cursor of a client's `after`, whose position has values of `types`; see `_FITS`.
+    """Decode the cursor of a client's `after`, whose position must have values of `types`; see `_FITS`.
 
     Raises:
-        InvalidArgument: it is not one of ours, or belongs to another question.
+        InvalidArgument: the text is not one of our cursors, or belongs to another query.
     """
     version, asked, micros, snapshot, *position = _opened(text)
     is_whole = len(position) == len(types) and (micros is None or _FITS[int](micros))
@@ -133,7 +133,7 @@ def decode(text: str, question: str, types: tuple[type, ...]) -> Cursor:
 
 
 def _opened(text: str) -> list[Any]:
-    """The values that `Cursor.encode` sealed in `text`."""
+    """The values that `Cursor.encode` wrote into `text`; raises InvalidArgument if the text is damaged."""
     try:
         sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
@@ -176,9 +176,9 @@ class RowPage:
     """One page of rows.
 
     Attributes:
-        resolved: the generations of every page of the series.
+        resolved: the generations that every page of the series is read from.
         rows: the rows of this page.
-        info: whether there is more, and where it begins.
+        info: whether there are more rows, and the cursor to them.
     """
 
     resolved: ResolvedGenerations
@@ -188,15 +188,15 @@ class RowPage:
 
 @dataclass(frozen=True, slots=True)
 class Paginator:
-    """How the rows of one field are cut into pages.
+    """Cuts the rows of one field into pages.
 
     Attributes:
-        data: whose rows.
-        question: what is asked of all pages alike.
-        belongs_to: what else a cursor belongs to: the field, and arguments that `question` does not hold.
+        data: the customer's data.
+        question: the cost query, the same for all pages.
+        belongs_to: what else a cursor is bound to: the field, and the arguments that `question` does not hold.
         types: types of the values of a position.
-        position: key of a row.
-        read: at most so many rows of the generations after a position (None: from the first).
+        position: returns the key of a row.
+        read: reads rows from (generations, most rows, position that the rows come after; None: from the first).
     """
 
     data: CustomerData
@@ -207,11 +207,11 @@ class Paginator:
     read: Callable[[ResolvedGenerations, int, Position | None], Awaitable[list[Row]]]
 
     async def page(self, first: int, after: str | None) -> RowPage:
-        """The page of at most `first` rows that begins after the cursor `after`.
+        """Read the page of at most `first` rows that begins after the cursor `after`; None: the first page.
 
         Raises:
-            InvalidArgument: `first` is out of range; the cursor is not one of ours, or belongs to another question.
-            CursorExpired: what the earlier pages were read from cannot be read any more.
+            InvalidArgument: `first` is out of range; the cursor is not one of ours, or belongs to another query.
+            CursorExpired: the generations that the earlier pages were read from cannot be read any more.
         """
         check_first(first)
         asked = self.question.digest(self.data.customer_id, *self.belongs_to)
@@ -233,7 +233,7 @@ class Paginator:
 
 
 async def _resolved_again(data: CustomerData, question: CostQuery, cursor: Cursor) -> ResolvedGenerations:
-    """The generations that the page before was read from."""
+    """Resolve the generations that the page before was read from; raises CursorExpired if that is not possible."""
     try:
         resolved = await data.resolve(question, cursor.as_of)
     except AsOfNotRetained as error:

@@ -1,4 +1,4 @@
-"""What mutations answer when nothing was done."""
+"""The interface of what mutations answer when they did nothing."""
 
 from __future__ import annotations
 

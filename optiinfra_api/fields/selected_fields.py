@@ -1,4 +1,4 @@
-"""Which fields an operation asks for, so that what it does not ask for is not read."""
+"""Finds the fields that an operation selects, so that resolvers do not read the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optiinfra_api.access.context import Info
 
 
 def selected_names(parent: str, info: Info) -> frozenset[str]:
-    """Names in the schema of the fields asked for directly under the field `parent` of what is being resolved."""
+    """Names in the schema of the fields selected directly under the field `parent` of the object that is being resolved."""
     return frozenset(name for field in info.selected_fields for name in _names_under(parent, field.selections))
 
 

@@ -1,4 +1,4 @@
-"""accounts: what is connected, when each was last asked, changed and published, and what asking its provider has cost."""
+"""accounts: the connected accounts, when each was last probed, changed and published, and what requests to its provider have cost."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Account:
 
     @classmethod
     def of(cls, row: AccountActivity, published: ResolvedGenerations | None) -> Account:
-        """From the store, with what is published of it."""
+        """Make one from its record and its published generations (None: nothing is published)."""
         return from_record(
             cls,
             row,

@@ -1,7 +1,7 @@
-"""What is sent to connect an account: input types made from the providers' own credential models.
+"""The GraphQL input types for credentials, generated from the providers' credential models.
 
-One field a registered provider, of which exactly one is sent. So a provider that is registered is in the API, with the names, the help
-and the rules of its model; nothing here knows one by its name.
+Each input has one field for each registered provider, and the caller sends exactly one. So every registered provider is in the API, with
+the names, help and rules of its model; no code here names a provider.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Provider
 
 _PLAIN: Final = (str, int, bool)
-"""Types that GraphQL has too; all others of a model are sent as text, which the model reads."""
+"""Types that GraphQL has too; all others of a model are sent as strings, which the model parses."""
 
 
 def _type_of(annotation: Any) -> Any:
-    """The type that is sent for a field of a model, null apart."""
+    """The GraphQL input type for a field of a model, without its nullability."""
     if get_origin(annotation) in (Union, types.UnionType):
         kinds = [_type_of(part) for part in get_args(annotation) if part is not type(None)]
         return kinds[0] if len(kinds) == 1 else str
@@ -56,7 +56,7 @@ def _choices_of(annotation: Any) -> list[str]:
 
 
 def _input(name: str, description: str, fields: dict[str, tuple[Any, str, bool]], *, one_of: bool = False) -> type:
-    """A strawberry input with `fields`: their type, help, and whether they must be sent."""
+    """Make a Strawberry input from `fields`: name -> (type, help, whether it must be sent)."""
     members: dict[str, Any] = {"__annotations__": {}}
     for field, (kind, text, is_required) in fields.items():
         members["__annotations__"][field] = kind if is_required else kind | None
@@ -83,7 +83,7 @@ def _of_provider(provider: Provider, what: str, names: Iterable[str], *, all_opt
 def _choice(
     what: str, description: str, choose: Callable[[Provider], Iterable[str]], *, all_optional: bool = False
 ) -> Any:
-    """The input with one field a provider, for those of whose fields `choose` takes any."""
+    """Make the input with one field for each provider for which `choose` returns any field names."""
     fields: dict[str, tuple[Any, str, bool]] = {}
     for provider in PROVIDERS.values():
         if names := frozenset(choose(provider)):
@@ -124,18 +124,18 @@ else:
 
 
 def credential_values(sent: Any) -> CredentialValues:
-    """What was sent in one of these inputs."""
+    """The provider and the values that the caller sent in one of these inputs."""
     ((provider, fields),) = _sent(sent).items()
     return CredentialValues(provider, _sent(fields))
 
 
 def has_secrets(provider: str) -> bool:
-    """Whether accounts of a provider have a secret; False for one that is not registered any more."""
+    """Whether accounts of a provider have a secret; False for a provider that is not registered any more."""
     return provider in PROVIDERS and bool(PROVIDERS[provider].secret_fields())
 
 
 def name_of(field: str) -> str:
-    """A field of a model as these inputs, and answers, call it."""
+    """The name that a field of a model has in these inputs and in answers."""
     return to_camel_case(field)
 
 

@@ -1,4 +1,4 @@
-"""What administrators do with credentials. Each answers with the credential as it is now, or with why nothing was done."""
+"""The mutations of administrators on credentials. Each answers the credential as it is now, or why nothing was done."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ _KEY_CODES: tuple[tuple[type[VaultError], str, str], ...] = (
 
 
 def _refusal(error: Exception) -> Any:
-    """`error` as the answer that it is; raises it again if it is none."""
+    """The answer for an expected `error`; raises any other error again."""
     if isinstance(error, RecordNotFound):
         return CredentialNotFound(
             code="NOT_FOUND", message=str(error), remedy="Name an account that `credentials` shows."
@@ -143,7 +143,7 @@ def _refusal(error: Exception) -> Any:
 async def _done(act: Awaitable[ConnectedAccount]) -> Any:
     try:
         return Credential.of(await act)
-    except Exception as error:  # noqa: BLE001 - what is no refusal is raised again
+    except Exception as error:  # noqa: BLE001 - unexpected errors are raised again
         return _refusal(error)
 
 
@@ -209,7 +209,7 @@ class CredentialsMutation:
         custody = await credential_service(info.context, customer_id)
         try:
             found = await custody.test(account_id)
-        except Exception as error:  # noqa: BLE001 - what is no refusal is raised again
+        except Exception as error:  # noqa: BLE001 - unexpected errors are raised again
             return _refusal(error)  # type: ignore[no-any-return]
         return CredentialTested(
             billing_accounts=found.names, billing_periods=[str(period) for period in sorted(found.tokens)]

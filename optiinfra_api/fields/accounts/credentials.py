@@ -1,4 +1,4 @@
-"""Credentials and their log: what administrators see of connected accounts, and never a secret."""
+"""Credentials and their audit log: what administrators see of connected accounts, which is never a secret."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Credential:
 
     @classmethod
     def of(cls, connection: ConnectedAccount) -> Credential:
-        """From the store."""
+        """Make one from its record."""
         account = connection.account
         return from_record(
             cls,

@@ -1,4 +1,4 @@
-"""accessAuditLog: who made, renamed or revoked what, when, and from where."""
+"""accessAuditLog: who created, renamed or revoked which customer or token, when, and from where."""
 
 from __future__ import annotations
 

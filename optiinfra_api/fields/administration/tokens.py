@@ -1,4 +1,4 @@
-"""tokens, createToken, revokeToken: who may ask this service, for which customer, and what they may do."""
+"""tokens, createToken, revokeToken: the API tokens, the customer each is for, and its role."""
 
 from __future__ import annotations
 
@@ -116,7 +116,11 @@ def _position(after: str | None, asked: str) -> tuple[datetime, str] | None:
 
 
 def _check_reach(own: str | None, asked: str | None, all_customers: bool) -> None:
-    """Refuse a token of more customers than who makes it has, and one that is for all by oversight."""
+    """Refuse a token for more customers than its creator's token is for, and one that is for all customers by oversight.
+
+    Raises:
+        ValueError: the arguments ask for such a token; the message says what to change.
+    """
     if all_customers and asked is not None:
         raise ValueError("allCustomers: not together with customerId: use one of them")
     if all_customers and own is not None:

@@ -1,4 +1,4 @@
-"""collectionHistory and collectionStatus: what was collected, when, why, and how it went."""
+"""collectionHistory and collectionStatus: what was collected, when, who triggered it, and how it ended."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Collection:
 
     @classmethod
     def of(cls, row: store.CollectionRecord) -> Collection:
-        """From a row of the history."""
+        """Make one from a row of the history."""
         return from_record(
             cls,
             row,
@@ -108,7 +108,7 @@ class CollectionTask:
 
     @classmethod
     def of(cls, status: TaskStatus) -> CollectionTask:
-        """From the store."""
+        """Make one from its record."""
         return from_record(
             cls,
             status,
@@ -169,10 +169,10 @@ class HistoryQuery:
 
 
 def billing_period_of(text: str) -> BillingPeriod:
-    """The argument billingPeriod.
+    """Parse the argument billingPeriod.
 
     Raises:
-        InvalidArgument: it is not ``YYYY-MM``.
+        InvalidArgument: `text` is not ``YYYY-MM``.
     """
     try:
         return BillingPeriod.parse(text)

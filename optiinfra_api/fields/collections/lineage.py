@@ -70,7 +70,7 @@ class Generation:
 
     @classmethod
     def of(cls, stored: Stored, dagster_url: str) -> Generation:
-        """From the store."""
+        """Make one from its record."""
         one = stored.publication
         return from_record(
             cls,

@@ -1,4 +1,4 @@
-"""restatements: what changed when published data were replaced, by service and day."""
+"""restatements: what changed when a generation replaced published data, by service and day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.warehouse.lineage import RestatementRecord, restatements
 
 MAX_CHANGES = 20_000
-"""Rows of one page: a pair of generations has at most one for each day, service and currency."""
+"""Most rows of changes on one page; a pair of generations has at most one row for each day, service and currency."""
 
 _SPAN = timedelta(days=30)
 
@@ -125,7 +125,7 @@ def _check(question: CostQuery, since: datetime | None, until: datetime | None) 
 
 
 def _place(after: str | None, asked: str, until: datetime | None) -> tuple[datetime, tuple[datetime, int] | None]:
-    """The end of the asked span, which later pages keep, and the last restatement of the page before."""
+    """The exclusive end of the asked time span, which later pages keep, and the last restatement of the page before."""
     if after is None:
         return until or datetime.now(UTC), None
     end_at, published_at, generation = decode(after, asked, (timedelta, timedelta, int)).position
@@ -135,7 +135,7 @@ def _place(after: str | None, asked: str, until: datetime | None) -> tuple[datet
 async def _changes(
     data: CustomerData, question: CostQuery, period: Period, basis: CostBasis, pairs: list[RestatementRecord]
 ) -> dict[int, list[CostChange]]:
-    """By generation, what differs from the one before it."""
+    """The changes of each generation from the one before it, by generation."""
     if not pairs:
         return {}
     rows = await data.compared(

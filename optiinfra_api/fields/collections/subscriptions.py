@@ -1,8 +1,8 @@
-"""collectionEvents and publicationEvents: what happens from now on, or from a cursor on.
+"""collectionEvents and publicationEvents: events from now on, from an instant on, or from a cursor on.
 
-Each subscription asks the stores every `POLL_SECONDS` for what is new to it, so that events come from whichever process made them, and
-a client that comes back with its last cursor misses none. Publications are read with an overlap, because an instant of publication is
-chosen before it is visible: an event may come again after a reconnection, never without it being the same generation.
+Each subscription polls the databases every `POLL_SECONDS` for new events, so that it sees the events of every process, and a client that
+reconnects with its last cursor misses none. Publications are read with an overlap, because the time of a publication is chosen before
+the publication is visible: after a reconnection an event may come again, with the same generation.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ POLL_SECONDS: Final = 1.0
 EVENTS_AT_ONCE: Final = 500
 
 OVERLAP: Final = timedelta(minutes=2)
-"""From the choice of an instant of publication to its visibility passes one insert; two minutes is a server that hung."""
+"""Between choosing the time of a publication and its visibility lies one insert; two minutes allow for a server that hung."""
 
 REMEMBERED: Final = 200
-"""Generations that a cursor says were delivered already."""
+"""Most generations that a cursor lists as delivered already."""
 
 
 @strawberry.type(description="The collection of a slice now stands so.")
@@ -54,7 +54,7 @@ class CollectionEvent:
 
     @classmethod
     def of(cls, event: store.CollectionEvent, asked: str) -> CollectionEvent:
-        """From the store."""
+        """Make one from its record, with a cursor for the query digest `asked`."""
         cursor = Cursor(asked, None, "", event.place).encode()
         return from_record(cls, event, cursor=cursor, line_items=event.rows, **of_slice(event.slice))
 
@@ -106,7 +106,7 @@ async def _collection_events(
     place: store.EventPosition
     events = data.services.metadata.events
     if after is None:
-        # Before the events from `since` on; after all events so far if there are none, or no instant is given.
+        # Begin before the first event from `since` on; if there is none, or no `since`, begin after all events so far.
         place = await data.services.run(events.position_now)
         begin = None if since is None else await data.read(events.position_since, since=since)
         place = begin or place
@@ -150,9 +150,9 @@ async def _publication_events(
 async def _published(
     data: CustomerData, since: datetime, question: CostQuery
 ) -> AsyncGenerator[list[PublishedGeneration], None]:
-    """All that is published from an instant on, oldest first, in parts; the last of one part may come again in the next.
+    """Yield all publications from an instant on (inclusive), oldest first, in chunks; the last of one chunk may come again in the next.
 
-    A part goes on at the instant that the one before ended at. Where more than a part lie at one instant, a larger one passes it.
+    A chunk begins at the instant that the one before ended at. If a full chunk does not get past one instant, the next is twice as large.
     """
     first = EVENTS_AT_ONCE
     while True:
@@ -178,7 +178,7 @@ def _check_begin(after: str | None, since: datetime | None) -> None:
 
 
 class _Follower:
-    """How far one subscription has come among publications."""
+    """Tracks which publications one subscription has delivered."""
 
     def __init__(self, asked: str, newest: datetime, delivered: dict[int, datetime]) -> None:
         self._asked = asked
@@ -188,7 +188,7 @@ class _Follower:
 
     @classmethod
     def begin(cls, asked: str, after: str | None, since: datetime) -> _Follower:
-        """From a client's cursor, or from an instant."""
+        """Begin at a client's cursor `after`, or without one at the instant `since`."""
         if after is None:
             return cls(asked, since, {})
         micros, *numbers = _numbers(decode(after, asked, (tuple,)).position[0])
@@ -197,11 +197,11 @@ class _Follower:
 
     @property
     def since(self) -> datetime:
-        """From when publications have to be looked at again."""
+        """The instant (inclusive) from which publications have to be read again."""
         return self._begin or self._newest - OVERLAP
 
     def is_new(self, one: PublishedGeneration) -> bool:
-        """Whether `one` was not delivered yet; it is from now on."""
+        """Whether `one` was not delivered yet; marks it as delivered."""
         if one.generation in self._delivered:
             return False
         self._begin = None
@@ -212,7 +212,7 @@ class _Follower:
         return True
 
     def cursor(self) -> str:
-        """For the client."""
+        """The cursor after the publications delivered so far."""
         numbers = sorted(self._delivered)[-REMEMBERED:]
         return Cursor(self._asked, None, "", (",".join(map(str, (to_micros(self._newest), *numbers))),)).encode()
 

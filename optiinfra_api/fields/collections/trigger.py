@@ -1,4 +1,4 @@
-"""triggerCollection and cancelCollection: have costs collected now, or not any more. Both answer at once."""
+"""triggerCollection and cancelCollection: start collecting costs now, or cancel a task. Both answer without waiting for collections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GraphQL arguments that cost queries share, and how they become a checked cost query."""
+"""The GraphQL arguments that cost queries share, and their conversion to a checked `CostQuery`."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class CostFilter:
 
 
 def cost_query(period: Period | None, filter_: CostFilter | None, as_of: datetime | None) -> CostQuery:
-    """The arguments as a cost query.
+    """Convert the arguments to a checked cost query.
 
     Raises:
-        InvalidArgument: as `validated`.
+        InvalidArgument: as in `validated`.
     """
     chosen = filter_ or CostFilter()
     return validated(

@@ -1,4 +1,4 @@
-"""costsByType: what kind of charges the money went to."""
+"""costsByType: costs of a period by kind of charge."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ class CostsByTypeQuery:
 
 
 def _type(row: dict[str, Any]) -> Any:
-    """The fields of `TypeCost` from a row of `series.series`; see `execution`."""
+    """The fields of `TypeCost` from a row of `cost_series.series`; see `graphql.row_execution`."""
     return {**{name: row[name] or None for name in _DIMENSIONS}, **sum_of(row)}

@@ -1,6 +1,6 @@
-"""Sums of costs by group and bucket of days, from the narrowest table that has the dimensions that are asked.
+"""Sums costs by group and bucket of days, from the narrowest table that has the asked dimensions.
 
-All of costTrends, totalCost and costsByType are such sums; the statements are ``sql/clickhouse/queries/cost_series_by_*.sql``.
+costTrends, totalCost and costsByType are such sums; the statements are ``sql/clickhouse/queries/cost_series_by_*.sql``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_SERIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """One statement and the columns of its source: dimension -> column or alias."""
+    """A statement, and the columns or aliases of its source by dimension."""
 
     statement: str
     columns: dict[str, str]
@@ -60,7 +60,7 @@ _TABLES = (
 
 
 def cost_columns(basis: CostBasis) -> dict[str, str]:
-    """Statement parameters that name the column of a cost basis, and the one that counts line items without it."""
+    """Statement parameters that name the column of a cost basis, and the column that counts line items without that price."""
     unpriced = {CostBasis.LIST: "list_cost_missing", CostBasis.CONTRACTED: "contracted_cost_missing"}
     return {"cost": basis.value, "unpriced": unpriced.get(basis, "none")}
 
@@ -74,16 +74,17 @@ async def series(
     granularity: str = "total",
     tag_key: str = "",
 ) -> tuple[ResolvedGenerations, list[dict[str, Any]]]:
-    """The generations that answer, and rows with the asked dimensions ('' where a line item has none), currency, dates, amounts,
-    total, line_items and unpriced_line_items; by currency, then largest total first.
+    """Return the generations that answer, and one row for each group and currency, by currency, then largest total first.
+
+    A row has the asked dimensions ('' where line items lack one), currency, dates, amounts, total, line_items, unpriced_line_items.
 
     Args:
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
-        tag_key: name of the tag, with the dimension ``tag``.
+        tag_key: name of the tag to group by, together with the dimension ``tag``.
 
     Raises:
-        TooExpensive: more groups than one answer may have.
+        TooExpensive: the answer would have more than `MAX_SERIES` rows, or a limit of the reader is exceeded.
     """
     needed = question.filtered().union(group_by)
     table = next(one for one in _TABLES if needed <= one.columns.keys())

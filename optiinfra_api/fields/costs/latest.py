@@ -75,10 +75,10 @@ class LatestCostsQuery:
 
 
 def check_days(days: int) -> int:
-    """`days`.
+    """Return `days`.
 
     Raises:
-        InvalidArgument: it is out of range.
+        InvalidArgument: `days` is not 1 to 31.
     """
     if not 1 <= days <= MAX_DAYS:
         raise InvalidArgument(f"days: {days} is not accepted", f"Use 1 to {MAX_DAYS}.")

@@ -1,4 +1,4 @@
-"""The type of one line item, made from the table of FOCUS columns so that neither can forget a column of the other."""
+"""The GraphQL type of a line item, generated from the table of FOCUS columns so that both always have the same columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""costMetrics: line items as they are stored, newest charge first, in pages by (charge period start, generation, line number)."""
+"""costMetrics: the stored line items, newest charge first, in pages by (charge period start, generation, line number)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class CostMetricsQuery:
 
 
 def _statement(info: Info) -> str:
-    """The narrower statement if it has all columns that are asked for."""
+    """The narrower statement if it has all selected columns."""
     return "line_items_core" if selected_names("nodes", info) <= _core_names() else "line_items"
 
 
@@ -82,7 +82,7 @@ def _core_names() -> frozenset[str]:
 
 
 def _with_money(row: dict[str, Any]) -> Any:
-    """`row` with its four costs as fields of `Money`."""
+    """Return `row` with its four costs replaced by the fields of `Money`."""
     currency = row["billing_currency"]
     for cost in MEASURES:
         if row[cost] is not None:

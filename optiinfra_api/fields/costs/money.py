@@ -1,4 +1,4 @@
-"""What every answer about costs has: money with its currency, and how far the answer can be trusted."""
+"""The types that every answer about costs shares: money with its currency, sums, and the freshness of the answer."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Sum:
 
 
 def sum_of(row: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `Sum` from a row with total, currency, line_items and unpriced_line_items; see `execution`."""
+    """The fields of `Sum` from a row with total, currency, line_items and unpriced_line_items; see `graphql.row_execution`."""
     return {
         "cost": {"amount": row["total"], "currency": row["currency"]},
         "line_items": row["line_items"],

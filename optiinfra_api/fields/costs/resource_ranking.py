@@ -1,4 +1,4 @@
-"""The resources of a period by cost, from the cheapest tables that hold its days."""
+"""Ranks the resources of a period by cost, from the tables that are cheapest to read for its days."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optiinfra_assets.domain.publications import ResolvedGenerations
 
 @dataclass(frozen=True, slots=True)
 class ResourceRanking:
-    """What is ranked: whole months come from a table of months, other days and whatever has a tag from the line items."""
+    """Reads the ranking: whole months come from ``cost_by_resource``, other days and queries with a tag filter from the line items."""
 
     data: CustomerData
     question: CostQuery
@@ -25,7 +25,7 @@ class ResourceRanking:
     basis: CostBasis
 
     async def read(self, resolved: ResolvedGenerations, limit: int, after: Position | None) -> list[Row]:
-        """At most `limit` resources after the position (currency, total, account, resource)."""
+        """Read at most `limit` resources after the position (currency, total, account, resource); None: from the first."""
         currency, total, account, resource = after or ("", "0", "", "")
         first_month, end_month = whole_months(self.period)
         statement = "cost_by_resource_days"
@@ -50,7 +50,7 @@ class ResourceRanking:
 
 
 def edges(resolved: ResolvedGenerations, period: Period, first_month: date, end_month: date) -> dict[str, list[Any]]:
-    """Generations, and their billing periods, with charges on the days of `period` before and after the whole months."""
+    """Statement parameters: the generations, and their billing periods, with charges on days of `period` outside its whole months."""
     found = [
         one
         for one in resolved.publications
@@ -63,7 +63,7 @@ def edges(resolved: ResolvedGenerations, period: Period, first_month: date, end_
 
 
 def whole_months(period: Period) -> tuple[date, date]:
-    """First day of the first calendar month that lies whole in `period`, and first day after the last; if there is none, the
-    first is not before the second."""
+    """First day of the first calendar month that lies completely in `period`, and the day after the last such month. If there is no such
+    month, the first is not before the second."""
     first = period.start if period.start.day == 1 else BillingPeriod.of(period.start).shift(1).start.date()
     return first, period.end.replace(day=1)

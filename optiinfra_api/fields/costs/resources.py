@@ -1,4 +1,4 @@
-"""costsByResource: what costs most, in pages by (currency, cost, account, resource)."""
+"""costsByResource: the most expensive resources first, in pages by (currency, cost, account, resource)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _UNKNOWN: dict[str, Any] = {"name": None, "type": None, "services": [], "regions
 
 
 async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> dict[tuple[str, str], Row]:
-    """What is known of the resources of one page, by account and resource id."""
+    """The details of the resources of one page, by account and resource id."""
     newest = {(row["account"], row["resource"]): row["newest_generation"] for row in page.rows if row["resource"]}
     if not newest:
         return {}
@@ -94,7 +94,7 @@ async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> di
 
 
 def _described(rows: list[Row]) -> Row:
-    """What the rows of one resource say of it; of two names the last by alphabet, so that it is always the same."""
+    """The details of one resource from its rows; of several names or types, the alphabetically last, so that it is always the same."""
     return {
         "name": max(row["name"] for row in rows) or None,
         "type": max(row["type"] for row in rows) or None,
@@ -105,7 +105,7 @@ def _described(rows: list[Row]) -> Row:
 
 
 def _node(row: Row, provider: str, details: Row) -> Any:
-    """The fields of `ResourceCost` as a row; see `execution`."""
+    """The fields of `ResourceCost` as a row; see `graphql.row_execution`."""
     return {
         "provider": provider,
         "account": row["account"],

@@ -1,4 +1,4 @@
-"""totalCost: what a period cost, one sum for each currency."""
+"""totalCost: the cost of a period, one sum for each currency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""costTrends: costs over time, as one series for each group and currency."""
+"""costTrends: costs over time, one series for each group and currency."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ _DIMENSIONS = (*(one.value for one in Dimension), "tag")
 
 
 def _series(row: dict[str, Any]) -> Any:
-    """The fields of `CostSeries` from a row of `series.series`; see `execution`."""
+    """The fields of `CostSeries` from a row of `cost_series.series`; see `graphql.row_execution`."""
     return {
         **{name: row.get(name) or None for name in _DIMENSIONS},
         "currency": row["currency"],

@@ -63,7 +63,7 @@ async def _part(name: str, check: Awaitable[object], shows_problems: bool) -> Pa
     problem = None
     try:
         await check
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+    except Exception as error:  # noqa: BLE001 - any error means that the part does not answer
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
     milliseconds = round((time.monotonic() - begin) * 1000)
     return Part(

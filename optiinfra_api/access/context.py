@@ -130,8 +130,7 @@ class CustomerData:
     async def slice_history(
         self, account_id: str, period: BillingPeriod, first: int, before: int
     ) -> tuple[str, list[Generation]] | None:
-        """The provider of an account and at most `first` generations of one of its periods, newest first, below the number `before`
-        (0: from the newest). None: the customer has no such account."""
+        """The account's provider and at most `first` generations of a period below `before` (0: all), newest first; None: no account."""
         found = await self.read(self.services.metadata.activity.find, first=1, account_id=account_id)
         if not found:
             return None
@@ -213,8 +212,7 @@ class RequestContext:
             )
 
     async def administration_of(self, customer_id: str | None) -> Administration:
-        """Customers, tokens and their audit log: of the token's own customer; an administrator of all customers may name any, or none
-        for all.
+        """Customers, tokens and their log: of the token's own customer; an administrator of all customers names one, or None for all.
 
         Raises:
             NotFound: as in `data_of`.

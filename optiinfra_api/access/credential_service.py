@@ -325,12 +325,7 @@ async def credential_service(context: RequestContext, customer_id: str | None) -
 
 
 def _accepted(given: CredentialValues, make: Callable[[], Account], secrets: Iterable[Any] = ()) -> Account:
-    """Return the account that `make` makes. An error quotes neither `secrets` nor the secrets that were sent.
-
-    Raises:
-        InvalidCredentialValue: `make` rejects a value.
-        RuntimeError: any other error, with its redacted traceback.
-    """
+    """The account that `make` makes; errors become InvalidCredentialValue or RuntimeError, and quote neither `secrets` nor sent ones."""
     names = PROVIDERS[given.provider].secret_fields() & given.values.keys()
     hide = redactor(str(one) for one in (*secrets, *(given.values[name] for name in names)))
     try:

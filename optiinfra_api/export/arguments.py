@@ -50,7 +50,6 @@ class ExportQuery:
         question: period and filters.
         period: None for ``latest``, which has no period.
         customer_id: None: the token's customer.
-        basis: the cost that is summed.
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
         group_by_tag: name of a tag, '' for none.

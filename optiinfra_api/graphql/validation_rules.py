@@ -72,9 +72,7 @@ class OperationLimits(ValidationRule):
 
     def _of_fragment(self, name: str) -> _Size:
         if name not in self._measured:
-            self._measured[name] = (
-                _Size()
-            )  # ends the recursion for a fragment that spreads itself, which another rule refuses
+            self._measured[name] = _Size()  # ends recursion if a fragment spreads itself, which another rule refuses
             fragment = self._fragments.get(name)
             self._measured[name] = self._of(fragment.selection_set if fragment else None)
         return self._measured[name]

@@ -34,8 +34,7 @@ _CHATTY = ("clickhouse_connect", "httpx", "psycopg.pool", "urllib3", "aiohttp")
 
 
 def redacted(text: str) -> str:
-    """Redact what looks like a secret: our tokens, Authorization values, passwords in URLs, AWS access keys, private keys, and values
-    whose names say that they are keys, passwords, secrets, tokens or signatures."""
+    """Redact what looks like a secret: our tokens, Authorization values, passwords in URLs, AWS or private keys, values named as secret."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

@@ -116,11 +116,7 @@ def _position(after: str | None, asked: str) -> tuple[datetime, str] | None:
 
 
 def _check_reach(own: str | None, asked: str | None, all_customers: bool) -> None:
-    """Refuse a token for more customers than its creator's token is for, and one that is for all customers by oversight.
-
-    Raises:
-        ValueError: the arguments ask for such a token; the message says what to change.
-    """
+    """Raise ValueError for a token of more customers than its creator's token has, and for one that has all customers by oversight."""
     if all_customers and asked is not None:
         raise ValueError("allCustomers: not together with customerId: use one of them")
     if all_customers and own is not None:

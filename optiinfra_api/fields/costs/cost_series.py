@@ -74,9 +74,8 @@ async def series(
     granularity: str = "total",
     tag_key: str = "",
 ) -> tuple[ResolvedGenerations, list[dict[str, Any]]]:
-    """Return the generations that answer, and one row for each group and currency, by currency, then largest total first.
-
-    A row has the asked dimensions ('' where line items lack one), currency, dates, amounts, total, line_items, unpriced_line_items.
+    """Return the generations that answer, and rows by currency, then largest total first, of the asked dimensions ('' where line items
+    lack one), currency, dates, amounts, total, line_items and unpriced_line_items.
 
     Args:
         group_by: dimensions, such as ``sub_account``.

@@ -1,5 +1,5 @@
--- cost_by_resource of one generation: month of the charge x resource x service x region x sub account x charge category x currency. Source: raw_costs.
--- Name and type are those of the last charge, of several at one instant those of the last line.
+-- cost_by_resource of one generation: month of the charge x resource x service x region x sub account x charge category x currency.
+-- Source: raw_costs. Name and type come from the charge that begins last; of several at one instant, from the highest line number.
 WITH bitShiftLeft(toUInt64(toUnixTimestamp(raw_costs.charge_period_start)), 32) + line_number AS recency
 SELECT
     -- include: generation_key,

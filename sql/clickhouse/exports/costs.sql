@@ -1,7 +1,7 @@
 -- Grain: group x currency x bucket of days. Source: cost_trends.
 -- For: /export/trends by any of its dimensions.
--- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... monthly
--- for the bucket (its first day). Empty filters fold away.
+-- An identifier parameter names a column, or an alias under WITH: `nothing` for a dimension that is not asked, daily, weekly or monthly
+-- for the bucket (its first day). ClickHouse optimizes empty filters away.
 WITH
     CAST(NULL, 'Nullable(String)') AS nothing,
     0 AS none,

@@ -1,5 +1,5 @@
--- Grain: group x currency x bucket of days. Source: raw_costs. For: /export/trends when a tag is asked.
--- Identifier parameters name an alias under WITH: `nothing` where a dimension is not asked, daily ... monthly for the bucket.
+-- Grain: group x currency x bucket of days. Source: raw_costs. For: /export/trends with a tag.
+-- An identifier parameter names a column or an alias under WITH: `nothing` for a dimension not asked, daily ... monthly for the bucket.
 WITH
     CAST(NULL, 'Nullable(String)') AS nothing,
     toDate(charge_period_start) AS daily,

@@ -1,4 +1,4 @@
--- Grain: kind of charge x currency. Source: cost_by_type. For: /export/by-type without a filter that its table does not have.
+-- Grain: kind of charge x currency. Source: cost_by_type. For: /export/by-type if cost_by_type has all filtered columns.
 WITH 0 AS none
 SELECT
     cost_by_type.charge_category AS charge_category,

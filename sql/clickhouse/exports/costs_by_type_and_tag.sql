@@ -1,4 +1,4 @@
--- Grain: kind of charge x currency. Source: raw_costs. For: /export/by-type with a filter that cost_by_type has no column for.
+-- Grain: kind of charge x currency. Source: raw_costs. For: /export/by-type with a filter on a column that cost_by_type lacks.
 SELECT
     raw_costs.charge_category AS charge_category,
     nullIf(raw_costs.charge_class, '') AS charge_class,

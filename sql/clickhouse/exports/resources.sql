@@ -1,7 +1,7 @@
 -- Grain: resource (account, resource id) x currency, largest first. Sources: cost_by_resource for the whole months of the period,
--- raw_costs for the days before and after them, and for all days where first_month and end_month are the end: with a tag, or without
--- a whole month. For: /export/by-resource. Name and type are those of the newest billing period with charges.
--- Sums run in 256 bits; one that the 38 digits of the answer cannot hold is an error of the engine, never a wrapped number.
+-- raw_costs for the days before and after them. With a tag, or without a whole month, first_month and end_month are the end of the
+-- period, so that raw_costs serves all days. For: /export/by-resource. Name and type are those of the newest billing period with charges.
+-- Sums have 256 bits; if a sum does not fit into the 38 digits of the answer, ClickHouse raises an error and never wraps the number.
 SELECT
     any(row_provider) AS provider,
     account_id AS account,

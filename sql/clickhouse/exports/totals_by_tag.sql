@@ -1,4 +1,4 @@
--- Grain: currency. Source: raw_costs. For: /export/total with a tag, which no derived table has.
+-- Grain: currency. Source: raw_costs. For: /export/total with a tag; no derived table has tags.
 SELECT
     -- include: line_item_sums
 FROM raw_costs

@@ -1,5 +1,5 @@
--- Aliases that identifier parameters name where they name no column: `nothing` for a dimension that is not asked, which is then not
--- read, `none` for a cost that no line item lacks, and daily ... total for the bucket of a day: its first day, of total that of the period.
+-- Aliases for identifier parameters that name no column: `nothing` for a dimension that is not asked, so that no column is read; `none` for
+-- a cost that every line item has; daily ... total for the bucket of a day, which is its first day (total: that of the period).
 '' AS nothing,
 0 AS none,
 charge_date AS daily,

@@ -1,3 +1,3 @@
--- Conditions: charges on UTC days of [start, end).
+-- Conditions: charges on the UTC days of [start, end).
 AND charge_date >= {start:Date}
 AND charge_date < {end:Date}

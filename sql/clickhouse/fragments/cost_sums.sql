@@ -1,5 +1,5 @@
--- Select list: currency and sums of a derived table. *_missing count line items without that price, so that a sum over them is not taken for complete.
--- The table is named where an alias has the name of its column.
+-- Select list: currency and sums of a derived table. *_missing count line items without that price, so that nobody takes a sum over them
+-- for complete. The table name qualifies a column where an alias has the same name.
 billing_currency,
 sum(billed_cost) AS billed_cost,
 sum(effective_cost) AS effective_cost,

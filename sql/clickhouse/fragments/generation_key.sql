@@ -1,4 +1,4 @@
--- Select list: the columns of every derived table that say whose rows they are.
+-- Select list: the columns of every derived table that identify the customer, account and generation of a row.
 customer_id,
 provider,
 account_id,

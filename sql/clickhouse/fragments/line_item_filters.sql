@@ -1,5 +1,5 @@
--- Conditions: the filters of a cost query over raw_costs, but for the tag; an empty one lets all through and folds away.
--- The table is named, because an alias of the same name would be taken before its column.
+-- Conditions: the filters of a cost query over raw_costs, without the tag. An empty filter accepts all; ClickHouse optimizes it away.
+-- The table name qualifies the columns, because ClickHouse would take an alias of the same name first.
 AND (empty({sub_accounts:Array(String)}) OR has({sub_accounts:Array(String)}, ifNull(raw_costs.sub_account_id, '')))
 AND (empty({services:Array(String)}) OR has({services:Array(String)}, raw_costs.service_name))
 AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, ifNull(raw_costs.region_id, '')))

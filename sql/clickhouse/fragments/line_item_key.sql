@@ -1,4 +1,4 @@
--- Select list: the first columns of a line item: what it is of, and its place in its generation.
+-- Select list: the first columns of a line item: its provider, account and billing period, its generation, and its place in it.
 provider,
 account_id AS account,
 billing_period,

@@ -1,5 +1,5 @@
--- Conditions: line items that begin on UTC days of [start, end).
--- Billing periods too, because they are the partitions. The table is named, because an alias of the same name would be taken before its column.
+-- Conditions: line items that begin on the UTC days of [start, end). They limit the billing periods too, because these are the partitions.
+-- The table name qualifies the columns, because ClickHouse would take an alias of the same name first.
 AND billing_period >= {first_period:Date}
 AND billing_period <= {last_period:Date}
 AND raw_costs.charge_period_start >= toDateTime({start:Date}, 'UTC')

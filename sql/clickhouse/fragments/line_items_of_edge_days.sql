@@ -1,5 +1,5 @@
--- Conditions: line items of the days of [start, end) before and after the whole months [first_month, end_month).
--- edge_generations, edge_periods: those that can have such days.
+-- Conditions: line items that begin on the days of [start, end) before and after the whole months [first_month, end_month).
+-- edge_generations, edge_periods: the generations that can have such days, and their billing periods.
 WHERE customer_id = {customer_id:String}
     AND generation IN {edge_generations:Array(UInt64)}
     AND billing_period IN {edge_periods:Array(Date)}

@@ -1,4 +1,4 @@
--- Select list: one publication, whole.
+-- Select list: all columns of a publication.
 customer_id,
 provider,
 account_id,

@@ -1,4 +1,4 @@
--- Select list: what readers need to know of a publication, in the order of the fields of `Published`.
+-- Select list: the columns of a publication that readers need, in the order of the fields of `PublishedGeneration`.
 provider,
 account_id,
 billing_period,

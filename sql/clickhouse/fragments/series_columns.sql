@@ -1,4 +1,4 @@
--- Select list: the series of one group and currency, as text of dates and amounts, and its sums. `points` are its (date, amount) in order.
+-- Select list: the series of one group and currency: dates, amounts as strings, and sums. `points` are its (date, amount) in order.
 billing_currency AS currency,
 points.1 AS dates,
 arrayMap(amount -> toString(amount), points.2) AS amounts,

@@ -1,2 +1,2 @@
--- Condition: line items whose tag of a key has one of these values, '' where they have no such tag; no value lets all through.
+-- Condition: line items whose tag `tag_filter` has one of these values, '' for line items without that tag; an empty list accepts all.
 AND (empty({tag_values:Array(String)}) OR has({tag_values:Array(String)}, ifNull(raw_costs.tags[{tag_filter:String}], '')))

@@ -1,5 +1,5 @@
 -- Grain: resource (account, resource id, currency), largest first, one page. Source: raw_costs.
--- For: costsByResource with a tag, which no derived table has, or over days only; otherwise as cost_by_resource_months.sql.
+-- For: costsByResource with a tag, which no derived table has, or without a whole month. The rest is as in cost_by_resource_months.sql.
 SELECT
     account_id AS account,
     ifNull(resource_id, '') AS resource,

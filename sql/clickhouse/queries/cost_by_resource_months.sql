@@ -1,8 +1,8 @@
 -- Grain: resource (account, resource id, currency), largest first, one page. Source: cost_by_resource.
 -- For: costsByResource over whole months. A page begins after (currency, amount, account, resource) if has_after is 1.
--- The provider follows from the account, so it is no column here: grouping by it took an eighth of the time.
--- Charges without a resource are one row per account, with an empty resource.
--- Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
+-- The provider follows from the account, so it is not a column here: grouping by it took an eighth of the time.
+-- Charges without a resource are one row per account and currency, with an empty resource.
+-- Sums have 256 bits, because a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
 WITH 0 AS none
 SELECT
     account_id AS account,

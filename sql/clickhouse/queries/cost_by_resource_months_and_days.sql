@@ -1,6 +1,6 @@
 -- Grain: resource (account, resource id, currency), largest first, one page. Sources: cost_by_resource for the whole months of the
 -- period, raw_costs for the days before and after them.
--- For: costsByResource over whole months and some days; otherwise as cost_by_resource_months.sql.
+-- For: costsByResource over whole months and further days. The rest is as in cost_by_resource_months.sql.
 SELECT
     account_id AS account,
     resource_id AS resource,

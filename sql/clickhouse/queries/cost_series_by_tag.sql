@@ -1,8 +1,8 @@
 -- Grain: group x currency, each with its whole series of (bucket, amount), largest first. Source: raw_costs.
 -- For: costTrends, totalCost and costsByType, when a tag is asked, or dimensions that no derived table has together.
--- Identifier parameters name a column, or an alias under WITH: `nothing` where a dimension is not asked, daily ... total for the
--- bucket (its first day; total: one bucket, the first day of the period). What is not asked is not read; empty filters fold away.
--- Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
+-- An identifier parameter names a column, or an alias under WITH: `nothing` for a dimension that is not asked, daily ... total for the
+-- bucket (its first day; total: one bucket, the first day of the period). ClickHouse does not read columns that are not asked, and
+-- optimizes empty filters away. Sums have 256 bits, because a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
 WITH arraySort(groupArray((bucket, bucket_amount))) AS points
 SELECT
     -- include: account_columns,

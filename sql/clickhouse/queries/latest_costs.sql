@@ -1,5 +1,5 @@
 -- Grain: account x currency, with its newest days that have charges. Source: cost_by_day.
--- For: latestCosts. Sums run in 256 bits: a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
+-- For: latestCosts. Sums have 256 bits, because a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
 WITH arraySort(groupArray((charge_date, bucket_amount))) AS points
 SELECT
     provider,

@@ -1,5 +1,6 @@
 -- Grain: one line item, newest charge first; one page. Source: raw_costs.
--- For: costMetrics when it asks for a column that line_items_core.sql leaves out: each column more costs about a millisecond. A page begins after (charge period start, generation, line number) if has_after is 1.
+-- For: costMetrics when it asks for a column that line_items_core.sql leaves out; each further column costs about a millisecond.
+-- A page begins after (charge period start, generation, line number) if has_after is 1.
 SELECT
     -- include: line_item_key,
     source,

@@ -1,5 +1,6 @@
 -- Grain: one line item, newest charge first; one page. Source: raw_costs.
--- For: costMetrics when it asks only for these columns, which most people do. A page begins after (charge period start, generation, line number) if has_after is 1.
+-- For: costMetrics when it asks only for these columns, as most callers do.
+-- A page begins after (charge period start, generation, line number) if has_after is 1.
 SELECT
     -- include: line_item_key,
     charge_period_start,

@@ -1,5 +1,5 @@
 -- Grain: provider, over all customers. Source: publications. For: /metrics.
--- behind: of each account the latest instant that its data are complete to, of these the earliest; null if none is known.
+-- behind: the earliest, over the accounts, of the latest instant that an account's data are complete to; null if none is known.
 SELECT
     provider,
     sum(published) AS generations,

@@ -1,6 +1,6 @@
 -- Grain: row of cost_by_resource: generation, month, resource and its dimensions. Source: cost_by_resource.
--- For: costsByResource: what is known of the resources of one page, from the newest generation of each: reading all generations
--- again would cost as much as finding the page. The few rows are put together by their reader, which is quicker than here.
+-- For: costsByResource: the details of the resources of one page, from the newest generation of each: reading all generations again
+-- would cost as much as finding the page. The caller merges the few rows, which is faster than merging them here.
 SELECT
     generation,
     account_id AS account,

@@ -1,4 +1,4 @@
--- Columns of tables of ours, in order.
+-- Columns of the given tables of this database, in order.
 SELECT table, name
 FROM system.columns
 WHERE database = currentDatabase() AND table IN {tables:Array(String)}

@@ -1,6 +1,6 @@
 -- Hash of the line items of one generation as a multiset: their number, and the sum of a 128-bit hash of each (modulo 2 to the 128).
--- RowBinary says null and empty apart and where each value ends; the hash functions themselves give null for any null argument.
--- Left out: the slice, the generation and line_number. Every other column of raw_costs is content.
+-- RowBinary tells null from empty and where each value ends; the hash functions themselves return null for any null argument.
+-- The hash leaves out the slice, the generation and line_number. Every other column of raw_costs is content.
 SELECT concat(toString(count()), ':', hex(sum(reinterpretAsUInt128(sipHash128(formatRowNoNewline(
         'RowBinary',
         source,

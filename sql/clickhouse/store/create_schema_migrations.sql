@@ -1,4 +1,4 @@
--- Grain: one migration that ran (twice, if two migrators ran it at once). Created before the first numbered file.
+-- Grain: one migration that ran (two rows if two migrators ran it at once). The table is created before the first numbered file runs.
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
     number UInt32,

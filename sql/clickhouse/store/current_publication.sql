@@ -1,4 +1,4 @@
--- The newest publication of one slice, whole; no row if it was never published.
+-- The newest publication of one slice, with all columns; no row if the slice was never published.
 SELECT
     -- include: publication_columns
 FROM publications

@@ -1,4 +1,4 @@
--- Line items and costs of one generation by derived table (those whose names match) and currency; comparable with raw_sums.sql.
+-- Line items and costs of one generation by currency and derived table (the tables whose names match); comparable with raw_sums.sql.
 SELECT
     _table AS table,
     derived.billing_currency AS billing_currency,

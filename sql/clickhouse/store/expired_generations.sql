@@ -1,6 +1,6 @@
--- Superseded generations that retention does not keep, not yet on record as removed. The rule is described in retention.py.
--- A publication repeated by a network retry counts once. Days are subtracted from each other: a Date that lies before 1970 becomes one
--- far in the future.
+-- Superseded generations that retention does not keep and that are not yet recorded as removed. retention.py describes the rule.
+-- A publication repeated by a network retry counts once. dateDiff compares days, because subtracting days from a Date gives a date
+-- far in the future where the result lies before 1970.
 SELECT customer_id, generation, {now:DateTime64(6, 'UTC')} AS removed_at
 FROM
 (

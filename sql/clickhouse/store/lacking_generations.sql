@@ -1,4 +1,4 @@
--- Published generations for which a derived table does not account for every line item; removed ones are left alone.
+-- Published generations whose line items a derived table does not count completely, without those that retention has removed.
 SELECT DISTINCT customer_id, generation
 FROM publications
 LEFT JOIN

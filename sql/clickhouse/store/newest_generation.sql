@@ -1,2 +1,2 @@
--- The highest number that any generation was published under, 0 if nothing is published.
+-- The highest number of a published generation, 0 if nothing is published.
 SELECT max(generation) FROM publications

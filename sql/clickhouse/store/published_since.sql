@@ -1,4 +1,4 @@
--- Publications of a customer from an instant on (inclusive), oldest first. An empty list of accounts or providers lets all through.
+-- Publications of a customer from an instant on (inclusive), oldest first. An empty list of accounts or providers accepts all.
 SELECT
     -- include: published_columns
 FROM publications

@@ -1,4 +1,4 @@
--- Line items and costs of one generation by currency. Summed in 256 bits: a sum in 128 bits wraps without a word past 20 integer digits.
+-- Line items and costs of one generation by currency. Sums have 256 bits, because a sum in 128 bits wraps silently past 20 integer digits.
 SELECT
     billing_currency,
     sum(toDecimal256(raw_costs.billed_cost, 18)) AS billed_cost,

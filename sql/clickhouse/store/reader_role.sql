@@ -1,2 +1,2 @@
--- The role of whoever reads for one customer at a time.
+-- The role of users who read for one customer at a time.
 CREATE ROLE IF NOT EXISTS optiinfra_reader

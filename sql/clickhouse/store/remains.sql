@@ -1,5 +1,5 @@
--- Rows of one table that may go: of generations on record as removed for the time of grace, and of generations never published
--- that are older than one published before the time of grace (numbers only ever grow).
+-- Rows of one table that may be deleted: those of generations that were recorded as removed before the grace period began, and those of
+-- generations that were never published and are older than one published before it (generation numbers only grow).
 WITH
     {now:DateTime64(6, 'UTC')} - toIntervalSecond({grace:UInt32}) AS settled,
     (SELECT max(generation) FROM publications WHERE published_at <= settled) AS settled_generation

@@ -1,4 +1,4 @@
--- The newest publication of every slice of a customer: what readers see now. Two of one instant: the higher generation is the newer.
+-- The newest publication of every slice of a customer: what readers see now. Of two at one instant, the higher generation is newer.
 SELECT
     -- include: published_columns,
     false AS is_removed

@@ -1,5 +1,5 @@
 -- Publications of a customer that replaced an earlier one, published in [since, until), newest first, each with the one before it.
--- before_at, before_generation: only what is older than that publication; an empty list of accounts or providers lets all through.
+-- before_at, before_generation: only publications older than that one. An empty list of accounts or providers accepts all.
 SELECT *
 FROM
 (

@@ -1,5 +1,5 @@
--- Publications of one slice, newest first, with when each was superseded (null: it is what readers see) and whether retention removed its rows.
--- before: only generations below it; 0: from the newest.
+-- Publications of one slice, newest first, with when each was superseded (null: readers see it now) and whether retention removed its rows.
+-- before: only generations with a lower number; 0: from the newest.
 SELECT *
 FROM
 (

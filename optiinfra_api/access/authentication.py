@@ -1,4 +1,4 @@
-"""Authenticates bearer tokens: header in -> principal out. A refusal tells nothing about what exists."""
+"""Authenticates bearer tokens: ``Authorization`` header in -> principal out. A refusal does not reveal what exists."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Authenticator:
         return principal
 
     def remembered(self, header: str | None) -> Principal | None:
-        """The principal of an ``Authorization`` header that was checked within the last 5 seconds, else None; never asks the database."""
+        """The principal of an ``Authorization`` header checked within the last `TRUSTED_SECONDS`, else None; never asks the database."""
         found = self._good.get(_fingerprint(header))
         return found[1] if found and found[0] > time.monotonic() else None
 

@@ -1,7 +1,6 @@
 """Reads from ClickHouse: finds the generations that answer a cost query, then runs one statement over them.
 
-Data in: a cost query with a customer id that `access.context` has allowed. Data out: rows ready for JSON, that is dictionaries of
-strings, integers and lists of strings.
+Data in: a cost query with a customer id that `access.context` has allowed. Data out: dictionaries of strings, integers, lists of strings.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
--- Grain: group x currency x bucket of days. Source: cost_trends.
--- For: /export/trends by any of its dimensions.
+-- Grain: group x currency x bucket of days. Source: cost_trends. For: /export/trends by any of its dimensions.
 -- An identifier parameter names a column, or an alias under WITH: `nothing` for a dimension that is not asked, daily, weekly or monthly
 -- for the bucket (its first day). ClickHouse optimizes empty filters away.
 WITH

@@ -1,1 +1,1 @@
-"""Words and values that every layer shares. Nothing here does I/O or imports another package of ours."""
+"""Types and values that every layer shares. Modules here do no I/O and import no other package of ours."""

@@ -1,4 +1,4 @@
-"""The words of the design as types: account, billing period, slice. Used by every layer, depends on none."""
+"""The basic types: account, billing period and slice, and the checks of their names. Every layer uses them; they depend on none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LONGEST_NAME = 100
 
 
 def check_slug(field_name: str, value: str) -> str:
-    """Return `value` if it can be a customer or account id, which are also Dagster partition keys.
+    """Return `value` if it is valid as a customer or account id; account ids are also Dagster partition keys.
 
     Raises:
-        ValueError: naming the field and what is accepted.
+        ValueError: it is not; the message names the field and what is accepted.
     """
     if not _SLUG.fullmatch(value) or ".." in value:
         raise ValueError(
@@ -27,10 +27,10 @@ def check_slug(field_name: str, value: str) -> str:
 
 
 def check_name(field_name: str, value: str) -> str:
-    """Return `value` if it can be what people call a customer or a token.
+    """Return `value` if it is valid as the display name of a customer or a token.
 
     Raises:
-        ValueError: naming the field and what is accepted.
+        ValueError: it is not; the message names the field and what is accepted.
     """
     if not 1 <= len(value) <= _LONGEST_NAME or not value.isprintable() or value != value.strip():
         raise ValueError(
@@ -49,10 +49,10 @@ class BillingPeriod:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``YYYY-MM``.
+        """Parse ``YYYY-MM``.
 
         Raises:
-            ValueError: for any other form.
+            ValueError: `text` has another format.
         """
         if not _PERIOD.fullmatch(text):
             raise ValueError(f"billing period: {text!r} is not accepted: use YYYY-MM, such as 2026-11")
@@ -60,24 +60,24 @@ class BillingPeriod:
 
     @classmethod
     def of(cls, moment: date | datetime) -> Self:
-        """The period that holds a UTC instant or a UTC day."""
+        """Return the period that contains an instant (converted to UTC) or a UTC day."""
         if isinstance(moment, datetime):
             moment = moment.astimezone(UTC)
         return cls(moment.year, moment.month)
 
     def shift(self, months: int) -> BillingPeriod:
-        """The period `months` later (negative: earlier)."""
+        """Return the period `months` later (negative: earlier)."""
         index = self.year * 12 + self.month - 1 + months
         return BillingPeriod(index // 12, index % 12 + 1)
 
     @property
     def start(self) -> datetime:
-        """First instant, inclusive."""
+        """First instant of the period in UTC, inclusive."""
         return datetime(self.year, self.month, 1, tzinfo=UTC)
 
     @property
     def end(self) -> datetime:
-        """First instant of the next period, exclusive."""
+        """First instant of the next period in UTC, exclusive."""
         return self.shift(1).start
 
     def __str__(self) -> str:
@@ -86,15 +86,15 @@ class BillingPeriod:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One thing that is billed: customer + provider + billing account, reached with one credential.
+    """One billing account of a customer at a provider, read with one credential.
 
     Attributes:
-        account_id: our id, unique over all customers, ``<customer>.<name>``; a Dagster partition key.
-        customer_id: the tenant it belongs to.
-        provider: registered provider name.
+        account_id: our id ``<customer>.<name>``, unique over all customers; a Dagster partition key.
+        customer_id: the tenant that owns the account.
+        provider: name of a registered provider.
         settings: non-secret fields of the provider's credential model.
-        secrets: secret fields; never shown by ``repr``, never logged.
-        is_simulated: the figures come from a simulator or from sample files, and every person must see so.
+        secrets: secret fields; ``repr`` never shows them, and they are never logged.
+        is_simulated: the figures come from a simulator or from sample files; everything that shows them must say so.
     """
 
     account_id: str
@@ -107,7 +107,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """(account, billing period): the unit that is collected, published and partitioned by."""
+    """One billing period of one account: the unit of collection, publication and partitioning."""
 
     customer_id: str
     provider: str
@@ -116,7 +116,7 @@ class Slice:
 
     @classmethod
     def of(cls, account: Account, billing_period: BillingPeriod) -> Self:
-        """The slice of one account and period."""
+        """Return the slice of an account and a billing period."""
         return cls(account.customer_id, account.provider, account.account_id, billing_period)
 
     def __str__(self) -> str:

@@ -1,16 +1,16 @@
-"""What providers and normalization may raise, and how rounding is counted.
+"""The errors that providers and normalization may raise, and the count of rounded numbers.
 
-Errors, by what the caller does::
+The errors are grouped by what the caller does::
 
     ProviderError
     ├── Transient            try again later: network, time-out, 5xx (3 retries, 60 s apart)
     │   └── Throttled        try again, not before `until`
     └── Permanent            a person has to act; retrying changes nothing
-        ├── CredentialRejected   the credential, or a permission it lacks
-        ├── ContractChanged      the provider's answer is not what its documents say: names the field and value
-        │   └── ResourceNotFound what was asked for is not there (404)
-        └── BadData              a value that cannot be stored exactly: names file, row, column, value and what is accepted
-            └── NothingThere     the source is empty or gone; nothing stored is erased for that
+        ├── CredentialRejected   the provider rejects the credential, or it lacks a permission
+        ├── ContractChanged      the response differs from the provider's documentation: names the field and value
+        │   └── ResourceNotFound     the requested resource does not exist (404)
+        └── BadData              a value cannot be stored exactly: names file, row, column, value and what is accepted
+            └── NothingThere         the source is empty or gone; stored data are not erased for that
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from decimal import Decimal
 
 
 class ProviderError(Exception):
-    """Base of everything a provider raises on purpose. The message is one line, without a secret, and says what to do."""
+    """Base of all errors that a provider raises on purpose. The message is one line without secrets, and says what to do."""
 
 
 class Transient(ProviderError):
-    """Worth retrying unchanged."""
+    """The same request may succeed later."""
 
 
 class Throttled(Transient):
-    """The provider asked to wait.
+    """The provider asks to wait.
 
     Attributes:
         until: UTC instant before which no request should be made.
@@ -41,19 +41,19 @@ class Throttled(Transient):
 
 
 class Permanent(ProviderError):
-    """Retrying changes nothing."""
+    """A retry changes nothing; a person has to act."""
 
 
 class CredentialRejected(Permanent):
-    """The provider does not accept the credential, or it lacks a permission (which the message names)."""
+    """The provider does not accept the credential, or the credential lacks a permission, which the message names."""
 
 
 class ContractChanged(Permanent):
-    """The answer is not of the documented shape; the message names the field and the value."""
+    """The response does not have the documented shape; the message names the field and the value."""
 
 
 class ResourceNotFound(ContractChanged):
-    """What was asked for is not there; a provider that can do without it catches this."""
+    """The requested resource does not exist (404); a provider that can do without it catches this."""
 
 
 class BadData(Permanent):
@@ -61,24 +61,24 @@ class BadData(Permanent):
 
 
 class NothingThere(BadData):
-    """The source is empty or missing, which is never taken for a cost of zero."""
+    """The source is empty or missing; this never counts as a cost of zero."""
 
 
 @dataclass(slots=True)
 class Rounding:
-    """How many numbers had more than 18 fraction digits, and by how much in all they were changed (half-even)."""
+    """How many numbers were rounded (half-even) because they had more than 18 fraction digits, and by how much in total."""
 
     values: int = 0
     total: Decimal = Decimal(0)
 
 
 class SourceRefused(Exception):
-    """The source could not be read. The message is one line without a secret.
+    """The source could not be read. The message is one line without secrets.
 
     Attributes:
-        code: why, stable, for programs.
-        remedy: what to do, one sentence.
-        until: UTC instant before which asking again is of no use, None if it says none.
+        code: the reason as a stable code for programs.
+        remedy: what to do, in one sentence.
+        until: UTC instant before which a retry is useless, None if the provider named none.
     """
 
     def __init__(self, message: str, code: str, remedy: str, until: datetime | None = None) -> None:

@@ -1,8 +1,8 @@
-"""The columns of FOCUS CostAndUsage, versions 1.0 to 1.4: names, kinds, who may be null, when they came and went.
+"""The columns of FOCUS CostAndUsage, versions 1.0 to 1.4: names, types, nullability, first and last version.
 
 Source: FOCUS specification, CostAndUsage dataset, tags v1.0, v1.1, v1.2 and the 1.3/1.4 data model (https://focus.finops.org).
-This table is the single place that knows the columns: the readers of files, the ``raw_costs`` table, the select lists of statements
-(`store.line_item_columns`), the GraphQL type and the writers follow it.
+Only this table defines the columns: the file readers, the ``raw_costs`` table, the select lists of statements
+(`database.line_item_columns`), the GraphQL type and the writers follow it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VERSIONS: Final[tuple[Version, ...]] = (V1_0, V1_1, V1_2, V1_3, V1_4)
 
 
 class ColumnType(StrEnum):
-    """What the values of a column are."""
+    """The type of a column's values."""
 
     STRING = "string"
     DECIMAL = "decimal"
@@ -33,12 +33,12 @@ class Column:
 
     Attributes:
         name: FOCUS name, such as ``BilledCost``.
-        kind: kind of its values.
-        mandatory: a file without the column is not valid FOCUS (in the versions that have it).
+        kind: type of its values.
+        mandatory: in the versions that have the column, a file without it is not valid FOCUS.
         nullable: a row may leave it null.
         since: first version with the column.
-        until: last version with the column, or None if 1.4 still has it.
-        accepted: the closed list of values, empty if open.
+        until: last version with the column, None if 1.4 still has it.
+        accepted: the allowed values, empty if any value is allowed.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Column:
 
 
 def snake_case(name: str) -> str:
-    """``BillingAccountId`` -> ``billing_account_id``."""
+    """Convert a FOCUS name to a name of our tables: ``BillingAccountId`` -> ``billing_account_id``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
@@ -144,14 +144,14 @@ BY_NAME: Final[dict[str, Column]] = {column.name: column for column in COLUMNS}
 
 
 def columns_of(version: Version) -> tuple[Column, ...]:
-    """The columns of a version of FOCUS, in the order of `COLUMNS`."""
+    """Return the columns of a FOCUS version, in the order of `COLUMNS`."""
     return tuple(
         column for column in COLUMNS if column.since <= version and (column.until is None or column.until >= version)
     )
 
 
 STORED: Final = columns_of(V1_4)
-"""The columns that are stored: those of 1.4."""
+"""The columns that we store: those of FOCUS 1.4."""
 
 NOT_NULL: Final = frozenset(
     {
@@ -166,17 +166,17 @@ NOT_NULL: Final = frozenset(
         "ChargePeriodEnd",
     }
 )
-"""Columns whose null is refused: without them a charge cannot be added up, placed in time or told whose it is."""
+"""Columns in which null is rejected: without them a charge has no amount, no time or no owner."""
 
 NULL_AS_EMPTY: Final = frozenset({"InvoiceIssuerName", "ServiceCategory", "ServiceName", "ServiceProviderName"})
-"""Mandatory text that real files leave null; stored as '' because the table's columns are not nullable."""
+"""Mandatory text columns that real files leave null; stored as '' because the table's columns are not nullable."""
 
 EMPTY_AS_NULL: Final = NULL_AS_EMPTY | {"BillingAccountId"}
-"""Stored text whose '' readers get as null."""
+"""Text columns in which readers get a stored '' as null."""
 
 PRE_1_0_NAMES: Final[dict[str, str]] = {
     "Provider": "ProviderName",
     "Publisher": "PublisherName",
     "InvoiceIssuer": "InvoiceIssuerName",
 }
-"""Names from before 1.0 that converters still write, and the 1.0 names they stand for."""
+"""Column names from before 1.0 that converters still write -> the names of 1.0."""

@@ -1,4 +1,4 @@
-"""What is known of a customer's accounts beyond what they published: what is still to come, and what is not."""
+"""How fresh the data of a customer's accounts are, beyond their publications: which are disabled, complete to when, still due."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 
 @dataclass(frozen=True, slots=True)
 class DuePeriods:
-    """Billing periods of an active account whose source shows what was not collected.
+    """Billing periods of an active account whose source has changes that were not collected yet.
 
     Attributes:
-        periods: each with the UTC instant since when that is known; None: the account was never probed, so it may be any.
+        provider: name of the provider of the account.
+        account_id: the account.
+        periods: due period -> UTC instant at which a probe saw the change; None: the account was never probed, so any period may be due.
     """
 
     provider: str
@@ -23,7 +25,7 @@ class DuePeriods:
     periods: Mapping[BillingPeriod, datetime] | None
 
     def is_in(self, start: date | None, end: date | None, as_of: datetime | None = None) -> bool:
-        """Whether a charge on a day of [start, end) may be still to come, as was known at an instant; None is unbounded, or now."""
+        """Whether charges on UTC days of [start, end) may still be missing, as known at `as_of`; None: no bound, or now."""
         if self.periods is None:
             return True
         return any(
@@ -36,13 +38,13 @@ class DuePeriods:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The accounts of one customer.
+    """The freshness of one customer's accounts.
 
     Attributes:
-        disabled: accounts of which nothing will come any more.
-        reached: the UTC instant that an account's collections were complete to (exclusive), whether or not they published
-            something; an account that is not in it reaches as far as what it published.
-        due: accounts of which something is known to be still to come.
+        disabled: ids of accounts that are not collected any more.
+        reached: account id -> UTC instant (exclusive) up to which its collections were complete, whether or not they published
+            something. An account that is missing here is complete up to its publications.
+        due: accounts that have uncollected changes, or were never probed.
     """
 
     disabled: frozenset[str] = frozenset()
@@ -51,7 +53,7 @@ class Freshness:
 
     @classmethod
     def of(cls, rows: Collection[Mapping[str, Any]]) -> Freshness:
-        """From the rows of ``standing.sql``."""
+        """Build it from the rows of ``standing.sql``."""
         return cls(
             disabled=frozenset(row["account_id"] for row in rows if row["is_disabled"]),
             reached={row["account_id"]: row["reached"].astimezone(UTC) for row in rows if row["reached"] is not None},
@@ -67,14 +69,14 @@ class Freshness:
         accounts: Collection[str] = (),
         as_of: datetime | None = None,
     ) -> bool:
-        """Whether nothing is known to be still to come of the charges on UTC days of [start, end).
+        """Whether no account has known uncollected changes to charges on UTC days of [start, end).
 
         Args:
-            start: first day, None: no bound.
-            end: first day after, None: no bound.
+            start: first day (inclusive), None: no bound.
+            end: day after the last (exclusive), None: no bound.
             providers: only these, all if empty.
-            accounts: only these, all if empty.
-            as_of: leave out what was seen after this instant, None: nothing.
+            accounts: only these account ids, all if empty.
+            as_of: ignore changes that were seen after this instant; None: ignore none.
         """
         return not any(
             one.is_in(start, end, as_of)
@@ -84,7 +86,7 @@ class Freshness:
 
 
 NOTHING = Freshness()
-"""Nothing is known but what is published."""
+"""No freshness is known beyond the publications."""
 
 
 def _due(row: Mapping[str, Any]) -> DuePeriods:

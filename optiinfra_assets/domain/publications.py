@@ -1,6 +1,6 @@
-"""What is published: generations of slices as rows of ``publications``, and what a reader gets to see of them.
+"""Published generations of slices (rows of ``publications``), and the generations that a query reads.
 
-Flow in: rows of ``sql/clickhouse/store``. Flow out: frozen objects; no database access here.
+Data in: rows of the statements in ``sql/clickhouse/store``. Data out: frozen objects.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optiinfra_assets.domain.freshness import NOTHING, Freshness
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The four costs of a set of line items in one currency, exact. Line items without a price count as absent, not as zero."""
+    """The exact sums of the four costs over line items in one currency. Line items without a price are left out, not counted as zero."""
 
     billed_cost: Decimal = Decimal(0)
     effective_cost: Decimal = Decimal(0)
@@ -27,14 +27,14 @@ class Totals:
 
 
 CONTROL_TOTAL = "control total"
-"""Kind of the sources that are not a part of the data but what the provider states that they add up to."""
+"""The ``kind`` of a lineage source that is the total which the provider states, not a part of the data."""
 
 MEASURES = tuple(one.name for one in fields(Totals))
-"""Names of the four costs, as columns of every table that has money."""
+"""Names of the four costs; every table with money has these columns."""
 
 
 def complete_through(period: BillingPeriod, data_through: datetime | None, is_final: bool) -> datetime | None:
-    """The UTC instant that a slice is complete to: `data_through`, or the end of its period if that is later and it is final."""
+    """Return the UTC instant (exclusive) up to which a slice is complete: `data_through`, or the end of a final period if later."""
     if not is_final:
         return data_through
     return max(period.end, data_through or period.end)
@@ -45,13 +45,13 @@ class PublishedGeneration:
     """What a reader needs to know of one published generation.
 
     Attributes:
-        slice: what it is a version of.
+        slice: the slice of which it is a version.
         generation: its number, unique over all slices.
-        published_at: UTC instant from which readers see it; strictly grows from one generation of a slice to the next.
-        line_items: number of line items; 0 is a complete answer that there are none.
+        published_at: UTC instant from which readers see it; each generation of a slice has a later one than the generation before.
+        line_items: number of line items; 0 means that the slice has none.
         first_charge_date: UTC day of the earliest charge period start, None without line items.
         last_charge_date: UTC day of the latest charge period start (inclusive), None without line items.
-        data_through: the charges of this slice are complete up to this UTC instant (exclusive), None if nobody knows.
+        data_through: the charges of this slice are complete up to this UTC instant (exclusive), None if unknown.
         is_final: the provider will not change this slice any more.
         is_simulated: the figures come from a simulator or sample files.
     """
@@ -72,7 +72,7 @@ class PublishedGeneration:
         return complete_through(self.slice.billing_period, self.data_through, self.is_final)
 
     def has_charges_in(self, start: date | None, end: date | None) -> bool:
-        """Whether a line item can start on a day of [start, end); None is unbounded."""
+        """Whether a charge period may start on a UTC day of [start, end); None: no bound."""
         if self.first_charge_date is None or self.last_charge_date is None:
             return False
         return (start is None or self.last_charge_date >= start) and (end is None or self.first_charge_date < end)
@@ -84,12 +84,12 @@ class Publication(PublishedGeneration):
 
     Attributes:
         totals: exact costs by currency.
-        content_hash: hash of the line items, whatever their order (`Warehouse.content_hash`).
-        change_token: token of the source these line items answer to.
-        sources: where each part came from.
-        rounded_values: numbers that had more than 18 fraction digits.
-        rounded_total: by how much in all they were changed.
-        run_id: the run that collected it.
+        content_hash: hash of the line items, independent of their order (`Warehouse.content_hash`).
+        change_token: change token of the source when it returned these line items.
+        sources: the origin of each part, and the totals that the provider states.
+        rounded_values: how many numbers had more than 18 fraction digits and were rounded.
+        rounded_total: by how much rounding changed them in total.
+        run_id: the Dagster run that collected it.
     """
 
     totals: Mapping[str, Totals]
@@ -101,7 +101,7 @@ class Publication(PublishedGeneration):
     run_id: str = ""
 
     def values(self) -> dict[str, Any]:
-        """The row of ``publications`` that publishes it, by column name."""
+        """Return the row of ``publications`` that publishes it, by column name."""
         currencies = sorted(self.totals)
         columns = {name: getattr(self, name) for name in _OWN_COLUMNS}
         money = {measure: [getattr(self.totals[one], measure) for one in currencies] for measure in MEASURES}
@@ -115,7 +115,7 @@ class Publication(PublishedGeneration):
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Publication:
-        """From a row of ``current_publication.sql``."""
+        """Build it from a row of ``current_publication.sql``."""
         amounts = zip(*(row[measure] for measure in MEASURES), strict=True)
         totals = {currency: Totals(*four) for currency, four in zip(row["currencies"], amounts, strict=True)}
         columns = {name: row[name] for name in _OWN_COLUMNS}
@@ -127,7 +127,7 @@ _OWN_COLUMNS = tuple(one.name for one in fields(Publication) if one.name not in 
 
 
 def key(slice_: Slice) -> dict[str, Any]:
-    """The columns that name `slice_` in ClickHouse."""
+    """Return the values of the columns that identify `slice_` in ClickHouse."""
     return {
         "customer_id": slice_.customer_id,
         "provider": slice_.provider,
@@ -137,24 +137,24 @@ def key(slice_: Slice) -> dict[str, Any]:
 
 
 def slice_of(row: Mapping[str, Any]) -> Slice:
-    """The slice that the columns of `key` name."""
+    """Return the slice that a row with the columns of `key` identifies."""
     return Slice(row["customer_id"], row["provider"], row["account_id"], BillingPeriod.of(row["billing_period"]))
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedGenerations:
-    """The generations that answer one question, and how far the answer can be trusted.
+    """The generations that a query reads, and how complete its result is.
 
     Attributes:
-        generations: numbers to read, pruned to those with charges in the asked period. Empty: no line item answers.
-        publications: the newest publication of every slice of the asked accounts, whatever its period.
-        data_through: the answer is complete up to this UTC instant (exclusive): of each account the latest instant that
-            any of its slices is complete to, of all accounts the earliest. Accounts that are disabled hold nothing up. None if
-            an account's is unknown, or nothing is published.
-        published_at: when the newest of `publications` was published, None if nothing is.
-        is_complete: no charge of the asked period is still to come: its end is not after `data_through`, or it has no
-            end and every slice is final.
-        standing: what else is known of the accounts.
+        generations: numbers to read: only those with charges in the queried days. Empty: the query matches no line item.
+        publications: the newest publication of every slice of the queried accounts, of any billing period.
+        data_through: the result is complete up to this UTC instant (exclusive): the earliest over all accounts of the latest instant
+            up to which any slice of the account is complete. Disabled accounts are ignored unless all are disabled. None if an
+            account's instant is unknown, or nothing is published.
+        published_at: UTC instant at which the newest of `publications` was published, None if there is none.
+        is_complete: no charge of the queried days is missing: their end is not after `data_through`, or they have no end and
+            every slice is final.
+        standing: the freshness of the accounts beyond their publications.
     """
 
     generations: tuple[int, ...]
@@ -172,7 +172,7 @@ class ResolvedGenerations:
         end: date | None,
         standing: Freshness = NOTHING,
     ) -> ResolvedGenerations:
-        """The answer for charges that start on UTC days of [start, end); None is unbounded."""
+        """Resolve `publications` for charges that start on UTC days of [start, end); None: no bound."""
         publications = tuple(publications)
         through = _data_through(publications, standing)
         return cls(
@@ -185,7 +185,7 @@ class ResolvedGenerations:
         )
 
     def by_account(self) -> dict[str, ResolvedGenerations]:
-        """What is published of each account, by its id, without bounds of days."""
+        """Split it by account id, without bounds of days."""
         found: dict[str, list[PublishedGeneration]] = {}
         for one in self.publications:
             found.setdefault(one.slice.account_id, []).append(one)
@@ -201,7 +201,7 @@ def _data_through(publications: tuple[PublishedGeneration, ...], standing: Fresh
         account_id, covered = one.slice.account_id, one.covered_through
         known = newest.get(account_id, standing.reached.get(account_id))
         newest[account_id] = max(known, covered) if known and covered else known or covered
-    # Unless it is all that is asked, an account that ended would make the others look as old as its end.
+    # Ignore disabled accounts unless all are disabled: their last day would make the data of the others look old.
     if active := newest.keys() - standing.disabled:
         newest = {account_id: newest[account_id] for account_id in active}
     instants = [moment for moment in newest.values() if moment is not None]

@@ -1,6 +1,6 @@
-"""What one Dagster run collects: an account's consecutive billing periods, and the run tags that say so.
+"""What one Dagster run collects: consecutive billing periods of one account, and the run tags that name them.
 
-Here because the schedule, the sensors (in Dagster) and the trigger of the API and the command line (without it) ask for runs alike.
+The schedule and the sensors inside Dagster use this, and so does the trigger of the API and the command line, which has no Dagster.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 
 ASSET_JOB: Final = "__ASSET_JOB"
-"""Dagster's job of all assets, of which each run takes those of one provider; a named job can hold only one provider's partitions."""
+"""Dagster's implicit job of all assets; each run selects those of one provider. A named job can hold one provider's partitions only."""
 
 TASK_TAG: Final = "optiinfra/task_id"
 TRIGGER_TAG: Final = "optiinfra/trigger"
@@ -21,16 +21,16 @@ CUSTOMER_TAG: Final = "optiinfra/customer"
 ACCEPT_EMPTY_TAG: Final = "optiinfra/accept_empty"
 
 FIRST_PERIOD: Final = BillingPeriod(2020, 1)
-"""FOCUS began in 2023 and exports backfilled into it reach three years further back; older invoices are not in FOCUS columns."""
+"""FOCUS began in 2023, and backfilled exports reach three years further back; older invoices do not have FOCUS columns."""
 
 MAX_PERIODS: Final = 13
-"""Billing periods in one run: a year and the open month. Longer histories come in several runs, so that newer data do not wait."""
+"""Most billing periods in one run: a year and the open month. A longer history takes several runs, so that newer data do not wait."""
 
 MAX_RUNTIME_SECONDS: Final = 6 * 3600
-"""A run is ended after this: 13 periods of 5 million line items each load in under 2 hours at 10,000 a second."""
+"""Dagster ends a run after this time: 13 periods of 5 million line items each load in under 2 hours at 10,000 a second."""
 
 PRIORITY: Final = {"api": 10, "cli": 10, "ui": 10, "retry": 10, "schedule": 0, "backfill": -10}
-"""Order in Dagster's queue: a waiting person first, then what changed now, then history."""
+"""Priority in Dagster's queue, by trigger: first what a person waits for, then new changes, then history."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +45,7 @@ class RunScope:
 
     @property
     def periods(self) -> tuple[BillingPeriod, ...]:
-        """The billing periods, newest first: the order in which they are collected."""
+        """The billing periods, newest first; they are collected in this order."""
         count = (self.last.year - self.first.year) * 12 + self.last.month - self.first.month + 1
         return tuple(self.last.shift(-back) for back in range(count))
 
@@ -59,7 +59,7 @@ class RunScope:
         return f"{self.provider}/{self.account_id}/{span}"
 
     def tags(self, task_id: str, trigger: str, *, accept_empty: bool = False) -> dict[str, str]:
-        """Tags of the Dagster run: its partitions, who asked for it, and its place in the queue."""
+        """Return the tags of the Dagster run: its partitions, task and trigger, owner, queue priority and maximum runtime."""
         return {
             **self._partition_tags(),
             TASK_TAG: task_id,
@@ -82,7 +82,7 @@ class RunScope:
 
 
 def run_scopes(slices: Iterable[Slice]) -> list[RunScope]:
-    """The fewest scopes that cover exactly `slices`, at most `MAX_PERIODS` long, those with the newest period first."""
+    """Return the fewest scopes that cover exactly `slices`, each at most `MAX_PERIODS` long, those with the newest period first."""
     by_account: dict[tuple[str, str, str], set[BillingPeriod]] = {}
     for one in slices:
         by_account.setdefault((one.customer_id, one.provider, one.account_id), set()).add(one.billing_period)
@@ -100,5 +100,5 @@ def _spans(periods: set[BillingPeriod]) -> Iterator[tuple[BillingPeriod, Billing
 
 
 def is_open(period: BillingPeriod, now: datetime) -> bool:
-    """Whether a billing period can be collected `now` (UTC): not before `FIRST_PERIOD`, not in a month that has yet to begin."""
+    """Whether a billing period can be collected at `now` (UTC): not before `FIRST_PERIOD`, and not in a future month."""
     return FIRST_PERIOD <= period <= BillingPeriod.of(now)

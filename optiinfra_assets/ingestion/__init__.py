@@ -1,1 +1,1 @@
-"""The use cases: connect accounts, detect changes, collect slices, ask for collections."""
+"""The use cases: connect accounts, detect changes, collect slices, trigger collections."""

@@ -1,7 +1,6 @@
-"""An account together with its secrets for one use that goes on record, and the context its provider is handed.
+"""Decrypt the secrets of an account for one audited use, and make the context that its provider gets.
 
-What keeps a secret from being revealed comes out as the provider's error it amounts to: it is shown at the account it concerns, and holds
-up no other.
+If a secret cannot be decrypted, this raises the provider error that fits. So the error is shown at that account and delays no other one.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from optiinfra_assets.vault.master_keys import MasterKeyUnavailable, VaultError
 def with_secrets(
     metadata: Metadata, provider: Provider, account: Account, purpose: Purpose, run_id: str | None = None
 ) -> Account:
-    """`account` with its secrets revealed; as it is if `provider` has no secret field, which then costs nothing.
+    """Return `account` with its secrets; return it unchanged, at no cost, if `provider` has no secret field.
 
     Args:
-        metadata: where it is stored.
-        provider: that of the account.
-        account: without secrets.
-        purpose: what for; see `Credentials.reveal` for what of it goes on record.
-        run_id: the Dagster run, None outside of one.
+        metadata: stores the account.
+        provider: the provider of the account.
+        account: the account without secrets.
+        purpose: why the secrets are needed; `CredentialRepository.reveal` says how the audit log records it.
+        run_id: the Dagster run, None outside a run.
 
     Raises:
-        CredentialRejected: the account has no secret in use, or the master key is missing or another one. A person has to act; the
-            secret is where it was.
-        Transient: the service that holds the master key does not answer now; or the account was changed since it was read: its secret
+        CredentialRejected: the account has no active secret, or the master key is missing or is a different one. A person has to act;
+            the stored secret is unchanged.
+        Transient: the service that holds the master key does not answer now, or the account was changed since it was read: its secret
             is never sent to an address that it was not stored for.
     """
     if not provider.secret_fields():
@@ -55,7 +54,7 @@ def with_secrets(
 def probe_arguments(
     metadata: Metadata, providers: Mapping[str, Provider], account: Account
 ) -> tuple[Account, ProviderContext]:
-    """What the probe of a stored account is handed.
+    """Return the arguments for the probe of a stored account: the account with its secrets, and its context.
 
     Raises:
         CredentialRejected, Transient: as `with_secrets`.
@@ -64,10 +63,10 @@ def probe_arguments(
 
 
 def stored_context(metadata: Metadata, account: Account) -> ProviderContext:
-    """The context of an account that is stored."""
+    """Return the context of a stored account; its snapshots are kept in PostgreSQL."""
     return ProviderContext(utc_now, SnapshotRepository(metadata, account.account_id, Snapshot))
 
 
 def transient_context() -> ProviderContext:
-    """The context of a look at an account that is not stored yet: what it answers is kept by the first probe after that."""
+    """Return the context to read an account that is not stored yet. It keeps snapshots in memory only; the first probe stores them."""
     return ProviderContext(utc_now, MemorySnapshots())

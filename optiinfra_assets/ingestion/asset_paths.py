@@ -1,4 +1,4 @@
-"""The keys of the assets that a collection makes, as Dagster's webserver and its definitions name them alike."""
+"""The keys of the assets that a collection materializes; the definitions and the client of Dagster's webserver both use them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from optiinfra_assets.database import sql_files
 
 
 def asset_paths(provider: str) -> list[list[str]]:
-    """Keys of the assets that a collection makes, in the order of the way of the data; a run always takes all of them."""
+    """Return the keys of the assets of `provider`, in the order the data flow: raw, derived, published. A run always takes all of them."""
     derived = [["derived", provider, table] for table in sql_files.names("clickhouse", "derived")]
     return [["raw", provider, "costs"], *derived, ["published", provider, "costs"]]

@@ -1,7 +1,7 @@
-"""Probe accounts, store what they show, and name the slices that are due.
+"""Probe accounts, store the change tokens they return, and find the slices that are due.
 
-A slice is due when its source shows another token than the last collection answered to. It is not asked for again while a task
-has it open, while a permanent failure of the same token is younger than 6 hours, or before a throttling provider allows it.
+A slice is due when the last probe returned another change token than the last collection recorded. It is not requested again while a
+task has it open, while a permanent failure at the same token is younger than 6 hours, or before a throttling provider allows it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Tokens = dict[BillingPeriod, str]
 
 @dataclass(frozen=True, slots=True)
 class ProbeSummary:
-    """How many accounts answered, how many did not, and for how many the time did not suffice; the next tick begins with those."""
+    """How many accounts answered, how many failed, and how many were not reached in time; the next tick begins with the latter."""
 
     answered: int
     failed: int
@@ -47,7 +47,10 @@ def record_probes(
     account_ids: Sequence[str] | None,
     budget: float,
 ) -> ProbeSummary:
-    """Probe accounts of `providers`, those of `account_ids` or all, the longest untried first; see `probe_all` for `budget`."""
+    """Probe accounts of `providers` and store the results, those least recently tried first.
+
+    `account_ids` limits them, None: all. No probe begins after `budget` seconds (see `probe_all`).
+    """
     accounts = metadata.work_queue.accounts_to_probe(list(providers), now, account_ids)
     seen, collected = _known_tokens(metadata)
     opened = partial(probe_arguments, metadata, providers)
@@ -70,7 +73,7 @@ def record_probes(
 
 
 def _store_tokens(metadata: Metadata, shown: Mapping[str, Tokens], seen: Mapping[str, Tokens], now: datetime) -> None:
-    # In bulk: one statement an account takes longer than the probes of 10,000 accounts do.
+    # In bulk: with 10,000 accounts, one statement per account would take longer than their probes.
     usable = {
         account_id: {one: token for one, token in tokens.items() if is_open(one, now)}
         for account_id, tokens in shown.items()
@@ -93,7 +96,7 @@ def _store_errors(metadata: Metadata, answers: Iterable[ProbeResult]) -> None:
 
 
 def _known_tokens(metadata: Metadata) -> tuple[dict[str, Tokens], dict[str, Tokens]]:
-    """By account: tokens last seen, of periods that are not gone, and tokens last collected."""
+    """Return two maps by account id: the tokens last seen, without periods that are gone, and the tokens last collected."""
     seen: dict[str, Tokens] = {}
     collected: dict[str, Tokens] = {}
     for state in metadata.slices.states():
@@ -105,7 +108,7 @@ def _known_tokens(metadata: Metadata) -> tuple[dict[str, Tokens], dict[str, Toke
 
 
 def _beyond(seen: Tokens, history_months: int | None, now: datetime) -> Tokens:
-    """Tokens of periods older than the source reaches back: that it no longer names them does not mean that they are gone."""
+    """Return the tokens of periods older than the history of the source. It no longer names them, but they do not count as gone."""
     if history_months is None:
         return {}
     oldest = BillingPeriod.of(now).shift(1 - history_months)
@@ -121,7 +124,7 @@ def _strange(periods: Iterable[BillingPeriod]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CollectionRunRequest:
-    """A run to ask Dagster for. Equal requests of one task have equal keys, so that a tick evaluated twice makes one run."""
+    """A run to request from Dagster. Equal requests of one task have equal keys, so that a tick evaluated twice makes one run."""
 
     scope: RunScope
     key: str
@@ -130,7 +133,7 @@ class CollectionRunRequest:
 
 @dataclass(frozen=True, slots=True)
 class DueCollections:
-    """What one tick found: runs to ask for, those with the newest period first, and how the probes went."""
+    """The result of one tick: runs to request, those with the newest period first, and a summary of the probes."""
 
     requests: tuple[CollectionRunRequest, ...]
     noticed: ProbeSummary
@@ -147,16 +150,16 @@ def find_due(
     max_runs: int,
     budget: float,
 ) -> DueCollections:
-    """Probe accounts and queue what is due in the history.
+    """Probe accounts and queue the due slices in the collection history.
 
     Args:
-        metadata: where state is read and written.
-        providers: those to probe, by name.
+        metadata: holds the state that this reads and writes.
+        providers: by name; their accounts are probed.
         now: UTC instant of the tick.
-        task_id: under which the history shows what is queued.
-        trigger: who asks.
+        task_id: the task under which the history shows the queued slices.
+        trigger: who requests the collection.
         account_ids: only these; None: all.
-        max_runs: ask for this many at most; the rest stays due.
+        max_runs: request at most this many runs; the rest stays due.
         budget: seconds after which no probe begins.
     """
     noticed = record_probes(metadata, providers, now=now, account_ids=account_ids, budget=budget)

@@ -1,7 +1,7 @@
-"""One slice, from its provider to published: lock, collect, load, derive, verify, publish. No Dagster here.
+"""Collect one slice from its provider and publish it: lock, collect, load, derive, verify, publish.
 
-Whatever goes wrong, the published generation is untouched: rows of an attempt are visible only after `Warehouse.publish`, the last
-step. An attempt that fails removes its rows; one whose process dies leaves them to garbage collection.
+A failure never changes the published generation: readers see the rows of an attempt only after `Warehouse.publish`, the last step.
+A failed attempt removes its rows. If its process dies, garbage collection removes them.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from optiinfra_assets.warehouse.loading import LoadResult, load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CHECK_SECONDS = 1.0
-"""Between two looks at whether a slice is still to be collected: files come in a hundred batches a second."""
+"""Seconds between two checks whether the slice is still to be collected: a file yields a hundred batches a second."""
 UNPUBLISHED_NUMBERS = 1_000_000
-"""More than the attempts that may have left rows since the newest publication."""
+"""Generation numbers to skip: more than the attempts that may have left rows since the newest publication."""
 
 
 class CollectionOutcome(StrEnum):
-    """What became of a collection that went well."""
+    """How a successful collection ended."""
 
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
@@ -44,16 +44,16 @@ class CollectionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceResult:
-    """A collection that went well.
+    """A successful collection.
 
     Attributes:
-        slice: what was collected.
-        outcome: `UNCHANGED` if the source gave what is published already; then nothing was written.
-        published: what readers see now, None if the slice has never had a line item.
-        before: what readers saw before, None if nothing.
-        collection: the provider's answer, read to its end.
-        loaded: line items and totals of that answer.
-        seconds: how long each stage took: read (waiting for the provider, while inserting), insert, hash, derive, verify, publish.
+        slice: the collected slice.
+        outcome: `UNCHANGED` if the source returned what is already published; then nothing was published.
+        published: the publication that readers see now, None if the slice has never had a line item.
+        before: the publication that readers saw before, None if there was none.
+        collection: the provider's stream, read to its end.
+        loaded: line items and totals of that stream.
+        seconds: duration of each stage: read (waiting for the provider, while inserting), insert, hash, derive, verify, publish.
     """
 
     slice: Slice
@@ -66,14 +66,14 @@ class SliceResult:
 
     @property
     def shrinkage(self) -> Decimal:
-        """Share of the line items that readers saw before and that are gone: 0.2 is a fifth fewer; 0 if there are more."""
+        """The fraction by which the number of line items fell since the last publication: 0.2 is a fifth fewer; 0 if it rose."""
         if self.before is None or not self.before.line_items:
             return Decimal(0)
         return max(Decimal(0), 1 - Decimal(self.loaded.line_items) / self.before.line_items)
 
 
 class ControlTotalMismatch(ContractChanged):
-    """The line items do not add up to the total the provider states for them."""
+    """The line items do not add up to the total that the provider states."""
 
 
 def collect_slice(
@@ -93,19 +93,19 @@ def collect_slice(
 
     Args:
         provider: the provider of `account`.
-        account: what to collect.
-        billing_period: which month of it.
-        warehouse: where line items go.
-        metadata: where state goes.
+        account: the account to collect, with its secrets.
+        billing_period: the month to collect.
+        warehouse: stores the line items.
+        metadata: stores the state.
         run_id: stored with the generation.
-        context: what the provider is handed; by default that of a stored account.
-        accept_empty: a person confirms that a source with nothing in it means no line items.
-        check: called every second while line items are read, when they are complete, and right before the slice is published; what it
-            raises ends the collection.
-        log: takes one line when a slice begins and ends.
+        context: passed to the provider; by default the context of a stored account.
+        accept_empty: a person confirms that an empty source means no line items.
+        check: called every second while line items are read, after the last one, and right before the slice is published; an exception
+            from it ends the collection.
+        log: gets one line when the collection begins and one when it ends.
 
     Raises:
-        ProviderError: the source could not be read; `NothingThere` if it is wholly empty and nobody confirmed that.
+        ProviderError: the source could not be read; `NothingThere` if it is empty and nobody confirmed that.
         ControlTotalMismatch: the line items do not add up to the provider's own total.
         IntegrityError: the database does not hold what was sent.
         SliceBusy: another run is collecting the slice.
@@ -127,11 +127,11 @@ def collect_slice(
 
 
 def _start(slice_: Slice, run_id: str, warehouse: Warehouse, metadata: Metadata) -> int:
-    """A generation number that the warehouse has not seen, also where PostgreSQL is older than it or was made anew.
+    """Start a generation with a number that the warehouse has not seen, even if PostgreSQL was restored from an older state or is new.
 
-    Rows of a number that is published already would be added to it, and removed with it.
+    Rows with an already published number would become part of that generation, and would be removed with it.
     """
-    # Before the number is drawn: others may publish higher ones at any moment.
+    # Read this before drawing the number: others may publish higher ones at any moment.
     newest = warehouse.newest_generation()
     generation = metadata.slices.start_generation(slice_, run_id)
     if generation > newest:
@@ -158,7 +158,7 @@ def _open(
 
 @dataclass(slots=True)
 class _Attempt:
-    """One generation in the making; the lock on its slice is held throughout."""
+    """One attempt to build a generation. The caller holds the lock on the slice all the time."""
 
     slice: Slice
     generation: int
@@ -193,7 +193,7 @@ class _Attempt:
         )
 
     def give_up(self, log: logging.Logger) -> None:
-        """Remove the rows of a failed attempt, if a database that may be what failed lets us; garbage collection finds what stays."""
+        """Try to remove the rows of a failed attempt. If the database is what failed, garbage collection removes them later."""
         try:
             self._discard("discarded")
         except Exception as error:  # noqa: BLE001 - the attempt's own error is the one to report
@@ -248,7 +248,7 @@ class _Attempt:
         )
 
     def _token_of_nothing(self, token: str) -> str:
-        # A provider may say that a period is gone by not naming it when probed; what was collected has to answer to that, or it stays due.
+        # A provider may report a period as gone by omitting it from its probe. Then record `GONE` as collected, or the slice stays due.
         states = self.metadata.slices.states(account_id=self.slice.account_id)
         seen = {state.slice: state.seen_token for state in states}.get(self.slice)
         return GONE if seen == GONE else token
@@ -266,7 +266,7 @@ class _Attempt:
             self.seconds[stage] = time.perf_counter() - begun
 
     def _reading(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """`batches`, with the time spent waiting for the provider counted, as long as `check` does not raise."""
+        """Yield `batches`, measure the time spent waiting for the provider, and call `check` every `CHECK_SECONDS` and at the end."""
         self.seconds["read"] = 0.0
         checked = time.perf_counter()
         while True:
@@ -283,7 +283,7 @@ class _Attempt:
 
 
 def _stated(collection: LineItemStream) -> Iterator[dict[str, str]]:
-    """The provider's own totals, as part of the lineage: they were compared and are equal."""
+    """Yield the provider's own totals for the lineage; they were compared before and are equal."""
     for currency, stated in (collection.control_totals or {}).items():
         yield {"kind": CONTROL_TOTAL, "currency": currency, "billed_cost": f"{stated:f}"}
 

@@ -1,6 +1,6 @@
-"""Dagster's webserver as a client over GraphQL sees it: launch runs, end runs. Needs no Dagster installed.
+"""A client of the GraphQL API of Dagster's webserver: it launches and terminates runs, and needs no Dagster installed.
 
-The shapes are those of dagster-graphql 1.13: ``launchMultipleRuns``, ``addDynamicPartition``, ``terminateRuns``.
+The documents follow dagster-graphql 1.13: ``launchMultipleRuns``, ``addDynamicPartition``, ``terminateRuns``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _GOING: Final = ("QUEUED", "NOT_STARTED", "MANAGED", "STARTING", "STARTED")
 
 
 class DagsterClient:
-    """One webserver. A context manager: its connections end with it."""
+    """A client of one webserver. As a context manager it closes its connections on exit."""
 
     def __init__(self, url: str, timeout_seconds: float = 30) -> None:
         self._url = url.rstrip("/")
@@ -64,10 +64,10 @@ class DagsterClient:
         self._http.close()
 
     def repository(self, provider: str) -> dict[str, str]:
-        """Selector of the code location that has the assets of a provider.
+        """Return the GraphQL selector of the repository and code location that have the assets of a provider.
 
         Raises:
-            DagsterUnavailable: the webserver does not answer, or none has them.
+            DagsterUnavailable: the webserver does not answer, or no code location has them.
         """
         found = self._ask(_REPOSITORY, key={"path": asset_paths(provider)[0]})["assetNodeOrError"]
         if found["__typename"] != "AssetNode":
@@ -81,20 +81,20 @@ class DagsterClient:
         }
 
     def add_partition(self, repository: Mapping[str, str], definition: str, key: str) -> None:
-        """Make a dynamic partition, if it is none yet.
+        """Add `key` to the dynamic partitions `definition`, if it is not there yet.
 
         Raises:
-            DagsterUnavailable: it was refused.
+            DagsterUnavailable: the webserver does not answer, or refuses.
         """
         answer = self._ask(_ADD_PARTITION, repository=repository, definition=definition, key=key)["addDynamicPartition"]
         if answer["__typename"] not in ("AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"):
             raise self._refused(f"partition {key!r}", answer)
 
     def launch(self, repository: Mapping[str, str], wanted: Sequence[tuple[RunScope, Mapping[str, str]]]) -> list[str]:
-        """Put runs of scopes, with their tags, into Dagster's queue; returns their ids in the same order.
+        """Put one run for each scope, with its tags, into Dagster's queue; return the run ids in the same order.
 
         Raises:
-            DagsterUnavailable: one of them was refused.
+            DagsterUnavailable: the webserver does not answer, or refuses one of the runs.
         """
         runs = [self._parameters(repository, scope, tags) for scope, tags in wanted]
         answer = self._ask(_LAUNCH, runs=runs)["launchMultipleRuns"]
@@ -107,11 +107,11 @@ class DagsterClient:
         return [result["run"]["runId"] for result in results]
 
     def end_runs_of(self, task_id: str, customer_id: str | None = None) -> int:
-        """Cancel every run of a task (of a customer) that has not ended, queued or under way; returns how many there were.
+        """Cancel every queued or started run of a task, of one customer if `customer_id` is given; return how many there were.
 
         Raises:
-            DagsterUnavailable: it does not answer, or refuses.
-            RunTerminationFailed: one of them could not be ended, and has not ended by itself meanwhile.
+            DagsterUnavailable: the webserver does not answer, or refuses.
+            RunTerminationFailed: Dagster could not terminate one of the runs, and it has not ended by itself meanwhile.
         """
         run_ids = self._going(task_id, customer_id)
         if run_ids:

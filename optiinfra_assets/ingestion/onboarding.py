@@ -1,7 +1,7 @@
-"""Connecting billing accounts, for the command line and the API alike. No Dagster here.
+"""Connect, test, change and delete billing accounts, for the command line and the API.
 
-Flow in: fields of a provider's credential model, as they were given. Flow out: an account, its secrets and what was seen of its source,
-stored together or not at all; the collection of it is then due. What a stored account is changed to comes the same way.
+Data in: fields of a provider's credential model, as a person gave them. Data out: an account, its secrets and the contents of its source,
+stored in one transaction; its collection is then due. Changes to a stored account take the same path.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LOG = logging.getLogger("optiinfra.connecting")
 
 @dataclass(frozen=True, slots=True)
 class SourceContents:
-    """What a source holds: names of billing accounts, and the change token of each billing period; `at` is UTC."""
+    """What a source holds: names of billing accounts, and the change token of each billing period. `at` is the UTC instant of reading."""
 
     names: list[str]
     tokens: Mapping[BillingPeriod, str]
@@ -70,10 +70,10 @@ _REFUSALS: Final[tuple[tuple[type[ProviderError], str, str], ...]] = (
 def build_account(
     provider: Provider, customer: str, name: str, values: Mapping[str, Any], *, is_simulated: bool = False
 ) -> Account:
-    """The account that fields of a credential model describe.
+    """Build the account, with its secrets, that the fields of a credential model describe.
 
     Raises:
-        ValueError: the customer or name is not accepted (also pydantic's ValidationError for a field).
+        ValueError: the customer, the name or a field is not accepted (for a field it is pydantic's ValidationError).
     """
     credential = provider.credential_model.model_validate(values)
     given = {key: getattr(credential, key) for key in type(credential).model_fields}
@@ -93,7 +93,7 @@ def read_source(provider: Provider, account: Account) -> SourceContents:
     """Read what the source of `account` holds now.
 
     Raises:
-        ProviderError: it cannot be read, and why.
+        ProviderError: it cannot be read; the message says why.
     """
     context = transient_context()
     at = context.clock()
@@ -111,10 +111,10 @@ def _provider_of(account: Account) -> Provider:
 
 
 def test_source(account: Account) -> SourceContents:
-    """`read_source`, for somebody who gets the answer over the network: whatever goes wrong, without a secret.
+    """Like `read_source`, for callers over the network: every error becomes one without secrets.
 
     Raises:
-        SourceRefused: it cannot be read, and why.
+        SourceRefused: it cannot be read; the error has a code, a reason and a remedy.
     """
     provider = _provider_of(account)
     hide = account_redactor(account)
@@ -124,7 +124,7 @@ def test_source(account: Account) -> SourceContents:
         code, remedy = next((code, remedy) for kind, code, remedy in _REFUSALS if isinstance(error, kind))
         until = error.until if isinstance(error, Throttled) else None
         raise SourceRefused(hide(str(error)), code, remedy, until) from None
-    except Exception as error:  # noqa: BLE001 - nobody foresaw it, so nobody knows what it quotes
+    except Exception as error:  # noqa: BLE001 - an unexpected error may quote a secret
         LOG.error("account %s: unexpected error: %s", account.account_id, hide(traceback.format_exc()))
         raise SourceRefused(
             f"{provider.title}: unexpected {type(error).__name__}",
@@ -142,20 +142,23 @@ def save_account(
     *,
     only_new: bool = False,
 ) -> None:
-    """Store the account, its secrets, its customer when new, and what was seen, or nothing; the collection of it is then due.
+    """Store the account, its secrets, its customer if new, and what was found, in one transaction; its collection is then due.
+
+    Without `actor` the audit log names this process, and does not record an account without secret fields.
 
     Raises:
-        AlreadyExists: the account is there with other settings; with `only_new`, also if it is there and was not deleted.
+        AlreadyExists: the account exists with other settings; with `only_new`, also if it is active with the same settings.
         VaultError: there is no usable master key.
     """
     by = actor or Actor.here("connect")
     with metadata.transaction():
-        metadata.customers.add(account.customer_id)  # which keeps others from adding to this customer meanwhile
+        metadata.customers.add(account.customer_id)  # this also locks the customer until the transaction ends
         if only_new and metadata.accounts.find(account_id=account.account_id):
             raise AlreadyExists(f"account: {account.account_id!r} exists: use another name")
         metadata.accounts.add(replace(account, secrets={}))
         if provider.secret_fields():
-            # Also when none is given: an account whose credential was deleted must not be read with what the machine offers instead.
+            # Store a credential even if no secret is given: an account whose credential was deleted must not be read with the credential
+            # that this machine offers instead.
             metadata.credentials.put(account, account.secrets, by)
         elif actor is not None:
             metadata.credentials.note(by, "create", account)
@@ -163,17 +166,17 @@ def save_account(
 
 
 def _record(metadata: Metadata, account: Account, found: SourceContents | None) -> None:
-    """Store what was seen, without the billing periods that no tick collects: they would be due for ever."""
+    """Store what was found, without the billing periods that no tick collects: they would stay due forever."""
     if found:
         tokens = {period: token for period, token in found.tokens.items() if is_open(period, found.at)}
         metadata.slices.record_probe(account.account_id, tokens, found.at)
 
 
 def with_stored_secrets(metadata: Metadata, account: Account, actor: Actor) -> Account:
-    """A stored account with its secrets, for a test that goes on record.
+    """Return a stored account with its secrets, for a test; the audit log records it.
 
     Raises:
-        RecordNotFound, VaultError: as `Credentials.reveal`.
+        RecordNotFound, VaultError: as `CredentialRepository.reveal`.
         SourceRefused: this version does not know its provider.
     """
     if not _provider_of(account).secret_fields():
@@ -182,10 +185,10 @@ def with_stored_secrets(metadata: Metadata, account: Account, actor: Actor) -> A
 
 
 def with_changes(account: Account, values: Mapping[str, Any]) -> Account:
-    """`account`, secrets included, with other values of some fields; None gives a field its default again.
+    """Return `account`, secrets included, with new values for some fields; None resets a field to its default.
 
     Raises:
-        ValidationError: the whole is not accepted by the provider's credential model.
+        ValidationError: the provider's credential model does not accept the resulting fields.
     """
     fields = {**account.settings, **account.secrets, **values}
     name = account.account_id.removeprefix(f"{account.customer_id}.")
@@ -199,7 +202,10 @@ def with_changes(account: Account, values: Mapping[str, Any]) -> Account:
 
 
 def field_requiring_secrets(account: Account, wanted: Account) -> str | None:
-    """The field that makes `wanted` send its secrets elsewhere than `account`, which takes to know them; None if there is none."""
+    """Return a field by which `wanted` would send the secrets to another endpoint than `account` does, None if there is none.
+
+    A caller who changes such a field has to give the secrets again.
+    """
     provider = PROVIDERS[account.provider]
     moved = {
         name
@@ -212,10 +218,10 @@ def field_requiring_secrets(account: Account, wanted: Account) -> str | None:
 def save_settings(
     metadata: Metadata, account: Account, found: SourceContents | None, actor: Actor, *, with_secrets: bool
 ) -> None:
-    """Store the settings of an account in place of those it has, its secrets if said so, and what was seen with them.
+    """Replace the stored settings of an account, and its secrets if `with_secrets`, and store what was found with them.
 
     Raises:
-        RecordNotFound: it was deleted meanwhile.
+        RecordNotFound: the account was deleted meanwhile.
         VaultError: there is no usable master key for its secrets.
     """
     with metadata.transaction():
@@ -227,10 +233,10 @@ def save_settings(
 
 
 def save_secrets(metadata: Metadata, account: Account, found: SourceContents | None, actor: Actor) -> None:
-    """Store the secrets of an account in place of those it has, and what was seen with them.
+    """Replace the stored secrets of an account, and store what was found with them.
 
     Raises:
-        RecordNotFound: it was deleted meanwhile.
+        RecordNotFound: the account was deleted meanwhile.
         VaultError: there is no usable master key.
     """
     with metadata.transaction():
@@ -239,10 +245,10 @@ def save_secrets(metadata: Metadata, account: Account, found: SourceContents | N
 
 
 def delete_account(metadata: Metadata, account: Account, actor: Actor, *, has_secret: bool) -> None:
-    """Collect the account no more and reveal its secret to nobody; published data stay, and so does the secret, encrypted.
+    """Stop collecting the account and never decrypt its secret again. Published data stay, and so does the encrypted secret.
 
     Raises:
-        RecordNotFound: its secret was deleted before.
+        RecordNotFound: its secret was already deleted.
     """
     with metadata.transaction():
         metadata.accounts.disable(account.account_id)

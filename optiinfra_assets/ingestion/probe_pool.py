@@ -1,7 +1,7 @@
-"""Ask many accounts at once whether anything changed, in bounded time. No Dagster here.
+"""Probe many accounts at once for changes, in bounded time.
 
-Each account is asked in a thread of a few; one that does not answer in time is recorded as such and left to its own time-outs,
-while another thread takes its place. So one slow, throttled or broken account delays no other.
+A few threads probe one account each. If a provider does not answer in time, this reports an error, leaves the thread to the provider's
+own time-outs, and starts another thread. So a slow, throttled or broken account delays no other one.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.redaction import account_redactor
 
 WORKERS: Final = 16
-"""Probes are waiting, not computing: 16 at 50 ms each ask 300 accounts a second."""
+"""Threads. Probes wait, they do not compute: 16 threads at 50 ms a probe ask 300 accounts a second."""
 
 ACCOUNT_SECONDS: Final = 15.0
-"""A probe that takes longer is taken for hanging; providers answer one in well under a second."""
+"""A probe that takes longer counts as hanging; providers answer in well under a second."""
 
 BUDGET_SECONDS: Final = 25.0
-"""No probe begins later than this: with the last one's 15 s and the bookkeeping it stays under the 60 s that Dagster gives a tick.
-What was not reached begins the next tick."""
+"""No probe begins later than this. With 15 s for the last probe and the bookkeeping, a tick stays under the 60 s that Dagster allows.
+The next tick begins with the accounts that were not reached."""
 
 _unanswered: set[str] = set()
-"""Accounts whose probe of an earlier tick has still not returned, so that hanging ones do not pile up."""
+"""Ids of accounts whose probe of an earlier tick has not returned. They are not probed again, so that hanging threads do not pile up."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What came of one account.
+    """The result of probing one account.
 
     Attributes:
-        probe: the answer, None if there is none.
-        error: why not, in one line.
-        until: the provider wants no request before it (UTC).
-        requests: made to the provider, also for an error.
+        account: the account, without secrets.
+        probe: the provider's answer, None if the probe failed.
+        error: why it failed, in one line; None if it did not.
+        until: UTC instant before which the provider wants no request, None if it named none.
+        requests: number of requests made to the provider, also if the probe failed.
         cost: what the provider charges for them, in USD.
     """
 
@@ -65,15 +66,15 @@ def probe_all(
     budget: float = BUDGET_SECONDS,
     account_seconds: float = ACCOUNT_SECONDS,
 ) -> Iterator[ProbeResult]:
-    """Probe accounts in the given order, as many as `budget` seconds allow; each that was begun comes out once.
+    """Probe accounts in the given order, as many as `budget` seconds allow; yield one result for each probe that began.
 
     Args:
-        accounts: whom to ask.
-        providers: by name; holds that of every account.
-        since: by account id, the tokens of the last collection.
-        opened: gives what a provider is handed: the account with its secrets, and its context; called in the account's own thread.
+        accounts: the accounts to probe, without secrets.
+        providers: by name; holds the provider of every account.
+        since: by account id, the change tokens of the last collection by billing period.
+        opened: returns the account with its secrets, and its context; called in the thread of the account.
         budget: seconds after which no probe begins.
-        account_seconds: seconds after which one is given up.
+        account_seconds: seconds after which a probe is given up.
     """
     round_ = _ProbePool(deque(accounts), providers, since, opened, time.monotonic() + budget)
     for _ in range(min(WORKERS, len(accounts))):
@@ -82,7 +83,7 @@ def probe_all(
 
 
 class _ProbePool:
-    """One call of `probe_all`: accounts not begun, accounts under way since when, and answers."""
+    """The state of one call of `probe_all`: accounts that wait, accounts being probed with their start times, and results."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class _ProbePool:
         self._answers: queue.SimpleQueue[ProbeResult] = queue.SimpleQueue()
 
     def add_worker(self) -> None:
-        # A daemon thread: a provider that hangs for ever must not keep the process from ending.
+        # A daemon thread: a provider that hangs forever must not keep the process from ending.
         threading.Thread(target=self._work, name="probe", daemon=True).start()
 
     def results(self, account_seconds: float) -> Iterator[ProbeResult]:
@@ -145,7 +146,7 @@ class _ProbePool:
         return None
 
     def _leave(self, account: Account, answer: ProbeResult | None = None) -> bool:
-        """Take an account from under way, with its answer; False if it was given up before."""
+        """Remove an account from those being probed and put its answer into the queue; return False if it was given up before."""
         with self._lock:
             if self._under_way.pop(account.account_id, None) is None:
                 return False

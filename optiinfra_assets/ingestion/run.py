@@ -1,13 +1,14 @@
-"""The slices of one run, one after another, with their rows in the history. No Dagster here.
+"""Collect the slices of one run, one after another, and record each in the collection history.
 
-One slice that fails does not keep the others from being collected. What happens to it next depends on whose fault it is::
+A slice that fails does not stop the others. What happens to it next depends on the error::
 
     transient (network, time-out, throttling, a database restarting)   the run tries again, 3 times, 60 s apart
     permanent (credential, contract, bad data)                         not in this run; the schedule waits 6 hours or for a change
     anything else (a bug, a full disk)                                 not in this run; due again at the next tick
 
-A row of the history that has ended stays as it ended: the run that comes upon it, be it launched twice or canceled and not to be stopped,
-leaves the slice alone, also while it reads it. So it does with a row that another run began, and with an account that was deleted.
+A history row that has ended does not change any more. A run that finds such a row skips the slice, even while it is reading it; this
+happens when a run was launched twice, or was canceled but could not be stopped. A run also skips a slice that another run has started,
+and a slice of a deleted account.
 """
 
 from __future__ import annotations
@@ -39,25 +40,26 @@ MAX_RETRIES: Final = 3
 RETRY_SECONDS: Final = 60
 
 PERMANENT_PAUSE: Final = timedelta(hours=6)
-"""A refused file or credential is not read every quarter of an hour as long as nothing about it changes."""
+"""So long the schedule does not retry a rejected file or credential that has not changed; without this it would every 15 minutes."""
 
 LONGEST_WAIT: Final = timedelta(minutes=15)
-"""A throttled run waits this long at most; beyond it, it ends and the schedule asks again, so that it holds no place of others."""
+"""A throttled run waits at most this long. To wait longer, it ends and the schedule requests a new run, so that it blocks no queue slot."""
 
 _TRANSIENT_CODES: Final = frozenset({159, 202, 209, 210, 241, 242, 252, 319, 999})
-"""ClickHouse: time-out, too many queries, socket time-out, network, memory limit, read-only replica, too many parts, unknown
-status of an insert, keeper. Source: src/Common/ErrorCodes.cpp of ClickHouse."""
+"""ClickHouse error codes: time-out, too many queries, socket time-out, network, memory limit, read-only replica, too many parts,
+unknown status of an insert, keeper. Source: src/Common/ErrorCodes.cpp of ClickHouse."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceFailure:
-    """A collection that failed. The published generation of the slice is what it was.
+    """A failed collection. The published generation of the slice is unchanged.
 
     Attributes:
-        error: the exception; its text may be shown only as `message`.
-        message: one line without a secret.
+        slice: the slice that was not collected.
+        error: the exception; its own text may hold secrets, so show `message` instead.
+        message: one line without secrets.
         is_transient: the same run should try again.
-        until: UTC instant before which that makes no sense, None if any time does.
+        until: UTC instant before which a retry is useless, None if it may be made at any time.
     """
 
     slice: Slice
@@ -68,7 +70,7 @@ class SliceFailure:
 
     @classmethod
     def of(cls, slice_: Slice, error: Exception, now: datetime, hide: Callable[[str], str]) -> SliceFailure:
-        """Say what an exception means for its slice at a UTC instant; `hide` takes the secrets of the account out of a text."""
+        """Classify an exception for its slice at a UTC instant; `hide` removes the secrets of the account from a text."""
         until = error.until if isinstance(error, Throttled) else None
         is_transient = _is_transient(error) and not (until and until - now > LONGEST_WAIT)
         return cls(slice_, error, hide(_message(error)), is_transient, until)
@@ -76,14 +78,14 @@ class SliceFailure:
 
 @dataclass(frozen=True, slots=True)
 class SliceSkipped:
-    """A slice that this run did not collect, because it is not, or no more, this run's to collect; `reason` is one line."""
+    """A slice that this run skipped because the slice does not, or no longer does, belong to the run; `reason` is one line."""
 
     slice: Slice
     reason: str
 
 
 class _SliceNotOwned(Exception):
-    """The slice is not, or no more, this run's to collect; the message is one line that says why."""
+    """The slice does not, or no longer does, belong to this run; the message is one line that says why."""
 
 
 def _is_transient(error: Exception) -> bool:
@@ -102,7 +104,7 @@ def _message(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What a task works with: where line items go, where state goes, where lines for a person go, and what "now" is."""
+    """What a run writes to and reads the time from: warehouse for line items, metadata for state, log for people, clock."""
 
     warehouse: Warehouse
     metadata: Metadata
@@ -112,15 +114,15 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class CollectionRun:
-    """One run's part of a task.
+    """The part of a task that one Dagster run does.
 
     Attributes:
-        task_id: everything one trigger asked for.
-        trigger: who asked.
+        task_id: the task: everything that one trigger requested.
+        trigger: who requested it.
         run_id: the Dagster run.
         attempt: 1, then one more for each retry within the run.
-        resumes: the run goes on for one whose worker died, and so takes over what that one had begun.
-        accept_empty: a person confirms that a source with nothing in it means no line items.
+        resumes: the run replaces one whose worker died, so it takes over the slices which that run had started.
+        accept_empty: a person confirms that an empty source means no line items.
     """
 
     task_id: str
@@ -132,13 +134,13 @@ class CollectionRun:
 
     @property
     def is_last_attempt(self) -> bool:
-        """No retry comes after this one."""
+        """Whether no retry follows this attempt."""
         return self.attempt > MAX_RETRIES
 
     def collect(
         self, provider: Provider, work: Sequence[tuple[Account, Slice]], tools: Stores
     ) -> Iterator[SliceResult | SliceFailure | SliceSkipped]:
-        """Collect slices in the given order; what has ended is not repeated, permanent failures of this run are reported again."""
+        """Collect slices in the given order. Ended slices are not collected again: failures of this run are yielded again, as permanent."""
         known = self._rows(tools.metadata, [slice_ for _, slice_ in work])
         ended = {slice_: row for slice_, row in known.items() if not row.is_open}
         todo = [(account, slice_) for account, slice_ in work if slice_ not in ended]
@@ -153,7 +155,7 @@ class CollectionRun:
             yield from self._of_ended(row, tools.log)
 
     def _rows(self, metadata: Metadata, slices: Sequence[Slice]) -> dict[Slice, CollectionRecord]:
-        """What the history has of `slices` of this task."""
+        """Return the history rows of this task for `slices`."""
         rows = [
             row
             for account_id in sorted({one.account_id for one in slices})
@@ -163,7 +165,7 @@ class CollectionRun:
         return {row.slice: row for row in rows if row.slice in wanted}
 
     def _may_take(self, row: CollectionRecord | None) -> bool:
-        """Whether an open row is not what another run, which lives as far as we know, is at work on."""
+        """Whether this run may take an open row: not if another run, which may still be alive, has started it."""
         return row is None or row.started_at is None or row.run_id == self.run_id or self.resumes
 
     def _of_ended(self, row: CollectionRecord, log: logging.Logger) -> Iterator[SliceFailure | SliceSkipped]:
@@ -207,10 +209,10 @@ class CollectionRun:
         return result
 
     def _check(self, row: int, slice_: Slice, metadata: Metadata) -> None:
-        """Return if the slice is this run's to collect.
+        """Return if the slice still belongs to this run.
 
         Raises:
-            _NotOurs: its row has ended, or another run has it, or its account was deleted, which ends the row.
+            _SliceNotOwned: its row has ended, or another run has it, or its account was deleted; for a deleted account this ends the row.
         """
         account_id, period = slice_.account_id, slice_.billing_period
         (record,) = metadata.collections.history(

@@ -1,4 +1,4 @@
-"""A person, the API or the command line asks for a collection: queued in the history, launched by Dagster, followed by its task id."""
+"""Trigger a collection for the API or the command line: queue it in the history, have Dagster launch it, return its task id; cancel it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from optiinfra_assets.providers.context import Clock, utc_now
 from optiinfra_assets.settings import Settings
 
 LAUNCHED_AT_ONCE: Final = 10
-"""Each launch takes the webserver a few tenths of a second; the rest is launched by the sensor `follow_runs` within 90 seconds,
-which does not know of a confirmation: collections with one, of a single account, are all launched here."""
+"""Each launch takes the webserver a few tenths of a second, so the sensor `follow_runs` launches the rest within 90 seconds. The sensor
+does not know `accept_empty`: runs with it, which concern a single account, are all launched here."""
 
 _NAMED = 20
-"""Names in an error that says what exists."""
+"""Account names shown in an error that lists the active accounts."""
 
 
 def trigger_collection(
@@ -42,26 +42,27 @@ def trigger_collection(
     accept_empty: bool = False,
     clock: Clock = utc_now,
 ) -> CollectionTask:
-    """Have matching slices collected now; returns as soon as they are queued. What did not change publishes nothing.
+    """Request the collection of matching slices now; return as soon as they are queued. Unchanged slices publish nothing.
 
     Args:
-        settings: where Dagster's webserver is.
-        metadata: where the history is.
+        settings: has the URL of Dagster's webserver.
+        metadata: holds the collection history.
         customer_id: only this customer's accounts; None: all.
         provider: only accounts at this provider; None: all.
         account_id: only this account; None: all.
-        billing_period: this one, changed or not; None: what is due, and the current one and the one before, which may have changed
-            since the last probe. Others could only say again what was collected, at some providers for a price, or less than that
-            where the source has begun to forget. With `accept_empty` every one that the source was seen to have.
-        trigger: who asks.
-        accept_empty: a person confirms that a source with nothing in it means no line items.
+        billing_period: this period, changed or not. None: the due ones, the current one and the one before, which may have changed
+            since the last probe. For other periods the source would return the same data again, at some providers for a price, or
+            fewer data if it no longer keeps all of them. None with `accept_empty`: every period that a probe has seen.
+        trigger: who requests it.
+        accept_empty: a person confirms that an empty source means no line items.
         clock: says which billing period is the current one.
 
     Raises:
         NothingToCollect: no active account matches.
         NothingDue: there is nothing to collect.
         ValueError: the billing period cannot be collected.
-        DagsterUnavailable: the webserver does not answer, or not to the end; then nothing is queued, and runs that it took do nothing.
+        DagsterUnavailable: the webserver does not answer, or stops answering halfway. Then the queued rows end as failed, and runs that
+            Dagster already took skip their slices.
     """
     now = clock()
     if billing_period is not None and not is_open(billing_period, now):
@@ -89,7 +90,7 @@ def trigger_collection(
         try:
             _launch(dagster, metadata, repositories, tagged)
         except DagsterUnavailable:
-            # It may have taken some of the runs, or all: a run that finds its row ended leaves it alone.
+            # Dagster may have taken some or all of the runs: a run that finds its row ended skips the slice.
             metadata.collections.close("failed", "Dagster did not take it: ask for it again", task_id=task.task_id)
             raise
     return task
@@ -101,7 +102,7 @@ def _launch(
     repositories: Mapping[str, Mapping[str, str]],
     tagged: Sequence[tuple[RunScope, Mapping[str, str]]],
 ) -> None:
-    """Launch runs of scopes with their tags, provider by provider, and store which run has which slices."""
+    """Launch one run for each scope with its tags, provider by provider, and store which run collects which slices."""
     for name, repository in repositories.items():
         runs = [(scope, tags) for scope, tags in tagged if scope.provider == name]
         for account in sorted({scope.account_id for scope, _ in runs}):
@@ -112,15 +113,15 @@ def _launch(
 
 
 def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_id: str | None = None) -> int:
-    """End the runs of a task; what they have published stays. Returns how many slices will not be collected.
+    """Terminate the runs of a task; what they have published stays. Return how many slices will not be collected.
 
-    `customer_id`: only as far as it concerns that customer; a task of the schedule concerns many.
+    `customer_id` limits this to the slices of one customer; a task of the schedule concerns many customers.
 
     Raises:
         RecordNotFound: there is no such task.
         DagsterUnavailable: the webserver does not answer; then nothing is canceled.
-        RunTerminationFailed: it could not end a run. The slices are canceled all the same: the run leaves each alone that it has not
-        published.
+        RunTerminationFailed: Dagster could not terminate a run. The slices are canceled all the same: the run skips each slice that it
+            has not published yet.
     """
     metadata.collections.task_status(task_id, customer_id)
     going_on: RunTerminationFailed | None = None
@@ -148,7 +149,7 @@ def _accounts(
 
 
 def _existing(accounts: Sequence[Account], customer_id: str | None) -> str:
-    """What could be asked for. With a customer given, no other customer's names: one must not learn of another."""
+    """Describe the active accounts. With `customer_id`, list only that customer's: a customer must not learn of another one."""
     if customer_id is not None:
         accounts = [one for one in accounts if one.customer_id == customer_id]
     if not accounts:

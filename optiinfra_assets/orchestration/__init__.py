@@ -1,1 +1,1 @@
-"""Everything that Dagster runs: assets, partitions, schedules, sensors."""
+"""Everything that Dagster runs: assets, checks, partitions, schedules, sensors."""

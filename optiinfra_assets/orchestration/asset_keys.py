@@ -1,4 +1,4 @@
-"""Names of the assets of one provider: ``source/<provider>`` → ``raw/...`` → ``derived/...`` → ``published/...``."""
+"""The keys of the assets of one provider: ``source/<provider>`` → ``raw/...`` → ``derived/...`` → ``published/...``."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from optiinfra_assets.ingestion.asset_paths import asset_paths
 
 @dataclass(frozen=True, slots=True)
 class ProviderAssetKeys:
-    """Asset keys of one provider, in the order of the way of the data."""
+    """Asset keys of one provider, in the order the data flow."""
 
     provider: str
 
     @property
     def source(self) -> dg.AssetKey:
-        """What lies outside: the provider's own files or interface."""
+        """The external source: the provider's files or API."""
         return dg.AssetKey(["source", self.provider])
 
     @property
     def raw(self) -> dg.AssetKey:
-        """Line items."""
+        """The line items."""
         return self.collected[0]
 
     @property
     def derived(self) -> dict[str, dg.AssetKey]:
-        """By name of the table."""
+        """The derived tables, by table name."""
         return {key.path[-1]: key for key in self.collected[1:-1]}
 
     @property
     def published(self) -> dg.AssetKey:
-        """What readers see."""
+        """The published generations that readers see."""
         return self.collected[-1]
 
     @property
     def collected(self) -> list[dg.AssetKey]:
-        """Everything a collection makes; a run always takes all of it."""
+        """Everything that a collection materializes; a run always takes all of it."""
         return [dg.AssetKey(path) for path in asset_paths(self.provider)]

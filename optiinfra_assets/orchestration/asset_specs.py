@@ -1,4 +1,4 @@
-"""What the Dagster UI shows of the assets of one provider: descriptions, lineage, tables, and their checks."""
+"""The specs of one provider's assets for the Dagster UI: descriptions, lineage, tables and checks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTROL_TOTALS = "control_totals"
 DERIVED_EQUALS_RAW = "derived_equals_raw"
 
 SHRINKAGE_LIMIT: Final = Decimal("0.20")
-"""A restatement rarely drops a fifth of the line items; a cut-off export does."""
+"""The check warns above this fraction: a restatement rarely drops a fifth of the line items, a truncated export does."""
 
 _RAW = """\
 Every charge of {title} for one account and billing month, one row each, in the columns of FOCUS 1.4.
@@ -54,7 +54,7 @@ _DERIVED_EQUALS_RAW = (
 
 
 def source_spec(provider: Provider) -> dg.AssetSpec:
-    """Where the lineage begins: the source itself, which nobody here makes."""
+    """The spec of the source, an external asset where the lineage begins."""
     return dg.AssetSpec(
         ProviderAssetKeys(provider.name).source,
         description=_SOURCE.format(title=provider.title, granularity=provider.capabilities.granularity),
@@ -64,10 +64,10 @@ def source_spec(provider: Provider) -> dg.AssetSpec:
 
 
 def asset_specs(provider: Provider) -> list[dg.AssetSpec]:
-    """Raw, derived and published costs of a provider.
+    """The specs of the raw, derived and published costs of a provider.
 
-    They are `skippable`, which here means: their materialisations are events of their own, one a slice as soon as it is published,
-    not outputs at the end of the run. So a slice that fails takes nothing from the others.
+    They are `skippable`: the run reports their materializations as separate events, for each slice as soon as it is published, and
+    not as outputs at its end. So a failed slice does not affect the others.
     """
     keys = ProviderAssetKeys(provider.name)
     raw = dg.AssetSpec(
@@ -105,7 +105,7 @@ def _derived_spec(keys: ProviderAssetKeys, group: str, table: str) -> dg.AssetSp
 
 
 def check_specs(provider: Provider) -> list[dg.AssetCheckSpec]:
-    """Checks that a collection evaluates for each slice."""
+    """The specs of the checks that a collection evaluates for each slice."""
     keys = ProviderAssetKeys(provider.name)
     return [
         _check(provider, SHRINKAGE, keys.raw, _SHRINKAGE),
@@ -115,7 +115,7 @@ def check_specs(provider: Provider) -> list[dg.AssetCheckSpec]:
 
 
 def _check(provider: Provider, name: str, asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
-    # Per slice, because a check of one account must not hide that of another. Dagster stores and shows that, and calls it preview.
+    # Partitioned by slice: the check of one account must not hide that of another. Dagster supports this, but warns that it is a preview.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=slices(provider.name))

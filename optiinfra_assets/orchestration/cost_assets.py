@@ -1,4 +1,4 @@
-"""The cost assets of one provider, from one factory: raw → derived → published, collected together slice by slice."""
+"""A factory for the cost assets of one provider: raw → derived → published, collected together slice by slice."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ Collected = Iterator[materializations.AssetEvent | dg.Output[None]]
 
 
 def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
-    """One step that collects any slices of a provider; it cannot be run for a part of its assets, which are published together."""
+    """Define the step that collects slices of a provider. It always makes all of its assets, because they are published together."""
 
     @dg.multi_asset(
         name=f"collect_{provider.name}",
@@ -49,7 +49,7 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
 
 
 def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[Slice, tuple[Account, str]]:
-    """The slices of the run with their account and partition key, newest billing period first."""
+    """Return the slices of the run with their account and partition key, newest billing period first."""
     parsed = [(*parse(key), key) for key in context.partition_keys]
     accounts = {account_id: _account(metadata, account_id) for account_id, _, _ in parsed}
     found = {Slice.of(accounts[account_id], period): (accounts[account_id], key) for account_id, period, key in parsed}
@@ -64,9 +64,9 @@ def _account(metadata: Metadata, account_id: str) -> Account:
 
 
 def _task(context: dg.AssetExecutionContext) -> CollectionRun:
-    """Who asked for the run: its tags say so, unless it was launched, or launched again, from the Dagster UI.
+    """Return the task of the run from its tags. A run launched or re-executed from the Dagster UI is a task of its own.
 
-    Such a run is a task of its own, and is tagged so: the run that goes on for it if its worker dies inherits the tags.
+    This adds the tags of its own task to such a run: if its worker dies, the run that replaces it inherits them.
     """
     run = context.run
     resumes = "dagster/retry_number" in run.tags
@@ -93,11 +93,11 @@ def _trigger(run: dg.DagsterRun, is_ours: bool) -> Trigger:
 
 
 def raise_failures(failures: Sequence[SliceFailure], now: datetime) -> None:
-    """Fail the run if any slice failed, naming each; Dagster tries again only if that can help.
+    """Fail the run if any slice failed, and name each. Dagster retries only if at least one failure is transient.
 
     Raises:
         Failure: at least one slice failed.
-        RetryRequested: the same, and a provider wants more than the usual 60 s.
+        RetryRequested: the same, and a provider asks to wait longer than the usual 60 s.
     """
     if not failures:
         return
@@ -110,7 +110,7 @@ def raise_failures(failures: Sequence[SliceFailure], now: datetime) -> None:
 
 
 def _check_outputs(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
-    """Checks were evaluated slice by slice; Dagster also wants the output that stands for each."""
+    """Yield the required outputs of the checks: Dagster expects one for each, although the checks were evaluated slice by slice."""
     for output in context.op_def.output_defs:
         if output.is_required:
             yield dg.Output(None, output_name=output.name)

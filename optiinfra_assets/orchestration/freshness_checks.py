@@ -1,8 +1,8 @@
-"""Freshness: is every account being checked, and is what changed being collected? Looked at every quarter of an hour, without a run.
+"""The freshness check: every account is probed, and changes are collected. A sensor evaluates it every 15 minutes, without a run.
 
-Not Dagster's own freshness policy, which asks when an asset was last made: costs that did not change are not made again, and are fresh.
-The check belongs to the source: one of a published asset counts for Dagster only until the next slice of any account is published.
-The other checks are evaluated by the collection itself, slice by slice (`optiinfra_assets.orchestration.asset_specs`).
+Dagster's own freshness policy does not fit. It checks when an asset was last materialized, but costs that did not change are fresh without
+a new materialization. The check is on the source asset: a check on a published asset is valid for Dagster only until the next slice
+of any account is published. The collection evaluates the other checks, slice by slice (`optiinfra_assets.orchestration.asset_specs`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,19 +17,19 @@ from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
 UNCHECKED: Final = timedelta(hours=1)
-"""Four ticks without an answer from the source."""
+"""An account is stale after this time without an answer from the source: four ticks."""
 
 UNCOLLECTED: Final = timedelta(hours=2)
-"""A change seen this long ago is neither waiting for its turn nor in the third retry any more."""
+"""An account is stale if a change seen this long ago was not collected: neither the queue nor three retries take that long."""
 
 FRESHNESS = "freshness"
 
 SHOWN = 50
-"""Names in the check's metadata."""
+"""Most lines in the check's metadata."""
 
 
 def freshness_check(provider: Provider) -> dg.AssetChecksDefinition:
-    """The check as the UI shows it; it can be evaluated there at any time."""
+    """Define the check for the Dagster UI, which can evaluate it at any time."""
 
     @dg.asset_check(
         name=FRESHNESS,
@@ -53,7 +53,7 @@ def freshness_check(provider: Provider) -> dg.AssetChecksDefinition:
 
 
 def evaluate_freshness(metadata: Metadata, provider: Provider, now: datetime) -> dg.AssetCheckEvaluation:
-    """The state of all accounts of a provider at a UTC instant."""
+    """Evaluate the check for all accounts of a provider at the UTC instant `now`."""
     stale = [*_unchecked(metadata, provider.name, now), *_uncollected(metadata, provider.name, now)]
     accounts = sum(state.status == "active" for state in metadata.accounts.states(provider=provider.name))
     rest = [f"and {len(stale) - SHOWN} more"] if len(stale) > SHOWN else []

@@ -1,4 +1,4 @@
-"""Keeping house: what no reader can need any more is removed, once a day."""
+"""Garbage collection: once a day, remove rows and events that no reader can need any more."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,11 +10,11 @@ from optiinfra_assets.orchestration.resources import StoresResource
 GARBAGE = dg.AssetKey(["maintenance", "garbage"])
 
 EVENTS_KEPT = timedelta(days=35)
-"""Who follows collections has come back within a month, or reads the history, which is kept for ever."""
+"""Collection events are kept this long: a subscriber comes back within a month, or reads the history, which is kept forever."""
 
 
 def garbage_collection_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
-    """Retention: the last generation of each UTC day is kept for `OPTIINFRA_RETENTION_DAYS`."""
+    """Define the asset that applies retention: it keeps the last generation of each UTC day for `OPTIINFRA_RETENTION_DAYS` days."""
 
     @dg.asset(
         key=GARBAGE,

@@ -1,4 +1,4 @@
-"""From the result of a slice to what the Dagster UI shows of it: materialisations with their metadata, and check evaluations."""
+"""Convert the result of a slice to Dagster events: materializations with their metadata, and check evaluations."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from optiinfra_assets.orchestration.asset_specs import (
 from optiinfra_assets.orchestration.partitions import parse
 
 SOURCES_SHOWN = 100
-"""Rows of the table of sources; `publications.sources` has all of them."""
+"""Most rows in the table of sources; `publications.sources` has all of them."""
 
 AssetEvent = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
 def asset_events(partition: str, one: SliceResult | SliceFailure | SliceSkipped) -> Iterator[AssetEvent]:
-    """Everything to show of one slice; of one that was left alone nothing, for which the log of the run has the reason."""
+    """Yield the events of one slice; a skipped slice has none, and the run's log has the reason."""
     if isinstance(one, SliceSkipped):
         return iter(())
     return _of_failure(partition, one) if isinstance(one, SliceFailure) else _of_result(partition, one)
 
 
 def _of_result(partition: str, result: SliceResult) -> Iterator[AssetEvent]:
-    """A slice that went well: raw, derived and published in the order of the lineage, then every check."""
+    """Yield the events of a successful slice: raw, derived and published in the order of the lineage, then every check."""
     keys = ProviderAssetKeys(result.slice.provider)
     yield _materialised(partition, keys.raw, _raw(result))
     for table, key in keys.derived.items():
@@ -54,7 +54,7 @@ def _of_result(partition: str, result: SliceResult) -> Iterator[AssetEvent]:
 
 
 def _of_failure(partition: str, failure: SliceFailure) -> Iterator[AssetEvent]:
-    """A slice that a check kept from being published: that check."""
+    """Yield the failed checks if a check prevented the publication of the slice."""
     keys = ProviderAssetKeys(failure.slice.provider)
     if isinstance(failure.error, ControlTotalMismatch):
         yield _failed(partition, keys.raw, CONTROL_TOTALS, failure.message)
@@ -65,7 +65,7 @@ def _of_failure(partition: str, failure: SliceFailure) -> Iterator[AssetEvent]:
 
 
 def _materialised(partition: str, key: dg.AssetKey, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
-    # Dagster finds materialised partitions of two dimensions by these tags of their events.
+    # Dagster finds materialized partitions of two dimensions by these tags of their events.
     account_id, period = parse(partition)
     tags = {"dagster/partition/account": account_id, "dagster/partition/period": str(period)}
     return dg.AssetMaterialization(key, partition=partition, metadata=metadata, tags=tags)
@@ -105,7 +105,7 @@ def _raw(result: SliceResult) -> Mapping[str, Any]:
 
 def _derived(result: SliceResult, table: str) -> Mapping[str, Any]:
     outcome = _outcome(result)
-    # Its own rows are fewer: groups of line items, not line items.
+    # The derived table has fewer rows: groups of line items.
     outcome["line items"] = outcome.pop("dagster/partition_row_count")
     return {**outcome, "statement": f"sql/clickhouse/derived/{table}.sql"}
 
@@ -209,6 +209,6 @@ def _instant(moment: Any) -> dg.MetadataValue[Any]:
 
 
 def format_amount(amount: Decimal) -> str:
-    """An exact amount without the zeros that its 18 fraction digits end in."""
+    """Format an exact amount without trailing zeros."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,4 +1,4 @@
-"""The two databases as a Dagster resource that opens them when asked, so that loading the definitions reaches nothing."""
+"""The two databases as a Dagster resource. It opens them on request, so that loading the definitions connects to nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
 class StoresResource:
-    """Opens the databases that the settings name at that moment.
+    """Opens the databases that the current settings name.
 
-    A plain object, not a resource with a lifetime: a database that is away must fail inside the step, where it is retried.
+    A plain object, not a resource with a lifecycle: if a database is down, the error must occur inside the step, which Dagster retries.
 
     Attributes:
-        clock: what "now" is for those who work with the databases.
+        clock: gives the present UTC instant to those who work with the databases.
     """
 
     def __init__(self, settings: Callable[[], Settings] = Settings, clock: Clock = utc_now) -> None:
@@ -25,21 +25,21 @@ class StoresResource:
         self.clock = clock
 
     def settings(self) -> Settings:
-        """The settings as they are now."""
+        """Read the current settings."""
         return self._settings()
 
     def metadata(self) -> closing[Metadata]:
-        """PostgreSQL, closed at the end.
+        """Connect to PostgreSQL; the context manager closes the connection.
 
         Raises:
-            MetadataUnavailable: it cannot be reached.
+            MetadataUnavailable: PostgreSQL cannot be reached.
         """
         return closing(Metadata.connect(self._settings()))
 
     def warehouse(self) -> closing[Warehouse]:
-        """ClickHouse, closed at the end.
+        """Connect to ClickHouse; the context manager closes the connection.
 
         Raises:
-            WarehouseUnavailable: it cannot be reached.
+            WarehouseUnavailable: ClickHouse cannot be reached.
         """
         return closing(Warehouse.connect(self._settings()))

@@ -1,7 +1,7 @@
-"""Collections that were asked for, and the Dagster runs that were to do them: which ended without a word, which never began.
+"""Compare open collections with their Dagster runs: close the rows of runs that died, and request runs that were never launched.
 
-A run that dies (kill -9, power cut) cannot close its rows of the history. Dagster notices the death; here its rows are closed, so that
-the next tick finds the slices due again. Where Dagster launches the run once more by itself, the rows stay open for that one.
+A run that dies (kill -9, power cut) cannot close its history rows. Dagster detects that it died; this module then closes its rows, so that
+the next tick finds the slices due again. If Dagster relaunches the run by itself, the rows stay open for the new run.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ from optiinfra_assets.metadata.collections import CollectionRecord
 from optiinfra_assets.orchestration.partitions import parse
 
 LAUNCH_TIME: Final = timedelta(seconds=60)
-"""Between a queued row and its run, and between one run of a task and the next, lie one request to the webserver or less."""
+"""Longest time from a queued row to its run, and from one run of a task to the next, if the API or the command line triggered it: at most
+one request to the webserver lies between them."""
 
 TICK_TIME: Final = timedelta(minutes=5)
-"""The same where a schedule or a sensor asks: the daemon launches what they asked for once they have ended, one run after another; when
-it is busy, 1.5 a second."""
+"""The same if a schedule or a sensor triggered it: the daemon launches the runs one after another once the evaluation has ended, 1.5 a
+second when it is busy."""
 
 RELAUNCH_TIME: Final = timedelta(minutes=5)
-"""Dagster looks for runs to launch again every 30 s."""
+"""How long a failed run that Dagster will retry may take to be relaunched. Dagster looks for such runs every 30 s."""
 
 
 @dataclass(slots=True)
 class MonitoredRuns:
-    """What was found: rows closed, and runs to ask for because nobody did."""
+    """How many rows were closed, and which runs to request because they are missing."""
 
     closed: int = 0
     requests: list[CollectionRunRequest] = field(default_factory=list)
 
 
 def monitor_runs(metadata: Metadata, instance: dg.DagsterInstance, now: datetime) -> MonitoredRuns:
-    """Close rows of runs that are over, find the runs of those that are queued, and name the ones without any."""
+    """Close rows whose run has ended, assign their runs to queued rows, and return requests for rows without a run (`now` is UTC)."""
     followed = MonitoredRuns()
     rows = metadata.work_queue.open_collections()
     runs = _Runs(instance, rows)
@@ -84,7 +85,7 @@ def _close(metadata: Metadata, row: CollectionRecord, record: dg.RunRecord | Non
 
 
 class _Runs:
-    """The newest run of each open row, found by its id, by the run launched again for it, or by task and partition."""
+    """Finds the newest run of each open row: by run id, by the id of the relaunched run, or by task and partition."""
 
     def __init__(self, instance: dg.DagsterInstance, rows: Iterable[CollectionRecord]) -> None:
         rows = list(rows)
@@ -95,7 +96,7 @@ class _Runs:
         self._last_launch: dict[str, datetime] = {}
         tasks = {row.task_id for row in rows if row.run_id is None}
         if tasks:
-            # Newest first, so the newest run of a slice is the one that stays.
+            # Dagster returns the newest first; in reverse, the newest run of a slice is stored last and stays.
             for record in reversed(instance.get_run_records(dg.RunsFilter(tags={TASK_TAG: sorted(tasks)}))):
                 self._add(record)
 
@@ -113,9 +114,9 @@ class _Runs:
         return self._by_id.get(again, record) if again else record
 
     def is_lost(self, row: CollectionRecord, now: datetime) -> bool:
-        """Whether the run of a row that has none will not come: its task was queued, and its last run made, too long ago.
+        """Whether the run of a row without one is lost: the row was queued, and the last run of its task created, too long ago.
 
-        A run that comes all the same, after another was asked for, is harmless: each row is collected by one run.
+        If that run comes after another was requested, it does no harm: only one run collects each row.
         """
         since = max(row.queued_at, self._last_launch.get(row.task_id, row.queued_at))
         return now - since > (LAUNCH_TIME if row.trigger in ("api", "cli") else TICK_TIME)
@@ -129,7 +130,7 @@ def _by_id(instance: dg.DagsterInstance, run_ids: set[str]) -> dict[str, dg.RunR
 
 
 def _partitions(tags: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Account ids and billing periods that a run was launched for; ours are of one account."""
+    """Yield account id and billing period of each partition of a run; our runs have one account."""
     first = tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition")
     if first is None:
         return

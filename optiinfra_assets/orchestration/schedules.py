@@ -1,8 +1,8 @@
-"""Every quarter of an hour: ask all accounts whether anything changed, and request runs for that alone.
+"""The schedules: every 15 minutes, probe all accounts and request runs for what changed; once a day, collect garbage.
 
-A tick evaluated twice makes the same requests under the same run keys, so Dagster makes one run of each. A change that comes later, and
-a collection that failed, is requested by a later tick. Dagster gives an evaluation 60 seconds: probes begin for 25, end within 15 more,
-and accounts that were not reached come first in the next tick, so that any number of accounts delays a tick, never breaks it.
+A tick that is evaluated twice makes the same requests with the same run keys, so Dagster launches each run once. A later tick requests
+later changes and failed collections again. Dagster allows an evaluation 60 seconds: probes begin during 25 seconds and end within 15 more.
+The next tick begins with the accounts that were not reached, so many accounts delay a tick but never break it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
 RUNS_PER_TICK: Final = 200
-"""What two places in the queue can do in a quarter of an hour; the rest stays due. Newest periods first."""
+"""Two queue slots can do this many runs in 15 minutes, newest periods first; the rest stays due."""
 
 
 def run_request(request: CollectionRunRequest) -> dg.RunRequest:
-    """A run of everything of one provider for the slices of `request`."""
+    """Build Dagster's request for a run of all assets of one provider for the slices of `request`."""
     keys = ProviderAssetKeys(request.scope.provider).collected
     return dg.RunRequest(run_key=request.key, asset_selection=keys, tags=dict(request.tags))
 
@@ -34,14 +34,14 @@ def requested(
     requests: Sequence[CollectionRunRequest],
     otherwise: str,
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Runs for `requests`, whose accounts become partitions; without any, why there is none."""
+    """Add the partitions of the accounts and return run requests; without `requests`, skip with the reason `otherwise`."""
     for name in {one.scope.provider for one in requests}:
         register(context.instance, name, {one.scope.account_id for one in requests if one.scope.provider == name})
     return [run_request(one) for one in requests] or dg.SkipReason(otherwise)
 
 
 def collect_due_schedule(providers: Mapping[str, Provider]) -> dg.ScheduleDefinition:
-    """The one schedule that collects."""
+    """The schedule that collects; there is no other one."""
 
     @dg.schedule(
         name="collect_due",
@@ -72,7 +72,7 @@ def collect_due_schedule(providers: Mapping[str, Provider]) -> dg.ScheduleDefini
 
 
 def garbage_collection_schedule() -> dg.ScheduleDefinition:
-    """Once a day, in a quiet hour."""
+    """The schedule that collects garbage every day at 03:17 UTC, a quiet hour."""
     return dg.ScheduleDefinition(
         name="collect_garbage",
         cron_schedule="17 3 * * *",

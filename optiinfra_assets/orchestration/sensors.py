@@ -1,4 +1,4 @@
-"""What does not wait for the quarter of an hour: a new account, a run that died, and the look at freshness."""
+"""The sensors: collect new accounts, monitor runs, and evaluate freshness."""
 
 import uuid
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from optiinfra_assets.orchestration.schedules import requested
 from optiinfra_assets.providers.base import Provider
 
 ACCOUNTS_AT_ONCE: Final = 50
-"""New accounts of one evaluation; the next comes 20 s later."""
+"""Most new accounts in one evaluation; the next evaluation comes 20 s later."""
 
 PROBE_SECONDS: Final = 20.0
-"""With the last probe's 15 s this stays under the 60 s that Dagster gives an evaluation."""
+"""No probe begins later than this. With 15 s for the last probe, an evaluation stays under the 60 s that Dagster allows."""
 
 
 def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
-    """An account without a partition is new; it gets one, and a collection of all that its source has."""
+    """The sensor that adds a partition for each new account (one without a partition) and collects everything its source has."""
 
     @dg.sensor(
         name="new_accounts",
@@ -63,7 +63,7 @@ def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinitio
 
 
 def run_monitoring_sensor() -> dg.SensorDefinition:
-    """Runs end in ways in which they cannot say so."""
+    """The sensor that closes the history rows of runs that died, and requests runs that are missing."""
 
     @dg.sensor(
         name="follow_runs",
@@ -83,7 +83,7 @@ def run_monitoring_sensor() -> dg.SensorDefinition:
 
 
 def freshness_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
-    """Evaluates `optiinfra_assets.orchestration.freshness_checks` without a run."""
+    """The sensor that evaluates `optiinfra_assets.orchestration.freshness_checks` without a run."""
 
     @dg.sensor(
         name="freshness",

@@ -1,4 +1,4 @@
-"""Our small state in PostgreSQL, one repository a subject: customers, accounts, slices, collections, tokens and their logs."""
+"""The state in PostgreSQL, with one repository per subject: customers, accounts, slices, collections, tokens and their logs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Metadata(Database):
-    """One PostgreSQL database and its repositories. Safe for threads."""
+    """A PostgreSQL database and its repositories. Thread-safe."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -38,8 +38,8 @@ class Metadata(Database):
 
     @cached_property
     def credentials(self) -> CredentialRepository:
-        """The encrypted secrets of its accounts. No master key is read before a secret is stored or revealed."""
-        # Here and not above: most who open this need no secret, and pay for no cryptography.
+        """The encrypted secrets of the accounts. This reads no master key until a secret is stored or revealed."""
+        # Imported here: most users of this class need no secret, and should not pay for importing the cryptography.
         from optiinfra_assets.vault.credentials import CredentialRepository
         from optiinfra_assets.vault.keyring import Keyring
 

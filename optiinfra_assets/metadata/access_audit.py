@@ -1,6 +1,6 @@
-"""The log of what was done with customers and API tokens. PostgreSQL refuses to change or remove a line of it.
+"""The audit log of changes to customers and API tokens. PostgreSQL refuses to change or remove its lines.
 
-Each statement that changes one of them writes its line itself, so that there is no change without its line.
+Each statement that changes a customer or a token also writes the log line, so that there is no change without one.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class AccessEntry:
     """One line of the log. Times are UTC.
 
     Attributes:
-        id: grows with every line; pages are cut by it.
-        actor: who: the id of a token, or a part of the platform.
+        id: increases with every line; the cursor of pages.
+        actor: who did it: the id of a token, or a part of the platform.
         origin: from where: the address of a request, or a process.
-        customer_id: whose; None: a token for all customers.
-        token_id: the token made or revoked; None for an act on a customer.
-        role: that of the token.
-        name: of the customer or the token.
-        detail: for a rename, the name before.
+        customer_id: the customer concerned; None: a token for all customers.
+        token_id: the token issued or revoked; None for a change to a customer.
+        role: role of the token.
+        name: name of the customer or the token.
+        detail: for a rename, the previous name.
     """
 
     id: int
@@ -43,9 +43,9 @@ class AccessEntry:
 
 
 class AccessAuditRepository(Repository):
-    """The part of `Metadata` on this log."""
+    """Reads the audit log."""
 
     def find(self, *, first: int = 50, before: int | None = None, customer_id: str | None = None) -> list[AccessEntry]:
-        """At most `first` lines, newest first, with an id below `before`; only of one customer if it is given."""
+        """Return at most `first` lines, newest first, with an id below `before`; of one customer if `customer_id` is given."""
         values = {"first": first, "before": before, "customer_id": customer_id}
         return [AccessEntry(**row) for row in self._database.rows("access_audit.sql", values)]

@@ -1,4 +1,4 @@
-"""Customers and their accounts: what is set, what secret there is (never the secret), and how the last probe went."""
+"""Customers and their accounts: settings, metadata of the stored secret (never the secret), and the result of the last probe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optiinfra_assets.vault.credential_audit import Actor, by
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One tenant. `created_at` is UTC."""
+    """A tenant. `created_at` is UTC."""
 
     customer_id: str
     name: str
@@ -26,13 +26,14 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """An account and what is known of its last probes; times are UTC, None before the first.
+    """An account and its last probes. Times are UTC, None before the first.
 
     Attributes:
+        account: the account, without secrets.
         status: ``active`` or ``disabled``.
-        last_probe_at: the last probe that got an answer.
-        last_change_at: the last probe that found something changed.
-        last_error: one line of the last probe, None if it went well.
+        last_probe_at: when the last successful probe was made.
+        last_change_at: when a probe last found a change.
+        last_error: error of the last probe in one line, None if it succeeded.
     """
 
     account: Account
@@ -45,16 +46,16 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class ConnectedAccount:
-    """An account and what is known of its secret and its last probes. Times are UTC, None if it never happened.
+    """An account, the metadata of its secret and its last probes. Times are UTC, None if it never happened.
 
     Attributes:
-        is_active: it is collected.
-        version: which secret the credential has; None where none is stored.
+        is_active: whether it is collected.
+        version: version of the stored secret, None if none is stored.
         key_id: the master key that wraps its data key.
-        updated_at: when settings or secret were last stored, but for the first settings.
-        rotated_at: when the secret was last replaced on purpose.
+        updated_at: when settings or secret were last stored, not counting the first settings.
+        rotated_at: when a person last replaced the secret.
         deleted_at: since when it is not collected.
-        last_error: one line of the last probe, None if it went well.
+        last_error: error of the last probe in one line, None if it succeeded.
     """
 
     account: Account
@@ -71,15 +72,15 @@ class ConnectedAccount:
 
 
 class CustomerRepository(Repository):
-    """The tenants."""
+    """Reads and writes customers."""
 
     def add(self, customer_id: str, name: str | None = None, actor: Actor | None = None) -> Customer:
-        """Add a customer, or return the one that is there; `name` defaults to the id, and renames if given. What changed is on record.
+        """Add a customer, or return the existing one, renamed if `name` is given. The access log records every change.
 
         Args:
             customer_id: lower-case letters, digits, '-', '_' and '.'.
-            name: what people call it.
-            actor: who does it; None: this process.
+            name: display name; a new customer's defaults to the id.
+            actor: who does it, for the log; None: this process.
 
         Raises:
             ValueError: the id or the name is not accepted.
@@ -89,7 +90,7 @@ class CustomerRepository(Repository):
         return Customer(**row)
 
     def create(self, customer_id: str, name: str, actor: Actor) -> Customer:
-        """Add a customer that is not there, on record.
+        """Add a new customer; the access log records it.
 
         Raises:
             ValueError: the id or the name is not accepted.
@@ -101,11 +102,11 @@ class CustomerRepository(Repository):
         return Customer(**row)
 
     def rename(self, customer_id: str, name: str, actor: Actor) -> Customer:
-        """Give a customer another name, on record. Its id stays.
+        """Rename a customer; the access log records it. Its id stays.
 
         Raises:
             ValueError: the name is not accepted.
-            RecordNotFound: there is none of that id.
+            RecordNotFound: no customer has that id.
         """
         check_name("name", name)
         values = {"customer_id": customer_id, "name": name, **by(actor)}
@@ -115,14 +116,14 @@ class CustomerRepository(Repository):
         return Customer(**row)
 
     def find(self, *, first: int | None = None, after: str | None = None) -> list[Customer]:
-        """At most `first` customers (None: all), by id, above the id `after`."""
+        """Return at most `first` customers (None: all), ordered by id, with an id above `after`."""
         return [Customer(**row) for row in self._database.rows("customers.sql", {"first": first, "after": after})]
 
     def get(self, customer_id: str) -> Customer:
-        """One customer.
+        """Return one customer.
 
         Raises:
-            RecordNotFound: there is none of that id.
+            RecordNotFound: no customer has that id.
         """
         row = self._database.row("customer.sql", {"customer_id": customer_id})
         if row is None:
@@ -131,15 +132,15 @@ class CustomerRepository(Repository):
 
 
 class AccountRepository(Repository):
-    """What each customer has connected."""
+    """Reads and writes the accounts that customers connected."""
 
     def add(self, account: Account) -> Account:
-        """Store a new account; adding the same again changes nothing, but makes a disabled one active.
+        """Store a new account. Adding the same account again only makes it active if it was disabled.
 
         Raises:
-            ValueError: the id is not ``<customer>.<name>``, or there are secrets, which only `Credentials` stores.
+            ValueError: the id is not ``<customer>.<name>``, or `account` has secrets, which only `CredentialRepository` stores.
             RecordNotFound: the customer does not exist.
-            AlreadyExists: the id is taken by an account of other content.
+            AlreadyExists: an account with the same id and other content exists.
         """
         _check(account)
         values = {**_values(account), "settings": Jsonb(account.settings)}
@@ -162,12 +163,12 @@ class AccountRepository(Repository):
         account_id: str | None = None,
         include_disabled: bool = False,
     ) -> list[Account]:
-        """Accounts by id, active ones unless `include_disabled`; each filter that is given must match."""
+        """Return accounts ordered by id, without disabled ones unless `include_disabled`; they match every given filter."""
         filters = {"customer_id": customer_id, "provider": provider, "account_id": account_id}
         return [one.account for one in self._states(**filters, include_disabled=include_disabled)]
 
     def states(self, *, customer_id: str | None = None, provider: str | None = None) -> list[AccountState]:
-        """Accounts with their last probes, disabled ones too, by id."""
+        """Return accounts with their last probes, also disabled ones, ordered by id."""
         return self._states(customer_id=customer_id, provider=provider, account_id=None, include_disabled=True)
 
     def _states(self, **filters: Any) -> list[AccountState]:
@@ -175,10 +176,10 @@ class AccountRepository(Repository):
         return [AccountState(account=_pop_account(row), **row) for row in rows]
 
     def get(self, account_id: str) -> Account:
-        """One account, disabled or not.
+        """Return one account, disabled or not.
 
         Raises:
-            RecordNotFound: there is none of that id.
+            RecordNotFound: no account has that id.
         """
         found = self.find(account_id=account_id, include_disabled=True)
         if not found:
@@ -186,10 +187,10 @@ class AccountRepository(Repository):
         return found[0]
 
     def disable(self, account_id: str) -> None:
-        """Collect nothing more for an account; its published data stay.
+        """Stop collecting an account; its published data stay.
 
         Raises:
-            RecordNotFound: there is none of that id.
+            RecordNotFound: no account has that id.
         """
         if self._database.row("disable_account.sql", {"account_id": account_id}) is None:
             raise RecordNotFound(f"account: {account_id!r} does not exist")
@@ -197,16 +198,16 @@ class AccountRepository(Repository):
     def connections(
         self, customer_id: str, *, first: int, after: str | None = None, include_deleted: bool = False
     ) -> list[ConnectedAccount]:
-        """At most `first` accounts of a customer, by id, above the account id `after`."""
+        """Return at most `first` accounts of a customer, ordered by id, with an id above `after`."""
         values = {"customer_id": customer_id, "account_id": None, "first": first, "after": after}
         rows = self._database.rows("connections.sql", {**values, "include_deleted": include_deleted})
         return [_connection(row) for row in rows]
 
     def connection(self, customer_id: str, account_id: str) -> ConnectedAccount:
-        """One account of a customer, collected or not.
+        """Return one account of a customer, active or not.
 
         Raises:
-            RecordNotFound: the customer has none of that id.
+            RecordNotFound: the customer has no account with that id.
         """
         values = {"customer_id": customer_id, "account_id": account_id, "first": 1, "after": None}
         row = self._database.row("connections.sql", {**values, "include_deleted": True})
@@ -215,10 +216,10 @@ class AccountRepository(Repository):
         return _connection(row)
 
     def change_settings(self, account_id: str, settings: Row) -> list[str]:
-        """Give an active account other settings; the names of those that differ.
+        """Replace the settings of an active account; return the sorted names of those that changed.
 
         Raises:
-            RecordNotFound: there is no active account of that id.
+            RecordNotFound: no active account has that id.
         """
         row = self._database.row("change_settings.sql", {"account_id": account_id, "settings": Jsonb(settings)})
         if row is None:
@@ -254,7 +255,7 @@ def _values(account: Account) -> Row:
 
 
 def _pop_account(row: Row) -> Account:
-    """The account that five columns of a row hold, which are taken out of it."""
+    """Remove the five columns of an account from `row` and return the account."""
     names = ("account_id", "customer_id", "provider", "settings", "is_simulated")
     return Account(**{name: row.pop(name) for name in names})
 

@@ -1,4 +1,4 @@
-"""What is known of each account at a glance, and what was asked of its provider."""
+"""A summary of each account's activity, and the requests made to its provider."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from optiinfra_assets.database.postgres import Repository
 
 @dataclass(frozen=True, slots=True)
 class AccountActivity:
-    """One account. Times are UTC, None before the first.
+    """The activity of one account. Times are UTC, None before the first.
 
     Attributes:
         status: ``active`` or ``disabled``.
-        last_probe_at: the last probe that got an answer.
-        last_change_at: the last probe that found something changed.
-        last_error: one line of the last probe, None if it went well.
-        probe_not_before: the provider asked to be left alone until then.
+        last_probe_at: when the last successful probe was made.
+        last_change_at: when a probe last found a change.
+        last_error: error of the last probe in one line, None if it succeeded.
+        probe_not_before: the provider throttles probes until then.
         last_published_at: when the newest generation of any of its periods was published.
-        last_checked_at: the last successful collection, also one that found nothing new.
-        known_periods: billing periods its source has shown.
-        due_periods: those of them that wait to be collected.
-        requests: made to the provider so far, for probes and collections.
+        last_checked_at: when a collection last succeeded, also if it found nothing new.
+        known_periods: number of billing periods that its source has shown.
+        due_periods: number of those that wait to be collected.
+        requests: number of requests made to the provider so far, for probes and collections.
         request_cost: what the provider charges for them, in USD.
     """
 
@@ -47,12 +47,12 @@ class AccountActivity:
 
 
 class ActivityRepository(Repository):
-    """The part of `Metadata` on what accounts do."""
+    """Records requests to providers and summarizes accounts."""
 
     def record_requests(
         self, purpose: Literal["probe", "collect"], made: Mapping[str, tuple[int, Decimal]], at: datetime
     ) -> None:
-        """Add requests `made` by account id, with their price in USD, to those of the UTC day of `at`."""
+        """Add the requests in `made` (account id -> number and cost in USD) to the counts of the UTC day of `at`."""
         values = {
             "purpose": purpose,
             "accounts": list(made),
@@ -71,7 +71,7 @@ class ActivityRepository(Repository):
         provider: str | None = None,
         account_id: str | None = None,
     ) -> list[AccountActivity]:
-        """At most `first` accounts of a customer, disabled ones too, by id above `after`; each filter that is given must match."""
+        """Return at most `first` accounts of a customer, also disabled ones, ordered by id above `after`; they match every given filter."""
         values = {
             "customer_id": customer_id,
             "first": first,

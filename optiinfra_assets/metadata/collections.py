@@ -1,4 +1,4 @@
-"""The history of collections: one row for each slice of each task, from queued to ended, never removed."""
+"""The history of collections: one row for each slice of each task, from queued to ended. Rows are never removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ended = Literal["succeeded", "unchanged", "failed", "canceled"]
 NO_FILTERS: Final[Row] = {"is_open": False} | dict.fromkeys(
     ("first", "before", "customer_id", "provider", "account_id", "billing_period", "task_id", "status")
 )
-"""What ``history.sql`` is bound to so that it lets everything through."""
+"""The parameters with which ``history.sql`` returns every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class CollectionRecord:
     """One slice of one collection task. Times are UTC.
 
     Attributes:
-        id: grows with every row; pages are cut by it.
-        task_id: everything one trigger asked for.
+        id: increases with every row; the cursor of pages.
+        task_id: the task: everything that one trigger requested.
         run_id: the Dagster run, None before it is known.
         attempt: 1, then one more for each retry.
-        generation: the published generation, None if none was.
-        rows: line items collected, None if the collection did not end well.
-        requests: requests made to the provider, over all attempts.
+        generation: the published generation, None if it published none.
+        rows: number of line items collected, None if the collection did not succeed.
+        requests: number of requests made to the provider, over all attempts.
         request_cost: what the provider charges for them, in USD.
-        error: one line, None unless it failed or is being retried.
+        error: one line, None unless the collection failed, was canceled or is being retried.
     """
 
     id: int
@@ -57,19 +57,19 @@ class CollectionRecord:
 
     @property
     def is_open(self) -> bool:
-        """Not ended yet."""
+        """Whether the collection has not ended yet."""
         return self.ended_at is None
 
 
 State = Literal["queued", "running", "retrying", "succeeded", "failed", "canceled"]
 
 _KEPT = 10_000
-"""Slices of one task that are looked at."""
+"""Most slices of one task that `task_status` reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionTask:
-    """Everything one trigger asked for; newest billing periods first."""
+    """Everything that one trigger requested; newest billing periods first."""
 
     task_id: str
     slices: tuple[Slice, ...]
@@ -77,12 +77,12 @@ class CollectionTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """How a task stands.
+    """The status of a task.
 
     Attributes:
         state: ``failed`` if any slice failed and none is left to do; ``succeeded`` also if nothing had changed.
         slices: one row each, in the order they were queued.
-        done: slices that have ended.
+        done: number of slices that have ended.
         error: the first error of a slice, None if there is none.
     """
 
@@ -94,10 +94,10 @@ class TaskStatus:
 
 
 class CollectionRepository(Repository):
-    """The part of `Metadata` on the history of collections."""
+    """Reads and writes the history of collections."""
 
     def queue(self, task_id: str, trigger: Trigger, slices: Iterable[Slice], run_id: str | None = None) -> None:
-        """Store that a task asked for `slices`; those it has already stay as they are."""
+        """Store that a task requests `slices`; rows that the task already has do not change."""
         values = [{**_key(task_id, one), "trigger": trigger, "run_id": run_id} for one in slices]
         self._database.many("queue_collection.sql", values)
 
@@ -106,10 +106,10 @@ class CollectionRepository(Repository):
         self._database.many("assign_run.sql", [{**_key(task_id, one), "run_id": run_id} for one in slices])
 
     def start(self, task_id: str, trigger: Trigger, slice_: Slice, run_id: str) -> int:
-        """Store that a slice is being collected now, whether or not it was queued; a retry counts as one attempt more.
+        """Store that a slice is being collected now, queued or not; a retry adds an attempt. Rows ended or of another run do not change.
 
         Returns:
-            The id of its row, for `retry_collection` and `finish_collection`.
+            The id of its row, for `retry` and `finish`.
         """
         (row,) = self._database.rows(
             "start_collection.sql", {**_key(task_id, slice_), "trigger": trigger, "run_id": run_id}
@@ -117,7 +117,7 @@ class CollectionRepository(Repository):
         return int(row["id"])
 
     def retry(self, id_: int, error: str, *, requests: int = 0, request_cost: Decimal = Decimal(0)) -> None:
-        """Store that an attempt failed with `error` (one line) and will be repeated; `requests` are those of this attempt."""
+        """Store that an attempt failed with `error` (one line) and will be retried; `requests` and their cost (USD) are this attempt's."""
         values = {"id": id_, "error": error, "requests": requests, "request_cost": request_cost}
         self._database.rows("retry_collection.sql", values)
 
@@ -132,7 +132,7 @@ class CollectionRepository(Repository):
         request_cost: Decimal = Decimal(0),
         error: str | None = None,
     ) -> None:
-        """Store how a collection ended; `requests` and their cost in USD are those of this attempt."""
+        """Store how a collection ended; `requests` and their cost (USD) are this attempt's."""
         values = {"id": id_, "status": status, "generation": generation, "rows": rows, "error": error}
         self._database.rows("finish_collection.sql", {**values, "requests": requests, "request_cost": request_cost})
 
@@ -144,7 +144,7 @@ class CollectionRepository(Repository):
         task_id: str,
         customer_id: str | None = None,
     ) -> int:
-        """End the open rows of a task, or of a task and customer; returns how many there were."""
+        """End the open rows of a task, or of a task and customer; return how many there were."""
         values = {"status": status, "error": error, "task_id": task_id, "customer_id": customer_id}
         return len(self._database.rows("close_collections.sql", values))
 
@@ -160,7 +160,7 @@ class CollectionRepository(Repository):
         task_id: str | None = None,
         status: Status | None = None,
     ) -> list[CollectionRecord]:
-        """At most `first` rows, newest first, with an id below `before`; each filter that is given must match."""
+        """Return at most `first` rows, newest first, with an id below `before`; they match every given filter."""
         values = {
             **NO_FILTERS,
             "first": first,
@@ -175,7 +175,7 @@ class CollectionRepository(Repository):
         return [record(row) for row in self._database.rows("history.sql", values)]
 
     def task_status(self, task_id: str, customer_id: str | None = None) -> TaskStatus:
-        """How a task stands; `customer_id`: as far as it concerns that customer.
+        """Return the status of a task, of one customer's slices if `customer_id` is given.
 
         Raises:
             RecordNotFound: there is no such task, or nothing of it concerns the customer.
@@ -198,7 +198,7 @@ def _key(task_id: str, slice_: Slice) -> Row:
 
 
 def record(row: Row) -> CollectionRecord:
-    """From a row of ``history.sql``."""
+    """Build a record from a row of ``history.sql``."""
     return CollectionRecord(slice=pop_slice(row), **row)
 
 

@@ -1,4 +1,4 @@
-"""Changes in how collections stand, in an order that a reader can follow from where it stopped. PostgreSQL writes them itself."""
+"""Events: changes of the status of collections, in an order in which a reader can resume. PostgreSQL writes them itself."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from optiinfra_assets.metadata.collections import Status, Trigger
 from optiinfra_assets.metadata.slices import pop_slice
 
 EventPosition = tuple[int, int]
-"""Where a reader stands: transaction and number of the last event it has seen."""
+"""The cursor of a reader: transaction id and number of the last event it has seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionEvent:
-    """A collection of one slice now stands so. `at` is UTC; the other fields are those of `CollectionRecord` at that moment."""
+    """The new status of the collection of one slice. `at` is UTC; the other fields are those of `CollectionRecord` at that moment."""
 
     place: EventPosition
     at: datetime
@@ -33,24 +33,24 @@ class CollectionEvent:
 
 
 class EventRepository(Repository):
-    """The part of `Metadata` on events."""
+    """Reads and removes events."""
 
     def position_now(self) -> EventPosition:
-        """The place after everything that happened so far."""
+        """Return the position after all events so far."""
         (row,) = self._database.rows("collection_events_now.sql")
         return row["xid"], row["id"]
 
     def position_since(self, customer_id: str, since: datetime) -> EventPosition | None:
-        """The place before the first event of a customer from a UTC instant on; None if there is none yet."""
+        """Return the position before the first event of a customer at or after the UTC instant `since`; None if there is none yet."""
         row = self._database.row("collection_events_since.sql", {"customer_id": customer_id, "since": since})
         return None if row is None else (row["xid"], row["id"] - 1)
 
     def after(
         self, customer_id: str, after: EventPosition, *, first: int = 100, task_id: str | None = None
     ) -> list[CollectionEvent]:
-        """At most `first` events of a customer after a place, in order; `task_id`: only of that task.
+        """Return at most `first` events of a customer after the position `after`, in order; only of one task if `task_id` is given.
 
-        No event is ever found before one that was found already.
+        No later call returns an event with a position before one that was already returned.
         """
         values = {
             "customer_id": customer_id,
@@ -66,5 +66,5 @@ class EventRepository(Repository):
         return events
 
     def forget(self, before: datetime) -> int:
-        """Remove events older than a UTC instant; returns how many there were."""
+        """Remove events older than a UTC instant; return how many there were."""
         return len(self._database.rows("forget_events.sql", {"before": before}))

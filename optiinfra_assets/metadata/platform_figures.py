@@ -1,4 +1,4 @@
-"""Figures on the whole platform, over all customers, for whoever watches it."""
+"""Statistics of the whole platform, over all customers, for monitoring."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optiinfra_assets.database.postgres import Repository
 
 @dataclass(frozen=True, slots=True)
 class AccountStatistics:
-    """Active accounts at one provider; `failing`: their last probe failed. `oldest_probe` is UTC."""
+    """Number of active accounts at one provider, and of those whose last probe failed. `oldest_probe` is UTC."""
 
     provider: str
     accounts: int
@@ -24,9 +24,9 @@ class SliceStatistics:
     """Slices of active accounts at one provider. Times are UTC, None if there is no such slice.
 
     Attributes:
-        last_success: when the newest collection went well.
-        due: slices whose source shows what was not collected.
-        due_since: since when the first of them does.
+        last_success: when a collection last succeeded.
+        due: number of slices whose source has changes that were not collected.
+        due_since: since when the first of them is due.
     """
 
     provider: str
@@ -37,7 +37,7 @@ class SliceStatistics:
 
 @dataclass(frozen=True, slots=True)
 class CollectionStatistics:
-    """All collections of one provider and status; `request_cost` is in USD."""
+    """Number of collections of one provider and status, and their requests; `request_cost` is in USD."""
 
     provider: str
     status: str
@@ -48,7 +48,7 @@ class CollectionStatistics:
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatistics:
-    """All of them; `generations` by state."""
+    """All statistics of the platform; `generations` is the number of generations by state."""
 
     accounts: list[AccountStatistics]
     slices: list[SliceStatistics]
@@ -57,10 +57,10 @@ class PlatformStatistics:
 
 
 class StatisticsRepository(Repository):
-    """The part of `Metadata` that counts."""
+    """Computes the statistics."""
 
     def read(self) -> PlatformStatistics:
-        """Counted now; reads whole tables.
+        """Compute the statistics now; this reads whole tables.
 
         Raises:
             MetadataUnavailable: PostgreSQL does not answer.

@@ -1,4 +1,4 @@
-"""Answers of providers, kept as read in PostgreSQL: what providers ask of `Snapshots`, for one account."""
+"""Snapshots: responses of providers, stored unchanged in PostgreSQL. Implements the providers' protocol `Snapshots` for one account."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 
 
 class SnapshotRecord(Protocol):
-    """What is stored of a snapshot."""
+    """The stored attributes of a snapshot."""
 
     @property
     def kind(self) -> str:
-        """What was asked, a word of the provider's own."""
+        """The kind of request; each provider defines its own words."""
         ...
 
     @property
     def billing_period(self) -> BillingPeriod:
-        """The period the answer tells about."""
+        """The billing period that the response describes."""
         ...
 
     @property
     def taken_at(self) -> datetime:
-        """The instant at which it was read, with its zone."""
+        """The instant of reading, with a time zone."""
         ...
 
     @property
     def body(self) -> bytes:
-        """The whole answer."""
+        """The whole response."""
         ...
 
 
@@ -41,9 +41,9 @@ S = TypeVar("S")
 
 
 class SnapshotRepository(Generic[S]):
-    """Snapshots of one account. Safe for threads, and for processes that add at the same time.
+    """Reads and writes the snapshots of one account. Thread-safe, and safe if several processes add at the same time.
 
-    `make` builds what providers know as a snapshot from kind, period, instant (UTC) and body: the store does not import the providers.
+    `make` builds the providers' snapshot type from kind, period, instant (UTC) and body, because this package does not import providers.
     """
 
     def __init__(
@@ -54,28 +54,28 @@ class SnapshotRepository(Generic[S]):
         self._make = make
 
     def taken(self, kind: str, billing_period: BillingPeriod) -> list[datetime]:
-        """When the snapshots of a kind and period were taken, oldest first."""
+        """Return the instants (UTC) of the snapshots of a kind and period, oldest first."""
         rows = self._database.rows("snapshot_taken.sql", self._key(kind, billing_period))
         return [row["taken_at"] for row in rows]
 
     def read(self, kind: str, billing_period: BillingPeriod, taken: Collection[datetime] | None = None) -> list[S]:
-        """Snapshots of a kind and period, oldest first: those taken at the instants given, or all."""
+        """Return the snapshots of a kind and period, oldest first: those of the instants `taken`, or all."""
         chosen = None if taken is None else list(taken)
         rows = self._database.rows("snapshot_read.sql", {**self._key(kind, billing_period), "taken": chosen})
         return [self._make(kind, billing_period, row["taken_at"], row["body"]) for row in rows]
 
     def newest(self, kind: str, billing_period: BillingPeriod) -> S | None:
-        """The last of `read`, without reading the others."""
+        """Return the newest snapshot of a kind and period without reading the others, None if there is none."""
         rows = self._database.rows("snapshot_newest.sql", self._key(kind, billing_period))
         return next((self._make(kind, billing_period, row["taken_at"], row["body"]) for row in rows), None)
 
     def add(self, snapshot: SnapshotRecord) -> bool:
-        """Keep `snapshot` for good, and say True.
+        """Store `snapshot` permanently and return True.
 
-        Nothing is kept, and False said, if its body equals that of the newest of its kind and period, or if it was not taken after that.
+        This stores nothing and returns False if the newest snapshot of its kind and period has the same body, or is not older.
 
         Raises:
-            ValueError: its instant has no zone.
+            ValueError: its instant has no time zone.
             RecordNotFound: the account does not exist.
         """
         if snapshot.taken_at.tzinfo is None:
@@ -88,7 +88,7 @@ class SnapshotRepository(Generic[S]):
         try:
             with self._database.transaction():
                 self._database.rows("snapshot_lock.sql", values)
-                # A statement of its own: only one that begins after the lock is held sees what others have just added.
+                # A separate statement: only one that begins after the lock is held sees what others have just added.
                 return bool(self._database.rows("snapshot_add.sql", values))
         except ForeignKeyViolation:
             raise RecordNotFound(f"account: {self._account_id!r} does not exist") from None

@@ -1,4 +1,4 @@
-"""What was seen and collected of each slice, attempts to build generations, and the lock that keeps two apart."""
+"""The state of each slice (last probed, last collected), the attempts to build generations, and the lock that excludes a second one."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.freshness import Freshness
 
 GONE = ""
-"""Change token of a billing period that the source once had and has no more."""
+"""Change token of a billing period that the source had and no longer has."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceState:
-    """One slice as last probed and last collected; times are UTC, None before the first.
+    """The state of one slice after its last probe and collection. Times are UTC, None before the first.
 
     Attributes:
         seen_token: change token of the last probe, `GONE` if the source no longer has the period, None if never probed.
-        collected_token: change token the last successful collection answered to, None before it.
-        checked_at: the last successful collection, also one that found nothing new.
-        generation: the published generation, as far as the collector recorded it; the warehouse has the last word.
+        collected_token: change token that the last successful collection recorded, None before it.
+        checked_at: when a collection last succeeded, also if it found nothing new.
+        generation: the published generation that the collector recorded last; the warehouse is authoritative.
     """
 
     slice: Slice
@@ -40,7 +40,7 @@ class SliceState:
 
     @property
     def is_due(self) -> bool:
-        """The source shows something that was not collected."""
+        """Whether the source has a change that was not collected."""
         return self.seen_token is not None and self.seen_token != self.collected_token
 
 
@@ -52,10 +52,10 @@ class SliceLock:
         self._connection = connection
 
     def check(self) -> None:
-        """Return if the lock is still held; call before what must not happen twice.
+        """Return if the lock is still held; call this before a step that must not happen twice.
 
         Raises:
-            SliceBusy: the connection that held it is gone, so another collector may be at work.
+            SliceBusy: the connection that held the lock is gone, so another collector may hold it now.
         """
         try:
             self._connection.execute(b"SELECT 1")
@@ -66,13 +66,13 @@ class SliceLock:
 
 
 class SliceRepository(Repository):
-    """The part of `Metadata` on slices and generations."""
+    """Reads and writes the state of slices and generations."""
 
     def record_probe(self, account_id: str, tokens: Mapping[BillingPeriod, str], at: datetime) -> int:
-        """Store what a probe of an account saw `at` a UTC instant; periods seen before that are not in it are `GONE`.
+        """Store the tokens that a probe of an account saw at the UTC instant `at`; earlier periods missing in them become `GONE`.
 
         Returns:
-            How many billing periods show another token than at the probe before.
+            The number of billing periods whose token differs from the previous probe.
         """
         periods = [str(period) for period in tokens]
         values = {
@@ -93,7 +93,7 @@ class SliceRepository(Repository):
         account_id: str | None = None,
         due: bool = False,
     ) -> list[SliceState]:
-        """Slices of active accounts, by account and period; each filter that is given must match; `due`: only those."""
+        """Return slices of active accounts, ordered by account and period; they match every given filter. `due`: only due ones."""
         values = {"customer_id": customer_id, "provider": provider, "account_id": account_id}
         rows = self._database.rows("due_slices.sql" if due else "slice_states.sql", values)
         return [SliceState(pop_slice(row), **row) for row in rows]
@@ -108,9 +108,9 @@ class SliceRepository(Repository):
         published_at: datetime | None = None,
         reached: datetime | None = None,
     ) -> None:
-        """Store that a collection answering to `token` ended well `at` a UTC instant; with `generation` if it published one.
+        """Store that a collection at the change token `token` succeeded at the UTC instant `at`, and the generation if it published one.
 
-        `reached` is the UTC instant that its answer was complete to (exclusive), None if nobody knows.
+        `reached` is the UTC instant (exclusive) up to which its data were complete, None if unknown.
         """
         values = {
             **key(slice_),
@@ -123,34 +123,34 @@ class SliceRepository(Repository):
         self._database.rows("record_collection.sql", values)
 
     def freshness(self, customer_id: str) -> Freshness:
-        """What is known of a customer's accounts beyond what they published."""
+        """Return the freshness of a customer's accounts beyond their publications."""
         return Freshness.of(self._database.rows("standing.sql", {"customer_id": customer_id}))
 
     def skip_generations(self, number: int) -> None:
-        """Let every generation number from now on be higher than `number`."""
+        """Make every new generation number higher than `number`."""
         self._database.rows("skip_generations.sql", {"number": number})
 
     def start_generation(self, slice_: Slice, run_id: str) -> int:
-        """A new generation number, higher than every one before, for an attempt that begins now."""
+        """Return a new generation number, higher than all before, for an attempt that begins now."""
         (row,) = self._database.rows("start_generation.sql", {**key(slice_), "run_id": run_id})
         return int(row["generation"])
 
     def finish_generation(self, generation: int, state: Literal["published", "unchanged", "discarded"]) -> None:
-        """Store how an attempt ended; its rows are garbage from then on unless it was published."""
+        """Store how an attempt ended; unless it was published, its rows are garbage from then on."""
         self._database.rows("finish_generation.sql", {"generation": generation, "state": state})
 
     def live_generations(self, younger_than: timedelta = timedelta(hours=24)) -> frozenset[int]:
-        """Attempts that may still be loading: begun within `younger_than` and not ended. Garbage collection spares them."""
+        """Return attempts that may still be loading: begun within `younger_than` and not ended. Garbage collection keeps them."""
         return frozenset(
             row["generation"] for row in self._database.rows("live_generations.sql", {"younger_than": younger_than})
         )
 
     @contextmanager
     def lock(self, slice_: Slice) -> Iterator[SliceLock]:
-        """Hold the one lock on a slice. It lives on a connection of its own, so it ends with this process, however that ends.
+        """Hold the exclusive lock on a slice. It has its own connection, so PostgreSQL releases it when this process ends in any way.
 
         Raises:
-            SliceBusy: another process holds it; nothing is waited for.
+            SliceBusy: another process holds it; this does not wait.
         """
         with self._database.locked("lock_slice.sql", {"slice": str(slice_)}) as connection:
             if connection is None:
@@ -159,11 +159,11 @@ class SliceRepository(Repository):
 
 
 def key(slice_: Slice) -> Row:
-    """The columns that name a slice in ``slice_state``."""
+    """Return the columns that identify a slice in ``slice_state``."""
     return {"account_id": slice_.account_id, "billing_period": str(slice_.billing_period)}
 
 
 def pop_slice(row: Row) -> Slice:
-    """The slice that four columns of a row name, which are taken out of it."""
+    """Remove the four columns of a slice from `row` and return the slice."""
     period = BillingPeriod.parse(row.pop("billing_period"))
     return Slice(row.pop("customer_id"), row.pop("provider"), row.pop("account_id"), period)

@@ -1,4 +1,4 @@
-"""Bearer tokens of the API. Only the SHA-256 of a token is stored; the token itself is shown once, when it is made."""
+"""Bearer tokens of the API. PostgreSQL stores only the SHA-256 of a token; the token itself is shown once, when it is issued."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"oi_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token speaks for. `customer_id` None: all customers."""
+    """The identity that a token authenticates. `customer_id` None: all customers."""
 
     token_id: str
     name: str
@@ -34,7 +34,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A stored token, without what it takes to use it. Times are UTC; `expires_at` is exclusive, None: never."""
+    """The metadata of a stored token; the token itself cannot be read. Times are UTC; `expires_at` is exclusive, None: never."""
 
     token_id: str
     name: str
@@ -48,14 +48,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token just made. `plaintext` is what is sent to use it: it can be seen here only."""
+    """A newly issued token. Clients send `plaintext`; it can be seen only here."""
 
     token: Token
     plaintext: str = field(repr=False)
 
 
 class TokenRepository(Repository):
-    """The part of `Metadata` on bearer tokens."""
+    """Issues, authenticates, revokes and lists bearer tokens."""
 
     def issue(
         self,
@@ -65,17 +65,17 @@ class TokenRepository(Repository):
         expires_at: datetime | None = None,
         actor: Actor | None = None,
     ) -> IssuedToken:
-        """Make a token, on record, and return it: this is the only time it can be seen.
+        """Issue a token and return it; it can be seen only now. The access log records it.
 
         Args:
             name: what it is for.
-            customer_id: whose data it reads; None: all customers, for admins.
+            customer_id: the customer whose data it reads; None: all customers, for admins only.
             role: what it may do.
             expires_at: UTC, exclusive; None: never.
-            actor: who makes it; None: this process.
+            actor: who issues it, for the log; None: this process.
 
         Raises:
-            ValueError: the name or role is not accepted, or `expires_at` is past.
+            ValueError: the name or role is not accepted, a role other than admin has no customer, or `expires_at` is past.
             RecordNotFound: the customer does not exist.
         """
         _check(name, customer_id, role, expires_at)
@@ -96,7 +96,7 @@ class TokenRepository(Repository):
         return IssuedToken(Token(**row), plaintext)
 
     def authenticate(self, plaintext: str) -> Principal | None:
-        """Who `plaintext` speaks for; None if it is unknown, malformed, expired or revoked."""
+        """Return the principal of the token `plaintext`, None if it is unknown, malformed, expired or revoked."""
         if not _TOKEN.fullmatch(plaintext):
             return None
         row = self._database.row("authenticate.sql", {"token_hash": _hash(plaintext)})
@@ -107,15 +107,15 @@ class TokenRepository(Repository):
         return Principal(**row)
 
     def revoke(self, token_id: str, *, customer_id: str | None = None, actor: Actor | None = None) -> Token:
-        """Refuse a token from now on, on record.
+        """Revoke a token from now on; the access log records it.
 
         Args:
-            token_id: which.
-            customer_id: only if it is a token of this customer; None: any.
-            actor: who does it; None: this process.
+            token_id: the token to revoke.
+            customer_id: revoke it only if it belongs to this customer; None: any.
+            actor: who does it, for the log; None: this process.
 
         Raises:
-            RecordNotFound: there is none of that id and customer.
+            RecordNotFound: no token has that id and customer.
         """
         values = {"token_id": token_id, "customer_id": customer_id, **by(actor or Actor.here("platform"))}
         row = self._database.row("revoke_token.sql", values)
@@ -130,7 +130,7 @@ class TokenRepository(Repository):
         after: tuple[datetime, str] | None = None,
         customer_id: str | None = None,
     ) -> list[Token]:
-        """At most `first` tokens (None: all), also expired and revoked ones, oldest first, after the one of that instant and id."""
+        """Return at most `first` tokens (None: all), oldest first, after the one created at and named by `after`; also inactive ones."""
         created_at, token_id = after or (None, None)
         values = {"first": first, "customer_id": customer_id}
         rows = self._database.rows("tokens.sql", {**values, "after_created_at": created_at, "after_token_id": token_id})

@@ -1,4 +1,4 @@
-"""What is to be done: accounts to probe, slices to collect, and collections that were asked for and have not ended."""
+"""The work to do: accounts to probe, slices to collect, and collections that have not ended."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from optiinfra_assets.metadata.slices import GONE, key, pop_slice
 
 
 class WorkQueueRepository(Repository):
-    """The part of `Metadata` that the schedule and the sensors read."""
+    """Finds work for the schedule and the sensors, and records the results of probes."""
 
     def accounts_to_probe(
         self, providers: Sequence[str], at: datetime, account_ids: Sequence[str] | None = None
     ) -> list[Account]:
-        """Active accounts of `providers` that no throttling keeps from being probed `at` a UTC instant, the longest untried first.
+        """Return active accounts of `providers` that are not throttled at the UTC instant `at`, those least recently tried first.
 
-        `account_ids`: only these; None: all.
+        `account_ids` limits them; None: all.
         """
         values = {"providers": list(providers), "at": at, "account_ids": _listed(account_ids)}
         return [Account(**row) for row in self._database.rows("accounts_to_probe.sql", values)]
 
     def record_probe_tries(self, account_ids: Sequence[str], at: datetime) -> None:
-        """Store that probes of these accounts were begun `at` a UTC instant, whatever came of them."""
+        """Store that probes of these accounts were tried at the UTC instant `at`, successful or not."""
         self._database.rows("record_probe_tries.sql", {"account_ids": list(account_ids), "at": at})
 
     def record_probes(self, seen: Mapping[str, Mapping[BillingPeriod, str]], at: datetime) -> None:
-        """Store what probes of many accounts saw `at` a UTC instant, by account id; periods seen before that are not in it are `GONE`."""
+        """Store the tokens that probes saw at the UTC instant `at`, by account id and period; periods missing here become `GONE`."""
         rows = [
             (account_id, str(period), token) for account_id, tokens in seen.items() for period, token in tokens.items()
         ]
@@ -45,30 +45,30 @@ class WorkQueueRepository(Repository):
         self._database.rows("record_probes.sql", values)
 
     def record_probe_errors(self, errors: Mapping[str, str]) -> None:
-        """Store that probes of some accounts failed, and why, in one line each, by account id."""
+        """Store the errors of failed probes: account id -> one line."""
         self._database.many(
             "record_probe_error.sql",
             [{"account_id": one, "error": error} for one, error in errors.items()],
         )
 
     def record_unchanged_probes(self, account_ids: Sequence[str], at: datetime) -> None:
-        """Store that probes of these accounts went well `at` a UTC instant and saw nothing new."""
+        """Store that probes of these accounts succeeded at the UTC instant `at` and saw nothing new."""
         self._database.rows("record_unchanged_probes.sql", {"account_ids": list(account_ids), "at": at})
 
     def postpone_probes(self, account_id: str, until: datetime) -> None:
-        """Probe an account not before `until` (UTC)."""
+        """Do not probe an account before `until` (UTC)."""
         self._database.rows("postpone_probes.sql", {"account_id": account_id, "until": until})
 
     def postpone_collection(self, slice_: Slice, until: datetime) -> None:
-        """Store that collecting what was last seen of a slice failed: not due before `until` (UTC) unless something else is seen."""
+        """Store that the collection of a slice failed: until `until` (UTC) it is not due unless a probe sees another token."""
         self._database.rows("postpone_collection.sql", {**key(slice_), "until": until})
 
     def slices_to_collect(
         self, providers: Sequence[str], at: datetime, task_id: str, account_ids: Sequence[str] | None = None
     ) -> dict[Slice, str]:
-        """Due slices with the token that was seen, without those that wait out a failure or that another task has open.
+        """Return due slices with the token that was seen, without postponed ones and without those that another task has open.
 
-        Slices that `task_id` itself queued and no run took come again, so that asking twice answers the same.
+        The result includes slices that `task_id` itself queued and no run took, so that a repeated call returns the same.
         """
         values = {
             "providers": list(providers),
@@ -80,7 +80,7 @@ class WorkQueueRepository(Repository):
         return {pop_slice(row): row["seen_token"] for row in rows}
 
     def open_collections(self) -> list[CollectionRecord]:
-        """Every row of the history that has not ended, oldest first."""
+        """Return every row of the collection history that has not ended, oldest first."""
         return [record(row) for row in self._database.rows("history.sql", {**NO_FILTERS, "is_open": True})[::-1]]
 
 

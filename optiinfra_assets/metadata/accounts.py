@@ -53,7 +53,7 @@ class ConnectedAccount:
         version: version of the stored secret, None if none is stored.
         key_id: the master key that wraps its data key.
         updated_at: when settings or secret were last stored, not counting the first settings.
-        rotated_at: when a person last replaced the secret.
+        rotated_at: when the secret was last rotated (`CredentialRepository.rotate_secret`).
         deleted_at: since when it is not collected.
         last_error: error of the last probe in one line, None if it succeeded.
     """

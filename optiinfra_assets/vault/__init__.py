@@ -1,1 +1,1 @@
-"""Secrets: master keys, envelope encryption, stored credentials and their audit log."""
+"""Secrets of accounts: master keys, envelope encryption, stored credentials and their audit log."""

@@ -1,4 +1,4 @@
-"""The log of what was done with credentials and master keys. PostgreSQL refuses to change or remove a line of it."""
+"""The audit log of credentials and master keys. PostgreSQL refuses to change or remove its lines."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ Purpose = Literal["collect", "probe", "discover", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts and from where: a token's id and the address of its request, or a part of the platform and its process."""
+    """Who acts, and from where: the id of a token and the address of its request, or a part of the platform and its process."""
 
     name: str
     origin: str
 
     @classmethod
     def here(cls, name: str) -> Self:
-        """`name` acting in this process."""
+        """Return the actor `name` in this process; its origin is ``<host>:<process id>``."""
         return cls(name, f"{socket.gethostname()}:{os.getpid()}")
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialAuditRecord:
-    """One line of the log. Times are UTC.
+    """One line of the audit log. Times are UTC.
 
     Attributes:
-        id: grows with every line; pages are cut by it.
-        actor: who.
+        id: increases with every line; the cursor of pages.
+        actor: who did it.
         origin: from where.
         outcome: ``done``, or ``refused`` with the reason in `detail`.
-        version: which of the secrets the credential has had.
-        key_id: the master key in use for it then; after ``rewrap`` the new one, with the one before in `detail`.
-        purpose: what a revealed secret was for.
-        run_id: the Dagster run it was revealed to.
-        detail: why it was refused; of a change of settings, their names.
+        version: version of the credential's secret.
+        key_id: the master key that wrapped it then; after ``rewrap`` the new one, with the previous one in `detail`.
+        purpose: why a secret was revealed.
+        run_id: the Dagster run to which it was revealed.
+        detail: the reason of a refusal; for a change of settings, their names.
     """
 
     id: int
@@ -61,7 +61,7 @@ class CredentialAuditRecord:
 
 
 class CredentialAuditRepository(Repository):
-    """The part of `Credentials` on its log."""
+    """Reads and writes the audit log; the base of `CredentialRepository`."""
 
     def audit(
         self,
@@ -72,13 +72,13 @@ class CredentialAuditRepository(Repository):
         account_id: str | None = None,
         action: Action | None = None,
     ) -> list[CredentialAuditRecord]:
-        """At most `first` lines, newest first, with an id below `before`; each filter that is given must match."""
+        """Return at most `first` lines, newest first, with an id below `before`; they match every given filter."""
         values = {"first": first, "before": before, "customer_id": customer_id}
         rows = self._database.rows("credential_audit.sql", {**values, "account_id": account_id, "action": action})
         return [CredentialAuditRecord(**row) for row in rows]
 
     def note(self, actor: Actor, action: Action, account: Account, detail: str | None = None) -> None:
-        """Log an act on an account that stored no secret: on its settings, or at a provider that has no secrets."""
+        """Log a change to an account that stored no secret: a change of settings, or an account without secret fields."""
         unknown = {"credential_id": None, "version": None, "key_id": None}
         row = self._database.row("credential_sealed.sql", {"account_id": account.account_id}) or {
             "customer_id": account.customer_id,
@@ -98,7 +98,7 @@ class CredentialAuditRepository(Repository):
         purpose: Purpose | None = None,
         run_id: str | None = None,
     ) -> None:
-        """Log an act on the row `credential`; what changes a row logs itself in the same statement."""
+        """Log an action on the row `credential`. Statements that change such a row write their log line themselves."""
         named = ("customer_id", "account_id", "credential_id", "version", "key_id")
         values = {
             **by(actor),
@@ -113,5 +113,5 @@ class CredentialAuditRepository(Repository):
 
 
 def by(actor: Actor) -> Row:
-    """The values of the log's first columns."""
+    """Return the parameters ``actor`` and ``origin`` of statements that write to an audit log."""
     return {"actor": actor.name, "origin": actor.origin}

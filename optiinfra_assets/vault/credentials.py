@@ -1,7 +1,7 @@
-"""Secrets of accounts: encrypted in PostgreSQL, opened for one use at a time, each use on record.
+"""The secrets of accounts: stored encrypted in PostgreSQL, decrypted for one use at a time, with each use in the audit log.
 
-Flow in: an account and its secret fields. Flow out: the same fields, to a collection that says who it is and what for. One credential an
-account. Nothing here shows a secret but `reveal`.
+Data in: an account and its secret fields. Data out: the same fields, for a caller that names itself and its purpose. Each account has one
+credential. Only `reveal` returns a secret.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from optiinfra_assets.vault.key_rotation import KeyRotation, encryption_context
 from optiinfra_assets.vault.master_keys import MasterKeyMissing, MasterKeyWrong, VaultError
 
 _ATTEMPTS: Final = 10
-"""To store one secret: each is lost only to a deletion, or to a master key that is retired, in that very moment."""
+"""Attempts to store one secret. One fails only if at that moment the credential is changed or its master key is retired."""
 
 
 class CredentialChanged(VaultError):
-    """Settings or secret of an account are not those any more that were read."""
+    """The settings or the secret of an account have changed since they were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Credential:
         version: 1, then one more for each secret stored.
         key_id: the master key that wraps its data key.
         rotated_at: when the secret was last replaced by `rotate_secret`.
-        rewrapped_at: when the master key under it last changed.
-        deleted_at: not revealed any more since then.
+        rewrapped_at: when its data key was last wrapped with another master key.
+        deleted_at: when it was deleted; since then it is never revealed.
     """
 
     credential_id: str
@@ -59,21 +59,21 @@ class Credential:
 
 
 class CredentialRepository(KeyRotation):
-    """The encrypted secrets of all accounts in one PostgreSQL database. Safe for threads."""
+    """The encrypted secrets of all accounts in one PostgreSQL database. Thread-safe."""
 
     @property
     def made_key_file(self) -> Path | None:
-        """The master key file, if this object made it: it is nowhere else yet, and without it no secret opens."""
+        """The master key file, if this object created it: it has no backup yet, and without it no secret can be decrypted."""
         return self._vault.keyring.made
 
     def put(self, account: Account, secrets: Mapping[str, Any], actor: Actor) -> Credential:
-        """Store the secret fields of an account, in place of those it has. The very first secret makes the master key file.
+        """Store the secret fields of an account, replacing those it has. The very first secret creates the master key file.
 
-        `secrets` holds strings, pydantic SecretStr, or what JSON can hold of them.
+        `secrets` holds strings, pydantic SecretStr, or JSON values made of them.
 
         Raises:
-            RecordNotFound: there is no such account of that customer and provider.
-            TypeError: a field is of another type.
+            RecordNotFound: the customer has no such account at that provider.
+            TypeError: a field has another type.
             MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: there is no usable master key; nothing is stored.
         """
         before = self._before_put(account.account_id)
@@ -82,10 +82,10 @@ class CredentialRepository(KeyRotation):
         return self._put(account.account_id, secrets, actor, "update")
 
     def rotate_secret(self, account_id: str, secrets: Mapping[str, Any], actor: Actor) -> Credential:
-        """Store a new secret in place of one in use, as `put` does.
+        """Replace the active secret of an account, as `put` does.
 
         Raises:
-            RecordNotFound: there is no such account, or it has no credential in use.
+            RecordNotFound: there is no such account, or it has no active credential.
             TypeError, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: as `put`.
         """
         return self._put(account_id, secrets, actor, "rotate")
@@ -99,18 +99,18 @@ class CredentialRepository(KeyRotation):
         *,
         settings: Mapping[str, Any] | None = None,
     ) -> Secrets:
-        """The secret fields of an account; on record before they are returned. A refusal is on record too.
+        """Decrypt and return the secret fields of an account. The audit log records this first; it also records refusals.
 
-        With `settings`, those that they will be used with: a secret that was stored for another address than the one that its user
-        has read is not revealed.
+        `settings` are those with which the caller will use the secret: if the account has others by now, this refuses, so that a secret
+        is never sent to an address that it was not stored for.
 
-        Probes are on record once a UTC day for each account, secret, process and outcome: 96 lines a day and account that all say the
-        same would bury the others.
+        The log records probes once per UTC day for each account, secret, process and outcome: 96 equal lines a day and account would
+        hide the others.
 
         Raises:
-            RecordNotFound: the account has no credential in use.
+            RecordNotFound: the account has no active credential.
             CredentialChanged: the account has other settings by now.
-            CiphertextTampered, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: it cannot be opened, and why. Nothing is lost.
+            CiphertextTampered, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: it cannot be decrypted. The stored secret stays.
         """
         row = self._sealed(account_id)
         try:
@@ -124,39 +124,38 @@ class CredentialRepository(KeyRotation):
         return Secrets(json.loads(plaintext))
 
     def hold(self, account: Account, version: int | None) -> None:
-        """Make sure that an account still is as it was read; within a transaction it then stays so to the end of it.
+        """Check that an account has not changed since it was read, and lock its row until the end of the transaction.
 
-        Whoever stores settings or secrets of an account takes the lock on its row first, so that none of them waits for another
-        that waits for it.
+        All code that stores settings or secrets of an account locks this row first, which prevents deadlocks.
 
         Args:
-            account: with the settings that were read; its secrets do not matter.
-            version: of its secret when it was read, None if there was none.
+            account: the account with the settings that were read; its secrets are ignored.
+            version: version of its secret when it was read, None if it had none.
 
         Raises:
-            CredentialChanged: it has other settings or another secret.
+            CredentialChanged: the account has other settings or another secret.
             RecordNotFound: there is no such account.
         """
         values = {"account_id": account.account_id, "settings": Jsonb(account.settings)}
         held = self._database.row("account_hold.sql", values)
-        # A statement of its own: only one that begins after the lock is held sees what was stored before.
+        # A separate statement: only one that begins after the lock is held sees what was stored before.
         if self._before_put(account.account_id)["version"] != (version or 0) or held is None:
             raise CredentialChanged(f"account: {account.account_id!r} was changed since it was read; nothing is stored")
 
     def delete(self, account_id: str, actor: Actor) -> None:
-        """Reveal the secret of an account no more. It stays encrypted where it is until `purge`.
+        """Delete the credential of an account: its secret is never revealed again, and stays stored encrypted until `purge`.
 
         Raises:
-            RecordNotFound: the account has no credential in use.
+            RecordNotFound: the account has no active credential.
         """
         if not self._database.rows("credential_delete.sql", {**by(actor), "account_id": account_id}):
             raise _no_credential(account_id)
 
     def purge(self, account_id: str, actor: Actor) -> None:
-        """Erase a deleted secret for good; the log stays.
+        """Erase a deleted secret permanently; the audit log stays.
 
         Raises:
-            RecordNotFound: the account has no deleted credential: one in use is deleted first.
+            RecordNotFound: the account has no deleted credential; delete an active one first.
         """
         if not self._database.rows("credential_purge.sql", {**by(actor), "account_id": account_id}):
             raise RecordNotFound(f"credential: account {account_id!r} has none that is deleted: delete it first")
@@ -176,7 +175,7 @@ class CredentialRepository(KeyRotation):
         raise VaultError(f"credential of account {account_id!r}: not stored, others keep changing it: try again")
 
     def _store(self, account_id: str, before: Row, plaintext: bytes, actor: Actor, action: str) -> Credential | None:
-        """The secret stored as the version after `before`; None if something else was stored first."""
+        """Store the secret as the version after `before`; return None if another change was stored first."""
         credential_id = before["credential_id"] or randomness.token_hex(8)
         owner = EncryptionContext(before["customer_id"], account_id, credential_id, before["version"] + 1)
         sealed = self._seal(plaintext, owner)
@@ -193,7 +192,7 @@ class CredentialRepository(KeyRotation):
         try:
             return self._vault.seal(plaintext, owner)
         except MasterKeyMissing:
-            # With secrets stored, a missing key is lost or misplaced: one made in its place would hide that.
+            # If secrets are stored, the key is lost or misplaced; creating a new one would hide that.
             if self._database.rows("credential_any.sql")[0]["is_any"]:
                 raise
         self._vault.keyring.create()
@@ -212,7 +211,7 @@ class CredentialRepository(KeyRotation):
         return row
 
     def _opened(self, row: Row) -> tuple[Row, bytes]:
-        """The row that could be opened and its plaintext; the row is read again if its master key has just gone."""
+        """Decrypt `row` and return it with its plaintext; read it again if a rotation has just replaced its master key."""
         while True:
             if row["deleted_at"] is not None:
                 raise _no_credential(row["account_id"])

@@ -1,9 +1,8 @@
-"""Envelope encryption: each secret under a data key of its own, each data key wrapped by a master key.
+"""Envelope encryption: a data key of its own encrypts each secret, and a master key wraps each data key.
 
-Flow in: plaintext and whose it is. Flow out: `EncryptedSecret`, which can be stored anywhere and opens only for the same owner and version.
-
-A data key encrypts once and is then only ever unwrapped, so no nonce can meet its key a second time. Changing the master key wraps
-data keys anew and leaves ciphertexts as they are.
+Data in: plaintext and its owner. Data out: an `EncryptedSecret`, which can be stored anywhere and decrypts only for the same owner and
+version. A data key encrypts only once, so no nonce is used twice with one key. A change of the master key wraps the data keys again and
+leaves the ciphertexts unchanged.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ _MASK: Final = "**********"
 
 
 class Secrets(dict[str, Any]):
-    """Secret fields of one credential, for the provider's eyes: a dictionary that shows its keys, not its values."""
+    """The secret fields of one credential: a dictionary whose ``repr`` shows its keys but not its values."""
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(f'{name}={_MASK}' for name in self)})"
 
     def __rich_repr__(self) -> Iterator[tuple[str, str]]:
-        """The same for rich, whose tracebacks print local variables."""
+        """Mask the values for rich too, whose tracebacks print local variables."""
         return ((name, _MASK) for name in self)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("secrets are not pickled: hand over the account id and reveal them there")
 
     def copy(self) -> Self:
-        """Another one with the same fields; a plain dictionary would show them."""
+        """Return a copy of the same type; a plain dictionary would show the values."""
         return type(self)(self)
 
     __copy__ = copy
@@ -47,7 +46,7 @@ class Secrets(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class EncryptionContext:
-    """Whose secret it is: what a ciphertext and its data key are bound to. `version` is 1, then one more for each secret stored."""
+    """The owner of a secret; ciphertext and data key are bound to it. `version` is 1, then one more for each secret stored."""
 
     customer_id: str
     account_id: str
@@ -55,7 +54,7 @@ class EncryptionContext:
     version: int
 
     def associated(self) -> dict[str, str]:
-        """As the associated data of both encryptions, and the encryption context of a key service."""
+        """Return it as the associated data of both encryptions and as the encryption context of a key management service."""
         return {name: str(value) for name, value in asdict(self).items()}
 
 
@@ -64,10 +63,10 @@ class EncryptedSecret:
     """An encrypted secret.
 
     Attributes:
-        ciphertext: AES-256-GCM with its tag.
+        ciphertext: AES-256-GCM ciphertext with its tag.
         nonce: 96 random bits.
-        wrapped_key: the data key, encrypted by the master key.
-        key_id: which master key that is.
+        wrapped_key: the data key, encrypted with the master key.
+        key_id: id of that master key.
     """
 
     ciphertext: bytes = field(repr=False)
@@ -77,13 +76,13 @@ class EncryptedSecret:
 
 
 class EnvelopeEncryption:
-    """Seals and opens secrets with the master keys of `keyring`. Safe for threads."""
+    """Encrypts and decrypts secrets with the master keys of `keyring`. Thread-safe."""
 
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring
 
     def seal(self, plaintext: bytes, identity: EncryptionContext) -> EncryptedSecret:
-        """Encrypt under a new data key, wrapped by the master key in use.
+        """Encrypt `plaintext` for the owner `identity` with a new data key, which the current master key wraps.
 
         Raises:
             MasterKeyMissing, MasterKeyUnavailable: there is no master key, or it cannot be used now.
@@ -94,11 +93,11 @@ class EnvelopeEncryption:
         return EncryptedSecret(ciphertext, nonce, master.wrap(data_key, associated), master.key_id)
 
     def open(self, sealed: EncryptedSecret, identity: EncryptionContext) -> bytes:
-        """Decrypt what was sealed for `identity`.
+        """Decrypt a secret that was encrypted for the owner `identity`.
 
         Raises:
-            CiphertextTampered: a bit of it, of its data key, or of the identity is not what it was.
-            MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: its master key is not there, or cannot be used now.
+            CiphertextTampered: a bit of the ciphertext, of its data key or of `identity` differs.
+            MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: its master key is missing, or cannot be used now.
         """
         associated = identity.associated()
         data_key = self._unwrapped(sealed.wrapped_key, sealed.key_id, identity)
@@ -110,7 +109,7 @@ class EnvelopeEncryption:
             raise tampered(associated) from None
 
     def rewrap(self, wrapped_key: bytes, key_id: str, identity: EncryptionContext, new_key_id: str) -> bytes:
-        """The data key wrapped by `key_id`, wrapped by `new_key_id` instead. The ciphertext is not needed.
+        """Unwrap a data key with the master key `key_id` and return it wrapped with `new_key_id`. This needs no ciphertext.
 
         Raises:
             CiphertextTampered, MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: as `open`.

@@ -1,7 +1,7 @@
 """A master key that never leaves Google Cloud KMS.
 
-Over the REST interface (Cloud KMS API v1, cryptoKeys.encrypt and decrypt), with the checksums that Google asks callers to compare:
-https://cloud.google.com/kms/docs/data-integrity-guidelines. Two requests need no client library of their own.
+This calls the REST API (Cloud KMS API v1, cryptoKeys.encrypt and decrypt), and compares checksums as Google asks callers to do:
+https://cloud.google.com/kms/docs/data-integrity-guidelines. Two kinds of request do not need a client library.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from optiinfra_assets.vault.master_keys import (
 GCP_KMS_NAME: Final = re.compile(
     r"projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}", re.ASCII
 )
-"""Name of a key; not of a version, for Google rotates those below it and finds the one that a ciphertext needs."""
+"""The name of a key, without a version: Google rotates the versions and finds the one that a ciphertext needs."""
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloudkms"
 _ADDRESS: Final = "https://cloudkms.googleapis.com"
@@ -35,10 +35,10 @@ _SECONDS: Final = 15
 
 
 class GcpKmsKey:
-    """A symmetric key in Google Cloud KMS, by its name; needs the role Cloud KMS CryptoKey Encrypter/Decrypter on it.
+    """A symmetric key in Google Cloud KMS, by name; this process needs the role Cloud KMS CryptoKey Encrypter/Decrypter on it.
 
-    `associated` travels as additional authenticated data. Credentials come the ways Google documents (application default credentials);
-    another address than Google's own from the variable that gcloud uses, ``CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS``.
+    `associated` is sent as additional authenticated data. Credentials are Google's application default credentials. An endpoint other
+    than Google's own comes from gcloud's variable ``CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS``.
     """
 
     def __init__(self, name: str) -> None:
@@ -51,7 +51,7 @@ class GcpKmsKey:
 
     @property
     def key_id(self) -> str:
-        """The name."""
+        """The name of the key."""
         return self._name
 
     def wrap(self, data_key: bytes, associated: Mapping[str, str]) -> bytes:
@@ -70,14 +70,14 @@ class GcpKmsKey:
 
     @cached_property
     def _credentials(self) -> Any:
-        # Here and not above: google-auth takes a while to import, which every start of ours would pay for.
+        # Imported here: google-auth takes a while to import, which would delay every start.
         import google.auth
 
         return google.auth.default(scopes=[_SCOPE])[0]
 
     @cached_property
     def _client(self) -> Any:
-        import httpx  # which logs no body, as those of our requests are data keys in clear
+        import httpx  # httpx logs no bodies; those of our requests contain data keys in clear
 
         return httpx.Client(timeout=_SECONDS)
 
@@ -149,14 +149,14 @@ class GcpKmsKey:
 
 
 def _checksum(value: bytes) -> str:
-    """CRC32C as Google writes 64-bit numbers in JSON."""
+    """Return the CRC32C as a string, as Google writes 64-bit numbers in JSON."""
     import google_crc32c
 
     return str(google_crc32c.value(value))
 
 
 def _status(answer: Any) -> str:
-    """The word Google gives a refusal, such as PERMISSION_DENIED; what it says besides is not repeated."""
+    """Return Google's error status, such as PERMISSION_DENIED, else the HTTP status; the rest of its message is not repeated."""
     try:
         said = str(answer.json()["error"]["status"])
     except (ValueError, KeyError, TypeError):

@@ -1,8 +1,8 @@
-"""Changing the master key under the credentials while they are in use.
+"""Rotation of the master key while the credentials are in use.
 
-A rotation makes a new master key the one that wraps, then wraps the data key of each credential anew, one statement each. Whatever
-stops it, each credential is under one key or the other and both are known, so reading never fails, and the next rotation goes on where
-this one stopped. The old key stays known, for backups of the database need it, until `retire_key`.
+A rotation makes a new master key the current one, then wraps the data key of each credential with it, in one statement each. If it stops
+halfway, each credential is under the old or the new key and both are known, so reads never fail, and the next rotation continues where
+this one stopped. The old key stays known until `retire_key`, because backups of the database need it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Watch = Callable[[int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """A master key that ever wrapped something here; times are UTC.
+    """A master key that has wrapped a data key of this database. Times are UTC.
 
     Attributes:
         key_version: 1 for the first key of this installation, then one more for each.
-        retired_at: nothing will be wrapped by it after this, None while it may be.
-        credentials: how many it wraps now, deleted ones too.
+        retired_at: since when it never wraps again, None if it is not retired.
+        credentials: number of credentials that it wraps now, including deleted ones.
     """
 
     key_version: int
@@ -44,12 +44,12 @@ class MasterKey:
 
 @dataclass(slots=True)
 class KeyRotationResult:
-    """What a rotation did.
+    """The result of a rotation.
 
     Attributes:
-        key_id: the master key in use now.
-        done: data keys wrapped anew.
-        refused: why not, by account id: tampered with, or under a key that is not given. They are as they were.
+        key_id: the current master key.
+        done: number of data keys wrapped with it.
+        refused: account id -> why its data key was not rewrapped: it was tampered with, or its key is not given. It is unchanged.
     """
 
     key_id: str
@@ -58,26 +58,26 @@ class KeyRotationResult:
 
 
 class KeyRotation(CredentialAuditRepository):
-    """The part of `Credentials` on master keys."""
+    """Lists, rotates and retires master keys; the base of `CredentialRepository`."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
-        """On the connections of `database`, with the master keys of `keyring`."""
+        """Use the connections of `database` and the master keys of `keyring`."""
         super().__init__(database)
         self._vault = EnvelopeEncryption(keyring)
 
     def master_keys(self) -> list[MasterKey]:
-        """Master keys by version, retired ones too."""
+        """Return all master keys ordered by version, also retired ones."""
         return [MasterKey(**row) for row in self._database.rows("key_list.sql", {"key_id": None})]
 
     def rotate_keys(self, actor: Actor, watch: Watch | None = None) -> KeyRotationResult:
-        """Finish the rotation that was begun, or else make a new master key and wrap all data keys by it.
+        """Finish an unfinished rotation; otherwise create a new master key and wrap all data keys with it.
 
-        A key given in OPTIINFRA_MASTER_KEY is not made here: put it first there, and this wraps all data keys by it.
+        This does not create keys for OPTIINFRA_MASTER_KEY: put the new key first there, and this wraps all data keys with it.
         A credential in `refused` leaves the rotation unfinished until its secret is stored again, or deleted and purged.
-        `watch` is told after each credential how many are done, and of how many.
+        After each credential this calls `watch(done, total)`.
 
         Raises:
-            VaultError: another rotation is under way, or there is nothing to rotate to.
+            VaultError: another rotation is running, or there is no key to rotate to.
         """
         with self._rotation():
             if not self._next(self._vault.keyring.current().key_id, ""):
@@ -85,11 +85,11 @@ class KeyRotation(CredentialAuditRepository):
             return self._rewrap(actor, watch)
 
     def retire_key(self, actor: Actor, key_id: str) -> None:
-        """Never wrap by this master key again, and forget it if it is in the file. Backups made before need it: keep a copy with them.
+        """Never wrap with this master key again, and remove it from the key file. Earlier backups need it: keep a copy with them.
 
         Raises:
-            RecordNotFound: it never wrapped anything here.
-            VaultError: it is in use.
+            RecordNotFound: the key never wrapped a data key of this database.
+            VaultError: it is the current key, or still wraps credentials.
         """
         if key_id == self._vault.keyring.current().key_id:
             raise VaultError(f"master key {key_id}: in use: rotate to a new one first")
@@ -97,7 +97,7 @@ class KeyRotation(CredentialAuditRepository):
         with self._database.transaction():
             if not self._database.rows("key_lock.sql", values):
                 raise RecordNotFound(f"master key: {key_id!r} was never used here")
-            # A statement of its own: only one that begins after the lock is held sees all that the key wraps.
+            # A separate statement: only one that begins after the lock is held sees everything that the key wraps.
             if not self._database.rows("key_retire.sql", values):
                 raise VaultError(f"master key {key_id}: still wraps credentials, deleted ones count: rotate first")
         self._vault.keyring.forget(key_id)
@@ -106,7 +106,7 @@ class KeyRotation(CredentialAuditRepository):
         """Record that a master key is used from now on.
 
         Raises:
-            MasterKeyWrong: it was retired.
+            MasterKeyWrong: the key was retired.
         """
         self._database.rows("key_register.sql", {"key_id": key_id})
         (row,) = self._database.rows("key_list.sql", {"key_id": key_id})
@@ -115,7 +115,7 @@ class KeyRotation(CredentialAuditRepository):
 
     @contextmanager
     def _rotation(self) -> Iterator[None]:
-        """Two rotations to different keys at one time would undo each other's work for ever."""
+        """Lock out other rotations: two at once to different keys would undo each other's work forever."""
         with self._database.locked("key_lock_rotation.sql") as lock:
             if lock is None:
                 raise VaultError("master keys: another rotation is under way: wait for that one to end")
@@ -126,7 +126,7 @@ class KeyRotation(CredentialAuditRepository):
         self._register(result.key_id)
         others = [one for one in self.master_keys() if one.key_id != result.key_id]
         total = sum(one.credentials for one in others)
-        # Again until nothing is left: who read the key file before it changed may have stored under the old key since.
+        # Repeat until nothing is left: a process that read the key file before the change may have used the old key since.
         while self._rewrap_once(actor, result, lambda: watch(result.done, max(total, result.done)) if watch else None):
             pass
         return result
@@ -156,5 +156,5 @@ class KeyRotation(CredentialAuditRepository):
 
 
 def encryption_context(row: Row) -> EncryptionContext:
-    """What the secret in a row of the credentials table is bound to."""
+    """Return the owner to which the secret in a row of the credentials table is bound."""
     return EncryptionContext(row["customer_id"], row["account_id"], row["credential_id"], row["version"])

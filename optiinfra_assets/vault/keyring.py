@@ -1,11 +1,11 @@
-"""Where master keys come from, and the file that holds our own.
+"""Loads the master keys from the environment or from our key file.
 
-``OPTIINFRA_MASTER_KEY`` holds one key or several, parted by commas or line ends: 32 random bytes in base64, the ARN of an AWS KMS key,
-or the name of a Google Cloud KMS key. The first wraps, all of them unwrap. Unset, they are the lines of ``OPTIINFRA_MASTER_KEY_FILE``
-(default ``master.key`` under ``OPTIINFRA_HOME``), which is made on first use.
+``OPTIINFRA_MASTER_KEY`` holds one or several keys, separated by commas or line ends: 32 random bytes in base64, the ARN of an AWS KMS
+key, or the name of a Google Cloud KMS key. The first key wraps, all of them unwrap. If the variable is unset, the keys are the lines of
+``OPTIINFRA_MASTER_KEY_FILE`` (default ``master.key`` under ``OPTIINFRA_HOME``), which is created on first use.
 
-Without downtime, a key in the variable is replaced in three steps, each on every machine before the next: ``old,new``; ``new,old``
-and rotate; ``new``. With the file, rotation does all of it: other processes read the file again when they meet a key they do not know.
+To replace a key in the variable without downtime, set it in three steps, each on every machine before the next: ``old,new``; ``new,old``
+and rotate; ``new``. With the file, rotation does all of this: other processes read the file again when they need a key they do not know.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DEFAULT_FILE: Final = "master.key"
 
 
 class KeySettings(BaseSettings):
-    """Settings on master keys. Apart from `Settings`, whose values are shown, and written to a file for other commands."""
+    """The settings of master keys. They are not part of `Settings`, whose values are shown, and written to a file for other commands."""
 
     model_config = SettingsConfigDict(env_prefix="OPTIINFRA_", env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -53,16 +53,16 @@ class KeySettings(BaseSettings):
 
 
 class KeyFile:
-    """A file of master keys, one a line, the one in use first; only its owner may read it."""
+    """A file of master keys, one per line, the current one first; only its owner may read it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
 
     def read(self) -> list[str]:
-        """Its lines.
+        """Return the keys, as text.
 
         Raises:
-            MasterKeyMissing: it is not there, cannot be read, or others than its owner can read it.
+            MasterKeyMissing: the file does not exist, cannot be read, or users other than its owner can read it.
         """
         try:
             with self.path.open("rb") as file:
@@ -82,7 +82,7 @@ class KeyFile:
             ) from None
 
     def create(self) -> bool:
-        """Make the file with one new key, unless it is there, also if another process does at the same moment; true if made."""
+        """Create the file with one new key and return True; return False if it exists. Safe if several processes do so at once."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._alone():
             if self.path.exists():
@@ -91,15 +91,15 @@ class KeyFile:
             return True
 
     def add(self) -> None:
-        """Put a new key before the others: it wraps from now on."""
+        """Add a new key before the others; it wraps from now on."""
         with self._alone():
             self._write([_new_key(), *self.read()])
 
     def drop(self, key_id: str) -> None:
-        """Forget one key for good, if it is there.
+        """Remove a key permanently, if the file has it.
 
         Raises:
-            VaultError: it is the one in use.
+            VaultError: it is the current one.
         """
         with self._alone():
             lines = self.read()
@@ -109,7 +109,7 @@ class KeyFile:
             self._write(kept)
 
     def _write(self, lines: Sequence[str]) -> None:
-        """Replace the file whole, and on the disk before any secret depends on it: a lost key is a lost secret."""
+        """Replace the file atomically and sync it to disk before any secret depends on it: without its key a secret is lost."""
         temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -124,7 +124,7 @@ class KeyFile:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Two processes that each add a key at one moment must not lose either: what it had wrapped would be lost with it."""
+        """Lock the file: if two processes add a key at once, neither key may be lost, because secrets under it would be lost too."""
         lock = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -134,10 +134,10 @@ class KeyFile:
 
 
 class Keyring:
-    """The master keys of this installation. Safe for threads; other processes may change the file meanwhile.
+    """The master keys of this installation. Thread-safe; other processes may change the file meanwhile.
 
     Attributes:
-        made: the key file, if this object made it: somebody has to be told to back it up.
+        made: the key file, if this object created it: the user has to be told to back it up.
     """
 
     def __init__(self, given: SecretStr | None, file: KeyFile) -> None:
@@ -148,16 +148,16 @@ class Keyring:
 
     @classmethod
     def configured(cls, settings: Settings) -> Self:
-        """The keys that the environment names, by default the file under `settings.home`. Nothing is read or made yet."""
+        """Build the keyring that the environment configures, by default the file under `settings.home`. This reads and creates no key."""
         own = KeySettings()
         return cls(own.master_key, KeyFile(own.master_key_file or settings.home / DEFAULT_FILE))
 
     def add(self) -> None:
-        """Make a new key, which wraps from now on.
+        """Add a new key to the file; it wraps from now on.
 
         Raises:
-            MasterKeyMissing: there is none yet.
-            VaultError: keys come from OPTIINFRA_MASTER_KEY, which only a person can change.
+            MasterKeyMissing: there is no key file yet.
+            VaultError: the keys come from OPTIINFRA_MASTER_KEY, which only a person can change.
         """
         if self._given is not None:
             raise VaultError(
@@ -166,29 +166,29 @@ class Keyring:
         self._file.add()
 
     def create(self) -> None:
-        """Make the first key, if keys come from the file and it is not there."""
+        """Create the key file with the first key, if keys come from the file and it does not exist."""
         if self._given is None and self._file.create():
             self.made = self._file.path
 
     def forget(self, key_id: str) -> None:
-        """Drop a retired key, if keys come from the file and it is there."""
+        """Remove a retired key from the file, if keys come from the file."""
         if self._given is None:
             self._file.drop(key_id)
 
     def current(self) -> KeyWrapper:
-        """The key that wraps, as the file says at this moment.
+        """Return the key that wraps; this reads the key file again.
 
         Raises:
-            MasterKeyMissing: there is none, or it is not of an accepted form.
+            MasterKeyMissing: there is no key, or a key has no accepted format.
         """
         return self._load()[0]
 
     def key(self, key_id: str) -> KeyWrapper:
-        """One key, in use or previous.
+        """Return a key by id, the current or a previous one.
 
         Raises:
-            MasterKeyMissing: there is none at all.
-            MasterKeyWrong: there are others.
+            MasterKeyMissing: there is no key at all.
+            MasterKeyWrong: there are only other keys.
         """
         if key_id not in self._keys:
             self._load()
@@ -206,16 +206,16 @@ class Keyring:
         if not text:
             raise MasterKeyMissing(f"{where}: holds no key: put the key of this installation back")
         keys = {key.key_id: key for key in (parse(entry, where) for entry in text)}
-        # A wrapper that is known stays: it holds connections to its key service.
+        # Keep known wrappers: they hold connections to their key management service.
         self._keys = {key_id: self._keys.get(key_id, key) for key_id, key in keys.items()}
         return list(self._keys.values())
 
 
 def parse(entry: str, where: str) -> KeyWrapper:
-    """One master key from its text; `where` it stands is named in errors, the text never.
+    """Parse one master key. Errors name its origin `where`, never the text.
 
     Raises:
-        MasterKeyMissing: it is neither base64 of 32 bytes nor a key of AWS or Google Cloud KMS.
+        MasterKeyMissing: the text is neither base64 of 32 bytes nor a key of AWS KMS or Google Cloud KMS.
     """
     if KMS_ARN.fullmatch(entry):
         return AwsKmsKey(entry)

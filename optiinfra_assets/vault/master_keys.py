@@ -1,15 +1,14 @@
-"""Master keys: they wrap data keys and nothing else. A master key is one of our own, or one that never leaves AWS KMS or
-Google Cloud KMS (`gcp_kms`).
+"""Master keys, which only wrap data keys. A master key is a local one, or one that never leaves AWS KMS or Google Cloud KMS (`gcp_kms`).
 
-Flow in: a data key and what it is bound to. Flow out: the wrapped data key, useless without the master key and without the same binding.
+Data in: a data key and the owner it is bound to. Data out: the wrapped data key, which only the master key and the same owner unwrap.
 
 Errors, by what a person does::
 
     VaultError                   a StoreError; names account and key ids, never a secret
     ├── MasterKeyMissing         give the master key, or the permission to use it
     ├── MasterKeyWrong           give the master key that the message names
-    ├── MasterKeyUnavailable     wait: the key service does not answer now
-    └── Tampered                 restore the row from a backup, or store the secret again
+    ├── MasterKeyUnavailable     wait: the key management service does not answer now
+    └── CiphertextTampered       restore the row from a backup, or store the secret again
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from optiinfra_assets.database.errors import StoreError
 KEY_BYTES: Final = 32
 """AES-256."""
 NONCE_BYTES: Final = 12
-"""96 bits, the one length AES-GCM takes as it is (NIST SP 800-38D, 8.2)."""
+"""96 bits, the only length that AES-GCM uses without hashing (NIST SP 800-38D, 8.2)."""
 
 
 class VaultError(StoreError):
-    """Base of what the vault raises on purpose."""
+    """Base of all errors that the vault raises on purpose."""
 
 
 class MasterKeyMissing(VaultError):
@@ -47,11 +46,11 @@ class MasterKeyMissing(VaultError):
 
 
 class MasterKeyWrong(VaultError):
-    """The secret was encrypted under a master key that is not among those given; nothing is lost while that key exists."""
+    """The master key of the secret is not among those given; the secret is not lost while that key exists."""
 
 
 class MasterKeyUnavailable(VaultError):
-    """The service that holds the master key does not answer now; the same call may go well later."""
+    """The service that holds the master key does not answer now; the same call may succeed later."""
 
 
 class CiphertextTampered(VaultError):
@@ -59,7 +58,7 @@ class CiphertextTampered(VaultError):
 
 
 def tampered(associated: Mapping[str, str]) -> CiphertextTampered:
-    """The error for bytes that do not belong to what `associated` names."""
+    """Build the error for bytes that do not belong to the owner `associated`."""
     return CiphertextTampered(
         f"credential of account {associated['account_id']!r}: the stored ciphertext was changed or belongs to another credential: "
         "restore it from a backup, or store the secret again"
@@ -67,23 +66,23 @@ def tampered(associated: Mapping[str, str]) -> CiphertextTampered:
 
 
 def canonical(associated: Mapping[str, str]) -> bytes:
-    """`associated` as bytes; two mappings give the same only if they are equal."""
+    """Return `associated` as bytes; only equal mappings give the same bytes."""
     return json.dumps(dict(associated), sort_keys=True).encode()
 
 
 class KeyWrapper(Protocol):
-    """One master key. Safe for threads.
+    """One master key. Thread-safe.
 
-    `associated` says what a data key belongs to, `account_id` among it. It is bound to the wrapped key, not stored in it, not secret.
+    `associated` names the owner of a data key, with `account_id`. A wrapped key is bound to it but does not hold it; it is not secret.
     """
 
     @property
     def key_id(self) -> str:
-        """What the key is called for as long as it exists; not secret."""
+        """The permanent id of the key; not secret."""
         ...
 
     def wrap(self, data_key: bytes, associated: Mapping[str, str]) -> bytes:
-        """The data key, encrypted.
+        """Return the data key, encrypted.
 
         Raises:
             MasterKeyMissing, MasterKeyUnavailable: the key cannot be used, or not now.
@@ -91,11 +90,11 @@ class KeyWrapper(Protocol):
         ...
 
     def unwrap(self, wrapped: bytes, associated: Mapping[str, str]) -> bytes:
-        """The data key that `wrap` was given together with the same `associated`.
+        """Return the data key that `wrap` encrypted with the same `associated`.
 
         Raises:
-            CiphertextTampered: either of them is not what it was.
-            MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: the key cannot be used, is another one, or not now.
+            CiphertextTampered: `wrapped` or `associated` differs.
+            MasterKeyMissing, MasterKeyWrong, MasterKeyUnavailable: the key cannot be used, is a different one, or cannot be used now.
         """
         ...
 
@@ -103,8 +102,8 @@ class KeyWrapper(Protocol):
 class LocalKey:
     """A master key of 32 random bytes in this process.
 
-    Each wrap has a key of its own, derived with HKDF-SHA256 (RFC 5869) from the master key and 32 random bytes. So no nonce is ever
-    used twice under one key, however many data keys a master key wraps; random nonces under one key would allow 2**32.
+    Each wrap uses its own key, derived with HKDF-SHA256 (RFC 5869) from the master key and 32 random bytes. So no nonce is used twice with
+    one key, no matter how many data keys a master key wraps; random nonces with a single key would allow only 2**32.
     """
 
     __slots__ = ("_key", "_key_id")
@@ -117,7 +116,7 @@ class LocalKey:
 
     @property
     def key_id(self) -> str:
-        """`local-` and 64 bits of a hash of the key."""
+        """`local-` and 64 bits of a hash of the key, in hex."""
         return self._key_id
 
     def wrap(self, data_key: bytes, associated: Mapping[str, str]) -> bytes:
@@ -150,7 +149,7 @@ class LocalKey:
 
 
 KMS_ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]+")
-"""A key's own ARN. An alias can be turned to another key, and then what it wrapped could not be named any more."""
+"""The ARN of a key itself. An alias can be moved to another key, and then the key that wrapped a data key could not be named."""
 
 _KMS_LATER: Final = {
     "DependencyTimeoutException",
@@ -160,14 +159,14 @@ _KMS_LATER: Final = {
     "RequestLimitExceeded",
     "ThrottlingException",
 }
-"""Refusals that AWS documents as worth repeating (KMS API reference, common errors); every status of 500 and above is too."""
+"""Error codes that AWS documents as retryable (KMS API reference, common errors); every status of 500 and above is retryable too."""
 
 
 class AwsKmsKey:
-    """A symmetric key in AWS KMS, by its ARN; needs `kms:Encrypt` and `kms:Decrypt` on it.
+    """A symmetric key in AWS KMS, named by its ARN; this process needs `kms:Encrypt` and `kms:Decrypt` on it.
 
-    `associated` travels as KMS's encryption context, which AWS authenticates and shows in CloudTrail. Credentials, and another
-    address than AWS's own (`AWS_ENDPOINT_URL_KMS`), come the ways boto3 documents.
+    `associated` is sent as KMS's encryption context, which AWS authenticates and shows in CloudTrail. boto3 finds the credentials, and an
+    endpoint other than AWS's own (`AWS_ENDPOINT_URL_KMS`), as it documents.
     """
 
     def __init__(self, arn: str) -> None:
@@ -191,7 +190,7 @@ class AwsKmsKey:
 
     def unwrap(self, wrapped: bytes, associated: Mapping[str, str]) -> bytes:
         """As `KeyWrapper.unwrap`; one request."""
-        if not wrapped:  # boto3 would refuse it before KMS can
+        if not wrapped:  # boto3 rejects an empty value before KMS can
             raise tampered(associated)
         answer: bytes = self._ask("decrypt", associated, CiphertextBlob=wrapped)["Plaintext"]
         return answer
@@ -201,7 +200,7 @@ class AwsKmsKey:
 
     @cached_property
     def _client(self) -> Any:
-        # Here and not above: boto3 takes 0.3 s to import, which every start of ours would pay for.
+        # Imported here: boto3 takes 0.3 s to import, which would delay every start.
         from boto3.session import Session
         from botocore.config import Config
 
@@ -247,9 +246,9 @@ _asking_kms: ContextVar[bool] = ContextVar("asking_kms", default=False)
 
 @contextmanager
 def _kept_out_of_logs() -> Iterator[None]:
-    """Drop what botocore logs at level DEBUG meanwhile: whole requests and answers, that is, data keys in clear."""
+    """Drop what botocore logs at level DEBUG in the meantime: whole requests and responses, which contain data keys in clear."""
     for name in ("botocore.endpoint", "botocore.parsers"):
-        logging.getLogger(name).addFilter(_not_asking_kms)  # added once, however often it is asked for
+        logging.getLogger(name).addFilter(_not_asking_kms)  # logging ignores repeated additions
     before = _asking_kms.set(True)
     try:
         yield

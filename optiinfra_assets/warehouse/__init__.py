@@ -1,1 +1,1 @@
-"""ClickHouse: everything that writes or resolves generations."""
+"""ClickHouse: everything that writes, publishes, resolves and removes generations."""

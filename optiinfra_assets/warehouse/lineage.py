@@ -1,6 +1,6 @@
-"""Where published figures come from and what they replaced: every generation of a slice, and pairs of one and the next.
+"""The lineage of published costs: every generation of a slice, and the restatements, in which one generation replaced another.
 
-Flow in: rows of ``publications``, of one customer only (`isolation`). Flow out: frozen objects, newest first.
+Data in: rows of ``publications`` of one customer (`tenant_filter`). Data out: frozen objects, newest first unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from optiinfra_assets.domain.publications import Publication, PublishedGeneratio
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 LAST_GENERATION: Final = 2**64 - 1
-"""Above every generation: where pages begin."""
+"""Above every generation number: the cursor of the first page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Generation:
     """One published version of a slice.
 
     Attributes:
-        superseded_at: UTC instant from which readers see the next one; None: they see this one.
-        is_kept: its rows can be read with `asOf`; else retention has removed them.
+        superseded_at: UTC instant from which readers see the next generation; None: they see this one.
+        is_kept: `asOf` can read its rows; otherwise retention has removed them.
     """
 
     publication: Publication
@@ -35,10 +35,10 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class RestatementRecord:
-    """One generation that replaced another.
+    """A restatement: one generation replaced another. Times are UTC.
 
     Attributes:
-        is_kept: the rows of both are there to be compared.
+        is_kept: the rows of both generations still exist and can be compared.
     """
 
     slice: Slice
@@ -50,7 +50,7 @@ class RestatementRecord:
 
 
 def slice_history(warehouse: Warehouse, slice_: Slice, first: int, before: int = 0) -> list[Generation]:
-    """At most `first` generations of a slice, newest first, below the generation `before` if that is not 0."""
+    """Return at most `first` generations of a slice, newest first, below the generation `before` if that is not 0."""
     values = {**key(slice_), "first": first, "before": before}
     return [
         Generation(Publication.of(row), row["superseded_at"], not row["is_removed"])
@@ -69,15 +69,15 @@ def restatements(
     accounts: Sequence[str] = (),
     providers: Sequence[str] = (),
 ) -> list[RestatementRecord]:
-    """At most `first` restatements of a customer published in [since, until) (UTC), newest first.
+    """Return at most `first` restatements of a customer published in [since, until) (UTC), newest first.
 
     Args:
-        warehouse: where publications are.
+        warehouse: holds the publications.
         customer_id: the tenant.
-        since: inclusive.
-        until: exclusive.
-        first: how many at most.
-        before: instant and generation of the last one of the page before; None: from the newest.
+        since: UTC instant, inclusive.
+        until: UTC instant, exclusive.
+        first: the most to return.
+        before: cursor: instant and generation of the last one of the previous page; None: begin with the newest.
         accounts: only these account ids, all if empty.
         providers: only these, all if empty.
     """
@@ -114,7 +114,7 @@ def published_since(
     accounts: Sequence[str] = (),
     providers: Sequence[str] = (),
 ) -> list[PublishedGeneration]:
-    """At most `first` publications of a customer from `since` (UTC, inclusive) on, oldest first."""
+    """Return at most `first` publications of a customer published at or after `since` (UTC), oldest first."""
     values = {
         "customer_id": customer_id,
         "since": since,

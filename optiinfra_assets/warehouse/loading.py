@@ -1,8 +1,8 @@
-"""Line items into ``raw_costs``: one INSERT of one Arrow stream over HTTP, in bounded memory, with exact totals of what was sent.
+"""Loads line items into ``raw_costs``: one INSERT of one Arrow stream over HTTP, in bounded memory, with exact totals of what was sent.
 
-A thread reads and prepares batches while the caller's thread sends, so that reading and inserting overlap. If the batches raise, the
-request is broken off before its end: ClickHouse then fails the insert, and the rows it had already written belong to a generation that
-is never published.
+A thread reads and encodes batches while the caller's thread sends them, so that reading and inserting overlap. If reading fails, this
+aborts the request before its end: ClickHouse then fails the insert, and the rows it had already written belong to a generation that is
+never published.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.publications import MEASURES, Totals
 
 BATCHES_AHEAD = 3
-"""Prepared batches that wait to be sent: enough to overlap, a few MB each."""
+"""Most encoded batches that wait to be sent, a few MB each: enough to overlap reading and sending."""
 
 _SETTINGS = {"async_insert": 0}
-"""Acknowledged means written, whatever the server's default is."""
+"""With this an acknowledged insert is written, independent of the server's default."""
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
-"""Even on loopback: a fifth of the bytes to copy, 10 % less CPU here and no more in ClickHouse."""
+"""Compression pays even on loopback: a fifth of the bytes to copy, 10 % less CPU here and no more in ClickHouse."""
 _WIDE = pa.decimal256(76, 18)
 _EXACT = Context(prec=80)
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -38,7 +38,7 @@ _WORD = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(slots=True)
 class LoadResult:
-    """What was sent.
+    """The number, totals and days of the line items that were sent.
 
     Attributes:
         line_items: number of line items.
@@ -53,7 +53,7 @@ class LoadResult:
     last_charge_date: date | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Count one batch of `optiinfra_assets.line_items.SCHEMA`."""
+        """Add one non-empty batch of `optiinfra_assets.line_items.schema.SCHEMA`."""
         self.line_items += batch.num_rows
         for currency, rows in _by_currency(batch):
             before = self.totals.get(currency, Totals())
@@ -70,16 +70,16 @@ def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.Re
 
     Args:
         client: clickhouse_connect client of the warehouse.
-        slice_: whose line items they are.
-        generation: a number from `Metadata.start_generation`.
-        batches: of `optiinfra_assets.line_items.SCHEMA`; read in another thread, and to the end unless something fails. No batch at all is
-            a complete answer: nothing is inserted.
+        slice_: the slice of the line items.
+        generation: a number from `SliceRepository.start_generation`.
+        batches: of `optiinfra_assets.line_items.schema.SCHEMA`; another thread reads them, to the end unless something fails. Without
+            any batch this inserts nothing and succeeds.
 
     Returns:
-        What was sent. That the database holds it is for `Warehouse.verify` to say.
+        What was sent. `Warehouse.verify` checks that the database holds it.
 
     Raises:
-        WarehouseUnavailable: ClickHouse went away. Whatever `batches` raises comes through unchanged.
+        WarehouseUnavailable: the connection to ClickHouse was lost. Errors of `batches` are raised unchanged.
     """
     loaded = LoadResult()
     stream = _Stream(_with_ours(slice_, generation, batches, loaded))
@@ -105,7 +105,7 @@ def _insert(client: Client, stream: _Stream, first: bytes) -> None:
 def _with_ours(
     slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch], loaded: LoadResult
 ) -> Iterator[pa.RecordBatch]:
-    """`batches` with the columns that place them in the warehouse; rows are numbered over the whole slice."""
+    """Yield `batches` with our key columns in front and count them in `loaded`; rows are numbered over the whole slice."""
     period = slice_.billing_period.start.date()
     for batch in batches:
         if not batch.num_rows:
@@ -138,13 +138,13 @@ def _by_currency(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
 
 
 def _exact_sum(values: pa.Array) -> Decimal:
-    """Arrow sums decimal128 in 128 bits and wraps without a word (pyarrow 26); 256 bits hold any sum of a batch."""
+    """Sum in 256 bits, which hold any sum of a batch: Arrow sums decimal128 in 128 bits and overflows silently (pyarrow 26)."""
     total: Decimal | None = pc.sum(values.cast(_WIDE)).as_py()
     return Decimal(0) if total is None else total
 
 
 class _Stream:
-    """Record batches as pieces of an Arrow IPC stream, made in a thread of their own. A context manager: it ends the thread."""
+    """Encodes record batches as pieces of an Arrow IPC stream, in a separate thread. As a context manager it ends the thread on exit."""
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
@@ -174,7 +174,7 @@ class _Stream:
         return piece
 
     def body(self, first: bytes) -> Generator[bytes, None, None]:
-        """All pieces. A generator that fails breaks the request off; one that is asked for again has nothing to give."""
+        """Yield all pieces. If this generator fails, the request is aborted; a second iteration yields nothing."""
         yield first
         yield from self
 
@@ -183,12 +183,12 @@ class _Stream:
             for piece in self._encoded():
                 if not self._put(piece):
                     return
-        except BaseException as error:  # noqa: BLE001 - raised again where the pieces are taken
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that takes the pieces
             self.failure = error
         self._put(self.failure)
 
     def _put(self, piece: bytes | BaseException | None) -> bool:
-        """Hand over one piece; False if nobody takes them any more."""
+        """Put one piece into the queue; return False if the reader has stopped."""
         while not self._stopped.is_set():
             try:
                 self._pieces.put(piece, timeout=0.1)
@@ -212,7 +212,7 @@ class _Stream:
 
 
 class _Sink:
-    """Collects what the IPC writer writes."""
+    """A file object that collects what the IPC writer writes."""
 
     closed = False
 
@@ -220,14 +220,14 @@ class _Sink:
         self._parts: list[Any] = []
 
     def write(self, data: Any) -> int:
-        """One piece of a message."""
+        """Store one piece of a message."""
         self._parts.append(data)
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing; this has no buffer."""
 
     def taken(self) -> bytes:
-        """All that was written since the last call."""
+        """Return everything written since the last call."""
         parts, self._parts = self._parts, []
         return b"".join(parts)

@@ -1,6 +1,6 @@
-"""Which generations answer a question: the first, small query of every read.
+"""Finds the generations that a query has to read: the first, small statement of every read.
 
-Flow in: rows of ``publications``. Flow out: `ResolvedGenerations`, whose generation numbers the data query takes as a parameter.
+Data in: rows of ``publications``. Data out: `ResolvedGenerations`, whose generation numbers the data query takes as a parameter.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from optiinfra_assets.domain.freshness import Freshness
 from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
 
 _Span = tuple[datetime, datetime]
-"""Instants from the first, inclusive, to the second, exclusive."""
+"""A time span from the first instant (inclusive) to the second (exclusive)."""
 
 _TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolutionQuery:
-    """Whose charges, and of which days; see `Warehouse.resolve`. `settings`: those of the queries, see `isolation.only`."""
+    """The customer, accounts and days of a query (see `Warehouse.resolve`), and its ClickHouse settings (see `Warehouse.only`)."""
 
     customer_id: str
     providers: Collection[str]
@@ -39,17 +39,17 @@ class ResolutionQuery:
 
 
 def resolve(client: Client, question: ResolutionQuery, standing: Freshness) -> ResolvedGenerations:
-    """What readers see now; see `Warehouse.resolve`."""
+    """Resolve the generations that readers see now; see `Warehouse.resolve`."""
     found = _published(client, "resolve.sql", question)
     return ResolvedGenerations.of((one for one, _ in found), question.start, question.end, standing)
 
 
 def resolve_as_of(client: Client, question: ResolutionQuery, as_of: datetime) -> ResolvedGenerations:
-    """What readers saw at an instant; see `Warehouse.resolve`.
+    """Resolve the generations that readers saw at the instant `as_of`; see `Warehouse.resolve`.
 
     Raises:
         ValueError: `as_of` has no time zone.
-        AsOfNotRetained: the answer needs generations that retention has removed.
+        AsOfNotRetained: the query needs generations that retention has removed.
     """
     if as_of.tzinfo is None:
         raise ValueError(f"asOf: {as_of.isoformat()} has no time zone: add one, such as {as_of.isoformat()}Z")
@@ -65,9 +65,9 @@ def resolve_as_of(client: Client, question: ResolutionQuery, as_of: datetime) ->
 def _published(
     client: Client, statement: str, question: ResolutionQuery, **values: Any
 ) -> Iterator[tuple[PublishedGeneration, bool]]:
-    """The publications a statement finds for a question's accounts, each with whether its rows are removed.
+    """Yield the publications that a statement finds for the accounts of `question`, each with whether its rows are removed.
 
-    Filtered here: a condition on each of two columns costs the engine 0.8 ms of planning, and a customer has few slices.
+    Python filters the accounts: conditions on two more columns cost ClickHouse 0.8 ms of planning, and a customer has few slices.
     """
     values["customer_id"] = question.customer_id
     for provider, account_id, billing_period, *columns, is_removed in clickhouse.tuples(
@@ -87,7 +87,7 @@ def _slice(customer_id: str, provider: str, account_id: str, billing_period: dat
 
 
 def _nearest_kept(client: Client, question: ResolutionQuery, as_of: datetime) -> tuple[datetime | None, datetime]:
-    """The instants around `as_of`, which itself cannot be read, that can."""
+    """Return the nearest readable instants before (None: there is none) and after `as_of`, which is not readable itself."""
     found = list(_published(client, "published_generations.sql", question))
     removed = {one.generation for one, is_removed in found if is_removed}
     history = [one for one, _ in found]
@@ -108,7 +108,7 @@ def _nearest_kept(client: Client, question: ResolutionQuery, as_of: datetime) ->
 
 
 def _spans(history: Iterable[PublishedGeneration]) -> Iterator[tuple[_Span, PublishedGeneration]]:
-    """Each superseded publication of `history` (by slice, oldest first) with the instants at which it was the newest."""
+    """Yield each superseded publication of `history` (ordered by slice, oldest first) with the span in which it was the newest."""
     for _, versions in groupby(history, key=lambda one: one.slice):
         for one, following in pairwise(versions):
             yield (one.published_at, following.published_at), one

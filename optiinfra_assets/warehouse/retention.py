@@ -1,13 +1,13 @@
-"""Which generations are kept, and the removal of the others.
+"""Retention: decides which generations are kept, and removes the others.
 
-SnapshotRecord: the newest of each slice; of the superseded ones the last of each UTC day, for as many days as asked: so the state at
-the end of each of these days can be read; and what was superseded less than an hour ago, which a reader may just be using.
+This keeps the newest generation of each slice; the last superseded one of each UTC day, for the given number of days, so that the state at
+the end of each of these days can be read; and generations superseded less than an hour ago, which a reader may still be using.
 
-Removal goes in two steps, at least an hour apart, so that no reader loses rows between resolving and reading. First a
-generation is put on record as removed: from then on an `asOf` read that needs it is refused. In a later run its rows go.
-Orphans, rows of generations that were never published and whose attempt is dead, are visible to nobody and go at once.
+Removal has two steps, at least an hour apart, so that no reader loses rows between resolving and reading. The first step records a
+generation as removed: from then on an `asOf` read that needs it is refused. A later run deletes its rows. Orphans are rows of
+generations that were never published and whose attempt is dead; nobody can see them, so they are deleted at once.
 
-Everything may be repeated, at any point of a run that died.
+A run that died at any point can be repeated.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from clickhouse_connect.driver.client import Client
 from optiinfra_assets.database import clickhouse, sql_files
 
 GRACE: Final = timedelta(hours=1)
-"""How long a reader may take from resolving to reading; the longest query time-out is minutes."""
+"""The longest time that a reader may take from resolving to the end of reading; an export may take 3000 s."""
 
 _CHUNK = 500
-"""Generations named in one statement: as text in a URL they stay far below the servers' limit of 1 MiB."""
+"""Most generations in one statement: in a URL they stay far below the servers' limit of 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class GarbageCollectionResult:
-    """What one run removed, or with a dry run would remove.
+    """How many generations and rows one run removed, or with a dry run would remove.
 
     Attributes:
-        expired: superseded generations newly on record as removed.
-        removed: generations whose rows went now, put on record by an earlier run.
-        orphans: generations never published whose rows went now.
-        rows: rows that went, over all tables.
+        expired: superseded generations that this run recorded as removed.
+        removed: generations recorded by an earlier run, whose rows this run deleted.
+        orphans: never published generations whose rows this run deleted.
+        rows: deleted rows, over all tables.
     """
 
     expired: int
@@ -48,7 +48,7 @@ class GarbageCollectionResult:
 
 @dataclass(frozen=True, slots=True)
 class _Remains:
-    """Rows of one generation in one partition of one table that may go."""
+    """Rows of one generation in one partition of one table that may be deleted."""
 
     table: str
     partition: str
@@ -67,16 +67,16 @@ def collect_garbage(
     *,
     dry_run: bool = False,
 ) -> GarbageCollectionResult:
-    """Put expired generations on record, and remove from `tables` the rows of earlier ones and of orphans.
+    """Record expired generations as removed, and delete from `tables` the rows of those recorded earlier and of orphans.
 
     Args:
-        client: where.
+        client: clickhouse_connect client of the warehouse.
         tables: every table with rows of generations.
-        now: aware instant of this run.
-        retention_days: days, 0 or more, before the UTC day of `now`, at whose end the state can be read.
-        live_generations: unpublished ones that may still be loading. An orphan is never one of them, and it was begun
-            before something that is published for an hour, so that an attempt begun after this list was made is safe.
-        dry_run: change nothing.
+        now: instant of this run, with a time zone.
+        retention_days: number of days (0 or more) before the UTC day of `now` whose final state stays readable.
+        live_generations: unpublished generations that may still be loading; they are never orphans. An orphan is also older than a
+            generation that was published an hour ago, so an attempt that began after this list was made is safe.
+        dry_run: count only, change nothing.
     """
     values = {
         "now": now.astimezone(UTC),
@@ -110,9 +110,9 @@ def _remains(client: Client, table: str, values: dict[str, Any]) -> Iterable[_Re
 
 
 def _remove(client: Client, remains: Iterable[_Remains]) -> None:
-    """Delete for good, one statement a table and partition.
+    """Delete rows permanently, with one statement per table and partition (more above `_CHUNK` generations).
 
-    Whole partitions are not dropped, though cheaper: rows that a collector adds meanwhile would go with them.
+    This does not drop whole partitions, although that is cheaper: it would also delete rows that a collector adds meanwhile.
     """
     groups = defaultdict[tuple[str, str], list[_Remains]](list)
     for one in remains:
@@ -130,7 +130,7 @@ def _remove(client: Client, remains: Iterable[_Remains]) -> None:
 
 
 def delete(client: Client, tables: Sequence[str], customer_id: str, generation: int) -> None:
-    """Hide the rows of one generation in `tables`, one after another; merges remove them later."""
+    """Delete the rows of one generation from `tables`, in this order, with lightweight deletes; merges remove them later."""
     values = {"customer_id": customer_id, "generation": generation}
     found = clickhouse.rows(client, "partitions_of_generation.sql", {**values, "tables": clickhouse.matching(tables)})
     for one in sorted(found, key=lambda one: tables.index(one["table"])):

@@ -1,14 +1,13 @@
-"""ClickHouse shows a reader the rows of one customer only, whatever its statement asks for.
+"""Limits a ClickHouse query to the rows of one customer, independent of the text of its statement.
 
-Flow in: a customer's id. Flow out: settings of one query.
+Data in: a customer id. Data out: the settings of one query.
 
-On every engine `tenant_settings` gives the query a filter on each table that holds rows of customers; the engine adds it where the table is
-read, in subqueries and views too, as a condition on the first column of every primary key. The embedded engine knows neither users
-nor row policies, so there this is the guarantee. It costs 0.5 to 0.8 ms a statement (``benchmarks/isolation.py``), and the same granules
-are read.
+`tenant_settings` gives the query a filter on each table with rows of customers. Every engine adds it where it reads the table, also in
+subqueries and views, as a condition on the first column of every primary key. The embedded engine has neither users nor row policies, so
+there this is the only guarantee. It costs 0.5 to 0.8 ms per statement (``benchmarks/isolation.py``); the query reads the same granules.
 
-On a server it is enforced once more: where `OPTIINFRA_CLICKHOUSE_READER_URL` is set, the API connects as that user, and
-`create_row_policies` makes a role with row policies that compare with the setting ``SQL_optiinfra_customer_id`` of the query."""
+A server enforces it once more: if `OPTIINFRA_CLICKHOUSE_READER_URL` is set, the API connects as that user, and
+`create_row_policies` creates a role with row policies that compare with the setting ``SQL_optiinfra_customer_id`` of the query."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ _READERS = ("reader_role.sql", "reader_grant.sql", "reader_policy.sql", "reader_
 
 @cache
 def customer_tables() -> tuple[str, ...]:
-    """Names of the tables with rows of customers: those that ``sql/clickhouse/migrations`` create with a customer_id."""
+    """Return the names of the tables with rows of customers: those that ``sql/clickhouse/migrations`` creates with a customer_id."""
     texts = [
         sql_files.read("clickhouse", "migrations", f"{name}.sql")
         for name in sql_files.names("clickhouse", "migrations")
@@ -37,23 +36,23 @@ def customer_tables() -> tuple[str, ...]:
 
 @lru_cache(maxsize=10_000)
 def tenant_settings(customer_id: str, has_policies: bool) -> dict[str, str]:
-    """Settings of a query that shall see rows of one customer only. Do not change them.
+    """Return the settings of a query that must see rows of one customer only. Callers must not change the dictionary, which is cached.
 
     Args:
-        customer_id: the customer; one that does not exist has no row.
+        customer_id: the customer; if it does not exist, the query sees no row.
         has_policies: the server has the row policies of `create_row_policies`.
     """
     condition = f"customer_id = {format_str(customer_id)}"
     filters = ", ".join(f"{format_str(table)}: {format_str(condition)}" for table in customer_tables())
-    # A server reads the value of a setting it does not know itself as a literal.
+    # A server parses the value of a custom setting as a literal.
     bound = {"SQL_optiinfra_customer_id": format_str(customer_id)} if has_policies else {}
     return {"additional_table_filters": f"{{{filters}}}", **bound}
 
 
 def create_row_policies(client: Client, cluster: str | None, *, dry_run: bool) -> list[str]:
-    """Make the role of readers and its row policies if they are not there; returns the statements that ran, or would run.
+    """Create the role of readers and its row policies if they do not exist; return the statements that ran, or with `dry_run` would run.
 
-    Not exercised against a server by our tests, since the embedded engine has no users: that they are understood is.
+    Our tests check only that ClickHouse can parse them: the embedded engine of the tests has no users.
     """
     if clickhouse.scalar(client, "has_reader_policies.sql"):
         return []

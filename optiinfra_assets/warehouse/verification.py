@@ -1,4 +1,4 @@
-"""Does the database hold what was sent? Counts and exact sums, per currency, of the raw and of every derived table."""
+"""Verifies that the database holds what was sent: compares counts and exact sums per currency of the raw and every derived table."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from optiinfra_assets.warehouse.loading import LoadResult
 
 _Sums = dict[str, dict[str, Any]]
-"""By currency: the value of each measure."""
+"""Currency -> measure -> value."""
 
 
 def verify(client: Client, slice_: Slice, generation: int, loaded: LoadResult, derived: Sequence[str]) -> None:
     """Compare ``raw_costs`` with `loaded`, and each table of `derived` with ``raw_costs``.
 
     Raises:
-        IntegrityError: naming table, currency, measure, the number found and the number expected.
+        IntegrityError: they differ; the message names table, currency, measure, the number found and the number expected.
     """
     values: dict[str, Any] = {"customer_id": slice_.customer_id, "generation": generation}
     raw: _Sums = {row.pop("billing_currency"): row for row in clickhouse.rows(client, "raw_sums.sql", values)}

@@ -1,7 +1,7 @@
-"""The one way to ClickHouse: migrations, derived rows, verification, publication, and what readers may see.
+"""The interface to ClickHouse: migrations, derived rows, verification, publication, resolution and garbage collection.
 
-A collection writes all rows of a slice under a new generation (`loading.load`), then `derive`, `verify`, `publish`. Until the
-single row of `publish` is in, nothing of the generation is visible; what died before is removed by `collect_garbage`.
+A collection writes all rows of a slice under a new generation (`loading.load`), then calls `derive`, `verify` and `publish`. Readers see
+nothing of a generation until `publish` has inserted its single row. `collect_garbage` removes the rows of attempts that died before.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
     from optiinfra_assets.warehouse.loading import LoadResult
 
 _CLUSTER_SETTINGS = {
-    # A publication must not be seen on a replica that lacks the rows it publishes.
+    # A replica that lacks the published rows must not show the publication.
     "insert_quorum": "auto",
     "insert_quorum_parallel": 0,
     "select_sequential_consistency": 1,
-    # Deriving again after a discard inserts equal blocks, which a replica would drop as a repetition.
+    # A second `derive` after a discard inserts equal blocks, which a replica would drop as duplicates.
     "insert_deduplicate": 0,
 }
 
 
 READERS = 200
-"""Connections of one process that only reads."""
+"""Most connections of one process that only reads."""
 
 
 class Warehouse:
-    """A ClickHouse database. Safe to use from several threads; keeps its HTTP connections alive.
+    """A ClickHouse database. Thread-safe; it keeps its HTTP connections alive.
 
     Attributes:
-        client: the clickhouse_connect client, for queries of others. Times come back aware, in UTC.
+        client: the clickhouse_connect client, for queries of other modules. It returns times with the zone UTC.
     """
 
     def __init__(self, client: Client, cluster: str | None = None, *, has_reader: bool = False) -> None:
@@ -60,10 +60,10 @@ class Warehouse:
 
     @classmethod
     def connect(cls, settings: Settings, **client_kwargs: Any) -> Warehouse:
-        """Open the database at `settings.clickhouse_url`; `client_kwargs` go to `clickhouse_connect.get_client`.
+        """Connect to the database at `settings.clickhouse_url`; `client_kwargs` are passed to `clickhouse_connect.get_client`.
 
         Raises:
-            WarehouseUnavailable: no address is set, nothing answers there, or it refuses us.
+            WarehouseUnavailable: no URL is set, nothing answers there, or ClickHouse refuses the connection.
         """
         options = _options(settings) | client_kwargs
         with _connecting(options["dsn"]):
@@ -75,13 +75,13 @@ class Warehouse:
         self.client.close()
 
     def migrate(self, *, dry_run: bool = False) -> list[str]:
-        """Bring the tables up to date; returns the statements that ran, or with `dry_run` would run.
+        """Bring the tables up to date; return the statements that ran, or with `dry_run` would run.
 
-        A derived table that a migration adds is filled for the generations there are. Where a reader is configured, its role and
-        row policies are made.
+        This also fills a derived table that a migration adds, for all published generations, and creates the role and the row policies
+        of the reader if one is configured.
 
         Raises:
-            MigrationError: the database was changed by other files than ours.
+            MigrationError: the recorded migrations do not match the files of this version.
         """
         ran = migrations.migrate_clickhouse(self.client, self._cluster, dry_run=dry_run)
         if self._has_reader:
@@ -91,7 +91,7 @@ class Warehouse:
         return ran
 
     def _complete_derived(self) -> None:
-        """Derive what published generations lack: a table younger than they are, or one whose filling died half way."""
+        """Derive rows that published generations lack, because a table was added later or an earlier derivation died halfway."""
         if not clickhouse.scalar(self.client, "has_publications.sql"):
             return
         for table in derived_tables():
@@ -100,10 +100,10 @@ class Warehouse:
                 self._derive((table,), lacking["customer_id"], lacking["generation"])
 
     def derive(self, slice_: Slice, generation: int) -> None:
-        """Fill every derived table for an unpublished generation from its rows in ``raw_costs``. Repeating changes nothing.
+        """Fill every derived table for an unpublished generation from its rows in ``raw_costs``. A repeated call changes nothing.
 
         Raises:
-            PublicationRefused: it is published.
+            PublicationRefused: the generation is, or may be, published.
         """
         self._discard(slice_, generation, derived_tables())
         self._derive(derived_tables(), slice_.customer_id, generation)
@@ -117,34 +117,34 @@ class Warehouse:
             clickhouse.run(self.client, f"INSERT INTO {table} ({names})\n{select}", values)
 
     def verify(self, slice_: Slice, generation: int, loaded: LoadResult) -> None:
-        """Compare a generation's rows, raw and derived, with what was sent: counts and exact sums by currency.
+        """Compare a generation's raw and derived rows with the rows that were sent: counts and exact sums by currency.
 
         Raises:
-            IntegrityError: naming table, currency, measure, the number found and the number expected.
+            IntegrityError: they differ; the message names table, currency, measure, the number found and the number expected.
         """
         verification.verify(self.client, slice_, generation, loaded, derived_tables())
 
     def content_hash(self, slice_: Slice, generation: int) -> str:
-        """Hash of a generation's line items as a multiset: order, generation and line numbers do not matter, doubles do."""
+        """Return a hash of a generation's line items as a multiset: order, generation and line numbers do not matter, duplicates do."""
         values = {"customer_id": slice_.customer_id, "generation": generation}
         return str(clickhouse.scalar(self.client, "content_hash.sql", values))
 
     def newest_generation(self) -> int:
-        """The highest number that any generation was published under, 0 if nothing is published."""
+        """Return the highest published generation number, 0 if nothing is published."""
         return int(clickhouse.scalar(self.client, "newest_generation.sql"))
 
     def current(self, slice_: Slice) -> Publication | None:
-        """The publication readers see now, None if the slice was never published."""
+        """Return the publication that readers see now, None if the slice was never published."""
         found = clickhouse.rows(self.client, "current_publication.sql", key(slice_))
         return Publication.of(found[0]) if found else None
 
     def publish(self, publication: Publication) -> Publication:
-        """Make a generation visible, by one inserted row; returns it as published.
+        """Make a generation visible by inserting one row; return the publication as stored.
 
-        `published_at` is moved to a microsecond after the previous publication's if a clock stands behind it.
+        If the clock is behind the previous publication, `published_at` becomes one microsecond after that one.
 
         Raises:
-            PublicationRefused: the slice has a newer generation, or this one, published.
+            PublicationRefused: this generation of the slice or a newer one is already published.
         """
         previous = self.current(publication.slice)
         if previous is not None:
@@ -156,7 +156,7 @@ class Warehouse:
             earliest = previous.published_at + timedelta(microseconds=1)
             publication = replace(publication, published_at=max(publication.published_at, earliest))
         self._uncertain.add(publication.generation)
-        # As a body, not as parameters: the sources of one publication can be longer than a server takes for a URL.
+        # Insert it as a body, not as parameters: the sources of one publication can be longer than the URLs a server accepts.
         row = publication.values()
         with clickhouse.clickhouse_errors(self.client):
             self.client.insert("publications", [list(row.values())], column_names=list(row))
@@ -164,11 +164,11 @@ class Warehouse:
         return publication
 
     def discard(self, slice_: Slice, generation: int) -> None:
-        """Remove the rows of an unpublished generation, raw and derived.
+        """Remove the raw and derived rows of an unpublished generation.
 
         Raises:
-            PublicationRefused: it is published, or may be: a server that did not answer `publish` may still carry it out, and
-                then the rows must be there. If it never does, `collect_garbage` removes them.
+            PublicationRefused: the generation is published, or may be: a server that did not answer `publish` may still execute it, and
+                then the rows must exist. If it never does, `collect_garbage` removes them.
         """
         self._discard(slice_, generation, _filled_tables())
 
@@ -189,20 +189,20 @@ class Warehouse:
         as_of: datetime | None = None,
         standing: Freshness = NOTHING,
     ) -> ResolvedGenerations:
-        """The generations that hold a customer's charges now, or that held them `as_of` an instant (inclusive).
+        """Return the generations that hold a customer's charges now, or that held them at the instant `as_of` (inclusive).
 
         Args:
             customer_id: the tenant.
             providers: only these, all if empty.
             accounts: only these account ids, all if empty.
             start: first UTC day on which a charge may start, inclusive; None: no bound.
-            end: first UTC day on which it may not start, exclusive; None: no bound.
-            as_of: an aware instant. Before the first publication nothing is published, which is an empty answer.
-            standing: what else is known of the customer's accounts now; it says nothing of another instant.
+            end: UTC day after the last, exclusive; None: no bound.
+            as_of: an instant with a time zone. Before the first publication the result is empty.
+            standing: the current freshness of the customer's accounts; not used with `as_of`.
 
         Raises:
             ValueError: `as_of` has no time zone.
-            AsOfNotRetained: the answer needs generations that retention has removed.
+            AsOfNotRetained: the query needs generations that retention has removed.
         """
         question = ResolutionQuery(customer_id, providers, accounts, start, end, self.only(customer_id))
         if as_of is None:
@@ -210,44 +210,44 @@ class Warehouse:
         return resolution.resolve_as_of(self.client, question, as_of)
 
     def only(self, customer_id: str) -> dict[str, str]:
-        """Settings under which a query sees rows of one customer only; see `isolation`."""
+        """Return the ClickHouse settings with which a query sees rows of one customer only; see `tenant_filter`."""
         return tenant_filter.tenant_settings(customer_id, self._has_reader)
 
     def collect_garbage(
         self, now: datetime, retention_days: int, live_generations: Collection[int], *, dry_run: bool = False
     ) -> GarbageCollectionResult:
-        """Remove what no reader can need; see `retention`."""
+        """Remove rows that no reader can need; see `retention.collect_garbage`."""
         return retention.collect_garbage(
             self.client, _filled_tables(), now, retention_days, live_generations, dry_run=dry_run
         )
 
 
 def derived_tables() -> tuple[str, ...]:
-    """Names of the derived tables: the files of ``sql/clickhouse/derived``."""
+    """Return the names of the derived tables, which are those of the files in ``sql/clickhouse/derived``."""
     return sql_files.names("clickhouse", "derived")
 
 
 def _filled_tables() -> tuple[str, ...]:
-    """Every table with rows of generations; raw last, so that what dies in between is found again."""
+    """Return every table with rows of generations; ``raw_costs`` is last, so that an interrupted removal is found again."""
     return (*derived_tables(), "raw_costs")
 
 
 async def connect_reader(settings: Settings) -> AsyncClient:
-    """An asynchronous client of the same database as `Warehouse.connect`, for those who only read.
+    """Return an asynchronous client of the same database as `Warehouse.connect`, for code that only reads.
 
     Raises:
-        WarehouseUnavailable: no address is set, nothing answers there, or it refuses us.
+        WarehouseUnavailable: no URL is set, nothing answers there, or ClickHouse refuses the connection.
     """
     options = _options(settings)
     with _connecting(options["dsn"]):
-        # By default 20 to a host, which a few people who fetch files at once would keep from all who ask.
+        # The default is 20 per host, which a few people who download exports at once would occupy.
         return await clickhouse_connect.get_async_client(
             **options, connector_limit=READERS, connector_limit_per_host=READERS
         )
 
 
 def _options(settings: Settings) -> dict[str, Any]:
-    """Arguments of clickhouse_connect."""
+    """Return the arguments of clickhouse_connect's client factories."""
     if settings.clickhouse_url is None:
         raise WarehouseUnavailable("ClickHouse: no address: start `optiinfra up`, or set OPTIINFRA_CLICKHOUSE_URL")
     return {
@@ -261,7 +261,7 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 @contextmanager
 def _connecting(url: str) -> Iterator[None]:
-    """Turn a refused connection to `url` into one line that names host and database, not the password."""
+    """Convert a failed connection to `url` to a one-line error that names host and database, not the password."""
     parts = urlsplit(url)
     where = f"{parts.hostname}:{parts.port or 8123}, database {parts.path.strip('/') or 'default'}"
     try:

@@ -1,1 +1,1 @@
-"""What writes: providers, collection, derived tables, Dagster definitions, embedded engines and the command line."""
+"""The writing side: providers, collection, derived tables, Dagster definitions, embedded engines and the command line."""

@@ -1,6 +1,6 @@
-"""Everything Dagster runs, assembled; and the policy that holds for all of it, said once.
+"""Assembles everything that Dagster runs, and applies owners, retries and the executor to all of it.
 
-``build_definitions`` reaches no database and needs no setting: those are read when a run, the schedule or a sensor opens the stores.
+``build_definitions`` connects to no database and needs no setting: a run, a schedule or a sensor reads them when it opens the stores.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from optiinfra_assets.providers.base import Provider
 OWNERS: Final = ["team:finops"]
 
 RETRY: Final = dg.RetryPolicy(max_retries=MAX_RETRIES, delay=RETRY_SECONDS)
-"""Reaches transient errors only: a step that fails for any other reason forbids retries itself (`assets.costs`)."""
+"""For transient errors only: a step that fails for other reasons forbids retries itself (`orchestration.cost_assets.raise_failures`)."""
 
 
 def build_definitions(
@@ -36,7 +36,7 @@ def build_definitions(
     stores: StoresResource | None = None,
     retry: dg.RetryPolicy = RETRY,
 ) -> dg.Definitions:
-    """Definitions of all `providers`; tests give providers, stores and a shorter delay of their own."""
+    """Build the definitions of all `providers`; tests pass their own providers and stores, and a shorter delay."""
     every = list(providers.values())
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *(cost_assets(provider, retry) for provider in every),
@@ -49,7 +49,7 @@ def build_definitions(
         schedules=[collect_due_schedule(providers), garbage_collection_schedule()],
         sensors=[new_accounts_sensor(providers), run_monitoring_sensor(), freshness_sensor(providers)],
         resources={"stores": stores or StoresResource()},
-        # One process a run: a run is one step, which loads in a stream, and places in the queue are what limits how many there are.
+        # One process per run: a run is one step, which loads a stream, and the slots of Dagster's queue limit the number of runs.
         executor=dg.in_process_executor,
     )
 

@@ -1,8 +1,8 @@
-"""The whole job with no cloud account: three sample customers, thirteen months of simulated FOCUS files and clouds, one answered query.
+"""The demo, without any cloud account: three sample customers, thirteen months of simulated FOCUS files and clouds, and one query.
 
-Runs inside a started platform (`embedded.supervisor`); what a person sees goes through `say`. Running it again changes nothing but the
-token, unless time has passed: then the newest file has a day more and the clouds charged some hours more, and only that is published.
-Everything is about the thirteen months up to the one in which the demo began, also if the next one begins meanwhile.
+It runs inside a started platform (`embedded.supervisor`) and prints through `say`. A second run changes only the token, unless time has
+passed: then the newest file has more days and the clouds charged more hours, and only these changes are published. It always covers
+the thirteen months up to the one in which it began, also if the next month begins meanwhile.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _FIELD = """{customer}: totalCost(customerId: "{customer}", period: {{start: "{s
 
 
 class DemoFailed(RuntimeError):
-    """The demo did not come to its answer; the message is one line."""
+    """A collection or the query of the demo failed; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class TotalComparison:
-    """One total: what the files and the simulated clouds come to, and as GraphQL answers it (None: it does not)."""
+    """A customer's total in one currency: the sum over files and simulated clouds, and the total from GraphQL (None: it has none)."""
 
     customer_id: str
     currency: str
@@ -55,13 +55,13 @@ class TotalComparison:
 
 
 def home() -> Path:
-    """Folder of the demo's state: ``demo`` in OPTIINFRA_HOME if that is set, else ``~/.optiinfra-demo``."""
+    """Return the folder of the demo's state: ``demo`` in OPTIINFRA_HOME if that is set, else ``~/.optiinfra-demo``."""
     given = os.environ.get("OPTIINFRA_HOME")
     return Path(given).expanduser() / "demo" if given else Path.home() / ".optiinfra-demo"
 
 
 def settings_for(folder: Path, say: Say) -> Settings:
-    """Settings of the demo: both engines embedded, whatever the environment says, and a free port for each that is taken."""
+    """Build the demo's settings: it ignores database URLs in the environment, embeds both engines, and replaces ports that are taken."""
     for name in ("OPTIINFRA_CLICKHOUSE_URL", "OPTIINFRA_POSTGRES_URL"):
         if os.environ.get(name):
             say(f"{name} is not used: the demo keeps its simulated data in {folder}")
@@ -75,17 +75,17 @@ def settings_for(folder: Path, say: Say) -> Settings:
 
 
 def simulated(folder: Path) -> Path:
-    """Where everything simulated lies."""
+    """Return the folder of all simulated data."""
     return folder / "simulated"
 
 
 def data_folder(folder: Path, customer_id: str) -> Path:
-    """Where the files of a sample customer lie."""
+    """Return the folder with the files of a sample customer."""
     return simulated(folder) / customer_id
 
 
 def clouds(folder: Path, begun: datetime) -> services.ManagedService:
-    """The process of the simulated clouds, ready once it has written down where they are."""
+    """Define the process of the simulated clouds; it is ready once it has written their addresses to a file."""
     place = simulated(folder.expanduser().resolve())
     what = ("--folder", str(place), "--newest", str(BillingPeriod.of(begun)))
     command = ("-m", "optiinfra_assets.simulators.sample_clouds", *what)
@@ -97,19 +97,21 @@ def clouds(folder: Path, begun: datetime) -> services.ManagedService:
 
 
 def write_files(folder: Path, begun: datetime) -> None:
-    """Write the simulated files, through the UTC day of `begun`."""
+    """Write the simulated files, up to and including the UTC day of `begun`."""
     for customer in _with_files():
         generator.write(customer, data_folder(folder, customer.customer_id), begun.date())
 
 
 def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[TotalComparison]:
-    """Connect, collect, make a token, ask, say it all. `begun` is the UTC instant that the files and clouds were made for.
+    """Run the demo: issue a token, connect the accounts, collect, query GraphQL, and print everything through `say`.
+
+    `begun` is the UTC instant for which the files and clouds were made.
 
     Returns:
-        Every total, from the files and from GraphQL.
+        Every total, from the sources and from GraphQL.
 
     Raises:
-        DemoFailed: a collection failed or the query was not answered.
+        DemoFailed: a collection or the query failed.
     """
     from optiinfra_assets.metadata import Metadata
 
@@ -141,7 +143,7 @@ def _with_files() -> list[SampleCustomer]:
 
 
 def _connect_files(metadata: Metadata, folder: Path) -> None:
-    """Add the customers and their folders, and look what the folders hold."""
+    """Add the customers and the accounts of their folders, and probe the folders."""
     from optiinfra_assets.ingestion.account_access import transient_context
     from optiinfra_assets.providers import PROVIDERS
 
@@ -165,7 +167,7 @@ def _connect_files(metadata: Metadata, folder: Path) -> None:
 
 
 def _connect_clouds(metadata: Metadata, folder: Path) -> None:
-    """Connect the simulated clouds as a person would, each with its credential; one that has moved to another port is told anew."""
+    """Connect the simulated clouds as a person would, each with its credential; save the settings of one whose port has changed."""
     from optiinfra_assets.database.errors import AlreadyExists
     from optiinfra_assets.ingestion.onboarding import build_account, read_source, save_account, save_settings
     from optiinfra_assets.providers import PROVIDERS
@@ -194,7 +196,7 @@ def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> No
 
 
 def _token(metadata: Metadata) -> str:
-    """A new token for all customers; those of demos before are revoked, as nobody can see them any more."""
+    """Issue a new token for all customers and revoke those of earlier demos, which nobody can see any more."""
     for token in metadata.tokens.find():
         if token.name == TOKEN_NAME and token.revoked_at is None:
             metadata.tokens.revoke(token.token_id)
@@ -224,7 +226,7 @@ def _ask(settings: Settings, token: str, query: str) -> dict[str, Any]:
 
 
 def _show_addresses(settings: Settings, token: str, say: Say) -> None:
-    """Before anything is collected, as people like to watch."""
+    """Print the addresses before the collection begins, so that people can watch it."""
     say(
         f"\nThree simulated customers, {len(sample_clouds.sample_clouds())} simulated clouds and two folders of simulated files.\n"
         f"  Dagster UI  {settings.dagster_url}   (assets, lineage, runs)\n"
@@ -281,7 +283,7 @@ def _same(moment: datetime) -> datetime:
 
 
 def sums(folder: Path) -> dict[str, Decimal]:
-    """BilledCost by BillingCurrency over all files of a folder, read without any of the platform's own readers."""
+    """Sum BilledCost by BillingCurrency over all files of a folder, without the platform's own readers."""
     totals: dict[str, Decimal] = {}
     for path in sorted(folder.iterdir()):
         for row in rows(path):
@@ -291,7 +293,7 @@ def sums(folder: Path) -> dict[str, Decimal]:
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of one file by FOCUS column, money as text from CSV and as Decimal from Parquet; of Parquet only what `sums` needs."""
+    """Yield the rows of a file by FOCUS column: CSV with all columns as text, Parquet with the columns of `sums` only, costs as Decimal."""
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 

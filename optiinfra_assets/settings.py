@@ -1,7 +1,7 @@
-"""Settings, from the environment first and then from what a running `optiinfra up` wrote down.
+"""The settings: from the environment first, then from the file that a running `optiinfra up` writes.
 
-``OPTIINFRA_HOME`` (default ``~/.optiinfra``) holds all state of one installation. `optiinfra up` writes the addresses of the servers it
-started to ``runtime.json`` there, so that a command in another shell finds them without any variable set.
+``OPTIINFRA_HOME`` (default ``~/.optiinfra``) holds all state of one installation. `optiinfra up` writes the URLs of the servers it started
+to ``runtime.json`` there, so that a command in another shell finds them without any variable.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RUNTIME_FILE = "runtime.json"
 
 
 class _RuntimeFile(PydanticBaseSettingsSource):
-    """Values that `optiinfra up` wrote to ``runtime.json``; weaker than the environment, stronger than defaults."""
+    """Reads the values that `optiinfra up` wrote to ``runtime.json``. The environment overrides them; they override defaults."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         raise NotImplementedError
@@ -34,7 +34,7 @@ class _RuntimeFile(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Every setting of the platform; each is the variable ``OPTIINFRA_<NAME>``."""
+    """The settings of the platform; the variable ``OPTIINFRA_<NAME>`` sets each. Master keys are in `vault.keyring.KeySettings`."""
 
     model_config = SettingsConfigDict(env_prefix="OPTIINFRA_", env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
 
     def for_reading(self) -> Settings:
-        """These settings for those who only read: ClickHouse as its reader, where one is configured."""
+        """Return these settings for code that only reads: with the ClickHouse URL of the reader, if one is configured."""
         return self.model_copy(update={"clickhouse_url": self.clickhouse_reader_url or self.clickhouse_url})
 
     @classmethod
@@ -126,19 +126,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then environment, then runtime.json, then defaults."""
+        """Order of precedence: arguments, then environment, then runtime.json, then defaults."""
         return init_settings, env_settings, _RuntimeFile(settings_cls)
 
 
 def project_file(*parts: str) -> Path:
-    """Path of a file shipped beside the packages (``sql/``, ``dagster.yaml``), in a checkout or in an installed wheel."""
+    """Return the path of a file shipped with the packages (``sql/``, ``dagster.yaml``), in a checkout or in an installed wheel."""
     packaged = Path(__file__).parent / "_project"
     root = packaged if packaged.is_dir() else Path(__file__).parents[1]
     return root.joinpath(*parts)
 
 
 def complaint(error: ValidationError) -> str:
-    """Why the first variable that is refused is, in one line that names it and not its value."""
+    """Return why the first rejected variable is rejected, in one line that names it but not its value."""
     first = error.errors(include_url=False, include_input=False)[0]
     name = "_".join(str(part) for part in first["loc"])
     return f"OPTIINFRA_{name.upper()}: {' '.join(first['msg'].split())}"

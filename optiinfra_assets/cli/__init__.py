@@ -1,6 +1,6 @@
-"""The command ``optiinfra``. Every error is one line on stderr; OPTIINFRA_DEBUG=1 shows where it came from.
+"""The command ``optiinfra``. It prints every error as one line on stderr; OPTIINFRA_DEBUG=1 shows the traceback instead.
 
-Exit codes: 0 done, 1 failed, 2 the command line was not understood, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 invalid command line, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ When something is wrong:
 @click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="optiinfra", prog_name="optiinfra")
 def command() -> None:
-    """Overridden by `_HELP`."""
+    """Group the commands; click shows `_HELP` instead of this text."""
 
 
 def _register() -> None:
@@ -62,7 +62,7 @@ _register()
 
 
 def main() -> NoReturn:
-    """Entry point: run the command line and exit."""
+    """Run the command line and exit; the entry point of ``optiinfra``."""
     debug = bool(os.environ.get("OPTIINFRA_DEBUG"))
     try:
         code = command.main(prog_name="optiinfra", standalone_mode=False)

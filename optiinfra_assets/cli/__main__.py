@@ -1,4 +1,4 @@
-"""``python -m optiinfra_assets.cli`` is ``optiinfra``."""
+"""``python -m optiinfra_assets.cli`` runs ``optiinfra``."""
 
 from __future__ import annotations
 

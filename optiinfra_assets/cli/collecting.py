@@ -1,4 +1,4 @@
-"""The verb collect, and following a task until it has ended."""
+"""The command collect, and polling of a task until it has ended."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _report(metadata: Metadata, task: CollectionTask, *, wait: bool, as_json: bo
 
 
 def follow(metadata: Metadata, task_id: str) -> Iterator[TaskStatus]:
-    """How a task stands, again and again until it has ended; the last one is how it ended."""
+    """Poll the status of a task and yield it each time, until the task has ended; the last one is the final status."""
 
     while True:
         status = metadata.collections.task_status(task_id)
@@ -105,7 +105,7 @@ def follow(metadata: Metadata, task_id: str) -> Iterator[TaskStatus]:
 
 
 def wait_for(metadata: Metadata, task: CollectionTask) -> TaskStatus:
-    """Wait for the end of a task, with a progress bar on stderr."""
+    """Wait until a task has ended, with a progress bar on stderr; return its final status."""
     with progress_bar("{task.description}", "slices") as progress:
         bar = progress.add_task(f"collecting {task.task_id}", total=len(task.slices))
         for status in follow(metadata, task.task_id):

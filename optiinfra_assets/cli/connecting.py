@@ -1,4 +1,4 @@
-"""Verbs on accounts: connect, accounts. The options of ``connect <provider>`` are the fields of the provider's credential model."""
+"""The commands connect and accounts. The options of ``connect <provider>`` are the fields of the provider's credential model."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class ProviderCommands(click.Group):
-    """One command per registered provider."""
+    """A group with one command per registered provider."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
-        """Names of the providers."""
+        """Return the names of the providers, sorted."""
         from optiinfra_assets.providers import PROVIDERS
 
         return sorted(PROVIDERS)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        """The command of provider `name`, made from its credential model."""
+        """Build the command of the provider `name` from its credential model; return None for an unknown one."""
         from optiinfra_assets.providers import PROVIDERS
 
         return _command_of(PROVIDERS[name]) if name in PROVIDERS else None
@@ -36,7 +36,7 @@ class ProviderCommands(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but an unknown provider is told which there are."""
+        """Resolve as click does, but for an unknown provider raise an error that lists the known ones."""
         name = click.utils.make_str(arguments[0])
         if not name.startswith("-") and name not in (known := self.list_commands(context)):
             raise click.UsageError(f"provider: {name!r} is not known: use {', '.join(known)}", context)
@@ -88,7 +88,7 @@ def _command_of(provider: Provider) -> click.Command:
 
 
 def _option_of(provider: Provider, name: str, field: FieldInfo) -> click.Option:
-    """A secret may also come from the environment or a hidden prompt, so that it need not show in a list of processes."""
+    """Build the option of a field. A secret can also come from the environment or a hidden prompt, to keep it out of process lists."""
     text = field.description or ""
     option = [f"--{name.replace('_', '-')}", name]
     if field.annotation is bool:

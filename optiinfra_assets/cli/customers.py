@@ -1,4 +1,4 @@
-"""Verbs on customers: customers list, add, rename."""
+"""The commands customers list, add and rename."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any exception as the one line a person gets."""
+"""Formats any exception as the one line that a person sees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OURS = (
 
 
 def error_line(error: BaseException) -> str:
-    """What `error` says, in one line; errors nobody foresaw say their type and how to see more."""
+    """Return the message of `error` in one line; for an unexpected error, also its type and how to see more."""
     if isinstance(error, click.UsageError):
         context = error.ctx.command_path if error.ctx else "optiinfra"
         return f"{_one_line(error.format_message())} (see `{context} --help`)"
@@ -38,7 +38,7 @@ def error_line(error: BaseException) -> str:
 
 @contextmanager
 def redacting(secrets: Iterable[str]) -> Iterator[None]:
-    """Errors raised within as they are, unless they quote a part of one of `secrets`: then as their line and traceback without it."""
+    """Raise errors unchanged, unless they quote a part of one of `secrets`: then with their line and traceback redacted."""
     try:
         yield
     except Exception as error:
@@ -57,7 +57,7 @@ def _one_line(text: str) -> str:
 
 
 def _of_validation(error: BaseException) -> str:
-    """The first complaint of a pydantic model: of `Settings`, whose fields are variables, or of a credential, whose are options."""
+    """Return the first error of a pydantic model: of `Settings`, whose fields are variables, or a credential, whose fields are options."""
     from pydantic import ValidationError
 
     from optiinfra_assets.settings import complaint

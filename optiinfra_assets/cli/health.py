@@ -1,4 +1,4 @@
-"""Is each part of the platform there? Asked side by side, each with a few seconds to answer."""
+"""Checks the health of every component of the platform, in parallel, with a time-out of a few seconds each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DAGSTER = """{
 
 @dataclass(frozen=True, slots=True)
 class ComponentHealth:
-    """One part: whether it answers, and what it says (or why it does not) in one line."""
+    """The health of one component: whether it answers, and its answer or the reason for none, in one line."""
 
     name: str
     is_up: bool
@@ -30,7 +30,7 @@ class ComponentHealth:
 
 
 def check_components(settings: Settings) -> list[ComponentHealth]:
-    """Ask every part at the addresses of `settings`."""
+    """Check every component at the URLs of `settings`."""
     questions = (
         partial(_asked, "postgres", _postgres),
         partial(_asked, "clickhouse", _clickhouse),
@@ -46,7 +46,7 @@ def _asked(name: str, question: Callable[[Settings], str], settings: Settings) -
 
     try:
         return [ComponentHealth(name, True, question(settings))]
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is the answer
+    except Exception as error:  # noqa: BLE001 - any error means that the component is down
         return [ComponentHealth(name, False, error_line(error))]
 
 

@@ -1,4 +1,4 @@
-"""The verb gc: remove generations that retention no longer keeps."""
+"""The command gc: removes generations that retention no longer keeps."""
 
 from __future__ import annotations
 

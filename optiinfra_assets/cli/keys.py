@@ -1,4 +1,4 @@
-"""Verbs on master keys: keys list, rotate, retire."""
+"""The commands keys list, rotate and retire, for master keys."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def retire(key_id: str, as_json: bool) -> None:
 
 
 def _rotated(metadata: Metadata) -> KeyRotationResult:
-    """Rotate, with a progress bar on stderr."""
+    """Rotate the master keys, with a progress bar on stderr."""
     from optiinfra_assets.vault.credential_audit import Actor
 
     progress = progress_bar("rewrapping", "secrets")
@@ -109,7 +109,7 @@ def _rotated(metadata: Metadata) -> KeyRotationResult:
     with ExitStack() as shown:
 
         def watch(done: int, total: int) -> None:
-            if not progress.live.is_started:  # not before: what cannot even begin is one line
+            if not progress.live.is_started:  # start it only now: a rotation that fails at once prints only its error
                 shown.enter_context(progress)
             progress.update(bar, completed=done, total=total)
 

@@ -1,4 +1,4 @@
-"""What commands print: JSON for scripts, tables for people."""
+"""Prints the output of commands: JSON for scripts, tables for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _PIPED_WIDTH = 200
-"""Columns where there is no terminal to fit into: rows stay on one line for `grep`."""
+"""Width in characters if the output is no terminal, so that each row stays on one line for `grep`."""
 
 
 def print_json(content: Any) -> None:
@@ -32,7 +32,7 @@ def _plain(value: Any) -> Any:
 def print_list(
     found: Sequence[Any], columns: Mapping[str, Callable[[Any], object]], *, none: str, as_json: bool
 ) -> None:
-    """Print what was `found` as JSON, or as a table whose `columns` say what stands under each header; `none` if it is nothing."""
+    """Print `found` as JSON or as a table, in which `columns` maps each header to the value of a cell; print `none` if it is empty."""
     if as_json:
         print_json(found)
     elif not found:
@@ -42,7 +42,7 @@ def print_list(
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print `rows` under `headers`; a cell that is None shows as ``-``."""
+    """Print `rows` as a table under `headers`; a cell that is None is printed as ``-``."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -59,7 +59,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def progress_bar(description: str, unit: str) -> Progress:
-    """A progress bar on stderr that counts `unit`; `description` may name fields of its task."""
+    """Build a progress bar on stderr that counts `unit`; `description` may contain fields of its task in braces."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

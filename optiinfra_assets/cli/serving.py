@@ -1,4 +1,4 @@
-"""Verbs that run or prepare the platform: up, demo, migrate."""
+"""The commands up, demo and migrate, which run or prepare the platform."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def show(event: ServiceEvent) -> None:
-    """Say what a service does, one line on stderr."""
+    """Print an event of a service, as one line on stderr."""
     colour = {"ready": "green", "died": "red"}.get(event.state)
     text = f"  {event.state:<8} {event.name:<18} {event.seconds:5.1f} s  {event.detail}"
-    with contextlib.suppress(OSError):  # a terminal that has gone must not keep us from stopping the rest
+    with contextlib.suppress(OSError):  # a closed terminal must not prevent the shutdown of the others
         click.secho(text.rstrip(), fg=colour, err=True)
 
 
@@ -109,7 +109,7 @@ def demo(once: bool) -> None:
 
 
 def _plain(amount: Decimal | None) -> str | None:
-    """Without the zeros that a Parquet column of 18 fraction digits ends in."""
+    """Format an amount without the trailing zeros of a Parquet column with 18 fraction digits."""
     return None if amount is None else f"{amount.normalize():f}"
 
 

@@ -1,4 +1,4 @@
-"""The verb status: what runs, what is connected, what is under way, and what to do next."""
+"""The command status: shows the components, the connected accounts, the open tasks, and what to do next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What `status` says of one account. Times are UTC; `data_through` is exclusive; None: not yet, or not known."""
+    """The status of one account. Times are UTC; `data_through` is exclusive; None: not yet, or unknown."""
 
     account: str
     provider: str
@@ -40,7 +40,7 @@ class AccountStatus:
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
-    """A collection that was asked for and has not ended."""
+    """A task that has not ended."""
 
     task: str
     trigger: str
@@ -132,7 +132,7 @@ def _open_tasks(metadata: Metadata) -> list[OpenTask]:
 
 
 def _next(is_started: bool, parts: list[ComponentHealth], accounts: list[AccountStatus]) -> str:
-    """The command to type now."""
+    """Return what the user should do now, with the command to type."""
     if not is_started:
         return "nothing runs here; type: optiinfra up     (or, with simulated data: optiinfra demo)"
     down = [part for part in parts if not part.is_up]

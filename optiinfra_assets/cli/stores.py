@@ -1,4 +1,4 @@
-"""The databases that a command works on: opened where `Settings` say they are, and closed at the end."""
+"""Opens the databases that a command uses, at the URLs of `Settings`, and closes them at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened_metadata() -> Iterator[Metadata]:
-    """PostgreSQL."""
+    """Open PostgreSQL, at the URL of new `Settings`."""
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.settings import Settings
 
@@ -24,7 +24,7 @@ def opened_metadata() -> Iterator[Metadata]:
 
 @contextmanager
 def opened_stores(settings: Settings) -> Iterator[tuple[Metadata, Warehouse]]:
-    """PostgreSQL and ClickHouse."""
+    """Open PostgreSQL and ClickHouse, at the URLs of `settings`."""
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.warehouse.warehouse import Warehouse
 

@@ -1,4 +1,4 @@
-"""Verbs on API tokens: token create, list, revoke."""
+"""The commands token create, list and revoke, for API tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optiinfra_assets.cli.output import print_json, print_list
 from optiinfra_assets.cli.stores import opened_metadata
 
 _LONGEST_DAYS = 36_500
-"""A century: whoever means longer leaves the option out."""
+"""A century; a token that never expires is issued without the option."""
 
 
 @click.group()

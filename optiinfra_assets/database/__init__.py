@@ -1,1 +1,1 @@
-"""What stands on a database driver: connections, SQL files, migrations, errors."""
+"""The code on top of the database drivers: connections, SQL files, migrations, errors."""

@@ -1,4 +1,4 @@
-"""Statements of ``sql/clickhouse/store`` run through a client: the one short way to write it, and to say what failed."""
+"""Helpers that run the statements of ``sql/clickhouse/store`` through a client and convert connection errors."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run(client: Client, text: str, values: dict[str, Any] | None = None, **setti
 
 @contextmanager
 def clickhouse_errors(client: Client) -> Iterator[None]:
-    """Turn a lost connection into one line that names the server; errors that the server answers stay what they are."""
+    """Convert a lost connection to a one-line error that names the server; errors that the server returns are raised unchanged."""
     try:
         yield
     except OperationalError as error:
@@ -82,7 +82,7 @@ def clickhouse_errors(client: Client) -> Iterator[None]:
 
 
 def reason(error: Error) -> str:
-    """Why `error` happened, in one line: the server's own words, or those of the network."""
+    """Return the reason of `error` in one line: the message of the server or of the network."""
     cause = error.__cause__
     deepest = getattr(cause, "reason", None) or cause or error
     text = str(deepest).splitlines()[0] if str(deepest) else type(deepest).__name__
@@ -91,8 +91,8 @@ def reason(error: Error) -> str:
 
 
 def matching(tables: Iterable[str]) -> str:
-    """`tables`, names of ours, as the pattern that ``merge(currentDatabase(), ...)`` reads them together by.
+    """Return the pattern with which ``merge(currentDatabase(), ...)`` reads `tables` (names of ours) together.
 
-    One statement over five small tables costs a third of five.
+    One statement over five small tables costs a third of five statements.
     """
     return f"^({'|'.join(tables)})$"

@@ -1,4 +1,4 @@
-"""What the store raises on purpose. Every message is one line, without a secret, and says what to do."""
+"""The errors that the databases' code raises on purpose. Every message is one line without secrets, and says what to do."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from datetime import datetime
 
 
 class StoreError(Exception):
-    """Base of everything the store raises on purpose."""
+    """Base of all errors of this module."""
 
 
 class WarehouseUnavailable(StoreError):
-    """ClickHouse cannot be reached, or refuses us; the message names host and database."""
+    """ClickHouse cannot be reached, or refuses the connection; the message names host and database."""
 
 
 class MetadataUnavailable(StoreError):
-    """PostgreSQL cannot be reached, or refuses us; the message names host and database."""
+    """PostgreSQL cannot be reached, or refuses the connection; the message names host and database."""
 
 
 class MigrationError(StoreError):
-    """The migrations on record in a database and the files of this version do not belong together."""
+    """The migrations recorded in a database do not match the files of this version."""
 
 
 class IntegrityError(StoreError):
@@ -26,7 +26,7 @@ class IntegrityError(StoreError):
 
 
 class PublicationRefused(StoreError):
-    """A generation that is not newer than the published one of its slice, or that is published already."""
+    """A generation is not newer than the published one of its slice, or is (or may be) published already."""
 
 
 class SliceBusy(StoreError):
@@ -51,24 +51,24 @@ class AsOfNotRetained(StoreError):
 
 
 class RecordNotFound(StoreError):
-    """No such customer, account or token; the message names it."""
+    """A customer, account, token or other record does not exist; the message names it."""
 
 
 class AlreadyExists(StoreError):
-    """A customer or account of that id is there already, with other content."""
+    """A customer or account with that id already exists, usually with other content."""
 
 
 class NothingToCollect(RecordNotFound, ValueError):
-    """No account matches what was asked for; the message names what exists."""
+    """No active account matches the request; the message names those that exist."""
 
 
 class NothingDue(NothingToCollect):
-    """Everything is collected as its source last showed it, and no month of it may have moved since."""
+    """Every slice is collected at its last seen change token, and none may have changed since."""
 
 
 class DagsterUnavailable(StoreError):
-    """The Dagster webserver does not answer, or cannot do what it was asked; the message names its address."""
+    """The Dagster webserver does not answer, or refuses a request; the message names its URL."""
 
 
 class RunTerminationFailed(DagsterUnavailable):
-    """Dagster could not end some of the runs that it was to end; the others are ended."""
+    """Dagster could not terminate some of the runs; the others are terminated."""

@@ -1,7 +1,7 @@
-"""Lists of the columns of ``raw_costs``, made from the table of FOCUS columns: no SQL file lists them, and none is forgotten.
+"""Column lists of ``raw_costs``, made from the table of FOCUS columns, so that no SQL file lists them and none can miss one.
 
-Statements include them by name, as they do fragments; see `store.sql`. ``tags`` and ``x_columns`` are in none of them: each statement
-says in which form it needs these.
+Statements include them by name, like fragments; see `database.sql_files`. The lists leave out ``tags`` and ``x_columns``: each statement
+selects these in the form it needs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _without_tags(columns: Iterable[Column]) -> Iterable[Column]:
 
 
 def _value(column: Column) -> str:
-    # The table is named, because an alias of the same name would be taken before its column.
+    # Qualified with the table, because ClickHouse would resolve the bare name to the alias of the same name.
     return f"nullIf(raw_costs.{column.snake}, '')" if column.name in EMPTY_AS_NULL else column.snake
 
 
@@ -40,7 +40,7 @@ LISTS: Final = {
     "focus_1_2_columns": _as_focus(V1_2),
     "focus_1_4_columns": _as_focus(V1_4),
 }
-"""By name: as stored; as readers get them, in snake case; and under the names of a version of FOCUS.
+"""List name -> columns: as stored; as readers get them, in snake case; and under the names of a FOCUS version.
 
-1.2 has ``provider_name`` and ``publisher_name``, which are not stored: the statement says what they are.
+FOCUS 1.2 has ``ProviderName`` and ``PublisherName``, which we do not store: the statement defines ``provider_name`` and ``publisher_name``.
 """

@@ -1,9 +1,9 @@
-"""Migrations: the numbered statements of ``sql/<database>/migrations``, run once each, in order, forward only.
+"""Migrations: the numbered statements of ``sql/<database>/migrations``. Each runs once, in order, forward only.
 
-What ran is on record in the database itself, with a checksum of the file's text: a file that changed after it ran, a file
-that is gone, and a database newer than this code each stop with one clear line, and nothing is run.
+The database records what ran, with a checksum of the file's text. If a file changed after it ran, if a file is missing, or if the
+database is newer than this code, this raises a one-line error and runs nothing.
 
-PostgreSQL runs all that is pending in one transaction under an advisory lock. ClickHouse has no transactions over schema:
+PostgreSQL runs all pending migrations in one transaction under an advisory lock. ClickHouse has no transactions for schema changes:
 there every statement is ``IF NOT EXISTS``, so running it again after a crash, or twice at once, changes nothing.
 """
 
@@ -27,12 +27,12 @@ from optiinfra_assets.settings import project_file
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _ALREADY_THERE = {44, 57}
-"""ClickHouse: column or table exists, raised when two migrators create the same one within the same millisecond."""
+"""ClickHouse error codes: column or table exists. It raises them if two migrators create the same one in the same millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file: its number (1, 2, ...), its name, its text and the SHA-256 of the text in hex."""
+    """A migration file: its number (1, 2, ...), its name, its text and the SHA-256 of the text in hex."""
 
     number: int
     name: str
@@ -44,7 +44,7 @@ class Migration:
         """Read one file.
 
         Raises:
-            MigrationError: its name is not of the form ``0001_what_it_does.sql``.
+            MigrationError: its name does not have the form ``0001_what_it_does.sql``.
         """
         match = _FILE.fullmatch(path.name)
         if match is None:
@@ -58,7 +58,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class AppliedMigration:
-    """What a database has on record of one migration that ran."""
+    """The record that a database keeps of a migration that ran."""
 
     number: int
     name: str
@@ -66,7 +66,7 @@ class AppliedMigration:
 
 
 def load(folder: Path) -> list[Migration]:
-    """All migrations of `folder`, in order.
+    """Load all migrations of `folder`, in order.
 
     Raises:
         MigrationError: a number is missing or used twice.
@@ -81,10 +81,10 @@ def load(folder: Path) -> list[Migration]:
 
 
 def pending(migrations: list[Migration], applied: Iterable[AppliedMigration], database: str) -> list[Migration]:
-    """The migrations that have not run yet. `database` names it in errors.
+    """Return the migrations that have not run yet. `database` is its name in errors.
 
     Raises:
-        MigrationError: the record and the files do not belong together.
+        MigrationError: the recorded migrations do not match the files.
     """
     files = {migration.number: migration for migration in migrations}
     done = {one.number: one for one in applied}
@@ -106,10 +106,10 @@ def _check(applied: AppliedMigration, file: Migration | None, newest: int, datab
 
 
 def migrate_clickhouse(client: Client, cluster: str | None = None, *, dry_run: bool = False) -> list[str]:
-    """Bring a ClickHouse database up to date; returns the statements that ran, or with `dry_run` would run.
+    """Bring a ClickHouse database up to date; return the statements that ran, or with `dry_run` would run.
 
     Raises:
-        MigrationError: the record and the files do not belong together.
+        MigrationError: the recorded migrations do not match the files.
     """
     database = f"ClickHouse database {client.database}"
     recorded = bool(clickhouse.scalar(client, "has_schema_migrations.sql"))
@@ -134,7 +134,7 @@ def _clickhouse_record(client: Client) -> list[AppliedMigration]:
 
 
 def _create(client: Client, statement: str) -> None:
-    """Run one ``IF NOT EXISTS`` statement, also when another migrator runs the same one at the same moment."""
+    """Run one ``IF NOT EXISTS`` statement; this is safe if another migrator runs the same one at the same moment."""
     try:
         clickhouse.run(client, statement)
     except DatabaseError as error:
@@ -159,10 +159,10 @@ _ENGINE = re.compile(r"^(ENGINE = )(\w*MergeTree)", re.MULTILINE)
 
 
 def on_cluster(statement: str, cluster: str | None) -> str:
-    """`statement` as it runs on `cluster`: ``ON CLUSTER`` and Replicated engines. Unchanged if `cluster` is None.
+    """Rewrite `statement` for `cluster`, with ``ON CLUSTER`` and Replicated engines; return it unchanged if `cluster` is None.
 
-    Replica paths and names are the server's own defaults (``default_replica_path``, macros ``{shard}`` and ``{replica}``).
-    Not exercised against a cluster by our tests, which have one server: the text is.
+    Replica paths and names are the server's defaults (``default_replica_path``, macros ``{shard}`` and ``{replica}``).
+    Our tests check only the text: they have one server and no cluster.
     """
     if cluster is None:
         return statement
@@ -173,12 +173,12 @@ def on_cluster(statement: str, cluster: str | None) -> str:
 
 
 def migrate_postgres(connection: Connection[Any], *, dry_run: bool = False) -> list[str]:
-    """Bring a PostgreSQL database up to date; returns the statements that ran, or with `dry_run` would run.
+    """Bring a PostgreSQL database up to date; return the statements that ran, or with `dry_run` would run.
 
-    `connection` must not be in a transaction; everything happens in one, so that a crash leaves nothing half done.
+    `connection` must not be in a transaction; this runs everything in one, so that a crash leaves nothing half done.
 
     Raises:
-        MigrationError: the record and the files do not belong together.
+        MigrationError: the recorded migrations do not match the files.
     """
     database = f"PostgreSQL database {connection.info.dbname}"
     with connection.transaction():

@@ -1,12 +1,12 @@
-"""A PostgreSQL database behind a pool of connections, and the statements of ``sql/postgres/queries``.
+"""A PostgreSQL database behind a connection pool, which runs the statements of ``sql/postgres/queries``; the base of all repositories.
 
-Repositories stand on it. Flow in: a URL. Flow out: rows as dictionaries.
+Data in: a URL and statement parameters. Data out: rows as dictionaries.
 
-Reads for one customer go through `Database.of_customer`: a read-only transaction in the role ``optiinfra_api``, whose row policies
-(made by the migrations) show that customer's rows and nothing else, whatever the statement asks for. A role, and not policies on the
-user that connects: policies bind neither superusers, as the embedded server's user is, nor the owner of a table, as whoever runs the
-migrations is; taking on a role works for all of them. And so all other processes, which work for every customer,
-are not affected. A forgotten binding shows no row, a table without a grant is refused: both fail to the safe side.
+Reads for one customer use `Database.of_customer`: a read-only transaction in the role ``optiinfra_api``, whose row policies (created by the
+migrations) show only that customer's rows, independent of the statement. It is a role because policies on the connecting user would not
+work: they bind neither superusers, such as the embedded server's user, nor the owner of a table, which is the user that ran the
+migrations; SET ROLE works for all of them. It also leaves all other processes, which work for every customer, unaffected. Without the
+customer setting the policies show no row, and a table without a grant is refused: both fail safe.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 _CONNECTING: dict[str, Any] = {
     "connect_timeout": 10,
-    # A peer that vanished without a word is noticed after 30 + 3 x 10 s instead of the system's two hours.
+    # A peer that vanished silently is detected after 30 + 3 x 10 s instead of the system's two hours.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -37,7 +37,7 @@ _CONNECTING: dict[str, Any] = {
 
 
 class Database:
-    """Connections to one database, safe for threads. Connections that died with the server are replaced."""
+    """A connection pool of one database. Thread-safe; it replaces connections that died with the server."""
 
     def __init__(self, settings: Settings, url: str, pool: ConnectionPool[psycopg.Connection[Row]]) -> None:
         self._settings = settings
@@ -47,10 +47,10 @@ class Database:
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
-        """Open the database at `settings.postgres_url`.
+        """Connect to the database at `settings.postgres_url`.
 
         Raises:
-            MetadataUnavailable: no address is set, nothing answers there, or it refuses us.
+            MetadataUnavailable: no URL is set, nothing answers there, or PostgreSQL refuses the connection.
         """
         url = _check(settings.postgres_url)
         with postgres_errors(url):
@@ -73,17 +73,17 @@ class Database:
         self._pool.close()
 
     def migrate(self, *, dry_run: bool = False) -> list[str]:
-        """Bring the tables up to date; returns the statements that ran, or with `dry_run` would run.
+        """Bring the tables up to date; return the statements that ran, or with `dry_run` would run.
 
         Raises:
-            MigrationError: the database was changed by other files than ours.
+            MigrationError: the recorded migrations do not match the files of this version.
         """
         with self.own_connection() as connection:
             return migrations.migrate_postgres(connection, dry_run=dry_run)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """What this thread stores within is stored together at the end, and none of it if an error comes first."""
+        """Run the statements of this thread in one transaction: commit at the end, roll back on an error."""
         before = getattr(self._thread, "connection", None)
         with postgres_errors(self._url), self._connection() as connection, connection.transaction():
             self._thread.connection = connection
@@ -94,10 +94,10 @@ class Database:
 
     @contextmanager
     def of_customer(self, customer_id: str) -> Iterator[None]:
-        """What this thread reads within sees rows of one customer only, and nothing can be changed. Not within a transaction.
+        """Run the statements of this thread in a read-only transaction that sees rows of one customer only.
 
         Raises:
-            RuntimeError: this thread is in a transaction, which would stay bound.
+            RuntimeError: this thread is already in a transaction, which would stay limited to the customer afterwards.
         """
         if getattr(self._thread, "connection", None) is not None:
             raise RuntimeError("of_customer: within a transaction is not accepted")
@@ -106,23 +106,23 @@ class Database:
             yield
 
     def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run ``sql/postgres/queries/<statement>``, in a transaction of its own unless within one; its rows, if it returns any."""
+        """Run ``sql/postgres/queries/<statement>`` in this thread's transaction, or else its own; return its rows, if it has any."""
         with postgres_errors(self._url), self._connection() as connection:
             cursor = connection.execute(sql_files.read("postgres", "queries", statement).encode(), values)
             return cursor.fetchall() if cursor.description else []
 
     def row(self, statement: str, values: Mapping[str, Any] | None = None) -> Row | None:
-        """The first row of `rows`, None if there is none."""
+        """Return the first row of `rows`, None if there is none."""
         return next(iter(self.rows(statement, values)), None)
 
     def many(self, statement: str, values: Sequence[Mapping[str, Any]]) -> None:
-        """Run one statement for each of `values`, all or none."""
+        """Run one statement for each of `values`, all in one transaction."""
         with postgres_errors(self._url), self._connection() as connection, connection.transaction():
             connection.cursor().executemany(sql_files.read("postgres", "queries", statement).encode(), values)
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Row]]:
-        """That of this thread's transaction, or one of the pool."""
+        """Yield the connection of this thread's transaction, or one of the pool."""
         of_transaction = getattr(self._thread, "connection", None)
         if of_transaction is not None:
             yield of_transaction
@@ -132,7 +132,7 @@ class Database:
 
     @contextmanager
     def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """A connection outside the pool, in autocommit, closed at the end."""
+        """Yield a connection outside the pool, in autocommit mode, and close it at the end."""
         with postgres_errors(self._url):
             connection = psycopg.connect(self._url, autocommit=True, **_CONNECTING)
         with connection:
@@ -142,9 +142,9 @@ class Database:
     def locked(
         self, statement: str, values: Mapping[str, Any] | None = None
     ) -> Iterator[psycopg.Connection[Any] | None]:
-        """Take the advisory lock of ``sql/postgres/queries/<statement>``, which lives on a connection of its own.
+        """Take the advisory lock of ``sql/postgres/queries/<statement>`` on a separate connection.
 
-        So it ends with this process, however that ends. Yields the connection, or None if the statement did not get the lock.
+        So PostgreSQL releases it when this process ends in any way. Yields the connection, or None if the statement did not get the lock.
         """
         with self.own_connection() as connection:
             with postgres_errors(self._url):
@@ -153,20 +153,20 @@ class Database:
 
 
 class Repository:
-    """The statements of one subject over a database."""
+    """Base of the repositories, each of which runs the statements of one subject."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
 
 def _speak_utc(connection: psycopg.Connection[Row]) -> None:
-    """Times come back in the session's zone, which is the server's unless said otherwise."""
+    """Set the session's time zone, in which PostgreSQL returns times; the default is the server's."""
     connection.execute(b"SET TIME ZONE 'UTC'")
 
 
 @contextmanager
 def postgres_errors(url: str) -> Iterator[None]:
-    """Turn a failed connection to `url` into one line that names host and database, not the password."""
+    """Convert a failed connection to `url` to a one-line error that names host and database, not the password."""
     try:
         yield
     except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
@@ -182,13 +182,13 @@ def _check(url: str | None) -> str:
     try:
         conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # Without its cause, which quotes the password.
+        # Raised without its cause, which quotes the password.
         form = "postgresql://user:password@host:port/database"
         raise MetadataUnavailable(f"PostgreSQL: OPTIINFRA_POSTGRES_URL is not of the form {form}") from None
     return url
 
 
 def _reason(error: Exception) -> str:
-    """The server's or the system's own words: libpq puts the attempts before them and a hint, indented, after."""
+    """Return the message of the server or the system; libpq puts the attempts before it and an indented hint after it."""
     said = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
     return said[-1].rpartition("failed: ")[2] if said else type(error).__name__

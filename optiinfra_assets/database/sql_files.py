@@ -1,8 +1,8 @@
-"""Statements from ``sql/``: one a file, each after a header of comment lines that stays out of what is sent.
+"""Reads the statements of ``sql/``: one per file, after a header of comment lines, which is not sent to the database.
 
-What several statements say alike is a fragment, a file of ``sql/<database>/fragments`` with a header of its own. A line
-``-- include: <name>`` of a statement stands for it, or for one of the lists of `line_item_columns`; a comma after the name follows the
-end of what is put in. A fragment includes no other.
+Text that several statements share is a fragment, a file of ``sql/<database>/fragments`` with its own header. A line
+``-- include: <name>`` in a statement is replaced by the fragment, or by one of the lists of `line_item_columns`; a comma after the name
+is put after the included text. A fragment cannot include another one.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ _INCLUDE = re.compile(r"(\s*)--\s*include:\s*([^,]*?)(,?)\s*")
 
 @cache
 def read(*parts: str) -> str:
-    """The statement in ``sql/<parts>`` without its header, such as ``read("clickhouse", "store", "publish.sql")``.
+    """Return the statement in ``sql/<parts>`` without its header, as in ``read("clickhouse", "store", "resolve.sql")``.
 
     Raises:
-        FileNotFoundError: there is no such file, or a fragment that it includes does not exist.
+        FileNotFoundError: the file, or a fragment that it includes, does not exist.
     """
     return statement(project_file("sql", *parts), project_file("sql", parts[0], "fragments"))
 
 
 @cache
 def description(*parts: str) -> str:
-    """What the header of the statement in ``sql/<parts>`` says of it, as one line of text."""
+    """Return the header of the statement in ``sql/<parts>`` as one line of text."""
     lines = project_file("sql", *parts).read_text(encoding="utf-8").splitlines()
     return " ".join(line.removeprefix("--").strip() for line in takewhile(_is_header, lines))
 
 
 @cache
 def names(*parts: str) -> tuple[str, ...]:
-    """Stems of the ``.sql`` files in ``sql/<parts>``, sorted."""
+    """Return the sorted stems of the ``.sql`` files in ``sql/<parts>``."""
     return tuple(sorted(path.stem for path in project_file("sql", *parts).glob("*.sql")))
 
 
 def statement(path: Path, fragments: Path) -> str:
-    """The statement in the file `path` without its header, with those of the folder `fragments` that it includes.
+    """Return the statement in the file `path` without its header, with the fragments that it includes from the folder `fragments`.
 
     Raises:
-        FileNotFoundError: there is no such file, or a fragment that it includes does not exist.
+        FileNotFoundError: the file, or a fragment that it includes, does not exist.
     """
     lines = []
     for line in _body(path).splitlines():

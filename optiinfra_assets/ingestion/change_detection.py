@@ -47,10 +47,7 @@ def record_probes(
     account_ids: Sequence[str] | None,
     budget: float,
 ) -> ProbeSummary:
-    """Probe accounts of `providers` and store the results, those least recently tried first.
-
-    `account_ids` limits them, None: all. No probe begins after `budget` seconds (see `probe_all`).
-    """
+    """Probe accounts of `providers` (`account_ids`, None: all), least recently tried first, for `budget` seconds; store the results."""
     accounts = metadata.work_queue.accounts_to_probe(list(providers), now, account_ids)
     seen, collected = _known_tokens(metadata)
     opened = partial(probe_arguments, metadata, providers)

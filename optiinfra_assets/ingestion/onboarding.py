@@ -144,7 +144,7 @@ def save_account(
 ) -> None:
     """Store the account, its secrets, its customer if new, and what was found, in one transaction; its collection is then due.
 
-    Without `actor` the audit log names this process, and does not record an account without secret fields.
+    Without `actor` the audit log names this process, and leaves out accounts without secret fields.
 
     Raises:
         AlreadyExists: the account exists with other settings; with `only_new`, also if it is active with the same settings.
@@ -157,8 +157,7 @@ def save_account(
             raise AlreadyExists(f"account: {account.account_id!r} exists: use another name")
         metadata.accounts.add(replace(account, secrets={}))
         if provider.secret_fields():
-            # Store a credential even if no secret is given: an account whose credential was deleted must not be read with the credential
-            # that this machine offers instead.
+            # Even without a given secret: an account whose credential was deleted must not be read with the credential of this machine.
             metadata.credentials.put(account, account.secrets, by)
         elif actor is not None:
             metadata.credentials.note(by, "create", account)
@@ -202,10 +201,7 @@ def with_changes(account: Account, values: Mapping[str, Any]) -> Account:
 
 
 def field_requiring_secrets(account: Account, wanted: Account) -> str | None:
-    """Return a field by which `wanted` would send the secrets to another endpoint than `account` does, None if there is none.
-
-    A caller who changes such a field has to give the secrets again.
-    """
+    """Return a field that makes `wanted` send the secrets to another endpoint, so that a caller must give them again; None if none does."""
     provider = PROVIDERS[account.provider]
     moved = {
         name

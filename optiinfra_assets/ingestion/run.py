@@ -6,9 +6,8 @@ A slice that fails does not stop the others. What happens to it next depends on 
     permanent (credential, contract, bad data)                         not in this run; the schedule waits 6 hours or for a change
     anything else (a bug, a full disk)                                 not in this run; due again at the next tick
 
-A history row that has ended does not change any more. A run that finds such a row skips the slice, even while it is reading it; this
-happens when a run was launched twice, or was canceled but could not be stopped. A run also skips a slice that another run has started,
-and a slice of a deleted account.
+A history row that has ended does not change any more. A run that finds such a row (because it was launched twice, or could not be stopped
+when canceled) skips the slice, even while reading it. It also skips slices that another run has started, and those of deleted accounts.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from optiinfra_assets.metadata.collections import CollectionRecord
 from optiinfra_assets.orchestration.partitions import parse
 
 LAUNCH_TIME: Final = timedelta(seconds=60)
-"""Longest time from a queued row to its run, and from one run of a task to the next, if the API or the command line triggered it: at most
-one request to the webserver lies between them."""
+"""Longest time from a queued row to its run, and from one run of a task to the next, for the API and the command line: one request to the
+webserver at most."""
 
 TICK_TIME: Final = timedelta(minutes=5)
 """The same if a schedule or a sensor triggered it: the daemon launches the runs one after another once the evaluation has ended, 1.5 a

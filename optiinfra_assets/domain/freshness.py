@@ -15,8 +15,6 @@ class DuePeriods:
     """Billing periods of an active account whose source has changes that were not collected yet.
 
     Attributes:
-        provider: name of the provider of the account.
-        account_id: the account.
         periods: due period -> UTC instant at which a probe saw the change; None: the account was never probed, so any period may be due.
     """
 

@@ -41,7 +41,6 @@ class ProbeResult:
     """The result of probing one account.
 
     Attributes:
-        account: the account, without secrets.
         probe: the provider's answer, None if the probe failed.
         error: why it failed, in one line; None if it did not.
         until: UTC instant before which the provider wants no request, None if it named none.

@@ -54,7 +54,6 @@ class SliceFailure:
     """A failed collection. The published generation of the slice is unchanged.
 
     Attributes:
-        slice: the slice that was not collected.
         error: the exception; its own text may hold secrets, so show `message` instead.
         message: one line without secrets.
         is_transient: the same run should try again.

@@ -1,1 +1,1 @@
-"""The embedded ClickHouse: its HTTP interface over chDB, in a process of its own."""
+"""The embedded ClickHouse: serves ClickHouse's HTTP interface over chDB in a process of its own."""

@@ -1,13 +1,13 @@
 """The embedded ClickHouse: ``python -m optiinfra_assets.embedded.clickhouse --path DIR [--host 127.0.0.1] [--port N]``.
 
-One process owns the directory and speaks ClickHouse's HTTP interface over chDB, so that every other process uses an
-ordinary client. Without a password in OPTIINFRA_CLICKHOUSE_PASSWORD it listens on loopback only and trusts whoever is
-on this machine, to the point of reading files through `file()`.
+One process owns the directory and serves ClickHouse's HTTP interface over chDB, so that every other process uses an ordinary client.
+Without a password in OPTIINFRA_CLICKHOUSE_PASSWORD it listens on loopback only and trusts every user of this machine, who can even read
+files through `file()`.
 
-What a server has and this has not: users and roles; sessions, so that ``SET``, ``USE`` and temporary tables end with their
-request; external tables; ``compress=1`` and ``decompress=1``; encodings other than lz4; ``INSERT ... SELECT ... FROM input()``;
-query_log; a `log_comment` of the client's. `system.processes` shows query ids of chDB's choosing; ``KILL QUERY`` and
-``X-ClickHouse-Query-Id`` know the client's. An INSERT that waits for its client is killed when more rows or their end come.
+It lacks these features of a server: users and roles; sessions, so ``SET``, ``USE`` and temporary tables end with their request;
+external tables; ``compress=1`` and ``decompress=1``; encodings other than lz4; ``INSERT ... SELECT ... FROM input()``; query_log; a
+`log_comment` set by the client. `system.processes` shows query ids that chDB chooses; ``KILL QUERY`` and ``X-ClickHouse-Query-Id`` use the
+client's. A KILL of an INSERT that waits for its client takes effect when the client sends more rows or their end.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ logger = logging.getLogger("optiinfra.clickhouse")
 
 
 class StartupError(Exception):
-    """One line that says why, for people."""
+    """The server cannot start; the message is one line for people that says why."""
 
 
 class StopRequested(BaseException):
-    """SIGTERM or SIGINT has come, wherever the main thread is."""
+    """The process received SIGTERM or SIGINT; raised wherever the main thread is."""
 
 
 class ConnectionListener:
-    """Accepts connections until it is told to stop."""
+    """Accepts connections until `finish` is called."""
 
     def __init__(self, listener: socket.socket, service: RequestDispatcher) -> None:
         self._listener = listener
@@ -59,7 +59,7 @@ class ConnectionListener:
         self._stopping = False
 
     def serve(self) -> NoReturn:
-        """Answer every connection, each in a thread of its own."""
+        """Serve every connection, each in a thread of its own."""
         while True:
             try:
                 sock, _ = self._listener.accept()
@@ -70,7 +70,7 @@ class ConnectionListener:
             threading.Thread(target=self._serve_connection, args=(sock,), daemon=True).start()
 
     def finish(self) -> None:
-        """Take no more requests, and let those that run come to their end for a few seconds."""
+        """Accept no more requests, and give those that run up to `FINISH_SECONDS` to end."""
         self._stopping = True
         self._listener.close()
         deadline = time.monotonic() + FINISH_SECONDS
@@ -78,7 +78,7 @@ class ConnectionListener:
             time.sleep(0.02)
 
     def _serve_connection(self, sock: socket.socket) -> None:
-        with sock, suppress(OSError, ClickHouseError):  # the client has gone; an answer that had begun failed
+        with sock, suppress(OSError, ClickHouseError):  # client disconnected; a begun response failed
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = HttpConnection(sock)
             try:
@@ -91,7 +91,7 @@ class ConnectionListener:
 
 
 def main() -> int:
-    """Run the command; 0 after SIGTERM or SIGINT, 1 with one line on stderr if it cannot start."""
+    """Run the command; return 0 after SIGTERM or SIGINT, 1 with one line on stderr if it cannot start."""
     parser = argparse.ArgumentParser(
         prog="python -m optiinfra_assets.embedded.clickhouse",
         description="ClickHouse's HTTP interface over chDB, for this machine.",
@@ -124,7 +124,7 @@ def start(path: Path, host: str, port: int, credentials: ServerCredentials) -> C
     """Open the directory and the port.
 
     Raises:
-        PreflightError: the address is not loopback and there is no password, the port or the directory is taken, or cannot be used.
+        StartupError: the address is not loopback and there is no password, or the port or the directory is taken or cannot be used.
     """
     if not credentials.password and not is_loopback(host):
         raise StartupError(f"--host {host}: without {PASSWORD_VARIABLE} only loopback is served: use 127.0.0.1")
@@ -150,7 +150,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _claim(path: Path) -> None:
-    """Make the directory ours for as long as the process lives, however it ends."""
+    """Lock the directory for this process; the kernel releases the lock however the process ends."""
     if "?" in str(path):
         raise StartupError(f"--path {path}: '?' is not accepted in it")
     try:
@@ -168,9 +168,9 @@ def _claim(path: Path) -> None:
 if __name__ == "__main__":
     try:
         code = main()
-    except StopRequested:  # a second signal: at once
+    except StopRequested:  # a second signal: exit at once
         code = 0
-    # Not sys.exit: chDB's own shutdown waits for open handles and complains of what it has never started. All that was
-    # acknowledged is in the files.
+    # We do not use sys.exit: chDB's own shutdown waits for open handles and complains about what it never started. All acknowledged rows
+    # are in the files.
     logging.shutdown()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Content-Encoding both ways, in pieces: lz4 frames, which clickhouse-connect prefers, or the bytes as they are."""
+"""Decodes and encodes bodies by Content-Encoding, in pieces: lz4 frames, which clickhouse-connect prefers, or identity."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 
 
 class Lz4Compressor:
-    """Compresses one answer into one lz4 frame."""
+    """Compresses one response into one lz4 frame."""
 
     def __init__(self) -> None:
         self._frame: Any = lz4.frame.LZ4FrameCompressor()
 
     def compress(self, data: bytes) -> bytes:
-        """Compressed bytes that are ready; possibly none of `data` yet."""
+        """Return the compressed bytes that are ready; possibly none of `data` yet."""
         head = b"" if self._frame.started() else self._frame.begin()
         return bytes(head + self._frame.compress(data))
 
     def flush(self) -> bytes:
-        """The rest and the end mark, after at least one call of `compress`."""
+        """Return the remaining bytes and the end mark, after at least one call of `compress`."""
         return bytes(self._frame.flush())
 
 
 def accepts_lz4(header: str) -> bool:
-    """Whether an Accept-Encoding header names lz4, other than to refuse it with ``q=0``."""
+    """Whether an Accept-Encoding header accepts lz4; ``q=0`` refuses it."""
     for item in header.lower().split(","):
         name, _, weight = item.partition(";")
         if name.strip() == "lz4":
@@ -36,10 +36,10 @@ def accepts_lz4(header: str) -> bool:
 
 
 def decompress(encoding: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """`chunks` decoded. Frames that follow each other are one body: clickhouse-connect sends one a block.
+    """Decode `chunks`. Several frames in a row are one body: clickhouse-connect sends one frame a block.
 
     Raises:
-        ClickHouseError: an encoding other than lz4 and identity, or bytes that are not in it.
+        ClickHouseError: the encoding is neither lz4 nor identity, or the bytes are not in that encoding.
     """
     if encoding in ("", "identity"):
         return chunks

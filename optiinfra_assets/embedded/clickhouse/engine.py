@@ -1,7 +1,7 @@
-"""The one chDB engine of the process and the handles on it.
+"""The one chDB engine of the process and its pool of connections (handles).
 
-A chDB handle is a ClickHouse session: one statement at a time, remembering `USE` and `SET`. Handles are therefore kept by database and
-settings, and one that a statement may have changed is not used again.
+A chDB connection is a ClickHouse session: it runs one statement at a time and remembers `USE` and `SET`. The pool therefore keeps
+connections by database and settings, and does not reuse one that a statement may have changed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-os.environ["TZ"] = "UTC"  # the engine takes the machine's time zone once and for all when it is loaded
+os.environ["TZ"] = "UTC"  # the engine reads the machine's time zone only once, when it is loaded
 
 import chdb
 from chdb import ChdbError
@@ -25,15 +25,15 @@ from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
-# Half of the machine at most: PostgreSQL, Dagster and the API live beside the engine. The caches may grow to 5 GB each by default.
-# A dropped table's files go at once instead of after 8 minutes: databases of tests and rebuilt tables would fill the disk.
+# Half of the machine's memory at most: PostgreSQL, Dagster and the API run beside the engine. By default each cache may grow to 5 GB.
+# Files of a dropped table go at once instead of after 8 minutes: databases of tests and rebuilt tables would fill the disk.
 SERVER_SETTINGS = {
     "max_server_memory_usage_to_ram_ratio": "0.5",
     "mark_cache_size": "536870912",
     "primary_index_cache_size": "536870912",
     "database_atomic_delay_before_drop_table_sec": "0",
 }
-# What differs between chDB and a server: inserts must be on disk when they are acknowledged; `1 + 1` alone is no query.
+# Here chDB differs from a server: inserts must be on disk when they are acknowledged; `1 + 1` alone is not a query.
 HANDLE_SETTINGS = {"async_insert": "0", "implicit_select": "0", "allow_introspection_functions": "0"}
 IDLE_HANDLES = 64
 
@@ -41,20 +41,20 @@ Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
 def quote(text: str) -> str:
-    """`text` as a ClickHouse string literal."""
+    """Return `text` as a ClickHouse string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def quote_name(text: str) -> str:
-    """`text` as a ClickHouse identifier."""
+    """Return `text` as a ClickHouse identifier."""
     return "`" + text.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 class PooledConnection:
-    """One chDB connection, used by one request at a time.
+    """One chDB connection, which one request uses at a time.
 
     Attributes:
-        tag: what `log_comment` says of every statement of this handle; chDB chooses query ids itself, so this is how to find them.
+        tag: `log_comment` of every statement on this connection; we find statements by it, because chDB chooses query ids itself.
         reusable: False once a statement may have changed the session, or has failed.
     """
 
@@ -62,7 +62,7 @@ class PooledConnection:
         self.key = key
         self.tag = tag
         self.reusable = True
-        self.connection: Any = chdb.connect(str(path))  # its types do not know that it takes bytes
+        self.connection: Any = chdb.connect(str(path))  # chDB's type hints omit that it accepts bytes
         database, settings = key
         try:
             if database:
@@ -75,10 +75,10 @@ class PooledConnection:
     def run(
         self, sql: str | bytes, output_format: str = "TabSeparated", params: Mapping[str, str] | None = None
     ) -> Any:
-        """Run one statement and return chDB's result, whole.
+        """Run one statement and return chDB's complete result.
 
         Raises:
-            ClickHouseError: with ClickHouse's code.
+            ClickHouseError: the statement failed; carries ClickHouse's error code.
         """
         try:
             return self.connection.query(sql, output_format, params=dict(params or {}))
@@ -92,19 +92,19 @@ class PooledConnection:
         self.run("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()))
 
     def classify(self, sql: bytes) -> dict[str, Any]:
-        """What ClickHouse's parser says of a text, without running it: `query_class` and `statement_count` among others."""
+        """Parse a text with ClickHouse's parser without running it; returns `query_class` and `statement_count` among others."""
         found: dict[str, Any] = self.connection._conn.classify_query(sql)
         return found
 
     def close(self) -> None:
-        """Give the connection back to the engine."""
+        """Close the chDB connection."""
         self.connection.close()
 
 
 class _Killer:
-    """Cancels statements by their handles' tags, all that are asked for at one time in one go.
+    """Cancels statements by their connections' tags; requests that arrive together share one KILL.
 
-    A KILL takes milliseconds, and when a client dies all its statements are to be cancelled at once.
+    A KILL takes milliseconds, and when a client dies all its statements must be cancelled at once.
     """
 
     def __init__(self, open_handle: Callable[[], PooledConnection]) -> None:
@@ -114,7 +114,7 @@ class _Killer:
         self._asked: dict[str, Future[bool]] = {}
 
     def kill(self, tags: Collection[str]) -> set[str]:
-        """Those of the tags under which something ran, and is cancelled now."""
+        """Cancel by tags; return the tags under which a statement ran and is now cancelled."""
         with self._asking:
             answers = {tag: self._asked.setdefault(tag, Future()) for tag in tags}
         with self._running:
@@ -122,7 +122,7 @@ class _Killer:
                 asked, self._asked = self._asked, {}
             seen: set[str] = set()
             if asked:
-                with suppress(ClickHouseError):  # no memory for it, for instance: who must have it killed asks again
+                with suppress(ClickHouseError):  # the engine has no memory for it, for instance: the caller asks again
                     seen = self._kill_all(asked)
             for tag, answer in asked.items():
                 answer.set_result(tag in seen)
@@ -151,7 +151,7 @@ class ChdbEngine:
 
     @contextmanager
     def lease(self, database: str, settings: Mapping[str, str]) -> Iterator[PooledConnection]:
-        """A handle for one request, kept for another if it is still as it was.
+        """Lease a connection for one request; it returns to the pool afterwards if it is still reusable.
 
         Raises:
             ClickHouseError: unknown database or setting.
@@ -161,18 +161,18 @@ class ChdbEngine:
         try:
             yield handle
         except BaseException:
-            # After an error chDB hands the unread output of the failed query to the next one on the same handle.
+            # After an error chDB hands the unread output of the failed query to the next query on the same connection.
             handle.reusable = False
             raise
         finally:
             self._give_back(handle)
 
     def kill(self, tags: Collection[str]) -> set[str]:
-        """Cancel what the handles with these tags run; the tags of those that ran something (already)."""
+        """Cancel what the connections with these tags run; return the tags of those that ran something."""
         return self._killer.kill(tags)
 
     def version(self) -> str:
-        """ClickHouse's version."""
+        """Return ClickHouse's version."""
         with self.lease("", {}) as handle:
             version: str = handle.run("SELECT version()").data().strip()
         return version

@@ -1,4 +1,4 @@
-"""ClickHouse's errors as the HTTP interface shows them: number, text and status."""
+"""ClickHouse's errors as the HTTP interface returns them: number, text and HTTP status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 _CODE = re.compile(r"Code: (\d+)\.")
 _REPEATED = re.compile(r"^(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. DB::Exception: )")
 
-# ClickHouse's own table: src/Server/HTTP/exceptionCodeToHTTPStatus.cpp.
+# From ClickHouse's own table: src/Server/HTTP/exceptionCodeToHTTPStatus.cpp.
 _BAD_REQUEST = {6, 8, 15, 25, 26, 27, 36, 38, 41, 43, 44, 53, 56, 62, 72, 117, 168, 321, 376, 427, 441, 675, 676}  # fmt: skip
 _NOT_FOUND = {46, 47, 50, 60, 63, 73, 78, 81, 110, 115, 336, 372, 511}
 _FORBIDDEN = {192, 193, 497, 512, 516}
@@ -20,8 +20,8 @@ class ClickHouseError(Exception):
 
     Attributes:
         code: ClickHouse's error number.
-        text: ``Code: N. DB::Exception: ...``, one text as the server writes it.
-        status: HTTP status of the answer.
+        text: ``Code: N. DB::Exception: ...`` in one string, as the server writes it.
+        status: HTTP status of the response.
     """
 
     def __init__(self, code: int, text: str, status: int | None = None) -> None:
@@ -32,7 +32,7 @@ class ClickHouseError(Exception):
 
     @classmethod
     def of(cls, error: BaseException) -> ClickHouseError:
-        """Translate what chDB raised; chDB puts words of its own before ClickHouse's text and repeats the number."""
+        """Translate an exception of chDB; chDB adds its own words before ClickHouse's text and repeats the number."""
         message = str(error)
         found = _CODE.search(message)
         if not found:
@@ -41,5 +41,5 @@ class ClickHouseError(Exception):
 
     @classmethod
     def make(cls, code: int, message: str, name: str, status: int | None = None) -> ClickHouseError:
-        """An error that this adapter finds, in the server's form."""
+        """Make an error that this server detects itself, in the format of a ClickHouse server."""
         return cls(code, f"Code: {code}. DB::Exception: {message} ({name})", status)

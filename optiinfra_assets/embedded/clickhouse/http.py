@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a plain socket, one thread a connection: bodies arrive in pieces, answers leave whole or chunked."""
+"""HTTP/1.1 on a plain socket, one thread a connection: reads bodies in pieces, sends responses whole or chunked."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class HttpRequest:
     """One request.
 
     Attributes:
-        query: what follows the ``?``, as it came.
+        query: the query string after the ``?``, as received.
         headers: names in lower case.
-        complete: the body has arrived.
-        chunks: what of the body has arrived and was not read yet.
+        complete: True once the whole body has arrived.
+        chunks: parts of the body that have arrived and were not read yet.
     """
 
     def __init__(self) -> None:
@@ -43,10 +43,10 @@ class HttpRequest:
         self.chunks: deque[bytes] = deque()
 
     def params(self) -> dict[str, str]:
-        """The parameters of the target.
+        """The parameters of the query string.
 
         Raises:
-            ClickHouseError: one is not UTF-8.
+            ClickHouseError: a parameter is not UTF-8.
         """
         try:
             return dict(parse_qsl(self.query, keep_blank_values=True, errors="strict"))
@@ -70,20 +70,20 @@ class HttpConnection:
         self._head_sent = False
 
     def on_message_begin(self) -> None:
-        """A request starts."""
+        """The parser begins a request."""
         self._building = HttpRequest()
         self._url = b""
 
     def on_url(self, url: bytes) -> None:
-        """A piece of the target."""
+        """The parser read a part of the target."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
+        """The parser read one header."""
         self._building.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """The request can be looked at; its body may still be on the way."""
+        """The parser read all headers: the request can be handled, although its body may still be on the way."""
         request = self._building
         request.method = self._parser.get_method().decode()
         request.keep_alive = self._parser.should_keep_alive()
@@ -91,11 +91,11 @@ class HttpConnection:
         self._ready.append(request)
 
     def on_body(self, chunk: bytes) -> None:
-        """A piece of the body."""
+        """The parser read a part of the body."""
         self._building.chunks.append(chunk)
 
     def on_message_complete(self) -> None:
-        """The body has ended."""
+        """The parser reached the end of the body."""
         self._building.complete = True
 
     def _receive(self) -> bool:
@@ -105,10 +105,10 @@ class HttpConnection:
         return bool(data)
 
     def next_request(self) -> HttpRequest | None:
-        """The next request; None when the client has closed the connection.
+        """Return the next request, or None when the client has closed the connection.
 
         Raises:
-            httptools.HttpParserError: what arrives is not HTTP.
+            httptools.HttpParserError: the received bytes are not HTTP.
         """
         self._status_sent = self._head_sent = False
         while not self._ready:
@@ -117,11 +117,11 @@ class HttpConnection:
         return self._ready.popleft()
 
     def body(self, request: HttpRequest) -> Iterator[bytes]:
-        """The body in pieces, decoded as its Content-Encoding says.
+        """Yield the body in pieces, decoded by its Content-Encoding.
 
         Raises:
             ConnectionClosed: the connection ends before the body.
-            ClickHouseError: the encoding is not known, or broken.
+            ClickHouseError: the encoding is unknown, or the bytes do not match it.
         """
         return decompress(request.headers.get("content-encoding", "").strip().lower(), self._raw_body(request))
 
@@ -135,12 +135,12 @@ class HttpConnection:
                 raise ConnectionClosed("the connection closed in the middle of a request")
 
     def drain(self, request: HttpRequest) -> None:
-        """Read what is left of the body: a client that is still sending would not read the answer."""
+        """Read the rest of the body: a client that is still sending would not read the response."""
         for _ in self._raw_body(request):
             pass
 
     def is_closed(self) -> bool:
-        """Whether the client has closed its end. For any thread, while nobody reads."""
+        """Whether the client has closed its end. Any thread may call this while no thread reads."""
         try:
             return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
         except BlockingIOError:
@@ -149,9 +149,9 @@ class HttpConnection:
             return True
 
     def progress(self, line: str) -> None:
-        """Send one more header line of an answer that is not known yet, so that the client's time-out does not strike.
+        """Send one more header line before the response is known, so that the client does not time out.
 
-        The status is 200 from then on, as with the server; an error is told by its exception header.
+        The status is 200 from then on, as with a ClickHouse server; an exception header reports an error.
         """
         with self._sending:
             if self._head_sent:
@@ -161,11 +161,11 @@ class HttpConnection:
             self._socket.sendall(f"{head}{line}\r\n".encode("latin-1"))
 
     def send(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        """Answer with a whole body."""
+        """Send a response with a whole body."""
         self.begin(status, {**headers, "Content-Length": str(len(body))}, body)
 
     def begin(self, status: int, headers: Mapping[str, str], beginning: bytes = b"") -> None:
-        """Send the head of an answer, which says whether it is chunked or how long, and the beginning of its body."""
+        """Send the head of a response (chunked, or with its length) and the beginning of its body."""
         lines = [f"{name}: {_LINE_BREAKS.sub(' ', value)}\r\n" for name, value in headers.items()]
         with self._sending:
             head = "" if self._status_sent else _status_line(status)
@@ -173,16 +173,16 @@ class HttpConnection:
             self._socket.sendall((head + "".join(lines) + "\r\n").encode("latin-1", "replace") + beginning)
 
     def raw(self, data: bytes) -> None:
-        """Send one piece of an answer whose length was said."""
+        """Send one piece of a response whose length the head declares."""
         self._socket.sendall(data)
 
     def chunk(self, data: bytes) -> None:
-        """Send one piece of a chunked answer."""
+        """Send one piece of a chunked response."""
         if data:
             self._socket.sendall(b"%x\r\n%b\r\n" % (len(data), data))
 
     def end_chunks(self, data: bytes = b"") -> None:
-        """Send the last piece and end a chunked answer properly: what never follows an error."""
+        """Send the last piece and end a chunked response properly; never call this after an error."""
         self.chunk(data)
         self._socket.sendall(b"0\r\n\r\n")
 
@@ -192,10 +192,10 @@ def _status_line(status: int) -> str:
 
 
 def form_fields(content_type: str, body: bytes) -> dict[str, str]:
-    """Text fields of a multipart/form-data body, as clickhouse-connect sends long parameters.
+    """Return the text fields of a multipart/form-data body, in which clickhouse-connect sends long parameters.
 
     Raises:
-        ClickHouseError: no boundary, or a file: external tables are not supported.
+        ClickHouseError: the body has no boundary, or contains a file: external tables are not supported.
     """
     found = re.search(r'boundary="?([^";]+)"?', content_type)
     if not found:

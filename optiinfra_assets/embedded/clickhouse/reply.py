@@ -1,4 +1,4 @@
-"""The HTTP answer of one request: whole where its length is known in time, else chunked, compressed as agreed."""
+"""Writes the HTTP response of one request: whole if its length is known in time, else chunked; compressed if the client accepts lz4."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Finish = Callable[[], None]
 
 
 class ResponseWriter:
-    """Writes the answer of `request`. What returns a `Finish` leaves the end of the answer to it.
+    """Writes the response to `request`. A method that returns a `Finish` leaves the end of the response to the caller, who calls it.
 
     Attributes:
-        begun: the status has gone, an error can only break the connection.
+        begun: True once the status was sent; from then on an error can only break the connection.
     """
 
     def __init__(
@@ -37,21 +37,21 @@ class ResponseWriter:
         self.begun = False
 
     def whole(self, body: bytes, summary: Mapping[str, int], form: str | None) -> Finish:
-        """Answer with `body`, of ClickHouse format `form`; None: it is no result."""
+        """Respond with `body` in ClickHouse format `form`; None if the body is not a result."""
         compressor = self._compressor(body)
         if compressor:
             body = compressor.compress(body) + compressor.flush()
         return partial(self._connection.send, 200, self._headers(summary, form, compressor), body)
 
     def rows(self, pieces: Iterator[bytes], summary: Mapping[str, int], form: str, spool: IO[bytes]) -> Finish:
-        """Answer with `pieces`: whole if they are few or the client wants to wait for their end; else as they come.
+        """Respond with `pieces`: whole if they are few or the client wants to wait for the end; else as they arrive.
 
         Args:
-            summary: complete when `pieces` are.
-            spool: takes what must wait; open until the answer has ended.
+            summary: complete once `pieces` are exhausted.
+            spool: buffers what must wait; stays open until the response has ended.
 
         Raises:
-            ClickHouseError: of `pieces`.
+            ClickHouseError: raised by `pieces`.
         """
         waits = self._params.get("wait_end_of_query") == "1"
         first = next(pieces, b"")
@@ -66,10 +66,10 @@ class ResponseWriter:
         return partial(self._send_spooled, spool, self._headers(summary, form, compressor))
 
     def fail(self, error: ClickHouseError) -> None:
-        """Answer with an error.
+        """Respond with an error.
 
         Raises:
-            ClickHouseError: `error`, if an answer has begun: break the connection.
+            ClickHouseError: `error`, if a response has begun: the caller must break the connection.
         """
         if self.begun:
             raise error
@@ -95,7 +95,7 @@ class ResponseWriter:
         self._connection.chunk(spool.read())
 
     def _stream(self, pieces: Iterator[bytes], compressor: Lz4Compressor | None) -> Finish:
-        """Send the rows as they come. An error in between is written as the server writes it, and the connection breaks."""
+        """Send the rows as they arrive. On an error, write it as a ClickHouse server does and break the connection."""
         try:
             for piece in pieces:
                 self._connection.chunk(compressor.compress(piece) if compressor else piece)

@@ -1,4 +1,4 @@
-"""From an HTTP request to a statement on the engine."""
+"""Handles one HTTP request: reads its statement, runs it on the engine and writes the response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from optiinfra_assets.embedded.clickhouse.statements import (
 )
 from optiinfra_assets.embedded.clickhouse.streams import StatementStreams, summary_of
 
-# Parameters of the interface, and settings that mean something to a server only.
+# Parameters of the HTTP interface, and settings that only a server understands.
 TRANSPORT_PARAMS = frozenset(
     {
         "buffer_size",
@@ -54,7 +54,7 @@ TRANSPORT_PARAMS = frozenset(
 PROGRESS_PARAM = "http_headers_progress_interval_ms"
 STREAMED_WORDS = frozenset({b"SELECT", b"WITH", b"FROM", b"("})
 SPOOL_AFTER = 32 * 1024 * 1024
-# A statement and the beginning of its rows; ClickHouse's own limit for a statement, max_query_size, is the same.
+# Enough bytes for a statement and the beginning of its rows; max_query_size, ClickHouse's own limit for a statement, is the same.
 HEAD_BYTES = 256 * 1024
 _QUERY_ID = re.compile(rb"\bquery_id\b")
 
@@ -63,7 +63,7 @@ class ServerContext(Protocol):
     """What all requests of a server share.
 
     Attributes:
-        spool: directory for what does not fit into memory.
+        spool: directory for data that do not fit into memory.
     """
 
     engine: ChdbEngine
@@ -72,15 +72,15 @@ class ServerContext(Protocol):
     spool: Path
 
     def authenticate(self, request: HttpRequest, params: Mapping[str, str]) -> None:
-        """Let a request in.
+        """Check the credentials of a request.
 
         Raises:
-            ClickHouseError: it may not come in.
+            ClickHouseError: the request is refused.
         """
 
 
 class RequestHandler:
-    """One request, its statement and its answer."""
+    """Handles one request, its statement and its response."""
 
     def __init__(self, server: ServerContext, connection: HttpConnection, request: HttpRequest) -> None:
         self._server = server
@@ -94,11 +94,11 @@ class RequestHandler:
         self._reply = ResponseWriter(connection, request, {}, self.query_id)
 
     def run(self) -> None:
-        """Read the statement, run it, answer.
+        """Read the statement, run it and respond.
 
         Raises:
-            ClickHouseError: in the middle of an answer: break the connection.
-            ConnectionError: the client has gone.
+            ClickHouseError: an error after the response had begun: break the connection.
+            ConnectionError: the client has disconnected.
         """
         try:
             self._params = self._request.params()
@@ -116,7 +116,7 @@ class RequestHandler:
             self._reply.fail(error)
 
     def look(self, now: float) -> bool:
-        """Called while the statement runs: whether nobody waits for its answer. Who waits is told that it still runs."""
+        """Called while the statement runs: returns whether to cancel it because its client left; sends waiting clients progress."""
         if not self._request.complete:
             return False
         if self._connection.is_closed():
@@ -169,7 +169,7 @@ class RequestHandler:
                         finish = self._insert(handle, insert, head, body)
                     else:
                         finish = self._query(handle, words, head + b"".join(body), spool)
-            # The query id is free before the client knows the end: it may use it again at once.
+            # Free the query id before the client reads the end of the response: the client may use the id again at once.
             finish()
 
     def _settings(self) -> dict[str, str]:
@@ -187,7 +187,7 @@ class RequestHandler:
 
     def _insert(self, handle: PooledConnection, insert: InsertStatement, head: bytes, body: Iterator[bytes]) -> Finish:
         if insert.input_format == "Values" and len(head) < HEAD_BYTES:
-            # ClickHouse stops reading VALUES at a semicolon and would not mention what follows it.
+            # ClickHouse stops reading VALUES at a semicolon and would not report what follows it.
             _refuse_many(handle.classify(head))
         rows = chain([insert.rows], body) if insert.rows else body
         result = self._server.streams.insert(handle, insert, self._bound(), rows)
@@ -198,7 +198,7 @@ class RequestHandler:
         _refuse_many(found)
         query_class = found["query_class"].name
         self._cancellable = query_class == "READ_ONLY"
-        # CONTROL are SET, USE, temporary tables and the like: the next request must not meet what they leave.
+        # CONTROL statements are SET, USE, temporary tables and the like: the next request must not see their effects.
         handle.reusable = query_class != "CONTROL"
         if words == (b"KILL", b"QUERY"):
             sql = _QUERY_ID.sub(self._server.watch.query_id_expression().encode(), sql)
@@ -215,7 +215,7 @@ class RequestHandler:
 
 
 def _read_head(begun: bytes, body: Iterator[bytes]) -> bytes:
-    """Enough of a statement to see what it is; all of it unless rows follow."""
+    """Read enough of a statement to classify it; read all of it unless rows follow."""
     head = begun + b"\n" if begun else b""
     for chunk in body:
         head += chunk

@@ -1,4 +1,4 @@
-"""Looks after running statements: finds them by the client's query id, notices that a client has gone, keeps waiting clients."""
+"""Watches running statements: finds them by the client's query id, detects disconnected clients, sends progress to waiting clients."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class RunningStatement(Protocol):
 
     @property
     def query_id(self) -> str:
-        """What the client calls it."""
+        """The client's query id."""
 
     @property
     def tag(self) -> str:
-        """`log_comment` of its handle."""
+        """`log_comment` of its connection."""
 
     def look(self, now: float) -> bool:
-        """Do what is due at `now` (monotonic seconds), quickly; whether the statement is to be cancelled."""
+        """Do what is due at `now` (monotonic seconds), quickly; return whether to cancel the statement."""
 
 
 class RunningStatements:
@@ -43,10 +43,10 @@ class RunningStatements:
 
     @contextmanager
     def running(self, statement: RunningStatement) -> Iterator[None]:
-        """Watch `statement` for as long as the context lasts.
+        """Watch `statement` while the context is open.
 
         Raises:
-            ClickHouseError: its query id is that of another running statement, or there are too many.
+            ClickHouseError: another running statement has its query id, or too many statements run.
         """
         query_id = statement.query_id
         with self._lock:
@@ -65,7 +65,7 @@ class RunningStatements:
 
     @contextmanager
     def exchange(self) -> Iterator[None]:
-        """Count a request, from its head to the end of its answer."""
+        """Count a request from its head to the end of its response."""
         with self._lock:
             self._exchanges += 1
         try:
@@ -75,11 +75,11 @@ class RunningStatements:
                 self._exchanges -= 1
 
     def exchanges(self) -> int:
-        """How many requests are being answered."""
+        """How many requests are being handled."""
         return self._exchanges
 
     def query_id_expression(self) -> str:
-        """SQL over system.processes for the client's query id, where chDB's own stands in column `query_id`."""
+        """SQL over system.processes that returns the client's query id, where column `query_id` holds chDB's own."""
         with self._lock:
             names = {statement.tag: query_id for query_id, statement in self._running.items()}
         tags = ", ".join(map(quote, names))
@@ -90,7 +90,7 @@ class RunningStatements:
         while True:
             time.sleep(LOOK_SECONDS)
             now = time.monotonic()
-            # Under the lock, so that none ends meanwhile: its handle would already run a statement of somebody else.
+            # Hold the lock so that no statement ends meanwhile: its connection would already run a statement of another client.
             with self._lock:
                 given_up = [statement.tag for statement in self._running.values() if statement.look(now)]
                 if given_up:

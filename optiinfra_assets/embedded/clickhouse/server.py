@@ -1,4 +1,4 @@
-"""What all requests share: the engine, the watch, and who may come in."""
+"""What all requests share: the engine, the running statements and the credentials."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ ALIVE_PATHS = ("/", "/ping", "/replicas_status")
 
 @dataclass(frozen=True, slots=True)
 class ServerCredentials:
-    """User and password that every request must show; no password: nobody is asked."""
+    """User and password that every request must send; without a password, no request is checked for either."""
 
     user: str
     password: str = field(repr=False)
 
     @classmethod
     def from_environment(cls) -> Self:
-        """From OPTIINFRA_CLICKHOUSE_USER (default ``default``) and OPTIINFRA_CLICKHOUSE_PASSWORD."""
+        """Read OPTIINFRA_CLICKHOUSE_USER (default ``default``) and OPTIINFRA_CLICKHOUSE_PASSWORD."""
         return cls(os.environ.get(USER_VARIABLE, "default"), os.environ.get(PASSWORD_VARIABLE, ""))
 
     def accept(self, user: str, password: str) -> bool:
-        """Whether both are right, in a time that does not tell how much of them is."""
+        """Whether both are right, compared in constant time."""
         right_user = hmac.compare_digest(user.encode(), self.user.encode())
         return hmac.compare_digest(password.encode(), self.password.encode()) and right_user
 
 
 class RequestDispatcher:
-    """Answers the requests of all connections."""
+    """Handles the requests of all connections."""
 
     def __init__(self, engine: ChdbEngine, spool: Path, credentials: ServerCredentials) -> None:
         self.spool = spool
@@ -55,11 +55,11 @@ class RequestDispatcher:
         self._credentials = credentials
 
     def answer(self, connection: HttpConnection, request: HttpRequest) -> None:
-        """Answer one request.
+        """Handle one request.
 
         Raises:
-            ClickHouseError: in the middle of an answer: break the connection.
-            ConnectionError: the client has gone.
+            ClickHouseError: an error after the response had begun: break the connection.
+            ConnectionError: the client has disconnected.
         """
         if request.method in ("GET", "HEAD") and "query=" not in request.query:
             found = request.path in ALIVE_PATHS
@@ -77,10 +77,10 @@ class RequestDispatcher:
                 raise
 
     def authenticate(self, request: HttpRequest, params: Mapping[str, str]) -> None:
-        """Let a request in or not.
+        """Check the credentials of a request.
 
         Raises:
-            ClickHouseError: 516 with status 401 if no credentials came, 403 if they are wrong or the request comes from a web page.
+            ClickHouseError: 516; HTTP status 401 if no credentials were sent, 403 if they are wrong or the request comes from a web page.
         """
         if not self._credentials.password:
             _refuse_web_pages(request)
@@ -93,7 +93,7 @@ class RequestDispatcher:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own."""
+    """Whether a host name or address is loopback."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -101,7 +101,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _shown_credentials(request: HttpRequest, params: Mapping[str, str]) -> tuple[str, str] | None:
-    """User and password of a request, from the first place that the server would look at."""
+    """User and password of a request, from the first of the places where a ClickHouse server looks."""
     headers = request.headers
     scheme, _, encoded = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
@@ -120,9 +120,9 @@ def _shown_credentials(request: HttpRequest, params: Mapping[str, str]) -> tuple
 
 
 def _refuse_web_pages(request: HttpRequest) -> None:
-    """Without a password anything on this machine may come in, but no page in its browser.
+    """Without a password every process of this machine is served, but not a web page in its browser.
 
-    A page can post to 127.0.0.1 (it then sends Origin) or resolve a name of its own to 127.0.0.1 (Host is that name).
+    A page can post to 127.0.0.1 (it then sends Origin) or resolve its own host name to 127.0.0.1 (Host is then that name).
     """
     host = request.headers.get("host", "localhost").rpartition("@")[2]
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -1,6 +1,6 @@
-"""What must be known of a statement before it runs: where an INSERT's rows begin, and where its answer's format stands.
+"""Splits a statement before it runs: finds where the rows of an INSERT begin and where the FORMAT clause of a query is.
 
-The text is only cut, never understood: ClickHouse's own parser judges every statement.
+This module only cuts the text and does not interpret it: ClickHouse's own parser checks every statement.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from optiinfra_assets.embedded.clickhouse.errors import ClickHouseError
 
-# ClickHouse's lexer: comments nest (one level is seen here), curly quotes are quotes too, $tag$...$tag$ is a text.
+# As in ClickHouse's lexer: comments nest (we recognize one level), curly quotes are quotes too, $tag$...$tag$ is a string.
 _TOKEN = re.compile(
     rb"""(?P<space>[\s\x00]+|(?:--|//|\#[\ !])[^\n]*|/\*(?:(?!/\*|\*/).|/\*.*?\*/)*\*/)
     |(?P<quoted>'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"
@@ -37,13 +37,13 @@ class SqlToken:
 
 @dataclass(frozen=True, slots=True)
 class InsertStatement:
-    """An INSERT whose rows follow it; ``FROM INFILE`` belongs between `head` and `settings`.
+    """An INSERT that is followed by its rows; ``FROM INFILE`` goes between `head` and `settings`.
 
     Attributes:
         head: ``INSERT INTO t (a, b)``.
-        settings: ``SETTINGS ...`` or nothing.
+        settings: ``SETTINGS ...``, or empty.
         input_format: ClickHouse format of the rows.
-        rows: what of the rows came with the statement.
+        rows: the part of the rows that arrived with the statement.
     """
 
     head: bytes
@@ -54,13 +54,13 @@ class InsertStatement:
 
 @dataclass(frozen=True, slots=True)
 class SelectStatement:
-    """A query cut where ``INTO OUTFILE`` belongs.
+    """A query, cut where ``INTO OUTFILE`` goes.
 
     Attributes:
         before: the query itself.
         output_format: its own ``FORMAT``, or None.
-        after: ``SETTINGS ...`` behind the format, or nothing.
-        to_file: the query writes a file by itself.
+        after: ``SETTINGS ...`` after the format, or empty.
+        to_file: True if the query itself writes a file.
     """
 
     before: bytes
@@ -70,7 +70,7 @@ class SelectStatement:
 
 
 def _tokens(sql: bytes, start: int = 0, *, inside: bool = False) -> Iterator[SqlToken]:
-    """Tokens from `start` on, without those in brackets unless `inside`; the brackets themselves are among them."""
+    """Yield tokens from `start` on, without those in brackets unless `inside`; the brackets themselves are yielded."""
     depth = 0
     for match in _TOKEN.finditer(sql, start):
         kind = match.lastgroup or "other"
@@ -85,14 +85,14 @@ def _tokens(sql: bytes, start: int = 0, *, inside: bool = False) -> Iterator[Sql
 
 
 def first_words(sql: bytes) -> tuple[bytes, bytes]:
-    """The first two tokens of a statement in upper case, empty where there are none."""
+    """The first two tokens of a statement in upper case; empty if there are none."""
     tokens = _tokens(sql)
     first, second = next(tokens, None), next(tokens, None)
     return first.text if first else b"", second.text if second else b""
 
 
 def split_insert(sql: bytes) -> InsertStatement | None:
-    """The parts of an INSERT that carries rows; None for every other statement, INSERT ... SELECT and INFILE included.
+    """Split an INSERT that carries rows; return None for every other statement, also for INSERT ... SELECT and INFILE.
 
     Raises:
         ClickHouseError: the statement reads its rows with the `input` function.
@@ -118,7 +118,7 @@ def split_insert(sql: bytes) -> InsertStatement | None:
 
 
 def _refuse_input(sql: bytes, start: int) -> None:
-    """chDB takes such a statement, reads no row and says that all is well."""
+    """Refuse the `input` function: chDB accepts such a statement, reads no row and reports success."""
     for token, after in pairwise(_tokens(sql, start, inside=True)):
         if token.text == b"INPUT" and after.text == b"(":
             raise ClickHouseError.make(
@@ -138,7 +138,7 @@ def _insert(sql: bytes, settings: SqlToken | None, form: SqlToken, name: SqlToke
 
 
 def _after_line_end(rows: bytes) -> bytes:
-    """Rows after the blanks and the one line end that close ``FORMAT x``, as the server skips them."""
+    """Skip the blanks and the one line end after ``FORMAT x``, as the server does; return the rows."""
     rest = rows.lstrip(b" \t")
     if rest.startswith(b";"):
         rest = rest[1:].lstrip(b" \t")

@@ -1,8 +1,8 @@
-"""Rows into the engine and out of it in bounded memory.
+"""Streams rows into the engine and out of it in bounded memory.
 
-ClickHouse reads and writes files, so a pipe is given to it as ``/dev/fd/N`` while the statement runs in a thread of its own. chDB's own
-`send_insert` is not used: it reports success for rows that a constraint, a time limit or a KILL has thrown away (26.9), and its
-`send_query` writes head and foot of a format around every block, which only Native survives.
+ClickHouse reads and writes files, so we pass it a pipe as ``/dev/fd/N`` while the statement runs in a thread of its own. We do not use
+chDB's `send_insert`: it reports success for rows that a constraint, a time limit or a KILL has discarded (26.9). Nor its `send_query`: it
+writes the head and foot of a format around every block, which only the Native format survives.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from optiinfra_assets.embedded.clickhouse.running import MAX_STATEMENTS
 from optiinfra_assets.embedded.clickhouse.statements import InsertStatement, SelectStatement
 
 PIPE_BYTES = 1024 * 1024
-# Their readers jump about in the file: from a pipe the engine would hold all of it in memory.
+# The readers of these formats seek in the file: from a pipe the engine would hold all of it in memory.
 FILE_FORMATS = frozenset({"arrow", "parquet", "orc", "npy"})
 
-# Its reader steps over the padding between two columns with lseek whenever the padding is not in its buffer yet, and a pipe has none:
-# "Illegal seek", once in ten inserts of 1.4 GB (26.9). What is decompressed on its way is read on instead.
+# This reader skips the padding between two columns with lseek whenever its buffer does not hold the padding yet, and a pipe cannot seek:
+# "Illegal seek", once in ten inserts of 1.4 GB (26.9). If the input is compressed, the reader reads on instead.
 SEEKING_FORMATS = frozenset({"arrowstream"})
 LZ4_HEAD = bytes.fromhex("04224d18607073")
 LZ4_BLOCK_BYTES = 4 * 1024 * 1024
@@ -54,7 +54,7 @@ class StatementStreams:
         """Insert `rows` and return chDB's result once they are on disk. If `rows` raises, the insert is cancelled.
 
         Raises:
-            ClickHouseError: what ClickHouse has against the statement or the rows.
+            ClickHouseError: ClickHouse rejects the statement or the rows.
         """
         if insert.input_format.lower() in FILE_FORMATS:
             return self._insert_file(handle, insert, params, rows)
@@ -96,10 +96,10 @@ class StatementStreams:
         params: Mapping[str, str],
         summary: dict[str, int],
     ) -> Generator[bytes, None, None]:
-        """The answer in pieces; `summary` is filled at its end. Closing the generator early cancels the query.
+        """Yield the result in pieces; `summary` is filled at the end. Closing the generator early cancels the query.
 
         Raises:
-            ClickHouseError: at any piece.
+            ClickHouseError: the query failed; may come with any piece.
         """
         if form.lower() == "native":
             return self._select_native(handle, answer, params, summary)
@@ -113,7 +113,7 @@ class StatementStreams:
         summary: dict[str, int],
     ) -> Generator[bytes, None, None]:
         sql = b"%b\n%b" % (answer.before, answer.after)
-        # The rows read are not in it: the pieces of a stream tell only of those before the first.
+        # The summary lacks the rows read: the pieces of a stream report only those read before the first piece.
         started = time.monotonic_ns()
         try:
             with handle.connection.send_query(sql, "Native", params=dict(params)) as stream:
@@ -156,7 +156,7 @@ class StatementStreams:
         return self._threads.submit(run)
 
     def _cancel(self, handle: PooledConnection, running: Future[Any]) -> None:
-        """Cancel before the pipe is closed: to the engine a closed pipe is the proper end of the rows."""
+        """Cancel before the pipe is closed: the engine takes a closed pipe for the proper end of the rows."""
         while not running.done() and not self._engine.kill([handle.tag]):
             time.sleep(0.02)
 
@@ -168,7 +168,7 @@ def _infile(insert: InsertStatement, path: str, compression: str = "") -> bytes:
 
 
 def _in_lz4_frame(rows: Iterator[bytes]) -> Iterator[bytes]:
-    """`rows` as an LZ4 frame of stored blocks: the bytes as they are, and no time spent on compressing them."""
+    """Wrap `rows` in an LZ4 frame of stored blocks: the bytes stay as they are, and no time is spent on compression."""
     yield LZ4_HEAD
     for chunk in rows:
         for start in range(0, len(chunk), LZ4_BLOCK_BYTES):
@@ -184,7 +184,7 @@ def _write(descriptor: int, chunk: bytes) -> None:
 
 
 def summary_of(result: Any) -> dict[str, int]:
-    """Counts of a chDB result under the names of ``X-ClickHouse-Summary``."""
+    """Counts of a chDB result, under the names of ``X-ClickHouse-Summary``."""
     return {
         "read_rows": result.storage_rows_read(),
         "read_bytes": result.storage_bytes_read(),

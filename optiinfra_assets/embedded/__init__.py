@@ -1,1 +1,1 @@
-"""Engines of the one-command installation: ClickHouse over HTTP on chDB, PostgreSQL, and their supervisor."""
+"""The one-command installation: ClickHouse over HTTP on chDB, PostgreSQL, Dagster's folder, and the supervisor of all processes."""

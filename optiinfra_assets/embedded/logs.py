@@ -1,4 +1,4 @@
-"""Log files of the services: bounded, readable while the service runs, and the place to find why one ended."""
+"""Log files of the services: bounds their size, keeps them readable while a service runs, and finds why a service ended."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _FATAL = re.compile(r"(FATAL|PANIC):  (?!the database system is)")
 
 
 def open_log(path: Path) -> BinaryIO:
-    """Open a log for a child to append to; it stays valid when `bound` empties the file."""
+    """Open a log for a child to append to; the file stays valid when `bound` empties it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path.open("ab")
 
 
 def bound(path: Path) -> None:
-    """Move what a large log holds to ``<name>.1`` and empty it in place: its writer keeps it open for appending."""
+    """Copy a large log to ``<name>.1`` and empty it in place, because its writer keeps it open for appending."""
     if path.exists() and path.stat().st_size > LARGEST_BYTES:
         shutil.copyfile(path, path.with_name(f"{path.name}.1"))
         with path.open("rb+") as file:
@@ -27,14 +27,14 @@ def bound(path: Path) -> None:
 
 
 def reason(path: Path, start: int) -> str:
-    """The line written after byte `start` that best says what went wrong."""
+    """Return the line written after byte `start` that best explains the failure."""
     with path.open("rb") as file:
         file.seek(start)
         lines = [line.strip() for line in file.read()[-100_000:].decode(errors="replace").splitlines() if line.strip()]
-    # PostgreSQL's own word stands above what our process says of its end.
+    # PostgreSQL's own message stands above what our process writes when PostgreSQL ends.
     fatal = [line for line in lines if _FATAL.search(line)]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    # Of exceptions that caused one another, Python prints the first cause first.
+    # For chained exceptions Python prints the first cause first.
     causes = [line for line in lines if _EXCEPTION.match(line)]
     said = [*fatal[-1:], *errors[-1:], *causes[:1], *lines[-1:], "it said nothing"]
     return said[0]

@@ -1,4 +1,4 @@
-"""What must hold before anything is started: a home of our own, room on the disk, free ports. Each failure is one line."""
+"""Checks before anything starts: a folder that no other supervisor holds, free disk space, free ports. Each failure is one line."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class PreflightError(RuntimeError):
 
 @contextlib.contextmanager
 def hold_home(home: Path) -> Iterator[None]:
-    """Create `home` if need be and keep every other supervisor out of it; the lock ends with this process.
+    """Create `home` if needed and lock out every other supervisor; the lock ends with this process.
 
     Raises:
-        PreflightError: it is not a folder we may write to, or another `up` holds it.
+        PreflightError: `home` is not a folder that we may write to, or another `up` holds it.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,10 +65,10 @@ def check_disk(home: Path) -> None:
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Whether we could listen on `host`:`port` now.
+    """Whether this process could listen on `host`:`port` now.
 
     Raises:
-        PreflightError: not on any port, for `host` is no address of this machine.
+        PreflightError: `host` is not an address of this machine, so no port is possible.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -89,7 +89,7 @@ def check_port(host: str, port: int, setting: str) -> None:
     """Refuse to start on a port that another process listens on.
 
     Raises:
-        PreflightError: naming the port, its holder if we may know it, and the `setting` that changes it; or that `host` is not ours.
+        PreflightError: names the port, its holder if we may know it, and the `setting` that changes it; or says that `host` is not ours.
     """
     if not port_is_free(host, port):
         holder = _listener(port)
@@ -107,7 +107,7 @@ def _listener(port: int) -> str | None:
 
 
 def free_port(host: str) -> int:
-    """A port of `host` that nobody listens on."""
+    """Return a port of `host` that no process listens on."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

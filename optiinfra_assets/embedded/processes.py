@@ -1,4 +1,4 @@
-"""How our servers are tied to the process that started them, so that none outlives it whatever kills it."""
+"""Ties our servers to the process that started them, so that no server outlives it, whatever kills it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from collections.abc import Callable, Sequence
 import psutil  # type: ignore[import-untyped]
 
 SUPERVISOR = "OPTIINFRA_SUPERVISOR"
-"""Variable in the environment of everything a supervisor starts, directly or not: ``<home>:<pid of the supervisor>``."""
+"""Environment variable of every process that a supervisor starts, directly or not: ``<home>:<pid of the supervisor>``."""
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def tie_to_parent(deadly: signal.Signals) -> Callable[[], None]:
-    """A `preexec_fn`: the child gets `deadly` as soon as the thread that starts it ends, even by kill -9.
+    """Return a `preexec_fn`: the child gets `deadly` as soon as the thread that started it ends, even by kill -9.
 
-    Start such children from a thread that lives as long as they should: Linux counts the thread, not the process
-    (prctl(2), PR_SET_PDEATHSIG). Elsewhere it only clears the signal mask.
+    Start such children from a thread that lives as long as they should: Linux checks the thread, not the process
+    (prctl(2), PR_SET_PDEATHSIG). On other systems the function only clears the signal mask.
     """
     parent = os.getpid()
 
@@ -38,23 +38,23 @@ def tie_to_parent(deadly: signal.Signals) -> Callable[[], None]:
 
 
 def find(wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
-    """Every other living process that `wanted` picks; those it may not look at, or that end meanwhile, are not picked."""
+    """Return every other running process that `wanted` selects; skips those that it may not read or that end meanwhile."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            # A zombie is dead, only not reaped: in a container often nobody does.
+            # A zombie is dead but not reaped: in a container often no process reaps it.
             if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE and wanted(process):
                 found.append(process)
     return found
 
 
 def end_all(wanted: Callable[[psutil.Process], bool], signals: Sequence[signal.Signals], seconds: float) -> int:
-    """Send each of `signals` in turn to every process that `wanted` picks, until none is left.
+    """Send each of `signals` in turn to every process that `wanted` selects, until none is left.
 
     Waits up to `seconds` after each signal.
 
     Returns:
-        How many processes there were at first.
+        The number of processes at first.
     """
     first = left = find(wanted)
     for number in signals:
@@ -69,15 +69,15 @@ def end_all(wanted: Callable[[psutil.Process], bool], signals: Sequence[signal.S
 
 
 def end_group(group: int, seconds: float = 5) -> None:
-    """End what is left of process group `group`: politely, then not."""
+    """End the rest of process group `group`, with SIGTERM first and then SIGKILL."""
     end_all(lambda process: os.getpgid(process.pid) == group, [signal.SIGTERM, signal.SIGKILL], seconds)
 
 
 def end_supervised(home: str, *, supervisor: int | None = None, but_not: int | None = None, seconds: float = 4) -> int:
-    """End every process that a supervisor of `home` started: of the one with pid `supervisor`, or of all `but_not` one.
+    """End every process that a supervisor of `home` started: of the supervisor with pid `supervisor`, or of all except `but_not`.
 
     Returns:
-        How many there were.
+        The number of processes.
     """
 
     def is_left(process: psutil.Process) -> bool:

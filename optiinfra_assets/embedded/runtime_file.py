@@ -1,6 +1,6 @@
-"""``runtime.json``: where a running supervisor says which addresses its servers have, for commands in other shells.
+"""``runtime.json``: a running supervisor writes the addresses of its servers here, for commands in other shells.
 
-`Settings` reads it, weaker than the environment and stronger than defaults.
+`Settings` reads it; environment variables override it, and it overrides the defaults.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from optiinfra_assets.settings import RUNTIME_FILE, Settings
 
 
 def write(settings: Settings, ports: list[ServicePort]) -> None:
-    """Write the addresses of this process's servers, whole or not at all, readable by us alone: URLs may hold passwords.
+    """Write the addresses of this process's servers atomically, readable by our user only: URLs may contain passwords.
 
-    `settings` are resolved; `ports` are those that are listened on.
+    `settings` are resolved; `ports` are those that the servers listen on.
     """
     content: dict[str, Any] = {
         name: getattr(settings, name) for name in ("clickhouse_url", "postgres_url", "dagster_url", "bind_host")
@@ -32,7 +32,7 @@ def write(settings: Settings, ports: list[ServicePort]) -> None:
 
 
 def remove(home: Path, *, of: int | None = None) -> None:
-    """Remove the file, or only if the supervisor with pid `of` wrote it."""
+    """Remove the file; with `of`, only if the supervisor with that pid wrote it."""
     path = home / RUNTIME_FILE
     if of is None or (path.exists() and json.loads(path.read_text()).get("supervisor") == of):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What runs on one machine, in which order, and how each part shows that it is ready.
+"""The processes of the installation: what runs, in which order, and how each shows that it is ready.
 
 ::
 
@@ -7,7 +7,7 @@
     dagster-storage ─────────────┼─► dagster-daemon
     code-location ───────────────┘
 
-The two on the left that need no database to import Dagster do so (the longest wait) beside the engines' start.
+dagster-storage and code-location need no database to import Dagster (the longest wait), so they import it while the databases start.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from optiinfra_assets.embedded.preflight import PreflightError
 from optiinfra_assets.settings import Settings
 
 Probe = Callable[[int], Awaitable[bool]]
-"""Asks whether the service is ready; gets the pid of its process."""
+"""Checks whether the service is ready; takes the pid of its process."""
 
 
 @dataclass(frozen=True, slots=True)
 class ManagedService:
-    """One process to keep alive, or one step to run to its end.
+    """One process to keep running, or one step to run to its end.
 
     Attributes:
-        name: what people read, and the stem of its log file.
+        name: shown to people, and the stem of its log file.
         command: arguments after the Python interpreter.
-        ready: how to know that it serves; None for a step, which is ready once it has ended with 0.
+        ready: how to check that it serves; None for a step, which is ready once it has ended with 0.
         after: services that must be ready before this one starts.
         layer: services of the highest layer stop first, all of one layer together.
-        environment: variables that it gets differently from the others; None: not at all.
-        patience: seconds between the polite signal to stop and the other one.
+        environment: variables that differ from those of the other services; None removes a variable.
+        patience: seconds between SIGTERM and SIGKILL.
     """
 
     name: str
@@ -56,7 +56,7 @@ class ManagedService:
 
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """A port that one of our services listens on, and the setting that moves it."""
+    """A port that one of our services listens on, and the setting that changes it."""
 
     field_name: str
     host: str
@@ -72,12 +72,12 @@ LOOPBACK = "127.0.0.1"
 
 
 def reached_at(host: str) -> str:
-    """Where a server that listens on `host` is reached from this machine."""
+    """Address at which this machine reaches a server that listens on `host`."""
     return LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
 
 
 def ports(settings: Settings) -> list[ServicePort]:
-    """Every port that will be listened on. Only the GraphQL service asks who is there, so only it leaves the machine."""
+    """Every port that the services will listen on. Only the GraphQL service authenticates, so only it may leave loopback."""
     fields = ["dagster_port", "code_location_port"]
     if settings.clickhouse_url is None:
         fields.append("clickhouse_port")
@@ -86,7 +86,7 @@ def ports(settings: Settings) -> list[ServicePort]:
 
 
 def resolved(settings: Settings) -> Settings:
-    """`settings` with the address of every server that will run.
+    """Return `settings` with the address of every server that will run.
 
     Raises:
         PreflightError: the folder of the embedded PostgreSQL cannot be used.
@@ -105,14 +105,14 @@ def resolved(settings: Settings) -> Settings:
 
 
 def _clickhouse_url(port: int) -> str:
-    """With a password of this start, unless a person chose one: a web page in a browser here can send requests to loopback too."""
+    """Make the URL with a new password, unless one is set: a web page in a browser of this machine can send requests to loopback too."""
     user = os.environ.get("OPTIINFRA_CLICKHOUSE_USER") or "default"
     password = os.environ.get("OPTIINFRA_CLICKHOUSE_PASSWORD") or secrets.token_urlsafe(24)
     return f"http://{quote(user, safe='')}:{quote(password, safe='')}@{LOOPBACK}:{port}/default"
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment of every process we start: ours, with `settings` (resolved) spelled out."""
+    """The environment of every process that we start: our own, with every value of `settings` (resolved)."""
     ours = {
         f"OPTIINFRA_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None
     }
@@ -126,10 +126,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def plan(asked: Settings, settings: Settings, workspace: Path) -> list[ManagedService]:
-    """The services of one installation, in an order in which they can be stopped backwards.
+    """Return the services of one installation in start order; stopping them in reverse is safe.
 
     Args:
-        asked: settings as given; an engine whose URL they hold is not started.
+        asked: settings as given; a database whose URL they contain is not started.
         settings: the same, `resolved`.
         workspace: Dagster's workspace file.
     """
@@ -155,7 +155,7 @@ def _postgres(path: Path) -> ManagedService:
     command = ("-m", "optiinfra_assets.embedded.postgres", "--path", str(path))
 
     async def ready(pid: int) -> bool:
-        """The server says so in postmaster.pid, and it is the child of our process, not one of before."""
+        """postmaster.pid says that the server is ready, and the server is the child of our process, not an earlier one."""
         try:
             lines = (path / "postmaster.pid").read_text().splitlines()
             return lines[7].strip() == "ready" and psutil.Process(int(lines[0])).ppid() == pid
@@ -199,8 +199,8 @@ def _code_location(settings: Settings) -> ManagedService:
         LOOPBACK,
     )
     options = ("--port", str(port), "--location-name", "optiinfra", "--log-level", "warning")
-    # Without DAGSTER_HOME it opens no storage of its own, for which it has no use: every request brings its own.
-    # After SIGTERM it waits 10 to 20 s for calls nobody will make; its run workers, told at the same time, need less than one.
+    # Without DAGSTER_HOME it opens no storage of its own, which it does not need: every request brings its instance.
+    # After SIGTERM it waits 10 to 20 s for calls that never arrive; its run workers, signalled at the same time, need less than one second.
     return ManagedService(
         "code-location",
         (*command, *options),
@@ -228,7 +228,7 @@ def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> lis
 
 
 def listens(host: str, port: int) -> Probe:
-    """Ready when connections to `host`:`port` are taken."""
+    """Return a probe: ready when `host`:`port` accepts connections."""
 
     async def ready(_pid: int) -> bool:
         try:
@@ -242,7 +242,7 @@ def listens(host: str, port: int) -> Probe:
 
 
 def http_answers(host: str, port: int, path: str) -> Probe:
-    """Ready when ``GET path`` is answered with 200."""
+    """Return a probe: ready when ``GET path`` returns status 200."""
 
     async def ready(_pid: int) -> bool:
         try:
@@ -258,5 +258,5 @@ def http_answers(host: str, port: int, path: str) -> Probe:
 
 
 async def stays(_pid: int) -> bool:
-    """Ready as soon as it runs: Dagster's daemon has no address; `optiinfra status` asks for its heartbeat."""
+    """Ready as soon as it runs: Dagster's daemon listens on no address; `optiinfra status` checks its heartbeat."""
     return True

@@ -1,7 +1,7 @@
 """Starts the whole platform on one machine, keeps it running, and stops it so that no process is left.
 
 Flow in: `Settings`. Flow out: running servers, their addresses in ``OPTIINFRA_HOME/runtime.json``, their output in
-``OPTIINFRA_HOME/logs``. What runs is in `services`; this file knows how to run it.
+``OPTIINFRA_HOME/logs``. `services` says what runs; this module runs it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from optiinfra_assets.embedded.services import ManagedService
 from optiinfra_assets.settings import Settings
 
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.5, 30.0, 60.0
-"""Seconds before a restart: doubled each time up to the longest, back to the first after running steadily so long."""
+"""Seconds before a restart: doubled each time up to `LONGEST_DELAY`, reset after the service ran for `STEADY`."""
 START_TIMEOUT = 180.0
-"""Seconds for a service to become ready; crash recovery of a database on a slow disk is the longest of them."""
+"""Seconds for a service to become ready; crash recovery of a database on a slow disk takes longest."""
 PROBE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceEvent:
-    """Something a person may want to see: service `name` is now `state` (ready, died, stopped) after `seconds`."""
+    """An event to show to people: service `name` is now `state` (ready, died, stopped) after `seconds`."""
 
     name: str
     state: str
@@ -59,11 +59,11 @@ def serve(
 
     Args:
         home: OPTIINFRA_HOME.
-        settings_of: gives the settings, asked once `home` is ours and holds no stale ``runtime.json``.
-        report: told of every change.
+        settings_of: returns the settings; called once we hold `home` and it has no stale ``runtime.json``.
+        report: called with every event.
         then: called in a thread with the resolved settings once everything is ready; an exception in it stops everything.
         once: stop as soon as `then` has returned.
-        also: services beside those of the platform.
+        also: services in addition to those of the platform.
 
     Raises:
         PreflightError: a check failed or a service did not become ready. Nothing is left running.
@@ -87,7 +87,7 @@ def serve(
 
 @contextlib.contextmanager
 def _watchdog(home: Path) -> Iterator[None]:
-    """Have everything ended by another process if this one dies without ending it."""
+    """Start a process that ends all services if this process dies without ending them."""
     command = [sys.executable, "-m", "optiinfra_assets.embedded.watchdog", str(home), str(os.getpid())]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     try:
@@ -111,7 +111,7 @@ class _Supervisor:
         self._environment = {**services.environment(settings), processes.SUPERVISOR: marker}
 
     async def run(self, then: Then | None, *, once: bool) -> None:
-        """Start, serve, stop."""
+        """Start all services, serve, and stop them."""
         self._listen_to_signals()
         jobs = [asyncio.create_task(self._keep(service)) for service in self._plan]
         jobs += [
@@ -142,7 +142,7 @@ class _Supervisor:
                 loop.add_signal_handler(number, asked, number)
 
     async def _lead(self, then: Then | None, *, once: bool) -> None:
-        """Once everything is ready: write down the addresses, call `then`."""
+        """Once everything is ready, write the runtime file and call `then`."""
         for event in self._ready.values():
             await event.wait()
         runtime_file.write(self._settings, services.ports(self._settings))
@@ -152,7 +152,7 @@ class _Supervisor:
             self._stop.set()
 
     async def _keep(self, service: ManagedService) -> None:
-        """Run `service` once what it needs is ready; again, later each time, whenever it dies."""
+        """Run `service` once the services that it needs are ready; restart it whenever it dies, after a delay that grows."""
         for name in service.after:
             await self._ready[name].wait()
         delay = FIRST_DELAY
@@ -174,10 +174,10 @@ class _Supervisor:
             await asyncio.sleep(delay)
 
     async def _run_once(self, service: ManagedService, started: float) -> tuple[int, int]:
-        """Run `service` until it ends; says when it is ready.
+        """Run `service` until it ends; report when it is ready.
 
         Returns:
-            Where its output starts in its log, in bytes, and its exit code.
+            The byte at which its output starts in its log, and its exit code.
         """
         with logs.open_log(self._log(service)) as log:
             said_from = log.tell()
@@ -189,12 +189,12 @@ class _Supervisor:
         del self._running[service.name]
         if service.ready is None and code == 0:
             self._set_ready(service.name, started)
-        # Its children must not go on beside those of its successor.
+        # Its children must not run beside those of its successor.
         await asyncio.to_thread(processes.end_group, process.pid)
         return said_from, code
 
     async def _spawn(self, service: ManagedService, log: BinaryIO) -> asyncio.subprocess.Process:
-        # Started among the logs, as `python -m` imports from the working directory first and there is no Python there.
+        # Start it in the log folder: `python -m` imports from the working directory first, and that folder contains no Python.
         wanted = {**self._environment, **service.environment}
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -235,7 +235,7 @@ class _Supervisor:
             await asyncio.sleep(30)
 
     async def _stop_all(self) -> None:
-        """Stop the servers in layers, the engines last, so that what still works can write its last word."""
+        """Stop the services layer by layer, the databases last, so that the others can still write to them."""
         for layer in sorted({service.layer for service in self._plan}, reverse=True):
             left = [one for one in self._plan if one.layer == layer and one.name in self._running]
             await asyncio.gather(*(self._stop_one(service) for service in left))
@@ -256,7 +256,7 @@ class _Supervisor:
 
 
 async def _in_thread(work: Callable[[], None]) -> None:
-    """Run `work` in a thread that, unlike the loop's own, does not hold up the end of the process."""
+    """Run `work` in a thread that, unlike those of the loop's executor, does not delay the end of the process."""
     loop = asyncio.get_running_loop()
     finished: asyncio.Future[None] = loop.create_future()
 

@@ -1,7 +1,7 @@
-"""Ends everything a supervisor started once that supervisor is gone, even by kill -9: ``... HOME SUPERVISOR_PID < pipe``.
+"""Ends everything that a supervisor started once that supervisor is gone, even by kill -9: ``... HOME SUPERVISOR_PID < pipe``.
 
-Standard input is a pipe that only the supervisor holds. It says ``done`` before a clean end; an end without a word is a death.
-The kernel tells the supervisor's own children of its death (PR_SET_PDEATHSIG), but not theirs: Dagster's run workers.
+Standard input is a pipe that only the supervisor holds. The supervisor writes ``done`` before a clean end; otherwise it has died.
+The kernel signals the supervisor's death to its own children (PR_SET_PDEATHSIG), but not to their children: Dagster's run workers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def main(home: str, supervisor: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     if sys.stdin.read().strip() == "done":
         return
-    # Imported only now: for the months before, this process holds 10 MB instead of 40.
+    # Import only now: in the months before, this process takes 10 MB instead of 40 MB.
     from optiinfra_assets.embedded import runtime_file
     from optiinfra_assets.embedded.processes import end_supervised
 

@@ -1,7 +1,7 @@
-"""Dagster's own folder and tables: DAGSTER_HOME with our ``dagster.yaml`` and a workspace, and its schema in PostgreSQL.
+"""Writes Dagster's folder and creates its tables: DAGSTER_HOME with our ``dagster.yaml`` and a workspace, and its schema in PostgreSQL.
 
 ``python -m optiinfra_assets.embedded.dagster.home HOME`` creates the schema. It runs once before the three Dagster processes start,
-because each of them would create it, all at the same moment.
+because otherwise each of them would create the schema at the same moment.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _MAX_CONCURRENT_RUNS = re.compile(r"(?<=max_concurrent_runs: )\d+")
 
 
 def folder(settings: Settings) -> Path:
-    """DAGSTER_HOME of this installation."""
+    """Return DAGSTER_HOME of this installation."""
     return settings.home / "dagster"
 
 
 def prepare(settings: Settings) -> Path:
-    """Write ``dagster.yaml`` and ``workspace.yaml`` as they belong to `settings`; returns the path of the latter."""
+    """Write ``dagster.yaml`` and ``workspace.yaml`` for `settings`; return the path of ``workspace.yaml``."""
     home = folder(settings)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     shipped = project_file("dagster.yaml").read_text()
@@ -42,7 +42,7 @@ def prepare(settings: Settings) -> Path:
 
 
 def _mark(settings: Settings) -> str:
-    """What the schema answers to: this version of Dagster in this database."""
+    """What identifies the schema: this version of Dagster and this database."""
     address = hashlib.sha256((settings.postgres_url or "").encode()).hexdigest()
     return f"dagster {version('dagster')} {address}\n"
 
@@ -54,9 +54,9 @@ def is_storage_current(settings: Settings) -> bool:
 
 
 def create_storage(settings: Settings, seconds: float = 60) -> None:
-    """Create Dagster's tables or bring them up to date, once PostgreSQL answers, for which it waits up to `seconds`.
+    """Create or upgrade Dagster's tables; waits up to `seconds` for PostgreSQL to answer.
 
-    The import takes longer than a start of PostgreSQL, so the two go on side by side.
+    The import takes longer than PostgreSQL's start, so both run at the same time.
     """
     import psycopg
     from dagster import DagsterInstance

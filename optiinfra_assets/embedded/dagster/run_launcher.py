@@ -1,6 +1,6 @@
-"""Dagster's default run launcher, able to say whether the worker of a run still lives.
+"""Dagster's default run launcher, extended to report whether the worker of a run still lives.
 
-Without that, a run whose worker died together with the code location (power cut, kill -9, an ended `optiinfra up`)
+Without this, a run whose worker died together with the code location (power cut, kill -9, an ended `optiinfra up`)
 counts as running until its time limit and keeps its place in the queue. With it, run monitoring fails the run
 within seconds and run retries start it again.
 """
@@ -20,7 +20,7 @@ from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionRes
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
-    """Launches runs in the code location, as `DefaultRunLauncher` does, and asks it for their workers."""
+    """Launches runs in the code location, as `DefaultRunLauncher` does, and asks the code location for their workers."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -28,10 +28,10 @@ class WatchedRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the code location that launched `run` still has a worker process for it.
+        """Report whether the code location that launched `run` still has a worker process for it.
 
-        A code location that does not answer may be starting again, so nothing is concluded from its silence;
-        one on a socket (`dagster dev`) never comes back under the same name.
+        A code location that does not answer may be restarting, so the result is then unknown; a code location on a socket
+        (`dagster dev`) never comes back under the same name.
         """
         server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
         if not server:

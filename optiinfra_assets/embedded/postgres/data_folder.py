@@ -1,6 +1,6 @@
-"""The data directory of the embedded PostgreSQL: its version, its owner, how it is made, where its socket is.
+"""The data directory of the embedded PostgreSQL: its version, owner, creation and socket.
 
-PostgreSQL refuses to run as root, so root starts it as the system user `optiinfra`, created when missing.
+PostgreSQL refuses to run as root, so root starts it as the system user `optiinfra`, which is created if missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib.parse import quote
 MAJOR_VERSION = 18
 SYSTEM_USER = "optiinfra"
 LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.5432.lock")
-"""A unix socket's path has at most 107 bytes (unix(7)); the server appends these."""
+"""The path of a unix socket has at most 107 bytes (unix(7)); the server appends the subtracted part."""
 
 _LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 _ACCESS = ("--username=postgres", "--auth-local=trust", "--auth-host=reject")
@@ -44,10 +44,10 @@ class ServerUser:
 
 
 def owner() -> ServerUser | None:
-    """The user the server runs as, None for our own; created when we are root and it is missing.
+    """Return the user that the server runs as, None for our own user; created if we are root and the user is missing.
 
     Raises:
-        PostgresError: it cannot be created.
+        PostgresError: the user cannot be created.
     """
     if os.geteuid() != 0:
         return None
@@ -87,7 +87,7 @@ def is_initialised(path: Path) -> bool:
     """Whether `path` is a data directory of our major version; False if it is missing or empty.
 
     Raises:
-        PostgresError: the folder holds something else, or data of another major version.
+        PostgresError: the folder holds other files, or data of another major version.
     """
     try:
         written = (path / "PG_VERSION").read_text().strip()
@@ -107,10 +107,10 @@ def is_initialised(path: Path) -> bool:
 
 
 def prepare(path: Path, user: ServerUser | None) -> None:
-    """Make `path` a data directory that the server's user owns, creating it when missing or empty.
+    """Make `path` a data directory that the server's user owns; create it if it is missing or empty.
 
     Raises:
-        PostgresError: it cannot be used or created.
+        PostgresError: the folder cannot be used or created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _let_through(user, Path(binary("postgres")))
@@ -120,7 +120,7 @@ def prepare(path: Path, user: ServerUser | None) -> None:
 
 
 def _let_through(user: ServerUser | None, target: Path) -> None:
-    """Let `user` pass (not list) the parent folders of `target`: root's home usually forbids it."""
+    """Let `user` traverse (not list) the parent folders of `target`: root's home usually forbids it."""
     for folder in target.parents if user else ():
         mode = folder.stat().st_mode
         if not mode & 0o001:
@@ -136,7 +136,7 @@ def _own_folder(path: Path, user: ServerUser | None) -> None:
 
 
 def _initialise(path: Path, user: ServerUser | None) -> None:
-    """Create the data directory beside `path`, then move it there whole: half of one never counts."""
+    """Create the data directory beside `path` and rename it to `path` when it is complete, so that no unfinished one is used."""
     fresh = path.with_name(f"{path.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     _own_folder(fresh, user)
@@ -156,7 +156,7 @@ def _initialise(path: Path, user: ServerUser | None) -> None:
 
 
 def reason(output: str) -> str:
-    """The line of PostgreSQL's output that says what is wrong."""
+    """Return the line of PostgreSQL's output that explains the failure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     wrong = [line for line in lines if "error:" in line or "FATAL:" in line or "could not" in line]
     return (wrong or lines or ["it said nothing"])[0]
@@ -166,7 +166,7 @@ def socket_folder(path: Path, user: ServerUser | None) -> Path:
     """Folder of the server's socket: the data directory, or a private short one if that path is too long.
 
     Raises:
-        PostgresError: the short one belongs to somebody else.
+        PostgresError: the short folder belongs to another user.
     """
     if len(os.fsencode(path)) <= LONGEST_SOCKET_FOLDER:
         return path
@@ -181,5 +181,5 @@ def socket_folder(path: Path, user: ServerUser | None) -> Path:
 
 
 def url(path: Path, user: ServerUser | None) -> str:
-    """Address of the server on data directory `path`, for libpq."""
+    """URL of the server on data directory `path`, for libpq."""
     return f"postgresql://postgres:@/postgres?host={quote(str(socket_folder(path, user)), safe='/')}"

@@ -1,8 +1,8 @@
-"""The form in which line items travel, and the door through which every provider's values enter it.
+"""Normalization: a provider's columns in, Arrow record batches of FOCUS line items out, every value exact or rejected.
 
-``SCHEMA`` is what a provider's batches look like. `Normalizer` makes such batches from columns as delivered: `Layout` says which FOCUS
-column each is, `RejectedValue` names the first value that cannot be stored exactly. Each of ``MANDATORY`` has to be delivered, each of
-``NOT_NULL`` with a value in every row, and one of ``SOURCES`` says how the line items came here.
+``SCHEMA`` is the schema of a provider's batches. `Normalizer` makes such batches from delivered columns: `Layout` says which FOCUS
+column each one is, `RejectedValue` names the first value that cannot be stored exactly. A delivery must have each column of ``MANDATORY``
+and a value in every row for each column of ``NOT_NULL``; one of ``SOURCES`` says how the line items were obtained.
 """
 
 from optiinfra_assets.domain.focus import NOT_NULL

@@ -1,4 +1,4 @@
-"""Small tools over Arrow arrays that the modules of the door share."""
+"""Small functions on Arrow arrays that the modules of normalization share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def first_true(mask: pa.Array) -> int | None:
 
 
 def with_column(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:
-    """`batch` with other values in one column."""
+    """Return `batch` with one column replaced by `values`."""
     position = batch.schema.get_field_index(name)
     return batch.set_column(position, batch.schema.field(position), values)
 
@@ -32,14 +32,14 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Whether values of this type are bytes that nothing says to be text, dictionary-encoded or not."""
+    """Whether values of this type are bytes that the file does not declare as text, dictionary-encoded or not."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def types_within(kind: pa.DataType) -> Iterator[pa.DataType]:
-    """A type, and all those that its values are made of."""
+    """Yield a type and all types nested in it."""
     yield kind
     if pa.types.is_dictionary(kind):
         yield from types_within(kind.value_type)
@@ -48,7 +48,7 @@ def types_within(kind: pa.DataType) -> Iterator[pa.DataType]:
 
 
 def dictionary_decoded(values: pa.Array) -> pa.Array:
-    """`values` without dictionary encoding, text as ``pa.string()``."""
+    """Return `values` without dictionary encoding, text as ``pa.string()``."""
     if is_text(values.type):
         return values.cast(pa.string())
     if pa.types.is_dictionary(values.type):
@@ -57,7 +57,7 @@ def dictionary_decoded(values: pa.Array) -> pa.Array:
 
 
 def utf8_decoded(values: pa.Array) -> pa.Array:
-    """Bytes as the text they hold: old Spark, Hive and Impala do not say of text that it is text. Others as they are.
+    """Return bytes as the text that they hold: old Spark, Hive and Impala do not declare text as text. Other types stay as they are.
 
     Raises:
         RejectedValue: at the first value that is not UTF-8.
@@ -77,19 +77,19 @@ def utf8_decoded(values: pa.Array) -> pa.Array:
 
 
 def offsets_of(lengths: np.ndarray) -> pa.Array:
-    """Where each of several lists of these lengths begins, one after the other, and where the last ends."""
+    """Offsets of consecutive lists of these lengths: where each begins, and where the last ends."""
     return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
 
 
 def parts_of_map(values: pa.MapArray) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Where the entries of each row begin and the last end, keys, and items; of a slice, only its own."""
+    """Return offsets, keys and items of a map array; of a slice, only those in the slice."""
     offsets = values.offsets.to_numpy()
     start, end = offsets[0], offsets[-1]
     return pa.array(offsets - start), values.keys[start:end], values.items[start:end]
 
 
 def dictionary_encoded(values: pa.Array) -> pa.DictionaryArray:
-    """Text dictionary-encoded with distinct values and no null among them.
+    """Dictionary-encode text, with distinct values and no null in the dictionary.
 
     ClickHouse before 25.10 crashes on a dictionary with equal values (ClickHouse pull request 87863), and a Parquet
     dictionary can be far longer than the batch that uses it.
@@ -102,7 +102,7 @@ def dictionary_encoded(values: pa.Array) -> pa.DictionaryArray:
 
 
 def is_low_cardinality(values: pa.Array) -> bool:
-    """Whether converting each distinct value once is worth finding them: judged by the first thousand values."""
+    """Whether it is worth finding the distinct values and converting each once; judged by the first thousand values."""
     sample = values.slice(0, 1000)
     return len(sample.unique()) < len(sample) / 2
 
@@ -110,7 +110,7 @@ def is_low_cardinality(values: pa.Array) -> bool:
 def map_distinct(values: pa.Array, convert: Callable[[str], object], kind: pa.DataType) -> pa.Array:
     """Convert text by calling `convert` once for each distinct value.
 
-    `convert` gives the converted value, or raises ValueError with what would be accepted.
+    `convert` returns the converted value, or raises ValueError with what would be accepted.
 
     Raises:
         RejectedValue: at the first row whose value `convert` does not accept.
@@ -129,7 +129,7 @@ def map_distinct(values: pa.Array, convert: Callable[[str], object], kind: pa.Da
 
 
 def reject_used(encoded: pa.DictionaryArray, refusals: dict[int, str]) -> None:
-    """Raise Refused at the first row that uses one of the refused dictionary positions, if any row does."""
+    """Raise RejectedValue at the first row that uses one of the rejected dictionary positions, if any row does."""
     if not refusals:
         return
     index = first_true(pc.is_in(encoded.indices, pa.array(list(refusals), pa.int32())))
@@ -139,7 +139,7 @@ def reject_used(encoded: pa.DictionaryArray, refusals: dict[int, str]) -> None:
 
 
 def empty_as_null(values: pa.Array) -> pa.Array:
-    """Text with every '' made null: a quoted nothing where a number, a time or one of a list of words belongs."""
+    """Replace '' by null in text: some files quote an empty value where a number, a time or an enum value belongs."""
     if pa.types.is_dictionary(values.type):
         if pc.index(values.dictionary, "").as_py() < 0:
             return values

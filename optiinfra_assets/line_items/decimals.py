@@ -1,11 +1,11 @@
-"""Money and quantities at the door: text, decimals, integers or doubles become Decimal(38, 18) exactly, or are refused.
+"""Normalizes money and quantities: text, decimals, integers or doubles in, exact Decimal(38, 18) out, or the value is rejected.
 
 Accepted text is the numeric format of FOCUS (integer, decimal or E-notation such as ``35.2E-7``; no ``+``, no currency sign, no
-separator of thousands), and ``.5`` and ``5.``, which databases write and which can mean nothing else.
-More than 18 fraction digits are rounded half-even, once, and counted. More than 20 integer digits are refused.
+thousands separator). We also accept ``.5`` and ``5.``, which databases write and which are unambiguous.
+More than 18 fraction digits are rounded half-even, once, and counted. More than 20 integer digits are rejected.
 
-Arrow's own casts to decimal128 wrap silently beyond 20 integer digits (text of 25 digits, decimals of scale 0 and its sums alike: seen in
-pyarrow 26), so each path here first makes sure that the number fits.
+Arrow's own casts to decimal128 wrap silently beyond 20 integer digits (text of 25 digits, and also decimals of scale 0 and their sums: seen
+in pyarrow 26), so each path here first checks that the number fits.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _EXACT: Final = Context(prec=2000, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=
 
 _NUMBER: Final = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?$"
 _FITS_WIDE: Final = r"^-?[0-9]{0,20}(\.[0-9]{0,38}|(\.[0-9]{0,18})?[eE](-0?[0-9]|-1[0-9]|0?[0-9]))?$"
-"""Numbers that 38 integer and 38 fraction digits hold whatever their exponent makes of them."""
+"""Numbers that fit into 38 integer and 38 fraction digits with any exponent that the pattern allows."""
 _DIGIT_BYTES: Final = np.isin(np.arange(256), np.frombuffer(b"-.0123456789", np.uint8))
 
 
 def to_decimals(values: pa.Array, rounding: Rounding) -> pa.Array:
-    """`values` (text, decimals, integers, doubles; plain or dictionary) as Decimal(38, 18); null stays null, '' becomes null.
+    """Convert `values` (text, decimals, integers, doubles; plain or dictionary) to Decimal(38, 18); null stays null, '' becomes null.
 
-    Rounded values are added to `rounding`.
+    Adds rounded values to `rounding`.
 
     Raises:
         RejectedValue: at the first value that is not accepted, or for a type that holds no numbers.
@@ -80,10 +80,10 @@ def _from_text(values: pa.Array, rounding: Rounding) -> pa.Array:
         try:
             return texts.cast(DECIMAL)
         except pa.ArrowInvalid:
-            pass  # '1-2', '--1', or more than 18 fraction digits: the careful way below tells which
+            pass  # '1-2', '--1', or more than 18 fraction digits: the slow path below finds out which
     wrong = first_true(pc.invert(pc.match_substring_regex(texts, _NUMBER)))
     if wrong is not None:
-        _from_text(texts.slice(0, wrong), rounding)  # a number too large may stand before the malformed one
+        _from_text(texts.slice(0, wrong), rounding)  # too large a number may stand before the malformed one
         raise RejectedValue(wrong, texts[wrong].as_py(), ACCEPTED)
     fits = pc.match_substring_regex(texts, _FITS_WIDE)
     if pc.all(fits, min_count=0).as_py():
@@ -92,7 +92,7 @@ def _from_text(values: pa.Array, rounding: Rounding) -> pa.Array:
 
 
 def _casts_exactly(texts: pa.StringArray) -> bool:
-    """Whether Arrow's cast reads these texts exactly or fails: only digits, '.' and '-', at most 20 of them before the point."""
+    """Whether Arrow's cast either reads these texts exactly or fails: only digits, '.' and '-', at most 20 before the point."""
     longest = pc.max(pc.binary_length(texts)).as_py() or 0
     if longest > 38 or not _DIGIT_BYTES[text_bytes(texts)].all():
         return False
@@ -100,9 +100,9 @@ def _casts_exactly(texts: pa.StringArray) -> bool:
 
 
 def _from_doubles(values: pa.Array, rounding: Rounding) -> pa.Array:
-    """Doubles through their shortest text.
+    """Convert doubles through their shortest text.
 
-    A binary double cannot hold 0.1; the shortest decimal text that reads back as the same double is what its writer meant. The same
+    A binary double cannot hold 0.1; the shortest decimal text that reads back as the same double is the number that was meant. The same
     holds for single precision with its own shortest text.
     """
     wrong = first_true(pc.invert(pc.is_finite(values)))
@@ -124,7 +124,7 @@ def _from_finite(values: pa.Array, rounding: Rounding) -> pa.Array:
     texts = distinct.cast(pa.string())
     size = pc.abs(distinct)
     tiny = pc.and_(pc.less(size, pa.scalar(1e-21, values.type)), pc.greater(size, pa.scalar(0, values.type)))
-    if first_true(tiny) is not None:  # Arrow's cast makes 0 of 1.41e-96, without a word
+    if first_true(tiny) is not None:  # Arrow's cast silently turns 1.41e-96 into 0
         return _one_by_one(spread(texts), rounding, values)
     try:
         return spread(texts.cast(DECIMAL))
@@ -146,10 +146,10 @@ def _from_decimals(values: pa.Array, rounding: Rounding) -> pa.Array:
 
 
 def _narrow(wide: pa.Array, delivered: pa.Array, rounding: Rounding) -> pa.Array:
-    """Round 38 fraction digits to 18, count what that changed, and refuse what has more than 20 integer digits.
+    """Round 38 fraction digits to 18, count the difference, and reject numbers with more than 20 integer digits.
 
     Arrow's rounding of decimal256 is wrong for some numbers with many nines (pyarrow 26: 99999999999999.9999999999999999999 is rounded
-    down). A result less than half a unit away is right whoever computed it; ties and everything else go the exact way.
+    down). A result less than half a unit away is right by any method; we compute ties and all other numbers exactly.
     """
     large = first_true(pc.greater_equal(pc.abs(wide), _scalar(Decimal(10) ** 20, _WIDE)))
     if large is not None:
@@ -174,12 +174,12 @@ def _narrow(wide: pa.Array, delivered: pa.Array, rounding: Rounding) -> pa.Array
 
 @cache
 def _scalar(value: Decimal, kind: pa.DataType) -> pa.Scalar:
-    """Not made when this is imported: pyarrow imports pandas for it, which the API would pay for at each start."""
+    """Not a module constant: pyarrow imports pandas to make it, which would slow each start of the API."""
     return pa.scalar(value, kind)
 
 
 def _one_by_one(texts: pa.Array, rounding: Rounding, delivered: pa.Array) -> pa.Array:
-    """The exact way for any exponent and any length, through Python's Decimal for each distinct text of `delivered`."""
+    """Convert exactly, for any exponent and any length, with Python's Decimal once for each distinct text of `delivered`."""
     encoded = dictionary_encoded(texts)
     uses = np.bincount(encoded.indices.drop_null().to_numpy(), minlength=len(encoded.dictionary))
     numbers: list[Decimal | None] = []
@@ -197,11 +197,11 @@ def _one_by_one(texts: pa.Array, rounding: Rounding, delivered: pa.Array) -> pa.
 
 
 def _round(text: str) -> tuple[Decimal | None, Decimal]:
-    """The number rounded to 18 fraction digits and by how much that changed it; None if it has more than 20 integer digits."""
+    """Return the number rounded to 18 fraction digits and the change by rounding; None if it has more than 20 integer digits."""
     try:
         number = Decimal(text)
         rounded = number.quantize(_ONE, context=_EXACT)
-    except InvalidOperation:  # an exponent or a length beyond any sum of money
+    except InvalidOperation:  # the exponent or length is beyond any sum of money
         return None, Decimal(0)
     if rounded.adjusted() >= 20:
         return None, Decimal(0)

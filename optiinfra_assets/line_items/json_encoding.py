@@ -1,4 +1,4 @@
-"""Typed values written as JSON, a whole column at once: no row becomes a Python object."""
+"""Encodes typed values as JSON, a whole column at once: no row becomes a Python object."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from optiinfra_assets.line_items.schema import TEXT
 from optiinfra_assets.line_items.strings import any_to_strings
 
 NO_NUMBER: Final = "nan|inf"
-"""What of a number is none in JSON; text may have it too."""
+"""Numbers that JSON does not have; text may match it too."""
 _NEEDS_ESCAPE: Final = r'[\x00-\x1f"\\]'
 
 
 def to_json_literals(values: pa.Array, *, strict: bool) -> pa.Array:
-    """Each value as JSON text; null stays null.
+    """Encode each value as JSON text; null stays null.
 
-    Numbers keep all their digits, times are text, bytes are the text they hold or hex.
+    Numbers keep all their digits, times become text, bytes become the text that they hold or hex.
 
     Args:
         values: of any type, nested or not.
-        strict: as FOCUS has it: maps are objects, and a NaN or an infinity is no JSON, which whoever calls has to look for (`NO_NUMBER`).
-            If not, only maps to text are objects, others lists of pairs, and such numbers become text.
+        strict: follow FOCUS: maps become objects; NaN and infinity are not JSON, so the caller must search for them (`NO_NUMBER`).
+            If False, only maps to text become objects, other maps become lists of pairs, and such numbers become text.
     """
     values = dictionary_decoded(values)
     kind = values.type
@@ -87,7 +87,7 @@ def _of_flat(values: pa.Array, strict: bool) -> pa.Array:
 
 
 def _quoted(texts: pa.StringArray) -> pa.Array:
-    """Each text as a JSON string, null as null."""
+    """Encode each text as a JSON string, null as null."""
     if not is_low_cardinality(texts):
         return _each_quoted(texts)
     encoded = texts.dictionary_encode()

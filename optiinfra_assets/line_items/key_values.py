@@ -1,4 +1,4 @@
-"""Key-value pairs of typed files, maps or lists of structs, as maps with each key once."""
+"""Normalizes key-value pairs of typed files: maps or lists of structs in, maps with each key once out."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from optiinfra_assets.line_items.strings import any_to_strings
 ACCEPTED: Final = "key-value pairs in UTF-8, no key null, none with two values"
 
 _FEW: Final = 20
-"""Values up to which comparing each with each is faster than sorting them, 3 times so for 4."""
+"""Up to this many values, comparing each with each is faster than sorting them (3 times as fast for 4)."""
 
 
 def is_key_value_type(kind: pa.DataType) -> bool:
-    """Whether a type is a map, or a list of structs of key, value and whatever else; neither keys nor values nested."""
+    """Whether a type is a map or a list of structs with key, value and any other fields; neither keys nor values are nested."""
     if pa.types.is_map(kind):
         parts = [kind.key_type, kind.item_type]
     elif (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and pa.types.is_struct(kind.value_type):
@@ -30,7 +30,7 @@ def is_key_value_type(kind: pa.DataType) -> bool:
 
 
 def to_key_value_maps(values: pa.Array) -> pa.MapArray:
-    """Values of a type that `is_key_value_type` as maps from text to what the values are; null becomes an empty map.
+    """Convert values of a type that `is_key_value_type` accepts to maps with text keys and the values' own type; null becomes an empty map.
 
     A pair that a row has twice is kept once: Google's view repeats a key for each of its namespaces.
 
@@ -56,7 +56,7 @@ def has_duplicate_keys(maps: pa.MapArray) -> np.ndarray:
     rises = np.ones(len(codes), bool)
     rises[1:] = codes[1:] > codes[:-1]
     rises[offsets[:-1][sizes > 0]] = True
-    # Most files have the keys of all rows in one order, in which no key can come twice.
+    # In most files all rows have their keys in one order; then no key can occur twice.
     suspects = np.unique(np.searchsorted(offsets, np.flatnonzero(~rises), side="right") - 1)
     twice = np.zeros(len(maps), bool)
     for size in np.unique(sizes[suspects]):
@@ -66,7 +66,7 @@ def has_duplicate_keys(maps: pa.MapArray) -> np.ndarray:
 
 
 def _has_equals(values: np.ndarray) -> np.ndarray:
-    """For each column of a matrix, whether it has a value more than once."""
+    """For each column of a matrix, whether a value occurs in it more than once."""
     if len(values) > _FEW:
         values = np.sort(values, axis=0)
         return np.asarray((values[1:] == values[:-1]).any(axis=0))
@@ -77,7 +77,7 @@ def _has_equals(values: np.ndarray) -> np.ndarray:
 
 
 def _parts(values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Where the pairs of each row begin, keys, and values."""
+    """Return where the pairs of each row begin, the keys, and the values."""
     if pa.types.is_map(values.type):
         return parts_of_map(_without_nulls(values))
     pairs = values.flatten()
@@ -87,7 +87,7 @@ def _parts(values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
 
 
 def _without_nulls(maps: pa.MapArray) -> pa.MapArray:
-    """Null maps made empty."""
+    """Replace null maps by empty ones."""
     if not maps.null_count:
         return maps
     positions = pc.if_else(maps.is_null(), len(maps), pa.array(np.arange(len(maps))))
@@ -113,7 +113,7 @@ def _each_once(maps: pa.MapArray, delivered: pa.Array) -> pa.MapArray:
 
 
 def _refuse(values: pa.Array, offsets: pa.Array, position: int) -> NoReturn:
-    """Raise Refused for the row of the pair at `position`."""
+    """Raise RejectedValue for the row of the pair at `position`."""
     row = int(np.searchsorted(offsets.to_numpy(), position, side="right")) - 1
-    to_key_value_maps(values.slice(0, row))  # what is refused for another reason may stand before
+    to_key_value_maps(values.slice(0, row))  # a row before it may be rejected for another reason
     raise RejectedValue(row, values[row].as_py(), ACCEPTED)

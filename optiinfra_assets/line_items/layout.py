@@ -1,4 +1,4 @@
-"""Which FOCUS column each column of a delivery is, and which version of FOCUS the delivery follows."""
+"""Recognizes the FOCUS columns of a delivery by their names, and the version of FOCUS that it follows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _OLD_BY_LOWER_NAME = {old.lower(): new for old, new in focus.PRE_1_0_NAMES.items
 
 
 def mandatory(version: focus.Version) -> tuple[str, ...]:
-    """Columns without which a delivery of `version` is refused.
+    """Columns that a delivery of `version` must have.
 
-    1.3 renamed the providers and kept the old names as deprecated: either pair will do.
+    1.3 renamed the provider columns and kept the old names as deprecated: either pair is accepted.
     """
     return tuple(
         column.name
@@ -26,11 +26,11 @@ def mandatory(version: focus.Version) -> tuple[str, ...]:
 
 
 MANDATORY: Final = mandatory(focus.V1_4)
-"""Columns that whoever makes line items has to have, though not all need a value (see `NOT_NULL`): those of FOCUS 1.4."""
+"""Columns that line items must have, though not all need a value (see `NOT_NULL`): those of FOCUS 1.4."""
 
 
 class LayoutRejected(ValueError):
-    """The columns of a delivery cannot be taken; the message names the column and what is accepted."""
+    """The columns of a delivery are not accepted; the message names the column and what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Layout:
 
     Attributes:
         names: as delivered, in order.
-        version: FOCUS version recognised from the columns.
-        positions: FOCUS name -> position in `names`. Names are matched whatever their case; names from before 1.0 count for the 1.0 name.
+        version: FOCUS version recognized from the columns.
+        positions: FOCUS name -> position in `names`. Matching ignores case; names from before 1.0 count as the 1.0 name.
         extras: (position, name under ``x_``) of the columns that are kept in ``x_columns``.
-        is_preview: the delivery has a name from before 1.0, as Oracle's reports still do: what 1.0 made mandatory may be absent, and of the
-            closed lists only that of ChargeCategory holds.
+        is_preview: the delivery has a name from before 1.0, as Oracle's reports still do: columns that 1.0 made mandatory may be absent,
+            and of the enumerations only that of ChargeCategory is enforced.
     """
 
     names: tuple[str, ...]
@@ -54,13 +54,13 @@ class Layout:
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Layout:
-        """Recognise the columns of a delivery from their names.
+        """Recognize the columns of a delivery by their names.
 
         Raises:
-            LayoutRejected: two columns of one name, or a mandatory column of the version is missing.
+            LayoutRejected: two columns have one name, or a mandatory column of the version is missing.
         """
         positions = _focus_positions(names)
-        if positions:  # a file without a row of names has values for names, and values may be equal
+        if positions:  # in a file without a header row the names are values, and values may be equal
             _refuse_twins(names)
         version = _version(positions)
         is_preview = any(names[n].lower() in _OLD_BY_LOWER_NAME for n in positions.values())
@@ -69,7 +69,7 @@ class Layout:
 
     @property
     def version_text(self) -> str:
-        """Such as ``1.2``; ``before 1.0``."""
+        """The version as text, such as ``1.2``; ``before 1.0``."""
         return "before 1.0" if self.is_preview else version_text(self.version)
 
 

@@ -1,4 +1,4 @@
-"""The door: columns as delivered in, record batches of `SCHEMA` out, each value exact or refused with its row and column."""
+"""Normalizes batches: delivered columns in, record batches of `SCHEMA` out; each value is exact or rejected with its row and column."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 
 class Normalizer:
-    """Converts the batches of one delivery. Not safe for several threads: it counts what was rounded."""
+    """Normalizes the batches of one delivery. Not thread-safe: it counts the rounded values."""
 
     def __init__(self, layout: Layout, rounding: Rounding, *, source: str, is_estimated: bool = False) -> None:
         """Prepare for deliveries of one layout.
 
         Args:
-            layout: what each column is.
-            rounding: is added to with every value that is rounded.
-            source: how the line items came here, one of `SOURCES`.
-            is_estimated: the provider calls these figures estimates.
+            layout: which FOCUS column each column is.
+            rounding: every rounded value is added to it.
+            source: how the line items were obtained, one of `SOURCES`.
+            is_estimated: the provider calls these amounts estimates.
 
         Raises:
-            ValueError: for another word in `source`, naming the accepted ones.
+            ValueError: `source` is none of them; the message names the accepted ones.
         """
         if source not in SOURCES:
             raise ValueError(f"source: {source!r} is not accepted: use one of {', '.join(SOURCES)}")
@@ -49,7 +49,7 @@ class Normalizer:
         self._is_estimated = pa.array([is_estimated])
 
     def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """One batch of `SCHEMA` with the rows of `batch`, whose columns stand in the order of the layout.
+        """Convert `batch`, whose columns are in the order of the layout, to one batch of `SCHEMA` with the same rows.
 
         Raises:
             RejectedValue: for the first row of the batch with a value that is not accepted (and its first such column).
@@ -84,12 +84,12 @@ class Normalizer:
             converted = convert(column, values, self._rounding, is_preview=self._layout.is_preview)
         except RejectedValue as refused:
             if refused.index:
-                self._delivered(column, values.slice(0, refused.index))  # a null that is refused may stand before
+                self._delivered(column, values.slice(0, refused.index))  # a null before it may be rejected
             raise
         return _mandatory(column, values, converted)
 
     def _derived(self, column: focus.Column, batch: pa.RecordBatch) -> pa.Array:
-        """A column that is not delivered: null, or, before FOCUS 1.3, from the names it replaced."""
+        """Fill a column that was not delivered: with null or, before FOCUS 1.3, from the names that it replaced."""
         if column.name == "ServiceProviderName":
             names = [empty_as_null(self._text(name, batch)) for name in ("PublisherName", "ProviderName")]
             return dictionary_encoded(pc.fill_null(pc.coalesce(*names), ""))
@@ -113,7 +113,7 @@ class Normalizer:
 
 
 def convert(column: focus.Column, delivered: pa.Array, rounding: Rounding, *, is_preview: bool = False) -> pa.Array:
-    """The values of one FOCUS column in the type of `SCHEMA`; of a `Layout.is_preview` most closed lists were others.
+    """Convert the values of one FOCUS column to its type in `SCHEMA`; with `Layout.is_preview` most enumerations had other values.
 
     Raises:
         RejectedValue: at the first value that is not accepted.
@@ -146,7 +146,7 @@ def _text_column(column: focus.Column, delivered: pa.Array) -> pa.Array:
 
 
 def _mandatory(column: focus.Column, delivered: pa.Array, converted: pa.Array) -> pa.Array:
-    """`converted`, unless it lacks a value in a column that must have one."""
+    """Return `converted`; reject it if a column that must have values lacks one."""
     if column.name not in focus.NOT_NULL:
         return converted
     missing = converted.is_null()
@@ -169,6 +169,6 @@ def _expected(column: focus.Column) -> str:
 
 
 def as_text(values: pa.Array) -> pa.Array:
-    """Any column beyond FOCUS as plain text, as precise as it was delivered; nested values as JSON, bytes that are no text as hex."""
+    """Convert any column outside FOCUS to plain text, with full precision; nested values become JSON, bytes that are not text hex."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     return to_json_literals(values, strict=False) if pa.types.is_nested(kind) else strings.any_to_strings(values)

@@ -1,4 +1,4 @@
-"""Types that Parquet files may have beside the usual ones, in usual ones: views, and what columns of JSON and UUID are read as."""
+"""Converts rare types of Parquet files to common ones: views, and the types as which columns of JSON and UUID are read."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from optiinfra_assets.line_items.schema import TEXT
 
 _UUID_LENGTH: Final = 36
 _UUID_DIGITS: Final = [n for n in range(_UUID_LENGTH) if n not in (8, 13, 18, 23)]
-"""Where the digits of a UUID stand; between them are dashes."""
+"""Positions of the digits of a UUID; the others are dashes."""
 
 
 def canonical_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch whose columns are `canonical_array`."""
+    """Return the batch with every column converted by `canonical_array`."""
     return pa.RecordBatch.from_arrays([canonical_array(column) for column in batch.columns], names=batch.schema.names)
 
 
 def canonical_array(values: pa.Array) -> pa.Array:
-    """`values`, if they are of a type that all of Arrow's kernels take; else the same in such a type.
+    """Return `values` if all Arrow kernels accept their type; else convert them to a type that all accept.
 
-    Views become text, bytes and lists; JSON its text, a UUID the text it is usually written as, other extension types what they are
-    stored as. pyarrow 26 cannot take rows of views, and its cast of a list view to a list gives an array that is not valid.
+    Views become text, bytes and lists; JSON becomes its text, a UUID its usual text, other extension types their storage type. pyarrow 26
+    cannot take rows of views, and its cast of a list view to a list returns an invalid array.
     """
     kind = values.type
     if not any(map(_is_unusual, types_within(kind))):

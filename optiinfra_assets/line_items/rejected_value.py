@@ -1,21 +1,21 @@
-"""One value at the door that cannot be stored exactly: where it is, what it is, what would be accepted."""
+"""The error for a value that cannot be stored exactly: where the value is, what it is, what would be accepted."""
 
 from __future__ import annotations
 
 from typing import Any
 
 LONGEST_SHOWN = 80
-"""Characters of a refused value that a message shows; more would bury the sentence."""
+"""Characters of a rejected value that a message shows; more would hide the sentence."""
 
 
 class RejectedValue(Exception):
     """The first value of a column, in row order, that is not accepted.
 
     Attributes:
-        index: position in the array or batch that was converted, from 0; None if the whole column is refused.
+        index: position in the array or batch that was converted, from 0; None if the whole column is rejected.
         value: the value as it was delivered; None for null.
         accepted: what would be accepted, as the end of a sentence.
-        column: name of the column as delivered; set by whoever knows it.
+        column: name of the column as delivered; set by the caller that knows it.
     """
 
     def __init__(self, index: int | None, value: Any, accepted: str, column: str = "") -> None:
@@ -32,7 +32,7 @@ class RejectedValue(Exception):
 
 
 def quoted(value: Any) -> str:
-    """`value` in quotes on one line, cut at 80 characters; ``null`` if there is none."""
+    """Return `value` in quotes on one line, cut at 80 characters; ``null`` for None."""
     if value is None:
         return "null"
     text = str(value)

@@ -1,10 +1,10 @@
-"""Line items that a provider makes one by one, from JSON answers, into record batches of `SCHEMA` through the same door as files.
+"""Converts line items that a provider makes one by one, from JSON responses, to record batches of `SCHEMA`, by the same rules as files.
 
-A provider declares the columns it fills, in FOCUS names and ``x_`` names, and yields `LineItemRow` objects::
+A provider declares the columns that it fills, in FOCUS names and ``x_`` names, and yields `LineItemRow` objects::
 
-    batches = batches_of(rows, COLUMNS, collection.rounding, where="invoice 123")
+    batches = record_batches(rows, COLUMNS, collection.rounding, where="invoice 123")
 
-Tables and Parquet do not come this way: they are columns already (see `Normalizer`).
+Tables and Parquet are columns already and do not need this module (see `Normalizer`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Value = str | Decimal | datetime | Mapping[str, str | None] | None
 
 BATCH_ROWS: Final = 4_096
-"""As Python objects, some 8 KB a row in the widest mapping; the process has 300 MB, of which clients' libraries take up to 190."""
+"""Python objects take some 8 KB a row in the widest mapping; the process has 300 MB, of which the vendors' clients take up to 190."""
 _MOMENT: Final = pa.timestamp("us", "UTC")
 
 
@@ -41,8 +41,8 @@ class LineItemRow:
     """One line item.
 
     Attributes:
-        source: how it came here, one of `SOURCES`.
-        is_estimated: the figure is not final.
+        source: how it was obtained, one of `SOURCES`.
+        is_estimated: the amount is not final.
         values: by FOCUS or ``x_`` name: text, Decimal, aware datetime (cut to whole seconds), tags as a mapping; absent and None are null.
     """
 
@@ -54,12 +54,12 @@ class LineItemRow:
 def record_batches(
     rows: Iterable[LineItemRow], columns: Sequence[str], rounding: Rounding, *, where: str
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of `SCHEMA` with `rows` in their order, read as they are needed.
+    """Yield batches of `SCHEMA` with `rows` in their order; reads the rows only as they are needed.
 
     Args:
         rows: line items.
-        columns: every name that occurs in their values; all of `MANDATORY` among them.
-        rounding: is added to with every value that is rounded.
+        columns: every name that occurs in their values, including all of `MANDATORY`.
+        rounding: every rounded value is added to it.
         where: what the rows are made from, for messages.
 
     Raises:
@@ -91,7 +91,7 @@ def _batch(rows: list[LineItemRow], columns: Sequence[str]) -> pa.RecordBatch:
 
 
 def _array(name: str, values: list[Any]) -> pa.Array:
-    """Money travels as text: Arrow would choose one precision for all values and could not hold some beside others."""
+    """Pass money as text: Arrow would choose one precision for all values, and some values would not fit into it."""
     kind = focus.BY_NAME[name].kind if name in focus.BY_NAME else focus.ColumnType.STRING
     if kind is focus.ColumnType.DECIMAL:
         return pa.array([None if value is None else format(value, "f") for value in values], TEXT)

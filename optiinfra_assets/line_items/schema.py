@@ -1,6 +1,6 @@
-"""The Arrow schema in which line items travel from every provider to the store: FOCUS 1.4 columns in snake case, and ours.
+"""The Arrow schema of line items from every provider to ClickHouse: FOCUS 1.4 columns in snake case, and ours.
 
-Columns that the ``raw_costs`` table keeps as LowCardinality travel dictionary-encoded: a third fewer bytes, no slower to insert.
+Columns that the ``raw_costs`` table stores as LowCardinality are dictionary-encoded: a third fewer bytes, no slower to insert.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ DISTINCT_TEXT: Final = frozenset(
         "SkuPriceId",
     }
 )
-"""Text columns whose values are often all different within a batch, so that a dictionary would only cost."""
+"""Text columns whose values are often all different within a batch, so that a dictionary would only add cost."""
 
 SOURCES: Final = ("api", "export", "focus file", "invoice", "snapshot difference")
-"""How a line item came here: an answer of the provider's API, a file or table that the provider exports to, a FOCUS file of the
-customer's own, an invoice, or by how much a running total grew."""
+"""How a line item was obtained: from a response of the provider's API, a file or table that the provider exports to, a FOCUS file of the
+customer, an invoice, or the growth of a running total."""
 
 
 def arrow_type(column: focus.Column) -> pa.DataType:
-    """The type in which the values of a FOCUS column travel."""
+    """The Arrow type of a FOCUS column."""
     if column.kind is focus.ColumnType.DECIMAL:
         return DECIMAL
     if column.kind is focus.ColumnType.TIME:

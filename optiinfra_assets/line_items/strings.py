@@ -1,4 +1,4 @@
-"""Text at the door: names and ids as delivered, closed lists of words, currency codes."""
+"""Normalizes text: names and ids stay as delivered; enumerations and currency codes are checked."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
 def to_strings(values: pa.Array) -> pa.Array:
-    """`values` as plain text, case and spaces as delivered; '' and null stay apart.
+    """Convert `values` to plain text, with case and spaces as delivered; '' and null stay different.
 
-    Integers, booleans, dates and timestamps of typed files become their text. Doubles are refused: an account id that went through a
+    Integers, booleans, dates and timestamps of typed files become their text. Doubles are rejected: an account id that went through a
     double has lost digits.
 
     Raises:
@@ -46,9 +46,9 @@ def to_strings(values: pa.Array) -> pa.Array:
 
 
 def any_to_strings(values: pa.Array) -> pa.Array:
-    """`values` of any type but nested ones as plain text, as precise as delivered; bytes that are no text as hex after ``0x``.
+    """Convert `values` of any type except nested ones to plain text with full precision; bytes that are not text become hex after ``0x``.
 
-    No text is what is not UTF-8, or has a zero byte, as DuckDB's intervals have.
+    Bytes are not text if they are not UTF-8 or have a zero byte, as DuckDB's intervals have.
     """
     values = dictionary_decoded(values)
     kind = values.type
@@ -60,7 +60,7 @@ def any_to_strings(values: pa.Array) -> pa.Array:
 
 
 def to_dictionary_strings(values: pa.Array) -> pa.Array:
-    """As `to_strings`, dictionary-encoded.
+    """Convert as `to_strings` does, and dictionary-encode the result.
 
     Raises:
         RejectedValue: for a type that holds no text.
@@ -71,10 +71,10 @@ def to_dictionary_strings(values: pa.Array) -> pa.Array:
 
 
 def to_enum_strings(values: pa.Array, accepted: tuple[str, ...]) -> pa.Array:
-    """Words of a closed list, dictionary-encoded; '' becomes null.
+    """Check values of an enumeration and dictionary-encode them; '' becomes null.
 
     Raises:
-        RejectedValue: at the first value that is not in the list.
+        RejectedValue: at the first value that is not in `accepted`.
     """
     encoded = to_dictionary_strings(_emptied(values))
     choices = f"one of {', '.join(accepted)}" if len(accepted) > 1 else f"{accepted[0]} or nothing"
@@ -83,7 +83,7 @@ def to_enum_strings(values: pa.Array, accepted: tuple[str, ...]) -> pa.Array:
 
 
 def to_currencies(values: pa.Array) -> pa.Array:
-    """Currency codes, dictionary-encoded; '' becomes null.
+    """Check currency codes and dictionary-encode them; '' becomes null.
 
     Raises:
         RejectedValue: at the first value that is not three capital letters.
@@ -119,5 +119,5 @@ def _text_or_hex(value: bytes) -> str:
 def _moment_texts(values: pa.Array) -> pa.Array:
     try:
         return values.cast(TEXT)
-    except pa.ArrowInvalid:  # a time zone that this machine does not know
+    except pa.ArrowInvalid:  # this machine does not know the time zone
         return values.cast(pa.timestamp(values.type.unit, "UTC")).cast(TEXT)

@@ -1,4 +1,4 @@
-"""Tags at the door: key-value pairs, however they are delivered, become one map of text a row."""
+"""Normalizes tags: key-value pairs in any delivered form in, one map of text a row out."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ from optiinfra_assets.line_items.x_columns import columns_to_maps
 
 
 def to_tag_maps(values: pa.Array) -> pa.Array:
-    """Key-value pairs (JSON text, a map, a struct, a list of key-value structs) as map<string, string>; null becomes an empty map.
+    """Convert key-value pairs (JSON text, a map, a struct, a list of key-value structs) to map<string, string>; null becomes an empty map.
 
     Numbers keep their text (1.10 stays '1.10'), booleans become 'true' and 'false', a null value stays null.
 
     Raises:
-        RejectedValue: at the first value that is not a flat JSON object or typed pairs as `to_key_value_maps` takes them, or for a type
-        that holds none.
+        RejectedValue: at the first value that is no flat JSON object and no pairs that `to_key_value_maps` accepts, or for another type.
     """
     kind = values.type
     if values.null_count == len(values):
@@ -56,7 +55,7 @@ def _of_text(texts: pa.StringArray) -> pa.MapArray:
 
 
 def _parsed(texts: pa.StringArray) -> pa.MapArray:
-    """Maps of JSON texts: objects of plain text all at once, the others one by one."""
+    """Parse JSON texts to maps: objects of plain text all at once, the others one by one."""
     is_odd = pc.fill_null(pc.invert(pc.match_substring_regex(texts, PLAIN_OBJECT)), False)
     maps = _plain_objects(pc.if_else(is_odd, None, texts))
     rows = np.flatnonzero(is_odd.to_numpy(zero_copy_only=False) | has_duplicate_keys(maps))
@@ -74,7 +73,7 @@ def _parsed(texts: pa.StringArray) -> pa.MapArray:
 
 
 def _plain_objects(texts: pa.StringArray) -> pa.MapArray:
-    """Maps of JSON objects that match `PLAIN_OBJECT`: each quote then begins or ends a key or a value."""
+    """Split JSON objects that match `PLAIN_OBJECT`: in them each quote begins or ends a key or a value."""
     parts = pc.split_pattern(pc.fill_null(texts, "{}"), '"')
     offsets = parts.offsets.to_numpy()
     sizes = np.diff(offsets) // 4

@@ -1,6 +1,6 @@
-"""Instants at the door: text, timestamps or dates become whole seconds in UTC, or are refused.
+"""Normalizes times: text, timestamps or dates in, whole seconds in UTC out, or the value is rejected.
 
-Accepted text: ``2026-11-01T00:00:00Z`` (the FOCUS date/time format), and what real files write: a space for the ``T``, no ``Z`` (UTC), a
+Accepted text: ``2026-11-01T00:00:00Z`` (the FOCUS date/time format), and what real files contain: a space for the ``T``, no ``Z`` (UTC), a
 numeric offset, ``UTC``, no seconds (``2024-08-01T00:00Z``), no time at all (midnight), fractions of a second that are zero.
 """
 
@@ -37,7 +37,7 @@ _TIME: Final = re.compile(
 
 
 def to_timestamps(values: pa.Array) -> pa.Array:
-    """`values` (text, timestamps of any unit, dates) as seconds in UTC; null stays null, '' becomes null; without a zone: UTC.
+    """Convert `values` (text, timestamps of any unit, dates) to seconds in UTC; null stays null, '' becomes null; no zone means UTC.
 
     Raises:
         RejectedValue: at the first value that is not accepted, or for a type that holds no times.
@@ -57,10 +57,10 @@ def to_timestamps(values: pa.Array) -> pa.Array:
 
 @lru_cache(maxsize=50_000)
 def parse_timestamp(text: str) -> int:
-    """Seconds since 1970 of a time written as text.
+    """Return the seconds since 1970 of a time written as text.
 
     Raises:
-        ValueError: with what is accepted.
+        ValueError: the text is not accepted; the message says what is.
     """
     match = _TIME.fullmatch(text)
     if match is None:

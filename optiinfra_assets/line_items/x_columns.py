@@ -1,4 +1,4 @@
-"""Columns that FOCUS does not have, gathered row by row into one map of name and text."""
+"""Collects columns that FOCUS does not have into one map of name and text a row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optiinfra_assets.line_items.schema import TEXT, TEXT_MAP
 
 
 def columns_to_maps(names: Sequence[str], columns: Sequence[pa.Array], rows: int) -> pa.Array:
-    """One map<string, string> a row with an entry for each column that is not null there.
+    """Return one map<string, string> a row, with an entry for each column that is not null in that row.
 
     Args:
         names: name of each column, the key of its entries.

@@ -1,6 +1,6 @@
-"""Simulated clouds by the name of the provider that reads them. Adding one is its file and one entry here.
+"""Simulated clouds by the name of the provider that reads them. To add one, add its folder and one entry here.
 
-No provider imports any of this.
+No provider imports this package.
 """
 
 from __future__ import annotations
@@ -24,4 +24,4 @@ CLOUDS: Final[tuple[type[SimulatedAccount], ...]] = (
     SimulatedVultr,
 )
 SIMULATORS: Final = {cloud.provider: cloud for cloud in CLOUDS}
-"""Simulated accounts by the registered name of their provider; `SimulatedAccount.make` makes one."""
+"""Classes of simulated accounts by the registered name of their provider; `SimulatedAccount.make` makes an account."""

@@ -1,4 +1,4 @@
-"""What is asked of a simulated account whatever the cloud: by the one contract suite of all providers, and by the demonstration."""
+"""What every simulated account offers, whatever the cloud: the contract suite of all providers and the demo use it."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ Simulator = TypeVar("Simulator", bound="SimulatedAccount")
 
 
 class SimulatedAccount(SimulatedCloud):
-    """One account at one cloud, which can be set to misbehave for good; for passing faults see `SimulatedCloud.fail`.
+    """One account at one cloud, which can be set to misbehave permanently; for transient faults see `SimulatedCloud.fail`.
 
     Attributes:
         provider: registered name of the provider that reads it.
         modes: ways in which such an account may be set up, each read in another way; the first is the default.
-        mode: the way that this class is for; the other ways have subclasses.
-        rules: fields of a `Scenario` that are this cloud's to say: when usage shows, when invoices come, what is capped.
-        quantum: the smallest amount it bills.
-        base_path: what stands before every path of its API.
-        renamed_field: what a refusal names when `renames_field`.
-        lacking_permission: what a refusal names when `lacks_permission`.
-        page_size: most objects it puts on one page of any list, at first as many as the provider documents.
-        extra_items: so many line items more in every closed month, each of the world's quantum; made as they are asked for.
-        duplicates_lines: each usage line comes as two that differ in nothing but their numbers.
-        adds_unknown_fields: whatever it tells has a field more, which nobody knows.
+        mode: the way that this class simulates; subclasses simulate the others.
+        rules: fields of a `Scenario` that this cloud decides: when usage shows, when invoices come, what is capped.
+        quantum: the smallest amount that it bills.
+        base_path: prefix of every path of its API.
+        renamed_field: field that `renames_field` renames; the provider's error names it.
+        lacking_permission: permission that the cloud's error names if `lacks_permission`.
+        page_size: most objects on one page of any list; the provider's documented limit by default.
+        extra_items: number of additional line items in every closed month, each of the world's quantum; made on request.
+        duplicates_lines: each usage line comes as two lines that differ only in their numbers.
+        adds_unknown_fields: every response has one more field, which no provider knows.
         renames_field: the amount of a line has another name.
-        repeats_pages: every list gives its first page again, with the same announcement of more, whichever page is asked for.
-        refuses_credential: the credential is not accepted any more.
-        lacks_permission: the credential is accepted, and may not read costs.
+        repeats_pages: every list returns its first page for every requested page and announces more.
+        refuses_credential: the credential is no longer accepted.
+        lacks_permission: the credential is accepted but may not read costs.
     """
 
     provider: ClassVar[str]
@@ -71,11 +71,11 @@ class SimulatedAccount(SimulatedCloud):
         quantum: Decimal | None = None,
         mode: str = "",
     ) -> Self:
-        """An account with the spend of `scenario`, under the rules of this cloud.
+        """Make an account with the spend of `scenario`, under the rules of this cloud.
 
         Args:
-            scenario: the customer's life.
-            clock: what "now" means.
+            scenario: what the customer runs and is charged.
+            clock: returns the current time.
             secret: the credential to accept.
             port: 0 for a free one.
             quantum: smallest amount that is billed; None: that of the cloud.
@@ -90,46 +90,46 @@ class SimulatedAccount(SimulatedCloud):
 
     @property
     def endpoint(self) -> str:
-        """For the credential's ``endpoint_url``."""
+        """Value of the credential's ``endpoint_url``."""
         return self.url + self.base_path
 
     def settings(self) -> dict[str, str]:
-        """What an account that reads this cloud is told, apart from its secrets: where it listens."""
+        """Settings, without secrets, of an account that reads this cloud: its address."""
         return {"endpoint_url": self.endpoint}
 
     @abstractmethod
     def secrets(self) -> dict[str, str]:
-        """The secret fields of its credential; `secret` stands in one of them."""
+        """The secret fields of its credential; `secret` is in one of them."""
 
     def refuses(self, request: SimulatedRequest) -> bool:
-        """Whether the bearer token of a request is not accepted."""
+        """Whether the bearer token of a request is refused."""
         return self.refuses_credential or request.headers.get("authorization") != f"Bearer {self.secret}"
 
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
-        """What all line items of a closed month come to, from the truth and not from the answers."""
+        """Sum of all line items of a closed month, computed from the world and not from the responses."""
         lines = self.world.invoice(period) or []
         return sum((charge.amount for charge in lines), Decimal(0)) + self.extra_items * self.world.quantum
 
     @abstractmethod
     def shown_amount(self, period: BillingPeriod) -> Decimal:
-        """What all line items of an open month come to by what the cloud shows at this instant, from the truth."""
+        """Sum of all line items of an open month that the cloud shows now, computed from the world."""
 
     @property
     def currency(self) -> str:
-        """In which it bills: the scenario's, or the only one that the cloud knows."""
+        """Billing currency: the scenario's, or the only one that the cloud has."""
         return self.world.scenario.currency
 
     def amount(self, period: BillingPeriod) -> Decimal:
-        """What all line items of a month come to at this instant, open or closed, from the truth."""
+        """Sum of all line items of a month, open or closed, at this instant, computed from the world."""
         is_closed = self.world.invoice(period) is not None
         return self.invoice_amount(period) if is_closed else self.shown_amount(period)
 
     def tell(self, request: SimulatedRequest) -> SimulatedResponse:
-        """The answer, disturbed."""
+        """Return the response with the permanent faults of this account."""
         return self.disturbed(request, self.answer(request))
 
     def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
-        """The answer with `adds_unknown_fields` and `renames_field` applied, for JSON; others do it where they write."""
+        """Apply `adds_unknown_fields` and `renames_field` to a JSON response; subclasses with other formats apply them where they write."""
         if response.status >= 300 or "json" not in response.headers.get("Content-Type", ""):
             return response
         body = response.body

@@ -1,4 +1,4 @@
-"""How a charge of the world stands on AWS's bill: service, region, account and kind, in the words of exports and of Cost Explorer."""
+"""Turns charges of the world into lines of AWS's bill: service, region, account and type, named as exports and Cost Explorer name them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class BilledService:
     """One service of AWS.
 
     Attributes:
-        name: in exports.
-        explored: in Cost Explorer, where some have other names.
+        name: its name in exports.
+        explored: its name in Cost Explorer, which differs for some services.
         code: product code.
     """
 
@@ -69,10 +69,10 @@ class BillLineItem:
     """One line of a bill.
 
     Attributes:
-        day: on which it stands: its own, or, if that is before the bill's month, the day on which it was posted.
+        day: day of the line: the charge's own day, or the day on which it was posted if its own is before the bill's month.
         type: line item type, which Cost Explorer calls record type.
         account: id of the linked account.
-        region: None for what has none.
+        region: None if the charge has no region.
         currency: of its amounts.
     """
 
@@ -87,23 +87,23 @@ class BillLineItem:
 
 
 def payer_of(world: World) -> tuple[str, str]:
-    """Id and name of the account that pays."""
+    """Id and name of the payer account."""
     return _number(world.scenario.name), f"{world.scenario.name} (simulated)"
 
 
 def member_of(world: World, sub_account: str) -> tuple[str, str]:
-    """Id and name of an account of the organization."""
+    """Id and name of a member account of the organization."""
     return _number(f"{world.scenario.name}/{sub_account}"), f"{sub_account} (simulated)"
 
 
 def lines_of(world: World, charges: list[Charge], *, twice: bool = False) -> list[BillLineItem]:
-    """Lines of a bill; with `twice` each usage comes as two that differ in nothing but their numbers."""
+    """Return the lines of a bill; with `twice` each usage charge gives two lines that differ only in their numbers."""
     parts = [part for charge in charges for part in (_halves(charge, world.quantum) if twice else [charge])]
     return [_line(world, charge) for charge in parts]
 
 
 def region_of(region: str) -> str:
-    """A region of AWS for one of the scenario."""
+    """Map a region of the scenario to a region of AWS."""
     return region if region[-1:].isdigit() else f"{region}-1"
 
 
@@ -135,12 +135,12 @@ def _halves(charge: Charge, quantum: Decimal) -> list[Charge]:
 
 
 def is_invoiced(world: World, period: BillingPeriod) -> bool:
-    """Whether the invoice of a period was issued by the time the cloud last refreshed its figures."""
+    """Whether the invoice of a period was issued before the cloud last refreshed its data."""
     return world.invoice(period, refreshed_at(world)) is not None
 
 
 def refreshed_at(world: World) -> datetime:
-    """When the cloud last brought its figures up to date: here at midnight (UTC); AWS does it up to three times a day."""
+    """When the cloud last refreshed its data: here at midnight (UTC); AWS refreshes up to three times a day."""
     return world.clock().replace(hour=0, minute=0, second=0, microsecond=0)
 
 

@@ -1,6 +1,6 @@
-"""Cost Explorer's GetCostAndUsage over a simulated world: days, at most two dimensions, filters, pages, and its errors.
+"""Simulates Cost Explorer's GetCostAndUsage: days, at most two dimensions, filters, pages, and its errors.
 
-Every metric of a line is what it costs: the world knows neither discounts nor amortization. Days without a group are told too.
+Every metric of a line equals its cost, because the world has neither discounts nor amortization. Days without a group are returned too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MONTHS_BACK: Final = 13
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One group of one day; without keys a day that has none, or the total of a question without dimensions."""
+    """One group of one day; without keys, a day that has no group or the total of a query without dimensions."""
 
     day: date
     keys: tuple[str, ...]
@@ -47,11 +47,11 @@ class _Entry:
 
 @dataclass(slots=True)
 class GroupedCosts:
-    """Answers questions.
+    """Answers GetCostAndUsage requests.
 
     Attributes:
-        extra_items: so many groups more in every closed month, each of a service of its own.
-        twice: usage comes as two groups of the same keys.
+        extra_items: number of additional groups in every closed month, each with a service of its own.
+        twice: usage comes as two groups with the same keys.
     """
 
     world: World
@@ -61,7 +61,7 @@ class GroupedCosts:
     repeats_pages: bool = False
 
     def answer(self, asked: Mapping[str, Any]) -> SimulatedResponse:
-        """What Cost Explorer answers to the body of a request."""
+        """Return Cost Explorer's response to the body of a request."""
         try:
             start, end = (date.fromisoformat(asked["TimePeriod"][name]) for name in ("Start", "End"))
         except (KeyError, ValueError):
@@ -128,7 +128,7 @@ class GroupedCosts:
         ]
 
     def _extra(self, start: date, end: date, only: Mapping[str, Sequence[str]]) -> int:
-        """How many extra items there are in a window, which is that of one month."""
+        """Number of extra items in a window, which lies in one month."""
         keys = dict(zip(_DIMENSIONS, self._extra_keys(0, list(_DIMENSIONS)), strict=True))
         fits = all(keys[key] in values for key, values in only.items())
         period = BillingPeriod.of(start)
@@ -185,7 +185,7 @@ class GroupedCosts:
 
 
 def json_error(code: str, message: str, status: int = 400) -> SimulatedResponse:
-    """A refusal as services of JSON 1.1 write it."""
+    """Return an error in the format of AWS services with JSON 1.1."""
     headers = {"Content-Type": "application/x-amz-json-1.1"}
     return SimulatedResponse.of({"__type": code, "Message": message}, status=status, headers=headers)
 

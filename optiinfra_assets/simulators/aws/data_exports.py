@@ -1,7 +1,6 @@
-"""A data export of AWS over a simulated world: one run a day and period, each with its data files and then its manifest.
+"""Simulates an AWS data export: one run a day and period, each of which writes its data files and then its manifest.
 
-Runs that keep what earlier ones wrote (the default) leave it lying about, here that of the last two; `overwrites` makes them replace it
-in place.
+By default runs keep the files of earlier runs (here those of the last two); with `overwrites` each run replaces them in place.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ FOLDER: Final = "exports/costs"
 NAME: Final = "costs"
 _ITEMS_A_FILE: Final = 20_000
 _KEPT_RUNS: Final = 3
-"""Of a period, the newest among them."""
+"""How many runs of a period are kept, with the newest."""
 _NUMBER: Final = "@@@"
 
 
@@ -33,14 +32,14 @@ class SimulatedExport:
     """The objects of one export.
 
     Attributes:
-        extra_items: so many line items more in every closed month.
+        extra_items: number of additional line items in every closed month.
         twice: each usage line comes as two.
-        adds_column: files have a column that nobody knows.
+        adds_column: files have a column that no provider knows.
         renames_column: the column with the cost has another name.
-        overwrites: runs replace the files of their predecessors.
+        overwrites: runs replace the files of earlier runs.
         parquet: data files are Parquet, not compressed CSV.
         addresses: how the manifest names files: ``s3``, ``object`` or ``key``.
-        goes_on: how long after its end a period is exported anew.
+        goes_on: for how long after its end a period is exported again.
     """
 
     world: World
@@ -57,7 +56,7 @@ class SimulatedExport:
     _made: dict[Any, StoredObject] = field(default_factory=dict, init=False, repr=False)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Keys of all objects that begin with `prefix`."""
+        """Yield the keys of all objects that begin with `prefix`."""
         for period in self.world.periods():
             runs = list(self._runs(period))
             kept = runs[-1:] if self.overwrites else runs[-_KEPT_RUNS:]
@@ -68,7 +67,7 @@ class SimulatedExport:
             yield from (key for key in found if key.startswith(prefix))
 
     def read(self, key: str) -> StoredObject | None:
-        """The object of a key."""
+        """Return the object with a key, None if there is none."""
         period, run = self._named(key)
         if period is None or run is None:
             return None
@@ -87,7 +86,7 @@ class SimulatedExport:
             yield first + timedelta(days=day)
 
     def _named(self, key: str) -> tuple[BillingPeriod | None, datetime | None]:
-        """Period and run of a key."""
+        """Parse period and run out of a key."""
         parts = key.removeprefix(f"{FOLDER}/").split("/")
         if len(parts) < 3 or not parts[1].startswith("BILLING_PERIOD="):
             return None, None
@@ -130,7 +129,7 @@ class SimulatedExport:
         return StoredObject(json.dumps(said).encode(), run, "application/json")
 
     def _data(self, period: BillingPeriod, run: datetime, part: int) -> StoredObject:
-        """Made when it is asked for; the last few are kept, for a client asks for its size first."""
+        """Make the file on request; the last few are cached because a client asks for its size first."""
         key = (
             period,
             run,

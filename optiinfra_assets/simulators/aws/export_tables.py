@@ -1,6 +1,6 @@
-"""The tables of AWS Data Exports: a bill line as a row of FOCUS 1.2 and of the Cost and Usage Report 2.0, and rows as files.
+"""The tables of AWS Data Exports: turns a bill line into a row of FOCUS 1.2 or of the Cost and Usage Report 2.0, and rows into files.
 
-Numbers are written digit by digit in CSV; in Parquet they are doubles, as AWS has them.
+CSV has decimal numbers with all digits; Parquet has doubles, as at AWS.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class ExportTable:
     """One table of Data Exports.
 
     Attributes:
-        cost: the column with what is billed.
-        row: the row of a bill line; arguments: line, payer's id and name, period, invoice id or None.
+        cost: name of the column with the billed cost.
+        row: makes the row of a bill line; arguments: line, payer's id and name, period, invoice id or None.
     """
 
     columns: tuple[str, ...]
@@ -157,7 +157,7 @@ def _midnight(line: BillLineItem) -> datetime:
 
 
 def _day_start(line: BillLineItem) -> datetime:
-    """Of a credit for an earlier month the report has the day it is for."""
+    """Start of the line's day; for a credit of an earlier month the report has the day that the credit is for."""
     day = line.charge.day if line.charge.is_correction else line.day
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
@@ -173,7 +173,7 @@ def _text(value: Any) -> str:
 
 
 def to_csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    """Text with a header."""
+    """Return CSV text with a header."""
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
@@ -182,12 +182,12 @@ def to_csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def compressed(text: str) -> bytes:
-    """The bytes of a ``.csv.gz``; without the time of writing that gzip would put in."""
+    """Return the bytes of a ``.csv.gz`` without gzip's time of writing."""
     return gzip.compress(text.encode(), 1, mtime=0)
 
 
 def to_parquet(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
-    """A file with doubles, timestamps of milliseconds and maps of text."""
+    """Return a Parquet file with doubles, timestamps of milliseconds and maps of text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

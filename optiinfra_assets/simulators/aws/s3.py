@@ -1,4 +1,4 @@
-"""S3's REST interface, as much of it as reading needs: HEAD and GET of an object, spans of bytes, lists with pages."""
+"""Simulates the part of S3's REST interface that readers need: HEAD and GET of an object, byte ranges, lists with pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StoredObject:
 
     @cached_property
     def etag(self) -> str:
-        """As of an object that was written in one part."""
+        """The ETag of an object that was uploaded in one part."""
         return f'"{hashlib.md5(self.body, usedforsecurity=False).hexdigest()}"'
 
 
@@ -33,9 +33,9 @@ class ObjectStore:
     """One bucket.
 
     Attributes:
-        keys: the keys that begin with a prefix.
-        read: the object of a key, None if there is none.
-        listable: keys that may be listed begin with this; of others it is not said whether they are there.
+        keys: returns the keys that begin with a prefix.
+        read: returns the object with a key, None if there is none.
+        listable: prefix of the keys that may be listed; for other keys the error does not say whether they exist.
     """
 
     bucket: str
@@ -46,7 +46,7 @@ class ObjectStore:
     def answer(
         self, request: SimulatedRequest, page_size: int, *, repeats: bool, adds_unknown: bool
     ) -> SimulatedResponse:
-        """What S3 answers to a request for this bucket or an object in it."""
+        """Return S3's response to a request for this bucket or an object in it."""
         bucket, _, key = request.path.lstrip("/").partition("/")
         if bucket != self.bucket:
             return xml_error(404, "NoSuchBucket", "The specified bucket does not exist")
@@ -101,11 +101,11 @@ def _object(request: SimulatedRequest, found: StoredObject) -> SimulatedResponse
 
 
 def xml(text: str, status: int = 200) -> SimulatedResponse:
-    """An answer in XML."""
+    """Return an XML response."""
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
     return SimulatedResponse(status, body, {"Content-Type": "application/xml"})
 
 
 def xml_error(status: int, code: str, message: str) -> SimulatedResponse:
-    """A refusal as S3 writes it."""
+    """Return an error in S3's format."""
     return xml(f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>", status)

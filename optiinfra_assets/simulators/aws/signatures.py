@@ -1,4 +1,4 @@
-"""Whether a request is signed with a secret, by AWS's Signature Version 4: the secret itself is never on the wire."""
+"""Checks that a request is signed with a secret by AWS's Signature Version 4; the secret itself is never sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AUTHORIZATION: Final = re.compile(
 
 
 def key_id(request: SimulatedRequest) -> str:
-    """The access key that a request says it is signed with; empty if it is not signed."""
+    """The access key id that a request names; empty if the request is not signed."""
     match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     return match[1] if match else ""
 

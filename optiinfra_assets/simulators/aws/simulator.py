@@ -1,7 +1,7 @@
-"""AWS over a simulated world: one address for S3, STS, Organizations and Cost Explorer, with signatures that are really checked.
+"""Simulates AWS: one address for S3, STS, Organizations and Cost Explorer; it checks the signature of every request.
 
-An account is set up in one of three ways: it exports FOCUS 1.2, or the Cost and Usage Report 2.0, to a bucket, or has Cost Explorer alone.
-All figures are brought up to date at midnight (UTC).
+An account is set up in one of three ways: it exports FOCUS 1.2, or the Cost and Usage Report 2.0, to a bucket, or has only Cost Explorer.
+All data are refreshed at midnight (UTC).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ ROLE_TOKEN: Final = "simulated-session-token"  # noqa: S105 - as above
 
 
 class SimulatedAws(SimulatedAccount):
-    """What the accounts have in common: signatures, STS, Organizations.
+    """The part that all AWS accounts share: signatures, STS, Organizations.
 
     Attributes:
         role_arn: a role that the key may assume; None: there is none.
-        external_id: what its trust policy asks for.
-        has_organization: the account manages one, and may list it.
+        external_id: external id that the role's trust policy requires.
+        has_organization: the account manages an organization and may list its accounts.
     """
 
     provider = "aws"
@@ -59,17 +59,17 @@ class SimulatedAws(SimulatedAccount):
         return {"access_key_id": KEY_ID, "secret_access_key": self.secret}
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
-        """What was charged by midnight, in whole days."""
+        """Sum of the charges up to midnight, in whole days."""
         charges = self.world.charges(period, refreshed_at(self.world))
         return sum((charge.amount for charge in charges), Decimal(0))
 
     def respond(self, request: SimulatedRequest) -> SimulatedResponse:
-        """As of any cloud; remembers what is asked, because each service has errors of its own form."""
+        """Respond as any cloud does; remembers the request, because the error format depends on the requested service."""
         self._asked_now.request = request
         return super().respond(request)
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """By the service that is asked: all of them are one address here."""
+        """Dispatch by the requested service, because all services share one address here."""
         refusal = self._refused(request)
         if refusal is not None:
             return refusal
@@ -85,11 +85,11 @@ class SimulatedAws(SimulatedAccount):
         return self.costs(request)
 
     def costs(self, request: SimulatedRequest) -> SimulatedResponse:
-        """The part that tells costs."""
+        """Respond to a request for costs."""
         return self._said(request, 400, "UnknownOperationException", "")
 
     def throttled(self) -> SimulatedResponse:
-        """In the words of the service that is asked."""
+        """Return a throttling error in the format of the requested service."""
         request = self._asked_now.request
         if "x-amz-target" in request.headers:
             return self._said(request, 400, "LimitExceededException", "Rate limit exceeded")
@@ -98,7 +98,7 @@ class SimulatedAws(SimulatedAccount):
         return self._said(request, 503, "SlowDown", "Please reduce your request rate.")
 
     def broken(self) -> SimulatedResponse:
-        """In the words of the service that is asked."""
+        """Return an internal error in the format of the requested service."""
         return self._said(self._asked_now.request, 500, "InternalError", "We encountered an internal error.")
 
     def _refused(self, request: SimulatedRequest) -> SimulatedResponse | None:
@@ -120,7 +120,7 @@ class SimulatedAws(SimulatedAccount):
         return "AccessDenied"
 
     def _said(self, request: SimulatedRequest, status: int, code: str, message: str) -> SimulatedResponse:
-        """A refusal in the form of the service that is asked."""
+        """Return an error in the format of the requested service."""
         if "x-amz-target" in request.headers:
             return json_error(code, message, status=status if status >= 500 else 400)
         if request.method == "POST":
@@ -148,7 +148,7 @@ class SimulatedAws(SimulatedAccount):
         allowed = (self.role_arn, self.external_id)
         if asked["Action"] != "AssumeRole" or (asked["RoleArn"], asked.get("ExternalId", "")) != allowed:
             return self._said(request, 403, "AccessDenied", f"not authorized to perform: sts:{asked['Action']}")
-        # By the real clock: the SDK knows no other, and takes what has expired by that for useless.
+        # Use the real clock: the SDK knows no other, and would discard a session that is expired by the real time.
         expires = datetime.now(UTC) + timedelta(hours=1)
         given = (
             f"<AccessKeyId>{ROLE_KEY_ID}</AccessKeyId><SecretAccessKey>{ROLE_SECRET}</SecretAccessKey>"
@@ -161,7 +161,7 @@ class FocusExport(SimulatedAws):
     """An account that exports FOCUS 1.2 to a bucket; `export` says how.
 
     Attributes:
-        listable: keys that the credential may list begin with this.
+        listable: prefix of the keys that the credential may list.
     """
 
     mode = "focus-export"
@@ -175,11 +175,11 @@ class FocusExport(SimulatedAws):
         self.listable = ""
 
     def settings(self) -> dict[str, str]:
-        """Where it listens, and where the export is."""
+        """Address of the cloud, and location of the export."""
         return super().settings() | {"export": f"s3://{BUCKET}/{FOLDER}"}
 
     def costs(self, request: SimulatedRequest) -> SimulatedResponse:
-        """S3."""
+        """Respond as S3."""
         self.export.extra_items = self.extra_items
         self.export.twice = self.duplicates_lines
         self.export.adds_column = self.adds_unknown_fields
@@ -188,7 +188,7 @@ class FocusExport(SimulatedAws):
         return store.answer(request, self.page_size, repeats=self.repeats_pages, adds_unknown=self.adds_unknown_fields)
 
     def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
-        """Objects are bytes with a length and a hash; what disturbs them is written into them."""
+        """Return the response as it is: objects have a length and a hash, so the faults are written into their content."""
         return response
 
 
@@ -204,7 +204,7 @@ class CostExplorerAlone(SimulatedAws):
     """An account without an export.
 
     Attributes:
-        daily_budget: what its credential allows, in USD.
+        daily_budget: what its credential may spend a day, in USD.
     """
 
     mode = "cost-explorer"
@@ -217,7 +217,7 @@ class CostExplorerAlone(SimulatedAws):
         self.page_size = 5000
 
     def settings(self) -> dict[str, str]:
-        """Where it listens, and what may be spent there: pages of a simulated cloud are as small as somebody wants them."""
+        """Address of the cloud, and the daily budget: a test may make the pages small, which takes more paid requests."""
         return super().settings() | {"daily_budget": self.daily_budget}
 
     @property
@@ -225,7 +225,7 @@ class CostExplorerAlone(SimulatedAws):
         return "AccessDeniedException"
 
     def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
-        """Only where an unknown field can stand: the SDK would take it for one more metric among metrics."""
+        """Add an unknown field only where the SDK ignores it: among metrics the SDK would take it for one more metric."""
         if self.adds_unknown_fields:
             body = response.body
             for field in (b"ResultsByTime", b"TimePeriod", b"Keys", b"Amount"):
@@ -234,7 +234,7 @@ class CostExplorerAlone(SimulatedAws):
         return super().disturbed(request, response)
 
     def costs(self, request: SimulatedRequest) -> SimulatedResponse:
-        """Cost Explorer."""
+        """Respond as Cost Explorer."""
         if request.headers.get("x-amz-target") != "AWSInsightsIndexService.GetCostAndUsage":
             return super().costs(request)
         answers = GroupedCosts(self.world, self.page_size, self.extra_items, self.duplicates_lines, self.repeats_pages)

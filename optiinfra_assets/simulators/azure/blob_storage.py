@@ -1,4 +1,4 @@
-"""Blob storage's REST API over a few blobs: list with prefix and marker, properties, ranges, conditions, and its errors in XML."""
+"""Simulates Blob storage's REST API over a few blobs: list with prefix and marker, properties, ranges, conditions, errors in XML."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ VERSION: Final = "2024-11-04"
 def blob_answer(
     request: SimulatedRequest, container: str, blobs: Mapping[str, Blob], page_size: int, repeats: bool
 ) -> SimulatedResponse:
-    """The answer to a request whose path is the container, or a blob in it.
+    """Respond to a request whose path is the container or a blob in it.
 
     Args:
-        request: what is asked.
+        request: the request.
         container: path of the container.
-        blobs: what it holds, in order of name.
+        blobs: its blobs, in order of name.
         page_size: most blobs listed at once.
-        repeats: every list begins anew.
+        repeats: every page of a list is the first page again.
     """
     if request.path == container and request.query.get("comp") == "list":
         return _listed(request, blobs, page_size, repeats)
@@ -39,7 +39,7 @@ def blob_answer(
 
 
 def storage_failure(code: str, message: str, status: int) -> SimulatedResponse:
-    """An error of Blob storage."""
+    """Return an error of Blob storage."""
     body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
     headers = {"Content-Type": "application/xml", "x-ms-error-code": code, "x-ms-version": VERSION}
     return SimulatedResponse(status, body.encode(), headers)

@@ -1,7 +1,7 @@
-"""What a cloud that tells costs by the day shows of a world: before tax and credits, renewed every four hours.
+"""Computes the daily costs that Azure shows of a world: before tax and credits, refreshed every four hours.
 
-A charge that comes too late for the bill of its month is dated when it came. A commitment is bought in one charge, and used up in thirty
-days of what the amortised figures call unused; nothing in a scenario uses it.
+A charge that arrives too late for the bill of its month is dated on the day it arrived. A commitment is one purchase and then thirty days
+of what the amortized data call unused, because nothing in a scenario uses a commitment.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ class DatedCost:
 
 
 def refreshed_at(now: datetime) -> datetime:
-    """When the figures that are shown at `now` were made."""
+    """When the data that are shown at `now` were made."""
     return now.replace(hour=now.hour // 4 * 4, minute=0, second=0, microsecond=0)
 
 
 def dated_costs(world: World, period: BillingPeriod, now: datetime) -> list[DatedCost]:
-    """What is shown of a month at `now`."""
+    """Return the costs of a month that are shown at `now`."""
     shown = refreshed_at(now)
     charges = [charge for charge in world.accrued(period, shown) if charge.kind in _TYPES]
     return [_cost(charge) for charge in charges] + list(_used_up(world, period, shown))
 
 
 def billed_total(costs: list[DatedCost]) -> Decimal:
-    """What costs come to as invoiced."""
+    """Sum of the costs as invoiced."""
     return sum((cost.billed for cost in costs), Decimal(0))
 
 
@@ -78,6 +78,6 @@ def _used_up(world: World, period: BillingPeriod, shown: datetime) -> Iterator[D
 
 
 def _share(amount: Decimal, number: int, quantum: Decimal) -> Decimal:
-    """The part of a day: whole multiples of the quantum, the last one taking the rest."""
+    """The amount of one day: whole multiples of the quantum; the last day takes the remainder."""
     daily = rounded(amount / COMMITTED_DAYS, quantum)
     return daily if number < COMMITTED_DAYS - 1 else amount - daily * (COMMITTED_DAYS - 1)

@@ -1,7 +1,7 @@
-"""FOCUS exports of a simulated world as blobs: runs with their manifests, as Cost Management leaves them.
+"""Simulates FOCUS exports as blobs: runs with their manifests, as Cost Management writes them.
 
-Each month has its newest run and, where runs are kept, one from before, with less in it. Runs are made every four hours; the last one of a
-month when it is closed, on the 5th of the next. Beside those stand the runs that somebody asked for.
+Each month has its newest run and, where runs are kept, an earlier one with less data. Runs are made every four hours; the last run of a
+month is made when the month is closed, on the 5th of the next. Runs that a user requested are added to them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Blob:
 
     @property
     def etag(self) -> str:
-        """Another one for each content."""
+        """An ETag that differs for each content."""
         return f"0x{hashlib.sha256(self.name.encode() + self.content).hexdigest()[:15].upper()}"
 
 
@@ -52,8 +52,8 @@ class Run:
     """One run of the export.
 
     Attributes:
-        at: when it was asked for (UTC).
-        last: the last day it covers, beginning with the first of the month.
+        at: when it was requested (UTC).
+        last: the last day that it covers (inclusive); the first day is the first of the month.
     """
 
     period: BillingPeriod
@@ -66,9 +66,9 @@ class ExportFiles:
 
     Attributes:
         suffix: ``csv.gz``, ``csv`` or ``snappy.parquet``.
-        overwrites: a run replaces the one before of its month.
-        data_version: of FOCUS, as manifests have it: ``1.0``, ``1.0r2`` or ``1.2-preview``.
-        selected: runs that somebody asked for ("Export selected dates"), beside those of the schedule.
+        overwrites: a run replaces the earlier run of its month.
+        data_version: FOCUS version as manifests name it: ``1.0``, ``1.0r2`` or ``1.2-preview``.
+        selected: runs that a user requested ("Export selected dates"), in addition to those of the schedule.
     """
 
     def __init__(self, account: SimulatedAccount, subscription: str) -> None:
@@ -81,7 +81,7 @@ class ExportFiles:
         self._made: dict[tuple[Any, ...], list[Blob]] = {}
 
     def blobs(self) -> dict[str, Blob]:
-        """All of them, by name, in order."""
+        """All blobs by name, in order of name."""
         now = refreshed_at(self._account.world.clock())
         scheduled = [run for period in self._account.world.periods(now) for run in self._runs(period, now)]
         found = [blob for run in (*scheduled, *self.selected) for blob in self._run(run)]
@@ -123,7 +123,7 @@ class ExportFiles:
         return [*(blob for blob, _ in parts), Blob(f"{folder}/manifest.json", manifest, run.at)]
 
     def _extra(self, period: BillingPeriod) -> list[tuple[bytes, int]]:
-        """Parts of equal rows; parts of equal length are the same bytes."""
+        """Make parts of equal rows; parts of equal length share the same bytes."""
         quantum = self._account.world.quantum
         cost = DatedCost(period.start.date(), "Usage", None, quantum, quantum)
         row = self._row(cost, period, quantum, quantum)

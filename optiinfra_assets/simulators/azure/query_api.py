@@ -1,7 +1,7 @@
-"""Cost Management's Query API over a simulated world, with its paging, its limits, and what it does without saying so.
+"""Simulates Cost Management's Query API with its paging, its limits, and its undocumented behaviour.
 
-Windows of more than 31 days by day, in the future, or the wrong way round are moved; groups come in no order, columns in another one for
-each question, letters of resource groups in another case every other day; the next page is another POST of the same question.
+It moves windows that span more than 31 days by day, lie in the future or are reversed; groups come unordered, columns in another order for
+each query, resource groups in another case every other day; a client gets the next page by another POST of the same query.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ Key = tuple[str, ...]
 
 
 class InvalidQuery(ValueError):
-    """What a question is refused for, in the words of the service."""
+    """The service refuses the query; the message is the service's."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
-    """A question as understood."""
+    """A query after parsing."""
 
     kind: str
     first: date
@@ -57,14 +57,14 @@ class ParsedQuery:
 
 
 class QueryEndpoint:
-    """Answers for one scope of an account."""
+    """Answers queries for one scope of an account."""
 
     def __init__(self, account: SimulatedAccount, scope: str) -> None:
         self._account = account
         self._scope = scope
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """As documented, 204 if there is nothing, 400 if the question is not accepted."""
+        """Respond as documented: 204 if there is no data, 400 if the query is invalid."""
         now = self._account.world.clock()
         try:
             question = parse_query(json.loads(request.body), now, self._scope)
@@ -125,7 +125,7 @@ class QueryEndpoint:
         }
 
     def _rows(self, question: ParsedQuery, mark: str, now: datetime) -> list[list[Any]]:
-        """Rows in the order of `names` in `_written`, shuffled, but the same at each page."""
+        """Rows in the order of `names` in `_written`, shuffled, but in the same order for each page."""
         sums: dict[Key, Decimal] = {}
         for cost in self._costs(question, now):
             of = self._dimensions(cost)
@@ -146,7 +146,7 @@ class QueryEndpoint:
         return [[half, *rest], [amount - half, *rest]]
 
     def _costs(self, question: ParsedQuery, now: datetime) -> list[DatedCost]:
-        """What the question is about: days of the window, charges that are part of its figures."""
+        """The costs that a query selects: days of the window, charges that its metric includes."""
         period, costs = BillingPeriod.of(question.first), []
         while period.start.date() <= question.last:
             costs += dated_costs(self._account.world, period, now)
@@ -170,7 +170,7 @@ class QueryEndpoint:
         }
 
     def subscription(self, resource: ScenarioResource | None) -> str:
-        """The one of a narrow scope; of a wide one, another for each sub account."""
+        """The subscription of a narrow scope; in a wide scope each sub account has its own."""
         parts = self._scope.split("/")
         if parts[0] == "subscriptions":
             return parts[1]
@@ -206,28 +206,28 @@ class QueryEndpoint:
 
 
 def resource_id(resource: ScenarioResource, subscription: str, is_odd: bool) -> str:
-    """The id, with the resource group in another case on odd days, as real ones come."""
+    """The resource id, with the resource group in another case on odd days, as Azure returns them."""
     group = resource.sub_account.upper() if is_odd else resource.sub_account
     kind = SERVICES[resource.service][1]
     return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{kind}/{resource.resource_id}"
 
 
 def region(resource: ScenarioResource, is_odd: bool) -> str:
-    """The name of a region as people write it, or, on odd days, its id."""
+    """The display name of a region or, on odd days, its id."""
     name = _REGIONS.get(resource.region, resource.region)
     return name.replace(" ", "").lower() if is_odd else name
 
 
 def failure(code: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> SimulatedResponse:
-    """An error of Azure Resource Manager."""
+    """Return an error of Azure Resource Manager."""
     return SimulatedResponse.of({"error": {"code": code, "message": message}}, status=status, headers=headers)
 
 
 def parse_query(body: Any, now: datetime, scope: str) -> ParsedQuery:
-    """A question, its window moved as the service does.
+    """Parse a query and move its window as the service does.
 
     Raises:
-        InvalidQuery: it is not accepted.
+        InvalidQuery: the query is not accepted.
     """
     dataset = body["dataset"]
     daily = dataset["granularity"] == "Daily"

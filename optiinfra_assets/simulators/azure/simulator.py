@@ -1,6 +1,6 @@
-"""Azure over a simulated world, on one port and over TLS: sign-in, a subscription's name, cost queries, a container with a FOCUS export.
+"""Simulates Azure on one port over TLS: sign-in, a subscription's name, cost queries, a container with a FOCUS export.
 
-Shapes are those of Microsoft's documents and examples, and of what the SDKs insist on. One application may read, with one secret.
+Responses follow Microsoft's documents and examples, and what the SDKs require. One application may read, with one secret.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ RULES: Final = {
     "invoice_delay": timedelta(days=5),
     "capped_hours": None,
 }
-"""Usage shows after some hours, a month is closed when the 5th of the next is over."""
+"""Usage shows after some hours; a month is closed at the end of the 5th of the next month."""
 LAST_RUN: Final = timedelta(days=4, hours=20)
-"""From the end of a month: exports of the month so far run for the old one on the first five days of the next, and not later."""
+"""Counted from the end of a month: exports of the month so far still cover the old month until then, on the first five days of the next."""
 
 
 class SimulatedAzure(SimulatedAccount):
     """One scope, read by the Query API.
 
     Attributes:
-        scope: what may be queried: a subscription, or something wider.
-        queries: answers them.
+        scope: the queried scope: a subscription, or a wider scope.
+        queries: answers the queries.
     """
 
     provider = "azure"
@@ -73,7 +73,7 @@ class SimulatedAzure(SimulatedAccount):
             self._certificate.remove()
 
     def settings(self) -> dict[str, str]:
-        """Where it listens, who may read, and what."""
+        """Address of the cloud, application that may read, and scope."""
         return {"scope": self.scope, "endpoint_url": self.url, **self._sign_in()}
 
     def secrets(self) -> dict[str, str]:
@@ -81,7 +81,7 @@ class SimulatedAzure(SimulatedAccount):
         return {"client_secret": self.secret}
 
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """As documented; with another secret or without the role the documented error."""
+        """Respond as documented; with a wrong secret or without the role, return the documented error."""
         if request.path.startswith(f"/{TENANT}/"):
             return self._signed_in(request)
         is_blob = request.path.startswith("/simulatedcosts/")
@@ -97,7 +97,7 @@ class SimulatedAzure(SimulatedAccount):
         return self._managed(request)
 
     def throttled(self) -> SimulatedResponse:
-        """Too many requests: each limit has its own header, and all of them must have passed."""
+        """Return 429: each limit has its own header, and the client must wait for all of them."""
         headers = {
             f"x-ms-ratelimit-microsoft.costmanagement-{limit}-retry-after": seconds
             for limit, seconds in (("qpu", "2"), ("entity", "7"), ("tenant", "1"), ("clienttype", "3"))
@@ -105,16 +105,16 @@ class SimulatedAzure(SimulatedAccount):
         return failure("429", "Too many requests. Please retry.", 429, headers)
 
     def broken(self) -> SimulatedResponse:
-        """An internal error."""
+        """Return an internal error."""
         return failure("InternalServerError", "The server encountered an error. Please retry.", 500)
 
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
-        """What a closed month comes to before tax and credits, which the data do not have."""
+        """Sum of a closed month before tax and credits, which the data do not contain."""
         costs = dated_costs(self.world, period, self.world.invoiced_at(period))
         return billed_total(costs) + self.extra_items * self.world.quantum
 
     def shown_amount(self, period: BillingPeriod) -> Decimal:
-        """What the last refresh shows, before tax and credits."""
+        """Sum that the last refresh shows, before tax and credits."""
         now = min(self.world.clock(), self.world.invoiced_at(period))
         return billed_total(dated_costs(self.world, period, now))
 
@@ -163,7 +163,7 @@ class SimulatedAzure(SimulatedAccount):
 
     @property
     def is_narrow(self) -> bool:
-        """The scope is a subscription or lies in one."""
+        """Whether the scope is a subscription or lies in one."""
         return self.scope.startswith("subscriptions/")
 
     def _blobs(self, request: SimulatedRequest) -> SimulatedResponse:
@@ -174,7 +174,7 @@ class SimulatedAzure(SimulatedAccount):
 
 
 class SimulatedAzureExport(SimulatedAzure):
-    """The same, read from its FOCUS export."""
+    """The same account, read from its FOCUS export."""
 
     mode = "focus-export"
     rules = RULES | {"invoice_delay": LAST_RUN}
@@ -186,7 +186,7 @@ class SimulatedAzureExport(SimulatedAzure):
         self.page_size = 5_000
 
     def settings(self) -> dict[str, str]:
-        """Where the export lies, and who may read it."""
+        """Location of the export, and application that may read it."""
         return {"export_url": f"{self.url}{CONTAINER}/{FOLDER}", **self._sign_in()}
 
 

@@ -39,18 +39,18 @@ class SampleCloud:
 
     @property
     def name(self) -> str:
-        """Of the account within the customer."""
+        """Name of the account within the customer."""
         return f"{self.provider}-simulated"
 
     @property
     def account_id(self) -> str:
-        """Of this platform."""
+        """Account id in this platform."""
         return f"{self.customer_id}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class ServedCloud:
-    """What it takes to connect to a cloud that runs; nothing in it is worth keeping secret."""
+    """The data to connect to a running cloud; nothing in it needs to stay secret."""
 
     sample: SampleCloud
     port: int
@@ -59,7 +59,7 @@ class ServedCloud:
 
 
 def sample_clouds() -> list[SampleCloud]:
-    """Every registered cloud once, the customers taking turns."""
+    """Return every registered cloud once, assigned to the customers in turn."""
     return [
         SampleCloud(CUSTOMERS[number % len(CUSTOMERS)].customer_id, provider)
         for number, provider in enumerate(sorted(SIMULATORS))
@@ -67,7 +67,7 @@ def sample_clouds() -> list[SampleCloud]:
 
 
 def make_cloud(sample: SampleCloud, newest: BillingPeriod, clock: Clock, port: int = 0) -> SimulatedAccount:
-    """The cloud of `sample`, not started: thirteen months, of which `newest` is the last, and what comes after."""
+    """Make the cloud of `sample` without starting it: thirteen months that end with `newest`, and what comes after."""
     scenario = replace(Scenario.load(SCENARIO), name=f"{sample.customer_id}-{sample.provider}")
     start = newest.shift(1 - MONTHS).start.date()
     secret = f"simulated-{sample.customer_id}-{sample.provider}"
@@ -75,12 +75,12 @@ def make_cloud(sample: SampleCloud, newest: BillingPeriod, clock: Clock, port: i
 
 
 def clouds_file(folder: Path) -> Path:
-    """Where a running process says what it serves."""
+    """File in which a running process lists what it serves."""
     return folder / "clouds.json"
 
 
 def read_served(folder: Path) -> tuple[int, list[ServedCloud]]:
-    """The process that wrote the file and what it serves; (0, []) if there is none."""
+    """Return the pid of the process that wrote the file and what it serves; (0, []) if there is none."""
     try:
         said = json.loads(clouds_file(folder).read_text())
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def read_served(folder: Path) -> tuple[int, list[ServedCloud]]:
 
 @contextlib.contextmanager
 def serving(folder: Path, newest: BillingPeriod, clock: Clock = utc_now) -> Iterator[list[ServedCloud]]:
-    """Every sample cloud on its port; written down in `folder` while it lasts."""
+    """Serve every sample cloud on its port; the file in `folder` exists while the context is open."""
     folder.mkdir(parents=True, exist_ok=True)
     ports = {one.sample: one.port for one in read_served(folder)[1]}
     with contextlib.ExitStack() as stack:
@@ -109,7 +109,7 @@ def _started(sample: SampleCloud, newest: BillingPeriod, clock: Clock, port: int
     cloud = make_cloud(sample, newest, clock, port)
     try:
         cloud.start()
-    except OSError:  # somebody else has the port by now
+    except OSError:  # another process has the port by now
         cloud = make_cloud(sample, newest, clock)
         cloud.start()
     return cloud

@@ -1,7 +1,7 @@
-"""What the sample customers run: invented resources, prices and quantities in the proportions of real bills.
+"""What the sample customers use: invented resources, prices and quantities in the proportions of real bills.
 
-Provider and service names are real so that answers look familiar; accounts, resources and figures are not, and every billing account
-says "(simulated)".
+Names of providers and services are real so that results look familiar; accounts, resources and amounts are invented, and every billing
+account says "(simulated)".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A group of like resources that are charged every day.
+    """A group of similar resources that are charged every day.
 
     Attributes:
         service: FOCUS ServiceName.
@@ -25,7 +25,7 @@ class Usage:
         unit: FOCUS ConsumedUnit and PricingUnit.
         list_price: per unit, in the bill's currency.
         daily: units a day of one resource in the oldest month.
-        count: how many resources.
+        count: number of resources.
         growth: per cent of `daily` added each month.
         weekend: per cent of a weekday's units used on Saturdays and Sundays.
         tags: FOCUS Tags.
@@ -48,7 +48,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """Days on which one service ran away: `months_ago` counts from the newest month, days are inclusive."""
+    """Days of unusually high usage of one service: `months_ago` counts from the newest month, both days are inclusive."""
 
     service: str
     months_ago: int
@@ -107,7 +107,7 @@ _CATEGORIES: Final = {
 
 
 def _usage(table: str) -> tuple[Usage, ...]:
-    """One group a line: the fields of `Usage` but the category, between bars; the tags are team and environment."""
+    """Parse one group a line: the fields of `Usage` except the category, between bars; the tags are team and environment."""
     return tuple(_group([cell.strip() for cell in line.split("|")]) for line in table.strip().splitlines())
 
 

@@ -1,7 +1,7 @@
-"""Thirteen months of FOCUS files for a sample customer, the same bytes for the same seed and day.
+"""Writes thirteen months of FOCUS files for a sample customer; the same seed and day give the same bytes.
 
-Flow in: the catalogue, a seed, today. Flow out: one file a month; versions 1.0, 1.2, 1.4 and CSV, CSV.gz, Parquet take turns, as they do
-in a folder that grew over years. Every amount is computed as Decimal, exactly. Names of files and billing accounts say "simulated".
+Flow in: the catalogue, a seed, today. Flow out: one file a month; versions 1.0, 1.2, 1.4 and CSV, CSV.gz, Parquet alternate, as in a folder
+that grew over years. Every amount is an exact Decimal. Names of files and billing accounts say "simulated".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """How one month's file is written."""
+    """Version and file type of one month's file."""
 
     version: focus.Version
     suffix: str
@@ -40,10 +40,10 @@ FORMS: Final = (
 
 
 def write(customer: SampleCustomer, folder: Path, today: date, seed: str = SEED) -> list[Path]:
-    """Write the files of `customer` into `folder`, through `today` inclusive; files with the same content are left untouched.
+    """Write the files of `customer` into `folder`, through `today` inclusive; files with the same content stay untouched.
 
     Returns:
-        Their paths, oldest month first.
+        Paths of the files, oldest month first.
     """
     folder.mkdir(parents=True, exist_ok=True)
     newest = BillingPeriod.of(today)
@@ -68,12 +68,12 @@ def _write_if_changed(path: Path, content: bytes) -> None:
 
 
 def _noise(*parts: object) -> int:
-    """Per cent around 100, from 92 to 108, drawn from `parts` alone."""
+    """Per cent around 100, from 92 to 108, computed from `parts` alone."""
     return 92 + hashlib.sha256("/".join(map(str, parts)).encode()).digest()[0] % 17
 
 
 def _month(bill: Bill, period: BillingPeriod, index: int, today: date, seed: str) -> Iterator[Row]:
-    """All charges of one bill and billing period; `index` counts months from the oldest."""
+    """Yield all charges of one bill and billing period; `index` counts months from the oldest."""
     days = [day for day in _days(period) if day <= today]
     charges = [row for usage in bill.usage for day in days for row in _usage(bill, usage, period, day, index, seed)]
     charges += _committed(bill, period, days)
@@ -138,7 +138,7 @@ def _usage(bill: Bill, usage: Usage, period: BillingPeriod, day: date, index: in
 
 
 def _quantity(bill: Bill, usage: Usage, day: date, index: int, noise: int) -> Decimal:
-    """Units of one day: grown by month, less or more at weekends, a little uneven, many times more in a spike."""
+    """Units of one day: grown by month, scaled at weekends, with some noise, and many times more in a spike."""
     grown = usage.daily * (100 + usage.growth * index) * (usage.weekend if day.weekday() >= 5 else 100) * noise
     spike = bill.spike
     is_spike = (
@@ -178,7 +178,7 @@ def _costs(billed: Decimal, effective: Decimal, at_list: Decimal, contracted: De
 
 
 def _monthly(bill: Bill, period: BillingPeriod, category: str, description: str, amount: Decimal) -> Row:
-    """A charge of the month as a whole: its effective cost is what is billed (FOCUS 1.4, Tax and Credit)."""
+    """A charge of the whole month: its effective cost equals the billed cost (FOCUS 1.4, Tax and Credit)."""
     return {
         **_base(bill, period),
         **_costs(amount, amount, amount, amount),
@@ -194,7 +194,7 @@ def _monthly(bill: Bill, period: BillingPeriod, category: str, description: str,
 
 
 def _committed(bill: Bill, period: BillingPeriod, days: list[date]) -> Iterator[Row]:
-    """A commitment: bought at the start of the month, used or left unused every hour; the effective costs add up to the purchase."""
+    """A commitment: bought at the start of the month, used or unused in every hour; the effective costs add up to the purchase."""
     if not bill.commitment:
         return
     usage = bill.usage[0]
@@ -239,7 +239,7 @@ def _committed(bill: Bill, period: BillingPeriod, days: list[date]) -> Iterator[
 
 
 def _correction(bill: Bill, period: BillingPeriod, like: Row) -> Row:
-    """A late refund: billed now, for a day of the month before; no quantities, as a correction of cost alone."""
+    """A late refund: billed now for a day of the month before; without quantities, because it corrects cost alone."""
     start = period.shift(-1).start
     amount = Decimal("-12.3456789")
     kept = {name: value for name, value in like.items() if "Quantity" not in name and "Unit" not in name}

@@ -1,4 +1,4 @@
-"""Rows of FOCUS columns as the bytes of a file of one version: CSV, CSV.gz or Parquet. The same rows give the same bytes."""
+"""Writes rows of FOCUS columns as a file of one version: CSV, CSV.gz or Parquet. The same rows give the same bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def columns_of(rows: Sequence[Row], version: Version) -> list[Column]:
-    """The columns of a file of `version`: the mandatory ones and those with a value in any row."""
+    """The columns of a file of `version`: the mandatory columns and those with a value in any row."""
     filled = {name for row in rows for name in row}
     return [
         column
@@ -28,7 +28,7 @@ def columns_of(rows: Sequence[Row], version: Version) -> list[Column]:
 
 
 def _text(value: Any) -> str:
-    """A value in FOCUS's text formats: null is empty, times are UTC with a Z, numbers without exponent."""
+    """Return a value in FOCUS's text formats: null is empty, times are UTC with a Z, numbers have no exponent."""
     if value is None:
         return ""
     if isinstance(value, Decimal):
@@ -39,7 +39,7 @@ def _text(value: Any) -> str:
 
 
 def to_csv(rows: Sequence[Row], version: Version) -> bytes:
-    """A CSV file with a header, UTF-8."""
+    """Return a CSV file with a header, in UTF-8."""
     columns = columns_of(rows, version)
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
@@ -49,12 +49,12 @@ def to_csv(rows: Sequence[Row], version: Version) -> bytes:
 
 
 def to_csv_gz(rows: Sequence[Row], version: Version) -> bytes:
-    """The same, compressed; without the time of writing that gzip would put in."""
+    """Return the same file compressed, without gzip's time of writing."""
     return gzip.compress(to_csv(rows, version), 6, mtime=0)
 
 
 def to_parquet(rows: Sequence[Row], version: Version) -> bytes:
-    """A Parquet file: decimals of 18 fraction digits, UTC timestamps, maps of strings."""
+    """Return a Parquet file: decimals of 18 fraction digits, UTC timestamps, maps of strings."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -79,4 +79,4 @@ WRITERS: Final[dict[str, Callable[[Sequence[Row], Version], bytes]]] = {
     "csv.gz": to_csv_gz,
     "parquet": to_parquet,
 }
-"""By file suffix."""
+"""Writers by file suffix."""

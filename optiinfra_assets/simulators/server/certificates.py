@@ -1,4 +1,4 @@
-"""A self-signed certificate for a simulated cloud whose real clients refuse to send a credential over plain HTTP."""
+"""Makes a self-signed certificate for a simulated cloud whose real clients refuse to send a credential over plain HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIFETIME: Final = timedelta(days=397)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate for 127.0.0.1, whose private key is nowhere but in `tls`.
+    """A certificate for 127.0.0.1, whose private key exists only in `tls`.
 
     Attributes:
         path: file of the certificate, for clients to trust.
@@ -28,7 +28,7 @@ class Certificate:
 
     @classmethod
     def make(cls, port: int) -> Certificate:
-        """A new one. On a fixed port the file has the same name each time, so that an account that was connected before still works."""
+        """Make a new certificate. For a fixed port the file always has the same name, so that an account connected before still works."""
         certificate, key = _pem()
         folder = _folder()
         path = folder / f"{port or uuid.uuid4().hex}.pem"
@@ -46,7 +46,7 @@ class Certificate:
 
 
 def _folder() -> Path:
-    """A folder that nobody else may write to: whoever could would choose what clients trust."""
+    """Return a folder that no other user may write to: otherwise another user could choose what clients trust."""
     user = os.getuid()
     folder = Path(tempfile.gettempdir()) / f"optiinfra-simulated-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -57,7 +57,7 @@ def _folder() -> Path:
 
 
 def _pem() -> tuple[bytes, bytes]:
-    """A certificate and its key."""
+    """Return a certificate and its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,4 +1,4 @@
-"""What goes wrong at clouds, to be planned with `SimulatedCloud.fail`."""
+"""Faults of clouds, to be planned with `SimulatedCloud.fail`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from optiinfra_assets.simulators.server.server import (
 
 
 def throttle() -> Fault:
-    """Too many requests, in the provider's own words and headers."""
+    """Too many requests, with the provider's own body and headers."""
     return lambda cloud, request, answer: cloud.throttled()
 
 
 def break_down() -> Fault:
-    """An internal error, in the provider's own words."""
+    """An internal error, with the provider's own body."""
     return lambda cloud, request, answer: cloud.broken()
 
 
@@ -30,22 +30,22 @@ def _changed(change: Callable[[SimulatedResponse], SimulatedResponse]) -> Fault:
 
 
 def truncate() -> Fault:
-    """The right answer, cut in the middle by a connection that breaks."""
+    """The right response, cut in the middle by a connection that breaks."""
     return _changed(lambda right: replace(right, cut_at=len(right.body) // 2))
 
 
 def cut_short() -> Fault:
-    """Half of the right answer, sent as if it were whole, as a careless proxy does."""
+    """Half of the right response, sent as if it were whole, as a faulty proxy does."""
     return _changed(lambda right: replace(right, body=right.body[: len(right.body) // 2]))
 
 
 def repeat_page() -> Fault:
-    """What was answered at this path before, whichever page is asked for now."""
+    """The previous response at this path, whichever page is requested now."""
     return lambda cloud, request, answer: cloud.last(request.path) or answer(request)
 
 
 def delay(seconds: float) -> Fault:
-    """The right answer, late (in real seconds)."""
+    """The right response, late (in real seconds)."""
 
     def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
         time.sleep(seconds)
@@ -55,10 +55,10 @@ def delay(seconds: float) -> Fault:
 
 
 def say(response: SimulatedResponse) -> Fault:
-    """A given answer, whatever is asked."""
+    """A given response to any request."""
     return lambda cloud, request, answer: response
 
 
 def rewrite(old: str, new: str) -> Fault:
-    """The right answer with one text in place of another: a renamed field, a value of another kind, a field that nobody knows."""
+    """The right response with one text replaced: a renamed field, a value of another type, an unknown field."""
     return _changed(lambda right: replace(right, body=right.body.replace(old.encode(), new.encode())))

@@ -1,25 +1,25 @@
-"""A cloud on a loopback port: real HTTP for the real clients, the faults of real clouds on demand.
+"""Serves a simulated cloud on a loopback port: real HTTP for the real clients, with the faults of real clouds on demand.
 
 A simulator of a provider is a subclass that answers requests from its `World`::
 
     class SomeCloud(SimulatedCloud):
-        def answer(self, request: Request) -> Response:
+        def answer(self, request: SimulatedRequest) -> SimulatedResponse:
             if request.headers.get("authorization") != "Bearer " + self.secret:
-                return Response.of({"error": "no such token"}, status=401)
+                return SimulatedResponse.of({"error": "no such token"}, status=401)
             if request.path == "/v2/charges":
-                return Response.of({"charges": [...]})           # Decimals are written digit by digit
-            return Response.of({"error": "not found"}, status=404)
+                return SimulatedResponse.of({"charges": [...]})  # Decimals are written with all digits
+            return SimulatedResponse.of({"error": "not found"}, status=404)
 
-        def throttled(self) -> Response:
-            return Response.of({"error": "slow down"}, status=429, headers={"Retry-After": "30"})
+        def throttled(self) -> SimulatedResponse:
+            return SimulatedResponse.of({"error": "slow down"}, status=429, headers={"Retry-After": "30"})
 
     with SomeCloud(world, secret="planted") as cloud:
-        cloud.fail(throttle(times=2))                            # the next two requests
+        cloud.fail(throttle(), times=2)                          # the next two requests
         cloud.fail(truncate(), path="/v2/charges")               # the next one there
         ...                                                      # point the provider at cloud.url
 
-Pages, wrong tokens and missing permissions are the subclass's to simulate, in the provider's own way; ``faults.py`` has the rest.
-``account.py`` has what is asked of an account of any cloud alike.
+The subclass simulates pages, wrong tokens and missing permissions in the provider's own way; ``faults.py`` has the other faults.
+``account.py`` has what the accounts of all clouds offer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from optiinfra_assets.simulators.world.world import World
 
 @dataclass(frozen=True, slots=True)
 class SimulatedRequest:
-    """What a client asks.
+    """A client's request.
 
     Attributes:
         path: decoded, without the query.
@@ -57,10 +57,10 @@ class SimulatedRequest:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedResponse:
-    """What the cloud answers.
+    """The cloud's response.
 
     Attributes:
-        cut_at: bytes of the body after which the connection breaks, though its whole length was announced; None: none is lost.
+        cut_at: bytes of the body after which the connection breaks although the whole length was announced; None: the body is whole.
     """
 
     status: int = 200
@@ -70,13 +70,13 @@ class SimulatedResponse:
 
     @classmethod
     def of(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> SimulatedResponse:
-        """A JSON answer; Decimals are written as numbers, digit by digit."""
+        """Make a JSON response; Decimals are written as numbers with all digits."""
         return cls(status, to_json(value).encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
 Answering = Callable[[SimulatedRequest], SimulatedResponse]
 Fault = Callable[["SimulatedCloud", SimulatedRequest, Answering], SimulatedResponse]
-"""Answers one request in place of the cloud, which it may ask for the right answer."""
+"""Answers one request in place of the cloud, and may call the cloud for the right response."""
 
 
 @dataclass(slots=True)
@@ -90,17 +90,17 @@ class SimulatedCloud(ABC):
     """One simulated account of one cloud, on a free port of 127.0.0.1, from ``with`` or `start` until its end or `stop`.
 
     Attributes:
-        world: the truth it tells.
+        world: the charges that it shows.
         secret: the credential it accepts.
-        asked: every request that came, oldest first.
-        tls: what it speaks TLS with, set before `start`; None: plain HTTP.
+        asked: every request received, oldest first.
+        tls: TLS context, set before `start`; None: plain HTTP.
     """
 
     def __init__(self, world: World, *, secret: str, port: int = 0) -> None:
-        """Prepare; nothing listens yet.
+        """Prepare the cloud; it does not listen yet.
 
         Args:
-            world: what there is to tell.
+            world: the charges to show.
             secret: the credential to accept.
             port: 0 for a free one.
         """
@@ -116,33 +116,33 @@ class SimulatedCloud(ABC):
 
     @abstractmethod
     def answer(self, request: SimulatedRequest) -> SimulatedResponse:
-        """The right answer to a request, faults apart. Called from several threads."""
+        """Return the right response to a request, without faults. Called from several threads."""
 
     def tell(self, request: SimulatedRequest) -> SimulatedResponse:
-        """The answer without faults, which a subclass may change on its way out."""
+        """Return the response without planned faults; a subclass may change it before it is sent."""
         return self.answer(request)
 
     def throttled(self) -> SimulatedResponse:
-        """The provider's own way of saying "too many requests"."""
+        """The provider's own response for "too many requests"."""
         return SimulatedResponse.of({"error": "too many requests"}, status=429)
 
     def broken(self) -> SimulatedResponse:
-        """The provider's own way of failing."""
+        """The provider's own response for an internal error."""
         return SimulatedResponse.of({"error": "internal error"}, status=500)
 
     def fail(self, fault: Fault, *, times: int = 1, path: str = "") -> None:
-        """Answer the next `times` requests whose path contains `path` with `fault`; faults take turns in the order they are planned."""
+        """Answer the next `times` requests whose path contains `path` with `fault`; faults apply in the order they are planned."""
         with self._lock:
             self._planned.append(_Planned(fault, times, path))
 
     def recover(self) -> None:
-        """Forget all planned faults."""
+        """Remove all planned faults."""
         with self._lock:
             self._planned.clear()
 
     @property
     def url(self) -> str:
-        """Address to point a client at, without a trailing slash."""
+        """Base URL for clients, without a trailing slash."""
         if self._server is None:
             raise RuntimeError("the simulated cloud is not started")
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
@@ -151,7 +151,7 @@ class SimulatedCloud(ABC):
         """Listen, in threads of this process."""
         self._server = _Server(("127.0.0.1", self._port), _handler(self))
         if self.tls is not None:
-            # The handshake is left to the thread of each connection: one that never completes must not keep others out.
+            # The thread of each connection does the handshake: one that never completes must not keep others out.
             self._server.socket = self.tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -172,7 +172,7 @@ class SimulatedCloud(ABC):
         self.stop()
 
     def respond(self, request: SimulatedRequest) -> SimulatedResponse:
-        """The answer to a request, with the fault that is planned for it."""
+        """Return the response to a request, with the fault that is planned for it."""
         with self._lock:
             self.asked.append(request)
             planned = next((plan for plan in self._planned if plan.path in request.path), None)
@@ -186,7 +186,7 @@ class SimulatedCloud(ABC):
         return response
 
     def last(self, path: str) -> SimulatedResponse | None:
-        """What was last answered at a path."""
+        """The last response at a path."""
         with self._lock:
             return self._last.get(path)
 
@@ -195,7 +195,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, or does not trust our certificate, is no news."""
+        """Ignore a client that hangs up or does not trust our certificate."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -224,6 +224,6 @@ def _handler(cloud: SimulatedCloud) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_one
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: `asked` holds every request."""
+            """Log nothing: `asked` holds every request."""
 
     return Handler

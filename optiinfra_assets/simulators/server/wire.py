@@ -1,4 +1,4 @@
-"""JSON as clouds write it: amounts digit by digit, never through a float; and times."""
+"""Writes JSON as clouds do: amounts with all digits, never through a float; and times."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 
 def to_json(value: Any) -> str:
-    """JSON text of dicts, lists, text, whole numbers, booleans, None and Decimals.
+    """Return JSON text of dicts, lists, text, whole numbers, booleans, None and Decimals.
 
     Raises:
-        TypeError: for anything else, a float above all.
+        TypeError: for any other type, above all a float.
     """
     if isinstance(value, Decimal):
         return format(value, "f")
@@ -27,5 +27,5 @@ def to_json(value: Any) -> str:
 
 
 def zulu(moment: datetime) -> str:
-    """An instant as ``2026-11-01T00:00:00Z``."""
+    """Format an instant as ``2026-11-01T00:00:00Z``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

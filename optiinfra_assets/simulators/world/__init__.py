@@ -1,1 +1,1 @@
-"""What happens at the simulated customers, whatever the cloud that bills it."""
+"""The charges of the simulated customers, whatever the cloud that bills them."""

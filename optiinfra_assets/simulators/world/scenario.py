@@ -1,7 +1,7 @@
-"""What is said about a simulated customer: what runs, what happens out of the ordinary, when the cloud shows and invoices it.
+"""Describes a simulated customer: what runs, which unusual events occur, when the cloud shows and invoices the charges.
 
-A scenario is a file (TOML, beside this module in ``scenarios/``) or is written in Python by a test; dates in it are fixed, so that it means
-the same at every run, and `Scenario.starting` moves all of them together, for a demonstration that ends today.
+A scenario is a file (TOML, beside this module in ``scenarios/``) or Python code in a test. Its dates are fixed, so that it gives the same
+charges at every run; `Scenario.starting` moves all of them together, for a demo that ends today.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 _STRICT: Final = ConfigDict(extra="forbid")
 _MINOR_DIGITS: Final = {"JPY": 0, "KRW": 0, "BHD": 3, "KWD": 3}
-"""Fraction digits of the currencies of ISO 4217 that have not two; some of them."""
+"""Fraction digits of some ISO 4217 currencies that do not have two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class ScenarioResource:
     Attributes:
         hourly_price: list price of one unit-hour in the account's currency.
         units: how many units run at the start of the scenario.
-        weekday_only: 30 % of the weekday level at weekends.
+        weekday_only: usage at weekends is 30 % of the weekday level.
         started: first day of use; None: as long as the account.
-        ended: day from which it is gone, or None.
+        ended: first day without it, or None.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -65,7 +65,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScenarioEvent:
-    """Something out of the ordinary.
+    """An unusual event.
 
     Attributes:
         what: ``spike``: usage of `day` times `factor`; ``late``: usage of `day` is posted on `posted_on`; ``restate``: usage of `day`
@@ -73,7 +73,7 @@ class ScenarioEvent:
             `amount` is given back for `day`, on `posted_on`.
         posted_on: day on which the cloud shows it; None: on `day` itself.
         amount: positive, in the account's currency.
-        resource_id: of usage, the only resource concerned; None: all.
+        resource_id: for usage, the only affected resource; None: all.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -86,7 +86,7 @@ class ScenarioEvent:
     resource_id: str | None = None
 
     def concerns(self, resource: ScenarioResource) -> bool:
-        """Whether the usage of `resource` is touched."""
+        """Whether the event affects the usage of `resource`."""
         return self.resource_id in (None, resource.resource_id)
 
     @property
@@ -97,15 +97,15 @@ class ScenarioEvent:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A customer's life at one cloud.
+    """What a customer runs and is charged at one cloud.
 
     Attributes:
         name: also the seed of the noise.
         start: first day of the account.
-        currency: of all its amounts; clouds that bill in one only make it theirs.
+        currency: of all its amounts; a cloud that bills in one currency only replaces it.
         monthly_growth: usage multiplies by this every 30 days.
         tax_rate: share of all charges that is billed as tax when a period is invoiced; zero: no tax.
-        capped_hours: hours of a month after which a unit costs nothing more, where the cloud caps so.
+        capped_hours: hours of a month after which a unit costs nothing more, at clouds with such a cap.
         posting_delay: usage shows this long after it happened.
         invoice_delay: the invoice of a period is issued this long after its end.
     """
@@ -130,7 +130,7 @@ class Scenario:
 
     @classmethod
     def load(cls, name: str) -> Scenario:
-        """The scenario of a file ``scenarios/<name>.toml``.
+        """Load the scenario of a file ``scenarios/<name>.toml``.
 
         Raises:
             ValueError: naming the field and what is accepted.
@@ -139,7 +139,7 @@ class Scenario:
         return _READER.validate_python({"name": name, **said})
 
     def starting(self, start: date) -> Scenario:
-        """The same life, all its days moved so that it begins on `start`."""
+        """Return the same scenario with all its days moved so that it begins on `start`."""
         shift = start - self.start
         return replace(
             self,
@@ -156,17 +156,17 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One line of the truth.
+    """One charge of the world.
 
     Attributes:
-        key: identity of the line, stable while the scenario is.
+        key: identity of the line, stable as long as the scenario does not change.
         kind: ``usage``, ``purchase``, ``tax``, ``credit`` or ``refund``; credits and refunds have negative amounts.
         day: UTC day the charge is for.
-        billing_period: period whose invoice carries it.
+        billing_period: period whose invoice contains it.
         quantity: unit-hours for usage, else 1.
         amount: a whole multiple of the world's quantum.
         posted_at: UTC instant from which the cloud shows it whole (inclusive).
-        withdrawn_at: UTC instant from which the cloud does not show it any more, or None.
+        withdrawn_at: UTC instant from which the cloud no longer shows it, or None.
         is_correction: changes what an earlier invoice said.
     """
 

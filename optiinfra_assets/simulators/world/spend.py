@@ -1,6 +1,6 @@
-"""What a scenario's customer is charged in a month: usage day by day, and what happens besides.
+"""Computes the charges of a scenario's customer in a month: usage day by day, and its events.
 
-Pure functions of the scenario: the noise comes from hashes of names and days, never from chance.
+Pure functions of the scenario: the noise comes from hashes of names and days, never from a random generator.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MILLIONTH: Final = Decimal("0.000001")
 
 
 def charges_of(scenario: Scenario, month: BillingPeriod, quantum: Decimal) -> Iterator[Charge]:
-    """Every charge for a day of `month`, whenever it is shown and whichever invoice carries it.
+    """Yield every charge for a day of `month`, whenever it is shown and whichever invoice contains it.
 
     Args:
         scenario: whose charges.
@@ -52,12 +52,12 @@ def invoiced_at(scenario: Scenario, period: BillingPeriod) -> datetime:
 
 
 def rounded(amount: Decimal, quantum: Decimal) -> Decimal:
-    """The whole multiple of `quantum` nearest to `amount`, half-even."""
+    """Round to the nearest whole multiple of `quantum`, half-even."""
     return (amount / quantum).quantize(Decimal(1)) * quantum
 
 
 def runs(resource: ScenarioResource, day: date) -> bool:
-    """Whether a resource is there on a day."""
+    """Whether a resource exists on a day."""
     return (resource.started is None or resource.started <= day) and (resource.ended is None or day < resource.ended)
 
 
@@ -91,7 +91,7 @@ def _usage(scenario: Scenario, resource: ScenarioResource, day: date, quantum: D
 
 
 def _restated(scenario: Scenario, charge: Charge, again: Charge, at: datetime) -> Iterator[Charge]:
-    """Replaced while its invoice is not issued; after that the difference stands on a later one."""
+    """Replace the charge if its invoice is not issued yet; otherwise put the difference on a later invoice."""
     if at <= invoiced_at(scenario, charge.billing_period):
         yield replace(charge, withdrawn_at=at)
         yield replace(again, posted_at=at)
@@ -127,7 +127,7 @@ def _extra(scenario: Scenario, number: int, event: ScenarioEvent, quantum: Decim
 
 
 def _billed_in(scenario: Scenario, day: date, shown: datetime) -> BillingPeriod:
-    """The period of `day`, or, if its invoice was issued before the charge was shown, the first whose invoice was not."""
+    """The period of `day` or, if its invoice was issued before the charge was shown, the first period whose invoice was not."""
     period = BillingPeriod.of(day)
     while shown > invoiced_at(scenario, period):
         period = period.shift(1)
@@ -135,7 +135,7 @@ def _billed_in(scenario: Scenario, day: date, shown: datetime) -> BillingPeriod:
 
 
 def _level(scenario: Scenario, resource: ScenarioResource, day: date) -> Decimal:
-    """Growth by the month, quieter weekends, and a few per cent of noise that is the same at every run."""
+    """Level of use: growth by the month, less at weekends, and a few per cent of noise that is the same at every run."""
     growth = scenario.monthly_growth ** ((day - scenario.start).days // 30)
     weekend = Decimal("0.3") if resource.weekday_only and day.weekday() >= 5 else Decimal(1)
     digest = hashlib.sha256(f"{scenario.name}/{resource.resource_id}/{day}".encode()).digest()
@@ -143,7 +143,7 @@ def _level(scenario: Scenario, resource: ScenarioResource, day: date) -> Decimal
 
 
 def _share_below_cap(scenario: Scenario, resource: ScenarioResource, day: date) -> Decimal:
-    """The part of a day's hours that costs: all until the month's hours are used up, then none."""
+    """The part of a day's hours that is charged: all until the month's hours are used up, then none."""
     if scenario.capped_hours is None:
         return Decimal(1)
     first = max(day.replace(day=1), scenario.start, resource.started or date.min)

@@ -1,17 +1,17 @@
-"""One truth behind all simulated clouds: what was charged, when it became visible, what was invoiced.
+"""The charges behind all simulated clouds: what was charged, when it became visible, what was invoiced.
 
-Everything follows from a `Scenario` and a clock, so a year can be lived tick by tick in seconds and lived again exactly. A simulator of a
-provider only translates: it asks its `World` and writes the answer in the wire shapes of one cloud::
+A `Scenario` and a clock determine everything, so a test can run a year tick by tick in seconds and repeat it exactly. A simulator of a
+provider only translates: it reads its `World` and writes responses in the format of one cloud::
 
     clock = SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC))
     world = World(Scenario.load("busy_year"), clock, quantum=CENT)
-    world.accrued(period)     # running totals: what the cloud shows now, the hours of today included
+    world.accrued(period)     # running totals: what the cloud shows now, including the hours of today
     world.charges(period)     # the same in whole days only
     world.invoice(period)     # all lines of the invoice, or None before it is issued
     clock.advance(hours=6)
 
 A charge has two times: the day it is for, and `posted_at`, when the cloud first shows it. Late usage, a credit on day 40 for day 5 and a
-restated day are nothing but charges shown later. What is shown after the invoice of its month stands on the next one.
+restated day are charges that are shown later. A charge that is shown after the invoice of its month is on the next invoice.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ MACHINES: Final = frozenset({"compute", "gpu"})
 
 
 class SimulatedClock:
-    """A `Clock` that moves only when told."""
+    """A `Clock` that moves only when `advance` is called."""
 
     def __init__(self, now: datetime) -> None:
         """Start at a UTC instant."""
         self.now = now
 
     def __call__(self) -> datetime:
-        """The present simulated instant."""
+        """Return the current simulated instant."""
         return self.now
 
     def advance(self, **duration: float) -> datetime:
-        """Move on by a `timedelta` said by its fields (``hours=6``), and give the new instant."""
+        """Move on by a `timedelta`, given by its fields (``hours=6``), and return the new instant."""
         self.now += timedelta(**duration)
         return self.now
 
 
 @dataclass(slots=True)
 class World:
-    """The truth of one scenario, and the clock it is seen by. Safe to use from several threads.
+    """The charges of one scenario, seen at the time of a clock. Safe to use from several threads.
 
     Attributes:
-        scenario: the customer's life.
-        clock: what "now" means where no instant is given.
+        scenario: what the customer runs and is charged.
+        clock: returns the current time where no instant is given.
         quantum: the smallest amount the cloud bills: every charge is a whole multiple of it, so sums are exact.
     """
 
@@ -75,26 +75,26 @@ class World:
     _making: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def charges(self, period: BillingPeriod, now: datetime | None = None) -> list[Charge]:
-        """Charges billed in `period` that the cloud shows at `now` (default: the clock), whole days; tax once it is invoiced."""
+        """Charges billed in `period` that the cloud shows at `now` (default: the clock), in whole days; tax once it is invoiced."""
         now = now or self.clock()
         shown = [charge for charge in self._billed(period) if _is_shown(charge, now)]
         return shown + (self._tax(period) if now >= self.invoiced_at(period) else [])
 
     def accrued(self, period: BillingPeriod, now: datetime | None = None) -> list[Charge]:
-        """As `charges`, and of usage not yet shown whole the hours that are over: quantity and amount of that part of the day."""
+        """Like `charges`, plus the past hours of usage that is not shown whole yet: quantity and amount of that part of the day."""
         now = now or self.clock()
         running = [self._part(charge, now) for charge in self._billed(period) if charge.posted_at > now]
         return self.charges(period, now) + [charge for charge in running if charge is not None]
 
     def invoice(self, period: BillingPeriod, now: datetime | None = None) -> list[Charge] | None:
-        """All lines of the invoice of `period`, None before it is issued. Empty if nothing was charged: most clouds send none then."""
+        """All lines of the invoice of `period`, None before it is issued. Empty if nothing was charged: most clouds then send none."""
         issued = self.invoiced_at(period)
         if (now or self.clock()) < issued or period.end <= midnight(self.scenario.start):
             return None
         return self.charges(period, issued)
 
     def ledger(self, period: BillingPeriod) -> list[Charge]:
-        """Every charge that is billed in `period` at any time, tax included: those not shown yet and those withdrawn again too."""
+        """Every charge that is billed in `period` at any time, with tax: also those not shown yet and those withdrawn again."""
         return [*self._billed(period), *self._tax(period)]
 
     def invoiced_at(self, period: BillingPeriod) -> datetime:
@@ -102,19 +102,19 @@ class World:
         return invoiced_at(self.scenario, period)
 
     def periods(self, now: datetime | None = None) -> list[BillingPeriod]:
-        """Periods of the account so far, oldest first, the open one included."""
+        """Periods of the account so far, oldest first, including the open one."""
         first, last = BillingPeriod.of(self.scenario.start), BillingPeriod.of(now or self.clock())
         months = (last.year - first.year) * 12 + last.month - first.month
         return [first.shift(index) for index in range(months + 1)]
 
     def machines(self) -> list[tuple[int, ScenarioResource]]:
-        """The machines there are now, each with its number among all resources."""
+        """The machines that exist now, each with its number among all resources."""
         today = self.clock().date()
         resources = enumerate(self.scenario.resources)
         return [(number, one) for number, one in resources if one.service in MACHINES and runs(one, today)]
 
     def _billed(self, period: BillingPeriod) -> tuple[Charge, ...]:
-        """Everything the invoice of `period` may carry: of its own days, and what came too late for earlier invoices."""
+        """Every charge that the invoice of `period` may contain: those of its own days, and those too late for earlier invoices."""
         with self._making:
             if period not in self._of_bills:
                 self._of_bills[period] = tuple(self._make(period))
@@ -159,7 +159,7 @@ class World:
 
 
 def grouped(charges: Iterable[Charge]) -> dict[str, list[Charge]]:
-    """Charges by resource; usage that corrects an invoice stands alone, as what is for no resource does."""
+    """Group charges by resource; usage that corrects an invoice forms its own group, as do charges without a resource."""
     groups: dict[str, list[Charge]] = {}
     for charge in charges:
         running = None if charge.is_correction else charge.resource

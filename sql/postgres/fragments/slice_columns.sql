@@ -1,4 +1,4 @@
--- Select list: a slice as last probed and last collected.
+-- Select list: a slice with the results of its last probe and its last collection.
 accounts.customer_id,
 accounts.provider,
 account_id,

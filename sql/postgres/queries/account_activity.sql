@@ -1,4 +1,4 @@
--- Accounts of a customer by id, with their probes, publications and requests so far; null account id: from the first.
+-- Accounts of a customer by id, with their probes, publications and requests so far; a null account id starts at the first.
 SELECT
     accounts.account_id,
     accounts.provider,

@@ -1,5 +1,5 @@
--- An account if it has these settings, which it then keeps to the end of the transaction: whoever changes it, or its secret, waits.
--- No row comes back if it has others. Those who only refer to the account do not wait.
+-- Returns and locks an account if it has these settings, until the transaction ends: others who change it or its secret wait.
+-- Returns no row if it has other settings. Transactions that only refer to the account do not wait.
 SELECT account_id
 FROM optiinfra.accounts
 WHERE account_id = %(account_id)s AND settings = %(settings)s

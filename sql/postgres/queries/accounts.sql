@@ -1,4 +1,4 @@
--- Accounts with their last probes; a null filter lets everything through.
+-- Accounts with their last probes; a null filter selects all.
 SELECT
     account_id,
     customer_id,

@@ -1,4 +1,4 @@
--- Active accounts of some providers that may be probed now, the longest untried first; null account ids: all.
+-- Active accounts of some providers that may be probed now, those that waited longest first; null account ids select all.
 SELECT account_id, customer_id, provider, settings, is_simulated
 FROM optiinfra.accounts
 WHERE status = 'active'

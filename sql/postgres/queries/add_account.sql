@@ -1,4 +1,4 @@
--- Add an account. The same one again becomes active; no row comes back if the id has other content.
+-- Adds an account. Adding the same account again makes it active; returns no row if the id exists with other content.
 INSERT INTO optiinfra.accounts (account_id, customer_id, provider, settings, is_simulated)
 VALUES (%(account_id)s, %(customer_id)s, %(provider)s, %(settings)s, %(is_simulated)s)
 ON CONFLICT (account_id) DO UPDATE SET status = 'active', disabled_at = NULL

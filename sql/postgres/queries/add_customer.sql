@@ -1,4 +1,4 @@
--- Add a customer; one that is there keeps its name unless another is given. What changed has its line in the log.
+-- Adds a customer; an existing one keeps its name unless another is given. Writes each change to the audit log.
 WITH old AS (
     SELECT name FROM optiinfra.customers WHERE customer_id = %(customer_id)s
 ),

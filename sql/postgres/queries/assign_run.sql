@@ -1,4 +1,4 @@
--- Which run will collect one slice of a task.
+-- Records which run will collect one slice of a task.
 UPDATE optiinfra.collection_history
 SET run_id = %(run_id)s
 WHERE task_id = %(task_id)s

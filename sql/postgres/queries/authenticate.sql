@@ -1,4 +1,4 @@
--- Whom a token speaks for, if it is neither expired nor revoked. is_stale: its last use was stored over a minute ago.
+-- The role and customer of a token that is neither expired nor revoked. is_stale: its last use was stored over a minute ago.
 SELECT
     token_id,
     name,

@@ -1,4 +1,4 @@
--- Other settings for an active account; the row says which it had before. No row comes back if there is none.
+-- Changes the settings of an active account and returns its previous settings. Returns no row if there is no such account.
 WITH old AS (
     SELECT account_id, settings
     FROM optiinfra.accounts

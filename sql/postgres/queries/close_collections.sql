@@ -1,4 +1,4 @@
--- End what a task has left open.
+-- Ends the open collections of a task.
 UPDATE optiinfra.collection_history
 SET status = %(status)s, ended_at = now(), error = %(error)s
 WHERE ended_at IS NULL AND task_id = %(task_id)s

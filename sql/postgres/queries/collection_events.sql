@@ -1,4 +1,4 @@
--- Events of a customer after a cursor, in the order in which they became visible. What younger transactions wrote waits for older ones.
+-- Events of a customer after a cursor, in the order in which they became visible. Events of younger transactions wait for older ones.
 SELECT
     id,
     xid::text::bigint AS xid,

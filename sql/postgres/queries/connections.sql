@@ -1,5 +1,5 @@
--- Accounts of a customer with their credentials, without anything encrypted, by account id, after one; a null filter lets everything
--- through. version is null where no secret is stored: the provider has none, or it was purged.
+-- Accounts of a customer with their credentials, without ciphertext, by account id, after a given one; a null filter selects all.
+-- version is null where no secret is stored: the provider has none, or it was purged.
 SELECT
     a.account_id,
     a.customer_id,

@@ -1,4 +1,4 @@
--- A new customer, with its line in the log. No row comes back if the id is taken.
+-- Creates a customer and writes it to the audit log. Returns no row if the id is taken.
 WITH stored AS (
     INSERT INTO optiinfra.customers (customer_id, name)
     VALUES (%(customer_id)s, %(name)s)

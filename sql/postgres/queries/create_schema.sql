@@ -1,2 +1,2 @@
--- Our tables live apart from Dagster's, which share the database.
+-- Keeps our tables apart from Dagster's tables in the same database.
 CREATE SCHEMA IF NOT EXISTS optiinfra

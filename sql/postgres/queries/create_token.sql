@@ -1,4 +1,4 @@
--- A new token, by its hash, with its line in the log.
+-- Stores the hash of a new token and writes it to the audit log.
 WITH made AS (
     INSERT INTO optiinfra.api_tokens (token_id, token_hash, name, customer_id, role, expires_at)
     VALUES (%(token_id)s, %(token_hash)s, %(name)s, %(customer_id)s, %(role)s, %(expires_at)s)

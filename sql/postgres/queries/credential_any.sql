@@ -1,2 +1,2 @@
--- Whether anything was ever encrypted here and is still kept.
+-- Whether this database still holds any encrypted secret.
 SELECT EXISTS (SELECT FROM optiinfra.credentials) AS is_any

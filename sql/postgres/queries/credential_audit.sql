@@ -1,4 +1,4 @@
--- The log of credentials, newest first, below an id; a null filter lets everything through.
+-- The audit log of credentials, newest first, below an id; a null filter selects all.
 SELECT
     id,
     at,

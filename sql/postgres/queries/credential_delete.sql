@@ -1,4 +1,4 @@
--- Use the secret of an account no more, with its line in the log. No row comes back if there is none in use.
+-- Deletes the secret of an account (without erasing it) and writes it to the audit log. Returns no row if none is in use.
 WITH deleted AS (
     UPDATE optiinfra.credentials
     SET deleted_at = now()

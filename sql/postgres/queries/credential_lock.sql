@@ -1,2 +1,2 @@
--- One process at a time stores a secret of an account; freed when the connection ends.
+-- Locks an account so that one process at a time stores its secret; the lock ends with the connection.
 SELECT pg_advisory_lock(hashtextextended('optiinfra.credentials ' || %(account_id)s, 0))

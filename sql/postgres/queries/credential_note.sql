@@ -1,4 +1,4 @@
--- One more line in the log; for a probe, unless one of the same UTC day says the same: an account is probed 96 times a day.
+-- Adds a row to the audit log; for a probe only if no row of the same UTC day is equal, because an account is probed 96 times a day.
 INSERT INTO optiinfra.credential_audit_log
     (actor, origin, action, outcome, customer_id, account_id, credential_id, version, key_id, purpose, run_id, detail)
 SELECT

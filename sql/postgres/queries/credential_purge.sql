@@ -1,4 +1,4 @@
--- Erase a deleted secret, with its line in the log. No row comes back if there is none, or if it is in use.
+-- Erases a deleted secret and writes it to the audit log. Returns no row if there is none, or if it is in use.
 WITH purged AS (
     DELETE FROM optiinfra.credentials
     WHERE account_id = %(account_id)s AND deleted_at IS NOT NULL

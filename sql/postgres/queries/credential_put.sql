@@ -1,6 +1,6 @@
--- Store a secret as the next version, with its line in the log. No row comes back if another version came first,
--- if it was deleted meanwhile (unless stored as new), or if its master key was retired.
--- FOR SHARE: a key is not retired between this look at it and the end of this statement.
+-- Stores a secret as the next version and writes it to the audit log. Returns no row if another version was stored first,
+-- if the secret was deleted meanwhile (unless stored as new), or if its master key was retired.
+-- FOR SHARE: nobody can retire the key between this check and the end of this statement.
 WITH usable AS (
     SELECT key_id
     FROM optiinfra.master_keys

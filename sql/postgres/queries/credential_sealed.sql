@@ -1,4 +1,4 @@
--- What it takes, besides the master key, to open the secret of an account, and the settings that it belongs to; deleted or not.
+-- All that is needed, besides the master key, to decrypt the secret of an account, and the account's settings; also if deleted.
 SELECT
     credential_id,
     account_id,

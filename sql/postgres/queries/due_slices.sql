@@ -1,5 +1,5 @@
--- Slices of active accounts whose source shows what was not collected; read from the index slice_state_due. A statement of its own:
--- as a parameter of slice_states.sql the condition is not known to the plan that a prepared statement ends up with, which then reads all.
+-- Slices of active accounts whose source has uncollected data; read from the index slice_state_due. A separate statement: the plan of
+-- a prepared statement does not know the value of a parameter, so with the condition in slice_states.sql it would read all slices.
 SELECT
     -- include: slice_columns
 -- include: slices_of_active_accounts

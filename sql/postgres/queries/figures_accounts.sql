@@ -1,4 +1,4 @@
--- Grain: provider. For: /metrics: active accounts, those whose last probe failed, and the account unprobed for longest.
+-- Grain: provider. For /metrics: active accounts, those whose last probe failed, and the time of the oldest last probe.
 SELECT
     provider,
     count(*) AS accounts,

@@ -1,4 +1,4 @@
--- Grain: provider x status. For: /metrics: collections under way and ended, the requests they made, and what providers charge for these.
+-- Grain: provider x status. For /metrics: open and ended collections, the requests they made, and what providers charge for these.
 SELECT
     provider,
     status,

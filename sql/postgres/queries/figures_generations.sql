@@ -1,4 +1,4 @@
--- Grain: state. For: /metrics: how many generations were begun, and what became of them.
+-- Grain: state. For /metrics: how many generations were started, by outcome.
 SELECT state, count(*) AS generations
 FROM optiinfra.generations
 GROUP BY state

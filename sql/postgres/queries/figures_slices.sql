@@ -1,4 +1,4 @@
--- Grain: provider. For: /metrics: when a collection last went well, and what was seen but not collected, of active accounts.
+-- Grain: provider. For /metrics: the last successful collection, and the uncollected changes, of active accounts.
 SELECT
     provider,
     max(checked_at) AS last_success,

@@ -1,4 +1,4 @@
--- How a collection ended; one that has ended, in whatever way, stays as it is.
+-- Records how a collection ended; one that has already ended stays unchanged.
 UPDATE optiinfra.collection_history
 SET status = %(status)s,
     ended_at = now(),

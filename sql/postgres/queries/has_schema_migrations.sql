@@ -1,2 +1,2 @@
--- One row: does this database have a record of migrations? A dry run must not create it.
+-- One row: whether this database has a table of migrations. A dry run must not create it.
 SELECT to_regclass('optiinfra.schema_migrations') IS NOT NULL

@@ -1,6 +1,6 @@
--- Collections, newest first, below an id; a null filter or limit lets everything through.
--- is_open: only those that have not ended, read from the index collection_history_open: a plan that does not know the value would read the
--- whole table and is never the cheaper one, so PostgreSQL plans with the value each time.
+-- Collections, newest first, below an id; a null filter or limit selects all.
+-- is_open: only those that have not ended, read from the index collection_history_open. A plan that does not know the value would read
+-- the whole table and is never the cheaper one, so PostgreSQL plans with the value each time.
 SELECT
     id,
     task_id,

@@ -1,4 +1,4 @@
--- Master keys that ever wrapped something here, with how many credentials each wraps now, deleted ones too; oldest first.
+-- Master keys that ever wrapped a data key here, with the number of credentials each wraps now, also deleted ones; oldest first.
 SELECT k.key_version, k.key_id, k.first_used_at, k.retired_at, count(c.credential_id) AS credentials
 FROM optiinfra.master_keys AS k
 LEFT JOIN optiinfra.credentials AS c USING (key_id)

@@ -1,4 +1,4 @@
--- Wrap nothing by a master key again, with its line in the log. No row comes back if it still wraps something.
+-- Retires a master key and writes it to the audit log. Returns no row if it still wraps a data key.
 WITH retired AS (
     UPDATE optiinfra.master_keys
     SET retired_at = coalesce(retired_at, now())

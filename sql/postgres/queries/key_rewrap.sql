@@ -1,4 +1,4 @@
--- Exchange the wrapped data key of one credential, with its line in the log. No row comes back if the secret was replaced or purged meanwhile.
+-- Replaces the wrapped data key of one credential and writes it to the audit log. No row: the secret was replaced or purged meanwhile.
 WITH usable AS (
     SELECT key_id
     FROM optiinfra.master_keys

@@ -1,4 +1,4 @@
--- Credentials under another master key than the new one; deleted ones too; by id, after one.
+-- Credentials wrapped by a master key other than the new one, also deleted ones; by id, after a given one.
 SELECT credential_id, account_id, customer_id, version, wrapped_key, key_id
 FROM optiinfra.credentials
 WHERE key_id <> %(new)s

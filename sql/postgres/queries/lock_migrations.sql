@@ -1,2 +1,2 @@
--- One migrator at a time in this database; freed at the end of the transaction.
+-- Lets one process at a time migrate this database; the lock ends with the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('optiinfra.schema_migrations', 0))

@@ -1,6 +1,6 @@
--- A collection of one slice ended well. Without a generation it published nothing: only the check moves.
--- A collection that answers to the token of the gone found nothing there: then that is what was seen. Else a source confirmed to be
--- empty, which no probe can read, would be due for ever; and one that comes back as it was would not be due.
+-- Records a successful collection of one slice. Without a generation it published nothing, and only checked_at moves.
+-- A collection with the empty token found no data, so the seen token becomes empty too. Otherwise a source confirmed as empty,
+-- which no probe can read, would stay due forever; and one that comes back unchanged would not be due.
 INSERT INTO optiinfra.slice_state (account_id, billing_period, collected_token, checked_at, generation, published_at, reached)
 VALUES (%(account_id)s, %(billing_period)s, %(token)s, %(at)s, %(generation)s, %(published_at)s, %(reached)s)
 ON CONFLICT (account_id, billing_period) DO UPDATE

@@ -1,5 +1,5 @@
--- What a probe of one account saw: a token for each period it has, the token of the gone for periods it had before.
--- One row: how many periods show another token than before.
+-- Records the probe of one account: a token for each period that the source has, the empty token for periods that it had before.
+-- Returns one row: the number of periods whose token changed.
 WITH seen AS (
     SELECT period, token
     FROM unnest(%(periods)s::text[], %(tokens)s::text[]) AS one (period, token)

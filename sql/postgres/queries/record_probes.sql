@@ -1,6 +1,6 @@
--- What probes of some accounts saw: a token for each period a source has, the token of the gone for periods it had before.
--- seen_at stays while the token stays: it says since when a change waits.
--- Accounts are locked before their slices, as by whoever changes an account and then stores what was seen of it.
+-- Records probes of some accounts: a token for each period that a source has, the empty token for periods that it had before.
+-- seen_at stays while the token stays: it says since when a change has been waiting.
+-- Locks accounts before their slices, in the same order as those who change an account and then store its tokens.
 WITH held AS MATERIALIZED (
     SELECT account_id
     FROM optiinfra.accounts

@@ -1,4 +1,4 @@
--- Another name for a customer, with its line in the log if it is another. No row comes back if there is no such customer.
+-- Renames a customer and writes a changed name to the audit log. Returns no row if there is no such customer.
 WITH old AS (
     SELECT customer_id, name FROM optiinfra.customers WHERE customer_id = %(customer_id)s FOR UPDATE
 ),

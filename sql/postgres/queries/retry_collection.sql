@@ -1,4 +1,4 @@
--- An attempt failed and will be repeated, unless the collection was ended meanwhile.
+-- Records that an attempt failed and will be repeated, unless the collection was ended meanwhile.
 UPDATE optiinfra.collection_history
 SET status = 'retrying',
     error = %(error)s,

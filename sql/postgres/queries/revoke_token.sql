@@ -1,5 +1,5 @@
--- Refuse a token from now on, with its line in the log; revoked twice, the first time counts. No row comes back if there is none
--- of that id and, unless null, that customer.
+-- Revokes a token and writes it to the audit log; if it is revoked twice, the first time stays. Returns no row if there is no token
+-- with that id and, unless null, of that customer.
 WITH revoked AS (
     UPDATE optiinfra.api_tokens
     SET revoked_at = now()

@@ -1,4 +1,4 @@
--- Let the next generations have numbers above the given one; never lower than they would have been.
+-- Makes the next generations get numbers above the given one; never lowers the next number.
 SELECT setval(
     pg_get_serial_sequence('optiinfra.generations', 'generation'),
     greatest(%(number)s::bigint, nextval(pg_get_serial_sequence('optiinfra.generations', 'generation')))

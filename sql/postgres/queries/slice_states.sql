@@ -1,4 +1,4 @@
--- Slices of active accounts; a null filter lets everything through.
+-- Slices of active accounts; a null filter selects all.
 SELECT
     -- include: slice_columns
 -- include: slices_of_active_accounts

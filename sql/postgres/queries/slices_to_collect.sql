@@ -1,5 +1,5 @@
--- Due slices that nobody is collecting or about to: what the source shows differs from what was collected, no failure of
--- the same is to be waited out, and no task has the slice open, except the asking task itself while no run took it.
+-- Due slices that no task collects or will collect: the seen token differs from the collected one, no wait after a failure with the
+-- same token is left, and no task has the slice open, except this task itself as long as no run took the slice.
 SELECT accounts.customer_id, accounts.provider, account_id, billing_period, seen_token
 -- include: slices_of_active_accounts
     AND accounts.provider = ANY (%(providers)s::text[])

@@ -1,4 +1,4 @@
--- Keep a snapshot, unless the newest one has the same body or was not taken before it. A row comes back if it was kept.
+-- Stores a snapshot, unless the newest one has the same body or was not taken before it. Returns a row if it was stored.
 WITH newest AS (
     SELECT taken_at, sha256
     -- include: snapshots_of_period

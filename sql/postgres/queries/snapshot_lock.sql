@@ -1,2 +1,2 @@
--- One process at a time adds to the snapshots of an account, kind and period; freed at the end of the transaction.
+-- Lets one process at a time add snapshots of an account, kind and period; the lock ends with the transaction.
 SELECT pg_advisory_xact_lock(hashtextextended('optiinfra.provider_snapshots ' || %(account_id)s || ' ' || %(billing_period)s || ' ' || %(kind)s, 0))

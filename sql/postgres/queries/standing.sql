@@ -1,5 +1,5 @@
--- Grain: account of a customer of which something is still to come, or nothing any more, or that reaches further than it published.
--- due: billing periods whose source shows what was not collected, of active accounts; due_since: since when each does.
+-- Grain: account of a customer that has due periods, is disabled, was never probed, or has a recorded instant (reached).
+-- due: billing periods of active accounts whose source has uncollected data; due_since: since when each is due.
 SELECT
     accounts.account_id,
     accounts.provider,

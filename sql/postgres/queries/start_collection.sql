@@ -1,5 +1,5 @@
--- One slice of a task is being collected from now, queued before or not. Started again, it is one attempt more.
--- A row that has ended, and one that another run started, stay as they are. One row: the id, in any case.
+-- Starts the collection of one slice of a task, queued before or not. Starting it again counts one more attempt.
+-- A row that has ended, or that another run started, stays unchanged. Returns one row with the id in any case.
 WITH started AS (
     INSERT INTO optiinfra.collection_history AS history
         (task_id, trigger, customer_id, provider, account_id, billing_period, run_id, status, started_at)

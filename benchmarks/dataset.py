@@ -34,7 +34,7 @@ PUBLISHED_AT = datetime(2026, 12, 1, 6, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class BenchSlice:
-    """One slice of the generated data: whose it is, its generation, and how many line items it has."""
+    """One slice of the generated data: its account, its generation, and its number of line items."""
 
     customer_id: str
     provider: str
@@ -46,7 +46,7 @@ class BenchSlice:
 
 
 def shares() -> list[float]:
-    """Part of all line items that each customer has, largest first; the exponent makes the first 13 %."""
+    """Each customer's share of all line items, largest first; the exponent makes the first share 13 %."""
     weights = [1 / (rank + 1.9) ** 1.12 for rank in range(CUSTOMERS)]
     return [weight / sum(weights) for weight in weights]
 
@@ -84,9 +84,9 @@ CREATE TABLE bench_slices
 ENGINE = Memory
 """
 
-# Every attribute follows from hashes of the resource and of the line, so the same rows come out each time.
-# A resource has one service, region, sub account and type; a sub account uses ten services in two regions, so that days fold
-# together as they do in bills. Charges have six digits after the point.
+# Every attribute is computed from hashes of the resource and of the line, so each run makes the same rows.
+# A resource has one service, region, sub account and type; a sub account uses ten services in two regions, so that days aggregate
+# as they do in real bills. Charges have six fraction digits.
 RAW = """
 INSERT INTO raw_costs
 (
@@ -140,7 +140,7 @@ ONE_GENERATION = "WHERE customer_id = {customer_id:String} AND generation = {gen
 
 
 def make(rows: int) -> None:
-    """Make the data set of `rows` in ``benchmarks/data/<rows>/clickhouse``, unless it is there."""
+    """Make the data set of `rows` in ``benchmarks/data/<rows>/clickhouse``, unless it exists."""
     folder = DATA / str(rows)
     if (folder / "complete").exists():
         return
@@ -168,7 +168,7 @@ def fill(client: Any, derived_sql: dict[str, str], all_slices: list[BenchSlice])
 
     Args:
         derived_sql: the product's SELECT of each derived table, by table name.
-        all_slices: what to make.
+        all_slices: the slices to make.
     """
     client.command(SLICES_TABLE)
     columns = list(BenchSlice.__dataclass_fields__)
@@ -190,7 +190,7 @@ def fill(client: Any, derived_sql: dict[str, str], all_slices: list[BenchSlice])
 
 
 def by_month(table: str, select: str) -> str:
-    """The product's statement for one generation, widened to all generations of one billing period."""
+    """Widen the product's statement for one generation to all generations of one billing period."""
     assert select.count(ONE_GENERATION) == 1, f"{table}: its SQL does not select one generation the usual way"
     return f"INSERT INTO {table}\n" + select.replace(ONE_GENERATION, "WHERE billing_period = {billing_period:Date}")
 

@@ -1,4 +1,4 @@
-"""Both engines on fresh directories, migrated, for the length of a measurement."""
+"""Starts both embedded databases on fresh directories, migrated, for the duration of a measurement."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 
 @contextmanager
 def clickhouse(folder: Path) -> Iterator[str]:
-    """An embedded ClickHouse; gives its URL."""
+    """Start an embedded ClickHouse; yields its URL."""
     port = free_port("127.0.0.1")
     command = ["-m", "optiinfra_assets.embedded.clickhouse", "--path", str(folder), "--port", str(port)]
     process = subprocess.Popen([sys.executable, *command])
@@ -40,7 +40,7 @@ def clickhouse(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def stores() -> Iterator[tuple[Settings, Warehouse, Metadata]]:
-    """Migrated databases of their own, removed at the end."""
+    """Start separate, migrated databases and remove them at the end."""
     folder = Path(tempfile.mkdtemp(prefix="optiinfra-bench-"))
     try:
         with clickhouse(folder / "clickhouse") as url:

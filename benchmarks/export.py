@@ -39,7 +39,7 @@ CHUNK = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One download: `size` in bytes; of the process that answered, its peak memory in bytes and its processor seconds."""
+    """One download: `size` in bytes; peak memory in bytes and CPU seconds of the process that answered."""
 
     seconds: float
     size: int
@@ -48,7 +48,7 @@ class Run:
 
 
 def make(folder: Path, rows: int) -> None:
-    """Fill a warehouse with `rows` line items of one customer, unless it is there. Exports of line items need one derived table."""
+    """Fill a warehouse with `rows` line items of one customer, unless it exists. Exports of line items need one derived table."""
     if (folder / "complete").exists():
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -83,7 +83,7 @@ def _slices(rows: int) -> list[dataset.BenchSlice]:
 def ours(url: str, pid: int, token: str, form: ExportFormat, encoding: str) -> Run:
     """Download through the API."""
     process = psutil.Process(pid)
-    Path(f"/proc/{pid}/clear_refs").write_text("5")  # forget the peak so far
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # reset the peak so far
     before = sum(process.cpu_times()[:2])
     address = urlsplit(url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port)
@@ -101,13 +101,13 @@ def ours(url: str, pid: int, token: str, form: ExportFormat, encoding: str) -> R
 
 
 def _peak(pid: int) -> int:
-    """Peak resident memory since it was reset."""
+    """Peak resident memory since its last reset, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def bare(settings: Settings, rows: int, form: ExportFormat) -> Run:
-    """Download the same statement from the engine."""
+    """Download the same statement from ClickHouse."""
     warehouse = Warehouse.connect(settings)
     slices = _slices(rows)
     nothing: dict[str, list[str]] = {
@@ -134,7 +134,7 @@ def bare(settings: Settings, rows: int, form: ExportFormat) -> Run:
 
 
 def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
-    """Print a line for each form."""
+    """Print a line for each format."""
     metadata = Metadata.connect(settings)
     metadata.migrate()
     metadata.customers.add(CUSTOMER)
@@ -148,7 +148,7 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
         ("CSV, gzip", ExportFormat.CSV, "gzip"),
         ("Parquet", ExportFormat.PARQUET, "identity"),
     ):
-        # In turns, because what else the machine does changes: the quicker of each counts.
+        # Alternate, because the load of the machine changes: the faster run of each counts.
         pairs = [(bare(settings, rows, form), ours(url, pid, token, form, encoding)) for _ in range(2)]
         straight, through = (min(runs, key=lambda run: run.seconds) for runs in zip(*pairs, strict=True))
         assert encoding == "gzip" or straight.size == through.size, (straight.size, through.size)
@@ -165,7 +165,7 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
 
 
 def main() -> None:
-    """Fill the data set if it is not there, and measure."""
+    """Fill the data set if it does not exist, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000, help="line items (default: %(default)s)")
     rows = parser.parse_args().rows // (dataset.MONTHS * ACCOUNTS) * (dataset.MONTHS * ACCOUNTS)

@@ -44,7 +44,7 @@ DECIMALS = tuple(column.name for column in STORED if column.kind == "decimal" an
 
 @dataclass
 class Result:
-    """One measured way."""
+    """The result of one measured way."""
 
     rows: int
     seconds: float
@@ -103,7 +103,7 @@ def source(rows: int) -> str:
 
 
 def casts(kind: str) -> str:
-    """The statement's expressions for the columns of ``raw_costs``, from the columns of the file."""
+    """SQL expressions that compute the columns of ``raw_costs`` from the columns of the file."""
     place = "'demo', 'focus', 'demo.bench', toDate('2026-10-01'), 1, rowNumberInAllBlocks(), 'focus file', false"
     columns = []
     for column in STORED:
@@ -122,7 +122,7 @@ def casts(kind: str) -> str:
 
 
 def reader(kind: str, path: Path) -> str:
-    """The table function that reads a file; CSV is read straight into the types of the table."""
+    """The table function that reads a file; CSV is read directly into the types of the table."""
     if kind != "csv":
         return f"file('{path}', Parquet)"
     types = {"decimal": "Nullable(Decimal(38, 18))", "date/time": "DateTime('UTC')"}
@@ -134,7 +134,7 @@ def reader(kind: str, path: Path) -> str:
 
 
 def generate(client: Client, kind: str, rows: int) -> Path:
-    """The file of one kind, written once."""
+    """Return the file of one kind; write it if it does not exist."""
     path = DATA / f"{rows}" / kind / FILES[kind]
     if path.exists():
         return path
@@ -167,7 +167,7 @@ def generate(client: Client, kind: str, rows: int) -> Path:
 
 @contextmanager
 def engine(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """An embedded ClickHouse on a fresh directory; gives its URL and process."""
+    """Start an embedded ClickHouse on a fresh directory; yields its URL and process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -195,7 +195,7 @@ def engine(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def fresh_table(client: Client) -> None:
-    """An empty ``raw_costs``; dropping the old one also ends its merges."""
+    """Create an empty ``raw_costs``; dropping the old one also ends its merges."""
     client.command("DROP TABLE IF EXISTS raw_costs SYNC")
     client.command(project_file("sql", "clickhouse", "migrations", "0001_raw_costs.sql").read_text())
 
@@ -207,7 +207,7 @@ def used(process: psutil.Process) -> float:
 
 
 def bare(client: Client, process: psutil.Process, kind: str, path: Path, rows: int) -> Result:
-    """The engine alone."""
+    """Measure ClickHouse alone."""
     fresh_table(client)
     settings = {"date_time_input_format": "best_effort", "input_format_parquet_allow_missing_columns": 1}
     begun, before = time.perf_counter(), used(process)
@@ -216,7 +216,7 @@ def bare(client: Client, process: psutil.Process, kind: str, path: Path, rows: i
 
 
 def ours(client: Client, process: psutil.Process, url: str, path: Path) -> Result:
-    """Our provider and loader in a process of their own."""
+    """Measure our provider and loader in a process of their own."""
     fresh_table(client)
     command = [sys.executable, __file__, "--child", url, str(path.parent)]
     before = used(process)
@@ -241,7 +241,7 @@ def child(url: str, folder: str) -> None:
 
 
 def content(client: Client) -> tuple[object, ...]:
-    """Count, exact sums and a hash of every column but line_number, which counts in another order."""
+    """Count, exact sums and a hash of every column except line_number, which both ways count in a different order."""
     return tuple(
         client.query(
             "SELECT count(), sum(billed_cost), sum(effective_cost), sum(list_cost), sum(contracted_cost), "
@@ -273,7 +273,7 @@ def main() -> None:
 
 
 def measure(client: Client, process: psutil.Process, url: str, kinds: list[str], rows: int, repeat: int) -> None:
-    """One line for each kind."""
+    """Measure and print one line for each kind."""
     print(
         f"{'file':<10}{'size MB':>9}{'bare rows/s':>14}{'our rows/s':>14}{'ratio':>8}"
         f"{'bare CPU s':>12}{'our CPU s':>11}{'peak MB':>9}"

@@ -1,7 +1,7 @@
-"""What it costs that the databases themselves show a reader one customer only.
+"""Measures the cost of the databases' own limit of a reader to one customer.
 
-``python -m benchmarks.isolation`` starts the embedded engines on a folder of its own in the system's, fills `CUSTOMERS` customers, and
-runs each read with and without the mechanism in turn, so that whatever else the machine does hits both alike. Times are milliseconds.
+``python -m benchmarks.isolation`` starts the embedded databases in a temporary folder, fills `CUSTOMERS` customers, and
+runs each read alternately with and without the mechanism, so that other load on the machine affects both alike. Times are milliseconds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COUNT = "SELECT count() FROM publications WHERE customer_id = 'customer-7'"
 
 
 def _show(what: str, without: Callable[[], object], within: Callable[[], object]) -> None:
-    """Print both medians, and the median of the differences of neighbours."""
+    """Print both medians, and the median of the differences of adjacent runs."""
     for _ in range(20):
         without(), within()
     times = [(_timed(without), _timed(within)) for _ in range(PAIRS)]
@@ -54,7 +54,7 @@ def _timed(read: Callable[[], object]) -> float:
 
 
 def clickhouse(warehouse: Warehouse) -> None:
-    """A narrow read and the smallest one, with the filter on every table and without."""
+    """Measure a narrow read and the smallest one, with the filter on every table and without."""
     warehouse.client.command(FILL)
     settings = warehouse.only("customer-7")
     for what, statement in (
@@ -73,7 +73,7 @@ def clickhouse(warehouse: Warehouse) -> None:
 
 
 def postgresql(metadata: Metadata) -> None:
-    """The smallest read, in the role of one customer and as the owner."""
+    """Measure the smallest read, in the role of one customer and as the owner."""
     metadata.customers.add("customer-7")
 
     def plain() -> object:
@@ -87,7 +87,7 @@ def postgresql(metadata: Metadata) -> None:
 
 
 def main() -> None:
-    """Start, measure, stop."""
+    """Start the databases, measure, and stop them."""
     with tempfile.TemporaryDirectory(prefix="optiinfra-isolation-") as folder:
         port, home = _free_port(), Path(folder)
         command = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse", "--port", str(port)]

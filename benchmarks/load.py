@@ -42,12 +42,12 @@ MAIN = (
 )
 CLIENTS = (1, 8, 32)
 PEOPLE = 8
-"""Tokens that the clients share, so that none has more requests under way than one may."""
+"""Tokens that the clients share, so that no token exceeds its limit of requests under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query: whose data it asks for, with which tokens; its document, its right answer, and the statements that it runs."""
+    """One query: its customer and tokens, its document, its right response, and the statements that it runs."""
 
     name: str
     customer_id: str
@@ -57,15 +57,15 @@ class Query:
     statements: list[Statement]
 
     def of_service(self, url: str) -> list[list[Ask]]:
-        """What each person asks the service."""
+        """The requests of each person to the service."""
         return [[graphql(url, token, self.document, self.answer)] for token in self.tokens]
 
     def of_bare(self, url: str, number: int) -> list[list[Ask]]:
-        """The same of the bare endpoint, where the answer has a number."""
+        """The same requests to the bare endpoint, where the response has a number."""
         return [[replace(ask, url=f"{url}/{number}") for ask in asks] for asks in self.of_service(url)]
 
     def of_clickhouse(self, url: str) -> list[list[Ask]]:
-        """The same statements, asked of ClickHouse as the service asks it."""
+        """The same statements, sent to ClickHouse as the service sends them."""
         settings = SETTINGS | tenant_settings(self.customer_id, has_policies=False)
         asks = []
         for statement in self.statements:
@@ -87,7 +87,7 @@ def graphql(url: str, token: str, document: str, answer: str) -> Ask:
 
 
 def tokens(settings: Settings, customer_id: str) -> list[str]:
-    """New tokens of a customer, one for each person."""
+    """Create new tokens of a customer, one for each person."""
     metadata = Metadata.connect(settings)
     metadata.migrate()
     metadata.customers.add(customer_id)
@@ -97,7 +97,7 @@ def tokens(settings: Settings, customer_id: str) -> list[str]:
 
 
 def main_queries(url: str, settings: Settings, customer_id: str) -> list[Query]:
-    """The main queries of a customer, their answers compared with what the engine says."""
+    """The main queries of a customer; compares their responses with ClickHouse's results."""
     asking = tokens(settings, customer_id)
     found = []
     for name in MAIN:
@@ -112,7 +112,7 @@ def main_queries(url: str, settings: Settings, customer_id: str) -> list[Query]:
 
 
 def _check(query: Query, clickhouse_url: str) -> None:
-    """Every amount of the answer is the engine's, in its order."""
+    """Check that every amount of the response is ClickHouse's, in the same order."""
     said = json.loads(query.answer)
     assert "errors" not in said, said["errors"]
     (asks,) = query.of_clickhouse(clickhouse_url.removesuffix("/default"))
@@ -124,7 +124,7 @@ def _check(query: Query, clickhouse_url: str) -> None:
 
 
 def _amounts(said: Any) -> Iterator[str]:
-    """Of each `Money` in an answer."""
+    """Yield the amount of each `Money` in a response."""
     if isinstance(said, dict):
         if isinstance(said.get("amount"), str):
             yield said["amount"]
@@ -136,19 +136,19 @@ def _amounts(said: Any) -> Iterator[str]:
 
 
 def cpu(pid: int) -> float:
-    """Processor seconds of a process and its children so far."""
+    """CPU seconds of a process and its children so far."""
     process = psutil.Process(pid)
     return sum(sum(one.cpu_times()[:2]) for one in (process, *process.children(recursive=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """Loads of one size, and what processor time they cost.
+    """Loads of one size, and the CPU time that they cost.
 
     Attributes:
-        clickhouse: its process id.
-        requests: of each load, at most.
-        seconds: of each load, at most.
+        clickhouse: process id of ClickHouse.
+        requests: most requests of each load.
+        seconds: longest duration of each load.
     """
 
     clickhouse: int
@@ -162,11 +162,11 @@ class Measuring:
         print("|---|---|" + "---|" * (2 * len(CLIENTS) + 3), flush=True)
 
     def row(self, name: str, who: str, pid: int, people: list[list[Ask]]) -> None:
-        """Print the row of one query and one server, whose process id is `pid`; processor time is of one request."""
+        """Print the row of one query and one server, whose process id is `pid`; CPU time is that of one request."""
         before, runs = (cpu(pid), cpu(self.clickhouse)), []
         for clients in CLIENTS:
             runs.append(run(Load(people, clients, self.requests, self.seconds)))
-        # Warming up is a part of what was spent, too.
+        # The warm-up is part of the measured CPU time, too.
         requests = sum(len(one.times) for one in runs) + WARM_UP * sum(CLIENTS)
         spent = [cpu(pid) - before[0], cpu(self.clickhouse) - before[1]]
         costs = [f"{seconds / requests * 1000:.2f}" for seconds in spent]
@@ -205,7 +205,7 @@ def measure(settings: Settings, customer_id: str, measuring: Measuring, log: IO[
 
 
 def profile(settings: Settings, customer_id: str, load: tuple[int, float], log: IO[bytes]) -> None:
-    """Print what the query that costs the service most processor time spends it on."""
+    """Print where the query that costs the service most CPU time spends it."""
     requests, seconds = load
     with serving("optiinfra_api", settings, log=log) as (url, process):
         queries = main_queries(url, settings, customer_id)
@@ -229,7 +229,7 @@ def profile(settings: Settings, customer_id: str, load: tuple[int, float], log: 
 
 
 def main() -> None:
-    """Fill the warehouse if it is not there, and measure."""
+    """Fill the warehouse if it does not exist, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=50_000_000, help="line items (default: %(default)s)")
     parser.add_argument("--requests", type=int, default=3000, help="of one load at most (default: %(default)s)")

@@ -10,7 +10,7 @@ import uvicorn
 
 
 class Bare:
-    """Answers ``/<number>`` with the file of that name; everything else with nothing."""
+    """Answers ``/<number>`` with the file of that name, and all other paths with an empty body."""
 
     def __init__(self, answers: Path) -> None:
         self._answers = {f"/{path.name}": path.read_bytes() for path in answers.iterdir()}
@@ -18,7 +18,7 @@ class Bare:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request, once its body is read."""
         if scope["type"] != "http":
-            raise NotImplementedError(scope["type"])  # uvicorn goes on without a lifespan
+            raise NotImplementedError(scope["type"])  # uvicorn continues without a lifespan
         while (await receive()).get("more_body"):
             pass
         answer = self._answers.get(scope["path"], b"")

@@ -1,7 +1,7 @@
-"""Many clients at one time, in a process of their own: what ``benchmarks.load`` asks with.
+"""Runs many clients at one time, in a process of their own, for ``benchmarks.load``.
 
 Flow in: a `Load` as JSON on standard input. Flow out: a `Figures` as JSON on standard output, or exit code 1 after one line that names
-the first answer that was wrong. Each client keeps its connection and sends its next request when it has the whole answer of the one before.
+the first wrong response. Each client keeps its connection and sends its next request once it has the whole response to the one before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One POST and the body of its right answer, whose lines may come in any order."""
+    """One POST and the body of its right response, whose lines may come in any order."""
 
     url: str
     headers: dict[str, str]
@@ -33,13 +33,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked, by how many, and how long.
+    """What is requested, by how many clients, and for how long.
 
     Attributes:
-        people: of each person the POSTs that make one request, sent one after another; clients take turns to be one of them.
+        people: for each person the POSTs that make one request, sent one after another; clients act as one of them in turn.
         clients: connections at one time.
-        requests: at most so many in all, besides `WARM_UP` of each client that are not counted.
-        seconds: no request begins later.
+        requests: most requests in all, besides `WARM_UP` of each client that are not counted.
+        seconds: no request begins later than this.
     """
 
     people: list[list[Ask]]
@@ -50,7 +50,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What came of a load: milliseconds of each request, seconds in all, and processor seconds of the clients themselves."""
+    """Results of a load: milliseconds of each request, seconds in all, and CPU seconds of the clients themselves."""
 
     times: list[float]
     seconds: float
@@ -73,7 +73,7 @@ def run(load: Load) -> Figures:
     """Put `load` on a server, from a process of its own.
 
     Raises:
-        subprocess.CalledProcessError: an answer was wrong; which is on standard error.
+        subprocess.CalledProcessError: a response was wrong; standard error says which.
     """
     command = [sys.executable, "-m", "benchmarks.load_client"]
     done = subprocess.run(command, input=json.dumps(asdict(load)).encode(), stdout=subprocess.PIPE, check=True)
@@ -81,7 +81,7 @@ def run(load: Load) -> Figures:
 
 
 class WrongAnswer(Exception):
-    """An answer other than the right one."""
+    """A response differs from the right one."""
 
 
 class _Clients:
@@ -94,7 +94,7 @@ class _Clients:
         self._times: list[float] = []
 
     async def run(self) -> Figures:
-        """Warm up, then ask."""
+        """Warm up, then send the requests."""
         people = [[Ask(**ask) for ask in person] for person in self._load["people"]]
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
@@ -129,7 +129,7 @@ def _same(answer: str, right: str) -> bool:
 
 
 def main() -> int:
-    """Read, ask, write."""
+    """Read the load, run it, write the figures."""
     try:
         figures = uvloop.run(_Clients(json.load(sys.stdin)).run())
     except (WrongAnswer, aiohttp.ClientError) as error:

@@ -1,4 +1,4 @@
-"""Whether a page of costMetrics takes longer the deeper it lies: the first, the second and the hundredth of 100 line items each."""
+"""Measures whether deeper pages of costMetrics take longer: the first, the second and the hundredth of 100 line items each."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ query Page($first: Int!, $after: String) {
 
 
 def measure(url: str, tokens: dict[str, str]) -> None:
-    """Print a row for each customer and page; `tokens` by customer. Of a customer with fewer pages the last is the deepest."""
+    """Print a row for each customer and page; `tokens` by customer. For a customer with fewer pages the last page is the deepest."""
     print("| costMetrics of 365 days | page | p50 / p95 / p99 ms |")
     print("|---|---|---|")
     for customer_id, token in tokens.items():
         pages = _walk(url, token, max(DEPTHS))
         times: dict[int, list[float]] = {min(depth, len(pages)): [] for depth in DEPTHS}
         for _ in range(ROUNDS):
-            # In turns, because what else the machine does changes.
+            # Alternate, because the load of the machine changes.
             for depth, measured in times.items():
                 measured += run(Load([[pages[depth - 1]]], 1, REQUESTS, 60)).times
         for depth, measured in times.items():
@@ -39,7 +39,7 @@ def measure(url: str, tokens: dict[str, str]) -> None:
 
 
 def _walk(url: str, token: str, most: int) -> list[Ask]:
-    """What asks for each of the first `most` pages; no line item comes twice."""
+    """Return the requests of the first `most` pages; no line item occurs twice."""
     found: list[Ask] = []
     seen: set[tuple[int, int]] = set()
     after = None

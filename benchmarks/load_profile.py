@@ -22,12 +22,12 @@ _OURS = ("optiinfra_api", "optiinfra_assets")
 
 
 def show(path: Path, name: str, requests: int) -> None:
-    """Print the functions that most time was spent in, and of ours those that most time was spent under.
+    """Print the functions with the most own time, and of our functions those with the most time including their calls.
 
     Args:
-        path: of what cProfile wrote. It measures one thread, that of the event loop, and makes calls dearer than they are.
-        name: of what was asked.
-        requests: how often it was asked.
+        path: cProfile's file. cProfile measures one thread, that of the event loop, and makes calls slower than they are.
+        name: name of the query.
+        requests: number of requests.
     """
     while not path.exists():
         time.sleep(0.05)
@@ -54,12 +54,12 @@ def _place(where: tuple[str, int, str]) -> str:
 
 
 def main() -> int:
-    """Serve, and profile when told to."""
+    """Serve, and profile between the two signals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, required=True, help="where the profile goes")
     parser.add_argument("--port", required=True)
     options = parser.parse_args()
-    # Processor time: on a busy machine the clock on the wall counts what others do.
+    # CPU time: on a busy machine the wall clock counts what other processes do.
     profiler = cProfile.Profile(time.thread_time)
 
     def end(*_: object) -> None:

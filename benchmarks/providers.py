@@ -49,14 +49,14 @@ CLIENTS = re.compile(r"site-packages/(httpx|httpcore|boto|s3transfer|google|azur
 
 
 def scenario() -> Scenario:
-    """A machine and a disk; the rest are the extra items of the simulator."""
+    """A machine and a disk; the other line items are the extra items of the simulator."""
     web = ScenarioResource("web", "web (simulated)", "compute", "standard-2", "fra", "main", Decimal("0.10"))
     disk = ScenarioResource("disk", "disk (simulated)", "storage", "object", "fra", "main", Decimal("0.03"))
     return Scenario("bench", date(2025, 12, 1), (web, disk))
 
 
 def serve(name: str, mode: str, rows: int) -> None:
-    """Be the simulated cloud until standard input ends."""
+    """Serve the simulated cloud until standard input ends."""
     cloud = SIMULATORS[name].make(scenario(), SimulatedClock(NOW), secret="bench", mode=mode)  # noqa: S106 - nobody's
     with cloud:
         cloud.extra_items = rows
@@ -68,7 +68,7 @@ def serve(name: str, mode: str, rows: int) -> None:
 
 @contextmanager
 def served(name: str, mode: str, rows: int) -> Iterator[dict[str, Any]]:
-    """The simulated cloud in a process of its own; what it said about itself."""
+    """Run the simulated cloud in a process of its own; yields what it printed about itself."""
     command = [sys.executable, "-m", "benchmarks.providers", "--serve", name, mode, str(rows)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -79,7 +79,7 @@ def served(name: str, mode: str, rows: int) -> Iterator[dict[str, Any]]:
 
 
 class Sampler:
-    """What the thread that reads line items is doing, a few hundred times a second."""
+    """Samples what the thread that reads line items is doing, a few hundred times a second."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -96,7 +96,7 @@ class Sampler:
         self._watcher.join()
 
     def watched(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """`batches`, looked at while they are read."""
+        """Yield `batches` and sample the thread that reads them."""
         while True:
             self._thread = threading.get_ident()
             batch = next(batches, None)
@@ -147,7 +147,7 @@ class Watched(Provider):
 
 
 def measure(name: str, mode: str, rows: int, warehouse: Warehouse, metadata: Metadata) -> None:
-    """One line of the table."""
+    """Measure one cloud and print its line of the table."""
     account_id = f"demo.{name}-{mode or 'plain'}"
     metadata.customers.add("demo")
     with served(name, mode, rows) as cloud, Sampler() as sampler:
@@ -182,7 +182,7 @@ STAGES = ("read", "insert", "hash", "derive", "verify", "publish")
 
 
 def child(name: str, mode: str, rows: int) -> None:
-    """Only read a slice, and print the peak memory of this process in MB and how many line items there were."""
+    """Only read a slice, and print the peak memory of this process in MB and the number of line items."""
     from optiinfra_assets.ingestion.account_access import transient_context
 
     with served(name, mode, rows) as cloud:
@@ -195,7 +195,7 @@ def child(name: str, mode: str, rows: int) -> None:
 
 
 def memory(name: str, mode: str, rows: int) -> None:
-    """One line of the table of memory."""
+    """Measure the memory of one cloud and print its line of the table."""
     command = [sys.executable, "-m", "benchmarks.providers", "--child", name, mode, str(rows)]
     begun = time.perf_counter()
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -208,7 +208,7 @@ def memory(name: str, mode: str, rows: int) -> None:
 
 
 def main() -> None:
-    """Measure every cloud in every way it may be set up."""
+    """Measure every cloud in each of its modes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--only", nargs="+", choices=sorted(SIMULATORS), default=sorted(SIMULATORS))

@@ -97,19 +97,19 @@ QUERIES = {
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that a query ran: its text and what it bound."""
+    """A statement that a query ran: its text and its bound values."""
 
     text: str
     bound: dict[str, Any]
 
 
 class Recorder(api_engine.ClickHouseReader):
-    """The API's engine, keeping the statements it runs."""
+    """The API's ClickHouse reader, which also records the statements it runs."""
 
     statements: list[Statement]
 
     async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-        """As the API's; the statement is kept."""
+        """Run and record the statement."""
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in api_engine.parameters(statement)}
         self.statements.append(Statement(text, bound))
@@ -124,7 +124,7 @@ class Times:
 
     @classmethod
     def of(cls, work: Callable[[], float | None]) -> Times:
-        """Run `work` often; it returns its own time in milliseconds, or None to be timed."""
+        """Run `work` often; it returns its own time in milliseconds, or None if this method is to measure it."""
         runs = []
         for _ in range(WARM_UP + REQUESTS):
             begin = time.perf_counter()
@@ -133,7 +133,7 @@ class Times:
         return cls(sorted(runs[WARM_UP:]))
 
     def percentile(self, part: float) -> float:
-        """The run that `part` (0 to 1) of the runs do not exceed."""
+        """The time that `part` (0 to 1) of the runs do not exceed."""
         return self.runs[min(len(self.runs) - 1, round(part * len(self.runs)))]
 
 
@@ -158,7 +158,7 @@ def requests(url: str, token: str, document: str) -> Times:
 
 
 async def recorded(settings: Settings, customer_id: str, document: str) -> list[Statement]:
-    """The statements that `document` runs for a customer who was asked about before."""
+    """The statements that `document` runs for a customer that was queried before."""
     services = await ApiServices.open(settings)
     limits = QueryLimits.of_queries(settings)
     reader, warehouse = await connect_reader(settings), Warehouse.connect(settings)
@@ -187,7 +187,7 @@ def straight(client: Client, statements: list[Statement], customer_id: str) -> T
 
 
 def engine_alone(client: Client, statements: list[Statement], customer_id: str) -> Times:
-    """Times that the engine itself reports for the statements."""
+    """Times that ClickHouse itself reports for the statements."""
     settings = SETTINGS | tenant_settings(customer_id, has_policies=False)
 
     def ask() -> float:
@@ -199,14 +199,14 @@ def engine_alone(client: Client, statements: list[Statement], customer_id: str) 
 
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[str, Settings, int]]:
-    """The embedded engines over the data set in `folder` and the API, all on loopback; the API's address and process id."""
+    """Run the embedded databases over the data set in `folder` and the API, all on loopback; yields the API's address and process id."""
     with engines(folder) as (settings, _), serving("optiinfra_api", settings) as (url, process):
         yield url, settings, process.pid
 
 
 @contextmanager
 def engines(folder: Path) -> Iterator[tuple[Settings, int]]:
-    """The embedded engines over the data set in `folder`, on loopback; where they are, and ClickHouse's process id."""
+    """Run the embedded databases over the data set in `folder`, on loopback; yields their settings and ClickHouse's process id."""
     settings = Settings(
         home=folder,
         clickhouse_url=f"http://127.0.0.1:{_free_port()}/default",
@@ -225,11 +225,11 @@ def engines(folder: Path) -> Iterator[tuple[Settings, int]]:
 def serving(
     module: str, settings: Settings, *arguments: str, log: IO[bytes] | None = None, keeps: bool = False
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A web server of ours, run as a module with ``--port`` and `arguments`, over the databases of `settings`; its address and process.
+    """Run a web server of ours as a module with ``--port`` and `arguments`, over the databases of `settings`; yields its address and pid.
 
     Args:
         log: its standard error, None: ours.
-        keeps: answers of ClickHouse for when they are asked for again; otherwise each is asked anew, as if it were the first time.
+        keeps: whether it caches ClickHouse's results; otherwise it asks ClickHouse each time, as if it were the first time.
     """
     environment = {
         **({} if keeps else {"OPTIINFRA_API_ANSWERS": "0"}),
@@ -271,7 +271,7 @@ def _free_port() -> int:
 
 
 def measure(url: str, keeping: str, settings: Settings, chosen: str) -> None:
-    """Print the figures of every query whose name has `chosen` in it: of a service that asks anew, and of one that keeps answers."""
+    """Print the figures of every query whose name contains `chosen`: for a service without a cache, and for one with it."""
     metadata = Metadata.connect(settings)
     metadata.migrate()
     warehouse = Warehouse.connect(settings)
@@ -313,13 +313,13 @@ def measure(url: str, keeping: str, settings: Settings, chosen: str) -> None:
 
 
 def size(url: str, token: str, document: str) -> int:
-    """Bytes of an answer."""
+    """Size of a response in bytes."""
     response = httpx.post(f"{url}/graphql", json={"query": document}, headers={"Authorization": f"Bearer {token}"})
     return len(response.content)
 
 
 def main() -> None:
-    """Fill the data set if it is not there, and measure."""
+    """Fill the data set if it does not exist, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=50_000_000, help="line items (default: %(default)s)")
     parser.add_argument("--only", default="", help="only queries with this text in their name")

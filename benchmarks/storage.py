@@ -55,7 +55,7 @@ QUESTIONS = {
 
 
 def variants() -> Iterator[tuple[str, str]]:
-    """Name and CREATE TABLE of each variant; one thing differs from the product's."""
+    """Yield name and CREATE TABLE of each variant; each differs from the product's in one thing."""
     product = project_file("sql", "clickhouse", "migrations", "0001_raw_costs.sql").read_text()
     assert PRODUCT_KEY in product, "the product's key is another one by now"
     yield "product", product
@@ -69,7 +69,7 @@ def variants() -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def database(url: str) -> Iterator[Warehouse]:
-    """A migrated database of our own, dropped at the end."""
+    """Create a migrated database of our own and drop it at the end."""
     server = Warehouse.connect(Settings(clickhouse_url=url))
     server.client.command(f"CREATE DATABASE {DATABASE}")
     try:
@@ -81,7 +81,7 @@ def database(url: str) -> Iterator[Warehouse]:
 
 
 def fill(client: Client, rows: int) -> dict[str, Any]:
-    """Make the line items of the largest customer; returns the parameters of every question."""
+    """Make the line items of the largest customer; returns the parameters of every query."""
     mine = [one for one in dataset.slices(rows) if one.customer_id == CUSTOMER]
     client.command(dataset.SLICES_TABLE)
     columns = list(dataset.BenchSlice.__dataclass_fields__)
@@ -102,7 +102,7 @@ def milliseconds(run: Callable[[], Any], times: int) -> float:
 
 
 def measure(client: Client, name: str, ddl: str, values: dict[str, Any], times: int) -> None:
-    """Print one line: bytes a line item, seconds to copy, milliseconds of each question."""
+    """Print one line: bytes a line item, seconds to copy, milliseconds of each query."""
     client.command(re.sub(r"EXISTS raw_costs$", "EXISTS variant", ddl, flags=re.MULTILINE))
     begun = time.perf_counter()
     client.command("INSERT INTO variant SELECT * FROM raw_costs")
@@ -121,7 +121,7 @@ def measure(client: Client, name: str, ddl: str, values: dict[str, Any], times: 
 
 
 def resolve(warehouse: Warehouse, slices: int, times: int) -> float:
-    """Median milliseconds to resolve a customer of so many slices, each published eight times."""
+    """Median milliseconds to resolve a customer with `slices` slices, each published eight times."""
     customer = f"resolve-{slices}"
     names = ["customer_id", "provider", "account_id", "billing_period", "generation", "published_at"]
     names += ["first_charge_date", "last_charge_date"]

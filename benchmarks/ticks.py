@@ -36,11 +36,11 @@ PERIOD = BillingPeriod.of(BEGIN)
 
 
 class NoCredential(BaseModel):
-    """Nothing is needed."""
+    """No field is needed."""
 
 
 class Slow(Provider):
-    """Answers after 20 ms; accounts in `changed` show another token than before."""
+    """Answers after 20 ms; accounts in `changed` return another token than before."""
 
     name: ClassVar[str] = "slow"
     title: ClassVar[str] = "A source that takes its time"
@@ -64,7 +64,7 @@ class Slow(Provider):
 
 
 def probed_in_a_minute(name: str) -> None:
-    """How many accounts of one cloud are probed with real requests, of which each account makes as many as it always does."""
+    """Measure how many accounts of one cloud are probed with real requests; each account makes as many requests as in production."""
     accounts = 600
     with served(name, "", 0) as cloud:
         every = [
@@ -89,7 +89,7 @@ def probed_in_a_minute(name: str) -> None:
 
 
 def ticks(metadata: Metadata, accounts: int) -> None:
-    """Ticks over many accounts."""
+    """Measure ticks over many accounts."""
     provider = Slow()
     metadata.customers.add("demo")
     with metadata.transaction():
@@ -124,7 +124,7 @@ def _tick(metadata: Metadata, provider: Provider, number: int, label: str) -> No
 
 
 def runs() -> None:
-    """One run is a process that loads the code location and collects a small slice: its start is what it mostly costs."""
+    """Measure one run: a process that loads the code location and collects a small slice; most of its time is its start."""
     times = []
     for _ in range(5):
         begun = time.perf_counter()

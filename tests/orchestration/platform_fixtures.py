@@ -56,7 +56,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimulatedClock:
     """The time for the platform, for its providers, which do not wait, and for the simulated clouds of a test."""
     simulated = SimulatedClock(NOW)
     monkeypatch.setattr(account_access, "utc_now", simulated)
-    monkeypatch.setattr(account_access, "Context", partial(ProviderContext, sleep=lambda seconds: None))
+    monkeypatch.setattr(account_access, "ProviderContext", partial(ProviderContext, sleep=lambda seconds: None))
     return simulated
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from orchestrated import NOW, Platform, Scripted
 
-from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.run_scope import is_open, run_scopes
-from optiinfra_assets.ingestion.change_detection import record_probes
-from optiinfra_assets.orchestration.partitions import slices
-from optiinfra_assets.providers.base import Probe
 
 JANUARY_2020, NOVEMBER_2026 = BillingPeriod(2020, 1), BillingPeriod(2026, 11)
 
@@ -35,25 +31,6 @@ def test_the_next_month_is_open_with_its_first_instant() -> None:
     december = datetime(2026, 12, 1, tzinfo=UTC)
     assert is_open(BillingPeriod(2026, 12), december)
     assert not is_open(BillingPeriod(2026, 12), december - timedelta(microseconds=1))
-
-
-def test_dagster_has_a_partition_for_the_first_month_and_none_before() -> None:
-    (period,) = (one.partitions_def for one in slices("focus").partitions_defs if one.name == "period")
-    assert period.get_partition_keys(current_time=NOW)[0] == "2020-01"
-
-
-def test_what_a_probe_shows_of_the_first_month_is_stored_and_of_the_month_before_named(
-    scripted_platform: Platform,
-) -> None:
-    class Old(Scripted):
-        def probe(self, account: Account, since: object, context: object) -> Probe:
-            return Probe({JANUARY_2020: "a", JANUARY_2020.shift(-1): "b"})
-
-    metadata = scripted_platform.metadata
-    record_probes(metadata, {"scripted": Old()}, now=NOW, account_ids=None, budget=5)
-    assert [state.slice.billing_period for state in metadata.slices.states()] == [JANUARY_2020]
-    (account,) = metadata.accounts.states()
-    assert "not collected: billing periods 2019-12: accepted are those from 2020-01" in str(account)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from orchestrated import NOW, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import Transient
+from optiinfra_assets.domain.run_scope import FIRST_PERIOD
 from optiinfra_assets.ingestion.change_detection import ProbeSummary, record_probes
 from optiinfra_assets.metadata.slices import GONE
 from optiinfra_assets.providers.base import Capabilities, Probe
@@ -110,3 +111,17 @@ def test_what_a_probe_asks_is_counted_whether_it_is_answered_or_not(scripted_pla
     seen(scripted_platform, provider)
     (one,) = scripted_platform.metadata.activity.find("acme")
     assert (one.requests, one.request_cost) == (4, Decimal("0.04"))
+
+
+def test_what_a_probe_shows_of_the_first_month_is_stored_and_of_the_month_before_named(
+    scripted_platform: Platform,
+) -> None:
+    class Old(Scripted):
+        def probe(self, account: Account, since: object, context: object) -> Probe:
+            return Probe({FIRST_PERIOD: "a", FIRST_PERIOD.shift(-1): "b"})
+
+    metadata = scripted_platform.metadata
+    record_probes(metadata, {"scripted": Old()}, now=NOW, account_ids=None, budget=5)
+    assert [state.slice.billing_period for state in metadata.slices.states()] == [FIRST_PERIOD]
+    (account,) = metadata.accounts.states()
+    assert "not collected: billing periods 2019-12: accepted are those from 2020-01" in str(account)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from orchestrated import Platform
+from orchestrated import NOW, Platform
 
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.definitions import RETRY, defs
@@ -118,3 +118,8 @@ def test_tags_of_runs_are_of_the_form_that_dagster_accepts(recwarn: pytest.Warni
         tags = RunScope("acme", "focus", "acme.main", january, last).tags("task", "api", accept_empty=True)
         assert dg.RunRequest(tags=tags).tags == tags
     assert len(recwarn) == 0
+
+
+def test_dagster_has_a_partition_for_the_first_month_and_none_before() -> None:
+    (period,) = (one.partitions_def for one in slices("focus").partitions_defs if one.name == "period")
+    assert period.get_partition_keys(current_time=NOW)[0] == "2020-01"

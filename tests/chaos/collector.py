@@ -1,14 +1,10 @@
-"""A collector to be killed: collects every period of one folder again and again, until it ends or is ended.
-
-Run as ``python collector.py ACCOUNT_ID LOCATION``, with the addresses of both databases in the environment. Prints one
-line when it begins and exits 0 once every period of the folder is collected.
-"""
+"""A collector to be killed: collects every period of one folder, and ends with exit code 0 once all are collected."""
 
 from __future__ import annotations
 
 import logging
-import sys
 import uuid
+from multiprocessing.synchronize import Event
 
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.ingestion.collect_slice import collect_slice
@@ -18,13 +14,11 @@ from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
-def main(account_id: str, location: str) -> None:
-    """Collect what the folder has now."""
-    settings = Settings()
+def collect(settings: Settings, account: Account, begins: Event) -> None:
+    """Collect what the folder of `account` has now; `begins` is set before the first look at it."""
     warehouse, metadata = Warehouse.connect(settings), Metadata.connect(settings)
-    provider = PROVIDERS["focus"]
-    account = Account(account_id, account_id.split(".")[0], "focus", {"location": location})
-    print("begins", flush=True)  # noqa: T201 - the test waits for this line before it kills
+    provider = PROVIDERS[account.provider]
+    begins.set()
     for billing_period in provider.probe(account, {}).tokens:
         collect_slice(
             provider,
@@ -35,7 +29,3 @@ def main(account_id: str, location: str) -> None:
             run_id=uuid.uuid4().hex,
             log=logging.getLogger("collector"),
         )
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

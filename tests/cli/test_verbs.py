@@ -7,13 +7,15 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import click
 import pytest
 from command_line import Run
 
-from optiinfra_assets.cli.collecting import _print_outcome
+from optiinfra_assets.cli.collecting import _print_outcome, _report
 from optiinfra_assets.cli.status import AccountStatus, _next
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.collections import CollectionTask, Ended
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.simulators.focus_files import generator
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
@@ -122,6 +124,24 @@ def test_errors_beyond_those_shown_are_found_without_collecting_again(
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith('error: and 5 more; see collectionStatus(taskId: "cli-1") of the GraphQL service')
     assert "optiinfra collect" not in last
+
+
+@pytest.mark.parametrize(("ended", "code"), [("succeeded", 0), ("unchanged", 0), ("failed", 1), ("canceled", 1)])
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_who_waits_learns_by_the_exit_code_whether_all_was_collected(
+    metadata: Metadata, capsys: pytest.CaptureFixture[str], ended: Ended, code: int, as_json: bool
+) -> None:
+    slices = tuple(Slice("acme", "focus", "acme.files", BillingPeriod(2026, month)) for month in (10, 9))
+    for slice_, state in zip(slices, ("succeeded", ended), strict=True):
+        row = metadata.collections.start("cli-1", "cli", slice_, "run")
+        metadata.collections.finish(row, state, error=None if code == 0 else "no")
+    exited = 0
+    try:
+        _report(metadata, CollectionTask("cli-1", slices), wait=True, as_json=as_json)
+    except click.exceptions.Exit as error:
+        exited = error.exit_code
+    assert exited == code
+    assert ended in capsys.readouterr().out
 
 
 def test_a_token_for_a_customer_that_does_not_exist(connected: Run) -> None:

@@ -88,6 +88,13 @@ def test_a_refused_value_is_named_with_its_row_over_all_batches() -> None:
         next(batches)
 
 
+def test_the_row_of_a_refused_value_counts_all_rows_before_it_whatever_their_source() -> None:
+    rows = [row(Decimal(1), source) for source in (SOURCES[0], SOURCES[0], SOURCES[1], SOURCES[0])]
+    rows.append(row(Decimal(10) ** 20, SOURCES[1]))
+    with pytest.raises(BadData, match="^here: row 5, column BilledCost: value"):
+        list(record_batches(rows, COLUMNS, Rounding(), where="here"))
+
+
 def test_more_than_18_fraction_digits_are_rounded_and_counted() -> None:
     rounding = Rounding()
     batches = list(record_batches([row(Decimal("0.0000000000000000015"))], COLUMNS, rounding, where="here"))

@@ -21,6 +21,7 @@ from orchestrated import Files, Platform, free_port
 from optiinfra_api.fields.collections import trigger
 from optiinfra_assets.database.errors import (
     DagsterUnavailable,
+    NothingDue,
     NothingToCollect,
     RecordNotFound,
     RunTerminationFailed,
@@ -34,6 +35,7 @@ from optiinfra_assets.ingestion.triggering import (
     trigger_collection,
 )
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.slices import GONE
 from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.settings import Settings, project_file
 
@@ -100,6 +102,21 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) ->
         except httpx.HTTPError:
             time.sleep(0.2)
     pytest.fail(f"the webserver at {url} did not answer")
+
+
+@pytest.mark.parametrize("accept_empty", [False, True], ids=["as usual", "accepting an empty source"])
+def test_months_that_are_gone_and_were_collected_as_gone_are_not_asked_for(
+    settings: Settings, accounts: Metadata, accept_empty: bool
+) -> None:
+    accounts.work_queue.record_probes({"acme.files": {}}, NOW)
+    states = accounts.slices.states(account_id="acme.files")
+    assert {(state.seen_token, state.is_due) for state in states} == {(GONE, True)}
+    for state in states:
+        accounts.slices.record_collection(state.slice, GONE, NOW)
+    with pytest.raises(NothingDue):
+        trigger_collection(
+            settings, accounts, customer_id="acme", trigger="api", accept_empty=accept_empty, clock=lambda: NOW
+        )
 
 
 def test_a_collection_is_queued_followed_and_canceled(

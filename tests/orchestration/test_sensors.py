@@ -15,6 +15,7 @@ from optiinfra_assets.metadata.collections import CollectionRecord
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
 from optiinfra_assets.orchestration.run_monitoring import monitor_runs
+from optiinfra_assets.orchestration.sensors import ACCOUNTS_AT_ONCE
 from optiinfra_assets.providers import PROVIDERS
 
 
@@ -49,6 +50,15 @@ def test_a_new_account_that_cannot_be_read_is_left_to_the_schedule(connected: Pl
     found = connected.sense("new_accounts")
     assert [one.tags["optiinfra/account"] for one in found.run_requests or []] == ["acme.files"]
     assert set(connected.instance.get_dynamic_partitions("focus_accounts")) == {"acme.files", "acme.gone"}
+    assert connected.sense("new_accounts").skip_message == "no new account"
+
+
+def test_more_new_accounts_than_one_evaluation_takes_come_with_the_next(connected: Platform) -> None:
+    for number in range(ACCOUNTS_AT_ONCE):
+        connected.metadata.accounts.add(Account(f"acme.z{number:03d}", "acme", "focus", {"location": "/nowhere"}))
+    for partitions in (ACCOUNTS_AT_ONCE, ACCOUNTS_AT_ONCE + 1):
+        connected.sense("new_accounts")
+        assert len(connected.instance.get_dynamic_partitions("focus_accounts")) == partitions
     assert connected.sense("new_accounts").skip_message == "no new account"
 
 

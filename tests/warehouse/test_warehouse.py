@@ -110,6 +110,23 @@ def test_a_currency_that_never_arrived_is_found(warehouse: Warehouse) -> None:
         warehouse.verify(SLICE, 5, sent)
 
 
+def test_a_currency_that_was_never_sent_is_found(warehouse: Warehouse) -> None:
+    sent = write(warehouse, 5, LINES)
+    warehouse.derive(SLICE, 5)
+    del sent.totals["EUR"]
+    with pytest.raises(IntegrityError, match=r"raw_costs has billed_cost .* EUR, expected 0"):
+        warehouse.verify(SLICE, 5, sent)
+
+
+def test_a_currency_that_only_a_derived_table_has_is_found(warehouse: Warehouse) -> None:
+    sent = write(warehouse, 5, LINES)
+    warehouse.derive(SLICE, 5)
+    names = ["customer_id", "generation", "billing_period", "billing_currency", "billed_cost"]
+    warehouse.client.insert("cost_by_day", [["acme", 5, date(2026, 10, 1), "CHF", Decimal(3)]], column_names=names)
+    with pytest.raises(IntegrityError, match=r"cost_by_day has billed_cost 3.* CHF, expected 0"):
+        warehouse.verify(SLICE, 5, sent)
+
+
 @pytest.mark.parametrize("measure", [*MEASURES, "list_cost_missing", "contracted_cost_missing", "line_items"])
 def test_a_planted_row_is_found_in_every_derived_table(warehouse: Warehouse, measure: str) -> None:
     value = Decimal("1E-18") if measure in MEASURES else 1

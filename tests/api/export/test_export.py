@@ -417,6 +417,7 @@ def test_a_sum_that_no_decimal_holds_is_an_error_and_no_number(world: World) -> 
             "filter.chargeCategory: 'usage' is not accepted",
         ),
         ("total.csv", [*PERIOD, ("tagKey", "team")], 400, "tagKey: goes with tagValue"),
+        ("total.csv", [*PERIOD, ("tagValue", "web")], 400, "tagKey: goes with tagValue"),
         ("total.csv", [*PERIOD, ("tagKey", ""), ("tagValue", "")], 400, "filter.tag.key: '' is not accepted"),
         ("total.csv", [*PERIOD, ("service", "\0")], 400, "service: the character U+0000 is not accepted"),
         ("trends.csv", [*PERIOD, ("groupBy", "TAG")], 400, "groupBy: 'TAG' is not accepted"),

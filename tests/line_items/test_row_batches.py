@@ -91,7 +91,7 @@ def test_a_refused_value_is_named_with_its_row_over_all_batches() -> None:
 def test_the_row_of_a_refused_value_counts_all_rows_before_it_whatever_their_source() -> None:
     rows = [row(Decimal(1), source) for source in (SOURCES[0], SOURCES[0], SOURCES[1], SOURCES[0])]
     rows.append(row(Decimal(10) ** 20, SOURCES[1]))
-    with pytest.raises(BadData, match="^here: row 5, column BilledCost: value"):
+    with pytest.raises(BadData, match=r"^here: row 5, column BilledCost: value"):
         list(record_batches(rows, COLUMNS, Rounding(), where="here"))
 
 

@@ -10,7 +10,7 @@ import pytest
 from dagster._core.events import DagsterEvent, DagsterEventType
 from orchestrated import NOW, Files, Platform
 
-from optiinfra_assets.domain.accounts import Account
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.metadata.collections import CollectionRecord
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
@@ -51,6 +51,13 @@ def test_a_new_account_that_cannot_be_read_is_left_to_the_schedule(connected: Pl
     assert [one.tags["optiinfra/account"] for one in found.run_requests or []] == ["acme.files"]
     assert set(connected.instance.get_dynamic_partitions("focus_accounts")) == {"acme.files", "acme.gone"}
     assert connected.sense("new_accounts").skip_message == "no new account"
+
+
+def test_what_is_due_of_other_accounts_is_left_to_the_schedule(connected: Platform, files: Files) -> None:
+    connected.add_account("acme.known", location=str(files.path))
+    connected.metadata.work_queue.record_probes({"acme.known": {BillingPeriod(2026, 10): "seen"}}, NOW)
+    requests = connected.sense("new_accounts").run_requests or []
+    assert [one.tags["optiinfra/account"] for one in requests] == ["acme.files"]
 
 
 def test_more_new_accounts_than_one_evaluation_takes_come_with_the_next(connected: Platform) -> None:

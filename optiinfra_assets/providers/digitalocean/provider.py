@@ -93,7 +93,7 @@ def _check_urn(urn: str | None) -> str | None:
 
 
 class DigitalOceanCredential(BaseModel):
-    """Credential of one team: a personal access token."""
+    """One team, read with a personal access token."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 

@@ -37,7 +37,7 @@ FILES_TRIED = 50
 
 
 class FocusCredential(BaseModel):
-    """Location of the files. It stores no secret: the AWS default chain of this machine gives access to S3."""
+    """Where the files are. No secret is stored: access to S3 comes from the AWS default chain of this machine."""
 
     location: Annotated[str, MachineLocal.FOLDER] = Field(description="Folder with the files, or s3://bucket/prefix.")
     endpoint_url: str | None = Field(None, description="Address of an S3-compatible service; empty for AWS itself.")

@@ -76,7 +76,7 @@ _ADJUSTMENT: Final = re.compile(r"adjust|correct", re.I)
 
 
 class LinodeCredential(BaseModel):
-    """Credential of one account: a personal access token."""
+    """One account, read with a personal access token."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 

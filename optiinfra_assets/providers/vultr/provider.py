@@ -73,7 +73,7 @@ _LABEL: Final = re.compile(r"\[(.+)\]$")  # of an instance; other labels are in 
 
 
 class VultrCredential(BaseModel):
-    """Credential of one account: an API key."""
+    """One account, read with an API key."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 

@@ -153,7 +153,7 @@ BURST = int(ADDRESS_BURST)
 def test_guesses_at_one_time_ask_the_database_no_more_often_than_one_after_another(tokens: Tokens) -> None:
     guesses = [(f"bad-{number}", "192.0.2.1") for number in range(300)]
     found = outcomes(tokens, *guesses, PAUSE, *guesses)
-    assert found == {"NotAuthenticated": tokens.asked, "TooManyFailures": 600 - tokens.asked}
+    assert found == {"NotAuthenticated": tokens.asked, "TooManyAttempts": 600 - tokens.asked}
     assert BURST <= tokens.asked <= BURST + 2, "one more for each second that has passed"
 
 

@@ -216,8 +216,13 @@ def _loader() -> Loader:
 
 
 def _note_sent(request: Any, **_: Any) -> None:
-    carried = (request.headers.get(name) for name in ("X-Amz-Security-Token", "Authorization"))
-    _sent.set(tuple(one.decode() if isinstance(one, bytes) else one for one in carried if one))
+    # Of the Authorization header only the signature is secret: its other words stand in every message about signatures.
+    token, authorization = (_text(request.headers.get(name)) for name in ("X-Amz-Security-Token", "Authorization"))
+    _sent.set(tuple(one for one in (token, authorization.rpartition("Signature=")[2]) if one))
+
+
+def _text(header: str | bytes | None) -> str:
+    return header.decode() if isinstance(header, bytes) else header or ""
 
 
 def _refuse_broken(response_dict: Mapping[str, Any], operation_model: Any, **_: Any) -> None:

@@ -14,6 +14,15 @@ from optiinfra_assets.providers.linode.provider import Linode
 from optiinfra_assets.providers.vultr.provider import Vultr
 
 PROVIDERS: Final[dict[str, Provider]] = {
-    provider.name: provider for provider in (Aws(), Azure(), DigitalOcean(), FocusFiles(), Gcp(), Linode(), Vultr())
+    provider.name: provider
+    for provider in (
+        Aws(),
+        Azure(),
+        DigitalOcean(),
+        FocusFiles(),
+        Gcp(),
+        Linode(),
+        Vultr(),
+    )
 }
 """Providers by their registered names."""

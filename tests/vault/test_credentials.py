@@ -624,7 +624,7 @@ class TestRotation:
             "from optiinfra_assets.metadata import Metadata\n"
             "from optiinfra_assets.settings import Settings\n"
             "settings = Settings()\n"
-            "Credentials(Metadata.connect(settings), Keyring.configured(settings)).rotate_keys(Actor('killed', 'x'))"
+            "CredentialRepository(Metadata.connect(settings), Keyring.configured(settings)).rotate_keys(Actor('killed', 'x'))"
         )
         assert settings.postgres_url
         environment = {

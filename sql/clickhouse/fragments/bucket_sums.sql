@@ -1,4 +1,4 @@
--- Last columns of the inner SELECT: bucket, currency and sums. Sums have 256 bits: those of Decimal(38, 18) wrap silently beyond 1.7e20.
+-- The last columns of the inner SELECT: bucket, currency and sums. Sums have 256 bits: those of Decimal(38, 18) wrap silently beyond 1.7e20.
 billing_currency,
 {granularity:Identifier} AS bucket,
 sum(toDecimal256({cost:Identifier}, 18)) AS bucket_amount,

@@ -71,14 +71,14 @@ class CustomerData:
         if known is None:
             resolved = await self.resolve(question)
             return resolved, await read(resolved)
-        current_request, found = await asyncio.gather(self.resolve(question), read(known), return_exceptions=True)
-        if isinstance(current_request, BaseException):
-            raise current_request
-        if current_request.generations != known.generations:
-            found = await read(current_request)
+        current, found = await asyncio.gather(self.resolve(question), read(known), return_exceptions=True)
+        if isinstance(current, BaseException):
+            raise current
+        if current.generations != known.generations:
+            found = await read(current)
         if isinstance(found, BaseException):
             raise found
-        return current_request, found
+        return current, found
 
     async def rows(
         self, statement: str, question: CostQuery, resolved: ResolvedGenerations, **values: Any

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import socket
 import sys
 import tempfile
 
@@ -15,6 +14,7 @@ from uvicorn.supervisors import Multiprocess
 
 from optiinfra_api.http import logs
 from optiinfra_api.http.http_metrics import SHARED_FOLDER
+from optiinfra_api.http.listening import listen
 from optiinfra_api.services import ApiServices
 from optiinfra_assets.database.errors import StoreError
 from optiinfra_assets.settings import Settings, complaint
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         # This opens the connections that the workers will open, so that an error is one line here and not a traceback from each worker.
         asyncio.run(_try_connections(settings))
-        listening = _listen(options.host, options.port)
+        listening = listen(options.host, options.port, "OPTIINFRA_API_PORT")
     except (StoreError, OSError) as error:
         print(f"optiinfra_api: {error}", file=sys.stderr)  # noqa: T201 - a command's own words
         return 1
@@ -70,24 +70,6 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=settings.api_port, help="port (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     return parser
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket.
-
-    Raises:
-        OSError: the port cannot be bound; the message names address and port.
-    """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        raise OSError(
-            f"cannot listen on {host} port {port}: {error.strerror}: use --port, or set OPTIINFRA_API_PORT"
-        ) from None
-    listening.set_inheritable(True)
-    return listening
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.stream import ExportStreamer
+from optiinfra_assets.ingestion.dagster_client import read_automations
 from optiinfra_assets.ingestion.triggering import cancel_task, trigger_collection
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -44,6 +45,7 @@ class ApiServices(Services):
         self.persisted = PersistedQueries()
         self.collect = partial(trigger_collection, settings, metadata, trigger="api")
         self.cancel = partial(cancel_task, settings, metadata)
+        self.automations = partial(read_automations, settings)
         self.requests = ConcurrencyLimit(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")
         self.exports = ConcurrencyLimit(settings.api_max_exports, "exports", "OPTIINFRA_API_MAX_EXPORTS")
 

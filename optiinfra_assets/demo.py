@@ -30,6 +30,7 @@ from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCus
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionTask, TaskStatus
+    from optiinfra_assets.metadata.tokens import IssuedToken
 
 Say = Callable[[str], None]
 Wait = Callable[["Metadata", "CollectionTask"], "TaskStatus"]
@@ -118,8 +119,9 @@ def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[Total
     metadata = Metadata.connect(settings)
     before = datetime.now(UTC)
     try:
-        token = _token(metadata)
-        _show_addresses(settings, token, say)
+        issued = _token(metadata)
+        token, link = issued.plaintext, metadata.web_sessions.make_link(issued.token.token_id)
+        _show_addresses(settings, token, link, say)
         _connect_files(metadata, settings.home)
         _connect_clouds(metadata, settings.home)
         _collect(metadata, settings, say, wait)
@@ -195,12 +197,12 @@ def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> No
         raise DemoFailed(f"collection {done.state}: {done.error or 'see the run in the Dagster UI'}")
 
 
-def _token(metadata: Metadata) -> str:
+def _token(metadata: Metadata) -> IssuedToken:
     """Issue a new token for all customers and revoke those of earlier demos, which nobody can see any more."""
     for token in metadata.tokens.find():
         if token.name == TOKEN_NAME and token.revoked_at is None:
             metadata.tokens.revoke(token.token_id)
-    return metadata.tokens.issue(TOKEN_NAME, None, "admin").plaintext
+    return metadata.tokens.issue(TOKEN_NAME, None, "admin")
 
 
 def _query(months: Sequence[BillingPeriod]) -> str:
@@ -225,11 +227,14 @@ def _ask(settings: Settings, token: str, query: str) -> dict[str, Any]:
     return content
 
 
-def _show_addresses(settings: Settings, token: str, say: Say) -> None:
+def _show_addresses(settings: Settings, token: str, link: str, say: Say) -> None:
     """Print the addresses before the collection begins, so that people can watch it."""
+    from optiinfra_assets.metadata.web_sessions import LINK_PATH
+
     say(
         f"\nThree simulated customers, {len(sample_clouds.sample_clouds())} simulated clouds and two folders of simulated files.\n"
-        f"  Dagster UI  {settings.dagster_url}   (assets, lineage, runs)\n"
+        f"  Dagster UI  {settings.dagster_url}{LINK_PATH}{link}\n"
+        f"              (assets, lineage, runs; signs one browser in, within 15 minutes; later: the token)\n"
         f"  GraphQL     {_url(settings)}\n"
         f"  Token       {token}\n"
         f"  Files       {simulated(settings.home)}\n\n"

@@ -7,13 +7,16 @@ to ``runtime.json`` there, so that a command in another shell finds them without
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import ByteSize, Field, ValidationError
+from pydantic import ByteSize, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 RUNTIME_FILE = "runtime.json"
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
 
 class _RuntimeFile(PydanticBaseSettingsSource):
@@ -100,6 +103,16 @@ class Settings(BaseSettings):
     dagster_url: str = Field(
         "http://127.0.0.1:3000", description="Where the Dagster webserver is reached, for triggers and links."
     )
+    dagster_token: str | None = Field(
+        None,
+        description="Token that our processes send to the Dagster webserver, and that it accepts. Unset: `optiinfra up` makes a new one.",
+        repr=False,
+    )
+    web_origins: str = Field(
+        "",
+        description="Addresses by which browsers reach the web interfaces through a proxy or by another name, parted by commas, such as "
+        "https://dagster.example.com. The loopback names and OPTIINFRA_BIND_HOST are always accepted.",
+    )
     retention_days: int = Field(
         95,
         ge=1,
@@ -112,6 +125,20 @@ class Settings(BaseSettings):
         "read with the rights of this machine may be added over the API. Unset: none, but by administrators of all customers.",
     )
     max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
+
+    @property
+    def dagster_headers(self) -> dict[str, str]:
+        """The headers that our processes send to the Dagster webserver."""
+        return {"Authorization": f"Bearer {self.dagster_token}"} if self.dagster_token else {}
+
+    @field_validator("web_origins")
+    @classmethod
+    def _check_origins(cls, value: str) -> str:
+        origins = [one.strip().rstrip("/").lower() for one in value.split(",") if one.strip()]
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError("is not accepted: use https://name or https://name:port, and commas between several")
+        return ",".join(one.removesuffix(_DEFAULT_PORTS[one.partition(":")[0]]) for one in origins)
 
     def for_reading(self) -> Settings:
         """Return these settings for code that only reads: with the ClickHouse URL of the reader, if one is configured."""

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
@@ -14,6 +15,8 @@ from cachetools import LRUCache
 from optiinfra_api.access.login_throttle import LoginThrottle, client_network
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.tokens import Principal
+
+_T = TypeVar("_T")
 
 TRUSTED_SECONDS = 5
 """How long a valid token is trusted without asking the database again; a token revoked elsewhere may still work for so long."""
@@ -127,6 +130,20 @@ class Authenticator:
         async with self._attempts.turn(address):
             # Another request with the same token may have been checked while this one waited.
             return self.remembered(header) or await self._checked(header, address, run)
+
+    async def attempt(self, address: str, check: Callable[[], Awaitable[_T | None]]) -> _T:
+        """Return what `check` finds for a secret that is not a token; failed attempts count and are limited as those of `admit`.
+
+        Raises:
+            NotAuthenticated: it found None.
+            TooManyAttempts: the address has failed too often.
+        """
+        async with self._attempts.turn(address):
+            found = await check()
+            if found is None:
+                self._attempts.count(address)
+                raise NotAuthenticated
+            return found
 
     async def _checked(self, header: str, address: str, run: Callable[..., Awaitable[Principal | None]]) -> Principal:
         principal = await run(self.principal, header)

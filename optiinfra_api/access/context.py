@@ -205,7 +205,7 @@ class RequestContext:
         Raises:
             Forbidden: it is another token.
         """
-        if self.principal.customer_id is not None or self.principal.role != "admin":
+        if not self.principal.is_platform_admin:
             raise Forbidden(
                 "this needs an administrator's token for all customers",
                 "Ask an administrator of this platform.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.services import Services
@@ -13,7 +13,7 @@ from optiinfra_api.http.request_log import current_request
 from optiinfra_assets.metadata.tokens import Principal
 
 
-def address(request: Request) -> str:
+def address(request: HTTPConnection) -> str:
     """The client address of a request, as far as uvicorn knows it: behind a proxy, see uvicorn's ``FORWARDED_ALLOW_IPS``."""
     return request.client.host if request.client else "unknown"
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
     from optiinfra_api.reading.freshness_cache import FreshnessCache
     from optiinfra_api.reading.stream import ExportStreamer
+    from optiinfra_assets.domain.automation import Automation
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionTask
     from optiinfra_assets.settings import Settings
@@ -31,6 +32,7 @@ class Services:
     Attributes:
         collect: `optiinfra_assets.ingestion.triggering.trigger_collection` for callers of the API; it blocks.
         cancel: `optiinfra_assets.ingestion.triggering.cancel_task`; it blocks.
+        automations: `optiinfra_assets.ingestion.dagster_client.read_automations`; it blocks.
         threads: run blocking functions.
     """
 
@@ -46,6 +48,7 @@ class Services:
     exports: ConcurrencyLimit
     collect: Callable[..., CollectionTask]
     cancel: Callable[..., int]
+    automations: Callable[[], list[Automation]]
     threads: ThreadPoolExecutor
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -1,6 +1,6 @@
-"""The page ``/metrics``, and figures on the whole platform for Prometheus, read from both databases and cached for a while.
+"""The page ``/metrics``, and figures on the whole platform for Prometheus, read from both databases and Dagster, and cached for a while.
 
-Connections over loopback see the page, and elsewhere administrators of all customers. It never fails: a database that does not answer is
+Connections over loopback see the page, and elsewhere administrators of all customers. It never fails: a part that does not answer is
 ``optiinfra_up 0``, and its figures are left out.
 """
 
@@ -26,6 +26,7 @@ from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.errors import LOG, format_unexpected
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.http_metrics import Metrics
+from optiinfra_assets.domain.automation import Automation
 from optiinfra_assets.metadata.platform_figures import PlatformStatistics
 
 KEPT_SECONDS = 15
@@ -71,14 +72,16 @@ class MetricsEndpoint:
 
     async def _read(self, services: Services) -> None:
         began = time.monotonic()
-        figures, published = await asyncio.gather(
+        figures, published, automations = await asyncio.gather(
             _or_none("postgresql", services.run(services.metadata.platform_figures.read)),
             _or_none("clickhouse", services.engine.figures("published_by_provider")),
+            _or_none("dagster", services.run(services.automations)),
         )
-        up = GaugeMetricFamily("optiinfra_up", "Whether a database answers.", labels=["part"])
+        up = GaugeMetricFamily("optiinfra_up", "Whether a part of the platform answers.", labels=["part"])
         up.add_metric(["postgresql"], figures is not None)
         up.add_metric(["clickhouse"], published is not None)
-        self._kept = [up, *_of_postgres(figures), *_of_clickhouse(published)]
+        up.add_metric(["dagster"], automations is not None)
+        self._kept = [up, *_of_postgres(figures), *_of_clickhouse(published), *_of_dagster(automations)]
         now = time.monotonic()
         self._until = now + max(KEPT_SECONDS, READING_PART * (now - began))
 
@@ -94,7 +97,7 @@ class _Collected(Collector):
 
 async def _check(request: Request, services: Services) -> None:
     principal = await authenticated(request, services)
-    if principal.customer_id is not None or principal.role != "admin":
+    if not principal.is_platform_admin:
         raise HttpError(
             HTTPStatus.FORBIDDEN,
             "FORBIDDEN",
@@ -192,6 +195,14 @@ def _of_clickhouse(published: list[dict[str, Any]] | None) -> Iterator[Metric]:
         ["provider"],
         lags,
     )
+
+
+def _of_dagster(automations: list[Automation] | None) -> Iterator[Metric]:
+    if automations is None:
+        return
+    running = [([one.kind, one.name], float(one.is_running)) for one in automations]
+    help_ = "Whether a schedule or sensor that the platform needs runs; 0: a person stopped it."
+    yield _family(GaugeMetricFamily, "automation_running", help_, ["kind", "name"], running)
 
 
 def _family(

@@ -39,7 +39,17 @@ def command() -> None:
 
 
 def _register() -> None:
-    from optiinfra_assets.cli import collecting, connecting, customers, keeping, keys, serving, status, tokens
+    from optiinfra_assets.cli import (
+        collecting,
+        connecting,
+        customers,
+        keeping,
+        keys,
+        schedules,
+        serving,
+        status,
+        tokens,
+    )
 
     verbs = (
         serving.up,
@@ -50,6 +60,7 @@ def _register() -> None:
         connecting.accounts,
         customers.customers,
         collecting.collect,
+        schedules.schedule,
         tokens.token,
         keys.keys,
         keeping.gc,

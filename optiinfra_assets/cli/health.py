@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optiinfra_assets.settings import Settings
 
+AUTOMATION = "automation"
+"""Name of the part that stands for the schedules and sensors."""
+
 _SECONDS = 5.0
 _DAGSTER = """{
   instance { daemonHealth { allDaemonStatuses { daemonType required healthy lastHeartbeatErrors { message } } } }
@@ -80,7 +83,8 @@ def _dagster(settings: Settings) -> list[ComponentHealth]:
     import httpx
 
     try:
-        answer = httpx.post(f"{settings.dagster_url}/graphql", json={"query": _DAGSTER}, timeout=_SECONDS)
+        body, headers = {"query": _DAGSTER}, settings.dagster_headers
+        answer = httpx.post(f"{settings.dagster_url}/graphql", json=body, headers=headers, timeout=_SECONDS)
         data = answer.raise_for_status().json()["data"]
     except (httpx.HTTPError, KeyError, ValueError) as error:
         down = f"{settings.dagster_url}: {error}"
@@ -93,7 +97,22 @@ def _dagster(settings: Settings) -> list[ComponentHealth]:
         ComponentHealth("dagster-webserver", True, settings.dagster_url),
         _daemon(data),
         _code_location(data),
+        _automation(settings),
     ]
+
+
+def _automation(settings: Settings) -> ComponentHealth:
+    from optiinfra_assets.cli.errors import error_line
+    from optiinfra_assets.database.errors import DagsterUnavailable
+    from optiinfra_assets.domain.automation import automation_problem
+    from optiinfra_assets.ingestion.dagster_client import read_automations
+
+    try:
+        found = read_automations(settings, _SECONDS)
+    except DagsterUnavailable as error:
+        return ComponentHealth(AUTOMATION, False, error_line(error))
+    problem = automation_problem(found)
+    return ComponentHealth(AUTOMATION, problem is None, problem or f"{len(found)} schedules and sensors run")
 
 
 def _daemon(data: dict[str, Any]) -> ComponentHealth:

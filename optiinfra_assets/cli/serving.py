@@ -56,12 +56,19 @@ def up() -> None:
 
 
 def _welcome(settings: Settings) -> None:
-    from optiinfra_assets.embedded.services import reached_at
+    from contextlib import closing
 
+    from optiinfra_assets.embedded.services import reached_at
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.metadata.web_sessions import LINK_PATH
+
+    with closing(Metadata.connect(settings)) as metadata:
+        link = metadata.web_sessions.make_link(metadata.tokens.standing().token_id)
     click.echo(
         f"OptiInfra runs; Ctrl-C stops it.\n"
         f"  GraphQL  http://{reached_at(settings.bind_host)}:{settings.api_port}/graphql\n"
-        f"  Dagster  {settings.dagster_url}\n"
+        f"  Dagster  {settings.dagster_url}{LINK_PATH}{link}\n"
+        f"           (signs one browser in, within 15 minutes; another link: optiinfra token link)\n"
         f"  State    {settings.home} (logs in {settings.home / 'logs'})\n"
         "Next, in another shell: optiinfra status"
     )

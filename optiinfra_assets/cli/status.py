@@ -133,9 +133,13 @@ def _open_tasks(metadata: Metadata) -> list[OpenTask]:
 
 def _next(is_started: bool, parts: list[ComponentHealth], accounts: list[AccountStatus]) -> str:
     """Return what the user should do now, with the command to type."""
+    from optiinfra_assets.cli.health import AUTOMATION
+
     if not is_started:
         return "nothing runs here; type: optiinfra up     (or, with simulated data: optiinfra demo)"
     down = [part for part in parts if not part.is_up]
+    if down and down[0].name == AUTOMATION:
+        return f"nothing is collected by itself: {down[0].detail}"
     if down:
         return f"{down[0].name} is down; if no `optiinfra up` runs in this home, start it; else see its log in OPTIINFRA_HOME/logs"
     if any("optiinfra migrate" in part.detail for part in parts):

@@ -1,4 +1,4 @@
-"""The commands token create, list and revoke, for API tokens."""
+"""The commands token create, list, revoke and link, for tokens and for the links that sign a browser in."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _LONGEST_DAYS = 36_500
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke bearer tokens for the GraphQL service.
+    """Make, list and revoke tokens for the GraphQL service and the web interfaces, and links that sign a browser in.
 
     \b
     Examples:
       optiinfra token create --customer acme
       optiinfra token create --role admin --name ops --days 30
       optiinfra token revoke 0a1b2c3d4e5f
+      optiinfra token link --read-only
     """
 
 
@@ -80,3 +81,23 @@ def revoke(token_id: str) -> None:
     with opened_metadata() as metadata:
         metadata.tokens.revoke(token_id, actor=Actor.here("cli"))
     click.echo(f"revoked {token_id}")
+
+
+@token.command()
+@click.argument("token_id", required=False)
+@click.option("--read-only", is_flag=True, help="Who signs in by it may look at everything and change nothing.")
+@click.option(
+    "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long it is accepted."
+)
+def link(token_id: str | None, read_only: bool, minutes: int) -> None:
+    """Print a link that signs a browser in to Dagster's web interface, once.
+
+    The session acts for the token TOKEN_ID, and ends when that is revoked; without TOKEN_ID, for the one that `optiinfra up` uses.
+    """
+    from optiinfra_assets.metadata.web_sessions import LINK_PATH
+    from optiinfra_assets.settings import Settings
+
+    with opened_metadata() as metadata:
+        found = token_id or metadata.tokens.standing().token_id
+        secret = metadata.web_sessions.make_link(found, is_read_only=read_only, lasts=timedelta(minutes=minutes))
+    click.echo(f"{Settings().dagster_url}{LINK_PATH}{secret}")

@@ -15,12 +15,13 @@ from optiinfra_assets.settings import RUNTIME_FILE, Settings
 
 
 def write(settings: Settings, ports: list[ServicePort]) -> None:
-    """Write the addresses of this process's servers atomically, readable by our user only: URLs may contain passwords.
+    """Write the addresses of this process's servers atomically, readable by our user only: it contains a token, and passwords in URLs.
 
     `settings` are resolved; `ports` are those that the servers listen on.
     """
     content: dict[str, Any] = {
-        name: getattr(settings, name) for name in ("clickhouse_url", "postgres_url", "dagster_url", "bind_host")
+        name: getattr(settings, name)
+        for name in ("clickhouse_url", "postgres_url", "dagster_url", "dagster_token", "bind_host")
     }
     content |= {port.field_name: port.number for port in ports}
     path = settings.home / RUNTIME_FILE

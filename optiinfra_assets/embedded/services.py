@@ -77,7 +77,7 @@ def reached_at(host: str) -> str:
 
 
 def ports(settings: Settings) -> list[ServicePort]:
-    """Every port that the services will listen on. Only the GraphQL service authenticates, so only it may leave loopback."""
+    """Every port that the services will listen on. Only the GraphQL service may leave loopback."""
     fields = ["dagster_port", "code_location_port"]
     if settings.clickhouse_url is None:
         fields.append("clickhouse_port")
@@ -86,13 +86,17 @@ def ports(settings: Settings) -> list[ServicePort]:
 
 
 def resolved(settings: Settings) -> Settings:
-    """Return `settings` with the address of every server that will run.
+    """Return `settings` with the address of every server that will run, and the token for Dagster's, a new one unless one is set.
 
     Raises:
         PreflightError: the folder of the embedded PostgreSQL cannot be used.
     """
     home = settings.home.expanduser().resolve()
-    found: dict[str, object] = {"home": home, "dagster_url": f"http://{LOOPBACK}:{settings.dagster_port}"}
+    found: dict[str, object] = {
+        "home": home,
+        "dagster_url": f"http://{LOOPBACK}:{settings.dagster_port}",
+        "dagster_token": settings.dagster_token or secrets.token_urlsafe(32),
+    }
     if settings.clickhouse_url is None:
         found["clickhouse_url"] = _clickhouse_url(settings.clickhouse_port)
     if settings.postgres_url is None:
@@ -213,13 +217,12 @@ def _code_location(settings: Settings) -> ManagedService:
 
 def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> list[ManagedService]:
     dagster = ("-w", str(workspace))
-    web = ("-m", "dagster_webserver", *dagster, "--host", LOOPBACK, "--port", str(settings.dagster_port))
+    interface = "optiinfra_assets.embedded.dagster.web:create_app"
+    web = ("-m", "optiinfra_api.web", interface, "--host", LOOPBACK, "--port", str(settings.dagster_port))
     api = ("-m", "optiinfra_api", "--host", settings.bind_host, "--port", str(settings.api_port))
     after = (*steps, "code-location")
     return [
-        ManagedService(
-            "dagster-webserver", web, http_answers(LOOPBACK, settings.dagster_port, "/server_info"), after, 2
-        ),
+        ManagedService("dagster-webserver", web, http_answers(LOOPBACK, settings.dagster_port, "/healthz"), after, 2),
         ManagedService("dagster-daemon", ("-m", "dagster._daemon", "run", *dagster), stays, after, 2),
         ManagedService(
             "api", api, http_answers(reached_at(settings.bind_host), settings.api_port, "/healthz"), steps, 2

@@ -1,4 +1,4 @@
-"""A client of the GraphQL API of Dagster's webserver: it launches and terminates runs, and needs no Dagster installed.
+"""A client of the GraphQL API of Dagster's webserver: it launches and terminates runs, starts schedules and sensors, needs no Dagster.
 
 The documents follow dagster-graphql 1.13: ``launchMultipleRuns``, ``addDynamicPartition``, ``terminateRuns``.
 """
@@ -6,13 +6,16 @@ The documents follow dagster-graphql 1.13: ``launchMultipleRuns``, ``addDynamicP
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
 
 from optiinfra_assets.database.errors import DagsterUnavailable, RunTerminationFailed
+from optiinfra_assets.domain.automation import KINDS, Automation
 from optiinfra_assets.domain.run_scope import ASSET_JOB, CUSTOMER_TAG, TASK_TAG, RunScope
 from optiinfra_assets.ingestion.asset_paths import asset_paths
+from optiinfra_assets.settings import Settings
 
 _REPOSITORY: Final = """
 query Repository($key: AssetKeyInput!) {
@@ -47,15 +50,39 @@ mutation Terminate($runs: [String!]!) {
   }
 }"""
 
+_AUTOMATIONS: Final = """
+query Automations {
+  repositoriesOrError {
+    __typename
+    ... on Error { message }
+    ... on RepositoryConnection { nodes {
+      name
+      location { name }
+      schedules { name defaultStatus state: scheduleState { status } }
+      sensors { name defaultStatus state: sensorState { status } }
+    } }
+  }
+}"""
+_START: Final = {
+    "schedule": """
+mutation Start($selector: ScheduleSelector!) {
+  started: startSchedule(scheduleSelector: $selector) { __typename ... on Error { message } }
+}""",
+    "sensor": """
+mutation Start($selector: SensorSelector!) {
+  started: startSensor(sensorSelector: $selector) { __typename ... on Error { message } }
+}""",
+}
+
 _GOING: Final = ("QUEUED", "NOT_STARTED", "MANAGED", "STARTING", "STARTED")
 
 
 class DagsterClient:
-    """A client of one webserver. As a context manager it closes its connections on exit."""
+    """A client of the webserver of `settings`. As a context manager it closes its connections on exit."""
 
-    def __init__(self, url: str, timeout_seconds: float = 30) -> None:
-        self._url = url.rstrip("/")
-        self._http = httpx.Client(timeout=timeout_seconds)
+    def __init__(self, settings: Settings, timeout_seconds: float = 30) -> None:
+        self._url = settings.dagster_url.rstrip("/")
+        self._http = httpx.Client(timeout=timeout_seconds, headers=settings.dagster_headers)
 
     def __enter__(self) -> DagsterClient:
         return self
@@ -125,6 +152,44 @@ class DagsterClient:
                 )
         return len(run_ids)
 
+    def automations(self) -> list[Automation]:
+        """Return every schedule and sensor that the platform needs: those that run unless a person stops them.
+
+        Raises:
+            DagsterUnavailable: the webserver does not answer, or refuses.
+        """
+        found = []
+        for repository in self._repositories():
+            for kind in KINDS:
+                for one in repository[f"{kind}s"]:
+                    if one["defaultStatus"] == "RUNNING":
+                        found.append(Automation(kind, one["name"], one["state"]["status"] == "RUNNING"))
+        return found
+
+    def start(self, automation: Automation) -> None:
+        """Start a schedule or sensor that was stopped.
+
+        Raises:
+            DagsterUnavailable: the webserver does not answer, or refuses.
+        """
+        for repository in self._repositories():
+            if any(one["name"] == automation.name for one in repository[f"{automation.kind}s"]):
+                selector = {
+                    "repositoryName": repository["name"],
+                    "repositoryLocationName": repository["location"]["name"],
+                    f"{automation.kind}Name": automation.name,
+                }
+                answer = self._ask(_START[automation.kind], selector=selector)["started"]
+                if answer["__typename"] not in ("ScheduleStateResult", "Sensor"):
+                    raise self._refused(f"to start {automation}", answer)
+
+    def _repositories(self) -> list[dict[str, Any]]:
+        found = self._ask(_AUTOMATIONS)["repositoriesOrError"]
+        if found["__typename"] != "RepositoryConnection":
+            raise self._refused("to list schedules and sensors", found)
+        nodes: list[dict[str, Any]] = found["nodes"]
+        return nodes
+
     def _going(self, task_id: str, customer_id: str | None) -> list[str]:
         tags = [{"key": TASK_TAG, "value": task_id}]
         tags += [{"key": CUSTOMER_TAG, "value": customer_id}] if customer_id else []
@@ -145,6 +210,10 @@ class DagsterClient:
     def _ask(self, document: str, **variables: Any) -> dict[str, Any]:
         try:
             answer = self._http.post(f"{self._url}/graphql", json={"query": document, "variables": variables})
+            if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise DagsterUnavailable(
+                    f"Dagster at {self._url} does not accept our token: set OPTIINFRA_DAGSTER_TOKEN here to the one that its webserver has"
+                )
             answer.raise_for_status()
             content = answer.json()
         except (httpx.HTTPError, ValueError) as error:
@@ -160,3 +229,9 @@ class DagsterClient:
     def _refused(self, what: str, answer: Mapping[str, Any]) -> DagsterUnavailable:
         reason = str(answer.get("message") or answer["__typename"]).strip().splitlines()[0]
         return DagsterUnavailable(f"Dagster at {self._url} refused {what}: {reason}")
+
+
+def read_automations(settings: Settings, timeout_seconds: float = 2) -> list[Automation]:
+    """Ask the webserver of `settings` for the schedules and sensors that the platform needs; see `DagsterClient.automations`."""
+    with DagsterClient(settings, timeout_seconds) as dagster:
+        return dagster.automations()

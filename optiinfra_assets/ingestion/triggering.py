@@ -80,7 +80,7 @@ def trigger_collection(
     task = CollectionTask(
         f"{trigger}-{uuid.uuid4().hex[:12]}", tuple(slice_ for scope in wanted for slice_ in scope.slices)
     )
-    with DagsterClient(settings.dagster_url) as dagster:
+    with DagsterClient(settings) as dagster:
         repositories = {name: dagster.repository(name) for name in sorted({scope.provider for scope in wanted})}
         metadata.collections.queue(task.task_id, trigger, task.slices)
         tagged = [
@@ -125,7 +125,7 @@ def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_i
     """
     metadata.collections.task_status(task_id, customer_id)
     going_on: RunTerminationFailed | None = None
-    with DagsterClient(settings.dagster_url) as dagster:
+    with DagsterClient(settings) as dagster:
         try:
             dagster.end_runs_of(task_id, customer_id)
         except RunTerminationFailed as error:

@@ -1,4 +1,4 @@
-"""The state in PostgreSQL, with one repository per subject: customers, accounts, slices, collections, tokens and their logs."""
+"""The state in PostgreSQL, with one repository per subject: customers, accounts, slices, collections, tokens, sessions and their logs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from optiinfra_assets.metadata.events import EventRepository
 from optiinfra_assets.metadata.platform_figures import StatisticsRepository
 from optiinfra_assets.metadata.slices import SliceRepository
 from optiinfra_assets.metadata.tokens import TokenRepository
+from optiinfra_assets.metadata.web_sessions import WebSessionRepository
 from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Metadata(Database):
         self.collections = CollectionRepository(self)
         self.events = EventRepository(self)
         self.tokens = TokenRepository(self)
+        self.web_sessions = WebSessionRepository(self)
         self.activity = ActivityRepository(self)
         self.access_audit = AccessAuditRepository(self)
         self.platform_figures = StatisticsRepository(self)

@@ -7,7 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from psycopg.errors import ForeignKeyViolation
 
@@ -18,6 +18,9 @@ from optiinfra_assets.vault.credential_audit import Actor, by
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
+
+STANDING: Final = "sign-in links"
+"""Name of the token that the links of `optiinfra up` act for."""
 
 _TOKEN = re.compile(r"oi_[A-Za-z0-9_-]{43}")
 
@@ -30,6 +33,11 @@ class Principal:
     name: str
     customer_id: str | None
     role: Role
+
+    @property
+    def is_platform_admin(self) -> bool:
+        """Whether it is an administrator of all customers, who runs this platform."""
+        return self.customer_id is None and self.role == "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,17 @@ class TokenRepository(Repository):
         if row is None:
             raise RecordNotFound(f"token: {token_id!r} does not exist")
         return Token(**row)
+
+    def standing(self) -> Token:
+        """Return the token that sessions of the installation's own links act for; issue it if there is none that is accepted.
+
+        Nobody has seen it: it is there to be revoked, which ends all of those sessions.
+        """
+        for token in self.find():
+            is_accepted = token.revoked_at is None and token.expires_at is None
+            if is_accepted and token.name == STANDING and token.customer_id is None:
+                return token
+        return self.issue(STANDING, None, "admin").token
 
     def find(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -10,11 +12,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from running_platform import Platform, eventually
 
 from optiinfra_assets.embedded import preflight
 from optiinfra_assets.embedded.processes import SUPERVISOR
+from optiinfra_assets.metadata.web_sessions import LINK_PATH
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def test_everything_answers_and_an_empty_installation_says_what_to_type(platform: Platform) -> None:
     status = platform.status()
-    names = ["postgres", "clickhouse", "dagster-webserver", "dagster-daemon", "code-location", "api"]
+    names = ["postgres", "clickhouse", "dagster-webserver", "dagster-daemon", "code-location", "automation", "api"]
     assert [part["name"] for part in status["parts"]] == names
     assert eventually(platform.is_up, 30), platform.status()
     assert status["accounts"] == []
@@ -39,6 +43,30 @@ def test_everything_answers_and_an_empty_installation_says_what_to_type(platform
 def test_addresses_are_written_for_us_alone(platform: Platform) -> None:
     runtime = platform.home / "runtime.json"
     assert stat.S_IMODE(runtime.stat().st_mode) == 0o600
+
+
+def test_the_link_that_up_prints_signs_one_browser_in(platform: Platform) -> None:
+    log = platform.home.with_name("home.up.log")
+    printed = re.compile(rf"(http://127\.0\.0\.1:\d+)({LINK_PATH})(\S+)")
+    assert eventually(lambda: printed.search(log.read_text()) is not None, 30)
+    found = printed.search(log.read_text())
+    assert found is not None
+    url, path, link = found.groups()
+    assert "button" in httpx.get(f"{url}{path}{link}").text
+    with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+        assert browser.get("/runs").status_code == 401
+        assert browser.post("/sign-in/link", data={"link": link}).headers["location"] == "/"
+        assert browser.get("/runs").status_code == 200
+        assert httpx.post(f"{url}/sign-in/link", data={"link": link}).status_code == 403, "it is used up"
+        another = platform.command("token", "link", "--read-only", "--minutes", "1").stdout.strip()
+        assert another.startswith(f"{url}{path}")
+        (standing,) = json.loads(platform.command("token", "list", "--json").stdout)
+        assert platform.command("token", "revoke", standing["token_id"]).returncode == 0
+        assert browser.get("/runs").status_code == 401, "revoking its token ends the session"
+    token = json.loads((platform.home / "runtime.json").read_text())["dagster_token"]
+    logs = [file.read_text() for file in (log, *(platform.home / "logs").iterdir())]
+    assert not any(token in text for text in logs)
+    assert not any(token in word for process in platform.processes() for word in process.cmdline())
 
 
 def test_a_second_up_on_the_same_home_is_refused(platform: Platform) -> None:
@@ -53,7 +81,7 @@ def test_what_is_killed_comes_back(platform: Platform) -> None:
     postmaster = int((platform.home / "postgres" / "postmaster.pid").read_text().split()[0])
     killed = [
         platform.one("optiinfra_assets.embedded.clickhouse").pid,
-        platform.one("dagster_webserver").pid,
+        platform.one("optiinfra_api.web").pid,
         platform.one("grpc").pid,
         platform.one("optiinfra_api").pid,
         postmaster,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
-import httpx
 import pytest
+from loopback import HANG, wait_until_answers
 from orchestrated import Files, Platform, free_port
 
 from optiinfra_api.fields.collections import trigger
@@ -68,40 +68,24 @@ def home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def served(settings: Settings, home: dg.DagsterInstance) -> Iterator[Settings]:
     """Settings with the address of a webserver that has loaded the project's workspace."""
-    port = free_port()
-    environment = {**os.environ, "DAGSTER_HOME": home.root_directory, "OPTIINFRA_HOME": str(settings.home)}
-    workspace = str(project_file("workspace.yaml"))
-    command = [
-        sys.executable,
-        "-m",
-        "dagster_webserver",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workspace",
-        workspace,
-    ]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{free_port()}"
+    given = settings.model_copy(update={"dagster_url": url, "dagster_token": "of-this-test"})
+    shutil.copytree(home.root_directory, settings.home / "dagster")
+    (settings.home / "dagster" / "workspace.yaml").write_text(project_file("workspace.yaml").read_text())
+    ours = {"OPTIINFRA_HOME": str(settings.home), "OPTIINFRA_DAGSTER_TOKEN": "of-this-test"}
+    command = ["-m", "optiinfra_api.web", "optiinfra_assets.embedded.dagster.web:create_app"]
+    process = subprocess.Popen(
+        [sys.executable, *command, "--port", url.rpartition(":")[2]],
+        env={**os.environ, **ours},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
-        wait_for(url, process)
-        yield settings.model_copy(update={"dagster_url": url})
+        wait_until_answers(f"{url}/healthz", process)
+        yield given
     finally:
         process.terminate()
-        process.wait(30)
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
-    """Return once the webserver answers."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/server_info", timeout=5).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    pytest.fail(f"the webserver at {url} did not answer")
+        process.wait(HANG)
 
 
 @pytest.mark.parametrize("accept_empty", [False, True], ids=["as usual", "accepting an empty source"])

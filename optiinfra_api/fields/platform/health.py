@@ -14,6 +14,7 @@ import strawberry
 from optiinfra_api.access.context import Info
 from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.resolvers import resolved
+from optiinfra_assets.settings import Settings
 
 _DAGSTER_SECONDS = 3
 
@@ -49,13 +50,13 @@ def _checks(services: Services) -> dict[str, Coroutine[Any, Any, object]]:
     return {
         "clickhouse": services.engine.rows("publication_count", {"customer_id": ""}),
         "postgresql": services.run(services.metadata.collections.history, first=1),
-        "dagster": _ask_dagster(f"{services.settings.dagster_url}/server_info"),
+        "dagster": _ask_dagster(services.settings),
     }
 
 
-async def _ask_dagster(url: str) -> None:
-    async with httpx.AsyncClient(timeout=_DAGSTER_SECONDS) as client:
-        (await client.get(url)).raise_for_status()
+async def _ask_dagster(settings: Settings) -> None:
+    async with httpx.AsyncClient(timeout=_DAGSTER_SECONDS, headers=settings.dagster_headers) as client:
+        (await client.get(f"{settings.dagster_url}/server_info")).raise_for_status()
 
 
 async def _part(name: str, check: Awaitable[object], shows_problems: bool) -> Part:

@@ -1,0 +1,106 @@
+"""Sessions of browsers: a token of ours, or a one-time link, opens one; a cookie names it. All of its state is in PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from starlette.requests import HTTPConnection
+
+from optiinfra_api.access.authentication import Authenticator, NotAuthenticated
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.web_sessions import WebSession
+
+_T = TypeVar("_T")
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_COOKIE: Final = "optiinfra_session"
+
+
+class Run(Protocol):
+    """Runs a blocking function in a thread."""
+
+    async def __call__(self, work: Callable[..., _T], /, *args: object) -> _T: ...
+
+
+class Sessions:
+    """Opens, finds and ends sessions, for one process.
+
+    Args:
+        run: how blocking functions are called.
+    """
+
+    def __init__(self, metadata: Metadata, authenticator: Authenticator, run: Run = asyncio.to_thread) -> None:
+        self._sessions = metadata.web_sessions
+        self._authenticator = authenticator
+        self._run = run
+
+    async def open_by_token(self, token: str, address: str) -> str:
+        """Return the secret of a new session that acts for `token`.
+
+        Args:
+            token: as its owner typed it.
+            address: of the client.
+
+        Raises:
+            NotAuthenticated: the token is not valid.
+            TooManyAttempts: the address has failed too often.
+            MetadataUnavailable: PostgreSQL does not answer.
+        """
+        principal = await self._authenticator.admit(f"Bearer {token}", address, self._run)
+        secret = await self._run(self._sessions.open, principal.token_id)
+        if secret is None:
+            raise NotAuthenticated
+        return secret
+
+    async def open_by_link(self, link: str, address: str) -> str:
+        """Use up a one-time link and return the secret of the session that it opens.
+
+        Raises:
+            NotAuthenticated: the link was used before, has expired, or is none.
+            TooManyAttempts, MetadataUnavailable: as in `open_by_token`.
+        """
+        return await self._authenticator.attempt(address, lambda: self._run(self._sessions.open_by_link, link))
+
+    async def of(self, connection: HTTPConnection) -> WebSession | None:
+        """The session that a request's cookie names, None if it names none that is still open.
+
+        Raises:
+            MetadataUnavailable: PostgreSQL does not answer.
+        """
+        secret = session_secret(connection)
+        return await self._run(self._sessions.find, secret) if secret else None
+
+    async def end(self, connection: HTTPConnection) -> None:
+        """End the session that a request's cookie names, if there is one.
+
+        Raises:
+            MetadataUnavailable: PostgreSQL does not answer.
+        """
+        secret = session_secret(connection)
+        if secret:
+            await self._run(self._sessions.end, secret)
+
+
+def session_secret(connection: HTTPConnection) -> str | None:
+    """The secret in a request's cookie; None if there is none, or it cannot be one of ours."""
+    for name in (f"__Host-{_COOKIE}", _COOKIE):
+        secret = connection.cookies.get(name, "")
+        if _SECRET.fullmatch(secret):
+            return secret
+    return None
+
+
+def session_cookie(secret: str, *, is_https: bool) -> str:
+    """The value of ``Set-Cookie`` that gives a browser its session, until the browser is closed.
+
+    Over https the browser sends it over https only, and accepts it from this very host only (RFC 6265bis, section 4.1.3.2).
+    """
+    prefix, secure = ("__Host-", "; Secure") if is_https else ("", "")
+    return f"{prefix}{_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+
+def no_session_cookie(*, is_https: bool) -> str:
+    """The value of ``Set-Cookie`` that makes a browser forget its session."""
+    return f"{session_cookie('', is_https=is_https)}; Max-Age=0"

@@ -1,0 +1,1 @@
+"""What browsers see: sign-in, and what is served behind it."""

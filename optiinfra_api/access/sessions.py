@@ -18,7 +18,7 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _COOKIE: Final = "optiinfra_session"
 
 
-class Run(Protocol):
+class ThreadRunner(Protocol):
     """Runs a blocking function in a thread."""
 
     async def __call__(self, work: Callable[..., _T], /, *args: object) -> _T: ...
@@ -31,7 +31,7 @@ class Sessions:
         run: how blocking functions are called.
     """
 
-    def __init__(self, metadata: Metadata, authenticator: Authenticator, run: Run = asyncio.to_thread) -> None:
+    def __init__(self, metadata: Metadata, authenticator: Authenticator, run: ThreadRunner = asyncio.to_thread) -> None:
         self._sessions = metadata.web_sessions
         self._authenticator = authenticator
         self._run = run

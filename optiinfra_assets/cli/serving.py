@@ -44,6 +44,7 @@ def up() -> None:
       OPTIINFRA_CLICKHOUSE_PORT  embedded ClickHouse (8124)
       OPTIINFRA_CODE_LOCATION_PORT  Dagster's code location (4000)
       OPTIINFRA_BIND_HOST        address the GraphQL service listens on (127.0.0.1)
+      OPTIINFRA_WEB_ORIGINS      where browsers reach the web interfaces through a proxy, such as https://dagster.example.com
 
     \b
     Example, beside something else on port 8000:

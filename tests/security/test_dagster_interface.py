@@ -316,7 +316,9 @@ OTHER_BODIES: list[Callable[[str], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("body", OTHER_BODIES)
+@pytest.mark.parametrize(
+    "body", OTHER_BODIES, ids=["text", "two types", "no type", "graphql", "form", "multipart", "address"]
+)
 def test_only_json_is_a_request_for_a_change(web: WebInterface, body: Callable[[str], dict[str, Any]]) -> None:
     with web.signed_in() as browser:
         assert browser.post("/graphql", **body(web.stop)).status_code == 415

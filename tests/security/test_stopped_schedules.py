@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import httpx
 import pytest
 from api_server import serving
+from click.testing import CliRunner, Result
 from loopback import eventually
 from web_interface import WebInterface
 
+from optiinfra_assets.cli import command
 from optiinfra_assets.settings import Settings
 
 STOPPED = "stopped: schedule collect_due: type `optiinfra schedule start`"
 
 
-def typed(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    """What the command line of that platform says."""
+def typed(settings: Settings, *words: str) -> Result:
+    """What the command line of that platform says; an error of a command is its exception."""
     names = ("home", "postgres_url", "clickhouse_url", "dagster_url", "dagster_token")
     ours = {f"OPTIINFRA_{name.upper()}": str(value) for name in names if (value := getattr(settings, name))}
-    command = [sys.executable, "-m", "optiinfra_assets.cli", *words]
-    return subprocess.run(command, env={**os.environ, **ours}, capture_output=True, text=True)
+    return CliRunner().invoke(command, words, env=ours)
 
 
 def automation(settings: Settings) -> dict[str, Any]:
@@ -53,7 +51,7 @@ def test_a_stopped_schedule_is_said_everywhere_and_started_by_a_command(
     with web.signed_in() as browser:
         assert browser.post("/graphql", json={"query": web.stop}).status_code == 200
     assert eventually(lambda: automation(settings) == said(False, STOPPED))
-    assert typed(settings, "status").returncode == 1
+    assert typed(settings, "status").exit_code == 1
     with serving(settings) as url:
         assert eventually(lambda: httpx.get(f"{url}/readyz").json()["automation"] == STOPPED, pause=0.5)
         assert eventually(lambda: 'optiinfra_up{part="dagster"} 1.0' in httpx.get(f"{url}/metrics").text, pause=0.5)
@@ -62,7 +60,7 @@ def test_a_stopped_schedule_is_said_everywhere_and_started_by_a_command(
         assert 'optiinfra_automation_running{kind="sensor",name="new_accounts"} 1.0' in metrics
         listed = json.loads(typed(settings, "schedule", "list", "--json").stdout)
         assert [one["name"] for one in listed if not one["is_running"]] == ["collect_due"]
-        assert "use collect_due, collect_garbage, " in typed(settings, "schedule", "start", "collect_du").stderr
+        assert "use collect_due, collect_garbage, " in str(typed(settings, "schedule", "start", "collect_du").output)
         assert typed(settings, "schedule", "start", "freshness").stdout == "nothing is stopped\n"
         assert typed(settings, "schedule", "start").stdout == "started schedule collect_due\n"
         assert typed(settings, "schedule", "start").stdout == "nothing is stopped\n"
@@ -91,4 +89,4 @@ def test_where_dagster_does_not_answer_the_service_is_ready_and_says_so(settings
         assert ready["automation"] == "unknown: Dagster does not answer"
         assert "automation" not in ready["parts"]
         assert 'optiinfra_up{part="dagster"} 0.0' in httpx.get(f"{url}/metrics").text
-    assert "127.0.0.1:9" in typed(away, "schedule", "list").stderr
+    assert "127.0.0.1:9" in str(typed(away, "schedule", "list").exception)

@@ -16,7 +16,7 @@ from uvicorn.importer import import_from_string
 
 from optiinfra_api.http import logs
 from optiinfra_api.http.listening import listen
-from optiinfra_api.web.door import behind_sign_in
+from optiinfra_api.web.authentication_middleware import behind_sign_in
 from optiinfra_assets.database.errors import StoreError
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings, complaint

@@ -1,4 +1,4 @@
-"""Numbers at the door: any text, double, decimal or integer becomes exactly what Python's Decimal says, or is refused at its row."""
+"""Reading of numbers: any text, double, decimal or integer becomes exactly what Python's Decimal says, or is refused at its row."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ anything = st.text("0123456789.eE+-, $€_\u0663NaInf", max_size=12) | st.text(m
 
 
 def oracle(text: str | None) -> Decimal | str | None:
-    """What the door must make of one text: the number, None, or why it is refused."""
+    """What the reader must make of one text: the number, None, or why it is refused."""
     if text is None or text == "":
         return None
     if not GRAMMAR.fullmatch(text):
@@ -46,7 +46,7 @@ def oracle(text: str | None) -> Decimal | str | None:
 
 
 def check(texts: list[str | None], values: pa.Array) -> None:
-    """Compare the door with the oracle: numbers, rounding, or the first refusal."""
+    """Compare the reader with the oracle: numbers, rounding, or the first refusal."""
     expected = [oracle(text) for text in texts]
     refused = next((n for n, answer in enumerate(expected) if isinstance(answer, str)), None)
     rounding = Rounding()

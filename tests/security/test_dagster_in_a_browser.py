@@ -122,7 +122,7 @@ def test_the_same_from_our_own_page_does_change_something(web: WebInterface, tab
     assert web.is_untouched()
 
 
-def test_dagsters_own_pages_work_behind_the_door(web: WebInterface, tab: Tab) -> None:
+def test_dagsters_own_pages_work_behind_the_sign_in(web: WebInterface, tab: Tab) -> None:
     """Its pages ask GraphQL and open a WebSocket by themselves, and none of it is refused."""
     tab.open(f"{web.url}/assets")
     tab.until("document.body.innerText.includes('raw_costs') || document.body.innerText.includes('costs')")

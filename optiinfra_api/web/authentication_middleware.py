@@ -1,4 +1,4 @@
-"""The door before an application that shows data of all customers: only their administrators come in, and guests of those who only read.
+"""Middleware before an application that shows data of all customers: it admits their administrators, and visitors who may only read.
 
 Who comes in by a session (a cookie), by a token of ours, or by the token of this installation, both in the header ``Authorization``. The
 application reads from the ASGI scope whether a request may change anything (`MAY_CHANGE`), and must take it that it may not if nothing is
@@ -40,10 +40,10 @@ _INSTALLATION: Final = WebSession(Principal("", "installation", None, "admin"), 
 
 def behind_sign_in(app: ASGIApp, settings: Settings, metadata: Metadata) -> ASGIApp:
     """Return `app` behind the sign-in, for the addresses of `settings`."""
-    return OriginGuard(SignInDoor(app, settings, metadata), WebOrigins.of(settings))
+    return OriginGuard(SignInMiddleware(app, settings, metadata), WebOrigins.of(settings))
 
 
-class SignInDoor:
+class SignInMiddleware:
     """ASGI middleware that lets in who may come in."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metadata: Metadata) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from optiinfra_assets.embedded import logs, preflight, processes, runtime_file, services
+from optiinfra_assets.embedded import liveness, logs, preflight, processes, runtime_file, services
 from optiinfra_assets.embedded.dagster import home as dagster_home
 from optiinfra_assets.embedded.preflight import PreflightError
 from optiinfra_assets.embedded.services import ManagedService
@@ -105,6 +105,7 @@ class _Supervisor:
         self._report = report
         self._ready = {service.name: asyncio.Event() for service in plan}
         self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._silent: set[str] = set()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         marker = f"{settings.home}:{os.getpid()}"
@@ -168,6 +169,9 @@ class _Supervisor:
                 raise PreflightError(f"{service.name}: {why} (see {log})")
             delay = FIRST_DELAY if time.monotonic() - started > STEADY else min(delay * 2, LONGEST_DELAY)
             why = f"killed by {signal.Signals(-code).name}" if code < 0 else logs.reason(log, said_from)
+            if service.name in self._silent:
+                self._silent.remove(service.name)
+                why = f"it ran and did not answer {liveness.MISSES} times in a row"
             self._report(
                 ServiceEvent(service.name, "died", time.monotonic() - started, f"{why}; again in {delay:.0f} s")
             )
@@ -185,7 +189,11 @@ class _Supervisor:
         self._running[service.name] = process
         if service.ready:
             await self._until_ready(service.name, service.ready, process, started)
-        code = await process.wait()
+        watching = asyncio.create_task(self._end_if_silent(service, process))
+        try:
+            code = await process.wait()
+        finally:
+            watching.cancel()
         del self._running[service.name]
         if service.ready is None and code == 0:
             self._set_ready(service.name, started)
@@ -220,6 +228,13 @@ class _Supervisor:
             if time.monotonic() - started > START_TIMEOUT:
                 process.kill()
             await asyncio.wait([ended], timeout=0.05)
+
+    async def _end_if_silent(self, service: ManagedService, process: asyncio.subprocess.Process) -> None:
+        probe = liveness.probe_of(service, self._settings)
+        if probe is not None:
+            await liveness.until_silent(process.pid, probe)
+            self._silent.add(service.name)
+            process.kill()
 
     def _set_ready(self, name: str, started: float) -> None:
         self._ready[name].set()

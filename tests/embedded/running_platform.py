@@ -54,11 +54,11 @@ class Platform:
         command = [sys.executable, "-m", "optiinfra_assets.cli", *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=seconds)
 
-    def up(self) -> None:
-        """Start `optiinfra up` and wait until everything is ready."""
+    def up(self, *program: str) -> None:
+        """Start `optiinfra up`, or its verb in another Python `program`, and wait until everything is ready."""
         log = self.home.with_name(f"{self.home.name}.up.log")
         with log.open("a") as file:
-            command = [sys.executable, "-m", "optiinfra_assets.cli", "up"]
+            command = [sys.executable, *(program or ("-m", "optiinfra_assets.cli")), "up"]
             self.process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=file, text=True)
         process, runtime = self.process, self.home / "runtime.json"
         before = runtime.read_text() if runtime.exists() else ""

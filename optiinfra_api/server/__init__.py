@@ -1,0 +1,1 @@
+"""The HTTP server: its connections, their limits, and the processes that answer."""

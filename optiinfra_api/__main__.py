@@ -15,6 +15,8 @@ from uvicorn.supervisors import Multiprocess
 from optiinfra_api.http import logs
 from optiinfra_api.http.http_metrics import SHARED_FOLDER
 from optiinfra_api.http.listening import listen
+from optiinfra_api.server.config import server_config
+from optiinfra_api.server.limits import ConnectionLimits
 from optiinfra_api.services import ApiServices
 from optiinfra_assets.database.errors import StoreError
 from optiinfra_assets.settings import Settings, complaint
@@ -36,20 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     except (StoreError, OSError) as error:
         print(f"optiinfra_api: {error}", file=sys.stderr)  # noqa: T201 - a command's own words
         return 1
-    config = uvicorn.Config(
+    config = server_config(
         "optiinfra_api.app:serve_app",
+        ConnectionLimits(connections=settings.api_max_connections),
         factory=True,
         host=options.host,
         port=options.port,
         workers=options.workers,
-        loop="auto",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=64 * 1024,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=10,
     )
     if options.workers > 1:
         with tempfile.TemporaryDirectory(prefix="optiinfra-metrics-") as shared:

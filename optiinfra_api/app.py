@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,6 +13,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
 from optiinfra_api.access.loopback import is_loopback_connection
@@ -23,6 +25,8 @@ from optiinfra_api.export.endpoint import ExportEndpoint
 from optiinfra_api.http import logs
 from optiinfra_api.http.http_metrics import Metrics
 from optiinfra_api.http.request_log import CORRELATION_HEADER, RequestLogMiddleware
+from optiinfra_api.http.security_headers import with_security_headers
+from optiinfra_api.server.loop_watch import watched
 from optiinfra_api.services import ApiServices
 from optiinfra_assets.settings import Settings
 
@@ -42,8 +46,16 @@ _TOLD = (
 )
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
+class _Application(Starlette):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Around everything, so that answers to errors in middleware have the headers too.
+        await super().__call__(scope, receive, with_security_headers(scope, send))
+
+
+def create_app(settings: Settings | None = None, *, is_watched: bool = False) -> Starlette:
     """Make the application for the databases of `settings` (default: from the environment). It connects to them when it starts.
+
+    With `is_watched`, the process ends if its event loop hangs; see `loop_watch`.
 
     Starting raises StoreError if a database does not answer.
     """
@@ -52,7 +64,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.services = await ApiServices.open(settings)
-        yield
+        with watched(asyncio.get_running_loop()) if is_watched else nullcontext():
+            yield
         await app.state.services.close()
 
     async def at_graphql(request: Request) -> Response:
@@ -70,7 +83,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         Route("/readyz", ReadinessEndpoint().__call__),
         Route("/metrics", MetricsEndpoint(metrics).__call__),
     ]
-    return Starlette(
+    return _Application(
         routes=[WebSocketRoute("/graphql", WebSocketEndpoint()), *routes],
         lifespan=lifespan,
         middleware=_middleware(settings, metrics, routes),
@@ -80,7 +93,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 def serve_app() -> Starlette:
     """Set up the log and make the application; uvicorn calls this in each worker process."""
     logs.configure()
-    return create_app()
+    return create_app(is_watched=True)
 
 
 def _middleware(settings: Settings, metrics: Metrics, routes: list[Route]) -> list[Middleware]:

@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     api_max_exports: int = Field(
         4, ge=1, description="Exports of one token under way at one time, in each process of the service."
     )
+    api_max_subscriptions: int = Field(
+        100, ge=1, description="Subscriptions of one token under way at one time, in each process of the service."
+    )
+    api_max_connections: int = Field(
+        500, ge=1, description="Connections of one client address at one time, in each process of the service."
+    )
     api_max_rows: int = Field(
         500_000_000, ge=1, description="Rows that one GraphQL operation may read, as estimated beforehand."
     )

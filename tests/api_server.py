@@ -10,20 +10,15 @@ import uvicorn
 from loopback import HANG, eventually
 
 from optiinfra_api.app import create_app
+from optiinfra_api.server.config import server_config
+from optiinfra_api.server.limits import ConnectionLimits
 from optiinfra_assets.settings import Settings
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
+def serving(settings: Settings, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """The API on uvicorn at a free loopback port, in a thread of this process so that its log can be read; its address."""
-    config = uvicorn.Config(
-        create_app(settings),
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        access_log=False,
-        ws="websockets-sansio",
-    )
+    config = server_config(create_app(settings), limits or ConnectionLimits(), host="127.0.0.1", port=0)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -1,4 +1,4 @@
-"""Dagster's web interface as it is served, one for all tests of this folder."""
+"""Dagster's web interface as it is served, and one API with its databases, for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ import dagster as dg
 import psycopg
 import pytest
 from loopback import HANG, eventually, free_port, wait_until_answers
+from served_world import world
 from web_interface import INSTALLATION_TOKEN, PUBLIC, WebInterface
 
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings, project_file
+
+__all__ = ["web", "world"]
 
 
 @pytest.fixture(scope="session")

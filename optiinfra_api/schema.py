@@ -10,12 +10,7 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import (
-    AddValidationRules,
-    MaxTokensLimiter,
-    ParserCache,
-    ValidationCache,
-)
+from strawberry.extensions import MaxTokensLimiter, ParserCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -38,11 +33,10 @@ from optiinfra_api.fields.costs.totals import TotalCostQuery
 from optiinfra_api.fields.costs.trends import CostTrendsQuery
 from optiinfra_api.fields.platform.health import HealthQuery
 from optiinfra_api.graphql.operation_record import OperationRecorder
+from optiinfra_api.graphql.request_limits import VariableLimits
 from optiinfra_api.graphql.row_execution import RowExecutionContext
 from optiinfra_api.graphql.scalars import SCALARS
-from optiinfra_api.graphql.validation_rules import MAX_TOKENS, NoNullCharacter, OperationLimits
-
-CACHED_DOCUMENTS = 256
+from optiinfra_api.graphql.validation_rules import CACHED_DOCUMENTS, MAX_TOKENS, OperationValidation
 
 
 @strawberry.type(
@@ -87,8 +81,8 @@ def _extensions() -> list[Any]:
     return [
         lambda: MaxTokensLimiter(MAX_TOKENS),
         lambda: ParserCache(CACHED_DOCUMENTS),
-        lambda: AddValidationRules([OperationLimits, NoNullCharacter]),
-        lambda: ValidationCache(CACHED_DOCUMENTS),
+        OperationValidation,
+        VariableLimits,
         OperationRecorder,
     ]
 

@@ -47,6 +47,9 @@ class ApiServices(Services):
         self.cancel = partial(cancel_task, settings, metadata)
         self.automations = partial(read_automations, settings)
         self.requests = ConcurrencyLimit(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")
+        self.subscriptions = ConcurrencyLimit(
+            settings.api_max_subscriptions, "subscriptions", "OPTIINFRA_API_MAX_SUBSCRIPTIONS"
+        )
         self.exports = ConcurrencyLimit(settings.api_max_exports, "exports", "OPTIINFRA_API_MAX_EXPORTS")
 
     @classmethod

@@ -46,6 +46,7 @@ class Services:
     persisted: PersistedQueries
     requests: ConcurrencyLimit
     exports: ConcurrencyLimit
+    subscriptions: ConcurrencyLimit
     collect: Callable[..., CollectionTask]
     cancel: Callable[..., int]
     automations: Callable[[], list[Automation]]

@@ -21,7 +21,8 @@ from optiinfra_api.access.context import RequestContext
 from optiinfra_api.access.request_authentication import address, authenticated
 from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.errors import format_error, format_unexpected
-from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED
+from optiinfra_api.graphql.request_limits import check_operation
+from optiinfra_api.graphql.validation_rules import MAX_ERRORS, NOT_ACCEPTED, TOO_DEEP
 from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
 from optiinfra_api.http.http_errors import HttpError, bad_request
 from optiinfra_api.http.redaction import redact_quotes
@@ -29,7 +30,6 @@ from optiinfra_api.http.request_log import CLIENT_GONE, RequestRecord, current_r
 from optiinfra_api.schema import schema
 
 MAX_BODY_BYTES = 256 * 1024
-MAX_ERRORS = 10
 
 
 async def graphql(request: Request) -> Response:
@@ -90,7 +90,7 @@ async def _execute(document: str, operation: dict[str, Any], context: RequestCon
 def _body(result: ExecutionResult, record: RequestRecord) -> tuple[dict[str, Any], HTTPStatus]:
     if not result.errors:
         return {"data": result.data}, HTTPStatus.OK
-    errors = [format_error(_coded(error), record.correlation_id) for error in result.errors[:MAX_ERRORS]]
+    errors = [format_error(coded(error), record.correlation_id) for error in result.errors[:MAX_ERRORS]]
     for error in errors:
         code = error["extensions"]["code"]
         record.codes.append(code)
@@ -101,11 +101,12 @@ def _body(result: ExecutionResult, record: RequestRecord) -> tuple[dict[str, Any
     return {"data": result.data, "errors": errors}, HTTPStatus.OK
 
 
-def _coded(error: GraphQLError) -> GraphQLError:
+def coded(error: GraphQLError) -> GraphQLError:
+    """The error of an operation with the code of its kind; of one that is nested too deeply, an error that says so."""
     if isinstance(error, GraphQLSyntaxError):
         error.extensions = {"code": "SYNTAX"}
     if isinstance(error.original_error, RecursionError) and error.path is None:
-        return GraphQLError("the operation is nested too deeply to be read")
+        return GraphQLError(TOO_DEEP)
     return error
 
 
@@ -123,10 +124,10 @@ async def _operation(request: Request) -> dict[str, Any]:
 
 
 def well_formed(operation: Any) -> dict[str, Any]:
-    """Return the decoded body of a request after checking the types of its parts.
+    """Return the decoded body of a request after checking the types and sizes of its parts.
 
     Raises:
-        HttpError: a part has another type.
+        HttpError: a part has another type, or is over a limit.
     """
     if isinstance(operation, list):
         raise bad_request("a list of operations is not accepted: send one request for each")
@@ -139,6 +140,7 @@ def well_formed(operation: Any) -> dict[str, Any]:
     ):
         if not isinstance(operation.get(name), kind | None):
             raise bad_request(f'"{name}" must be {what} or left out')
+    check_operation(operation)
     return operation
 
 

@@ -7,7 +7,8 @@ Errors are formatted as over HTTP.
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -18,11 +19,13 @@ from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UnsetType
 
 from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.context import RequestContext
+from optiinfra_api.endpoints.graphql import coded
 from optiinfra_api.endpoints.websocket_messages import (
     SUBSCRIPTIONS,
     SubscriptionHandler,
@@ -30,6 +33,8 @@ from optiinfra_api.endpoints.websocket_messages import (
     decoded,
 )
 from optiinfra_api.graphql.errors import Forbidden, format_error
+from optiinfra_api.graphql.validation_rules import MAX_ERRORS
+from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.redaction import redact_quotes
 from optiinfra_api.schema import schema
 from optiinfra_assets.metadata.tokens import Principal
@@ -80,14 +85,26 @@ class _Subscribing:
             allowed_operation_types={OperationType.SUBSCRIPTION},
             **how,
         )
-        return _presented(source, query, context_value.correlation_id)
+        return _within_limit(_presented(source, query, context_value.correlation_id), context_value)
 
 
-async def _presented(source: Any, query: str, correlation_id: str) -> AsyncIterator[Any]:
+async def _within_limit(source: AsyncGenerator[Any, None], context: WebSocketContext) -> AsyncIterator[Any]:
+    """Yield what `source` yields, or one error if the token has too many subscriptions, on whichever connections."""
+    async with aclosing(source):
+        try:
+            with context.services.subscriptions.passing(context.principal.token_id):
+                async for result in source:
+                    yield result
+        except HttpError as refused:
+            (shown,) = refused.body()["errors"]
+            yield PreExecutionError(data=None, errors=[_Presented(shown)])
+
+
+async def _presented(source: Any, query: str, correlation_id: str) -> AsyncGenerator[Any, None]:
     try:
         async for result in source:
             if result.errors:
-                shown = [format_error(_said(error), correlation_id) for error in result.errors]
+                shown = [format_error(_said(error), correlation_id) for error in result.errors[:MAX_ERRORS]]
                 result.errors = [_Presented(error) for error in redact_quotes(query, {"errors": shown})["errors"]]
             yield result
     finally:
@@ -99,7 +116,7 @@ def _said(error: GraphQLError) -> GraphQLError:
         return GraphQLError("only subscriptions go over a WebSocket: send queries and mutations by POST")
     if isinstance(error.original_error, CannotGetOperationTypeError):
         return GraphQLError(error.original_error.as_http_error_reason())
-    return error
+    return coded(error)
 
 
 class WebSocketEndpoint(GraphQL[WebSocketContext, None]):

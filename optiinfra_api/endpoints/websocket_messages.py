@@ -14,7 +14,6 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
 
 from optiinfra_api.endpoints.graphql import well_formed
-from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED, has_null_character
 from optiinfra_api.http.http_errors import HttpError
 
 SUBSCRIPTIONS: Final = 20
@@ -83,4 +82,4 @@ def _wrong_request(payload: Any) -> str | None:
         return str(refused)
     if not operation.get("query"):
         return 'the payload must be an object with a text "query"'
-    return NOT_ACCEPTED if has_null_character(operation.get("variables")) else None
+    return None

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from strawberry.types.nodes import FragmentSpread, InlineFragment, SelectedField, Selection
-
 from optiinfra_api.access.context import Info
+from optiinfra_api.graphql.fragments import fields_at_top
 
 
 def selected_names(parent: str, info: Info) -> frozenset[str]:
-    """Names in the schema of the fields selected directly under the field `parent` of the object that is being resolved."""
-    return frozenset(name for field in info.selected_fields for name in _names_under(parent, field.selections))
+    """Names in the schema of the fields selected directly under the field `parent` of the object that is being resolved.
 
-
-def _names_under(parent: str, selections: Iterable[Selection]) -> Iterator[str]:
-    for one in selections:
-        if isinstance(one, FragmentSpread | InlineFragment):
-            yield from _names_under(parent, one.selections)
-        elif one.name == parent:
-            yield from _names(one.selections)
-
-
-def _names(selections: Iterable[Selection]) -> Iterator[str]:
-    for one in selections:
-        if isinstance(one, SelectedField):
-            yield one.name
-        else:
-            yield from _names(one.selections)
+    Strawberry's `info.selected_fields` follows every spread of a fragment, which takes 2^n steps for n fragments that spread each other.
+    """
+    raw = info._raw_info
+    own = fields_at_top((node.selection_set for node in raw.field_nodes), raw.fragments)
+    parents = [node.selection_set for node in own if node.name.value == parent]
+    return frozenset(node.name.value for node in fields_at_top(parents, raw.fragments))

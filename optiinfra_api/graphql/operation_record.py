@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-)
+from graphql import DocumentNode, FragmentDefinitionNode, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 
+from optiinfra_api.graphql.fragments import fields_at_top
 from optiinfra_api.http.request_log import current_request
 
 
@@ -39,14 +32,5 @@ def _names(document: DocumentNode, operation_name: str | None) -> dict[str, str]
     chosen = next(
         one for one in operations if operation_name is None or (one.name and one.name.value == operation_name)
     )
-    return dict(_fields(chosen.selection_set, fragments))
-
-
-def _fields(selections: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode]) -> Iterator[tuple[str, str]]:
-    for one in selections.selections:
-        if isinstance(one, FieldNode):
-            yield (one.alias or one.name).value, one.name.value
-        elif isinstance(one, InlineFragmentNode):
-            yield from _fields(one.selection_set, fragments)
-        elif isinstance(one, FragmentSpreadNode):
-            yield from _fields(fragments[one.name.value].selection_set, fragments)
+    fields = fields_at_top([chosen.selection_set], fragments)
+    return {(one.alias or one.name).value: one.name.value for one in fields}

@@ -24,7 +24,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(
-            r"(?i)\b([a-z0-9_-]*(?:api[_-]?key|secret|passw(?:or)?d|access[_-]?key|client[_-]?secret|token|sig)['\"]?\s*[:=]\s*['\"]?)"
+            r"(?i)((?:api[_-]?key|secret|passw(?:or)?d|access[_-]?key|token|sig)['\"]?\s*[:=]\s*['\"]?)"
             r"(?!\*\*\*)[^\s'\",&}]+"
         ),
         rf"\1{_HIDDEN}",

@@ -11,19 +11,10 @@ from typing import Any, Final
 
 CARRIES_SECRETS: Final = re.compile(r"(add|rotate|update)Credential|(Credential|Secrets)Input")
 
-_QUOTES: Final = (
-    # The quoted value of a variable, up to the path in it that does not fit, which begins with the variable's name; or up to the reason.
-    (
-        re.compile(r"('\$(\w+)') got invalid value .*( at '\2[.\[][^']*'; )", re.DOTALL),
-        r"\1 got an invalid value\3",
-    ),
-    (re.compile(r"got invalid value .*; ", re.DOTALL), "got an invalid value; "),
-    # A quoted value or word of the document, up to the end of the message.
-    (
-        re.compile(r"(, found|value:|Unexpected|the unexpected character) .*", re.DOTALL),
-        r"\1 something not shown here.",
-    ),
-)
+_INVALID: Final = "got invalid value "
+_VARIABLE: Final = re.compile(r"'\$(\w+)' \Z")
+# What comes before a quoted value or word of the document, which ends with the message.
+_BEFORE_QUOTE: Final = re.compile(r"(?:, found|value:|Unexpected|the unexpected character) ")
 
 
 def redact_quotes(document: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +29,22 @@ def redact_quotes(document: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _unquoted(error: dict[str, Any]) -> dict[str, Any]:
     message = str(error["message"])
-    for quote, instead in _QUOTES:
-        message = quote.sub(instead, message)
+    head, is_value, rest = message.partition(_INVALID)
+    if is_value:
+        variable = _VARIABLE.search(head)
+        where = _path_of(variable[1], rest) if variable else ""
+        message = f"{head}got an invalid value{where}; {rest.rpartition('; ')[2] if '; ' in rest else ''}"
+    if quote := _BEFORE_QUOTE.search(message):
+        message = f"{message[: quote.end()]}something not shown here."
     return {**error, "message": message}
+
+
+def _path_of(variable: str, rest: str) -> str:
+    """The path in a variable that does not fit, which follows its quoted value and begins with its name; '' if there is none.
+
+    The value may look like such a path too, so this takes the last one. Each search goes through the text once: a regular expression
+    would begin again at each place in a value that looks like the beginning of an error.
+    """
+    begin = max(rest.rfind(f" at '{variable}{sign}") for sign in ".[")
+    end = rest.find("'", begin + len(" at '"))
+    return rest[begin : end + 1] if begin >= 0 and rest.startswith("'; ", end) else ""

@@ -135,7 +135,7 @@ class OperationLimits(ValidationRule):
         name = spread.name.value
         if name not in self._measured and name in self._fragments:
             # graphql-core's rule for this quotes each circle whole, and finds the line of each spread in it anew.
-            self.report_error(GraphQLError(f"fragment '{name}' spreads itself, directly or through others", spread))
+            self.report_error(GraphQLError(f"Cannot spread fragment '{name}' within itself.", spread))
         return self._measured.get(name, _Size())
 
 

@@ -205,7 +205,7 @@ LIMITS = [
         "2 levels of fields of types inside of __schema or __type; at most 1",
     ),
     ("{ " + "health { isOk } " * 200 + "}", "10000 pairs of them have to be compared: ask for each field once"),
-    ("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", "fragment 'A' spreads itself"),
+    ("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", "Cannot spread fragment 'A' within itself."),
     (
         "{ __typename }" + " " * 32_768,
         "has 32782 characters; at most 32768 are accepted: send long values as variables",

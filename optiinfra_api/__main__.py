@@ -12,6 +12,7 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
+from optiinfra_api.endpoints.websocket_messages import MAX_FRAME_BYTES
 from optiinfra_api.http import logs
 from optiinfra_api.http.http_metrics import SHARED_FOLDER
 from optiinfra_api.http.listening import listen
@@ -45,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         host=options.host,
         port=options.port,
         workers=options.workers,
+        ws_max_size=MAX_FRAME_BYTES,
+        timeout_graceful_shutdown=10,
     )
     if options.workers > 1:
         with tempfile.TemporaryDirectory(prefix="optiinfra-metrics-") as shared:

@@ -10,6 +10,7 @@ import uvicorn
 from loopback import HANG, eventually
 
 from optiinfra_api.app import create_app
+from optiinfra_api.endpoints.websocket_messages import MAX_FRAME_BYTES
 from optiinfra_api.server.config import server_config
 from optiinfra_api.server.limits import ConnectionLimits
 from optiinfra_assets.settings import Settings
@@ -18,7 +19,8 @@ from optiinfra_assets.settings import Settings
 @contextmanager
 def serving(settings: Settings, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """The API on uvicorn at a free loopback port, in a thread of this process so that its log can be read; its address."""
-    config = server_config(create_app(settings), limits or ConnectionLimits(), host="127.0.0.1", port=0)
+    app = create_app(settings)
+    config = server_config(app, limits or ConnectionLimits(), host="127.0.0.1", port=0, ws_max_size=MAX_FRAME_BYTES)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -19,6 +19,9 @@ from optiinfra_api.http.http_errors import HttpError
 SUBSCRIPTIONS: Final = 20
 """Most subscriptions of one connection at a time."""
 
+MAX_FRAME_BYTES: Final = 64 * 1024
+"""Bytes of one message."""
+
 _MAX_REASON: Final = 123
 """Bytes of a reason that fit into a close frame."""
 

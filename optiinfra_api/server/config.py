@@ -17,10 +17,8 @@ def server_config(app: Any, limits: ConnectionLimits, **more: Any) -> uvicorn.Co
         app,
         http=partial(LimitedHttp, limits),  # type: ignore[arg-type] # uvicorn calls it, as it would call the class
         ws=partial(LimitedWebSocket, limits),  # type: ignore[arg-type]
-        ws_max_size=64 * 1024,
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=10,
         **more,
     )

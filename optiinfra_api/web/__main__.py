@@ -16,6 +16,8 @@ from uvicorn.importer import import_from_string
 
 from optiinfra_api.http import logs
 from optiinfra_api.http.listening import listen
+from optiinfra_api.server.config import server_config
+from optiinfra_api.server.limits import ConnectionLimits
 from optiinfra_api.web.authentication_middleware import behind_sign_in
 from optiinfra_assets.database.errors import StoreError
 from optiinfra_assets.metadata import Metadata
@@ -36,14 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (StoreError, OSError) as error:
         return _failed(str(error))
     with closing(metadata):
-        config = uvicorn.Config(
+        config = server_config(
             behind_sign_in(import_from_string(options.application)(), settings, metadata),
-            loop="auto",
-            http="httptools",
-            ws="websockets-sansio",
-            access_log=False,
-            log_config=None,
-            server_header=False,
+            ConnectionLimits(connections=settings.api_max_connections),
             timeout_graceful_shutdown=5,
         )
         uvicorn.Server(config).run(sockets=[listening])

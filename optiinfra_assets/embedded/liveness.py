@@ -86,6 +86,7 @@ def _postgres(url: str) -> Probe:
 def grpc_answers(connect: Connect) -> Probe:
     """Return a probe: whether a gRPC server answers a call of the standard health service, with whatever status.
 
+    The frames are written here because gRPC's own client starts threads, and the supervisor, which probes, forks its services.
     Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, and RFC 9113 for the frames.
     """
     fields = b"\x83\x86" + _field(4, b"/grpc.health.v1.Health/Check") + _field(1, b"localhost")

@@ -90,9 +90,10 @@ def waiting(customer: Customer, target: str, body: Any = None) -> Iterator[None]
 
 
 def statements(warehouse: Warehouse, table: str) -> int:
-    """How many statements over `table` the engine runs now."""
+    """How many statements over `table` of this test's database the engine runs now."""
     found = warehouse.client.query(
-        "SELECT count() FROM system.processes WHERE query LIKE {like:String} AND query NOT LIKE '%system.processes%'",
+        "SELECT count() FROM system.processes WHERE current_database = currentDatabase()"
+        " AND query LIKE {like:String} AND query NOT LIKE '%system.processes%'",
         parameters={"like": f"%FROM {table}%"},
     )
     return int(found.result_rows[0][0])

@@ -134,8 +134,8 @@ class Watched(Provider):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def discover(self, account: Account) -> list[str]:
-        return self._inner.discover(account)
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
+        return self._inner.discover(account, context)
 
     def probe(self, *asked: Any) -> Any:
         return self._inner.probe(*asked)
@@ -183,7 +183,7 @@ STAGES = ("read", "insert", "hash", "derive", "verify", "publish")
 
 def child(name: str, mode: str, rows: int) -> None:
     """Only read a slice, and print the peak memory of this process in MB and the number of line items."""
-    from optiinfra_assets.ingestion.account_access import transient_context
+    from optiinfra_assets.providers.context import transient_context
 
     with served(name, mode, rows) as cloud:
         account = Account("demo.bench", "demo", name, cloud["settings"], cloud["secrets"], is_simulated=True)

@@ -50,7 +50,7 @@ class Slow(Provider):
     def __init__(self) -> None:
         self.changed: dict[str, str] = {}
 
-    def discover(self, account: Account) -> list[str]:
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         raise NotImplementedError
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:

@@ -146,8 +146,8 @@ def _with_files() -> list[SampleCustomer]:
 
 def _connect_files(metadata: Metadata, folder: Path) -> None:
     """Add the customers and the accounts of their folders, and probe the folders."""
-    from optiinfra_assets.ingestion.account_access import transient_context
     from optiinfra_assets.providers import PROVIDERS
+    from optiinfra_assets.providers.context import transient_context
 
     for customer in CUSTOMERS:
         metadata.customers.add(customer.customer_id, customer.name)

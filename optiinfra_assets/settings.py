@@ -130,6 +130,16 @@ class Settings(BaseSettings):
         description="Folders of this machine and addresses such as s3://bucket/prefix, parted by ':', below which accounts that are "
         "read with the rights of this machine may be added over the API. Unset: none, but by administrators of all customers.",
     )
+    probe_seconds: int = Field(
+        900,
+        ge=1,
+        description="Seconds that looking for changes of one account may take, all requests and waits together.",
+    )
+    collect_seconds: int = Field(
+        21_600,
+        ge=1,
+        description="Seconds that reading one month of one account may take, all requests and waits together.",
+    )
     max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
 
     @property

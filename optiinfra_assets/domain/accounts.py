@@ -95,6 +95,8 @@ class Account:
         settings: non-secret fields of the provider's credential model.
         secrets: secret fields; ``repr`` never shows them, and they are never logged.
         is_simulated: the figures come from a simulator or from sample files; everything that shows them must say so.
+        settings_by_operator: all addresses in `settings` were given by the operator of the platform, not by a customer over the API.
+        secrets_by_operator: `secrets` were.
     """
 
     account_id: str
@@ -103,6 +105,8 @@ class Account:
     settings: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, Any] = field(default_factory=dict, repr=False)
     is_simulated: bool = False
+    settings_by_operator: bool = True
+    secrets_by_operator: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from typing import Literal
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account
@@ -14,7 +16,9 @@ from optiinfra_assets.domain.errors import CredentialRejected, Transient
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.readings import SnapshotRepository
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, Snapshot, utc_now
+from optiinfra_assets.providers.context import Deadline, ProviderContext, Snapshot, utc_now
+from optiinfra_assets.providers.http.endpoint_policy import network_policy_of
+from optiinfra_assets.settings import Settings
 from optiinfra_assets.vault.credential_audit import Actor, Purpose
 from optiinfra_assets.vault.credentials import CredentialChanged
 from optiinfra_assets.vault.master_keys import MasterKeyUnavailable, VaultError
@@ -67,6 +71,26 @@ def stored_context(metadata: Metadata, account: Account) -> ProviderContext:
     return ProviderContext(utc_now, SnapshotRepository(metadata, account.account_id, Snapshot))
 
 
-def transient_context() -> ProviderContext:
-    """Return the context to read an account that is not stored yet. It keeps snapshots in memory only; the first probe stores them."""
-    return ProviderContext(utc_now, MemorySnapshots())
+def for_call(
+    context: ProviderContext, provider: Provider, account: Account, kind: Literal["probe", "collect"]
+) -> ProviderContext:
+    """Return `context` for one call of `provider` that begins now: within its deadline, and with requests only where they may go.
+
+    Args:
+        context: gives clock, snapshots and meter.
+        provider: the provider of the account.
+        account: the account with its secrets, which may contain addresses.
+        kind: which deadline counts.
+    """
+    return replace(
+        context,
+        network=network_policy_of(account, provider.own_hosts),
+        deadline=Deadline.after(_limits()[kind], f"OPTIINFRA_{kind.upper()}_SECONDS"),
+    )
+
+
+@cache
+def _limits() -> Mapping[str, float]:
+    """Read the settings once: that takes a millisecond, and a tick calls thousands of providers."""
+    settings = Settings()
+    return {"probe": settings.probe_seconds, "collect": settings.collect_seconds}

@@ -21,7 +21,7 @@ import pyarrow as pa
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.errors import ContractChanged, NothingThere
 from optiinfra_assets.domain.publications import CONTROL_TOTAL, Publication, complete_through
-from optiinfra_assets.ingestion.account_access import stored_context
+from optiinfra_assets.ingestion.account_access import for_call, stored_context
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.slices import GONE, SliceLock
 from optiinfra_assets.providers.base import LineItemStream, Provider
@@ -117,7 +117,7 @@ def collect_slice(
         log.info("%s: collecting generation %s", slice_, generation)
         attempt = _Attempt(slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock, check)
         try:
-            context = context or stored_context(metadata, account)
+            context = for_call(context or stored_context(metadata, account), provider, account, "collect")
             result = attempt.run(_open(provider, account, billing_period, context, accept_empty))
         except BaseException:
             attempt.give_up(log)

@@ -18,6 +18,7 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import ProviderError, Throttled
+from optiinfra_assets.ingestion.account_access import for_call
 from optiinfra_assets.providers.base import Probe, Provider
 from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.redaction import account_redactor
@@ -158,6 +159,7 @@ class _ProbePool:
         try:
             opened, context = self._opened(account)
             spent = context.spent
+            context = for_call(context, self._providers[account.provider], opened, "probe")
             probe = self._providers[account.provider].probe(opened, self._since.get(account.account_id, {}), context)
         except ProviderError as error:
             until = error.until if isinstance(error, Throttled) else None

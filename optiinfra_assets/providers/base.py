@@ -111,6 +111,8 @@ class Provider(ABC):
     credential_model: ClassVar[type[BaseModel]]
     """Model of the fields that `connect` asks for, with their help texts; secret fields are pydantic SecretStr."""
     capabilities: ClassVar[Capabilities]
+    own_hosts: ClassVar[tuple[str, ...]] = ()
+    """The provider's own hosts, with ``*`` for one label of a name: errors may repeat what they say, and a proxy may connect to them."""
 
     @classmethod
     def secret_fields(cls) -> frozenset[str]:
@@ -121,8 +123,10 @@ class Provider(ABC):
         return frozenset(name for name, field in fields if SecretStr in (field.annotation, *get_args(field.annotation)))
 
     @abstractmethod
-    def discover(self, account: Account) -> list[str]:
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Prove that the credential of `account` works, and return the names of the billing accounts that it reaches.
+
+        `context` is that of the call; without one, that of `transient_context`.
 
         Raises:
             ProviderError: the credential does not work; the message says why.

@@ -21,15 +21,17 @@ A provider does it like this (signatures of the base class)::
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, Self
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.providers.network_policy import EVERYWHERE, NetworkPolicy
 
 Clock = Callable[[], datetime]
 """Returns the present UTC instant, real or simulated."""
@@ -108,6 +110,32 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
+class Deadline:
+    """When one call of a provider has to end, whatever its requests, pages and waits are.
+
+    Attributes:
+        seconds: how long the call may take.
+        setting: environment variable that sets `seconds`; empty if none does.
+        now: clock in seconds that never goes back.
+        end: when it passes, by that clock.
+    """
+
+    seconds: float = math.inf
+    setting: str = ""
+    now: Callable[[], float] = time.monotonic
+    end: float = math.inf
+
+    @classmethod
+    def after(cls, seconds: float, setting: str = "", now: Callable[[], float] = time.monotonic) -> Self:
+        """Return the deadline of a call that begins now."""
+        return cls(seconds, setting, now, now() + seconds)
+
+    def left(self) -> float:
+        """Return the seconds until it passes; zero or less once it has."""
+        return self.end - self.now()
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderContext:
     """The environment of one call of a provider.
 
@@ -116,12 +144,16 @@ class ProviderContext:
         snapshots: kept responses of the account.
         sleep: waits that many seconds.
         spent: counts all requests made with this context, also those of a call that failed.
+        network: where requests may go; `ingestion.account_access.for_call` takes it from the account.
+        deadline: when the call has to end.
     """
 
     clock: Clock
     snapshots: Snapshots
     sleep: Callable[[float], None] = time.sleep
     spent: Meter = field(default_factory=Meter)
+    network: NetworkPolicy = EVERYWHERE
+    deadline: Deadline = field(default_factory=Deadline)
 
     def meter(self, price: Decimal = Decimal(0)) -> Meter:
         """Return a meter for requests of a given price in USD; `spent` counts along."""
@@ -159,6 +191,11 @@ class MemorySnapshots:
                 return False
             self._kept.setdefault((snapshot.kind, snapshot.billing_period), []).append(snapshot)
             return True
+
+
+def transient_context() -> ProviderContext:
+    """Return the context to read an account that is not stored yet. It keeps snapshots in memory only; the first probe stores them."""
+    return ProviderContext(utc_now, MemorySnapshots())
 
 
 def utc_now() -> datetime:

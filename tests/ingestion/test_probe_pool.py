@@ -10,9 +10,9 @@ import pytest
 from orchestrated import Scripted
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.ingestion.account_access import transient_context
 from optiinfra_assets.ingestion.probe_pool import WORKERS, ProbeResult, probe_all
 from optiinfra_assets.providers.base import Probe
+from optiinfra_assets.providers.context import transient_context
 
 
 class Gated(Scripted):

@@ -356,7 +356,7 @@ def test_line_items_are_stored_to_the_last_digit(life: AnyLife, warehouse: Wareh
 
 _READER = """
 import json, re, sys
-from optiinfra_assets.ingestion.account_access import transient_context
+from optiinfra_assets.providers.context import transient_context
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.providers import PROVIDERS
 name, settings, secrets = json.load(sys.stdin)

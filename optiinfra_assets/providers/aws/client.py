@@ -71,7 +71,7 @@ class AwsSession:
     def _base_client(self, service: str) -> Any:
         if self.access_key_id and self.secret_access_key:
             key = {"key_id": self.access_key_id, "secret": self.secret_access_key}
-            return kept_client(service, self.region, self.endpoint_url, **key)
+            return kept_client(service, self.region, self.endpoint_url, **key, network=self.calls.context.network)
         return new_client(new_session(), service, self.region, self.endpoint_url)
 
     def _assume(self) -> dict[str, str]:

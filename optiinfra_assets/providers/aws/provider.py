@@ -25,7 +25,7 @@ from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
 from optiinfra_assets.providers.aws.cur_to_focus import mapping_of
 from optiinfra_assets.providers.aws.request_budget import DailyRequestBudget, RequestEstimate
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
+from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.files.manifest_exports import export_collection, is_old, token_of
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.json_fields import JsonFields
@@ -129,15 +129,20 @@ class Aws(Provider):
     capabilities: ClassVar[Capabilities] = Capabilities(
         granularity="day", history_months=HISTORY_MONTHS, paid_requests=True
     )
+    own_hosts: ClassVar[tuple[str, ...]] = tuple(
+        f"{service}.{domain}"
+        for domain in ("amazonaws.com", "amazonaws.com.cn")
+        for service in ("sts", "s3", "*.s3", "sts.*", "ce.*", "organizations.*", "s3.*", "*.s3.*")
+    )
 
-    def discover(self, account: Account) -> list[str]:
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Id of the credential's account, and its name if it may list the organization. Costs 0.01 USD without an export.
 
         Raises:
             CredentialRejected: AWS does not accept the credential, or it may not read costs.
             ProviderError: costs could not be read.
         """
-        at = _Source.of(account, ProviderContext(utc_now, MemorySnapshots()))
+        at = _Source.of(account, context or transient_context())
         payer = at.payer()
         name = ""
         with suppress(CredentialRejected, NothingThere):

@@ -25,14 +25,17 @@ from pydantic import SecretStr
 from optiinfra_assets.domain.errors import ContractChanged, CredentialRejected, Transient
 from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.client import retry_after
+from optiinfra_assets.providers.http.connections import refusal_in
 from optiinfra_assets.providers.http.endpoint_policy import is_loopback
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import PATIENCE, RetryableError, error_for_status, with_retries
+from optiinfra_assets.providers.http.urllib3_transport import guarded_session
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenCredential
     from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+    from azure.core.pipeline.transport import RequestsTransport
 
 CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 60
@@ -98,14 +101,23 @@ class EntraSession:
     def options(self, address: str) -> dict[str, Any]:
         """Returns the keyword arguments of an SDK client for `address`."""
         return {
-            "connection_timeout": CONNECT_SECONDS,
-            "read_timeout": READ_SECONDS,
-            "connection_verify": self._access.ca_file or True,
-            "use_env_settings": not is_loopback(urlsplit(address).hostname or ""),
+            "transport": self._transport(address),
             "retry_total": 0,
             "permit_redirects": False,
             "raw_request_hook": lambda request: self.meter.count(),
         }
+
+    def _transport(self, address: str) -> RequestsTransport:
+        from azure.core.pipeline.transport import RequestsTransport
+
+        # Proxies of the environment are not for this machine itself.
+        session = guarded_session(trust_env=not is_loopback(urlsplit(address).hostname or ""))
+        return RequestsTransport(
+            session=session,
+            connection_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            connection_verify=self._access.ca_file or True,
+        )
 
     def ask(
         self,
@@ -134,16 +146,21 @@ class EntraSession:
             except HttpResponseError as error:
                 raise self._refused(error, where, permission, explain) from None
             except AzureError as error:
-                said = self.hide(_first_line(str(error.message)))
+                if refusal := refusal_in(error):
+                    raise refusal from None
+                said = self._told(_first_line(str(error.message)))
                 raise RetryableError(Transient(f"{where}: no answer: {said}; try again later")) from None
 
-        return with_retries(try_once, self._context.sleep, self._patience)
+        return with_retries(try_once, self._context, where, self._patience)
+
+    def _told(self, said: str) -> str:
+        return self._context.network.quoted(self.hide(said))
 
     def _refused(self, error: HttpResponseError, where: str, permission: str, explain: Explain) -> Exception:
         status = error.status_code
         if status is None or status < 300:
             return self._broken(error, where)
-        said = self.hide(_said(error))
+        said = self._told(_said(error))
         return explain(status, said) or self.refusal(status, _headers(error), where, said, permission)
 
     def refusal(self, status: int, headers: Mapping[str, str], where: str, said: str, permission: str) -> Exception:
@@ -212,8 +229,10 @@ class _SignIn:
         """Returns the error for a failed sign-in. The SDK reports every failure as an authentication error, even a broken connection."""
         from azure.core.exceptions import DecodeError, ServiceRequestError, ServiceResponseError
 
+        if refusal := refusal_in(error):
+            return refusal
         where = f"sign-in at {self._service._access.authority or 'Microsoft Entra ID'}"
-        said = self._service.hide(_first_line(str(error.message)))
+        said = self._service._told(_first_line(str(error.message)))
         status, headers = self._answered or (None, {})
         if status is not None and (status in _OVERLOADED or status >= 500):
             return self._service.refusal(status, headers, where, "", "")

@@ -34,7 +34,7 @@ from optiinfra_assets.providers.azure.query_api import CostMetric, CostQueryClie
 from optiinfra_assets.providers.azure.rows import COLUMNS, MonthColumns, values_of
 from optiinfra_assets.providers.azure.scope import ScopeClient, check_scope
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, Snapshot, utc_now
+from optiinfra_assets.providers.context import ProviderContext, Snapshot, transient_context
 from optiinfra_assets.providers.files.manifest_exports import Find, export_batches
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint, MachineLocal
 
@@ -111,15 +111,20 @@ class Azure(Provider):
     title: ClassVar[str] = "Microsoft Azure"
     credential_model: ClassVar[type[BaseModel]] = AzureCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
+    own_hosts: ClassVar[tuple[str, ...]] = (
+        *("management.azure.com", "login.microsoftonline.com", "*.blob.core.windows.net"),
+        *("management.usgovcloudapi.net", "login.microsoftonline.us", "*.blob.core.usgovcloudapi.net"),
+        *("management.chinacloudapi.cn", "login.chinacloudapi.cn", "*.blob.core.chinacloudapi.cn"),
+    )
 
-    def discover(self, account: Account) -> list[str]:
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Returns id and name of the scope, or address and name of the export.
 
         Raises:
             CredentialRejected: Entra ID refused the sign-in, or a role is missing.
             ProviderError: costs could not be read.
         """
-        source = _source_of(account, ProviderContext(utc_now, MemorySnapshots()))
+        source = _source_of(account, context or transient_context())
         return source.names()
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:

@@ -120,6 +120,7 @@ class DigitalOcean(ApiProvider):
     title: ClassVar[str] = "DigitalOcean"
     credential_model: ClassVar[type[BaseModel]] = DigitalOceanCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
+    own_hosts: ClassVar[tuple[str, ...]] = ("api.digitalocean.com",)
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
         """Return a session that uses the token of `account`. Raises BadData if its settings are not accepted."""

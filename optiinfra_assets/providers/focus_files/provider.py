@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, field_validator
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
+from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.files.coverage import ChargeCoverage
 from optiinfra_assets.providers.files.focus_files import (
     has_rows,
@@ -66,14 +66,17 @@ class FocusFiles(Provider):
     title: ClassVar[str] = "FOCUS files"
     credential_model: ClassVar[type[BaseModel]] = FocusCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="as delivered", history_months=None)
+    own_hosts: ClassVar[tuple[str, ...]] = (
+        "s3.amazonaws.com", "*.s3.amazonaws.com", "s3.*.amazonaws.com", "*.s3.*.amazonaws.com",
+    )  # fmt: skip
 
-    def discover(self, account: Account) -> list[str]:
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Return the location, once it is listed and the last 50 of its files by name have FOCUS columns.
 
         Raises:
             ProviderError: the location cannot be read, or a file is not FOCUS.
         """
-        location = _location(account, None)
+        location = _location(account, context)
         for file in location.files()[-FILES_TRIED:]:
             with open_table(location, file) as table:
                 layout_of(location.path(file.name), table)
@@ -105,7 +108,7 @@ class FocusFiles(Provider):
             ProviderError: a file cannot be read. The stream may raise BadData for the first row that is not accepted, and Transient for
                 a file that changed while it was read.
         """
-        context = context or _context()
+        context = context or transient_context()
         location = _location(account, context)
         month = month_of(billing_period)
         files = location.files()
@@ -117,18 +120,15 @@ class FocusFiles(Provider):
         return collection
 
 
-def _context() -> ProviderContext:
-    return ProviderContext(utc_now, MemorySnapshots())
-
-
 def _location(account: Account, context: ProviderContext | None) -> Location:
     credential = credential_of(account, FocusCredential)
     if credential.location.startswith("s3://"):
         from optiinfra_assets.providers.files.s3 import S3Location
         from optiinfra_assets.providers.http.boto_client import BotoCalls, kept_client
 
-        context = context or _context()
-        client = partial(kept_client, "s3", credential.region, credential.endpoint_url, profile=credential.profile)
+        context = context or transient_context()
+        at, network = (credential.region, credential.endpoint_url), context.network
+        client = partial(kept_client, "s3", *at, profile=credential.profile, network=network)
         return S3Location(credential.location, client, BotoCalls(context, context.meter()))
     return LocalFolder(Path(credential.location))
 

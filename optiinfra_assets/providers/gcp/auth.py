@@ -22,7 +22,7 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError
 from google.api_core.retry import Retry
 from google.auth import exceptions as auth_errors
 from google.auth.credentials import Credentials
-from google.auth.transport.requests import Request
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.service_account import Credentials as ServiceAccount
 from google.protobuf.json_format import ParseError
 
@@ -37,10 +37,12 @@ from optiinfra_assets.domain.errors import (
 )
 from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.client import retry_after
+from optiinfra_assets.providers.http.connections import refusal_in
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
+from optiinfra_assets.providers.http.urllib3_transport import guard, guarded_session
 
 SECONDS: Final = 60.0
 """Time-out of one request."""
@@ -117,6 +119,14 @@ class GoogleSession:
         tokens.refresh(None)
         return access
 
+    def session(self) -> AuthorizedSession:
+        """Returns a session for a client of Google's, which signs requests and has guarded connections."""
+        made: AuthorizedSession = guard(AuthorizedSession(self.credentials))  # type: ignore[no-untyped-call]
+        return made
+
+    def _told(self, said: str) -> str:
+        return self.context.network.quoted(self.hide(said))
+
     def patience(self, where: str, permission: str) -> Retry:
         """Returns the argument ``retry`` for Google's clients, which counts and retries each request and converts its errors to ours.
 
@@ -134,7 +144,7 @@ class GoogleSession:
         except ProviderError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            said = self.hide(f"{type(error).__name__} {error}"[:200])
+            said = self._told(f"{type(error).__name__} {error}"[:200])
             raise ContractChanged(f"{where}: not the documented answer ({said}); {ASK_FOR_UPDATE}") from None
         except Exception as error:  # noqa: BLE001 - translated, or raised as it is
             refused = self.refused(error, where, permission)
@@ -144,7 +154,9 @@ class GoogleSession:
         """Returns the error to raise for an error of Google's clients; returns an error of any other kind unchanged."""
         if isinstance(error, GoogleAPICallError):
             return self._refused_call(error, where, permission)
-        said = self.hide(" ".join(str(error).split())[:200])
+        if refusal := refusal_in(error):
+            return refusal
+        said = self._told(" ".join(str(error).split())[:200])
         if isinstance(error, auth_errors.RefreshError) and not error.retryable:
             return CredentialRejected(f"{where}: the credential is not accepted ({said}); connect again with {KEY}")
         if isinstance(error, requests.exceptions.JSONDecodeError | ParseError):
@@ -156,7 +168,7 @@ class GoogleSession:
     def _refused_call(self, error: GoogleAPICallError, where: str, permission: str) -> Exception:
         first: Mapping[str, Any] = next((one for one in error.errors if isinstance(one, Mapping)), {})
         reason, status = str(first.get("reason", "")), int(error.code or 500)
-        said = self.hide(" ".join(str(first.get("message") or error.message).split()))
+        said = self._told(" ".join(str(first.get("message") or error.message).split()))
         now = self.context.clock()
         headers = getattr(error.response, "headers", None) or {}
         until = retry_after({name.lower(): value for name, value in headers.items()}, now)
@@ -192,7 +204,7 @@ class _Patience(Retry):
                 except Exception as error:  # noqa: BLE001 - translated, or raised as it is
                     raise access.refused(error, self._where, self._permission) from None
 
-            return with_retries(attempt, access.context.sleep)
+            return with_retries(attempt, access.context, self._where)
 
         return call
 
@@ -222,7 +234,7 @@ class _Tokens(Credentials):
             except Exception as error:  # noqa: BLE001 - translated, or raised as it is
                 raise self.refused(error, "token", KEY) from None
 
-        with_retries(attempt, self._context.sleep)
+        with_retries(attempt, self._context, "token")
         self.token, self.expiry = self._source.token, self._source.expiry
 
     def apply(self, headers: Any, token: str | None = None) -> None:
@@ -234,7 +246,7 @@ class _TokenRequest(Request):
     """Sends each token request once, with a time-out."""
 
     def __init__(self, context: ProviderContext, meter: Meter) -> None:
-        super().__init__()
+        super().__init__(guarded_session())
         self._context, self._meter = context, meter
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:

@@ -82,7 +82,9 @@ class BigQuery:
         self._access = access
         self._most_bytes = most_bytes
         options = {"api_endpoint": endpoint} if endpoint else None
-        self._client = bigquery.Client(project, credentials=access.credentials, client_options=options)
+        self._client = bigquery.Client(
+            project, credentials=access.credentials, client_options=options, _http=access.session()
+        )
 
     def __enter__(self) -> Self:
         return self

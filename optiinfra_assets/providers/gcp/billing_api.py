@@ -12,6 +12,7 @@ from google.cloud.billing_v1.services.cloud_billing.transports.rest import Cloud
 
 from optiinfra_assets.providers.gcp.auth import SECONDS, GoogleSession
 from optiinfra_assets.providers.http.pagination import Page, items
+from optiinfra_assets.providers.http.urllib3_transport import guard
 
 VIEWER: Final = "roles/billing.viewer on the billing account (billing.accounts.get)"
 PAGE: Final = 100
@@ -32,6 +33,7 @@ class CloudBilling:
         transport = CloudBillingRestTransport(
             host=address.netloc, credentials=access.credentials, url_scheme=address.scheme
         )
+        guard(transport._session)
         with CloudBillingClient(transport=transport) as client:
             yield cls(access, client)
 

@@ -33,7 +33,7 @@ from optiinfra_assets.domain.errors import (
 )
 from optiinfra_assets.line_items.row_batches import record_batches
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
+from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.gcp.export_tables import CostTable, ExportKind
 from optiinfra_assets.providers.gcp.loading_days import (
     PeriodTotal,
@@ -102,8 +102,9 @@ class Gcp(Provider):
     capabilities: ClassVar[Capabilities] = Capabilities(
         granularity="day", history_months=MONTHS_BACK, paid_requests=True
     )
+    own_hosts: ClassVar[tuple[str, ...]] = ("*.googleapis.com", "accounts.google.com")
 
-    def discover(self, account: Account) -> list[str]:
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Returns id, name and number of projects of the billing account, as far as the credential may see them. Only prices queries: free.
 
         Raises:
@@ -113,7 +114,7 @@ class Gcp(Provider):
         """
         from optiinfra_assets.providers.gcp.billing_api import CloudBilling
 
-        with _opened(account, ProviderContext(utc_now, MemorySnapshots())) as export:
+        with _opened(account, context or transient_context()) as export:
             export.try_queries()
             payer, name, projects = export.payer, "", None
             with (

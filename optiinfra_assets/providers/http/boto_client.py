@@ -12,11 +12,18 @@ A service reports an error by a code, and its HTTP status is often 400 for any e
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache, lru_cache
 from typing import Any, Final, TypeVar
 
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+)
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -29,16 +36,21 @@ from botocore.exceptions import (
     ProfileNotFound,
     TokenRetrievalError,
 )
+from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
+from botocore.utils import get_environ_proxies
 
 from optiinfra_assets.domain.errors import BadData, ContractChanged, CredentialRejected, Transient
 from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.client import retry_after
+from optiinfra_assets.providers.http.connections import refusal_in
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
+from optiinfra_assets.providers.http.urllib3_transport import Guarded, GuardedTls
+from optiinfra_assets.providers.network_policy import EVERYWHERE, NetworkPolicy
 
 CONFIG: Final = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 1})
 
@@ -126,12 +138,12 @@ class BotoCalls:
             except ClientError as error:
                 raise self._refused(error, where, permission, explain) from None
             except _SAID_BY_THE_SDK as error:
-                raise self._failed(error, where) from None
+                raise (refusal_in(error) or self._failed(error, where)) from None
 
-        return with_retries(attempt, self.context.sleep)
+        return with_retries(attempt, self.context, where)
 
     def _failed(self, error: Exception, where: str) -> Exception:
-        said = self.hide(" ".join(str(error).split()))[:200]
+        said = self.context.network.quoted(self.hide(" ".join(str(error).split()))[:200])
         if isinstance(error, _NO_CREDENTIALS):
             return CredentialRejected(
                 f"{where}: {said}: connect with a key or a profile, or set credentials for this process"
@@ -147,7 +159,7 @@ class BotoCalls:
     def _refused(self, error: ClientError, where: str, permission: str, explain: Explain) -> Exception:
         about = error.response.get("Error", {})
         code, message = str(about.get("Code", "")), str(about.get("Message") or "")
-        said = " ".join(self.hide(f"{code}: {message}".removesuffix(": ")).split())[:200]
+        said = self.context.network.quoted(" ".join(self.hide(f"{code}: {message}".removesuffix(": ")).split())[:200])
         explained = explain(code, said)
         if explained:
             return explained
@@ -182,9 +194,16 @@ def new_client(session: Session, service: str, region: str | None, endpoint_url:
         service: the SDK's name of the service, such as ``s3``.
         region: region; None for the machine's.
         endpoint_url: address; None for the service's own.
+
+    Raises:
+        BadData: the SDK does not accept the region or the address.
     """
-    client = session.create_client(service, region_name=region, endpoint_url=endpoint_url, config=CONFIG)
+    try:
+        client = session.create_client(service, region_name=region, endpoint_url=endpoint_url, config=CONFIG)
+    except ValueError as error:
+        raise BadData(f"{service}: {error}: check the region and the endpoint_url") from None
     client.meta.events.register("before-send", _note_sent)
+    client.meta.events.register("before-send", _sender(session, client.meta.endpoint_url))
     client.meta.events.register("before-parse", _refuse_broken)
     return client
 
@@ -198,8 +217,11 @@ def kept_client(
     profile: str | None = None,
     key_id: str | None = None,
     secret: str | None = None,
+    network: NetworkPolicy = EVERYWHERE,
 ) -> Any:
     """Returns a client as `new_client` does, for a key, a profile or the default chain, from a cache.
+
+    `network` is that of the calls: a client keeps connections open, and what one call may reach, another may not.
 
     To make a client takes 20 ms of CPU, as much as a probe. The cache keeps the last 64, with their keys, in the memory of this process.
     """
@@ -207,6 +229,42 @@ def kept_client(
     if key_id and secret:
         session.set_credentials(key_id, secret)
     return new_client(session, service, region, endpoint_url)
+
+
+def _sender(session: Session, address: str) -> Callable[..., Any]:
+    """Returns a handler that sends a request in the SDK's place, over guarded connections, with the SDK's own settings."""
+    trusted = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE", True)
+    sender = _GuardedSession(
+        verify=trusted,
+        proxies=get_environ_proxies(address),
+        timeout=(CONFIG.connect_timeout, CONFIG.read_timeout),
+    )
+    return lambda request, **_: sender.send(request)
+
+
+class _Plain(Guarded, AWSHTTPConnection):  # type: ignore[misc]
+    pass
+
+
+class _Tls(GuardedTls, AWSHTTPSConnection):  # type: ignore[misc]
+    pass
+
+
+class _PlainPool(AWSHTTPConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _Plain
+
+
+class _TlsPool(AWSHTTPSConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _Tls
+
+
+class _GuardedSession(URLLib3Session):  # type: ignore[misc]
+    """The SDK's own session, with pools of guarded connections."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        self._manager.pool_classes_by_scheme = self._pool_classes_by_scheme
 
 
 @cache

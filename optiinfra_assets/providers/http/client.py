@@ -36,6 +36,7 @@ import httpx
 from optiinfra_assets.domain.errors import ContractChanged, ProviderError, Transient
 from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
+from optiinfra_assets.providers.http.httpx_transport import GuardedTransport
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
@@ -168,8 +169,8 @@ class Client:
         self._client = httpx.Client(
             headers=headers,
             timeout=TIMEOUT,
-            verify=_tls() if is_remote else False,
-            trust_env=is_remote,
+            transport=GuardedTransport(self._endpoint, _tls() if is_remote else None),
+            trust_env=False,
         )
 
     def __enter__(self) -> Self:
@@ -201,10 +202,10 @@ class Client:
         """
         if any(secret in str(request.url) for secret in self._secrets):
             raise ValueError("a secret stands in the address of a request; send it in a header, addresses are logged")
-        return with_retries(lambda: self._try(request, permission), self._context.sleep)
-
-    def _try(self, request: httpx.Request, permission: str) -> ApiResponse:
         where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
+        return with_retries(lambda: self._try(request, permission, where), self._context, where)
+
+    def _try(self, request: httpx.Request, permission: str, where: str) -> ApiResponse:
         if self._pause and self.meter.requests >= UNPACED:
             self._context.sleep(self._pause)
         sent_at = self._context.clock()
@@ -214,7 +215,7 @@ class Client:
         except httpx.TimeoutException:
             raise RetryableError(Transient(f"{where}: no answer in time; try again later")) from None
         except httpx.HTTPError as error:
-            said = self._hide(str(error)) or type(error).__name__
+            said = self._context.network.quoted(self._hide(str(error)) or type(error).__name__)
             raise RetryableError(Transient(f"{where}: no answer: {said}; try again later")) from None
         answer = ApiResponse(body, dict(response.headers), sent_at, where, self._hide)
         self._pause = self._pace(answer.headers) if self._pace else 0.0
@@ -251,7 +252,7 @@ class Client:
             found = self._reason(answer) if callable(self._reason) else answer.fields().text(self._reason)
         except ProviderError:
             return ""
-        return self._hide(found)
+        return self._context.network.quoted(self._hide(found)) if found else ""
 
 
 def _refuse_broken(body: bytes, where: str) -> None:

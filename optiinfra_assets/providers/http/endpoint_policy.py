@@ -10,8 +10,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
@@ -19,6 +19,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
+
+from optiinfra_assets.domain.accounts import Account
+from optiinfra_assets.providers.http.redaction import json_texts
+from optiinfra_assets.providers.network_policy import EVERYWHERE, NetworkPolicy, folded, is_public
 
 
 def check_endpoint(url: str) -> str:
@@ -60,6 +64,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+_URL: Final = re.compile(r"https?://", re.IGNORECASE)
+_PORTS: Final = {"https": 443, "http": 80}
 ADDRESSES: Final = ("_url", "_uri", "_endpoint")
 FILES: Final = ("_file", "_folder", "_path")
 """Name endings of fields that hold an address, or that name something on the disk, whatever their type."""
@@ -173,13 +179,50 @@ def _is_public(url: str) -> bool:
         found = socket.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return bool(found) and all(_is_global(str(one[4][0])) for one in found)
+    return bool(found) and all(is_public(str(one[4][0])) for one in found)
 
 
-def _is_global(text: str) -> bool:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is not None:
-            return inner.is_global and not inner.is_multicast
-    return address.is_global and not address.is_multicast
+def network_policy_of(account: Account, own_hosts: tuple[str, ...]) -> NetworkPolicy:
+    """Returns where requests of an account may go.
+
+    Args:
+        account: the account with its secrets; it says who gave them and its settings.
+        own_hosts: as `NetworkPolicy.own_hosts`.
+    """
+    if account.settings_by_operator and account.secrets_by_operator:
+        return EVERYWHERE
+    given = frozenset(_hosts(account.settings.values()))
+    policy = NetworkPolicy(named=given if account.settings_by_operator else frozenset(), own_hosts=own_hosts)
+    is_quoted = all(policy.trusts(host, port) for host, port in (*given, *_hosts(account.secrets.values())))
+    return replace(policy, is_quoted=is_quoted)
+
+
+def settings_by_operator(account: Account, wanted: Account, sent: Mapping[str, Any], *, is_operator: bool) -> bool:
+    """Returns whether all addresses in the settings of an account are the operator's, after a change.
+
+    Args:
+        account: the account before the change.
+        wanted: the account with the new settings.
+        sent: the settings that were sent; the others are as before.
+        is_operator: the operator sent them.
+    """
+    kept = [value for name, value in wanted.settings.items() if name not in sent]
+    if not sent:
+        return account.settings_by_operator
+    return is_operator and (account.settings_by_operator or not any(_urls(kept)))
+
+
+def _urls(values: Iterable[Any]) -> Iterator[str]:
+    """Yields the http addresses among some values, also those inside JSON, such as a key file."""
+    for value in values:
+        text = str(value)
+        yield from (one for one in (text, *json_texts(text)) if _URL.match(one))
+
+
+def _hosts(values: Iterable[Any]) -> Iterator[tuple[str, int]]:
+    for url in _urls(values):
+        try:
+            parts = urlsplit(url.lower())
+            yield folded(parts.hostname or ""), parts.port or _PORTS[parts.scheme]
+        except ValueError:
+            yield "", 0

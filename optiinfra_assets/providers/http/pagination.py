@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from optiinfra_assets.domain.errors import Transient
 from optiinfra_assets.providers.http.json_fields import JsonFields, parse_json
+from optiinfra_assets.providers.http.retry import DeadlineExceeded
 
 if TYPE_CHECKING:
     from optiinfra_assets.providers.http.client import ApiResponse, Client
@@ -56,12 +57,16 @@ def pages(read: Callable[[str | None], Page[Item]], where: str, *, may_be_empty:
     Raises:
         Transient: a token came twice, a page was empty though more is announced, or the count is not the announced one.
             The list may have changed while it was read, so a retry can help.
+        DeadlineExceeded: the deadline of the call passed; says how many items had come.
     """
     token: str | None = None
     seen: set[str] = set()
     count = 0
     while True:
-        page = read(token)
+        try:
+            page = read(token)
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded(f"{error} ({where}: {count} items had come)") from None
         count += len(page.items)
         yield page.items
         if not page.next:

@@ -91,7 +91,7 @@ def account_redactor(account: Account) -> Callable[[str], str]:
 
 def _sought(secret: str, public: Iterable[str]) -> Iterator[tuple[str, bool]]:
     """Yields the texts to look for, and whether only whole: too short ones, and addresses and words, whose parts occur in any text."""
-    texts = list(_texts(secret))
+    texts = list(json_texts(secret))
     if not texts:
         yield secret, len(secret) < _PART
         return
@@ -102,7 +102,7 @@ def _sought(secret: str, public: Iterable[str]) -> Iterator[tuple[str, bool]]:
             yield text, is_word
 
 
-def _texts(secret: str) -> Iterator[str]:
+def json_texts(secret: str) -> Iterator[str]:
     """Yields the texts in a JSON object or list, at any depth; none for anything else."""
     try:
         held = [json.loads(secret, object_pairs_hook=lambda pairs: [value for _, value in pairs])]

@@ -9,14 +9,14 @@ A provider that uses a vendor's client turns off that client's own retries, coun
         except SdkError as error:
             raise error_for_status(error.status, "POST /query", hide(error.message), "role Reader", until=until, now=now) from None
 
-    body = with_retries(attempt, context.sleep)
+    body = with_retries(attempt, context, "POST /query")
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from optiinfra_assets.domain.errors import (
     ContractChanged,
@@ -26,7 +26,11 @@ from optiinfra_assets.domain.errors import (
     Throttled,
     Transient,
 )
+from optiinfra_assets.providers.http.connections import during
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
+
+if TYPE_CHECKING:
+    from optiinfra_assets.providers.context import ProviderContext
 
 TRIES: Final = 4
 PATIENCE: Final = 10.0
@@ -46,26 +50,50 @@ class RetryableError(Exception):
         self.wait = wait
 
 
-def with_retries(attempt: Callable[[], _T], sleep: Callable[[float], None], patience: float = PATIENCE) -> _T:
+class DeadlineExceeded(Transient):
+    """A call of a provider took longer than its deadline allows, however well each of its requests went."""
+
+    @classmethod
+    def of(cls, context: ProviderContext, where: str) -> Self:
+        """Returns the error for a call that has requested `where` last."""
+        limit = context.deadline
+        return cls(
+            f"{where}: not read to the end within {limit.seconds:g} s and {context.spent.requests} requests; try again later"
+            + (f", or raise {limit.setting}" if limit.setting else "")
+        )
+
+
+def with_retries(attempt: Callable[[], _T], context: ProviderContext, where: str, patience: float = PATIENCE) -> _T:
     """Returns what `attempt` returns; retries on `RetryableError`, within `TRIES` attempts and `patience` seconds of waiting in all.
+
+    Connections that `attempt` opens are under the policy of `context`, and no attempt takes longer than its deadline.
 
     Args:
         attempt: makes one request that may be sent more than once.
-        sleep: waits that many seconds.
+        context: the call of the provider that the request belongs to.
+        where: what is requested, for the message of a deadline that passes.
+        patience: seconds to wait in all.
 
     Raises:
+        DeadlineExceeded: the deadline passed, or would pass before the next try.
         ProviderError: that of the last `RetryableError`, or what `attempt` raises itself.
     """
     waited = 0.0
     tries = 1
     while True:
+        if context.deadline.left() <= 0:
+            raise DeadlineExceeded.of(context, where)
         try:
-            return attempt()
+            with during(context):
+                return attempt()
         except RetryableError as again:
             wait = 0.5 * 2 ** (tries - 1) if again.wait is None else again.wait
-            if tries == TRIES or waited + wait > patience:
+            left = context.deadline.left()
+            if left > 0 and (tries == TRIES or waited + wait > patience):
                 raise again.error from None
-        sleep(wait)
+            if left <= wait:
+                raise DeadlineExceeded.of(context, where) from None
+        context.sleep(wait)
         waited += wait
         tries += 1
 

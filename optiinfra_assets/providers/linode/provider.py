@@ -102,6 +102,7 @@ class Linode(ApiProvider):
     title: ClassVar[str] = "Linode (Akamai)"
     credential_model: ClassVar[type[BaseModel]] = LinodeCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
+    own_hosts: ClassVar[tuple[str, ...]] = ("api.linode.com",)
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
         """Return a session that uses the token of `account`. Raises BadData if its settings are not accepted."""

@@ -21,7 +21,7 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import CredentialRejected
 from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
 from optiinfra_assets.providers.base import LineItemStream, Probe, Provider
-from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, Snapshot, utc_now
+from optiinfra_assets.providers.context import ProviderContext, Snapshot, transient_context
 from optiinfra_assets.providers.http.client import ApiResponse, Client
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList, joined, objects_in
@@ -101,9 +101,9 @@ class ApiProvider(Provider):
             BadData: the settings of the account are not accepted.
         """
 
-    def discover(self, account: Account) -> list[str]:
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Return id and name of the one account of the credential. Raises the errors of `Provider.discover`."""
-        with self.session(account, ProviderContext(utc_now, MemorySnapshots())).opened() as session:
+        with self.session(account, context or transient_context()).opened() as session:
             return [session.account_name()]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:

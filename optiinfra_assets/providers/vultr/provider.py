@@ -99,6 +99,7 @@ class Vultr(ApiProvider):
     title: ClassVar[str] = "Vultr"
     credential_model: ClassVar[type[BaseModel]] = VultrCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
+    own_hosts: ClassVar[tuple[str, ...]] = ("api.vultr.com",)
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
         """Return a session that uses the API key of `account`. Raises BadData if its settings are not accepted."""

@@ -12,7 +12,7 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items import MANDATORY
 from optiinfra_assets.line_items.row_batches import LineItemRow, Value, record_batches
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
-from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
+from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.http.client import Client
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.json_fields import JsonFields
@@ -51,10 +51,11 @@ class Nimbus(Provider):
     title: ClassVar[str] = "Nimbus"
     credential_model: ClassVar[type[BaseModel]] = NimbusCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=13)
+    own_hosts: ClassVar[tuple[str, ...]] = ("api.nimbus.example",)
 
-    def discover(self, account: Account) -> list[str]:
+    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Return the name of the account."""
-        with _open(account, ProviderContext(utc_now, MemorySnapshots())) as api:
+        with _open(account, context or transient_context()) as api:
             return [api.get("/account", permission=READ).fields().text("name")]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:

@@ -1,0 +1,120 @@
+"""Connections of urllib3, and of requests on top of it, under the policy and the deadline of `connections`.
+
+The clients of vendors all stand on urllib3. Its pools are classes that name the class of their connections, and its managers hold the
+classes of the pools, so each client gets ours without a change to any module of theirs.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, ClassVar, Final
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util import Retry
+from urllib3.util.connection import create_connection
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
+
+from optiinfra_assets.providers.http.connections import Opening, TimedSocket, TimedTlsSocket, current
+
+_NO_RETRIES: Final = Retry(total=False, redirect=False, raise_on_status=False)
+
+
+class Guarded:
+    """Goes before a connection class of urllib3: opens its sockets under the policy."""
+
+    is_encrypted: ClassVar[bool] = False
+
+    def connect(self: Any) -> None:
+        """Connects, with TLS if the class has it.
+
+        Raises:
+            EndpointUnusable: as `Opening`.
+        """
+        host, port = (self._tunnel_host, self._tunnel_port) if self._tunnel_host else (self.host, self.port)
+        proxy = (self.host, self.port) if self.proxy else None
+        with Opening(host, port, is_encrypted=self.is_encrypted, proxy=proxy) as self._opening:
+            super().connect()  # type: ignore[misc]
+
+    def _new_conn(self: Any) -> socket.socket:
+        def connect(address: str, port: int, seconds: float) -> socket.socket:
+            made = create_connection((address, port), seconds, self.source_address, self.socket_options)
+            timed = TimedSocket(made.family, made.type, made.proto, fileno=made.detach())
+            timed.settimeout(self._opening.seconds(self.timeout))
+            return timed
+
+        try:
+            found: socket.socket = self._opening.first(connect, self.timeout)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
+        return found
+
+
+class GuardedTls(Guarded):
+    """As `Guarded`, for a connection class with TLS."""
+
+    is_encrypted: ClassVar[bool] = True
+
+    def connect(self: Any) -> None:
+        """As `Guarded.connect`."""
+        self.ssl_context = self.ssl_context or create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs))
+        self.ssl_context.sslsocket_class = TimedTlsSocket
+        super().connect()
+
+
+class _Plain(Guarded, HTTPConnection):
+    pass
+
+
+class _Tls(GuardedTls, HTTPSConnection):
+    pass
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _Tls
+
+
+POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
+
+
+class GuardedAdapter(HTTPAdapter):
+    """The adapter of `guarded_session`."""
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        """Makes the manager of direct connections."""
+        super().init_poolmanager(connections, maxsize, block, blocksize=32_768, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Makes the manager of connections through a proxy. A SOCKS proxy has connections of its own, so it is for the operator only."""
+        manager = super().proxy_manager_for(proxy, **options)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = POOLS
+        elif not current().network.is_everywhere:
+            raise NewConnectionError(self, "not allowed: a proxy, which would resolve the name itself")  # type: ignore[arg-type]
+        return manager
+
+
+def guarded_session(*, trust_env: bool = True) -> requests.Session:
+    """Returns a session of requests that retries nothing by itself; `trust_env`: proxies of the environment are used."""
+    session: requests.Session = guard(requests.Session(), trust_env=trust_env)
+    return session
+
+
+def guard(session: requests.Session, *, trust_env: bool = True) -> Any:
+    """Returns `session` itself, from now on with guarded connections only."""
+    session.trust_env = trust_env
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, GuardedAdapter(max_retries=_NO_RETRIES))
+    return session

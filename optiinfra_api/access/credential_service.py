@@ -11,6 +11,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 from pydantic import ValidationError
@@ -130,7 +131,8 @@ class CredentialService:
             )
         provider = PROVIDERS[given.provider]
         await self._check_reach(given)
-        account = _accepted(given, lambda: onboarding.build_account(provider, self.customer_id, name, given.sent))
+        build = partial(onboarding.build_account, is_operator=self.is_everywhere)
+        account = _accepted(given, lambda: build(provider, self.customer_id, name, given.sent))
         self._check_rights(account)
         found = await self._look(account) if test else None
         await self._keep(
@@ -161,7 +163,7 @@ class CredentialService:
         known = account if secrets else await self._revealed(before)
         values = {**given.values, **(secrets.values if secrets else {})}
         sent = CredentialValues(given.provider, values)
-        wanted = _accepted(sent, lambda: onboarding.with_changes(known, values), known.secrets.values())
+        wanted = _accepted(sent, lambda: self._changed(known, values), known.secrets.values())
         await self._check_reach(CredentialValues(given.provider, wanted.settings))
         self._check_rights(wanted)
         moved = None if secrets else onboarding.field_requiring_secrets(account, wanted)
@@ -191,7 +193,7 @@ class CredentialService:
             CredentialChanged: the account changed meanwhile, so the secret may be for another address; nothing is stored.
         """
         before = await self._active(account_id, given)
-        wanted = _accepted(given, lambda: onboarding.with_changes(before.account, given.values))
+        wanted = _accepted(given, lambda: self._changed(before.account, given.values))
         self._check_rights(wanted)
         found = await self._look(wanted) if test else None
         await self._replace(before, onboarding.save_secrets, self._services.metadata, wanted, found, self.actor)
@@ -298,6 +300,9 @@ class CredentialService:
                 f"a secret is needed ({', '.join(sorted(map(to_camel_case, takes_one)))}): the rights of this machine are not lent",
                 to_camel_case(account.provider),
             )
+
+    def _changed(self, account: Account, values: Mapping[str, Any]) -> Account:
+        return onboarding.with_changes(account, values, is_operator=self.is_everywhere)
 
     async def _look(self, account: Account) -> SourceContents:
         # This does not use the threads of `Services`, because all requests share those.

@@ -26,10 +26,11 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.domain.run_scope import is_open
-from optiinfra_assets.ingestion.account_access import transient_context
+from optiinfra_assets.ingestion.account_access import for_call
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Provider
-from optiinfra_assets.providers.http.endpoint_policy import endpoint_fields
+from optiinfra_assets.providers.context import transient_context
+from optiinfra_assets.providers.http.endpoint_policy import endpoint_fields, settings_by_operator
 from optiinfra_assets.providers.http.redaction import account_redactor
 from optiinfra_assets.vault.credential_audit import Actor
 
@@ -68,9 +69,17 @@ _REFUSALS: Final[tuple[tuple[type[ProviderError], str, str], ...]] = (
 
 
 def build_account(
-    provider: Provider, customer: str, name: str, values: Mapping[str, Any], *, is_simulated: bool = False
+    provider: Provider,
+    customer: str,
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    is_simulated: bool = False,
+    is_operator: bool = True,
 ) -> Account:
     """Build the account, with its secrets, that the fields of a credential model describe.
+
+    `is_operator`: the operator of the platform gave the values, so they may lead into its own network.
 
     Raises:
         ValueError: the customer, the name or a field is not accepted (for a field it is pydantic's ValidationError).
@@ -86,6 +95,8 @@ def build_account(
         settings={key: value for key, value in fields.items() if key not in secret},
         secrets={key: fields[key].get_secret_value() for key in secret},
         is_simulated=is_simulated,
+        settings_by_operator=is_operator,
+        secrets_by_operator=is_operator,
     )
 
 
@@ -95,9 +106,9 @@ def read_source(provider: Provider, account: Account) -> SourceContents:
     Raises:
         ProviderError: it cannot be read; the message says why.
     """
-    context = transient_context()
+    context = for_call(transient_context(), provider, account, "probe")
     at = context.clock()
-    return SourceContents(provider.discover(account), provider.probe(account, {}, context).tokens, at)
+    return SourceContents(provider.discover(account, context), provider.probe(account, {}, context).tokens, at)
 
 
 def _provider_of(account: Account) -> Provider:
@@ -183,20 +194,30 @@ def with_stored_secrets(metadata: Metadata, account: Account, actor: Actor) -> A
     return replace(account, secrets=metadata.credentials.reveal(account.account_id, actor, "test"))
 
 
-def with_changes(account: Account, values: Mapping[str, Any]) -> Account:
+def with_changes(account: Account, values: Mapping[str, Any], *, is_operator: bool) -> Account:
     """Return `account`, secrets included, with new values for some fields; None resets a field to its default.
+
+    `is_operator`: the operator of the platform gave these values; the account says who gave the others.
 
     Raises:
         ValidationError: the provider's credential model does not accept the resulting fields.
     """
     fields = {**account.settings, **account.secrets, **values}
     name = account.account_id.removeprefix(f"{account.customer_id}.")
-    return build_account(
-        PROVIDERS[account.provider],
+    provider = PROVIDERS[account.provider]
+    wanted = build_account(
+        provider,
         account.customer_id,
         name,
         {key: value for key, value in fields.items() if value is not None},
         is_simulated=account.is_simulated,
+    )
+    secrets = provider.secret_fields() & values.keys()
+    settings = {key: value for key, value in values.items() if key not in secrets}
+    return replace(
+        wanted,
+        settings_by_operator=settings_by_operator(account, wanted, settings, is_operator=is_operator),
+        secrets_by_operator=is_operator if secrets else account.secrets_by_operator,
     )
 
 
@@ -222,6 +243,7 @@ def save_settings(
     """
     with metadata.transaction():
         names = metadata.accounts.change_settings(account.account_id, account.settings)
+        metadata.accounts.record_origin(account)
         metadata.credentials.note(actor, "update", account, f"settings: {', '.join(names) or 'none'}")
         if with_secrets:
             metadata.credentials.rotate_secret(account.account_id, account.secrets, actor)
@@ -236,6 +258,7 @@ def save_secrets(metadata: Metadata, account: Account, found: SourceContents | N
         VaultError: there is no usable master key.
     """
     with metadata.transaction():
+        metadata.accounts.record_origin(account)
         metadata.credentials.rotate_secret(account.account_id, account.secrets, actor)
         _record(metadata, account, found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -186,6 +186,10 @@ class AccountRepository(Repository):
             raise RecordNotFound(f"account: {account_id!r} does not exist")
         return found[0]
 
+    def record_origin(self, account: Account) -> None:
+        """Store who gave the settings and the secrets of an account."""
+        self._database.rows("account_origin.sql", _origin(account) | {"account_id": account.account_id})
+
     def disable(self, account_id: str) -> None:
         """Stop collecting an account; its published data stay.
 
@@ -251,12 +255,20 @@ def _values(account: Account) -> Row:
         "customer_id": account.customer_id,
         "provider": account.provider,
         "is_simulated": account.is_simulated,
+        **_origin(account),
+    }
+
+
+def _origin(account: Account) -> Row:
+    return {
+        "settings_by_operator": account.settings_by_operator,
+        "secrets_by_operator": account.secrets_by_operator,
     }
 
 
 def _pop_account(row: Row) -> Account:
-    """Remove the five columns of an account from `row` and return the account."""
-    names = ("account_id", "customer_id", "provider", "settings", "is_simulated")
+    """Remove the columns of an account from `row` and return the account."""
+    names = [field.name for field in fields(Account) if field.name != "secrets"]
     return Account(**{name: row.pop(name) for name in names})
 
 

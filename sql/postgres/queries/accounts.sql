@@ -5,6 +5,8 @@ SELECT
     provider,
     settings,
     is_simulated,
+    settings_by_operator,
+    secrets_by_operator,
     status,
     created_at,
     last_probe_at,

@@ -1,5 +1,5 @@
 -- Active accounts of some providers that may be probed now, those that waited longest first; null account ids select all.
-SELECT account_id, customer_id, provider, settings, is_simulated
+SELECT account_id, customer_id, provider, settings, is_simulated, settings_by_operator, secrets_by_operator
 FROM optiinfra.accounts
 WHERE status = 'active'
     AND provider = ANY (%(providers)s::text[])

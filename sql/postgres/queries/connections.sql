@@ -6,6 +6,8 @@ SELECT
     a.provider,
     a.settings,
     a.is_simulated,
+    a.settings_by_operator,
+    a.secrets_by_operator,
     a.status,
     a.created_at,
     a.last_probe_at,

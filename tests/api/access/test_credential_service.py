@@ -267,7 +267,7 @@ def test_an_error_nobody_foresaw_shows_its_kind_and_its_log_no_secret(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def break_(_self: object, account: Any) -> list[str]:
+    def break_(_self: object, account: Any, _context: object) -> list[str]:
         raise RuntimeError(f"cannot read {account.secrets['api_key']}")
 
     monkeypatch.setattr("optiinfra_assets.providers.vultr.provider.Vultr.discover", break_)
@@ -283,7 +283,7 @@ def test_no_part_of_a_key_file_shows(
     pem = "-----BEGIN PRIVATE KEY-----\nPLANTEDfirstlineofakey==\nPLANTEDsecondlineofakey=\n-----END PRIVATE KEY-----\n"
     key = json.dumps({"type": "service_account", "private_key_id": "PLANTED-4711-private-id", "private_key": pem})
 
-    def break_(_self: object, account: Any) -> list[str]:
+    def break_(_self: object, account: Any, _context: object) -> list[str]:
         held = json.loads(account.secrets["api_key"])
         raise Transient(f"at line {held['private_key'].splitlines()[2]} of {held['private_key_id']}")
 

@@ -165,7 +165,7 @@ def test_only_a_cloud_itself_knows_its_name(name: str) -> None:
     ("folder", "names"),
     [
         ("optiinfra_assets", {"__init__", "definitions", "demo", "settings"}),
-        ("optiinfra_assets/providers", {"__init__", "base", "context", "sorting"}),
+        ("optiinfra_assets/providers", {"__init__", "base", "context", "sorting", "network_policy"}),
         ("optiinfra_api", {"__init__", "__main__", "app", "schema", "services"}),
     ],
 )

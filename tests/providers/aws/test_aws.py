@@ -140,6 +140,8 @@ def test_a_server_that_is_not_there_is_transient(life: AnyLife) -> None:
         ({"export": "s3://bucket/"}, "s3://bucket/prefix/export-name is accepted"),
         ({"export": "bucket/costs"}, "s3://bucket/prefix/export-name is accepted"),
         ({"daily_budget": "0"}, "an amount of US dollars from 0.01 to 10000"),
+        ({"daily_budget": "0.009"}, "an amount of US dollars from 0.01 to 10000"),
+        ({"daily_budget": "10000.01"}, "an amount of US dollars from 0.01 to 10000"),
         ({"daily_budget": "much"}, "an amount of US dollars from 0.01 to 10000"),
         ({"daily_budget": "NaN"}, "an amount of US dollars from 0.01 to 10000"),
         ({"refresh_hours": "5"}, "1, 2, 3, 4, 6, 8, 12 or 24 is accepted"),
@@ -156,6 +158,11 @@ def test_what_a_credential_does_not_accept(given: dict[str, Any], message: str) 
 def test_what_a_credential_accepts() -> None:
     credential = AwsCredential.model_validate({"export": "s3://bucket/exports/costs/", "daily_budget": "0.50"})
     assert (credential.export, credential.daily_budget) == ("s3://bucket/exports/costs", "0.50")
+
+
+@pytest.mark.parametrize("budget", ["0.01", "10000"])
+def test_the_least_and_the_largest_budget_are_accepted(budget: str) -> None:
+    assert AwsCredential.model_validate({"daily_budget": budget}).daily_budget == budget
 
 
 def test_discover_names_the_payer(life: AnyLife) -> None:

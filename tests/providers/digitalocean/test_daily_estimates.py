@@ -189,3 +189,14 @@ def test_a_threshold_invoice_takes_the_days_before_its_noon() -> None:
     _, charges = charges_of(days, [last, early], is_closed=True)
     assert sums(charges) == {"early": Decimal("2.75"), "final": Decimal("2.50")}
     assert [one.amount for one in charges if one.method == RESIDUAL] == [Decimal("-0.25"), Decimal("0.50")]
+
+
+def test_the_invoice_that_ends_first_takes_its_days_first_whatever_its_number() -> None:
+    days = [DailyEstimate(WEB, date(2026, 1, day), Decimal(1), NEAR) for day in range(10, 15)]
+    early = a_line(WEB, Decimal(3), "invoice-9", end=datetime(2026, 1, 12, 18, tzinfo=UTC))
+    last = a_line(WEB, Decimal(2), "invoice-10", start=early.end)
+    _, charges = charges_of(days, [early, last], is_closed=True)
+    assert [(one.invoice_id, one.start.day) for one in charges] == [
+        *(("invoice-9", day) for day in (10, 11, 12)),
+        *(("invoice-10", day) for day in (13, 14)),
+    ]

@@ -67,7 +67,6 @@ class Settings(BaseSettings):
     bind_host: str = Field("127.0.0.1", description="Address the servers listen on.")
     clickhouse_port: int = Field(8124, description="Port of the embedded ClickHouse.")
     dagster_port: int = Field(3000, description="Port of the Dagster web interface.")
-    code_location_port: int = Field(4000, description="Port of the Dagster code location (gRPC).")
     api_port: int = Field(8000, description="Port of the GraphQL service.")
     graphiql: bool | None = Field(
         None,

@@ -12,8 +12,7 @@ _OURS = (
     "optiinfra_assets.demo",
     "optiinfra_assets.database.errors",
     "optiinfra_assets.domain.errors",
-    "optiinfra_assets.embedded.preflight",
-    "optiinfra_assets.embedded.postgres.data_folder",
+    "optiinfra_assets.embedded.errors",
 )
 
 

@@ -42,7 +42,6 @@ def up() -> None:
       OPTIINFRA_API_PORT         GraphQL (8000)
       OPTIINFRA_DAGSTER_PORT     Dagster's web interface (3000)
       OPTIINFRA_CLICKHOUSE_PORT  embedded ClickHouse (8124)
-      OPTIINFRA_CODE_LOCATION_PORT  Dagster's code location (4000)
       OPTIINFRA_BIND_HOST        address the GraphQL service listens on (127.0.0.1)
       OPTIINFRA_WEB_ORIGINS      where browsers reach the web interfaces through a proxy, such as https://dagster.example.com
 

@@ -4,49 +4,56 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from optiinfra_assets.embedded import home_folder, processes
+from optiinfra_assets.embedded.errors import PreflightError
+
 LEAST_FREE_BYTES = 500_000_000
 """Enough for the two empty databases (PostgreSQL's is 40 MB), their logs and a first collection."""
 
-
-class PreflightError(RuntimeError):
-    """The platform cannot run; the message is one line that says why and what to do."""
+LONGEST_CLEANUP = 60.0
+"""Seconds after a kill within which everything of the killed supervisor has ended."""
 
 
 @contextlib.contextmanager
 def hold_home(home: Path) -> Iterator[None]:
-    """Create `home` if needed and lock out every other supervisor; the lock ends with this process.
+    """Create `home` if needed, make it private and lock out every other supervisor; the lock ends with this process.
+
+    Waits for what ends after a kill: the last supervisor, and the process that cleans up after it.
 
     Raises:
         PreflightError: `home` is not a folder that we may write to, or another `up` holds it.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (home / "supervisor.lock").open("a+")
+        if os.geteuid() != 0 and home.stat().st_uid not in (0, os.geteuid()):
+            raise PreflightError(f"home {home}: belongs to another user: set OPTIINFRA_HOME to a folder of your own")
+        file = home_folder.open_lock(home)
     except OSError as error:
         raise PreflightError(
             f"home {home}: {error.strerror}: make it a folder you may write to, or set OPTIINFRA_HOME to another one"
         ) from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise PreflightError(
-                f"home {home}: already served by process {holder}: stop that one, or set OPTIINFRA_HOME to another folder"
-            ) from None
+        deadline = time.monotonic() + LONGEST_CLEANUP
+        while (holder := home_folder.try_lock(file)) is not None:
+            if processes.is_running(holder) or time.monotonic() > deadline:
+                raise PreflightError(
+                    f"home {home}: already served by process {holder or 'unknown'}: "
+                    "stop that one, or set OPTIINFRA_HOME to another folder"
+                )
+            time.sleep(0.02)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
+        home_folder.tighten(home)
         yield
 
 

@@ -8,12 +8,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import psutil  # type: ignore[import-untyped]
-
-SUPERVISOR = "OPTIINFRA_SUPERVISOR"
-"""Environment variable of every process that a supervisor starts, directly or not: ``<home>:<pid of the supervisor>``."""
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,22 +39,37 @@ def find(wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            # A zombie is dead but not reaped: in a container often no process reaps it.
-            if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE and wanted(process):
+            if process.pid != os.getpid() and not _is_gone(process) and wanted(process):
                 found.append(process)
     return found
 
 
-def end_all(wanted: Callable[[psutil.Process], bool], signals: Sequence[signal.Signals], seconds: float) -> int:
+def _is_gone(process: psutil.Process) -> bool:
+    """Whether `process` holds nothing any more: in a container often no process reaps it.
+
+    While other threads of it are still ending, its files, sockets and locks are open.
+    """
+    return bool(process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process with this pid runs and is not about to end."""
+    try:
+        return bool(psutil.Process(pid).memory_info().vms > 0)
+    except psutil.Error:
+        return False
+
+
+def end_all(wanted: Callable[[psutil.Process], bool], signals: Mapping[signal.Signals, float]) -> int:
     """Send each of `signals` in turn to every process that `wanted` selects, until none is left.
 
-    Waits up to `seconds` after each signal.
+    Waits up to that many seconds after each signal.
 
     Returns:
         The number of processes at first.
     """
     first = left = find(wanted)
-    for number in signals:
+    for number, seconds in signals.items():
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(number)
@@ -66,24 +78,3 @@ def end_all(wanted: Callable[[psutil.Process], bool], signals: Sequence[signal.S
             time.sleep(0.02)
             left = find(wanted)
     return len(first)
-
-
-def end_group(group: int, seconds: float = 5) -> None:
-    """End the rest of process group `group`, with SIGTERM first and then SIGKILL."""
-    end_all(lambda process: os.getpgid(process.pid) == group, [signal.SIGTERM, signal.SIGKILL], seconds)
-
-
-def end_supervised(home: str, *, supervisor: int | None = None, but_not: int | None = None, seconds: float = 4) -> int:
-    """End every process that a supervisor of `home` started: of the supervisor with pid `supervisor`, or of all except `but_not`.
-
-    Returns:
-        The number of processes.
-    """
-
-    def is_left(process: psutil.Process) -> bool:
-        owner, _, pid = process.environ().get(SUPERVISOR, "").rpartition(":")
-        if owner != home:
-            return False
-        return int(pid) == supervisor if supervisor else int(pid) != but_not
-
-    return end_all(is_left, [signal.SIGTERM, signal.SIGKILL], seconds)

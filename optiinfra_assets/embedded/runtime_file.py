@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from optiinfra_assets.embedded.private_files import private_opener
 from optiinfra_assets.embedded.services import ServicePort
 from optiinfra_assets.settings import RUNTIME_FILE, Settings
 
@@ -27,13 +28,11 @@ def write(settings: Settings, ports: list[ServicePort]) -> None:
     path = settings.home / RUNTIME_FILE
     fresh = path.with_name(f"{RUNTIME_FILE}.new")
     fresh.unlink(missing_ok=True)
-    with open(fresh, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+    with open(fresh, "x", opener=private_opener) as file:
         json.dump({**content, "supervisor": os.getpid()}, file, indent=2)
     fresh.replace(path)
 
 
-def remove(home: Path, *, of: int | None = None) -> None:
-    """Remove the file; with `of`, only if the supervisor with that pid wrote it."""
-    path = home / RUNTIME_FILE
-    if of is None or (path.exists() and json.loads(path.read_text()).get("supervisor") == of):
-        path.unlink(missing_ok=True)
+def remove(home: Path) -> None:
+    """Remove the file, if it is there."""
+    (home / RUNTIME_FILE).unlink(missing_ok=True)

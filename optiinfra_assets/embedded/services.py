@@ -22,9 +22,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 import psutil  # type: ignore[import-untyped]
 
+from optiinfra_assets.embedded import home_folder
 from optiinfra_assets.embedded.dagster import home as dagster_home
 from optiinfra_assets.embedded.postgres import data_folder
-from optiinfra_assets.embedded.preflight import PreflightError
 from optiinfra_assets.settings import Settings
 
 Probe = Callable[[int], Awaitable[bool]]
@@ -78,9 +78,7 @@ def reached_at(host: str) -> str:
 
 def ports(settings: Settings) -> list[ServicePort]:
     """Every port that the services will listen on. Only the GraphQL service may leave loopback."""
-    fields = ["dagster_port", "code_location_port"]
-    if settings.clickhouse_url is None:
-        fields.append("clickhouse_port")
+    fields = ["dagster_port", *(["clickhouse_port"] if settings.clickhouse_url is None else [])]
     inner = [ServicePort(name, LOOPBACK, getattr(settings, name)) for name in fields]
     return [*inner, ServicePort("api_port", settings.bind_host, settings.api_port)]
 
@@ -100,11 +98,8 @@ def resolved(settings: Settings) -> Settings:
     if settings.clickhouse_url is None:
         found["clickhouse_url"] = _clickhouse_url(settings.clickhouse_port)
     if settings.postgres_url is None:
-        try:
-            data_folder.is_initialised(home / "postgres")
-            found["postgres_url"] = data_folder.url(home / "postgres", data_folder.owner())
-        except data_folder.PostgresError as error:
-            raise PreflightError(str(error)) from error
+        data_folder.is_initialised(home / "postgres")
+        found["postgres_url"] = data_folder.url(home / "postgres")
     return settings.model_copy(update=found)
 
 
@@ -124,6 +119,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "DAGSTER_HOME": str(dagster_home.folder(settings)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
+        # Private, and emptied at each start: what a killed process leaves in the machine's own stays there.
+        "TMPDIR": str(home_folder.temporary(settings.home)),
         "TZ": "UTC",
     }
     return {**os.environ, **ours, **others}
@@ -166,7 +163,8 @@ def _postgres(path: Path) -> ManagedService:
         except (OSError, IndexError, ValueError, psutil.Error):
             return False
 
-    return ManagedService("postgres", command, ready)
+    # The link to a socket with a long path lies where all our processes look for it.
+    return ManagedService("postgres", command, ready, environment={"TMPDIR": os.environ.get("TMPDIR")})
 
 
 def _clickhouse(settings: Settings) -> ManagedService:
@@ -191,24 +189,16 @@ def _clickhouse(settings: Settings) -> ManagedService:
 
 
 def _code_location(settings: Settings) -> ManagedService:
-    port = settings.code_location_port
-    command = (
-        "-m",
-        "dagster",
-        "api",
-        "grpc",
-        "--module-name",
-        "optiinfra_assets.definitions",
-        "--host",
-        LOOPBACK,
-    )
-    options = ("--port", str(port), "--location-name", "optiinfra", "--log-level", "warning")
+    """Dagster's code location runs what a caller tells it to and asks nobody who he is: only we reach its socket."""
+    socket = home_folder.code_location_socket(settings.home)
+    command = ("-m", "dagster", "api", "grpc", "--module-name", "optiinfra_assets.definitions", "--socket", str(socket))
+    options = ("--location-name", "optiinfra", "--log-level", "warning")
     # Without DAGSTER_HOME it opens no storage of its own, which it does not need: every request brings its instance.
     # After SIGTERM it waits 10 to 20 s for calls that never arrive; its run workers, signalled at the same time, need less than one second.
     return ManagedService(
         "code-location",
         (*command, *options),
-        listens(LOOPBACK, port),
+        listens(socket),
         layer=1,
         environment={"DAGSTER_HOME": None},
         patience=3,
@@ -230,12 +220,12 @@ def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> lis
     ]
 
 
-def listens(host: str, port: int) -> Probe:
-    """Return a probe: ready when `host`:`port` accepts connections."""
+def listens(socket: Path) -> Probe:
+    """Return a probe: ready when the unix socket `socket` accepts connections."""
 
     async def ready(_pid: int) -> bool:
         try:
-            _, writer = await asyncio.open_connection(host, port)
+            _, writer = await asyncio.open_unix_connection(socket)
         except OSError:
             return False
         writer.close()

@@ -19,10 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from optiinfra_assets.embedded import liveness, logs, preflight, processes, runtime_file, services
+from optiinfra_assets.embedded import (
+    home_folder,
+    liveness,
+    logs,
+    preflight,
+    processes,
+    runtime_file,
+    services,
+    sessions,
+)
 from optiinfra_assets.embedded.dagster import home as dagster_home
-from optiinfra_assets.embedded.preflight import PreflightError
+from optiinfra_assets.embedded.errors import PreflightError
+from optiinfra_assets.embedded.private_files import PRIVATE_UMASK
 from optiinfra_assets.embedded.services import ManagedService
+from optiinfra_assets.embedded.sessions import StartedSessions
 from optiinfra_assets.settings import Settings
 
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.5, 30.0, 60.0
@@ -68,21 +79,24 @@ def serve(
     Raises:
         PreflightError: a check failed or a service did not become ready. Nothing is left running.
     """
+    os.umask(PRIVATE_UMASK)
     home = home.expanduser().resolve()
     with preflight.hold_home(home):
-        processes.end_supervised(str(home), but_not=os.getpid())
+        sessions.end_left(home)
         runtime_file.remove(home)
         asked = settings_of()
         preflight.check_disk(home)
         for port in services.ports(asked):
             preflight.check_port(port.host, port.number, port.setting)
-        settings = services.resolved(asked)
-        plan = [*also, *services.plan(asked, settings, dagster_home.prepare(settings))]
-        with _watchdog(home):
-            try:
-                asyncio.run(_Supervisor(plan, settings, report).run(then, once=once))
-            finally:
-                processes.end_supervised(str(home), supervisor=os.getpid())
+        with home_folder.working_folders(home):
+            settings = services.resolved(asked)
+            plan = [*also, *services.plan(asked, settings, dagster_home.prepare(settings))]
+            started = StartedSessions(home)
+            with _watchdog(home):
+                try:
+                    asyncio.run(_Supervisor(plan, settings, report, started).run(then, once=once))
+                finally:
+                    started.end_all()
 
 
 @contextlib.contextmanager
@@ -99,17 +113,19 @@ def _watchdog(home: Path) -> Iterator[None]:
 class _Supervisor:
     """The running services of one installation."""
 
-    def __init__(self, plan: list[ManagedService], settings: Settings, report: Report) -> None:
+    def __init__(
+        self, plan: list[ManagedService], settings: Settings, report: Report, started: StartedSessions
+    ) -> None:
         self._plan = plan
         self._settings = settings
         self._report = report
+        self._sessions = started
         self._ready = {service.name: asyncio.Event() for service in plan}
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._silent: set[str] = set()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
-        marker = f"{settings.home}:{os.getpid()}"
-        self._environment = {**services.environment(settings), processes.SUPERVISOR: marker}
+        self._environment = {**services.environment(settings), sessions.MARKER: started.marker}
 
     async def run(self, then: Then | None, *, once: bool) -> None:
         """Start all services, serve, and stop them."""
@@ -186,6 +202,7 @@ class _Supervisor:
         with logs.open_log(self._log(service)) as log:
             said_from = log.tell()
             process = await self._spawn(service, log)
+        self._sessions.add(process.pid)
         self._running[service.name] = process
         if service.ready:
             await self._until_ready(service.name, service.ready, process, started)
@@ -198,7 +215,7 @@ class _Supervisor:
         if service.ready is None and code == 0:
             self._set_ready(service.name, started)
         # Its children must not run beside those of its successor.
-        await asyncio.to_thread(processes.end_group, process.pid)
+        await asyncio.to_thread(self._sessions.end, process.pid)
         return said_from, code
 
     async def _spawn(self, service: ManagedService, log: BinaryIO) -> asyncio.subprocess.Process:
@@ -266,7 +283,7 @@ class _Supervisor:
         if not ended.done():
             process.kill()
         await ended
-        await asyncio.to_thread(processes.end_group, process.pid)
+        await asyncio.to_thread(self._sessions.end, process.pid)
         self._report(ServiceEvent(service.name, "stopped", time.monotonic() - started))
 
 

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from pathlib import Path
 
 
-def main(home: str, supervisor: int) -> None:
+def main(home: Path, supervisor: int) -> None:
     """Wait for the end of the supervisor of `home` and clean up after it unless it has done so itself."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.stdin.read().strip() == "done":
         return
     # Import only now: in the months before, this process takes 10 MB instead of 40 MB.
-    from optiinfra_assets.embedded import runtime_file
-    from optiinfra_assets.embedded.processes import end_supervised
+    from optiinfra_assets.embedded import home_folder, runtime_file, sessions
 
-    end_supervised(home, supervisor=supervisor)
-    runtime_file.remove(Path(home), of=supervisor)
+    with home_folder.open_lock(home) as lock:
+        while (holder := home_folder.try_lock(lock)) is not None:
+            if holder != supervisor:
+                return  # the next supervisor was faster, and cleans up itself
+            time.sleep(0.02)
+        sessions.end_left(home)
+        runtime_file.remove(home)
+        home_folder.clear(home)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -83,7 +83,7 @@ class KeyFile:
 
     def create(self) -> bool:
         """Create the file with one new key and return True; return False if it exists. Safe if several processes do so at once."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone():
             if self.path.exists():
                 return False

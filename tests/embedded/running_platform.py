@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-PORTS = ("CLICKHOUSE", "DAGSTER", "CODE_LOCATION", "API")
+PORTS = ("CLICKHOUSE", "DAGSTER", "API")
 
 
 def free_ports(count: int) -> list[int]:
@@ -40,10 +40,11 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Platform:
-    """`optiinfra` with its own home and ports; `environment` adds to what its commands get."""
+    """`optiinfra` with its own home and ports; `environment` adds to what its commands get, `umask` is theirs."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(self, home: Path, umask: int = -1, **environment: str) -> None:
         self.home = home
+        self.umask = umask
         ports = {f"OPTIINFRA_{name}_PORT": str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
         ours = {name: value for name, value in os.environ.items() if not name.startswith("OPTIINFRA_")}
         self.environment = {**ours, "OPTIINFRA_HOME": str(home), **ports, **environment}
@@ -59,7 +60,9 @@ class Platform:
         log = self.home.with_name(f"{self.home.name}.up.log")
         with log.open("a") as file:
             command = [sys.executable, *(program or ("-m", "optiinfra_assets.cli")), "up"]
-            self.process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=file, text=True)
+            self.process = subprocess.Popen(
+                command, env=self.environment, stdout=file, stderr=file, text=True, umask=self.umask
+            )
         process, runtime = self.process, self.home / "runtime.json"
         before = runtime.read_text() if runtime.exists() else ""
         started = eventually(

@@ -7,19 +7,20 @@ because otherwise each of them would create the schema at the same moment.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 
+from optiinfra_assets.embedded import home_folder
 from optiinfra_assets.settings import Settings, project_file
 
 _WORKSPACE = """\
 load_from:
   - grpc_server:
-      host: 127.0.0.1
-      port: {port}
+      socket: {socket}
       location_name: optiinfra
 """
 _MAX_CONCURRENT_RUNS = re.compile(r"(?<=max_concurrent_runs: )\d+")
@@ -37,7 +38,7 @@ def prepare(settings: Settings) -> Path:
     shipped = project_file("dagster.yaml").read_text()
     (home / "dagster.yaml").write_text(_MAX_CONCURRENT_RUNS.sub(str(settings.max_concurrent_runs), shipped))
     workspace = home / "workspace.yaml"
-    workspace.write_text(_WORKSPACE.format(port=settings.code_location_port))
+    workspace.write_text(_WORKSPACE.format(socket=json.dumps(str(home_folder.code_location_socket(settings.home)))))
     return workspace
 
 

@@ -8,6 +8,7 @@ within seconds and run retries start it again.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from dagster import DagsterRun, deserialize_value
@@ -17,6 +18,8 @@ from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+
+from optiinfra_assets.embedded import sessions
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -30,13 +33,14 @@ class WatchedRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Report whether the code location that launched `run` still has a worker process for it.
 
-        A code location that does not answer may be restarting, so the result is then unknown; a code location on a socket
-        (`dagster dev`) never comes back under the same name.
+        A code location that does not answer may be restarting, so the result is then unknown. One whose socket is gone has ended, and its
+        workers with it. Under `optiinfra up` the same is true of one that an earlier version served on a port.
         """
         server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
         if not server:
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no code location launched this run")
-        if server.get("socket") and not Path(server["socket"]).exists():
+        has_port_of_old = "socket" not in server and sessions.MARKER in os.environ
+        if has_port_of_old or (server.get("socket") and not Path(server["socket"]).exists()):
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code location that launched it has ended")
         client = DagsterGrpcClient(
             port=server.get("port"),

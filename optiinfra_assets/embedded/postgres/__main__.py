@@ -22,8 +22,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
+from optiinfra_assets.embedded import socket_paths
+from optiinfra_assets.embedded.errors import PostgresError, PreflightError
 from optiinfra_assets.embedded.postgres import data_folder as folder
-from optiinfra_assets.embedded.postgres.data_folder import PostgresError
+from optiinfra_assets.embedded.postgres.server_user import ServerUser
+from optiinfra_assets.embedded.private_files import private_opener
 from optiinfra_assets.embedded.processes import end_all, tie_to_parent
 
 _WAKING = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -39,22 +42,18 @@ def serve(path: Path, *, until_stdin_closes: bool = False) -> int:
         0 after a requested stop, 1 if the server died.
 
     Raises:
-        PostgresError: the server cannot start.
+        PreflightError: the server cannot start.
     """
     path = path.expanduser().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     with _lock(path), _wakeups() as wakeups:
-        user = folder.owner()
+        user = ServerUser.find(folder.binary("initdb"))
         folder.prepare(path, user)
-        sockets = folder.socket_folder(path, user)
-        try:
+        with socket_paths.linked(path, folder.SOCKET):
             stop_leftovers(path)
-            _forget_pids(path, sockets)
-            process = _launch(path, sockets, user)
+            _forget_pids(path)
+            process = _launch(path, user)
             return _attend(path, process, [wakeups, sys.stdin] if until_stdin_closes else [wakeups])
-        finally:
-            if sockets != path:
-                sockets.rmdir()
 
 
 @contextlib.contextmanager
@@ -99,42 +98,48 @@ def stop_leftovers(path: Path, seconds: float = 20) -> int:
     """
     return end_all(
         lambda process: process.name() == "postgres" and Path(process.cwd()) == path,
-        [signal.SIGINT, signal.SIGQUIT, signal.SIGKILL],
-        seconds,
+        dict.fromkeys([signal.SIGINT, signal.SIGQUIT, signal.SIGKILL], seconds),
     )
 
 
-def _forget_pids(path: Path, sockets: Path) -> None:
+def _forget_pids(path: Path) -> None:
     """Remove the lock files of a killed server.
 
     The pid in them may now belong to any process, or to a zombie that nobody reaps in a container: PostgreSQL
     takes either for a running server and refuses to start. We hold the folder's lock and have checked what runs.
     """
-    for file in (path / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
-        file.unlink(missing_ok=True)
+    for name in ("postmaster.pid", f"{folder.SOCKET}.lock"):
+        (path / name).unlink(missing_ok=True)
 
 
-def _launch(path: Path, sockets: Path, user: folder.ServerUser | None) -> subprocess.Popen[bytes]:
+def _launch(path: Path, user: ServerUser | None) -> subprocess.Popen[bytes]:
     options = {
         "listen_addresses": "",
-        "unix_socket_directories": str(sockets),
+        # Its working directory, which is the data directory: the path has any length, and passes no folder that it might not pass.
+        "unix_socket_directories": ".",
         "unix_socket_permissions": "0700",
         "max_connections": "200",
         "timezone": "UTC",
         "log_timezone": "UTC",
     }
+    tie = tie_to_parent(signal.SIGINT)
+
+    def prepare() -> None:
+        if user:
+            user.become()
+        tie()  # last: the tie is lost with a change of user
+
     return subprocess.Popen(
         [
             folder.binary("postgres"),
             "-D",
-            str(path),
+            folder.entrance(path, user),
             *(part for item in options.items() for part in ("-c", "=".join(item))),
         ],
         cwd=path,
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
-        preexec_fn=tie_to_parent(signal.SIGINT),
-        **(user.as_popen() if user else {}),
+        preexec_fn=prepare,
     )
 
 
@@ -146,7 +151,7 @@ def _attend(path: Path, process: subprocess.Popen[bytes], sources: list[socket.s
             _end(process)
             return 0
         if not announced and _is_ready(path, process):
-            print(folder.url(path, folder.owner()), flush=True)  # noqa: T201 - what the command answers
+            print(folder.url(path), flush=True)  # noqa: T201 - what the command answers
             announced = True
     print(f"error: PostgreSQL ended by itself with code {process.returncode}", file=sys.stderr)  # noqa: T201
     return 1
@@ -195,7 +200,7 @@ def start(path: Path) -> str:
         return _started[path][1]
     path.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", __name__, "--path", str(path), "--until-stdin-closes"]
-    with path.with_name(f"{path.name}.log").open("w+") as log:
+    with open(path.with_name(f"{path.name}.log"), "w+", opener=private_opener) as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -227,9 +232,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser.add_argument("--path", type=Path, required=True, help="data directory, created when missing")
     parser.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
     chosen = parser.parse_args(arguments)
+    os.umask(0o077)
     try:
         sys.exit(serve(chosen.path, until_stdin_closes=chosen.until_stdin_closes))
-    except (PostgresError, OSError) as error:
+    except (PreflightError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - one line for people
         sys.exit(1)
 

@@ -1,72 +1,23 @@
-"""The data directory of the embedded PostgreSQL: its version, owner, creation and socket.
-
-PostgreSQL refuses to run as root, so root starts it as the system user `optiinfra`, which is created if missing.
-"""
+"""The data directory of the embedded PostgreSQL: its version, owner, creation and address."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import importlib.util
-import os
-import pwd
 import shutil
 import subprocess
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+from optiinfra_assets.embedded import socket_paths
+from optiinfra_assets.embedded.errors import PostgresError
+from optiinfra_assets.embedded.postgres.server_user import ServerUser
+
 MAJOR_VERSION = 18
-SYSTEM_USER = "optiinfra"
-LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.5432.lock")
-"""The path of a unix socket has at most 107 bytes (unix(7)); the server appends the subtracted part."""
+SOCKET = ".s.PGSQL.5432"
+"""The name that the server gives its socket in the data directory, with its default port."""
 
 _LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 _ACCESS = ("--username=postgres", "--auth-local=trust", "--auth-host=reject")
-
-
-class PostgresError(RuntimeError):
-    """The server cannot run; the message is one line that says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerUser:
-    """The system user that the server runs as when we are root."""
-
-    uid: int
-    gid: int
-
-    def as_popen(self) -> dict[str, Any]:
-        """Arguments of `subprocess.Popen` that run a child as this user and in no other group."""
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
-
-
-def owner() -> ServerUser | None:
-    """Return the user that the server runs as, None for our own user; created if we are root and the user is missing.
-
-    Raises:
-        PostgresError: the user cannot be created.
-    """
-    if os.geteuid() != 0:
-        return None
-    try:
-        with contextlib.suppress(KeyError):
-            return _named(SYSTEM_USER)
-        how = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-        subprocess.run(["useradd", *how, SYSTEM_USER], check=True, capture_output=True, text=True)  # noqa: S607
-        return _named(SYSTEM_USER)
-    except (OSError, subprocess.CalledProcessError, KeyError) as error:
-        raise PostgresError(
-            f"PostgreSQL refuses to run as root and the user {SYSTEM_USER!r} could not be created ({error}): "
-            "create it, start as an ordinary user, or set OPTIINFRA_POSTGRES_URL"
-        ) from error
-
-
-def _named(name: str) -> ServerUser:
-    entry = pwd.getpwnam(name)
-    return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
 def binary(name: str) -> str:
@@ -107,52 +58,49 @@ def is_initialised(path: Path) -> bool:
 
 
 def prepare(path: Path, user: ServerUser | None) -> None:
-    """Make `path` a data directory that the server's user owns; create it if it is missing or empty.
+    """Make `path` a data directory that only the server's user can enter; create it if it is missing or empty.
 
     Raises:
         PostgresError: the folder cannot be used or created.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _let_through(user, Path(binary("postgres")))
     if not is_initialised(path):
         _initialise(path, user)
-    _own_folder(path, user)
-
-
-def _let_through(user: ServerUser | None, target: Path) -> None:
-    """Let `user` traverse (not list) the parent folders of `target`: root's home usually forbids it."""
-    for folder in target.parents if user else ():
-        mode = folder.stat().st_mode
-        if not mode & 0o001:
-            folder.chmod(mode | 0o001)
-
-
-def _own_folder(path: Path, user: ServerUser | None) -> None:
-    path.mkdir(mode=0o700, exist_ok=True)
-    if user:
-        os.chown(path, user.uid, user.gid)
-        _let_through(user, path)
+    if user and not user.owns(path):
+        user.take(path)
     path.chmod(0o700)
 
 
 def _initialise(path: Path, user: ServerUser | None) -> None:
-    """Create the data directory beside `path` and rename it to `path` when it is complete, so that no unfinished one is used."""
+    """Create the data directory in a folder beside `path` and rename it when it is complete, so that no unfinished one is used."""
     fresh = path.with_name(f"{path.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    _own_folder(fresh, user)
+    data = fresh / "data"
+    data.mkdir(mode=0o700, parents=True)
+    fresh.chmod(0o700)
+    creator = user.for_initdb() if user else None
+    if creator:
+        creator.take(data)
     done = subprocess.run(
-        [binary("initdb"), *_LOCALE, *_ACCESS, "--no-instructions", "--pgdata", str(fresh)],
+        [binary("initdb"), *_LOCALE, *_ACCESS, "--no-instructions", "--pgdata", entrance(data, user)],
         capture_output=True,
         text=True,
-        cwd=fresh,
+        cwd=data,
         env={"TZ": "UTC"},
         check=False,
-        **(user.as_popen() if user else {}),
+        preexec_fn=creator.become if creator else None,
     )
     if done.returncode:
         shutil.rmtree(fresh, ignore_errors=True)
         raise PostgresError(f"{path}: initdb failed: {reason(done.stderr)}")
-    fresh.replace(path)
+    if user:
+        user.take(data)
+    data.replace(path)
+    fresh.rmdir()
+
+
+def entrance(path: Path, user: ServerUser | None) -> str:
+    """Return the name by which a program started in `path` enters it, even if `user` could not pass the folders above."""
+    return "/proc/self/cwd" if user else str(path)
 
 
 def reason(output: str) -> str:
@@ -162,24 +110,6 @@ def reason(output: str) -> str:
     return (wrong or lines or ["it said nothing"])[0]
 
 
-def socket_folder(path: Path, user: ServerUser | None) -> Path:
-    """Folder of the server's socket: the data directory, or a private short one if that path is too long.
-
-    Raises:
-        PostgresError: the short folder belongs to another user.
-    """
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_FOLDER:
-        return path
-    uid = user.uid if user else os.geteuid()
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    short = Path(tempfile.gettempdir(), f"optiinfra-{uid}-{digest}")
-    short.mkdir(mode=0o700, exist_ok=True)
-    if short.is_symlink() or short.stat().st_uid not in (uid, os.geteuid()):
-        raise PostgresError(f"{short}: belongs to another user: remove it, or choose a shorter OPTIINFRA_HOME")
-    _own_folder(short, user)
-    return short
-
-
-def url(path: Path, user: ServerUser | None) -> str:
+def url(path: Path) -> str:
     """URL of the server on data directory `path`, for libpq."""
-    return f"postgresql://postgres:@/postgres?host={quote(str(socket_folder(path, user)), safe='/')}"
+    return f"postgresql://postgres:@/postgres?host={quote(str(socket_paths.reachable(path, SOCKET)), safe='/')}"

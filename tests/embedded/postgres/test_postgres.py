@@ -16,8 +16,8 @@ import psycopg
 import pytest
 from loopback import server_folder
 
+from optiinfra_assets.embedded.errors import PostgresError
 from optiinfra_assets.embedded.postgres import __main__ as postgres
-from optiinfra_assets.embedded.postgres.data_folder import PostgresError
 
 
 def servers(path: Path) -> list[psutil.Process]:

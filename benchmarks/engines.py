@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -18,13 +20,21 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
+LOGIN = {"OPTIINFRA_CLICKHOUSE_PASSWORD": secrets.token_urlsafe()}
+"""What an embedded ClickHouse of a measurement gets in its environment."""
+
+
+def clickhouse_url(port: int | str) -> str:
+    """Address of a ClickHouse that was started with `LOGIN`."""
+    return f"http://default:{LOGIN['OPTIINFRA_CLICKHOUSE_PASSWORD']}@127.0.0.1:{port}/default"
+
 
 @contextmanager
 def clickhouse(folder: Path) -> Iterator[str]:
     """Start an embedded ClickHouse; yields its URL."""
     port = free_port("127.0.0.1")
     command = ["-m", "optiinfra_assets.embedded.clickhouse", "--path", str(folder), "--port", str(port)]
-    process = subprocess.Popen([sys.executable, *command])
+    process = subprocess.Popen([sys.executable, *command], env={**os.environ, **LOGIN})
     try:
         for _ in range(600):
             try:
@@ -32,7 +42,7 @@ def clickhouse(folder: Path) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}/default"
+        yield clickhouse_url(port)
     finally:
         process.terminate()
         process.wait(60)

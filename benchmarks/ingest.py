@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import socket
@@ -30,6 +31,7 @@ import clickhouse_connect
 import psutil
 from clickhouse_connect.driver.client import Client
 
+from benchmarks.engines import LOGIN, clickhouse_url
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.focus import STORED, V1_2
 from optiinfra_assets.providers import PROVIDERS
@@ -180,7 +182,7 @@ def engine(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
         "--port",
         str(port),
     ]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, env={**os.environ, **LOGIN})
     try:
         for _ in range(600):
             try:
@@ -188,7 +190,7 @@ def engine(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
                 break
             except OSError:
                 time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}/default", psutil.Process(process.pid)
+        yield clickhouse_url(port), psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(60)

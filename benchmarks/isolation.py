@@ -6,6 +6,7 @@ runs each read alternately with and without the mechanism, so that other load on
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.engines import LOGIN, clickhouse_url
 from benchmarks.queries import _free_port
 from optiinfra_assets.embedded.postgres import __main__ as postgres
 from optiinfra_assets.metadata import Metadata
@@ -91,7 +93,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="optiinfra-isolation-") as folder:
         port, home = _free_port(), Path(folder)
         command = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse", "--port", str(port)]
-        process = subprocess.Popen([*command, "--path", str(home / "clickhouse")])
+        process = subprocess.Popen([*command, "--path", str(home / "clickhouse")], env={**os.environ, **LOGIN})
         try:
             while process.poll() is None:
                 try:
@@ -100,7 +102,7 @@ def main() -> None:
                 except httpx.TransportError:
                     time.sleep(0.1)
             url = postgres.start(home / "postgres")
-            settings = Settings(home=home, postgres_url=url, clickhouse_url=f"http://127.0.0.1:{port}/default")
+            settings = Settings(home=home, postgres_url=url, clickhouse_url=clickhouse_url(port))
             warehouse, metadata = Warehouse.connect(settings), Metadata.connect(settings)
             warehouse.migrate()
             metadata.migrate()

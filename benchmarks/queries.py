@@ -29,6 +29,7 @@ import httpx
 from clickhouse_connect.driver.client import Client
 
 from benchmarks import dataset
+from benchmarks.engines import LOGIN, clickhouse_url
 from optiinfra_api.access.context import RequestContext
 from optiinfra_api.reading import clickhouse_reader as api_engine
 from optiinfra_api.reading.query_limits import QueryLimits
@@ -209,13 +210,13 @@ def engines(folder: Path) -> Iterator[tuple[Settings, int]]:
     """Run the embedded databases over the data set in `folder`, on loopback; yields their settings and ClickHouse's process id."""
     settings = Settings(
         home=folder,
-        clickhouse_url=f"http://127.0.0.1:{_free_port()}/default",
+        clickhouse_url=clickhouse_url(_free_port()),
         postgres_url=postgres.start(folder / "postgres"),
     )
     port = str(urlsplit(str(settings.clickhouse_url)).port)
     command = ("optiinfra_assets.embedded.clickhouse", "--path", str(folder / "clickhouse"), "--port", port)
     try:
-        with _process(command, {}, f"http://127.0.0.1:{port}/ping") as process:
+        with _process(command, LOGIN, f"http://127.0.0.1:{port}/ping") as process:
             yield settings, process.pid
     finally:
         postgres.stop(folder / "postgres")

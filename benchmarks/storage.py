@@ -1,6 +1,6 @@
 """Keys and codecs of ``raw_costs``: what a line item takes, and how long the questions that read it directly take.
 
-``python -m benchmarks.storage --url http://127.0.0.1:8124 --rows 50000000`` fills a database of its own in a running engine
+``python -m benchmarks.storage --url http://default:<password>@127.0.0.1:8124 --rows 50000000`` fills a database in a running engine
 (``python -m optiinfra_assets.embedded.clickhouse --path DIR --port 8124``) with the line items that the largest customer has in a
 data set of so many rows, copies them into one table for each variant, and prints the figures. The first variant is the product's.
 """

@@ -25,6 +25,8 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
+PASSWORD = "a-password-of-tests"
+
 
 @pytest.fixture(scope="session")
 def clickhouse_url() -> Iterator[str]:
@@ -40,10 +42,11 @@ def clickhouse_url() -> Iterator[str]:
 def _clickhouse(folder: Path) -> Iterator[str]:
     port = free_port()
     engine = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse"]
-    process = subprocess.Popen([*engine, "--path", str(folder / "clickhouse"), "--port", str(port)])
+    environment = {**os.environ, "OPTIINFRA_CLICKHOUSE_PASSWORD": PASSWORD}
+    process = subprocess.Popen([*engine, "--path", str(folder / "clickhouse"), "--port", str(port)], env=environment)
     try:
         wait_until_answers(f"http://127.0.0.1:{port}/ping", process)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://default:{PASSWORD}@127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(HANG)

@@ -38,6 +38,7 @@ KILLS = int(os.environ.get("OPTIINFRA_TEST_KILLS", "24"))
 ROWS = 20_000
 PERIODS = (BillingPeriod(2026, 9), BillingPeriod(2026, 10))
 ACCOUNT = Account("chaos.files", "chaos", "focus")
+PASSWORD = "a-password-of-tests"
 FORKING = multiprocessing.get_context("forkserver")
 """A collector is a process of its own, forked where everything is imported: imports take longer than a collection does."""
 FORKING.set_forkserver_preload(["pytest", "optiinfra_assets.ingestion.collect_slice", "optiinfra_assets.providers"])
@@ -64,7 +65,7 @@ class Machine:
     def settings(self) -> Settings:
         return Settings(
             home=self.path / "home",
-            clickhouse_url=f"http://127.0.0.1:{self.port}",
+            clickhouse_url=f"http://default:{PASSWORD}@127.0.0.1:{self.port}",
             postgres_url=self.postgres_url,
         )
 
@@ -72,7 +73,10 @@ class Machine:
         """Start what does not run."""
         if self.clickhouse is None or self.clickhouse.poll() is not None:
             engine = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse"]
-            self.clickhouse = subprocess.Popen([*engine, "--path", str(self.path / "ch"), "--port", str(self.port)])
+            self.clickhouse = subprocess.Popen(
+                [*engine, "--path", str(self.path / "ch"), "--port", str(self.port)],
+                env={**os.environ, "OPTIINFRA_CLICKHOUSE_PASSWORD": PASSWORD},
+            )
             wait_until_answers(f"http://127.0.0.1:{self.port}/ping", self.clickhouse)
         self.postgres_url = embedded_postgres.start(self.postgres)
         while not _answers(self.postgres_url):  # the process that serves it has not noticed yet that it died

@@ -260,7 +260,7 @@ def test_rows_stay_if_nobody_knows_whether_they_are_published(
     address = urlsplit(str(settings.clickhouse_url))
     server = str(address.hostname), int(address.port or 8123)
     with relay(*server, b"INSERT INTO `publications`", delivered=delivered) as between:
-        url = address._replace(netloc=f"127.0.0.1:{between.port}").geturl()
+        url = str(settings.clickhouse_url).replace(f":{address.port}/", f":{between.port}/")
         through = settings.model_copy(update={"clickhouse_url": url})
         collector = Warehouse.connect(through, dedicated_pool=True, compress=False)
         sent = write(collector, 5, LINES)

@@ -1,8 +1,8 @@
 """The embedded ClickHouse: ``python -m optiinfra_assets.embedded.clickhouse --path DIR [--host 127.0.0.1] [--port N]``.
 
 One process owns the directory and serves ClickHouse's HTTP interface over chDB, so that every other process uses an ordinary client.
-Without a password in OPTIINFRA_CLICKHOUSE_PASSWORD it listens on loopback only and trusts every user of this machine, who can even read
-files through `file()`.
+It does not start without a password in OPTIINFRA_CLICKHOUSE_PASSWORD: whoever may send SQL can read the files of this process's user
+through `file()`, and every user and every web page on this machine reaches its port.
 
 It lacks these features of a server: users and roles; sessions, so ``SET``, ``USE`` and temporary tables end with their request;
 external tables; ``compress=1`` and ``decompress=1``; encodings other than lz4; ``INSERT ... SELECT ... FROM input()``; query_log; a
@@ -35,8 +35,8 @@ from optiinfra_assets.embedded.clickhouse.server import (
     PASSWORD_VARIABLE,
     RequestDispatcher,
     ServerCredentials,
-    is_loopback,
 )
+from optiinfra_assets.embedded.private_files import PRIVATE_UMASK
 
 FINISH_SECONDS = 5.0
 logger = logging.getLogger("optiinfra.clickhouse")
@@ -97,9 +97,10 @@ def main() -> int:
         description="ClickHouse's HTTP interface over chDB, for this machine.",
     )
     parser.add_argument("--path", type=Path, required=True, help="directory of the data; made if it is not there")
-    parser.add_argument("--host", default="127.0.0.1", help=f"loopback only, unless {PASSWORD_VARIABLE} is set")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8124)
     arguments = parser.parse_args()
+    os.umask(PRIVATE_UMASK)
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
@@ -124,10 +125,10 @@ def start(path: Path, host: str, port: int, credentials: ServerCredentials) -> C
     """Open the directory and the port.
 
     Raises:
-        StartupError: the address is not loopback and there is no password, or the port or the directory is taken or cannot be used.
+        StartupError: there is no password, or the port or the directory is taken or cannot be used.
     """
-    if not credentials.password and not is_loopback(host):
-        raise StartupError(f"--host {host}: without {PASSWORD_VARIABLE} only loopback is served: use 127.0.0.1")
+    if not credentials.password:
+        raise StartupError(f"{PASSWORD_VARIABLE}: none given: set one, as every user of this machine reaches the port")
     listener = _listen(host, port)
     _claim(path)
     spool = path / "embedded.spool"

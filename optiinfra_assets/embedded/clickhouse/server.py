@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import ipaddress
 import logging
 import os
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ ALIVE_PATHS = ("/", "/ping", "/replicas_status")
 
 @dataclass(frozen=True, slots=True)
 class ServerCredentials:
-    """User and password that every request must send; without a password, no request is checked for either."""
+    """User and password that every request must send; an empty password is none, and nobody is served without one."""
 
     user: str
     password: str = field(repr=False)
@@ -80,24 +79,13 @@ class RequestDispatcher:
         """Check the credentials of a request.
 
         Raises:
-            ClickHouseError: 516; HTTP status 401 if no credentials were sent, 403 if they are wrong or the request comes from a web page.
+            ClickHouseError: 516; HTTP status 401 if no credentials were sent, 403 if they are wrong.
         """
-        if not self._credentials.password:
-            _refuse_web_pages(request)
-            return
         shown = _shown_credentials(request, params)
         if shown and self._credentials.accept(*shown):
             return
         message = "Authentication failed: password is incorrect, or there is no user with such name."
         raise ClickHouseError.make(516, message, "AUTHENTICATION_FAILED", 403 if shown else 401)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is loopback."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _shown_credentials(request: HttpRequest, params: Mapping[str, str]) -> tuple[str, str] | None:
@@ -117,15 +105,3 @@ def _shown_credentials(request: HttpRequest, params: Mapping[str, str]) -> tuple
     if "user" in params or "password" in params:
         return params.get("user", "default"), params.get("password", "")
     return None
-
-
-def _refuse_web_pages(request: HttpRequest) -> None:
-    """Without a password every process of this machine is served, but not a web page in its browser.
-
-    A page can post to 127.0.0.1 (it then sends Origin) or resolve its own host name to 127.0.0.1 (Host is then that name).
-    """
-    host = request.headers.get("host", "localhost").rpartition("@")[2]
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if "origin" in request.headers or not is_loopback(name):
-        message = "Requests of web pages, and for names other than localhost, need a password on this server"
-        raise ClickHouseError.make(516, message, "AUTHENTICATION_FAILED", 403)

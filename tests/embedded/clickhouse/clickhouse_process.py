@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socket
@@ -13,9 +14,12 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 import psutil
+
+PASSWORD = "a-password-of-tests"
 
 
 def free_port() -> int:
@@ -26,14 +30,19 @@ def free_port() -> int:
 
 
 class Embedded:
-    """The process, started anew on the same directory and port whenever asked."""
+    """The process, started anew on the same directory and port whenever asked.
+
+    Attributes:
+        bare: its address; `url` also has the password, unless the `environment` given has another one.
+    """
 
     def __init__(self, path: Path, environment: Mapping[str, str] | None = None) -> None:
         self.path = path
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.bare = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://default:{PASSWORD}@127.0.0.1:{self.port}"
         self.log = path.parent / f"{path.name}.log"
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**os.environ, "OPTIINFRA_CLICKHOUSE_PASSWORD": PASSWORD, **(environment or {})}
         self.process: subprocess.Popen[bytes]
 
     def launch(self, *options: str) -> subprocess.Popen[bytes]:
@@ -81,6 +90,14 @@ class Embedded:
         self.process.wait(20)
 
 
+def without_login(url: str) -> tuple[str, dict[str, str]]:
+    """`url` without its user and password, and the header that shows them instead."""
+    parts = urlsplit(url)
+    login, _, address = parts.netloc.rpartition("@")
+    header = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} if login else {}
+    return parts._replace(netloc=address).geturl(), header
+
+
 def connect(url: str, **options: Any) -> Any:
     """A clickhouse-connect client without a session, which it would have by default."""
     return clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False, **options)
@@ -89,8 +106,9 @@ def connect(url: str, **options: Any) -> Any:
 def fetch(
     url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers in lower case and body of a plain HTTP request; POST if there is a body."""
-    request = urllib.request.Request(url, body, dict(headers or {}))  # noqa: S310 - http, our own server
+    """Status, headers in lower case and body of a plain HTTP request, with the login in `url`; POST if there is a body."""
+    bare, login = without_login(url)
+    request = urllib.request.Request(bare, body, {**login, **(headers or {})})  # noqa: S310 - http, our own server
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
             return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()

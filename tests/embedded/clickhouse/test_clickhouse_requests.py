@@ -15,7 +15,7 @@ import clickhouse_connect
 import lz4.frame  # type: ignore[import-untyped]
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
-from clickhouse_process import connect, fetch
+from clickhouse_process import connect, fetch, without_login
 
 from optiinfra_assets.embedded.clickhouse.http import HttpConnection
 
@@ -234,8 +234,9 @@ def test_small_answers_and_those_that_need_no_compression_come_as_they_are(click
 
 @pytest.mark.parametrize("encoding", ["zstd", "gzip", "deflate", "br", "lz4, lz4", "lz4x"])
 def test_a_body_in_another_encoding_is_refused_in_one_line(clickhouse_url: str, encoding: str) -> None:
-    with closing(http.client.HTTPConnection(urlsplit(clickhouse_url).netloc)) as connection:
-        connection.request("POST", "/", b"SELECT 1", {"Content-Encoding": encoding})
+    address, login = without_login(clickhouse_url)
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc)) as connection:
+        connection.request("POST", "/", b"SELECT 1", {"Content-Encoding": encoding, **login})
         answer = connection.getresponse()
         assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (501, "48")
         assert (
@@ -246,7 +247,7 @@ def test_a_body_in_another_encoding_is_refused_in_one_line(clickhouse_url: str, 
             ).encode()
         )
         # The refused body was read, so that the connection serves the next request.
-        connection.request("POST", "/", b"SELECT 2", {"Content-Encoding": "identity"})
+        connection.request("POST", "/", b"SELECT 2", {"Content-Encoding": "identity", **login})
         assert connection.getresponse().read() == b"2\n"
 
 
@@ -268,9 +269,10 @@ def test_bodies_of_lz4_frames(clickhouse_url: str) -> None:
 
     one, two = lz4.frame.compress(b"SELECT '"), lz4.frame.compress(b"lz4'")
     assert post(one + two) == (200, b"lz4\n")
-    with closing(http.client.HTTPConnection(urlsplit(clickhouse_url).netloc)) as connection:
+    address, login = without_login(clickhouse_url)
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc)) as connection:
         pieces = ((one + two)[start : start + 5] for start in range(0, len(one + two), 5))
-        connection.request("POST", "/", pieces, {"Content-Encoding": "lz4"}, encode_chunked=True)
+        connection.request("POST", "/", pieces, {"Content-Encoding": "lz4", **login}, encode_chunked=True)
         assert connection.getresponse().read() == b"lz4\n"
     for body, reason in (
         (one + two[:-1], b"The lz4 body ends too early"),

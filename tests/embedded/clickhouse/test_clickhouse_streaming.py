@@ -16,10 +16,17 @@ import lz4.frame  # type: ignore[import-untyped]
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, StreamFailureError
-from clickhouse_process import Embedded
+from clickhouse_process import PASSWORD, Embedded, without_login
 from urllib3.exceptions import HTTPError
 
 ROWS = 5_000_000
+
+
+def request_head(target: str, length: int | str) -> bytes:
+    """The lines before the body of a POST: of `length` bytes, or "chunked"."""
+    body = f"Content-Length: {length}" if isinstance(length, int) else f"Transfer-Encoding: {length}"
+    lines = [f"POST {target} HTTP/1.1", "Host: localhost", f"X-ClickHouse-Key: {PASSWORD}", body, "", ""]
+    return "\r\n".join(lines).encode()
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +106,7 @@ def test_an_error_in_mid_stream_is_that_error(embedded: Embedded, compress: bool
 
 def test_an_error_in_mid_stream_ends_the_lz4_frame(embedded: Embedded) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", embedded.port)) as connection:
-        headers = {"Accept-Encoding": "lz4"}
+        headers = {"Accept-Encoding": "lz4", **without_login(embedded.url)[1]}
         connection.request("POST", "/?enable_http_compression=1", f"{LATE} FORMAT CSV", headers)
         answer = connection.getresponse()
         with pytest.raises(http.client.IncompleteRead) as broken:
@@ -158,10 +165,7 @@ def test_a_query_ends_when_its_client_has_gone(embedded: Embedded, client: Any, 
     mark = uuid.uuid4().hex
     with socket.create_connection(("127.0.0.1", embedded.port)) as gone:
         body = f"/* {mark} */ {query}".encode()
-        gone.sendall(
-            b"POST /?default_format=Native HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
-            % (len(body), body)
-        )
+        gone.sendall(request_head("/?default_format=Native", len(body)) + body)
         wait_for(1, client, mark)
     wait_for(0, client, mark)
 
@@ -173,7 +177,7 @@ def test_a_query_that_has_nothing_more_to_send_ends_when_its_client_has_gone(emb
     )
     with socket.create_connection(("127.0.0.1", embedded.port)) as gone:
         body = endless.encode()
-        gone.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        gone.sendall(request_head("/", len(body)) + body)
         received = 0
         while received < 1_100_000:
             received += len(gone.recv(1 << 16))
@@ -213,8 +217,7 @@ def test_a_body_that_breaks_off_leaves_nothing(embedded: Embedded, client: Any, 
     rows: bytes = client.raw_query("SELECT number AS a, toString(number) AS b FROM numbers(70000)", fmt=form)
     for part in (0, 5, len(rows) // 2, len(rows) - 3):
         with socket.create_connection(("127.0.0.1", embedded.port)) as gone:
-            head = f"POST /?query=INSERT+INTO+cut+FORMAT+{form} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(rows)}\r\n\r\n"
-            gone.sendall(head.encode() + rows[:part])
+            gone.sendall(request_head(f"/?query=INSERT+INTO+cut+FORMAT+{form}", len(rows)) + rows[:part])
     wait_for(0, client, "INSERT INTO cut")
     time.sleep(0.2)
     assert client.query("SELECT count() FROM cut").first_row == (0,)
@@ -263,7 +266,7 @@ def test_bodies_in_chunks_of_any_size_and_several_requests_on_one_connection(emb
     with socket.create_connection(("127.0.0.1", embedded.port)) as raw, suppress(TimeoutError):
         raw.settimeout(10)
         text = b"SELECT 'chunks'"
-        request = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        request = request_head("/", "chunked")
         request += b"".join(b"1\r\n%c\r\n" % letter for letter in text) + b"0\r\n\r\n"
         received = b""
         for piece in (request[:30], request[30:100], request[100:] + request):

@@ -23,11 +23,15 @@ _PLAIN = re.compile(r"[\w./~@:+,=-]+", re.ASCII)
 
 def reachable(folder: Path, socket: str) -> Path:
     """Return the path of `folder` (resolved) that is used to reach `socket` in it: its own, or that of the link."""
-    own = str(folder / socket)
-    if len(os.fsencode(own)) <= LONGEST and _PLAIN.fullmatch(own):
+    if _fits(folder / socket):
         return folder
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    return Path(tempfile.gettempdir(), f"optiinfra-{os.geteuid()}-{digest}.link")
+    link = Path(tempfile.gettempdir(), f"optiinfra-{os.geteuid()}-{digest}.link")
+    return link if _fits(link / socket) else Path("/tmp", link.name)  # noqa: S108 - `linked` checks whose it is
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= LONGEST and bool(_PLAIN.fullmatch(str(path)))
 
 
 @contextlib.contextmanager

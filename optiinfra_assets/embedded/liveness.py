@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import psutil  # type: ignore[import-untyped]
 
-from optiinfra_assets.embedded.services import LOOPBACK, ManagedService, Probe
+from optiinfra_assets.embedded import home_folder
+from optiinfra_assets.embedded.services import ManagedService, Probe
 from optiinfra_assets.settings import Settings
 
 PERIOD, PROBE_TIMEOUT = 5.0, 5.0
@@ -54,7 +55,7 @@ def probe_of(service: ManagedService, settings: Settings) -> Probe | None:
     if service.name == "postgres":
         return _postgres(settings.postgres_url or "")
     if service.name == "code-location":
-        return grpc_answers(lambda: asyncio.open_connection(LOOPBACK, settings.code_location_port))
+        return grpc_answers(lambda: asyncio.open_unix_connection(home_folder.code_location_socket(settings.home)))
     if service.name == "dagster-daemon":
         return heartbeat_comes(settings.postgres_url or "")
     return service.ready

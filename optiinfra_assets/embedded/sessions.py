@@ -17,6 +17,7 @@ from signal import SIGKILL, SIGTERM
 
 import psutil  # type: ignore[import-untyped]
 
+from optiinfra_assets.embedded.postgres.server_user import NUMBERS
 from optiinfra_assets.embedded.private_files import private_opener
 from optiinfra_assets.embedded.processes import end_all
 
@@ -81,7 +82,9 @@ def _end(leaders: Collection[int], said: str) -> None:
 
 
 def _is_member(process: psutil.Process, leaders: Collection[int], said: str) -> bool:
-    if os.getsid(process.pid) not in leaders or process.uids().real != os.geteuid():
+    # The database server of root has a number that nobody else has.
+    ours = {os.geteuid(), *(NUMBERS if os.geteuid() == 0 else ())}
+    if os.getsid(process.pid) not in leaders or process.uids().real not in ours:
         return False
     # A process that is ending has no memory any more, so no environment, but may still hold its sockets and locks.
     return bool(process.memory_info().vms == 0 or process.environ().get(MARKER) == said)

@@ -17,6 +17,7 @@ import pytest
 from loopback import HANG
 
 from optiinfra_assets.embedded import preflight, sessions
+from optiinfra_assets.embedded.postgres.server_user import NUMBERS
 
 SLEEP = [sys.executable, "-c", "import time; print('runs', flush=True); time.sleep(600)"]
 TWO = f"import subprocess, time; subprocess.Popen({SLEEP!r}); time.sleep(600)"
@@ -84,12 +85,13 @@ def test_who_only_has_the_environment_or_only_the_number_of_a_session_is_left_al
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process of another user")
-def test_a_process_of_another_user_is_left_alone(tmp_path: Path) -> None:
-    sleep = ["sh", "-c", "echo runs; exec sleep 600"]
-    with started(sleep, sessions.marker(tmp_path, 1), user=65534) as other:
-        left_by_a_killed_supervisor(tmp_path, other.pid)
+def test_a_process_of_another_user_is_left_alone_but_not_the_database_of_root(tmp_path: Path) -> None:
+    sleep, marker = ["sh", "-c", "echo runs; exec sleep 600"], sessions.marker(tmp_path, 1)
+    with started(sleep, marker, user=65534) as other, started(sleep, marker, user=NUMBERS[0]) as database:
+        left_by_a_killed_supervisor(tmp_path, other.pid, database.pid)
         sessions.end_left(tmp_path)
         assert other.poll() is None
+        assert database.wait(HANG) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("content", ["", '{"marker": "x", "lead'])

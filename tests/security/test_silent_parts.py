@@ -18,7 +18,7 @@ from loopback import free_port, wait_until_answers
 from running_platform import Platform, eventually
 from world import World
 
-from optiinfra_assets.embedded import liveness
+from optiinfra_assets.embedded import home_folder, liveness
 
 QUICK = """
 from optiinfra_assets.cli import main
@@ -95,8 +95,8 @@ def test_every_part_that_is_silent_is_replaced(platform: Platform) -> None:
 
 def test_a_probe_waits_for_an_answer_and_not_for_a_connection(platform: Platform) -> None:
     pid = platform.one("grpc").pid
-    port = int(platform.environment["OPTIINFRA_CODE_LOCATION_PORT"])
-    probe = liveness.grpc_answers(lambda: asyncio.open_connection("127.0.0.1", port))
+    socket = home_folder.code_location_socket(platform.home)
+    probe = liveness.grpc_answers(lambda: asyncio.open_unix_connection(socket))
     assert asyncio.run(probe(pid))
     os.kill(pid, signal.SIGSTOP)
     try:

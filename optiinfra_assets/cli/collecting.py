@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optiinfra_assets.cli.output import print_json, progress_bar
+from optiinfra_assets.cli.output import print_json, print_warnings, progress_bar
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
@@ -126,6 +126,7 @@ def _print_outcome(done: TaskStatus) -> None:
     click.echo(
         f"{done.state}: {', '.join(f'{count} {name}' for name, count in sorted(counts.items()))}; {lines} line items"
     )
+    print_warnings(f"{row.slice}: {one}" for row in done.slices for one in row.warnings)
     failed = [row for row in done.slices if row.status == "failed"]
     for row in failed[:_SHOWN_FAILURES]:
         click.echo(f"error: {row.slice}: {row.error}", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optiinfra_assets.cli.errors import redacting
-from optiinfra_assets.cli.output import print_json, print_list
+from optiinfra_assets.cli.output import print_json, print_list, print_warnings
 from optiinfra_assets.cli.stores import opened_metadata
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def _as_json(account: Account, found: SourceContents | None) -> dict[str, Any]:
         "provider": account.provider,
         "found": found.names if found else None,
         "periods": [str(period) for period in sorted(found.tokens)] if found else None,
+        "warnings": [one.values() for one in found.warnings] if found else None,
     }
 
 
@@ -135,6 +136,7 @@ def _print_connected(account: Account, found: SourceContents | None) -> None:
         periods = sorted(found.tokens)
         span = f": {len(periods)} billing periods, {periods[0]} to {periods[-1]}" if periods else ""
         click.echo(f"found {', '.join(found.names)}{span or ': nothing is billed yet'}")
+        print_warnings(str(one) for one in found.warnings)
     click.echo(f"next: optiinfra collect --account {account.account_id} --wait")
 
 

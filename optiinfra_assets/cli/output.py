@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PIPED_WIDTH = 200
 """Width in characters if the output is no terminal, so that each row stays on one line for `grep`."""
+_SHOWN_WARNINGS = 20
 
 
 def print_json(content: Any) -> None:
@@ -56,6 +57,15 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     console.print(table)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings to stderr, the first `_SHOWN_WARNINGS` of them."""
+    lines = list(warnings)
+    for line in lines[:_SHOWN_WARNINGS]:
+        click.echo(f"warning: {line}", err=True)
+    if len(lines) > _SHOWN_WARNINGS:
+        click.echo(f"warning: and {len(lines) - _SHOWN_WARNINGS} more; --json has all of them", err=True)
 
 
 def progress_bar(description: str, unit: str) -> Progress:

@@ -14,6 +14,7 @@ from typing import Any
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.freshness import NOTHING, Freshness
+from optiinfra_assets.domain.source_warnings import SourceWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Totals:
 
 CONTROL_TOTAL = "control total"
 """The ``kind`` of a lineage source that is the total which the provider states, not a part of the data."""
+WARNING = "warning"
+"""The ``kind`` of a lineage source that is a warning about the data."""
 
 MEASURES = tuple(one.name for one in fields(Totals))
 """Names of the four costs; every table with money has these columns."""
@@ -86,7 +89,7 @@ class Publication(PublishedGeneration):
         totals: exact costs by currency.
         content_hash: hash of the line items, independent of their order (`Warehouse.content_hash`).
         change_token: change token of the source when it returned these line items.
-        sources: the origin of each part, and the totals that the provider states.
+        sources: the origin of each part, and by their ``kind`` the totals that the provider states and the warnings.
         rounded_values: how many numbers had more than 18 fraction digits and were rounded.
         rounded_total: by how much rounding changed them in total.
         run_id: the Dagster run that collected it.
@@ -99,6 +102,11 @@ class Publication(PublishedGeneration):
     rounded_values: int = 0
     rounded_total: Decimal = Decimal(0)
     run_id: str = ""
+
+    @property
+    def warnings(self) -> tuple[SourceWarning, ...]:
+        """What the line items lack, what was skipped, what was read leniently."""
+        return tuple(SourceWarning.of(source) for source in self.sources if source.get("kind") == WARNING)
 
     def values(self) -> dict[str, Any]:
         """Return the row of ``publications`` that publishes it, by column name."""

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.errors import ContractChanged, NothingThere
-from optiinfra_assets.domain.publications import CONTROL_TOTAL, Publication, complete_through
+from optiinfra_assets.domain.publications import CONTROL_TOTAL, WARNING, Publication, complete_through
 from optiinfra_assets.ingestion.account_access import for_call, stored_context
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.slices import GONE, SliceLock
@@ -230,7 +230,7 @@ class _Attempt:
             totals=loaded.totals,
             content_hash=content_hash,
             change_token=collection.change_token,
-            sources=[*collection.sources, *_stated(collection)],
+            sources=[*collection.sources, *_stated(collection), *_warnings(collection)],
             rounded_values=collection.rounding.values,
             rounded_total=collection.rounding.total,
             run_id=self.run_id,
@@ -286,6 +286,12 @@ def _stated(collection: LineItemStream) -> Iterator[dict[str, str]]:
     """Yield the provider's own totals for the lineage; they were compared before and are equal."""
     for currency, stated in (collection.control_totals or {}).items():
         yield {"kind": CONTROL_TOTAL, "currency": currency, "billed_cost": f"{stated:f}"}
+
+
+def _warnings(collection: LineItemStream) -> Iterator[dict[str, str]]:
+    """Yield the warnings for the lineage."""
+    for one in collection.warnings:
+        yield {"kind": WARNING, **{name: str(value) for name, value in one.values().items()}}
 
 
 def _compare_control_totals(slice_: Slice, collection: LineItemStream, loaded: LoadResult) -> None:

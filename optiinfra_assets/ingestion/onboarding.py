@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,7 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.domain.run_scope import is_open
+from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.ingestion.account_access import for_call
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Provider
@@ -47,6 +48,7 @@ class SourceContents:
     names: list[str]
     tokens: Mapping[BillingPeriod, str]
     at: datetime
+    warnings: SourceWarnings = field(default_factory=SourceWarnings)
 
 
 _REFUSALS: Final[tuple[tuple[type[ProviderError], str, str], ...]] = (
@@ -108,7 +110,9 @@ def read_source(provider: Provider, account: Account) -> SourceContents:
     """
     context = for_call(transient_context(), provider, account, "probe")
     at = context.clock()
-    return SourceContents(provider.discover(account, context), provider.probe(account, {}, context).tokens, at)
+    names = provider.discover(account, context)
+    found = provider.probe(account, {}, context)
+    return SourceContents(names, found.tokens, at, found.warnings)
 
 
 def _provider_of(account: Account) -> Provider:

@@ -262,6 +262,7 @@ def _record_result(result: SliceResult, row: int, tools: Stores) -> None:
         rows=result.loaded.line_items,
         requests=collection.requests,
         request_cost=collection.request_cost,
+        warnings=tuple(collection.warnings),
     )
     _record_requests(tools, result.slice, collection.requests, collection.request_cost)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Final, Literal
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.source_warnings import SourceWarning
 from optiinfra_assets.metadata.slices import key, pop_slice
 
 Trigger = Literal["schedule", "backfill", "api", "cli", "ui", "retry"]
@@ -37,6 +39,7 @@ class CollectionRecord:
         requests: number of requests made to the provider, over all attempts.
         request_cost: what the provider charges for them, in USD.
         error: one line, None unless the collection failed, was canceled or is being retried.
+        warnings: what a successful collection lacked, skipped or read leniently.
     """
 
     id: int
@@ -54,6 +57,7 @@ class CollectionRecord:
     requests: int
     request_cost: Decimal
     error: str | None
+    warnings: tuple[SourceWarning, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -131,10 +135,20 @@ class CollectionRepository(Repository):
         requests: int = 0,
         request_cost: Decimal = Decimal(0),
         error: str | None = None,
+        warnings: Sequence[SourceWarning] = (),
     ) -> None:
         """Store how a collection ended; `requests` and their cost (USD) are this attempt's."""
-        values = {"id": id_, "status": status, "generation": generation, "rows": rows, "error": error}
-        self._database.rows("finish_collection.sql", {**values, "requests": requests, "request_cost": request_cost})
+        values = {
+            "id": id_,
+            "status": status,
+            "generation": generation,
+            "rows": rows,
+            "error": error,
+            "requests": requests,
+            "request_cost": request_cost,
+            "warnings": json.dumps([one.values() for one in warnings]),
+        }
+        self._database.rows("finish_collection.sql", values)
 
     def close(
         self,
@@ -199,7 +213,8 @@ def _key(task_id: str, slice_: Slice) -> Row:
 
 def record(row: Row) -> CollectionRecord:
     """Build a record from a row of ``history.sql``."""
-    return CollectionRecord(slice=pop_slice(row), **row)
+    warnings = tuple(SourceWarning.of(one) for one in row.pop("warnings"))
+    return CollectionRecord(slice=pop_slice(row), warnings=warnings, **row)
 
 
 def _state(rows: Sequence[CollectionRecord]) -> State:

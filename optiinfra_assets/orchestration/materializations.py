@@ -11,6 +11,7 @@ import dagster as dg
 from optiinfra_assets.database.errors import IntegrityError
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.publications import MEASURES, Totals
+from optiinfra_assets.domain.source_warnings import SourceWarning
 from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, ControlTotalMismatch, SliceResult
 from optiinfra_assets.ingestion.run import SliceFailure, SliceSkipped
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
@@ -99,6 +100,7 @@ def _raw(result: SliceResult) -> Mapping[str, Any]:
         "cost of requests": f"{collection.request_cost} USD",
         "rounded numbers": collection.rounding.values,
         "rounded by": str(collection.rounding.total),
+        "warnings": dg.MetadataValue.md(_warnings(collection.warnings)),
         "seconds": dg.MetadataValue.md(_seconds(result.seconds)),
     }
 
@@ -178,6 +180,11 @@ def _sources(sources: Sequence[Mapping[str, str]]) -> str:
     table = _table(names, [[one.get(name, "") for name in names] for one in sources[:SOURCES_SHOWN]])
     more = len(sources) - SOURCES_SHOWN
     return f"{table}\n\nand {more} more, see `publications.sources`" if more > 0 else table
+
+
+def _warnings(warnings: Iterable[SourceWarning]) -> str:
+    rows = [[one.code, str(one.count), one.message, one.example] for one in warnings]
+    return _table(["code", "count", "what", "example"], rows) if rows else "none"
 
 
 def _seconds(seconds: Mapping[str, float]) -> str:

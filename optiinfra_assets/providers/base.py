@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, TypeVar, get_args
 
 from optiinfra_assets.domain.errors import BadData, Rounding
+from optiinfra_assets.domain.source_warnings import SourceWarnings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,11 +49,13 @@ class Probe:
         tokens: change token of each billing period that the source has now. If a token is unchanged, there is nothing to collect.
         requests: number of requests made to the provider.
         cost: what the provider charges for them, in USD.
+        warnings: what was skipped or lacks; shown when the account is connected.
     """
 
     tokens: Mapping[BillingPeriod, str]
     requests: int = 0
     cost: Decimal = Decimal(0)
+    warnings: SourceWarnings = field(default_factory=SourceWarnings)
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class LineItemStream:
         is_final: the provider will not change this period any more.
         requests: number of requests made to the provider.
         request_cost: what the provider charges for them, in USD.
+        warnings: what the line items lack, what was skipped, what was read leniently; filled while `batches` is read.
     """
 
     batches: Iterator[pa.RecordBatch]
@@ -80,6 +84,7 @@ class LineItemStream:
     is_final: bool = False
     requests: int = 0
     request_cost: Decimal = Decimal(0)
+    warnings: SourceWarnings = field(default_factory=SourceWarnings)
 
 
 Model = TypeVar("Model", bound="BaseModel")

@@ -14,6 +14,7 @@ from command_line import Run
 from optiinfra_assets.cli.collecting import _print_outcome, _report
 from optiinfra_assets.cli.status import AccountStatus, _next
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.source_warnings import SourceWarning
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionTask, Ended
 from optiinfra_assets.settings import Settings
@@ -142,6 +143,21 @@ def test_who_waits_learns_by_the_exit_code_whether_all_was_collected(
         exited = error.exit_code
     assert exited == code
     assert ended in capsys.readouterr().out
+
+
+def test_who_waits_is_told_what_was_read_with_a_warning(metadata: Metadata, capsys: pytest.CaptureFixture[str]) -> None:
+    slice_ = Slice("acme", "focus", "acme.files", BillingPeriod(2026, 10))
+    row = metadata.collections.start("cli-1", "cli", slice_, "run")
+    warnings = [SourceWarning("file-skipped", f"{number}.csv: no cost file") for number in range(21)]
+    metadata.collections.finish(row, "succeeded", warnings=warnings)
+    task = CollectionTask("cli-1", (slice_,))
+    _report(metadata, task, wait=True, as_json=False)
+    *told, last = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: "))
+    assert told[0] == f"warning: {slice_}: 0.csv: no cost file"
+    assert (len(told), last) == (20, "warning: and 1 more; --json has all of them")
+    _report(metadata, task, wait=True, as_json=True)
+    (shown,) = json.loads(capsys.readouterr().out)["slices"]
+    assert shown["warnings"] == [one.values() for one in warnings]
 
 
 def test_a_token_for_a_customer_that_does_not_exist(connected: Run) -> None:

@@ -14,6 +14,7 @@ import pytest
 from orchestrated import Files, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.source_warnings import SourceWarning
 from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceResult, collect_slice
 
 OCTOBER = BillingPeriod(2026, 10)
@@ -109,3 +110,31 @@ def test_equal_content_that_reaches_further_publishes_nothing_and_reaches_furthe
     assert len(resolved.publications) == 1
     assert resolved.data_through == (datetime(2026, 11, 1, tzinfo=UTC) if is_final else through)
     assert resolved.is_complete is complete
+
+
+def test_warnings_are_published_with_the_generation_and_told_by_a_collection_that_publishes_nothing(
+    scripted_platform: Platform, scripted: Scripted, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write("a", "2026-10", ["1.00"])
+    original = scripted.collect
+    said = SourceWarning("labels-missing", "labels could not be read", 2, "GET /v1/labels: 403")
+
+    def lacking(*asked: Any) -> Any:
+        collection = original(*asked)
+        collection.batches = warning(collection, collection.batches)
+        return collection
+
+    def warning(collection: Any, batches: Iterator[Any]) -> Iterator[Any]:
+        yield from batches
+        collection.warnings.add(said.code, said.message, said.count, said.example)
+
+    monkeypatch.setattr(scripted, "collect", lacking)
+    published = collect(scripted_platform, "acme.files").published
+    assert published is not None
+    assert published.warnings == (said,)
+    stored = scripted_platform.warehouse.current(published.slice)
+    assert stored is not None
+    assert stored.warnings == (said,)
+    unchanged = collect(scripted_platform, "acme.files")
+    assert unchanged.outcome is CollectionOutcome.UNCHANGED
+    assert tuple(unchanged.collection.warnings) == (said,)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.source_warnings import SourceWarning
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, Ended
 
@@ -35,6 +36,14 @@ def test_from_queued_to_ended(metadata: Metadata) -> None:
     assert (ended.requests, ended.request_cost, ended.is_open) == (3, Decimal("0.01"), False)
     assert ended.queued_at <= (ended.started_at or ended.queued_at) <= (ended.ended_at or ended.queued_at)
     assert (ended.slice, ended.trigger) == (SLICES[0], "api")
+
+
+def test_what_a_collection_warned_of_is_kept(metadata: Metadata) -> None:
+    said = (SourceWarning("labels-missing", "no labels: 'é\\", 3, 'row 1: "x"'), SourceWarning("b", "b"))
+    id_ = metadata.collections.start("task", "cli", SLICES[0], "run")
+    assert one(metadata).warnings == ()
+    metadata.collections.finish(id_, "unchanged", warnings=said)
+    assert one(metadata).warnings == said
 
 
 def test_a_retry_is_one_attempt_more_and_its_requests_add_up(metadata: Metadata) -> None:

@@ -20,6 +20,7 @@ from optiinfra_api.graphql.scalars import Count, decimal_text
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.source_warnings import SourceWarning as Stored
 from optiinfra_assets.metadata import collections as store
 from optiinfra_assets.metadata.collections import TaskStatus
 
@@ -57,6 +58,21 @@ class TaskState(Enum):
     CANCELED = described("canceled", "It ended before its end.")
 
 
+@strawberry.type(
+    description="What a source lacked, what was skipped, or what was read although it is not quite as documented. No amount is wrong."
+)
+class SourceWarning:
+    code: str = strawberry.field(description="Stable name for programs, such as `file-skipped`.")
+    message: str = strawberry.field(description="What happened, and what follows from it.")
+    count: Count = strawberry.field(description="How many times.")
+    example: str = strawberry.field(description="Where it happened first. Empty: there is nothing to name.")
+
+    @classmethod
+    def of(cls, stored: Stored) -> SourceWarning:
+        """Make one from its record."""
+        return from_record(cls, stored)
+
+
 @strawberry.type(description="The collection of one slice (account and billing period) within one task.")
 class Collection:
     id: Count = strawberry.field(description="Grows with every collection.")
@@ -76,6 +92,9 @@ class Collection:
     request_cost: Money = strawberry.field(description="What the provider charges for them.")
     error: str | None = strawberry.field(description="Why it failed, or why it is being retried.")
     run_id: str | None = strawberry.field(description="The Dagster run.")
+    warnings: list[SourceWarning] = strawberry.field(
+        description="What it lacked, skipped or read leniently. Empty: nothing, or it has not ended well."
+    )
 
     @classmethod
     def of(cls, row: store.CollectionRecord) -> Collection:
@@ -86,6 +105,7 @@ class Collection:
             **of_slice(row.slice),
             line_items=row.rows,
             request_cost=Money(amount=decimal_text(row.request_cost), currency="USD"),
+            warnings=[SourceWarning.of(one) for one in row.warnings],
         )
 
 

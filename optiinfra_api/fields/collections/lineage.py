@@ -9,14 +9,14 @@ import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AccountId, After, CustomerId, First
-from optiinfra_api.fields.collections.history import billing_period_of
+from optiinfra_api.fields.collections.history import SourceWarning, billing_period_of
 from optiinfra_api.fields.costs.money import Money
 from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import digest
-from optiinfra_assets.domain.publications import CONTROL_TOTAL, MEASURES, Publication
+from optiinfra_assets.domain.publications import CONTROL_TOTAL, MEASURES, WARNING, Publication
 from optiinfra_assets.warehouse.lineage import Generation as Stored
 
 
@@ -54,6 +54,9 @@ class Generation:
         description="The provider's own totals, which the billed costs were found equal to. Empty: it states none."
     )
     sources: list[Source] = strawberry.field(description="Where the line items came from.")
+    warnings: list[SourceWarning] = strawberry.field(
+        description="What the line items lack, what was skipped, what was read leniently. Empty: nothing."
+    )
     change_token: str = strawberry.field(description="What the source answered to when it was collected.")
     content_hash: str = strawberry.field(description="Equal for equal line items, whatever their order.")
     rounded_values: Count = strawberry.field(
@@ -83,7 +86,8 @@ class Generation:
                 for source in one.sources
                 if source.get("kind") == CONTROL_TOTAL
             ],
-            sources=[_source(source) for source in one.sources if source.get("kind") != CONTROL_TOTAL],
+            sources=[_source(source) for source in one.sources if source.get("kind") not in (CONTROL_TOTAL, WARNING)],
+            warnings=[SourceWarning.of(stated) for stated in one.warnings],
             rounded_total=decimal_text(one.rounded_total),
             run_url=f"{dagster_url.rstrip('/')}/runs/{one.run_id}",
         )

@@ -6,5 +6,6 @@ SET status = %(status)s,
     rows = %(rows)s,
     requests = requests + %(requests)s,
     request_cost = request_cost + %(request_cost)s,
-    error = %(error)s
+    error = %(error)s,
+    warnings = %(warnings)s::jsonb
 WHERE id = %(id)s AND ended_at IS NULL

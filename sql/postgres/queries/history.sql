@@ -19,7 +19,8 @@ SELECT
     rows,
     requests,
     request_cost,
-    error
+    error,
+    warnings
 FROM optiinfra.collection_history
 WHERE (%(before)s::bigint IS NULL OR id < %(before)s)
     AND (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.source_warnings import SourceWarning
 
 HISTORY = """query($first: Int!, $after: String, $account: String, $provider: String, $billingPeriod: String,
                    $status: CollectionStatus) {
   collectionHistory(first: $first, after: $after, account: $account, provider: $provider, billingPeriod: $billingPeriod,
                     status: $status) {
     nodes { id taskId trigger provider account billingPeriod status attempt queuedAt startedAt endedAt generation lineItems
-            requests requestCost { amount currency } error runId }
+            requests requestCost { amount currency } error runId warnings { code message count example } }
     pageInfo { hasNextPage endCursor }
   }
 }"""
@@ -60,6 +61,7 @@ def customer(world: World) -> Customer:
                     rows=3_000_000_000,
                     requests=1,
                     request_cost=Decimal("0.010"),
+                    warnings=[SourceWarning("file-skipped", "notes.csv: no cost file")],
                 )
     return customer
 
@@ -85,6 +87,7 @@ def test_the_history_shows_all_of_a_collection(customer: Customer) -> None:
         "requestCost": {"amount": "0.01", "currency": "USD"},
         "error": None,
         "runId": "run-3",
+        "warnings": [{"code": "file-skipped", "message": "notes.csv: no cost file", "count": 1, "example": ""}],
     }
 
 

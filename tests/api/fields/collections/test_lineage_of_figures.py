@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.publications import CONTROL_TOTAL
+from optiinfra_assets.domain.publications import CONTROL_TOTAL, WARNING
 
 OCTOBER = BillingPeriod(2026, 10)
 PERIOD = '{start: "2026-10-01", end: "2026-11-01"}'
@@ -27,7 +27,7 @@ LINEAGE = """query($account: String!, $period: String!, $first: Int! = 10, $afte
   lineage(account: $account, billingPeriod: $period, first: $first, after: $after) {
     account provider billingPeriod
     generations { generation publishedAt supersededAt isKept lineItems totals { currency billedCost }
-                  controlTotals { amount currency } sources { fields { name value } } runId runUrl }
+                  controlTotals { amount currency } sources { fields { name value } } warnings { code message count example } runId runUrl }
     pageInfo { hasNextPage endCursor } } }"""
 RESTATEMENTS = f"""query($first: Int!, $after: String, $since: DateTime, $until: DateTime, $filter: CostFilter) {{
   restatements(period: {PERIOD}, first: $first, after: $after, since: $since, until: $until, filter: $filter) {{
@@ -60,6 +60,13 @@ def customer(world: World) -> Customer:
         sources = [
             {"file": f"v{number}.csv"},
             {"kind": CONTROL_TOTAL, "currency": "USD", "billed_cost": "15"},
+            {
+                "kind": WARNING,
+                "code": "labels-missing",
+                "message": "no labels",
+                "count": "2",
+                "example": "GET /v1/labels",
+            },
         ]
         customer.publish(
             a, charges, published_at=BEGIN + timedelta(hours=number), sources=sources, run_id=f"run-{number}"
@@ -98,6 +105,9 @@ def test_lineage_names_run_sources_and_totals_of_each_generation(customer: Custo
     assert newest["supersededAt"] is None
     assert middle["supersededAt"] == newest["publishedAt"] == "2026-11-02T08:00:00Z"
     assert oldest["sources"] == [{"fields": [{"name": "file", "value": "v0.csv"}]}]
+    assert oldest["warnings"] == [
+        {"code": "labels-missing", "message": "no labels", "count": 2, "example": "GET /v1/labels"}
+    ]
     assert oldest["controlTotals"] == [{"amount": "15", "currency": "USD"}]
     assert oldest["totals"] == [
         {"currency": "EUR", "billedCost": "1"},

@@ -22,6 +22,7 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.errors import ContractChanged, NothingThere
 from optiinfra_assets.domain.publications import CONTROL_TOTAL, WARNING, Publication, complete_through
 from optiinfra_assets.ingestion.account_access import for_call, stored_context
+from optiinfra_assets.ingestion.completeness import refuse_lost
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.slices import GONE, SliceLock
 from optiinfra_assets.providers.base import LineItemStream, Provider
@@ -99,13 +100,14 @@ def collect_slice(
         metadata: stores the state.
         run_id: stored with the generation.
         context: passed to the provider; by default the context of a stored account.
-        accept_empty: a person confirms that an empty source means no line items.
+        accept_empty: a person confirms that an empty source means no line items, and that published days have none any more.
         check: called every second while line items are read, after the last one, and right before the slice is published; an exception
             from it ends the collection.
         log: gets one line when the collection begins and one when it ends.
 
     Raises:
-        ProviderError: the source could not be read; `NothingThere` if it is empty and nobody confirmed that.
+        ProviderError: the source could not be read; `NothingThere` if it is empty, or has nothing where something was published, and nobody
+            confirmed that.
         ControlTotalMismatch: the line items do not add up to the provider's own total.
         IntegrityError: the database does not hold what was sent.
         SliceBusy: another run is collecting the slice.
@@ -115,7 +117,9 @@ def collect_slice(
     with metadata.slices.lock(slice_) as lock:
         generation = _start(slice_, run_id, warehouse, metadata)
         log.info("%s: collecting generation %s", slice_, generation)
-        attempt = _Attempt(slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock, check)
+        attempt = _Attempt(
+            slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock, check, accept_empty
+        )
         try:
             context = for_call(context or stored_context(metadata, account), provider, account, "collect")
             result = attempt.run(_open(provider, account, billing_period, context, accept_empty))
@@ -168,6 +172,7 @@ class _Attempt:
     metadata: Metadata
     lock: SliceLock
     check: Callable[[], None]
+    accept_empty: bool
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, collection: LineItemStream) -> SliceResult:
@@ -177,6 +182,8 @@ class _Attempt:
         with self._timed("hash"):
             content_hash = self.warehouse.content_hash(self.slice, self.generation)
         before = self.warehouse.current(self.slice)
+        if before is not None and not self.accept_empty:
+            refuse_lost(before, loaded, collection)
         is_news = content_hash != before.content_hash if before else loaded.line_items > 0
         published = self._publish(collection, loaded, content_hash) if is_news else before
         if not is_news:

@@ -7,14 +7,15 @@ it may raise, grouped by what the caller does.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, TypeVar, get_args
 
-from optiinfra_assets.domain.errors import BadData, Rounding
+from optiinfra_assets.domain.errors import BadData, NothingThere, Rounding, Transient
 from optiinfra_assets.domain.source_warnings import SourceWarnings
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,6 +59,32 @@ class Probe:
     warnings: SourceWarnings = field(default_factory=SourceWarnings)
 
 
+@dataclass(frozen=True, slots=True)
+class RequestedDays:
+    """The UTC days that a provider asked for, of a source that answers day by day; both ends are inclusive."""
+
+    first: date
+    last: date
+
+    def refuse_missing(self, answered: Collection[date], where: str) -> None:
+        """Compare them with the days of an answer that must have every day, also those without costs.
+
+        Raises:
+            NothingThere: the answer has none of the days.
+            Transient: it has only some of them.
+        """
+        count = (self.last - self.first).days + 1
+        missing = [day for number in range(count) if (day := self.first + timedelta(days=number)) not in answered]
+        if not missing:
+            return
+        asked = f"{where}: {count} days were asked for, {self.first} to {self.last}"
+        if len(missing) == count:
+            raise NothingThere(f"{asked}, and none was answered: nothing that is stored is changed")
+        raise Transient(
+            f"{asked}, and {count - len(missing)} were answered: {missing[0]} is the first that is missing; try again later"
+        )
+
+
 @dataclass(slots=True)
 class LineItemStream:
     """All line items of one slice as a stream. The other attributes are complete once the stream has ended.
@@ -70,6 +97,10 @@ class LineItemStream:
         rounding: filled while `batches` is read.
         data_through: the provider's data are complete up to this UTC instant (exclusive), None if it does not say so.
         is_final: the provider will not change this period any more.
+        is_removed: the source is there and was read whole, and whoever keeps it has removed this period. Any other stream without line
+            items is refused once the slice has had some: it may be an answer that lacks them.
+        days: the days that were asked for, if each of them keeps charges once it has had some; None for any other source. An answer that
+            ends before the published days do, or begins after them, is refused.
         requests: number of requests made to the provider.
         request_cost: what the provider charges for them, in USD.
         warnings: what the line items lack, what was skipped, what was read leniently; filled while `batches` is read.
@@ -82,6 +113,8 @@ class LineItemStream:
     rounding: Rounding = field(default_factory=Rounding)
     data_through: datetime | None = None
     is_final: bool = False
+    is_removed: bool = False
+    days: RequestedDays | None = None
     requests: int = 0
     request_cost: Decimal = Decimal(0)
     warnings: SourceWarnings = field(default_factory=SourceWarnings)
@@ -118,6 +151,10 @@ class Provider(ABC):
     capabilities: ClassVar[Capabilities]
     own_hosts: ClassVar[tuple[str, ...]] = ()
     """The provider's own hosts, with ``*`` for one label of a name: errors may repeat what they say, and a proxy may connect to them."""
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]]
+    """The endpoints that only explain costs; every other request is needed, and its failure ends the call."""
+    needed_fields: ClassVar[frozenset[str]]
+    """Names of the fields without which no cost can be stated. Any other field of any answer may be missing, null or malformed."""
 
     @classmethod
     def secret_fields(cls) -> frozenset[str]:
@@ -151,7 +188,7 @@ class Provider(ABC):
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Open the stream of all line items of one slice.
 
-        If the source has no line item for the slice any more, the stream is empty, which is a complete result.
+        If the source has no line item for the slice, the stream is empty. Once the slice had some, only a stream that `is_removed` may be.
 
         Raises:
             NothingThere: the whole source is empty or gone.

@@ -14,13 +14,15 @@ import pytest
 from orchestrated import Files, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.domain.source_warnings import SourceWarning
 from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceResult, collect_slice
+from optiinfra_assets.providers.base import RequestedDays
 
 OCTOBER = BillingPeriod(2026, 10)
 
 
-def collect(platform: Platform, account_id: str) -> SliceResult:
+def collect(platform: Platform, account_id: str, *, accept_empty: bool = False) -> SliceResult:
     account = platform.metadata.accounts.get(account_id)
     return collect_slice(
         platform.providers[account.provider],
@@ -29,6 +31,7 @@ def collect(platform: Platform, account_id: str) -> SliceResult:
         warehouse=platform.warehouse,
         metadata=platform.metadata,
         run_id="run",
+        accept_empty=accept_empty,
         log=logging.getLogger(__name__),
     )
 
@@ -138,3 +141,64 @@ def test_warnings_are_published_with_the_generation_and_told_by_a_collection_tha
     unchanged = collect(scripted_platform, "acme.files")
     assert unchanged.outcome is CollectionOutcome.UNCHANGED
     assert tuple(unchanged.collection.warnings) == (said,)
+
+
+def change_streams(scripted: Scripted, monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
+    """Set fields of every stream from now on."""
+    original = scripted.collect
+
+    def changed(*asked: Any) -> Any:
+        collection = original(*asked)
+        for name, value in fields.items():
+            setattr(collection, name, value)
+        return collection
+
+    monkeypatch.setattr(scripted, "collect", changed)
+
+
+def test_an_answer_with_nothing_where_something_is_published_changes_nothing_until_confirmed(
+    scripted_platform: Platform, scripted: Scripted, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write("a", "2026-10", ["1.00", "2.00"])
+    collect(scripted_platform, "acme.files")
+    change_streams(scripted, monkeypatch, batches=iter(()), is_final=True)
+    with pytest.raises(NothingThere, match=r"without any line item, and 2 are published: .*--accept-empty"):
+        collect(scripted_platform, "acme.files")
+    assert scripted_platform.total("2026-10", "scripted") == 3
+    assert collect(scripted_platform, "acme.files", accept_empty=True).outcome is CollectionOutcome.PUBLISHED
+    assert scripted_platform.total("2026-10", "scripted") == 0
+    assert collect(scripted_platform, "acme.files").outcome is CollectionOutcome.UNCHANGED, "nothing is lost any more"
+
+
+@pytest.mark.parametrize(
+    ("charges", "asked", "is_refused"),
+    [
+        (5, (1, 31), True),
+        (9, (1, 31), True),
+        (10, (1, 31), False),
+        (12, (1, 31), False),
+        (5, (1, 5), False),
+        (5, None, False),
+    ],
+)
+def test_an_answer_of_fewer_days_than_are_published_changes_nothing_until_confirmed(
+    scripted_platform: Platform,
+    scripted: Scripted,
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    charges: int,
+    asked: tuple[int, int] | None,
+    is_refused: bool,
+) -> None:
+    """One charge a day from the 1st on; ten are published."""
+    files.write("a", "2026-10", ["1.00"] * 10)
+    collect(scripted_platform, "acme.files")
+    files.write("a", "2026-10", ["1.00"] * charges)
+    days = asked and RequestedDays(date(2026, 10, asked[0]), date(2026, 10, asked[1]))
+    change_streams(scripted, monkeypatch, days=days)
+    if is_refused:
+        with pytest.raises(NothingThere, match=rf"charges from 2026-10-01 to 2026-10-{charges:02d}, and those of"):
+            collect(scripted_platform, "acme.files")
+        assert scripted_platform.total("2026-10", "scripted") == 10
+    collect(scripted_platform, "acme.files", accept_empty=True)
+    assert scripted_platform.total("2026-10", "scripted") == charges

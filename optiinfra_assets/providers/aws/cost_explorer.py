@@ -23,12 +23,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import Transient
-from optiinfra_assets.line_items import MANDATORY
-from optiinfra_assets.line_items.row_batches import LineItemRow, Value
 from optiinfra_assets.providers.aws.client import no_data_as_nothing
-from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
+from optiinfra_assets.providers.base import RequestedDays
 from optiinfra_assets.providers.http.boto_client import BotoCalls
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import Page, pages
@@ -40,9 +37,6 @@ PRICE: Final = Decimal("0.01")
 
 UNBLENDED: Final = ("UnblendedCost", "AmortizedCost")
 NET: Final = ("NetUnblendedCost", "NetAmortizedCost")
-COLUMNS: Final = (
-    *MANDATORY, "ChargeFrequency", "RegionId", "SubAccountId", "SubAccountName", "x_CostBasis", "x_RecordType",
-)  # fmt: skip
 
 _METRICS: Final[tuple[str, ...]] = (*UNBLENDED, *NET)
 _WHERE: Final = "Cost Explorer, GetCostAndUsage"
@@ -56,10 +50,13 @@ TOTALS: Final = 2
 Amounts = tuple[Decimal, ...]
 """One amount for each metric."""
 
+DayUnit = tuple[date, str | None]
+"""A day and a currency: several sellers may bill an account in several currencies on one day."""
+
 
 @dataclass(frozen=True, slots=True)
 class GroupedCost:
-    """The costs of one day for one value of each dimension of a query.
+    """The costs of one day and currency for one value of each dimension of a query.
 
     Attributes:
         amounts: amount of each metric that the response contains.
@@ -72,6 +69,11 @@ class GroupedCost:
     amounts: Mapping[str, Decimal]
     unit: str | None
     is_estimated: bool
+
+    @property
+    def day_unit(self) -> DayUnit:
+        """Its day and currency: amounts are added up for each of them."""
+        return self.day, self.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,11 @@ class CostExplorer:
         """Names of linked accounts by id, as far as responses have contained them."""
         self.pages = 0
         """Number of pages read so far."""
+
+    @property
+    def days(self) -> RequestedDays:
+        """The days of the window. Cost Explorer answers each of them, also those without costs."""
+        return RequestedDays(self.start, self.end - timedelta(days=1))
 
     def ask(self, dimensions: Sequence[str] = (), only: Mapping[str, str] | None = None) -> Iterator[GroupedCost]:
         """Yields the groups of each day, page by page. Without dimensions it yields one group without keys for each day.
@@ -222,8 +229,8 @@ class CostWindow:
     detail: str
     basis: tuple[str, str] = UNBLENDED
     largest_difference: Decimal = Decimal(0)
-    _totals: dict[date, GroupedCost] = field(default_factory=dict, init=False, repr=False)
-    _pairs: dict[tuple[str, str], dict[date, _Sum]] = field(default_factory=dict, init=False, repr=False)
+    _totals: list[GroupedCost] = field(default_factory=list, init=False, repr=False)
+    _pairs: dict[tuple[str, str], dict[DayUnit, _Sum]] = field(default_factory=dict, init=False, repr=False)
     _answered: int = field(default=0, init=False, repr=False)
 
     def read_totals(self) -> None:
@@ -232,22 +239,32 @@ class CostWindow:
         Raises:
             ProviderError: AWS refused a query, a response is not as documented, or the sums of query 2 do not equal those of query 1.
         """
-        for total in self.explorer.ask():
-            self._totals[total.day] = total
+        self._totals = list(self.explorer.ask())
+        self.explorer.days.refuse_missing({total.day for total in self._totals}, _WHERE)
         self._choose_basis()
-        sums: dict[date, _Sum] = {}
+        wanted: dict[DayUnit, _Sum] = {}
+        for total in self._totals:
+            if total.amounts:
+                wanted.setdefault(total.day_unit, _Sum(_ZERO)).add(self._amounts(total))
+        found: dict[DayUnit, _Sum] = {}
         for group in self.explorer.ask(("LINKED_ACCOUNT", "RECORD_TYPE")):
             account, type_ = group.keys
             amounts = self._amounts(group)
-            for by_day in (sums, self._pairs.setdefault((account, type_), {})):
-                by_day.setdefault(group.day, _Sum(_ZERO)).add(amounts)
-        wanted = {day: _Sum(self._amounts(total)) for day, total in self._totals.items() if total.amounts}
-        self._compare(sums, wanted, "linked accounts and record types")
+            for sums in (found, self._pairs.setdefault((account, type_), {})):
+                sums.setdefault(group.day_unit, _Sum(_ZERO)).add(amounts)
+        # A total has one currency. Only groups tell what else a day has.
+        days = {day for day, _ in wanted}
+        told = {one: sum_ for one, sum_ in found.items() if one in wanted or one[0] not in days}
+        self._compare(told, wanted, "linked accounts and record types")
 
     @property
-    def total(self) -> Decimal:
-        """Billed cost of the whole window."""
-        return exact_sum(self._amounts(group)[0] for group in self._totals.values() if group.amounts)
+    def total(self) -> dict[str, Decimal]:
+        """Billed cost of the whole window by currency."""
+        totals: dict[str, Decimal] = {}
+        for days in self._pairs.values():
+            for (_, unit), sum_ in days.items():
+                totals[unit or ""] = exact_sum((totals.get(unit or "", Decimal(0)), sum_.amounts[0]))
+        return totals
 
     @property
     def questions(self) -> list[tuple[tuple[str, str], dict[str, str]]]:
@@ -267,11 +284,11 @@ class CostWindow:
 
     def data_through(self) -> datetime | None:
         """Start of the newest day with a cost, which may not be over; the end of the window if no day is estimated; None without costs."""
-        known = [group for group in self._totals.values() if any(group.amounts.values())]
+        known = [total for total in self._totals if any(total.amounts.values())]
         if not known:
             return None
-        day = max(group.day for group in known)
-        if not any(group.is_estimated for group in self._totals.values()):
+        day = max(total.day for total in known)
+        if not any(total.is_estimated for total in self._totals):
             day = self.explorer.end
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
@@ -282,12 +299,15 @@ class CostWindow:
             ProviderError: as `read_totals`; line items yielded before the error must be discarded.
         """
         for dimensions, only in self.questions:
-            sums: dict[date, _Sum] = {}
+            wanted = self._wanted(only)
+            sums: dict[DayUnit, _Sum] = {}
             for group in self.explorer.ask(dimensions, only):
+                if group.day_unit not in wanted:
+                    self._refuse_unit(group, wanted)
                 figure = self._figure(group, dict(zip(dimensions, group.keys, strict=True)) | only)
-                sums.setdefault(group.day, _Sum(_ZERO)).add((figure.billed, figure.effective))
+                sums.setdefault(group.day_unit, _Sum(_ZERO)).add((figure.billed, figure.effective))
                 yield figure
-            self._compare(sums, self._wanted(only), ", ".join(only.values()))
+            self._compare(sums, wanted, ", ".join(only.values()))
             self._answered += 1
 
     def _figure(self, group: GroupedCost, said: Mapping[str, str]) -> DailyCost:
@@ -306,32 +326,34 @@ class CostWindow:
         )
 
     def _choose_basis(self) -> None:
-        told = [total for total in self._totals.values() if total.amounts]
+        told = [total for total in self._totals if total.amounts]
         if told and all(name in total.amounts for total in told for name in NET):
             self.basis = NET
 
     def _amounts(self, group: GroupedCost) -> Amounts:
-        """Returns the amounts of the chosen basis; raises ContractChanged if one is missing or not in the currency of the day's total."""
+        """Returns the amounts of the chosen basis; raises ContractChanged if one is missing."""
         missing = [name for name in self.basis if name not in group.amounts]
-        total = self._totals.get(group.day)
-        where = JsonFields({}, _WHERE, path=f"{group.day}, {', '.join(group.keys) or 'total'}")
         if missing:
-            where.refuse(missing[0], "an amount, as on the other days and groups")
-        if total is None or group.unit != total.unit:
-            where.refuse("Unit", f"the currency of the day's total, {total.unit if total else None}")
+            _place(group).refuse(missing[0], "an amount, as on the other days and groups")
         return tuple(group.amounts[name] for name in self.basis)
 
-    def _wanted(self, only: Mapping[str, str]) -> dict[date, _Sum]:
-        wanted: dict[date, _Sum] = {}
+    def _refuse_unit(self, group: GroupedCost, wanted: Mapping[DayUnit, _Sum]) -> None:
+        """Raises ContractChanged for a group in a currency in which its linked account and record type have nothing on that day."""
+        units = [str(unit) for day, unit in wanted if day == group.day]
+        if units:
+            _place(group).refuse("Unit", f"the currency of the day's total, {', '.join(units)}")
+
+    def _wanted(self, only: Mapping[str, str]) -> dict[DayUnit, _Sum]:
+        wanted: dict[DayUnit, _Sum] = {}
         for (account, type_), days in self._pairs.items():
             if type_ == only["RECORD_TYPE"] and account == only.get("LINKED_ACCOUNT", account):
                 for day, amounts in days.items():
                     wanted.setdefault(day, _Sum(_ZERO)).add(amounts.amounts)
         return wanted
 
-    def _compare(self, found: Mapping[date, _Sum], wanted: Mapping[date, _Sum], what: str) -> None:
-        for day in sorted(found.keys() | wanted.keys()):
-            one, other = found.get(day, _Sum(_ZERO)), wanted.get(day, _Sum(_ZERO))
+    def _compare(self, found: Mapping[DayUnit, _Sum], wanted: Mapping[DayUnit, _Sum], what: str) -> None:
+        for day, unit in sorted(found.keys() | wanted.keys(), key=str):
+            one, other = found.get((day, unit), _Sum(_ZERO)), wanted.get((day, unit), _Sum(_ZERO))
             for name, sum_, total in zip(self.basis, one.amounts, other.amounts, strict=True):
                 difference = abs(exact_sum((sum_, -total)))
                 self.largest_difference = max(self.largest_difference, difference)
@@ -342,42 +364,8 @@ class CostWindow:
                     )
 
 
-def row(figure: DailyCost, period: BillingPeriod, payer: str, names: Mapping[str, str], basis: str) -> LineItemRow:
-    """Returns one line item as a row of `COLUMNS`.
-
-    Args:
-        figure: the line item.
-        period: billing period that bills it.
-        payer: id of the payer account.
-        names: known account names by account id.
-        basis: which costs these are, ``net`` or ``unblended``.
-    """
-    start = datetime(figure.day.year, figure.day.month, figure.day.day, tzinfo=UTC)
-    values: dict[str, Value] = {
-        "BilledCost": figure.billed,
-        "EffectiveCost": figure.effective,
-        "BillingAccountId": payer,
-        "BillingAccountName": names.get(payer),
-        "BillingCurrency": figure.currency,
-        "BillingPeriodStart": period.start,
-        "BillingPeriodEnd": period.end,
-        "ChargeCategory": charge_category(figure.record_type),
-        "ChargeDescription": f"{figure.service}, {figure.record_type}",
-        "ChargeFrequency": charge_frequency(figure.record_type),
-        "ChargePeriodStart": start,
-        "ChargePeriodEnd": start + timedelta(days=1),
-        "HostProviderName": "AWS",
-        "InvoiceIssuerName": "AWS",
-        "ServiceProviderName": "AWS",
-        "RegionId": figure.region,
-        "ServiceCategory": service_category(figure.service),
-        "ServiceName": figure.service,
-        "SubAccountId": figure.account,
-        "SubAccountName": names.get(figure.account),
-        "x_CostBasis": basis,
-        "x_RecordType": figure.record_type,
-    }
-    return LineItemRow("api", figure.is_estimated, values)
+def _place(group: GroupedCost) -> JsonFields:
+    return JsonFields({}, _WHERE, path=f"{group.day}, {', '.join(group.keys) or 'total'}")
 
 
 _ZERO: Final[Amounts] = (Decimal(0), Decimal(0))

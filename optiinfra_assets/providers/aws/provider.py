@@ -318,7 +318,7 @@ class _Source:
         return CostWindow(explorer, self.credential.detail)
 
     def _explored(self, period: BillingPeriod) -> LineItemStream:
-        from optiinfra_assets.providers.aws.cost_explorer import COLUMNS
+        from optiinfra_assets.providers.aws.cost_rows import COLUMNS
 
         now = self.context.clock()
         collection = LineItemStream(batches=iter(()), change_token=self._token(period), is_final=self._is_final(period))
@@ -331,6 +331,7 @@ class _Source:
         needs.keep_at_least(period, days.pages)
         needs.budget.require(len(days.questions))
         collection.data_through = days.data_through()
+        collection.days = days.explorer.days
         rows = self._rows(days, payer, period, collection, needs)
         where = f"Cost Explorer {period}"
         collection.batches = record_batches(rows, COLUMNS, collection.rounding, where=where)
@@ -344,7 +345,7 @@ class _Source:
         collection: LineItemStream,
         needs: RequestEstimate,
     ) -> Iterator[LineItemRow]:
-        from optiinfra_assets.providers.aws.cost_explorer import row
+        from optiinfra_assets.providers.aws.cost_rows import row
 
         basis = "net" if days.basis[0].startswith("Net") else "unblended"
         names = days.explorer.names
@@ -363,7 +364,7 @@ class _Source:
                 "days": f"{days.explorer.start} to {days.explorer.end}, exclusive",
                 "detail": days.detail,
                 "basis": basis,
-                "total": f"{days.total:f}",
+                **{f"total_{currency}": f"{total:f}" for currency, total in sorted(days.total.items())},
                 "largest_difference": f"{days.largest_difference:f}",
                 "paid_requests": str(needs.budget.requests),
             }

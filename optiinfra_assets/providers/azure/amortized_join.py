@@ -26,6 +26,8 @@ from optiinfra_assets.providers.azure.query_api import (
     Totals,
     Window,
     refuse_difference,
+    refuse_missing_days,
+    totals_of,
 )
 from optiinfra_assets.providers.sorting import ExternalSorter, Record
 
@@ -80,7 +82,8 @@ def cost_lines(
     with ExternalSorter() as sorter:
         for kind, totals in stated.items():
             if totals:
-                found = _add_lines(query, kind, window, owner, sorter)
+                found, whole = _add_lines(query, kind, window, owner, sorter)
+                refuse_missing_days(kind, totals, whole, where)
                 refuse_difference(kind, totals, found, where)
         if any(stated.values()):
             for line in query.lines(CostMetric.ACTUAL, window, daily=False, groups=(owner, attribute)):
@@ -90,17 +93,19 @@ def cost_lines(
         yield from _joined(sorter.sorted())
 
 
-def _add_lines(query: CostQueryClient, kind: CostMetric, window: Window, owner: str, sorter: ExternalSorter) -> Totals:
-    """Adds the lines of one metric to the sorter; returns their sums by day."""
-    charge_types = {line.groups[CHARGE_TYPE] for line in query.lines(kind, window, daily=False, groups=(CHARGE_TYPE,))}
+def _add_lines(
+    query: CostQueryClient, kind: CostMetric, window: Window, owner: str, sorter: ExternalSorter
+) -> tuple[Totals, Totals]:
+    """Adds the lines of one metric to the sorter; returns their sums by day, and the sums that the service states for the whole window."""
+    charge_types = list(query.lines(kind, window, daily=False, groups=(CHARGE_TYPE,)))
     totals: Totals = {}
-    for charge_type in sorted(charge_types):
+    for charge_type in sorted({line.groups[CHARGE_TYPE] for line in charge_types}):
         only = {CHARGE_TYPE: charge_type}
         for line in query.lines(kind, window, groups=(owner, SERVICE), only=only):
             sorter.add(_record(line, kind, charge_type, owner))
             key = line.day, line.currency
             totals[key] = totals.get(key, Decimal(0)) + line.cost
-    return totals
+    return totals, totals_of(iter(charge_types))
 
 
 def _record(line: QueryRow, kind: CostMetric, charge_type: str, owner: str) -> Record:

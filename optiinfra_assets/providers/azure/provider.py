@@ -30,10 +30,17 @@ from optiinfra_assets.providers.azure.amortized_join import cost_lines
 from optiinfra_assets.providers.azure.blob_storage import BlobLocation
 from optiinfra_assets.providers.azure.entra import EntraCredential, EntraSession
 from optiinfra_assets.providers.azure.exports import ExportRun, newest_runs, run_of
-from optiinfra_assets.providers.azure.query_api import CostMetric, CostQueryClient, Totals, Window
+from optiinfra_assets.providers.azure.query_api import CostMetric, CostQueryClient, Totals, Window, by_currency
 from optiinfra_assets.providers.azure.rows import COLUMNS, MonthColumns, values_of
 from optiinfra_assets.providers.azure.scope import ScopeClient, check_scope
-from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
+from optiinfra_assets.providers.base import (
+    Capabilities,
+    LineItemStream,
+    Probe,
+    Provider,
+    RequestedDays,
+    credential_of,
+)
 from optiinfra_assets.providers.context import ProviderContext, Snapshot, transient_context
 from optiinfra_assets.providers.files.manifest_exports import Find, export_batches
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint, MachineLocal
@@ -203,12 +210,27 @@ class _ScopeSource:
             sources=[self._source(window, now, kind, totals) for kind, totals in stated.items()],
             data_through=_data_through(period, now),
             is_final=_is_final(period, now),
+            days=RequestedDays(window.first, window.last),
             requests=self.service.meter.requests,
         )
         where = f"{Azure.title} {period}"
+        self._refuse_nothing(period, stated, where)
         rows = self._rows(period, window, stated, collection, where)
         collection.batches = record_batches(rows, COLUMNS, collection.rounding, where=where)
         return collection
+
+    def _refuse_nothing(self, period: BillingPeriod, stated: dict[CostMetric, Totals], where: str) -> None:
+        """Raises NothingThere if no day has a cost though the last probe found some in the month."""
+        newest = self._context.snapshots.newest(TOTALS, period)
+        if newest is None or any(stated.values()):
+            return
+        told = json.loads(newest.body)
+        known = {currency for kind in CostMetric for currency, total in told[kind].items() if Decimal(total)}
+        if known:
+            raise NothingThere(
+                f"{where}: no day has a cost, though the last totals of the month in {', '.join(sorted(known))} were not zero: "
+                "nothing that is stored is changed"
+            )
 
     def _rows(
         self,
@@ -261,15 +283,12 @@ class _ScopeSource:
 
     def _source(self, window: Window, now: datetime, kind: CostMetric, totals: Totals) -> dict[str, str]:
         """Returns the lineage of one metric, with the service's own total by currency."""
-        sums: dict[str, Decimal] = {}
-        for (_, currency), total in totals.items():
-            sums[currency] = sums.get(currency, Decimal(0)) + total
         return {
             "kind": str(kind),
             "scope": str(self._credential.scope),
             "window": f"{window.first} to {window.last}",
             "asked_at": now.isoformat(timespec="seconds"),
-            **{f"total_{currency}": f"{total:f}" for currency, total in sorted(sums.items())},
+            **{f"total_{currency}": f"{total:f}" for currency, total in sorted(by_currency(totals).items())},
         }
 
 

@@ -28,12 +28,15 @@ from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
 from optiinfra_assets.line_items.rejected_value import quoted
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
+from optiinfra_assets.providers.http.retry import RetryableError
 
 if TYPE_CHECKING:
+    from azure.core.rest import HttpResponse
     from azure.mgmt.costmanagement import CostManagementClient
 
     from optiinfra_assets.providers.azure.entra import EntraSession
 
+NO_CONTENT: Final = 204
 COST: Final = "Cost"
 DAY: Final = "UsageDate"
 CURRENCY: Final = "Currency"
@@ -141,10 +144,10 @@ class CostQueryClient:
 
     def _first(self, body: bytes) -> str:
         # The method accepts bytes, although its type hints allow streams only.
-        text: str = self._client.query.usage(  # type: ignore[call-overload]
-            self._scope, body, cls=lambda response, *_: response.http_response.text()
+        response = self._client.query.usage(  # type: ignore[call-overload]
+            self._scope, body, cls=lambda response, *_: response.http_response
         )
-        return text
+        return self._text(response)
 
     def _next(self, body: bytes, link: str) -> str:
         from azure.core.rest import HttpRequest
@@ -158,7 +161,14 @@ class CostQueryClient:
         request = HttpRequest("POST", link, content=body, headers={"Content-Type": "application/json"})
         response = self._client.send_request(request)
         response.raise_for_status()
-        return response.text()
+        return self._text(response)
+
+    def _text(self, response: HttpResponse) -> str:
+        """Returns the body of a success; only a 204 may have none, which means that there are no costs."""
+        text: str = response.text()
+        if not text.strip() and response.status_code != NO_CONTENT:
+            raise RetryableError(Transient(f"{self._where}: the answer is empty; try again later"))
+        return text
 
 
 def no_such_scope(scope: str, status: int, said: str) -> BadData | None:
@@ -186,12 +196,46 @@ def refuse_difference(kind: CostMetric, stated: Totals, found: Totals, where: st
     """
     for key in sorted(stated.keys() | found.keys()):
         one, other = stated.get(key, Decimal(0)), found.get(key, Decimal(0))
-        if abs(one - other) > max(NOISE, abs(one) / 10**9):
+        if _differ(one, other):
             day, currency = key
             raise Transient(
                 f"{where}: {kind} of {day}: the groups add up to {other} {currency}, the day's total is {one}: "
                 "the figures changed while they were read; try again later"
             )
+
+
+def refuse_missing_days(kind: CostMetric, stated: Totals, whole: Totals, where: str) -> None:
+    """Compares the sum of the days with the total of the whole window: a day without costs has no row, so no count shows a lost one.
+
+    Args:
+        kind: cost metric.
+        stated: totals by day.
+        whole: totals of the window.
+        where: what is read, for messages.
+
+    Raises:
+        Transient: the sums differ.
+    """
+    days = by_currency(stated)
+    for currency, total in sorted(by_currency(whole).items()):
+        found = days.get(currency, Decimal(0))
+        if _differ(total, found):
+            raise Transient(
+                f"{where}: {kind}: the days add up to {found} {currency}, the whole month is {total}: "
+                "days are missing, or the figures changed while they were read; try again later"
+            )
+
+
+def by_currency(totals: Totals) -> dict[str, Decimal]:
+    """Returns the sums over all days."""
+    sums: dict[str, Decimal] = {}
+    for (_, currency), total in totals.items():
+        sums[currency] = sums.get(currency, Decimal(0)) + total
+    return sums
+
+
+def _differ(one: Decimal, other: Decimal) -> bool:
+    return abs(one - other) > max(NOISE, abs(one) / 10**9)
 
 
 def _body(kind: CostMetric, window: Window, daily: bool, groups: Sequence[str], only: Mapping[str, str]) -> bytes:

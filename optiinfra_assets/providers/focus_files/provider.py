@@ -115,7 +115,7 @@ class FocusFiles(Provider):
         chosen = [file for file in files if has_rows(location, file, month)]
         if not chosen and not any(months_of(location, file) for file in files):
             raise _nothing(location)
-        collection = LineItemStream(batches=iter(()), change_token=change_token(chosen))
+        collection = LineItemStream(batches=iter(()), change_token=change_token(chosen), is_removed=not chosen)
         collection.batches = _line_items(location, chosen, billing_period, collection, context)
         return collection
 

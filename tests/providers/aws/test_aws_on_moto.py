@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -114,16 +115,22 @@ def metrics(amount: str) -> dict[str, Any]:
     return {name: {"Amount": amount, "Unit": "USD"} for name in names}
 
 
+def bucket(day: int, total: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """The costs of a day of June."""
+    start = date(2026, 6, day)
+    span = {"Start": str(start), "End": str(start + timedelta(days=1))}
+    return {"TimePeriod": span, "Total": total, "Groups": groups, "Estimated": False}
+
+
 def answer(groups: dict[tuple[str, ...], str] | str, **more: Any) -> dict[str, Any]:
-    """An answer about the 5th of June."""
-    found = [] if isinstance(groups, str) else [{"Keys": list(k), "Metrics": metrics(v)} for k, v in groups.items()]
-    bucket = {
-        "TimePeriod": {"Start": "2026-06-05", "End": "2026-06-06"},
-        "Total": metrics(groups) if isinstance(groups, str) else {},
-        "Groups": found,
-        "Estimated": False,
-    }
-    return {"ResultsByTime": [bucket], **more}
+    """An answer about June, whose 5th alone has costs."""
+    if isinstance(groups, str):
+        return {
+            "ResultsByTime": [bucket(day, metrics(groups if day == 5 else "0"), []) for day in range(1, 31)],
+            **more,
+        }
+    found = [{"Keys": list(keys), "Metrics": metrics(amount)} for keys, amount in groups.items()]
+    return {"ResultsByTime": [bucket(5, {}, found)], **more}
 
 
 def queue(server: str, *answers: dict[str, Any]) -> None:
@@ -164,4 +171,5 @@ def test_cost_explorer_whose_groups_do_not_add_up(server: str) -> None:
 
 
 def test_cost_explorer_with_nothing_to_tell(server: str) -> None:
-    assert items_of(account(server), JUNE) == []
+    with pytest.raises(NothingThere, match="30 days were asked for, 2026-06-01 to 2026-06-30, and none was answered"):
+        items_of(account(server), JUNE)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -524,10 +525,61 @@ def test_accounts_that_lack_a_pair_are_noticed(life: AnyLife) -> None:
         life.collect(JANUARY)
 
 
-def in_euros(said: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("days", "kind", "message"),
+    [
+        (
+            slice(0, 10),
+            Transient,
+            r"31 days were asked for, 2026-01-01 to 2026-01-31, and 10 were answered: 2026-01-11",
+        ),
+        (slice(1, None), Transient, "30 were answered: 2026-01-01 is the first that is missing"),
+        (slice(0, 0), NothingThere, "31 days were asked for, 2026-01-01 to 2026-01-31, and none was answered"),
+    ],
+)
+@pytest.mark.parametrize("groups", [None, False])
+def test_days_that_were_asked_for_and_not_answered_are_no_cost_of_zero(
+    life: AnyLife, days: slice, kind: type[ProviderError], message: str, groups: bool | None
+) -> None:
+    """Also if every question is answered with the same days, so that all sums agree."""
+
+    def change(said: dict[str, Any]) -> None:
+        said["ResultsByTime"] = said["ResultsByTime"][days]
+
+    life.cloud.fail(changed(change, groups=groups), times=99)
+    with pytest.raises(kind, match=message):
+        life.collect(JANUARY)
+
+
+def test_two_currencies_of_a_day_are_both_kept(life: AnyLife) -> None:
+    """A bucket has one currency; a second seller's charges come in another bucket of the same day, or as groups in their own."""
+    amount = billed(life.collect(JANUARY))
+
+    def also_in_rupees(said: dict[str, Any], *, totals: bool) -> None:
+        for bucket in [one for one in said["ResultsByTime"] if one["Groups"] or totals]:
+            other = json.loads(json.dumps(bucket))
+            in_unit({"ResultsByTime": [other]}, "INR")
+            if totals:
+                said["ResultsByTime"].append(other)
+            else:
+                bucket["Groups"] += other["Groups"]
+
+    for totals in (True, False):
+        life.cloud.fail(changed(partial(also_in_rupees, totals=totals)), times=99)
+        items = life.collect(JANUARY)
+        assert billed(items, billing_currency="INR") == billed(items, billing_currency="USD") == amount
+        assert {"total_USD", "total_INR"} <= life.collections[JANUARY].sources[0].keys()
+        life.cloud.recover()
+
+
+def in_unit(said: dict[str, Any], unit: str) -> None:
     for metrics in metrics_of(said):
         for metric in metrics.values():
-            metric["Unit"] = "EUR"
+            metric["Unit"] = unit
+
+
+def in_euros(said: dict[str, Any]) -> None:
+    in_unit(said, "EUR")
 
 
 def set_in(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:

@@ -20,17 +20,25 @@ from optiinfra_assets.domain.errors import (
     BadData,
     ContractChanged,
     CredentialRejected,
+    NothingThere,
     ProviderError,
     Throttled,
     Transient,
 )
 from optiinfra_assets.providers.azure.provider import COLLECTION_PATIENCE, AzureCredential
+from optiinfra_assets.providers.base import RequestedDays
 from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.simulators.azure.dated_costs import dated_costs
 from optiinfra_assets.simulators.azure.query_api import failure
 from optiinfra_assets.simulators.azure.simulator import SUBSCRIPTION, SimulatedAzure
 from optiinfra_assets.simulators.server.faults import cut_short, rewrite, say, throttle, truncate
-from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
+from optiinfra_assets.simulators.server.server import (
+    Answering,
+    Fault,
+    SimulatedCloud,
+    SimulatedRequest,
+    SimulatedResponse,
+)
 from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 
 DECEMBER, JANUARY, FEBRUARY = BillingPeriod(2025, 12), BillingPeriod(2026, 1), BillingPeriod(2026, 2)
@@ -227,6 +235,55 @@ def test_groups_that_do_not_add_up_to_the_day_are_refused(life: Life) -> None:
 
     life.cloud.fail(one_group_less, times=99, path=QUERY)
     with pytest.raises(Transient, match=r"ActualCost of 2026-01-\d\d: the groups add up to .* USD, the day's"):
+        life.collect(JANUARY)
+
+
+def to_daily(change: Any) -> Fault:
+    """The right answer, changed if it is the total of days."""
+
+    def fault(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
+        response = answer(request)
+        said = json.loads(response.body) if response.body else None
+        if request.path.endswith("/query") and said and b'"grouping"' not in request.body and b"Daily" in request.body:
+            change(said["properties"])
+        return replace(response, body=json.dumps(said).encode()) if said else response
+
+    return fault
+
+
+def test_days_that_are_missing_from_an_answer_are_no_cost_of_zero(life: Life) -> None:
+    life.tick()
+
+    def without_some(properties: dict[str, Any]) -> None:
+        properties["rows"] = properties["rows"][:10]
+
+    life.cloud.fail(to_daily(without_some), times=99)
+    with pytest.raises(Transient, match=r"ActualCost: the days add up to .* the whole month is .*: days are missing"):
+        life.collect(JANUARY)
+
+
+@pytest.mark.parametrize("answer", ["rows", "204"])
+def test_an_answer_without_costs_where_there_were_some_is_nothing_there(life: Life, answer: str) -> None:
+    life.tick()
+
+    def empty(cloud: SimulatedCloud, request: SimulatedRequest, answering: Answering) -> SimulatedResponse:
+        if answer == "204":
+            return SimulatedResponse(204)
+        said = json.loads(answering(request).body)
+        said["properties"]["rows"] = []
+        return SimulatedResponse.of(said)
+
+    life.cloud.fail(empty, times=99, path=QUERY)
+    with pytest.raises(NothingThere, match=r"no day has a cost, though the last totals of the month in .* not zero"):
+        life.collect(FEBRUARY)
+    assert life.open(JANUARY).days == RequestedDays(date(2026, 1, 1), date(2026, 1, 31)), (
+        "compared with what is published"
+    )
+
+
+def test_an_empty_body_is_a_broken_answer_and_no_cost_of_zero(life: Life) -> None:
+    life.cloud.fail(say(SimulatedResponse(200, b"", {"Content-Type": "application/json"})), times=99, path=QUERY)
+    with pytest.raises(Transient, match=r"the answer is empty|broke off"):
         life.collect(JANUARY)
 
 

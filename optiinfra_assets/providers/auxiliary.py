@@ -1,0 +1,45 @@
+"""Requests that only explain or label costs: a provider declares them, and one rule holds for all of them.
+
+Whatever happens to such a request, costs come and a warning says what they lack. Refused, missing, broken, throttled and malformed are all
+the same here: names and labels may be late, costs may not. A provider declares these endpoints in `Provider.auxiliary` and reads each
+under `AuxiliaryEndpoint.read`. The contract suite fails every declared endpoint in every way, and accepts no failure of another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from optiinfra_assets.domain.errors import ProviderError
+from optiinfra_assets.domain.source_warnings import SourceWarnings
+
+EXPLANATION_MISSING: Final = "explanation-missing"
+"""Code of the warning about an endpoint that only explains costs and could not be read."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class AuxiliaryEndpoint:
+    """An endpoint whose answers only explain costs.
+
+    Attributes:
+        mark: a text that each request to it has, and no other request: in its path, in its header X-Amz-Target, or in its body.
+        lacks: what is missing without it, as the object of "lack": ``names, regions and tags of instances``.
+    """
+
+    mark: str
+    lacks: str
+
+    def read(self, warnings: SourceWarnings, ask: Callable[[], T], otherwise: T) -> T:
+        """Return what `ask` returns. If it raises a ProviderError, add a warning and return `otherwise`."""
+        try:
+            return ask()
+        except ProviderError as error:
+            self.warn(warnings, str(error))
+            return otherwise
+
+    def warn(self, warnings: SourceWarnings, reason: str) -> None:
+        """Add the warning that this endpoint could not be read; `reason` is one line without secrets."""
+        warnings.add(EXPLANATION_MISSING, f"the costs are whole, but lack {self.lacks}", 1, reason)

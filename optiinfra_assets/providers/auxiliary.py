@@ -25,7 +25,8 @@ class AuxiliaryEndpoint:
     """An endpoint whose answers only explain costs.
 
     Attributes:
-        mark: a text that each request to it has, and no other request: in its path, in its header X-Amz-Target, or in its body.
+        mark: regular expression found in each request to it and in no other, written as ``GET /path``, header X-Amz-Target and body, each
+            on a line of its own.
         lacks: what is missing without it, as the object of "lack": ``names, regions and tags of instances``.
     """
 

@@ -28,10 +28,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.providers.network_policy import EVERYWHERE, NetworkPolicy
+
+FIELD_LEFT_OUT: Final = "field-left-out"
+"""Code of the warning about a field that is not as documented and that no cost depends on."""
 
 Clock = Callable[[], datetime]
 """Returns the present UTC instant, real or simulated."""
@@ -146,6 +150,7 @@ class ProviderContext:
         spent: counts all requests made with this context, also those of a call that failed.
         network: where requests may go; `ingestion.account_access.for_call` takes it from the account.
         deadline: when the call has to end.
+        warnings: what line items lack; a provider passes it on in its probe and its streams.
     """
 
     clock: Clock
@@ -154,6 +159,13 @@ class ProviderContext:
     spent: Meter = field(default_factory=Meter)
     network: NetworkPolicy = EVERYWHERE
     deadline: Deadline = field(default_factory=Deadline)
+    warnings: SourceWarnings = field(default_factory=SourceWarnings)
+
+    def leave_out(self, line: str) -> None:
+        """Warn that a field which only explains costs is not as documented, and that the line items come without it."""
+        self.warnings.add(
+            FIELD_LEFT_OUT, "a field that only explains costs is not as documented and is left out", 1, line
+        )
 
     def meter(self, price: Decimal = Decimal(0)) -> Meter:
         """Return a meter for requests of a given price in USD; `spent` counts along."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Clock
 from optiinfra_assets.simulators.server.server import SimulatedCloud, SimulatedRequest, SimulatedResponse
+from optiinfra_assets.simulators.server.wire import FieldChange, changed_json
 from optiinfra_assets.simulators.world.scenario import Scenario
 from optiinfra_assets.simulators.world.world import World
 
@@ -35,6 +36,8 @@ class SimulatedAccount(SimulatedCloud):
         duplicates_lines: each usage line comes as two lines that differ only in their numbers.
         adds_unknown_fields: every response has one more field, which no provider knows.
         renames_field: the amount of a line has another name.
+        changed_fields: fields of any JSON response that are changed, by name.
+        seen_fields: names of all fields of all JSON responses so far.
         repeats_pages: every list returns its first page for every requested page and announces more.
         refuses_credential: the credential is no longer accepted.
         lacks_permission: the credential is accepted but may not read costs.
@@ -56,6 +59,8 @@ class SimulatedAccount(SimulatedCloud):
         self.duplicates_lines = False
         self.adds_unknown_fields = False
         self.renames_field = False
+        self.changed_fields: dict[str, FieldChange] = {}
+        self.seen_fields: set[str] = set()
         self.repeats_pages = False
         self.refuses_credential = False
         self.lacks_permission = False
@@ -129,7 +134,7 @@ class SimulatedAccount(SimulatedCloud):
         return self.disturbed(request, self.answer(request))
 
     def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
-        """Apply `adds_unknown_fields` and `renames_field` to a JSON response; subclasses with other formats apply them where they write."""
+        """Apply `adds_unknown_fields`, `renames_field` and `changed_fields` to a JSON response; other formats do so where they write."""
         if response.status >= 300 or "json" not in response.headers.get("Content-Type", ""):
             return response
         body = response.body
@@ -137,6 +142,8 @@ class SimulatedAccount(SimulatedCloud):
             body = body.replace(b'{"', b'{"brand_new":[1,{"a":null}],"')
         if self.renames_field:
             body = body.replace(f'"{self.renamed_field}":'.encode(), b'"renamed":')
+        if "/oauth2/" not in request.path and not request.path.endswith(("/token", "openid-configuration")):
+            body = changed_json(body, self.changed_fields, self.seen_fields)
         return replace(response, body=body)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import re
 import subprocess
 import sys
 import traceback
@@ -31,8 +32,17 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.server.faults import break_down, throttle, truncate
+from optiinfra_assets.simulators.server.faults import break_down, say, throttle, truncate
+from optiinfra_assets.simulators.server.server import (
+    Answering,
+    Fault,
+    SimulatedCloud,
+    SimulatedRequest,
+    SimulatedResponse,
+)
+from optiinfra_assets.simulators.server.wire import FieldChange
 from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.loading import load
@@ -293,6 +303,130 @@ def test_a_renamed_field_is_named(life: AnyLife) -> None:
         life.collect(JANUARY)
 
 
+def young_life(way: Way) -> AnyLife:
+    """An account that began in January, which is closed, in the middle of February, which is open."""
+    life = other_life(way, replace(small(), start=date(2026, 1, 1)), at(2, 10, 12))
+    life.cloud.page_size = min(life.cloud.page_size, 40)
+    return life
+
+
+def collected(life: AnyLife) -> ProviderError | None:
+    """Collect both months. They must be whole, whatever is wrong, unless a provider says that it cannot have them."""
+    try:
+        life.tick()
+    except ProviderError as error:
+        return error
+    shown = {JANUARY: life.cloud.invoice_amount(JANUARY), FEBRUARY: life.cloud.shown_amount(FEBRUARY)}
+    assert {month: billed(life.items.get(month, [])) for month in shown} == shown
+    return None
+
+
+def _hung_up(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
+    return replace(answer(request), cut_at=0)
+
+
+def _said(body: bytes, kind: str = "application/json") -> Fault:
+    return say(SimulatedResponse(200, body, {"Content-Type": kind}))
+
+
+FAILURES: dict[str, Fault] = {
+    **{str(status): say(SimulatedResponse.of({"error": "no"}, status)) for status in (401, 403, 404, 409, 410, 500)},
+    "no answer": _hung_up,
+    "a web page": _said(b"<html><body>sign in</body></html>", "text/html"),
+    "null": _said(b"null"),
+    "an empty object": _said(b"{}"),
+    "an empty body": _said(b""),
+}
+"""What may become of any request: a permission is revoked, an endpoint withdrawn, a proxy answers."""
+
+
+def _auxiliary() -> Iterator[Any]:
+    for way in (param.values[0] for param in _ways()):
+        for endpoint in PROVIDERS[way.name].auxiliary:
+            yield pytest.param(way, endpoint, id=f"{way.name} {way.mode} {endpoint.mark.strip()}")
+
+
+def _asks(life: AnyLife, endpoint: AuxiliaryEndpoint) -> bool:
+    return any(re.search(endpoint.mark, request.text) for request in life.cloud.asked)
+
+
+@pytest.mark.parametrize(("way", "endpoint"), list(_auxiliary()))
+def test_what_only_explains_costs_never_stops_them(way: Way, endpoint: AuxiliaryEndpoint) -> None:
+    """Every endpoint that a provider declares, and every failure."""
+    for name, fault in FAILURES.items():
+        life = young_life(way)
+        with life.cloud:
+            life.cloud.fail(fault, times=10_000, pattern=endpoint.mark)
+            assert collected(life) is None, name
+            warned = {one.message for stream in life.collections.values() for one in stream.warnings}
+            is_told = any(endpoint.lacks in message for message in warned)
+            assert is_told == _asks(life, endpoint) or name == "an empty object", (
+                name,
+                warned,
+            )  # it may just lack names
+            if not _asks(life, endpoint):
+                return
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_every_declared_endpoint_is_asked_for(name: str) -> None:
+    unasked = set(PROVIDERS[name].auxiliary)
+    for mode in SIMULATORS[name].modes:
+        life = young_life(Way(name, mode, "USD"))
+        with life.cloud:
+            life.provider.discover(life.account)
+            life.tick()
+            unasked = {endpoint for endpoint in unasked if not _asks(life, endpoint)}
+    assert unasked == set()
+
+
+def test_a_request_that_is_not_declared_is_needed(way: Way) -> None:
+    """Without its answer the costs are whole all the same, or they are refused; they are never less."""
+    life = young_life(way)
+    with life.cloud:
+        life.tick()
+    marks = [endpoint.mark for endpoint in life.provider.auxiliary]
+    needed = [one.text for one in life.cloud.asked if not any(re.search(mark, one.text) for mark in marks)]
+    refused = 0
+    for head in {text.rpartition("\n")[0] for text in needed}:
+        life = young_life(way)
+        with life.cloud:
+            life.cloud.fail(FAILURES["404"], times=10_000, pattern=f"^{re.escape(head)}\n")
+            refused += collected(life) is not None
+    assert refused
+
+
+def field_names(way: Way) -> list[str]:
+    """The names of all fields in the JSON answers of a cloud; none if it answers in other formats."""
+    life = young_life(way)
+    with life.cloud:
+        life.tick()
+    return sorted(life.cloud.seen_fields)
+
+
+def collected_with(way: Way, changes: dict[str, FieldChange]) -> ProviderError | None:
+    life = young_life(way)
+    with life.cloud:
+        life.cloud.changed_fields = changes
+        return collected(life)
+
+
+def test_fields_that_only_explain_costs_never_stop_them(way: Way) -> None:
+    """Every field of every answer, except those that a provider declares needed: null, absent or malformed."""
+    names = [name for name in field_names(way) if name not in PROVIDERS[way.name].needed_fields]
+    for change in FieldChange:
+        collected_with(way, dict.fromkeys(names, change))  # whole or refused, even if nothing explains them any more
+    if way.mode == SIMULATORS[way.name].modes[0]:
+        for name, change in zip(names, itertools.cycle(FieldChange)):
+            assert collected_with(way, {name: change}) is None, (name, change)
+
+
+def test_fields_that_are_declared_needed_are_needed_and_never_make_costs_less(way: Way) -> None:
+    for name in PROVIDERS[way.name].needed_fields & set(field_names(way)):
+        errors = [collected_with(way, {name: change}) for change in FieldChange]
+        assert any(errors), f"{name} only explains costs"
+
+
 def test_money_keeps_18_digits(way: Way) -> None:
     exact = Decimal("0.000000000000000001")
     dear = replace(small(tax_rate=Decimal(0)), resources=(replace(WEB, hourly_price=Decimal("1234567.123456789")),))
@@ -359,6 +493,7 @@ import json, re, sys
 from optiinfra_assets.providers.context import transient_context
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 name, settings, secrets = json.load(sys.stdin)
 account = Account("demo.memory", "demo", name, settings, secrets, is_simulated=True)
 rows = sum(batch.num_rows for batch in PROVIDERS[name].collect(account, BillingPeriod(2026, 1), transient_context()).batches)

@@ -152,7 +152,7 @@ class CostExplorer:
                 PERMISSION,
                 explain=no_data_as_nothing(_WHERE),
             )
-            fields = JsonFields(answer, _WHERE, self._calls.hide)
+            fields = JsonFields(answer, _WHERE, self._calls.hide, note=self._calls.context.leave_out)
             self.pages += 1
             self._learn_names(fields)
             return Page(fields.objects("ResultsByTime"), fields.text_or_none("NextPageToken"))
@@ -162,11 +162,14 @@ class CostExplorer:
                 yield from self._groups(bucket, len(dimensions))
 
     def _learn_names(self, fields: JsonFields) -> None:
-        if fields.values.get("DimensionValueAttributes"):
-            for one in fields.objects("DimensionValueAttributes"):
-                name = one.object("Attributes").text_or_none("description")
-                if name:
-                    self.names[one.text("Value")] = name
+        for one in fields.optional("DimensionValueAttributes", JsonFields.objects, ()):
+            told, number = (
+                one.optional("Attributes", JsonFields.object, None),
+                one.optional("Value", JsonFields.text, ""),
+            )
+            name = told.optional("description", JsonFields.text, "") if told else ""
+            if name and number:
+                self.names[number] = name
 
     def _groups(self, bucket: JsonFields, dimensions: int) -> Iterator[GroupedCost]:
         day = self._day(bucket)

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.errors import CredentialRejected, NothingThere, Throttled
+from optiinfra_assets.domain.errors import Throttled
 from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.aws.cur_to_focus import mapping_of
 from optiinfra_assets.providers.aws.request_budget import DailyRequestBudget, RequestEstimate
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 HISTORY_MONTHS: Final = 14
 """Cost Explorer keeps the current month and the 13 before it."""
 
+MEMBERS: Final = AuxiliaryEndpoint("ListAccounts", "the name of the account")
 RECENT: Final = timedelta(days=2)
 """For this long after it was collected, a month that is not final yields to months that wait, if the day's budget cannot pay for all of
 them. At most two months are not final, so on at least one day of three the budget is left for the others, even if their reading fails."""
@@ -134,6 +136,27 @@ class Aws(Provider):
         for domain in ("amazonaws.com", "amazonaws.com.cn")
         for service in ("sts", "s3", "*.s3", "sts.*", "ce.*", "organizations.*", "s3.*", "*.s3.*")
     )
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (MEMBERS,)
+    needed_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "ResultsByTime",
+            "TimePeriod",
+            "Start",
+            "End",
+            "Total",
+            "Groups",
+            "Keys",
+            "Metrics",
+            "Amount",
+            "Unit",
+            "Estimated",
+        }
+        | {"UnblendedCost", "AmortizedCost", "NetUnblendedCost", "NetAmortizedCost", "NextPageToken"}
+        | {
+            "DimensionValueAttributes",
+            "GroupDefinitions",
+        }  # may be missing; the SDK refuses the answer if they are malformed
+    )
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Id of the credential's account, and its name if it may list the organization. Costs 0.01 USD without an export.
@@ -144,9 +167,7 @@ class Aws(Provider):
         """
         at = _Source.of(account, context or transient_context())
         payer = at.payer()
-        name = ""
-        with suppress(CredentialRejected, NothingThere):
-            name = dict(at.members()).get(payer, "")
+        name = MEMBERS.read(at.context.warnings, lambda: dict(at.members()), {}).get(payer, "")
         at.prove()
         return [f"{payer} {name}".strip()]
 
@@ -161,7 +182,7 @@ class Aws(Provider):
             ProviderError: AWS could not be reached or refused the request.
         """
         at = _Source.of(account, context)
-        return Probe({**since, **at.tokens(since)}, at.free.meter.requests)
+        return Probe({**since, **at.tokens(since)}, at.free.meter.requests, warnings=context.warnings)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Returns the line items of one period, from the newest run of the export or from Cost Explorer.
@@ -171,7 +192,9 @@ class Aws(Provider):
             Throttled: the day's budget for paid requests is used up.
             ProviderError: costs could not be read. The stream may raise it too.
         """
-        return _Source.of(account, context).collect(billing_period)
+        collection = _Source.of(account, context).collect(billing_period)
+        collection.warnings = context.warnings
+        return collection
 
 
 @dataclass(slots=True)

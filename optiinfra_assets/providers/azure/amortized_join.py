@@ -19,7 +19,10 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
+from optiinfra_assets.domain.source_warnings import SourceWarnings
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.azure.query_api import (
+    CHARGE_TYPE,
     CostMetric,
     CostQueryClient,
     QueryRow,
@@ -31,13 +34,15 @@ from optiinfra_assets.providers.azure.query_api import (
 )
 from optiinfra_assets.providers.sorting import ExternalSorter, Record
 
-CHARGE_TYPE: Final = "ChargeType"
 RESOURCE: Final = "ResourceId"
 SERVICE: Final = "ServiceName"
 LOCATION: Final = "ResourceLocation"
 SUBSCRIPTION: Final = "SubscriptionId"
 SUBSCRIPTION_NAME: Final = "SubscriptionName"
 
+ATTRIBUTES: Final = AuxiliaryEndpoint(
+    f'"({LOCATION}|{SUBSCRIPTION_NAME})"', "the regions of resources, or the names of subscriptions"
+)
 _ATTRIBUTE: Final = ""
 """Stands in place of a day; sorts before every day."""
 
@@ -63,7 +68,13 @@ class CostLine:
 
 
 def cost_lines(
-    query: CostQueryClient, window: Window, stated: dict[CostMetric, Totals], *, by_resource: bool, where: str
+    query: CostQueryClient,
+    window: Window,
+    stated: dict[CostMetric, Totals],
+    warnings: SourceWarnings,
+    *,
+    by_resource: bool,
+    where: str,
 ) -> Iterator[CostLine]:
     """Yields all lines of a window in order of owner and day, after it has read all of them and compared them with `stated`.
 
@@ -71,6 +82,7 @@ def cost_lines(
         query: client of the scope.
         window: days of one month.
         stated: ungrouped cost of each metric, by day.
+        warnings: gets a warning if regions or names cannot be read.
         by_resource: True if the scope has resources, False to group by subscription.
         where: what is read, for messages.
 
@@ -86,10 +98,7 @@ def cost_lines(
                 refuse_missing_days(kind, totals, whole, where)
                 refuse_difference(kind, totals, found, where)
         if any(stated.values()):
-            for line in query.lines(CostMetric.ACTUAL, window, daily=False, groups=(owner, attribute)):
-                said = _region(line.groups[attribute]) if by_resource else line.groups[attribute]
-                if line.groups[owner] and said:
-                    sorter.add((_folded(line.groups[owner]), _ATTRIBUTE, "", "", "", "", said))
+            ATTRIBUTES.read(warnings, lambda: _add_attributes(query, window, (owner, attribute), sorter), None)
         yield from _joined(sorter.sorted())
 
 
@@ -106,6 +115,14 @@ def _add_lines(
             key = line.day, line.currency
             totals[key] = totals.get(key, Decimal(0)) + line.cost
     return totals, totals_of(iter(charge_types))
+
+
+def _add_attributes(query: CostQueryClient, window: Window, groups: tuple[str, str], sorter: ExternalSorter) -> None:
+    owner, attribute = groups
+    for line in query.lines(CostMetric.ACTUAL, window, daily=False, groups=groups):
+        said = _region(line.groups[attribute]) if attribute == LOCATION else line.groups[attribute]
+        if line.groups[owner] and said:
+            sorter.add((_folded(line.groups[owner]), _ATTRIBUTE, "", "", "", "", said))
 
 
 def _record(line: QueryRow, kind: CostMetric, charge_type: str, owner: str) -> Record:

@@ -22,14 +22,14 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from optiinfra_assets.domain.errors import ContractChanged, CredentialRejected, Transient
+from optiinfra_assets.domain.errors import CredentialRejected
 from optiinfra_assets.providers.context import Meter, ProviderContext
-from optiinfra_assets.providers.http.client import retry_after
+from optiinfra_assets.providers.http.client import FROM_BEHIND_A_PAGE, retry_after
 from optiinfra_assets.providers.http.connections import refusal_in
 from optiinfra_assets.providers.http.endpoint_policy import is_loopback
-from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import PATIENCE, RetryableError, error_for_status, with_retries
+from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
 from optiinfra_assets.providers.http.urllib3_transport import guarded_session
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class EntraSession:
         """
         self.meter = meter
         self.hide = redactor(access.secrets)
+        self.warnings = context.warnings
+        self.note = context.leave_out
         self._access = access
         self._context = context
         self._patience = patience
@@ -145,11 +147,12 @@ class EntraSession:
                 return attempt()
             except HttpResponseError as error:
                 raise self._refused(error, where, permission, explain) from None
+            except json.JSONDecodeError as error:
+                raise _unreadable(error.doc, where) from None
             except AzureError as error:
                 if refusal := refusal_in(error):
                     raise refusal from None
-                said = self._told(_first_line(str(error.message)))
-                raise RetryableError(Transient(f"{where}: no answer: {said}; try again later")) from None
+                raise RetryableError(no_answer(where, self._told(_first_line(str(error.message))))) from None
 
         return with_retries(try_once, self._context, where, self._patience)
 
@@ -160,6 +163,8 @@ class EntraSession:
         status = error.status_code
         if status is None or status < 300:
             return self._broken(error, where)
+        if is_web_page(_body(error)) and status not in FROM_BEHIND_A_PAGE:
+            return web_page(where)
         said = self._told(_said(error))
         return explain(status, said) or self.refusal(status, _headers(error), where, said, permission)
 
@@ -169,13 +174,8 @@ class EntraSession:
         return error_for_status(status, where, said, permission, until=longest_wait(headers, now), now=now)
 
     def _broken(self, error: HttpResponseError, where: str) -> Exception:
-        """Returns the error for a success whose body the SDK cannot read: a cut-off body is retried, a proxy's web page is not."""
-        text = ""
-        with suppress(Exception):  # a cut-off response may have no text
-            text = error.response.text() if error.response else ""
-        if "<html" in text[:1_000].lower():
-            return ContractChanged(f"{where}: data were expected, not a web page; {ASK_FOR_UPDATE}")
-        return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
+        """Returns the error for a success whose body the SDK cannot read."""
+        return _unreadable(_body(error), where)
 
 
 class _SignIn:
@@ -203,6 +203,13 @@ class _SignIn:
         self._answered = None
         try:
             return request(self._made)
+        except OSError as error:
+            said = self._service.hide(str(error))
+            raise CredentialRejected(
+                f"sign-in: {said}: check the files that the credential of this machine names"
+            ) from None
+        except json.JSONDecodeError as error:
+            raise _unreadable(error.doc, "sign-in") from None
         except ClientAuthenticationError as error:
             # The SDK's credential remembers a failure for a minute and would answer the next try with it.
             self._made = None
@@ -238,12 +245,23 @@ class _SignIn:
             return self._service.refusal(status, headers, where, "", "")
         causes = (error.__cause__, error.__context__)
         if any(isinstance(cause, ServiceRequestError | ServiceResponseError | DecodeError) for cause in causes):
-            return RetryableError(Transient(f"{where}: no answer: {said}; try again later"))
+            return RetryableError(no_answer(where, said))
         if status is not None and status < 300:
-            return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
-        return CredentialRejected(
+            return RetryableError(broken_off(where))
+        return clock_error(where, said[:300]) or CredentialRejected(
             f"{where}: the credential is not accepted ({said[:300]}); connect again with a valid tenant_id, client_id and client_secret"
         )
+
+
+def _unreadable(text: str, where: str) -> Exception:
+    """Returns the error for a body that is not JSON: a cut-off one is requested again, a proxy's page is not."""
+    return web_page(where) if is_web_page(text) else RetryableError(broken_off(where))
+
+
+def _body(error: HttpResponseError) -> str:
+    with suppress(Exception):  # a cut-off response may have no text
+        return error.response.text() if error.response else ""
+    return ""
 
 
 def _said(error: HttpResponseError) -> str:

@@ -26,13 +26,14 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.line_items.arrow_tools import with_column
 from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
-from optiinfra_assets.providers.azure.amortized_join import cost_lines
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
+from optiinfra_assets.providers.azure.amortized_join import ATTRIBUTES, cost_lines
 from optiinfra_assets.providers.azure.blob_storage import BlobLocation
 from optiinfra_assets.providers.azure.entra import EntraCredential, EntraSession
 from optiinfra_assets.providers.azure.exports import ExportRun, newest_runs, run_of
 from optiinfra_assets.providers.azure.query_api import CostMetric, CostQueryClient, Totals, Window, by_currency
 from optiinfra_assets.providers.azure.rows import COLUMNS, MonthColumns, values_of
-from optiinfra_assets.providers.azure.scope import ScopeClient, check_scope
+from optiinfra_assets.providers.azure.scope import NAME, ScopeClient, check_scope
 from optiinfra_assets.providers.base import (
     Capabilities,
     LineItemStream,
@@ -123,6 +124,10 @@ class Azure(Provider):
         *("management.usgovcloudapi.net", "login.microsoftonline.us", "*.blob.core.usgovcloudapi.net"),
         *("management.chinacloudapi.cn", "login.chinacloudapi.cn", "*.blob.core.chinacloudapi.cn"),
     )
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (NAME, ATTRIBUTES)
+    needed_fields: ClassVar[frozenset[str]] = frozenset(
+        {"properties", "columns", "name", "rows", "nextLink", "Cost", "UsageDate", "ChargeType", "Currency"}
+    )
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Returns id and name of the scope, or address and name of the export.
@@ -144,7 +149,7 @@ class Azure(Provider):
             ProviderError: Azure could not be reached or refused the request.
         """
         source = _source_of(account, context)
-        return Probe(source.tokens(since), source.service.meter.requests)
+        return Probe(source.tokens(since), source.service.meter.requests, warnings=context.warnings)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Opens the stream of the line items of one period.
@@ -153,7 +158,9 @@ class Azure(Provider):
             NothingThere: there is no export at all, or a month that was collected from it has no run any more.
             ProviderError: the source could not be read. The stream may raise it too.
         """
-        return _source_of(account, context, COLLECTION_PATIENCE).collection(billing_period)
+        collection = _source_of(account, context, COLLECTION_PATIENCE).collection(billing_period)
+        collection.warnings = context.warnings
+        return collection
 
 
 def _source_of(account: Account, context: ProviderContext, *patience: float) -> _ScopeSource | _ExportSource:
@@ -244,7 +251,8 @@ class _ScopeSource:
             with self._open() as scope:
                 billed = MonthColumns(period, scope.account_id, scope.display_name(), scope.subscription)
                 by_resource = scope.subscription is not None
-                for line in cost_lines(scope.query, window, stated, by_resource=by_resource, where=where):
+                warnings = self._context.warnings
+                for line in cost_lines(scope.query, window, stated, warnings, by_resource=by_resource, where=where):
                     yield LineItemRow("api", not collection.is_final, values_of(line, billed))
         collection.requests = self.service.meter.requests
 

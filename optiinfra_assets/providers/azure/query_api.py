@@ -29,6 +29,7 @@ from optiinfra_assets.line_items.rejected_value import quoted
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
 from optiinfra_assets.providers.http.retry import RetryableError
+from optiinfra_assets.providers.http.translation import broken_off
 
 if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
@@ -40,6 +41,9 @@ NO_CONTENT: Final = 204
 COST: Final = "Cost"
 DAY: Final = "UsageDate"
 CURRENCY: Final = "Currency"
+CHARGE_TYPE: Final = "ChargeType"
+NEEDED_GROUPS: Final = frozenset({CHARGE_TYPE})
+"""Dimensions that other queries are filtered by; all others only label costs."""
 NOISE: Final = Decimal("0.0001")
 """Two sums of the same amounts may differ by this, or by one part in 10**9 if that is more: the service adds floats."""
 
@@ -139,7 +143,9 @@ class CostQueryClient:
         )
         if not text.strip():
             return Page([])
-        answer = JsonFields.parse(text.encode(), self._where, self._service.hide).object("properties")
+        answer = JsonFields.parse(text.encode(), self._where, self._service.hide, self._service.note).object(
+            "properties"
+        )
         return Page([answer], answer.text_or_none("nextLink"))
 
     def _first(self, body: bytes) -> str:
@@ -167,7 +173,7 @@ class CostQueryClient:
         """Returns the body of a success; only a 204 may have none, which means that there are no costs."""
         text: str = response.text()
         if not text.strip() and response.status_code != NO_CONTENT:
-            raise RetryableError(Transient(f"{self._where}: the answer is empty; try again later"))
+            raise RetryableError(broken_off(self._where))
         return text
 
 
@@ -254,18 +260,21 @@ def _body(kind: CostMetric, window: Window, daily: bool, groups: Sequence[str], 
 
 def _lines(properties: JsonFields, window: Window, daily: bool, groups: Sequence[str]) -> Iterator[QueryRow]:
     names = [column.text("name") for column in properties.objects("columns")]
-    wanted = [COST, CURRENCY, *groups, *((DAY,) if daily else ())]
+    wanted = [COST, CURRENCY, *(NEEDED_GROUPS & set(groups)), *((DAY,) if daily else ())]
     missing = [name for name in wanted if name not in names]
     if missing:
         raise ContractChanged(
             f"{properties.where}: columns: {missing[0]} is missing among {', '.join(names)}; {ASK_FOR_UPDATE}"
         )
     for number, values in enumerate(_rows(properties, len(names))):
-        row = JsonFields(dict(zip(names, values, strict=True)), properties.where, properties.hide, f"rows[{number}]")
+        said = dict(zip(names, values, strict=True))
+        row = JsonFields(said, properties.where, properties.hide, f"rows[{number}]", properties.note)
         day = _day(row, window) if daily else ""
-        yield QueryRow(
-            day, row.text(CURRENCY), row.money(COST), {name: row.text_or_none(name) or "" for name in groups}
-        )
+        found = {
+            name: row.text(name) if name in NEEDED_GROUPS else row.optional(name, JsonFields.text, "")
+            for name in groups
+        }
+        yield QueryRow(day, row.text(CURRENCY), row.money(COST), found)
 
 
 def _rows(properties: JsonFields, width: int) -> list[list[Any]]:

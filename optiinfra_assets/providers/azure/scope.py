@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from optiinfra_assets.domain.errors import CredentialRejected
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.azure.query_api import CostQueryClient, no_such_scope
 from optiinfra_assets.providers.http.json_fields import JsonFields
 
 if TYPE_CHECKING:
     from optiinfra_assets.providers.azure.entra import EntraSession
 
+NAME: Final = AuxiliaryEndpoint("^GET /(subscriptions|providers)/", "the name of the scope or its subscription")
 ACCEPTED: Final = (
     "subscriptions/<id>, subscriptions/<id>/resourceGroups/<name>, providers/Microsoft.Management/managementGroups/<id>, or "
     "providers/Microsoft.Billing/billingAccounts/<id> and below"
@@ -76,11 +76,10 @@ class ScopeClient:
         self._client.close()
 
     def display_name(self) -> str | None:
-        """Returns the display name of the scope or of its subscription; None if there is none or the credential may not read it.
+        """Returns the display name of the scope or of its subscription; None if there is none or it cannot be read."""
+        return NAME.read(self._service.warnings, self._display_name, None)
 
-        Raises:
-            ProviderError: Azure could not be reached or refused the request.
-        """
+    def _display_name(self) -> str | None:
         from azure.core.rest import HttpRequest
 
         path, version, within = self._named()
@@ -92,16 +91,14 @@ class ScopeClient:
             response.raise_for_status()
             return response.text()
 
-        with suppress(CredentialRejected):
-            text = self._service.ask(
-                where,
-                self._permission,
-                attempt,
-                explain=lambda status, said: no_such_scope(self._scope, status, said),
-            )
-            fields = JsonFields.parse(text.encode(), where, self._service.hide)
-            return (fields.object(within) if within else fields).text_or_none("displayName")
-        return None
+        text = self._service.ask(
+            where,
+            self._permission,
+            attempt,
+            explain=lambda status, said: no_such_scope(self._scope, status, said),
+        )
+        fields = JsonFields.parse(text.encode(), where, self._service.hide, self._service.note)
+        return (fields.object(within) if within else fields).optional("displayName", JsonFields.text, None)
 
     def _named(self) -> tuple[str, str, str]:
         """Returns the path of the resource that has the name, its API version, and the object around the field."""

@@ -14,20 +14,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 from urllib.parse import quote
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.errors import CredentialRejected, ResourceNotFound
+from optiinfra_assets.domain.errors import ContractChanged, CredentialRejected, ProviderError, ResourceNotFound
+from optiinfra_assets.domain.source_warnings import SourceWarnings
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.context import Snapshot, Snapshots
 from optiinfra_assets.providers.digitalocean.daily_estimates import DailyEstimate, InvoiceLine
 from optiinfra_assets.providers.digitalocean.invoice_parts import InvoiceParts
 from optiinfra_assets.providers.http.client import ApiResponse, Client
 from optiinfra_assets.providers.http.json_fields import JsonFields, parse_time
 from optiinfra_assets.providers.http.pagination import PagedList, PageStyle, linked_page
+
+INSIGHTS: Final = AuxiliaryEndpoint(
+    "/insights/", "the days, regions and SKUs of what the invoice or its preview states by line"
+)
+ITEMS_SO_FAR: Final = AuxiliaryEndpoint("/invoices/preview\n", "the resources of the month so far")
+SUMMARY: Final = AuxiliaryEndpoint(
+    "/summary\n", "the parts of what an invoice states beyond its items: tax, credits, overage"
+)
+BALANCE: Final = AuxiliaryEndpoint("/my/balance\n", "the provider's own total of the month so far")
 
 PREVIEW: Final = "preview"
 """Name by which the API returns the preview; the preview's own uuid changes every day."""
@@ -85,10 +96,17 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceList:
-    """All invoices, and the preview or None."""
+    """All invoices, and the preview or None.
+
+    Attributes:
+        stopped: months with an invoice that cannot be read, and why.
+        unplaced: why an invoice of unknown month cannot be read; it may bill any past month without an invoice.
+    """
 
     invoices: list[Invoice]
     preview: Invoice | None
+    stopped: dict[BillingPeriod, ProviderError] = field(default_factory=dict)
+    unplaced: ContractChanged | None = None
 
     def of(self, period: BillingPeriod) -> list[Invoice]:
         """Invoices of a month by uuid: one, and earlier ones if usage passed a threshold within the month."""
@@ -98,6 +116,11 @@ class InvoiceList:
     def previewed(self, period: BillingPeriod) -> Invoice | None:
         """The preview if it is for this month, else None."""
         return self.preview if self.preview is not None and self.preview.period == period else None
+
+    def problem(self, period: BillingPeriod, now: datetime) -> ProviderError | None:
+        """Return why a month cannot be computed, if an invoice that bills it or may bill it cannot be read."""
+        is_billed = bool(self.of(period)) or now < period.end
+        return self.stopped.get(period) or (None if is_billed else self.unplaced)
 
     def may_be_closed(self, period: BillingPeriod, now: datetime) -> bool:
         """Whether a month is over, has an invoice, and the preview has moved on to a later month."""
@@ -111,10 +134,11 @@ class BillingApi:
 
     Attributes:
         api: client that sends the requests.
-        urn: urn of the payer.
+        urn: urn of the payer; empty if it is unknown.
         permission: what the credential needs for all of these endpoints; errors name it.
         clock_time: UTC instant of the call; no request asks for days after its day.
         snapshots: keeps what is known about an invoice.
+        warnings: gets what could not be read and only explains costs.
     """
 
     api: Client
@@ -122,6 +146,7 @@ class BillingApi:
     permission: str
     clock_time: datetime
     snapshots: Snapshots
+    warnings: SourceWarnings
 
     def books(self) -> InvoiceList:
         """Return all invoices and the preview.
@@ -129,16 +154,25 @@ class BillingApi:
         Raises:
             ProviderError: the API could not be read; all methods that send requests raise this.
         """
-        previews: list[Invoice] = []
+        previews: list[Invoice | None] = []
+        books = InvoiceList([], None)
 
         def seen(answer: ApiResponse) -> None:
-            preview = answer.fields().object_or_none("invoice_preview")
-            if preview:
-                previews.append(_invoice(preview, PREVIEW))
+            previews.append(answer.fields().optional("invoice_preview", _preview, None))
 
-        listed = self._list(_INVOICES, "invoices").objects(self.api, seen)
-        found = [_invoice(fields, fields.identifier("invoice_uuid")) for fields in listed]
-        return InvoiceList(found, previews[-1] if previews else None)
+        for fields in self._list(_INVOICES, "invoices").objects(self.api, seen):
+            try:
+                period = _period(fields)
+            except ContractChanged as error:
+                self._warn_unread(error)
+                books = replace(books, unplaced=error)
+                continue
+            try:
+                books.invoices.append(Invoice(fields.identifier("invoice_uuid"), fields.money("amount"), period))
+            except ContractChanged as error:
+                self._warn_unread(error)
+                books.stopped[period] = error
+        return replace(books, preview=next(filter(None, reversed(previews)), None))
 
     def token(self, books: InvoiceList, period: BillingPeriod) -> str:
         """Return a hash of everything that determines the line items of a period; `NOTHING` if the API has no data for it.
@@ -148,12 +182,15 @@ class BillingApi:
         """
         parts = [invoice.mark for invoice in books.of(period)]
         preview = books.previewed(period)
-        if self.is_closed(books, period):
+        is_closed = self.is_closed(books, period)
+        problem = books.problem(period, self.clock_time)
+        parts += [f"stopped {problem}"] if problem else []
+        if is_closed:
             parts.append("settled" if self.is_settled(period) else "closed")
         else:
             parts += [preview.mark] if preview else []
-            count = self.count(period) if self._is_recent(period) else 0
-            parts += [f"insights {count}"] if count else []
+            count = self._estimates_from(period) if self._is_recent(period) else 0
+            parts += ["no insights"] if count is None else [f"insights {count}"] if count else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else NOTHING
 
     def is_closed(self, books: InvoiceList, period: BillingPeriod) -> bool:
@@ -164,7 +201,13 @@ class BillingApi:
         """
         if not books.may_be_closed(period, self.clock_time):
             return False
-        return not self._is_recent(period) or any(self._is_last(invoice) for invoice in books.of(period))
+        if not self._is_recent(period):
+            return True
+        try:
+            return any(self._is_last(invoice) for invoice in books.of(period))
+        except ProviderError as error:
+            books.stopped[period] = error
+            return False
 
     def keep_within(self, books: InvoiceList) -> None:
         """Keep which invoices are listed within their month, except on its last day: that one may be the last invoice, issued early."""
@@ -184,6 +227,7 @@ class BillingApi:
             CredentialRejected: the credential cannot read this payer.
             ProviderError: they could not be read.
         """
+        self._refuse_no_urn()
         path = self._insights_path(since or period.start, min(self._tomorrow, period.end) - _DAY)
         try:
             answer = self.api.get(path, _INSIGHTS.params(None, 1), permission=self.permission)
@@ -198,7 +242,11 @@ class BillingApi:
 
         The API accepts at most 31 days, and does not document whether it includes the last of them. So this requests each half with the day
         after it, and then drops that day.
+
+        Raises:
+            ProviderError: they could not be read.
         """
+        self._refuse_no_urn()
         middle = period.start + timedelta(days=15)
         for begin, end in ((period.start, middle), (middle, period.end)):
             until = min(end, self._tomorrow)
@@ -214,15 +262,28 @@ class BillingApi:
         for fields in self._list(_path(uuid), "invoice_items").objects(self.api):
             yield _line(fields, period, None if uuid == PREVIEW else uuid)
 
-    def parts(self, uuid: str) -> InvoiceParts:
-        """Return the summary of an invoice, or of the `PREVIEW`."""
-        answer = self.api.get(f"{_path(uuid)}/summary", permission=self.permission)
-        return InvoiceParts.of(answer.fields())
+    def parts(self, invoice: Invoice) -> InvoiceParts:
+        """Return the summary of an invoice, or of the preview."""
+        answer = self.api.get(f"{_path(invoice.uuid)}/summary", permission=self.permission)
+        return InvoiceParts.of(answer.fields(), invoice.amount)
 
     def usage(self) -> tuple[Decimal, datetime]:
         """Return the balance's usage of the month so far in USD, and its UTC instant."""
         balance = self.api.get("/v2/customers/my/balance", permission=self.permission).fields()
         return balance.money("month_to_date_usage"), balance.time("generated_at")
+
+    def _estimates_from(self, period: BillingPeriod, since: datetime | None = None) -> int | None:
+        """As `count`; None if the insights cannot be read."""
+        return INSIGHTS.read(self.warnings, lambda: self.count(period, since), None)
+
+    def _refuse_no_urn(self) -> None:
+        if not self.urn:
+            raise CredentialRejected(
+                "insights: the team of the token is not known: give the token account:read, or set account_urn"
+            )
+
+    def _warn_unread(self, error: ContractChanged) -> None:
+        self.warnings.add("invoice-not-read", "an invoice cannot be read: its month is not collected", 1, str(error))
 
     def _is_last(self, invoice: Invoice) -> bool:
         """Whether the items of an invoice reach the end of its month, or the days after its last item have no estimates."""
@@ -235,14 +296,14 @@ class BillingApi:
         if kept.body == _WITHIN:
             return False
         reach = datetime.fromisoformat(kept.body.decode())
-        return reach >= period.end or not self.count(period, min(_ceiling(reach), period.end - _DAY))
+        return reach >= period.end or self._estimates_from(period, min(_ceiling(reach), period.end - _DAY)) == 0
 
     def _reach(self, invoice: Invoice) -> datetime:
         """UTC instant at which the last item of an invoice ends; an item that ends in the last hour of the month reaches its end."""
         period, reach = invoice.period, invoice.period.start
         for fields in self._list(_path(invoice.uuid), "invoice_items").objects(self.api):
-            start, end = _times(fields)
-            reach = max(reach, end) if start < end else reach
+            times = _times(fields)
+            reach = max(reach, times[1]) if times else reach
             if reach > period.end - _HOUR:
                 return period.end
         return reach
@@ -280,42 +341,52 @@ def _path(uuid: str) -> str:
     return f"{_INVOICES}/{quote(uuid, safe='')}"
 
 
-def _invoice(fields: JsonFields, uuid: str) -> Invoice:
+def _preview(answer: JsonFields, name: str) -> Invoice | None:
+    fields = answer.object_or_none(name)
+    if fields is None:
+        return None
+    amount = fields.optional("amount", JsonFields.money, Decimal(0))
+    return Invoice(PREVIEW, amount, _period(fields), fields.optional("updated_at", JsonFields.text, ""))
+
+
+def _period(fields: JsonFields) -> BillingPeriod:
     try:
-        period = BillingPeriod.parse(fields.text("invoice_period"))
+        return BillingPeriod.parse(fields.text("invoice_period"))
     except ValueError:
         fields.refuse("invoice_period", "a month such as 2026-11")
-    return Invoice(uuid, fields.money("amount"), period, fields.text_or_none("updated_at") or "")
 
 
 def _estimate(fields: JsonFields) -> DailyEstimate:
     moment = parse_time(fields.text("start_date"))
     if moment is None:
         fields.refuse("start_date", "a day such as 2026-11-01")
-    place = tuple(fields.text_or_none(name) or "" for name in ("region", "sku", "usage_team_urn"))
+    place = tuple(fields.optional(name, JsonFields.text, "") for name in ("region", "sku", "usage_team_urn"))
     return DailyEstimate(_key(fields), moment.date(), fields.money("total_amount"), place)
 
 
 def _line(fields: JsonFields, period: BillingPeriod, invoice_id: str | None) -> InvoiceLine:
-    ids = (fields.identifier(name) for name in ("resource_uuid", "resource_id") if fields.values.get(name))
-    start, end = _times(fields)
+    ids = (fields.optional(name, JsonFields.identifier, "") for name in ("resource_uuid", "resource_id"))
+    start, end = _times(fields) or (period.start, period.end)
     return InvoiceLine(
         key=_key(fields),
         amount=fields.money("amount"),
-        product=fields.text("product"),
-        resource=tuple(ids),
-        project=fields.text_or_none("project_name"),
-        start=start if start < end else period.start,
-        end=end if start < end else period.end,
-        quantity=fields.money_or_none("duration"),
-        unit=fields.text_or_none("duration_unit"),
+        product=fields.optional("product", JsonFields.text, ""),
+        resource=tuple(filter(None, ids)),
+        project=fields.optional("project_name", JsonFields.text, "") or None,
+        start=start,
+        end=end,
+        quantity=fields.optional("duration", JsonFields.money, None),
+        unit=fields.optional("duration_unit", JsonFields.text, None),
         invoice_id=invoice_id,
     )
 
 
-def _times(fields: JsonFields) -> tuple[datetime, datetime]:
-    return fields.time("start_time"), fields.time("end_time")
+def _times(fields: JsonFields) -> tuple[datetime, datetime] | None:
+    """Start and end of an item; None if it does not state both, in this order."""
+    start, end = (fields.optional(name, JsonFields.time, None) for name in ("start_time", "end_time"))
+    return None if start is None or end is None or start >= end else (start, end)
 
 
 def _key(fields: JsonFields) -> tuple[str, str]:
-    return fields.text_or_none("group_description") or "", fields.text_or_none("description") or ""
+    group, description = (fields.optional(name, JsonFields.text, "") for name in ("group_description", "description"))
+    return group, description

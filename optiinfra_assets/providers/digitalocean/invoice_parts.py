@@ -1,7 +1,7 @@
 """The summary of an invoice: it states the sum of the products, and overage, tax and credits, which are not items. JSON in, amounts out.
 
-All parts are added as they are; credits are negative. Totals that do not add up raise an error: a lost item, or a part that this module
-does not know, would otherwise make a bill that looks right.
+All parts are added as they are; credits are negative. The amount of the invoice is the fact, and the summary explains it: what its parts
+and the items lack of that amount, be it a difference by rounding or a part that this module does not know, becomes a line of its own.
 """
 
 from __future__ import annotations
@@ -20,51 +20,45 @@ TAXES: Final = "taxes"
 CREDITS: Final = "credits_and_adjustments"
 
 
+BEYOND: Final = "Not itemised"
+
+Part = tuple[str, str, Decimal]
+"""FOCUS ChargeCategory, name and amount in USD of a part."""
+
+
 @dataclass(frozen=True, slots=True)
 class InvoiceParts:
     """The amounts of a summary, in USD.
 
     Attributes:
-        amount: total of the whole invoice.
         parts: amounts by name; zero for a part that the summary does not state.
     """
 
-    amount: Decimal
     parts: dict[str, Decimal]
-    _fields: JsonFields
 
     @classmethod
-    def of(cls, summary: JsonFields) -> InvoiceParts:
-        """Parse a summary.
+    def of(cls, summary: JsonFields, amount: Decimal) -> InvoiceParts:
+        """Parse the summary of an invoice of this amount.
 
         Raises:
-            ContractChanged: an amount is missing or is not a number.
+            ContractChanged: the summary has no sum of products, or is of another amount.
         """
-        names = (PRODUCTS, OVERAGES, TAXES, CREDITS)
-        return cls(summary.money("amount"), {name: _part(summary, name) for name in names}, summary)
+        summary.object(PRODUCTS)
+        if summary.optional("amount", JsonFields.money, amount) != amount:
+            summary.refuse("amount", f"{amount:f}, which the list of invoices states,")
+        return cls({name: _part(summary, name) for name in (PRODUCTS, OVERAGES, TAXES, CREDITS)})
 
-    def check(self, amount: Decimal, itemised: Decimal, count: int) -> None:
-        """Compare the summary with its invoice.
+    def beyond(self, amount: Decimal | None, itemised: Decimal) -> Iterator[Part]:
+        """Yield the parts of an invoice beyond its items, whose sum is `itemised`, and last what is still lacking of `amount`, if given."""
+        found = [itemised]
+        for part in self._known(itemised):
+            found.append(part[2])
+            yield part
+        rest = exact_sum((amount, -exact_sum(found))) if amount is not None else None
+        if rest:
+            yield "Adjustment", BEYOND, rest
 
-        Args:
-            amount: amount of the invoice in the list of invoices.
-            itemised: sum of its items, which may include the overage.
-            count: number of items.
-
-        Raises:
-            ContractChanged: the amounts do not add up; the message names both figures.
-        """
-        if self.amount != amount:
-            self._fields.refuse("amount", f"{amount:f}, which the list of invoices states,")
-        stated = exact_sum(self.parts.values())
-        if self.amount != stated:
-            self._fields.refuse("amount", f"{stated:f}, the sum of {', '.join(self.parts)},")
-        if itemised != self.parts[PRODUCTS] and not self._has_overages(itemised):
-            products = self._fields.object(PRODUCTS)
-            products.refuse("amount", f"{itemised:f}, the sum of the {count} items,")
-
-    def beyond(self, itemised: Decimal) -> Iterator[tuple[str, str, Decimal]]:
-        """Yield FOCUS ChargeCategory, name and amount of each part that the items, whose sum is `itemised`, do not include."""
+    def _known(self, itemised: Decimal) -> Iterator[Part]:
         if self.parts[OVERAGES] and not self._has_overages(itemised):
             yield "Usage", "Overages", self.parts[OVERAGES]
         if self.parts[TAXES]:
@@ -74,9 +68,15 @@ class InvoiceParts:
             yield kind, "Credits & adjustments", self.parts[CREDITS]
 
     def _has_overages(self, itemised: Decimal) -> bool:
-        return itemised == exact_sum((self.parts[PRODUCTS], self.parts[OVERAGES]))
+        """Whether the items are nearer to the products with overage than to those without."""
+        products = self.parts[PRODUCTS]
+        return abs(itemised - products - self.parts[OVERAGES]) < abs(itemised - products)
+
+
+UNKNOWN: Final = InvoiceParts(dict.fromkeys((PRODUCTS, OVERAGES, TAXES, CREDITS), Decimal(0)))
+"""Parts of a summary that cannot be read."""
 
 
 def _part(summary: JsonFields, name: str) -> Decimal:
-    part = summary.object_or_none(name)
-    return part.money("amount") if part else Decimal(0)
+    part = summary.optional(name, JsonFields.object_or_none, None)
+    return part.optional("amount", JsonFields.money, Decimal(0)) if part else Decimal(0)

@@ -14,11 +14,11 @@ DigitalOcean bills some things by the second, others by the hour or the month.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, ClassVar, Final
@@ -26,63 +26,59 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.errors import ResourceNotFound
-from optiinfra_assets.line_items.row_batches import LineItemRow, Value
+from optiinfra_assets.line_items.row_batches import LineItemRow
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, credential_of
-from optiinfra_assets.providers.context import ProviderContext
+from optiinfra_assets.providers.context import ProviderContext, Snapshot
 from optiinfra_assets.providers.digitalocean.billing_api import (
+    BALANCE,
+    INSIGHTS,
+    ITEMS_SO_FAR,
     LISTS,
     NOTHING,
     PAGE_SIZE,
     PREVIEW,
+    SUMMARY,
     BillingApi,
     Invoice,
     InvoiceList,
     midnight,
 )
 from optiinfra_assets.providers.digitalocean.daily_estimates import (
-    ESTIMATE,
     DailyCharge,
     DailyEstimates,
     InvoiceLine,
 )
-from optiinfra_assets.providers.digitalocean.invoice_parts import InvoiceParts
+from optiinfra_assets.providers.digitalocean.invoice_parts import UNKNOWN
+from optiinfra_assets.providers.digitalocean.rows import COLUMNS, SO_FAR, row_of, uuid_of
+from optiinfra_assets.providers.http.api_provider import ApiProvider, ApiSession
 from optiinfra_assets.providers.http.client import Client, rate_limit_end
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
+from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList
 from optiinfra_assets.providers.http.redaction import bearer_header
 from optiinfra_assets.providers.running_totals import focus_columns
-from optiinfra_assets.providers.running_totals.focus_columns import service_category
+from optiinfra_assets.providers.running_totals.explanations import Explanation
 from optiinfra_assets.providers.running_totals.instances import (
     Instance,
     InstanceHistory,
+    daily_body,
     daily_list,
-    keep_daily,
 )
 from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, MONTHS_BACK
-from optiinfra_assets.providers.running_totals.provider import ApiProvider, ApiSession
 from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 BILLING: Final = "the scope billing:read"
 ACCOUNT: Final = "the scope account:read, or else account_urn in the settings"
 DROPLETS: Final = "the scope droplet:read"
 CURRENCY: Final = "USD"
-SO_FAR: Final = "month so far"
 KEPT: Final = "droplets"
+TEAM_KEPT: Final = "team"
+TEAM: Final = AuxiliaryEndpoint("/v2/account\n", "the name of the team, and its id if it was never read")
+MACHINES: Final = AuxiliaryEndpoint("/v2/droplets\n", "the regions, sizes and tags of droplets")
 HOURLY_LIMIT: Final = 5_000
 """Requests per token and hour, unless the responses state another limit. A minute has 5 % of them."""
 
-COLUMNS: Final = (*focus_columns.COLUMNS, "SkuId", "SubAccountId", "x_Group", "x_Project")
-
-_SERVICE_CATEGORIES: Final = (
-    ("AI and Machine Learning", re.compile(r"gradient|gen ?ai|inference|agent", re.I)),
-    ("Databases", re.compile(r"database", re.I)),
-    ("Storage", re.compile(r"spaces|volume|snapshot|backup|storage|file share|nfs", re.I)),
-    ("Networking", re.compile(r"load balancer|bandwidth|\bip|cdn|gateway|vpc|dns|overage", re.I)),
-    ("Compute", re.compile(r"droplet|kubernetes|app platform|function|gpu|container", re.I)),
-)
-_SKUS: Final = (("-DROP-", "Droplets"), ("-K8SWN-", "Kubernetes Clusters"))
-"""Products by a part of their SKU: the two SKUs that the vendor's documents show."""
 _URN: Final = re.compile(r"do:(team|teamgroup):[0-9A-Za-z-]+")
 
 
@@ -121,14 +117,23 @@ class DigitalOcean(ApiProvider):
     credential_model: ClassVar[type[BaseModel]] = DigitalOceanCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.digitalocean.com",)
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (TEAM, MACHINES, INSIGHTS, ITEMS_SO_FAR, SUMMARY, BALANCE)
+    needed_fields: ClassVar[frozenset[str]] = frozenset(
+        {"invoices", "invoice_items", "invoice_uuid", "invoice_period", "amount", "meta", "total"}
+    )
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
         """Return a session that uses the token of `account`. Raises BadData if its settings are not accepted."""
-        return _Session(credential_of(account, DigitalOceanCredential), context)
+        return _Session(credential_of(account, DigitalOceanCredential), context, account.account_id)
 
 
 class _Session(ApiSession[DigitalOceanCredential]):
     columns = COLUMNS
+
+    def __init__(self, credential: DigitalOceanCredential, context: ProviderContext, account_id: str) -> None:
+        super().__init__(credential, context)
+        self.account_id = account_id
+        self.droplets = Explanation(KEPT, MACHINES, self._read_droplets)
 
     def client(self) -> Client:
         token = self.credential.api_token.get_secret_value()
@@ -144,23 +149,39 @@ class _Session(ApiSession[DigitalOceanCredential]):
 
     @cached_property
     def payer(self) -> tuple[str, str | None]:
-        """Urn and name of the team of the token; if the credential names another urn, that urn and None."""
+        """Urn and name of the team: those that the credential names, else as read now, else as last read; else an empty urn."""
         if self.credential.account_urn:
             return self.credential.account_urn, None
+        found = TEAM.read(self.context.warnings, self._team, None)
+        if found is None:
+            return self._team_before() or ("", None)
+        now = self.context.clock()
+        self.context.snapshots.add(Snapshot(TEAM_KEPT, BillingPeriod.of(now), now, json.dumps(found).encode()))
+        return found
+
+    def _team(self) -> tuple[str, str | None]:
         team = self.api.get("/v2/account", permission=ACCOUNT).fields().object("account").object("team")
-        return f"do:team:{team.identifier('uuid')}", team.text_or_none("name")
+        return f"do:team:{team.identifier('uuid')}", team.optional("name", JsonFields.text, None)
+
+    def _team_before(self) -> tuple[str, str | None] | None:
+        current = BillingPeriod.of(self.context.clock())
+        kept = (self.context.snapshots.newest(TEAM_KEPT, current.shift(-back)) for back in range(MONTHS_BACK))
+        newest = next(filter(None, kept), None)
+        urn, name = json.loads(newest.body) if newest else ("", None)
+        return (urn, name) if urn else None
 
     def billing(self) -> BillingApi:
         """Return a `BillingApi` for the payer, as of now."""
-        urn, snapshots = self.payer[0], self.context.snapshots
-        return BillingApi(self.api, urn, BILLING, self.context.clock(), snapshots)
+        context = self.context
+        return BillingApi(self.api, self.payer[0], BILLING, context.clock(), context.snapshots, context.warnings)
 
     def account_name(self) -> str:
+        urn, name = (self.credential.account_urn, None) if self.credential.account_urn else self._team()
         billing = self.billing()
-        billing.usage()
-        billing.count(BillingPeriod.of(self.context.clock()))
-        urn, name = self.payer
-        return f"{_uuid(urn)} {name or ''}".strip()
+        billing.books()
+        if self.credential.account_urn:
+            billing.count(BillingPeriod.of(self.context.clock()))  # a wrong urn has none
+        return f"{uuid_of(urn)} {name or ''}".strip()
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
         """Return the tokens of periods in `since` or with an invoice, a preview or insights; those of open periods change every night."""
@@ -171,7 +192,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
         wanted = {current, current.shift(-1), *since, *(invoice.period for invoice in books.invoices)}
         recent = sorted(one for one in wanted if current.shift(1 - MONTHS_BACK) <= one <= current)
         tokens = {period: billing.token(books, period) for period in recent}
-        self._keep_droplets()
+        self.droplets.keep_daily(self.context)
         return {one: token for one, token in tokens.items() if token != NOTHING or one in since}
 
     def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
@@ -180,8 +201,12 @@ class _Session(ApiSession[DigitalOceanCredential]):
         books = billing.books()
         token = billing.token(books, period)
         if period == BillingPeriod.of(billing.clock_time):
-            self._keep_droplets()
+            self.droplets.keep_daily(self.context)
+        self.droplets.warn(self.context, period)
         is_closed = billing.is_closed(books, period)
+        problem = books.problem(period, billing.clock_time)
+        if problem is not None:
+            raise problem
         invoiced = exact_sum(invoice.amount for invoice in books.of(period))
         collection = LineItemStream(
             batches=iter(()),
@@ -192,8 +217,9 @@ class _Session(ApiSession[DigitalOceanCredential]):
         )
         return collection, _Month(period, is_closed, books, collection).rows(self)
 
-    def _keep_droplets(self) -> None:
-        keep_daily(self.context, KEPT, lambda: _droplets(self.api))
+    def _read_droplets(self) -> tuple[datetime, bytes]:
+        now = self.context.clock()
+        return now, daily_body(now.date(), _droplets(self.api))
 
 
 @dataclass(slots=True)
@@ -210,23 +236,30 @@ class _Month:
         kept = session.context.snapshots.read(KEPT, self.period)
         self._note({"kind": KEPT, "taken_at": one.taken_at.isoformat()} for one in kept)
         (urn, name), machines = session.payer, InstanceHistory(kept, daily_list)
-        billing = focus_columns.BillingColumns(
-            self.period, (_uuid(urn), name), CURRENCY, "DigitalOcean", "DigitalOcean"
-        )
+        payer = (uuid_of(urn) or session.account_id, name)
+        billing = focus_columns.BillingColumns(self.period, payer, CURRENCY, "DigitalOcean", "DigitalOcean")
         for charge in self._charges(session.billing()):
-            yield _row(charge, billing, urn, machines)
+            yield row_of(charge, billing, urn, machines)
 
     def _charges(self, billing: BillingApi) -> Iterator[DailyCharge]:
-        days = DailyEstimates(self.period, self.is_closed)
-        with suppress(ResourceNotFound) if self.is_closed else nullcontext():
-            for estimate in billing.insights(self.period):
-                days.add(estimate)
+        preview = self.books.previewed(self.period)
+        if preview is None and not self.books.of(self.period):
+            estimated: DailyEstimates | None = self._estimated(billing)  # nothing else has the costs
+        else:
+            estimated = INSIGHTS.read(billing.warnings, lambda: self._estimated(billing), None)
+        days = estimated or DailyEstimates(self.period, self.is_closed)
         for invoice in self.books.of(self.period):
             yield from self._invoiced(billing, invoice, days)
-        if not self.is_closed and self.books.previewed(self.period):
-            yield from self._previewed(billing, days)
+        if preview is not None and not self.is_closed:
+            yield from self._previewed(billing, preview, days, is_estimated=estimated is not None)
         yield from days.charges()
         self._conclude(billing, days)
+
+    def _estimated(self, billing: BillingApi) -> DailyEstimates:
+        days = DailyEstimates(self.period, self.is_closed)
+        for estimate in billing.insights(self.period):
+            days.add(estimate)
+        return days
 
     def _invoiced(self, billing: BillingApi, invoice: Invoice, days: DailyEstimates) -> Iterator[DailyCharge]:
         """Yield items without estimates, and what the summary states beyond the items. `days` holds the other items."""
@@ -236,34 +269,50 @@ class _Month:
             charge = days.offer(line)
             if charge is not None:
                 yield charge
-        parts = billing.parts(invoice.uuid)
-        parts.check(invoice.amount, itemised, count)
-        yield from self._beyond_items(parts, itemised, invoice.uuid)
+        yield from self._beyond_items(billing, invoice, itemised, invoice.uuid, invoice.amount)
         amount = f"{invoice.amount:f}"
         self._note([{"kind": "invoice", "id": invoice.uuid, "amount": amount, "items": str(count)}])
 
-    def _previewed(self, billing: BillingApi, days: DailyEstimates) -> Iterator[DailyCharge]:
-        """Offer the preview's items to `days`, and yield tax, credits and overage so far.
+    def _previewed(
+        self, billing: BillingApi, preview: Invoice, days: DailyEstimates, *, is_estimated: bool
+    ) -> Iterator[DailyCharge]:
+        """Offer the preview's items to `days`, or yield them if there are no estimates; then yield tax, credits and overage so far.
 
         After an invoice within the month this leaves those three out until the last invoice: it is not documented whether the preview then
         starts again from zero.
         """
-        itemised = Decimal(0)
-        for line in billing.lines(PREVIEW, self.period):
-            itemised = exact_sum((itemised, line.amount))
-            days.offer(line)
-        parts = billing.parts(PREVIEW)
+        lines = self._shown(billing, is_needed=not is_estimated)
+        for line in lines or ():
+            if is_estimated:
+                days.offer(line)
+            else:
+                yield DailyCharge(line.key, line.amount, line.start, line.end, SO_FAR, line, (), None)
+        if lines is None:
+            return
+        itemised = exact_sum(line.amount for line in lines)
         if not self.books.of(self.period):
-            yield from self._beyond_items(parts, itemised, None)
-        self._note([{"kind": PREVIEW, "amount": f"{parts.amount:f}", "itemised": f"{itemised:f}"}])
+            # Where there are estimates, the running totals of the preview are no cost.
+            amount = None if is_estimated else preview.amount
+            yield from self._beyond_items(billing, preview, itemised, None, amount)
+        self._note([{"kind": PREVIEW, "amount": f"{preview.amount:f}", "itemised": f"{itemised:f}"}])
 
-    def _beyond_items(self, parts: InvoiceParts, itemised: Decimal, invoice_id: str | None) -> Iterator[DailyCharge]:
+    def _shown(self, billing: BillingApi, *, is_needed: bool) -> list[InvoiceLine] | None:
+        """Return the items of the preview; None if they only explain estimates and cannot be read."""
+
+        def read() -> list[InvoiceLine]:
+            return list(billing.lines(PREVIEW, self.period))
+
+        return read() if is_needed else ITEMS_SO_FAR.read(billing.warnings, read, None)
+
+    def _beyond_items(
+        self, billing: BillingApi, invoice: Invoice, itemised: Decimal, invoice_id: str | None, amount: Decimal | None
+    ) -> Iterator[DailyCharge]:
+        """Yield what the summary has beyond the items, and what is still lacking of `amount` unless that is None."""
         method = INVOICE_LINE if invoice_id else SO_FAR
-        for category, name, amount in parts.beyond(itemised):
-            line = InvoiceLine(
-                ("", name), amount, name, (), None, self.period.start, self.period.end, category=category
-            )
-            yield DailyCharge(line.key, amount, line.start, line.end, method, line, (), invoice_id)
+        parts = SUMMARY.read(billing.warnings, lambda: billing.parts(invoice), UNKNOWN)
+        for category, name, part in parts.beyond(amount, itemised):
+            line = InvoiceLine(("", name), part, name, (), None, self.period.start, self.period.end, category=category)
+            yield DailyCharge(line.key, part, line.start, line.end, method, line, (), invoice_id)
 
     def _conclude(self, billing: BillingApi, days: DailyEstimates) -> None:
         """Add the insights to the lineage, and the balance to compare the open month with: estimates need not equal it."""
@@ -276,10 +325,12 @@ class _Month:
         if days.last_day is not None:
             self.collection.data_through = midnight(days.last_day) + timedelta(days=1)
         if self.period == BillingPeriod.of(billing.clock_time):
-            usage, generated_at = billing.usage()
-            beyond = exact_sum((usage, -days.estimated))
-            compared = {"month_to_date_usage": f"{usage:f}", "beyond_insights": f"{beyond:f}"}
-            self._note([{"kind": "balance", "generated_at": generated_at.isoformat(), **compared}])
+            balance = BALANCE.read(billing.warnings, billing.usage, None)
+            if balance is not None:
+                usage, generated_at = balance
+                beyond = exact_sum((usage, -days.estimated))
+                compared = {"month_to_date_usage": f"{usage:f}", "beyond_insights": f"{beyond:f}"}
+                self._note([{"kind": "balance", "generated_at": generated_at.isoformat(), **compared}])
 
     def _note(self, sources: Iterable[dict[str, str]]) -> None:
         self.collection.sources.extend(sources)
@@ -294,57 +345,10 @@ def _pause(headers: Mapping[str, str]) -> float:
 
 def _droplets(api: Client) -> Iterator[Instance]:
     for fields in PagedList("/v2/droplets", "droplets", DROPLETS, LISTS, PAGE_SIZE).objects(api):
-        id_, name, size = fields.identifier("id"), fields.text("name"), fields.text("size_slug")
-        region = fields.object("region").text("slug")
-        tags = fields.texts("tags") if fields.values.get("tags") else []
-        yield Instance(id_, name, "Droplet", region, size, (id_,), dict.fromkeys(tags, "true"))
-
-
-def _row(
-    charge: DailyCharge, billing: focus_columns.BillingColumns, urn: str, machines: InstanceHistory
-) -> LineItemRow:
-    line = charge.line
-    group, description = charge.key
-    region, sku, team = charge.place or ("", "", "")
-    category = line.category if line else "Usage"
-    product = line.product if line and line.product else _product(sku)
-    amount = charge.amount
-    values = billing.values(category, amount, amount, charge.start, charge.end, charge.invoice_id, charge.method) | {
-        "ChargeDescription": description,
-        "ServiceName": product,
-        "ServiceCategory": service_category(product, _SERVICE_CATEGORIES) if category == "Usage" else "Other",
-        "RegionId": region or None,
-        "SkuId": sku or None,
-        "SubAccountId": _uuid(team) if team not in ("", urn) else None,
-        "x_Group": group or None,
-    }
-    if line is not None:
-        values |= _of_line(charge, line, billing.period, machines)
-    is_estimated = charge.method in (ESTIMATE, SO_FAR)
-    return LineItemRow("api" if is_estimated else "invoice", is_estimated, values)
-
-
-def _of_line(
-    charge: DailyCharge, line: InvoiceLine, period: BillingPeriod, machines: InstanceHistory
-) -> dict[str, Value]:
-    """Columns that an item adds: its resource and project, and its quantity if the whole item is one charge."""
-    values: dict[str, Value] = {"x_Project": line.project}
-    if line.end <= period.start and charge.amount < 0:
-        values["ChargeClass"] = "Correction"
-    if charge.method == INVOICE_LINE:
-        values |= {"ConsumedQuantity": line.quantity, "ConsumedUnit": line.unit}
-    if line.resource:
-        machine = machines.find(line.resource, None, charge.start, charge.end)
-        values |= {"ResourceName": line.key[-1], "ResourceType": line.product or None}
-        values |= machine.values() if machine else {}
-        values["ResourceId"] = line.resource[0]
-    return values
-
-
-def _product(sku: str) -> str:
-    """Product of a line that only insights have: taken from the SKU where that is known, else the SKU itself."""
-    return next((product for part, product in _SKUS if part in sku), sku or "Unknown")
-
-
-def _uuid(urn: str) -> str:
-    return urn.rsplit(":", 1)[-1]
+        id_ = fields.optional("id", JsonFields.identifier, "")
+        name, size = (fields.optional(one, JsonFields.text, "") for one in ("name", "size_slug"))
+        place = fields.optional("region", JsonFields.object, None)
+        region = place.optional("slug", JsonFields.text, "") if place else ""
+        tags = fields.optional("tags", JsonFields.texts, ())
+        if id_:
+            yield Instance(id_, name, "Droplet", region, size, (id_,), dict.fromkeys(tags, "true"))

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.files.coverage import ChargeCoverage
@@ -69,6 +70,8 @@ class FocusFiles(Provider):
     own_hosts: ClassVar[tuple[str, ...]] = (
         "s3.amazonaws.com", "*.s3.amazonaws.com", "s3.*.amazonaws.com", "*.s3.*.amazonaws.com",
     )  # fmt: skip
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = ()
+    needed_fields: ClassVar[frozenset[str]] = frozenset()
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Return the location, once it is listed and the last 50 of its files by name have FOCUS columns.

@@ -36,12 +36,13 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.providers.context import Meter, ProviderContext
-from optiinfra_assets.providers.http.client import retry_after
+from optiinfra_assets.providers.http.client import FROM_BEHIND_A_PAGE, retry_after
 from optiinfra_assets.providers.http.connections import refusal_in
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
+from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
 from optiinfra_assets.providers.http.urllib3_transport import guard, guarded_session
 
 SECONDS: Final = 60.0
@@ -158,11 +159,13 @@ class GoogleSession:
             return refusal
         said = self._told(" ".join(str(error).split())[:200])
         if isinstance(error, auth_errors.RefreshError) and not error.retryable:
-            return CredentialRejected(f"{where}: the credential is not accepted ({said}); connect again with {KEY}")
-        if isinstance(error, requests.exceptions.JSONDecodeError | ParseError):
-            return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
+            return clock_error(where, said) or CredentialRejected(
+                f"{where}: the credential is not accepted ({said}); connect again with {KEY}"
+            )
+        if isinstance(error, json.JSONDecodeError | ParseError):
+            return web_page(where) if is_web_page(getattr(error, "doc", "")) else RetryableError(broken_off(where))
         if isinstance(error, auth_errors.GoogleAuthError | requests.exceptions.RequestException | TimeoutError):
-            return RetryableError(Transient(f"{where}: no answer: {said or type(error).__name__}; try again later"))
+            return RetryableError(no_answer(where, said or type(error).__name__))
         return error
 
     def _refused_call(self, error: GoogleAPICallError, where: str, permission: str) -> Exception:
@@ -180,6 +183,9 @@ class GoogleSession:
             return NothingThere(f"{where}: {said[:200]}: nothing that is stored is changed")
         if isinstance(error, Conflict):
             return error
+        body = getattr(error.response, "content", b"")
+        if isinstance(body, bytes) and is_web_page(body) and status not in FROM_BEHIND_A_PAGE:
+            return web_page(where)
         status = 429 if reason in _BUSY else 503 if reason in _FAILED else status
         return error_for_status(status, where, said, permission, until=until, now=now)
 

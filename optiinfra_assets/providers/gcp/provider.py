@@ -27,11 +27,12 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import (
     BadData,
     ContractChanged,
-    CredentialRejected,
     NothingThere,
+    ProviderError,
     Transient,
 )
 from optiinfra_assets.line_items.row_batches import record_batches
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.gcp.export_tables import CostTable, ExportKind
@@ -53,6 +54,7 @@ MONTHS_BACK: Final = 13
 FINAL_AFTER: Final = timedelta(days=15)
 """Google issues invoices in the first days of the next month; what it reports later goes on a later invoice."""
 
+NAMES: Final = AuxiliaryEndpoint("/billingAccounts", "the name of the billing account")
 _TABLE: Final = re.compile(r"(?:[a-z0-9.-]{1,60}:)?[a-z0-9-]{1,40}\.[A-Za-z0-9_]{1,200}\.[A-Za-z0-9_]{1,200}", re.ASCII)
 _PAYER: Final = re.compile(
     r"gcp_billing_export_(?P<kind>resource_v1|v1|focus)_(?P<id>[0-9A-Z]{6}_[0-9A-Z]{6}_[0-9A-Z]{6})"
@@ -103,6 +105,8 @@ class Gcp(Provider):
         granularity="day", history_months=MONTHS_BACK, paid_requests=True
     )
     own_hosts: ClassVar[tuple[str, ...]] = ("*.googleapis.com", "accounts.google.com")
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (NAMES,)
+    needed_fields: ClassVar[frozenset[str]] = frozenset()
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Returns id, name and number of projects of the billing account, as far as the credential may see them. Only prices queries: free.
@@ -118,7 +122,7 @@ class Gcp(Provider):
             export.try_queries()
             payer, name, projects = export.payer, "", None
             with (
-                suppress(CredentialRejected, NothingThere),
+                suppress(ProviderError),  # names only
                 CloudBilling.opened(export.access, export.endpoint) as api,
             ):
                 name = api.accounts().get(payer, "")
@@ -146,7 +150,8 @@ class Gcp(Provider):
             kept = {
                 period: token for period, token in since.items() if period < export.oldest or stock.has_lost(period)
             }
-            return Probe({**kept, **tokens}, export.access.meter.requests, export.access.meter.cost)
+            meter = export.access.meter
+            return Probe({**kept, **tokens}, meter.requests, meter.cost, context.warnings)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Returns the line items of one invoice month by day. It is final 15 days after its end; a month that never had rows is empty.
@@ -169,6 +174,7 @@ class Gcp(Provider):
             is_final=_is_final(billing_period, context.clock()),
             requests=export.access.meter.requests,
             request_cost=export.access.meter.cost,
+            warnings=context.warnings,
         )
         rows = _rows(export, billing_period, list(totals.values()), payer, collection)
         where = f"{self.title} {billing_period}"
@@ -207,15 +213,16 @@ class _Opened:
         return BillingPeriod.of(self.context.clock()).shift(1 - MONTHS_BACK)
 
     def payer_name(self) -> str | None:
-        """Returns the name of the billing account; None if the credential may not see it."""
+        """Returns the name of the billing account; None if it cannot be read."""
+        return NAMES.read(self.context.warnings, self._payer_name, None)
+
+    def _payer_name(self) -> str | None:
         from optiinfra_assets.providers.gcp.billing_api import CloudBilling
 
-        with (
-            suppress(CredentialRejected, NothingThere),
-            CloudBilling.opened(self.access, self.endpoint) as api,
-        ):
-            return api.account_name(self.payer) or None if self.payer else None
-        return None
+        if not self.payer:
+            return None
+        with CloudBilling.opened(self.access, self.endpoint) as api:
+            return api.account_name(self.payer) or None
 
     def stock(self) -> TableContents:
         """Returns the contents of the table by invoice month and loading day; reads and stores them only if the table has changed."""

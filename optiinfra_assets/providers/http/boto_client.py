@@ -28,12 +28,15 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
     ConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
     TokenRetrievalError,
 )
 from botocore.httpsession import URLLib3Session
@@ -44,11 +47,12 @@ from botocore.utils import get_environ_proxies
 
 from optiinfra_assets.domain.errors import BadData, ContractChanged, CredentialRejected, Transient
 from optiinfra_assets.providers.context import Meter, ProviderContext
-from optiinfra_assets.providers.http.client import retry_after
+from optiinfra_assets.providers.http.client import FROM_BEHIND_A_PAGE, retry_after
 from optiinfra_assets.providers.http.connections import refusal_in
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
+from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
 from optiinfra_assets.providers.http.urllib3_transport import Guarded, GuardedTls
 from optiinfra_assets.providers.network_policy import EVERYWHERE, NetworkPolicy
 
@@ -64,17 +68,13 @@ _MEANINGS: Final[Mapping[int, str]] = {
 }
 """HTTP status -> codes that mean the same. An error of HEAD has no body, so it leaves only 403, 429 or 503 as the code."""
 _STATUS: Final = {code: status for status, codes in _MEANINGS.items() for code in codes.split()}
-_WRONG_CLOCK: Final = (
-    "RequestExpired", "RequestTimeTooSkewed", "Signature expired", "Signature not yet current",
-)  # fmt: skip
-"""Error codes, and beginnings of the message that comes with the code for a wrong signature."""
 _WRONG_PLACE: Final = frozenset(
     {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 )
 """HEAD, too, gives 301 and 400."""
 
 _NO_CREDENTIALS: Final = (
-    NoCredentialsError, PartialCredentialsError, ProfileNotFound, TokenRetrievalError,
+    ConfigParseError, CredentialRetrievalError, NoCredentialsError, PartialCredentialsError, ProfileNotFound, SSOError, TokenRetrievalError,
 )  # fmt: skip
 _SAID_BY_THE_SDK: Final = (
     BotoCoreError, ClientError, ResponseParserError, OSError, ValueError, AttributeError, TypeError,
@@ -146,12 +146,14 @@ class BotoCalls:
         said = self.context.network.quoted(self.hide(" ".join(str(error).split()))[:200])
         if isinstance(error, _NO_CREDENTIALS):
             return CredentialRejected(
-                f"{where}: {said}: connect with a key or a profile, or set credentials for this process"
+                f"{where}: {said}: sign in again (aws sso login), name a profile that exists, or connect with a key"
             )
         if isinstance(error, IncompleteReadError | ResponseParserError):
-            return RetryableError(Transient(f"{where}: the answer broke off; try again later"))
+            return RetryableError(broken_off(where))
+        if isinstance(error, OSError) and error.filename:
+            return CredentialRejected(f"{where}: {said}: check the files that the credential of this machine names")
         if isinstance(error, ConnectionError | HTTPClientError | OSError):
-            return RetryableError(Transient(f"{where}: no answer: {said}; try again later"))
+            return RetryableError(no_answer(where, said))
         if isinstance(error, AttributeError | TypeError):
             return ContractChanged(f"{where}: the answer cannot be read ({said}); {ASK_FOR_UPDATE}")
         return BadData(f"{where}: {said}: check the address, region and endpoint_url")
@@ -163,10 +165,9 @@ class BotoCalls:
         explained = explain(code, said)
         if explained:
             return explained
-        if code in _WRONG_CLOCK or message.startswith(_WRONG_CLOCK):
-            return CredentialRejected(
-                f"{where}: refused ({said}): set the clock of this machine, whose time the signature of a request holds"
-            )
+        clock = clock_error(where, said)
+        if clock is not None:
+            return clock
         if code in _WRONG_PLACE:
             return CredentialRejected(
                 f"{where}: refused ({said}): check region and endpoint_url, and whether the credential has expired"
@@ -289,12 +290,12 @@ def _refuse_broken(response_dict: Mapping[str, Any], operation_model: Any, **_: 
     if operation_model.name == "HeadBucket" and "x-amz-bucket-region" not in headers:
         # The SDK sends HeadBucket by itself when redirected, and would repeat it forever if that is redirected too. This error stops it.
         raise ClientError({"ResponseMetadata": {"HTTPHeaders": {}}}, operation_model.name)
-    if response_dict["status_code"] >= 300 or not isinstance(body, bytes):
+    if not isinstance(body, bytes):
         return
-    if body.lstrip()[:14].lower().startswith((b"<html", b"<!doctype html")):
-        raise ContractChanged(
-            f"{operation_model.name}: data were expected, not a web page: check endpoint_url, and whether a proxy answers in its place"
-        )
+    if is_web_page(body) and response_dict["status_code"] not in FROM_BEHIND_A_PAGE:
+        raise web_page(operation_model.name)
+    if response_dict["status_code"] >= 300:
+        return
     if (
         "json" in headers.get("content-type", "")
         and operation_model.http["method"] != "HEAD"

@@ -12,8 +12,9 @@ The client handles a response by its status::
     2xx                            returns an `ApiResponse`
     401, 403                       CredentialRejected, which names the permission
     429, or 503 with a time        waits briefly and retries; if the provider asks for a longer wait, Throttled(until)
-    408, 425, 5xx, network         retries after 0.5, 1 and 2 seconds; then Transient
+    `retry.PASSING`, 5xx, network  retries after 0.5, 1 and 2 seconds; then Transient
     a body that breaks off         the same
+    a web page, a redirect         Transient at once: a proxy answers
     anything else                  ContractChanged; for 404 ResourceNotFound
 
 `retry_after`, ``retry.py`` and ``redaction.py`` beside this file and ``providers/context.py`` also serve providers that use the vendor's
@@ -40,6 +41,7 @@ from optiinfra_assets.providers.http.httpx_transport import GuardedTransport
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
+from optiinfra_assets.providers.http.translation import is_web_page, no_answer, web_page
 
 TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
@@ -49,6 +51,9 @@ LONGEST_REST: Final = 90.0
 """Seconds to wait between two pages of a long list; clouds count requests by the minute."""
 UNPACED: Final = 20
 """Number of requests of one client that never wait for a `Pace`: probes and small months need no more."""
+
+FROM_BEHIND_A_PAGE: Final = frozenset({429, 500, 502, 503, 504})
+"""Statuses whose meaning is clear, also if a page for people comes with them."""
 
 Wait = Callable[[Mapping[str, str], datetime], datetime | None]
 """From the headers of an error response and the present UTC instant: the instant from which the provider allows another request."""
@@ -108,6 +113,7 @@ class ApiResponse:
         asked_at: UTC instant at which its request was sent; the response may lack what happened later.
         where: method and address without the query, for messages.
         hide: redacts secrets in a message.
+        note: gets a line about each field that only explains costs and is left out.
     """
 
     body: bytes = field(repr=False)
@@ -115,6 +121,7 @@ class ApiResponse:
     asked_at: datetime
     where: str
     hide: Callable[[str], str] = field(repr=False)
+    note: Callable[[str], object] = field(repr=False)
 
     def fields(self) -> JsonFields:
         """Returns the body as a JSON object.
@@ -123,7 +130,7 @@ class ApiResponse:
             Transient: the body breaks off.
             ContractChanged: the body is not a JSON object.
         """
-        return JsonFields.parse(self.body, self.where, self.hide)
+        return JsonFields.parse(self.body, self.where, self.hide, self.note)
 
 
 class Client:
@@ -216,9 +223,11 @@ class Client:
             raise RetryableError(Transient(f"{where}: no answer in time; try again later")) from None
         except httpx.HTTPError as error:
             said = self._context.network.quoted(self._hide(str(error)) or type(error).__name__)
-            raise RetryableError(Transient(f"{where}: no answer: {said}; try again later")) from None
-        answer = ApiResponse(body, dict(response.headers), sent_at, where, self._hide)
+            raise RetryableError(no_answer(where, said)) from None
+        answer = ApiResponse(body, dict(response.headers), sent_at, where, self._hide, self._context.leave_out)
         self._pause = self._pace(answer.headers) if self._pace else 0.0
+        if is_web_page(body) and response.status_code not in FROM_BEHIND_A_PAGE:
+            raise web_page(where)
         if not response.is_success:
             now = self._context.clock()
             until = self._wait(answer.headers, now)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from optiinfra_assets.domain.errors import ContractChanged, Transient
 from optiinfra_assets.line_items.rejected_value import quoted
@@ -22,6 +22,8 @@ ASK_FOR_UPDATE: Final = "the provider's answer differs from its documents; updat
 
 _NUMBER: Final = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MISSING: Final = object()
+T = TypeVar("T")
+U = TypeVar("U")
 _MONEY: Final = "a number of at most 20 integer and 60 fraction digits"
 
 
@@ -49,6 +51,10 @@ def parse_json(body: bytes, where: str) -> Any:
         raise ContractChanged(f"{where}: JSON in UTF-8 was expected; {ASK_FOR_UPDATE}") from None
 
 
+def _ignore(line: str) -> None:
+    """Note nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class JsonFields:
     """One JSON object of a response.
@@ -58,15 +64,19 @@ class JsonFields:
         where: the request, for messages.
         hide: redacts secrets in a message.
         path: path of the object in the response; empty for the response itself.
+        note: gets a line about each field that `optional` leaves out.
     """
 
     values: dict[str, Any]
     where: str
     hide: Callable[[str], str] = field(default=str, repr=False)
     path: str = ""
+    note: Callable[[str], object] = field(default=_ignore, repr=False)
 
     @classmethod
-    def parse(cls, body: bytes, where: str, hide: Callable[[str], str] = str) -> JsonFields:
+    def parse(
+        cls, body: bytes, where: str, hide: Callable[[str], str] = str, note: Callable[[str], object] = _ignore
+    ) -> JsonFields:
         """Parses a response that must be a JSON object.
 
         Raises:
@@ -78,7 +88,23 @@ class JsonFields:
             raise ContractChanged(
                 hide(f"{where}: value {quoted(value)} is not accepted: a JSON object; {ASK_FOR_UPDATE}")
             )
-        return cls(value, where, hide)
+        return cls(value, where, hide, note=note)
+
+    def optional(self, name: str, read: Callable[[JsonFields, str], T], otherwise: U) -> T | U:
+        """Returns a field that only explains costs: what `read` returns, or `otherwise` if it is missing, null or not as documented.
+
+        Args:
+            name: the field.
+            read: a method of this class, such as ``JsonFields.text``.
+            otherwise: returned in place of a value; a value that is not as documented is noted.
+        """
+        if self.values.get(name) is None:
+            return otherwise
+        try:
+            return read(self, name)
+        except ContractChanged as error:
+            self.note(str(error))
+            return otherwise
 
     def text(self, name: str) -> str:
         """Returns a string, which may be empty.
@@ -170,7 +196,7 @@ class JsonFields:
         return self.refuse(name, accepted) if value is None else value
 
     def _inside(self, name: str, value: dict[str, Any]) -> JsonFields:
-        return JsonFields(value, self.where, self.hide, self._path(name))
+        return JsonFields(value, self.where, self.hide, self._path(name), self.note)
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

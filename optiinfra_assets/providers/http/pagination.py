@@ -163,10 +163,10 @@ def joined(answers: Iterable[ApiResponse]) -> bytes:
     return b"[" + b",".join(answer.body for answer in answers) + b"]"
 
 
-def objects_in(body: bytes, name: str, where: str) -> Iterator[JsonFields]:
-    """Yields the objects in the field `name` of each response in a `joined` body."""
+def objects_in(body: bytes, name: str, where: str, note: Callable[[str], object]) -> Iterator[JsonFields]:
+    """Yields the objects in the field `name` of each response in a `joined` body; `note` is that of the objects."""
     for answer in parse_json(body, where):
-        yield from JsonFields(answer, where).objects(name)
+        yield from JsonFields(answer, where, note=note).objects(name)
 
 
 def linked_page(fields: JsonFields, name: str) -> str | None:

@@ -28,6 +28,7 @@ from optiinfra_assets.domain.errors import (
 )
 from optiinfra_assets.providers.http.connections import during
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
+from optiinfra_assets.providers.http.translation import clock_error
 
 if TYPE_CHECKING:
     from optiinfra_assets.providers.context import ProviderContext
@@ -37,6 +38,10 @@ PATIENCE: Final = 10.0
 """Seconds that one call may wait in all before its retries; a longer wait happens outside, where it holds no worker."""
 UNKNOWN_WAIT: Final = timedelta(minutes=1)
 """Wait for a provider that throttles without saying for how long."""
+
+PASSING: Final = frozenset({408, 409, 412, 421, 423, 424, 425})
+"""Statuses of requests that may succeed unchanged: time-out, conflict with another request, changed in between, wrong connection, locked,
+another request failed, too early (RFC 9110, 4918, 8470)."""
 
 _T = TypeVar("_T")
 
@@ -120,6 +125,9 @@ def error_for_status(
         advice: advice for a response that was not expected.
     """
     told = f"{status}: {' '.join(said.split())[:200]}" if said else str(status)
+    clock = clock_error(where, told) if status in {400, 401, 403} else None
+    if clock is not None:
+        return clock
     if status == 401:
         return CredentialRejected(
             f"{where}: the credential is not accepted ({told}); connect again with a valid one; it needs: {permission}"
@@ -130,7 +138,12 @@ def error_for_status(
         why = "too many requests" if status == 429 else "not available for now"
         error = Throttled(f"{where}: {why} ({told})", until or now + UNKNOWN_WAIT)
         return RetryableError(error, max(0.0, (until - now).total_seconds()) if until else None)
-    if status in {408, 425} or status >= 500:
+    if status in PASSING or status >= 500:
         return RetryableError(Transient(f"{where}: the provider failed ({told}); try again later"))
+    if status == 407 or 300 <= status < 400:
+        return Transient(
+            f"{where}: answered with status {told}, as a proxy or a sign-in page does: check the network of this machine and endpoint_url; "
+            "try again later"
+        )
     kind = ResourceNotFound if status == 404 else ContractChanged
     return kind(f"{where}: an answer that was not expected (status {told}); {advice}")

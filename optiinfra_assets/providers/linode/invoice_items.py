@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.running_totals.month import ChargeLine, completed
-from optiinfra_assets.providers.running_totals.readings import MeasuredAmounts
+from optiinfra_assets.providers.running_totals.readings import MeasuredAmounts, exact_sum
 
 TAX: Final = "tax"
 """The item type in the key of a tax line."""
@@ -17,26 +17,37 @@ TAX: Final = "tax"
 
 def line(fields: JsonFields) -> ChargeLine:
     """Parse an item; its key is label, type and region."""
-    key = (fields.text("label"), fields.text("type"), fields.text_or_none("region") or "")
-    cost, price = fields.money("amount"), fields.money_or_none("unit_price") or Decimal(0)
-    measure = MeasuredAmounts(cost, fields.money_or_none("quantity") or Decimal(0), cost)
-    return ChargeLine(key, measure, price, *dates(fields))
+    label, type_, region = (fields.optional(name, JsonFields.text, "") for name in ("label", "type", "region"))
+    quantity, price = (fields.optional(name, JsonFields.money, Decimal(0)) for name in ("quantity", "unit_price"))
+    cost = fields.money("amount")
+    return ChargeLine((label, type_, region), MeasuredAmounts(cost, quantity, cost), price, *dates(fields))
 
 
 def dates(fields: JsonFields) -> tuple[str, str]:
-    """Return start (inclusive) and end (exclusive) of an item in UTC, as ISO texts; both are empty if either is null.
+    """Return start (inclusive) and end (exclusive) of an item in UTC, as ISO texts; both are empty if either is not a time.
 
     The API's ``to`` is the last second of the item, so this adds one second.
     """
-    if fields.text_or_none("from") is None or fields.text_or_none("to") is None:
+    start, end = (fields.optional(name, utc_time, None) for name in ("from", "to"))
+    if start is None or end is None:
         return "", ""
-    start, end = fields.time("from", UTC), fields.time("to", UTC) + timedelta(seconds=1)
-    return start.isoformat(), end.isoformat()
+    return start.isoformat(), (end + timedelta(seconds=1)).isoformat()
 
 
 def taxes(fields: JsonFields) -> Iterator[ChargeLine]:
-    """Yield the taxes of an invoice by name, and the part of its tax that has no name."""
-    named = fields.objects("tax_summary") if fields.values.get("tax_summary") is not None else []
-    found = [(tax.text("name"), tax.money("tax")) for tax in named]
-    lines = (ChargeLine((name, TAX, ""), MeasuredAmounts(tax, list_cost=tax)) for name, tax in found if tax)
-    return completed(lines, fields.money("tax"), ("Tax", TAX, ""))
+    """Yield the taxes of an invoice by name, and the part of its tax that has no name.
+
+    Both are optional: what an invoice states beyond its items and its known taxes becomes a line of its own.
+    """
+    named = fields.optional("tax_summary", JsonFields.objects, ())
+    found = [
+        (tax.optional("name", JsonFields.text, "Tax"), tax.optional("tax", JsonFields.money, None)) for tax in named
+    ]
+    lines = [ChargeLine((name, TAX, ""), MeasuredAmounts(tax, list_cost=tax)) for name, tax in found if tax]
+    stated = exact_sum(line.measure.cost for line in lines)
+    return completed(lines, fields.optional("tax", JsonFields.money, stated), ("Tax", TAX, ""))
+
+
+def utc_time(fields: JsonFields, name: str) -> datetime:
+    """Return a time of this API, which are all in UTC without saying so."""
+    return fields.time(name, UTC)

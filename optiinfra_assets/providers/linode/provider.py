@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from itertools import chain
@@ -32,14 +32,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.line_items.row_batches import LineItemRow, Value
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, credential_of
 from optiinfra_assets.providers.context import ProviderContext
+from optiinfra_assets.providers.http.api_provider import ApiProvider
 from optiinfra_assets.providers.http.client import ApiResponse, Client, rate_limit_end, resting
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList, PageStyle
 from optiinfra_assets.providers.http.redaction import bearer_header
-from optiinfra_assets.providers.linode.invoice_items import TAX, dates, line, taxes
+from optiinfra_assets.providers.linode.invoice_items import TAX, dates, line, taxes, utc_time
 from optiinfra_assets.providers.linode.item_labels import BACKUPS, OTHER, Label
 from optiinfra_assets.providers.running_totals.focus_columns import (
     COLUMNS,
@@ -59,11 +61,13 @@ from optiinfra_assets.providers.running_totals.month import (
     RunningMonth,
     completed,
 )
-from optiinfra_assets.providers.running_totals.provider import ApiProvider, MemoFigures, RunningTotalSession
+from optiinfra_assets.providers.running_totals.provider import MemoFigures, RunningTotalSession
 from optiinfra_assets.providers.running_totals.readings import Key, MeasuredAmounts
 
 BILLING: Final = "the token's scope account:read_only, and of a restricted user the right to read billing"
 LINODES: Final = "the token's scope linodes:read_only"
+TRANSFER: Final = AuxiliaryEndpoint("/account/transfer", "the traffic of the month so far")
+MACHINES: Final = AuxiliaryEndpoint("/linode/instances", "the regions, types and tags of Linodes")
 UNINVOICED: Final = "uninvoiced"
 DIRECT: Final = "linode"
 """Billing source of an account that Linode itself bills."""
@@ -103,10 +107,14 @@ class Linode(ApiProvider):
     credential_model: ClassVar[type[BaseModel]] = LinodeCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.linode.com",)
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (TRANSFER, MACHINES)
+    needed_fields: ClassVar[frozenset[str]] = frozenset(
+        {"balance_uninvoiced", "data", "amount", "total", "date", "id", "page", "pages", "results"}
+    )
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
         """Return a session that uses the token of `account`. Raises BadData if its settings are not accepted."""
-        return _Session(credential_of(account, LinodeCredential), context)
+        return _Session(credential_of(account, LinodeCredential), context, account.account_id)
 
 
 def _transferred(fields: JsonFields) -> dict[str, str]:
@@ -130,11 +138,13 @@ class _Session(RunningTotalSession[LinodeCredential]):
 
     columns = (*COLUMNS, "x_ItemType", "x_UnitPrice")
     kind = UNINVOICED
-    figures = (MemoFigures("transfer", "/account/transfer", BILLING, _transferred),)
+    figures = (MemoFigures("transfer", "/account/transfer", BILLING, TRANSFER, _transferred),)
     machine_list = _list("/linode/instances", permission=LINODES)
+    machines_endpoint = MACHINES
 
-    def __init__(self, credential: LinodeCredential, context: ProviderContext) -> None:
+    def __init__(self, credential: LinodeCredential, context: ProviderContext, account_id: str) -> None:
         super().__init__(credential, context)
+        self._account_id = account_id
         self.zone = ZoneInfo(credential.month_zone)
         self.keeps_days = credential.keep_days
         self.token_suffix = "-days" if credential.keep_days else ""
@@ -153,7 +163,7 @@ class _Session(RunningTotalSession[LinodeCredential]):
     @cached_property
     def billing_source(self) -> str:
         """Who bills the account: ``linode``, ``akamai`` or ``external``."""
-        return self.account.fields().text_or_none("billing_source") or DIRECT
+        return self.account.fields().optional("billing_source", JsonFields.text, "") or DIRECT
 
     def account_name(self) -> str:
         """Return id and name, and who bills the account if that is not Linode itself."""
@@ -171,27 +181,34 @@ class _Session(RunningTotalSession[LinodeCredential]):
         cost = fields.money("balance_uninvoiced")
         return {_WHOLE_ACCOUNT: ChargeLine(_WHOLE_ACCOUNT, MeasuredAmounts(cost, list_cost=cost))}
 
-    def issued(self, is_near: Callable[[datetime], bool]) -> list[ListedInvoice]:
+    def invoices(self, oldest: BillingPeriod, latest: BillingPeriod) -> list[IssuedInvoice]:
         """Return the invoices, and read their taxes into `taxes`.
 
         Raises:
             NothingThere: somebody else bills the account, and the API shows no charge of it.
         """
         fields = self.account.fields()
-        self.began = fields.time("active_since", UTC) if fields.values.get("active_since") else None
-        uninvoiced = self.lines(fields)[_WHOLE_ACCOUNT]
-        self._payer()  # raises before anything is kept if the account cannot be parsed
-        listed = list(_list("/account/invoices", permission=BILLING).objects(self.api))
-        near = [fields for fields in listed if is_near(fields.time("date", UTC))]
-        self.taxes = {fields.identifier("id"): list(taxes(fields)) for fields in near}
-        if self.billing_source != DIRECT and not listed and not uninvoiced.measure:
+        self.began = fields.optional("active_since", utc_time, None)
+        self._count = 0
+        found = super().invoices(oldest, latest)
+        if self.billing_source != DIRECT and not self._count and not self.lines(fields)[_WHOLE_ACCOUNT].measure:
             raise NothingThere(
                 f"billing_source: this account is billed by {self.billing_source} outside this API, which shows neither an invoice nor an "
                 "uninvoiced charge: connect the account that is invoiced, or take the figures from the bill itself"
             )
-        return [
-            ListedInvoice(fields.identifier("id"), fields.time("date", UTC), fields.money("total")) for fields in near
-        ]
+        return found
+
+    def invoice_list(self) -> PagedList:
+        return _list("/account/invoices", permission=BILLING)
+
+    def issued_at(self, invoice: JsonFields) -> datetime:
+        self._count += 1
+        return utc_time(invoice, "date")
+
+    def listed(self, invoice: JsonFields, issued_at: datetime) -> ListedInvoice:
+        invoice_id = invoice.identifier("id")
+        self.taxes[invoice_id] = list(taxes(invoice))
+        return ListedInvoice(invoice_id, issued_at, invoice.money("total"))
 
     def items(self, invoice_id: str) -> PagedList:
         return _list(f"/account/invoices/{invoice_id}/items", permission=BILLING)
@@ -221,9 +238,11 @@ class _Session(RunningTotalSession[LinodeCredential]):
 
     def _payer(self) -> tuple[str, str]:
         fields = self.account.fields()
-        person = (fields.text_or_none(part) for part in ("first_name", "last_name"))
-        name = fields.text_or_none("company") or " ".join(filter(None, person))
-        return fields.identifier("euuid"), name
+        company, *person = (
+            fields.optional(part, JsonFields.text, "") for part in ("company", "first_name", "last_name")
+        )
+        name = company or " ".join(filter(None, person))
+        return fields.optional("euuid", JsonFields.identifier, self._account_id), name
 
     def row(self, charge: AccruedCharge, billing: BillingColumns, machines: InstanceHistory) -> LineItemRow:
         label, kind, region = charge.line.key
@@ -245,10 +264,11 @@ class _Session(RunningTotalSession[LinodeCredential]):
             values |= _resource(said, machines, charge) | ({"RegionId": region} if region else {})
         return LineItemRow(charge.source, charge.method == DIFFERENCE, values)
 
-    def machine(self, fields: JsonFields) -> Instance:
-        id_, label, region = fields.identifier("id"), fields.text("label"), fields.text("region")
-        tags = dict.fromkeys(fields.texts("tags"), "true")
-        return Instance(id_, label, "Linode", region, fields.text_or_none("type") or "", (id_,), tags)
+    def machine(self, fields: JsonFields) -> Instance | None:
+        id_ = fields.optional("id", JsonFields.identifier, "")
+        label, region, type_ = (fields.optional(name, JsonFields.text, "") for name in ("label", "region", "type"))
+        tags = dict.fromkeys(fields.optional("tags", JsonFields.texts, ()), "true")
+        return Instance(id_, label, "Linode", region, type_, (id_,), tags) if id_ else None
 
 
 def _reason(answer: ApiResponse) -> str:

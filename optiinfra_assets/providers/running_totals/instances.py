@@ -9,14 +9,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
-from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.errors import CredentialRejected
 from optiinfra_assets.line_items.row_batches import Value
-from optiinfra_assets.providers.context import ProviderContext, Snapshot
+from optiinfra_assets.providers.context import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +95,11 @@ class InstanceHistory:
         return self._indexes[number]
 
 
-def keep_daily(context: ProviderContext, kind: str, read: Callable[[], Iterable[Instance]]) -> None:
-    """Keep the machines that `read` returns as a snapshot of the current month, once a UTC day; it has only what `daily_list` needs.
-
-    If the credential may not read the list (CredentialRejected), the snapshot is empty and costs are collected all the same.
-
-    Raises:
-        ProviderError: the list could not be read for another reason.
-    """
-    now = context.clock()
-    period = BillingPeriod.of(now)
-    newest = context.snapshots.newest(kind, period)
-    if newest is not None and newest.taken_at.date() == now.date():
-        return
-    machines: list[Instance] = []
-    with suppress(CredentialRejected):
-        machines.extend(read())
-    body = {"day": str(now.date()), "machines": [asdict(machine) for machine in machines]}
-    context.snapshots.add(Snapshot(kind, period, now, json.dumps(body).encode()))
+def daily_body(day: date, machines: Iterable[Instance]) -> bytes:
+    """Return the body of a snapshot of the machines of a UTC day; it has only what `daily_list` needs."""
+    return json.dumps({"day": str(day), "machines": [asdict(machine) for machine in machines]}).encode()
 
 
 def daily_list(body: bytes) -> list[Instance]:
-    """Return the machines of a snapshot that `keep_daily` made."""
+    """Return the machines of a snapshot whose body is a `daily_body`."""
     return [Instance(**{**machine, "marks": tuple(machine["marks"])}) for machine in json.loads(body)["machines"]]

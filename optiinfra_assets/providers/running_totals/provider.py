@@ -1,30 +1,32 @@
-"""Base classes of providers that read an HTTP API in sessions of one client, and of those that keep readings of running totals.
+"""Base class of sessions of clouds that report a running total while a month is open, and an invoice afterwards.
 
-A provider has no state. A session has it for one call: credential, context and, while it is open, the client. `ApiSession` is for any cloud
-that is read month by month. `RunningTotalSession` is for a cloud that reports a running total while a month is open, and an invoice
-afterwards: its subclass only says what to request, how to parse fields into lines, and how to write charges into rows.
+Its subclass only says what to request, how to parse fields into lines, and how to write charges into rows. A running total that was not
+read is lost, so it is kept before anything else is asked. What only explains costs (`Explanation`) may fail in any way. An invoice that
+cannot be read stops the months that it may bill, and no other.
 """
 
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from functools import partial
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import ClassVar, Final
 
-from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.errors import CredentialRejected
-from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
-from optiinfra_assets.providers.base import LineItemStream, Probe, Provider
-from optiinfra_assets.providers.context import ProviderContext, Snapshot, transient_context
-from optiinfra_assets.providers.http.client import ApiResponse, Client
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import ContractChanged, NothingThere, ProviderError
+from optiinfra_assets.line_items.row_batches import LineItemRow
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
+from optiinfra_assets.providers.base import LineItemStream
+from optiinfra_assets.providers.context import ProviderContext, Snapshot
+from optiinfra_assets.providers.http.api_provider import ApiSession, Credential
+from optiinfra_assets.providers.http.client import ApiResponse
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList, joined, objects_in
+from optiinfra_assets.providers.running_totals.explanations import Explanation
 from optiinfra_assets.providers.running_totals.focus_columns import BillingColumns
 from optiinfra_assets.providers.running_totals.instances import Instance, InstanceHistory
 from optiinfra_assets.providers.running_totals.invoice_months import (
@@ -49,86 +51,6 @@ from optiinfra_assets.providers.running_totals.readings import Key, billed_in, d
 INSTANCES: Final = "instances"
 """Kind of the snapshots of machines."""
 
-Credential = TypeVar("Credential")
-
-
-class ApiSession(ABC, Generic[Credential]):
-    """One call of a provider.
-
-    Attributes:
-        columns: columns of its rows: FOCUS names, and names that begin with ``x_``.
-        api: its HTTP client, while it is open.
-    """
-
-    columns: ClassVar[tuple[str, ...]]
-    api: Client
-
-    def __init__(self, credential: Credential, context: ProviderContext) -> None:
-        self.credential = credential
-        self.context = context
-
-    @contextmanager
-    def opened(self) -> Iterator[Self]:
-        """Open the session: yield itself with a new client in `api`, and close that client afterwards."""
-        with self.client() as self.api:
-            yield self
-
-    @abstractmethod
-    def client(self) -> Client:
-        """Return a client that sends the credential."""
-
-    @abstractmethod
-    def account_name(self) -> str:
-        """Prove that the credential may read costs, and return id and name of its one account."""
-
-    @abstractmethod
-    def tokens(self, since: Mapping[BillingPeriod, str]) -> Mapping[BillingPeriod, str]:
-        """Return the change token of each period that the source has now; `since` has the tokens of the last collection."""
-
-    @abstractmethod
-    def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
-        """Return the stream of a period without its batches, and its rows, which are read when the session is opened again."""
-
-
-class ApiProvider(Provider):
-    """A provider that reads an API in sessions."""
-
-    @abstractmethod
-    def session(self, account: Account, context: ProviderContext) -> ApiSession[Any]:
-        """Return a session that is not open yet.
-
-        Raises:
-            BadData: the settings of the account are not accepted.
-        """
-
-    def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
-        """Return id and name of the one account of the credential. Raises the errors of `Provider.discover`."""
-        with self.session(account, context or transient_context()).opened() as session:
-            return [session.account_name()]
-
-    def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
-        """Return the tokens of those of the last 13 periods with data. Raises the errors of `Provider.probe`, and then keeps no cost."""
-        with self.session(account, context).opened() as session:
-            return Probe(session.tokens(since), session.api.meter.requests)
-
-    def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
-        """Stream the line items of one period, none if it has no data. Raises the errors of `Provider.collect`."""
-        with self.session(account, context).opened() as session:
-            collection, rows = session.month(billing_period)
-            collection.requests = session.api.meter.requests
-        stream = _streamed(session, rows, collection)
-        where = f"{self.title} {billing_period}"
-        collection.batches = record_batches(stream, session.columns, collection.rounding, where=where)
-        return collection
-
-
-def _streamed(
-    session: ApiSession[Any], rows: Iterator[LineItemRow], collection: LineItemStream
-) -> Iterator[LineItemRow]:
-    with session.opened():
-        yield from rows
-        collection.requests += session.api.meter.requests
-
 
 @dataclass(frozen=True, slots=True)
 class MemoFigures:
@@ -137,13 +59,15 @@ class MemoFigures:
     Attributes:
         kind: kind of their snapshots.
         path: path of their endpoint.
-        permission: what the credential needs for them; without it they are left out.
+        permission: what the credential needs for them.
+        endpoint: what is missing without them.
         read: returns them by name from the response.
     """
 
     kind: str
     path: str
     permission: str
+    endpoint: AuxiliaryEndpoint
     read: Callable[[JsonFields], dict[str, str]]
 
 
@@ -155,20 +79,30 @@ class RunningTotalSession(ApiSession[Credential]):
         kind: kind of the snapshots of the running total.
         figures: memo figures that are kept beside it and shown with the lineage.
         machine_list: list of the current machines.
+        machines_endpoint: what is missing without that list.
         zone: time zone in which the invoiced months begin.
         began: UTC instant from which the account exists, None if unknown.
         keeps_days: an invoiced month keeps the rows of its readings; if False, it becomes the lines of its invoices.
         token_suffix: end of each token, for a setting that changes the rows.
+        stopped: months with an invoice that cannot be read, and why; known once `invoices` was called.
+        unplaced: why an invoice of unknown month cannot be read; it may bill any past month without a last invoice.
     """
 
     currency: ClassVar[str] = "USD"
     kind: ClassVar[str]
     figures: ClassVar[tuple[MemoFigures, ...]]
     machine_list: ClassVar[PagedList]
+    machines_endpoint: ClassVar[AuxiliaryEndpoint]
     zone: tzinfo = UTC
     began: datetime | None = None
     keeps_days: bool = True
     token_suffix: str = ""
+    unplaced: ContractChanged | None = None
+
+    def __init__(self, credential: Credential, context: ProviderContext) -> None:
+        super().__init__(credential, context)
+        self.stopped: dict[BillingPeriod, ProviderError] = {}
+        self._unread: dict[str, ContractChanged] = {}
 
     @abstractmethod
     def owed(self) -> ApiResponse:
@@ -179,8 +113,16 @@ class RunningTotalSession(ApiSession[Credential]):
         """Parse the running total into lines."""
 
     @abstractmethod
-    def issued(self, is_near: Callable[[datetime], bool]) -> Iterable[ListedInvoice]:
-        """Return those invoices for whose UTC instant of issue `is_near` is True."""
+    def invoice_list(self) -> PagedList:
+        """Return the list of all invoices."""
+
+    @abstractmethod
+    def issued_at(self, invoice: JsonFields) -> datetime:
+        """Return the UTC instant at which an invoice of the list was issued. Raises ContractChanged."""
+
+    @abstractmethod
+    def listed(self, invoice: JsonFields, issued_at: datetime) -> ListedInvoice:
+        """Parse an invoice of the list. Raises ContractChanged."""
 
     @abstractmethod
     def items(self, invoice_id: str) -> PagedList:
@@ -203,8 +145,8 @@ class RunningTotalSession(ApiSession[Credential]):
         """Return the line item of a charge."""
 
     @abstractmethod
-    def machine(self, fields: JsonFields) -> Instance:
-        """Parse an object of `machine_list`."""
+    def machine(self, fields: JsonFields) -> Instance | None:
+        """Parse an object of `machine_list`; None if it has no id."""
 
     def tokens(self, since: Mapping[BillingPeriod, str]) -> dict[BillingPeriod, str]:
         """Keep a reading, and return the token of each of the last `MONTHS_BACK` periods that has readings or invoices.
@@ -236,6 +178,8 @@ class RunningTotalSession(ApiSession[Credential]):
         if newest is not None:
             costs = _costs(self._kept_lines(newest))
             parts += [self.kind, *sorted(f"{key} {plain(cost)}" for key, cost in costs.items())]
+        problem = self._problem(period, is_closed)
+        parts += [f"stopped {problem}"] if problem else []
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return digest + self.token_suffix if parts else ""
 
@@ -243,11 +187,19 @@ class RunningTotalSession(ApiSession[Credential]):
         """Compute the month from the kept readings and the issued invoices. It is final with the last invoice.
 
         If the current period has no reading yet, this takes the first one.
+
+        Raises:
+            ProviderError: an invoice that bills this month, or may bill it, cannot be read.
         """
         is_current = period == BillingPeriod.of(self.context.clock())
         is_unread = is_current and self.context.snapshots.newest(self.kind, period) is None
         invoices = self.take_reading() if is_unread else self.invoices(period, period)
         month = self._known(period, invoices)
+        problem = self._problem(period, month.is_closed)
+        if problem is not None:
+            raise problem
+        for explanation in self._explanations():
+            explanation.warn(self.context, period)
         collection = LineItemStream(
             batches=iter(()),
             change_token=self.token(period, invoices),
@@ -269,23 +221,73 @@ class RunningTotalSession(ApiSession[Credential]):
         """
         answer = self.owed()
         lines, current = self.lines(answer.fields()), BillingPeriod.of(answer.asked_at)
-        invoices = self.invoices(current.shift(1 - MONTHS_BACK), current)
+        last = self._last(answer.asked_at)
+        try:
+            invoices = self.invoices(current.shift(1 - MONTHS_BACK), current)
+        except NothingThere:
+            raise
+        except ProviderError:
+            if last is None or last[0] == current:  # no invoice can change its month, and nobody can read it again
+                self._keep_reading(current, answer, lines)
+            raise
         closed = {invoice.period for invoice in invoices if invoice.closes}
-        period = billed_in(answer.asked_at, total(measures(lines)), self._last(answer.asked_at), closed)
+        period = billed_in(answer.asked_at, total(measures(lines)), last, closed)
+        # The machines may have changed when a day begins or a line appears.
+        is_new = self._keep_reading(period, answer, lines)
+        for explanation in self._explanations():
+            if is_new or explanation.is_due(self.context, period):
+                explanation.keep(self.context, period)
+        return invoices
+
+    def _keep_reading(self, period: BillingPeriod, answer: ApiResponse, lines: Lines) -> bool:
+        """Keep a reading if it tells something new; return whether it begins a day or has a line that the last one did not have."""
         before = self.context.snapshots.newest(self.kind, period)
         begins_day = before is None or before.taken_at.date() != answer.asked_at.date()
         known = self._kept_lines(before) if before and not begins_day else {}
         if begins_day or _costs(lines) != _costs(known):
-            # The machines may have changed when a day begins or a line appears.
-            surroundings = list(self._surroundings(period)) if lines.keys() - known.keys() or begins_day else []
-            for snapshot in (*surroundings, Snapshot(self.kind, period, answer.asked_at, answer.body)):
-                self.context.snapshots.add(snapshot)
-        return invoices
+            self.context.snapshots.add(Snapshot(self.kind, period, answer.asked_at, answer.body))
+        return begins_day or bool(lines.keys() - known.keys())
 
     def invoices(self, oldest: BillingPeriod, latest: BillingPeriod) -> list[IssuedInvoice]:
-        """Return the invoices that may bill the months from `oldest` to `latest` (both inclusive)."""
-        issued = self.issued(partial(may_bill, oldest=oldest, latest=latest))
-        return list(invoices_of(issued, self.zone, self.began, self._bills_before))
+        """Return the invoices that may bill the months from `oldest` to `latest` (both inclusive).
+
+        An invoice that cannot be read is among them, without an amount; it stops its month.
+        """
+        self.stopped.clear()
+        issued = self._issued(partial(may_bill, oldest=oldest, latest=latest))
+        found = list(invoices_of(issued, self.zone, self.began, self._bills_before))
+        self.stopped |= {one.period: self._unread[one.invoice_id] for one in found if one.invoice_id in self._unread}
+        return found
+
+    def _issued(self, is_near: Callable[[datetime], bool]) -> Iterator[ListedInvoice]:
+        for invoice in self.invoice_list().objects(self.api):
+            try:
+                issued_at = self.issued_at(invoice)
+            except ContractChanged as error:
+                self.unplaced = error
+                self._warn_unread(error)
+                continue
+            if is_near(issued_at):
+                yield self._listed(invoice, issued_at)
+
+    def _listed(self, invoice: JsonFields, issued_at: datetime) -> ListedInvoice:
+        try:
+            return self.listed(invoice, issued_at)
+        except ContractChanged as error:
+            self._warn_unread(error)
+            invoice_id = invoice.optional("id", JsonFields.identifier, f"of {issued_at}")
+            self._unread[invoice_id] = error
+            return ListedInvoice(invoice_id, issued_at, Decimal(0))
+
+    def _warn_unread(self, error: ContractChanged) -> None:
+        self.context.warnings.add(
+            "invoice-not-read", "an invoice cannot be read: its month is not collected", 1, str(error)
+        )
+
+    def _problem(self, period: BillingPeriod, is_closed: bool) -> ProviderError | None:
+        """Return why a month cannot be computed, if an invoice that bills it or may bill it cannot be read."""
+        is_open = is_closed or self.context.clock() < period.end
+        return self.stopped.get(period) or (None if is_open else self.unplaced)
 
     def said_besides(self, period: BillingPeriod) -> list[dict[str, str]]:
         """Return the newest memo figures of a period, for the lineage."""
@@ -293,24 +295,35 @@ class RunningTotalSession(ApiSession[Credential]):
         for figures in self.figures:
             newest = self.context.snapshots.newest(figures.kind, period)
             if newest is not None:
-                read = figures.read(JsonFields.parse(newest.body, figures.kind))
+                read = figures.read(JsonFields.parse(newest.body, figures.kind, note=self.context.leave_out))
                 said.append({"kind": figures.kind, "taken_at": newest.taken_at.isoformat(), **read})
         return said
 
-    def _surroundings(self, period: BillingPeriod) -> Iterator[Snapshot]:
-        """Yield snapshots of memo figures and machines that the credential may read. Raises ContractChanged if one does not parse."""
+    def _explanations(self) -> Iterator[Explanation]:
         for figures in self.figures:
-            with suppress(CredentialRejected):
-                answer = self.api.get(figures.path, permission=figures.permission)
-                figures.read(answer.fields())
-                yield Snapshot(figures.kind, period, answer.asked_at, answer.body)
-        with suppress(CredentialRejected):
-            pages = self.machine_list.answers(self.api)
-            self._machines(joined(pages))
-            yield Snapshot(INSTANCES, period, pages[0].asked_at, joined(pages))
+            yield Explanation(figures.kind, figures.endpoint, partial(self._read_figures, figures))
+        yield Explanation(INSTANCES, self.machines_endpoint, self._read_machines)
+
+    def _read_figures(self, figures: MemoFigures) -> tuple[datetime, bytes]:
+        answer = self.api.get(figures.path, permission=figures.permission)
+        figures.read(answer.fields())  # what does not parse is not kept
+        return answer.asked_at, answer.body
+
+    def _read_machines(self) -> tuple[datetime, bytes]:
+        pages = self.machine_list.answers(self.api)
+        self._machines(joined(pages))
+        return pages[0].asked_at, joined(pages)
 
     def _bills_before(self, invoice_id: str, month: BillingPeriod) -> bool | None:
-        """Decide by the first page of its items. An invoice never changes, so this requests the page once, and keeps it if it parses."""
+        """Decide by the items of an invoice; if they cannot be read, stop both months that it may bill."""
+        try:
+            return self._told_by_items(invoice_id, month)
+        except ProviderError as error:
+            self.stopped |= {month: error, month.shift(-1): error}
+            return None
+
+    def _told_by_items(self, invoice_id: str, month: BillingPeriod) -> bool | None:
+        """Decide by the first page of the items. An invoice never changes, so this requests the page once, and keeps it if it parses."""
         items, snapshots = self.items(invoice_id), self.context.snapshots
         kind = f"items of invoice {invoice_id}"
         page = snapshots.newest(kind, month)
@@ -346,10 +359,12 @@ class RunningTotalSession(ApiSession[Credential]):
             yield self.row(charge, billing, machines)
 
     def _machines(self, body: bytes) -> list[Instance]:
-        return [self.machine(fields) for fields in objects_in(body, self.machine_list.name, INSTANCES)]
+        found = objects_in(body, self.machine_list.name, INSTANCES, self.context.leave_out)
+        return [machine for machine in map(self.machine, found) if machine is not None]
 
     def _kept_lines(self, snapshot: Snapshot) -> Lines:
-        return self.lines(JsonFields.parse(snapshot.body, f"{self.kind} of {snapshot.taken_at}"))
+        where = f"{self.kind} of {snapshot.taken_at}"
+        return self.lines(JsonFields.parse(snapshot.body, where, note=self.context.leave_out))
 
 
 def _costs(lines: Lines) -> dict[Key, Decimal]:

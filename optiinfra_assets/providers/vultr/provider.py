@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -24,8 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items.row_batches import LineItemRow
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, credential_of
 from optiinfra_assets.providers.context import ProviderContext
+from optiinfra_assets.providers.http.api_provider import ApiProvider
 from optiinfra_assets.providers.http.client import ApiResponse, Client
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.json_fields import JsonFields
@@ -52,11 +54,14 @@ from optiinfra_assets.providers.running_totals.month import (
     completed,
     merged,
 )
-from optiinfra_assets.providers.running_totals.provider import ApiProvider, MemoFigures, RunningTotalSession
+from optiinfra_assets.providers.running_totals.provider import MemoFigures, RunningTotalSession
 from optiinfra_assets.providers.running_totals.readings import Key, MeasuredAmounts
 
 BILLING: Final = "the ACL 'billing' of the key's user"
-MACHINES: Final = "the ACL 'subscriptions_view' of the key's user"
+SUBSCRIPTIONS: Final = "the ACL 'subscriptions_view' of the key's user"
+PAYER: Final = AuxiliaryEndpoint("/v2/account\n", "the name of the account and its own total of pending charges")
+BANDWIDTH: Final = AuxiliaryEndpoint("/account/bandwidth", "the cost of traffic beyond the quota so far")
+MACHINES: Final = AuxiliaryEndpoint("/v2/instances", "the ids, regions, plans and tags of instances")
 PENDING: Final = "pending charges"
 UNASSIGNED: Final = ("", "0.0.0.0")  # noqa: S104 - address of a new instance
 
@@ -67,7 +72,8 @@ _SERVICE_CATEGORIES: Final = (
     ("AI and Machine Learning", re.compile(r"inference", re.I)),
     ("Compute", re.compile(r"compute|instance|bare metal|gpu|kubernetes|container", re.I)),
 )
-_TAX: Final = re.compile(r"(sales |consumption )?(tax|vat|gst|hst)($|[ (:])", re.I)
+_TAX: Final = re.compile(r"(sales |consumption )?(tax|vat|gst|hst)", re.I)
+_BEYOND_NAME: Final = re.compile(r"[ (:]*[\d.,]+ ?%\)?$")  # the rate of a tax
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _LABEL: Final = re.compile(r"\[(.+)\]$")  # of an instance; other labels are in round brackets
 
@@ -100,10 +106,25 @@ class Vultr(ApiProvider):
     credential_model: ClassVar[type[BaseModel]] = VultrCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.vultr.com",)
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (PAYER, BANDWIDTH, MACHINES)
+    needed_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "pending_charges",
+            "billing_invoices",
+            "invoice_items",
+            "total",
+            "amount",
+            "date",
+            "id",
+            "meta",
+            "links",
+            "next",
+        }
+    )
 
     def session(self, account: Account, context: ProviderContext) -> _Session:
         """Return a session that uses the API key of `account`. Raises BadData if its settings are not accepted."""
-        return _Session(credential_of(account, VultrCredential), context)
+        return _Session(credential_of(account, VultrCredential), context, account.account_id)
 
 
 def _stated_pending(fields: JsonFields) -> dict[str, str]:
@@ -127,10 +148,15 @@ class _Session(RunningTotalSession[VultrCredential]):
     columns = (*COLUMNS, "ListUnitPrice", "x_StartDate", "x_EndDate")
     kind = PENDING
     figures = (
-        MemoFigures("account", "/account", BILLING, _stated_pending),
-        MemoFigures("bandwidth", "/account/bandwidth", MACHINES, _overage),
+        MemoFigures("account", "/account", BILLING, PAYER, _stated_pending),
+        MemoFigures("bandwidth", "/account/bandwidth", SUBSCRIPTIONS, BANDWIDTH, _overage),
     )
-    machine_list = _list("/instances", "instances", MACHINES)
+    machine_list = _list("/instances", "instances", SUBSCRIPTIONS)
+    machines_endpoint = MACHINES
+
+    def __init__(self, credential: VultrCredential, context: ProviderContext, account_id: str) -> None:
+        super().__init__(credential, context)
+        self._account_id = account_id
 
     def client(self) -> Client:
         key = self.credential.api_key.get_secret_value()
@@ -138,9 +164,8 @@ class _Session(RunningTotalSession[VultrCredential]):
         return Client(self.credential.endpoint_url, self.context, headers=headers, secrets=[key], reason="error")
 
     def account_name(self) -> str:
-        payer = self._payer()
         self.lines(self.owed().fields())
-        return " ".join(payer).strip()
+        return " ".join(self._payer()).strip()
 
     def owed(self) -> ApiResponse:
         return self.api.get("/billing/pending-charges", permission=BILLING)
@@ -148,21 +173,25 @@ class _Session(RunningTotalSession[VultrCredential]):
     def lines(self, fields: JsonFields) -> Lines:
         """Parse the pending charges. Vultr documents no pages for them; if there is a next page, this raises ContractChanged."""
         meta = fields.values.get("meta")
-        if isinstance(meta, dict) and fields.object("meta").object("links").text_or_none("next"):
+        links = meta.get("links") if isinstance(meta, dict) else None
+        if isinstance(links, dict) and links.get("next"):
             fields.refuse("meta", "one answer without pages")
         return merged(_line(line) for line in fields.objects("pending_charges"))
 
-    def issued(self, is_near: Callable[[datetime], bool]) -> Iterator[ListedInvoice]:
-        for fields in _list("/billing/invoices", "billing_invoices", BILLING).objects(self.api):
-            issued_at = fields.time("date")
-            if is_near(issued_at):
-                yield ListedInvoice(fields.identifier("id"), issued_at, fields.money("amount"))
+    def invoice_list(self) -> PagedList:
+        return _list("/billing/invoices", "billing_invoices", BILLING)
+
+    def issued_at(self, invoice: JsonFields) -> datetime:
+        return invoice.time("date")
+
+    def listed(self, invoice: JsonFields, issued_at: datetime) -> ListedInvoice:
+        return ListedInvoice(invoice.identifier("id"), issued_at, invoice.money("amount"))
 
     def items(self, invoice_id: str) -> PagedList:
         return _list(f"/billing/invoices/{invoice_id}/items", "invoice_items", BILLING)
 
     def dates(self, item: JsonFields) -> tuple[str, str]:
-        return item.text("start_date"), item.text("end_date")
+        return _dates(item)
 
     def invoice_lines(self, month: RunningMonth, invoice: IssuedInvoice) -> Iterator[ChargeLine]:
         """Return the items of an invoice, and as a last line what its amount has beyond them."""
@@ -173,10 +202,24 @@ class _Session(RunningTotalSession[VultrCredential]):
         return BillingColumns(period, self._payer(), self.currency, "Vultr", "Vultr")
 
     def _payer(self) -> tuple[str, str]:
-        """Id and name to show for the account."""
-        fields = self.api.get("/account", permission=BILLING).fields().object("account")
-        digest = hashlib.sha256(fields.text("email").strip().lower().encode()).hexdigest()
-        return self.credential.billing_account_id or f"vultr-{digest[:16]}", fields.text("name")
+        """Id and name to show for the account: as it is now, else as it was last read, else the id under which it is connected."""
+        account = PAYER.read(self.context.warnings, self._account, None) or self._account_before()
+        email = account.optional("email", JsonFields.text, "") if account else ""
+        name = account.optional("name", JsonFields.text, "") if account else ""
+        digest = hashlib.sha256(email.strip().lower().encode()).hexdigest()
+        own_id = f"vultr-{digest[:16]}" if email else self._account_id
+        return self.credential.billing_account_id or own_id, name
+
+    def _account(self) -> JsonFields:
+        return self.api.get("/account", permission=BILLING).fields().object("account")
+
+    def _account_before(self) -> JsonFields | None:
+        current = BillingPeriod.of(self.context.clock())
+        for back in range(MONTHS_BACK):
+            kept = self.context.snapshots.newest(self.figures[0].kind, current.shift(-back))
+            if kept is not None:
+                return JsonFields.parse(kept.body, self.figures[0].kind, note=self.context.leave_out).object("account")
+        return None
 
     def row(self, charge: AccruedCharge, billing: BillingColumns, machines: InstanceHistory) -> LineItemRow:
         line = charge.line
@@ -206,27 +249,37 @@ class _Session(RunningTotalSession[VultrCredential]):
             values |= machine.values()
         return LineItemRow(charge.source, charge.method == DIFFERENCE, values)
 
-    def machine(self, fields: JsonFields) -> Instance:
-        id_, label, region, plan, address = (fields.text(name) for name in ("id", "label", "region", "plan", "main_ip"))
+    def machine(self, fields: JsonFields) -> Instance | None:
+        names = ("id", "label", "region", "plan", "main_ip")
+        id_, label, region, plan, address = (fields.optional(name, JsonFields.text, "") for name in names)
         marks = (id_,) if address in UNASSIGNED else (id_, address)
-        tags = dict.fromkeys(fields.texts("tags"), "true")
-        return Instance(id_, label, "Instance", region, plan, marks, tags)
+        tags = dict.fromkeys(fields.optional("tags", JsonFields.texts, ()), "true")
+        return Instance(id_, label, "Instance", region, plan, marks, tags) if id_ else None
 
 
 def _category(key: Key, cost: Decimal) -> str:
-    """FOCUS ChargeCategory. Vultr documents only the unit types hours, overage and discount, and not how it writes a tax line."""
-    product, description, unit_type = key
-    if _TAX.match(product) or _TAX.match(description):
+    """FOCUS ChargeCategory. Vultr documents only the unit types hours, overage and discount, and not how it writes a tax line.
+
+    So the product decides what is a tax. The description may be a customer's own words.
+    """
+    product, _, unit_type = key
+    if unit_type == "tax" or _TAX.fullmatch(_BEYOND_NAME.sub("", product)):
         return "Tax"
     return "Credit" if unit_type == "discount" or cost < 0 else "Usage"
 
 
 def _line(fields: JsonFields) -> ChargeLine:
     """Parse a pending charge or an invoice item."""
-    key = (fields.text("product"), fields.text("description"), fields.text("unit_type"))
-    cost, units, price = fields.money("total"), fields.money("units"), fields.money("unit_price")
+    product, description, unit_type = (
+        fields.optional(name, JsonFields.text, "") for name in ("product", "description", "unit_type")
+    )
+    key = (product, description, unit_type)
+    cost = fields.money("total")
+    units, price = (fields.optional(name, JsonFields.money, Decimal(0)) for name in ("units", "unit_price"))
     is_priced = price > 0 and units > 0 and _category(key, cost) == "Usage"
     measure = MeasuredAmounts(cost, units, units * price if is_priced else cost)
-    return ChargeLine(
-        key, measure, price if is_priced else Decimal(0), fields.text("start_date"), fields.text("end_date")
-    )
+    return ChargeLine(key, measure, price if is_priced else Decimal(0), *_dates(fields))
+
+
+def _dates(fields: JsonFields) -> tuple[str, str]:
+    return fields.optional("start_date", JsonFields.text, ""), fields.optional("end_date", JsonFields.text, "")

@@ -161,10 +161,12 @@ class SimulatedGcp(SimulatedAccount):
         return refused(404, "notFound", f"Not found: {request.path}")
 
     def disturbed(self, request: SimulatedRequest, response: SimulatedResponse) -> SimulatedResponse:
-        """Rename a column of the table instead of a JSON field."""
+        """Rename a column of the table instead of a JSON field, and change no field: Google's own client reads them."""
         renames, self.renames_field = self.renames_field, False
+        changes, self.changed_fields = self.changed_fields, {}
         response = super().disturbed(request, response)
-        self.renames_field = renames
+        self.renames_field, self.changed_fields = renames, changes
+        self.seen_fields.clear()
         if renames and "/tables/" in request.path:
             old, new = f'"name":"{self.renamed_field}"'.encode(), b'"name":"renamed"'
             return replace(response, body=response.body.replace(old, new))

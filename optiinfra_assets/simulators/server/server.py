@@ -24,6 +24,7 @@ The subclass simulates pages, wrong tokens and missing permissions in the provid
 
 from __future__ import annotations
 
+import re
 import ssl
 import sys
 import threading
@@ -53,6 +54,12 @@ class SimulatedRequest:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """What tells requests apart: ``GET /path``, the header X-Amz-Target and the body, each on a line of its own."""
+        target = self.headers.get("x-amz-target", "")
+        return f"{self.method} {self.path}\n{target}\n{self.body.decode(errors='replace')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,10 @@ class _Planned:
     fault: Fault
     times: int
     path: str
+    pattern: re.Pattern[str]
+
+    def fits(self, request: SimulatedRequest) -> bool:
+        return self.path in request.path and self.pattern.search(request.text) is not None
 
 
 class SimulatedCloud(ABC):
@@ -130,10 +141,10 @@ class SimulatedCloud(ABC):
         """The provider's own response for an internal error."""
         return SimulatedResponse.of({"error": "internal error"}, status=500)
 
-    def fail(self, fault: Fault, *, times: int = 1, path: str = "") -> None:
-        """Answer the next `times` requests whose path contains `path` with `fault`; faults apply in the order they are planned."""
+    def fail(self, fault: Fault, *, times: int = 1, path: str = "", pattern: str = "") -> None:
+        """Answer the next `times` requests whose path contains `path`, and whose text has `pattern`, with `fault`, in the planned order."""
         with self._lock:
-            self._planned.append(_Planned(fault, times, path))
+            self._planned.append(_Planned(fault, times, path, re.compile(pattern)))
 
     def recover(self) -> None:
         """Remove all planned faults."""
@@ -175,7 +186,7 @@ class SimulatedCloud(ABC):
         """Return the response to a request, with the fault that is planned for it."""
         with self._lock:
             self.asked.append(request)
-            planned = next((plan for plan in self._planned if plan.path in request.path), None)
+            planned = next((plan for plan in self._planned if plan.fits(request)), None)
             if planned is not None:
                 planned.times -= 1
                 if planned.times == 0:

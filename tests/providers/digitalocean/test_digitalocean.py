@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -536,34 +537,30 @@ def test_overage_that_is_among_the_items_is_not_counted_twice(life: Life) -> Non
 
 
 @pytest.mark.parametrize(
-    ("amount", "parts", "message"),
+    ("amount", "parts", "rest"),
     [
-        ("27.14", {}, r"summary: amount: value '27.14' is not accepted: 27.13, the sum of product_charges, "),
-        (
-            "27.12",
-            {"product_charges": "12.33"},
-            r"product_charges.amount: value '12.33' .* 12.34, the sum of the 1 items",
-        ),
-        (
-            "20.35",
-            {"credits_and_adjustments": "-"},
-            r"credits_and_adjustments.amount: value '-' is not accepted",
-        ),
+        ("27.14", {}, "0.01"),
+        ("27.12", {"product_charges": "12.33"}, "-0.01"),
+        ("27.13", {"credits_and_adjustments": "-"}, "6.78"),
+        ("27.13", {"taxes": "4.00"}, "0.56"),
     ],
 )
-def test_a_summary_that_does_not_add_up_is_refused(
-    life: Life, amount: str, parts: dict[str, str], message: str
+def test_what_items_and_summary_lack_of_the_invoice_is_a_line_of_its_own(
+    life: Life, amount: str, parts: dict[str, str], rest: str
 ) -> None:
     invoiced(life, amount, {**PARTS, **parts}, ITEM)
-    with pytest.raises(ContractChanged, match=message):
-        life.collect(JANUARY)
+    items = life.collect(JANUARY)
+    assert billed(items) == Decimal(amount)
+    assert billed(items, charge_description="Not itemised", charge_category="Adjustment") == Decimal(rest)
 
 
-def test_an_invoice_of_another_amount_than_listed_is_refused(life: Life) -> None:
+def test_a_summary_of_another_amount_than_listed_explains_nothing(life: Life) -> None:
     life.clock.now = at(2, 3)
     life.cloud.fail(rewrite('"amount":"', '"amount":"1'), times=99, path="/summary")
-    with pytest.raises(ContractChanged, match="which the list of invoices states"):
-        life.collect(JANUARY)
+    items = life.collect(JANUARY)
+    assert billed(items) == life.cloud.invoice_amount(JANUARY)
+    (warning,) = life.collections[JANUARY].warnings
+    assert "which the list of invoices states" in warning.example
 
 
 def _exclusive(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
@@ -603,13 +600,13 @@ def test_with_the_urn_given_the_account_is_not_asked(life: Life) -> None:
 
 def test_a_urn_of_somebody_else_is_said_so(life: Life) -> None:
     account = life.account_with(account_urn="do:team:5df3e300")
-    for ask in (
-        lambda: life.provider.discover(account),
-        lambda: life.provider.probe(account, {}, life.context),
-        lambda: life.provider.collect(account, JANUARY, life.context),
-    ):
-        with pytest.raises(CredentialRejected, match="account_urn: 'do:team:5df3e300' has no billing insights"):
-            ask()
+    said = "account_urn: 'do:team:5df3e300' has no billing insights"
+    with pytest.raises(CredentialRejected, match=said):
+        life.provider.discover(account)
+    assert any(said in warning.example for warning in life.provider.probe(account, {}, life.context).warnings)
+    collection = life.provider.collect(account, JANUARY, life.context)
+    costs = [cost for batch in collection.batches for cost in batch["billed_cost"].to_pylist()]
+    assert sum(costs) == life.cloud.shown_amount(JANUARY), "from the preview"
 
 
 @pytest.mark.parametrize("urn", ["team", "do:user:1", "do:team:", "do:team:a/b", "do:team:a b"])
@@ -623,9 +620,13 @@ def test_only_a_urn_is_accepted(urn: str) -> None:
 )
 def test_a_missing_scope_is_named(life: Life, scope: str, path: str) -> None:
     life.cloud.scopes.remove(scope)
-    for ask in (life.probe, lambda: life.collect(JANUARY)):
-        with pytest.raises(CredentialRejected, match=f"{path}: .*403: You are missing.* the scope {scope}"):
-            ask()
+    said = f"{path}: .*403: You are missing.* the scope {scope}"
+    if scope == "account:read":
+        assert any(re.search(said, warning.example) for warning in life.probe().warnings), "it only names the team"
+    else:
+        for ask in (life.probe, lambda: life.collect(JANUARY)):
+            with pytest.raises(CredentialRejected, match=said):
+                ask()
     with pytest.raises(CredentialRejected, match=f"the scope {scope}"):
         life.provider.discover(life.account)
 
@@ -696,8 +697,7 @@ def test_the_address_of_the_next_page_is_not_followed_elsewhere(life: Life) -> N
     assert billed(life.collect(JANUARY)) == life.cloud.invoice_amount(JANUARY)
 
 
-@pytest.mark.parametrize("name", ["customers/my/invoices/", "insights"])
-def test_a_repeated_page_is_refused(life: Life, name: str) -> None:
+def test_a_repeated_page_is_refused(life: Life) -> None:
     life.clock.now = at(2, 3)
     life.cloud.page_size = 2
 
@@ -705,20 +705,16 @@ def test_a_repeated_page_is_refused(life: Life, name: str) -> None:
         return answer(replace(request, query={"per_page": "2"}))
 
     collection = life.open(JANUARY)
-    life.cloud.fail(again, times=999, path=name)
+    life.cloud.fail(again, times=999, path="customers/my/invoices/")
     with pytest.raises(Transient, match="same page again after 4 items"):
         list(collection.batches)
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [
-        (f'"{name}":{count}', f'"{name}":{count + change}')
-        for name, count in (("total", 4), ("total_items", 64))
-        for change in (1, -1)
-    ],
+    [(f'"{name}":{count}', f'"{name}":{count + change}') for name, count in (("total", 4),) for change in (1, -1)],
 )
-def test_items_or_insights_of_another_number_than_announced_are_refused(life: Life, old: str, new: str) -> None:
+def test_items_of_another_number_than_announced_are_refused(life: Life, old: str, new: str) -> None:
     life.clock.now = at(2, 3)
     life.cloud.fail(rewrite(old, new), times=99)
     with pytest.raises(Transient, match="items came though"):
@@ -728,22 +724,6 @@ def test_items_or_insights_of_another_number_than_announced_are_refused(life: Li
 @pytest.mark.parametrize(
     ("path", "old", "new", "message"),
     [
-        ("/insights/", '"total_amount"', '"total"', r"data_points\[0\].total_amount: is missing: a number"),
-        (
-            "/insights/",
-            '"total_amount":"',
-            '"total_amount":"$',
-            r"total_amount: value '\$\d.*' is not accepted",
-        ),
-        (
-            "/insights/",
-            '"start_date":"2026',
-            '"start_date":"day',
-            r"start_date: value 'day-01-01' .* a day such as",
-        ),
-        ("/insights/", '"data_points"', '"points"', "data_points: is missing: a list"),
-        ("/insights/", '"total_items"', '"count"', "total_items: is missing"),
-        ("/insights/", '"current_page":1', '"current_page":"one"', "current_page: value 'one'"),
         (
             "/invoices",
             '"invoice_period":"2026',
@@ -751,12 +731,8 @@ def test_items_or_insights_of_another_number_than_announced_are_refused(life: Li
             "invoice_period: value '26-0.' .* a month",
         ),
         ("/invoices", '"invoice_uuid":"', '"invoice_uuid":"","was":"', "invoice_uuid: value '' .* an id"),
-        ("/invoices/", '"product":"', '"kind":"', r"invoice_items\[0\].product: is missing: text"),
-        ("/invoices/", '00Z"', '00"', r"invoice_items\[0\].start_time: value .* a time with its zone"),
         ("/invoices/", '"meta"', '"about"', "meta: is missing: a JSON object"),
         ("/invoices/", "?page=", "?cursor=", "links.pages.next: value .* an address with a page number"),
-        ("/summary", '"amount"', '"sum"', "amount: is missing: a number"),
-        ("/account", '"team"', '"group"', "account.team: is missing: a JSON object"),
     ],
 )
 def test_a_changed_contract_names_field_and_value(life: Life, path: str, old: str, new: str, message: str) -> None:
@@ -767,11 +743,25 @@ def test_a_changed_contract_names_field_and_value(life: Life, path: str, old: st
         life.collect(JANUARY)
 
 
-def test_a_list_of_droplets_that_changed_keeps_no_half_list(life: Life) -> None:
-    life.cloud.fail(rewrite('"size_slug"', '"plan"'), times=99, path="/droplets")
-    with pytest.raises(ContractChanged, match=r"droplets\[0\].size_slug: is missing: text"):
-        life.probe()
-    assert life.snapshots.newest("droplets", JANUARY) is None
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"total_amount"', '"total"'),
+        ('"total_amount":"', '"total_amount":"$'),
+        ('"start_date":"2026', '"start_date":"day'),
+        ('"data_points"', '"points"'),
+        ('"total_items":', '"total_items":1'),
+        ('"current_page":1', '"current_page":"one"'),
+    ],
+)
+def test_insights_that_changed_give_way_to_the_items_so_far_and_of_the_invoice(life: Life, old: str, new: str) -> None:
+    life.clock.now = at(2, 3, 12)
+    life.cloud.fail(rewrite(old, new), times=999, path="/insights/")
+    assert billed(life.collect(JANUARY)) == life.cloud.invoice_amount(JANUARY)
+    assert billed(life.collect(FEBRUARY)) == life.cloud.shown_amount(FEBRUARY)
+    assert methods(life.items[FEBRUARY]).keys() == {"month so far"}
+    for month in (JANUARY, FEBRUARY):
+        assert any("lack the days, regions and SKUs" in warning.message for warning in life.collections[month].warnings)
 
 
 def test_months_from_before_the_account_was_connected_have_their_days_too() -> None:

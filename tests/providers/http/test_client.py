@@ -27,6 +27,7 @@ from optiinfra_assets.providers.http.json_fields import JsonFields, parse_json
 from optiinfra_assets.providers.http.pagination import Page, items
 from optiinfra_assets.providers.http.redaction import bearer_header
 from optiinfra_assets.providers.http.retry import PATIENCE, TRIES
+from optiinfra_assets.providers.http.translation import no_answer
 from optiinfra_assets.simulators.server.faults import (
     break_down,
     cut_short,
@@ -206,7 +207,7 @@ def test_the_providers_words_may_stand_anywhere_in_the_answer(shop: Shop, waits:
         ),
         (SimulatedResponse(403, b"", {"X-Said": "closed"}), r"403: closed\)"),
         (SimulatedResponse.of({"errors": [{"why": 1}]}, status=403), r"do this \(403\)"),
-        (SimulatedResponse(403, b"<html>"), r"do this \(403\)"),
+        (SimulatedResponse(403, b"<h"), r"do this \(403\)"),
     ]
     with Client(shop.url, context, headers=headers, secrets=[SECRET], reason=first) as client:
         for answer, message in answers:
@@ -221,15 +222,88 @@ def test_a_missing_permission_is_named(shop: Shop, api: Client) -> None:
         money(api)
 
 
-@pytest.mark.parametrize("status", [301, 400, 404, 418])
+@pytest.mark.parametrize("status", [400, 404, 418])
 def test_any_other_status_is_a_changed_contract(shop: Shop, api: Client, status: int) -> None:
-    """A redirect above all: following it would carry the credential to whoever it names."""
-    shop.fail(
-        say(SimulatedResponse.of({"error": "elsewhere"}, status=status, headers={"Location": "http://127.0.0.1:1/"}))
-    )
+    shop.fail(say(SimulatedResponse.of({"error": "elsewhere"}, status=status)))
     with pytest.raises(ContractChanged, match=f"status {status}: elsewhere"):
         money(api)
     assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 407])
+def test_a_redirect_is_a_proxys_answer_and_is_not_followed(shop: Shop, api: Client, status: int) -> None:
+    """Following it would carry the credential to whoever it names."""
+    elsewhere = {"Location": "http://127.0.0.1:1/"}
+    shop.fail(say(SimulatedResponse.of({"error": "elsewhere"}, status=status, headers=elsewhere)), times=9)
+    with pytest.raises(
+        Transient, match=rf"answered with status {status}: elsewhere, as a proxy or a sign-in page does"
+    ):
+        money(api)
+    assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize("status", [408, 409, 412, 421, 423, 424, 425, 500, 503])
+def test_what_may_pass_is_tried_again(shop: Shop, api: Client, status: int) -> None:
+    shop.fail(say(SimulatedResponse.of({"error": "not now"}, status=status)), times=2)
+    assert money(api) == MONEY
+    shop.fail(say(SimulatedResponse.of({"error": "not now"}, status=status)), times=9)
+    with pytest.raises(Transient, match=rf"the provider failed \({status}: not now\)"):
+        money(api)
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404])
+@pytest.mark.parametrize(
+    "page", [b"<html><body>sign in</body></html>", b"\n<!DOCTYPE html><title>no</title>", b"<HEAD></HEAD>"]
+)
+def test_a_web_page_is_a_proxys_answer_in_plain_words(shop: Shop, api: Client, status: int, page: bytes) -> None:
+    shop.fail(say(SimulatedResponse(status, page, {"Content-Type": "application/json"})), times=9)
+    with pytest.raises(Transient, match="a web page came in place of data: a proxy") as raised:
+        money(api)
+    assert "update OptiInfra" not in str(raised.value)
+    assert len(shop.asked) == 1
+
+
+def test_an_empty_body_is_a_broken_answer(shop: Shop, api: Client) -> None:
+    shop.fail(say(SimulatedResponse(200, b"", {"Content-Type": "application/json"})), times=9)
+    with pytest.raises(Transient, match="broke off after 0 bytes"):
+        money(api)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RequestTimeTooSkewed: The difference between the request time and the current time is too large",
+        "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values",
+        "AADSTS700024: Client assertion is not within its valid time range",
+        "Signature not yet current: 20261130T000000Z is still later than 20261129T000000Z",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_wrong_clock_is_said_so(shop: Shop, api: Client, status: int, said: str) -> None:
+    shop.fail(say(SimulatedResponse.of({"error": said}, status=status)))
+    with pytest.raises(CredentialRejected, match="check this machine's clock"):
+        money(api)
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("[Errno -2] Name or service not known", "the DNS of this machine"),
+        ("[Errno -3] Temporary failure in name resolution", "the DNS of this machine"),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid",
+            "this machine's clock",
+        ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
+            "let this machine trust",
+        ),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "whether a proxy stands in between"),
+        ("Connection refused", "try again later"),
+    ],
+)
+def test_no_answer_has_its_remedy(said: str, remedy: str) -> None:
+    assert remedy in str(no_answer("GET /money", said))
 
 
 def test_nobody_listens(waits: Waits) -> None:
@@ -263,7 +337,7 @@ def test_an_answer_that_never_ends_is_given_up(api: Client, monkeypatch: pytest.
         (str(MONEY), "1E99", "value '1E[+]99' is not accepted"),
         (str(MONEY), "true", "value 'True' is not accepted"),
         (str(MONEY), "null", "value null is not accepted"),
-        ('{"amount"', '<html>"amount"', "JSON was expected"),
+        ('{"amount"', '<amount>"amount"', "JSON was expected"),
         ('{"amount":', '{"amount"?', "JSON was expected, not what stands at character 9"),
     ],
 )

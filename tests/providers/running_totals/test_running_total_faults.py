@@ -34,7 +34,7 @@ class Cloud:
 
     Attributes:
         kept: kind of the snapshots that a probe makes last.
-        paths: of what a probe asks.
+        paths: of what a probe needs, the running total first.
         refusal: what it says of a credential that it does not accept.
         counts: of each list, in the answer to a probe in the middle of February: its path, the count, and the count as announced.
         quoting: an answer with the secret at every place that is read or repeated.
@@ -53,7 +53,7 @@ class Cloud:
 VULTR = Cloud(
     "vultr",
     "pending charges",
-    ("pending-charges", "billing/invoices", "/instances", "/account"),
+    ("pending-charges", "billing/invoices"),
     r"not accepted \(401: Invalid API token\.\)",
     (("/billing/invoices", 2, '"total":{},'), ("/instances", 1, '"total":{},')),
     {"error": f"Bearer {SECRET}", "pending_charges": SECRET, "account": SECRET},
@@ -61,7 +61,7 @@ VULTR = Cloud(
 LINODE = Cloud(
     "linode",
     "uninvoiced",
-    ("/account", "/invoices", "/transfer", "/instances"),
+    ("/account", "/invoices"),
     r"not accepted \(401: Invalid Token\)",
     (("/account/invoices", 2, '"results":{}}}'), ("/linode/instances", 1, '"results":{}}}')),
     {"errors": [{"reason": f"Bearer {SECRET}"}], "balance_uninvoiced": SECRET, "data": SECRET},
@@ -69,7 +69,7 @@ LINODE = Cloud(
 DIGITALOCEAN = Cloud(
     "digitalocean",
     "droplets",
-    ("/account", "/invoices", "/insights/", "/droplets"),
+    ("/my/invoices",),
     r"not accepted \(401: Unable to authenticate you\.\)",
     (("/customers/my/invoices", 2, '"total":{}}}'), ("/droplets", 1, '"total":{}}}')),
     {
@@ -108,16 +108,17 @@ def life(cloud: Cloud) -> Iterator[AnyLife]:
 
 
 @pytest.mark.parametrize("fault", [throttle, break_down, truncate, cut_short], ids=lambda fault: fault.__name__)
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(2))
 def test_lasting_faults_keep_no_half_reading_and_passing_ones_leave_no_trace(
     life: AnyLife, cloud: Cloud, fault: Any, number: int
 ) -> None:
-    path = cloud.paths[number]
+    """A running total that came is kept, whatever comes after it; half of one never is."""
+    path = cloud.paths[min(number, len(cloud.paths) - 1)]
     life.cloud.fail(fault(), times=99, path=path)
     with pytest.raises(Transient) as raised:
         life.probe()
     assert isinstance(raised.value, Throttled) == (fault is throttle)
-    assert life.snapshots.read(cloud.kept, JANUARY) == ()
+    assert len(life.snapshots.read(cloud.kept, JANUARY)) == (path != cloud.paths[0])
     life.cloud.recover()
     life.cloud.fail(fault(), times=cloud.passing, path=path)
     life.tick()
@@ -133,8 +134,11 @@ def test_a_list_of_another_length_than_announced_is_refused(cloud: Cloud, number
         asked = rewrite(announced.format(count), announced.format(count + change))
         life.cloud.fail(asked, times=99, path=path)
         message = f"{path}: {count} items came though {count + change} are announced"
-        with pytest.raises(Transient, match=message):
-            life.probe()
+        if number == 0:
+            with pytest.raises(Transient, match=message):
+                life.probe()
+        else:
+            assert any(message in warning.example for warning in life.probe().warnings), "machines only explain costs"
 
 
 def test_a_refused_credential_is_said_in_the_words_of_the_cloud(life: AnyLife, cloud: Cloud) -> None:

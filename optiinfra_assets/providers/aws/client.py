@@ -59,7 +59,14 @@ class AwsSession:
     _session: Session | None = field(default=None, init=False, repr=False)
 
     def client(self, service: str) -> Any:
-        """Returns a boto3 client of `service` that several threads may share."""
+        """Returns a boto3 client of `service` that several threads may share.
+
+        Raises:
+            CredentialRejected: this machine's configuration names a profile or a file that does not exist.
+        """
+        return self.calls.make(lambda: self._client(service), service)
+
+    def _client(self, service: str) -> Any:
         if not self.role_arn:
             return self._base_client(service)
         if self._session is None:

@@ -10,6 +10,7 @@ EffectiveCost is the amortized cost, which depends on the line item type::
     SavingsPlanRecurringFee   the commitment less the part of it that was used
     SavingsPlanUpfrontFee     zero
     Fee of a reservation      zero
+    Refund of any of these    zero, unless nothing was paid in advance ("No Upfront")
     all others                BilledCost
 
 Net costs are kept separately as ``x_NetUnblendedCost`` and never mixed with these. Columns not named below are not read.
@@ -39,6 +40,8 @@ from optiinfra_assets.line_items.schema import DECIMAL, TEXT
 from optiinfra_assets.line_items.tags import to_tag_maps
 from optiinfra_assets.line_items.timestamps import to_timestamps
 from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
+from optiinfra_assets.providers.aws.record_types import is_plan as is_plan_code
+from optiinfra_assets.providers.aws.record_types import is_refund as is_refund_type
 
 TYPE: Final = "line_item_line_item_type"
 COST: Final = "line_item_unblended_cost"
@@ -97,7 +100,8 @@ _COMPUTED: Final = (
 
 _READ_BESIDES: Final = (
     COST, TYPE, _USAGE_END, _USAGE_START, _RESERVATION, _PLAN, _RATE, _AMOUNT, _UNIT, "product", "pricing_public_on_demand_cost",
-    "pricing_public_on_demand_rate", "reservation_effective_cost", "reservation_unused_amortized_upfront_fee_for_billing_period",
+    "pricing_public_on_demand_rate", "pricing_purchase_option", "savings_plan_payment_option",
+    "reservation_effective_cost", "reservation_unused_amortized_upfront_fee_for_billing_period",
     "reservation_unused_recurring_fee", "savings_plan_offering_type", "savings_plan_savings_plan_effective_cost",
     "savings_plan_total_commitment_to_date", "savings_plan_used_commitment",
 )  # fmt: skip
@@ -200,13 +204,16 @@ class _Batch:
     def _costs(self) -> dict[str, pa.Array]:
         billed = self._number(COST)
         is_usage = self._is("Usage")
+        has_no_price = self._is(
+            "Credit", "Tax"
+        )  # FOCUS: list and contracted cost of such a charge equal the billed cost
         rate, amount = self._number(_RATE), self._number(_AMOUNT)
         return {
             "BilledCost": billed,
             "EffectiveCost": self._effective(billed),
-            "ListCost": self._number("pricing_public_on_demand_cost"),
+            "ListCost": pc.if_else(has_no_price, billed, self._number("pricing_public_on_demand_cost")),
             "ListUnitPrice": self._number("pricing_public_on_demand_rate"),
-            "ContractedCost": pc.if_else(is_usage, billed, None),
+            "ContractedCost": pc.if_else(pc.or_(is_usage, has_no_price), billed, None),
             "ContractedUnitPrice": pc.if_else(is_usage, rate, None),
             **self._quantities(amount),
         }
@@ -225,7 +232,7 @@ class _Batch:
         reserved, planned = self._is("DiscountedUsage"), self._is("SavingsPlanCoveredUsage")
         reserved_fee, planned_fee = self._is("RIFee"), self._is("SavingsPlanRecurringFee")
         is_advance = pc.or_(
-            self._is("SavingsPlanNegation", "SavingsPlanUpfrontFee"),
+            pc.or_(self._is("SavingsPlanNegation", "SavingsPlanUpfrontFee"), self._gives_back_advance()),
             pc.and_(self._is("Fee"), self._text(_RESERVATION).is_valid()),
         )
         choices = (
@@ -240,6 +247,20 @@ class _Batch:
             if first_true(is_it) is not None:
                 effective = pc.if_else(is_it, value.cast(_SUMMED), effective)
         return effective
+
+    def _gives_back_purchase(self) -> pa.Array:
+        """Returns for each row whether it refunds a savings plan or a reservation."""
+        is_refund = pc.fill_null(self._of_type(lambda type_: "yes" if is_refund_type(type_) else "no"), "no")
+        is_plan = map_distinct(
+            pc.fill_null(self._text(_CODE), ""), lambda code: "yes" if is_plan_code(code) else "no", TEXT
+        )
+        has_arn = pc.or_(self._text(_RESERVATION).is_valid(), self._text(_PLAN).is_valid())
+        return pc.and_(pc.equal(is_refund, "yes"), pc.or_(has_arn, pc.equal(is_plan, "yes")))
+
+    def _gives_back_advance(self) -> pa.Array:
+        options = (self._text("savings_plan_payment_option"), self._text("pricing_purchase_option"))
+        is_paid_later = pc.fill_null(pc.equal(pc.coalesce(*options), "No Upfront"), False)
+        return pc.and_(self._gives_back_purchase(), pc.invert(is_paid_later))
 
     def _needed(self, name: str, where: pa.Array) -> pa.Array:
         """Returns a number column; raises RejectedValue if it is null in a row where `where` is true."""
@@ -272,7 +293,7 @@ class _Batch:
         is_spot = pc.fill_null(pc.match_substring(self._text("line_item_usage_type"), "SpotUsage"), False)
         kinds = pc.make_struct(is_covered, pc.and_(self._is("Usage"), is_spot), self._is("Usage"))
         return {
-            "ChargeCategory": self._of_type(charge_category),
+            "ChargeCategory": pc.if_else(self._gives_back_purchase(), "Purchase", self._of_type(charge_category)),
             "ChargeFrequency": self._of_type(charge_frequency),
             "CommitmentDiscountId": pc.coalesce(reservation, plan),
             "CommitmentDiscountCategory": _chosen(reservation, "Usage", plan, "Spend"),
@@ -296,7 +317,7 @@ class _Batch:
             end = to_timestamps(self._raw(_USAGE_END))
         with self._naming(_PERIOD_START):
             is_earlier = pc.less(start, to_timestamps(self._raw(_PERIOD_START)))
-        is_correction = pc.and_(self._is("Credit", "Refund"), pc.fill_null(is_earlier, False))
+        is_correction = pc.and_(self._is("Credit", "Refund", "CreditMemo"), pc.fill_null(is_earlier, False))
         is_inclusive = pc.fill_null(pc.equal(pc.second(end), 59), False)  # fees and taxes end at 23:59:59
         return {
             "ChargePeriodStart": start,

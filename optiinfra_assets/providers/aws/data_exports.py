@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.errors import ContractChanged, NothingThere
+from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingThere
 from optiinfra_assets.line_items.rejected_value import quoted
 from optiinfra_assets.providers.aws.cur_to_focus import mapping_of
 from optiinfra_assets.providers.files.focus_files import layout_of
@@ -27,6 +27,7 @@ from optiinfra_assets.providers.files.parquet_reader import open_table
 from optiinfra_assets.providers.files.s3 import S3Location
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 
+_LEGACY: Final = re.compile(r"/\d{8}-\d{8}/(.+/)?[^/]+-Manifest\.json$")
 _MANIFEST: Final = re.compile(r"BILLING_PERIOD=(\d{4}-(?:0[1-9]|1[0-2]))/[^/]+-Manifest\.json")
 
 
@@ -47,6 +48,7 @@ class DataExport:
 
         Raises:
             NothingThere: the export has no manifest.
+            BadData: the folder holds a legacy Cost and Usage Report.
             ContractChanged: a period has two manifests.
             ProviderError: the bucket cannot be listed.
         """
@@ -62,11 +64,21 @@ class DataExport:
                 )
             found[period] = file
         if not found:
+            self._refuse_legacy()
             raise NothingThere(
                 f"{self.bucket.path(self.folder)}: has no manifest yet: the first delivery takes up to 24 hours; check `export`; "
                 "nothing that is stored is changed"
             )
         return found
+
+    def _refuse_legacy(self) -> None:
+        """Raises BadData if the folder holds a Cost and Usage Report of the older kind, for which no waiting helps."""
+        for file in self.bucket.below(f"{self.folder}/"):
+            if _LEGACY.search(file.name):
+                raise BadData(
+                    f"{self.bucket.path(file.name)}: belongs to a legacy Cost and Usage Report, which is not read: create a data export "
+                    "(FOCUS, or Cost and Usage Report 2.0) in Billing and Cost Management, and connect its folder"
+                )
 
     def delivery(self, period: BillingPeriod) -> ManifestExport:
         """Returns the manifest export of the newest run of a period.

@@ -167,7 +167,8 @@ class Aws(Provider):
         """
         at = _Source.of(account, context or transient_context())
         payer = at.payer()
-        name = MEMBERS.read(at.context.warnings, lambda: dict(at.members()), {}).get(payer, "")
+        names: dict[str, str] | None = MEMBERS.read(at.context.warnings, lambda: dict(at.members()), None)
+        name = (names or {}).get(payer, "")
         at.prove()
         return [f"{payer} {name}".strip()]
 

@@ -11,6 +11,10 @@ from typing import Final
 
 PURCHASES: Final[Mapping[str, str]] = {
     "fee": "One-Time",
+    "support": "One-Time",
+    "supportfee": "One-Time",
+    "other": "One-Time",
+    "otheroutofcyclecharges": "One-Time",
     "upfront": "One-Time",
     "upfrontreservationfee": "One-Time",
     "savingsplanupfrontfee": "One-Time",
@@ -19,10 +23,14 @@ PURCHASES: Final[Mapping[str, str]] = {
     "recurringreservationfee": "Recurring",
     "savingsplanrecurringfee": "Recurring",
 }
-"""Types that buy something -> FOCUS ChargeFrequency."""
+"""Types that buy something -> FOCUS ChargeFrequency. Cost Explorer has its own names for fees: support, out-of-cycle charges."""
 
-_USAGE: Final = re.compile(r"(|discounted|savings?plancovered)usage|savings?plannegation|.*discount|refund")
-"""Discounts and refunds belong to the category of the charge they reduce. The report does not say which charge a refund reduces."""
+REFUNDS: Final = ("refund", "creditmemo")
+_USAGE: Final = re.compile(
+    r"(|discounted|reservationapplied|savings?plancovered)usage|savings?plannegation|.*discount|refund|creditmemo"
+)
+"""Discounts and refunds belong to the category of the charge they reduce: usage, unless it is known that a refund reduces a purchase."""
+_PLANS: Final = re.compile(r"savings ?plans?\b", re.I)
 
 _SERVICE_CATEGORIES: Final = (
     ("Databases", re.compile(r"\brds\b|relational database|dynamo|redshift|elasticache|aurora|neptune|docdb|documentdb|memorydb", re.I)),
@@ -41,8 +49,25 @@ def canonical_record_type(type_: str) -> str:
     return re.sub(r"[\s_-]", "", type_).lower()
 
 
-def charge_category(type_: str) -> str:
-    """Returns the FOCUS ChargeCategory; ``Adjustment`` for an unknown type, because its money counts all the same."""
+def is_refund(type_: str) -> bool:
+    """Returns whether a type gives money back."""
+    return canonical_record_type(type_) in REFUNDS
+
+
+def is_plan(service: str) -> bool:
+    """Returns whether the name or code of a service is that of savings plans: what is charged and refunded there are commitments."""
+    return _PLANS.search(service) is not None
+
+
+def charge_category(type_: str, *, of_purchase: bool = False) -> str:
+    """Returns the FOCUS ChargeCategory; ``Adjustment`` for an unknown type, because its money counts all the same.
+
+    Args:
+        type_: the type, in any spelling.
+        of_purchase: a refund of this charge gives back the price of a commitment, and belongs to its category.
+    """
+    if of_purchase and is_refund(type_):
+        return "Purchase"
     word = canonical_record_type(type_)
     if word in PURCHASES:
         return "Purchase"
@@ -54,7 +79,7 @@ def charge_category(type_: str) -> str:
 def charge_frequency(type_: str) -> str:
     """Returns the FOCUS ChargeFrequency of a type."""
     if charge_category(type_) == "Usage":
-        return "One-Time" if canonical_record_type(type_) == "refund" else "Usage-Based"
+        return "One-Time" if is_refund(type_) else "Usage-Based"
     return PURCHASES.get(canonical_record_type(type_), "One-Time")
 
 

@@ -23,6 +23,8 @@ from optiinfra_assets.providers.http.json_fields import JsonFields, parse_time
 
 MANIFEST: Final = "manifest.json"
 LARGEST_MANIFEST: Final = 4 << 20
+_CLASSIC: Final = re.compile(r"(^|/)\d{8}-\d{8}/[^/]+\.csv(\.gz)?$", re.I)
+"""A file of a classic export, which has no folder for each run."""
 _DAYS: Final = re.compile(r"(\d{4})(\d\d)\d\d-\d{8}", re.ASCII)
 
 
@@ -100,6 +102,7 @@ def _runs(container: BlobLocation, listed: list[FileVersion], only: BillingPerio
     """Returns all runs; with `only`, those that may belong to that month."""
     manifests = [file for file in listed if PurePosixPath(file.name).name == MANIFEST]
     if not manifests:
+        _refuse_classic(container, listed)
         raise NothingThere(f"{container.address}: no {MANIFEST}: nothing that is stored is changed")
     runs = [_run(container, file) for file in manifests if only is None or _may_be_of(file.name, only)]
     exports = {run.export: run.name for run in runs}
@@ -109,6 +112,16 @@ def _runs(container: BlobLocation, listed: list[FileVersion], only: BillingPerio
             "give the folder of one as export_url"
         )
     return runs
+
+
+def _refuse_classic(container: BlobLocation, listed: list[FileVersion]) -> None:
+    """Raises BadData for an export of the older kind: it never writes a manifest, however long one waits."""
+    for file in listed:
+        if _CLASSIC.search(file.name):
+            raise BadData(
+                f"{container.path(file.name)}: belongs to a classic export (actual or amortized cost), which is not read: "
+                "make an export of type FocusCost in Cost Management, and give its folder as export_url"
+            )
 
 
 def _may_be_of(name: str, period: BillingPeriod) -> bool:

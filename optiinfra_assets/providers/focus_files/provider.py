@@ -21,6 +21,7 @@ from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.files.coverage import ChargeCoverage
+from optiinfra_assets.providers.files.export_runs import refuse_several_runs
 from optiinfra_assets.providers.files.focus_files import (
     has_rows,
     layout_of,
@@ -115,6 +116,7 @@ class FocusFiles(Provider):
         location = _location(account, context)
         month = month_of(billing_period)
         files = location.files()
+        refuse_several_runs(files, location.address)
         chosen = [file for file in files if has_rows(location, file, month)]
         if not chosen and not any(months_of(location, file) for file in files):
             raise _nothing(location)
@@ -143,7 +145,9 @@ def _by_period(location: Location) -> dict[BillingPeriod, list[FileVersion]]:
         NothingThere: there is no file, or no file has a row; this never means that everything was removed.
     """
     by_period: dict[BillingPeriod, list[FileVersion]] = {}
-    for file in location.files():
+    files = location.files()
+    refuse_several_runs(files, location.address)
+    for file in files:
         for month in months_of(location, file):
             by_period.setdefault(period_of(month), []).append(file)
     if not by_period:

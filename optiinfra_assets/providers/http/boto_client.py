@@ -68,6 +68,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
 }
 """HTTP status -> codes that mean the same. An error of HEAD has no body, so it leaves only 403, 429 or 503 as the code."""
 _STATUS: Final = {code: status for status, codes in _MEANINGS.items() for code in codes.split()}
+_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "UnauthorizedSSOTokenError"})
 _WRONG_PLACE: Final = frozenset(
     {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 )
@@ -142,11 +143,19 @@ class BotoCalls:
 
         return with_retries(attempt, self.context, where)
 
+    def make(self, make: Callable[[], T], where: str) -> T:
+        """Returns what `make` makes without a request, such as a client; converts the SDK's errors as a call does."""
+        try:
+            return make()
+        except _SAID_BY_THE_SDK as error:
+            failed = self._failed(error, where)
+            raise (failed.error if isinstance(failed, RetryableError) else failed) from None
+
     def _failed(self, error: Exception, where: str) -> Exception:
         said = self.context.network.quoted(self.hide(" ".join(str(error).split()))[:200])
         if isinstance(error, _NO_CREDENTIALS):
             return CredentialRejected(
-                f"{where}: {said}: sign in again (aws sso login), name a profile that exists, or connect with a key"
+                f"{where}: {said}: connect with a key, name a profile that exists, or sign in again (aws sso login)"
             )
         if isinstance(error, IncompleteReadError | ResponseParserError):
             return RetryableError(broken_off(where))
@@ -171,6 +180,13 @@ class BotoCalls:
         if code in _WRONG_PLACE:
             return CredentialRejected(
                 f"{where}: refused ({said}): check region and endpoint_url, and whether the credential has expired"
+            )
+        if code in _EXPIRED:
+            # Whoever signs in anew changes files that a kept client has read already.
+            kept_client.cache_clear()
+            return CredentialRejected(
+                f"{where}: the credential has expired ({said}): sign in again (aws sso login), or renew key and session token; it needs: "
+                f"{permission}"
             )
         meta = error.response.get("ResponseMetadata", {})
         now = self.context.clock()

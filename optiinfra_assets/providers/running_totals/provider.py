@@ -262,20 +262,19 @@ class RunningTotalSession(ApiSession[Credential]):
     def _issued(self, is_near: Callable[[datetime], bool]) -> Iterator[ListedInvoice]:
         for invoice in self.invoice_list().objects(self.api):
             try:
-                issued_at = self.issued_at(invoice)
+                invoice_id, issued_at = invoice.identifier("id"), self.issued_at(invoice)
             except ContractChanged as error:
                 self.unplaced = error
                 self._warn_unread(error)
                 continue
             if is_near(issued_at):
-                yield self._listed(invoice, issued_at)
+                yield self._listed(invoice, invoice_id, issued_at)
 
-    def _listed(self, invoice: JsonFields, issued_at: datetime) -> ListedInvoice:
+    def _listed(self, invoice: JsonFields, invoice_id: str, issued_at: datetime) -> ListedInvoice:
         try:
             return self.listed(invoice, issued_at)
         except ContractChanged as error:
             self._warn_unread(error)
-            invoice_id = invoice.optional("id", JsonFields.identifier, f"of {issued_at}")
             self._unread[invoice_id] = error
             return ListedInvoice(invoice_id, issued_at, Decimal(0))
 

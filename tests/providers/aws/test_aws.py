@@ -191,3 +191,30 @@ def test_no_secret_of_a_key_or_a_role_shows(life: AnyLife, caplog: pytest.LogCap
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("botocore")]
     assert [text for text in [*texts, *ours] for secret in (SECRET, ROLE_SECRET, ROLE_TOKEN) if secret in text] == []
     assert SECRET not in caplog.text
+
+
+@pytest.mark.usefixtures("no_machine_credentials")
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"AWS_PROFILE": "nobody"}, r"profile \(nobody\) could not be found"),
+        (
+            {"AWS_WEB_IDENTITY_TOKEN_FILE": "/nonexistent/token", "AWS_ROLE_ARN": ROLE},
+            "/nonexistent/token.*check the files that the credential of this machine names",
+        ),
+    ],
+)
+def test_what_this_machine_lacks_is_named(
+    life: AnyLife, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], message: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    account = replace(life.account, secrets={})
+    for ask in (
+        lambda: life.provider.discover(account),
+        lambda: life.provider.probe(account, {}, life.context),
+        lambda: list(life.provider.collect(account, JANUARY, life.context).batches),
+    ):
+        with pytest.raises(CredentialRejected, match=message) as raised:
+            ask()
+        assert "update OptiInfra" not in str(raised.value)

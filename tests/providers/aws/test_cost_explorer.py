@@ -23,6 +23,8 @@ from optiinfra_assets.domain.errors import (
     Throttled,
     Transient,
 )
+from optiinfra_assets.providers.aws.cost_explorer import DailyCost
+from optiinfra_assets.providers.aws.cost_rows import row
 from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
 from optiinfra_assets.providers.aws.request_budget import KIND
 from optiinfra_assets.simulators.aws.bill_lines import member_of, payer_of
@@ -640,7 +642,7 @@ def test_a_changed_contract_names_field_and_value(
     [
         ("AccessDeniedException", CredentialRejected, "it needs: ce:GetCostAndUsage"),
         ("UnrecognizedClientException", CredentialRejected, "the credential is not accepted"),
-        ("ExpiredTokenException", CredentialRejected, "the credential is not accepted"),
+        ("ExpiredTokenException", CredentialRejected, "the credential has expired .*: sign in again"),
         ("InvalidSignatureException", CredentialRejected, "the credential is not accepted"),
         ("LimitExceededException", Throttled, "too many requests"),
         ("ThrottlingException", Throttled, "too many requests"),
@@ -692,6 +694,29 @@ def test_estimates_and_data_through_follow_the_days(life: AnyLife) -> None:
 
 
 @pytest.mark.parametrize(
+    ("type_", "service", "amortized", "effective", "category"),
+    [
+        ("Refund", "Savings Plans for AWS Compute usage", "-900", "0", "Purchase"),
+        ("CreditMemo", "Savings Plans for AWS Compute usage", "0", "0", "Purchase"),
+        ("Refund", "Amazon Elastic Compute Cloud - Compute", "0", "0", "Purchase"),
+        ("Refund", "Amazon Elastic Compute Cloud - Compute", "-900", "-900", "Usage"),
+        ("Savings Plan upfront fee", "Savings Plans for AWS Compute usage", "0", "0", "Purchase"),
+        ("Credit", "Amazon Simple Storage Service", "-900", "-900", "Credit"),
+    ],
+)
+def test_a_refund_of_an_advance_payment_takes_its_treatment(
+    type_: str, service: str, amortized: str, effective: str, category: str
+) -> None:
+    figure = DailyCost(
+        day=date(2026, 1, 5), account="1", record_type=type_, service=service, region=None, billed=Decimal(-900),
+        effective=Decimal(amortized), currency="USD", is_estimated=False,
+    )  # fmt: skip
+    values = row(figure, JANUARY, "1", {}, "net").values
+    assert (values["EffectiveCost"], values["ChargeCategory"]) == (Decimal(effective), category)
+    assert values["ContractedCost"] == values["ListCost"] == (Decimal(-900) if category == "Credit" else None)
+
+
+@pytest.mark.parametrize(
     ("type_", "category", "frequency"),
     [
         ("Usage", "Usage", "Usage-Based"),
@@ -708,6 +733,11 @@ def test_estimates_and_data_through_follow_the_days(life: AnyLife) -> None:
         ("SavingsPlanRecurringFee", "Purchase", "Recurring"),
         ("SavingsPlanUpfrontFee", "Purchase", "One-Time"),
         ("Fee", "Purchase", "One-Time"),
+        ("Support fee", "Purchase", "One-Time"),
+        ("Other out-of-cycle charges", "Purchase", "One-Time"),
+        ("Reservation applied usage", "Usage", "Usage-Based"),
+        ("Upfront reservation fee", "Purchase", "One-Time"),
+        ("CreditMemo", "Usage", "One-Time"),
         ("Tax", "Tax", "One-Time"),
         ("Credit", "Credit", "One-Time"),
         ("Something new", "Adjustment", "One-Time"),

@@ -125,12 +125,38 @@ def test_every_kind_of_line_item_is_billed_and_amortized(tmp_path: Path) -> None
         (row("Tax", line_item_unblended_cost="2"), "2", "2", "Tax", None),
         (row("Credit", line_item_unblended_cost="-4"), "-4", "-4", "Credit", None),
         (row("Refund", line_item_unblended_cost="-5"), "-5", "-5", "Usage", None),
+        (row("CreditMemo", line_item_unblended_cost="-5"), "-5", "-5", "Usage", None),
+        (row("Refund", line_item_unblended_cost="-500", reservation_reservation_a_r_n=RESERVATION), "-500", "0", "Purchase", None),
+        (row("CreditMemo", line_item_unblended_cost="-5", reservation_reservation_a_r_n=RESERVATION), "-5", "0", "Purchase", None),
+        (row("Refund", line_item_unblended_cost="-900", savings_plan_savings_plan_a_r_n="arn:sp"), "-900", "0", "Purchase", None),
+        (row("Refund", line_item_unblended_cost="-9", line_item_product_code="ComputeSavingsPlans"), "-9", "0", "Purchase", None),
         (row("OfTomorrow", line_item_unblended_cost="1"), "1", "1", "Adjustment", None),
     ]  # fmt: skip
     items = of(tmp_path, *(case[0] for case in cases))
     names = ("billed_cost", "effective_cost", "charge_category", "pricing_category")
     found = [tuple(item[name] for name in names) for item in items]
     assert found == [(Decimal(case[1]), Decimal(case[2]), *case[3:]) for case in cases]
+
+
+def test_a_returned_plan_costs_nothing(tmp_path: Path) -> None:
+    plan = {"line_item_product_code": "ComputeSavingsPlans", "savings_plan_savings_plan_a_r_n": "arn:sp"}
+    items = of(
+        tmp_path,
+        row("SavingsPlanUpfrontFee", line_item_unblended_cost="900", **plan),
+        row("Refund", line_item_unblended_cost="-900", **plan),
+    )
+    assert sum(item["billed_cost"] for item in items) == sum(item["effective_cost"] for item in items) == 0
+
+
+def test_what_was_not_paid_in_advance_is_refunded_as_it_is(tmp_path: Path) -> None:
+    later = {"savings_plan_savings_plan_a_r_n": "arn:sp", "pricing_purchase_option": "No Upfront"}
+    (item,) = of(tmp_path, row("Refund", line_item_unblended_cost="-9", **later))
+    assert (item["effective_cost"], item["charge_category"]) == (-9, "Purchase")
+
+
+def test_what_has_no_price_has_its_billed_cost_as_list_and_contracted_cost(tmp_path: Path) -> None:
+    items = of(tmp_path, row("Tax", pricing_public_on_demand_cost=""), row("Credit"), row("EdpDiscount"))
+    assert [(item["list_cost"], item["contracted_cost"]) for item in items] == [(10, 10), (10, 10), (12, None)]
 
 
 def test_commitments_are_told(tmp_path: Path) -> None:
@@ -310,7 +336,8 @@ MONEY = st.decimals(Decimal("-1e9"), Decimal("1e9"), places=10).map(lambda value
     st.lists(
         st.tuples(
             st.sampled_from(
-                ["Usage", "DiscountedUsage", "RIFee", "SavingsPlanCoveredUsage", "SavingsPlanNegation", "SavingsPlanRecurringFee", "Fee"]
+                ["Usage", "DiscountedUsage", "RIFee", "SavingsPlanCoveredUsage", "SavingsPlanNegation", "SavingsPlanRecurringFee", "Fee",
+                 "Refund"]
             ),
             st.lists(MONEY, min_size=7, max_size=7),
             st.booleans(),
@@ -342,6 +369,7 @@ def test_amortizing_whole_columns_is_amortizing_each_row(
                 "SavingsPlanNegation": Decimal(0),
                 "SavingsPlanRecurringFee": committed - used,
                 "Fee": Decimal(0) if is_reserved else cost,
+                "Refund": Decimal(0) if is_reserved else cost,
             }[type_]
         )
     items = of(tmp_path, *rows)

@@ -242,6 +242,14 @@ def test_a_manifest_that_has_gone_erases_nothing(life: AnyLife) -> None:
         life.collect(JANUARY)
 
 
+def test_a_legacy_report_is_not_waited_for(life: AnyLife) -> None:
+    old = "exports/costs/20260101-20260201/costs-Manifest.json"
+    export_of(life).keys = lambda prefix: iter([old] if old.startswith(prefix) else [])
+    export_of(life).read = lambda key: StoredObject(b"{}", at(2, 1))
+    with pytest.raises(BadData, match=r"belongs to a legacy Cost and Usage Report.* create a data export"):
+        life.probe()
+
+
 def test_two_manifests_of_a_period_are_refused(life: AnyLife) -> None:
     keys = export_of(life).keys
     second = MANIFEST.replace("costs-Man", "other-Man")

@@ -231,6 +231,17 @@ def test_nothing_there_erases_nothing(life: Life) -> None:
             ask()
 
 
+def test_a_classic_export_is_not_waited_for(life: Life) -> None:
+    def classic(blob: Blob) -> Blob | None:
+        *folders, _, name = blob.name.split("/")  # there is no folder of a run
+        return None if name == "manifest.json" else replace(blob, name="/".join([*folders, name]))
+
+    life.change("", classic)
+    for ask in (life.probe, lambda: life.collect(JANUARY), lambda: life.provider.discover(life.account)):
+        with pytest.raises(BadData, match=r"belongs to a classic export .* make an export of type FocusCost"):
+            ask()
+
+
 def test_a_month_that_never_had_a_run_is_empty(life: Life) -> None:
     assert life.collect(BillingPeriod(2025, 6)) == []
 

@@ -245,7 +245,7 @@ def test_no_credentials(s3: Any, server: str, monkeypatch: pytest.MonkeyPatch) -
 def test_an_unknown_profile(server: str) -> None:
     with pytest.raises(
         CredentialRejected,
-        match=r"^s3://costs/focus: .*profile \(nobody\) could not be found: .* or set credentials for",
+        match=r"^s3://costs/focus: .*profile \(nobody\) could not be found: .*, name a profile that exists, or sign in again",
     ):
         collect(at(server, profile="nobody"))
 
@@ -267,8 +267,10 @@ def test_a_server_that_does_not_answer_is_transient(s3: Any) -> None:
         (403, "UnauthorizedAccess", CredentialRejected, rf"it needs: {NEEDED}$"),
         (403, "SignatureDoesNotMatch", CredentialRejected, "connect again with a valid one"),
         (403, "InvalidAccessKeyId", CredentialRejected, "connect again with a valid one"),
-        (400, "ExpiredToken", CredentialRejected, "connect again with a valid one"),
-        (403, "RequestTimeTooSkewed", CredentialRejected, "set the clock of this machine"),
+        (400, "ExpiredToken", CredentialRejected, r"sign in again \(aws sso login\)"),
+        (403, "RequestTimeTooSkewed", CredentialRejected, "check this machine's clock"),
+        (409, "OperationAborted", Transient, "try again later"),
+        (423, "Locked", Transient, "try again later"),
         (301, "PermanentRedirect", CredentialRejected, "check region and endpoint_url"),
         (400, "AuthorizationHeaderMalformed", CredentialRejected, "check region and endpoint_url"),
         (503, "SlowDown", Throttled, ""),
@@ -341,8 +343,8 @@ NOT_XML = "<!DOCTYPE html>\n<html><body><br>Sign in to the network</body></html>
 @pytest.mark.parametrize(
     ("page", "kind", "message"),
     [
-        (WELL_FORMED, ContractChanged, "data were expected, not a web page.*endpoint_url"),
-        (NOT_XML, Transient, "the provider failed"),  # the SDK takes it for an answer that broke off
+        (WELL_FORMED, Transient, "a web page came in place of data: a proxy.*endpoint_url"),
+        (NOT_XML, Transient, "the provider failed"),  # the SDK takes it for an error of the service
     ],
     ids=["well-formed", "not XML"],
 )

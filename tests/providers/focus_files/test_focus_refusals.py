@@ -433,3 +433,17 @@ def test_settings_that_are_not_accepted_are_named() -> None:
 def test_a_folder_is_kept_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert FocusCredential(location="costs").location == str(tmp_path / "costs")
+
+
+@pytest.mark.parametrize("month", ["daily/20240901-20240930", "data/BILLING_PERIOD=2024-09"])
+def test_two_runs_of_a_month_are_not_added_up(tmp_path: Path, month: str) -> None:
+    """As Azure and AWS leave them, if they create a new report with each run."""
+    for run in ("0a1b", "2c3d"):
+        write_csv(tmp_path / month / run / "part_0_0001.csv", csv_text([row()], columns("1.2")))
+        if run == "0a1b":
+            assert len(list(FOCUS.collect(account(tmp_path), SEPTEMBER).batches)) == 1
+    assert refusal(tmp_path).startswith(
+        f"{month}: holds two runs of an export, 0a1b and 2c3d, each with the whole month"
+    )
+    with pytest.raises(BadData, match="holds two runs of an export"):
+        FOCUS.probe(account(tmp_path), {})

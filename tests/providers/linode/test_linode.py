@@ -721,8 +721,8 @@ def test_a_changed_contract_names_field_and_value(old: Life, path: str, was: str
 @pytest.mark.parametrize(
     ("was", "new", "message"),
     [
-        ('"date":"2026', '"date":"26', r"\[0\].date: value '26-.*' is not accepted: a time"),
-        ('"date":"2026', '"date":"9999', r"\[0\].date: value '9999-.*' is not accepted"),
+        ('"date":"2026', '"date":"26', r"\[\d\].date: value '26-.*' is not accepted: a time"),
+        ('"date":"2026', '"date":"9999', r"\[\d\].date: value '9999-.*' is not accepted"),
         ('"total"', '"sum"', r"data\[\d\].total: is missing: a number"),
     ],
 )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items import MANDATORY
 from optiinfra_assets.line_items.row_batches import LineItemRow, Value, record_batches
+from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.http.client import Client
@@ -30,6 +31,7 @@ class NimbusCredential(BaseModel):
 
 
 READ: Final = "the right costs:read"
+NAME: Final = AuxiliaryEndpoint("^GET /account\n", "the name of the account")
 
 
 def _open(account: Account, context: ProviderContext) -> Client:
@@ -52,6 +54,10 @@ class Nimbus(Provider):
     credential_model: ClassVar[type[BaseModel]] = NimbusCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=13)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.nimbus.example",)
+    auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (NAME,)
+    needed_fields: ClassVar[frozenset[str]] = frozenset(
+        {"months", "month", "version", "status", "amount", "currency", "lines", "next", "total", "day", "category"}
+    )
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Return the name of the account."""
@@ -62,13 +68,13 @@ class Nimbus(Provider):
         """Make one request, which returns the version of each month."""
         with _open(account, context) as api:
             tokens = {period: month.text("version") for period, month in _months(api).items()}
-            return Probe(tokens, api.meter.requests, api.meter.cost)
+            return Probe(tokens, api.meter.requests, api.meter.cost, context.warnings)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Stream all days of a month, page by page."""
         with _open(account, context) as api:
             month = _months(api).get(billing_period)
-            stream = LineItemStream(iter(()), "no such month", requests=api.meter.requests)
+            stream = LineItemStream(iter(()), "no such month", requests=api.meter.requests, warnings=context.warnings)
         if month is not None:
             version, is_closed = month.text("version"), month.text("status") == "closed"
             rows = _rows(account, billing_period, context, stream, is_estimated=not is_closed)
@@ -91,34 +97,40 @@ def _rows(
 ) -> Iterator[LineItemRow]:
     path = f"/months/{period}"
     with _open(account, context) as api:
+        name = NAME.read(context.warnings, lambda: _name(api), None)
 
         def read(cursor: str | None) -> Page[JsonFields]:
             answer = api.get(path, {"cursor": cursor or ""}, permission=READ).fields()
             return Page(answer.objects("lines"), answer.text_or_none("next"), answer.whole("total"))
 
         for line in items(read, path):
-            yield LineItemRow("api", is_estimated, _values(line, period))
+            yield LineItemRow("api", is_estimated, _values(line, period, name))
         stream.requests += api.meter.requests
+
+
+def _name(api: Client) -> str | None:
+    return api.get("/account", permission=READ).fields().optional("name", JsonFields.text, None)
 
 
 COLUMNS: Final = (*MANDATORY, "ResourceId")
 
 
-def _values(line: JsonFields, period: BillingPeriod) -> dict[str, Value]:
+def _values(line: JsonFields, period: BillingPeriod, name: str | None) -> dict[str, Value]:
+    text, service, resource = (line.optional(one, JsonFields.text, None) for one in ("text", "service", "resource"))
     day = datetime.fromisoformat(line.text("day")).replace(tzinfo=UTC)
     return {
         **dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), line.money("amount")),
         **dict.fromkeys(("InvoiceIssuerName", "ServiceProviderName", "HostProviderName"), "Nimbus"),
         "BillingAccountId": "nimbus",
-        "BillingAccountName": "nimbus",
+        "BillingAccountName": name,
         "BillingCurrency": line.text("currency"),
         "BillingPeriodStart": period.start,
         "BillingPeriodEnd": period.end,
         "ChargePeriodStart": day,
         "ChargePeriodEnd": day + timedelta(days=1),
         "ChargeCategory": line.text("category"),
-        "ChargeDescription": line.text("text"),
-        "ServiceName": line.text("service"),
+        "ChargeDescription": text,
+        "ServiceName": service,
         "ServiceCategory": "Other",
-        "ResourceId": line.text_or_none("resource"),
+        "ResourceId": resource,
     }

@@ -126,8 +126,13 @@ def _filter(values: dict[str, Any]) -> CostFilter:
     if ("tagKey" in values) != ("tagValue" in values):
         raise InvalidArgument("tagKey: goes with tagValue", "Give both, or neither.")
     lists = {filter_: values.get(name) for name, filter_ in _FILTERS.items()}
-    tag = TagFilter(key=values["tagKey"], values=values["tagValue"]) if "tagKey" in values else None
+    tag = TagFilter(key=values["tagKey"], values=_tag_values(values["tagValue"])) if "tagKey" in values else None
     return CostFilter(**lists, tag=tag)
+
+
+def _tag_values(given: list[str]) -> list[str | None]:
+    """As in the CSV itself: nothing is null, for charges without the tag, and two quotes are an empty text."""
+    return [None if value == "" else "" if value == '""' else value for value in given]
 
 
 def _parsed(values: dict[str, Any], name: str, parse: Callable[[Any], _T]) -> _T | None:

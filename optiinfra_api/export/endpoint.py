@@ -25,6 +25,7 @@ from optiinfra_api.access.request_authentication import authenticated
 from optiinfra_api.access.services import Services
 from optiinfra_api.export.arguments import ACCEPTED, ExportQuery
 from optiinfra_api.export.plan import plan
+from optiinfra_api.export.spreadsheet import marked
 from optiinfra_api.graphql.errors import LOG, as_api_error, format_unexpected
 from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
 from optiinfra_api.http.http_errors import HttpError
@@ -114,9 +115,10 @@ class ExportEndpoint:
             await self._end()
             return
         async with data.export(statement, form, asked.question, resolved, **values) as chunks:
-            first = await anext(chunks, b"")
+            shown = marked(chunks) if _is_for_people(asked, form) else chunks
+            first = await anext(shown, b"")
             await self._begin(HTTPStatus.OK, headers)
-            await self._pass_on(first, chunks)
+            await self._pass_on(first, shown)
 
     async def _pass_on(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
         await self._send({"type": "http.response.body", "body": first, "more_body": True})
@@ -144,6 +146,11 @@ def _named(name: str) -> tuple[str, ExportFormat]:
     return what, ExportFormat(ending)
 
 
+def _is_for_people(asked: ExportQuery, form: ExportFormat) -> bool:
+    """Whether a spreadsheet may open the file: a FOCUS file is for programs, and its text is what FOCUS says."""
+    return form is ExportFormat.CSV and asked.focus is None
+
+
 def _headers(
     customer_id: str, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations, statement: str
 ) -> dict[str, str]:
@@ -169,7 +176,8 @@ def _etag(
     """A weak ETag of the query and of the generations that answer it. `asOf` counts only through the generations that it leads to."""
     question = replace(asked, question=replace(asked.question, as_of=None), group_by=frozenset())
     text = sql_files.read("clickhouse", "exports", f"{statement}.sql")
-    parts = (customer_id, question, sorted(asked.group_by), form, resolved.generations, text)
+    shown = (form, _is_for_people(asked, form))
+    parts = (customer_id, question, sorted(asked.group_by), shown, resolved.generations, text)
     return f'W/"{hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()}"'
 
 

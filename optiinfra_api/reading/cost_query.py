@@ -37,7 +37,7 @@ _FIRST_DAY, _END_DAY = date(1971, 1, 1), date(2100, 1, 1)
 class CostQuery:
     """A checked cost query. `start` (inclusive) and `end` (exclusive) are UTC days, None without a period; `as_of` is a UTC instant.
 
-    An empty tuple filters nothing. A null value in a filter is '', as the tables store it.
+    An empty tuple filters nothing. A null value in a filter is '', as the tables store it; but of a tag, null and '' are two values.
     """
 
     start: date | None
@@ -51,7 +51,7 @@ class CostQuery:
     charge_categories: tuple[str, ...] = ()
     currencies: tuple[str, ...] = ()
     tag_filter: str = ""
-    tag_values: tuple[str, ...] = ()
+    tag_values: tuple[str | None, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Statement parameters for the period and the filters, without the filters that choose generations."""
@@ -113,7 +113,7 @@ def validated(
         as_of=as_of,
         **{values: _values(to_camel_case(name), filters.get(name)) for name, values in FILTERS.items()},
         tag_filter=tag[0] if tag else "",
-        tag_values=_values("tag.values", tag[1]) if tag else (),
+        tag_values=_tag_values(tag[1]) if tag else (),
     )
 
 
@@ -133,6 +133,13 @@ def _check_categories(values: Values) -> None:
             raise InvalidArgument(
                 f"filter.chargeCategory: {value!r} is not accepted", f"Use {', '.join(CHARGE_CATEGORIES)}."
             )
+
+
+def _tag_values(values: Values) -> tuple[str | None, ...]:
+    """The accepted values of a tag, null first: a charge without the tag is another one than a charge whose tag is empty."""
+    texts = _values("tag.values", values)
+    has_null, has_empty = None in (values or ()), "" in (values or ())
+    return (*((None,) if has_null else ()), *(text for text in texts if text or has_empty))
 
 
 def _values(name: str, values: Values) -> tuple[str, ...]:

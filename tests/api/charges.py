@@ -166,7 +166,7 @@ def trends(
 
     def group(one: Held) -> tuple[Any, ...]:
         values = tuple(read(one) if name in chosen else None for name, (_, read) in DIMENSIONS.items())
-        return (one.charge.currency, *values, None if tag is None else (one.charge.tags.get(tag) or None))
+        return (one.charge.currency, *values, None if tag is None else one.charge.tags.get(tag))
 
     found = []
     for (currency, *values), members in _grouped(held, group).items():

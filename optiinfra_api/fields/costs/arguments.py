@@ -30,7 +30,9 @@ class Period:
 @strawberry.input(description="Line items by the value of one tag.")
 class TagFilter:
     key: str = strawberry.field(description="Name of the tag, as the provider writes it.")
-    values: list[str | None] = strawberry.field(description="Accepted values; null: line items without the tag.")
+    values: list[str | None] = strawberry.field(
+        description="Accepted values; null: line items without the tag, an empty text: line items whose tag is empty."
+    )
 
 
 @strawberry.input(

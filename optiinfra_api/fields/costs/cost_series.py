@@ -26,6 +26,8 @@ class _Table:
     columns: dict[str, str]
 
 
+_NOTHING = {"tag": "no_tag"}
+"""Alias for a dimension that is not asked; "nothing" if it is not here. A tag may be null, beside every text."""
 _ACCOUNT = {"provider": "provider", "account": "account_id"}
 _SERVICE = {"service": "service_name"}
 _CATEGORY = {"charge_category": "charge_category"}
@@ -75,7 +77,7 @@ async def series(
     tag_key: str = "",
 ) -> tuple[ResolvedGenerations, list[dict[str, Any]]]:
     """Return the generations that answer, and rows by currency, then largest total first, of the asked dimensions ('' where line items
-    lack one), currency, dates, amounts, total, line_items and unpriced_line_items.
+    lack one; of a tag None), currency, dates, amounts, total, line_items and unpriced_line_items.
 
     Args:
         group_by: dimensions, such as ``sub_account``.
@@ -88,7 +90,10 @@ async def series(
     needed = question.filtered().union(group_by)
     table = next(one for one in _TABLES if needed <= one.columns.keys())
     values = {
-        **{name: column if name in group_by else "nothing" for name, column in table.columns.items()},
+        **{
+            name: column if name in group_by else _NOTHING.get(name, "nothing")
+            for name, column in table.columns.items()
+        },
         **cost_columns(basis),
         "granularity": granularity,
         "tag_key": tag_key,

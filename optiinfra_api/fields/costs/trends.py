@@ -45,7 +45,9 @@ class CostSeries(Sum):
     service: str | None = strawberry.field(description="Service name.")
     region: str | None = strawberry.field(description="Region id.")
     charge_category: str | None = strawberry.field(description="Usage, Purchase, Tax, Credit or Adjustment.")
-    tag: str | None = strawberry.field(description="Value of the tag of groupByTag.")
+    tag: str | None = strawberry.field(
+        description="Value of the tag of groupByTag. Null: charges without that tag; an empty text: charges whose tag is empty."
+    )
     currency: str = strawberry.field(description="Currency of the amounts.")
     dates: DateColumn = strawberry.field(
         description="First days of the weeks or months (which may be before the period), or the days, that have charges."
@@ -103,13 +105,14 @@ class CostTrendsQuery:
         return CostTrends(series=[_series(row) for row in rows], **freshness_fields(resolved))
 
 
-_DIMENSIONS = (*(one.value for one in Dimension), "tag")
+_DIMENSIONS = tuple(one.value for one in Dimension)
 
 
 def _series(row: dict[str, Any]) -> Any:
     """The fields of `CostSeries` from a row of `cost_series.series`; see `graphql.row_execution`."""
     return {
         **{name: row.get(name) or None for name in _DIMENSIONS},
+        "tag": row.get("tag"),
         "currency": row["currency"],
         "dates": row["dates"],
         "amounts": row["amounts"],

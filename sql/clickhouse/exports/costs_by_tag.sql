@@ -14,7 +14,7 @@ SELECT
     nullIf({service:Identifier}, '') AS service,
     nullIf({region:Identifier}, '') AS region,
     nullIf({charge_category:Identifier}, '') AS charge_category,
-    nullIf({tag:Identifier}, '') AS tag,
+    {tag:Identifier} AS tag,
     -- include: line_item_sums
 FROM raw_costs
 -- include: resolved_generations

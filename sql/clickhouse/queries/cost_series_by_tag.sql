@@ -19,6 +19,7 @@ FROM
 (
     WITH
         '' AS nothing,
+        CAST(NULL, 'Nullable(String)') AS no_tag,
         toDate(charge_period_start) AS daily,
         toMonday(toDate(charge_period_start)) AS weekly,
         toStartOfMonth(toDate(charge_period_start)) AS monthly,
@@ -28,7 +29,7 @@ FROM
         ifNull(charge_class, '') AS class_key,
         ifNull(charge_frequency, '') AS frequency_key,
         ifNull(pricing_category, '') AS pricing_key,
-        ifNull(tags[{tag_key:String}], '') AS tag_key
+        tags[{tag_key:String}] AS tag_key
     SELECT
         -- include: account_groups,
         {sub_account:Identifier} AS sub_account_group,

@@ -58,7 +58,7 @@ def _charge(dice: random.Random, period: BillingPeriod) -> Charge:
         class_=dice.choice([None, "Correction"]),
         frequency=dice.choice([None, "Recurring"]),
         resource=dice.choice([None, *(f"resource-{number}" for number in range(8))]),
-        tags={"team": team} if (team := dice.choice(["red", 'b"l,u\ne', None])) else {},
+        tags={"team": team} if (team := dice.choice(["red", 'b"l,u\ne', "", None])) is not None else {},
     )
 
 
@@ -83,7 +83,7 @@ FILTERS = st.fixed_dictionaries(
             name: st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True)
             for name, values in CHOICES.items()
         },
-        "tagValue": st.lists(st.sampled_from(["red", 'b"l,u\ne', ""]), min_size=1, max_size=2, unique=True),
+        "tagValue": st.lists(st.sampled_from(["red", 'b"l,u\ne', "", '""']), min_size=1, max_size=2, unique=True),
     },
 )
 _READ: dict[str, Callable[[Held], str]] = {
@@ -94,7 +94,7 @@ _READ: dict[str, Callable[[Held], str]] = {
     "chargeCategory": lambda one: one.charge.category,
     "currency": lambda one: one.charge.currency,
     "account": lambda one: one.slice.account_id,
-    "tagValue": lambda one: one.charge.tags.get("team") or "",
+    "tagValue": lambda one: {None: "", "": '""'}.get(one.charge.tags.get("team"), one.charge.tags.get("team")),
 }
 
 
@@ -228,6 +228,66 @@ def test_latest_has_the_newest_days_of_each_account_and_currency(customer: Custo
         assert [row["date"] for row in found if row["account"] == account_id] == [str(day) for day in newest]
         sums = _sums([one for one in held if one.charge.day in newest], "BILLED", lambda one: (str(one.charge.day),))
         assert _found([row for row in found if row["account"] == account_id], "date") == sums
+
+
+def test_charges_without_a_tag_and_with_an_empty_one_are_two_things(world: World) -> None:
+    customer = world.customer()
+    charges_ = [
+        Charge(date(2026, 10, 5), Decimal(number), tags=tags)
+        for number, tags in enumerate([{}, {"env": None}, {"env": ""}, {"env": "prod"}], start=1)
+    ]
+    customer.publish(slice_of(customer.customer_id, "main", BillingPeriod(2026, 10)), charges_)
+    cases = (("", "3"), ('""', "3"), ("prod", "4"))
+    for asked, cost in cases:
+        total = csv_rows(
+            ask(world, customer.token, "total.csv", [*PERIOD, ("tagKey", "env"), ("tagValue", asked)]).content
+        )
+        assert [one["cost"] for one in total] == [cost], asked
+    shown = ask(world, customer.token, "trends.csv", [*PERIOD, ("groupByTag", "env"), ("granularity", "MONTHLY")]).text
+    tags = [line.split(",")[7] for line in shown.splitlines()[1:]]
+    assert sorted(tags) == ["", '""', '"prod"']
+
+
+RUN = "=cmd|' /C calc'!A0"
+
+
+@pytest.mark.parametrize("text_", [RUN, "@SUM(1)", "+1", "-1", "\t=1", "'=1", "''-"])
+def test_csv_for_people_has_no_text_that_a_spreadsheet_runs(world: World, text_: str) -> None:
+    customer = world.customer()
+    charge = Charge(date(2026, 10, 5), Decimal(-1), service=text_, region=text_, resource="r", tags={"team": text_})
+    customer.publish(slice_of(customer.customer_id, "main", BillingPeriod(2026, 10)), [charge])
+    for what, more in (
+        ("line-items", []),
+        ("trends", [("groupBy", "SERVICE"), ("groupBy", "REGION"), ("groupByTag", "team")]),
+        ("by-resource", []),
+    ):
+        (one,) = csv_rows(ask(world, customer.token, f"{what}.csv", [*PERIOD, *more]).content)
+        cells = {name: value for name, value in one.items() if value[:1] in tuple("=+-@\t\r")}
+        assert cells.keys() <= {"cost", "billed_cost", "effective_cost"}, what
+    (one,) = csv_rows(ask(world, customer.token, "line-items.csv", [*PERIOD, ("focus", "1.4")]).content)
+    assert (one["ServiceName"], one["RegionId"]) == (text_, text_)
+    (typed,) = parquet_rows(ask(world, customer.token, "line-items.parquet", PERIOD).content)
+    assert (typed["service_name"], typed["region_id"]) == (text_, text_)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_download_in_our_own_columns_is_read_back_as_the_same_line_items(
+    world: World, tmp_path: Path, form: str
+) -> None:
+    month = BillingPeriod(2024, 9)
+    given = [
+        *random_rows(40, 8),
+        row(ResourceName=RUN, ChargeDescription="'=1", RegionId="-eu", Tags='{"=a": "=b", "c": null}', x_Own="=1"),
+        row(ListCost=None, ServiceName="", Tags='{"a,b": "x\\"y\\n"}', x_Own='"quoted", twice', Other="o"),
+    ]
+    write_parquet(tmp_path / "given" / "rows.parquet", given, [*columns("1.2"), "x_Own", "Other"])
+    customer, again = world.customer(), world.customer()
+    first = _collected(world, customer, tmp_path / "given", month)
+    period = [("start", "2024-09-01"), ("end", "2024-10-01")]
+    (tmp_path / "exported").mkdir()
+    content = ask(world, customer.token, f"line-items.{form}", period).content
+    (tmp_path / "exported" / f"rows.{form}").write_bytes(content)
+    assert _collected(world, again, tmp_path / "exported", month) == first
 
 
 @pytest.mark.parametrize(("version", "form"), [("1.2", "csv"), ("1.2", "parquet"), ("1.4", "csv"), ("1.4", "parquet")])

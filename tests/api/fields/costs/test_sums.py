@@ -26,7 +26,7 @@ SUB_ACCOUNTS = ["a", None]
 CATEGORIES = ["Usage", "Credit", "Tax"]
 CURRENCIES = ["USD", "EUR", "JPY", "KWD"]
 DIGITS = {"JPY": 0, "KWD": 3}
-TEAMS = ["red", "blue", None]
+TEAMS = ["red", "blue", "", None]
 
 
 def _charge(dice: random.Random, period: BillingPeriod) -> Charge:
@@ -49,7 +49,7 @@ def _charge(dice: random.Random, period: BillingPeriod) -> Charge:
         frequency=dice.choice([None, "Recurring"]),
         pricing=dice.choice([None, "Standard"]),
         resource=dice.choice([None, *(f"resource-{number}" for number in range(12))]),
-        tags={"team": team} if (team := dice.choice(TEAMS)) else {},
+        tags={"team": team} if (team := dice.choice(TEAMS)) is not None else {},
         hour=dice.randrange(24),
     )
 
@@ -104,7 +104,7 @@ def _matching(customer: Customer, period: dict[str, str], chosen: dict[str, Any]
         return (
             period["start"] <= str(one.charge.day) < period["end"]
             and all(read(one) in chosen[name] for name, read in _READ.items() if chosen.get(name))
-            and (not tag or (one.charge.tags.get(tag["key"]) or None) in tag["values"])
+            and (not tag or one.charge.tags.get(tag["key"]) in tag["values"])
         )
 
     return [one for one in customer.held if matches(one)]

@@ -18,14 +18,12 @@ import clickhouse_connect
 import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
-from loopback import HANG, free_port, server_folder, wait_until_answers
+from loopback import CLICKHOUSE_LOGIN, HANG, clickhouse_address, free_port, server_folder, wait_until_answers
 
 from optiinfra_assets.embedded.postgres import __main__ as embedded_postgres
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
-
-PASSWORD = "a-password-of-tests"
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +40,11 @@ def clickhouse_url() -> Iterator[str]:
 def _clickhouse(folder: Path) -> Iterator[str]:
     port = free_port()
     engine = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse"]
-    environment = {**os.environ, "OPTIINFRA_CLICKHOUSE_PASSWORD": PASSWORD}
+    environment = {**os.environ, **CLICKHOUSE_LOGIN}
     process = subprocess.Popen([*engine, "--path", str(folder / "clickhouse"), "--port", str(port)], env=environment)
     try:
         wait_until_answers(f"http://127.0.0.1:{port}/ping", process)
-        yield f"http://default:{PASSWORD}@127.0.0.1:{port}"
+        yield clickhouse_address(port)
     finally:
         process.terminate()
         process.wait(HANG)

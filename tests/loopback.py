@@ -18,6 +18,15 @@ import pytest
 HANG: Final = 120
 """Seconds that nothing takes, not even where eight programs want each core: what is not there by then does not come."""
 
+CLICKHOUSE_PASSWORD: Final = "a-password-of-tests"
+CLICKHOUSE_LOGIN: Final = {"OPTIINFRA_CLICKHOUSE_PASSWORD": CLICKHOUSE_PASSWORD}
+"""What an embedded ClickHouse of a test needs in its environment."""
+
+
+def clickhouse_address(port: int) -> str:
+    """Address of an embedded ClickHouse that was started with `CLICKHOUSE_LOGIN`."""
+    return f"http://default:{CLICKHOUSE_PASSWORD}@127.0.0.1:{port}"
+
 
 def eventually(condition: Callable[[], object], pause: float = 0.02) -> bool:
     """Whether `condition` comes true; looked at every `pause` seconds until it does or something hangs."""

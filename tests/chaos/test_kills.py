@@ -25,7 +25,7 @@ import collector
 import psutil
 import psycopg
 import pytest
-from loopback import HANG, free_port, server_folder, wait_until_answers
+from loopback import CLICKHOUSE_LOGIN, HANG, clickhouse_address, free_port, server_folder, wait_until_answers
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.embedded.postgres import __main__ as embedded_postgres
@@ -38,7 +38,6 @@ KILLS = int(os.environ.get("OPTIINFRA_TEST_KILLS", "24"))
 ROWS = 20_000
 PERIODS = (BillingPeriod(2026, 9), BillingPeriod(2026, 10))
 ACCOUNT = Account("chaos.files", "chaos", "focus")
-PASSWORD = "a-password-of-tests"
 FORKING = multiprocessing.get_context("forkserver")
 """A collector is a process of its own, forked where everything is imported: imports take longer than a collection does."""
 FORKING.set_forkserver_preload(["pytest", "optiinfra_assets.ingestion.collect_slice", "optiinfra_assets.providers"])
@@ -65,7 +64,7 @@ class Machine:
     def settings(self) -> Settings:
         return Settings(
             home=self.path / "home",
-            clickhouse_url=f"http://default:{PASSWORD}@127.0.0.1:{self.port}",
+            clickhouse_url=clickhouse_address(self.port),
             postgres_url=self.postgres_url,
         )
 
@@ -75,7 +74,7 @@ class Machine:
             engine = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse"]
             self.clickhouse = subprocess.Popen(
                 [*engine, "--path", str(self.path / "ch"), "--port", str(self.port)],
-                env={**os.environ, "OPTIINFRA_CLICKHOUSE_PASSWORD": PASSWORD},
+                env={**os.environ, **CLICKHOUSE_LOGIN},
             )
             wait_until_answers(f"http://127.0.0.1:{self.port}/ping", self.clickhouse)
         self.postgres_url = embedded_postgres.start(self.postgres)

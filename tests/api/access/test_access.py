@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from api_server import serving
 from charges import Charge, slice_of
 from expiring import let_expire
 from graphql import get_introspection_query
-from loopback import HANG, wait_until_answers
+from loopback import CLICKHOUSE_LOGIN, HANG, clickhouse_address, wait_until_answers
 from world import World
 
 from optiinfra_api.access import authentication
@@ -537,7 +538,8 @@ def test_what_is_unexpected_is_masked_and_found_in_the_log(
 def _clickhouse(path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """An embedded ClickHouse of the test's own, killed at the end."""
     module = "optiinfra_assets.embedded.clickhouse"
-    process = subprocess.Popen([sys.executable, "-m", module, "--path", str(path), "--port", str(port)])
+    command = [sys.executable, "-m", module, "--path", str(path), "--port", str(port)]
+    process = subprocess.Popen(command, env={**os.environ, **CLICKHOUSE_LOGIN})
     try:
         wait_until_answers(f"http://127.0.0.1:{port}/ping", process)
         yield process
@@ -552,7 +554,7 @@ def test_a_database_that_is_gone_is_unavailable_until_it_is_back(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    own = settings.model_copy(update={"clickhouse_url": f"http://127.0.0.1:{port}/default"})
+    own = settings.model_copy(update={"clickhouse_url": f"{clickhouse_address(port)}/default"})
     with _clickhouse(tmp_path / "clickhouse", port) as process:
         warehouse = Warehouse.connect(own)
         warehouse.migrate()

@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 import psutil
-
-PASSWORD = "a-password-of-tests"
+from loopback import CLICKHOUSE_LOGIN, clickhouse_address
 
 
 def free_port() -> int:
@@ -40,9 +39,9 @@ class Embedded:
         self.path = path
         self.port = free_port()
         self.bare = f"http://127.0.0.1:{self.port}"
-        self.url = f"http://default:{PASSWORD}@127.0.0.1:{self.port}"
+        self.url = clickhouse_address(self.port)
         self.log = path.parent / f"{path.name}.log"
-        self._environment = {**os.environ, "OPTIINFRA_CLICKHOUSE_PASSWORD": PASSWORD, **(environment or {})}
+        self._environment = {**os.environ, **CLICKHOUSE_LOGIN, **(environment or {})}
         self.process: subprocess.Popen[bytes]
 
     def launch(self, *options: str) -> subprocess.Popen[bytes]:

@@ -16,7 +16,8 @@ import lz4.frame  # type: ignore[import-untyped]
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, StreamFailureError
-from clickhouse_process import PASSWORD, Embedded, without_login
+from clickhouse_process import Embedded, without_login
+from loopback import CLICKHOUSE_PASSWORD
 from urllib3.exceptions import HTTPError
 
 ROWS = 5_000_000
@@ -25,7 +26,7 @@ ROWS = 5_000_000
 def request_head(target: str, length: int | str) -> bytes:
     """The lines before the body of a POST: of `length` bytes, or "chunked"."""
     body = f"Content-Length: {length}" if isinstance(length, int) else f"Transfer-Encoding: {length}"
-    lines = [f"POST {target} HTTP/1.1", "Host: localhost", f"X-ClickHouse-Key: {PASSWORD}", body, "", ""]
+    lines = [f"POST {target} HTTP/1.1", "Host: localhost", f"X-ClickHouse-Key: {CLICKHOUSE_PASSWORD}", body, "", ""]
     return "\r\n".join(lines).encode()
 
 

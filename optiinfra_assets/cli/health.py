@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,8 @@ AUTOMATION = "automation"
 """Name of the part that stands for the schedules and sensors."""
 
 _SECONDS = 5.0
+_PATIENCE = 12.0
+"""Seconds in all: a connection, and a few statements, of a server that is busy."""
 _DAGSTER = """{
   instance { daemonHealth { allDaemonStatuses { daemonType required healthy lastHeartbeatErrors { message } } } }
   workspaceOrError { ... on Workspace { locationEntries { name loadStatus
@@ -33,15 +36,35 @@ class ComponentHealth:
 
 
 def check_components(settings: Settings) -> list[ComponentHealth]:
-    """Check every component at the URLs of `settings`."""
-    questions = (
-        partial(_asked, "postgres", _postgres),
-        partial(_asked, "clickhouse", _clickhouse),
-        _dagster,
-        partial(_asked, "api", _api),
-    )
-    with ThreadPoolExecutor(len(questions)) as pool:
-        return [part for answer in pool.map(lambda question: question(settings), questions) for part in answer]
+    """Check every component at the URLs of `settings`; one that takes longer than the time-out counts as down."""
+    questions: dict[tuple[str, ...], Callable[[Settings], list[ComponentHealth]]] = {
+        ("postgres",): partial(_asked, "postgres", _postgres),
+        ("clickhouse",): partial(_asked, "clickhouse", _clickhouse),
+        ("dagster-webserver", "dagster-daemon", "code-location"): _dagster,
+        ("api",): partial(_asked, "api", _api),
+    }
+    answers = [_begun(names, partial(question, settings)) for names, question in questions.items()]
+    until = time.monotonic() + _PATIENCE
+    return [part for answer in answers for part in answer(until)]
+
+
+def _begun(
+    names: tuple[str, ...], question: Callable[[], list[ComponentHealth]]
+) -> Callable[[float], list[ComponentHealth]]:
+    """Ask in a thread; return a function that waits for the answer until an instant of the monotonic clock.
+
+    A daemon thread: a server that accepts connections and never answers must not keep the command from ending.
+    """
+    found: list[ComponentHealth] = []
+    asking = threading.Thread(target=lambda: found.extend(question()), daemon=True)
+    asking.start()
+
+    def answer(until: float) -> list[ComponentHealth]:
+        asking.join(max(0.0, until - time.monotonic()))
+        late = f"no answer within {_PATIENCE:g} s"
+        return list(found) or [ComponentHealth(name, False, late) for name in names]
+
+    return answer
 
 
 def _asked(name: str, question: Callable[[Settings], str], settings: Settings) -> list[ComponentHealth]:
@@ -86,18 +109,20 @@ def _dagster(settings: Settings) -> list[ComponentHealth]:
         body, headers = {"query": _DAGSTER}, settings.dagster_headers
         answer = httpx.post(f"{settings.dagster_url}/graphql", json=body, headers=headers, timeout=_SECONDS)
         data = answer.raise_for_status().json()["data"]
-    except (httpx.HTTPError, KeyError, ValueError) as error:
-        down = f"{settings.dagster_url}: {error}"
         return [
-            ComponentHealth("dagster-webserver", False, down),
-            ComponentHealth("dagster-daemon", False, "unknown without the webserver"),
-            ComponentHealth("code-location", False, "unknown without the webserver"),
+            ComponentHealth("dagster-webserver", True, settings.dagster_url),
+            _daemon(data),
+            _code_location(data),
+            _automation(settings),
         ]
+    except httpx.HTTPError as error:
+        down = f"{settings.dagster_url}: {error}"
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        down = f"{settings.dagster_url}: answers, but not as Dagster does ({type(error).__name__})"
     return [
-        ComponentHealth("dagster-webserver", True, settings.dagster_url),
-        _daemon(data),
-        _code_location(data),
-        _automation(settings),
+        ComponentHealth("dagster-webserver", False, down),
+        ComponentHealth("dagster-daemon", False, "unknown without the webserver"),
+        ComponentHealth("code-location", False, "unknown without the webserver"),
     ]
 
 
@@ -124,10 +149,10 @@ def _daemon(data: dict[str, Any]) -> ComponentHealth:
 
 
 def _code_location(data: dict[str, Any]) -> ComponentHealth:
-    for entry in data["workspaceOrError"].get("locationEntries", []):
+    for entry in data["workspaceOrError"].get("locationEntries") or []:
         loaded = entry["locationOrLoadError"] or {}
         if loaded.get("__typename") == "RepositoryLocation":
             return ComponentHealth("code-location", True, f"{entry['name']} loaded")
-        message = " ".join(loaded.get("message", "still loading").split())
+        message = " ".join((loaded.get("message") or "still loading").split())
         return ComponentHealth("code-location", False, message[:200])
     return ComponentHealth("code-location", False, "none in the workspace")

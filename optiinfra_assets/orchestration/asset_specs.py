@@ -46,10 +46,13 @@ _SOURCE = """\
 {title}: where the costs come from, outside. A probe asks every quarter of an hour whether anything changed. Charge periods: {granularity}.
 """
 
-_SHRINKAGE = "Warns if more than 20 % of the line items that were published are gone."
-_CONTROL_TOTALS = "The line items add up to the total that the provider states, if it does; or nothing is published."
+_SHRINKAGE = "Warns if more than 20 % of the line items that were published are gone. Skipped if none was."
+_CONTROL_TOTALS = (
+    "The line items add up to the total that the provider states, or nothing is published. Skipped if it states none."
+)
 _DERIVED_EQUALS_RAW = (
-    "Line items and the sum of every cost, by currency, equal those of raw_costs; or nothing is published."
+    "Line items and the sum of every cost, by currency, equal those of raw_costs, or nothing is published. "
+    "Skipped if nothing is derived."
 )
 
 

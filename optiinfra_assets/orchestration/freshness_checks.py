@@ -31,31 +31,40 @@ SHOWN = 50
 def freshness_check(provider: Provider) -> dg.AssetChecksDefinition:
     """Define the check for the Dagster UI, which can evaluate it at any time."""
 
-    @dg.asset_check(
-        name=FRESHNESS,
-        asset=ProviderAssetKeys(provider.name).source,
-        description=(
-            "Every active account answered a probe within the last hour, and no change seen more than 2 hours ago waits to be collected. "
-            "Evaluated by the sensor `freshness`, without a run."
-        ),
+    key = ProviderAssetKeys(provider.name).source
+    description = (
+        "Every active account answered a probe within the last hour, and no change seen more than 2 hours ago waits to be collected. "
+        "Skipped without an active account. Evaluated by the sensor `freshness`, without a run."
     )
-    def freshness(stores: dg.ResourceParam[StoresResource]) -> dg.AssetCheckResult:
+
+    # can_subset: the check may yield nothing, which Dagster shows as skipped.
+    @dg.multi_asset_check(
+        name=f"{provider.name}_freshness",
+        specs=[dg.AssetCheckSpec(FRESHNESS, asset=key, description=description)],
+        can_subset=True,
+    )
+    def freshness(stores: dg.ResourceParam[StoresResource]) -> Iterator[dg.AssetCheckResult]:
         with stores.metadata() as metadata:
             found = evaluate_freshness(metadata, provider, stores.clock())
-        return dg.AssetCheckResult(
-            passed=found.passed,
-            severity=found.severity,
-            description=found.description,
-            metadata=found.metadata,
-        )
+        if found:
+            yield dg.AssetCheckResult(
+                asset_key=key,
+                check_name=FRESHNESS,
+                passed=found.passed,
+                severity=found.severity,
+                description=found.description,
+                metadata=found.metadata,
+            )
 
     return freshness
 
 
-def evaluate_freshness(metadata: Metadata, provider: Provider, now: datetime) -> dg.AssetCheckEvaluation:
-    """Evaluate the check for all accounts of a provider at the UTC instant `now`."""
-    stale = [*_unchecked(metadata, provider.name, now), *_uncollected(metadata, provider.name, now)]
+def evaluate_freshness(metadata: Metadata, provider: Provider, now: datetime) -> dg.AssetCheckEvaluation | None:
+    """Evaluate the check for all active accounts of a provider at the UTC instant `now`; None if there is none."""
     accounts = sum(state.status == "active" for state in metadata.accounts.states(provider=provider.name))
+    if not accounts:
+        return None
+    stale = [*_unchecked(metadata, provider.name, now), *_uncollected(metadata, provider.name, now)]
     rest = [f"and {len(stale) - SHOWN} more"] if len(stale) > SHOWN else []
     return dg.AssetCheckEvaluation(
         ProviderAssetKeys(provider.name).source,

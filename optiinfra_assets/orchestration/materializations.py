@@ -37,21 +37,20 @@ def asset_events(partition: str, one: SliceResult | SliceFailure | SliceSkipped)
 
 
 def _of_result(partition: str, result: SliceResult) -> Iterator[AssetEvent]:
-    """Yield the events of a successful slice: raw, derived and published in the order of the lineage, then every check."""
+    """Yield the events of a successful slice: raw, derived and published in the order of the lineage, then every check that compared
+    something. Dagster shows a check without an evaluation as skipped; the materialization of the raw costs says why."""
     keys = ProviderAssetKeys(result.slice.provider)
     yield _materialised(partition, keys.raw, _raw(result))
     for table, key in keys.derived.items():
         yield _materialised(partition, key, _derived(result, table))
     yield _materialised(partition, keys.published, _published(result))
-    yield _shrinkage(partition, keys, result)
-    yield _passed(partition, keys.raw, CONTROL_TOTALS, _control_totals(result))
-    for key in keys.derived.values():
-        yield _passed(
-            partition,
-            key,
-            DERIVED_EQUALS_RAW,
-            f"equal for {_amounts(result.loaded.totals) or 'no line items'}",
-        )
+    if result.before and result.before.line_items:
+        yield _shrinkage(partition, keys, result, result.before.line_items)
+    if result.collection.control_totals:
+        yield _passed(partition, keys.raw, CONTROL_TOTALS, _control_totals(result.collection.control_totals))
+    if result.outcome is CollectionOutcome.PUBLISHED and result.loaded.line_items:
+        for key in keys.derived.values():
+            yield _passed(partition, key, DERIVED_EQUALS_RAW, f"equal for {_amounts(result.loaded.totals)}")
 
 
 def _of_failure(partition: str, failure: SliceFailure) -> Iterator[AssetEvent]:
@@ -98,11 +97,26 @@ def _raw(result: SliceResult) -> Mapping[str, Any]:
         "change token": collection.change_token,
         "requests": collection.requests,
         "cost of requests": f"{collection.request_cost} USD",
+        **_skipped(result),
         "rounded numbers": collection.rounding.values,
         "rounded by": str(collection.rounding.total),
         "warnings": dg.MetadataValue.md(_warnings(collection.warnings)),
         "seconds": dg.MetadataValue.md(_seconds(result.seconds)),
     }
+
+
+def _skipped(result: SliceResult) -> dict[str, Any]:
+    """Which checks compared nothing, and why."""
+    found = {}
+    if not (result.before and result.before.line_items):
+        found[SHRINKAGE] = "nothing was published before"
+    if not result.collection.control_totals:
+        found[CONTROL_TOTALS] = "the provider states no total"
+    if result.outcome is CollectionOutcome.UNCHANGED:
+        found[DERIVED_EQUALS_RAW] = "nothing was derived, because the line items are those that are published"
+    elif not result.loaded.line_items:
+        found[DERIVED_EQUALS_RAW] = "there are no line items"
+    return {f"check {name}": f"skipped: {why}" for name, why in found.items()}
 
 
 def _derived(result: SliceResult, table: str) -> Mapping[str, Any]:
@@ -131,8 +145,7 @@ def _published(result: SliceResult) -> Mapping[str, Any]:
     return facts
 
 
-def _shrinkage(partition: str, keys: ProviderAssetKeys, result: SliceResult) -> dg.AssetCheckEvaluation:
-    before = result.before.line_items if result.before else 0
+def _shrinkage(partition: str, keys: ProviderAssetKeys, result: SliceResult, before: int) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         keys.raw,
         SHRINKAGE,
@@ -152,10 +165,7 @@ def _failed(partition: str, key: dg.AssetKey, check: str, description: str) -> d
     return dg.AssetCheckEvaluation(key, check, passed=False, description=description, partition=partition)
 
 
-def _control_totals(result: SliceResult) -> str:
-    stated = result.collection.control_totals
-    if not stated:
-        return "the provider states no total"
+def _control_totals(stated: Mapping[str, Decimal]) -> str:
     return "equal to the provider's: " + ", ".join(
         f"{amount} {currency}" for currency, amount in sorted(stated.items())
     )

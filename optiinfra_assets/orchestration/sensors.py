@@ -95,6 +95,6 @@ def freshness_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
         with stores.metadata() as metadata:
             now = stores.clock()
             found = [evaluate_freshness(metadata, provider, now) for provider in providers.values()]
-        return dg.SensorResult(asset_events=found)
+        return dg.SensorResult(asset_events=[one for one in found if one])
 
     return freshness

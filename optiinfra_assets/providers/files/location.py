@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -275,7 +275,15 @@ def _version_of(path: Path, name: str) -> FileVersion:
         found = path.stat()
     except OSError as error:
         raise _explained(error, path) from error
-    return FileVersion(name, found.st_size, str(found.st_mtime_ns))
+    return FileVersion(name, found.st_size, str(found.st_mtime_ns), _instant(found.st_mtime))
+
+
+def _instant(seconds: float) -> datetime | None:
+    """Returns a time of the file system, None for one that no calendar has: anybody can set it to anything."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OSError, OverflowError, ValueError):
+        return None
 
 
 def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:

@@ -8,6 +8,7 @@ exports of the same month in one location would count twice, so let exports over
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -31,6 +32,7 @@ from optiinfra_assets.providers.files.focus_files import (
     period_of,
 )
 from optiinfra_assets.providers.files.location import FileVersion, LocalFolder, Location, change_token
+from optiinfra_assets.providers.files.manifest_exports import is_old
 from optiinfra_assets.providers.files.parquet_reader import open_table
 from optiinfra_assets.providers.http.endpoint_policy import MachineLocal
 
@@ -89,14 +91,16 @@ class FocusFiles(Provider):
     def probe(
         self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext | None = None
     ) -> Probe:
-        """Return the token of each billing period: a hash over name, size and version of the files that have rows of it.
+        """Return the token of each billing period: a hash over name, size and version of the files that have rows of it. It changes once
+        more when the period is old enough to be complete.
 
         Raises:
             NothingThere: there is no file, or no file has a row.
             ProviderError: a file cannot be read.
         """
         location = _location(account, context)
-        tokens = {period: change_token(files) for period, files in _by_period(location).items()}
+        now = (context or transient_context()).clock()
+        tokens = {period: _token(files, period, now) for period, files in _by_period(location).items()}
         return Probe(tokens, requests=location.requests)
 
     def collect(
@@ -104,7 +108,8 @@ class FocusFiles(Provider):
     ) -> LineItemStream:
         """Open the stream of the line items of one billing period, file by file in order of name.
 
-        ``data_through`` is the latest ChargePeriodEnd of a usage charge, but not after the end of the period or the present. ``is_final``
+        ``data_through`` is the latest ChargePeriodEnd of a usage charge, but not after the end of the period or the present; and the end
+        of the period 15 days after it, if a file was written since: a month whose last days have no usage is complete too. ``is_final``
         stays False: a file may be replaced at any time, and the probe sees that at no cost.
 
         Raises:
@@ -120,7 +125,8 @@ class FocusFiles(Provider):
         chosen = [file for file in files if has_rows(location, file, month)]
         if not chosen and not any(months_of(location, file) for file in files):
             raise _nothing(location)
-        collection = LineItemStream(batches=iter(()), change_token=change_token(chosen), is_removed=not chosen)
+        token = _token(chosen, billing_period, context.clock())
+        collection = LineItemStream(batches=iter(()), change_token=token, is_removed=not chosen)
         collection.batches = _line_items(location, chosen, billing_period, collection, context)
         return collection
 
@@ -155,6 +161,15 @@ def _by_period(location: Location) -> dict[BillingPeriod, list[FileVersion]]:
     return by_period
 
 
+def _is_whole(files: list[FileVersion], period: BillingPeriod, now: datetime) -> bool:
+    """Whether a period is complete whatever its last usage: it ended 15 days ago, and a file of it was written after its end."""
+    return is_old(period, now) and any(file.written_at and file.written_at >= period.end for file in files)
+
+
+def _token(files: list[FileVersion], period: BillingPeriod, now: datetime) -> str:
+    return f"{change_token(files)}{', complete' if _is_whole(files, period, now) else ''}"
+
+
 def _nothing(location: Location) -> NothingThere:
     return NothingThere(f"{location.address}: the files have no rows: nothing that is stored is changed")
 
@@ -172,4 +187,5 @@ def _line_items(
             reach.add(batch)
             yield batch
     collection.requests = location.requests
-    collection.data_through = reach.data_through(context.clock())
+    now = context.clock()
+    collection.data_through = billing_period.end if _is_whole(files, billing_period, now) else reach.data_through(now)

@@ -11,7 +11,7 @@ from urllib3 import PoolManager
 from optiinfra_api.access.authentication import Authenticator
 from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.persisted_queries import PersistedQueries
-from optiinfra_api.http.concurrency import ConcurrencyLimit
+from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
 from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
 from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_api.reading.query_limits import QueryLimits
@@ -44,6 +44,7 @@ class ApiServices(Services):
         self.authenticator = Authenticator(metadata)
         self.persisted = PersistedQueries()
         self.collect = partial(trigger_collection, settings, metadata, trigger="api")
+        self.collecting = Turns()
         self.cancel = partial(cancel_task, settings, metadata)
         self.automations = partial(read_automations, settings)
         self.requests = ConcurrencyLimit(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")

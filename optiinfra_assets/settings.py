@@ -7,6 +7,7 @@ to ``runtime.json`` there, so that a command in another shell finds them without
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,21 @@ class Settings(BaseSettings):
         le=3650,
         description="Days for which the last generation of each UTC day of a slice is kept.",
     )
+    history_days: int = Field(
+        400, ge=35, le=3650, description="Days for which ended collections, and requests to providers by day, are kept."
+    )
+    dagster_history_days: int = Field(
+        30,
+        ge=7,
+        le=3650,
+        description="Days for which ended Dagster runs are kept, with their events and logs; the newest run of each slice stays.",
+    )
+    audit_days: int = Field(
+        3650,
+        ge=400,
+        le=36500,
+        description="Days for which audit records are kept: their legal term, longer than a year.",
+    )
     api_folders: str = Field(
         "",
         description="Folders of this machine and addresses such as s3://bucket/prefix, parted by ':', below which accounts that are "
@@ -139,7 +155,15 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds that reading one month of one account may take, all requests and waits together.",
     )
-    max_concurrent_runs: int = Field(2, description="Dagster runs at one time.")
+    max_concurrent_runs: int = Field(3, ge=1, description="Dagster runs at one time.")
+    max_customer_runs: int = Field(
+        2, ge=1, description="Dagster runs of one customer at one time; the other places are left to other customers."
+    )
+    max_customer_requests: int = Field(
+        20,
+        ge=1,
+        description="Requests for collections of one customer that may be open at one time, over the API and by `collect`.",
+    )
 
     @property
     def dagster_headers(self) -> dict[str, str]:
@@ -170,6 +194,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: arguments, then environment, then runtime.json, then defaults."""
         return init_settings, env_settings, _RuntimeFile(settings_cls)
+
+
+def demo_home() -> Path:
+    """Return the folder of the demo's state: ``demo`` in OPTIINFRA_HOME if that is set, else ``~/.optiinfra-demo``."""
+    given = os.environ.get("OPTIINFRA_HOME")
+    return Path(given).expanduser() / "demo" if given else Path.home() / ".optiinfra-demo"
 
 
 def project_file(*parts: str) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from optiinfra_api.access.authentication import Authenticator
     from optiinfra_api.graphql.persisted_queries import PersistedQueries
-    from optiinfra_api.http.concurrency import ConcurrencyLimit
+    from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
     from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
     from optiinfra_api.reading.freshness_cache import FreshnessCache
     from optiinfra_api.reading.stream import ExportStreamer
@@ -31,6 +31,7 @@ class Services:
 
     Attributes:
         collect: `optiinfra_assets.ingestion.triggering.trigger_collection` for callers of the API; it blocks.
+        collecting: one call of `collect` for each customer at a time: it probes, and must not take every thread.
         cancel: `optiinfra_assets.ingestion.triggering.cancel_task`; it blocks.
         automations: `optiinfra_assets.ingestion.dagster_client.read_automations`; it blocks.
         threads: run blocking functions.
@@ -48,6 +49,7 @@ class Services:
     exports: ConcurrencyLimit
     subscriptions: ConcurrencyLimit
     collect: Callable[..., CollectionTask]
+    collecting: Turns
     cancel: Callable[..., int]
     automations: Callable[[], list[Automation]]
     threads: ThreadPoolExecutor

@@ -146,6 +146,19 @@ def _of_postgres(figures: PlatformStatistics | None) -> Iterator[Metric]:
         ),
     ):
         yield _family(GaugeMetricFamily, name, help_, ["provider"], rows)
+    for name, help_, rows in (
+        (
+            "slices_failing",
+            "Slices whose last collection failed, by whose fault it is.",
+            [([one.provider, one.fault], one.slices) for one in figures.failures],
+        ),
+        (
+            "failure_age_seconds",
+            "Since the first of the slices that are failing failed first.",
+            [([one.provider, one.fault], _age(now, one.since)) for one in figures.failures],
+        ),
+    ):
+        yield _family(GaugeMetricFamily, name, help_, ["provider", "fault"], rows)
     yield _family(
         GaugeMetricFamily,
         "collections_open",

@@ -1,10 +1,11 @@
-"""Limits how many requests of one token may be under way at a time, in this process."""
+"""Limits how many requests of one token may be under way at a time, in this process, and lets requests of one customer take turns."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 
 from optiinfra_api.http.http_errors import HttpError
@@ -48,3 +49,24 @@ class ConcurrencyLimit:
             self._inside[token_id] -= 1
             if not self._inside[token_id]:
                 del self._inside[token_id]
+
+
+class Turns:
+    """Lets one caller of each key pass at a time; the others wait, in the order they came, without a thread. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._callers: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def of(self, key: str) -> AsyncIterator[None]:
+        """Wait for the turn of a caller of `key`, and hold it for as long as the context lasts."""
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._callers[key] += 1
+        try:
+            async with lock:
+                yield
+        finally:
+            self._callers[key] -= 1
+            if not self._callers[key]:
+                del self._callers[key], self._locks[key]

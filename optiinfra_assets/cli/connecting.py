@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optiinfra_assets.cli.errors import redacting
+from optiinfra_assets.cli.failures import failure_as_json, print_failures
 from optiinfra_assets.cli.output import print_json, print_list, print_warnings
 from optiinfra_assets.cli.stores import opened_metadata
 
@@ -144,7 +145,7 @@ def _print_connected(account: Account, found: SourceContents | None) -> None:
 @click.option("--customer", help="Only this customer's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def accounts(customer: str | None, as_json: bool) -> None:
-    """List connected accounts and when each was last asked.
+    """List connected accounts, when each was last asked, and what fails: since when, whose fault it is, and when it is tried again.
 
     \b
     Example:
@@ -154,6 +155,7 @@ def accounts(customer: str | None, as_json: bool) -> None:
         if customer:
             metadata.customers.get(customer)
         states = metadata.accounts.states(customer_id=customer)
+        failures = metadata.failures.find(customer_id=customer)
     found = [
         {
             "account": one.account.account_id,
@@ -165,6 +167,7 @@ def accounts(customer: str | None, as_json: bool) -> None:
             "last_probe_at": one.last_probe_at,
             "last_change_at": one.last_change_at,
             "last_error": one.last_error,
+            "failures": [failure_as_json(it) for it in failures if it.account_id == one.account.account_id],
         }
         for one in states
     ]
@@ -178,3 +181,6 @@ def accounts(customer: str | None, as_json: bool) -> None:
     }
     none = "no account yet; next: optiinfra connect focus --customer acme --location /data/focus"
     print_list(found, columns, none=none, as_json=as_json)
+    if failures and not as_json:
+        click.echo()
+        print_failures(failures)

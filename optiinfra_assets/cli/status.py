@@ -1,20 +1,23 @@
-"""The command status: shows the components, the connected accounts, the open tasks, and what to do next."""
+"""The command status: shows the components, the connected accounts, what fails, the open tasks, and what to do next."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from optiinfra_assets.cli.failures import failure_as_json, print_failures
 from optiinfra_assets.cli.output import print_json, print_table
 from optiinfra_assets.cli.stores import opened_stores
 
 if TYPE_CHECKING:
     from optiinfra_assets.cli.health import ComponentHealth
+    from optiinfra_assets.cli.problems import Problem
+    from optiinfra_assets.domain.failures import Failure
     from optiinfra_assets.domain.publications import ResolvedGenerations
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.accounts import AccountState
@@ -49,12 +52,23 @@ class OpenTask:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PlatformContents:
+    """What the databases hold: accounts, open tasks, failures that stand, and everything that is not well."""
+
+    accounts: list[AccountStatus] = field(default_factory=list)
+    tasks: list[OpenTask] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show what runs, what is connected, what is under way, and what to do next.
+    """Show what runs, what is connected, what fails, what is under way, and what to do next.
 
-    Exit code 0 if every part answers or nothing was started here yet, 1 if a part is down.
+    Exit code 0 if every part answers or nothing was started here yet, 1 if a part is down. "All is well" is said only if nothing
+    fails, waits for too long or is nearly full; with --json that is `is_well`.
 
     \b
     Examples:
@@ -67,12 +81,12 @@ def status(as_json: bool) -> None:
     settings = Settings()
     is_started = bool(settings.postgres_url or settings.clickhouse_url)
     parts = health.check_components(settings) if is_started else []
-    accounts, tasks = _contents(settings) if _engines_up(parts) else ([], [])
-    following = _next(is_started, parts, accounts)
+    found = _contents(settings) if _engines_up(parts) else PlatformContents()
+    following = _next(is_started, parts, found)
     if as_json:
-        _print_json(settings, parts, accounts, tasks, following)
+        _print_json(settings, parts, found, following)
     else:
-        _print(settings, parts, accounts, tasks, following)
+        _print(settings, parts, found, following)
     if not all(part.is_up for part in parts):
         raise click.exceptions.Exit(1)
 
@@ -81,11 +95,15 @@ def _engines_up(parts: list[ComponentHealth]) -> bool:
     return sum(part.is_up for part in parts if part.name in ("postgres", "clickhouse")) == 2
 
 
-def _contents(settings: Settings) -> tuple[list[AccountStatus], list[OpenTask]]:
+def _contents(settings: Settings) -> PlatformContents:
+    from optiinfra_assets.cli.problems import problems_of
+
     with opened_stores(settings) as (metadata, warehouse):
         if metadata.migrate(dry_run=True) or warehouse.migrate(dry_run=True):
-            return [], []
-        return _account_lines(metadata, warehouse), _open_tasks(metadata)
+            return PlatformContents()
+        failures = metadata.failures.find()
+        problems = problems_of(settings, metadata, warehouse, failures, datetime.now(UTC))
+        return PlatformContents(_account_lines(metadata, warehouse), _open_tasks(metadata), failures, problems)
 
 
 def _account_lines(metadata: Metadata, warehouse: Warehouse) -> list[AccountStatus]:
@@ -131,7 +149,7 @@ def _open_tasks(metadata: Metadata) -> list[OpenTask]:
     ]
 
 
-def _next(is_started: bool, parts: list[ComponentHealth], accounts: list[AccountStatus]) -> str:
+def _next(is_started: bool, parts: list[ComponentHealth], found: PlatformContents) -> str:
     """Return what the user should do now, with the command to type."""
     from optiinfra_assets.cli.health import AUTOMATION
 
@@ -144,42 +162,38 @@ def _next(is_started: bool, parts: list[ComponentHealth], accounts: list[Account
         return f"{down[0].name} is down; if no `optiinfra up` runs in this home, start it; else see its log in OPTIINFRA_HOME/logs"
     if any("optiinfra migrate" in part.detail for part in parts):
         return "type: optiinfra migrate"
-    active = [line for line in accounts if line.status == "active"]
+    active = [line for line in found.accounts if line.status == "active"]
     if not active:
         return "nothing is connected; type: optiinfra connect focus --customer acme --location /data/focus"
-    if any(line.last_error for line in active):
-        return "an account cannot be read: see its last error; then: optiinfra collect --account <account> --wait"
+    if found.problems:
+        first = found.problems[0]
+        more = f" (and {len(found.problems) - 1} more, see above)" if len(found.problems) > 1 else ""
+        return f"not well: {first.what}: {first.remedy}{more}"
+    if found.tasks:
+        return "collections are under way; all else is well"
     if any(line.due for line in active):
         return "changes are collected within 15 minutes; now: optiinfra collect --wait"
     return "all is well; a token for GraphQL: optiinfra token create --customer <customer>"
 
 
-def _print_json(
-    settings: Settings,
-    parts: list[ComponentHealth],
-    accounts: list[AccountStatus],
-    tasks: list[OpenTask],
-    following: str,
-) -> None:
+def _print_json(settings: Settings, parts: list[ComponentHealth], found: PlatformContents, following: str) -> None:
+    is_up = bool(parts) and all(part.is_up for part in parts)
     print_json(
         {
             "home": settings.home,
-            "is_up": bool(parts) and all(part.is_up for part in parts),
+            "is_up": is_up,
+            "is_well": is_up and not found.problems,
             "parts": [asdict(part) for part in parts],
-            "accounts": [asdict(line) for line in accounts],
-            "open_tasks": [asdict(task) for task in tasks],
+            "accounts": [asdict(line) for line in found.accounts],
+            "failures": [failure_as_json(one) for one in found.failures],
+            "problems": [asdict(one) for one in found.problems],
+            "open_tasks": [asdict(task) for task in found.tasks],
             "next": following,
         }
     )
 
 
-def _print(
-    settings: Settings,
-    parts: list[ComponentHealth],
-    accounts: list[AccountStatus],
-    tasks: list[OpenTask],
-    following: str,
-) -> None:
+def _print(settings: Settings, parts: list[ComponentHealth], found: PlatformContents, following: str) -> None:
     click.echo(f"home {settings.home}")
     if parts:
         click.echo()
@@ -187,13 +201,20 @@ def _print(
             ("part", "state", "detail"),
             [(part.name, "up" if part.is_up else "DOWN", part.detail) for part in parts],
         )
-    if accounts:
+    if found.accounts:
         click.echo()
-        print_table(tuple(_COLUMNS), [[cell(line) for cell in _COLUMNS.values()] for line in accounts])
-    if tasks:
+        print_table(tuple(_COLUMNS), [[cell(line) for cell in _COLUMNS.values()] for line in found.accounts])
+    if found.failures:
+        click.echo()
+        print_failures(found.failures)
+    others = [one for one in found.problems if one.kind != "failure"]
+    if others:
+        click.echo()
+        print_table(("not well", "since", "do"), [(one.what, one.since, one.remedy) for one in others])
+    if found.tasks:
         click.echo()
         columns = ("open task", "asked by", "slices", "running", "since")
-        print_table(columns, [(task.task, task.trigger, task.slices, task.running, task.since) for task in tasks])
+        print_table(columns, [(task.task, task.trigger, task.slices, task.running, task.since) for task in found.tasks])
     click.echo(f"\nnext: {following}")
 
 

@@ -66,6 +66,14 @@ class NothingDue(NothingToCollect):
     """Every slice is collected at its last seen change token, and none may have changed since."""
 
 
+class PeriodNotThere(StoreError, ValueError):
+    """No source has the billing period that was named; the message says which it has."""
+
+
+class TooManyOpenRequests(StoreError):
+    """A customer has as many open requests for collections as it may; the message names the setting."""
+
+
 class DagsterUnavailable(StoreError):
     """The Dagster webserver does not answer, or refuses a request; the message names its URL."""
 

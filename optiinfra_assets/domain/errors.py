@@ -4,7 +4,8 @@ The errors are grouped by what the caller does::
 
     ProviderError
     ├── Transient            try again later: network, time-out, 5xx (3 retries, 60 s apart)
-    │   └── Throttled        try again, not before `until`
+    │   ├── Throttled        try again, not before `until`
+    │   └── Unreachable      no connection, or no answer in time
     └── Permanent            a person has to act; retrying changes nothing
         ├── CredentialRejected   the provider rejects the credential, or it lacks a permission
         ├── ContractChanged      the response differs from the provider's documentation: names the field and value
@@ -38,6 +39,10 @@ class Throttled(Transient):
     def __init__(self, message: str, until: datetime) -> None:
         super().__init__(message)
         self.until = until
+
+
+class Unreachable(Transient):
+    """The network does not reach the provider, or its answer does not come in time."""
 
 
 class Permanent(ProviderError):

@@ -5,6 +5,7 @@ The schedule and the sensors inside Dagster use this, and so does the trigger of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,10 @@ PRIORITY: Final = {"api": 10, "cli": 10, "ui": 10, "retry": 10, "schedule": 0, "
 """Priority in Dagster's queue, by trigger: first what a person waits for, then new changes, then history."""
 
 
+LOWEST_RANK: Final = 9
+"""Runs of one trigger have ten priorities, so that the many runs of one customer do not go before the first of another."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class RunScope:
     """Consecutive billing periods of one account; both ends inclusive."""
@@ -58,8 +63,11 @@ class RunScope:
         span = str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
         return f"{self.provider}/{self.account_id}/{span}"
 
-    def tags(self, task_id: str, trigger: str, *, accept_empty: bool = False) -> dict[str, str]:
-        """Return the tags of the Dagster run: its partitions, task and trigger, owner, queue priority and maximum runtime."""
+    def tags(self, task_id: str, trigger: str, *, accept_empty: bool = False, rank: int = 0) -> dict[str, str]:
+        """Return the tags of the Dagster run: its partitions, task and trigger, owner, queue priority and maximum runtime.
+
+        `rank` is the number of runs of the same customer before it: of runs with the same trigger, those of lower rank go first.
+        """
         return {
             **self._partition_tags(),
             TASK_TAG: task_id,
@@ -67,7 +75,7 @@ class RunScope:
             CUSTOMER_TAG: self.customer_id,
             "optiinfra/provider": self.provider,
             "optiinfra/account": self.account_id,
-            "dagster/priority": str(PRIORITY[trigger]),
+            "dagster/priority": str(PRIORITY[trigger] - min(rank, LOWEST_RANK)),
             "dagster/max_runtime": str(MAX_RUNTIME_SECONDS),
             **({ACCEPT_EMPTY_TAG: "true"} if accept_empty else {}),
         }
@@ -88,6 +96,16 @@ def run_scopes(slices: Iterable[Slice]) -> list[RunScope]:
         by_account.setdefault((one.customer_id, one.provider, one.account_id), set()).add(one.billing_period)
     found = [RunScope(*owner, first, last) for owner, periods in by_account.items() for first, last in _spans(periods)]
     return sorted(sorted(found), key=lambda scope: scope.last, reverse=True)
+
+
+def in_turns(scopes: Iterable[RunScope]) -> list[tuple[RunScope, int]]:
+    """Order scopes so that customers take turns, each in the given order; return each with the number of its customer's before it."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for scope in scopes:
+        ranked.append((scope, seen[scope.customer_id]))
+        seen[scope.customer_id] += 1
+    return sorted(ranked, key=lambda one: one[1])
 
 
 def _spans(periods: set[BillingPeriod]) -> Iterator[tuple[BillingPeriod, BillingPeriod]]:

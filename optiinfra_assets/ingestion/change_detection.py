@@ -1,7 +1,7 @@
 """Probe accounts, store the change tokens they return, and find the slices that are due.
 
 A slice is due when the last probe returned another change token than the last collection recorded. It is not requested again while a
-task has it open, while a permanent failure at the same token is younger than 6 hours, or before a throttling provider allows it.
+task has it open, before the wait after a failure at the same token is over, or before a throttling provider allows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from datetime import datetime
 from functools import partial
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import FIRST_PERIOD, RunScope, is_open, run_scopes
+from optiinfra_assets.domain.failures import Fault
+from optiinfra_assets.domain.run_scope import FIRST_PERIOD, RunScope, in_turns, is_open, run_scopes
 from optiinfra_assets.ingestion.account_access import probe_arguments
 from optiinfra_assets.ingestion.probe_pool import ProbeResult, probe_all
 from optiinfra_assets.metadata import Metadata
@@ -61,7 +62,7 @@ def record_probes(
                 answer.probe.tokens
             )
     _store_tokens(metadata, shown, seen, now)
-    _store_errors(metadata, answers)
+    _store_errors(metadata, answers, now)
     metadata.work_queue.record_probe_tries([answer.account.account_id for answer in answers], now)
     metadata.activity.record_requests(
         "probe", {one.account.account_id: (one.requests, one.cost) for one in answers if one.requests}, now
@@ -80,13 +81,13 @@ def _store_tokens(metadata: Metadata, shown: Mapping[str, Tokens], seen: Mapping
     metadata.work_queue.record_unchanged_probes(list(usable.keys() - changed.keys()), now)
     strange = {account_id: tokens.keys() - usable[account_id].keys() for account_id, tokens in shown.items()}
     metadata.work_queue.record_probe_errors(
-        {account_id: _strange(periods) for account_id, periods in strange.items() if periods}
+        {account_id: (_strange(periods), Fault.SOURCE) for account_id, periods in strange.items() if periods}, now
     )
 
 
-def _store_errors(metadata: Metadata, answers: Iterable[ProbeResult]) -> None:
-    errors = {answer.account.account_id: answer.error for answer in answers if answer.error is not None}
-    metadata.work_queue.record_probe_errors(errors)
+def _store_errors(metadata: Metadata, answers: Iterable[ProbeResult], now: datetime) -> None:
+    errors = {one.account.account_id: (one.error, one.fault) for one in answers if one.error is not None}
+    metadata.work_queue.record_probe_errors(errors, now)
     for answer in answers:
         if answer.until is not None:
             metadata.work_queue.postpone_probes(answer.account.account_id, answer.until)
@@ -130,7 +131,7 @@ class CollectionRunRequest:
 
 @dataclass(frozen=True, slots=True)
 class DueCollections:
-    """The result of one tick: runs to request, those with the newest period first, and a summary of the probes."""
+    """The result of one tick: runs to request, where customers take turns, newest periods first, and a summary of the probes."""
 
     requests: tuple[CollectionRunRequest, ...]
     noticed: ProbeSummary
@@ -162,12 +163,14 @@ def find_due(
     noticed = record_probes(metadata, providers, now=now, account_ids=account_ids, budget=budget)
     due = metadata.work_queue.slices_to_collect(list(providers), now, task_id, account_ids)
     due = {slice_: token for slice_, token in due.items() if is_open(slice_.billing_period, now)}
-    wanted = run_scopes(due)[:max_runs]
-    metadata.collections.queue(task_id, trigger, [slice_ for scope in wanted for slice_ in scope.slices])
-    return DueCollections(tuple(_request(scope, due, task_id, trigger) for scope in wanted), noticed)
+    wanted = in_turns(run_scopes(due))[:max_runs]
+    metadata.collections.queue(task_id, trigger, [slice_ for scope, _ in wanted for slice_ in scope.slices])
+    return DueCollections(tuple(_request(scope, rank, due, task_id, trigger) for scope, rank in wanted), noticed)
 
 
-def _request(scope: RunScope, due: Mapping[Slice, str], task_id: str, trigger: Trigger) -> CollectionRunRequest:
+def _request(
+    scope: RunScope, rank: int, due: Mapping[Slice, str], task_id: str, trigger: Trigger
+) -> CollectionRunRequest:
     tokens = "".join(f"{due[slice_]}\n" for slice_ in scope.slices)
     key = f"{task_id}/{scope}/{hashlib.sha256(tokens.encode()).hexdigest()[:16]}"
-    return CollectionRunRequest(scope, key, scope.tags(task_id, trigger))
+    return CollectionRunRequest(scope, key, scope.tags(task_id, trigger, rank=rank))

@@ -19,8 +19,8 @@ from typing import Literal
 import pyarrow as pa
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.errors import ContractChanged, NothingThere
-from optiinfra_assets.domain.publications import CONTROL_TOTAL, WARNING, Publication, complete_through
+from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingThere
+from optiinfra_assets.domain.publications import CONTROL_TOTAL, MEASURES, WARNING, Publication, complete_through
 from optiinfra_assets.ingestion.account_access import for_call, stored_context
 from optiinfra_assets.ingestion.completeness import refuse_lost
 from optiinfra_assets.metadata import Metadata
@@ -32,6 +32,8 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CHECK_SECONDS = 1.0
 """Seconds between two checks whether the slice is still to be collected: a file yields a hundred batches a second."""
+BEYOND = Decimal(10) ** 20
+"""The first number that a Decimal(38, 18) cannot hold."""
 UNPUBLISHED_NUMBERS = 1_000_000
 """Generation numbers to skip: more than the attempts that may have left rows since the newest publication."""
 
@@ -108,6 +110,7 @@ def collect_slice(
     Raises:
         ProviderError: the source could not be read; `NothingThere` if it is empty, or has nothing where something was published, and nobody
             confirmed that.
+        BadData: a value or a total cannot be stored exactly.
         ControlTotalMismatch: the line items do not add up to the provider's own total.
         IntegrityError: the database does not hold what was sent.
         SliceBusy: another run is collecting the slice.
@@ -178,12 +181,15 @@ class _Attempt:
     def run(self, collection: LineItemStream) -> SliceResult:
         with self._timed("insert"):
             loaded = load(self.warehouse.client, self.slice, self.generation, self._reading(collection.batches))
+        _refuse_too_large(loaded)
         _compare_control_totals(self.slice, collection, loaded)
         with self._timed("hash"):
             content_hash = self.warehouse.content_hash(self.slice, self.generation)
         before = self.warehouse.current(self.slice)
         if before is not None and not self.accept_empty:
             refuse_lost(before, loaded, collection)
+        if before is None and not loaded.line_items:
+            self._refuse_unknown()
         is_news = content_hash != before.content_hash if before else loaded.line_items > 0
         published = self._publish(collection, loaded, content_hash) if is_news else before
         if not is_news:
@@ -256,9 +262,17 @@ class _Attempt:
 
     def _token_of_nothing(self, token: str) -> str:
         # A provider may report a period as gone by omitting it from its probe. Then record `GONE` as collected, or the slice stays due.
+        return GONE if self._seen_token() == GONE else token
+
+    def _seen_token(self) -> str | None:
         states = self.metadata.slices.states(account_id=self.slice.account_id)
-        seen = {state.slice: state.seen_token for state in states}.get(self.slice)
-        return GONE if seen == GONE else token
+        return {state.slice: state.seen_token for state in states}.get(self.slice)
+
+    def _refuse_unknown(self) -> None:
+        """Refuse a month of which nobody ever saw anything: not the probe, not this collection, and no person said that it is empty."""
+        if not self.accept_empty and self._seen_token() is None:
+            period = self.slice.billing_period
+            raise NothingThere(f"the source has no billing period {period}: choose one that it has")
 
     def _discard(self, state: Literal["unchanged", "discarded"]) -> None:
         self.warehouse.discard(self.slice, self.generation)
@@ -299,6 +313,17 @@ def _warnings(collection: LineItemStream) -> Iterator[dict[str, str]]:
     """Yield the warnings for the lineage."""
     for one in collection.warnings:
         yield {"kind": WARNING, **{name: str(value) for name, value in one.values().items()}}
+
+
+def _refuse_too_large(loaded: LoadResult) -> None:
+    """Refuse totals that the tables cannot hold: ClickHouse fails or wraps them, and the same line items would fail at every tick."""
+    for currency, totals in loaded.totals.items():
+        for measure in MEASURES:
+            if abs(amount := getattr(totals, measure)) >= BEYOND:
+                raise BadData(
+                    f"{measure} of all line items adds up to {amount} {currency}: accepted are totals below {BEYOND:f}, as "
+                    "Decimal(38, 18) holds them; correct the amounts at the source"
+                )
 
 
 def _compare_control_totals(slice_: Slice, collection: LineItemStream, loaded: LoadResult) -> None:

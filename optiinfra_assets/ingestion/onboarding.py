@@ -180,10 +180,11 @@ def save_account(
 
 
 def _record(metadata: Metadata, account: Account, found: SourceContents | None) -> None:
-    """Store what was found, without the billing periods that no tick collects: they would stay due forever."""
+    """Store what was found, without the billing periods that no tick collects: they would stay due forever. Failed ones are tried again."""
     if found:
         tokens = {period: token for period, token in found.tokens.items() if is_open(period, found.at)}
         metadata.slices.record_probe(account.account_id, tokens, found.at)
+    metadata.failures.retry_now(account.account_id)
 
 
 def with_stored_secrets(metadata: Metadata, account: Account, actor: Actor) -> Account:

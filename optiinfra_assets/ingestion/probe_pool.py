@@ -18,7 +18,9 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import ProviderError, Throttled
+from optiinfra_assets.domain.failures import Fault
 from optiinfra_assets.ingestion.account_access import for_call
+from optiinfra_assets.ingestion.failures import fault_of
 from optiinfra_assets.providers.base import Probe, Provider
 from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.redaction import account_redactor
@@ -44,6 +46,7 @@ class ProbeResult:
     Attributes:
         probe: the provider's answer, None if the probe failed.
         error: why it failed, in one line; None if it did not.
+        fault: whose fault an error is.
         until: UTC instant before which the provider wants no request, None if it named none.
         requests: number of requests made to the provider, also if the probe failed.
         cost: what the provider charges for them, in USD.
@@ -52,6 +55,7 @@ class ProbeResult:
     account: Account
     probe: Probe | None = None
     error: str | None = None
+    fault: Fault = Fault.NETWORK
     until: datetime | None = None
     requests: int = 0
     cost: Decimal = Decimal(0)
@@ -163,11 +167,15 @@ class _ProbePool:
             probe = self._providers[account.provider].probe(opened, self._since.get(account.account_id, {}), context)
         except ProviderError as error:
             until = error.until if isinstance(error, Throttled) else None
-            return _failed(account, account_redactor(opened)(str(error)), spent, until)
+            return _failed(account, error, account_redactor(opened)(str(error)), spent, until)
         except Exception as error:  # noqa: BLE001 - a bug in one provider must not end the tick of all others
-            return _failed(account, f"unexpected {type(error).__name__} in the probe of {account.provider}", spent)
+            message = f"unexpected {type(error).__name__} in the probe of {account.provider}"
+            return _failed(account, error, message, spent)
         return ProbeResult(account, probe, requests=probe.requests, cost=probe.cost)
 
 
-def _failed(account: Account, error: str, spent: Meter, until: datetime | None = None) -> ProbeResult:
-    return ProbeResult(account, error=error, until=until, requests=spent.requests, cost=spent.cost)
+def _failed(
+    account: Account, error: Exception, message: str, spent: Meter, until: datetime | None = None
+) -> ProbeResult:
+    requests, cost = spent.requests, spent.cost
+    return ProbeResult(account, error=message, fault=fault_of(error), until=until, requests=requests, cost=cost)

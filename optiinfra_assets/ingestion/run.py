@@ -2,9 +2,14 @@
 
 A slice that fails does not stop the others. What happens to it next depends on the error::
 
-    transient (network, time-out, throttling, a database restarting)   the run tries again, 3 times, 60 s apart
-    permanent (credential, contract, bad data)                         not in this run; the schedule waits 6 hours or for a change
-    anything else (a bug, a full disk)                                 not in this run; due again at the next tick
+    transient (network, time-out, throttling, a database restarting)   the run tries again, 3 times, 60 s apart; then the next tick does,
+                                                                       and if it goes on failing the schedule waits up to an hour
+    permanent (credential, contract, bad data)                         not in this run; the schedule waits for a change, or 6 hours, or
+                                                                       a day if it goes on failing
+    anything else (a bug, a full disk)                                 not in this run; the next tick, then as a transient one but up to
+                                                                       6 hours
+
+A failure stands at its slice and account (`metadata.failures`) until a collection of the slice succeeds.
 
 A history row that has ended does not change any more. A run that finds such a row (because it was launched twice, or could not be stopped
 when canceled) skips the slice, even while reading it. It also skips slices that another run has started, and those of deleted accounts.
@@ -23,11 +28,12 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from optiinfra_assets.database.errors import MetadataUnavailable, SliceBusy, StoreError, WarehouseUnavailable
+from optiinfra_assets.database.errors import StoreError
 from optiinfra_assets.domain.accounts import Account, Slice
-from optiinfra_assets.domain.errors import Permanent, ProviderError, Throttled, Transient
+from optiinfra_assets.domain.errors import Permanent, ProviderError, Throttled
 from optiinfra_assets.ingestion.account_access import stored_context, with_secrets
 from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceResult, collect_slice
+from optiinfra_assets.ingestion.failures import fault_of, is_transient, pause_after
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, Trigger
 from optiinfra_assets.providers.base import Provider
@@ -38,15 +44,8 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 MAX_RETRIES: Final = 3
 RETRY_SECONDS: Final = 60
 
-PERMANENT_PAUSE: Final = timedelta(hours=6)
-"""So long the schedule does not retry a rejected file or credential that has not changed; without this it would every 15 minutes."""
-
 LONGEST_WAIT: Final = timedelta(minutes=15)
 """A throttled run waits at most this long. To wait longer, it ends and the schedule requests a new run, so that it blocks no queue slot."""
-
-_TRANSIENT_CODES: Final = frozenset({159, 202, 209, 210, 241, 242, 252, 319, 999})
-"""ClickHouse error codes: time-out, too many queries, socket time-out, network, memory limit, read-only replica, too many parts,
-unknown status of an insert, keeper. Source: src/Common/ErrorCodes.cpp of ClickHouse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ class SliceFailure:
     def of(cls, slice_: Slice, error: Exception, now: datetime, hide: Callable[[str], str]) -> SliceFailure:
         """Classify an exception for its slice at a UTC instant; `hide` removes the secrets of the account from a text."""
         until = error.until if isinstance(error, Throttled) else None
-        is_transient = _is_transient(error) and not (until and until - now > LONGEST_WAIT)
-        return cls(slice_, error, hide(_message(error)), is_transient, until)
+        retries = is_transient(error) and not (until and until - now > LONGEST_WAIT)
+        return cls(slice_, error, hide(_message(error)), retries, until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +83,6 @@ class SliceSkipped:
 
 class _SliceNotOwned(Exception):
     """The slice does not, or no longer does, belong to this run; the message is one line that says why."""
-
-
-def _is_transient(error: Exception) -> bool:
-    if isinstance(error, DatabaseError):
-        return getattr(error, "code", None) in _TRANSIENT_CODES
-    return isinstance(error, Transient | WarehouseUnavailable | MetadataUnavailable | SliceBusy | OperationalError)
 
 
 def _message(error: Exception) -> str:
@@ -143,7 +136,9 @@ class CollectionRun:
         ended = {slice_: row for slice_, row in known.items() if not row.is_open}
         todo = [(account, slice_) for account, slice_ in work if slice_ not in ended]
         slices = [slice_ for _, slice_ in todo]
-        tools.metadata.collections.queue(self.task_id, self.trigger, slices, self.run_id)
+        tools.metadata.collections.queue(
+            self.task_id, self.trigger, slices, self.run_id, accept_empty=self.accept_empty
+        )
         tools.metadata.collections.assign_run(
             self.task_id, [one for one in slices if self._may_take(known.get(one))], self.run_id
         )
@@ -157,7 +152,7 @@ class CollectionRun:
         rows = [
             row
             for account_id in sorted({one.account_id for one in slices})
-            for row in metadata.collections.history(task_id=self.task_id, account_id=account_id, first=10_000)
+            for row in metadata.collections.history(task_id=self.task_id, account_id=account_id, first=None)
         ]
         wanted = set(slices)
         return {row.slice: row for row in rows if row.slice in wanted}
@@ -238,9 +233,9 @@ class CollectionRun:
         details = failure.message if is_expected else "".join(traceback.format_exception(failure.error))
         tools.log.error("%s: %s", failure.slice, hide(details))
         tools.metadata.collections.finish(row, "failed", error=failure.message, **paid)
-        pause = tools.clock() + PERMANENT_PAUSE if isinstance(failure.error, Permanent) else failure.until
-        if pause:
-            tools.metadata.work_queue.postpone_collection(failure.slice, pause)
+        pause, fault = pause_after(failure.error), fault_of(failure.error)
+        message = failure.message.removeprefix(f"{failure.slice}: ")
+        tools.metadata.failures.record(failure.slice, message, fault, tools.clock(), pause, failure.until)
 
 
 def _ending(row: CollectionRecord) -> str:

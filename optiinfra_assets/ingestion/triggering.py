@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Literal
 
@@ -11,20 +12,27 @@ from optiinfra_assets.database.errors import (
     DagsterUnavailable,
     NothingDue,
     NothingToCollect,
+    PeriodNotThere,
     RunTerminationFailed,
+    TooManyOpenRequests,
 )
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import FIRST_PERIOD, TASK_TAG, RunScope, is_open, run_scopes
+from optiinfra_assets.domain.run_scope import FIRST_PERIOD, TASK_TAG, RunScope, in_turns, is_open, run_scopes
+from optiinfra_assets.ingestion.change_detection import record_probes
 from optiinfra_assets.ingestion.dagster_client import DagsterClient
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionTask
 from optiinfra_assets.metadata.slices import GONE
+from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.context import Clock, utc_now
 from optiinfra_assets.settings import Settings
 
 LAUNCHED_AT_ONCE: Final = 10
-"""Each launch takes the webserver a few tenths of a second, so the sensor `follow_runs` launches the rest within 90 seconds. The sensor
-does not know `accept_empty`: runs with it, which concern a single account, are all launched here."""
+"""Each launch takes the webserver a few tenths of a second, so the sensor `follow_runs` launches the rest within 90 seconds."""
+
+PROBE_SECONDS: Final = 10.0
+"""No probe begins later than this: somebody waits. Accounts that were not reached are collected by what was last seen of them."""
 
 _NAMED = 20
 """Account names shown in an error that lists the active accounts."""
@@ -41,28 +49,34 @@ def trigger_collection(
     trigger: Literal["api", "cli"],
     accept_empty: bool = False,
     clock: Clock = utc_now,
+    providers: Mapping[str, Provider] = PROVIDERS,
 ) -> CollectionTask:
     """Request the collection of matching slices now; return as soon as they are queued. Unchanged slices publish nothing.
 
+    The sources are probed first. If the same is requested already and would read the same, that task is returned.
+
     Args:
-        settings: has the URL of Dagster's webserver.
+        settings: has the URL of Dagster's webserver, and how many requests a customer may have open.
         metadata: holds the collection history.
         customer_id: only this customer's accounts; None: all.
         provider: only accounts at this provider; None: all.
         account_id: only this account; None: all.
         billing_period: this period, changed or not. None: the due ones, the current one and the one before, which may have changed
-            since the last probe. For other periods the source would return the same data again, at some providers for a price, or
-            fewer data if it no longer keeps all of them. None with `accept_empty`: every period that a probe has seen.
+            although their change token has not. For other periods the source would return the same data again, at some providers for a
+            price, or fewer data if it no longer keeps all of them. None with `accept_empty`: every period that a probe has seen.
         trigger: who requests it.
         accept_empty: a person confirms that an empty source means no line items.
         clock: says which billing period is the current one.
+        providers: by name; they are probed.
 
     Raises:
         NothingToCollect: no active account matches.
         NothingDue: there is nothing to collect.
+        PeriodNotThere: no source has the billing period.
         ValueError: the billing period cannot be collected.
-        DagsterUnavailable: the webserver does not answer, or stops answering halfway. Then the queued rows end as failed, and runs that
-            Dagster already took skip their slices.
+        TooManyOpenRequests: the customer has as many open requests as it may.
+        DagsterUnavailable: the webserver does not answer. Nothing is queued then. If it stops answering later, nothing is raised: the
+            sensor `follow_runs` launches the runs that are missing.
     """
     now = clock()
     if billing_period is not None and not is_open(billing_period, now):
@@ -70,30 +84,93 @@ def trigger_collection(
             f"billing period: {billing_period} is not accepted: use {FIRST_PERIOD} to {BillingPeriod.of(now)}"
         )
     accounts = _accounts(metadata, customer_id, provider, account_id)
+    asked = [account.account_id for account in accounts if account.provider in providers]
+    record_probes(metadata, providers, now=now, account_ids=asked, budget=PROBE_SECONDS)
+    if billing_period is not None and not accept_empty:
+        accounts = _having(metadata, accounts, billing_period, providers, now)
     slices = _slices(metadata, accounts, billing_period, now, every=accept_empty)
     if not slices:
         raise NothingDue(
             "nothing is due, and no source has the current billing period or the one before: "
             "name a billing period to have it collected anew"
         )
-    wanted = run_scopes(slices)
-    task = CollectionTask(
-        f"{trigger}-{uuid.uuid4().hex[:12]}", tuple(slice_ for scope in wanted for slice_ in scope.slices)
-    )
+    wanted = in_turns(run_scopes(slices))
     with DagsterClient(settings) as dagster:
-        repositories = {name: dagster.repository(name) for name in sorted({scope.provider for scope in wanted})}
-        metadata.collections.queue(task.task_id, trigger, task.slices)
-        tagged = [
-            (scope, scope.tags(task.task_id, trigger, accept_empty=accept_empty))
-            for scope in (wanted if accept_empty else wanted[:LAUNCHED_AT_ONCE])
-        ]
-        try:
-            _launch(dagster, metadata, repositories, tagged)
-        except DagsterUnavailable:
-            # Dagster may have taken some or all of the runs: a run that finds its row ended skips the slice.
-            metadata.collections.close("failed", "Dagster did not take it: ask for it again", task_id=task.task_id)
-            raise
+        repositories = {name: dagster.repository(name) for name in sorted({scope.provider for scope, _ in wanted})}
+        task, before = _queued(settings, metadata, customer_id, wanted, trigger, accept_empty)
+        if before is not None:
+            tagged = [
+                (scope, scope.tags(task.task_id, trigger, accept_empty=accept_empty, rank=before + rank))
+                for scope, rank in wanted[:LAUNCHED_AT_ONCE]
+            ]
+            with suppress(DagsterUnavailable):
+                _launch(dagster, metadata, repositories, tagged)
     return task
+
+
+def _queued(
+    settings: Settings,
+    metadata: Metadata,
+    customer_id: str | None,
+    wanted: Sequence[tuple[RunScope, int]],
+    trigger: Literal["api", "cli"],
+    accept_empty: bool,
+) -> tuple[CollectionTask, int | None]:
+    """Queue a task and return it with the number of open requests before it; or return the open task that collects all of it, and None.
+
+    Raises:
+        TooManyOpenRequests: the customer has as many open requests as it may.
+    """
+    slices = tuple(slice_ for scope, _ in wanted for slice_ in scope.slices)
+    with metadata.collections.requesting(customer_id) as requests:
+        covered: dict[str, set[Slice]] = {}
+        for one in requests:
+            if one.is_current and one.accept_empty == accept_empty:
+                covered.setdefault(one.task_id, set()).add(one.slice)
+        for task_id, has in covered.items():
+            if has.issuperset(slices):
+                return CollectionTask(task_id, slices), None
+        before = len({one.task_id for one in requests})
+        if customer_id is not None and before >= settings.max_customer_requests:
+            raise TooManyOpenRequests(
+                f"customer {customer_id!r} has {before} requests for collections open: wait for them, or cancel some; at most "
+                f"{settings.max_customer_requests} are accepted (OPTIINFRA_MAX_CUSTOMER_REQUESTS)"
+            )
+        task = CollectionTask(f"{trigger}-{uuid.uuid4().hex[:12]}", slices)
+        metadata.collections.queue(task.task_id, trigger, slices, accept_empty=accept_empty)
+    return task, before
+
+
+def _having(
+    metadata: Metadata,
+    accounts: Sequence[Account],
+    period: BillingPeriod,
+    providers: Mapping[str, Provider],
+    now: datetime,
+) -> list[Account]:
+    """Return the accounts whose source has, had or may have a billing period: before the history that a probe shows, nobody knows.
+
+    Raises:
+        PeriodNotThere: none has it; the message names those that they have.
+    """
+    wanted = {account.account_id for account in accounts}
+    seen: dict[str, set[BillingPeriod]] = {}
+    for state in metadata.slices.states():
+        if state.seen_token is not None and state.slice.account_id in wanted:
+            seen.setdefault(state.slice.account_id, set()).add(state.slice.billing_period)
+
+    def may_have(account: Account) -> bool:
+        periods = seen.get(account.account_id)
+        reach = providers[account.provider].capabilities.history_months if account.provider in providers else None
+        is_beyond = reach is not None and period < BillingPeriod.of(now).shift(1 - reach)
+        return periods is None or period in periods or is_beyond
+
+    found = [account for account in accounts if may_have(account)]
+    if not found:
+        has = sorted(set().union(*seen.values()))
+        who = accounts[0].account_id if len(accounts) == 1 else f"any of the {len(accounts)} accounts"
+        raise PeriodNotThere(f"billing period: the source of {who} has no {period}: it has {has[0]} to {has[-1]}")
+    return found
 
 
 def _launch(

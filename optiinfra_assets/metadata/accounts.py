@@ -33,7 +33,7 @@ class AccountState:
         status: ``active`` or ``disabled``.
         last_probe_at: when the last successful probe was made.
         last_change_at: when a probe last found a change.
-        last_error: error of the last probe in one line, None if it succeeded.
+        last_error: why the last probe failed, or else the newest failing billing period, in one line; None if nothing fails.
     """
 
     account: Account
@@ -55,7 +55,7 @@ class ConnectedAccount:
         updated_at: when settings or secret were last stored, not counting the first settings.
         rotated_at: when the secret was last rotated (`CredentialRepository.rotate_secret`).
         deleted_at: since when it is not collected.
-        last_error: error of the last probe in one line, None if it succeeded.
+        last_error: why the last probe failed, or else the newest failing billing period, in one line; None if nothing fails.
     """
 
     account: Account

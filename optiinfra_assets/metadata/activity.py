@@ -19,7 +19,7 @@ class AccountActivity:
         status: ``active`` or ``disabled``.
         last_probe_at: when the last successful probe was made.
         last_change_at: when a probe last found a change.
-        last_error: error of the last probe in one line, None if it succeeded.
+        last_error: why the last probe failed, or else the newest failing billing period, in one line; None if nothing fails.
         probe_not_before: the provider throttles probes until then.
         last_published_at: when the newest generation of any of its periods was published.
         last_checked_at: when a collection last succeeded, also if it found nothing new.

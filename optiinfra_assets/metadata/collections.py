@@ -1,9 +1,10 @@
-"""The history of collections: one row for each slice of each task, from queued to ended. Rows are never removed."""
+"""The history of collections: one row for each slice of each task, from queued to ended; retention removes them by age."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -38,6 +39,7 @@ class CollectionRecord:
         rows: number of line items collected, None if the collection did not succeed.
         requests: number of requests made to the provider, over all attempts.
         request_cost: what the provider charges for them, in USD.
+        accept_empty: a person confirmed that an empty source means no line items.
         error: one line, None unless the collection failed, was canceled or is being retried.
         warnings: what a successful collection lacked, skipped or read leniently.
     """
@@ -56,6 +58,7 @@ class CollectionRecord:
     rows: int | None
     requests: int
     request_cost: Decimal
+    accept_empty: bool
     error: str | None
     warnings: tuple[SourceWarning, ...] = ()
 
@@ -66,9 +69,6 @@ class CollectionRecord:
 
 
 State = Literal["queued", "running", "retrying", "succeeded", "failed", "canceled"]
-
-_KEPT = 10_000
-"""Most slices of one task that `task_status` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +100,25 @@ class TaskStatus:
 class CollectionRepository(Repository):
     """Reads and writes the history of collections."""
 
-    def queue(self, task_id: str, trigger: Trigger, slices: Iterable[Slice], run_id: str | None = None) -> None:
+    def queue(
+        self,
+        task_id: str,
+        trigger: Trigger,
+        slices: Iterable[Slice],
+        run_id: str | None = None,
+        *,
+        accept_empty: bool = False,
+    ) -> None:
         """Store that a task requests `slices`; rows that the task already has do not change."""
-        values = [{**_key(task_id, one), "trigger": trigger, "run_id": run_id} for one in slices]
+        wanted: Row = {"trigger": trigger, "run_id": run_id, "accept_empty": accept_empty}
+        values = [{**_key(task_id, one), **wanted} for one in slices]
         self._database.many("queue_collection.sql", values)
 
     def assign_run(self, task_id: str, slices: Iterable[Slice], run_id: str) -> None:
-        """Store which run will collect `slices` of a task."""
-        self._database.many("assign_run.sql", [{**_key(task_id, one), "run_id": run_id} for one in slices])
+        """Store which run will collect `slices` of a task. Those that another run had begun are queued again."""
+        values = [{**_key(task_id, one), "run_id": run_id} for one in slices]
+        self._database.many("requeue_collection.sql", values)
+        self._database.many("assign_run.sql", values)
 
     def start(self, task_id: str, trigger: Trigger, slice_: Slice, run_id: str) -> int:
         """Store that a slice is being collected now, queued or not; a retry adds an attempt. Rows ended or of another run do not change.
@@ -165,7 +176,7 @@ class CollectionRepository(Repository):
     def history(
         self,
         *,
-        first: int = 50,
+        first: int | None = 50,
         before: int | None = None,
         customer_id: str | None = None,
         provider: str | None = None,
@@ -174,7 +185,7 @@ class CollectionRepository(Repository):
         task_id: str | None = None,
         status: Status | None = None,
     ) -> list[CollectionRecord]:
-        """Return at most `first` rows, newest first, with an id below `before`; they match every given filter."""
+        """Return at most `first` rows (None: all), newest first, with an id below `before`; they match every given filter."""
         values = {
             **NO_FILTERS,
             "first": first,
@@ -188,13 +199,22 @@ class CollectionRepository(Repository):
         }
         return [record(row) for row in self._database.rows("history.sql", values)]
 
+    @contextmanager
+    def requesting(self, customer_id: str | None) -> Iterator[list[OpenRequest]]:
+        """Yield the open requests of a customer (None: of all), oldest first; nobody else queues a request until the context ends."""
+        with self._database.transaction():
+            self._database.rows("lock_requests.sql")
+            # A separate statement: only one that begins after the lock is held sees what others have just queued.
+            rows = self._database.rows("open_requests.sql", {"customer_id": customer_id})
+            yield [OpenRequest(slice=pop_slice(row), **row) for row in rows]
+
     def task_status(self, task_id: str, customer_id: str | None = None) -> TaskStatus:
         """Return the status of a task, of one customer's slices if `customer_id` is given.
 
         Raises:
             RecordNotFound: there is no such task, or nothing of it concerns the customer.
         """
-        rows = self.history(task_id=task_id, customer_id=customer_id, first=_KEPT)[::-1]
+        rows = self.history(task_id=task_id, customer_id=customer_id, first=None)[::-1]
         if not rows:
             raise RecordNotFound(f"task: {task_id!r} does not exist")
         return TaskStatus(
@@ -204,6 +224,20 @@ class CollectionRepository(Repository):
             done=sum(not row.is_open for row in rows),
             error=next((row.error for row in rows if row.error), None),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """One slice that a person asked for and that has not ended.
+
+    Attributes:
+        is_current: its collection reads, or read, what the last probe saw.
+    """
+
+    task_id: str
+    slice: Slice
+    accept_empty: bool
+    is_current: bool
 
 
 def _key(task_id: str, slice_: Slice) -> Row:

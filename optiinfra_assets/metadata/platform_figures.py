@@ -47,11 +47,22 @@ class CollectionStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureStatistics:
+    """Number of failing slices of active accounts at one provider, by whose fault it is; `since` is when the first failed first, in UTC."""
+
+    provider: str
+    fault: str
+    slices: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformStatistics:
     """All statistics of the platform; `generations` is the number of generations by state."""
 
     accounts: list[AccountStatistics]
     slices: list[SliceStatistics]
+    failures: list[FailureStatistics]
     collections: list[CollectionStatistics]
     generations: dict[str, int]
 
@@ -68,6 +79,7 @@ class StatisticsRepository(Repository):
         return PlatformStatistics(
             accounts=[AccountStatistics(**row) for row in self._database.rows("figures_accounts.sql")],
             slices=[SliceStatistics(**row) for row in self._database.rows("figures_slices.sql")],
+            failures=[FailureStatistics(**row) for row in self._database.rows("figures_failures.sql")],
             collections=[CollectionStatistics(**row) for row in self._database.rows("figures_collections.sql")],
             generations={row["state"]: row["generations"] for row in self._database.rows("figures_generations.sql")},
         )

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.failures import Fault
 from optiinfra_assets.metadata.collections import NO_FILTERS, CollectionRecord, record
-from optiinfra_assets.metadata.slices import GONE, key, pop_slice
+from optiinfra_assets.metadata.slices import GONE, pop_slice
 
 
 class WorkQueueRepository(Repository):
@@ -44,11 +45,14 @@ class WorkQueueRepository(Repository):
         }
         self._database.rows("record_probes.sql", values)
 
-    def record_probe_errors(self, errors: Mapping[str, str]) -> None:
-        """Store the errors of failed probes: account id -> one line."""
+    def record_probe_errors(self, errors: Mapping[str, tuple[str, Fault]], at: datetime) -> None:
+        """Store why probes failed at the UTC instant `at`: account id -> the error in one line, and whose fault it is."""
         self._database.many(
             "record_probe_error.sql",
-            [{"account_id": one, "error": error} for one, error in errors.items()],
+            [
+                {"account_id": one, "error": error, "fault": fault.value, "at": at}
+                for one, (error, fault) in errors.items()
+            ],
         )
 
     def record_unchanged_probes(self, account_ids: Sequence[str], at: datetime) -> None:
@@ -58,10 +62,6 @@ class WorkQueueRepository(Repository):
     def postpone_probes(self, account_id: str, until: datetime) -> None:
         """Do not probe an account before `until` (UTC)."""
         self._database.rows("postpone_probes.sql", {"account_id": account_id, "until": until})
-
-    def postpone_collection(self, slice_: Slice, until: datetime) -> None:
-        """Store that the collection of a slice failed: until `until` (UTC) it is not due unless a probe sees another token."""
-        self._database.rows("postpone_collection.sql", {**key(slice_), "until": until})
 
     def slices_to_collect(
         self, providers: Sequence[str], at: datetime, task_id: str, account_ids: Sequence[str] | None = None
@@ -82,6 +82,17 @@ class WorkQueueRepository(Repository):
     def open_collections(self) -> list[CollectionRecord]:
         """Return every row of the collection history that has not ended, oldest first."""
         return [record(row) for row in self._database.rows("history.sql", {**NO_FILTERS, "is_open": True})[::-1]]
+
+    def accounts_not_asked(self, before: datetime) -> list[tuple[str, datetime]]:
+        """Return active accounts that nobody tried to probe since the UTC instant `before`, and since when; the longest first."""
+        rows = self._database.rows("accounts_not_asked.sql", {"before": before})
+        return [(row["account_id"], row["since"]) for row in rows]
+
+    def stuck_collections(self, queued_before: datetime, started_before: datetime) -> list[CollectionRecord]:
+        """Return at most 50 open collections that do not move on: begun before `started_before`, or queued before `queued_before`, both
+        UTC, while no collection has ended since."""
+        values = {"queued_before": queued_before, "started_before": started_before}
+        return [record(row) for row in self._database.rows("stuck_collections.sql", values)]
 
 
 def _listed(values: Sequence[str] | None) -> list[str] | None:

@@ -6,13 +6,16 @@ the next tick finds the slices due again. If Dagster relaunches the run by itsel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
+from optiinfra_assets.domain.accounts import Slice
+from optiinfra_assets.domain.failures import AFTER_UNEXPECTED, Fault
 from optiinfra_assets.domain.run_scope import TASK_TAG, run_scopes
 from optiinfra_assets.ingestion.change_detection import CollectionRunRequest
 from optiinfra_assets.metadata import Metadata
@@ -31,6 +34,10 @@ RELAUNCH_TIME: Final = timedelta(minutes=5)
 """How long a failed run that Dagster will retry may take to be relaunched. Dagster looks for such runs every 30 s."""
 
 
+ASKED_FOR: Final = timedelta(minutes=30)
+"""How long after it was queued a slice whose runs Dagster did not take is requested again; then its row ends as failed."""
+
+
 @dataclass(slots=True)
 class MonitoredRuns:
     """How many rows were closed, and which runs to request because they are missing."""
@@ -44,24 +51,42 @@ def monitor_runs(metadata: Metadata, instance: dg.DagsterInstance, now: datetime
     followed = MonitoredRuns()
     rows = metadata.work_queue.open_collections()
     runs = _Runs(instance, rows)
-    lost: dict[tuple[str, str], list[CollectionRecord]] = {}
+    lost: list[CollectionRecord] = []
     for row in rows:
         record = runs.of(row)
-        if record is None and row.run_id is None:
+        if _is_missing(row, record, now):
             if runs.is_lost(row, now):
-                lost.setdefault((row.task_id, row.trigger), []).append(row)
+                lost.append(row)
         elif record is None or _is_over(record, now):
-            _close(metadata, row, record)
+            _close(metadata, row, record, now)
             followed.closed += 1
+        elif record.dagster_run.is_finished:
+            if row.status == "running":
+                metadata.collections.retry(row.id, "its worker died: Dagster starts the run again")
         elif row.run_id != record.dagster_run.run_id:
             metadata.collections.assign_run(row.task_id, [row.slice], record.dagster_run.run_id)
-    followed.requests = [request for owner, some in lost.items() for request in _requests(*owner, some)]
+    followed.requests = list(_requests(lost, runs))
     return followed
 
 
-def _requests(task_id: str, trigger: str, rows: Iterable[CollectionRecord]) -> list[CollectionRunRequest]:
-    found = run_scopes(row.slice for row in rows)
-    return [CollectionRunRequest(scope, f"{task_id}/{scope}/again", scope.tags(task_id, trigger)) for scope in found]
+def _is_missing(row: CollectionRecord, record: dg.RunRecord | None, now: datetime) -> bool:
+    """Whether a row has no run yet, or Dagster did not take it: its run is gone, or failed before it began, soon after the row."""
+    if record is None and row.run_id is None:
+        return True
+    if row.started_at is not None or now - row.queued_at > ASKED_FOR:
+        return False
+    return record is None or (record.dagster_run.status is dg.DagsterRunStatus.FAILURE and _is_over(record, now))
+
+
+def _requests(rows: Sequence[CollectionRecord], runs: _Runs) -> Iterator[CollectionRunRequest]:
+    """Yield requests for rows. Their keys count the runs that the task has had: Dagster makes one run for each key, ever."""
+    owners: dict[tuple[str, str, bool], list[Slice]] = {}
+    for row in rows:
+        owners.setdefault((row.task_id, row.trigger, row.accept_empty), []).append(row.slice)
+    for (task_id, trigger, accept_empty), slices in owners.items():
+        for scope in run_scopes(slices):
+            key = f"{task_id}/{scope}/again/{runs.count(task_id)}"
+            yield CollectionRunRequest(scope, key, scope.tags(task_id, trigger, accept_empty=accept_empty))
 
 
 def _is_over(record: dg.RunRecord, now: datetime) -> bool:
@@ -72,20 +97,18 @@ def _is_over(record: dg.RunRecord, now: datetime) -> bool:
     return not (will_retry and record.end_time and now.timestamp() - record.end_time < RELAUNCH_TIME.total_seconds())
 
 
-def _close(metadata: Metadata, row: CollectionRecord, record: dg.RunRecord | None) -> None:
+def _close(metadata: Metadata, row: CollectionRecord, record: dg.RunRecord | None, now: datetime) -> None:
     if record and record.dagster_run.status is dg.DagsterRunStatus.CANCELED:
         metadata.collections.finish(row.id, "canceled", error="the run was canceled")
         return
     end = "is gone" if record is None else "ended"
-    metadata.collections.finish(
-        row.id,
-        "failed",
-        error=f"the run {end} before this slice was collected: it is due again at the next tick",
-    )
+    error = f"the run {end} before this slice was collected"
+    metadata.collections.finish(row.id, "failed", error=f"{error}: it is due again")
+    metadata.failures.record(row.slice, error, Fault.PLATFORM, now, AFTER_UNEXPECTED)
 
 
 class _Runs:
-    """Finds the newest run of each open row: by run id, by the id of the relaunched run, or by task and partition."""
+    """Finds the newest run of each open row: by task and partition before it begins, then by run id or the id of the relaunched run."""
 
     def __init__(self, instance: dg.DagsterInstance, rows: Iterable[CollectionRecord]) -> None:
         rows = list(rows)
@@ -94,7 +117,8 @@ class _Runs:
         self._by_id |= _by_id(instance, {run_id for run_id in again if run_id})
         self._by_slice: dict[tuple[str, str, str], dg.RunRecord] = {}
         self._last_launch: dict[str, datetime] = {}
-        tasks = {row.task_id for row in rows if row.run_id is None}
+        self._counts: Counter[str] = Counter()
+        tasks = {row.task_id for row in rows if row.started_at is None}
         if tasks:
             # Dagster returns the newest first; in reverse, the newest run of a slice is stored last and stays.
             for record in reversed(instance.get_run_records(dg.RunsFilter(tags={TASK_TAG: sorted(tasks)}))):
@@ -103,13 +127,20 @@ class _Runs:
     def _add(self, record: dg.RunRecord) -> None:
         tags = record.dagster_run.tags
         self._last_launch[tags[TASK_TAG]] = record.create_timestamp
+        self._counts[tags[TASK_TAG]] += 1
         for account_id, period in _partitions(tags):
             self._by_slice[(tags[TASK_TAG], account_id, period)] = record
 
+    def count(self, task_id: str) -> int:
+        """How many runs a task with rows that have not begun has had."""
+        return self._counts[task_id]
+
     def of(self, row: CollectionRecord) -> dg.RunRecord | None:
-        if row.run_id is None:
-            return self._by_slice.get((row.task_id, row.slice.account_id, str(row.slice.billing_period)))
-        record = self._by_id.get(row.run_id)
+        if row.started_at is None:
+            newest = self._by_slice.get((row.task_id, row.slice.account_id, str(row.slice.billing_period)))
+            if newest or row.run_id is None:
+                return newest
+        record = self._by_id.get(row.run_id or "")
         again = record.dagster_run.tags.get("dagster/auto_retry_run_id") if record else None
         return self._by_id.get(again, record) if again else record
 

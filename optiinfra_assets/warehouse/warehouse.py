@@ -90,6 +90,11 @@ class Warehouse:
             self._complete_derived()
         return ran
 
+    def disks(self) -> list[tuple[str, int, int]]:
+        """Return the disks of the server: name, free bytes and bytes in all."""
+        rows = clickhouse.rows(self.client, "disks.sql", {})
+        return [(f"ClickHouse ({row['path']})", row["free_space"], row["total_space"]) for row in rows]
+
     def _complete_derived(self) -> None:
         """Derive rows that published generations lack, because a table was added later or an earlier derivation died halfway."""
         if not clickhouse.scalar(self.client, "has_publications.sql"):

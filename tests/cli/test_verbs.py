@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from command_line import Run
 
 from optiinfra_assets.cli.collecting import _print_outcome, _report
-from optiinfra_assets.cli.status import AccountStatus, _next
+from optiinfra_assets.cli.problems import Problem
+from optiinfra_assets.cli.status import AccountStatus, PlatformContents, _next
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_assets.domain.failures import AFTER_PERMANENT, Fault
 from optiinfra_assets.domain.source_warnings import SourceWarning
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionTask, Ended
@@ -105,9 +108,39 @@ def test_a_token_for_longer_than_a_calendar_has_is_refused(connected: Run) -> No
 
 def test_a_deleted_account_is_nothing_to_act_upon() -> None:
     deleted = AccountStatus("acme.a", "focus", "disabled", False, 1, 0, None, None, None, "no such folder")
-    assert "nothing is connected" in _next(True, [], [deleted])
-    assert "all is well" in _next(True, [], [deleted, replace(deleted, status="active", last_error=None)])
-    assert "cannot be read" in _next(True, [], [deleted, replace(deleted, status="active")])
+    active = replace(deleted, status="active", last_error=None)
+    assert "nothing is connected" in _next(True, [], PlatformContents([deleted]))
+    assert "all is well" in _next(True, [], PlatformContents([deleted, active]))
+
+
+def test_all_is_well_only_if_all_is_well() -> None:
+    active = AccountStatus("acme.a", "focus", "active", False, 1, 0, None, None, None, None)
+    full = Problem("disk", "the disk is full", "Make room.")
+    for contents in (PlatformContents([active], problems=[full]), PlatformContents([replace(active, due=1)])):
+        assert "all is well" not in _next(True, [], contents)
+    assert _next(True, [], PlatformContents([active], problems=[full])) == "not well: the disk is full: Make room."
+
+
+def test_a_month_that_fails_is_shown_by_status_and_accounts(connected: Run, files: Path, settings: Settings) -> None:
+    connected("connect", "focus", "--customer", "acme", "--location", str(files))
+    with closing(Metadata.connect(settings)) as metadata:
+        slice_ = Slice("acme", "focus", "acme.focus", BillingPeriod(2026, 10))
+        at = datetime.now(UTC)
+        metadata.collections.start("task", "schedule", slice_, "run")
+        metadata.failures.record(
+            slice_, "october.csv: row 2: '$2.25' is not accepted", Fault.SOURCE, at, AFTER_PERMANENT
+        )
+    again = f"{at + AFTER_PERMANENT.first:%Y-%m-%d %H:%M} UTC"
+    for verb in ("status", "accounts"):
+        shown = connected(verb).out
+        for part in ("2026-10", "source", "'$2.25'", again, "Correct what the message names"):
+            assert part in shown, shown
+    assert "all is well" not in connected("status").out
+    status = json.loads(connected("status", "--json").out)
+    assert status["is_well"] is False
+    (failure,) = status["failures"]
+    assert failure == json.loads(connected("accounts", "--json").out)[0]["failures"][0]
+    assert (failure["period"], failure["fault"], failure["failures"]) == ("2026-10", "source", 1)
 
 
 def test_errors_beyond_those_shown_are_found_without_collecting_again(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import is_open, run_scopes
+from optiinfra_assets.domain.run_scope import RunScope, in_turns, is_open, run_scopes
 
 JANUARY_2020, NOVEMBER_2026 = BillingPeriod(2020, 1), BillingPeriod(2026, 11)
 
@@ -47,3 +49,29 @@ def test_the_next_month_is_open_with_its_first_instant() -> None:
 def test_a_run_has_a_year_and_a_month_at_most(months: int, spans: list[str]) -> None:
     asked = [Slice("acme", "focus", "acme.main", NOVEMBER_2026.shift(-back)) for back in range(months)]
     assert [str(scope).rpartition("/")[2] for scope in run_scopes(asked)] == spans
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 12)), max_size=40),
+)
+def test_customers_take_turns_each_in_its_own_order(wanted: list[tuple[str, int]]) -> None:
+    scopes = [
+        RunScope(customer, "focus", f"{customer}.{number}", BillingPeriod(2026, month), BillingPeriod(2026, month))
+        for number, (customer, month) in enumerate(wanted)
+    ]
+    found = in_turns(scopes)
+    assert sorted(scope for scope, _ in found) == sorted(scopes)
+    for customer in "abc":
+        mine = [(scope, rank) for scope, rank in found if scope.customer_id == customer]
+        assert mine == list(zip([one for one in scopes if one.customer_id == customer], range(len(mine)), strict=True))
+    assert [rank for _, rank in found] == sorted(rank for _, rank in found)
+
+
+def test_a_person_goes_before_the_schedule_however_many_runs_the_customer_has() -> None:
+    scope = RunScope("a", "focus", "a.b", NOVEMBER_2026, NOVEMBER_2026)
+    ranked = {
+        trigger: {int(scope.tags("task", trigger, rank=rank)["dagster/priority"]) for rank in (0, 5, 1000)}
+        for trigger in ("cli", "schedule", "backfill")
+    }
+    assert min(ranked["cli"]) > max(ranked["schedule"])
+    assert min(ranked["schedule"]) > max(ranked["backfill"])

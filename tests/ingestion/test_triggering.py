@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 from loopback import HANG, wait_until_answers
 from orchestrated import Files, Platform, free_port
 
@@ -23,10 +26,14 @@ from optiinfra_assets.database.errors import (
     DagsterUnavailable,
     NothingDue,
     NothingToCollect,
+    PeriodNotThere,
     RecordNotFound,
     RunTerminationFailed,
+    TooManyOpenRequests,
 )
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG, TASK_TAG, RunScope
+from optiinfra_assets.embedded.dagster.home import prepare
 from optiinfra_assets.ingestion import dagster_client
 from optiinfra_assets.ingestion.asset_paths import asset_paths
 from optiinfra_assets.ingestion.triggering import (
@@ -41,6 +48,7 @@ from optiinfra_assets.settings import Settings, project_file
 
 OCTOBER, NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)
 NOW = NOVEMBER.end - timedelta(microseconds=1)
+RECENT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -194,30 +202,175 @@ def webserver(monkeypatch: pytest.MonkeyPatch) -> Webserver:
     return made
 
 
-def test_a_launch_that_fails_half_way_leaves_nothing_queued(
-    platform: Platform, accounts: Metadata, files: Files, webserver: Webserver
+@pytest.mark.parametrize("accept_empty", [False, True], ids=["as usual", "accepting an empty source"])
+def test_runs_that_dagster_did_not_take_are_asked_for_again_by_themselves(
+    platform: Platform, accounts: Metadata, files: Files, webserver: Webserver, accept_empty: bool
 ) -> None:
     files.write("october", "2026-10", ["1"])
     platform.add_account("acme.more", location=str(files.path))
     webserver.takes_runs = False
-    with pytest.raises(DagsterUnavailable, match="timed out"):
-        trigger_collection(platform.settings, accounts, account_id="acme.more", billing_period=OCTOBER, trigger="api")
-    ended = [("2026-10", "failed", "Dagster did not take it: ask for it again")]
-    assert platform.history() == ended
-    assert monitor_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(hours=1)).requests == []
+    task = trigger_collection(
+        platform.settings,
+        accounts,
+        account_id="acme.more",
+        billing_period=OCTOBER,
+        trigger="api",
+        accept_empty=accept_empty,
+    )
+    assert platform.history() == [("2026-10", "queued", None)]
+    (again,) = monitor_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(minutes=2)).requests
+    assert (again.tags[TASK_TAG], again.tags.get(ACCEPT_EMPTY_TAG)) == (
+        task.task_id,
+        "true" if accept_empty else None,
+    )
+    assert platform.run(again.tags).success
+    assert platform.history() == [("2026-10", "succeeded", None)]
     (tags,) = webserver.launched
-    assert platform.run(tags).success
-    assert platform.history() == ended
-    assert platform.publications("2026-10") == 0
+    assert platform.run(tags).success, "the first run comes after all, and leaves the slice alone"
+    assert platform.publications("2026-10") == 1
 
 
-def test_a_confirmation_goes_with_every_run(settings: Settings, accounts: Metadata, webserver: Webserver) -> None:
+def failed_run(platform: Platform, tags: Mapping[str, str]) -> dg.DagsterRun:
+    """A run that Dagster could not start, as when its code location is away."""
+    job = platform.definitions.get_repository_def().get_job("__ASSET_JOB")
+    run = platform.instance.create_run_for_job(job, tags=dict(tags), status=dg.DagsterRunStatus.NOT_STARTED)
+    platform.instance.report_run_failed(run)
+    platform.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+    return run
+
+
+def test_a_run_that_failed_before_it_began_is_asked_for_again_and_not_for_ever(
+    platform: Platform, accounts: Metadata, files: Files, webserver: Webserver
+) -> None:
+    files.write("october", "2026-10", ["1"])
+    platform.add_account("acme.more", location=str(files.path))
+    trigger_collection(platform.settings, accounts, account_id="acme.more", billing_period=OCTOBER, trigger="api")
+    keys = set()
+    for minutes in (2, 4):
+        failed_run(platform, webserver.launched[0])
+        (again,) = monitor_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(minutes=minutes)).requests
+        keys.add(again.key)
+    assert len(keys) == 2, "Dagster makes one run for each key"
+    late = monitor_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(minutes=31))
+    assert (late.closed, late.requests) == (1, [])
+    assert platform.history()[0][1] == "failed"
+
+
+def test_a_slice_whose_run_died_is_not_shown_as_running(platform: Platform, accounts: Metadata, files: Files) -> None:
+    files.write("october", "2026-10", ["1"])
+    platform.add_account("acme.more", location=str(files.path))
+    period = RunScope("acme", "focus", "acme.more", OCTOBER, OCTOBER)
+    tags = period.tags("task", "cli")
+    accounts.collections.queue("task", "cli", period.slices)
+    dead = failed_run(platform, tags)
+    platform.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
+    accounts.collections.start("task", "cli", period.slices[0], dead.run_id)
+
+    def status() -> str:
+        monitor_runs(accounts, platform.instance, datetime.now(UTC))
+        return accounts.collections.history(task_id="task")[0].status
+
+    assert status() == "retrying"
+    accounts.collections.start("task", "cli", period.slices[0], dead.run_id)
+    job = platform.definitions.get_repository_def().get_job("__ASSET_JOB")
+    again = platform.instance.create_run_for_job(
+        job, tags={**tags, "dagster/retry_number": "1"}, status=dg.DagsterRunStatus.NOT_STARTED
+    )
+    platform.instance.add_run_tags(dead.run_id, {"dagster/auto_retry_run_id": again.run_id})
+    assert status() == "queued"
+    assert accounts.collections.history(task_id="task")[0].run_id == again.run_id
+
+
+def test_a_confirmation_goes_with_every_run(platform: Platform, accounts: Metadata, webserver: Webserver) -> None:
     periods = [OCTOBER.shift(-2 * back) for back in range(12)]
     accounts.work_queue.record_probes({"acme.files": dict.fromkeys(periods, "t")}, datetime(2026, 11, 1, tzinfo=UTC))
-    trigger_collection(settings, accounts, account_id="acme.files", trigger="cli", accept_empty=True)
-    assert len(webserver.launched) > LAUNCHED_AT_ONCE
-    assert {tags.get("optiinfra/accept_empty") for tags in webserver.launched} == {"true"}
-    assert all(row.run_id for row in accounts.collections.history(task_id=webserver.launched[0]["optiinfra/task_id"]))
+    trigger_collection(platform.settings, accounts, account_id="acme.files", trigger="cli", accept_empty=True)
+    assert len(webserver.launched) == LAUNCHED_AT_ONCE
+    later = monitor_runs(accounts, platform.instance, datetime.now(UTC) + timedelta(minutes=2)).requests
+    confirmed = [*webserver.launched, *(request.tags for request in later)]
+    assert {tags.get("optiinfra/accept_empty") for tags in confirmed} == {"true"}
+
+
+def test_a_file_of_an_older_month_changed_now_is_collected_now(
+    platform: Platform, files: Files, webserver: Webserver
+) -> None:
+    for month in (3, 10):
+        files.write(f"of{month}", f"2026-{month:02d}", ["1"])
+    platform.add_account("acme.files", location=str(files.path))
+    platform.collect(platform.tick(RECENT))
+    files.write("of3", "2026-03", ["1", "1"])
+    task = trigger_collection(
+        platform.settings, platform.metadata, account_id="acme.files", trigger="cli", clock=lambda: RECENT
+    )
+    assert {str(one.billing_period) for one in task.slices} == {"2026-03", "2026-10"}
+
+
+def test_a_month_that_the_source_does_not_have_is_an_error(
+    platform: Platform, files: Files, webserver: Webserver
+) -> None:
+    for month in (3, 10):
+        files.write(f"of{month}", f"2026-{month:02d}", ["1"])
+    platform.add_account("acme.files", location=str(files.path))
+    ask = partial(trigger_collection, platform.settings, platform.metadata, trigger="cli", clock=lambda: RECENT)
+    with pytest.raises(PeriodNotThere, match=r"source of acme\.files has no 2026-05: it has 2026-03 to 2026-10$"):
+        ask(account_id="acme.files", billing_period=BillingPeriod(2026, 5))
+    assert platform.history() == []
+    assert len(ask(billing_period=OCTOBER).slices) == 1
+    assert len(ask(account_id="acme.files", billing_period=BillingPeriod(2026, 5), accept_empty=True).slices) == 1
+
+
+@pytest.mark.parametrize("count", [2, 60])
+def test_equal_open_requests_are_one_task(platform: Platform, files: Files, webserver: Webserver, count: int) -> None:
+    files.write("october", "2026-10", ["1"])
+    platform.add_account("acme.files", location=str(files.path))
+
+    def ask(_: object) -> str:
+        return trigger_collection(platform.settings, platform.metadata, customer_id="acme", trigger="api").task_id
+
+    with ThreadPoolExecutor(8) as pool:
+        tasks = set(pool.map(ask, range(count)))
+    assert len(tasks) == 1
+    assert len(webserver.launched) == 1
+    assert len(platform.history()) == 1
+
+
+def test_a_request_is_not_merged_into_one_that_would_read_something_else(
+    platform: Platform, files: Files, webserver: Webserver
+) -> None:
+    files.write("october", "2026-10", ["1"])
+    platform.add_account("acme.files", location=str(files.path))
+    ask = partial(trigger_collection, platform.settings, platform.metadata, customer_id="acme", trigger="api")
+    first = ask()
+    row = platform.metadata.collections.history()[0]
+    platform.metadata.collections.start(first.task_id, "api", row.slice, "run")
+    assert ask().task_id == first.task_id, "it has begun, and reads what the source has now"
+    assert ask(billing_period=OCTOBER, accept_empty=True).task_id != first.task_id
+    files.write("october", "2026-10", ["1", "2"])
+    second = ask()
+    assert second.task_id != first.task_id
+    files.write("september", "2026-09", ["1"])
+    third = ask()
+    assert third.task_id not in (first.task_id, second.task_id)
+    assert ask(billing_period=OCTOBER).task_id == second.task_id, "a part of what is asked for already"
+
+
+def test_a_customer_may_have_so_many_requests_open_and_takes_nothing_from_another(
+    platform: Platform, files: Files, webserver: Webserver
+) -> None:
+    for month in range(1, 6):
+        files.write(f"of{month}", f"2026-{month:02d}", ["1"])
+    platform.add_account("acme.files", location=str(files.path))
+    platform.metadata.customers.add("other")
+    platform.metadata.accounts.add(Account("other.files", "other", "focus", {"location": str(files.path)}))
+    few = platform.settings.model_copy(update={"max_customer_requests": 3})
+    ask = partial(trigger_collection, few, platform.metadata, trigger="api")
+    for month in (1, 2, 3):
+        ask(customer_id="acme", billing_period=BillingPeriod(2026, month))
+    with pytest.raises(TooManyOpenRequests, match=r"customer 'acme' has 3 requests .*OPTIINFRA_MAX_CUSTOMER_REQUESTS"):
+        ask(customer_id="acme", billing_period=BillingPeriod(2026, 4))
+    ask(customer_id="other", billing_period=BillingPeriod(2026, 4))
+    priorities = [int(tags["dagster/priority"]) for tags in webserver.launched]
+    assert priorities == [10, 9, 8, 10]
 
 
 REFUSED = {"__typename": "TerminateRunFailure", "message": "Unable to terminate run: no answer"}
@@ -350,3 +503,26 @@ def test_where_nothing_is_due_and_nothing_may_have_moved_that_is_said(settings: 
     accounts.slices.record_collection(Slice("other", "focus", "other.files", old), "t", NOW)
     with pytest.raises(NothingToCollect, match="nothing is due, and no source has the current billing period"):
         trigger_collection(settings, accounts, account_id="other.files", trigger="cli", clock=lambda: NOW)
+
+
+def test_of_the_places_for_runs_one_is_left_to_other_customers(settings: Settings, home: dg.DagsterInstance) -> None:
+    """Asked as Dagster's daemon asks it, with what `optiinfra up` writes for these settings."""
+    prepare(settings.model_copy(update={"max_concurrent_runs": 5, "max_customer_runs": 4}))
+    written = Path(settings.home) / "dagster" / "dagster.yaml"
+    assert "max_concurrent_runs: 5\n" in written.read_text()
+    with dg.DagsterInstance.from_config(str(written.parent)) as instance:
+        config = instance.get_concurrency_config().run_queue_config
+    assert config is not None
+    assert config.max_concurrent_runs == 5
+    counter = TagConcurrencyLimitsCounter(config.tag_concurrency_limits, [])
+
+    def starts(customer: str) -> bool:
+        scope = RunScope(customer, "focus", f"{customer}.files", OCTOBER, OCTOBER)
+        run = dg.DagsterRun("job", tags=scope.tags("task", "api"))
+        if counter.is_blocked(run):
+            return False
+        counter.update_counters_with_launched_item(run)
+        return True
+
+    assert [starts("acme") for _ in range(6)] == [True] * 4 + [False] * 2
+    assert starts("other")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.failures import Fault
 from optiinfra_assets.metadata import Metadata
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -43,7 +44,7 @@ def test_progress_of_a_backfill_and_the_last_publication(metadata: Metadata) -> 
     slice_ = Slice("acme", "focus", "acme.main", NOVEMBER)
     later = NOW + timedelta(minutes=3)
     metadata.slices.record_collection(slice_, "a", later, generation=7, published_at=later)
-    metadata.work_queue.record_probe_errors({"acme.main": "no answer"})
+    metadata.work_queue.record_probe_errors({"acme.main": ("no answer", Fault.NETWORK)}, NOW)
     (one,) = metadata.activity.find("acme")
     assert (one.known_periods, one.due_periods, one.last_published_at) == (2, 1, later)
     assert one.last_error == "no answer"

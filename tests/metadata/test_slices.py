@@ -14,6 +14,7 @@ from loopback import HANG, eventually
 
 from optiinfra_assets.database.errors import SliceBusy
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.failures import Fault
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.slices import GONE
 from optiinfra_assets.settings import Settings
@@ -79,7 +80,7 @@ def test_a_collection_that_found_nothing_new_moves_only_the_check(account: Metad
 def test_the_account_remembers_how_its_probes_went(account: Metadata) -> None:
     account.slices.record_probe("acme.main", {OCTOBER: "a"}, AT)
     account.slices.record_probe("acme.main", {OCTOBER: "a"}, AT + timedelta(minutes=15))
-    account.work_queue.record_probe_errors({"acme.main": "no answer"})
+    account.work_queue.record_probe_errors({"acme.main": ("no answer", Fault.NETWORK)}, AT)
     (state,) = account.accounts.states()
     assert (state.last_probe_at, state.last_change_at) == (AT + timedelta(minutes=15), AT)
     assert state.last_error == "no answer"

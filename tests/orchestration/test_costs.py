@@ -55,18 +55,50 @@ def test_the_question_shown_for_graphql_is_one_that_the_schema_accepts(connected
     assert validate(schema, parse(question)) == []
 
 
-def test_each_check_is_evaluated_for_the_slice(connected: Platform) -> None:
-    result = connected.materialise("2026-10")
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, set[bool]]:
+    """Whether the checks that were evaluated passed, by name."""
+    found: dict[str, set[bool]] = {}
+    for one in result.get_asset_check_evaluations():
+        found.setdefault(one.check_name, set()).add(one.passed)
+    return found
+
+
+def test_each_check_is_evaluated_for_the_slice(scripted_platform: Platform, scripted: Scripted, files: Files) -> None:
+    for amounts in (["1"], ["2", "1"]):
+        files.write("october", "2026-10", amounts)
+        scripted.control_totals = {"USD": sum(map(Decimal, amounts), Decimal(0))}
+        result = scripted_platform.materialise("2026-10", provider="scripted")
     found = {
         (one.asset_key.to_user_string(), one.check_name, one.partition) for one in result.get_asset_check_evaluations()
     }
     slice_ = "acme.files|2026-10"
     derived = {
-        ("/".join(key.path), "derived_equals_raw", slice_) for key in ProviderAssetKeys("focus").derived.values()
+        ("/".join(key.path), "derived_equals_raw", slice_) for key in ProviderAssetKeys("scripted").derived.values()
     }
-    raw = {("raw/focus/costs", name, slice_) for name in ("shrinkage", "control_totals")}
+    raw = {("raw/scripted/costs", name, slice_) for name in ("shrinkage", "control_totals")}
     assert found == derived | raw
     assert all(one.passed for one in result.get_asset_check_evaluations())
+
+
+def test_a_check_that_compared_nothing_is_skipped_and_not_passed(connected: Platform) -> None:
+    first, again = connected.materialise("2026-10"), connected.materialise("2026-10")
+    assert checks_of(first) == {"derived_equals_raw": {True}}
+    assert checks_of(again) == {"shrinkage": {True}}
+    said = [
+        {
+            name: str(value.value)
+            for name, value in result.asset_materializations_for_node("collect_focus")[0].metadata.items()
+        }
+        for result in (first, again)
+    ]
+    assert said[0]["check control_totals"] == "skipped: the provider states no total"
+    assert said[0]["check shrinkage"] == "skipped: nothing was published before"
+    assert said[1]["check derived_equals_raw"].startswith("skipped: nothing was derived")
+    key = dg.AssetCheckKey(ProviderAssetKeys("focus").raw, "control_totals")
+    executions = connected.instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+    assert [
+        one.event for one in executions if one.event and one.event.dagster_event_type == "ASSET_CHECK_EVALUATION"
+    ] == []
 
 
 def test_a_range_is_one_run_newest_first(connected: Platform, files: Files) -> None:
@@ -126,10 +158,14 @@ def test_a_month_whose_files_are_gone_is_published_empty_with_a_warning(connecte
     assert shrinkage.description == "0 line items, 3 before: 100.0% fewer"
 
 
-def test_a_month_that_never_had_a_file_publishes_nothing(connected: Platform) -> None:
-    assert connected.materialise("2026-01").success
+def test_a_month_that_never_had_a_file_is_an_error_and_publishes_nothing(connected: Platform) -> None:
+    assert not connected.materialise("2026-01").success
     assert connected.total("2026-01") is None
-    assert connected.history() == [("2026-01", "unchanged", None)]
+    missing = "the source has no billing period 2026-01: choose one that it has"
+    assert connected.history() == [("2026-01", "failed", missing)]
+    assert connected.metadata.failures.find() == []
+    confirmed = connected.run({"dagster/partition": "acme.files|2026-01", ACCEPT_EMPTY_TAG: "true"})
+    assert confirmed.success
 
 
 def test_an_empty_folder_erases_nothing_unless_a_person_confirms(connected: Platform, files: Files) -> None:

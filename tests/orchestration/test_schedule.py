@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import os
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -181,7 +182,9 @@ def test_what_connecting_saw_of_months_that_are_never_collected_is_not_due(platf
     assert platform.total("2026-10") == 2
     (activity,) = platform.metadata.activity.find("acme")
     assert (activity.known_periods, activity.due_periods) == (1, 0)
-    assert evaluate_freshness(platform.metadata, provider, NOW + timedelta(minutes=59)).passed
+    found = evaluate_freshness(platform.metadata, provider, NOW + timedelta(minutes=59))
+    assert found is not None
+    assert found.passed
 
 
 def test_a_transient_failure_is_due_again_at_the_next_tick(
@@ -259,3 +262,29 @@ def test_a_long_history_comes_in_years_newest_first(connected: Platform, files: 
         "acme.files|2025-11..acme.files|2026-11",
         "acme.files|2025-01..acme.files|2025-10",
     ]
+
+
+def test_a_closed_month_becomes_complete_though_its_last_usage_lies_before_its_end(
+    platform: Platform, files: Files
+) -> None:
+    """The file has usage of the 1st only. It was written after the month; a month whose files stop within it says nothing of its end."""
+    files.write("september", "2026-09", ["1"])
+    files.write("october", "2026-10", ["1"])
+    for name, at in (("september", datetime(2026, 9, 20, tzinfo=UTC)), ("october", datetime(2026, 11, 2, tzinfo=UTC))):
+        os.utime(files.path / f"{name}.csv", (at.timestamp(), at.timestamp()))
+    platform.add_account("acme.files", location=str(files.path))
+    month, closed = BillingPeriod(2026, 10), datetime(2026, 11, 16, tzinfo=UTC)
+
+    def through(at: datetime) -> datetime | None:
+        platform.collect(platform.tick(at))
+        return platform.metadata.slices.freshness("acme").reached["acme.files"]
+
+    assert through(closed - QUARTER) == month.start + timedelta(hours=1)
+    assert through(closed) == month.end
+    assert platform.tick(closed + QUARTER) == []
+    assert platform.publications("2026-10") == 1
+    resolved = platform.warehouse.resolve("acme", standing=platform.metadata.slices.freshness("acme"))
+    assert resolved.data_through == month.end
+    september = platform.warehouse.current(platform.slice("2026-09"))
+    assert september is not None
+    assert september.covered_through == BillingPeriod(2026, 9).start + timedelta(hours=1)

@@ -13,7 +13,7 @@ from orchestrated import NOW, Files, Platform
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.metadata.collections import CollectionRecord
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
-from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
+from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness, freshness_check
 from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.orchestration.sensors import ACCOUNTS_AT_ONCE
 from optiinfra_assets.providers import PROVIDERS
@@ -91,7 +91,7 @@ def test_rows_of_a_dead_run_are_closed_and_due_again(connected: Platform) -> Non
     assert monitor_runs(connected.metadata, connected.instance, later(connected)).closed == 1
     (row,) = connected.metadata.collections.history()
     assert row.status == "failed"
-    assert "due again at the next tick" in (row.error or "")
+    assert "it is due again" in (row.error or "")
     assert len(connected.tick(NOW)) == 1
 
 
@@ -181,21 +181,34 @@ def test_a_run_from_the_ui_has_a_history_of_its_own(connected: Platform) -> None
 
 
 def test_freshness_names_what_is_not_fresh(connected: Platform, files: Files) -> None:
-    provider = PROVIDERS["focus"]
+    def at(minutes: int) -> dg.AssetCheckEvaluation:
+        found = evaluate_freshness(connected.metadata, PROVIDERS["focus"], NOW + timedelta(minutes=minutes))
+        assert found is not None
+        return found
+
     connected.collect(connected.tick(NOW))
-    assert evaluate_freshness(connected.metadata, provider, NOW + timedelta(minutes=59)).passed
-    stale = evaluate_freshness(connected.metadata, provider, NOW + timedelta(minutes=61))
-    assert not stale.passed
-    assert "acme.files: no answer since" in (stale.description or "")
+    assert at(59).passed
+    assert not at(61).passed
+    assert "acme.files: no answer since" in (at(61).description or "")
     files.write("october", "2026-10", ["5"])
     connected.tick(NOW + timedelta(minutes=15))
     connected.tick(NOW + timedelta(hours=3))
-    stale = evaluate_freshness(connected.metadata, provider, NOW + timedelta(hours=3))
-    assert "focus/acme.files/2026-10: changed" in (stale.description or "")
+    assert "focus/acme.files/2026-10: changed" in (at(180).description or "")
 
 
-def test_the_freshness_sensor_evaluates_the_check_without_a_run(connected: Platform) -> None:
+def test_the_freshness_sensor_evaluates_the_check_where_there_is_an_account(connected: Platform) -> None:
     found = connected.sense("freshness").asset_events
     assert all(isinstance(one, dg.AssetCheckEvaluation) for one in found)
     checks = {(one.asset_key, one.check_name, one.passed) for one in found if isinstance(one, dg.AssetCheckEvaluation)}
-    assert checks == {(ProviderAssetKeys(name).source, "freshness", True) for name in PROVIDERS}
+    assert checks == {(ProviderAssetKeys("focus").source, "freshness", True)}
+
+
+@pytest.mark.parametrize(("provider", "evaluated"), [("focus", [True]), ("aws", [])])
+def test_freshness_without_an_account_is_skipped(connected: Platform, provider: str, evaluated: list[bool]) -> None:
+    check = freshness_check(PROVIDERS[provider])
+    job = dg.Definitions(
+        asset_checks=[check], resources={"stores": connected._stores}
+    ).get_implicit_global_asset_job_def()
+    result = job.execute_in_process(instance=connected.instance)
+    assert result.success
+    assert [one.passed for one in result.get_asset_check_evaluations()] == evaluated

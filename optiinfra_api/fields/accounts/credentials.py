@@ -64,7 +64,10 @@ class Credential:
     last_change_at: datetime | None = strawberry.field(
         description="When its source last showed something new. Null: never."
     )
-    last_error: str | None = strawberry.field(description="Why its source did not answer the last time. Null: it did.")
+    last_error: str | None = strawberry.field(
+        description="Why its source did not answer the last time, or why its newest failing billing period was not collected. "
+        "Null: nothing fails."
+    )
 
     @classmethod
     def of(cls, connection: ConnectedAccount) -> Credential:

@@ -36,8 +36,13 @@ class DagsterUnavailable(Refusal):
     pass
 
 
+@strawberry.type(description="This customer has as many collections asked for and not ended as it may.")
+class TooManyOpenCollections(Refusal):
+    pass
+
+
 TriggerResult = Annotated[
-    CollectionQueued | NothingToCollect | BillingPeriodNotAccepted | DagsterUnavailable,
+    CollectionQueued | NothingToCollect | BillingPeriodNotAccepted | TooManyOpenCollections | DagsterUnavailable,
     strawberry.union("TriggerCollectionResult", description="The task, or why there is none."),
 ]
 OfProvider = Annotated[str | None, strawberry.argument(description="Only accounts at this provider. Default: all.")]
@@ -77,7 +82,8 @@ def _dagster_unavailable(consequence: str) -> DagsterUnavailable:
 @strawberry.type
 class CollectingMutation:
     @resolved(
-        "Have costs collected now; for operators. What did not change publishes nothing. "
+        "Have costs collected now; for operators. The sources are asked first; what did not change publishes nothing. What is asked for "
+        "already is answered with the task of the first who asked. "
         "Without a billing period: what is due, and the current month and the one before."
     )
     async def trigger_collection(
@@ -92,7 +98,10 @@ class CollectingMutation:
         period = None if billing_period is None else billing_period_of(billing_period)
         data = await info.context.data_of(customer_id)
         try:
-            task = await data.run(data.services.collect, provider=provider, account_id=account, billing_period=period)
+            async with data.services.collecting.of(data.customer_id):
+                task = await data.run(
+                    data.services.collect, provider=provider, account_id=account, billing_period=period
+                )
         except errors.NothingToCollect as error:
             return NothingToCollect(
                 code="NOTHING_TO_COLLECT", message=str(error), remedy="Name an account that is connected."
@@ -100,6 +109,12 @@ class CollectingMutation:
         except ValueError as error:
             return BillingPeriodNotAccepted(
                 code="BILLING_PERIOD_NOT_ACCEPTED", message=str(error), remedy="Name another billing period."
+            )
+        except errors.TooManyOpenRequests as error:
+            return TooManyOpenCollections(
+                code="TOO_MANY_OPEN_COLLECTIONS",
+                message=str(error),
+                remedy="Wait until some of them have ended, or cancel some by `cancelCollection`.",
             )
         except errors.DagsterUnavailable:
             return _dagster_unavailable("nothing is queued")

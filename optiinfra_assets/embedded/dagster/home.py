@@ -24,6 +24,7 @@ load_from:
       location_name: optiinfra
 """
 _MAX_CONCURRENT_RUNS = re.compile(r"(?<=max_concurrent_runs: )\d+")
+_MAX_CUSTOMER_RUNS = re.compile(r"(?<= limit: )\d+")
 
 
 def folder(settings: Settings) -> Path:
@@ -36,7 +37,8 @@ def prepare(settings: Settings) -> Path:
     home = folder(settings)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     shipped = project_file("dagster.yaml").read_text()
-    (home / "dagster.yaml").write_text(_MAX_CONCURRENT_RUNS.sub(str(settings.max_concurrent_runs), shipped))
+    ours = _MAX_CONCURRENT_RUNS.sub(str(settings.max_concurrent_runs), shipped)
+    (home / "dagster.yaml").write_text(_MAX_CUSTOMER_RUNS.sub(str(settings.max_customer_runs), ours))
     workspace = home / "workspace.yaml"
     workspace.write_text(_WORKSPACE.format(socket=json.dumps(str(home_folder.code_location_socket(settings.home)))))
     return workspace

@@ -34,7 +34,7 @@ from typing import Final, Self
 
 import httpx
 
-from optiinfra_assets.domain.errors import ContractChanged, ProviderError, Transient
+from optiinfra_assets.domain.errors import ContractChanged, ProviderError, Transient, Unreachable
 from optiinfra_assets.providers.context import Meter, ProviderContext
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
 from optiinfra_assets.providers.http.httpx_transport import GuardedTransport
@@ -220,7 +220,7 @@ class Client:
         try:
             response, body = self._exchange(request)
         except httpx.TimeoutException:
-            raise RetryableError(Transient(f"{where}: no answer in time; try again later")) from None
+            raise RetryableError(Unreachable(f"{where}: no answer in time; try again later")) from None
         except httpx.HTTPError as error:
             said = self._context.network.quoted(self._hide(str(error)) or type(error).__name__)
             raise RetryableError(no_answer(where, said)) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from optiinfra_assets.domain.errors import CredentialRejected, Transient
+from optiinfra_assets.domain.errors import CredentialRejected, Transient, Unreachable
 
 _PAGE: Final = re.compile(
     r"\s*(\ufeff)?(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html|head|body)\b", re.I | re.S
@@ -37,9 +37,9 @@ def is_web_page(body: bytes | str) -> bool:
     return _PAGE.match(text) is not None
 
 
-def web_page(where: str) -> Transient:
+def web_page(where: str) -> Unreachable:
     """Return the error for a page for people in the place of data."""
-    return Transient(
+    return Unreachable(
         f"{where}: a web page came in place of data: a proxy, a firewall or a sign-in page answers for the provider; "
         "check the network of this machine and endpoint_url; try again later"
     )
@@ -50,7 +50,7 @@ def broken_off(where: str) -> Transient:
     return Transient(f"{where}: the answer is empty or broke off; try again later")
 
 
-def no_answer(where: str, said: str) -> Transient:
+def no_answer(where: str, said: str) -> Unreachable:
     """Return the error for a request without an answer; `said` is what the client says, without secrets."""
     if _CLOCK.search(said) and _TLS.search(said):
         remedy = "the server's certificate is not valid yet: check this machine's clock"
@@ -62,7 +62,7 @@ def no_answer(where: str, said: str) -> Transient:
         remedy = "no secure connection comes about: check endpoint_url, and whether a proxy stands in between"
     else:
         remedy = "try again later"
-    return Transient(f"{where}: no answer: {said}; {remedy}")
+    return Unreachable(f"{where}: no answer: {said}; {remedy}")
 
 
 def clock_error(where: str, said: str) -> CredentialRejected | None:

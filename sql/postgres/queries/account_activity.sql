@@ -7,7 +7,7 @@ SELECT
     accounts.created_at,
     accounts.last_probe_at,
     accounts.last_change_at,
-    accounts.last_error,
+    -- include: last_error,
     accounts.probe_not_before,
     slices.last_published_at,
     slices.last_checked_at,

@@ -11,7 +11,7 @@ SELECT
     created_at,
     last_probe_at,
     last_change_at,
-    last_error
+    -- include: last_error
 FROM optiinfra.accounts
 WHERE (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)
     AND (%(provider)s::text IS NULL OR provider = %(provider)s)

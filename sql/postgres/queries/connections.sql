@@ -12,7 +12,7 @@ SELECT
     a.created_at,
     a.last_probe_at,
     a.last_change_at,
-    a.last_error,
+    -- include: last_error,
     c.version,
     c.key_id,
     greatest(a.updated_at, c.updated_at) AS updated_at,

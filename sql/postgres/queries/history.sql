@@ -2,25 +2,7 @@
 -- is_open: only those that have not ended, read from the index collection_history_open. A plan that does not know the value would read
 -- the whole table and is never the cheaper one, so PostgreSQL plans with the value each time.
 SELECT
-    id,
-    task_id,
-    trigger,
-    customer_id,
-    provider,
-    account_id,
-    billing_period,
-    run_id,
-    queued_at,
-    started_at,
-    ended_at,
-    status,
-    attempt,
-    generation,
-    rows,
-    requests,
-    request_cost,
-    error,
-    warnings
+    -- include: history_columns
 FROM optiinfra.collection_history
 WHERE (%(before)s::bigint IS NULL OR id < %(before)s)
     AND (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)

@@ -20,7 +20,8 @@ WITH seen AS (
     UPDATE optiinfra.accounts
     SET last_probe_at = %(at)s,
         last_change_at = CASE WHEN changed.periods > 0 THEN %(at)s ELSE last_change_at END,
-        last_error = NULL
+        last_error = NULL,
+        last_error_since = NULL
     FROM changed
     WHERE account_id = %(account_id)s
 )

@@ -29,5 +29,6 @@ WITH held AS MATERIALIZED (
 UPDATE optiinfra.accounts
 SET last_probe_at = %(at)s,
     last_change_at = CASE WHEN account_id IN (SELECT account_id FROM stored) THEN %(at)s ELSE last_change_at END,
-    last_error = NULL
+    last_error = NULL,
+    last_error_since = NULL
 WHERE account_id = ANY (%(account_ids)s::text[])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from world import World
 
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.failures import AFTER_PERMANENT, Fault
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -89,6 +90,8 @@ def test_metrics_show_how_the_platform_does(settings: Settings, warehouse: Wareh
     assert found["optiinfra_accounts", ("aws",)] == 2
     assert found["optiinfra_accounts_failing", ("aws",)] == 1
     assert found["optiinfra_slices_due", ("aws",)] == 1
+    assert found["optiinfra_slices_failing", ("source", "aws")] == 1
+    assert 7200 <= found["optiinfra_failure_age_seconds", ("source", "aws")] < 7260
     assert 0 < found["optiinfra_collection_lag_seconds", ("aws",)] < 60
     assert 0 < found["optiinfra_probe_age_seconds", ("aws",)] < 60
     assert found["optiinfra_collections_open", ("aws", "running")] == 1
@@ -109,7 +112,10 @@ def _history(metadata: Metadata) -> None:
     month = BillingPeriod(2026, 10)
     slice_ = Slice("secretive", "aws", "secretive.good", month)
     metadata.slices.record_probe("secretive.good", {month: "token-1"}, datetime.now(UTC))
-    metadata.work_queue.record_probe_errors({"secretive.bad": "credential rejected"})
+    rejected = {"secretive.bad": ("credential rejected", Fault.CREDENTIAL)}
+    metadata.work_queue.record_probe_errors(rejected, datetime.now(UTC))
+    late = datetime.now(UTC) - timedelta(hours=2)
+    metadata.failures.record(slice_, "row 1: not accepted", Fault.SOURCE, late, AFTER_PERMANENT)
     done = metadata.collections.start("task-1", "cli", slice_, "run-1")
     metadata.collections.finish(done, "succeeded", generation=1, rows=4, requests=7, request_cost=Decimal("0.07"))
     metadata.collections.start("task-2", "cli", slice_, "run-2")

@@ -1,0 +1,105 @@
+"""What is not well although every part answers: failures, changes and tasks that do not move on, accounts nobody asks, full disks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from optiinfra_assets.domain.failures import Failure
+    from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.settings import Settings
+    from optiinfra_assets.warehouse.warehouse import Warehouse
+
+NOT_ASKED: Final = timedelta(hours=1)
+"""An account that nobody tried to probe for this long was left out by four ticks: the schedule is stopped, or has too many accounts."""
+
+STUCK: Final = timedelta(hours=2)
+"""A collection that waits this long while no other one ends is not waiting for its turn."""
+
+LONGEST_RUN: Final = timedelta(hours=6)
+"""Dagster ends a run after this time, so a collection that runs longer has no run."""
+
+LEAST_FREE_SHARE: Final = 0.05
+LEAST_FREE_BYTES: Final = 2 * 2**30
+"""A disk is nearly full below 5 % and below 2 GiB: merges of ClickHouse and a backfill need as much for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not well.
+
+    Attributes:
+        kind: ``failure``, ``stuck``, ``not_asked``, ``disk`` or ``stopped``.
+        what: what is wrong, in one line.
+        remedy: what to do, in one sentence.
+        since: UTC instant, None if unknown.
+    """
+
+    kind: str
+    what: str
+    remedy: str
+    since: datetime | None = None
+
+
+def problems_of(
+    settings: Settings, metadata: Metadata, warehouse: Warehouse, failures: Sequence[Failure], now: datetime
+) -> list[Problem]:
+    """Return everything that is not well at the UTC instant `now`, what stops most first."""
+    return [
+        *_full_disks(settings, warehouse),
+        *_not_asked(metadata, now),
+        *_stuck(metadata, now),
+        *map(_of_failure, failures),
+    ]
+
+
+def disk_problem(name: str, free: int, total: int) -> Problem | None:
+    """Return what is wrong with a disk that has `free` of `total` bytes; None if it has enough."""
+    if free >= LEAST_FREE_BYTES or free >= total * LEAST_FREE_SHARE:
+        return None
+    what = f"the disk of {name} is {'full' if free < total * 0.001 else 'nearly full'}: {_bytes(free)} of {_bytes(total)} are free"
+    return Problem("disk", what, "Make room on it, or give it more: collections fail when it is full.")
+
+
+def _full_disks(settings: Settings, warehouse: Warehouse) -> Iterator[Problem]:
+    home = settings.home if settings.home.is_dir() else Path.home()
+    usage = shutil.disk_usage(home)
+    disks = [(str(home), usage.free, usage.total), *warehouse.disks()]
+    yield from filter(None, (disk_problem(*disk) for disk in disks))
+
+
+def _not_asked(metadata: Metadata, now: datetime) -> Iterator[Problem]:
+    waiting = metadata.work_queue.accounts_not_asked(now - NOT_ASKED)
+    if waiting:
+        account_id, since = waiting[0]
+        more = f" and {len(waiting) - 1} more accounts" if len(waiting) > 1 else ""
+        yield Problem(
+            "not_asked",
+            f"{account_id}{more}: nobody asked the source for a change",
+            "If the platform was started just now, wait for the next quarter of an hour; else look at the schedule collect_due in Dagster.",
+            since,
+        )
+
+
+def _stuck(metadata: Metadata, now: datetime) -> Iterator[Problem]:
+    for one in metadata.work_queue.stuck_collections(now - STUCK, now - LONGEST_RUN):
+        yield Problem(
+            "stuck",
+            f"{one.slice}: {one.status}, and does not move on (task {one.task_id})",
+            "Look at its run in Dagster; cancel the task and collect again.",
+            one.started_at or one.queued_at,
+        )
+
+
+def _of_failure(failure: Failure) -> Problem:
+    where = f"{failure.account_id}{f' {failure.billing_period}' if failure.billing_period else ''}"
+    return Problem("failure", f"{where}: {failure.message}", failure.remedy, failure.since)
+
+
+def _bytes(number: int) -> str:
+    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"

@@ -11,7 +11,6 @@ from optiinfra_assets.metadata.accounts import AccountRepository, CustomerReposi
 from optiinfra_assets.metadata.activity import ActivityRepository
 from optiinfra_assets.metadata.collections import CollectionRepository
 from optiinfra_assets.metadata.events import EventRepository
-from optiinfra_assets.metadata.failures import FailureRepository
 from optiinfra_assets.metadata.platform_figures import StatisticsRepository
 from optiinfra_assets.metadata.slices import SliceRepository
 from optiinfra_assets.metadata.tokens import TokenRepository
@@ -19,6 +18,7 @@ from optiinfra_assets.metadata.web_sessions import WebSessionRepository
 from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 
 if TYPE_CHECKING:
+    from optiinfra_assets.metadata.failures import FailureRepository
     from optiinfra_assets.metadata.retention import RetentionRepository
     from optiinfra_assets.vault.credentials import CredentialRepository
 
@@ -34,12 +34,18 @@ class Metadata(Database):
         self.work_queue = WorkQueueRepository(self)
         self.collections = CollectionRepository(self)
         self.events = EventRepository(self)
-        self.failures = FailureRepository(self)
         self.tokens = TokenRepository(self)
         self.web_sessions = WebSessionRepository(self)
         self.activity = ActivityRepository(self)
         self.access_audit = AccessAuditRepository(self)
         self.platform_figures = StatisticsRepository(self)
+
+    @cached_property
+    def failures(self) -> FailureRepository:
+        """The failures that stand; no reader of costs needs them."""
+        from optiinfra_assets.metadata.failures import FailureRepository
+
+        return FailureRepository(self)
 
     @cached_property
     def retention(self) -> RetentionRepository:

@@ -1,16 +1,24 @@
-"""Garbage collection: once a day, remove rows and events that no reader can need any more."""
+"""Maintenance: once a day, remove rows that no reader can need any more, and old records of what the platform did."""
 
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from optiinfra_assets.orchestration.dagster_retention import purge_runs
 from optiinfra_assets.orchestration.resources import StoresResource
 
 GARBAGE = dg.AssetKey(["maintenance", "garbage"])
+HISTORY = dg.AssetKey(["maintenance", "history"])
 
 EVENTS_KEPT = timedelta(days=35)
-"""Collection events are kept this long: a subscriber comes back within a month, or reads the history, which is kept forever."""
+"""Collection events are kept this long: a subscriber comes back within a month, or reads the history, which is kept longer."""
+
+SNAPSHOTS_KEPT = timedelta(days=2)
+"""Snapshots are thinned out after their day, and the day that a late request may still look at."""
+
+PURGE_SECONDS = 1800.0
+"""So long one run removes Dagster runs; what is left is removed the next day."""
 
 
 def garbage_collection_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
@@ -45,3 +53,44 @@ def garbage_collection_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinitio
         )
 
     return garbage
+
+
+def history_retention_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """Define the asset that removes records by age: of Dagster, and of our own."""
+
+    @dg.asset(
+        key=HISTORY,
+        description=(
+            "Old records of what the platform did, removed: ended Dagster runs with events and logs (OPTIINFRA_DAGSTER_HISTORY_DAYS; the "
+            "newest run of each slice stays), ended collections (OPTIINFRA_HISTORY_DAYS), audit records past their legal term "
+            "(OPTIINFRA_AUDIT_DAYS), and snapshots of providers on which no charge depends."
+        ),
+        kinds={"postgres"},
+        group_name="maintenance",
+        retry_policy=retry_policy,
+        pool="maintenance",
+    )
+    def history(
+        context: dg.AssetExecutionContext, stores: dg.ResourceParam[StoresResource]
+    ) -> dg.MaterializeResult[Any]:
+        settings, now = stores.settings(), stores.clock()
+        with stores.metadata() as metadata:
+            forgotten = metadata.retention.forget(
+                history=now - timedelta(days=settings.history_days),
+                snapshots=now - SNAPSHOTS_KEPT,
+                audit=now - timedelta(days=settings.audit_days),
+            )
+        runs = purge_runs(context.instance, now - timedelta(days=settings.dagster_history_days), PURGE_SECONDS)
+        return dg.MaterializeResult(
+            metadata={
+                "Dagster runs removed": runs.removed,
+                "older Dagster runs that lineage needs": runs.kept,
+                "collections removed": forgotten.collections,
+                "attempts removed": forgotten.generations,
+                "days of requests added up": forgotten.request_days,
+                "snapshots removed": forgotten.snapshots,
+                "audit records removed": forgotten.audit_records,
+            }
+        )
+
+    return history

@@ -1,4 +1,4 @@
-"""The schedules: every 15 minutes, probe all accounts and request runs for what changed; once a day, collect garbage.
+"""The schedules: every 15 minutes, probe all accounts and request runs for what changed; once a day, collect garbage and remove history.
 
 A tick that is evaluated twice makes the same requests with the same run keys, so Dagster launches each run once. A later tick requests
 later changes and failed collections again. Dagster allows an evaluation 60 seconds: probes begin during 25 seconds and end within 15 more.
@@ -14,7 +14,7 @@ from optiinfra_assets.domain.run_scope import ASSET_JOB
 from optiinfra_assets.ingestion.change_detection import CollectionRunRequest, find_due
 from optiinfra_assets.ingestion.probe_pool import BUDGET_SECONDS
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
-from optiinfra_assets.orchestration.maintenance_assets import GARBAGE
+from optiinfra_assets.orchestration.maintenance_assets import GARBAGE, HISTORY
 from optiinfra_assets.orchestration.partitions import register
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
@@ -79,4 +79,15 @@ def garbage_collection_schedule() -> dg.ScheduleDefinition:
         target=dg.AssetSelection.assets(GARBAGE),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Removes superseded generations past retention and what dead attempts left.",
+    )
+
+
+def history_retention_schedule() -> dg.ScheduleDefinition:
+    """The schedule that removes old records every day at 03:47 UTC."""
+    return dg.ScheduleDefinition(
+        name="remove_history",
+        cron_schedule="47 3 * * *",
+        target=dg.AssetSelection.assets(HISTORY),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Removes old Dagster runs, ended collections, audit records past their term, and snapshots that nothing depends on.",
     )

@@ -66,6 +66,7 @@ def test_schedules_and_sensors_run_by_default() -> None:
     assert schedules == {
         "collect_due": ("*/15 * * * *", "RUNNING"),
         "collect_garbage": ("17 3 * * *", "RUNNING"),
+        "remove_history": ("47 3 * * *", "RUNNING"),
     }
     sensors = {one.name: (one.minimum_interval_seconds, one.default_status.value) for one in defs.sensors or []}
     assert sensors == {

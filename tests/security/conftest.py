@@ -63,7 +63,7 @@ def _served(settings: Settings) -> Iterator[WebInterface]:
             try:
                 wait_until_answers(f"{settings.dagster_url}/healthz", process)
                 served = WebInterface(settings, metadata, instance, settings.home / "web.log")
-                assert eventually(lambda: len(served.stopped_or_running()) == 5, pause=0.2)
+                assert eventually(lambda: len(served.stopped_or_running()) == 6, pause=0.2)
                 yield served
             finally:
                 process.terminate()

@@ -47,7 +47,7 @@ def test_a_stopped_schedule_is_said_everywhere_and_started_by_a_command(
     web: WebInterface, settings_with_clickhouse: Settings
 ) -> None:
     settings = settings_with_clickhouse
-    assert eventually(lambda: automation(settings) == said(True, "5 schedules and sensors run"))
+    assert eventually(lambda: automation(settings) == said(True, "6 schedules and sensors run"))
     with web.signed_in() as browser:
         assert browser.post("/graphql", json={"query": web.stop}).status_code == 200
     assert eventually(lambda: automation(settings) == said(False, STOPPED))

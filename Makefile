@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+QUIET := PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test test-dates lint format lock bench clean
@@ -14,16 +15,17 @@ install: $(READY) ## install the exact versions of requirements.lock into .venv
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=python3.x")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "installing the packages of requirements.lock into $(VENV): takes a minute or two"
+	@$(PYTHON) -m venv $(VENV)
+	@$(QUIET) -r requirements.lock
+	@$(QUIET) --no-build-isolation --editable .
 	@touch $@
 
 demo: $(READY) ## the whole platform with three simulated customers at six simulated clouds; Ctrl-C stops it
-	$(BIN)/optiinfra demo
+	@$(BIN)/optiinfra demo
 
 up: $(READY) ## the platform on your own data (state in OPTIINFRA_HOME)
-	$(BIN)/optiinfra up
+	@$(BIN)/optiinfra up
 
 test: $(READY) ## lint and the whole test suite
 	$(BIN)/python -m pytest

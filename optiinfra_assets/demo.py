@@ -29,16 +29,19 @@ from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCus
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.metadata.collections import CollectionTask, TaskStatus
+    from optiinfra_assets.metadata.collections import CollectionRecord, CollectionTask, TaskStatus
     from optiinfra_assets.metadata.tokens import IssuedToken
 
 Say = Callable[[str], None]
-Wait = Callable[["Metadata", "CollectionTask"], "TaskStatus"]
+Wait = Callable[["Metadata", "CollectionTask", Callable[["CollectionRecord"], None]], "TaskStatus"]
 
 TOKEN_NAME = "demo"  # noqa: S105 - the name of a token, not a token
 _QUERY = "{{ {fields} }}"
 _FIELD = """{customer}: totalCost(customerId: "{customer}", period: {{start: "{start}", end: "{end}"}})
     {{ totals {{ cost {{ amount currency }} lineItems }} dataThrough isComplete publishedAt isSimulated }}"""
+
+_FIRST = """{{ totalCost(customerId: "{customer}", filter: {{account: ["{account}"]}}, period: {{start: "{start}", end: "{end}"}}) {{
+    totals {{ cost {{ amount currency }} }} }} }}"""
 
 
 class DemoFailed(RuntimeError):
@@ -53,12 +56,6 @@ class TotalComparison:
     currency: str
     source: Decimal
     answer: Decimal | None
-
-
-def home() -> Path:
-    """Return the folder of the demo's state: ``demo`` in OPTIINFRA_HOME if that is set, else ``~/.optiinfra-demo``."""
-    given = os.environ.get("OPTIINFRA_HOME")
-    return Path(given).expanduser() / "demo" if given else Path.home() / ".optiinfra-demo"
 
 
 def settings_for(folder: Path, say: Say) -> Settings:
@@ -124,7 +121,7 @@ def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[Total
         _show_addresses(settings, token, link, say)
         _connect_files(metadata, settings.home)
         _connect_clouds(metadata, settings.home)
-        _collect(metadata, settings, say, wait)
+        _collect(metadata, settings, say, wait, partial(_show_first, settings, token, say))
     finally:
         metadata.close()
     months = months_of(begun)
@@ -186,13 +183,15 @@ def _connect_clouds(metadata: Metadata, folder: Path) -> None:
             save_settings(metadata, account, found, Actor.here("connect"), with_secrets=True)
 
 
-def _collect(metadata: Metadata, settings: Settings, say: Say, wait: Wait) -> None:
+def _collect(
+    metadata: Metadata, settings: Settings, say: Say, wait: Wait, first: Callable[[CollectionRecord], None]
+) -> None:
     from optiinfra_assets.ingestion.triggering import trigger_collection
 
     if not metadata.slices.states(due=True):
         say("everything is as it was collected before: nothing to do")
         return
-    done = wait(metadata, trigger_collection(settings, metadata, trigger="cli"))
+    done = wait(metadata, trigger_collection(settings, metadata, trigger="cli"), first)
     if done.state != "succeeded":
         raise DemoFailed(f"collection {done.state}: {done.error or 'see the run in the Dagster UI'}")
 
@@ -237,9 +236,21 @@ def _show_addresses(settings: Settings, token: str, link: str, say: Say) -> None
         f"              (assets, lineage, runs; signs one browser in, within 15 minutes; later: the token)\n"
         f"  GraphQL     {_url(settings)}\n"
         f"  Token       {token}\n"
+        f"  Home        {settings.home}   (logs in {settings.home / 'logs'})\n"
         f"  Files       {simulated(settings.home)}\n\n"
+        "In another shell: optiinfra status\n"
         "Collecting thirteen months of each:"
     )
+
+
+def _show_first(settings: Settings, token: str, say: Say, collected: CollectionRecord) -> None:
+    """Print what the account of the first published slice cost in its month, while the others are still being collected."""
+    slice_ = collected.slice
+    start, end = slice_.billing_period.start.date(), slice_.billing_period.end.date()
+    question = _FIRST.format(customer=slice_.customer_id, account=slice_.account_id, start=start, end=end)
+    for total in _ask(settings, token, question)["data"]["totalCost"]["totals"]:
+        amount = Decimal(total["cost"]["amount"]).normalize()
+        say(f"First number: {slice_.account_id} cost {amount:f} {total['cost']['currency']} in {slice_.billing_period}")
 
 
 def _show_answer(settings: Settings, token: str, query: str, answer: dict[str, Any], say: Say) -> None:

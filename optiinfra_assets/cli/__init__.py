@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from optiinfra_assets.cli.errors import error_line
+from optiinfra_assets.cli.running_home import use_running_demo
 
 _HELP = """Exact multi-cloud cost data, from the files of your providers to GraphQL.
 
@@ -34,8 +35,10 @@ When something is wrong:
 
 @click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="optiinfra", prog_name="optiinfra")
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Group the commands; click shows `_HELP` instead of this text."""
+    use_running_demo(context.invoked_subcommand)
 
 
 def _register() -> None:

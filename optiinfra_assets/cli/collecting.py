@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from optiinfra_assets.cli.output import print_json, print_warnings, progress_bar
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
-    from optiinfra_assets.metadata.collections import CollectionTask, TaskStatus
+    from optiinfra_assets.metadata.collections import CollectionRecord, CollectionTask, TaskStatus
 
 _POLL_SECONDS = 0.3
 _ENDED = ("succeeded", "failed", "canceled")
@@ -104,11 +104,17 @@ def follow(metadata: Metadata, task_id: str) -> Iterator[TaskStatus]:
         time.sleep(_POLL_SECONDS)
 
 
-def wait_for(metadata: Metadata, task: CollectionTask) -> TaskStatus:
-    """Wait until a task has ended, with a progress bar on stderr; return its final status."""
+def wait_for(
+    metadata: Metadata, task: CollectionTask, first: Callable[[CollectionRecord], None] | None = None
+) -> TaskStatus:
+    """Wait until a task has ended, with a progress bar on stderr; return its final status. Call `first` once a slice is published."""
     with progress_bar("{task.description}", "slices") as progress:
         bar = progress.add_task(f"collecting {task.task_id}", total=len(task.slices))
         for status in follow(metadata, task.task_id):
+            published = next((row for row in status.slices if row.status == "succeeded"), None)
+            if first and published:
+                first(published)
+                first = None
             progress.update(bar, completed=status.done, total=len(status.slices), description=f"{status.state:<9}")
     return status
 

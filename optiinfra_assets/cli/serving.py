@@ -95,6 +95,7 @@ def demo(once: bool) -> None:
     from optiinfra_assets import demo as job
     from optiinfra_assets.cli.collecting import wait_for
     from optiinfra_assets.embedded import supervisor
+    from optiinfra_assets.settings import demo_home
 
     def say(text: str) -> None:
         click.echo(text)
@@ -111,7 +112,7 @@ def demo(once: bool) -> None:
         job.write_files(home, begun)
         return found
 
-    home, begun = job.home(), datetime.now(UTC)
+    home, begun = demo_home(), datetime.now(UTC)
     supervisor.serve(home, settings, show, then, once=once, also=[job.clouds(home, begun)])
 
 

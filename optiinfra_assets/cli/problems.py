@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from optiinfra_assets.domain.failures import Failure
     from optiinfra_assets.metadata import Metadata
+    from optiinfra_assets.metadata.accounts import AccountState
     from optiinfra_assets.settings import Settings
     from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -74,9 +75,13 @@ def _full_disks(settings: Settings, warehouse: Warehouse) -> Iterator[Problem]:
 
 
 def _not_asked(metadata: Metadata, now: datetime) -> Iterator[Problem]:
-    waiting = metadata.work_queue.accounts_not_asked(now - NOT_ASKED)
+    waiting = sorted(
+        (since, state.account.account_id)
+        for state in metadata.accounts.states()
+        if state.status == "active" and (since := _asked_at(state)) < now - NOT_ASKED
+    )
     if waiting:
-        account_id, since = waiting[0]
+        since, account_id = waiting[0]
         more = f" and {len(waiting) - 1} more accounts" if len(waiting) > 1 else ""
         yield Problem(
             "not_asked",
@@ -84,6 +89,12 @@ def _not_asked(metadata: Metadata, now: datetime) -> Iterator[Problem]:
             "If the platform was started just now, wait for the next quarter of an hour; else look at the schedule collect_due in Dagster.",
             since,
         )
+
+
+def _asked_at(state: AccountState) -> datetime:
+    """When an account was probed last, or connected; or may be probed again, where its provider throttles."""
+    asked = state.probe_tried_at or state.created_at
+    return max(asked, state.probe_not_before or asked)
 
 
 def _stuck(metadata: Metadata, now: datetime) -> Iterator[Problem]:

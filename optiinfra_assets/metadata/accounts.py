@@ -33,6 +33,8 @@ class AccountState:
         status: ``active`` or ``disabled``.
         last_probe_at: when the last successful probe was made.
         last_change_at: when a probe last found a change.
+        probe_tried_at: when the last probe was begun, answered or not.
+        probe_not_before: the provider throttles probes until then.
         last_error: why the last probe failed, or else the newest failing billing period, in one line; None if nothing fails.
     """
 
@@ -41,6 +43,8 @@ class AccountState:
     created_at: datetime
     last_probe_at: datetime | None
     last_change_at: datetime | None
+    probe_tried_at: datetime | None
+    probe_not_before: datetime | None
     last_error: str | None
 
 

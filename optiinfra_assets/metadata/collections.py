@@ -205,8 +205,8 @@ class CollectionRepository(Repository):
         with self._database.transaction():
             self._database.rows("lock_requests.sql")
             # A separate statement: only one that begins after the lock is held sees what others have just queued.
-            rows = self._database.rows("open_requests.sql", {"customer_id": customer_id})
-            yield [OpenRequest(slice=pop_slice(row), **row) for row in rows]
+            found = [OpenRequest(slice=pop_slice(row), **row) for row in self._database.rows("open_requests.sql")]
+            yield [one for one in found if customer_id in (None, one.slice.customer_id)]
 
     def task_status(self, task_id: str, customer_id: str | None = None) -> TaskStatus:
         """Return the status of a task, of one customer's slices if `customer_id` is given.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.failures import Fault
 from optiinfra_assets.metadata.collections import NO_FILTERS, CollectionRecord, record
 from optiinfra_assets.metadata.slices import GONE, pop_slice
+
+if TYPE_CHECKING:
+    from optiinfra_assets.domain.failures import Fault
 
 
 class WorkQueueRepository(Repository):
@@ -82,11 +85,6 @@ class WorkQueueRepository(Repository):
     def open_collections(self) -> list[CollectionRecord]:
         """Return every row of the collection history that has not ended, oldest first."""
         return [record(row) for row in self._database.rows("history.sql", {**NO_FILTERS, "is_open": True})[::-1]]
-
-    def accounts_not_asked(self, before: datetime) -> list[tuple[str, datetime]]:
-        """Return active accounts that nobody tried to probe since the UTC instant `before`, and since when; the longest first."""
-        rows = self._database.rows("accounts_not_asked.sql", {"before": before})
-        return [(row["account_id"], row["since"]) for row in rows]
 
     def stuck_collections(self, queued_before: datetime, started_before: datetime) -> list[CollectionRecord]:
         """Return at most 50 open collections that do not move on: begun before `started_before`, or queued before `queued_before`, both

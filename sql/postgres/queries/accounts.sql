@@ -11,6 +11,8 @@ SELECT
     created_at,
     last_probe_at,
     last_change_at,
+    probe_tried_at,
+    probe_not_before,
     -- include: last_error
 FROM optiinfra.accounts
 WHERE (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)

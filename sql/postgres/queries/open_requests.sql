@@ -1,4 +1,4 @@
--- Open collections that people asked for, oldest first; a null customer selects all. is_current: it has not begun, or it began with what the
+-- Open collections that people asked for, oldest first. is_current: it has not begun, or it began with what the
 -- last probe saw, so that another one would read nothing else.
 SELECT
     task_id,
@@ -12,5 +12,4 @@ FROM optiinfra.collection_history
 LEFT JOIN optiinfra.slice_state USING (account_id, billing_period)
 WHERE ended_at IS NULL
     AND trigger IN ('api', 'cli')
-    AND (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)
 ORDER BY id

@@ -171,7 +171,7 @@ def test_all_kinds_of_files_under_a_prefix(s3: Any, server: str, tmp_path: Path)
     assert [source["file"] for source in collection.sources] == ["2024/a.csv", "b.csv.gz", "c.parquet"]
     assert collection.sources[0]["version"] == s3.head_object(Bucket="costs", Key="focus/2024/a.csv")["ETag"].strip('"')
     assert collection.requests > 0
-    assert collection.change_token == FOCUS.probe(at(server), {}).tokens[SEPTEMBER]
+    assert collection.change_token == FOCUS.probe(at(server), {}, patient()[0]).tokens[SEPTEMBER]
     assert FOCUS.discover(at(server, "s3://costs/focus/")) == ["s3://costs/focus"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -462,11 +462,20 @@ def test_a_folder_with_nothing_in_it_is_never_an_answer(tmp_path: Path, text: st
 def test_how_far_the_data_reach(tmp_path: Path) -> None:
     usage = row(ChargePeriodStart="2024-09-03T00:00:00Z", ChargePeriodEnd="2024-09-04T00:00:00Z")
     year = row(ChargeCategory="Purchase", ChargePeriodEnd="2025-09-01T00:00:00Z")
-    write_csv(tmp_path / "a.csv", csv_text([usage, year]))
-    collection = collect(tmp_path)[1]
-    assert (collection.data_through, collection.is_final) == (datetime(2024, 9, 4, tzinfo=UTC), False)
-    write_csv(tmp_path / "a.csv", csv_text([year]))
-    assert collect(tmp_path)[1].data_through == SEPTEMBER.end
+    file = tmp_path / "a.csv"
+
+    def reach(rows: list[dict[str, Any]], written_at: datetime) -> datetime | None:
+        write_csv(file, csv_text(rows))
+        os.utime(file, (written_at.timestamp(), written_at.timestamp()))
+        collection = collect(tmp_path)[1]
+        assert not collection.is_final
+        return collection.data_through
+
+    within = datetime(2024, 9, 20, tzinfo=UTC)
+    assert reach([usage, year], within) == datetime(2024, 9, 4, tzinfo=UTC)
+    assert reach([year], within) == SEPTEMBER.end
+    assert reach([usage, year], SEPTEMBER.end - timedelta(seconds=1)) == datetime(2024, 9, 4, tzinfo=UTC)
+    assert reach([usage, year], SEPTEMBER.end) == SEPTEMBER.end, "it was written when the month was over"
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again_later(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def _as_json(account: Account, found: SourceContents | None) -> dict[str, Any]:
         "provider": account.provider,
         "found": found.names if found else None,
         "periods": [str(period) for period in sorted(found.tokens)] if found else None,
+        "tried": found.tried if found else None,
         "warnings": [one.values() for one in found.warnings] if found else None,
     }
 
@@ -137,6 +138,7 @@ def _print_connected(account: Account, found: SourceContents | None) -> None:
         periods = sorted(found.tokens)
         span = f": {len(periods)} billing periods, {periods[0]} to {periods[-1]}" if periods else ""
         click.echo(f"found {', '.join(found.names)}{span or ': nothing is billed yet'}")
+        click.echo(f"tried: {found.tried or 'reading the source; its values are checked when they are collected'}")
         print_warnings(str(one) for one in found.warnings)
     click.echo(f"next: optiinfra collect --account {account.account_id} --wait")
 

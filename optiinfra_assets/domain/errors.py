@@ -18,7 +18,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
+
+_EXACT = Context(prec=2000)
 
 
 class ProviderError(Exception):
@@ -75,6 +77,11 @@ class Rounding:
 
     values: int = 0
     total: Decimal = Decimal(0)
+
+    def add(self, other: Rounding) -> None:
+        """Add what another one counted."""
+        self.values += other.values
+        self.total = _EXACT.add(self.total, other.total)
 
 
 class SourceRefused(Exception):

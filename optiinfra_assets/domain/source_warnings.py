@@ -51,8 +51,7 @@ class SourceWarnings:
 
     def __init__(self, warnings: Iterable[SourceWarning] = ()) -> None:
         self._found: dict[tuple[str, str], SourceWarning] = {}
-        for one in warnings:
-            self.add(one.code, one.message, one.count, one.example)
+        self.extend(warnings)
 
     def add(self, code: str, message: str, count: int = 1, example: str = "") -> None:
         """Add a warning; if the same code and message was added before, only its count grows."""
@@ -66,6 +65,11 @@ class SourceWarnings:
         self._found[key] = (
             replace(known, count=known.count + count) if known else SourceWarning(*key, count, example[:_LONGEST])
         )
+
+    def extend(self, warnings: Iterable[SourceWarning]) -> None:
+        """Add all of `warnings`."""
+        for one in warnings:
+            self.add(one.code, one.message, one.count, one.example)
 
     def __iter__(self) -> Iterator[SourceWarning]:
         return iter(tuple(self._found.values()))

@@ -43,11 +43,20 @@ LOG = logging.getLogger("optiinfra.connecting")
 
 @dataclass(frozen=True, slots=True)
 class SourceContents:
-    """What a source holds: names of billing accounts, and the change token of each billing period. `at` is the UTC instant of reading."""
+    """What a source holds.
+
+    Attributes:
+        names: names of billing accounts.
+        tokens: the change token of each billing period.
+        at: UTC instant of reading.
+        tried: what was tried beyond reading, and how it ended; '' for nothing.
+        warnings: what was skipped, lacks or would be refused.
+    """
 
     names: list[str]
     tokens: Mapping[BillingPeriod, str]
     at: datetime
+    tried: str = ""
     warnings: SourceWarnings = field(default_factory=SourceWarnings)
 
 
@@ -112,7 +121,9 @@ def read_source(provider: Provider, account: Account) -> SourceContents:
     at = context.clock()
     names = provider.discover(account, context)
     found = provider.probe(account, {}, context)
-    return SourceContents(names, found.tokens, at, found.warnings)
+    rehearsal = provider.rehearse(account, context)
+    warnings = SourceWarnings([*found.warnings, *rehearsal.warnings])
+    return SourceContents(names, found.tokens, at, rehearsal.tried, warnings)
 
 
 def _provider_of(account: Account) -> Provider:

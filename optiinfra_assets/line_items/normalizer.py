@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,27 +10,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optiinfra_assets.domain import focus
+from optiinfra_assets.domain.errors import Rounding
 from optiinfra_assets.line_items import decimals, json_parsing, strings, tags, timestamps
 from optiinfra_assets.line_items.arrow_tools import (
     dictionary_encoded,
     empty_as_null,
     first_true,
+    is_text,
     utf8_decoded,
 )
 from optiinfra_assets.line_items.json_encoding import to_json_literals
 from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import SCHEMA, SOURCES, TEXT, arrow_type
-from optiinfra_assets.line_items.x_columns import columns_to_maps
+from optiinfra_assets.line_items.x_columns import columns_to_maps, joined_maps
 
 if TYPE_CHECKING:
-    from optiinfra_assets.domain.errors import Rounding
     from optiinfra_assets.line_items.layout import Layout
+    from optiinfra_assets.line_items.leniency import Leniency
 
 
 class Normalizer:
     """Normalizes the batches of one delivery. Not thread-safe: it counts the rounded values."""
 
-    def __init__(self, layout: Layout, rounding: Rounding, *, source: str, is_estimated: bool = False) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        rounding: Rounding,
+        *,
+        source: str,
+        is_estimated: bool = False,
+        leniency: Leniency | None = None,
+    ) -> None:
         """Prepare for deliveries of one layout.
 
         Args:
@@ -37,6 +48,7 @@ class Normalizer:
             rounding: every rounded value is added to it.
             source: how the line items were obtained, one of `SOURCES`.
             is_estimated: the provider calls these amounts estimates.
+            leniency: reads values that are not written as FOCUS says; None: they are rejected.
 
         Raises:
             ValueError: `source` is none of them; the message names the accepted ones.
@@ -47,6 +59,7 @@ class Normalizer:
         self._rounding = rounding
         self._source = pa.array([source])
         self._is_estimated = pa.array([is_estimated])
+        self._leniency = leniency
 
     def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Convert `batch`, whose columns are in the order of the layout, to one batch of `SCHEMA` with the same rows.
@@ -56,6 +69,7 @@ class Normalizer:
         """
         columns: list[pa.Array] = []
         refusals: list[RejectedValue] = []
+        self._learn(batch)
         for column in focus.STORED:
             try:
                 columns.append(self._column(column, batch))
@@ -73,18 +87,39 @@ class Normalizer:
         if position is None:
             return self._derived(column, batch)
         try:
-            return self._delivered(column, batch.column(position))
+            if self._leniency is None:
+                return self._delivered(column, batch.column(position), self._rounding)
+            return self._leniently(self._leniency, column, position, batch.column(position))
         except RejectedValue as refused:
             refused.column = self._layout.names[position]
             raise
 
-    def _delivered(self, column: focus.Column, values: pa.Array) -> pa.Array:
+    def _learn(self, batch: pa.RecordBatch) -> None:
+        if self._leniency is not None:
+            for column in focus.STORED:
+                if column.kind is focus.ColumnType.TIME and column.name in self._layout.positions:
+                    self._leniency.times.learn(column.name, batch.column(self._layout.positions[column.name]))
+
+    def _leniently(self, leniency: Leniency, column: focus.Column, position: int, values: pa.Array) -> pa.Array:
+        name = self._layout.names[position]
+        if column.kind is focus.ColumnType.TIME:
+            values = utf8_decoded(values)
+            return _mandatory(column, values, leniency.times.read(column.name, name, values))
+        rounding = Rounding()
+        try:
+            converted = self._delivered(column, values, rounding)
+            self._rounding.add(rounding)
+        except RejectedValue:
+            converted = leniency.column(column, name, values, partial(self._delivered, column), self._rounding)
+        return leniency.texts(column, name, converted) if is_text(converted.type) else converted
+
+    def _delivered(self, column: focus.Column, values: pa.Array, rounding: Rounding) -> pa.Array:
         try:
             values = utf8_decoded(values)
-            converted = convert(column, values, self._rounding, is_preview=self._layout.is_preview)
+            converted = convert(column, values, rounding, is_preview=self._layout.is_preview)
         except RejectedValue as refused:
             if refused.index:
-                self._delivered(column, values.slice(0, refused.index))  # a null before it may be rejected
+                self._delivered(column, values.slice(0, refused.index), Rounding())  # a null before it may be rejected
             raise
         return _mandatory(column, values, converted)
 
@@ -101,15 +136,28 @@ class Normalizer:
         position = self._layout.positions.get(name)
         if position is None:
             return pa.nulls(batch.num_rows, TEXT)
+        values = batch.column(position)
         try:
-            return strings.to_strings(batch.column(position))
+            return self._leniency.as_text(name, values) if self._leniency else strings.to_strings(values)
         except RejectedValue as refused:
             refused.column = self._layout.names[position]
             raise
 
     def _extras(self, batch: pa.RecordBatch) -> pa.Array:
         columns = [as_text(batch.column(position)) for position, _ in self._layout.extras]
-        return columns_to_maps([name for _, name in self._layout.extras], columns, batch.num_rows)
+        names = [name for _, name in self._layout.extras]
+        if self._leniency is not None and (aside := self._leniency.take_aside()):
+            names, columns = [*names, *aside], [*columns, *aside.values()]
+        beside = columns_to_maps(names, columns, batch.num_rows)
+        return beside if self._layout.extra_map is None else joined_maps(self._extra_map(batch), beside)
+
+    def _extra_map(self, batch: pa.RecordBatch) -> pa.Array:
+        position = self._layout.extra_map
+        try:
+            return tags.to_tag_maps(utf8_decoded(batch.column(position)))
+        except RejectedValue as refused:
+            refused.column = self._layout.names[position or 0]
+            raise
 
 
 def convert(column: focus.Column, delivered: pa.Array, rounding: Rounding, *, is_preview: bool = False) -> pa.Array:

@@ -31,3 +31,14 @@ def columns_to_maps(names: Sequence[str], columns: Sequence[pa.Array], rows: int
         pa.array(which.astype(np.int32)), pa.array([name for name, _ in present], TEXT)
     )
     return pa.MapArray.from_arrays(pa.array(offsets), keys.cast(TEXT), values).cast(TEXT_MAP)
+
+
+def joined_maps(maps: pa.Array, more: pa.Array) -> pa.Array:
+    """Return maps with the entries of both in each row; most rows have none in `more`. Values that are null are left out."""
+    if not len(more.items) and not maps.items.null_count:
+        return maps
+    pairs = [
+        [pair for pair in [*one, *other] if pair[1] is not None]
+        for one, other in zip(maps.to_pylist(), more.to_pylist(), strict=True)
+    ]
+    return pa.array(pairs, TEXT_MAP)

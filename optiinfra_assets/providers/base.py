@@ -85,6 +85,19 @@ class RequestedDays:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What connecting an account tried beyond reading its source.
+
+    Attributes:
+        tried: what was tried and how it ended; '' for nothing.
+        warnings: what a collection would warn of, or refuse.
+    """
+
+    tried: str = ""
+    warnings: SourceWarnings = field(default_factory=SourceWarnings)
+
+
 @dataclass(slots=True)
 class LineItemStream:
     """All line items of one slice as a stream. The other attributes are complete once the stream has ended.
@@ -173,6 +186,14 @@ class Provider(ABC):
         Raises:
             ProviderError: the credential does not work; the message says why.
         """
+
+    def rehearse(self, account: Account, context: ProviderContext) -> Rehearsal:
+        """Try at low cost, when an account is connected, whether a collection would succeed; by default nothing.
+
+        Raises:
+            ProviderError: the source could not be read.
+        """
+        return Rehearsal()
 
     @abstractmethod
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:

@@ -1,7 +1,8 @@
 """Reads CSV files, plain or compressed, as streams of record batches, and names the line that is wrong in a file that is not CSV.
 
 Accepted: commas, double quotes (doubled inside a value), any line ends, UTF-8 with or without a byte order mark, names in the first row.
-An unquoted empty value and an unquoted ``NULL`` are null; ``""`` is an empty text.
+An unquoted empty value and an unquoted ``NULL`` are null; ``""`` is an empty text. Read with a warning: semicolons, tabs or bars for
+commas, UTF-16, Windows-1252 (of which ISO 8859-1 is a part), and a compression that the name does not tell.
 
 This module cuts the file into blocks, and Arrow parses each block from memory. Arrow's own streaming reader reads ahead in a thread of
 its own, which deadlocks or aborts the process when the reader is dropped before its end (pyarrow 26, Python sources). It also accepts
@@ -10,6 +11,7 @@ an unclosed quote as the end of the last value, so that a file cut inside a valu
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -19,6 +21,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from optiinfra_assets.domain.errors import BadData
+from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.line_items.rejected_value import quoted
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 
@@ -28,22 +31,31 @@ SMALL_BLOCK_BYTES = 2 << 20
 """For exports, which have 100 columns and whose readers also hold a vendor's client: 30 to 50 MB less, at a few percent of the time."""
 HEADER_BYTES = 64 << 10
 """Text read for the column names; more if they are longer."""
+LONGEST_NAMES_BYTES = 1 << 20
+"""Text in which the end of the first line is searched, to see what separates the names."""
 LONGEST_ROW_BYTES = 128 << 20
 """An unclosed quote makes one row of the rest of the file; the reader searches at most this much text for the end of a row."""
 
-_QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
+_QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
 _PIECE = 1 << 18
 """Bytes processed in one step, so that intermediate results stay in the processor's cache."""
-_PARSE = pa.csv.ParseOptions(newlines_in_values=True)
 _MARK: Final = b"\xef\xbb\xbf"
-_VALUE: Final = re.compile(rb'("[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)(,|\r\n|[\r\n]|\Z)')
-"""A value with its quotes, and what ends it. Python's csv refuses values over 131,072 characters, and accepts quotes in the wrong place."""
-_OTHER_KINDS: Final = {
-    b"\x1f\x8b": ("compressed by gzip", "*.csv.gz"),
-    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "*.csv.zst"),
-    b"PAR1": ("a Parquet file", "*.parquet"),
+_VALUES: Final = {
+    separator: re.compile(
+        rb'("[^"]*+(?:""[^"]*+)*+"|[^"%b\r\n]*+)(%b|\r\n|[\r\n]|\Z)' % (separator, re.escape(separator))
+    )
+    for separator in (b",", b";", b"\t", b"|")
 }
-"""First bytes of files that are not CSV -> what such a file is, and how it should be named."""
+"""By separator: a value with its quotes, and what ends it. Python's csv refuses values over 131,072 characters, and accepts quotes in the
+wrong place."""
+_NAMES: Final = re.compile(rb"[\r\n]*+([^\r\n]++)[\r\n]")
+_WORDS: Final = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
+GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_COMPRESSIONS: Final = {GZIP: ("gzip", ".gz"), ZSTD: ("zstd", ".zst")}
+_OTHER_KINDS: Final = {GZIP: "compressed by gzip", ZSTD: "compressed by zstd", PARQUET: "a Parquet file"}
+"""First bytes of files that are not CSV -> what such a file is."""
+_GUESSED: Final = "text that is not UTF-8 was read as Windows-1252; accents may be wrong"
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class _Row(NamedTuple):
@@ -59,15 +71,28 @@ class CsvTable:
 
     def __init__(self, path: str, source: pa.NativeFile, block_bytes: int | None = None) -> None:
         self._path = path
-        self._source = _decompressed(path, source)
+        self.warnings = SourceWarnings()
+        self._source = self._decompressed(source)
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._separator = b","
         self._block_bytes = block_bytes or BLOCK_BYTES
         self._at_end = False
         self._block = b""
         self._first_row = 0
         self._first_line = 1
         self.names: list[str] = []
+        self.has_text_only = True
         first = self._read(HEADER_BYTES)
+        if first.startswith(_UTF_16):
+            self._decoder = codecs.getincrementaldecoder("utf-16")()
+            self._warn("text-encoding", "text in UTF-16 was read")
+            first = self._decoder.decode(first).encode()
         _refuse_other_kinds(path, first)
+        while not _NAMES.match(first) and len(first) < LONGEST_NAMES_BYTES and (more := self._read(HEADER_BYTES)):
+            first += more
+        self._separator = _separator(first)
+        if word := _WORDS.get(self._separator):
+            self._warn("separator", f"columns separated by {word} were read")
         self._rest = first.removeprefix(_MARK)
         self._read_names()
 
@@ -103,7 +128,7 @@ class CsvTable:
         row = next(self._rows(), None)
         if row is None:
             raise BadData(f"{self._path}: has no row of column names: write the file again")
-        self.names = _names(self._path, row.values)
+        self.names = [_unquoted(value).decode() if _is_utf8(value) else self._guessed(value) for value in row.values]
         self._first_line += _lines(self._block[: row.end])
         self._rest = self._block[row.end :] + self._rest
         self._block = b""
@@ -126,7 +151,9 @@ class CsvTable:
                 continue
             block = b"".join(pieces)
             end = len(block) if self._at_end else _end_of_rows(block)
-            if not end and (size >= LONGEST_ROW_BYTES or not _quotes_are_placed_well(block, is_whole=False)):
+            if not end and (
+                size >= LONGEST_ROW_BYTES or not _quotes_are_placed_well(block, self._separator, is_whole=False)
+            ):
                 self._refuse_long_row(block)
                 end = len(block)
             if end or not block:
@@ -136,10 +163,23 @@ class CsvTable:
 
     def _refuse_long_row(self, block: bytes) -> None:
         """Raises BadData for a row longer than `block`, unless a misplaced quote causes it: the parser then names the quote."""
-        if _quotes_are_placed_well(block):
+        if _quotes_are_placed_well(block, self._separator):
             raise BadData(f"{self._path}: has a row longer than {LONGEST_ROW_BYTES >> 20} MiB: write the file again")
 
     def _read(self, size: int) -> bytes:
+        """Returns at most about `size` bytes of text in UTF-8; empty at the end of the file."""
+        while True:
+            data = self._bytes(size)
+            if self._decoder is None:
+                return data
+            try:
+                text = self._decoder.decode(data, final=not data).encode()
+            except UnicodeError as error:
+                raise BadData(f"{self._path}: is not whole text in UTF-16: write the file again, in UTF-8") from error
+            if text or not data:
+                return text
+
+    def _bytes(self, size: int) -> bytes:
         try:
             data: bytes = self._source.read(size)
         except (pa.ArrowException, OSError) as error:
@@ -147,17 +187,52 @@ class CsvTable:
             raise BadData(f"{self._path}: is not a whole compressed file: {text}: write it again") from error
         return data
 
+    def _guessed(self, name: bytes) -> str:
+        self._warn("text-encoding", _GUESSED)
+        return _unquoted(name).decode("cp1252", errors="replace")
+
+    def _in_utf8(self, block: bytes) -> bytes:
+        """Returns a block with the lines that are not UTF-8 read as Windows-1252."""
+        lines = block.split(b"\n")
+        odd = [number for number, line in enumerate(lines) if not _is_utf8(line)]
+        for number in odd:
+            lines[number] = lines[number].decode("cp1252", errors="replace").encode()
+        self._warn("text-encoding", _GUESSED, len(odd))
+        return b"\n".join(lines)
+
+    def _warn(self, code: str, message: str, count: int = 1) -> None:
+        self.warnings.add(code, message, count, self._path)
+
+    def _decompressed(self, source: pa.NativeFile) -> pa.NativeFile:
+        """Returns the text of a file; its first bytes show its compression, whatever its name says."""
+        first = source.read(4)
+        source.seek(0)
+        name = self._path.lower()
+        found = next((one for magic, one in _COMPRESSIONS.items() if first.startswith(magic)), None)
+        if found is None:
+            if name.endswith((".gz", ".zst")):
+                self._warn("file-kind", "a file that is named as compressed, but is not, was read")
+            return source
+        compression, ending = found
+        if not name.endswith(ending):
+            self._warn("file-kind", f"a file that is compressed by {compression}, but not named *{ending}, was read")
+        return pa.CompressedInputStream(source, compression)
+
     def _parsed(self, block: bytes, options: pa.csv.ConvertOptions) -> pa.RecordBatch:
-        if not _quotes_are_placed_well(block):
+        if not _quotes_are_placed_well(block, self._separator):
             raise self._explained("quotes that are not paired")
         if not block.strip(b"\r\n"):
             return pa.record_batch({name: pa.array([], TEXT) for name in options.include_columns or self.names})
         if not block.endswith((b"\n", b"\r")):
             block += b"\n"  # without it Arrow reads a last unquoted empty value as "" (pyarrow 26)
         read = pa.csv.ReadOptions(column_names=self.names, block_size=len(block) + 1)
+        parse = pa.csv.ParseOptions(newlines_in_values=True, delimiter=self._separator.decode())
         try:
-            table = pa.csv.read_csv(pa.BufferReader(block), read, _PARSE, options)
+            table = pa.csv.read_csv(pa.BufferReader(block), read, parse, options)
         except pa.ArrowInvalid as error:
+            if not _is_utf8(block):
+                self._block = self._in_utf8(block)
+                return self._parsed(self._block, options)
             raise self._explained(" ".join(str(error).split())) from error
         return table.combine_chunks().to_batches()[0]
 
@@ -174,9 +249,6 @@ class CsvTable:
                 return BadData(
                     f"{where}: has {len(row.values)} values, but there are {width} columns: write the file again"
                 )
-            for name, value in zip(self.names, row.values, strict=True):
-                if not _is_utf8(value):
-                    return BadData(f"{where}, column {name}: is not text in UTF-8: write the file again")
         return BadData(f"{self._path}: is not CSV: {otherwise}: write it again")
 
     def _rows(self) -> Iterator[_Row]:
@@ -188,9 +260,9 @@ class CsvTable:
         line, number, start = self._first_line, self._first_row, 0
         while start < len(self._block):
             values: list[bytes] = []
-            end, sign = start, b","
-            while sign == b",":
-                found = _VALUE.match(self._block, end)
+            end, sign = start, self._separator
+            while sign == self._separator:
+                found = _VALUES[self._separator].match(self._block, end)
                 if found is None:
                     raise self._wrong_quote(number + 1, line, len(values), end)
                 value, sign = found.groups()
@@ -206,7 +278,7 @@ class CsvTable:
     def _wrong_quote(self, row: int, line: int, column: int, start: int) -> BadData:
         where = f"row {row} (line {line})" if self.names else "row of column names"
         name = self.names[column] if column < len(self.names) else column + 1
-        value = re.split(rb"[,\r\n]", self._block[start : start + 400], maxsplit=1)[0]
+        value = re.split(rb"[%b\r\n]" % self._separator, self._block[start : start + 400], maxsplit=1)[0]
         return BadData(
             f"{self._path}: {where}: a quote is not closed, or stands in the wrong place: column {name} has "
             f"{quoted(value.decode(errors='replace'))}: a value with quotes in it is accepted in quotes, those inside doubled: "
@@ -215,25 +287,17 @@ class CsvTable:
 
 
 def _refuse_other_kinds(path: str, first: bytes) -> None:
-    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadData(f"{path}: is text in UTF-16: write the file in UTF-8")
-    for beginning, (kind, name) in _OTHER_KINDS.items():
+    for beginning, kind in _OTHER_KINDS.items():
         if first.startswith(beginning):
-            if path.lower().endswith(".csv"):
-                raise BadData(f"{path}: is {kind}: name it {name}")
             raise BadData(f"{path}: is, once decompressed, {kind}: write the file again")
 
 
-def _names(path: str, values: list[bytes]) -> list[str]:
-    """Returns the column names in the values of the first row."""
-    for value in values:
-        if not _is_utf8(value):
-            raise BadData(f"{path}: column name {value[:80]!r} is not text in UTF-8: write the file again")
-    names = [_unquoted(value).decode() for value in values]
-    for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if len(names) == 1 and separator in names[0]:
-            raise BadData(f"{path}: columns are separated by {word}: write the file with commas")
-    return names
+def _separator(text: bytes) -> bytes:
+    """Returns what separates the names of columns: no FOCUS name has another sign."""
+    found = _NAMES.match(text)
+    names = found[1] if found else text
+    separator = max(_WORDS, key=names.count)
+    return separator if b"," not in names and separator in names else b","
 
 
 def _unquoted(value: bytes) -> bytes:
@@ -260,7 +324,7 @@ def _end_of_rows(block: bytes) -> int:
     return end + 1
 
 
-def _quotes_are_placed_well(block: bytes, *, is_whole: bool = True) -> bool:
+def _quotes_are_placed_well(block: bytes, separator: bytes, *, is_whole: bool = True) -> bool:
     """Whether each pair of quotes encloses a value, or part of one between doubled quotes; in whole rows, also whether all are paired.
 
     Arrow would read ``"1"2`` as 12, and ``"1`` at the end of a file as 1.
@@ -270,7 +334,7 @@ def _quotes_are_placed_well(block: bytes, *, is_whole: bool = True) -> bool:
     for start in range(1, len(text) - 1, _PIECE):
         seen = text[start - 1 : min(start + _PIECE, len(text) - 1) + 1]
         is_quote = seen == _QUOTE
-        may_be_beside = is_quote | (seen == _COMMA) | (seen == _LINE_FEED) | (seen == _RETURN)
+        may_be_beside = is_quote | (seen == separator[0]) | (seen == _LINE_FEED) | (seen == _RETURN)
         is_quote = is_quote[1:-1]
         opens = _is_odd_up_to(is_quote, is_inside)
         # For booleans, a > b means: a and not b.
@@ -304,11 +368,3 @@ def _count(data: bytes, byte: int, start: int, end: int) -> int:
 def _lines(text: bytes) -> int:
     """Counts the line ends, of the kind that the text has."""
     return _count(text, _LINE_FEED, 0, len(text)) or _count(text, _RETURN, 0, len(text))
-
-
-def _decompressed(path: str, source: pa.NativeFile) -> pa.NativeFile:
-    if path.lower().endswith(".gz"):
-        return pa.CompressedInputStream(source, "gzip")
-    if path.lower().endswith(".zst"):
-        return pa.CompressedInputStream(source, "zstd")
-    return source

@@ -15,11 +15,15 @@ import pyarrow.compute as pc
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, Rounding
-from optiinfra_assets.domain.focus import BY_NAME
+from optiinfra_assets.domain.focus import BY_NAME, ColumnType
+from optiinfra_assets.domain.spreadsheet_text import MARKED
 from optiinfra_assets.line_items import Layout, LayoutRejected, Normalizer, RejectedValue
-from optiinfra_assets.line_items.arrow_tools import utf8_decoded
+from optiinfra_assets.line_items.arrow_tools import dictionary_encoded, is_text, utf8_decoded
+from optiinfra_assets.line_items.irregularities import Irregularities
+from optiinfra_assets.line_items.leniency import Leniency
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TIME, arrow_type
-from optiinfra_assets.line_items.timestamps import ACCEPTED, to_timestamps
+from optiinfra_assets.line_items.time_columns import TimeColumns
+from optiinfra_assets.line_items.timestamps import ACCEPTED
 from optiinfra_assets.providers.base import LineItemStream
 from optiinfra_assets.providers.files.location import FileVersion, Location
 from optiinfra_assets.providers.files.parquet_reader import TableReader, open_table
@@ -41,6 +45,10 @@ def month_of(period: BillingPeriod) -> int:
 def period_of(month: int) -> BillingPeriod:
     """Returns the billing period `month` months after January 1970."""
     return BillingPeriod(1970 + month // 12, month % 12 + 1)
+
+
+class NotCosts(BadData):
+    """The file is whole, but has no costs of charges: another dataset of FOCUS, or something else."""
 
 
 class FocusMapping(Protocol):
@@ -73,16 +81,16 @@ def layout_of(
     """Returns the layout of an open file, and its mapping if it is not FOCUS.
 
     Raises:
-        BadData: the columns are neither FOCUS nor of a known mapping, or one is missing.
+        BadData: the columns are neither FOCUS nor of a known mapping, or one is missing; `NotCosts` if they are of no costs.
     """
     try:
         form = form_of(table.names, rounding or Rounding())
-        return Layout.of((form or table).names), form
+        return Layout.of((form or table).names, may_lack_nullable=True), form
     except LayoutRejected as refused:
-        raise BadData(f"{path}: {refused}") from refused
+        raise (BadData if refused.has_costs else NotCosts)(f"{path}: {refused}") from refused
 
 
-def months_of(location: Location, file: FileVersion) -> frozenset[int]:
+def months_of(location: Location, file: FileVersion, form_of: MappingFor = focus_as_it_is) -> frozenset[int]:
     """Returns the months that a file has rows of; reads only one column, and each version once in a process.
 
     Raises:
@@ -92,18 +100,48 @@ def months_of(location: Location, file: FileVersion) -> frozenset[int]:
     if key in _known:
         return _known[key]
     months: set[int] = set()
+    for found in _months_by_batch(location, file, form_of):
+        months |= found
+    return _remember(location, file, months)
+
+
+def months_before_problem(
+    location: Location, file: FileVersion, form_of: MappingFor = focus_as_it_is
+) -> frozenset[int]:
+    """Returns the months of the rows before the first problem of a file that cannot be read to its end.
+
+    Raises:
+        ProviderError: the file cannot be read at all, for another reason than its content.
+    """
+    months: set[int] = set()
+    try:
+        for found in _months_by_batch(location, file, form_of):
+            months |= found
+    except BadData:
+        pass
+    return frozenset(months)
+
+
+def _months_by_batch(location: Location, file: FileVersion, form_of: MappingFor) -> Iterator[set[int]]:
     path = location.path(file.name)
     with open_table(location, file) as table:
-        layout, _ = layout_of(path, table)
+        layout, form = layout_of(path, table, form_of)
         name = layout.names[layout.positions[PERIOD_COLUMN]]
+        times = TimeColumns(Irregularities())
         row = 0
-        for batch in table.batches([name], {name}):
+        for batch in table.batches(*((form.reads, form.repeated) if form else ([name], {name}))):
             try:
-                months.update(np.unique(_months(batch.column(0), name)).tolist())
+                starts = form.to_focus(batch).column(layout.positions[PERIOD_COLUMN]) if form else batch.column(0)
+                yield _found(_months(starts, name, times))
             except RejectedValue as refused:
+                if refused.index:
+                    yield _found(_months(starts.slice(0, refused.index), name, times))
                 raise _bad_data(path, table, refused, row) from refused
             row += batch.num_rows
-    return _remember(location, file, months)
+
+
+def _found(months: np.ndarray) -> set[int]:
+    return set(np.unique(months).tolist())
 
 
 def _remember(location: Location, file: FileVersion, months: set[int]) -> frozenset[int]:
@@ -117,7 +155,7 @@ def months_of_known(location: Location, file: FileVersion) -> frozenset[int]:
     return _known[location.address, file]
 
 
-def has_rows(location: Location, file: FileVersion, month: int) -> bool:
+def has_rows(location: Location, file: FileVersion, month: int, form_of: MappingFor = focus_as_it_is) -> bool:
     """Returns whether a file has rows of a month.
 
     If the file is not known yet and its first batch has such rows, this does not read the rest: `line_items` does.
@@ -125,21 +163,10 @@ def has_rows(location: Location, file: FileVersion, month: int) -> bool:
     Raises:
         ProviderError: the file cannot be read, or a BillingPeriodStart in it is not accepted.
     """
-    if (location.address, file) not in _known and _begins_with(location, file, month):
-        return True
-    return month in months_of(location, file)
-
-
-def _begins_with(location: Location, file: FileVersion, month: int) -> bool:
-    with open_table(location, file) as table:
-        layout, _ = layout_of(location.path(file.name), table)
-        name = layout.names[layout.positions[PERIOD_COLUMN]]
-        for batch in table.batches([name], {name}):
-            try:
-                return month in _months(batch.column(0), name)
-            except RejectedValue:
-                return True  # the file is then read whole, and the error names its first rejected row
-    return False
+    if (location.address, file) in _known:
+        return month in _known[location.address, file]
+    first = next(_months_by_batch(location, file, form_of), set())
+    return month in first or month in months_of(location, file, form_of)
 
 
 def line_items(
@@ -182,24 +209,35 @@ class _Reading:
     form_of: MappingFor
     block_bytes: int | None
 
+    @property
+    def path(self) -> str:
+        """The full address of the file."""
+        return self.location.path(self.file.name)
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yields the line items."""
         rows = 0
         months: set[int] = set()
-        path = self.location.path(self.file.name)
+        path = self.path
         with open_table(self.location, self.file, self.block_bytes) as table:
             layout, form = layout_of(path, table, self.form_of, self.collection.rounding)
-            door = Normalizer(layout, self.collection.rounding, source=self.source)
+            leniency = Leniency()
+            door = Normalizer(layout, self.collection.rounding, source=self.source, leniency=leniency)
+            self._warn_of_names(layout)
             read = (form.reads, form.repeated) if form else (None, _repeated(layout))
             for first_row, batch in _numbered(table.batches(*read)):
                 try:
                     batch = form.to_focus(batch) if form else batch
-                    batch = self._wanted(batch, layout, door, months)
+                    batch = (
+                        _without_marks(batch, layout) if table.has_text_only and layout.extra_map is not None else batch
+                    )
+                    batch = self._wanted(batch, layout, door, leniency, months, first_row)
                 except RejectedValue as refused:
                     raise _bad_data(path, table, refused, first_row) from refused
                 rows += batch.num_rows
                 if batch.num_rows:
                     yield batch
+            self.collection.warnings.extend(table.warnings)
         _remember(self.location, self.file, months)
         if rows:
             self.collection.sources.append(
@@ -212,39 +250,66 @@ class _Reading:
                 }
             )
 
-    def _wanted(self, batch: pa.RecordBatch, layout: Layout, door: Normalizer, months: set[int]) -> pa.RecordBatch:
+    def _wanted(
+        self, batch: pa.RecordBatch, layout: Layout, door: Normalizer, leniency: Leniency, months: set[int], row: int
+    ) -> pa.RecordBatch:
         """Returns the rows of the month as line items. The first rejected row is reported, whichever column rejects it."""
         position = layout.positions[PERIOD_COLUMN]
         try:
-            found = _months(batch.column(position), layout.names[position])
+            found = _months(batch.column(position), layout.names[position], leniency.times)
         except RejectedValue as refused:
             if refused.index:
-                self._wanted(batch.slice(0, refused.index), layout, door, months)
+                self._wanted(batch.slice(0, refused.index), layout, door, leniency, months, row)
             raise
-        months.update(np.unique(found).tolist())
+        months |= _found(found)
         rows = np.flatnonzero(found == self.month)
         try:
-            return door.convert(batch if len(rows) == len(found) else batch.take(pa.array(rows)))
+            converted = door.convert(batch if len(rows) == len(found) else batch.take(pa.array(rows)))
         except RejectedValue as refused:
             if refused.index is not None:
                 refused.index = int(rows[refused.index])
             raise
+        for one in leniency.irregularities.drain():
+            example = f"{self.path}: row {row + int(rows[one.index]) + 1}, value {one.value}"
+            self.collection.warnings.add(one.code, one.message, one.count, example)
+        return converted
+
+    def _warn_of_names(self, layout: Layout) -> None:
+        if layout.respelled:
+            message = "names of columns with spaces or underscores were read as those of FOCUS"
+            example = f"{self.path}: {', '.join(map(repr, layout.respelled[:3]))}"
+            self.collection.warnings.add("column-name", message, len(layout.respelled), example)
 
 
-def _months(values: pa.Array, name: str) -> np.ndarray:
+def _without_marks(batch: pa.RecordBatch, layout: Layout) -> pa.RecordBatch:
+    """Takes from the text of our own download the marks that keep spreadsheets from running it; see `domain.spreadsheet_text`."""
+    for name, position in layout.positions.items():
+        values = batch.column(position)
+        if BY_NAME[name].kind is ColumnType.STRING and is_text(values.type):
+            texts = values.dictionary if pa.types.is_dictionary(values.type) else values
+            plain = pc.replace_substring_regex(texts, MARKED, r"\1")
+            if pa.types.is_dictionary(values.type):
+                plain = dictionary_encoded(pa.DictionaryArray.from_arrays(values.indices, plain))
+            batch = batch.set_column(position, batch.schema.field(position).name, plain)
+    return batch
+
+
+def _months(values: pa.Array, name: str, times: TimeColumns) -> np.ndarray:
     """Returns the month of each BillingPeriodStart.
 
     Raises:
         RejectedValue: a value is null or not a time; gives the first one.
     """
     try:
-        times = to_timestamps(utf8_decoded(values))
-        if times.null_count:
-            raise RejectedValue(pc.index(times.is_null(), True).as_py(), None, ACCEPTED)
+        values = utf8_decoded(values)
+        times.learn(PERIOD_COLUMN, values)
+        starts = times.read(PERIOD_COLUMN, name, values, is_counted=False)
+        if starts.null_count:
+            raise RejectedValue(pc.index(starts.is_null(), True).as_py(), None, ACCEPTED)
     except RejectedValue as refused:
         refused.column = name
         raise
-    seconds = times.cast(pa.int64()).to_numpy()
+    seconds = starts.cast(pa.int64()).to_numpy()
     months: np.ndarray = seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
     return months
 

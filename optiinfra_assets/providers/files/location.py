@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 """Suffixes of data files, in any case."""
+MAPPING_NAME = "focus-mapping.toml"
+"""Name of the file that says which FOCUS column each column of other files is."""
 HIDDEN = (".", "_")
 """Files and folders whose names begin so are ignored: ``_SUCCESS``, ``_temporary``, ``.part-0.csv.swp``."""
 SPAN_BYTES = 4 << 20
@@ -74,12 +76,21 @@ class Location(ABC):
             NothingThere: the location is missing or has no data files.
             ProviderError: the location cannot be listed.
         """
-        found = sorted(file for file in self._list() if is_data_file(file.name))
+        return self.listing()[0]
+
+    def listing(self) -> tuple[list[FileVersion], list[FileVersion]]:
+        """Returns the data files as `files` does, and the mapping files beside them.
+
+        Raises:
+            NothingThere, ProviderError: as `files`.
+        """
+        listed = list(self._list())
+        found = sorted(file for file in listed if is_data_file(file.name))
         if not found:
             raise NothingThere(
                 f"{self.address}: no file named *{', *'.join(SUFFIXES)}: nothing that is stored is changed"
             )
-        return found
+        return found, [file for file in listed if is_mapping_file(file.name)]
 
     @abstractmethod
     def _list(self) -> Iterator[FileVersion]:
@@ -196,6 +207,12 @@ def is_data_file(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not any(part.startswith(HIDDEN) for part in parts)
 
 
+def is_mapping_file(name: str) -> bool:
+    """Returns whether a file is a mapping file, not below a folder that starts with '.' or '_'."""
+    parts = PurePosixPath(name).parts
+    return parts[-1] == MAPPING_NAME and not any(part.startswith(HIDDEN) for part in parts)
+
+
 def change_token(files: Iterable[FileVersion]) -> str:
     """Returns a text that differs if any of the files, or the set of files, differs."""
     digest = hashlib.sha256()
@@ -235,7 +252,7 @@ class LocalFolder(Location):
             if _is_folder(entry):
                 if _is_new(Path(entry.path), seen):
                     yield from self._below(Path(entry.path), f"{name}/", seen)
-            elif is_data_file(name) and _is_new(Path(entry.path), seen):
+            elif (is_data_file(name) or is_mapping_file(name)) and _is_new(Path(entry.path), seen):
                 self._refuse_unless_utf8(name)
                 yield _version_of(Path(entry.path), name)
 

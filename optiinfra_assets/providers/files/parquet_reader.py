@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optiinfra_assets.domain.errors import BadData
+from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.line_items.parquet_types import canonical_batch
-from optiinfra_assets.providers.files.csv_reader import CsvTable
+from optiinfra_assets.providers.files.csv_reader import GZIP, PARQUET, ZSTD, CsvTable
 from optiinfra_assets.providers.files.location import FileVersion, Location
 
 PARQUET_BATCH_ROWS = 24_576
@@ -25,6 +26,10 @@ class TableReader(Protocol):
 
     names: list[str]
     """Column names as delivered."""
+    has_text_only: bool
+    """It is CSV: all values are text."""
+    warnings: SourceWarnings
+    """What was read although the file is not quite of its type; complete after `batches`."""
 
     def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
         """Yields the rows, with all columns in file order, or those in `only`; text columns in `repeated` are dictionary-encoded."""
@@ -47,10 +52,38 @@ def open_table(location: Location, file: FileVersion, block_bytes: int | None = 
     """
     path = location.path(file.name)
     with location.reading(file) as source:
-        if file.name.lower().endswith(".parquet"):
-            yield ParquetTable(path, source)
-        else:
-            yield CsvTable(path, source, block_bytes)
+        yield _table(path, source, block_bytes)
+
+
+def _table(path: str, source: pa.NativeFile, block_bytes: int | None) -> TableReader:
+    """Returns the reader that the name of a file asks for; if the content is of another type, the reader of that type, with a warning."""
+    is_named_parquet = path.lower().endswith(".parquet")
+    if is_named_parquet:
+        try:
+            return ParquetTable(path, source)
+        except BadData:
+            if not _may_be_text(source):
+                raise
+    elif _first_bytes(source, len(PARQUET)) == PARQUET:
+        parquet = ParquetTable(path, source)
+        parquet.warnings.add("file-kind", "a Parquet file that is not named *.parquet was read", example=path)
+        return parquet
+    table = CsvTable(path, source, block_bytes)
+    if is_named_parquet:
+        table.warnings.add("file-kind", "CSV that is named *.parquet was read", example=path)
+    return table
+
+
+def _first_bytes(source: pa.NativeFile, count: int) -> bytes:
+    source.seek(0)
+    first: bytes = source.read(count)
+    source.seek(0)
+    return first
+
+
+def _may_be_text(source: pa.NativeFile) -> bool:
+    first = _first_bytes(source, 4096)
+    return first.startswith((GZIP, ZSTD)) or not (first.startswith(PARQUET) or b"\0" in first)
 
 
 class ParquetTable:
@@ -63,6 +96,8 @@ class ParquetTable:
             self._metadata = pq.read_metadata(source)
             self._schema = self._metadata.schema.to_arrow_schema()
         self.names = list(self._schema.names)
+        self.has_text_only = False
+        self.warnings = SourceWarnings()
 
     def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
         # Parquet has no dictionaries of maps or structs: requesting one raises KeyError.

@@ -7,7 +7,7 @@ exports of the same month in one location would count twice, so let exports over
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,27 +17,23 @@ import pyarrow as pa
 from pydantic import BaseModel, Field, field_validator
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.errors import NothingThere
+from optiinfra_assets.domain.errors import BadData, CredentialRejected, ProviderError
+from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
-from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
+from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, Rehearsal, credential_of
 from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.files.coverage import ChargeCoverage
-from optiinfra_assets.providers.files.export_runs import refuse_several_runs
-from optiinfra_assets.providers.files.focus_files import (
-    has_rows,
-    layout_of,
-    line_items,
-    month_of,
-    months_of,
-    period_of,
-)
-from optiinfra_assets.providers.files.location import FileVersion, LocalFolder, Location, change_token
+from optiinfra_assets.providers.files.focus_files import NotCosts, layout_of, line_items, month_of
+from optiinfra_assets.providers.files.location import FileVersion, LocalFolder, Location
 from optiinfra_assets.providers.files.manifest_exports import is_old
 from optiinfra_assets.providers.files.parquet_reader import open_table
+from optiinfra_assets.providers.focus_files.survey import REFUSED, Survey
 from optiinfra_assets.providers.http.endpoint_policy import MachineLocal
 
 FILES_TRIED = 50
 """Most files that `discover` opens: a bucket may hold thousands, and each costs a request."""
+ROWS_TRIED = 100_000
+"""Most rows of the newest file that `rehearse` reads, so that connecting takes seconds."""
 
 
 class FocusCredential(BaseModel):
@@ -77,16 +73,43 @@ class FocusFiles(Provider):
     needed_fields: ClassVar[frozenset[str]] = frozenset()
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
-        """Return the location, once it is listed and the last 50 of its files by name have FOCUS columns.
+        """Return the location, once it is listed and one of the last 50 of its files by name has FOCUS columns.
 
         Raises:
-            ProviderError: the location cannot be read, or a file is not FOCUS.
+            ProviderError: the location cannot be read, or none of these files is FOCUS; the error of the first.
         """
-        location = _location(account, context)
-        for file in location.files()[-FILES_TRIED:]:
-            with open_table(location, file) as table:
-                layout_of(location.path(file.name), table)
-        return [location.address]
+        context = context or transient_context()
+        survey = Survey(_location(account, context), context)
+        problems: list[ProviderError] = []
+        for file in survey.files[-FILES_TRIED:]:
+            try:
+                with open_table(survey.location, file) as table:
+                    layout_of(survey.location.path(file.name), table, survey.mapping_for(file))
+                return [survey.location.address]
+            except (BadData, CredentialRejected) as problem:
+                problems.append(problem)
+        raise next((one for one in problems if not isinstance(one, NotCosts)), problems[0])
+
+    def rehearse(self, account: Account, context: ProviderContext) -> Rehearsal:
+        """Accept the rows of the newest file as a collection would, up to `ROWS_TRIED`."""
+        survey = Survey(_location(account, context), context)
+        periods = survey.by_period((), SourceWarnings())
+        file = max({one for files in periods.values() for one in files}, key=lambda one: (_written(one), one.name))
+        path, rows = survey.location.path(file.name), 0
+        trial = LineItemStream(batches=iter(()), change_token="")
+        try:
+            for period in sorted(one for one, files in periods.items() if file in files):
+                form_of = survey.mapping_for(file)
+                for batch in line_items(survey.location, file, month_of(period), trial, form_of=form_of):
+                    rows += batch.num_rows
+                    if rows >= ROWS_TRIED:
+                        return Rehearsal(
+                            f"the first {rows} rows of the newest file, {path}: they are accepted", trial.warnings
+                        )
+        except BadData as refused:
+            trial.warnings.add(REFUSED, f"the newest file is refused until it is corrected: {refused}")
+            return Rehearsal(f"the rows of the newest file, {path}: they are not accepted", trial.warnings)
+        return Rehearsal(f"every row ({rows}) of the newest file, {path}: they are accepted", trial.warnings)
 
     def probe(
         self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext | None = None
@@ -96,12 +119,15 @@ class FocusFiles(Provider):
 
         Raises:
             NothingThere: there is no file, or no file has a row.
-            ProviderError: a file cannot be read.
+            ProviderError: the location cannot be listed, or none of its files can be read.
         """
-        location = _location(account, context)
-        now = (context or transient_context()).clock()
-        tokens = {period: _token(files, period, now) for period, files in _by_period(location).items()}
-        return Probe(tokens, requests=location.requests)
+        context = context or transient_context()
+        survey = Survey(_location(account, context), context)
+        warnings, now = SourceWarnings(), context.clock()
+        tokens = {
+            period: _token(survey, files, period, now) for period, files in survey.by_period(since, warnings).items()
+        }
+        return Probe(tokens, requests=survey.location.requests, warnings=warnings)
 
     def collect(
         self, account: Account, billing_period: BillingPeriod, context: ProviderContext | None = None
@@ -114,20 +140,16 @@ class FocusFiles(Provider):
 
         Raises:
             NothingThere: there is no file, or no file has a row.
-            ProviderError: a file cannot be read. The stream may raise BadData for the first row that is not accepted, and Transient for
-                a file that changed while it was read.
+            ProviderError: the location cannot be listed, or a file with costs of the period cannot be read. The stream may raise BadData
+                for the first row that is not accepted, and Transient for a file that changed while it was read.
         """
         context = context or transient_context()
-        location = _location(account, context)
-        month = month_of(billing_period)
-        files = location.files()
-        refuse_several_runs(files, location.address)
-        chosen = [file for file in files if has_rows(location, file, month)]
-        if not chosen and not any(months_of(location, file) for file in files):
-            raise _nothing(location)
-        token = _token(chosen, billing_period, context.clock())
-        collection = LineItemStream(batches=iter(()), change_token=token, is_removed=not chosen)
-        collection.batches = _line_items(location, chosen, billing_period, collection, context)
+        survey = Survey(_location(account, context), context)
+        collection = LineItemStream(batches=iter(()), change_token="")
+        chosen = survey.of_period(billing_period, collection.warnings)
+        collection.change_token = _token(survey, chosen, billing_period, context.clock())
+        collection.is_removed = not chosen and survey.is_whole
+        collection.batches = _line_items(survey, chosen, billing_period, collection, context)
         return collection
 
 
@@ -144,38 +166,24 @@ def _location(account: Account, context: ProviderContext | None) -> Location:
     return LocalFolder(Path(credential.location))
 
 
-def _by_period(location: Location) -> dict[BillingPeriod, list[FileVersion]]:
-    """Return the files that have rows of each period.
-
-    Raises:
-        NothingThere: there is no file, or no file has a row; this never means that everything was removed.
-    """
-    by_period: dict[BillingPeriod, list[FileVersion]] = {}
-    files = location.files()
-    refuse_several_runs(files, location.address)
-    for file in files:
-        for month in months_of(location, file):
-            by_period.setdefault(period_of(month), []).append(file)
-    if not by_period:
-        raise _nothing(location)
-    return by_period
+def _written(file: FileVersion) -> float:
+    """Return when a file was written, as far as its location tells."""
+    if file.written_at is not None:
+        return file.written_at.timestamp()
+    return int(file.version) / 10**9 if file.version.isdecimal() else 0.0
 
 
-def _is_whole(files: list[FileVersion], period: BillingPeriod, now: datetime) -> bool:
+def _is_complete(files: Sequence[FileVersion], period: BillingPeriod, now: datetime) -> bool:
     """Whether a period is complete whatever its last usage: it ended 15 days ago, and a file of it was written after its end."""
     return is_old(period, now) and any(file.written_at and file.written_at >= period.end for file in files)
 
 
-def _token(files: list[FileVersion], period: BillingPeriod, now: datetime) -> str:
-    return f"{change_token(files)}{', complete' if _is_whole(files, period, now) else ''}"
-
-
-def _nothing(location: Location) -> NothingThere:
-    return NothingThere(f"{location.address}: the files have no rows: nothing that is stored is changed")
+def _token(survey: Survey, files: Sequence[FileVersion], period: BillingPeriod, now: datetime) -> str:
+    return f"{survey.token(files)}{', complete' if _is_complete(files, period, now) else ''}"
 
 
 def _line_items(
-    location: Location,
+    survey: Survey,
     files: list[FileVersion],
     billing_period: BillingPeriod,
     collection: LineItemStream,
@@ -183,9 +191,12 @@ def _line_items(
 ) -> Iterator[pa.RecordBatch]:
     reach = ChargeCoverage(billing_period)
     for file in files:
-        for batch in line_items(location, file, month_of(billing_period), collection):
+        form_of = survey.mapping_for(file)
+        for batch in line_items(survey.location, file, month_of(billing_period), collection, form_of=form_of):
             reach.add(batch)
             yield batch
-    collection.requests = location.requests
+    collection.requests = survey.location.requests
     now = context.clock()
-    collection.data_through = billing_period.end if _is_whole(files, billing_period, now) else reach.data_through(now)
+    is_complete = _is_complete(files, billing_period, now)
+    collection.data_through = billing_period.end if is_complete else reach.data_through(now)
+    survey.remember(billing_period, [source["file"] for source in collection.sources])

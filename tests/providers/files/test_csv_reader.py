@@ -193,8 +193,7 @@ def test_a_row_after_a_long_value_is_found_again() -> None:
     assert table.line(1) == 3
     with pytest.raises(BadData, match=r"a\.csv: row 2 \(line 3\): has 3 values, but there are 2 columns"):
         read(data + b"1,2,3\n")
-    with pytest.raises(BadData, match=r"a\.csv: row 2 \(line 3\), column b: is not text in UTF-8"):
-        read(data + b"1,\xff\n")
+    assert read(data + b"1,\xff\n")[-1] == ["1", "ÿ"]
 
 
 @pytest.mark.parametrize("names", [b'"a","b"', b'a,"b"', b'"a",b', b"\n\na,b"])
@@ -210,11 +209,32 @@ def test_names_in_quotes() -> None:
     assert table.names == ['a,"\n', "b"]
 
 
-def test_names_that_are_not_utf8_are_refused() -> None:
-    with pytest.raises(
-        BadData, match=r"^a\.csv: column name b'Gr\\xf6\\xdfe' is not text in UTF-8: write the file again$"
-    ):
-        CsvTable("a.csv", pa.BufferReader("a,Größe\n1,2\n".encode("latin-1")))
+def test_names_that_are_not_utf8_are_read_as_windows_1252() -> None:
+    table = CsvTable("a.csv", pa.BufferReader("a,Größe\n1,2\n".encode("latin-1")))
+    assert table.names == ["a", "Größe"]
+    assert [one.code for one in table.warnings] == ["text-encoding"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(TABLES.filter(bool), st.integers(2, 100), st.sampled_from(["latin-1", "utf-16", "utf-16-le", "utf-16-be"]))
+def test_any_table_in_another_encoding(rows: list[list[str | None]], size: int, encoding: str) -> None:
+    names = [f"c{n}" for n in range(len(rows[0]))]
+    kept = [one for one in rows if one != [None]]
+    mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
+    text = csv_text([dict(zip(names, one, strict=True)) for one in kept], names, null="")
+    with blocks_of(size):
+        assert read(mark + text.encode(encoding)) == kept
+
+
+@settings(max_examples=200, deadline=None)
+@given(TABLES.filter(lambda rows: bool(rows) and len(rows[0]) > 1), st.integers(1, 100), st.sampled_from(";\t|"))
+def test_any_table_with_another_separator(rows: list[list[str | None]], size: int, separator: str) -> None:
+    names = [f"c{n}" for n in range(len(rows[0]))]
+    written = io.StringIO()
+    writer = csv.writer(written, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerows([names, *([value or "" for value in one] for one in rows)])
+    with blocks_of(size):
+        assert read(written.getvalue().encode()) == [[value or "" for value in one] for one in rows]
 
 
 def test_a_row_that_never_ends_is_refused_without_reading_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,6 @@ SEPTEMBER = BillingPeriod(2024, 9)
 NUMBER = "a number such as -12, 0.034 or 35.2E-7, without '+', spaces, currency or thousands signs"
 TIME = "a UTC time such as 2026-11-01T00:00:00Z, in whole seconds, from 1970 to 2105"
 CURRENCY = "a currency code of three capital letters such as USD (ISO 4217)"
-TAGS = 'a flat JSON object such as {"team": "web"}, its values text, numbers, true, false or null'
 
 
 def refusal(folder: Path, kind: type[ProviderError] = BadData) -> str:
@@ -40,41 +39,33 @@ def refusal(folder: Path, kind: type[ProviderError] = BadData) -> str:
     ("column", "value", "message"),
     [
         ("BilledCost", "$10,000.00 ", f"value '$10,000.00 ' is not accepted: {NUMBER}"),
-        ("BilledCost", "+333", f"value '+333' is not accepted: {NUMBER}"),
-        ("BilledCost", "35.2E+7", f"value '35.2E+7' is not accepted: {NUMBER}"),
         ("EffectiveCost", "NaN", f"value 'NaN' is not accepted: {NUMBER}"),
-        ("ListCost", " 1", f"value ' 1' is not accepted: {NUMBER}"),
         ("ContractedCost", "1e30", "value '1e30' is not accepted: a number of at most 20 integer digits"),
         (
             "BilledCost",
             "1" * 21,
             f"value '{'1' * 21}' is not accepted: a number of at most 20 integer digits",
         ),
-        ("PricingQuantity", "1,5", f"value '1,5' is not accepted: {NUMBER}"),
+        ("ListUnitPrice", "1,5", f"value '1,5' is not accepted: {NUMBER}"),
         ("BilledCost", "x" * 100, f"value '{'x' * 80}…' is not accepted: {NUMBER}"),
         ("BilledCost", None, f"value null is not accepted: {NUMBER}"),
         ("EffectiveCost", "", f"value '' is not accepted: {NUMBER}"),
-        ("ChargePeriodStart", "09/01/2024", f"value '09/01/2024' is not accepted: {TIME}"),
+        ("ChargePeriodStart", "9-1-2024", f"value '9-1-2024' is not accepted: {TIME}"),
         ("ChargePeriodEnd", None, f"value null is not accepted: {TIME}"),
         ("BillingPeriodStart", "2024-09", f"value '2024-09' is not accepted: {TIME}"),
         ("BillingPeriodStart", None, f"value null is not accepted: {TIME}"),
         ("BillingPeriodEnd", "2124-09-01", f"value '2124-09-01' is not accepted: {TIME}"),
-        ("BillingCurrency", "usd", f"value 'usd' is not accepted: {CURRENCY}"),
         ("BillingCurrency", None, f"value null is not accepted: {CURRENCY}"),
         (
             "ChargeCategory",
-            "usage",
-            "value 'usage' is not accepted: one of Usage, Purchase, Tax, Credit, Adjustment",
+            "Fee",
+            "value 'Fee' is not accepted: one of Usage, Purchase, Tax, Credit, Adjustment",
         ),
         (
             "ChargeCategory",
             None,
             "value null is not accepted: one of Usage, Purchase, Tax, Credit, Adjustment",
         ),
-        ("ChargeClass", "Fix", "value 'Fix' is not accepted: Correction or nothing"),
-        ("BillingAccountId", None, "value null is not accepted: an id"),
-        ("BillingAccountId", "", "value '' is not accepted: an id"),
-        ("Tags", '{"a": {"b": 1}}', f'value \'{{"a": {{"b": 1}}}}\' is not accepted: {TAGS}'),
     ],
 )
 def test_a_value_is_named_with_its_row_line_and_column(
@@ -136,11 +127,6 @@ def test_a_column_is_named_as_the_file_names_it(tmp_path: Path) -> None:
         (lambda text: text + '"half a', "row 3 (line 4): a quote is not closed"),
         (lambda text: text.replace("Example", '"Example', 1), "row 1 (line 2): a quote is not closed"),
         (lambda text: text.replace("Example", '"Exa"mple', 1).replace("One", '"One', 1), "row 1 (line 2)"),
-        (
-            lambda text: text.replace(",", ";"),
-            "columns are separated by semicolons: write the file with commas",
-        ),
-        (lambda text: text.replace(",", "\t"), "columns are separated by tabs: write the file with commas"),
         (lambda text: "\n\n", "has no row of column names"),
         (lambda text: text.split("\n", 1)[1], "mandatory column"),
         (lambda text: "a,b\n1,2\n", "mandatory column BilledCost, "),
@@ -155,20 +141,6 @@ def test_what_is_not_csv_is_named_with_its_line(tmp_path: Path, mangle: object, 
     assert callable(mangle)
     write_csv(tmp_path / "a.csv", mangle(csv_text([row(), row()], columns("1.0"))))
     assert f"a.csv: {message}" in refusal(tmp_path)
-
-
-def test_text_that_is_not_utf8_is_named_with_its_row_and_column(tmp_path: Path) -> None:
-    text = csv_text([row(), row(ServiceName="Caf\u00e9")], columns("1.0"))
-    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
-    assert refusal(tmp_path) == "a.csv: row 2 (line 3), column ServiceName: is not text in UTF-8: write the file again"
-
-
-def test_names_of_columns_that_are_not_utf8(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(csv_text([row(Größe="x")]).encode("latin-1"))
-    message = "a.csv: column name b'Gr\\xf6\\xdfe' is not text in UTF-8: write the file again"
-    assert refusal(tmp_path) == message
-    with pytest.raises(BadData, match="is not text in UTF-8"):
-        FOCUS.discover(account(tmp_path))
 
 
 @pytest.mark.parametrize("more", [0, 6000])
@@ -186,31 +158,10 @@ def test_a_value_after_a_very_long_one(tmp_path: Path) -> None:
     assert refusal(tmp_path) == f"a.csv: row 2 (line 3), column BilledCost: value 'bad' is not accepted: {NUMBER}"
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "wanted"),
-    [
-        ("a.csv", "gz", "is compressed by gzip: name it *.csv.gz"),
-        ("a.csv", "zst", "is compressed by zstd: name it *.csv.zst"),
-        ("a.csv", "parquet", "is a Parquet file: name it *.parquet"),
-        ("a.csv.gz", "gz", "is, once decompressed, compressed by gzip: write the file again"),
-    ],
-)
-def test_a_file_that_is_of_another_kind_than_its_name_says(tmp_path: Path, name: str, kind: str, wanted: str) -> None:
-    path = tmp_path / name
-    if kind == "parquet":
-        write_parquet(path, [row()], columns("1.0"))
-    elif kind == "zst":
-        with pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd") as file:
-            file.write(csv_text([row()]).encode())
-    else:
-        data = gzip.compress(csv_text([row()]).encode())
-        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    assert refusal(tmp_path) == f"{name}: {wanted}"
-
-
-def test_utf16_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(csv_text([row()]).encode("utf-16"))
-    assert refusal(tmp_path) == "a.csv: is text in UTF-16: write the file in UTF-8"
+def test_a_file_that_is_compressed_twice_is_refused(tmp_path: Path) -> None:
+    data = gzip.compress(csv_text([row()]).encode())
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(data))
+    assert refusal(tmp_path) == "a.csv.gz: is, once decompressed, compressed by gzip: write the file again"
 
 
 def test_a_wrong_quote_that_arrow_would_take_is_no_number(tmp_path: Path) -> None:
@@ -232,13 +183,6 @@ def test_half_written_files(tmp_path: Path) -> None:
     assert refusal(tmp_path).startswith("a.parquet: is not a whole Parquet file: ")
     (tmp_path / "a.parquet").write_bytes(b"")
     assert refusal(tmp_path) == "a.parquet: the file is empty (0 bytes): remove it, or write it again"
-
-
-def test_what_only_has_the_name_of_its_kind(tmp_path: Path) -> None:
-    write_csv(tmp_path / "a.parquet", csv_text([row()]))
-    assert refusal(tmp_path).startswith("a.parquet: is not a whole Parquet file: ")
-    (tmp_path / "a.parquet").rename(tmp_path / "a.csv.gz")
-    assert refusal(tmp_path).startswith("a.csv.gz: is not a whole compressed file: ")
 
 
 def test_a_damaged_page_of_a_parquet_file(tmp_path: Path) -> None:
@@ -273,28 +217,9 @@ def test_types_that_are_not_accepted(tmp_path: Path, values: pa.Array, message: 
     assert refusal(tmp_path) == f"a.parquet: {message}"
 
 
-PAIRS = "key-value pairs in UTF-8, no key null, none with two values"
-
-
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("Tags", [[], [None]], f"value '[None]' is not accepted: {PAIRS}"),
-        (
-            "Tags",
-            [[], [{"key": None, "value": "b"}]],
-            f"value \"[{{'key': None, 'value': 'b'}}]\" is not accepted: {PAIRS}",
-        ),
-        (
-            "SkuPriceDetails",
-            [[], [{"key": "a", "value": b"\xff"}]],
-            f"value \"[{{'key': 'a', 'value': b'\\\\xff'}}]\" is not accepted: {PAIRS}",
-        ),
-        (
-            "SkuPriceDetails",
-            [{"a": 1.0}, {"a": float("nan")}],
-            "value '{\"a\": nan}' is not accepted: a JSON object or array",
-        ),
         ("BilledCost", [b"1", b"\xff"], "value \"b'\\\\xff'\" is not accepted: text in UTF-8"),
         ("BilledCost", [b"1", b""], f"value '' is not accepted: {NUMBER}"),
         (
@@ -302,22 +227,14 @@ PAIRS = "key-value pairs in UTF-8, no key null, none with two values"
             [b"2024-09-01", b"\xff"],
             "value \"b'\\\\xff'\" is not accepted: text in UTF-8",
         ),
-        ("ProviderName", [b"a", b"\xff"], "value \"b'\\\\xff'\" is not accepted: text in UTF-8"),
     ],
 )
 def test_a_typed_value_is_named_with_its_row_and_column(
     tmp_path: Path, column: str, values: list[object], message: str
 ) -> None:
-    kind = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())])) if column == "Tags" else None
     names = [name for name in columns("1.2") if name != column]
-    write_parquet(tmp_path / "a.parquet", [row(), row()], names, **{column: pa.array(values, kind)})
+    write_parquet(tmp_path / "a.parquet", [row(), row()], names, **{column: pa.array(values)})
     assert refusal(tmp_path) == f"a.parquet: row 2, column {column}: {message}"
-
-
-def test_a_provider_name_of_another_type_is_named(tmp_path: Path) -> None:
-    names = [name for name in columns("1.2") if name != "ProviderName"]
-    write_parquet(tmp_path / "a.parquet", [row()], names, ProviderName=pa.array([["a"]]))
-    assert refusal(tmp_path) == "a.parquet: column ProviderName: type list<element: string> is not accepted: text"
 
 
 def test_a_bad_file_of_another_period_does_not_stop_this_one(tmp_path: Path) -> None:
@@ -331,8 +248,10 @@ def test_a_bad_file_of_another_period_does_not_stop_this_one(tmp_path: Path) -> 
 
 def test_a_probe_names_a_file_whose_periods_cannot_be_told(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", csv_text([row(), row(BillingPeriodStart="soon")], columns("1.0")))
-    with pytest.raises(BadData, match=r"a\.csv: row 2 \(line 3\), column BillingPeriodStart: value 'soon'"):
-        FOCUS.probe(account(tmp_path), {})
+    probe = FOCUS.probe(account(tmp_path), {})
+    assert set(probe.tokens) == {SEPTEMBER}, "it is tried, and refused with the same words"
+    (warning,) = probe.warnings
+    assert "a.csv: row 2 (line 3), column BillingPeriodStart: value 'soon'" in warning.message
 
 
 def test_missing_folders_and_files_for_folders(tmp_path: Path) -> None:
@@ -389,7 +308,8 @@ def readable(path: Path) -> None:
 def test_files_and_folders_that_may_not_be_read_are_named(tmp_path: Path, name: str) -> None:
     readable(tmp_path)
     write_csv(tmp_path / "a.csv", csv_text([row()]))
-    write_csv(tmp_path / "deep" / "b.csv", csv_text([row()]))
+    if name == "deep":
+        write_csv(tmp_path / "deep" / "b.csv", csv_text([row()]))
     (tmp_path / name).chmod(0)
     with without_rights():
         message = refusal(tmp_path, CredentialRejected)

@@ -1,0 +1,138 @@
+"""A mapping file beside files that are not FOCUS: their columns by FOCUS name, constants, and what follows from the day of a charge."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.errors import BadData
+from optiinfra_assets.providers import PROVIDERS
+from tests.focus_samples import account, columns, csv_text, row, write_csv
+
+FOCUS = PROVIDERS["focus"]
+APRIL, MAY = BillingPeriod(2026, 4), BillingPeriod(2026, 5)
+COSTS = 'day,cost,service,Tags,note\n2026-04-30,1.5,Logs,,x\n2026-05-01,12.34,Metrics,"{""team"": ""web""}",y\n'
+MAPPING = """
+[columns]
+cost = ["BilledCost", "EffectiveCost"]
+day = "ChargePeriodStart"
+service = "ServiceName"
+
+[constants]
+BillingAccountId = "vendor-1"
+BillingCurrency = "USD"
+ChargeCategory = "Usage"
+ServiceProviderName = "Vendor"
+"""
+
+
+def read(folder: Path, period: BillingPeriod = MAY) -> list[dict[str, Any]]:
+    """The line items of a period."""
+    return [one for batch in FOCUS.collect(account(folder), period).batches for one in batch.to_pylist()]
+
+
+def write(folder: Path, mapping: str = MAPPING, text: str = COSTS) -> None:
+    """A file of costs, with its mapping."""
+    write_csv(folder / "costs.csv", text)
+    (folder / "focus-mapping.toml").write_text(mapping)
+
+
+def test_mapped_columns_constants_and_what_follows_from_the_day(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert FOCUS.discover(account(tmp_path)) == [str(tmp_path)]
+    assert set(FOCUS.probe(account(tmp_path), {}).tokens) == {APRIL, MAY}
+    (one,) = read(tmp_path)
+    assert (one["billed_cost"], one["effective_cost"], one["list_cost"]) == (Decimal("12.34"), Decimal("12.34"), None)
+    assert (one["billing_account_id"], one["service_name"], one["service_provider_name"]) == (
+        "vendor-1",
+        "Metrics",
+        "Vendor",
+    )
+    times = [
+        one[name] for name in ("billing_period_start", "billing_period_end", "charge_period_start", "charge_period_end")
+    ]
+    days = [(5, 1), (6, 1), (5, 1), (5, 2)]
+    assert times == [datetime(2026, month, day, tzinfo=UTC) for month, day in days]
+    assert (one["tags"], one["x_columns"]) == ([("team", "web")], [("x_note", "y")])
+    assert [one["billed_cost"] for one in read(tmp_path, APRIL)] == [Decimal("1.5")]
+
+
+def test_without_a_mapping_the_refusal_says_how_to_write_one(tmp_path: Path) -> None:
+    write_csv(tmp_path / "costs.csv", COSTS)
+    with pytest.raises(BadData, match=r"costs\.csv: mandatory column .* in a file focus-mapping\.toml beside it"):
+        FOCUS.discover(account(tmp_path))
+
+
+@pytest.mark.parametrize(("length", "end"), [("hour", (1, 1)), ("day", (2, 0)), ("month", (1, 0))])
+def test_how_long_a_charge_lasts(tmp_path: Path, length: str, end: tuple[int, int]) -> None:
+    write(tmp_path, f'charge_period = "{length}"\n{MAPPING}')
+    month = 6 if length == "month" else 5
+    assert read(tmp_path)[0]["charge_period_end"] == datetime(2026, month, *end, tzinfo=UTC)
+
+
+def test_a_mapping_serves_its_folder_and_those_below_and_leaves_focus_files_alone(tmp_path: Path) -> None:
+    write(tmp_path)
+    write_csv(tmp_path / "a" / "b" / "costs.csv", COSTS)
+    write(tmp_path / "c", MAPPING.replace("vendor-1", "vendor-2"))
+    write_csv(tmp_path / "focus.csv", csv_text([row(BillingPeriodStart="2026-05-01")], columns("1.0")))
+    found = [(one["billing_account_id"], one["billed_cost"]) for one in read(tmp_path)]
+    assert found == [
+        ("vendor-1", Decimal("12.34")),
+        ("vendor-2", Decimal("12.34")),
+        ("vendor-1", Decimal("12.34")),
+        ("123456789012", Decimal("1.25")),
+    ]
+
+
+def test_a_changed_mapping_is_a_change_of_the_files_that_it_serves(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    write_csv(tmp_path / "b" / "focus.csv", csv_text([row()], columns("1.0")))
+    before = FOCUS.probe(account(tmp_path), {}).tokens
+    write(tmp_path / "a", MAPPING.replace("vendor-1", "vendor-2"))
+    after = FOCUS.probe(account(tmp_path), {}).tokens
+    assert {period for period in before if before[period] != after[period]} == {APRIL, MAY}
+    assert read(tmp_path)[0]["billing_account_id"] == "vendor-2"
+
+
+def test_times_and_numbers_of_mapped_columns_are_read_as_leniently(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        text=COSTS.replace("2026-05-01", "05/01/2026").replace("2026-04-30", "04/30/2026").replace("1.5,", "+1.5,"),
+    )
+    assert [one["billed_cost"] for one in read(tmp_path, APRIL)] == [Decimal("1.5")]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ("[columns", "its mapping is not accepted: .*focus-mapping.toml: "),
+        ('[columns]\ncost = "Cost"', "columns: 'Cost' is no column of FOCUS: use a name such as BilledCost"),
+        ('[constants]\nCost = "1"', "constants: 'Cost' is no column of FOCUS"),
+        (
+            '[columns]\ncost = "BilledCost"\nday = "BilledCost"',
+            "'cost' and 'day' are both mapped to BilledCost: keep one",
+        ),
+        ('[columns]\ncost = "BilledCost"\n[constants]\nBilledCost = "1"', "BilledCost has a column, 'cost', as well"),
+        (
+            '[columns]\nprice = "BilledCost"',
+            "column 'price', which focus-mapping.toml names, is missing: the columns are day, cost",
+        ),
+        ('charge_period = "year"', "charge_period: Input should be 'hour', 'day' or 'month'"),
+        ("extra = 1", "extra: Extra inputs are not permitted"),
+        (MAPPING.replace('BillingCurrency = "USD"', ""), "mandatory column BillingCurrency is missing"),
+        (MAPPING.replace('"BilledCost", "EffectiveCost"', '"BilledCost"'), "mandatory column EffectiveCost is missing"),
+    ],
+)
+def test_a_mapping_that_is_not_accepted_says_why_and_stops_no_focus_file(
+    tmp_path: Path, mapping: str, said: str
+) -> None:
+    write(tmp_path, mapping)
+    with pytest.raises(BadData, match=said):
+        FOCUS.discover(account(tmp_path))
+    write_csv(tmp_path / "focus.csv", csv_text([row(BillingPeriodStart="2026-05-01")], columns("1.0")))
+    assert [one["billed_cost"] for one in read(tmp_path)] == [Decimal("1.25")]

@@ -16,7 +16,7 @@ from optiinfra_api.fields.costs.latest import check_days
 from optiinfra_api.fields.costs.trends import Dimension, Granularity
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import BadValue, parse_date, parse_instant
-from optiinfra_api.reading.cost_query import FILTERS, CostQuery, check_tag_key
+from optiinfra_api.reading.cost_query import FILTERS, CostQuery
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
@@ -52,7 +52,7 @@ class ExportQuery:
         customer_id: None: the token's customer.
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
-        group_by_tag: name of a tag, '' for none.
+        group_by_tag: name of a tag, None for none.
         days: how many of the newest days with charges.
         focus: the FOCUS version whose columns are wanted; None: our own columns.
     """
@@ -64,7 +64,7 @@ class ExportQuery:
     basis: CostBasis
     group_by: frozenset[str]
     granularity: str
-    group_by_tag: str
+    group_by_tag: str | None
     days: int
     focus: str | None
 
@@ -78,9 +78,6 @@ class ExportQuery:
         values = _values(what, given)
         period = None if what == "latest" else _period(values)
         granularity = _one_of(Granularity, "granularity", values.get("granularity", "DAILY"))
-        group_by_tag = values.get("groupByTag", "")
-        if "groupByTag" in values:
-            check_tag_key("groupByTag", group_by_tag)
         return cls(
             what=what,
             question=cost_query(period, _filter(values), _parsed(values, "asOf", parse_instant)),
@@ -89,7 +86,7 @@ class ExportQuery:
             basis=_one_of(CostBasis, "costBasis", values.get("costBasis", "BILLED")),
             group_by=frozenset(_one_of(Dimension, "groupBy", one).value for one in values.get("groupBy", ())),
             granularity="total" if what == "total" else granularity.value,
-            group_by_tag=group_by_tag,
+            group_by_tag=values.get("groupByTag"),
             days=check_days(_whole("days", values.get("days", "1"))),
             focus=_focus(values.get("focus")),
         )

@@ -36,10 +36,10 @@ def _line_items(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
 def _trends(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
     columns = {name: column if name in asked.group_by else "nothing" for name, column in _COLUMNS.items()}
     values = {**columns, "granularity": asked.granularity}
-    if not asked.group_by_tag and not asked.question.tag_values:
+    if asked.group_by_tag is None and not asked.question.tag_values:
         return "costs", values
-    tag = "tag_key" if asked.group_by_tag else "nothing"
-    return "costs_by_tag", {**values, "tag": tag, "tag_key": asked.group_by_tag}
+    tag = "nothing" if asked.group_by_tag is None else "tag_key"
+    return "costs_by_tag", {**values, "tag": tag, "tag_key": asked.group_by_tag or ""}
 
 
 def _total(asked: ExportQuery, _: ResolvedGenerations) -> Plan:

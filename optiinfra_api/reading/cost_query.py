@@ -105,8 +105,6 @@ def validated(
             f"asOf: {as_of.isoformat()} has not come yet", "Use an instant that is past, or leave asOf out."
         )
     _check_categories(filters.get("charge_category"))
-    if tag:
-        check_tag_key("filter.tag.key", tag[0])
     return CostQuery(
         start=period[0] if period else None,
         end=period[1] if period else None,
@@ -151,13 +149,3 @@ def _values(name: str, values: Values) -> tuple[str, ...]:
             f"Use 1 to {MAX_FILTER_VALUES} values, or leave {name} out.",
         )
     return tuple(sorted({value or "" for value in values}))
-
-
-def check_tag_key(name: str, key: str) -> None:
-    """Check the tag key given as the argument `name`.
-
-    Raises:
-        InvalidArgument: `key` is empty.
-    """
-    if not key:
-        raise InvalidArgument(f"{name}: '' is not accepted", "Use the name of a tag.")

@@ -124,6 +124,17 @@ def _as_json(done: TaskStatus) -> dict[str, Any]:
     return {"task": done.task_id, "state": done.state, "done": done.done, "error": done.error, "slices": rows}
 
 
+def _warnings(done: TaskStatus) -> Iterator[str]:
+    """Yield each warning once, with the slices that it is about: a file that is skipped is skipped in every month."""
+    found: dict[str, list[str]] = {}
+    for row in done.slices:
+        for one in row.warnings:
+            found.setdefault(str(one), []).append(str(row.slice))
+    for text, slices in found.items():
+        more = f" and {len(slices) - 1} more" if len(slices) > 1 else ""
+        yield f"{slices[0]}{more}: {text}"
+
+
 def _print_outcome(done: TaskStatus) -> None:
     counts: dict[str, int] = {}
     for row in done.slices:
@@ -132,7 +143,7 @@ def _print_outcome(done: TaskStatus) -> None:
     click.echo(
         f"{done.state}: {', '.join(f'{count} {name}' for name, count in sorted(counts.items()))}; {lines} line items"
     )
-    print_warnings(f"{row.slice}: {one}" for row in done.slices for one in row.warnings)
+    print_warnings(_warnings(done))
     failed = [row for row in done.slices if row.status == "failed"]
     for row in failed[:_SHOWN_FAILURES]:
         click.echo(f"error: {row.slice}: {row.error}", err=True)

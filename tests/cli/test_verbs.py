@@ -183,13 +183,16 @@ def test_who_waits_is_told_what_was_read_with_a_warning(metadata: Metadata, caps
     row = metadata.collections.start("cli-1", "cli", slice_, "run")
     warnings = [SourceWarning("file-skipped", f"{number}.csv: no cost file") for number in range(21)]
     metadata.collections.finish(row, "succeeded", warnings=warnings)
-    task = CollectionTask("cli-1", (slice_,))
+    earlier = Slice("acme", "focus", "acme.files", BillingPeriod(2026, 9))
+    row = metadata.collections.start("cli-1", "cli", earlier, "run")
+    metadata.collections.finish(row, "succeeded", warnings=warnings[:1])
+    task = CollectionTask("cli-1", (slice_, earlier))
     _report(metadata, task, wait=True, as_json=False)
     *told, last = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: "))
-    assert told[0] == f"warning: {slice_}: 0.csv: no cost file"
+    assert told[0] == f"warning: {slice_} and 1 more: 0.csv: no cost file"
     assert (len(told), last) == (20, "warning: and 1 more; --json has all of them")
     _report(metadata, task, wait=True, as_json=True)
-    (shown,) = json.loads(capsys.readouterr().out)["slices"]
+    shown, _ = json.loads(capsys.readouterr().out)["slices"]
     assert shown["warnings"] == [one.values() for one in warnings]
 
 

@@ -15,7 +15,6 @@ from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, s
 from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
-from optiinfra_api.reading.cost_query import check_tag_key
 
 
 @strawberry.enum(description="How many days make one amount of a series.")
@@ -91,7 +90,6 @@ class CostTrendsQuery:
         question = cost_query(period, filter, as_of)
         groups = {one.value for one in group_by or ()}
         if group_by_tag is not None:
-            check_tag_key("groupByTag", group_by_tag)
             groups.add("tag")
         data = await info.context.data_of(customer_id)
         resolved, rows = await series(

@@ -17,11 +17,12 @@ from optiinfra_assets.domain.errors import (
     ContractChanged,
     CredentialRejected,
     ProviderError,
+    ResourceNotFound,
     Throttled,
     Transient,
 )
 from optiinfra_assets.providers.context import MemorySnapshots, Meter, ProviderContext
-from optiinfra_assets.providers.http.client import ApiResponse, Client, rate_limit_end, retry_after
+from optiinfra_assets.providers.http.client import UNPACED, ApiResponse, Client, rate_limit_end, retry_after
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
 from optiinfra_assets.providers.http.json_fields import JsonFields, parse_json
 from optiinfra_assets.providers.http.pagination import Page, items
@@ -117,6 +118,17 @@ def test_money_comes_digit_by_digit(api: Client) -> None:
     assert answer.asked_at == NOW
     assert [fields.whole("n") for fields in answer.fields().object("nested").objects("list")] == [1, 2]
     assert api.meter.requests == 1
+
+
+def test_long_lists_are_read_at_the_pace_of_the_provider_after_the_first_requests(shop: Shop, waits: Waits) -> None:
+    context = ProviderContext(waits.clock, MemorySnapshots(), waits)
+    headers = bearer_header("api_key", SECRET)
+    with Client(shop.url, context, headers=headers, secrets=[SECRET], pace=lambda _: 3.0) as client:
+        for _ in range(UNPACED):
+            money(client)
+        assert waits.seconds == []
+        money(client)
+        assert waits.seconds == [3.0]
 
 
 @pytest.mark.parametrize("fault", [throttle, break_down, truncate, cut_short], ids=lambda fault: fault.__name__)
@@ -228,6 +240,14 @@ def test_any_other_status_is_a_changed_contract(shop: Shop, api: Client, status:
     with pytest.raises(ContractChanged, match=f"status {status}: elsewhere"):
         money(api)
     assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_resource_is_missing_only_where_the_status_says_so(shop: Shop, api: Client, status: int) -> None:
+    shop.fail(say(SimulatedResponse.of({"error": "elsewhere"}, status=status)))
+    with pytest.raises(ContractChanged) as raised:
+        money(api)
+    assert isinstance(raised.value, ResourceNotFound) is (status == 404)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 407])

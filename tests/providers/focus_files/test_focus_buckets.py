@@ -27,6 +27,7 @@ from optiinfra_assets.domain.errors import (
     ProviderError,
     Throttled,
     Transient,
+    Unreachable,
 )
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import LineItemStream
@@ -343,7 +344,7 @@ NOT_XML = "<!DOCTYPE html>\n<html><body><br>Sign in to the network</body></html>
 @pytest.mark.parametrize(
     ("page", "kind", "message"),
     [
-        (WELL_FORMED, Transient, "a web page came in place of data: a proxy.*endpoint_url"),
+        (WELL_FORMED, Unreachable, "a web page came in place of data: a proxy.*endpoint_url"),
         (NOT_XML, Transient, "the provider failed"),  # the SDK takes it for an error of the service
     ],
     ids=["well-formed", "not XML"],

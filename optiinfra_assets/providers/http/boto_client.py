@@ -155,7 +155,8 @@ class BotoCalls:
         said = self.context.network.quoted(self.hide(" ".join(str(error).split()))[:200])
         if isinstance(error, _NO_CREDENTIALS):
             return CredentialRejected(
-                f"{where}: {said}: connect with a key, name a profile that exists, or sign in again (aws sso login)"
+                f"{where}: {said}: connect with a key, set credentials for this process, name a profile that exists, or sign in again "
+                "(aws sso login)"
             )
         if isinstance(error, IncompleteReadError | ResponseParserError):
             return RetryableError(broken_off(where))
@@ -308,9 +309,11 @@ def _refuse_broken(response_dict: Mapping[str, Any], operation_model: Any, **_: 
         raise ClientError({"ResponseMetadata": {"HTTPHeaders": {}}}, operation_model.name)
     if not isinstance(body, bytes):
         return
-    if is_web_page(body) and response_dict["status_code"] not in FROM_BEHIND_A_PAGE:
+    status = response_dict["status_code"]
+    # The page that comes with a redirect explains it; the SDK tells the redirect itself.
+    if is_web_page(body) and status not in FROM_BEHIND_A_PAGE and not 300 <= status < 400:
         raise web_page(operation_model.name)
-    if response_dict["status_code"] >= 300:
+    if status >= 300:
         return
     if (
         "json" in headers.get("content-type", "")

@@ -308,7 +308,7 @@ def test_a_column_without_which_costs_cannot_be_told(tmp_path: Path, name: str) 
         ({"line_item_unblended_cost": "$1"}, r"row 2 \(line 3\), column line_item_unblended_cost: value '\$1' is not accepted"),
         ({"line_item_unblended_cost": ""}, r"row 2 \(line 3\), column BilledCost: value null is not accepted"),
         ({"line_item_usage_start_date": "June"}, r"row 2 \(line 3\), column line_item_usage_start_date: value 'June'"),
-        ({"line_item_currency_code": "usd"}, r"row 2 \(line 3\), column BillingCurrency: value 'usd'"),
+        ({"line_item_currency_code": "dollar"}, r"row 2 \(line 3\), column BillingCurrency: value 'dollar'"),
         ({"product": "{"}, r"row 2 \(line 3\), column product: value '{'"),
         ({"line_item_line_item_type": "DiscountedUsage"}, r"column reservation_effective_cost: value null .*\(this is DiscountedUsage\)"),
         ({"line_item_line_item_type": "SavingsPlanCoveredUsage"}, "column savings_plan_savings_plan_effective_cost: value null"),

@@ -201,15 +201,18 @@ def test_no_error_log_or_source_shows_the_secret(life: AnyLife, cloud: Cloud, ca
     life.tick()
     texts += [repr(life.collections), repr(life.items)]
     for status in (200, 400, 401, 403, 404, 429, 500, 503):
-        for path in cloud.paths[:3]:
+        for path in (*cloud.paths, "/instances", "/account", "/transfer", "/insights/", "/droplets"):
             life.cloud.recover()
+            life.snapshots = type(life.snapshots)()
             life.cloud.fail(say(SimulatedResponse.of(cloud.quoting, status=status)), times=99, path=path)
             discover = partial(life.provider.discover, life.account)
             # What is tried again waits by the real clock in `discover`.
             for ask in (life.probe, discover) if status < 429 else (life.probe,):
                 try:
-                    ask()
+                    answer = ask()
+                    texts.append(repr(answer if isinstance(answer, list) else [*answer.warnings]))
                 except ProviderError as error:
                     texts.append("".join(traceback.format_exception(error)))
     assert len(texts) > 20
+    assert any("the costs are whole, but lack" in text for text in texts)
     assert not [text for text in [*texts, caplog.text] if SECRET in text]

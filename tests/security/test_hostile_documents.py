@@ -70,7 +70,10 @@ def without_collector() -> Iterator[None]:
 
 
 def _timed(name: str, bound: float, stage: Callable[[], Any]) -> Any:
-    """What `stage` returns, or the error with which it refuses; up to five runs, as other programs empty the caches of the CPU."""
+    """What `stage` returns, or the error with which it refuses; up to five runs, as other programs empty the caches of the CPU.
+
+    A run that takes longer is held against how fast the machine is just then: others may share its cores.
+    """
     taken = []
     for _ in range(5):
         begin = time.thread_time()
@@ -79,7 +82,7 @@ def _timed(name: str, bound: float, stage: Callable[[], Any]) -> Any:
         except (HttpError, GraphQLError, orjson.JSONDecodeError) as refused:
             result = refused
         taken.append(time.thread_time() - begin)
-        if taken[-1] <= bound:
+        if taken[-1] <= max(bound, SECONDS * _unit() / UNIT):
             return result
     raise AssertionError(f"{name} took {min(taken):.3f} s of the CPU, over {bound:.3f} s")
 

@@ -422,9 +422,10 @@ def test_fields_that_only_explain_costs_never_stop_them(way: Way) -> None:
 
 
 def test_fields_that_are_declared_needed_are_needed_and_never_make_costs_less(way: Way) -> None:
-    for name in PROVIDERS[way.name].needed_fields & set(field_names(way)):
-        errors = [collected_with(way, {name: change}) for change in FieldChange]
-        assert any(errors), f"{name} only explains costs"
+    changes = itertools.cycle(FieldChange)
+    for name in sorted(PROVIDERS[way.name].needed_fields & set(field_names(way))):
+        tried = (collected_with(way, {name: next(changes)}) for _ in FieldChange)
+        assert any(tried), f"{name} only explains costs"
 
 
 def test_money_keeps_18_digits(way: Way) -> None:

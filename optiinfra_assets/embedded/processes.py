@@ -20,12 +20,14 @@ def tie_to_parent(deadly: signal.Signals) -> Callable[[], None]:
     """Return a `preexec_fn`: the child gets `deadly` as soon as the thread that started it ends, even by kill -9.
 
     Start such children from a thread that lives as long as they should: Linux checks the thread, not the process
-    (prctl(2), PR_SET_PDEATHSIG). On other systems the function only clears the signal mask.
+    (prctl(2), PR_SET_PDEATHSIG). On other systems the function only resets how signals are taken.
     """
     parent = os.getpid()
 
     def apply() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        for number in (signal.SIGINT, signal.SIGTERM):  # ignored signals are inherited; Dagster ignores both if it finds one ignored
+            signal.signal(number, signal.SIG_DFL)
         if sys.platform == "linux":
             _libc.prctl(_PR_SET_PDEATHSIG, deadly)
             if os.getppid() != parent:

@@ -155,7 +155,8 @@ class _Supervisor:
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            # `nohup` has SIGHUP ignored, and a shell SIGINT of what it runs in the background. SIGTERM is always meant.
+            if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, asked, number)
 
     async def _lead(self, then: Then | None, *, once: bool) -> None:

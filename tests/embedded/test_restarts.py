@@ -114,3 +114,15 @@ def test_a_stopped_supervisor_holds_its_home(engines: Engines) -> None:
             assert connection.execute("SELECT 1").fetchone() == (1,)
     finally:
         process.send_signal(signal.SIGCONT)
+
+
+def test_it_ends_at_sigterm_though_who_started_it_ignores_that(engines: Engines) -> None:
+    """Dagster, in a process that ignores SIGINT as each job in the background of a script does, ignores SIGTERM as well."""
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        process = engines.begin()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    engines.wait()
+    process.terminate()
+    assert process.wait(HANG) == 0

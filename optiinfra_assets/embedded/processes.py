@@ -26,7 +26,10 @@ def tie_to_parent(deadly: signal.Signals) -> Callable[[], None]:
 
     def apply() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
-        for number in (signal.SIGINT, signal.SIGTERM):  # ignored signals are inherited; Dagster ignores both if it finds one ignored
+        for number in (
+            signal.SIGINT,
+            signal.SIGTERM,
+        ):  # ignored signals are inherited; Dagster ignores both if it finds one ignored
             signal.signal(number, signal.SIG_DFL)
         if sys.platform == "linux":
             _libc.prctl(_PR_SET_PDEATHSIG, deadly)

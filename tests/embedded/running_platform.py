@@ -102,8 +102,16 @@ class Platform:
 
     def one(self, *words: str) -> psutil.Process:
         """The process of ours whose command line has all of `words`."""
-        (found,) = (one for one in self.processes() if set(words) <= set(one.cmdline()))
+        (found,) = (one for one in self.processes() if set(words) <= _words(one))
         return found
 
     def _pid(self) -> int | None:
         return self.process.pid if self.process else None
+
+
+def _words(process: psutil.Process) -> set[str]:
+    """The words of its command line; none if it has ended meanwhile."""
+    try:
+        return set(process.cmdline())
+    except psutil.Error:
+        return set()

@@ -93,10 +93,11 @@ class Platform:
         for process in psutil.process_iter():
             try:
                 traces = [process.environ().get("OPTIINFRA_HOME", ""), process.cwd(), *process.cmdline()]
+                is_zombie = process.status() == psutil.STATUS_ZOMBIE
             except psutil.Error:
                 continue
             ours = any(trace == str(self.home) or trace.startswith(f"{self.home}/") for trace in traces)
-            if ours and process.status() != psutil.STATUS_ZOMBIE and process.pid not in (os.getpid(), self._pid()):
+            if ours and not is_zombie and process.pid not in (os.getpid(), self._pid()):
                 found.append(process)
         return found
 

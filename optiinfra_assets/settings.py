@@ -155,6 +155,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds that reading one month of one account may take, all requests and waits together.",
     )
+    read_memory: ByteSize = Field(
+        ByteSize(512 * 2**20),
+        ge=64 * 2**20,
+        description="Memory, such as 512MiB, that one batch of rows of a file, or one answer of a provider, may take decompressed and "
+        "decoded. What needs more is refused before it is read.",
+    )
     max_concurrent_runs: int = Field(3, ge=1, description="Dagster runs at one time.")
     max_customer_runs: int = Field(
         2, ge=1, description="Dagster runs of one customer at one time; the other places are left to other customers."

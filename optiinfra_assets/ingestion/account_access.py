@@ -13,6 +13,7 @@ from typing import Literal
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.domain.errors import CredentialRejected, Transient
+from optiinfra_assets.domain.read_memory import set_most_bytes
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.readings import SnapshotRepository
 from optiinfra_assets.providers.base import Provider
@@ -91,6 +92,7 @@ def for_call(
 
 @cache
 def _limits() -> Mapping[str, float]:
-    """Read the settings once: that takes a millisecond, and a tick calls thousands of providers."""
+    """Read the settings once: that takes a millisecond, and a tick calls thousands of providers. The memory for reading is set along."""
     settings = Settings()
+    set_most_bytes(settings.read_memory)
     return {"probe": settings.probe_seconds, "collect": settings.collect_seconds}

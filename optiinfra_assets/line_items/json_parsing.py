@@ -6,12 +6,12 @@ Source of the rules: FOCUS key-value format (a flat JSON object, values number, 
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optiinfra_assets.domain.read_memory import OBJECT_BYTES, SETTING, kept_if_short, most_bytes
 from optiinfra_assets.line_items.arrow_tools import (
     dictionary_decoded,
     empty_as_null,
@@ -63,7 +63,7 @@ def to_json(values: pa.Array, *, is_flat: bool = False) -> pa.Array:
     return _checked(texts) if is_odd else texts
 
 
-@lru_cache(maxsize=10_000)
+@kept_if_short
 def parse_flat_object(text: str) -> Pairs:
     """Return the pairs of a flat JSON object, in order. Numbers keep their text: 1.10 stays '1.10'.
 
@@ -86,6 +86,8 @@ class _Object(list[tuple[str, Any]]):
 
 
 def _load(text: str, accepted: str) -> Any:
+    if OBJECT_BYTES * sum(map(text.count, ",[{")) > most_bytes():
+        raise ValueError(f"{accepted}, of fewer values, or raise {SETTING}")
     try:
         return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
@@ -122,7 +124,7 @@ def _checked(texts: pa.StringArray) -> pa.Array:
     return texts
 
 
-@lru_cache(maxsize=10_000)
+@kept_if_short
 def _check(text: str) -> bool:
     if not isinstance(_load(text, ANY_OBJECT), list):
         raise ValueError(ANY_OBJECT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +21,9 @@ from optiinfra_assets.line_items.rejected_value import RejectedValue
 from optiinfra_assets.line_items.schema import TEXT, TEXT_MAP
 from optiinfra_assets.line_items.strings import any_to_strings
 from optiinfra_assets.line_items.x_columns import columns_to_maps
+
+_PARSED_AT_ONCE: Final = 4 << 20
+"""Characters of JSON whose pairs are held as Python objects, which take 25 times as much."""
 
 
 def to_tag_maps(values: pa.Array) -> pa.Array:
@@ -62,14 +67,19 @@ def _parsed(texts: pa.StringArray) -> pa.MapArray:
     if not len(rows):
         return maps
     pairs: list[Pairs] = []
+    parsed, size = [maps], 0
     for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
         try:
             pairs.append(parse_flat_object(text))
         except ValueError as refusal:
             raise RejectedValue(row, text, str(refusal)) from refusal
+        size += len(text)
+        if size > _PARSED_AT_ONCE:
+            parsed.append(pa.array(pairs, TEXT_MAP))
+            pairs, size = [], 0
     positions = np.arange(len(texts))
     positions[rows] = len(texts) + np.arange(len(rows))
-    return pa.concat_arrays([maps, pa.array(pairs, TEXT_MAP)]).take(pa.array(positions))
+    return pa.concat_arrays([*parsed, pa.array(pairs, TEXT_MAP)]).take(pa.array(positions))
 
 
 def _plain_objects(texts: pa.StringArray) -> pa.MapArray:

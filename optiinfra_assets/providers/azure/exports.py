@@ -134,7 +134,9 @@ def _run(container: BlobLocation, file: FileVersion) -> ExportRun:
     key = (container.address, file)
     if key not in _known:
         if file.size > LARGEST_MANIFEST:
-            raise BadData(f"{container.path(file.name)}: {file.size} bytes are too many for a manifest")
+            raise BadData(
+                f"{container.path(file.name)}: {file.size} bytes are too many for a manifest: run the export again"
+            )
         run = _read(container, file)
         if len(_known) >= _KNOWN_AT_MOST:
             _known.clear()

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from optiinfra_assets.domain.errors import BadData
+from optiinfra_assets.domain.read_memory import COLUMN_BYTES, most_bytes, too_large
 from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.line_items.rejected_value import quoted
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
@@ -33,8 +34,8 @@ HEADER_BYTES = 64 << 10
 """Text read for the column names; more if they are longer."""
 LONGEST_NAMES_BYTES = 1 << 20
 """Text in which the end of the first line is searched, to see what separates the names."""
-LONGEST_ROW_BYTES = 128 << 20
-"""An unclosed quote makes one row of the rest of the file; the reader searches at most this much text for the end of a row."""
+ROW_SHARE = 4
+"""An unclosed quote makes one row of the rest of the file; the reader searches at most this part of the memory for the end of a row."""
 
 _QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
 _PIECE = 1 << 18
@@ -152,7 +153,7 @@ class CsvTable:
             block = b"".join(pieces)
             end = len(block) if self._at_end else _end_of_rows(block)
             if not end and (
-                size >= LONGEST_ROW_BYTES or not _quotes_are_placed_well(block, self._separator, is_whole=False)
+                size >= most_bytes() // ROW_SHARE or not _quotes_are_placed_well(block, self._separator, is_whole=False)
             ):
                 self._refuse_long_row(block)
                 end = len(block)
@@ -164,7 +165,8 @@ class CsvTable:
     def _refuse_long_row(self, block: bytes) -> None:
         """Raises BadData for a row longer than `block`, unless a misplaced quote causes it: the parser then names the quote."""
         if _quotes_are_placed_well(block, self._separator):
-            raise BadData(f"{self._path}: has a row longer than {LONGEST_ROW_BYTES >> 20} MiB: write the file again")
+            where = f"{self._path}: row {self._first_row + 1} (line {self._first_line})"
+            raise too_large(where, f"a row longer than {len(block) >> 20} MiB", "write the file again")
 
     def _read(self, size: int) -> bytes:
         """Returns at most about `size` bytes of text in UTF-8; empty at the end of the file."""
@@ -268,6 +270,9 @@ class CsvTable:
                 value, sign = found.groups()
                 values.append(value)
                 end = found.end()
+                if len(values) * COLUMN_BYTES > most_bytes():
+                    where = f"{self._path}: row {number + 1} (line {line})"
+                    raise too_large(where, f"a row of more than {len(values) - 1} values", "write fewer columns")
             if values != [b""]:
                 number += 1
                 yield _Row(line, values, end)

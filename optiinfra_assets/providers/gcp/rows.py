@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged
+from optiinfra_assets.domain.read_memory import kept_if_short
 from optiinfra_assets.line_items.row_batches import LineItemRow, Value
 from optiinfra_assets.providers.gcp.export_tables import CostTable, ExportKind
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
@@ -279,7 +280,7 @@ def _tags(cells: ResultRow, name: str) -> dict[str, str | None]:
         ) from None
 
 
-@lru_cache(maxsize=10_000)
+@kept_if_short
 def _pairs(text: str) -> dict[str, str | None]:
     """Parses a list of records with key and value, in any case, or an object."""
     found: Any = json.loads(text)

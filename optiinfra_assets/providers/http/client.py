@@ -15,6 +15,7 @@ The client handles a response by its status::
     `retry.PASSING`, 5xx, network  retries after 0.5, 1 and 2 seconds; then Transient
     a body that breaks off         the same
     a web page, a redirect         Transient at once: a proxy answers
+    a body that is too large       BadData, before it is in memory
     anything else                  ContractChanged; for 404 ResourceNotFound
 
 `retry_after`, ``retry.py`` and ``redaction.py`` beside this file and ``providers/context.py`` also serve providers that use the vendor's
@@ -36,6 +37,7 @@ import httpx
 
 from optiinfra_assets.domain.errors import ContractChanged, ProviderError, Transient, Unreachable
 from optiinfra_assets.providers.context import Meter, ProviderContext
+from optiinfra_assets.providers.http.answer_size import AnswerSize
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
 from optiinfra_assets.providers.http.httpx_transport import GuardedTransport
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
@@ -46,7 +48,6 @@ from optiinfra_assets.providers.http.translation import is_web_page, no_answer, 
 TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
 """Seconds for a whole response; with `TIMEOUT` alone a server could send one byte a minute forever."""
-LARGEST_BODY: Final = 256 * 1024 * 1024
 LONGEST_REST: Final = 90.0
 """Seconds to wait between two pages of a long list; clouds count requests by the minute."""
 UNPACED: Final = 20
@@ -218,7 +219,7 @@ class Client:
         sent_at = self._context.clock()
         self.meter.count()
         try:
-            response, body = self._exchange(request)
+            response, body = self._exchange(request, where)
         except httpx.TimeoutException:
             raise RetryableError(Unreachable(f"{where}: no answer in time; try again later")) from None
         except httpx.HTTPError as error:
@@ -236,19 +237,18 @@ class Client:
             _refuse_broken(body, where)
         return answer
 
-    def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    def _exchange(self, request: httpx.Request, where: str) -> tuple[httpx.Response, bytes]:
         deadline = time.monotonic() + DEADLINE
         response = self._client.send(request, stream=True)
         try:
-            body = bytearray()
+            if "," in response.headers.get("content-encoding", ""):
+                raise ContractChanged(f"{where}: an answer that is compressed more than once; {ASK_FOR_UPDATE}")
+            body, size = bytearray(), AnswerSize(where)
             for chunk in response.iter_bytes():
+                size.add(chunk)
                 body += chunk
                 if time.monotonic() > deadline:
                     raise httpx.ReadTimeout("too slow", request=request)
-                if len(body) > LARGEST_BODY:
-                    raise ContractChanged(
-                        f"{request.url.path}: an answer of more than {LARGEST_BODY} bytes; {ASK_FOR_UPDATE}"
-                    )
             return response, bytes(body)
         finally:
             response.close()

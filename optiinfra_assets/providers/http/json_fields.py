@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from optiinfra_assets.domain.errors import ContractChanged, Transient
 from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.providers.http.answer_size import AnswerSize
 
 ASK_FOR_UPDATE: Final = "the provider's answer differs from its documents; update OptiInfra or report it"
 
@@ -37,7 +38,9 @@ def parse_json(body: bytes, where: str) -> Any:
     Raises:
         Transient: the text ends too early.
         ContractChanged: the text is not JSON.
+        BadData: it takes too much memory.
     """
+    AnswerSize(where).add(body)
     try:
         text = body.decode()
         return json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant)

@@ -91,6 +91,8 @@ def with_retries(attempt: Callable[[], _T], context: ProviderContext, where: str
         try:
             with during(context):
                 return attempt()
+        except RecursionError:
+            raise ContractChanged(f"{where}: the answer is nested too deeply; {ASK_FOR_UPDATE}") from None
         except RetryableError as again:
             wait = 0.5 * 2 ** (tries - 1) if again.wait is None else again.wait
             left = context.deadline.left()

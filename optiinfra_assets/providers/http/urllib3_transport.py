@@ -1,4 +1,4 @@
-"""Connections of urllib3, and of requests on top of it, under the policy and the deadline of `connections`.
+"""Connections of urllib3, and of requests on top of it, under the policy and the deadline of `connections`, and with bounded answers.
 
 The clients of vendors all stand on urllib3. Its pools are classes that name the class of their connections, and its managers hold the
 classes of the pools, so each client gets ours without a change to any module of theirs.
@@ -7,6 +7,7 @@ classes of the pools, so each client gets ours without a change to any module of
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
 import requests
@@ -14,13 +15,47 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
+from optiinfra_assets.providers.http.answer_size import AnswerSize
 from optiinfra_assets.providers.http.connections import Opening, TimedSocket, TimedTlsSocket, current
 
 _NO_RETRIES: Final = Retry(total=False, redirect=False, raise_on_status=False)
+_PIECE_BYTES: Final = 1 << 20
+
+
+class BoundedResponse(HTTPResponse):
+    """An answer that is decompressed piece by piece, and refused once it is too large.
+
+    Attributes:
+        size: how large it is so far.
+    """
+
+    size: AnswerSize
+
+    def read(self, amt: int | None = None, decode_content: bool | None = None, cache_content: bool = False) -> bytes:
+        """Reads as the base class does.
+
+        Raises:
+            BadData: as `AnswerSize.add`.
+        """
+        if amt is not None:
+            data = super().read(amt, decode_content, cache_content)
+            self.size.add(data)
+            return data
+        pieces = []
+        while piece := self.read(_PIECE_BYTES, decode_content):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def read_chunked(self, amt: int | None = None, decode_content: bool | None = None) -> Iterator[bytes]:  # type: ignore[override]
+        """As `read`."""
+        for piece in super().read_chunked(amt or _PIECE_BYTES, decode_content):
+            self.size.add(piece)
+            yield piece
 
 
 class Guarded:
@@ -38,6 +73,13 @@ class Guarded:
         proxy = (self.host, self.port) if self.proxy else None
         with Opening(host, port, is_encrypted=self.is_encrypted, proxy=proxy) as self._opening:
             super().connect()  # type: ignore[misc]
+
+    def getresponse(self: Any) -> Any:
+        """Returns the answer. urllib3 has no argument for the class of answers."""
+        response: HTTPResponse = super().getresponse()  # type: ignore[misc]
+        response.__class__ = BoundedResponse
+        response.size = AnswerSize(f"{self.host}{(response._request_url or '').partition('?')[0]}")  # type: ignore[attr-defined]
+        return response
 
     def _new_conn(self: Any) -> socket.socket:
         def connect(address: str, port: int, seconds: float) -> socket.socket:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from optiinfra_assets.domain import read_memory
 from optiinfra_assets.domain.errors import BadData
 from optiinfra_assets.providers.files import csv_reader
 from optiinfra_assets.providers.files.csv_reader import CsvTable
@@ -170,9 +171,12 @@ def test_a_row_that_is_too_long_is_not_taken_for_one_of_too_few_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 100)
-    monkeypatch.setattr(csv_reader, "LONGEST_ROW_BYTES", 1 << 20)
+    monkeypatch.setattr(read_memory, "_bytes", 4 << 20)
     source = pa.BufferReader(b"a,b\n1,2\n" + b"x" * (4 << 20))
-    with pytest.raises(BadData, match=r"^a\.csv: has a row longer than 1 MiB: write the file again$"):
+    with pytest.raises(
+        BadData,
+        match=r"^a\.csv: row 2 \(line 3\): a row longer than 1 MiB needs more memory than the 4 MiB ",
+    ):
         list(CsvTable("a.csv", source).batches(None, set()))
 
 
@@ -239,7 +243,7 @@ def test_any_table_with_another_separator(rows: list[list[str | None]], size: in
 
 def test_a_row_that_never_ends_is_refused_without_reading_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_reader, "BLOCK_BYTES", 100)
-    monkeypatch.setattr(csv_reader, "LONGEST_ROW_BYTES", 1 << 20)
+    monkeypatch.setattr(read_memory, "_bytes", 4 << 20)
     source = pa.BufferReader(b'a,b\n1,2\n3,"' + b"x\n" * (4 << 20))
     with pytest.raises(BadData, match=r"a\.csv: row 2 \(line 3\): a quote is not closed"):
         list(CsvTable("a.csv", source).batches(None, set()))

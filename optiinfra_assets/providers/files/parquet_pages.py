@@ -19,6 +19,7 @@ from optiinfra_assets.domain.read_memory import most_bytes
 
 READ_AHEAD_BYTES: Final = 1 << 20
 """Bytes of a column that one request reads."""
+USUAL_HEADER_BYTES: Final = 512
 LONGEST_HEADER_BYTES: Final = 16 << 20
 """Arrow accepts no longer ones."""
 SHORT_DICTIONARY_BYTES: Final = 4096
@@ -230,14 +231,14 @@ class PageSource(io.RawIOBase):
         return min(longest, header.size)
 
     def _header(self, chunk: _Chunk, position: int) -> PageHeader:
-        size = min(READ_AHEAD_BYTES, chunk.end - position)
+        size = USUAL_HEADER_BYTES
         while True:
             header = page_header(self._bytes(chunk, position, min(size, chunk.end - position)))
             if header is not None:
                 return header
             if size >= min(LONGEST_HEADER_BYTES, chunk.end - position):
                 raise OSError(f"column {chunk.column}: no page begins at byte {position}")
-            size *= 2
+            size *= 4
 
     def _bytes(self, chunk: _Chunk, position: int, size: int) -> bytes:
         """Returns bytes of a chunk, from those that were read ahead as far as they reach."""

@@ -28,6 +28,8 @@ PIECE_SHARE = 4
 FEWER = 8
 """A batch that would take too much memory is read again with rows divided by this."""
 
+_NO_DICTIONARY = {"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"}
+
 
 class TableReader(Protocol):
     """One open file."""
@@ -116,19 +118,28 @@ class ParquetTable:
         Raises:
             BadData: the file is not Parquet, or one row takes too much memory.
         """
-        # Parquet has no dictionaries of maps or structs: requesting one raises KeyError.
-        flat = {field.name for field in self._schema if not pa.types.is_nested(field.type)}
         with _readable(self._path, "Parquet"):
             pages = PageSource(self._source, self._metadata)
             file = pq.ParquetFile(
                 pa.PythonFile(pages, mode="r"),
                 metadata=self._metadata,
-                read_dictionary=sorted(repeated & flat),
+                read_dictionary=self._dictionaries(repeated),
                 pre_buffer=False,
                 buffer_size=PARQUET_BUFFER_BYTES,
             )
             for group in range(self._metadata.num_row_groups):
                 yield from map(canonical_batch, self._row_group(file, pages, group, only))
+
+    def _dictionaries(self, repeated: set[str]) -> list[str]:
+        """Returns the columns that Arrow (pyarrow 26) can read as dictionaries: no maps or structs, no DELTA encodings."""
+        flat = {field.name for field in self._schema if not pa.types.is_nested(field.type)}
+        groups = [self._metadata.row_group(n) for n in range(self._metadata.num_row_groups)]
+        places = {self._metadata.schema.column(n).path: n for n in range(self._metadata.num_columns)}
+        return [
+            name
+            for name in sorted(repeated & flat & places.keys())
+            if not any(_NO_DICTIONARY & set(group.column(places[name]).encodings) for group in groups)
+        ]
 
     def _row_group(
         self, file: pq.ParquetFile, pages: PageSource, group: int, only: list[str] | None

@@ -177,8 +177,14 @@ def test_ordinary_row_groups_are_read_in_batches_of_the_usual_size() -> None:
     """A million rows in one group, as clouds write them, with pages of all encodings: nothing is read twice."""
     count = 1_000_000
     numbers = pa.array(range(count))
+    few = pa.array([f"kind {n % 500}" for n in range(count)])
     table = pa.table(
-        {"id": numbers.cast(pa.string()), "cost": numbers.cast(pa.float64()), "kind": ["a", "b"] * (count // 2)}
+        {
+            **{f"kind {n}": few for n in range(15)},
+            "id": numbers.cast(pa.string()),
+            "cost": numbers.cast(pa.float64()),
+            "kind": ["a", "b"] * (count // 2),
+        }
     )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=count)

@@ -165,7 +165,7 @@ class CsvTable:
     def _refuse_long_row(self, block: bytes) -> None:
         """Raises BadData for a row longer than `block`, unless a misplaced quote causes it: the parser then names the quote."""
         if _quotes_are_placed_well(block, self._separator):
-            where = f"{self._path}: row {self._first_row + 1} (line {self._first_line})"
+            where = f"{self._path}: row {self._first_row + 1} (line {self._first_line + _lines(self._block)})"
             raise too_large(where, f"a row longer than {len(block) >> 20} MiB", "write the file again")
 
     def _read(self, size: int) -> bytes:

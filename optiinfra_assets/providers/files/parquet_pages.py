@@ -22,7 +22,7 @@ READ_AHEAD_BYTES: Final = 1 << 20
 USUAL_HEADER_BYTES: Final = 512
 LONGEST_HEADER_BYTES: Final = 16 << 20
 """Arrow accepts no longer ones."""
-SHORT_DICTIONARY_BYTES: Final = 4096
+SHORT_DICTIONARY_BYTES: Final = 32
 """In a shorter dictionary page no value is looked for: the page as a whole is short enough to be each of them."""
 LEVEL_BYTES: Final = 8
 """What Arrow takes for a value of a list or map besides the value: its levels and its offset."""

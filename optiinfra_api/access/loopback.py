@@ -13,10 +13,11 @@ def is_loopback_connection(request: Request) -> bool:
     """Whether both ends of the connection are loopback addresses and no header says that a proxy forwarded the request."""
     ends = (request.scope.get("client"), request.scope.get("server"))
     is_forwarded = any(name in request.headers for name in _FORWARDED)
-    return not is_forwarded and all(_is_loopback(end[0] if end else "") for end in ends)
+    return not is_forwarded and all(is_loopback(end[0] if end else "") for end in ends)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an IP address of this machine alone; a name is none."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

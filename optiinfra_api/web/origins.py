@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from optiinfra_api.access.loopback import is_loopback
 from optiinfra_assets.settings import Settings
 
 ORIGIN: Final = "optiinfra.origin"
@@ -59,14 +59,7 @@ class WebOrigins:
         found = _HOST.fullmatch(host)
         if host in self.public or found is None:
             return self.public.get(host)
-        return f"http://{host}" if found[1] in self.names or _is_loopback(found[1]) else None
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        return f"http://{host}" if found[1] in self.names or is_loopback(found[1].strip("[]")) else None
 
 
 class OriginGuard:

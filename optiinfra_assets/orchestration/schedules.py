@@ -73,21 +73,21 @@ def collect_due_schedule(providers: Mapping[str, Provider]) -> dg.ScheduleDefini
 
 def garbage_collection_schedule() -> dg.ScheduleDefinition:
     """The schedule that collects garbage every day at 03:17 UTC, a quiet hour."""
-    return dg.ScheduleDefinition(
-        name="collect_garbage",
-        cron_schedule="17 3 * * *",
-        target=dg.AssetSelection.assets(GARBAGE),
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Removes superseded generations past retention and what dead attempts left.",
-    )
+    description = "Removes superseded generations past retention and what dead attempts left."
+    return _daily("collect_garbage", "17 3 * * *", GARBAGE, description)
 
 
 def history_retention_schedule() -> dg.ScheduleDefinition:
     """The schedule that removes old records every day at 03:47 UTC."""
+    description = "Removes old Dagster runs, ended collections, audit records past their term, and snapshots that nothing depends on."
+    return _daily("remove_history", "47 3 * * *", HISTORY, description)
+
+
+def _daily(name: str, cron_schedule: str, asset: dg.AssetKey, description: str) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
-        name="remove_history",
-        cron_schedule="47 3 * * *",
-        target=dg.AssetSelection.assets(HISTORY),
+        name=name,
+        cron_schedule=cron_schedule,
+        target=dg.AssetSelection.assets(asset),
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Removes old Dagster runs, ended collections, audit records past their term, and snapshots that nothing depends on.",
+        description=description,
     )

@@ -185,9 +185,10 @@ def trends(
 
 
 def series_key(series: dict[str, Any]) -> tuple[Any, ...]:
-    """The order of costTrends: currency, then largest first, then the dimensions."""
-    dimensions = [series[name] or "" for name in (*(name for name, _ in DIMENSIONS.values()), "tag")]
-    return series["currency"], -Decimal(series["cost"]["amount"]), *dimensions
+    """The order of costTrends: currency, then largest first, then the dimensions; a missing tag comes after every text."""
+    dimensions = [series[name] or "" for name, _ in DIMENSIONS.values()]
+    tag = series["tag"]
+    return series["currency"], -Decimal(series["cost"]["amount"]), *dimensions, tag is None, tag or ""
 
 
 def by_type(held: Iterable[Held], basis: str) -> list[dict[str, Any]]:

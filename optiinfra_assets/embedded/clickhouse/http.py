@@ -7,6 +7,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
@@ -147,6 +148,14 @@ class HttpConnection:
             return False
         except OSError:
             return True
+
+    def abandon(self) -> None:
+        """Wake the thread that waits until the client reads on: a client that has closed only its sending end may never do so.
+
+        The statement of such a client was canceled and stayed: chDB took half a core for as long as nobody read its rows.
+        """
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def progress(self, line: str) -> None:
         """Send one more header line before the response is known, so that the client does not time out.

@@ -120,6 +120,8 @@ class RequestHandler:
         if not self._request.complete:
             return False
         if self._connection.is_closed():
+            if self._reply.begun:
+                self._connection.abandon()
             return self._cancellable
         if self._reply.begun:
             return False

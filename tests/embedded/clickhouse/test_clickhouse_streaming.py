@@ -171,6 +171,20 @@ def test_a_query_ends_when_its_client_has_gone(embedded: Embedded, client: Any, 
     wait_for(0, client, mark)
 
 
+@pytest.mark.parametrize("form", ["Native", "CSV"])
+def test_a_query_ends_when_its_client_has_closed_one_end_and_reads_no_more(
+    embedded: Embedded, client: Any, form: str
+) -> None:
+    mark = uuid.uuid4().hex
+    with socket.create_connection(("127.0.0.1", embedded.port)) as silent:
+        body = f"/* {mark} */ SELECT number FROM system.numbers FORMAT {form}".encode()
+        silent.sendall(request_head("/", len(body)) + body)
+        silent.recv(1)
+        wait_for(1, client, mark)
+        silent.shutdown(socket.SHUT_WR)
+        wait_for(0, client, mark)
+
+
 def test_a_query_that_has_nothing_more_to_send_ends_when_its_client_has_gone(embedded: Embedded, client: Any) -> None:
     mark = uuid.uuid4().hex
     endless = (

@@ -43,6 +43,7 @@ def command(context: click.Context) -> None:
 
 def _register() -> None:
     from optiinfra_assets.cli import (
+        backups,
         collecting,
         connecting,
         customers,
@@ -67,6 +68,8 @@ def _register() -> None:
         tokens.token,
         keys.keys,
         keeping.gc,
+        backups.backup,
+        backups.restore,
     )
     for verb in verbs:
         command.add_command(verb)

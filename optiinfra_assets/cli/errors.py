@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import click
 
 _OURS = (
+    "optiinfra_assets.backup.errors",
     "optiinfra_assets.demo",
     "optiinfra_assets.database.errors",
     "optiinfra_assets.domain.errors",

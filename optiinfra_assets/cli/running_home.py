@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-OWN_HOME = ("up", "demo")
-"""Commands that start something in a home of their own."""
+OWN_HOME = ("up", "demo", "backup", "restore")
+"""Commands that mean the home that is set, whatever runs elsewhere."""
 
 
 def use_running_demo(verb: str | None) -> None:

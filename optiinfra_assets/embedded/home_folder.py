@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
-from optiinfra_assets.embedded import socket_paths
+from optiinfra_assets.embedded import exchange, socket_paths
 from optiinfra_assets.embedded.private_files import make_private, private_opener
 
-_DATABASES = ("clickhouse", "postgres")
 _OURS = {
-    *_DATABASES,
+    *exchange.DATABASES,
+    *(exchange.BUILDING, exchange.READY),
     *(f"postgres.{kind}" for kind in ("lock", "log", "new")),
     *("dagster", "demo", "logs", "simulated", "sockets", "tmp"),
     *("master.key", "master.key.lock"),
@@ -44,10 +44,10 @@ def tighten(home: Path) -> None:
     What fills the databases' folders was made private with them, and may be too much to look through at each start.
     """
     children = list(home.iterdir())
-    for child in children:
-        if child.name in _OURS:
-            make_private(child, but_not_in=[home / name for name in _DATABASES])
-    if all(child.name in _OURS for child in children):
+    ours = [child for child in children if child.name in _OURS or child.name.startswith(exchange.REPLACED)]
+    for child in ours:
+        make_private(child, but_not_in=[folder / name for folder in (home, child) for name in exchange.DATABASES])
+    if ours == children:
         with contextlib.suppress(PermissionError):
             home.chmod(0o700)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from optiinfra_assets.embedded import (
+    exchange,
     home_folder,
     liveness,
     logs,
@@ -84,6 +85,7 @@ def serve(
     with preflight.hold_home(home):
         sessions.end_left(home)
         runtime_file.remove(home)
+        exchange.finish(home)
         asked = settings_of()
         preflight.check_disk(home)
         for port in services.ports(asked):

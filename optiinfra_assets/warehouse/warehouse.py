@@ -22,7 +22,7 @@ from optiinfra_assets.database import clickhouse, migrations, sql_files
 from optiinfra_assets.database.errors import PublicationRefused, WarehouseUnavailable
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.freshness import NOTHING, Freshness
-from optiinfra_assets.domain.publications import Publication, ResolvedGenerations, key
+from optiinfra_assets.domain.publications import Publication, ResolvedGenerations, key, slice_of
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse import resolution, retention, tenant_filter, verification
 from optiinfra_assets.warehouse.resolution import ResolutionQuery
@@ -137,6 +137,17 @@ class Warehouse:
     def newest_generation(self) -> int:
         """Return the highest published generation number, 0 if nothing is published."""
         return int(clickhouse.scalar(self.client, "newest_generation.sql"))
+
+    def newest_written(self) -> int:
+        """Return the highest generation number that has rows, published or not, 0 if there are no rows. This reads all tables."""
+        return int(
+            clickhouse.scalar(self.client, "newest_written.sql", {"tables": clickhouse.matching(_filled_tables())})
+        )
+
+    def unequal_generation(self) -> str | None:
+        """Return a published generation whose rows are not those that were published, None if there is none. This reads all rows."""
+        found = clickhouse.rows(self.client, "unequal_generations.sql")
+        return f"{slice_of(found[0])} generation {found[0]['generation']}" if found else None
 
     def current(self, slice_: Slice) -> Publication | None:
         """Return the publication that readers see now, None if the slice was never published."""

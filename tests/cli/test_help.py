@@ -37,6 +37,8 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "token",
         "keys",
         "gc",
+        "backup",
+        "restore",
     }
 
 

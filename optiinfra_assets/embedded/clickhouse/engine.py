@@ -32,6 +32,8 @@ SERVER_SETTINGS = {
     "mark_cache_size": "536870912",
     "primary_index_cache_size": "536870912",
     "database_atomic_delay_before_drop_table_sec": "0",
+    # BACKUP may write, and RESTORE read, wherever this process may; so may INTO OUTFILE and file().
+    "backups.allowed_path": "/",
 }
 # Here chDB differs from a server: inserts must be on disk when they are acknowledged; `1 + 1` alone is not a query.
 HANDLE_SETTINGS = {"async_insert": "0", "implicit_select": "0", "allow_introspection_functions": "0"}

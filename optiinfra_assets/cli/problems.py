@@ -35,7 +35,7 @@ class Problem:
     """Something that is not well.
 
     Attributes:
-        kind: ``failure``, ``stuck``, ``not_asked``, ``disk`` or ``stopped``.
+        kind: ``failure``, ``stuck``, ``not_asked`` or ``disk``.
         what: what is wrong, in one line.
         remedy: what to do, in one sentence.
         since: UTC instant, None if unknown.

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -210,28 +211,28 @@ def test_an_existing_folder_is_never_written_to(site: Site, tmp_path: Path) -> N
 
 _TAKER = """
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from site_of_tests import Site, Settings, Metadata, Warehouse
-settings = Settings(home=Path(sys.argv[1]), postgres_url=sys.argv[2], clickhouse_url=sys.argv[3])
-Site(settings, Metadata.connect(settings), Warehouse.connect(settings)).back_up(Path(sys.argv[4]))
+from optiinfra_assets.backup.take import take
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
+home, postgres_url, clickhouse_url, target = sys.argv[1:]
+settings = Settings(home=Path(home), postgres_url=postgres_url, clickhouse_url=clickhouse_url)
+stores = Metadata.connect(settings), Warehouse.connect(settings)
+take(Path(target), postgres_url, *stores, lambda: datetime.now(UTC), lambda *progress: None)
 """
 
 
 def test_a_killed_backup_never_looks_whole_and_the_next_one_clears_it(site: Site, tmp_path: Path) -> None:
     target = tmp_path / "backup"
-    seen = 0
     for _ in range(20):
-        command = [sys.executable, "-c", _TAKER, str(site.home), str(site.settings.postgres_url)]
-        paths = os.pathsep.join(str(Path(__file__).parents[1] / name) for name in ("", "backup", "orchestration"))
-        process = subprocess.Popen(
-            [*command, str(site.settings.clickhouse_url), str(target)],
-            env={**os.environ, "PYTHONPATH": paths},
-        )
+        urls = str(site.settings.postgres_url), str(site.settings.clickhouse_url)
+        process = subprocess.Popen([sys.executable, "-c", _TAKER, str(site.home), *urls, str(target)])
         assert eventually(lambda: any(tmp_path.iterdir()), 0.001)
         process.send_signal(signal.SIGKILL)
         process.wait()
         left = list(tmp_path.iterdir())
-        seen += len(left)
         if any(path != target for path in left):
             break
     assert [path.name for path in left] == [f"backup.incomplete-{process.pid}"], "never killed half-way"
@@ -331,15 +332,16 @@ def test_a_backup_of_a_newer_version_is_refused(copied: Path, home: Path, what: 
 
 def test_rows_that_are_not_those_that_were_published_are_refused(site: Site, folder: Path, home: Path) -> None:
     """Checksums only say that files are as they were written. A backup that was wrong from the beginning is found by its control totals."""
-    change = "ALTER TABLE raw_costs UPDATE list_cost = {} WHERE generation = 2 SETTINGS mutations_sync = 2"
-    publish(site.warehouse, 1, [Line(Decimal(1))])
-    publish(site.warehouse, 2, [Line(Decimal(2))])
+    other = Slice("other", "focus", "other.main", BillingPeriod.parse(MONTHS[0]))
+    change = f"ALTER TABLE raw_costs UPDATE list_cost = {{}} WHERE generation = {2 * FAR} SETTINGS mutations_sync = 2"
+    publish(site.warehouse, 2 * FAR - 1, [Line(Decimal(1))], other)
+    publish(site.warehouse, 2 * FAR, [Line(Decimal(2))], other, published_at=NOW + timedelta(days=1))
     assert site.warehouse.unequal_generation() is None
     site.warehouse.client.command(change.format(3))
     site.back_up(folder / "wrong")
     site.warehouse.client.command(change.format(2))
     assert site.warehouse.unequal_generation() is None
-    with pytest.raises(DamagedBackup, match=r"acme\.main.* generation 2: its line items are not those"):
+    with pytest.raises(DamagedBackup, match=r"other\.main.* generation 2000000000: its line items are not those"):
         restore(folder / "wrong", home, NOW, unseen)
     assert contents(home) == {}
     assert not exchange.holds_data(home)

@@ -21,7 +21,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,7 @@ from optiinfra_assets.backup.errors import BackupError
 from optiinfra_assets.backup.manifest import NAME, Manifest, StoredFile, Watch, digest, files_of, installed
 from optiinfra_assets.database import clickhouse
 from optiinfra_assets.database.migrations import AppliedMigration
+from optiinfra_assets.embedded.errors import PreflightError
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -87,6 +88,7 @@ def take(
             files=_written(folder, watch),
         )
         manifest.write(folder)
+        _sync(folder)
     return manifest
 
 
@@ -109,7 +111,7 @@ def telling_full_disk(folder: Path) -> Iterator[None]:
     """Say in one line that the disk of `folder` is full, whoever found it."""
     try:
         yield
-    except (OSError, BackupError) as error:
+    except (OSError, BackupError, PreflightError) as error:
         is_full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
         if not is_full:
             raise
@@ -136,18 +138,15 @@ def _incomplete(target: Path) -> Iterator[Path]:
     folder = target.with_name(f"{target.name}.incomplete-{os.getpid()}")
     with telling_full_disk(target.parent):
         folder.mkdir(mode=0o700)
-        held = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield folder
-            _sync(folder)
-            folder.rename(target)
-            _sync(target.parent)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        finally:
-            os.close(held)
+        with _opened(folder) as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX)
+                yield folder
+                folder.rename(target)
+                _sync(target.parent)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
 
 
 def _remove_left(target: Path) -> None:
@@ -155,14 +154,18 @@ def _remove_left(target: Path) -> None:
     left = re.compile(rf"{re.escape(target.name)}\.incomplete-\d+")
     for path in target.parent.iterdir():
         if left.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-            held = os.open(path, os.O_RDONLY)
-            try:
+            with suppress(BlockingIOError, PermissionError), _opened(path) as held:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(held)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _written(folder: Path, watch: Watch) -> dict[str, StoredFile]:
@@ -182,8 +185,5 @@ def _written(folder: Path, watch: Watch) -> dict[str, StoredFile]:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
+    with _opened(path) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

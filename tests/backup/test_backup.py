@@ -260,6 +260,33 @@ def test_a_backup_that_fails_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 400 kB; only root can have one."""
+    disk = tmp_path / "tiny"
+    disk.mkdir()
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    options = ("-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk))
+    if not mount or not umount or subprocess.run([mount, *options], capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield disk
+    finally:
+        subprocess.run([umount, str(disk)], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 150_000, 330_000])
+def test_a_disk_that_becomes_full_leaves_nothing(
+    site: Site, tiny: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """Whoever writes when it is full: pg_dump, ClickHouse or we."""
+    monkeypatch.setattr(taking, "need_room", unseen)
+    (tiny / "other").write_bytes(bytes(390_000 - room))
+    with pytest.raises(BackupError, match=f"{tiny}: its disk is full: nothing is kept"):
+        site.back_up(tiny / "backup")
+    assert [path.name for path in tiny.iterdir()] == ["other"]
+
+
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match=r"MB free and 1000000000 MB are needed: free some space"):
         taking.need_room(tmp_path, 10**15)

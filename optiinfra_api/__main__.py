@@ -27,10 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until stopped, then return 0; if the service cannot start, print one line to standard error and return 1."""
     try:
         settings = Settings()
-    except ValidationError as error:
-        print(f"optiinfra_api: {complaint(error)}", file=sys.stderr)  # noqa: T201 - a command's own words
+        settings.read_metrics_token()
+    except ValueError as error:
+        said = complaint(error) if isinstance(error, ValidationError) else error
+        print(f"optiinfra_api: {said}", file=sys.stderr)  # noqa: T201 - a command's own words
         return 1
     options = _parser(settings).parse_args(arguments)
+    os.environ["OPTIINFRA_BIND_HOST"] = options.host  # the workers decide by it whether they show GraphiQL
     logs.configure()
     try:
         # This opens the connections that the workers will open, so that an error is one line here and not a traceback from each worker.

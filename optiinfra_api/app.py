@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
-from optiinfra_api.access.loopback import is_loopback_connection
+from optiinfra_api.access.loopback import is_loopback
 from optiinfra_api.endpoints.graphql import graphql, not_allowed
 from optiinfra_api.endpoints.health import ReadinessEndpoint, alive
 from optiinfra_api.endpoints.platform_metrics import MetricsEndpoint
@@ -130,4 +130,4 @@ def _middleware(settings: Settings, metrics: Metrics, routes: list[Route]) -> li
 
 def _shows_graphiql(settings: Settings, request: Request) -> bool:
     is_browser = "text/html" in request.headers.get("accept", "")
-    return is_browser and (is_loopback_connection(request) if settings.graphiql is None else settings.graphiql)
+    return is_browser and (is_loopback(settings.bind_host) if settings.graphiql is None else settings.graphiql)

@@ -12,6 +12,7 @@ from optiinfra_api.access.authentication import Authenticator
 from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.persisted_queries import PersistedQueries
 from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
+from optiinfra_api.http.kept_answer import KeptAnswer
 from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
 from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_api.reading.query_limits import QueryLimits
@@ -24,6 +25,7 @@ from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse, connect_reader
 
 THREADS = 16
+AUTOMATIONS_KEPT_SECONDS = 5
 
 
 class ApiServices(Services):
@@ -46,7 +48,8 @@ class ApiServices(Services):
         self.collect = partial(trigger_collection, settings, metadata, trigger="api")
         self.collecting = Turns()
         self.cancel = partial(cancel_task, settings, metadata)
-        self.automations = partial(read_automations, settings)
+        self.automations = KeptAnswer(partial(self.run, read_automations, settings), AUTOMATIONS_KEPT_SECONDS)
+        self.metrics_token = settings.read_metrics_token()
         self.requests = ConcurrencyLimit(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")
         self.subscriptions = ConcurrencyLimit(
             settings.api_max_subscriptions, "subscriptions", "OPTIINFRA_API_MAX_SUBSCRIPTIONS"
@@ -60,6 +63,7 @@ class ApiServices(Services):
         Raises:
             WarehouseUnavailable: ClickHouse does not answer or refuses us.
             MetadataUnavailable: PostgreSQL does not answer or refuses us.
+            ValueError: the file of the token for scrapers cannot be read.
         """
         # The pool keeps one connection alive for each thread; the default pool would drop all but one after each burst.
         pool = PoolManager(num_pools=1, maxsize=THREADS, block=False)

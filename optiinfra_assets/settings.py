@@ -16,7 +16,9 @@ from pydantic import ByteSize, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 RUNTIME_FILE = "runtime.json"
+METRICS_TOKEN_FILE = "metrics.token"  # noqa: S105 - a name
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+_METRICS_TOKEN = re.compile(r"[!-~]{16,512}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
 
@@ -71,7 +73,8 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, description="Port of the GraphQL service.")
     graphiql: bool | None = Field(
         None,
-        description="Show GraphiQL at /graphql to every browser (true) or to none (false). Unset: to those on this machine.",
+        description="Show GraphiQL at /graphql to browsers (true) or not (false). Unset: only while OPTIINFRA_BIND_HOST is a loopback "
+        "address.",
     )
     api_cors_origins: str = Field(
         "", description="Web origins whose pages may ask the service, parted by commas. Empty: none."
@@ -113,6 +116,17 @@ class Settings(BaseSettings):
         None,
         description="Token that our processes send to the Dagster webserver, and that it accepts. Unset: `optiinfra up` makes a new one.",
         repr=False,
+    )
+    metrics_token: str | None = Field(
+        None,
+        description="Token with which a scraper reads /metrics and the detail of /readyz, also while PostgreSQL is down: at least 16 "
+        "letters, digits or signs. Unset: that in metrics_token_file.",
+        repr=False,
+    )
+    metrics_token_file: Path | None = Field(
+        None,
+        description="File with that token. Unset: `optiinfra up` makes metrics.token in the home folder; a service that is started "
+        "alone has none.",
     )
     web_origins: str = Field(
         "",
@@ -176,6 +190,25 @@ class Settings(BaseSettings):
         """The headers that our processes send to the Dagster webserver."""
         return {"Authorization": f"Bearer {self.dagster_token}"} if self.dagster_token else {}
 
+    def read_metrics_token(self) -> str | None:
+        """Return the token for scrapers, None if none is set.
+
+        Raises:
+            ValueError: its file cannot be read, or holds no token.
+        """
+        if self.metrics_token or self.metrics_token_file is None:
+            return self.metrics_token
+        try:
+            return _checked_metrics_token(self.metrics_token_file.read_text(errors="replace").strip())
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ValueError(f"OPTIINFRA_METRICS_TOKEN_FILE: {self.metrics_token_file}: {why}") from None
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _check_metrics_token(cls, value: str | None) -> str | None:
+        return value and _checked_metrics_token(value)
+
     @field_validator("web_origins")
     @classmethod
     def _check_origins(cls, value: str) -> str:
@@ -200,6 +233,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: arguments, then environment, then runtime.json, then defaults."""
         return init_settings, env_settings, _RuntimeFile(settings_cls)
+
+
+def _checked_metrics_token(token: str) -> str:
+    if not _METRICS_TOKEN.fullmatch(token):
+        raise ValueError(
+            "is no token: use 16 to 512 letters, digits or signs, without spaces: `openssl rand -hex 32` makes one"
+        )
+    return token
 
 
 def demo_home() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 from loopback import HANG, eventually
@@ -15,11 +16,15 @@ from optiinfra_api.server.config import server_config
 from optiinfra_api.server.limits import ConnectionLimits
 from optiinfra_assets.settings import Settings
 
+METRICS_TOKEN: Final = "a-token-for-scrapers-of-tests"
+SCRAPER: Final = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+"""Headers with which an API of `serving` shows its figures and the detail of its readiness."""
+
 
 @contextmanager
 def serving(settings: Settings, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """The API on uvicorn at a free loopback port, in a thread of this process so that its log can be read; its address."""
-    app = create_app(settings)
+    app = create_app(settings.model_copy(update={"metrics_token": METRICS_TOKEN}))
     config = server_config(app, limits or ConnectionLimits(), host="127.0.0.1", port=0, ws_max_size=MAX_FRAME_BYTES)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

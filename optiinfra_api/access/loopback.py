@@ -1,19 +1,8 @@
-"""Tells whether a request comes from this machine."""
+"""Tells whether an address is of this machine alone. What a caller may do never depends on it: it is no proof of who he is."""
 
 from __future__ import annotations
 
 import ipaddress
-
-from starlette.requests import Request
-
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-
-
-def is_loopback_connection(request: Request) -> bool:
-    """Whether both ends of the connection are loopback addresses and no header says that a proxy forwarded the request."""
-    ends = (request.scope.get("client"), request.scope.get("server"))
-    is_forwarded = any(name in request.headers for name in _FORWARDED)
-    return not is_forwarded and all(is_loopback(end[0] if end else "") for end in ends)
 
 
 def is_loopback(host: str) -> bool:

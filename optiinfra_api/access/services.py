@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from optiinfra_api.access.authentication import Authenticator
     from optiinfra_api.graphql.persisted_queries import PersistedQueries
     from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
+    from optiinfra_api.http.kept_answer import KeptAnswer
     from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
     from optiinfra_api.reading.freshness_cache import FreshnessCache
     from optiinfra_api.reading.stream import ExportStreamer
@@ -33,7 +34,8 @@ class Services:
         collect: `optiinfra_assets.ingestion.triggering.trigger_collection` for callers of the API; it blocks.
         collecting: one call of `collect` for each customer at a time: it probes, and must not take every thread.
         cancel: `optiinfra_assets.ingestion.triggering.cancel_task`; it blocks.
-        automations: `optiinfra_assets.ingestion.dagster_client.read_automations`; it blocks.
+        automations: what `optiinfra_assets.ingestion.dagster_client.read_automations` found, kept for some seconds.
+        metrics_token: the token for scrapers; None: there is none.
         threads: run blocking functions.
     """
 
@@ -51,7 +53,8 @@ class Services:
     collect: Callable[..., CollectionTask]
     collecting: Turns
     cancel: Callable[..., int]
-    automations: Callable[[], list[Automation]]
+    automations: KeptAnswer[list[Automation]]
+    metrics_token: str | None
     threads: ThreadPoolExecutor
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -1,6 +1,6 @@
 """The page ``/metrics``, and figures on the whole platform for Prometheus, read from both databases and Dagster, and cached for a while.
 
-Connections over loopback see the page, and elsewhere administrators of all customers. It never fails: a part that does not answer is
+Scrapers see it with their token, and others with a token for all customers. It never fails: a part that does not answer is
 ``optiinfra_up 0``, and its figures are left out.
 """
 
@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -20,8 +19,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from optiinfra_api.access.loopback import is_loopback_connection
-from optiinfra_api.access.request_authentication import authenticated
+from optiinfra_api.access.platform_access import admit_to_platform
 from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.errors import LOG, format_unexpected
 from optiinfra_api.http.http_errors import HttpError
@@ -50,8 +48,7 @@ class MetricsEndpoint:
         """Answer the page, or the error why it is not shown."""
         services: Services = request.app.state.services
         try:
-            if not is_loopback_connection(request):
-                await _check(request, services)
+            await admit_to_platform(request, services)
         except HttpError as refused:
             return Response(orjson.dumps(refused.body()), refused.status, refused.headers, "application/json")
         except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
@@ -75,7 +72,7 @@ class MetricsEndpoint:
         figures, published, automations = await asyncio.gather(
             _or_none("postgresql", services.run(services.metadata.platform_figures.read)),
             _or_none("clickhouse", services.engine.figures("published_by_provider")),
-            _or_none("dagster", services.run(services.automations)),
+            _or_none("dagster", services.automations()),
         )
         up = GaugeMetricFamily("optiinfra_up", "Whether a part of the platform answers.", labels=["part"])
         up.add_metric(["postgresql"], figures is not None)
@@ -93,16 +90,6 @@ class _Collected(Collector):
     def collect(self) -> Iterable[Metric]:
         """The metrics that were collected before."""
         return self._metrics
-
-
-async def _check(request: Request, services: Services) -> None:
-    principal = await authenticated(request, services)
-    if not principal.is_platform_admin:
-        raise HttpError(
-            HTTPStatus.FORBIDDEN,
-            "FORBIDDEN",
-            "metrics are for administrators of all customers, and for this machine",
-        )
 
 
 async def _or_none(name: str, reading: Awaitable[Any]) -> Any:

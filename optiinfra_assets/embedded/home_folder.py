@@ -17,7 +17,7 @@ _OURS = {
     *(exchange.BUILDING, exchange.READY),
     *(f"postgres.{kind}" for kind in ("lock", "log", "new")),
     *("dagster", "demo", "logs", "simulated", "sockets", "tmp"),
-    *("master.key", "master.key.lock"),
+    *("master.key", "master.key.lock", "metrics.token", "metrics.token.new"),
     *("runtime.json", "runtime.json.new", "sessions.json", "sessions.json.new", "supervisor.lock"),
 }
 _CODE_LOCATION = "code-location.sock"

@@ -25,7 +25,7 @@ import psutil  # type: ignore[import-untyped]
 from optiinfra_assets.embedded import home_folder
 from optiinfra_assets.embedded.dagster import home as dagster_home
 from optiinfra_assets.embedded.postgres import data_folder
-from optiinfra_assets.settings import Settings
+from optiinfra_assets.settings import METRICS_TOKEN_FILE, Settings
 
 Probe = Callable[[int], Awaitable[bool]]
 """Checks whether the service is ready; takes the pid of its process."""
@@ -84,7 +84,7 @@ def ports(settings: Settings) -> list[ServicePort]:
 
 
 def resolved(settings: Settings) -> Settings:
-    """Return `settings` with the address of every server that will run, and the token for Dagster's, a new one unless one is set.
+    """Return `settings` with the address of every server that will run, a token for Dagster's, and the file of the one for scrapers.
 
     Raises:
         PreflightError: the folder of the embedded PostgreSQL cannot be used.
@@ -95,6 +95,8 @@ def resolved(settings: Settings) -> Settings:
         "dagster_url": f"http://{LOOPBACK}:{settings.dagster_port}",
         "dagster_token": settings.dagster_token or secrets.token_urlsafe(32),
     }
+    if settings.metrics_token is None and settings.metrics_token_file is None:
+        found["metrics_token_file"] = home / METRICS_TOKEN_FILE
     if settings.clickhouse_url is None:
         found["clickhouse_url"] = _clickhouse_url(settings.clickhouse_port)
     if settings.postgres_url is None:

@@ -24,6 +24,7 @@ from optiinfra_assets.embedded import (
     home_folder,
     liveness,
     logs,
+    metrics_token,
     preflight,
     processes,
     runtime_file,
@@ -92,6 +93,7 @@ def serve(
             preflight.check_port(port.host, port.number, port.setting)
         with home_folder.working_folders(home):
             settings = services.resolved(asked)
+            metrics_token.prepare(settings)
             plan = [*also, *services.plan(asked, settings, dagster_home.prepare(settings))]
             started = StartedSessions(home)
             with _watchdog(home):

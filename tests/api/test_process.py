@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
+from api_server import METRICS_TOKEN, SCRAPER
 from loopback import HANG, wait_until_answers
 from world import World
 
@@ -23,8 +25,15 @@ def _environment(world: World, **changes: str) -> dict[str, str]:
         "OPTIINFRA_HOME": str(world.settings.home),
         "OPTIINFRA_CLICKHOUSE_URL": str(world.settings.clickhouse_url),
         "OPTIINFRA_POSTGRES_URL": str(world.settings.postgres_url),
+        "OPTIINFRA_METRICS_TOKEN_FILE": str(_token_file(world)),
         **changes,
     }
+
+
+def _token_file(world: World) -> Path:
+    path = world.settings.home / "token-for-scrapers"
+    path.write_text(f"{METRICS_TOKEN}\n")
+    return path
 
 
 @contextmanager
@@ -50,7 +59,7 @@ def test_it_serves_until_it_is_told_to_stop(world: World, workers: str) -> None:
             response = httpx.post(f"{url}/graphql", json={"query": "{ __typename }"}, headers=headers)
             assert response.json() == {"data": {"__typename": "Query"}}
         # Whichever worker is asked, on connections of their own: it answers for all.
-        pages = [httpx.get(f"{url}/metrics").text for _ in range(4)]
+        pages = [httpx.get(f"{url}/metrics", headers=SCRAPER).text for _ in range(4)]
         count = 'optiinfra_api_requests_total{field="__typename",outcome="ok"} 8.0'
         assert [count in page for page in pages] == [True] * 4
     finally:
@@ -58,6 +67,7 @@ def test_it_serves_until_it_is_told_to_stop(world: World, workers: str) -> None:
         _, log = process.communicate(timeout=HANG)
     assert process.returncode in (0, -signal.SIGTERM)
     assert "Traceback" not in log
+    assert METRICS_TOKEN not in log
     answered = [line for line in map(json.loads, log.splitlines()) if line.get("endpoint") == "graphql"]
     assert [line["outcomes"] for line in answered] == [{"__typename": "ok"}] * 8
 
@@ -103,4 +113,6 @@ def test_a_database_that_does_not_answer_is_said_in_one_line(
 def test_a_variable_that_is_refused_is_named_in_one_line(world: World) -> None:
     line = _one_line(world, ["--port", "0"], OPTIINFRA_API_MAX_SECONDS="soon")
     assert line.startswith("optiinfra_api: OPTIINFRA_API_MAX_SECONDS: Input should be a valid integer")
+    token = _one_line(world, ["--port", "0"], OPTIINFRA_METRICS_TOKEN_FILE="/nowhere")
+    assert token == "optiinfra_api: OPTIINFRA_METRICS_TOKEN_FILE: /nowhere: No such file or directory"
     assert "soon" not in line.removeprefix("optiinfra_api: OPTIINFRA_API_MAX_SECONDS")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from api_server import serving
+from api_server import SCRAPER, serving
 from graphql import get_introspection_query
 from loopback import HANG, eventually
 from websockets.sync.client import connect
@@ -218,6 +218,7 @@ def _targets(world: World) -> list[tuple[str, str, dict[str, str]]]:
         ("GET", "/healthz", {}),
         ("GET", "/readyz", {}),
         ("GET", "/metrics", {}),
+        ("GET", "/metrics", SCRAPER),
         ("GET", "/nowhere", {}),
         ("DELETE", "/graphql", {}),
         ("GET", "/graphql", {"Accept": "text/html"}),

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_server import serving
+from api_server import SCRAPER, serving
 from click.testing import CliRunner, Result
 from loopback import eventually
 from web_interface import WebInterface
@@ -37,6 +37,11 @@ def said(is_up: bool, detail: str) -> dict[str, Any]:
     return {"name": "automation", "is_up": is_up, "detail": detail}
 
 
+def seen(url: str, path: str) -> httpx.Response:
+    """What the service tells those who run it."""
+    return httpx.get(f"{url}{path}", headers=SCRAPER)
+
+
 @pytest.fixture
 def settings_with_clickhouse(web: WebInterface, clickhouse_url: str) -> Settings:
     """The settings of the platform whose web interface is served."""
@@ -53,9 +58,9 @@ def test_a_stopped_schedule_is_said_everywhere_and_started_by_a_command(
     assert eventually(lambda: automation(settings) == said(False, STOPPED))
     assert typed(settings, "status").exit_code == 1
     with serving(settings) as url:
-        assert eventually(lambda: httpx.get(f"{url}/readyz").json()["automation"] == STOPPED, pause=0.5)
-        assert eventually(lambda: 'optiinfra_up{part="dagster"} 1.0' in httpx.get(f"{url}/metrics").text, pause=0.5)
-        metrics = httpx.get(f"{url}/metrics").text
+        assert eventually(lambda: seen(url, "/readyz").json()["automation"] == STOPPED, pause=0.5)
+        assert eventually(lambda: 'optiinfra_up{part="dagster"} 1.0' in seen(url, "/metrics").text, pause=0.5)
+        metrics = seen(url, "/metrics").text
         assert 'optiinfra_automation_running{kind="schedule",name="collect_due"} 0.0' in metrics
         assert 'optiinfra_automation_running{kind="sensor",name="new_accounts"} 1.0' in metrics
         listed = json.loads(typed(settings, "schedule", "list", "--json").stdout)
@@ -64,7 +69,7 @@ def test_a_stopped_schedule_is_said_everywhere_and_started_by_a_command(
         assert typed(settings, "schedule", "start", "freshness").stdout == "nothing is stopped\n"
         assert typed(settings, "schedule", "start").stdout == "started schedule collect_due\n"
         assert typed(settings, "schedule", "start").stdout == "nothing is stopped\n"
-        assert eventually(lambda: httpx.get(f"{url}/readyz").json()["automation"] == "ok", pause=0.5)
+        assert eventually(lambda: seen(url, "/readyz").json()["automation"] == "ok", pause=0.5)
     assert web.is_untouched()
 
 
@@ -85,8 +90,8 @@ def test_a_stopped_sensor_is_started_too(web: WebInterface) -> None:
 def test_where_dagster_does_not_answer_the_service_is_ready_and_says_so(settings_with_clickhouse: Settings) -> None:
     away = settings_with_clickhouse.model_copy(update={"dagster_url": "http://127.0.0.1:9"})
     with serving(away) as url:
-        ready = httpx.get(f"{url}/readyz").json()
+        ready = seen(url, "/readyz").json()
         assert ready["automation"] == "unknown: Dagster does not answer"
         assert "automation" not in ready["parts"]
-        assert 'optiinfra_up{part="dagster"} 0.0' in httpx.get(f"{url}/metrics").text
+        assert 'optiinfra_up{part="dagster"} 0.0' in seen(url, "/metrics").text
     assert "127.0.0.1:9" in str(typed(away, "schedule", "list").exception)

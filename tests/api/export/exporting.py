@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pyarrow.parquet as pq
+from api_server import SCRAPER
 from charges import text
 from loopback import eventually
 from world import Customer, World
@@ -39,7 +40,7 @@ def counted(world: World, sample: str) -> None:
     """Wait until ``/metrics`` has this line: a request is counted when its client has its answer already."""
 
     def has_it() -> bool:
-        return sample in world.http.get(f"{world.url}/metrics").text.splitlines()
+        return sample in world.http.get(f"{world.url}/metrics", headers=SCRAPER).text.splitlines()
 
     assert eventually(has_it), f"/metrics has no line {sample}"
 

@@ -30,9 +30,11 @@ from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.http.endpoint_policy import (
     AllowedLocations,
     LocationNotAllowed,
+    endpoint_fields,
     parse_locations,
 )
 from optiinfra_assets.providers.http.redaction import redactor
+from optiinfra_assets.providers.network_policy import NOT_LENT
 from optiinfra_assets.vault.credential_audit import Actor, CredentialAuditRecord
 
 _P = ParamSpec("_P")
@@ -293,12 +295,24 @@ class CredentialService:
             raise InvalidCredentialValue(str(error), _place(given, error.field)) from None
 
     def _check_rights(self, account: Account) -> None:
-        """Refuse an account without a secret at a provider that takes one: it would be read with the rights of this machine."""
-        takes_one = PROVIDERS[account.provider].secret_fields()
-        if takes_one and not self.is_everywhere and not any(map(str.strip, account.secrets.values())):
+        """Refuse an account that would be read with the rights of this machine, but for places that the operator allows.
+
+        Such is one without a whole secret at a provider that takes one, and one with an address of its own at a provider that takes none.
+        """
+        provider = PROVIDERS[account.provider]
+        takes, given = provider.secret_fields(), account.secrets.values()
+        if self.is_everywhere:
+            return
+        if takes and not (given and all(map(str.strip, given))):
             raise InvalidCredentialValue(
-                f"a secret is needed ({', '.join(sorted(map(to_camel_case, takes_one)))}): the rights of this machine are not lent",
+                f"a secret is needed ({', '.join(sorted(map(to_camel_case, takes)))}): {NOT_LENT}",
                 to_camel_case(account.provider),
+            )
+        places = () if takes else sorted(endpoint_fields(provider.credential_model) & account.settings.keys())
+        if places:
+            raise InvalidCredentialValue(
+                f"is not accepted over the API, as requests there would be signed by this platform: {NOT_LENT}: leave it out",
+                ".".join(map(to_camel_case, (account.provider, places[0]))),
             )
 
     def _changed(self, account: Account, values: Mapping[str, Any]) -> Account:

@@ -85,7 +85,7 @@ def for_call(
     """
     return replace(
         context,
-        network=network_policy_of(account, provider.own_hosts),
+        network=network_policy_of(account, provider.own_hosts, takes_secret=bool(provider.secret_fields())),
         deadline=Deadline.after(_limits()[kind], f"OPTIINFRA_{kind.upper()}_SECONDS"),
     )
 

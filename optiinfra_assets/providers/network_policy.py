@@ -1,4 +1,6 @@
-"""Says where the requests of one account may go: to the public internet, and further only where the operator of the platform said so.
+"""Says where the requests of one account may go, and whose credentials they may carry: the public internet, and the account's own.
+
+It goes further only where the operator of the platform said so.
 
 A customer's administrator gives addresses in settings and inside secrets (``token_uri`` of a key), and a server names more of them
 (redirects, links to next pages). `connections` asks this policy for every connection, after the host name is resolved, so it does not
@@ -31,6 +33,7 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)
 """Third quarter of an address that tunnels to the IPv4 address in the last one (RFC 5214)."""
 NOT_SHOWN: Final = "what that server says is not shown"
+NOT_LENT: Final = "the rights of this machine are not lent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,14 @@ class NetworkPolicy:
         named: hosts and ports that the operator gave in the account's settings; each may have any address.
         own_hosts: hosts of the provider itself; ``*`` stands for one label of a name.
         is_quoted: errors may repeat what servers say: no address of the account is that of a stranger.
+        lends_rights: requests may carry the credentials that this machine has: those of its environment, files, programs and metadata.
     """
 
     is_everywhere: bool = False
     named: frozenset[tuple[str, int]] = frozenset()
     own_hosts: tuple[str, ...] = ()
     is_quoted: bool = True
+    lends_rights: bool = False
 
     def trusts(self, host: str, port: int) -> bool:
         """Returns whether a host is the provider's own or the operator's: then an error may say why it cannot be reached."""
@@ -64,7 +69,7 @@ class NetworkPolicy:
         return said if self.is_quoted else NOT_SHOWN
 
 
-EVERYWHERE: Final = NetworkPolicy(is_everywhere=True)
+EVERYWHERE: Final = NetworkPolicy(is_everywhere=True, lends_rights=True)
 
 
 def is_public(text: str) -> bool:

@@ -154,6 +154,9 @@ PLACES: Final = (
     Place("azure", "export_url", lambda url: ({**ENTRA, "export_url": f"{url}/container/folder", "authority": url}, SECRET), first="token"),
 )  # fmt: skip
 
+CONNECTING: Final = tuple(place for place in PLACES if place.provider != "focus")
+"""Those from which a customer's account sends requests: files have no secret, and are not read elsewhere with the machine's own."""
+
 
 def account_of(place: Place, url: str, **origin: bool) -> Account:
     settings, secrets = place.fields(url)

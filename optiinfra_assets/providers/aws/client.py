@@ -70,7 +70,7 @@ class AwsSession:
         if not self.role_arn:
             return self._base_client(service)
         if self._session is None:
-            self._session = new_session()
+            self._session = new_session(network=self.calls.context.network)
             resolver = CredentialResolver([_Role(self._assume)])
             self._session.register_component("credential_provider", resolver)
         return new_client(self._session, service, self.region, self.endpoint_url)
@@ -79,7 +79,8 @@ class AwsSession:
         if self.access_key_id and self.secret_access_key:
             key = {"key_id": self.access_key_id, "secret": self.secret_access_key}
             return kept_client(service, self.region, self.endpoint_url, **key, network=self.calls.context.network)
-        return new_client(new_session(), service, self.region, self.endpoint_url)
+        session = new_session(network=self.calls.context.network)
+        return new_client(session, service, self.region, self.endpoint_url)
 
     def _assume(self) -> dict[str, str]:
         sts = self._base_client("sts")

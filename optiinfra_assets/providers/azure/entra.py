@@ -31,6 +31,7 @@ from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import PATIENCE, RetryableError, error_for_status, with_retries
 from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
 from optiinfra_assets.providers.http.urllib3_transport import guarded_session
+from optiinfra_assets.providers.network_policy import NOT_LENT
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenCredential
@@ -227,6 +228,8 @@ class _SignIn:
         if access.tenant_id and access.client_id and access.client_secret:
             secret = access.client_secret.get_secret_value()
             return ClientSecretCredential(access.tenant_id, access.client_id, secret, **options)
+        if not self._service._context.network.lends_rights:
+            raise CredentialRejected(f"no credential: {NOT_LENT}: give tenant_id, client_id and client_secret")
         return DefaultAzureCredential(**options)
 
     def _note(self, response: Any) -> None:

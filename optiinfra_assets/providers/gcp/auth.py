@@ -44,6 +44,7 @@ from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
 from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
 from optiinfra_assets.providers.http.urllib3_transport import guard, guarded_session
+from optiinfra_assets.providers.network_policy import NOT_LENT
 
 SECONDS: Final = 60.0
 """Time-out of one request."""
@@ -101,6 +102,8 @@ class GoogleSession:
 
     @classmethod
     def _by_default(cls, context: ProviderContext) -> GoogleSession:
+        if not context.network.lends_rights:
+            raise CredentialRejected(f"no credential: {NOT_LENT}: give service_account_key")
         try:
             credentials, project = google.auth.default(scopes=SCOPES)
         except auth_errors.DefaultCredentialsError:

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache, lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from botocore.awsrequest import (
     AWSHTTPConnection,
@@ -25,6 +25,7 @@ from botocore.awsrequest import (
     AWSHTTPSConnectionPool,
 )
 from botocore.config import Config
+from botocore.credentials import CredentialProvider, CredentialResolver
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -54,7 +55,7 @@ from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
 from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
 from optiinfra_assets.providers.http.urllib3_transport import Guarded, GuardedTls
-from optiinfra_assets.providers.network_policy import EVERYWHERE, NetworkPolicy
+from optiinfra_assets.providers.network_policy import EVERYWHERE, NOT_LENT, NetworkPolicy
 
 CONFIG: Final = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 1})
 
@@ -197,10 +198,27 @@ class BotoCalls:
         return error_for_status(status, where, said, permission, until=until, now=now, advice=advice)
 
 
-def new_session(profile: str | None = None) -> Session:
-    """Returns a session with this machine's default chain. Other credentials must be set before the session makes its first client."""
+class _NotLent(CredentialProvider):  # type: ignore[misc]
+    """Stands in the place of this machine's default chain, where that is not lent."""
+
+    METHOD = "not-lent"
+
+    def load(self) -> NoReturn:
+        """Raises CredentialRejected."""
+        raise CredentialRejected(
+            f"no credential: {NOT_LENT}: connect with a key of your own, at an address of the provider"
+        )
+
+
+def new_session(profile: str | None = None, *, network: NetworkPolicy) -> Session:
+    """Returns a session with this machine's default chain, as far as `network` lends it.
+
+    Other credentials must be set before the session makes its first client.
+    """
     session = Session(profile=profile)
     session.register_component("data_loader", _loader())
+    if not network.lends_rights:
+        session.register_component("credential_provider", CredentialResolver([_NotLent()]))
     return session
 
 
@@ -243,7 +261,7 @@ def kept_client(
 
     To make a client takes 20 ms of CPU, as much as a probe. The cache keeps the last 64, with their keys, in the memory of this process.
     """
-    session = new_session(profile)
+    session = new_session(profile, network=network)
     if key_id and secret:
         session.set_credentials(key_id, secret)
     return new_client(session, service, region, endpoint_url)

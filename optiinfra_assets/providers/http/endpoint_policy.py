@@ -182,17 +182,23 @@ def _is_public(url: str) -> bool:
     return bool(found) and all(is_public(str(one[4][0])) for one in found)
 
 
-def network_policy_of(account: Account, own_hosts: tuple[str, ...]) -> NetworkPolicy:
+def network_policy_of(account: Account, own_hosts: tuple[str, ...], *, takes_secret: bool) -> NetworkPolicy:
     """Returns where requests of an account may go.
 
     Args:
         account: the account with its secrets; it says who gave them and its settings.
         own_hosts: as `NetworkPolicy.own_hosts`.
+        takes_secret: its provider takes a secret. Without one, the places that the operator allows are read with the rights of this
+            machine, at the provider's own address only.
     """
     if account.settings_by_operator and account.secrets_by_operator:
         return EVERYWHERE
     given = frozenset(_hosts(account.settings.values()))
-    policy = NetworkPolicy(named=given if account.settings_by_operator else frozenset(), own_hosts=own_hosts)
+    policy = NetworkPolicy(
+        named=given if account.settings_by_operator else frozenset(),
+        own_hosts=own_hosts,
+        lends_rights=not takes_secret and not given,
+    )
     is_quoted = all(policy.trusts(host, port) for host, port in (*given, *_hosts(account.secrets.values())))
     return replace(policy, is_quoted=is_quoted)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import requests
@@ -155,8 +156,21 @@ def guarded_session(*, trust_env: bool = True) -> requests.Session:
 
 
 def guard(session: requests.Session, *, trust_env: bool = True) -> Any:
-    """Returns `session` itself, from now on with guarded connections only."""
+    """Returns `session` itself, from now on with guarded connections only, and without the passwords of this machine (netrc)."""
     session.trust_env = trust_env
+    session.auth = _as_it_is
+    session.rebuild_auth = partial(_strip_auth, session)  # type: ignore[method-assign]
     for scheme in ("https://", "http://"):
         session.mount(scheme, GuardedAdapter(max_retries=_NO_RETRIES))
     return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Adds no credential: without this, requests looks for one in netrc, where an entry may be for every host."""
+    return request
+
+
+def _strip_auth(session: requests.Session, request: requests.PreparedRequest, response: requests.Response) -> None:
+    """Takes the credential from a request that is redirected to another host, as requests does, and looks for no other one."""
+    if "Authorization" in request.headers and session.should_strip_auth(str(response.request.url), str(request.url)):
+        del request.headers["Authorization"]

@@ -422,8 +422,26 @@ def test_an_address_inside_our_network_is_not_asked_for_a_customer(world: World,
 
 
 def test_a_public_address_is_accepted(world: World, admin: Customer) -> None:
-    focus = {"focus": {"location": "s3://b", "endpointUrl": "https://8.8.8.8:9000"}}
-    assert done(world, ADD, admin.token, name="main", credential=focus, test=False)["status"] == "ACTIVE"
+    own = {"vultr": {"apiKey": KEY, "endpointUrl": "https://8.8.8.8:9000"}}
+    assert done(world, ADD, admin.token, name="main", credential=own, test=False)["status"] == "ACTIVE"
+
+
+def test_a_bucket_at_an_address_of_its_own_is_for_administrators_of_this_platform(
+    world: World, root: str, admin: Customer
+) -> None:
+    """Requests there would be signed with the rights of this machine, for whoever listens there."""
+    there = {"endpointUrl": "https://8.8.8.8:9000"}
+    focus = {"focus": {"location": "s3://b", **there}}
+    own = {"focus": {"location": "s3://b"}}
+    plain = done(world, ADD, admin.token, name="plain", credential=own, test=False)["account"]
+    of_root = add(world, root, admin, focus, name="of-root", test=False)["account"]
+    for refused in (
+        done(world, ADD, admin.token, name="main", credential=focus, test=False),
+        done(world, UPDATE, admin.token, id=plain, settings={"focus": there}, test=False),
+        done(world, UPDATE, admin.token, id=of_root, settings={"focus": {"region": "eu-west-1"}}, test=False),
+    ):
+        assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "focus.endpointUrl")
+        assert "the rights of this machine are not lent" in refused["message"]
 
 
 def test_what_belongs_to_this_machine_is_for_its_own_administrators(

@@ -10,7 +10,7 @@ import asyncio
 import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -132,6 +132,7 @@ class CredentialService:
                 "name",
             )
         provider = PROVIDERS[given.provider]
+        given = replace(given, values=self._reach.resolved(provider.credential_model, given.values))
         await self._check_reach(given)
         build = partial(onboarding.build_account, is_operator=self.is_everywhere)
         account = _accepted(given, lambda: build(provider, self.customer_id, name, given.sent))
@@ -163,7 +164,8 @@ class CredentialService:
         before = await self._active(account_id, given, secrets)
         account = before.account
         known = account if secrets else await self._revealed(before)
-        values = {**given.values, **(secrets.values if secrets else {})}
+        settings = self._reach.resolved(PROVIDERS[given.provider].credential_model, given.values)
+        values = {**settings, **(secrets.values if secrets else {})}
         sent = CredentialValues(given.provider, values)
         wanted = _accepted(sent, lambda: self._changed(known, values), known.secrets.values())
         await self._check_reach(CredentialValues(given.provider, wanted.settings))
@@ -286,11 +288,14 @@ class CredentialService:
         await self._services.run(metadata.credentials.hold, read.account, read.version)
         return account
 
+    @property
+    def _reach(self) -> AllowedLocations:
+        return AllowedLocations(self.is_everywhere, parse_locations(self._services.settings.api_folders))
+
     async def _check_reach(self, given: CredentialValues) -> None:
-        reach = AllowedLocations(self.is_everywhere, parse_locations(self._services.settings.api_folders))
         model = PROVIDERS[given.provider].credential_model
         try:
-            await self._services.run(reach.check, model, given.values)
+            await self._services.run(self._reach.check, model, given.values)
         except LocationNotAllowed as error:
             raise InvalidCredentialValue(str(error), _place(given, error.field)) from None
 

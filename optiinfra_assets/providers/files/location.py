@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from optiinfra_assets.domain.errors import BadData, CredentialRejected, NothingThere, Transient
 from optiinfra_assets.providers.context import Meter
+from optiinfra_assets.providers.files.folder_access import ConfinedAccess, FolderAccess, Outside
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -28,6 +29,7 @@ MAPPING_NAME = "focus-mapping.toml"
 """Name of the file that says which FOCUS column each column of other files is."""
 HIDDEN = (".", "_")
 """Files and folders whose names begin so are ignored: ``_SUCCESS``, ``_temporary``, ``.part-0.csv.swp``."""
+NOT_READ = "a link that leads out of the folder, a pipe, a device or a socket is not read"
 SPAN_BYTES = 4 << 20
 """Bytes of one request, except in a large Parquet file: its columns are far apart, and most of each span would be of other columns."""
 
@@ -59,11 +61,13 @@ class Location(ABC):
     Attributes:
         address: address as users write it.
         requests: number of requests made to a service so far.
+        skipped: paths that the last listing passed over: what is no file, and links that lead out of a folder that may not be left.
     """
 
     def __init__(self, address: str, meter: Meter | None = None) -> None:
         self.address = address
         self._meter = meter or Meter()
+        self.skipped: list[str] = []
 
     @property
     def requests(self) -> int:
@@ -87,8 +91,9 @@ class Location(ABC):
         listed = list(self._list())
         found = sorted(file for file in listed if is_data_file(file.name))
         if not found:
+            skipped = f" ({NOT_READ}: {self.skipped[0]})" if self.skipped else ""
             raise NothingThere(
-                f"{self.address}: no file named *{', *'.join(SUFFIXES)}: nothing that is stored is changed"
+                f"{self.address}: no file named *{', *'.join(SUFFIXES)}{skipped}: nothing that is stored is changed"
             )
         return found, [file for file in listed if is_mapping_file(file.name)]
 
@@ -224,37 +229,69 @@ def change_token(files: Iterable[FileVersion]) -> str:
 class LocalFolder(Location):
     """A folder of this machine."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_confined: bool = False) -> None:
+        """Stores the arguments. `is_confined`: links that lead out of the folder are not followed."""
         super().__init__(str(path))
-        self._path = path
+        self._access = (ConfinedAccess if is_confined else FolderAccess)(path)
 
     def _list(self) -> Iterator[FileVersion]:
         try:
-            found = self._path.stat()
+            found = self._access.stat("")
         except FileNotFoundError as error:
             raise NothingThere(f"{self.address}: there is no such folder: nothing that is stored is changed") from error
+        except Outside:
+            raise self._not_itself() from None
         except OSError as error:
-            raise _explained(error, self._path) from error
+            raise self._explained(error, "") from error
         if not stat.S_ISDIR(found.st_mode):
             raise BadData(f"{self.address}: is a file: give the folder that holds it")
-        yield from self._below(self._path, "", set())
+        self.skipped.clear()
+        yield from self._below("", set())
 
-    def _below(self, folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[FileVersion]:
+    def _below(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[FileVersion]:
         """Yields files below a folder, following links. A file reached by two names is yielded once, or it would be billed twice."""
         try:
-            found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            names = self._access.names(folder)
+        except Outside:
+            if not folder:
+                raise self._not_itself() from None
+            self._skip(folder)
+            return
         except OSError as error:
-            raise _explained(error, folder) from error
-        for entry in found:
-            name = prefix + entry.name
-            if entry.name.startswith(HIDDEN):
+            raise self._explained(error, folder) from error
+        for name in (f"{folder}/{one}" if folder else one for one in names if not one.startswith(HIDDEN)):
+            found = self._found(name)
+            if found is None or (found.st_dev, found.st_ino) in seen:
                 continue
-            if _is_folder(entry):
-                if _is_new(Path(entry.path), seen):
-                    yield from self._below(Path(entry.path), f"{name}/", seen)
-            elif (is_data_file(name) or is_mapping_file(name)) and _is_new(Path(entry.path), seen):
+            if stat.S_ISDIR(found.st_mode):
+                seen.add((found.st_dev, found.st_ino))
+                yield from self._below(name, seen)
+            elif _is_wanted(name):
+                seen.add((found.st_dev, found.st_ino))
                 self._refuse_unless_utf8(name)
-                yield _version_of(Path(entry.path), name)
+                if stat.S_ISREG(found.st_mode):
+                    yield _version_of(name, found)
+                else:
+                    self._skip(name)
+
+    def _found(self, name: str) -> os.stat_result | None:
+        """Returns what the system tells of a name in a folder; None for what is not there for us."""
+        try:
+            return self._access.stat(name)
+        except Outside:
+            self._skip(name)
+        except OSError as error:
+            if _is_wanted(name):
+                raise self._explained(error, name) from error
+        return None
+
+    def _skip(self, name: str) -> None:
+        self.skipped.append(self.path(name))
+
+    def _not_itself(self) -> CredentialRejected:
+        return CredentialRejected(
+            f"{self.address}: is reached over a link, which is not followed: give the path that the link leads to"
+        )
 
     def _refuse_unless_utf8(self, name: str) -> None:
         """Raises BadData for a name that is not UTF-8: no message, token or lineage could hold it."""
@@ -266,32 +303,39 @@ class LocalFolder(Location):
             ) from error
 
     def open(self, file: FileVersion) -> pa.NativeFile:
-        path = self._path / file.name
         try:
-            return pa.OSFile(str(path))
+            with self._access.opened(file.name) as path:
+                return pa.OSFile(path)
+        except Outside:
+            raise self.gone(file.name) from None
         except OSError as error:
-            raise _explained(error, path) from error
+            raise self._explained(error, file.name) from error
 
     def current(self, name: str) -> FileVersion | None:
         try:
-            return _version_of(self._path / name, name)
-        except Transient:
+            return _version_of(name, self._access.stat(name))
+        except Outside:
             return None
+        except OSError as error:
+            explained = self._explained(error, name)
+            if isinstance(explained, Transient):
+                return None
+            raise explained from error
+
+    def _explained(self, error: OSError, name: str) -> Exception:
+        path = self.path(name) if name else self.address
+        if isinstance(error, PermissionError):
+            return CredentialRejected(f"{path}: no permission to read it: give this user the right to read it")
+        if isinstance(error, FileNotFoundError):
+            return Transient(f"{path}: is gone, or is a link to nothing")
+        return Transient(f"{path}: cannot be read: {error.strerror or error}")
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Returns whether an entry is a folder or a link to one; False for a link that cannot be followed."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
+def _is_wanted(name: str) -> bool:
+    return is_data_file(name) or is_mapping_file(name)
 
 
-def _version_of(path: Path, name: str) -> FileVersion:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise _explained(error, path) from error
+def _version_of(name: str, found: os.stat_result) -> FileVersion:
     return FileVersion(name, found.st_size, str(found.st_mtime_ns), _instant(found.st_mtime))
 
 
@@ -301,22 +345,3 @@ def _instant(seconds: float) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     except (OSError, OverflowError, ValueError):
         return None
-
-
-def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
-    """Returns whether this file or folder was not seen under another name, and remembers it."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise _explained(error, path) from error
-    known = len(seen)
-    seen.add((found.st_dev, found.st_ino))
-    return len(seen) > known
-
-
-def _explained(error: OSError, path: Path) -> Exception:
-    if isinstance(error, PermissionError):
-        return CredentialRejected(f"{path}: no permission to read it: give this user the right to read it")
-    if isinstance(error, FileNotFoundError):
-        return Transient(f"{path}: is gone, or is a link to nothing")
-    return Transient(f"{path}: cannot be read: {error.strerror or error}")

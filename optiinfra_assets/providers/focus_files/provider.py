@@ -163,7 +163,8 @@ def _location(account: Account, context: ProviderContext | None) -> Location:
         at, network = (credential.region, credential.endpoint_url), context.network
         client = partial(kept_client, "s3", *at, profile=credential.profile, network=network)
         return S3Location(credential.location, client, BotoCalls(context, context.meter()))
-    return LocalFolder(Path(credential.location))
+    is_confined = context is not None and not context.network.is_everywhere
+    return LocalFolder(Path(credential.location), is_confined=is_confined)
 
 
 def _written(file: FileVersion) -> float:

@@ -28,7 +28,7 @@ from optiinfra_assets.providers.files.focus_files import (
     months_of,
     period_of,
 )
-from optiinfra_assets.providers.files.location import FileVersion, Location, change_token
+from optiinfra_assets.providers.files.location import NOT_READ, FileVersion, Location, change_token
 from optiinfra_assets.providers.focus_files.column_mapping import MappingFiles
 
 KIND: Final = "focus files"
@@ -91,6 +91,7 @@ class Survey:
         """
         found: dict[BillingPeriod, list[FileVersion]] = {}
         problems: list[ProviderError] = []
+        self._tell_skipped(warnings)
         for file in self.files:
             months, problem = self._months(file)
             if problem is not None:
@@ -113,6 +114,7 @@ class Survey:
         chosen: list[FileVersion] = []
         problems: list[ProviderError] = []
         month = month_of(period)
+        self._tell_skipped(warnings)
         for file in self.files:
             try:
                 if self._known_problem(file) is None and has_rows(self.location, file, month, self.mapping_for(file)):
@@ -141,6 +143,10 @@ class Survey:
     def token(self, files: Iterable[FileVersion]) -> str:
         """Return the change token of files, which also changes with the mapping that they are read with."""
         return change_token([*files, *{one for file in files for one in self._mappings.of(file)}])
+
+    def _tell_skipped(self, warnings: SourceWarnings) -> None:
+        for path in self.location.skipped:
+            warnings.add(SKIPPED, f"skipped: {NOT_READ}", 1, path)
 
     def warn(self, file: FileVersion, problem: FileProblem, warnings: SourceWarnings) -> None:
         """Add the warning for a file that cannot be read."""

@@ -95,6 +95,18 @@ class AllowedLocations:
     is_everywhere: bool
     places: tuple[str, ...] = ()
 
+    def resolved(self, model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns `values` with the folders of this machine as they are reached without links: reading follows none."""
+        return {
+            name: str(Path(value).expanduser().resolve())
+            if not self.is_everywhere
+            and isinstance(value, str)
+            and "://" not in value
+            and MachineLocal.FOLDER in _kinds(model.model_fields[name])
+            else value
+            for name, value in values.items()
+        }
+
     def check(self, model: type[BaseModel], values: Mapping[str, Any]) -> None:
         """Checks the values of fields of `model`, except for its defaults; resolves host names.
 

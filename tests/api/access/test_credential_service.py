@@ -634,6 +634,21 @@ def test_a_folder_below_a_configured_one_is_for_everybody(
     assert list(codes.values()) == ["ACTIVE", *["NOT_ACCEPTED"] * 4]
 
 
+def test_a_folder_is_kept_as_it_is_reached_without_links(
+    world: World, admin: Customer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Links are not followed when it is read: what the path leads to later was not allowed."""
+    (tmp_path / "exports" / "acme").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "exports")
+    monkeypatch.setattr(credential_service, "parse_locations", lambda _: (str(tmp_path),))
+    for number, path in enumerate(("link/acme", "exports/../link/acme")):
+        focus = {"focus": {"location": str(tmp_path / path)}}
+        kept = done(world, ADD, admin.token, name=f"n{number}", credential=focus, test=False)
+        assert kept["settings"] == [{"name": "location", "value": str(tmp_path / "exports" / "acme")}]
+    again = done(world, UPDATE, admin.token, id=kept["account"], settings=focus, test=False)
+    assert again["settings"] == kept["settings"]
+
+
 @pytest.fixture
 def kept(world: World, root: str, admin: Customer, cloud: SimulatedVultr) -> Iterator[Metadata]:
     """A stored secret, and the master key file put back after it was changed."""

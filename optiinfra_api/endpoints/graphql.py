@@ -57,7 +57,7 @@ def not_allowed() -> Response:
 
 async def _answer(request: Request, services: Services, record: RequestRecord) -> tuple[dict[str, Any], HTTPStatus]:
     principal = await authenticated(request, services)
-    with services.requests.passing(principal.token_id):
+    with services.requests.passing(principal):
         operation = await _operation(request)
         document = services.persisted.document(operation)
         if not document:

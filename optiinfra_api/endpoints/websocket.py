@@ -92,7 +92,7 @@ async def _within_limit(source: AsyncGenerator[Any, None], context: WebSocketCon
     """Yield what `source` yields, or one error if the token has too many subscriptions, on whichever connections."""
     async with aclosing(source):
         try:
-            with context.services.subscriptions.passing(context.principal.token_id):
+            with context.services.subscriptions.passing(context.principal):
                 async for result in source:
                     yield result
         except HttpError as refused:

@@ -95,7 +95,7 @@ class ExportEndpoint:
         asked = ExportQuery.of(what, self._request.query_params)
         context = RequestContext(principal, services, record.correlation_id)
         context.budget = ScanBudget(services.settings.api_export_max_rows, "OPTIINFRA_API_EXPORT_MAX_ROWS")
-        with services.requests.passing(principal.token_id), services.exports.passing(principal.token_id):
+        with services.requests.passing(principal), services.exports.passing(principal):
             data = await context.data_of(asked.customer_id)
             resolved = await data.resolve(asked.question)
             await self._write(data, asked, form, resolved)

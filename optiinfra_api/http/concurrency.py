@@ -1,4 +1,7 @@
-"""Limits how many requests of one token may be under way at a time, in this process, and lets requests of one customer take turns."""
+"""Limits how many requests of one token, and of one customer, may be under way at a time, and lets requests of a customer take turns.
+
+All of it counts in one process. A customer may have any number of tokens, so a limit for tokens alone would leave nothing to others.
+"""
 
 from __future__ import annotations
 
@@ -7,48 +10,63 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
+from typing import Final
 
 from optiinfra_api.http.http_errors import HttpError
+from optiinfra_assets.metadata.tokens import Principal
 
 RETRY_SECONDS = 1
+CUSTOMER_SHARE: Final = 2
+"""Requests of one customer that may be under way, in times of those of one token."""
 
 
 class ConcurrencyLimit:
-    """Counts the requests under way by token. Belongs to one event loop."""
+    """Counts the requests under way by token and by customer. Belongs to one event loop."""
 
     def __init__(self, most: int, what: str, setting: str) -> None:
         """
         Args:
-            most: requests of one token at a time.
+            most: requests of one token at a time; a customer's tokens have `CUSTOMER_SHARE` times as many together.
             what: the name of what is counted, in the plural.
             setting: the environment variable that sets `most`.
         """
         self._most = most
         self._what = what
         self._setting = setting
-        self._inside: Counter[str] = Counter()
+        self._inside: Counter[tuple[str, str]] = Counter()
 
     @contextmanager
-    def passing(self, token_id: str) -> Iterator[None]:
-        """Count a request of a token as under way for as long as the context lasts.
+    def passing(self, principal: Principal) -> Iterator[None]:
+        """Count a request as under way for as long as the context lasts.
 
         Raises:
-            HttpError: 429, because too many requests of the token are under way.
+            HttpError: 429, because too many requests of the token, or of its customer, are under way.
         """
-        if self._inside[token_id] >= self._most:
-            raise HttpError(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "TOO_MANY_REQUESTS",
-                f"the token has {self._most} {self._what} under way; at most {self._most} are accepted ({self._setting})",
-                {"Retry-After": str(RETRY_SECONDS)},
-            )
-        self._inside[token_id] += 1
+        keys = [("token", principal.token_id)]
+        if principal.customer_id is not None:
+            keys.append(("customer", principal.customer_id))
+        for kind, key in keys:
+            self._refuse_more(kind, self._inside[kind, key])
+        self._inside.update(keys)
         try:
             yield
         finally:
-            self._inside[token_id] -= 1
-            if not self._inside[token_id]:
-                del self._inside[token_id]
+            self._inside.subtract(keys)
+            for one in keys:
+                if not self._inside[one]:
+                    del self._inside[one]
+
+    def _refuse_more(self, kind: str, count: int) -> None:
+        most, setting = self._most, self._setting
+        if kind == "customer":
+            most, setting = CUSTOMER_SHARE * self._most, f"{CUSTOMER_SHARE} times {self._setting}"
+        if count >= most:
+            raise HttpError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                f"the {kind} has {count} {self._what} under way; at most {most} are accepted ({setting})",
+                {"Retry-After": str(RETRY_SECONDS)},
+            )
 
 
 class Turns:

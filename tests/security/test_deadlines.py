@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import socket
 import ssl
 import threading
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from hostile_servers import PLACES, Place, Script, account_of, served
@@ -22,6 +25,7 @@ from optiinfra_assets.providers.context import Deadline, MemorySnapshots, Provid
 from optiinfra_assets.providers.http.client import Client
 from optiinfra_assets.providers.http.pagination import Page, items
 from optiinfra_assets.providers.http.retry import TRIES, DeadlineExceeded, RetryableError, with_retries
+from optiinfra_assets.providers.http.urllib3_transport import guarded_session
 
 NOW = datetime(2026, 11, 5, tzinfo=UTC)
 HEADERS = b"HTTP/1.1 200 OK\r\nX-"
@@ -160,3 +164,16 @@ def test_without_a_deadline_tries_are_as_before() -> None:
     with pytest.raises(Transient, match="busy"):
         with_retries(refuse, context, "a thing")
     assert len(tries) == TRIES
+
+
+def test_a_client_without_a_time_out_and_a_call_without_a_deadline_still_read() -> None:
+    """A socket refuses to wait for an infinite number of seconds, so it must not be told to."""
+
+    def script(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, b"{}"
+
+    context = ProviderContext(lambda: datetime(2026, 11, 5, tzinfo=UTC), MemorySnapshots())
+    with served(script) as port:
+        for timeout in (None, math.inf):
+            ask = partial(guarded_session().get, f"http://127.0.0.1:{port}/", timeout=timeout)
+            assert with_retries(ask, context, "a page").content == b"{}"

@@ -319,14 +319,19 @@ def _is_utf8(value: bytes) -> bool:
 
 def _end_of_rows(block: bytes) -> int:
     """Returns where the last whole row ends: after the last line end before which the quotes are paired; 0 if there is none."""
-    newline = b"\n" if b"\n" in block else b"\r"
-    end = block.rfind(newline)
-    quotes = _count(block, _QUOTE, 0, end + 1)
-    while end >= 0 and quotes % 2:
-        before = block.rfind(newline, 0, end)
-        quotes -= _count(block, _QUOTE, before + 1, end + 1)
-        end = before
-    return end + 1
+    newline = _LINE_FEED if b"\n" in block else _RETURN
+    text, end = np.frombuffer(block, np.uint8), len(block)
+    is_odd = bool(_count(block, _QUOTE, 0, end) % 2)
+    while end:
+        start = max(0, end - _PIECE)
+        piece = text[start:end]
+        is_quote = piece == _QUOTE
+        is_odd ^= bool(np.count_nonzero(is_quote) % 2)
+        ends = np.flatnonzero((piece == newline) > _is_odd_up_to(is_quote, is_odd))
+        if len(ends):
+            return start + int(ends[-1]) + 1
+        end = start
+    return 0
 
 
 def _quotes_are_placed_well(block: bytes, separator: bytes, *, is_whole: bool = True) -> bool:

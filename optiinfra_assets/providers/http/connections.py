@@ -27,6 +27,8 @@ LOG: Final = logging.getLogger("optiinfra.connections")
 
 ALIKE_SECONDS: Final = 5.0
 """How long any failure to connect to a stranger takes."""
+LONGEST_WAIT: Final = 86_400.0
+"""Seconds of one step of a call without a deadline, whose client sets no time-out: a socket refuses to wait for ever in seconds."""
 
 T = TypeVar("T")
 
@@ -147,7 +149,7 @@ class Opening:
 
 
 def seconds_left(timeout: float | None) -> float:
-    """Returns `timeout`, or the seconds until the deadline of the call if they are fewer.
+    """Returns `timeout`, or the seconds until the deadline of the call if they are fewer, and never more than a socket can wait.
 
     Raises:
         TimeoutError: the deadline has passed.
@@ -155,11 +157,15 @@ def seconds_left(timeout: float | None) -> float:
     left = current().deadline.left()
     if left <= 0:
         raise TimeoutError("the deadline of the call has passed")
-    return left if timeout is None else min(timeout, left)
+    return min(LONGEST_WAIT if timeout is None else timeout, left, LONGEST_WAIT)
 
 
 class _Timed:
     """Reads no longer than the deadline of the call: a server that sends a byte now and then never exceeds the time-out of one read."""
+
+    def settimeout(self, value: float | None) -> None:
+        """Sets the time-out as the base class does, but none that it cannot wait for."""
+        super().settimeout(value if value is None else min(value, LONGEST_WAIT))  # type: ignore[misc]
 
     def recv_into(self, *arguments: Any) -> int:
         """Reads as the base class does."""

@@ -73,6 +73,14 @@ class CredentialValues:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredCredential:
+    """An account as it is stored now, and what its source held when it was tested for that; None: it was not tested."""
+
+    connection: ConnectedAccount
+    found: SourceContents | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialService:
     """What one actor may do with the accounts and credentials of one customer. Only the function `credential_service` makes it.
 
@@ -117,7 +125,7 @@ class CredentialService:
             account_id=account_id,
         )
 
-    async def add(self, name: str, given: CredentialValues, *, test: bool) -> ConnectedAccount:
+    async def add(self, name: str, given: CredentialValues, *, test: bool) -> StoredCredential:
         """Connect an account, or reconnect a deleted one. With `test`, the provider is asked first.
 
         Raises:
@@ -147,11 +155,11 @@ class CredentialService:
             self.actor,
             only_new=True,
         )
-        return await self.connection(account.account_id)
+        return await self._stored(account.account_id, found)
 
     async def update(
         self, account_id: str, given: CredentialValues, secrets: CredentialValues | None, *, test: bool
-    ) -> ConnectedAccount:
+    ) -> StoredCredential:
         """Change the settings of an account, and with `secrets` its secrets too.
 
         A stored secret is only sent to the address that it was stored for: otherwise a caller could change the address and read it there.
@@ -186,9 +194,9 @@ class CredentialService:
             self.actor,
             with_secrets=secrets is not None,
         )
-        return await self.connection(account_id)
+        return await self._stored(account_id, found)
 
-    async def rotate(self, account_id: str, given: CredentialValues, *, test: bool) -> ConnectedAccount:
+    async def rotate(self, account_id: str, given: CredentialValues, *, test: bool) -> StoredCredential:
         """Replace the secret of an account.
 
         Raises:
@@ -201,9 +209,9 @@ class CredentialService:
         self._check_rights(wanted)
         found = await self._look(wanted) if test else None
         await self._replace(before, onboarding.save_secrets, self._services.metadata, wanted, found, self.actor)
-        return await self.connection(account_id)
+        return await self._stored(account_id, found)
 
-    async def test(self, account_id: str) -> SourceContents:
+    async def test(self, account_id: str) -> StoredCredential:
         """Read what the source of an account contains now, with the stored settings and secret.
 
         Raises:
@@ -212,9 +220,10 @@ class CredentialService:
             VaultError: the secret cannot be opened.
             CredentialChanged: the account changed while it was read; the provider is not asked.
         """
-        return await self._look(await self._revealed(await self._active(account_id)))
+        before = await self._active(account_id)
+        return StoredCredential(before, await self._look(await self._revealed(before)))
 
-    async def delete(self, account_id: str) -> ConnectedAccount:
+    async def delete(self, account_id: str) -> StoredCredential:
         """Stop collecting an account; see `onboarding.delete_account`.
 
         Raises:
@@ -228,9 +237,9 @@ class CredentialService:
             self.actor,
             has_secret=found.version is not None,
         )
-        return await self.connection(account_id)
+        return await self._stored(account_id)
 
-    async def purge(self, account_id: str) -> ConnectedAccount:
+    async def purge(self, account_id: str) -> StoredCredential:
         """Erase the secret of a deleted account permanently.
 
         Raises:
@@ -238,7 +247,10 @@ class CredentialService:
         """
         await self.connection(account_id)
         await self._services.run(self._services.metadata.credentials.purge, account_id, self.actor)
-        return await self.connection(account_id)
+        return await self._stored(account_id)
+
+    async def _stored(self, account_id: str, found: SourceContents | None = None) -> StoredCredential:
+        return StoredCredential(await self.connection(account_id), found)
 
     async def _read(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Return what `work` reads from PostgreSQL, which shows it only this customer's rows."""

@@ -9,20 +9,19 @@ from typing import Annotated, Any
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.access.credential_service import InvalidCredentialValue, credential_service
+from optiinfra_api.access.credential_service import InvalidCredentialValue, StoredCredential, credential_service
 from optiinfra_api.fields.accounts.credential_inputs import (
     CredentialInput,
     SecretsInput,
     SettingsInput,
     credential_values,
 )
-from optiinfra_api.fields.accounts.credentials import Credential
+from optiinfra_api.fields.accounts.credentials import Credential, CredentialTested
 from optiinfra_api.fields.arguments import AccountId, CustomerId
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
 from optiinfra_assets.domain.errors import SourceRefused
-from optiinfra_assets.metadata.accounts import ConnectedAccount
 from optiinfra_assets.vault.credentials import CredentialChanged
 from optiinfra_assets.vault.master_keys import (
     CiphertextTampered,
@@ -58,12 +57,6 @@ class ProviderRefused(Refusal):
 @strawberry.type(description="The secret cannot be encrypted or decrypted now. What is stored is as it was.")
 class VaultRefused(Refusal):
     pass
-
-
-@strawberry.type(description="The source can be read with what is stored.")
-class CredentialTested:
-    billing_accounts: list[str] = strawberry.field(description="What it reaches, as the provider calls it.")
-    billing_periods: list[str] = strawberry.field(description="Months there is something for, `YYYY-MM`, oldest first.")
 
 
 CredentialResult = Annotated[
@@ -140,7 +133,7 @@ def _refusal(error: Exception) -> Any:
     raise error
 
 
-async def _done(act: Awaitable[ConnectedAccount]) -> Any:
+async def _done(act: Awaitable[StoredCredential]) -> Any:
     try:
         return Credential.of(await act)
     except Exception as error:  # noqa: BLE001 - unexpected errors are raised again
@@ -208,9 +201,7 @@ class CredentialsMutation:
     ) -> TestResult | None:
         custody = await credential_service(info.context, customer_id)
         try:
-            found = await custody.test(account_id)
+            tested = await custody.test(account_id)
         except Exception as error:  # noqa: BLE001 - unexpected errors are raised again
             return _refusal(error)  # type: ignore[no-any-return]
-        return CredentialTested(
-            billing_accounts=found.names, billing_periods=[str(period) for period in sorted(found.tokens)]
-        )
+        return CredentialTested.of(tested)

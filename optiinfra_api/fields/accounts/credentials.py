@@ -10,9 +10,10 @@ import orjson
 import strawberry
 
 from optiinfra_api.access.context import Info
-from optiinfra_api.access.credential_service import credential_service
+from optiinfra_api.access.credential_service import StoredCredential, credential_service
 from optiinfra_api.fields.accounts.credential_inputs import has_secrets, name_of
 from optiinfra_api.fields.arguments import AccountId, After, ByAccount, CustomerId, First
+from optiinfra_api.fields.collections.history import SourceWarning
 from optiinfra_api.fields.from_record import from_record
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.graphql.enums import described
@@ -34,6 +35,29 @@ class CredentialStatus(Enum):
 class Setting:
     name: str = strawberry.field(description="As the input calls it.")
     value: str = strawberry.field(description="Its value; anything but a text or number as JSON.")
+
+
+@strawberry.type(description="The source can be read with these settings and this secret.")
+class CredentialTested:
+    billing_accounts: list[str] = strawberry.field(description="What it reaches, as the provider calls it.")
+    billing_periods: list[str] = strawberry.field(description="Months there is something for, `YYYY-MM`, oldest first.")
+    tried: str = strawberry.field(
+        description="What was tried beyond reading, and how it ended. Empty: values are checked when they are collected."
+    )
+    warnings: list[SourceWarning] = strawberry.field(
+        description="What was skipped, read leniently, lacks, or would be refused when it is collected."
+    )
+
+    @classmethod
+    def of(cls, stored: StoredCredential) -> CredentialTested | None:
+        """Make one from what the source held; None if it was not asked."""
+        found = stored.found
+        return None if found is None else cls(
+            billing_accounts=found.names,
+            billing_periods=[str(period) for period in sorted(found.tokens)],
+            tried=found.tried,
+            warnings=[from_record(SourceWarning, one) for one in found.warnings],
+        )
 
 
 @strawberry.type(
@@ -68,10 +92,14 @@ class Credential:
         description="Why its source did not answer the last time, or why its newest failing billing period was not collected. "
         "Null: nothing fails."
     )
+    tested: CredentialTested | None = strawberry.field(
+        description="What its source held when this mutation asked it. Null: it did not ask."
+    )
 
     @classmethod
-    def of(cls, connection: ConnectedAccount) -> Credential:
-        """Make one from its record."""
+    def of(cls, stored: StoredCredential) -> Credential:
+        """Make one from its record, and from what its source held if it was asked."""
+        connection = stored.connection
         account = connection.account
         return from_record(
             cls,
@@ -84,6 +112,7 @@ class Credential:
             ],
             is_simulated=account.is_simulated,
             status=_status(connection),
+            tested=CredentialTested.of(stored),
         )
 
 
@@ -166,7 +195,7 @@ class CredentialsQuery:
         found = await custody.connections(first=first + 1, after=above, include_deleted=include_deleted)
         shown, page_info = cut(asked, found, first, lambda row: (row.account.account_id,))
         return Credentials(
-            nodes=[Credential.of(one) for one in shown],
+            nodes=[Credential.of(StoredCredential(one)) for one in shown],
             page_info=page_info,
         )
 
@@ -174,7 +203,7 @@ class CredentialsQuery:
     async def credential(self, info: Info, account_id: AccountId, customer_id: CustomerId = None) -> Credential | None:
         custody = await credential_service(info.context, customer_id)
         try:
-            return Credential.of(await custody.connection(account_id))
+            return Credential.of(StoredCredential(await custody.connection(account_id)))
         except RecordNotFound:
             return None
 

@@ -18,6 +18,7 @@ import httpx
 import psycopg
 import pytest
 from api_server import serving
+from focus_samples import csv_text, row, write_csv
 from world import Customer, World
 
 from optiinfra_api.access import credential_service
@@ -757,3 +758,40 @@ def test_a_malformed_literal_is_not_quoted(world: World, admin: Customer, litera
     response = world.post({"query": document}, admin.token)
     assert response.status_code == 400
     assert "PLANTED" not in response.text
+
+
+def test_the_answer_shows_what_connecting_on_the_command_line_shows(
+    world: World, root: str, admin: Customer, tmp_path: Path
+) -> None:
+    """What was tried, what is read leniently, and what would be refused; of nothing that was not asked now."""
+    write_csv(tmp_path / "april.csv", csv_text([row(ChargeFrequency="usage-based"), row(), row()]))
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
+    asked = "tested { billingAccounts billingPeriods tried warnings { code message count example } }"
+    own = {"customer": admin.customer_id, "id": f"{admin.customer_id}.main"}
+    credential = {"focus": {"location": str(tmp_path)}}
+
+    added = done(
+        world,
+        ADD.replace("lastError", f"lastError {asked}"),
+        root,
+        name="main",
+        customer=admin.customer_id,
+        credential=credential,
+    )
+    found = added["tested"]
+    assert found["billingAccounts"] == [str(tmp_path)]
+    assert "every row (3) of the newest file" in found["tried"]
+    assert [one["code"] for one in found["warnings"]][:1] == ["file-skipped"]
+    assert len(found["warnings"]) == 2, "the letters of ChargeFrequency too"
+
+    changed = done(
+        world,
+        UPDATE.replace("lastError", f"lastError {asked}"),
+        root,
+        **own,
+        settings={"focus": {"region": "eu-west-1"}},
+    )
+    assert changed["tested"] == found
+    unasked = UPDATE.replace("lastError", f"lastError {asked}")
+    assert done(world, unasked, root, **own, settings={"focus": {"region": None}}, test=False)["tested"] is None
+    assert done(world, TEST.replace("billingPeriods", "billingPeriods tried"), root, **own)["tried"] == found["tried"]

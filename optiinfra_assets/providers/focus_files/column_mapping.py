@@ -35,6 +35,7 @@ from optiinfra_assets.line_items.schema import TEXT, TIME
 from optiinfra_assets.line_items.time_columns import TimeColumns
 from optiinfra_assets.providers.files.focus_files import FocusMapping, MappingFor
 from optiinfra_assets.providers.files.location import MAPPING_NAME, FileVersion, Location
+from optiinfra_assets.providers.focus_files.other_formats import other_format
 
 _LARGEST: Final = 1 << 20
 _START: Final = "ChargePeriodStart"
@@ -112,6 +113,8 @@ class MappingFiles:
             except LayoutRejected as refused:
                 if serving:
                     return _mapped(names, serving[0][1])
+                if known := other_format(names):
+                    raise LayoutRejected(known) from refused
                 hint = "" if sibling_dataset(names) else _HINT
                 raise LayoutRejected(f"{refused}{hint}", has_costs=refused.has_costs) from refused
             return None

@@ -70,6 +70,7 @@ class FocusFiles(Provider):
         "s3.amazonaws.com", "*.s3.amazonaws.com", "s3.*.amazonaws.com", "*.s3.*.amazonaws.com",
     )  # fmt: skip
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = ()
+    necessary: ClassVar[tuple[str, ...]] = (r"^GET /[^/]+\n", r"^HEAD /[^/]+/", r"^GET /[^/]+/[^\n]")
     needed_fields: ClassVar[frozenset[str]] = frozenset()
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:

@@ -5,14 +5,16 @@ If a secret cannot be decrypted, this raises the provider error that fits. So th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import Literal
+from typing import Final, Literal
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.domain.errors import CredentialRejected, Transient
+from optiinfra_assets.domain.quoting import answers_shown
 from optiinfra_assets.domain.read_memory import set_most_bytes
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.readings import SnapshotRepository
@@ -23,6 +25,9 @@ from optiinfra_assets.settings import Settings
 from optiinfra_assets.vault.credential_audit import Actor, Purpose
 from optiinfra_assets.vault.credentials import CredentialChanged
 from optiinfra_assets.vault.master_keys import MasterKeyUnavailable, VaultError
+
+EXPLANATION_SECONDS: Final[Mapping[str, float]] = {"probe": 5.0, "collect": 120.0}
+"""Seconds for a request that only explains costs. A tick gives up a probe after 15 s, and two of such requests may hang in it."""
 
 
 def with_secrets(
@@ -72,10 +77,13 @@ def stored_context(metadata: Metadata, account: Account) -> ProviderContext:
     return ProviderContext(utc_now, SnapshotRepository(metadata, account.account_id, Snapshot))
 
 
+@contextmanager
 def for_call(
     context: ProviderContext, provider: Provider, account: Account, kind: Literal["probe", "collect"]
-) -> ProviderContext:
-    """Return `context` for one call of `provider` that begins now: within its deadline, and with requests only where they may go.
+) -> Iterator[ProviderContext]:
+    """Give `context` for one call of `provider` that begins now: within its deadline, and with requests only where they may go.
+
+    In the block, messages show values of answers only where no address of the account is a stranger's. A stream is read in it too.
 
     Args:
         context: gives clock, snapshots and meter.
@@ -83,11 +91,16 @@ def for_call(
         account: the account with its secrets, which may contain addresses.
         kind: which deadline counts.
     """
-    return replace(
+    network = network_policy_of(account, provider.own_hosts, takes_secret=bool(provider.secret_fields()))
+    made = replace(
         context,
-        network=network_policy_of(account, provider.own_hosts, takes_secret=bool(provider.secret_fields())),
-        deadline=Deadline.after(_limits()[kind], f"OPTIINFRA_{kind.upper()}_SECONDS"),
+        network=network,
+        deadline=Deadline.after(
+            _limits()[kind], f"OPTIINFRA_{kind.upper()}_SECONDS", patience=EXPLANATION_SECONDS[kind]
+        ),
     )
+    with answers_shown(network.is_quoted):
+        yield made
 
 
 @cache

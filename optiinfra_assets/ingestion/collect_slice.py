@@ -124,8 +124,8 @@ def collect_slice(
             slice_, generation, account.is_simulated, run_id, warehouse, metadata, lock, check, accept_empty
         )
         try:
-            context = for_call(context or stored_context(metadata, account), provider, account, "collect")
-            result = attempt.run(_open(provider, account, billing_period, context, accept_empty))
+            with for_call(context or stored_context(metadata, account), provider, account, "collect") as limited:
+                result = attempt.run(_open(provider, account, billing_period, limited, accept_empty))
         except BaseException:
             attempt.give_up(log)
             raise

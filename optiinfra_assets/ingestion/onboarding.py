@@ -117,11 +117,11 @@ def read_source(provider: Provider, account: Account) -> SourceContents:
     Raises:
         ProviderError: it cannot be read; the message says why.
     """
-    context = for_call(transient_context(), provider, account, "probe")
-    at = context.clock()
-    names = provider.discover(account, context)
-    found = provider.probe(account, {}, context)
-    rehearsal = provider.rehearse(account, context)
+    with for_call(transient_context(), provider, account, "probe") as context:
+        at = context.clock()
+        names = provider.discover(account, context)
+        found = provider.probe(account, {}, context)
+        rehearsal = provider.rehearse(account, context)
     warnings = SourceWarnings([*found.warnings, *rehearsal.warnings])
     return SourceContents(names, found.tokens, at, rehearsal.tried, warnings)
 

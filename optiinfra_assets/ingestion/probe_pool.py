@@ -163,8 +163,9 @@ class _ProbePool:
         try:
             opened, context = self._opened(account)
             spent = context.spent
-            context = for_call(context, self._providers[account.provider], opened, "probe")
-            probe = self._providers[account.provider].probe(opened, self._since.get(account.account_id, {}), context)
+            provider = self._providers[account.provider]
+            with for_call(context, provider, opened, "probe") as limited:
+                probe = provider.probe(opened, self._since.get(account.account_id, {}), limited)
         except ProviderError as error:
             until = error.until if isinstance(error, Throttled) else None
             return _failed(account, error, account_redactor(opened)(str(error)), spent, until)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.domain.quoting import quoted
 
 
 @dataclass(frozen=True, slots=True)

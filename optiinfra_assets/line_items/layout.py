@@ -8,6 +8,7 @@ from typing import Final
 
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.focus_datasets import sibling_dataset, squeezed
+from optiinfra_assets.domain.quoting import quoted
 
 _UNTIL_1_3 = ("ProviderName", "PublisherName")
 _BY_LOWER_NAME = {name.lower(): name for name in focus.BY_NAME}
@@ -115,11 +116,11 @@ def _refuse_twins(names: Sequence[str]) -> None:
     for name in filter(None, names):
         twin = seen.get(_plain(name))
         if twin == name:
-            raise LayoutRejected(f"two columns have the name {name!r}: remove or rename one")
+            raise LayoutRejected(f"two columns have the name {quoted(name)}: remove or rename one")
         if twin is not None:
             but_for = "capitals" if twin.lower() == name.lower() else "capitals and spaces"
             raise LayoutRejected(
-                f"columns {twin!r} and {name!r} have the same name but for {but_for}: remove or rename one"
+                f"columns {quoted(twin)} and {quoted(name)} have the same name but for {but_for}: remove or rename one"
             )
         seen[_plain(name)] = name
 
@@ -167,7 +168,7 @@ def _refuse_missing(
             f"{said}: the columns are taken for FOCUS {version_text(version)} CostAndUsage; "
             "export that dataset with all its mandatory columns"
         )
-    columns = ", ".join(repr(name) for name in delivered[:5]) + (", ..." if len(delivered) > 5 else "")
+    columns = ", ".join(map(quoted, delivered[:5])) + (", ..." if len(delivered) > 5 else "")
     raise LayoutRejected(f"{said}: the columns are {columns}, not those of FOCUS CostAndUsage", has_costs=False)
 
 
@@ -184,7 +185,9 @@ def _extras(names: Sequence[str], positions: dict[str, int]) -> tuple[tuple[int,
             continue
         kept = _extra_name(n, name)
         if kept in taken:
-            raise LayoutRejected(f"columns {taken[kept]!r} and {name!r} would both be kept as {kept!r}: rename one")
+            raise LayoutRejected(
+                f"columns {quoted(taken[kept])} and {quoted(name)} would both be kept as {quoted(kept)}: rename one"
+            )
         taken[kept] = name
         extras.append((n, kept))
     return tuple(extras)

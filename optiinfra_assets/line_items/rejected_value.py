@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-LONGEST_SHOWN = 80
-"""Characters of a rejected value that a message shows; more would hide the sentence."""
+from optiinfra_assets.domain.quoting import quoted
 
 
 class RejectedValue(Exception):
@@ -29,13 +28,3 @@ class RejectedValue(Exception):
         if self.index is None:
             return f"column {self.column}: {self.accepted}"
         return f"column {self.column}: value {quoted(self.value)} is not accepted: {self.accepted}"
-
-
-def quoted(value: Any) -> str:
-    """Return `value` in quotes on one line, cut at 80 characters; ``null`` for None."""
-    if value is None:
-        return "null"
-    text = str(value)
-    if len(text) > LONGEST_SHOWN:
-        text = text[:LONGEST_SHOWN] + "…"
-    return repr(text)

@@ -1,18 +1,22 @@
 """Requests that only explain or label costs: a provider declares them, and one rule holds for all of them.
 
 Whatever happens to such a request, costs come and a warning says what they lack. Refused, missing, broken, throttled and malformed are all
-the same here: names and labels may be late, costs may not. A provider declares these endpoints in `Provider.auxiliary` and reads each
-under `AuxiliaryEndpoint.read`. The contract suite fails every declared endpoint in every way, and accepts no failure of another one.
+the same here: names and labels may be late, costs may not. An answer that never comes takes only a small share of the call. A provider
+declares these endpoints in `Provider.auxiliary` and reads each under `AuxiliaryEndpoint.read`.
+The matrix of failures fails every declared endpoint in every way, and accepts no request to an endpoint that is not declared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from optiinfra_assets.domain.errors import ProviderError
 from optiinfra_assets.domain.source_warnings import SourceWarnings
+
+if TYPE_CHECKING:
+    from optiinfra_assets.providers.context import ProviderContext
 
 EXPLANATION_MISSING: Final = "explanation-missing"
 """Code of the warning about an endpoint that only explains costs and could not be read."""
@@ -33,12 +37,13 @@ class AuxiliaryEndpoint:
     mark: str
     lacks: str
 
-    def read(self, warnings: SourceWarnings, ask: Callable[[], T], otherwise: T) -> T:
-        """Return what `ask` returns. If it raises a ProviderError, add a warning and return `otherwise`."""
+    def read(self, context: ProviderContext, ask: Callable[[], T], otherwise: T) -> T:
+        """Return what `ask` returns. If it raises a ProviderError, add a warning to `context` and return `otherwise`."""
         try:
-            return ask()
+            with context.deadline.explaining():
+                return ask()
         except ProviderError as error:
-            self.warn(warnings, str(error))
+            self.warn(context.warnings, str(error))
             return otherwise
 
     def warn(self, warnings: SourceWarnings, reason: str) -> None:

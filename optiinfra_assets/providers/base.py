@@ -165,7 +165,9 @@ class Provider(ABC):
     own_hosts: ClassVar[tuple[str, ...]] = ()
     """The provider's own hosts, with ``*`` for one label of a name: errors may repeat what they say, and a proxy may connect to them."""
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]]
-    """The endpoints that only explain costs; every other request is needed, and its failure ends the call."""
+    """The endpoints that only explain costs."""
+    necessary: ClassVar[tuple[str, ...]]
+    """All other endpoints, whose failure ends the call, as `AuxiliaryEndpoint.mark` writes them; no request goes elsewhere."""
     needed_fields: ClassVar[frozenset[str]]
     """Names of the fields without which no cost can be stated. Any other field of any answer may be missing, null or malformed."""
 

@@ -24,7 +24,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -113,30 +114,77 @@ class Meter:
             self.within._add(requests, amount)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deadline:
     """When one call of a provider has to end, whatever its requests, pages and waits are.
+
+    Requests that only explain costs have a smaller share, so that costs come though such a request is never answered: together a third of
+    the call, and each of them, with its retries, `patience`. Each that takes longer halves the patience with the others.
 
     Attributes:
         seconds: how long the call may take.
         setting: environment variable that sets `seconds`; empty if none does.
         now: clock in seconds that never goes back.
         end: when it passes, by that clock.
+        patience: seconds that the next request which only explains costs may take.
+        share: seconds that all such requests may still take.
+        is_explaining: the requests made now only explain costs.
     """
 
     seconds: float = math.inf
     setting: str = ""
     now: Callable[[], float] = time.monotonic
     end: float = math.inf
+    patience: float = math.inf
+    share: float = field(init=False)
+    is_explaining: bool = field(default=False, init=False)
+    _request_end: float = field(default=math.inf, init=False, repr=False)
+    _share_end: float = field(default=math.inf, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.share = self.seconds / 3
 
     @classmethod
-    def after(cls, seconds: float, setting: str = "", now: Callable[[], float] = time.monotonic) -> Self:
+    def after(
+        cls,
+        seconds: float,
+        setting: str = "",
+        now: Callable[[], float] = time.monotonic,
+        patience: float = math.inf,
+    ) -> Self:
         """Return the deadline of a call that begins now."""
-        return cls(seconds, setting, now, now() + seconds)
+        return cls(seconds, setting, now, now() + seconds, patience)
 
     def left(self) -> float:
-        """Return the seconds until it passes; zero or less once it has."""
-        return self.end - self.now()
+        """Return the seconds until it passes, or until the present request has used up its share; zero or less once that was."""
+        return min(self.end, self._request_end) - self.now()
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Give the requests in the block the share of those that only explain costs."""
+        if self.is_explaining:
+            yield
+            return
+        begun = self.now()
+        self.is_explaining, self._share_end = True, begun + self.share
+        try:
+            yield
+        finally:
+            self.is_explaining, self._share_end = False, math.inf
+            self.share -= self.now() - begun
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Limit one request, with its retries, to the time that it may take."""
+        outer = self._request_end
+        if self.is_explaining:
+            self._request_end = min(outer, self._share_end, self.now() + self.patience)
+        try:
+            yield
+        finally:
+            if self.now() >= self._request_end:
+                self.patience /= 2
+            self._request_end = outer
 
 
 @dataclass(frozen=True, slots=True)

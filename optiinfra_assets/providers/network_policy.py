@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from optiinfra_assets.domain.quoting import NOT_SHOWN
+
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 """The only IPv6 addresses of the internet (RFC 4291, 2.4; IANA allocates no others)."""
 _SPECIAL: Final = tuple(
@@ -32,8 +34,11 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """An IPv4 address in its last 32 bits, reached through a translator (RFC 6052). 64:ff9b:1::/48 leads into a local network (RFC 8215)."""
 _ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)
 """Third quarter of an address that tunnels to the IPv4 address in the last one (RFC 5214)."""
+<<<<<<< HEAD
 NOT_SHOWN: Final = "what that server says is not shown"
 NOT_LENT: Final = "the rights of this machine are not lent"
+=======
+>>>>>>> ce2326c (Bind every provider to a matrix of failures by what it declares, give explanations a small share of the call, and quote a stranger's answer nowhere)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from decimal import Context, Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -150,7 +152,9 @@ class _Stream:
         self._batches = batches
         self._pieces: queue.Queue[bytes | BaseException | None] = queue.Queue(BATCHES_AHEAD)
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="line items", daemon=True)
+        # Errors of the batches say what those of the caller's thread may say.
+        work = partial(copy_context().run, self._work)
+        self._thread = threading.Thread(target=work, name="line items", daemon=True)
         self.names: list[str] = []
         self.failure: BaseException | None = None
 

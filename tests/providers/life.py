@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items import SCHEMA
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import LineItemStream, Probe, Provider
-from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext
+from optiinfra_assets.providers.context import Deadline, MemorySnapshots, ProviderContext
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.world.scenario import Scenario
@@ -40,6 +41,7 @@ class AnyLife:
     items: dict[BillingPeriod, list[Item]] = field(default_factory=dict)
     collections: dict[BillingPeriod, LineItemStream] = field(default_factory=dict)
     collected: list[BillingPeriod] = field(default_factory=list)
+    limit: Callable[[], Deadline] = Deadline
 
     @classmethod
     def of(
@@ -66,7 +68,7 @@ class AnyLife:
     @property
     def context(self) -> ProviderContext:
         """The simulated clock, the kept answers, and no waiting."""
-        return ProviderContext(self.clock, self.snapshots, sleep=lambda seconds: None)
+        return ProviderContext(self.clock, self.snapshots, sleep=lambda seconds: None, deadline=self.limit())
 
     def probe(self) -> Probe:
         """Ask whether anything changed."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import re
 import subprocess
 import sys
 import traceback
@@ -17,10 +16,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from life import SECRET, AnyLife, at, billed
+from ways import FEBRUARY, JANUARY, MARCH_10, WEB, Way, other_life, small, ways, young_life
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.errors import (
@@ -32,63 +32,16 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.simulators import SIMULATORS
-from optiinfra_assets.simulators.server.faults import break_down, say, throttle, truncate
-from optiinfra_assets.simulators.server.server import (
-    Answering,
-    Fault,
-    SimulatedCloud,
-    SimulatedRequest,
-    SimulatedResponse,
-)
+from optiinfra_assets.simulators.server.faults import break_down, throttle, truncate
 from optiinfra_assets.simulators.server.wire import FieldChange
-from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent, ScenarioResource
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.loading import load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
-JANUARY, FEBRUARY = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
-WEB = ScenarioResource(
-    "6e1f-web",
-    "web (simulated)",
-    "compute",
-    "standard-2",
-    "fra",
-    "main",
-    Decimal("0.10"),
-    tags=(("team", "shop"),),
-)
-DISK = ScenarioResource("disk", "disk (simulated)", "storage", "object", "fra", "main", Decimal("0.03"))
 
-CURRENCIES = ("USD", "EUR", "JPY")
-"""What accounts are billed in, where the cloud lets them choose; yen have no fraction."""
-
-MARCH_10 = at(3, 10, 12)
-"""January is closed by every cloud's rule by then, February is invoiced or about to be, March is open."""
-
-
-def small(*events: ScenarioEvent, **fields: Any) -> Scenario:
-    """A machine and a disk from December 2025."""
-    return Scenario("small", date(2025, 12, 1), (WEB, DISK), events, **fields)
-
-
-class Way(NamedTuple):
-    """A way in which an account of a cloud is set up, and what is asked for to be billed in; some clouds know one currency only."""
-
-    name: str
-    mode: str
-    currency: str
-
-
-def _ways() -> Iterator[Any]:
-    for name, cloud in SIMULATORS.items():
-        for mode, currency in zip(cloud.modes, itertools.cycle(CURRENCIES)):
-            made = cloud.make(small(currency=currency), SimulatedClock(MARCH_10), secret=SECRET, mode=mode)
-            yield pytest.param(Way(name, mode, currency), id=" ".join(filter(None, (name, mode, made.currency))))
-
-
-@pytest.fixture(params=_ways())
+@pytest.fixture(params=ways())
 def way(request: pytest.FixtureRequest) -> Way:
     """What is tried."""
     chosen: Way = request.param
@@ -101,10 +54,6 @@ def life(way: Way) -> Iterator[AnyLife]:
     made = other_life(way, small(), MARCH_10)
     with made.cloud:
         yield made
-
-
-def other_life(way: Way, scenario: Scenario, now: datetime, **how: Any) -> AnyLife:
-    return AnyLife.of(way.name, replace(scenario, currency=way.currency), now, mode=way.mode, **how)
 
 
 def test_every_cloud_provider_has_a_simulated_cloud_of_its_own_name() -> None:
@@ -303,13 +252,6 @@ def test_a_renamed_field_is_named(life: AnyLife) -> None:
         life.collect(JANUARY)
 
 
-def young_life(way: Way) -> AnyLife:
-    """An account that began in January, which is closed, in the middle of February, which is open."""
-    life = other_life(way, replace(small(), start=date(2026, 1, 1)), at(2, 10, 12))
-    life.cloud.page_size = min(life.cloud.page_size, 40)
-    return life
-
-
 def collected(life: AnyLife) -> ProviderError | None:
     """Collect both months. They must be whole, whatever is wrong, unless a provider says that it cannot have them."""
     try:
@@ -319,81 +261,6 @@ def collected(life: AnyLife) -> ProviderError | None:
     shown = {JANUARY: life.cloud.invoice_amount(JANUARY), FEBRUARY: life.cloud.shown_amount(FEBRUARY)}
     assert {month: billed(life.items.get(month, [])) for month in shown} == shown
     return None
-
-
-def _hung_up(cloud: SimulatedCloud, request: SimulatedRequest, answer: Answering) -> SimulatedResponse:
-    return replace(answer(request), cut_at=0)
-
-
-def _said(body: bytes, kind: str = "application/json") -> Fault:
-    return say(SimulatedResponse(200, body, {"Content-Type": kind}))
-
-
-FAILURES: dict[str, Fault] = {
-    **{str(status): say(SimulatedResponse.of({"error": "no"}, status)) for status in (401, 403, 404, 409, 410, 500)},
-    "no answer": _hung_up,
-    "a web page": _said(b"<html><body>sign in</body></html>", "text/html"),
-    "null": _said(b"null"),
-    "an empty object": _said(b"{}"),
-    "an empty body": _said(b""),
-}
-"""What may become of any request: a permission is revoked, an endpoint withdrawn, a proxy answers."""
-
-
-def _auxiliary() -> Iterator[Any]:
-    for way in (param.values[0] for param in _ways()):
-        for endpoint in PROVIDERS[way.name].auxiliary:
-            yield pytest.param(way, endpoint, id=f"{way.name} {way.mode} {endpoint.mark.strip()}")
-
-
-def _asks(life: AnyLife, endpoint: AuxiliaryEndpoint) -> bool:
-    return any(re.search(endpoint.mark, request.text) for request in life.cloud.asked)
-
-
-@pytest.mark.parametrize(("way", "endpoint"), list(_auxiliary()))
-def test_what_only_explains_costs_never_stops_them(way: Way, endpoint: AuxiliaryEndpoint) -> None:
-    """Every endpoint that a provider declares, and every failure."""
-    for name, fault in FAILURES.items():
-        life = young_life(way)
-        with life.cloud:
-            life.cloud.fail(fault, times=10_000, pattern=endpoint.mark)
-            assert collected(life) is None, name
-            warned = {one.message for stream in life.collections.values() for one in stream.warnings}
-            is_told = any(endpoint.lacks in message for message in warned)
-            assert is_told == _asks(life, endpoint) or name == "an empty object", (
-                name,
-                warned,
-            )  # it may just lack names
-            if not _asks(life, endpoint):
-                return
-
-
-@pytest.mark.parametrize("name", SIMULATORS)
-def test_every_declared_endpoint_is_asked_for(name: str) -> None:
-    unasked = set(PROVIDERS[name].auxiliary)
-    for mode in SIMULATORS[name].modes:
-        life = young_life(Way(name, mode, "USD"))
-        with life.cloud:
-            life.provider.discover(life.account)
-            life.tick()
-            unasked = {endpoint for endpoint in unasked if not _asks(life, endpoint)}
-    assert unasked == set()
-
-
-def test_a_request_that_is_not_declared_is_needed(way: Way) -> None:
-    """Without its answer the costs are whole all the same, or they are refused; they are never less."""
-    life = young_life(way)
-    with life.cloud:
-        life.tick()
-    marks = [endpoint.mark for endpoint in life.provider.auxiliary]
-    needed = [one.text for one in life.cloud.asked if not any(re.search(mark, one.text) for mark in marks)]
-    refused = 0
-    for head in {text.rpartition("\n")[0] for text in needed}:
-        life = young_life(way)
-        with life.cloud:
-            life.cloud.fail(FAILURES["404"], times=10_000, pattern=f"^{re.escape(head)}\n")
-            refused += collected(life) is not None
-    assert refused
 
 
 def field_names(way: Way) -> list[str]:
@@ -494,7 +361,6 @@ import json, re, sys
 from optiinfra_assets.providers.context import transient_context
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 name, settings, secrets = json.load(sys.stdin)
 account = Account("demo.memory", "demo", name, settings, secrets, is_simulated=True)
 rows = sum(batch.num_rows for batch in PROVIDERS[name].collect(account, BillingPeriod(2026, 1), transient_context()).batches)

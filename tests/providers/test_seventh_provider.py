@@ -148,6 +148,13 @@ def test_it_keeps_the_contract_of_all_providers_in_euros(project: Path) -> None:
     assert "[nimbus USD" not in said
 
 
+def test_its_endpoints_are_in_the_matrix_of_failures(project: Path) -> None:
+    (command,) = commands("tests/providers/test_failure_matrix.py")
+    said = run(project, *command, "-v")
+    assert passed(said) == 5
+    assert "[nimbus-^GET /months]" in said
+
+
 def test_its_name_stands_only_where_it_may(project: Path) -> None:
     (command,) = commands("tests/test_shape.py")
     assert passed(run(project, *command)) == 1

@@ -21,6 +21,7 @@ from hostile_servers import CERTIFICATE, CONNECTING, INSIDE, PLACES, Place, acco
 
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.domain.errors import ProviderError
+from optiinfra_assets.domain.quoting import VALUE_NOT_SHOWN
 from optiinfra_assets.ingestion.account_access import for_call
 from optiinfra_assets.providers import PROVIDERS, network_policy
 from optiinfra_assets.providers.base import Provider
@@ -133,10 +134,9 @@ def read(account: Account, network: NetworkPolicy | None = None) -> Seen:
     """Reads an account as `test_source` does, and returns how that failed."""
     slept: list[float] = []
     provider = PROVIDERS[account.provider]
-    context = for_call(ProviderContext(lambda: NOW, MemorySnapshots(), slept.append), provider, account, "probe")
-    context = replace(context, network=network) if network else context
-    with pytest.raises(ProviderError) as caught:
-        read_both(provider, account, context)
+    given = ProviderContext(lambda: NOW, MemorySnapshots(), slept.append)
+    with for_call(given, provider, account, "probe") as context, pytest.raises(ProviderError) as caught:
+        read_both(provider, account, replace(context, network=network) if network else context)
     return Seen(str(caught.value), type(caught.value), slept)
 
 
@@ -309,3 +309,18 @@ def test_a_proxy_of_the_environment_does_not_resolve_for_a_customer(
         assert NET.connected == []
         read(account_of(place, "https://storage.example"))
         assert {one[1] for one in NET.connected} == {proxy}
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_a_value_of_a_strangers_answer_is_not_quoted(place: Place) -> None:
+    """A success whose fields are of other types than documented; the operator, who may see that server, is told the values."""
+    fields = dict.fromkeys(PROVIDERS[place.provider].needed_fields, INSIDE)
+    body = json.dumps(fields | {"Account": INSIDE, "access_token": INSIDE, "kind": INSIDE})
+    with served(says(body, first=place.first), place.tls) as port:
+        NET.allowed = {port}
+        policy = NetworkPolicy(named=frozenset({("127.0.0.1", port)}), is_quoted=False)
+        seen = read(account_of(place, place.local(port), **BY_CUSTOMER), policy)
+        assert INSIDE not in seen.error
+        if place.name == "endpoint_url" and place.provider in ("vultr", "linode", "digitalocean"):
+            assert VALUE_NOT_SHOWN in seen.error
+            assert INSIDE in read(account_of(place, place.local(port))).error

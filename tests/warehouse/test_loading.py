@@ -20,6 +20,7 @@ from optiinfra_assets.database.errors import WarehouseUnavailable
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.errors import BadData, Rounding
 from optiinfra_assets.domain.publications import Totals
+from optiinfra_assets.domain.quoting import answers_shown, quoted
 from optiinfra_assets.line_items import SCHEMA, Layout, Normalizer
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.settings import Settings
@@ -219,3 +220,18 @@ def test_a_server_that_is_gone_is_named(settings: Settings, warehouse: Warehouse
     gone.client._backend.url = gone.client._backend._base_url = "http://127.0.0.1:9"
     with pytest.raises(WarehouseUnavailable, match="ClickHouse at"):
         load(gone.client, SLICE, 7, [batch([row()])])
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_an_error_of_the_reading_thread_shows_values_only_where_its_caller_may(
+    warehouse: Warehouse, is_shown: bool
+) -> None:
+    """Rows are read in another thread than the one in which the call of the provider began."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        raise BadData(f"value {quoted('4711')} is not accepted")
+        yield
+
+    with answers_shown(is_shown), pytest.raises(BadData) as caught:
+        load(warehouse.client, SLICE, 1, batches())
+    assert ("4711" in str(caught.value)) is is_shown

@@ -52,11 +52,15 @@ class CredentialTested:
     def of(cls, stored: StoredCredential) -> CredentialTested | None:
         """Make one from what the source held; None if it was not asked."""
         found = stored.found
-        return None if found is None else cls(
-            billing_accounts=found.names,
-            billing_periods=[str(period) for period in sorted(found.tokens)],
-            tried=found.tried,
-            warnings=[from_record(SourceWarning, one) for one in found.warnings],
+        return (
+            None
+            if found is None
+            else cls(
+                billing_accounts=found.names,
+                billing_periods=[str(period) for period in sorted(found.tokens)],
+                tried=found.tried,
+                warnings=[from_record(SourceWarning, one) for one in found.warnings],
+            )
         )
 
 

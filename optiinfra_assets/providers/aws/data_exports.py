@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingThere
-from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.aws.cur_to_focus import mapping_of
 from optiinfra_assets.providers.files.focus_files import layout_of
 from optiinfra_assets.providers.files.location import FileVersion

@@ -137,6 +137,13 @@ class Aws(Provider):
         for service in ("sts", "s3", "*.s3", "sts.*", "ce.*", "organizations.*", "s3.*", "*.s3.*")
     )
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (MEMBERS,)
+    necessary: ClassVar[tuple[str, ...]] = (
+        r"\nAction=(GetCallerIdentity|AssumeRole)&",
+        r"GetCostAndUsage",
+        r"^GET /[^/]+\n",
+        r"^HEAD /[^/]+/",
+        r"^GET /[^/]+/[^\n]",
+    )
     needed_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "ResultsByTime",
@@ -167,7 +174,7 @@ class Aws(Provider):
         """
         at = _Source.of(account, context or transient_context())
         payer = at.payer()
-        names: dict[str, str] | None = MEMBERS.read(at.context.warnings, lambda: dict(at.members()), None)
+        names: dict[str, str] | None = MEMBERS.read(at.context, lambda: dict(at.members()), None)
         name = (names or {}).get(payer, "")
         at.prove()
         return [f"{payer} {name}".strip()]

@@ -19,7 +19,6 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
-from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.azure.query_api import (
     CHARGE_TYPE,
@@ -32,6 +31,7 @@ from optiinfra_assets.providers.azure.query_api import (
     refuse_missing_days,
     totals_of,
 )
+from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.providers.sorting import ExternalSorter, Record
 
 RESOURCE: Final = "ResourceId"
@@ -71,7 +71,7 @@ def cost_lines(
     query: CostQueryClient,
     window: Window,
     stated: dict[CostMetric, Totals],
-    warnings: SourceWarnings,
+    context: ProviderContext,
     *,
     by_resource: bool,
     where: str,
@@ -82,7 +82,7 @@ def cost_lines(
         query: client of the scope.
         window: days of one month.
         stated: ungrouped cost of each metric, by day.
-        warnings: gets a warning if regions or names cannot be read.
+        context: gets a warning if regions or names cannot be read.
         by_resource: True if the scope has resources, False to group by subscription.
         where: what is read, for messages.
 
@@ -98,7 +98,7 @@ def cost_lines(
                 refuse_missing_days(kind, totals, whole, where)
                 refuse_difference(kind, totals, found, where)
         if any(stated.values()):
-            ATTRIBUTES.read(warnings, lambda: _add_attributes(query, window, (owner, attribute), sorter), None)
+            ATTRIBUTES.read(context, lambda: _add_attributes(query, window, (owner, attribute), sorter), None)
         yield from _joined(sorter.sorted())
 
 

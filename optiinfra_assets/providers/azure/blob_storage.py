@@ -10,6 +10,7 @@ from optiinfra_assets.domain.errors import BadData, NothingThere, Transient
 from optiinfra_assets.providers.files.location import SPAN_BYTES, FileVersion, Gone, RemoteLocation
 from optiinfra_assets.providers.http.endpoint_policy import is_loopback
 from optiinfra_assets.providers.http.pagination import Page, items
+from optiinfra_assets.providers.http.translation import not_theirs
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties
@@ -130,6 +131,8 @@ class BlobLocation(RemoteLocation):
 
 
 def _version(name: str, found: BlobProperties) -> FileVersion:
+    if not found.etag:
+        raise not_theirs(name)
     return FileVersion(name, found.size, found.etag.strip('"'), found.last_modified)
 
 

@@ -24,12 +24,18 @@ from pydantic import SecretStr
 
 from optiinfra_assets.domain.errors import CredentialRejected
 from optiinfra_assets.providers.context import Meter, ProviderContext
-from optiinfra_assets.providers.http.client import FROM_BEHIND_A_PAGE, retry_after
-from optiinfra_assets.providers.http.connections import refusal_in
+from optiinfra_assets.providers.http.client import retry_after
 from optiinfra_assets.providers.http.endpoint_policy import is_loopback
 from optiinfra_assets.providers.http.redaction import redactor
-from optiinfra_assets.providers.http.retry import PATIENCE, RetryableError, error_for_status, with_retries
-from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
+from optiinfra_assets.providers.http.retry import PATIENCE, RetryableError, error_for_status, refusal_in, with_retries
+from optiinfra_assets.providers.http.translation import (
+    broken_off,
+    clock_error,
+    is_web_page,
+    no_answer,
+    not_theirs,
+    web_page,
+)
 from optiinfra_assets.providers.http.urllib3_transport import guarded_session
 from optiinfra_assets.providers.network_policy import NOT_LENT
 
@@ -40,7 +46,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 60
-_OVERLOADED: Final = frozenset({408, 425, 429})
+_ABOUT_THE_CREDENTIAL: Final = frozenset({400, 401, 403})
 
 _T = TypeVar("_T")
 Explain = Callable[[int, str], Exception | None]
@@ -94,10 +100,9 @@ class EntraSession:
         """
         self.meter = meter
         self.hide = redactor(access.secrets)
-        self.warnings = context.warnings
         self.note = context.leave_out
         self._access = access
-        self._context = context
+        self.context = context
         self._patience = patience
         self.credential: Any = _SignIn(self)
 
@@ -150,28 +155,28 @@ class EntraSession:
                 raise self._refused(error, where, permission, explain) from None
             except json.JSONDecodeError as error:
                 raise _unreadable(error.doc, where) from None
+            except (AttributeError, TypeError, ValueError):
+                raise not_theirs(where) from None
             except AzureError as error:
                 if refusal := refusal_in(error):
                     raise refusal from None
                 raise RetryableError(no_answer(where, self._told(_first_line(str(error.message))))) from None
 
-        return with_retries(try_once, self._context, where, self._patience)
+        return with_retries(try_once, self.context, where, self._patience)
 
     def _told(self, said: str) -> str:
-        return self._context.network.quoted(self.hide(said))
+        return self.context.network.quoted(self.hide(said))
 
     def _refused(self, error: HttpResponseError, where: str, permission: str, explain: Explain) -> Exception:
         status = error.status_code
         if status is None or status < 300:
             return self._broken(error, where)
-        if is_web_page(_body(error)) and status not in FROM_BEHIND_A_PAGE:
-            return web_page(where)
         said = self._told(_said(error))
         return explain(status, said) or self.refusal(status, _headers(error), where, said, permission)
 
     def refusal(self, status: int, headers: Mapping[str, str], where: str, said: str, permission: str) -> Exception:
         """Returns the error for a status that is not a success."""
-        now = self._context.clock()
+        now = self.context.clock()
         return error_for_status(status, where, said, permission, until=longest_wait(headers, now), now=now)
 
     def _broken(self, error: HttpResponseError, where: str) -> Exception:
@@ -244,7 +249,7 @@ class _SignIn:
         where = f"sign-in at {self._service._access.authority or 'Microsoft Entra ID'}"
         said = self._service._told(_first_line(str(error.message)))
         status, headers = self._answered or (None, {})
-        if status is not None and (status in _OVERLOADED or status >= 500):
+        if status is not None and status >= 300 and status not in _ABOUT_THE_CREDENTIAL:
             return self._service.refusal(status, headers, where, "", "")
         causes = (error.__cause__, error.__context__)
         if any(isinstance(cause, ServiceRequestError | ServiceResponseError | DecodeError) for cause in causes):

@@ -16,6 +16,7 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, NothingThere
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.azure.blob_storage import BlobLocation
 from optiinfra_assets.providers.files.location import FileVersion, change_token
 from optiinfra_assets.providers.files.manifest_exports import ManifestExport, ManifestFile
@@ -150,7 +151,7 @@ def _read(container: BlobLocation, file: FileVersion) -> ExportRun:
     config, info = manifest.object("exportConfig"), manifest.object("runInfo")
     kind = config.text("type")
     if kind.lower() != "focuscost":
-        raise BadData(f"{where}: type: value {kind!r} is not accepted: make an export of type FocusCost")
+        raise BadData(f"{where}: type: value {quoted(kind)} is not accepted: make an export of type FocusCost")
     start, end = _time(info, "startDate"), _time(info, "endDate")
     period = BillingPeriod.of(start)
     if start != period.start or not start <= end <= period.end:
@@ -173,7 +174,7 @@ def _file(container: BlobLocation, blob: JsonFields) -> ManifestFile:
     name = container.within(blob.text("blobName"))
     if name is None:
         raise BadData(
-            f"{blob.where}: blobName: value {blob.text('blobName')!r} lies outside of {container.address}: "
+            f"{blob.where}: blobName: value {quoted(blob.text('blobName'))} lies outside of {container.address}: "
             "give a folder that holds it as export_url"
         )
     return ManifestFile(name, blob.whole("byteCount"), blob.whole("dataRowCount"))

@@ -125,6 +125,14 @@ class Azure(Provider):
         *("management.chinacloudapi.cn", "login.chinacloudapi.cn", "*.blob.core.chinacloudapi.cn"),
     )
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (NAME, ATTRIBUTES)
+    necessary: ClassVar[tuple[str, ...]] = (
+        r"/openid-configuration\n",
+        r"/oauth2/v2\.0/token\n",
+        r"^POST .*/Microsoft\.CostManagement/query\n",
+        r"^GET /[^/]+/[^/]+\n",
+        r"^HEAD /[^/]+/[^/]+/",
+        r"^GET /[^/]+/[^/]+/(?!.*openid-configuration\n)",
+    )
     needed_fields: ClassVar[frozenset[str]] = frozenset(
         {"properties", "columns", "name", "rows", "nextLink", "Cost", "UsageDate", "ChargeType", "Currency"}
     )
@@ -251,8 +259,8 @@ class _ScopeSource:
             with self._open() as scope:
                 billed = MonthColumns(period, scope.account_id, scope.display_name(), scope.subscription)
                 by_resource = scope.subscription is not None
-                warnings = self._context.warnings
-                for line in cost_lines(scope.query, window, stated, warnings, by_resource=by_resource, where=where):
+                context = self._context
+                for line in cost_lines(scope.query, window, stated, context, by_resource=by_resource, where=where):
                     yield LineItemRow("api", not collection.is_final, values_of(line, billed))
         collection.requests = self.service.meter.requests
 

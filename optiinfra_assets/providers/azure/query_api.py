@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
-from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
 from optiinfra_assets.providers.http.retry import RetryableError

@@ -77,7 +77,7 @@ class ScopeClient:
 
     def display_name(self) -> str | None:
         """Returns the display name of the scope or of its subscription; None if there is none or it cannot be read."""
-        return NAME.read(self._service.warnings, self._display_name, None)
+        return NAME.read(self._service.context, self._display_name, None)
 
     def _display_name(self) -> str | None:
         from azure.core.rest import HttpRequest

@@ -22,9 +22,8 @@ from urllib.parse import quote
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged, CredentialRejected, ProviderError, ResourceNotFound
-from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
-from optiinfra_assets.providers.context import Snapshot, Snapshots
+from optiinfra_assets.providers.context import ProviderContext, Snapshot
 from optiinfra_assets.providers.digitalocean.daily_estimates import DailyEstimate, InvoiceLine
 from optiinfra_assets.providers.digitalocean.invoice_parts import InvoiceParts
 from optiinfra_assets.providers.http.client import ApiResponse, Client
@@ -137,16 +136,14 @@ class BillingApi:
         urn: urn of the payer; empty if it is unknown.
         permission: what the credential needs for all of these endpoints; errors name it.
         clock_time: UTC instant of the call; no request asks for days after its day.
-        snapshots: keeps what is known about an invoice.
-        warnings: gets what could not be read and only explains costs.
+        context: keeps what is known about an invoice, and gets what could not be read and only explains costs.
     """
 
     api: Client
     urn: str
     permission: str
     clock_time: datetime
-    snapshots: Snapshots
-    warnings: SourceWarnings
+    context: ProviderContext
 
     def books(self) -> InvoiceList:
         """Return all invoices and the preview.
@@ -214,7 +211,7 @@ class BillingApi:
         period = BillingPeriod.of(self.clock_time)
         if self.clock_time < period.end - _DAY:
             for invoice in books.of(period):
-                self.snapshots.add(Snapshot(_kind(invoice), period, self.clock_time, _WITHIN))
+                self.context.snapshots.add(Snapshot(_kind(invoice), period, self.clock_time, _WITHIN))
 
     def is_settled(self, period: BillingPeriod) -> bool:
         """Whether no later night can estimate days of the period: two days have passed since its end."""
@@ -274,7 +271,7 @@ class BillingApi:
 
     def _estimates_from(self, period: BillingPeriod, since: datetime | None = None) -> int | None:
         """As `count`; None if the insights cannot be read."""
-        return INSIGHTS.read(self.warnings, lambda: self.count(period, since), None)
+        return INSIGHTS.read(self.context, lambda: self.count(period, since), None)
 
     def _refuse_no_urn(self) -> None:
         if not self.urn:
@@ -283,16 +280,18 @@ class BillingApi:
             )
 
     def _warn_unread(self, error: ContractChanged) -> None:
-        self.warnings.add("invoice-not-read", "an invoice cannot be read: its month is not collected", 1, str(error))
+        self.context.warnings.add(
+            "invoice-not-read", "an invoice cannot be read: its month is not collected", 1, str(error)
+        )
 
     def _is_last(self, invoice: Invoice) -> bool:
         """Whether the items of an invoice reach the end of its month, or the days after its last item have no estimates."""
         period = invoice.period
-        kept = self.snapshots.newest(_kind(invoice), period)
+        kept = self.context.snapshots.newest(_kind(invoice), period)
         if kept is None:
             body = str(self._reach(invoice)).encode()
             kept = Snapshot(_kind(invoice), period, self.clock_time, body)
-            self.snapshots.add(kept)
+            self.context.snapshots.add(kept)
         if kept.body == _WITHIN:
             return False
         reach = datetime.fromisoformat(kept.body.decode())

@@ -118,6 +118,7 @@ class DigitalOcean(ApiProvider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.digitalocean.com",)
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (TEAM, MACHINES, INSIGHTS, ITEMS_SO_FAR, SUMMARY, BALANCE)
+    necessary: ClassVar[tuple[str, ...]] = (r"/my/invoices\n", r"/my/invoices/(?!preview\n)[^/]+\n")
     needed_fields: ClassVar[frozenset[str]] = frozenset(
         {"invoices", "invoice_items", "invoice_uuid", "invoice_period", "amount", "meta", "total"}
     )
@@ -152,7 +153,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
         """Urn and name of the team: those that the credential names, else as read now, else as last read; else an empty urn."""
         if self.credential.account_urn:
             return self.credential.account_urn, None
-        found = TEAM.read(self.context.warnings, self._team, None)
+        found = TEAM.read(self.context, self._team, None)
         if found is None:
             return self._team_before() or ("", None)
         now = self.context.clock()
@@ -173,7 +174,7 @@ class _Session(ApiSession[DigitalOceanCredential]):
     def billing(self) -> BillingApi:
         """Return a `BillingApi` for the payer, as of now."""
         context = self.context
-        return BillingApi(self.api, self.payer[0], BILLING, context.clock(), context.snapshots, context.warnings)
+        return BillingApi(self.api, self.payer[0], BILLING, context.clock(), context)
 
     def account_name(self) -> str:
         urn, name = (self.credential.account_urn, None) if self.credential.account_urn else self._team()
@@ -246,7 +247,7 @@ class _Month:
         if preview is None and not self.books.of(self.period):
             estimated: DailyEstimates | None = self._estimated(billing)  # nothing else has the costs
         else:
-            estimated = INSIGHTS.read(billing.warnings, lambda: self._estimated(billing), None)
+            estimated = INSIGHTS.read(billing.context, lambda: self._estimated(billing), None)
         days = estimated or DailyEstimates(self.period, self.is_closed)
         for invoice in self.books.of(self.period):
             yield from self._invoiced(billing, invoice, days)
@@ -302,14 +303,14 @@ class _Month:
         def read() -> list[InvoiceLine]:
             return list(billing.lines(PREVIEW, self.period))
 
-        return read() if is_needed else ITEMS_SO_FAR.read(billing.warnings, read, None)
+        return read() if is_needed else ITEMS_SO_FAR.read(billing.context, read, None)
 
     def _beyond_items(
         self, billing: BillingApi, invoice: Invoice, itemised: Decimal, invoice_id: str | None, amount: Decimal | None
     ) -> Iterator[DailyCharge]:
         """Yield what the summary has beyond the items, and what is still lacking of `amount` unless that is None."""
         method = INVOICE_LINE if invoice_id else SO_FAR
-        parts = SUMMARY.read(billing.warnings, lambda: billing.parts(invoice), UNKNOWN)
+        parts = SUMMARY.read(billing.context, lambda: billing.parts(invoice), UNKNOWN)
         for category, name, part in parts.beyond(amount, itemised):
             line = InvoiceLine(("", name), part, name, (), None, self.period.start, self.period.end, category=category)
             yield DailyCharge(line.key, part, line.start, line.end, method, line, (), invoice_id)
@@ -325,7 +326,7 @@ class _Month:
         if days.last_day is not None:
             self.collection.data_through = midnight(days.last_day) + timedelta(days=1)
         if self.period == BillingPeriod.of(billing.clock_time):
-            balance = BALANCE.read(billing.warnings, billing.usage, None)
+            balance = BALANCE.read(billing.context, billing.usage, None)
             if balance is not None:
                 usage, generated_at = balance
                 beyond = exact_sum((usage, -days.estimated))

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from optiinfra_assets.domain.errors import BadData
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.domain.read_memory import COLUMN_BYTES, most_bytes, too_large
 from optiinfra_assets.domain.source_warnings import SourceWarnings
-from optiinfra_assets.line_items.rejected_value import quoted
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
 
 BLOCK_BYTES = 4 << 20

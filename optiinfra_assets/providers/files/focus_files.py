@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, Rounding
 from optiinfra_assets.domain.focus import BY_NAME, ColumnType
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.domain.spreadsheet_text import MARKED
 from optiinfra_assets.line_items import Layout, LayoutRejected, Normalizer, RejectedValue
 from optiinfra_assets.line_items.arrow_tools import dictionary_encoded, is_text, utf8_decoded
@@ -277,7 +278,7 @@ class _Reading:
     def _warn_of_names(self, layout: Layout) -> None:
         if layout.respelled:
             message = "names of columns with spaces or underscores were read as those of FOCUS"
-            example = f"{self.path}: {', '.join(map(repr, layout.respelled[:3]))}"
+            example = f"{self.path}: {', '.join(map(quoted, layout.respelled[:3]))}"
             self.collection.warnings.add("column-name", message, len(layout.respelled), example)
 
 

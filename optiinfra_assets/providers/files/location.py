@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from optiinfra_assets.domain.errors import BadData, CredentialRejected, NothingThere, Transient
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.context import Meter
 from optiinfra_assets.providers.files.folder_access import ConfinedAccess, FolderAccess, Outside
 
@@ -299,7 +300,7 @@ class LocalFolder(Location):
             name.encode()
         except UnicodeEncodeError as error:
             raise BadData(
-                f"{self.address}: the name {name!r} is not text in UTF-8: rename the file or its folder"
+                f"{self.address}: the name {quoted(name)} is not text in UTF-8: rename the file or its folder"
             ) from error
 
     def open(self, file: FileVersion) -> pa.NativeFile:

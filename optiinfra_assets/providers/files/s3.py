@@ -9,10 +9,11 @@ from typing import Any, Final, TypeVar
 
 from botocore.exceptions import IncompleteReadError
 
-from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingThere
+from optiinfra_assets.domain.errors import BadData, NothingThere
 from optiinfra_assets.providers.files.location import FileVersion, Gone, RemoteLocation
 from optiinfra_assets.providers.http.boto_client import BotoCalls
 from optiinfra_assets.providers.http.pagination import Page, items
+from optiinfra_assets.providers.http.translation import not_theirs
 
 _CHANGED: Final = frozenset({"404", "412", "NoSuchKey", "PreconditionFailed"})
 _OR_GONE: Final = "; or it is gone: S3 answers so, not 404, to whoever may not list that"
@@ -64,9 +65,7 @@ class S3Location(RemoteLocation):
 
     def _found(self, name: str, size: int, said: dict[str, Any]) -> FileVersion:
         if not said.get("ETag"):
-            raise ContractChanged(
-                f"{self.path(name)}: an answer without an ETag: check endpoint_url, and whether a proxy answers in its place"
-            )
+            raise not_theirs(self.path(name))
         return FileVersion(name, size, said["ETag"].strip('"'), said.get("LastModified"))
 
     def current(self, name: str) -> FileVersion | None:

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.errors import BadData, Rounding
 from optiinfra_assets.domain.focus_datasets import sibling_dataset
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.line_items import Layout, LayoutRejected, RejectedValue
 from optiinfra_assets.line_items.irregularities import Irregularities
 from optiinfra_assets.line_items.layout import mandatory
@@ -188,7 +189,7 @@ class MappedColumns:
     @staticmethod
     def _found(by_name: Mapping[str, str], source: str) -> str:
         if source.strip().lower() not in by_name:
-            columns = ", ".join(by_name.values())
+            columns = ", ".join(map(quoted, by_name.values()))
             raise LayoutRejected(
                 f"column {source!r}, which {MAPPING_NAME} names, is missing: the columns are {columns}"
             )

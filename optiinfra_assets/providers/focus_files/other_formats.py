@@ -89,4 +89,4 @@ def other_format(names: Iterable[str]) -> str | None:
     """Return what a file with these columns is and what to connect instead, as a clause; None for any other file."""
     found = frozenset(map(squeezed, names))
     known = next((one for one in _FORMATS if one.fits(found)), None)
-    return known and f"is {known.title}, not FOCUS: {known.instead}"
+    return None if known is None else f"is {known.title}, not FOCUS: {known.instead}"

@@ -36,13 +36,12 @@ from optiinfra_assets.domain.errors import (
     Transient,
 )
 from optiinfra_assets.providers.context import Meter, ProviderContext
-from optiinfra_assets.providers.http.client import FROM_BEHIND_A_PAGE, retry_after
-from optiinfra_assets.providers.http.connections import refusal_in
+from optiinfra_assets.providers.http.client import retry_after
 from optiinfra_assets.providers.http.endpoint_policy import check_endpoint
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.redaction import redactor
-from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
-from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
+from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, refusal_in, with_retries
+from optiinfra_assets.providers.http.translation import broken_off, clock_error, no_answer
 from optiinfra_assets.providers.http.urllib3_transport import guard, guarded_session
 from optiinfra_assets.providers.network_policy import NOT_LENT
 
@@ -152,6 +151,10 @@ class GoogleSession:
             raise ContractChanged(f"{where}: not the documented answer ({said}); {ASK_FOR_UPDATE}") from None
         except Exception as error:  # noqa: BLE001 - translated, or raised as it is
             refused = self.refused(error, where, permission)
+            if isinstance(refused, Conflict):
+                raise Transient(
+                    f"{where}: the provider reports a conflict with another request; try again later"
+                ) from None
             raise (refused.error if isinstance(refused, RetryableError) else refused) from None
 
     def refused(self, error: Exception, where: str, permission: str) -> Exception:
@@ -166,7 +169,7 @@ class GoogleSession:
                 f"{where}: the credential is not accepted ({said}); connect again with {KEY}"
             )
         if isinstance(error, json.JSONDecodeError | ParseError):
-            return web_page(where) if is_web_page(getattr(error, "doc", "")) else RetryableError(broken_off(where))
+            return RetryableError(broken_off(where))
         if isinstance(error, auth_errors.GoogleAuthError | requests.exceptions.RequestException | TimeoutError):
             return RetryableError(no_answer(where, said or type(error).__name__))
         return error
@@ -186,9 +189,6 @@ class GoogleSession:
             return NothingThere(f"{where}: {said[:200]}: nothing that is stored is changed")
         if isinstance(error, Conflict):
             return error
-        body = getattr(error.response, "content", b"")
-        if isinstance(body, bytes) and is_web_page(body) and status not in FROM_BEHIND_A_PAGE:
-            return web_page(where)
         status = 429 if reason in _BUSY else 503 if reason in _FAILED else status
         return error_for_status(status, where, said, permission, until=until, now=now)
 
@@ -251,6 +251,10 @@ class _Tokens(Credentials):
         self._source.apply(headers, token)  # type: ignore[no-untyped-call]
 
 
+_ABOUT_THE_KEY: Final = frozenset({400, 401, 403})
+"""Statuses with which the token service refuses a key; any other is about the request, the service or the network."""
+
+
 class _TokenRequest(Request):
     """Sends each token request once, with a time-out."""
 
@@ -264,7 +268,7 @@ class _TokenRequest(Request):
         response = super().__call__(*arguments, **options)  # type: ignore[no-untyped-call]
         is_busy = response.status == 403 and any(reason.encode() in response.data for reason in _BUSY)
         status = 429 if is_busy else int(response.status)
-        if status == 429 or status >= 500:
+        if not 200 <= status < 300 and status not in _ABOUT_THE_KEY:
             now = self._context.clock()
             headers = {name.lower(): value for name, value in response.headers.items()}
             raise error_for_status(status, "token", "", KEY, until=retry_after(headers, now), now=now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,8 +19,8 @@ from typing import Any, Final, NoReturn, Self
 from google.api_core.exceptions import Conflict
 from google.cloud import bigquery
 
-from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
-from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingThere, Transient
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.gcp.auth import SECONDS, GoogleSession
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.pagination import Page, pages
@@ -191,10 +192,11 @@ class BigQuery:
                     timeout=SECONDS,
                 )
             except Conflict:
-                job = self._client.get_job(job_id, location=location, retry=patience, timeout=SECONDS)
-        if not isinstance(job, bigquery.QueryJob):
-            raise Transient(f"{where}: the job was not found again; try again later")
-        return job
+                with suppress(NothingThere):
+                    job = self._client.get_job(job_id, location=location, retry=patience, timeout=SECONDS)
+                    if isinstance(job, bigquery.QueryJob):
+                        return job
+        raise Transient(f"{where}: the job was not found again; try again later")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, ContractChanged
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.gcp.loading_days import BEGINNING, PeriodTotal
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.running_totals.readings import exact_sum
@@ -203,7 +204,7 @@ class CostTable:
             period = BillingPeriod.parse(f"{month[:4]}-{month[4:]}")
         except ValueError:
             raise ContractChanged(
-                f"{self.name}: column invoice.month: value {month!r} is not accepted: YYYYMM was expected"
+                f"{self.name}: column invoice.month: value {quoted(month)} is not accepted: YYYYMM was expected"
             ) from None
         day = cells.time("part") if self.by_day else BEGINNING
         amount = cells.number("cost") or Decimal(0)

@@ -106,6 +106,13 @@ class Gcp(Provider):
     )
     own_hosts: ClassVar[tuple[str, ...]] = ("*.googleapis.com", "accounts.google.com")
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (NAMES,)
+    necessary: ClassVar[tuple[str, ...]] = (
+        r"^POST /token\n",
+        r"^GET .*/tables/[^/]+\n",
+        r"^POST .*/jobs\n",
+        r"^GET .*/jobs/",
+        r"^GET .*/queries/",
+    )
     needed_fields: ClassVar[frozenset[str]] = frozenset()
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
@@ -214,7 +221,7 @@ class _Opened:
 
     def payer_name(self) -> str | None:
         """Returns the name of the billing account; None if it cannot be read."""
-        return NAMES.read(self.context.warnings, self._payer_name, None)
+        return NAMES.read(self.context, self._payer_name, None)
 
     def _payer_name(self) -> str | None:
         from optiinfra_assets.providers.gcp.billing_api import CloudBilling

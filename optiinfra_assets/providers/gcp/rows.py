@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.domain.read_memory import kept_if_short
 from optiinfra_assets.line_items.row_batches import LineItemRow, Value
 from optiinfra_assets.providers.gcp.export_tables import CostTable, ExportKind
@@ -276,7 +277,7 @@ def _tags(cells: ResultRow, name: str) -> dict[str, str | None]:
         return _pairs(text)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ContractChanged(
-            f"{cells.where}: column {name}: value {text[:80]!r} is not accepted: keys and values were expected; {ASK_FOR_UPDATE}"
+            f"{cells.where}: column {name}: value {quoted(text)} is not accepted: keys and values were expected; {ASK_FOR_UPDATE}"
         ) from None
 
 

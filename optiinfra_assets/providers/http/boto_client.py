@@ -46,14 +46,14 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
-from optiinfra_assets.domain.errors import BadData, ContractChanged, CredentialRejected, Transient
+from optiinfra_assets.domain.errors import BadData, ContractChanged, CredentialRejected
 from optiinfra_assets.providers.context import Meter, ProviderContext
-from optiinfra_assets.providers.http.client import FROM_BEHIND_A_PAGE, retry_after
-from optiinfra_assets.providers.http.connections import refusal_in
+from optiinfra_assets.providers.http.answer_check import checked_body
+from optiinfra_assets.providers.http.client import retry_after
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.providers.http.redaction import redactor
-from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
-from optiinfra_assets.providers.http.translation import broken_off, clock_error, is_web_page, no_answer, web_page
+from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, refusal_in, with_retries
+from optiinfra_assets.providers.http.translation import broken_off, clock_error, no_answer
 from optiinfra_assets.providers.http.urllib3_transport import Guarded, GuardedTls
 from optiinfra_assets.providers.network_policy import EVERYWHERE, NOT_LENT, NetworkPolicy
 
@@ -240,7 +240,7 @@ def new_client(session: Session, service: str, region: str | None, endpoint_url:
         raise BadData(f"{service}: {error}: check the region and the endpoint_url") from None
     client.meta.events.register("before-send", _note_sent)
     client.meta.events.register("before-send", _sender(session, client.meta.endpoint_url))
-    client.meta.events.register("before-parse", _refuse_broken)
+    client.meta.events.register("before-parse", _check_answer)
     return client
 
 
@@ -319,23 +319,17 @@ def _text(header: str | bytes | None) -> str:
     return header.decode() if isinstance(header, bytes) else header or ""
 
 
-def _refuse_broken(response_dict: Mapping[str, Any], operation_model: Any, **_: Any) -> None:
+def _check_answer(response_dict: dict[str, Any], operation_model: Any, **_: Any) -> None:
     """Raises an error for a broken response: the SDK takes cut-off JSON or a proxy's page for an empty object, so for an empty bill."""
     body, headers = response_dict["body"], response_dict["headers"]
     if operation_model.name == "HeadBucket" and "x-amz-bucket-region" not in headers:
         # The SDK sends HeadBucket by itself when redirected, and would repeat it forever if that is redirected too. This error stops it.
         raise ClientError({"ResponseMetadata": {"HTTPHeaders": {}}}, operation_model.name)
-    if not isinstance(body, bytes):
-        return
-    status = response_dict["status_code"]
-    # The page that comes with a redirect explains it; the SDK tells the redirect itself.
-    if is_web_page(body) and status not in FROM_BEHIND_A_PAGE and not 300 <= status < 400:
-        raise web_page(operation_model.name)
-    if status >= 300:
-        return
-    if (
-        "json" in headers.get("content-type", "")
-        and operation_model.http["method"] != "HEAD"
-        and not body.rstrip().endswith(b"}")
-    ):
-        raise RetryableError(Transient(f"an answer broke off after {len(body)} bytes; try again later"))
+    if isinstance(body, bytes):
+        response_dict["body"] = checked_body(
+            body,
+            operation_model.name,
+            method=operation_model.http["method"],
+            status=response_dict["status_code"],
+            kind=headers.get("content-type", ""),
+        )

@@ -43,7 +43,7 @@ from optiinfra_assets.providers.http.httpx_transport import GuardedTransport
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 from optiinfra_assets.providers.http.redaction import redactor
 from optiinfra_assets.providers.http.retry import RetryableError, error_for_status, with_retries
-from optiinfra_assets.providers.http.translation import is_web_page, no_answer, web_page
+from optiinfra_assets.providers.http.translation import FROM_BEHIND_A_PAGE, is_web_page, no_answer, web_page
 
 TIMEOUT: Final = httpx.Timeout(60, connect=10)
 DEADLINE: Final = 300.0
@@ -52,9 +52,6 @@ LONGEST_REST: Final = 90.0
 """Seconds to wait between two pages of a long list; clouds count requests by the minute."""
 UNPACED: Final = 20
 """Number of requests of one client that never wait for a `Pace`: probes and small months need no more."""
-
-FROM_BEHIND_A_PAGE: Final = frozenset({429, 500, 502, 503, 504})
-"""Statuses whose meaning is clear, also if a page for people comes with them."""
 
 Wait = Callable[[Mapping[str, str], datetime], datetime | None]
 """From the headers of an error response and the present UTC instant: the instant from which the provider allows another request."""

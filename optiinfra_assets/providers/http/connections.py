@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from optiinfra_assets.domain.errors import ProviderError, Transient
+from optiinfra_assets.domain.errors import Transient
 
 if TYPE_CHECKING:
     from optiinfra_assets.providers.context import ProviderContext
@@ -59,17 +59,6 @@ def current() -> ProviderContext:
     if context is None:
         raise RuntimeError("a request outside of `with_retries`: it has no policy and no deadline")
     return context
-
-
-def refusal_in(error: BaseException) -> ProviderError | None:
-    """Returns the error of ours that a vendor's client wrapped into another one, if there is one."""
-    seen: list[Any] = [error]
-    for one in seen:
-        if isinstance(one, ProviderError):
-            return one
-        inner = (one.__cause__, one.__context__, getattr(one, "kwargs", {}).get("error"), *one.args)
-        seen += [other for other in inner if isinstance(other, BaseException) and other not in seen]
-    return None
 
 
 class Opening:

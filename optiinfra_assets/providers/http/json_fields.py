@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeVar
 
 from optiinfra_assets.domain.errors import ContractChanged, Transient
-from optiinfra_assets.line_items.rejected_value import quoted
+from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.http.answer_size import AnswerSize
 
 ASK_FOR_UPDATE: Final = "the provider's answer differs from its documents; update OptiInfra or report it"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from optiinfra_assets.domain.errors import (
     ContractChanged,
@@ -62,10 +62,25 @@ class DeadlineExceeded(Transient):
     def of(cls, context: ProviderContext, where: str) -> Self:
         """Returns the error for a call that has requested `where` last."""
         limit = context.deadline
+        if limit.is_explaining and limit.now() < limit.end:
+            return cls(
+                f"{where}: no answer in the time that a request may take which only explains costs; try again later"
+            )
         return cls(
             f"{where}: not read to the end within {limit.seconds:g} s and {context.spent.requests} requests; try again later"
             + (f", or raise {limit.setting}" if limit.setting else "")
         )
+
+
+def refusal_in(error: BaseException) -> ProviderError | RetryableError | None:
+    """Returns the error of ours that a vendor's client wrapped into another one, if there is one."""
+    seen: list[Any] = [error]
+    for one in seen:
+        if isinstance(one, ProviderError | RetryableError):
+            return one
+        inner = (one.__cause__, one.__context__, getattr(one, "kwargs", {}).get("error"), *one.args)
+        seen += [other for other in inner if isinstance(other, BaseException) and other not in seen]
+    return None
 
 
 def with_retries(attempt: Callable[[], _T], context: ProviderContext, where: str, patience: float = PATIENCE) -> _T:
@@ -83,6 +98,11 @@ def with_retries(attempt: Callable[[], _T], context: ProviderContext, where: str
         DeadlineExceeded: the deadline passed, or would pass before the next try.
         ProviderError: that of the last `RetryableError`, or what `attempt` raises itself.
     """
+    with context.deadline.request():
+        return _tried(attempt, context, where, patience)
+
+
+def _tried(attempt: Callable[[], _T], context: ProviderContext, where: str, patience: float) -> _T:
     waited = 0.0
     tries = 1
     while True:
@@ -96,7 +116,8 @@ def with_retries(attempt: Callable[[], _T], context: ProviderContext, where: str
         except RetryableError as again:
             wait = 0.5 * 2 ** (tries - 1) if again.wait is None else again.wait
             left = context.deadline.left()
-            if left > 0 and (tries == TRIES or waited + wait > patience):
+            is_last = tries == TRIES or waited + wait > patience or (context.deadline.is_explaining and left <= wait)
+            if left > 0 and is_last:
                 raise again.error from None
             if left <= wait:
                 raise DeadlineExceeded.of(context, where) from None

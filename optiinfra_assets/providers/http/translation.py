@@ -30,6 +30,9 @@ _UNTRUSTED: Final = re.compile(
 )
 _TLS: Final = re.compile(r"\bssl\b|\btls\b|certificate", re.I)
 
+FROM_BEHIND_A_PAGE: Final = frozenset({429, 500, 502, 503, 504})
+"""Statuses whose meaning is clear, also if a page for people comes with them."""
+
 
 def is_web_page(body: bytes | str) -> bool:
     """Whether a body begins as a page for people does, with which proxies, sign-in pages and firewalls answer."""
@@ -48,6 +51,14 @@ def web_page(where: str) -> Unreachable:
 def broken_off(where: str) -> Transient:
     """Return the error for a body that is empty or ends too early."""
     return Transient(f"{where}: the answer is empty or broke off; try again later")
+
+
+def not_theirs(where: str) -> Unreachable:
+    """Return the error for a success that is not an answer of the provider's service: it lacks what each of them has."""
+    return Unreachable(
+        f"{where}: the answer is not that of the provider: a proxy may answer in its place; check endpoint_url and the network of this "
+        "machine; try again later"
+    )
 
 
 def no_answer(where: str, said: str) -> Unreachable:

@@ -21,6 +21,7 @@ from urllib3.util import Retry
 from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
+from optiinfra_assets.providers.http.answer_check import checked_body
 from optiinfra_assets.providers.http.answer_size import AnswerSize
 from optiinfra_assets.providers.http.connections import Opening, TimedSocket, TimedTlsSocket, current
 
@@ -79,6 +80,9 @@ class Guarded:
         """Returns the answer. urllib3 has no argument for the class of answers."""
         response: HTTPResponse = super().getresponse()  # type: ignore[misc]
         response.__class__ = BoundedResponse
+        response.enforce_content_length = (
+            True  # some clients turn it off, and take a body that broke off for a whole one
+        )
         response.size = AnswerSize(f"{self.host}{(response._request_url or '').partition('?')[0]}")  # type: ignore[attr-defined]
         return response
 
@@ -138,6 +142,20 @@ class GuardedAdapter(HTTPAdapter):
         """Makes the manager of direct connections."""
         super().init_poolmanager(connections, maxsize, block, blocksize=32_768, **options)
         self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def send(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> requests.Response:  # type: ignore[override]
+        """Sends a request; looks at the whole answer before a vendor's client does, unless the client reads data piece by piece.
+
+        Raises:
+            ProviderError, RetryableError: as `checked_body`.
+        """
+        response = super().send(request, stream=stream, **options)
+        if not stream or response.status_code >= 300:
+            where = f"{request.method} {(request.url or '').partition('?')[0]}"
+            kind = response.headers.get("content-type", "")
+            method, status = request.method or "", response.status_code
+            response._content = checked_body(response.content, where, method=method, status=status, kind=kind)
+        return response
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """Makes the manager of connections through a proxy. A SOCKS proxy has connections of its own, so it is for the operator only."""

@@ -108,6 +108,11 @@ class Linode(ApiProvider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.linode.com",)
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (TRANSFER, MACHINES)
+    necessary: ClassVar[tuple[str, ...]] = (
+        r"/v4/account\n",
+        r"/account/invoices\n",
+        r"/account/invoices/[^/]+/items\n",
+    )
     needed_fields: ClassVar[frozenset[str]] = frozenset(
         {"balance_uninvoiced", "data", "amount", "total", "date", "id", "page", "pages", "results"}
     )

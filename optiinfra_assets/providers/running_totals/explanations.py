@@ -35,7 +35,8 @@ class Explanation:
     def keep(self, context: ProviderContext, period: BillingPeriod) -> None:
         """Read it and keep it for a month; if that fails for any reason, keep the reason and add a warning."""
         try:
-            asked_at, body = self.read()
+            with context.deadline.explaining():
+                asked_at, body = self.read()
         except ProviderError as error:
             self.endpoint.warn(context.warnings, str(error))
             self._keep_failure(context, period, str(error), isinstance(error, Transient))

@@ -107,6 +107,11 @@ class Vultr(ApiProvider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.vultr.com",)
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (PAYER, BANDWIDTH, MACHINES)
+    necessary: ClassVar[tuple[str, ...]] = (
+        r"/pending-charges\n",
+        r"/billing/invoices\n",
+        r"/billing/invoices/[^/]+/items\n",
+    )
     needed_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "pending_charges",
@@ -203,7 +208,7 @@ class _Session(RunningTotalSession[VultrCredential]):
 
     def _payer(self) -> tuple[str, str]:
         """Id and name to show for the account: as it is now, else as it was last read, else the id under which it is connected."""
-        account = PAYER.read(self.context.warnings, self._account, None) or self._account_before()
+        account = PAYER.read(self.context, self._account, None) or self._account_before()
         email = account.optional("email", JsonFields.text, "") if account else ""
         name = account.optional("name", JsonFields.text, "") if account else ""
         digest = hashlib.sha256(email.strip().lower().encode()).hexdigest()

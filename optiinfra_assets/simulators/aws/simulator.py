@@ -101,6 +101,13 @@ class SimulatedAws(SimulatedAccount):
         """Return an internal error in the format of the requested service."""
         return self._said(self._asked_now.request, 500, "InternalError", "We encountered an internal error.")
 
+    def refusal(self, status: int, code: str, said: str) -> SimulatedResponse:
+        """Return an error in the format of the requested service."""
+        request = self._asked_now.request
+        if "x-amz-target" in request.headers:
+            return json_error(code, said, status=status)
+        return self._said(request, status, code, said)
+
     def _refused(self, request: SimulatedRequest) -> SimulatedResponse | None:
         key = key_id(request)
         secret = {KEY_ID: self.secret, ROLE_KEY_ID: ROLE_SECRET}.get(key)

@@ -108,6 +108,10 @@ class SimulatedAzure(SimulatedAccount):
         """Return an internal error."""
         return failure("InternalServerError", "The server encountered an error. Please retry.", 500)
 
+    def refusal(self, status: int, code: str, said: str) -> SimulatedResponse:
+        """Return an error in the format of this API."""
+        return failure(code, said, status)
+
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
         """Sum of a closed month before tax and credits, which the data do not contain."""
         costs = dated_costs(self.world, period, self.world.invoiced_at(period))

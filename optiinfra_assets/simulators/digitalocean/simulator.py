@@ -124,6 +124,10 @@ class SimulatedDigitalOcean(SimulatedAccount):
         """Return the error for a failure of the server."""
         return _error("server_error", "Unexpected server-side error", 500)
 
+    def refusal(self, status: int, code: str, said: str) -> SimulatedResponse:
+        """Return an error in the format of this API."""
+        return _error(code, said, status)
+
     def invoice_amount(self, period: BillingPeriod) -> Decimal:
         """Return the sum of the invoices of a period, computed from the world and not from the items."""
         lines = self.world.invoice(period)

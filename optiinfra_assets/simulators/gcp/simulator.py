@@ -180,6 +180,10 @@ class SimulatedGcp(SimulatedAccount):
         """Return an internal error."""
         return refused(503, "backendError", "Error encountered during execution. Retrying may solve the problem.")
 
+    def refusal(self, status: int, code: str, said: str) -> SimulatedResponse:
+        """Return an error in the format of this API."""
+        return refused(status, code, said)
+
     @property
     def _access_token(self) -> str:
         return f"ya29.simulated-{hashlib.sha256(self.secret.encode()).hexdigest()}"

@@ -116,6 +116,10 @@ class SimulatedLinode(SimulatedAccount):
         """Return an internal error."""
         return _error("Internal Server Error", 500)
 
+    def refusal(self, status: int, code: str, said: str) -> SimulatedResponse:
+        """Return an error in the format of this API."""
+        return _error(said, status)
+
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """Return the sum of the invoices issued within a month and of its uninvoiced amount."""
         issued = _sum(self._subtotal(bill) + self._tax(bill) for bill in self._bills(period))

@@ -141,6 +141,10 @@ class SimulatedCloud(ABC):
         """The provider's own response for an internal error."""
         return SimulatedResponse.of({"error": "internal error"}, status=500)
 
+    def refusal(self, status: int, code: str, said: str) -> SimulatedResponse:
+        """The provider's own response for an error that a test invents."""
+        return SimulatedResponse.of({"error": said}, status=status)
+
     def fail(self, fault: Fault, *, times: int = 1, path: str = "", pattern: str = "") -> None:
         """Answer the next `times` requests whose path contains `path`, and whose text has `pattern`, with `fault`, in the planned order."""
         with self._lock:

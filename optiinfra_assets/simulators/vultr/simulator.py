@@ -89,6 +89,10 @@ class SimulatedVultr(SimulatedAccount):
         """Return the error for too many requests; no header says how long to wait."""
         return _error("Rate limit reached - please try your request again later.", 429)
 
+    def refusal(self, status: int, code: str, said: str) -> SimulatedResponse:
+        """Return an error in the format of this API."""
+        return _error(said, status)
+
     def shown_amount(self, period: BillingPeriod) -> Decimal:
         """Return the running total of the month."""
         return sum((charge.amount for charge in self.world.accrued(period)), Decimal(0))

@@ -117,8 +117,8 @@ def test_a_collection_knows_it_too(world: World, root: str) -> None:
             "account"
         ]
         account = stored(world, own)
-        context = for_call(stored_context(world.metadata, account), PROVIDERS["gcp"], account, "collect")
-        assert context.network.is_everywhere is is_everywhere
+        with for_call(stored_context(world.metadata, account), PROVIDERS["gcp"], account, "collect") as context:
+            assert context.network.is_everywhere is is_everywhere
         (probed,) = world.metadata.work_queue.accounts_to_probe(["gcp"], datetime.now(UTC), [own])
         assert probed == account
 

@@ -1,4 +1,4 @@
-"""Cost files of clouds that are not FOCUS: named for what they are, with what to connect instead; never "wait", never another month's loss."""
+"""Cost files of clouds that are not FOCUS: named for what they are, with what to connect instead; never "wait"."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optiinfra_assets.domain.errors import BadData
 from optiinfra_assets.providers.context import transient_context
 from optiinfra_assets.providers.focus_files.provider import FocusFiles
 
-LEGACY_CUR = "identity/LineItemId,identity/TimeInterval,bill/BillingPeriodStartDate,lineItem/UsageStartDate,lineItem/UnblendedCost,lineItem/CurrencyCode"
+LEGACY_CUR = "identity/LineItemId,bill/BillingPeriodStartDate,lineItem/UsageStartDate,lineItem/UnblendedCost,lineItem/CurrencyCode"
 CUR_2 = "bill_billing_period_start_date,line_item_usage_start_date,line_item_unblended_cost,line_item_currency_code,bill_payer_account_name"
 MCA = "invoiceId,billingAccountId,date,meterCategory,meterId,costInBillingCurrency,costInPricingCurrency,billingCurrency,ResourceId"
 EA = "InvoiceSectionName,SubscriptionId,Date,MeterCategory,MeterId,Quantity,EffectivePrice,CostInBillingCurrency,BillingCurrencyCode"

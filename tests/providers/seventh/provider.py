@@ -55,6 +55,7 @@ class Nimbus(Provider):
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=13)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.nimbus.example",)
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (NAME,)
+    necessary: ClassVar[tuple[str, ...]] = ("^GET /months",)
     needed_fields: ClassVar[frozenset[str]] = frozenset(
         {"months", "month", "version", "status", "amount", "currency", "lines", "next", "total", "day", "category"}
     )
@@ -97,7 +98,7 @@ def _rows(
 ) -> Iterator[LineItemRow]:
     path = f"/months/{period}"
     with _open(account, context) as api:
-        name = NAME.read(context.warnings, lambda: _name(api), None)
+        name = NAME.read(context, lambda: _name(api), None)
 
         def read(cursor: str | None) -> Page[JsonFields]:
             answer = api.get(path, {"cursor": cursor or ""}, permission=READ).fields()

@@ -34,11 +34,7 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """An IPv4 address in its last 32 bits, reached through a translator (RFC 6052). 64:ff9b:1::/48 leads into a local network (RFC 8215)."""
 _ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)
 """Third quarter of an address that tunnels to the IPv4 address in the last one (RFC 5214)."""
-<<<<<<< HEAD
-NOT_SHOWN: Final = "what that server says is not shown"
 NOT_LENT: Final = "the rights of this machine are not lent"
-=======
->>>>>>> ce2326c (Bind every provider to a matrix of failures by what it declares, give explanations a small share of the call, and quote a stranger's answer nowhere)
 
 
 @dataclass(frozen=True, slots=True)

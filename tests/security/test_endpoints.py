@@ -315,7 +315,7 @@ def test_a_proxy_of_the_environment_does_not_resolve_for_a_customer(
 def test_a_value_of_a_strangers_answer_is_not_quoted(place: Place) -> None:
     """A success whose fields are of other types than documented; the operator, who may see that server, is told the values."""
     fields = dict.fromkeys(PROVIDERS[place.provider].needed_fields, INSIDE)
-    body = json.dumps(fields | {"Account": INSIDE, "access_token": INSIDE, "kind": INSIDE})
+    body = json.dumps(fields | {"account": INSIDE, "Account": INSIDE, "access_token": INSIDE, "kind": INSIDE})
     with served(says(body, first=place.first), place.tls) as port:
         NET.allowed = {port}
         policy = NetworkPolicy(named=frozenset({("127.0.0.1", port)}), is_quoted=False)

@@ -128,22 +128,14 @@ class Aws(Provider):
     name: ClassVar[str] = "aws"
     title: ClassVar[str] = "Amazon Web Services"
     credential_model: ClassVar[type[BaseModel]] = AwsCredential
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        granularity="day", history_months=HISTORY_MONTHS, paid_requests=True
-    )
+    capabilities: ClassVar[Capabilities] = Capabilities("day", HISTORY_MONTHS, paid_requests=True)
     own_hosts: ClassVar[tuple[str, ...]] = tuple(
         f"{service}.{domain}"
         for domain in ("amazonaws.com", "amazonaws.com.cn")
         for service in ("sts", "s3", "*.s3", "sts.*", "ce.*", "organizations.*", "s3.*", "*.s3.*")
     )
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (MEMBERS,)
-    necessary: ClassVar[tuple[str, ...]] = (
-        r"\nAction=(GetCallerIdentity|AssumeRole)&",
-        r"GetCostAndUsage",
-        r"^GET /[^/]+\n",
-        r"^HEAD /[^/]+/",
-        r"^GET /[^/]+/[^\n]",
-    )
+    necessary: ClassVar[tuple[str, ...]] = (r"\nAction=", "GetCost", r"^GET /[^/]+\n", "^HEAD /.+/", "^GET /.+/.")
     needed_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "ResultsByTime",

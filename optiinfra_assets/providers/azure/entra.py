@@ -233,7 +233,7 @@ class _SignIn:
         if access.tenant_id and access.client_id and access.client_secret:
             secret = access.client_secret.get_secret_value()
             return ClientSecretCredential(access.tenant_id, access.client_id, secret, **options)
-        if not self._service._context.network.lends_rights:
+        if not self._service.context.network.lends_rights:
             raise CredentialRejected(f"no credential: {NOT_LENT}: give tenant_id, client_id and client_secret")
         return DefaultAzureCredential(**options)
 

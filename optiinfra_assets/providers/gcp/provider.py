@@ -101,18 +101,10 @@ class Gcp(Provider):
     name: ClassVar[str] = "gcp"
     title: ClassVar[str] = "Google Cloud"
     credential_model: ClassVar[type[BaseModel]] = GcpCredential
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        granularity="day", history_months=MONTHS_BACK, paid_requests=True
-    )
+    capabilities: ClassVar[Capabilities] = Capabilities("day", MONTHS_BACK, paid_requests=True)
     own_hosts: ClassVar[tuple[str, ...]] = ("*.googleapis.com", "accounts.google.com")
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (NAMES,)
-    necessary: ClassVar[tuple[str, ...]] = (
-        r"^POST /token\n",
-        r"^GET .*/tables/[^/]+\n",
-        r"^POST .*/jobs\n",
-        r"^GET .*/jobs/",
-        r"^GET .*/queries/",
-    )
+    necessary: ClassVar[tuple[str, ...]] = (r"^POST /token\n", r"/tables/[^/]+\n", r"/jobs\n", r"/jobs/", r"/queries/")
     needed_fields: ClassVar[frozenset[str]] = frozenset()
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:

@@ -120,7 +120,7 @@ def test_times_and_numbers_of_mapped_columns_are_read_as_leniently(tmp_path: Pat
         ('[columns]\ncost = "BilledCost"\n[constants]\nBilledCost = "1"', "BilledCost has a column, 'cost', as well"),
         (
             '[columns]\nprice = "BilledCost"',
-            "column 'price', which focus-mapping.toml names, is missing: the columns are day, cost",
+            "column 'price', which focus-mapping.toml names, is missing: the columns are 'day', 'cost'",
         ),
         ('charge_period = "year"', "charge_period: Input should be 'hour', 'day' or 'month'"),
         ("extra = 1", "extra: Extra inputs are not permitted"),

@@ -371,7 +371,9 @@ def test_the_page_of_a_proxy_is_never_an_object(s3: Any) -> None:
             lambda: bucket.fetched("a.csv"),
             lambda: bucket.open(file).read(9),
         ):
-            with pytest.raises(Transient, match=r"^s3://costs/focus/a.csv: the answer is not that of the provider: a proxy"):
+            with pytest.raises(
+                Transient, match=r"^s3://costs/focus/a.csv: the answer is not that of the provider: a proxy"
+            ):
                 ask()
 
 

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from optiinfra_assets.domain.clock_skew import is_ahead
+
 if TYPE_CHECKING:
     from optiinfra_assets.domain.failures import Failure
     from optiinfra_assets.metadata import Metadata
@@ -35,7 +37,7 @@ class Problem:
     """Something that is not well.
 
     Attributes:
-        kind: ``failure``, ``stuck``, ``not_asked`` or ``disk``.
+        kind: ``failure``, ``stuck``, ``not_asked``, ``disk`` or ``clock``.
         what: what is wrong, in one line.
         remedy: what to do, in one sentence.
         since: UTC instant, None if unknown.
@@ -53,6 +55,7 @@ def problems_of(
     """Return everything that is not well at the UTC instant `now`, what stops most first."""
     return [
         *_full_disks(settings, warehouse),
+        *_clock(metadata, now),
         *_not_asked(metadata, now),
         *_stuck(metadata, now),
         *map(_of_failure, failures),
@@ -67,11 +70,25 @@ def disk_problem(name: str, free: int, total: int) -> Problem | None:
     return Problem("disk", what, "Make room on it, or give it more: collections fail when it is full.")
 
 
-def _full_disks(settings: Settings, warehouse: Warehouse) -> Iterator[Problem]:
+def home_disk(settings: Settings) -> Problem | None:
+    """Return what is wrong with the disk of the home, which needs no database to be seen."""
     home = settings.home if settings.home.is_dir() else Path.home()
     usage = shutil.disk_usage(home)
-    disks = [(str(home), usage.free, usage.total), *warehouse.disks()]
-    yield from filter(None, (disk_problem(*disk) for disk in disks))
+    return disk_problem(str(home), usage.free, usage.total)
+
+
+def _full_disks(settings: Settings, warehouse: Warehouse) -> Iterator[Problem]:
+    yield from filter(None, (home_disk(settings), *(disk_problem(*disk) for disk in warehouse.disks())))
+
+
+def _clock(metadata: Metadata, now: datetime) -> Iterator[Problem]:
+    newest = metadata.work_queue.newest_record()
+    if newest is not None and is_ahead(newest, now):
+        yield Problem(
+            "clock",
+            f"something was recorded at {newest:%Y-%m-%d %H:%M} UTC, which is yet to come: the clock was ahead then, or is behind now",
+            "Set the clock of this machine if it is wrong now; nothing waits for that time, and this ends with the next tick.",
+        )
 
 
 def _not_asked(metadata: Metadata, now: datetime) -> Iterator[Problem]:

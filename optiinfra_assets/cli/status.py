@@ -81,7 +81,10 @@ def status(as_json: bool) -> None:
     settings = Settings()
     is_started = bool(settings.postgres_url or settings.clickhouse_url)
     parts = health.check_components(settings) if is_started else []
-    found = _contents(settings) if _engines_up(parts) else PlatformContents()
+    if _engines_up(parts):
+        found = _contents(settings)
+    else:
+        found = _without_engines(settings) if is_started else PlatformContents()
     following = _next(is_started, parts, found)
     if as_json:
         _print_json(settings, parts, found, following)
@@ -93,6 +96,14 @@ def status(as_json: bool) -> None:
 
 def _engines_up(parts: list[ComponentHealth]) -> bool:
     return sum(part.is_up for part in parts if part.name in ("postgres", "clickhouse")) == 2
+
+
+def _without_engines(settings: Settings) -> PlatformContents:
+    """What can be said without the databases: a full disk is a usual reason for which they are down."""
+    from optiinfra_assets.cli.problems import home_disk
+
+    problem = home_disk(settings)
+    return PlatformContents(problems=[problem] if problem else [])
 
 
 def _contents(settings: Settings) -> PlatformContents:
@@ -158,6 +169,9 @@ def _next(is_started: bool, parts: list[ComponentHealth], found: PlatformContent
     down = [part for part in parts if not part.is_up]
     if down and down[0].name == AUTOMATION:
         return f"nothing is collected by itself: {down[0].detail}"
+    full = next((one for one in found.problems if one.kind == "disk"), None)
+    if down and full:
+        return f"{down[0].name} is down, and {full.what}: {full.remedy}"
     if down:
         return f"{down[0].name} is down; if no `optiinfra up` runs in this home, start it; else see its log in OPTIINFRA_HOME/logs"
     if any("optiinfra migrate" in part.detail for part in parts):

@@ -172,7 +172,9 @@ def postgres_errors(url: str) -> Iterator[None]:
     except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
         parts = conninfo_to_dict(url)
         where = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}, database {parts.get('dbname')}"
-        text = f"PostgreSQL at {where}: {_reason(error)}: check OPTIINFRA_POSTGRES_URL"
+        is_full = isinstance(error, psycopg.errors.DiskFull)
+        remedy = "its disk is full, make room on it" if is_full else "check OPTIINFRA_POSTGRES_URL"
+        text = f"PostgreSQL at {where}: {_reason(error)}: {remedy}"
         raise MetadataUnavailable(text) from error
 
 

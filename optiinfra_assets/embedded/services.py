@@ -215,7 +215,7 @@ def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> lis
     after = (*steps, "code-location")
     return [
         ManagedService("dagster-webserver", web, http_answers(LOOPBACK, settings.dagster_port, "/healthz"), after, 2),
-        ManagedService("dagster-daemon", ("-m", "dagster._daemon", "run", *dagster), stays, after, 2),
+        ManagedService("dagster-daemon", ("-m", "optiinfra_assets.embedded.dagster.daemon", *dagster), stays, after, 2),
         ManagedService(
             "api", api, http_answers(reached_at(settings.bind_host), settings.api_port, "/healthz"), steps, 2
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import Final
 
 import psycopg
@@ -39,6 +40,9 @@ _DATA_CODES: Final = frozenset({6, 27, 38, 41, 43, 53, 69, 70, 72, 131, 190, 321
 """ClickHouse error codes about values, which the same data cause again: cannot parse, illegal or mismatching type, out of bound, cannot
 convert, too large, sizes, null where none may be, decimal overflow. Source as above."""
 
+_FULL_CODES: Final = frozenset({243})
+"""ClickHouse's error code where it sees that a disk is full; where the system tells it, its text is that of the system. Source as above."""
+
 _DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 _FAULTS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], Fault], ...]] = (
@@ -56,6 +60,13 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, OSError) and error.errno in _DISK:
         return Fault.STORAGE
     return next((fault for kinds, fault in _FAULTS if isinstance(error, kinds)), Fault.PLATFORM)
+
+
+def is_full(error: Exception) -> bool:
+    """Whether a disk of the platform is full."""
+    if isinstance(error, DatabaseError):
+        return getattr(error, "code", None) in _FULL_CODES or os.strerror(errno.ENOSPC) in str(error)
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_transient(error: Exception) -> bool:

@@ -28,12 +28,13 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
+from optiinfra_assets.database.clickhouse import reason
 from optiinfra_assets.database.errors import StoreError
 from optiinfra_assets.domain.accounts import Account, Slice
 from optiinfra_assets.domain.errors import Permanent, ProviderError, Throttled
 from optiinfra_assets.ingestion.account_access import stored_context, with_secrets
 from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceResult, collect_slice
-from optiinfra_assets.ingestion.failures import fault_of, is_transient, pause_after
+from optiinfra_assets.ingestion.failures import fault_of, is_full, is_transient, pause_after
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, Trigger
 from optiinfra_assets.providers.base import Provider
@@ -89,7 +90,9 @@ def _message(error: Exception) -> str:
     if isinstance(error, ProviderError | StoreError):
         return " ".join(str(error).split())
     if isinstance(error, DatabaseError | OperationalError):
-        return f"ClickHouse: {str(error).splitlines()[0][:300]}"
+        return f"{'the disk of ClickHouse is full' if is_full(error) else 'ClickHouse'}: {reason(error)[:300]}"
+    if is_full(error):
+        return f"a disk of this platform is full: {error}"
     return f"unexpected {type(error).__name__}: the log of the run has the details"
 
 
@@ -229,7 +232,7 @@ class CollectionRun:
             tools.log.warning("%s: will be tried again: %s", failure.slice, failure.message)
             tools.metadata.collections.retry(row, failure.message, **paid)
             return
-        is_expected = isinstance(failure.error, ProviderError | StoreError)
+        is_expected = isinstance(failure.error, ProviderError | StoreError) or is_full(failure.error)
         details = failure.message if is_expected else "".join(traceback.format_exception(failure.error))
         tools.log.error("%s: %s", failure.slice, hide(details))
         tools.metadata.collections.finish(row, "failed", error=failure.message, **paid)

@@ -11,6 +11,7 @@ from psycopg.errors import ForeignKeyViolation
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Database, Row
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.clock_skew import SKEW
 
 
 class SnapshotRecord(Protocol):
@@ -72,7 +73,8 @@ class SnapshotRepository(Generic[S]):
     def add(self, snapshot: SnapshotRecord) -> bool:
         """Store `snapshot` permanently and return True.
 
-        This stores nothing and returns False if the newest snapshot of its kind and period has the same body, or is not older.
+        This stores nothing and returns False if the newest snapshot of its kind and period has the same body, or is not older. If a clock
+        that was ahead took that one, the new one is stored with a time right after it.
 
         Raises:
             ValueError: its instant has no time zone.
@@ -84,6 +86,7 @@ class SnapshotRepository(Generic[S]):
             **self._key(snapshot.kind, snapshot.billing_period),
             "taken_at": snapshot.taken_at,
             "body": snapshot.body,
+            "skew": SKEW,
         }
         try:
             with self._database.transaction():

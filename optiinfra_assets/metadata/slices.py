@@ -140,7 +140,10 @@ class SliceRepository(Repository):
         self._database.rows("finish_generation.sql", {"generation": generation, "state": state})
 
     def live_generations(self, younger_than: timedelta = timedelta(hours=24)) -> frozenset[int]:
-        """Return attempts that may still be loading: begun within `younger_than` and not ended. Garbage collection keeps them."""
+        """Return attempts that may still be loading: not ended, and begun within `younger_than` or in a process that holds the lock.
+
+        Garbage collection keeps them. Its clock may be ahead by days, so what it says of their age is not enough.
+        """
         return frozenset(
             row["generation"] for row in self._database.rows("live_generations.sql", {"younger_than": younger_than})
         )

@@ -65,7 +65,7 @@ class WebSessionRepository(Repository):
 
     def find(self, secret: str) -> WebSession | None:
         """Return the session with that secret, and renew it; None if there is none, or it is over."""
-        values = {"secret_hash": _hash(secret), "lasts": IDLE}
+        values = {"secret_hash": _hash(secret), "lasts": IDLE, "at_most": AT_MOST}
         row = self._database.row("web_session_find.sql", values)
         if row is None:
             return None

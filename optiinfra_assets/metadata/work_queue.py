@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.clock_skew import SKEW
 from optiinfra_assets.metadata.collections import NO_FILTERS, CollectionRecord, record
 from optiinfra_assets.metadata.slices import GONE, pop_slice
 
@@ -25,7 +26,7 @@ class WorkQueueRepository(Repository):
 
         `account_ids` limits them; None: all.
         """
-        values = {"providers": list(providers), "at": at, "account_ids": _listed(account_ids)}
+        values = {"providers": list(providers), "at": at, "skew": SKEW, "account_ids": _listed(account_ids)}
         return [Account(**row) for row in self._database.rows("accounts_to_probe.sql", values)]
 
     def record_probe_tries(self, account_ids: Sequence[str], at: datetime) -> None:
@@ -76,6 +77,7 @@ class WorkQueueRepository(Repository):
         values = {
             "providers": list(providers),
             "at": at,
+            "skew": SKEW,
             "task_id": task_id,
             "account_ids": _listed(account_ids),
         }
@@ -91,6 +93,11 @@ class WorkQueueRepository(Repository):
         UTC, while no collection has ended since."""
         values = {"queued_before": queued_before, "started_before": started_before}
         return [record(row) for row in self._database.rows("stuck_collections.sql", values)]
+
+    def newest_record(self) -> datetime | None:
+        """Return the latest UTC instant that decides what is done next; None if there is none."""
+        (row,) = self._database.rows("newest_record.sql")
+        return None if row["at"] is None else row["at"].astimezone(UTC)
 
 
 def _listed(values: Sequence[str] | None) -> list[str] | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
 from optiinfra_assets.domain.accounts import Slice
+from optiinfra_assets.domain.clock_skew import elapsed
 from optiinfra_assets.domain.failures import AFTER_UNEXPECTED, Fault
 from optiinfra_assets.domain.run_scope import TASK_TAG, run_scopes
 from optiinfra_assets.ingestion.change_detection import CollectionRunRequest
@@ -73,7 +74,7 @@ def _is_missing(row: CollectionRecord, record: dg.RunRecord | None, now: datetim
     """Whether a row has no run yet, or Dagster did not take it: its run is gone, or failed before it began, soon after the row."""
     if record is None and row.run_id is None:
         return True
-    if row.started_at is not None or now - row.queued_at > ASKED_FOR:
+    if row.started_at is not None or elapsed(row.queued_at, now) > ASKED_FOR:
         return False
     return record is None or (record.dagster_run.status is dg.DagsterRunStatus.FAILURE and _is_over(record, now))
 
@@ -94,7 +95,9 @@ def _is_over(record: dg.RunRecord, now: datetime) -> bool:
     if not run.is_finished:
         return False
     will_retry = run.tags.get("dagster/will_retry") == "true"
-    return not (will_retry and record.end_time and now.timestamp() - record.end_time < RELAUNCH_TIME.total_seconds())
+    if not will_retry or not record.end_time:
+        return True
+    return elapsed(datetime.fromtimestamp(record.end_time, UTC), now) >= RELAUNCH_TIME
 
 
 def _close(metadata: Metadata, row: CollectionRecord, record: dg.RunRecord | None, now: datetime) -> None:
@@ -150,7 +153,7 @@ class _Runs:
         If that run comes after another was requested, it does no harm: only one run collects each row.
         """
         since = max(row.queued_at, self._last_launch.get(row.task_id, row.queued_at))
-        return now - since > (LAUNCH_TIME if row.trigger in ("api", "cli") else TICK_TIME)
+        return elapsed(since, now) > (LAUNCH_TIME if row.trigger in ("api", "cli") else TICK_TIME)
 
 
 def _by_id(instance: dg.DagsterInstance, run_ids: set[str]) -> dict[str, dg.RunRecord]:

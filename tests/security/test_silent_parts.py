@@ -49,7 +49,7 @@ def _parts(platform: Platform) -> dict[str, int]:
         "postgres": int(postmaster),
         "clickhouse": platform.one("optiinfra_assets.embedded.clickhouse").pid,
         "webserver": platform.one("optiinfra_api.web").pid,
-        "daemon": platform.one("dagster._daemon").pid,
+        "daemon": platform.one("optiinfra_assets.embedded.dagster.daemon").pid,
         "code location": platform.one("grpc").pid,
         "api": platform.one("optiinfra_api").pid,
     }

@@ -3,5 +3,5 @@ SELECT
     -- include: publication_columns
 FROM publications
 -- include: publications_of_slice
-ORDER BY published_at DESC, generation DESC
+ORDER BY generation DESC
 LIMIT 1

@@ -10,7 +10,7 @@ FROM
         published_at,
         leadInFrame(toNullable(published_at)) OVER (
             PARTITION BY customer_id, account_id, billing_period
-            ORDER BY published_at, generation
+            ORDER BY generation
             ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
         ) AS superseded_at
     FROM

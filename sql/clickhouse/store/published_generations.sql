@@ -4,4 +4,4 @@ SELECT
     -- include: is_removed
 FROM publications
 WHERE customer_id = {customer_id:String}
-ORDER BY account_id, billing_period, publications.published_at, generation
+ORDER BY account_id, billing_period, generation

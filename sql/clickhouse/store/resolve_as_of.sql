@@ -5,5 +5,5 @@ SELECT
 FROM publications
 WHERE customer_id = {customer_id:String}
     AND publications.published_at <= {as_of:DateTime64(6, 'UTC')}
-ORDER BY account_id, billing_period, publications.published_at DESC, generation DESC
+ORDER BY account_id, billing_period, generation DESC
 LIMIT 1 BY account_id, billing_period

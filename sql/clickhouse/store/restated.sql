@@ -19,7 +19,7 @@ FROM
         AND (empty({providers:Array(String)}) OR has({providers:Array(String)}, provider))
     WINDOW slice AS (
         PARTITION BY account_id, billing_period
-        ORDER BY published_at, generation
+        ORDER BY generation
         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
     )
 )

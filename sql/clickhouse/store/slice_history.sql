@@ -6,12 +6,12 @@ FROM
     SELECT
         -- include: publication_columns,
         leadInFrame(toNullable(published_at)) OVER (
-            ORDER BY published_at, generation ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+            ORDER BY generation ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
         ) AS superseded_at,
         -- include: is_removed
     FROM publications
     -- include: publications_of_slice
 )
 WHERE {before:UInt64} = 0 OR generation < {before:UInt64}
-ORDER BY published_at DESC, generation DESC
+ORDER BY generation DESC
 LIMIT {first:UInt32}

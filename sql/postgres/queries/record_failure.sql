@@ -6,6 +6,7 @@ SET error = %(error)s,
     fault = %(fault)s,
     failed_since = CASE WHEN failures = 0 THEN %(at)s ELSE failed_since END,
     failures = failures + 1,
+    failed_at = %(at)s,
     failed_token = CASE WHEN pause.next > %(at)s THEN tried_token END,
     retry_at = pause.next
 FROM (

@@ -1,7 +1,9 @@
--- Uses up a link and stores the session that it opens. Returns no row if there is no such link, or its time or its token is over.
+-- Uses up a link and stores the session that it opens. Returns no row if there is no such link, or its time or its token is over, or a clock
+-- that was ahead set its time.
 WITH used AS (
     DELETE FROM optiinfra.web_sessions
     WHERE secret_hash = %(link_hash)s AND kind = 'link' AND expires_at > now()
+        AND created_at <= now() + interval '1 minute'
     RETURNING token_id, is_read_only
 )
 

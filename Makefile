@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 QUIET := PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-dates lint format lock bench clean
+.PHONY: help install demo up test test-dates test-chaos lint format lock bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ test: $(READY) ## lint and the whole test suite
 
 test-dates: $(READY) ## the suite, or TESTS="paths" of it, at month ends, on 29 February, across New Year and midnight (needs libfaketime)
 	$(BIN)/python tests/dates $(TESTS)
+
+test-chaos: $(READY) ## kill -9 (KILLS=50 times), full disks, stopped processes, wrong clocks, data of other versions (as root; libfaketime)
+	OPTIINFRA_TEST_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -n 0 -s tests/chaos $(TESTS)
 
 lint: $(READY) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

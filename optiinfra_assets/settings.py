@@ -33,8 +33,10 @@ class _RuntimeFile(PydanticBaseSettingsSource):
             self.current_state.get("home") or Settings.model_fields["home"].get_default(call_default_factory=True)
         )
         try:
-            content: dict[str, Any] = json.loads((home / RUNTIME_FILE).read_text())
-        except (FileNotFoundError, NotADirectoryError):
+            content: Any = json.loads((home / RUNTIME_FILE).read_text())
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # a power cut may leave it empty
+            return {}
+        if not isinstance(content, dict):
             return {}
         return {name: value for name, value in content.items() if name in Settings.model_fields and name != "home"}
 

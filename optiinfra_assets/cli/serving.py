@@ -153,6 +153,10 @@ def migrate(dry_run: bool, as_json: bool) -> None:
     from optiinfra_assets.settings import Settings
 
     with opened_stores(Settings()) as (metadata, warehouse):
+        if not dry_run:
+            # Both are looked at before either is changed: one may be of a newer version.
+            metadata.migrate(dry_run=True)
+            warehouse.migrate(dry_run=True)
         ran = {
             "postgres": metadata.migrate(dry_run=dry_run),
             "clickhouse": warehouse.migrate(dry_run=dry_run),

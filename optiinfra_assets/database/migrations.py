@@ -97,7 +97,8 @@ def _check(applied: AppliedMigration, file: Migration | None, newest: int, datab
     label = f"{applied.number:04d}_{applied.name}"
     if file is None:
         raise MigrationError(
-            f"{database}: migration {label} was run by a newer version, this one knows {newest}: upgrade optiinfra"
+            f"{database}: migration {label} was run by a newer version, this one knows {newest}, and nothing was changed: "
+            "upgrade optiinfra, or restore a backup of before that upgrade"
         )
     if file.checksum != applied.checksum:
         raise MigrationError(

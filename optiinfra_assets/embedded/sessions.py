@@ -17,6 +17,7 @@ from signal import SIGKILL, SIGTERM
 
 import psutil  # type: ignore[import-untyped]
 
+from optiinfra_assets.embedded.errors import PreflightError
 from optiinfra_assets.embedded.postgres.server_user import NUMBERS
 from optiinfra_assets.embedded.private_files import private_opener
 from optiinfra_assets.embedded.processes import end_all
@@ -68,12 +69,25 @@ class StartedSessions:
 
 
 def end_left(home: Path) -> None:
-    """End every process that an earlier supervisor of `home` left. The caller holds the lock of `home`."""
+    """End every process that an earlier supervisor of `home` left. The caller holds the lock of `home`.
+
+    Raises:
+        PreflightError: another version wrote the file in a form that this one does not know; nothing was changed.
+    """
     path = home / _FILE
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        left = json.loads(path.read_text())
-        _end(left["leaders"], left["marker"])
+    with contextlib.suppress(FileNotFoundError, ValueError):  # a power cut may leave it empty
+        _end(*_read(path))
     path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[list[int], str]:
+    match json.loads(path.read_text()):
+        case {"marker": str(said), "leaders": list(leaders)} if all(type(one) is int for one in leaders):
+            return leaders, said
+    raise PreflightError(
+        f"{path}: written by a newer version of OptiInfra: start that version here and stop it, "
+        "or end the processes that it left and remove the file"
+    )
 
 
 def _end(leaders: Collection[int], said: str) -> None:

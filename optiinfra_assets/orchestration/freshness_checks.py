@@ -11,7 +11,6 @@ from typing import Final
 
 import dagster as dg
 
-from optiinfra_assets.domain.clock_skew import elapsed
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.resources import StoresResource
@@ -83,13 +82,13 @@ def evaluate_freshness(metadata: Metadata, provider: Provider, now: datetime) ->
 def _unchecked(metadata: Metadata, provider: str, now: datetime) -> Iterator[str]:
     for state in metadata.accounts.states(provider=provider):
         since = state.last_probe_at or state.created_at
-        if state.status == "active" and elapsed(since, now) > UNCHECKED:
+        if state.status == "active" and now - since > UNCHECKED:
             yield f"{state.account.account_id}: no answer since {since:%Y-%m-%d %H:%M} UTC: {state.last_error or 'not asked'}"
 
 
 def _uncollected(metadata: Metadata, provider: str, now: datetime) -> Iterator[str]:
     for state in metadata.slices.states(provider=provider, due=True):
-        if state.seen_at and elapsed(state.seen_at, now) > UNCOLLECTED:
+        if state.seen_at and now - state.seen_at > UNCOLLECTED:
             yield f"{state.slice}: changed, seen {state.seen_at:%Y-%m-%d %H:%M} UTC, not collected: see its collection history"
 
 

@@ -166,7 +166,9 @@ class Machine:
             assert {row.status for row in metadata.work_queue.open_collections()} <= {"queued"}
             monitor_runs(metadata, instance, now + timedelta(hours=1))
             assert metadata.work_queue.open_collections() == []
-            published = {row[0] for row in stores.warehouse.client.query("SELECT generation FROM publications").result_rows}
+            published = {
+                row[0] for row in stores.warehouse.client.query("SELECT generation FROM publications").result_rows
+            }
             for row in metadata.collections.history(first=1000):
                 assert row.status != "succeeded" or row.generation in published
                 assert row.status != "failed" or row.error

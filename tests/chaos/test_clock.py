@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import signal
+import tempfile
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
+import engines_only
 import psycopg
 import pytest
+from dagster._core.remote_origin import (
+    GrpcServerCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.scheduler.instigation import (
     InstigatorState,
     InstigatorStatus,
@@ -19,12 +30,9 @@ from dagster._core.scheduler.instigation import (
     TickData,
     TickStatus,
 )
-from dagster._core.remote_origin import (
-    GrpcServerCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
 from focus_samples import csv_text, row, write_csv
+from loopback import server_folder
+from running_platform import Platform
 from warehouse_samples import Line, publication, publish, write
 
 from optiinfra_assets.cli.problems import problems_of
@@ -40,6 +48,7 @@ from optiinfra_assets.providers.context import Snapshot
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
+FAKETIME = next((one for one in Path("/usr/lib").glob("*/faketime/libfaketimeMT*")), None)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 OCTOBER = BillingPeriod(2026, 10)
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -273,3 +282,42 @@ def test_the_daemon_starts_again_when_the_clock_is_set_back(back: int) -> None:
     slept: list[float] = []
     assert daemon.until_set_back(lambda: next(steps), lambda: 0.0, slept.append) == back
     assert len(slept) == 5
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="NOT TESTED: libfaketime is not installed (Debian package faketime)")
+def test_no_part_is_replaced_because_the_clock_jumps() -> None:
+    """The databases and their supervisor, all stopped for an hour of clock, then an hour back, two days ahead, and right again."""
+    with server_folder() as folder, tempfile.TemporaryDirectory() as shared:
+        Path(shared).chmod(0o755)  # PostgreSQL may be another user
+        clock = Path(shared) / "clock"
+        _set(clock, 0)
+        moved = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+        home = folder / "home"
+        engines = Platform(home, DONT_FAKE_MONOTONIC="1", **moved)
+        engines.up(str(Path(engines_only.__file__)))
+        try:
+            parts = {one.pid for one in engines.processes()}
+            assert engines.process is not None
+            for pid in (*parts, engines.process.pid):
+                os.kill(pid, signal.SIGSTOP)
+            _set(clock, 3600)
+            for pid in (*parts, engines.process.pid):
+                os.kill(pid, signal.SIGCONT)
+            for seconds in (3600, -3600, 172_800, 0):
+                _set(clock, seconds)
+                time.sleep(1.5)
+                url = json.loads((home / "runtime.json").read_text())["postgres_url"]
+                with psycopg.connect(url) as connection:
+                    (told,) = connection.execute("SELECT extract(epoch FROM now())").fetchone()  # type: ignore[misc]
+                assert abs(float(told) - time.time() - seconds) < 60
+            assert parts <= {one.pid for one in engines.processes()}
+            assert "died" not in (folder / "home.up.log").read_text()
+        finally:
+            engines.stop()
+
+
+def _set(clock: Path, seconds: int) -> None:
+    written = clock.with_suffix(".new")  # whoever reads it meanwhile reads the old offset or the new one
+    written.write_text(f"{seconds:+d}")
+    written.chmod(0o644)
+    written.rename(clock)

@@ -99,9 +99,8 @@ def test_the_disk_of_postgresql_is_full(machine: Machine, disks: tuple[str, ...]
     for disk in disks:
         fill(machine.path / disk)
     with machine.stores() as stores:
-        with pytest.raises(psycopg.Error), psycopg.connect(machine.postgres_url, autocommit=True) as connection:
-            for _ in range(20):
-                connection.execute("SELECT pg_switch_wal(), txid_current()")
+        with pytest.raises(psycopg.Error):
+            _fill_log(machine.postgres_url)
         with pytest.raises(MetadataUnavailable) as refused:
             collected(stores, machine.account)
         assert "\n" not in str(refused.value)
@@ -118,3 +117,10 @@ def test_the_disk_of_postgresql_is_full(machine: Machine, disks: tuple[str, ...]
         assert stores.metadata.failures.find() == []
     assert machine.totals() == machine.newest
     assert machine.down() == set()
+
+
+def _fill_log(url: str) -> None:
+    """Have PostgreSQL begin one file of its log after another."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(20):
+            connection.execute("SELECT pg_switch_wal(), txid_current()")

@@ -81,10 +81,7 @@ def status(as_json: bool) -> None:
     settings = Settings()
     is_started = bool(settings.postgres_url or settings.clickhouse_url)
     parts = health.check_components(settings) if is_started else []
-    if _engines_up(parts):
-        found = _contents(settings)
-    else:
-        found = _without_engines(settings) if is_started else PlatformContents()
+    found = _contents(settings) if _engines_up(parts) else _without_engines(settings, is_started)
     following = _next(is_started, parts, found)
     if as_json:
         _print_json(settings, parts, found, following)
@@ -98,11 +95,11 @@ def _engines_up(parts: list[ComponentHealth]) -> bool:
     return sum(part.is_up for part in parts if part.name in ("postgres", "clickhouse")) == 2
 
 
-def _without_engines(settings: Settings) -> PlatformContents:
+def _without_engines(settings: Settings, is_started: bool) -> PlatformContents:
     """What can be said without the databases: a full disk is a usual reason for which they are down."""
     from optiinfra_assets.cli.problems import home_disk
 
-    problem = home_disk(settings)
+    problem = home_disk(settings) if is_started else None
     return PlatformContents(problems=[problem] if problem else [])
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from optiinfra_assets.domain.failures import is_ahead
+from optiinfra_assets.domain.freshness import is_ahead
 
 if TYPE_CHECKING:
     from optiinfra_assets.domain.failures import Failure

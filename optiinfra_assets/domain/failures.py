@@ -1,4 +1,4 @@
-"""A failure as people see it: what failed, since when, who has to act, when it is tried again, and what to do; and times to come."""
+"""A failure as people see it: what failed, since when, who has to act, when it is tried again, and what to do."""
 
 from __future__ import annotations
 
@@ -49,21 +49,6 @@ AFTER_TRANSIENT: Final = RetryPause(timedelta(0), timedelta(minutes=10), timedel
 
 AFTER_UNEXPECTED: Final = RetryPause(timedelta(0), timedelta(minutes=10), timedelta(hours=6))
 """A bug or a full disk: nobody knows whether it passes by itself."""
-
-
-SKEW: Final = timedelta(minutes=30)
-"""A time that is later by more than this was recorded by a clock that was ahead. A tick that comes late has an instant that is older
-than what was recorded since, by a quarter of an hour and the time it was late."""
-
-
-def is_ahead(recorded: datetime, now: datetime) -> bool:
-    """Whether a clock that was ahead of `now` recorded a time; both are UTC."""
-    return recorded > now + SKEW
-
-
-def elapsed(since: datetime, now: datetime) -> timedelta:
-    """Return how long ago `since` was; what a clock recorded that was ahead was longer ago than anything."""
-    return timedelta.max if is_ahead(since, now) else now - since
 
 
 @dataclass(frozen=True, slots=True)

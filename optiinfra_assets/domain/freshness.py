@@ -1,13 +1,30 @@
-"""How fresh the data of a customer's accounts are, beyond their publications: which are disabled, complete to when, still due."""
+"""How fresh the data of a customer's accounts are, beyond their publications: which are disabled, complete to when, still due.
+
+And how long ago a time was that a clock may have recorded which was ahead: once it is right again, nothing may wait for that time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+
+SKEW: Final = timedelta(minutes=30)
+"""A time that is later by more than this was recorded by a clock that was ahead. A tick that comes late has an instant that is older
+than what was recorded since, by a quarter of an hour and the time it was late."""
+
+
+def is_ahead(recorded: datetime, now: datetime) -> bool:
+    """Whether a clock that was ahead of `now` recorded a time; both are UTC."""
+    return recorded > now + SKEW
+
+
+def elapsed(since: datetime, now: datetime) -> timedelta:
+    """Return how long ago `since` was; what a clock recorded that was ahead was longer ago than anything."""
+    return timedelta.max if is_ahead(since, now) else now - since
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from psycopg.errors import ForeignKeyViolation
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Database, Row
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.failures import SKEW
+from optiinfra_assets.domain.freshness import SKEW
 
 
 class SnapshotRecord(Protocol):

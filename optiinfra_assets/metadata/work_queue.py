@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.failures import SKEW
+from optiinfra_assets.domain.freshness import SKEW
 from optiinfra_assets.metadata.collections import NO_FILTERS, CollectionRecord, record
 from optiinfra_assets.metadata.slices import GONE, pop_slice
 

@@ -15,7 +15,8 @@ from typing import Final
 import dagster as dg
 
 from optiinfra_assets.domain.accounts import Slice
-from optiinfra_assets.domain.failures import AFTER_UNEXPECTED, Fault, elapsed
+from optiinfra_assets.domain.failures import AFTER_UNEXPECTED, Fault
+from optiinfra_assets.domain.freshness import elapsed
 from optiinfra_assets.domain.run_scope import TASK_TAG, run_scopes
 from optiinfra_assets.ingestion.change_detection import CollectionRunRequest
 from optiinfra_assets.metadata import Metadata

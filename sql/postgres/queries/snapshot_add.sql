@@ -11,9 +11,7 @@ WITH given AS (
 
 INSERT INTO optiinfra.provider_snapshots (account_id, kind, billing_period, taken_at, body)
 SELECT
-    %(account_id)s,
-    %(kind)s,
-    %(billing_period)s,
+    %(account_id)s, %(kind)s, %(billing_period)s,
     CASE WHEN newest.is_ahead THEN newest.taken_at + interval '1 microsecond' ELSE given.taken_at END,
     given.body
 FROM given

@@ -26,13 +26,16 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: only root
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A file system in memory on `folder`, gone afterwards."""
+    """A file system in memory on `folder`, gone afterwards: a process of its own unmounts it, however this one ends."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], check=True)  # noqa: S607
+    unmounts = ["sh", "-c", 'cat; umount --lazy "$0"', str(folder)]
+    guard = subprocess.Popen(unmounts, stdin=subprocess.PIPE, start_new_session=True)
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)  # noqa: S607
+        guard.communicate()
+        assert guard.returncode == 0
 
 
 def fill(disk: Path, leave: int = 0) -> None:

@@ -76,8 +76,9 @@ class DailyRequestBudget(Meter):
         return int(self.budget / self.price)
 
     def _today(self, now: datetime) -> list[datetime]:
+        # Those of days to come were recorded while the clock was ahead, or after one that was: they were made, and cost money.
         taken = self.context.snapshots.taken(KIND, BillingPeriod.of(now))
-        return [moment for moment in taken if moment.astimezone(UTC).date() == now.date()]
+        return [moment for moment in taken if moment.astimezone(UTC).date() >= now.date()]
 
     def _recorded(self, now: datetime) -> datetime:
         """Records the request and returns the instant under which it is recorded, later than that of any other request."""

@@ -250,6 +250,19 @@ def test_the_budget_stops_the_day_and_the_next_goes_on(life: AnyLife) -> None:
     assert billed(life.collect(MARCH)) == life.cloud.shown_amount(MARCH)
 
 
+def test_what_a_clock_spent_that_was_ahead_counts_until_that_day_is_over(life: AnyLife) -> None:
+    """Requests are recorded one after another: those made after the clock was set right are later than those made before."""
+    settings(life, daily_budget="0.11")
+    life.clock.now = at(3, 12)
+    life.collect(JANUARY)
+    life.clock.now = at(3, 10)
+    life.collect(FEBRUARY)
+    with pytest.raises(Throttled, match=r"10 of 11 "):
+        life.collect(MARCH)
+    life.clock.now = at(3, 13)
+    assert billed(life.collect(MARCH)) == life.cloud.shown_amount(MARCH)
+
+
 def test_what_no_budget_can_pay_is_refused_before_it_is_begun(life: AnyLife) -> None:
     settings(life, daily_budget="0.04")
     with pytest.raises(

@@ -56,7 +56,7 @@ def canonical(content: Sequence[Line]) -> list[str]:
     return sorted(repr(line) for line in content)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.lists(lines, max_size=6), data=st.data())
 def test_equal_means_the_same_line_items_in_any_order(hashes: Counter, first: list[Line], data: st.DataObject) -> None:
     """Drawn so that both answers occur: a permutation, a permutation with one doubled or lost, or something else."""

@@ -207,7 +207,7 @@ def test_readers_see_whole_generations_only(warehouse: Warehouse, settings: Sett
     for reader in readers:
         reader.start()
     try:
-        for generation in range(2, 14):
+        for generation in range(2, 10):
             publish(warehouse, generation, [Line(Decimal(generation))] * 50)
             if generation % 3 == 0:
                 write(warehouse, generation + 1000, [Line(Decimal(-1))] * 50)

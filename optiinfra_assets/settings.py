@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     api_max_rows: int = Field(
         500_000_000, ge=1, description="Rows that one GraphQL operation may read, as estimated beforehand."
     )
+    api_max_answer_rows: int = Field(
+        12_000, ge=1, description="Rows that all fields of one GraphQL operation may answer together."
+    )
     api_max_seconds: int = Field(30, ge=1, description="Seconds that one statement of GraphQL may take.")
     api_max_memory: ByteSize = Field(
         ByteSize(4 * 2**30), ge=2**20, description="Memory of one statement in ClickHouse, such as 4GiB."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from optiinfra_api.access.services import Services
+from optiinfra_api.reading.scan_budget import AnswerBudget
 from optiinfra_assets.metadata.tokens import Token
 from optiinfra_assets.vault.credential_audit import Actor
 
@@ -28,12 +29,16 @@ class Administration:
     customer_id: str | None
     actor: Actor
     services: Services
+    _answers: AnswerBudget
 
     async def read(self, work: Callable[..., _T], **filters: Any) -> _T:
         """Return what `work`, a function of `Metadata`, finds; for one customer, PostgreSQL shows it no other rows."""
         if self.customer_id is None:
-            return await self.services.run(work, **filters)
-        return await self.services.run_for(self.customer_id, work, **filters)
+            found = await self.services.run(work, **filters)
+        else:
+            found = await self.services.run_for(self.customer_id, work, **filters)
+        self._answers.count_found(found)
+        return found
 
     async def act(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         """Run `work`, a function of `Metadata`, which records the actor in the audit log."""

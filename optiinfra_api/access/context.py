@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import strawberry
 
@@ -20,7 +21,7 @@ from optiinfra_api.access.services import Services
 from optiinfra_api.graphql.errors import Forbidden, InvalidArgument, NotFound
 from optiinfra_api.http.request_log import current_request
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_api.reading.scan_budget import GenerationExtent, ScanBudget
+from optiinfra_api.reading.scan_budget import AnswerBudget, GenerationExtent, ScanBudget
 from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.database import errors as store_errors
 from optiinfra_assets.database import sql_files
@@ -32,6 +33,9 @@ from optiinfra_assets.warehouse.lineage import Generation, slice_history
 
 _T = TypeVar("_T")
 
+_CHANGES_IN_A_ROW: Final = 2
+"""A change between two generations has five values."""
+
 
 @dataclass(frozen=True, slots=True)
 class CustomerData:
@@ -40,6 +44,7 @@ class CustomerData:
     customer_id: str
     services: Services
     _budget: ScanBudget
+    _answers: AnswerBudget
 
     async def resolve(self, question: CostQuery, as_of: datetime | None = None) -> ResolvedGenerations:
         """Return the generations that answer `question`, as of the question's own instant unless `as_of` is given.
@@ -83,11 +88,15 @@ class CustomerData:
     async def rows(
         self, statement: str, question: CostQuery, resolved: ResolvedGenerations, **values: Any
     ) -> list[dict[str, Any]]:
-        """Return the rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations."""
+        """Return the rows of a statement of ``sql/clickhouse/queries`` over the `resolved` generations.
+
+        Raises:
+            TooExpensive: the operation reads or answers too many rows.
+        """
         if not resolved.generations:
             return []
         bound = self._bound("queries", statement, question, resolved, values)
-        return await self.services.engine.rows(statement, bound)
+        return await self.services.engine.rows(statement, bound, self._answers.count)
 
     def export(
         self,
@@ -121,11 +130,15 @@ class CustomerData:
 
     async def run(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         """Run the blocking function `work` in a thread, with this customer as its ``customer_id``."""
-        return await self.services.run(work, *args, **kwargs, customer_id=self.customer_id)
+        found = await self.services.run(work, *args, **kwargs, customer_id=self.customer_id)
+        self._answers.count_found(found)
+        return found
 
     async def read(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         """As `run`, for `work` that reads from `Metadata`: PostgreSQL shows it only rows of this customer."""
-        return await self.services.run_for(self.customer_id, work, *args, **kwargs, customer_id=self.customer_id)
+        found = await self.services.run_for(self.customer_id, work, *args, **kwargs, customer_id=self.customer_id)
+        self._answers.count_found(found)
+        return found
 
     async def slice_history(
         self, account_id: str, period: BillingPeriod, first: int, before: int
@@ -136,7 +149,9 @@ class CustomerData:
             return None
         slice_ = Slice(self.customer_id, found[0].provider, account_id, period)
         run, warehouse = self.services.run, self.services.warehouse
-        return slice_.provider, await run(slice_history, warehouse, slice_, first, before)
+        history = await run(slice_history, warehouse, slice_, first, before)
+        self._answers.count_found(history)
+        return slice_.provider, history
 
     async def compared(
         self, statement: str, olds: list[int], news: list[int], *, start: date, end: date, **values: Any
@@ -147,7 +162,9 @@ class CustomerData:
         extents = map(GenerationExtent.of, await self.services.engine.rows("generation_extents", bound))
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         self._budget.spend_on(text, extents, start, end)
-        return await self.services.engine.rows(statement, bound)
+        return await self.services.engine.rows(
+            statement, bound, partial(self._answers.count, in_a_row=_CHANGES_IN_A_ROW)
+        )
 
 
 def _billing_periods(resolved: ResolvedGenerations) -> dict[str, date]:
@@ -169,6 +186,7 @@ class RequestContext:
         correlation_id: identifies this request in the log.
         address: the client's address.
         budget: the rows that its statements may read in all.
+        answers: the rows that its fields may answer in all.
     """
 
     principal: Principal
@@ -176,9 +194,11 @@ class RequestContext:
     correlation_id: str
     address: str = "unknown"
     budget: ScanBudget = field(init=False)
+    answers: AnswerBudget = field(init=False)
 
     def __post_init__(self) -> None:
         self.budget = ScanBudget(self.services.settings.api_max_rows, "OPTIINFRA_API_MAX_ROWS")
+        self.answers = AnswerBudget(self.services.settings.api_max_answer_rows)
 
     async def check_token(self) -> None:
         """Check that the token is still valid. This does nothing over HTTP, where a request ends before its token can become invalid.
@@ -219,7 +239,7 @@ class RequestContext:
         """
         if customer_id is not None or self.principal.customer_id is not None:
             customer_id = (await self.data_of(customer_id)).customer_id
-        return Administration(customer_id, Actor(self.principal.token_id, self.address), self.services)
+        return Administration(customer_id, Actor(self.principal.token_id, self.address), self.services, self.answers)
 
     async def data_of(self, customer_id: str | None) -> CustomerData:
         """The data of the token's own customer; an administrator of all customers names one.
@@ -234,7 +254,7 @@ class RequestContext:
         elif customer_id not in (None, own):
             raise _no_customer(customer_id)
         current_request().customer_id = own
-        return CustomerData(own, self.services, self.budget)
+        return CustomerData(own, self.services, self.budget, self.answers)
 
     async def _any_customer(self, customer_id: str | None) -> str:
         if customer_id is None:

@@ -36,6 +36,7 @@ from optiinfra_api.graphql.errors import Forbidden, format_error
 from optiinfra_api.graphql.validation_rules import MAX_ERRORS
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.redaction import redact_quotes
+from optiinfra_api.reading.scan_budget import AnswerBudget
 from optiinfra_api.schema import schema
 from optiinfra_assets.metadata.tokens import Principal
 
@@ -143,7 +144,9 @@ class WebSocketEndpoint(GraphQL[WebSocketContext, None]):
         socket: WebSocket = request
         header = socket.headers.get("authorization")
         address = socket.client.host if socket.client else "unknown"
-        return WebSocketContext(_NOBODY, socket.app.state.services, uuid.uuid4().hex, address, header=header)
+        context = WebSocketContext(_NOBODY, socket.app.state.services, uuid.uuid4().hex, address, header=header)
+        context.answers = AnswerBudget(None)
+        return context
 
     async def on_ws_connect(self, context: WebSocketContext) -> UnsetType | dict[str, object] | None:
         """Authenticate the connection, or refuse it with code 4403; it is acknowledged without a payload."""

@@ -99,20 +99,23 @@ class ClickHouseReader:
         self._known: LRUCache[str, _Known] = LRUCache(_CACHED_PUBLICATIONS, _publications)
         self._checks: SingleFlight[_Known] = SingleFlight()
 
-    async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    async def rows(
+        self, statement: str, values: dict[str, Any], count: Callable[..., None] | None = None
+    ) -> list[dict[str, Any]]:
         """Return the rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than the statement binds.
 
         ClickHouse itself shows the statement only the rows of the customer in `values`; see `warehouse.tenant_filter`. If the statement
-        ran over the same generations before, the answer may come from the cache.
+        ran over the same generations before, the answer may come from the cache. `count` is told the number of rows, and their bytes as
+        `size`, before they are parsed.
 
         Raises:
             KeyError: `values` name no customer, or lack a parameter of the statement.
             WarehouseUnavailable: ClickHouse does not answer.
-            TooExpensive: the statement is over a limit on time, memory or size.
+            TooExpensive: the statement is over a limit on time, memory or size, or `count` refuses its rows.
         """
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in parameters(statement)}
-        return await self._read(text, bound, self._warehouse.only(values["customer_id"]))
+        return await self._read(text, bound, self._warehouse.only(values["customer_id"]), count)
 
     async def figures(self, statement: str) -> list[dict[str, Any]]:
         """As `rows`, but over all customers, for figures of the whole platform that identify no customer. They bind nothing.
@@ -121,14 +124,19 @@ class ClickHouseReader:
         """
         return await self._read(sql_files.read("clickhouse", "queries", f"{statement}.sql"), {}, {})
 
-    async def _read(self, text: str, bound: dict[str, Any], only: dict[str, str]) -> list[dict[str, Any]]:
+    async def _read(
+        self, text: str, bound: dict[str, Any], only: dict[str, str], count: Callable[..., None] | None = None
+    ) -> list[dict[str, Any]]:
         record, key = current_request(), ResultCache.key(text, bound, only)
         answer = self._answers.get(key)
         record.statements["ClickHouse" if answer is None else "memory"] += 1
         if answer is None:
             answer = await self._ask(text, bound, only)
             self._answers.keep(key, answer)
-        rows = [orjson.loads(line) for line in answer.splitlines()]
+        lines = answer.splitlines()
+        if count is not None:
+            count(len(lines), size=len(answer))
+        rows = [orjson.loads(line) for line in lines]
         record.count_rows(len(rows))
         return rows
 

@@ -1,4 +1,4 @@
-"""Limits what an operation may read. The number of rows is estimated first, from the known line items of the generations that answer.
+"""Limits the rows that an operation may read and answer. Those it reads are estimated first, from the known line items of the generations.
 
 A statement over line items reads those of the asked days. For a statement over a derived table, the estimate takes the rows that the
 table usually has for each line item. The estimate is rough by design: it tells thousands from billions.
@@ -6,16 +6,20 @@ table usually has for each line item. The estimate is rough by design: it tells 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
+
+ROW_BYTES: Final = 8 * 1024
+"""A row of ClickHouse that is longer, such as a series with many dates, counts as several. The longest answer of one statement fits."""
 
 # Rows for each line item, rounded up from the data sets of benchmarks/dataset.py.
 _ROWS_A_LINE_ITEM = {
@@ -76,6 +80,47 @@ class ScanBudget:
                 f"about {self._spent} rows would be read; at most {self._most} are accepted ({self._setting})",
                 "Ask for a shorter period or fewer accounts, or for less at one time.",
             )
+
+
+class AnswerBudget:
+    """The rows that all fields of one operation may still answer together.
+
+    A row costs the one thread that answers all clients about 50 microseconds, whatever database it comes from, and each of 30 aliases may
+    ask for a page of a thousand. So rows are counted when they are read, before they are parsed or completed.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        """`most` is the number of rows; None: any, for subscriptions, each of whose events is an answer of its own."""
+        self._most = most
+        self._counted = 0
+
+    def count(self, rows: int, *, size: int = 0, in_a_row: int = 1) -> None:
+        """Count rows that were read.
+
+        Args:
+            rows: how many.
+            size: bytes of them all, if known.
+            in_a_row: how many short ones cost as much as a usual row.
+
+        Raises:
+            TooExpensive: these are more rows than are left.
+        """
+        self._counted += max(math.ceil(rows / in_a_row), size // ROW_BYTES)
+        if self._most is not None and self._counted > self._most:
+            raise TooExpensive(
+                f"the fields would answer {self._counted} rows or more together; at most {self._most} are accepted "
+                "(OPTIINFRA_API_MAX_ANSWER_ROWS)",
+                "Ask for fewer fields or shorter pages in one operation.",
+            )
+
+    def count_found(self, found: object) -> None:
+        """Count the rows in what was read from PostgreSQL, if it is several.
+
+        Raises:
+            TooExpensive: as in `count`.
+        """
+        if isinstance(found, list | dict):
+            self.count(len(found))
 
 
 def estimated_rows(text: str, question: CostQuery, resolved: ResolvedGenerations) -> int:

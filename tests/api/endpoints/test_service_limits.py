@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import documents
 import httpx
+import pytest
 from api_server import serving
 from charges import Charge
 from exporting import PERIOD as EXPORTED
@@ -20,9 +21,14 @@ from loopback import eventually
 from slowly import CORRELATION_ID, never_ending, running, wait_for_statements, waiting
 from world import Customer
 
+from optiinfra_api.fields.collections.restatements import MAX_CHANGES
+from optiinfra_api.fields.costs.cost_series import MAX_SERIES
+from optiinfra_api.fields.pagination import MAX_FIRST
+from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_api.reading.scan_budget import estimated_rows
-from optiinfra_assets.domain.accounts import BillingPeriod, Slice
+from optiinfra_api.reading.query_limits import ANSWER_BYTES
+from optiinfra_api.reading.scan_budget import ROW_BYTES, AnswerBudget, estimated_rows
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -98,6 +104,61 @@ def test_an_operation_is_refused_by_the_rows_it_would_read_in_all(
     assert error["message"] == "about 3 rows would be read; at most 2 are accepted (OPTIINFRA_API_MAX_ROWS)"
     assert error["extensions"]["code"] == "TOO_EXPENSIVE"
     assert sum(found is None for found in answer["data"].values()) == 1
+
+
+AUDIT = "accessAuditLog(first: 3) { nodes { id } }"
+LINES = "costMetrics(period: $period, first: 3) { nodes { lineNumber } }"
+TREND = "costTrends(period: $period, groupBy: [ACCOUNT]) { series { account } }"
+CHANGED = "restatements(period: $period, first: 3) { nodes { changes { after } } }"
+HISTORY = "collectionHistory(first: 3) { nodes { taskId } }"
+VERSIONS = 'lineage(account: "%s", billingPeriod: "2026-10", first: 3) { generations { generation } }'
+
+
+@pytest.mark.parametrize("field", [AUDIT, LINES, TREND, CHANGED, HISTORY, VERSIONS])
+def test_an_operation_is_refused_by_the_rows_that_its_fields_answer_together(
+    field: str, settings: Settings, warehouse: Warehouse, metadata: Metadata
+) -> None:
+    limited = settings.model_copy(update={"api_max_answer_rows": 9})
+    with running(limited, warehouse, metadata) as customer:
+        (slice_,) = customer.published
+        metadata.accounts.add(Account(slice_.account_id, customer.customer_id, slice_.provider, {}))
+        for day in (6, 7):
+            customer.publish(slice_, [Charge(date(2026, 10, day), Decimal(number)) for number in range(3)])
+            metadata.collections.queue(f"task {day}", "api", [slice_])
+        asked = field % slice_.account_id if "%s" in field else field
+        token = metadata.tokens.issue("admin", customer.customer_id, "admin").plaintext
+
+        def answer(times: int) -> dict[str, Any]:
+            aliased = " ".join(f"f{number}: {asked}" for number in range(times))
+            document = f"query($period: Period!) {{ used: totalCost(period: $period) {{ isComplete }} {aliased} }}"
+            return customer.world.answer(document, token, period=PERIOD)
+
+        assert "errors" not in answer(1)
+        refused = answer(20)
+    last = refused["errors"][-1]
+    assert "more together; at most 9 are accepted (OPTIINFRA_API_MAX_ANSWER_ROWS)" in last["message"]
+    assert last["extensions"] == {
+        "code": "TOO_EXPENSIVE",
+        "remedy": "Ask for fewer fields or shorter pages in one operation.",
+    }
+    assert 1 <= sum(found is not None for found in refused["data"].values()) <= 9
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 2**24), st.integers(1, 2)), max_size=30))
+def test_rows_add_up_and_long_ones_count_by_their_bytes(reads: list[tuple[int, int, int]]) -> None:
+    budget, counted = AnswerBudget(12_000), 0
+    for rows, size, in_a_row in reads:
+        counted += max(-(-rows // in_a_row), size // ROW_BYTES)
+        if counted > 12_000:
+            with pytest.raises(TooExpensive, match=f"would answer {counted} rows or more"):
+                budget.count(rows, size=size, in_a_row=in_a_row)
+            return
+        budget.count(rows, size=size, in_a_row=in_a_row)
+
+
+def test_the_longest_page_of_every_field_alone_is_within_the_default() -> None:
+    most = Settings().api_max_answer_rows
+    assert max(MAX_FIRST + 1 + MAX_CHANGES // 2 + 1, MAX_SERIES + 1, ANSWER_BYTES // ROW_BYTES) <= most
 
 
 RESTATEMENTS = """query($period: Period!) {

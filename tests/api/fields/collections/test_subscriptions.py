@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from charges import Charge, slice_of
+from slowly import running
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -21,6 +22,9 @@ from optiinfra_api.access import authentication
 from optiinfra_api.endpoints.websocket_messages import SUBSCRIPTIONS
 from optiinfra_api.fields.collections import subscriptions
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 OCTOBER = BillingPeriod(2026, 10)
 COLLECTIONS = """subscription($after: String, $since: DateTime, $taskId: String) {
@@ -96,6 +100,26 @@ def test_collections_are_told_as_they_go(world: World) -> None:
         ("ws-task", "SUCCEEDED"),
     ]
     assert (told[1]["generation"], told[1]["lineItems"], told[1]["account"]) == (7, 3, slice_.account_id)
+
+
+def test_events_of_one_connection_do_not_add_up_to_a_limit_of_one_operation(
+    settings: Settings, warehouse: Warehouse, metadata: Metadata
+) -> None:
+    limited = settings.model_copy(update={"api_max_answer_rows": 1})
+    with running(limited, warehouse, metadata) as customer:
+        begin = datetime.now(UTC) - timedelta(minutes=1)
+        (slice_,) = customer.published
+        for number in range(3):
+            queue(customer, f"early-{number}")
+            customer.publish(slice_, [Charge(date(2026, 10, 5), Decimal(number))])
+        with subscribed(customer.world, customer.token, COLLECTIONS, since=begin.isoformat()) as events:
+            told = [next(events)["data"]["collectionEvents"]["taskId"] for _ in range(3)]
+            queue(customer, "late")
+            told.append(next(events)["data"]["collectionEvents"]["taskId"])
+        with subscribed(customer.world, customer.token, PUBLICATIONS, since=begin.isoformat()) as events:
+            published = [next(events)["data"]["publicationEvents"]["generation"] for _ in range(4)]
+    assert told == ["early-0", "early-1", "early-2", "late"]
+    assert published == sorted(published)
 
 
 def test_a_cursor_misses_nothing_between_two_connections(world: World) -> None:

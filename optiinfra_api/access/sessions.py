@@ -1,16 +1,23 @@
-"""Sessions of browsers: a token of ours, or a one-time link, opens one; a cookie names it. All of its state is in PostgreSQL."""
+"""Sessions of browsers: a token of ours, or a one-time link, opens one; a cookie names it. All of its state is in PostgreSQL.
+
+Who signs in, is refused or signs out is in the access audit log.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final, Protocol, TypeVar
 
 from starlette.requests import HTTPConnection
 
-from optiinfra_api.access.authentication import Authenticator, NotAuthenticated
+from optiinfra_api.access.authentication import Authenticator, NotAuthenticated, TooManyAttempts
+from optiinfra_api.access.refused_sign_ins import RefusedSignIns
+from optiinfra_api.access.request_authentication import address
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.access_audit import SignInBy
 from optiinfra_assets.metadata.web_sessions import WebSession
 
 _T = TypeVar("_T")
@@ -35,33 +42,49 @@ class Sessions:
         self._sessions = metadata.web_sessions
         self._authenticator = authenticator
         self._run = run
+        self._refused = RefusedSignIns(metadata.access_audit, run)
 
-    async def open_by_token(self, token: str, address: str) -> str:
+    async def open_by_token(self, token: str, origin: str) -> str:
         """Return the secret of a new session that acts for `token`.
 
         Args:
             token: as its owner typed it.
-            address: of the client.
+            origin: address of the client.
 
         Raises:
             NotAuthenticated: the token is not valid.
             TooManyAttempts: the address has failed too often.
             MetadataUnavailable: PostgreSQL does not answer.
         """
-        principal = await self._authenticator.admit(f"Bearer {token}", address, self._run)
-        secret = await self._run(self._sessions.open, principal.token_id)
-        if secret is None:
-            raise NotAuthenticated
-        return secret
+        async with self._noting_refusal("token", token, origin):
+            principal = await self._authenticator.admit(f"Bearer {token}", origin, self._run)
+            secret = await self._run(self._sessions.open, principal.token_id, origin)
+            if secret is None:
+                raise NotAuthenticated
+            return secret
 
-    async def open_by_link(self, link: str, address: str) -> str:
+    async def open_by_link(self, link: str, origin: str) -> str:
         """Use up a one-time link and return the secret of the session that it opens.
 
         Raises:
             NotAuthenticated: the link was used before, has expired, or is none.
             TooManyAttempts, MetadataUnavailable: as in `open_by_token`.
         """
-        return await self._authenticator.attempt(address, lambda: self._run(self._sessions.open_by_link, link))
+        async with self._noting_refusal("link", link, origin):
+            return await self._authenticator.attempt(
+                origin, lambda: self._run(self._sessions.open_by_link, link, origin)
+            )
+
+    @asynccontextmanager
+    async def _noting_refusal(self, how: SignInBy, secret: str, origin: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except NotAuthenticated:
+            await self._refused.add(how, secret, origin)
+            raise
+        except TooManyAttempts:
+            await self._refused.add_unread(how, origin)
+            raise
 
     async def of(self, connection: HTTPConnection) -> WebSession | None:
         """The session that a request's cookie names, None if it names none that is still open.
@@ -72,15 +95,15 @@ class Sessions:
         secret = session_secret(connection)
         return await self._run(self._sessions.find, secret) if secret else None
 
-    async def end(self, connection: HTTPConnection) -> None:
-        """End the session that a request's cookie names, if there is one.
+    async def end(self, connection: HTTPConnection, why: str | None = None) -> None:
+        """End the session that a request's cookie names, if there is one; `why` is for the log.
 
         Raises:
             MetadataUnavailable: PostgreSQL does not answer.
         """
         secret = session_secret(connection)
         if secret:
-            await self._run(self._sessions.end, secret)
+            await self._run(self._sessions.end, secret, address(connection), why)
 
 
 def session_secret(connection: HTTPConnection) -> str | None:

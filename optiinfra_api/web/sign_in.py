@@ -81,7 +81,7 @@ class SignIn:
             response.headers["Retry-After"] = str(failures.seconds)
             return response
         # A session that was there before is over: nobody who knew it, or planted it, comes in with this sign-in.
-        await self._sessions.end(request)
+        await self._sessions.end(request, "by signing in again")
         LOG.info("signed in: from %s", address(request))
         return _redirect(wanted, session_cookie(secret, is_https=_is_https(request)))
 

@@ -1,18 +1,24 @@
-"""The audit log of changes to customers and API tokens. PostgreSQL refuses to change or remove its lines.
+"""The audit log of changes to customers and API tokens, and of sign-ins by tokens. PostgreSQL refuses to change or remove its lines.
 
-Each statement that changes a customer or a token also writes the log line, so that there is no change without one.
+Each statement that changes a customer or a token, or opens or ends a session, also writes the log line, so that there is none without one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from optiinfra_assets.database.postgres import Repository
-from optiinfra_assets.metadata.tokens import Role
+from optiinfra_assets.metadata.tokens import Principal, Role
 
-AccessAction = Literal["create_customer", "rename_customer", "create_token", "revoke_token"]
+AccessAction = Literal[
+    "create_customer", "rename_customer", "create_token", "revoke_token", "sign_in", "refuse_sign_in", "sign_out"
+]
+SignInBy = Literal["token", "link"]
+UNKNOWN: Final = "unknown"
+"""Who was refused, if no token of ours was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +27,13 @@ class AccessEntry:
 
     Attributes:
         id: increases with every line; the cursor of pages.
-        actor: who did it: the id of a token, or a part of the platform.
+        actor: who did it: the id of a token, a part of the platform, or `UNKNOWN`.
         origin: from where: the address of a request, or a process.
         customer_id: the customer concerned; None: a token for all customers.
-        token_id: the token issued or revoked; None for a change to a customer.
+        token_id: the token issued, revoked, or signed in with; None for a change to a customer, or if it is not known.
         role: role of the token.
-        name: name of the customer or the token.
-        detail: for a rename, the previous name.
+        name: name of the customer or the token; empty if the token is not known.
+        detail: for a rename, the previous name; for a sign-in, whether by token or by link, or how many more were refused.
     """
 
     id: int
@@ -43,9 +49,29 @@ class AccessEntry:
 
 
 class AccessAuditRepository(Repository):
-    """Reads the audit log."""
+    """Reads the audit log, and writes the lines of what changed nothing: refused sign-ins."""
 
     def find(self, *, first: int = 50, before: int | None = None, customer_id: str | None = None) -> list[AccessEntry]:
         """Return at most `first` lines, newest first, with an id below `before`; of one customer if `customer_id` is given."""
         values = {"first": first, "before": before, "customer_id": customer_id}
         return [AccessEntry(**row) for row in self._database.rows("access_audit.sql", values)]
+
+    def presented(self, how: SignInBy, secret: str) -> Principal | None:
+        """Return the token that a refused `secret` is of, or is a link for, whether revoked or expired; None: none of ours."""
+        secret_hash = hashlib.sha256(secret.encode(errors="replace")).digest()
+        row = self._database.row("presented_token.sql", {"how": how, "secret_hash": secret_hash})
+        return Principal(**row) if row else None
+
+    def refuse_sign_in(self, principal: Principal | None, origin: str, detail: str) -> None:
+        """Write that sign-ins were refused.
+
+        Args:
+            principal: the token that was named; None: none of ours.
+            origin: address of the client.
+            detail: how it was tried, or how often more.
+        """
+        values = {"token_id": None, "name": "", "customer_id": None, "role": None} | (
+            asdict(principal) if principal else {}
+        )
+        actor = principal.token_id if principal else UNKNOWN
+        self._database.rows("refuse_sign_in.sql", {**values, "actor": actor, "origin": origin, "detail": detail})

@@ -1,6 +1,7 @@
 """Sessions of browsers, and the links that open one. PostgreSQL stores only the SHA-256 of the secret of each.
 
 A session acts for a token: it is over when the token is revoked or expires, at the next request. A link opens one session, once.
+Sign-ins and sign-outs are in the access audit log.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ class WebSession:
 class WebSessionRepository(Repository):
     """Opens, finds and ends sessions. A secret is returned once, when it is made."""
 
-    def open(self, token_id: str) -> str | None:
-        """Open a session for a token and return its secret; None if the token is not accepted now."""
-        return self._add("session", token_id, is_read_only=False, lasts=IDLE, at_most=AT_MOST)
+    def open(self, token_id: str, origin: str) -> str | None:
+        """Open a session for a token and return its secret; None if the token is not accepted now.
+
+        `origin` is the address of the client, for the log.
+        """
+        return self._add("session", token_id, origin=origin, is_read_only=False, lasts=IDLE, at_most=AT_MOST)
 
     def make_link(self, token_id: str, *, is_read_only: bool = False, lasts: timedelta = LINK_LASTS) -> str:
         """Return the secret of a new link that opens one session for a token.
@@ -57,11 +61,15 @@ class WebSessionRepository(Repository):
             raise RecordNotFound(f"token: {token_id!r} does not exist, was revoked, or has expired")
         return secret
 
-    def open_by_link(self, link: str) -> str | None:
-        """Use up a link and return the secret of the session that it opens; None if it was used, has expired, or never was."""
+    def open_by_link(self, link: str, origin: str) -> str | None:
+        """Use up a link, for a client at the address `origin`, and return the secret of the session that it opens.
+
+        None: it was used, has expired, or never was, or its token is not accepted any more.
+        """
         secret = secrets.token_urlsafe(32)
-        values = {"secret_hash": _hash(secret), "link_hash": _hash(link), "lasts": IDLE, "at_most": AT_MOST}
-        return secret if self._database.rows("web_session_by_link.sql", values) else None
+        values = {"secret_hash": _hash(secret), "link_hash": _hash(link), "origin": origin}
+        opened = self._database.rows("web_session_by_link.sql", {**values, "lasts": IDLE, "at_most": AT_MOST})
+        return secret if opened else None
 
     def find(self, secret: str) -> WebSession | None:
         """Return the session with that secret, and renew it; None if there is none, or it is over."""
@@ -73,14 +81,24 @@ class WebSessionRepository(Repository):
             self._database.rows("web_session_renew.sql", values)
         return WebSession(is_read_only=row.pop("is_read_only"), principal=Principal(**row))
 
-    def end(self, secret: str) -> None:
-        """End the session with that secret, if there is one."""
-        self._database.rows("web_session_end.sql", {"secret_hash": _hash(secret)})
+    def end(self, secret: str, origin: str, detail: str | None = None) -> None:
+        """End the session with that secret, if there is one, for a client at the address `origin`; `detail` is why, for the log."""
+        self._database.rows("web_session_end.sql", {"secret_hash": _hash(secret), "origin": origin, "detail": detail})
 
-    def _add(self, kind: str, token_id: str, *, is_read_only: bool, lasts: timedelta, at_most: timedelta) -> str | None:
+    def _add(
+        self,
+        kind: str,
+        token_id: str,
+        *,
+        is_read_only: bool,
+        lasts: timedelta,
+        at_most: timedelta,
+        origin: str | None = None,
+    ) -> str | None:
         secret = secrets.token_urlsafe(32)
         values = {"secret_hash": _hash(secret), "kind": kind, "token_id": token_id, "is_read_only": is_read_only}
-        added = self._database.rows("web_session_add.sql", {**values, "lasts": lasts, "at_most": at_most})
+        times = {"lasts": lasts, "at_most": at_most}
+        added = self._database.rows("web_session_add.sql", {**values, **times, "origin": origin})
         return secret if added else None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.vault.credential_audit import Actor
 
@@ -40,6 +41,40 @@ def test_acts_are_on_record_with_who_and_where(metadata: Metadata) -> None:
     assert [one.token_id for one in found[:2]] == [issued.token.token_id] * 2
     assert all(begin <= one.at <= datetime.now(UTC) for one in found)
     assert issued.plaintext not in repr(found) + repr(issued)
+
+
+def test_sign_ins_are_on_record_with_the_token_and_how(metadata: Metadata) -> None:
+    metadata.customers.add("acme")
+    issued = metadata.tokens.issue("dashboard", "acme", "viewer")
+    token, sessions, here = issued.token.token_id, metadata.web_sessions, "192.0.2.7"
+    before = len(lines(metadata))
+    links = [sessions.make_link(token), sessions.make_link(token, is_read_only=True)]
+    secrets = [str(sessions.open(token, here)), *(str(sessions.open_by_link(link, here)) for link in links)]
+    assert sessions.open_by_link(links[0], here) is None
+    sessions.end(secrets[0], here)
+    sessions.end(secrets[0], here)
+    sessions.end(secrets[1], here, "by signing in again")
+    acts = [("sign_in", "by token"), ("sign_in", "by link"), ("sign_in", "by link, read-only")]
+    acts += [("sign_out", None), ("sign_out", "by signing in again")]
+    expected = [(action, "acme", "dashboard", detail, "viewer", token, here) for action, detail in acts]
+    assert lines(metadata)[before:] == expected
+    found = metadata.access_audit.find(first=5)
+    assert {one.token_id for one in found} == {token}
+    assert not any(secret in repr(found) for secret in [issued.plaintext, *links, *secrets])
+
+
+def test_a_refused_secret_names_its_token_or_nobody(metadata: Metadata, settings: Settings) -> None:
+    metadata.customers.add("acme")
+    issued = metadata.tokens.issue("dashboard", "acme", "viewer")
+    token, audit = issued.token.token_id, metadata.access_audit
+    link = metadata.web_sessions.make_link(token)
+    session = str(metadata.web_sessions.open(token, "192.0.2.7"))
+    metadata.tokens.revoke(token)
+    assert metadata.web_sessions.open_by_link(link, "192.0.2.7") is None
+    for how, secret in (("token", issued.plaintext), ("link", link)):
+        assert audit.presented(how, secret) == Principal(token, "dashboard", "acme", "viewer")  # type: ignore[arg-type]
+    unknown = [("token", link), ("link", issued.plaintext), ("link", session), ("token", ""), ("token", "a\0\ud800")]
+    assert not any(audit.presented(how, secret) for how, secret in unknown)  # type: ignore[arg-type]
 
 
 def test_what_changes_nothing_has_no_line(metadata: Metadata) -> None:

@@ -19,7 +19,9 @@ def test_a_link_that_many_use_at_once_opens_one_session(metadata: Metadata) -> N
     token = metadata.tokens.issue("ops", None, "admin").token.token_id
     link = metadata.web_sessions.make_link(token, is_read_only=True)
     with ThreadPoolExecutor(6) as pool:
-        opened = [secret for secret in pool.map(metadata.web_sessions.open_by_link, [link] * 12) if secret]
+        opened = [
+            secret for secret in pool.map(metadata.web_sessions.open_by_link, [link] * 12, ["192.0.2.7"] * 12) if secret
+        ]
     (secret,) = opened
     session = metadata.web_sessions.find(secret)
     assert session is not None
@@ -28,7 +30,7 @@ def test_a_link_that_many_use_at_once_opens_one_session(metadata: Metadata) -> N
 
 def test_nothing_is_stored_that_opens_anything(metadata: Metadata, settings: Settings) -> None:
     token = metadata.tokens.issue("ops", None, "admin").token.token_id
-    secrets = [metadata.web_sessions.make_link(token), metadata.web_sessions.open(token)]
+    secrets = [metadata.web_sessions.make_link(token), metadata.web_sessions.open(token, "192.0.2.7")]
     with psycopg.connect(str(settings.postgres_url)) as connection:
         stored = str(connection.execute("SELECT * FROM optiinfra.web_sessions").fetchall())
     assert not any(str(secret) in stored for secret in secrets)
@@ -37,13 +39,13 @@ def test_nothing_is_stored_that_opens_anything(metadata: Metadata, settings: Set
 def test_a_token_that_is_over_opens_nothing_and_ends_what_it_opened(metadata: Metadata, settings: Settings) -> None:
     revoked = metadata.tokens.issue("ops", None, "admin").token.token_id
     expired = metadata.tokens.issue("guest", None, "admin").token.token_id
-    secrets = [str(metadata.web_sessions.open(one)) for one in (revoked, expired)]
+    secrets = [str(metadata.web_sessions.open(one, "192.0.2.7")) for one in (revoked, expired)]
     assert all(map(metadata.web_sessions.find, secrets))
     metadata.tokens.revoke(revoked)
     let_expire(settings, "guest")
     assert not any(map(metadata.web_sessions.find, secrets))
     for one in (revoked, expired, "nobody"):
-        assert metadata.web_sessions.open(one) is None
+        assert metadata.web_sessions.open(one, "192.0.2.7") is None
         with pytest.raises(RecordNotFound, match=f"token: '{one}' does not exist, was revoked, or has expired"):
             metadata.web_sessions.make_link(one)
 
@@ -51,8 +53,8 @@ def test_a_token_that_is_over_opens_nothing_and_ends_what_it_opened(metadata: Me
 def test_what_has_expired_is_removed_with_the_next_sign_in(metadata: Metadata, settings: Settings) -> None:
     token = metadata.tokens.issue("ops", None, "admin").token.token_id
     late = metadata.web_sessions.make_link(token, lasts=timedelta(microseconds=1))
-    assert metadata.web_sessions.open_by_link(late) is None
-    metadata.web_sessions.open(token)
+    assert metadata.web_sessions.open_by_link(late, "192.0.2.7") is None
+    metadata.web_sessions.open(token, "192.0.2.7")
     with psycopg.connect(str(settings.postgres_url)) as connection:
         kinds = connection.execute("SELECT kind FROM optiinfra.web_sessions").fetchall()
     assert kinds == [("session",)]

@@ -205,6 +205,36 @@ def test_a_wrong_token_is_said_in_clear_words_and_guessing_is_slowed_down(web: W
         assert (slow.status_code, int(slow.headers["retry-after"]) > 0) == (429, True)
 
 
+def test_who_signs_in_is_refused_or_signs_out_is_on_record_and_a_flood_of_tries_is_not(web: WebInterface) -> None:
+    token, revoked, link = web.token("acme", "viewer"), web.token("acme", "viewer"), web.link()
+    web.metadata.tokens.revoke(revoked.token.token_id)
+    begin = web.metadata.access_audit.find(first=1)[0].id
+    unknown = "oi_" + "B" * 43
+    with web.browser(**{"X-Forwarded-For": "203.0.113.9"}) as browser:
+        for secret in (revoked.plaintext, *[unknown] * int(login_throttle.ADDRESS_BURST)):
+            assert browser.post("/sign-in", data={"token": secret}).status_code in (403, 429)
+        assert browser.post("/sign-in/link", data={"link": link}).status_code == 429
+    with web.browser() as browser:
+        browser.post("/sign-in", data={"token": token.plaintext})
+        browser.post("/sign-in/link", data={"link": link})
+        browser.post("/sign-out")
+        browser.post("/sign-out")
+    found = [one for one in reversed(web.metadata.access_audit.find(first=100)) if one.id > begin]
+    own, refused = token.token.token_id, revoked.token.token_id
+    links = next(one.actor for one in found if (one.action, one.detail) == ("sign_in", "by link"))
+    assert [(one.action, one.actor, one.origin, one.detail) for one in found if one.action != "refuse_sign_in"] == [
+        ("sign_in", own, "127.0.0.1", "by token"),
+        ("sign_in", links, "127.0.0.1", "by link"),
+        ("sign_out", own, "127.0.0.1", "by signing in again"),
+        ("sign_out", links, "127.0.0.1", None),
+    ]
+    tries = [(one.actor, one.token_id, one.detail) for one in found if one.origin == "203.0.113.9"]
+    assert tries[:2] == [(refused, refused, "by token"), ("unknown", None, "by token")]
+    assert len(tries) <= 4, "a minute may end meanwhile"
+    assert {one.customer_id for one in found if one.token_id in (own, refused)} == {"acme"}
+    assert not any(secret[3:9] in repr(found) for secret in (token.plaintext, revoked.plaintext, unknown, link))
+
+
 # --- One-time links
 
 

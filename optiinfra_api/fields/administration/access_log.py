@@ -1,4 +1,4 @@
-"""accessAuditLog: who created, renamed or revoked which customer or token, when, and from where."""
+"""accessAuditLog: who created, renamed or revoked which customer or token, or signed in with which token, when, and from where."""
 
 from __future__ import annotations
 
@@ -24,20 +24,31 @@ class AccessAction(Enum):
     RENAME_CUSTOMER = described("rename_customer", "A customer has another name.")
     CREATE_TOKEN = described("create_token", "A token was made.")
     REVOKE_TOKEN = described("revoke_token", "A token is refused from then on.")
+    SIGN_IN = described("sign_in", "A browser was signed in at a web interface.")
+    REFUSE_SIGN_IN = described("refuse_sign_in", "A browser was refused at a web interface.")
+    SIGN_OUT = described("sign_out", "A browser signed out.")
 
 
-@strawberry.type(description="One act on a customer or a token. Lines are never changed or removed.")
+@strawberry.type(description="One act on a customer or with a token. Lines are never changed or removed.")
 class AccessAuditEntry:
     id: Count = strawberry.field(description="Grows with every line.")
     at: datetime = strawberry.field(description="When.")
-    actor: str = strawberry.field(description="Who: the id of a token, or a part of the platform such as `cli`.")
+    actor: str = strawberry.field(
+        description="Who: the id of a token, a part of the platform such as `cli`, or `unknown` for a refused sign-in."
+    )
     origin: str = strawberry.field(description="From where: the address of the request, or a process.")
     action: AccessAction = strawberry.field(description="What.")
-    customer_id: str | None = strawberry.field(description="Whose. Null: a token for all customers.")
-    token_id: str | None = strawberry.field(description="The token. Null: an act on a customer.")
+    customer_id: str | None = strawberry.field(
+        description="Whose. Null: a token for all customers, or one that is not known."
+    )
+    token_id: str | None = strawberry.field(
+        description="The token. Null: an act on a customer, or a token that is not known."
+    )
     role: TokenRole | None = strawberry.field(description="That of the token.")
-    name: str = strawberry.field(description="That of the customer or the token.")
-    detail: str | None = strawberry.field(description="For a rename, the name before.")
+    name: str = strawberry.field(description="That of the customer or the token. Empty: a token that is not known.")
+    detail: str | None = strawberry.field(
+        description="For a rename, the name before. For a sign-in, `by token` or `by link`, or how many more were refused."
+    )
 
 
 @strawberry.type(description="A page of the log, newest first.")
@@ -48,7 +59,7 @@ class AccessAuditLog:
 
 @strawberry.type
 class AccessAuditLogQuery:
-    @resolved("What was done with customers and tokens, newest first, in pages; for administrators.")
+    @resolved("What was done with customers and tokens, and who signed in, newest first, in pages; for administrators.")
     async def access_audit_log(
         self, info: Info, first: First, after: After = None, customer_id: OfCustomer = None
     ) -> AccessAuditLog | None:

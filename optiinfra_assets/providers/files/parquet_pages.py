@@ -8,6 +8,7 @@ every row, and some encodings share the beginnings of values. So `PageSource` re
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -36,6 +37,10 @@ _BY_BEGINNINGS: Final = 7
 """DELTA_BYTE_ARRAY: a value is the beginning of the one before, and a rest."""
 _WIDTHS: Final = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 _DEEPEST: Final = 16
+_LENGTH: Final = struct.Struct("<I")
+_AT_ONCE: Final = 64
+_SHORT_TEXT_BYTES: Final = 1024
+"""Longer texts are not compared, as that copies `_AT_ONCE` times their bytes."""
 
 
 class PageTooLarge(Exception):
@@ -223,12 +228,7 @@ class PageSource(io.RawIOBase):
                 data = pa.Codec(chunk.codec).decompress(data, header.size, asbytes=True)
         except (pa.ArrowException, OSError, ValueError):
             return header.size
-        longest = at = 0
-        while at + 4 <= len(data):
-            length = int.from_bytes(data[at : at + 4], "little")
-            longest = max(longest, length)
-            at += 4 + length
-        return min(longest, header.size)
+        return min(longest_text(data), header.size)
 
     def _header(self, chunk: _Chunk, position: int) -> PageHeader:
         size = USUAL_HEADER_BYTES
@@ -254,6 +254,35 @@ class PageSource(io.RawIOBase):
             return found + chunk.ahead[:missing]
         data: bytes = self._source.read_at(missing, rest)
         return found + data
+
+
+def longest_text(data: bytes) -> int:
+    """Returns the bytes of the longest text in a dictionary: each comes after its length, of 4 bytes (parquet-format, ``PLAIN``).
+
+    A dictionary may have 100,000 texts, so those of one length, as ids are, are passed over `_AT_ONCE` at a time.
+    """
+    longest = at = 0
+    end = len(data) - 4
+    while at <= end:
+        (length,) = _LENGTH.unpack_from(data, at)
+        if length <= _SHORT_TEXT_BYTES and _have_one_length(data, at, 4 + length):
+            longest = max(longest, length)
+            at += _AT_ONCE * (4 + length)
+            continue
+        for _ in range(_AT_ONCE):
+            if at > end:
+                break
+            (length,) = _LENGTH.unpack_from(data, at)
+            if length > longest:
+                longest = length
+            at += 4 + length
+    return longest
+
+
+def _have_one_length(data: bytes, start: int, step: int) -> bool:
+    """Whether the `_AT_ONCE` texts from `start` on are `step` bytes apart."""
+    texts = data[start : start + _AT_ONCE * step]
+    return all(texts[n::step] == texts[n : n + 1] * _AT_ONCE for n in range(4))
 
 
 def page_header(data: bytes) -> PageHeader | None:

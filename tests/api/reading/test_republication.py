@@ -1,4 +1,4 @@
-"""A reader that never stops asking while a slice is published again a hundred times."""
+"""A reader that never stops asking while a slice is published again a dozen times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from world import World
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 
-PUBLICATIONS = 30
+PUBLICATIONS = 12
 LINES = 40
 TOTAL = """query ($customerId: String!) {
   totalCost(customerId: $customerId, period: {start: "2026-10-01", end: "2026-11-01"}) { totals { cost { amount } lineItems } publishedAt }

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil  # type: ignore[import-untyped]
 
 PORTS = ("CLICKHOUSE", "DAGSTER", "API")
@@ -78,8 +79,12 @@ class Platform:
         return content
 
     def is_up(self) -> bool:
-        """Whether every part answers."""
-        return bool(self.status()["is_up"])
+        """Whether every part answers; a command is asked, which takes a second of the machine, once the service says that it is ready."""
+        try:
+            is_ready = httpx.get(f"http://127.0.0.1:{self.environment['OPTIINFRA_API_PORT']}/readyz").is_success
+        except httpx.HTTPError:
+            return False
+        return is_ready and bool(self.status()["is_up"])
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send `number` to `optiinfra up` and return its exit code."""

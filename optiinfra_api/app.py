@@ -1,20 +1,21 @@
-"""The ASGI application: /graphql (subscriptions over a WebSocket, GraphiQL where allowed), /export, /healthz, /readyz and /metrics."""
+"""The ASGI application: the web pages, /graphql (subscriptions over a WebSocket, GraphiQL where allowed), /export, /healthz, /readyz
+and /metrics."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
-from strawberry.http.ides import get_graphql_ide_html
 
 from optiinfra_api.access.loopback import is_loopback
 from optiinfra_api.endpoints.graphql import graphql, not_allowed
@@ -28,6 +29,9 @@ from optiinfra_api.http.request_log import CORRELATION_HEADER, RequestLogMiddlew
 from optiinfra_api.http.security_headers import with_security_headers
 from optiinfra_api.server.loop_watch import watched
 from optiinfra_api.services import ApiServices
+from optiinfra_api.web import site
+from optiinfra_api.web.origins import SessionGuard, WebOrigins
+from optiinfra_assets.database.errors import MetadataUnavailable
 from optiinfra_assets.settings import Settings
 
 GZIP_FROM_BYTES = 1400
@@ -52,10 +56,12 @@ class _Application(Starlette):
         await super().__call__(scope, receive, with_security_headers(scope, send))
 
 
-def create_app(settings: Settings | None = None, *, is_watched: bool = False) -> Starlette:
+def create_app(
+    settings: Settings | None = None, *, is_watched: bool = False, clock: site.Clock = site.utc_now
+) -> Starlette:
     """Make the application for the databases of `settings` (default: from the environment). It connects to them when it starts.
 
-    With `is_watched`, the process ends if its event loop hangs; see `loop_watch`.
+    With `is_watched`, the process ends if its event loop hangs; see `loop_watch`. `clock` tells which days the pages show.
 
     Starting raises StoreError if a database does not answer.
     """
@@ -72,10 +78,11 @@ def create_app(settings: Settings | None = None, *, is_watched: bool = False) ->
         if request.method == "POST":
             return await graphql(request)
         if _shows_graphiql(settings, request):
-            return HTMLResponse(get_graphql_ide_html())
+            return site.show_graphiql()
         return not_allowed()
 
     metrics = Metrics()
+    pages = site.routes(clock)
     routes = [
         Route("/graphql", at_graphql, methods=["GET", "POST"]),
         Route("/export/{name}", ExportEndpoint, methods=["GET"]),
@@ -84,9 +91,10 @@ def create_app(settings: Settings | None = None, *, is_watched: bool = False) ->
         Route("/metrics", MetricsEndpoint(metrics).__call__),
     ]
     return _Application(
-        routes=[WebSocketRoute("/graphql", WebSocketEndpoint()), *routes],
+        routes=[WebSocketRoute("/graphql", WebSocketEndpoint()), *routes, *pages],
         lifespan=lifespan,
-        middleware=_middleware(settings, metrics, routes),
+        middleware=_middleware(settings, metrics, _first_parts(routes), _first_parts(pages)),
+        exception_handlers={HTTPStatus.NOT_FOUND: site.not_found, MetadataUnavailable: site.unavailable},
     )
 
 
@@ -96,9 +104,14 @@ def serve_app() -> Starlette:
     return create_app(is_watched=True)
 
 
-def _middleware(settings: Settings, metrics: Metrics, routes: list[Route]) -> list[Middleware]:
-    endpoints = frozenset(route.path.split("/")[1] for route in routes)
-    found = [Middleware(RequestLogMiddleware, metrics=metrics, endpoints=endpoints)]
+def _first_parts(routes: list[Route]) -> frozenset[str]:
+    return frozenset(route.path.split("/")[1] for route in routes)
+
+
+def _middleware(
+    settings: Settings, metrics: Metrics, endpoints: frozenset[str], pages: frozenset[str]
+) -> list[Middleware]:
+    found = [Middleware(RequestLogMiddleware, metrics=metrics, endpoints=endpoints | pages)]
     origins = [one.strip() for one in settings.api_cors_origins.split(",") if one.strip()]
     if origins:
         found.append(
@@ -125,6 +138,7 @@ def _middleware(settings: Settings, metrics: Metrics, routes: list[Route]) -> li
             exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, _PARQUET),
         )
     )
+    found.append(Middleware(SessionGuard, origins=WebOrigins.of(settings), endpoints=endpoints))
     return found
 
 

@@ -10,9 +10,11 @@ from urllib3 import PoolManager
 
 from optiinfra_api.access.authentication import Authenticator
 from optiinfra_api.access.services import Services
+from optiinfra_api.access.sessions import Sessions
 from optiinfra_api.graphql.persisted_queries import PersistedQueries
 from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
 from optiinfra_api.http.kept_answer import KeptAnswer
+from optiinfra_api.operations import answered
 from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
 from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_api.reading.query_limits import QueryLimits
@@ -44,12 +46,14 @@ class ApiServices(Services):
             lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id)
         )
         self.authenticator = Authenticator(metadata)
+        self.sessions = Sessions(metadata, self.authenticator, self.run)
         self.persisted = PersistedQueries()
         self.collect = partial(trigger_collection, settings, metadata, trigger="api")
         self.collecting = Turns()
         self.cancel = partial(cancel_task, settings, metadata)
         self.automations = KeptAnswer(partial(self.run, read_automations, settings), AUTOMATIONS_KEPT_SECONDS)
         self.metrics_token = settings.read_metrics_token()
+        self.answered = partial(answered, self)
         self.requests = ConcurrencyLimit(settings.api_max_requests, "requests", "OPTIINFRA_API_MAX_REQUESTS")
         self.subscriptions = ConcurrencyLimit(
             settings.api_max_subscriptions, "subscriptions", "OPTIINFRA_API_MAX_SUBSCRIPTIONS"

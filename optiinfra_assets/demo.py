@@ -212,7 +212,7 @@ def _query(months: Sequence[BillingPeriod]) -> str:
 
 
 def _url(settings: Settings) -> str:
-    return f"http://{services.reached_at(settings.bind_host)}:{settings.api_port}/graphql"
+    return f"{services.api_url(settings)}/graphql"
 
 
 def _ask(settings: Settings, token: str, query: str) -> dict[str, Any]:
@@ -232,8 +232,9 @@ def _show_addresses(settings: Settings, token: str, link: str, say: Say) -> None
 
     say(
         f"\nThree simulated customers, {len(sample_clouds.sample_clouds())} simulated clouds and two folders of simulated files.\n"
-        f"  Dagster UI  {settings.dagster_url}{LINK_PATH}{link}\n"
-        f"              (assets, lineage, runs; signs one browser in, within 15 minutes; later: the token)\n"
+        f"  Costs       {services.api_url(settings)}{LINK_PATH}{link}\n"
+        f"              (signs one browser in, within 15 minutes; later: the token)\n"
+        f"  Dagster UI  {settings.dagster_url}   (assets, lineage, runs; behind the same sign-in)\n"
         f"  GraphQL     {_url(settings)}\n"
         f"  Token       {token}\n"
         f"  Home        {settings.home}   (logs in {settings.home / 'logs'})\n"

@@ -14,6 +14,7 @@ from optiinfra_api.app import create_app
 from optiinfra_api.endpoints.websocket_messages import MAX_FRAME_BYTES
 from optiinfra_api.server.config import server_config
 from optiinfra_api.server.limits import ConnectionLimits
+from optiinfra_api.web.site import Clock, utc_now
 from optiinfra_assets.settings import Settings
 
 METRICS_TOKEN: Final = "a-token-for-scrapers-of-tests"
@@ -22,9 +23,9 @@ SCRAPER: Final = {"Authorization": f"Bearer {METRICS_TOKEN}"}
 
 
 @contextmanager
-def serving(settings: Settings, limits: ConnectionLimits | None = None) -> Iterator[str]:
+def serving(settings: Settings, limits: ConnectionLimits | None = None, clock: Clock = utc_now) -> Iterator[str]:
     """The API on uvicorn at a free loopback port, in a thread of this process so that its log can be read; its address."""
-    app = create_app(settings.model_copy(update={"metrics_token": METRICS_TOKEN}))
+    app = create_app(settings.model_copy(update={"metrics_token": METRICS_TOKEN}), clock=clock)
     config = server_config(app, limits or ConnectionLimits(), host="127.0.0.1", port=0, ws_max_size=MAX_FRAME_BYTES)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

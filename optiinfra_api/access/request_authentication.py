@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from starlette.requests import HTTPConnection, Request
 
 from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.services import Services
+from optiinfra_api.access.sessions import ORIGIN
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
 from optiinfra_assets.metadata.tokens import Principal
+from optiinfra_assets.metadata.web_sessions import WebSession
 
 
 def address(request: HTTPConnection) -> str:
@@ -19,13 +22,20 @@ def address(request: HTTPConnection) -> str:
 
 
 async def authenticated(request: Request, services: Services) -> Principal:
-    """Return the principal of a request.
+    """Return the principal of a request: of its token, or without one of the session that its cookie names.
+
+    A cookie counts only in a request that was found to come from our own pages (`ORIGIN`), and then as `acting` says.
 
     Raises:
         HttpError: 401 without a valid token, with no other detail; 429 if the address has failed too often.
         MetadataUnavailable: PostgreSQL does not answer.
     """
     header = request.headers.get("authorization")
+    if header is None and ORIGIN in request.scope:
+        session = await services.sessions.of(request)
+        if session is not None:
+            current_request().token_id = session.principal.token_id
+            return acting(session)
     try:
         principal = await services.authenticator.admit(header, address(request), services.run)
     except NotAuthenticated:
@@ -44,3 +54,8 @@ async def authenticated(request: Request, services: Services) -> Principal:
         ) from None
     current_request().token_id = principal.token_id
     return principal
+
+
+def acting(session: WebSession) -> Principal:
+    """Who a session acts as: its token, or a viewer of the same data if the session may change nothing."""
+    return replace(session.principal, role="viewer") if session.is_read_only else session.principal

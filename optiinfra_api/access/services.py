@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from optiinfra_api.access.authentication import Authenticator
+    from optiinfra_api.access.sessions import Sessions
     from optiinfra_api.graphql.persisted_queries import PersistedQueries
     from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
     from optiinfra_api.http.kept_answer import KeptAnswer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.domain.automation import Automation
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionTask
+    from optiinfra_assets.metadata.tokens import Principal
     from optiinfra_assets.settings import Settings
     from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -36,6 +38,7 @@ class Services:
         cancel: `optiinfra_assets.ingestion.triggering.cancel_task`; it blocks.
         automations: what `optiinfra_assets.ingestion.dagster_client.read_automations` found, kept for some seconds.
         metrics_token: the token for scrapers; None: there is none.
+        answered: runs a GraphQL operation for a principal at an address, see `optiinfra_api.operations.answered`.
         threads: run blocking functions.
     """
 
@@ -46,6 +49,7 @@ class Services:
     exporter: ExportStreamer
     standings: FreshnessCache
     authenticator: Authenticator
+    sessions: Sessions
     persisted: PersistedQueries
     requests: ConcurrencyLimit
     exports: ConcurrencyLimit
@@ -55,6 +59,7 @@ class Services:
     cancel: Callable[..., int]
     automations: KeptAnswer[list[Automation]]
     metrics_token: str | None
+    answered: Callable[[dict[str, Any], Principal, str], Awaitable[dict[str, Any]]]
     threads: ThreadPoolExecutor
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -11,23 +11,19 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from graphql import GraphQLError, GraphQLSyntaxError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.types import ExecutionResult
 
 from optiinfra_api.access.context import RequestContext
 from optiinfra_api.access.request_authentication import address, authenticated
 from optiinfra_api.access.services import Services
-from optiinfra_api.graphql.errors import format_error, format_unexpected
-from optiinfra_api.graphql.request_limits import check_operation
-from optiinfra_api.graphql.validation_rules import MAX_ERRORS, NOT_ACCEPTED, TOO_DEEP
+from optiinfra_api.graphql.errors import format_unexpected
+from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED
 from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
 from optiinfra_api.http.http_errors import HttpError, bad_request
 from optiinfra_api.http.redaction import redact_quotes
 from optiinfra_api.http.request_log import CLIENT_GONE, RequestRecord, current_request
-from optiinfra_api.schema import schema
+from optiinfra_api.operations import body_of, execute, well_formed
 
 MAX_BODY_BYTES = 256 * 1024
 
@@ -64,50 +60,12 @@ async def _answer(request: Request, services: Services, record: RequestRecord) -
             raise bad_request('the body must be an object with a text "query"')
         context = RequestContext(principal, services, record.correlation_id, address(request))
         # A mutation that has begun is completed even if the client disconnects.
-        work = _execute(document, operation, context)
+        work = execute(document, operation, context)
         result = await cancel_on_disconnect(request.receive, work, lambda: record.kind != "mutation")
-    body, status = _body(result, record)
+    body, status = body_of(result, record)
     if status == HTTPStatus.OK:
         services.persisted.keep(operation)
     return redact_quotes(document, body), status
-
-
-async def _execute(document: str, operation: dict[str, Any], context: RequestContext) -> ExecutionResult:
-    try:
-        result = await schema.execute(
-            document,
-            variable_values=operation.get("variables"),
-            operation_name=operation.get("operationName"),
-            context_value=context,
-        )
-    except CannotGetOperationTypeError as error:
-        raise bad_request(error.as_http_error_reason()) from None
-    if not isinstance(result, ExecutionResult):
-        raise TypeError(f"an operation gave {type(result).__name__}")
-    return result
-
-
-def _body(result: ExecutionResult, record: RequestRecord) -> tuple[dict[str, Any], HTTPStatus]:
-    if not result.errors:
-        return {"data": result.data}, HTTPStatus.OK
-    errors = [format_error(coded(error), record.correlation_id) for error in result.errors[:MAX_ERRORS]]
-    for error in errors:
-        code = error["extensions"]["code"]
-        record.codes.append(code)
-        if path := error.get("path"):
-            record.outcomes[record.names[path[0]]] = code
-    if result.data is None and all(error.path is None for error in result.errors):
-        return {"errors": errors}, HTTPStatus.BAD_REQUEST
-    return {"data": result.data, "errors": errors}, HTTPStatus.OK
-
-
-def coded(error: GraphQLError) -> GraphQLError:
-    """The error of an operation with the code of its kind; of one that is nested too deeply, an error that says so."""
-    if isinstance(error, GraphQLSyntaxError):
-        error.extensions = {"code": "SYNTAX"}
-    if isinstance(error.original_error, RecursionError) and error.path is None:
-        return GraphQLError(TOO_DEEP)
-    return error
 
 
 async def _operation(request: Request) -> dict[str, Any]:
@@ -121,27 +79,6 @@ async def _operation(request: Request) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the body is not JSON: {error}") from None
     return well_formed(operation)
-
-
-def well_formed(operation: Any) -> dict[str, Any]:
-    """Return the decoded body of a request after checking the types and sizes of its parts.
-
-    Raises:
-        HttpError: a part has another type, or is over a limit.
-    """
-    if isinstance(operation, list):
-        raise bad_request("a list of operations is not accepted: send one request for each")
-    if not isinstance(operation, dict) or not isinstance(operation.get("query"), str | None):
-        raise bad_request('the body must be an object with a text "query"')
-    for name, kind, what in (
-        ("variables", dict, "an object"),
-        ("operationName", str, "a text"),
-        ("extensions", dict, "an object"),
-    ):
-        if not isinstance(operation.get(name), kind | None):
-            raise bad_request(f'"{name}" must be {what} or left out')
-    check_operation(operation)
-    return operation
 
 
 async def _read(request: Request) -> bytes:

@@ -25,7 +25,6 @@ from strawberry.types.unset import UnsetType
 
 from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.context import RequestContext
-from optiinfra_api.endpoints.graphql import coded
 from optiinfra_api.endpoints.websocket_messages import (
     SUBSCRIPTIONS,
     SubscriptionHandler,
@@ -36,6 +35,7 @@ from optiinfra_api.graphql.errors import Forbidden, format_error
 from optiinfra_api.graphql.validation_rules import MAX_ERRORS
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.redaction import redact_quotes
+from optiinfra_api.operations import coded
 from optiinfra_api.reading.scan_budget import AnswerBudget
 from optiinfra_api.schema import schema
 from optiinfra_assets.metadata.tokens import Principal

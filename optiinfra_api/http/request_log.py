@@ -31,7 +31,7 @@ class RequestRecord:
     """What is known of one request.
 
     Attributes:
-        endpoint: first part of the path if there is such an endpoint, else ``other``.
+        endpoint: first part of the path if there is such an endpoint or page, ``overview`` for the first page, else ``other``.
         correlation_id: identifies the request in the log and in its answer.
         token_id: the token of the request; None until it is authenticated, or if it never is.
         customer_id: the customer whose data were asked for, None if no customer's.
@@ -147,7 +147,7 @@ class RequestLogMiddleware:
 
     def _endpoint(self, scope: Scope) -> str:
         first: str = scope["path"].lstrip("/").partition("/")[0]
-        return first if first in self._endpoints else "other"
+        return (first or "overview") if first in self._endpoints else "other"
 
     def _finish(self, record: RequestRecord) -> None:
         self._metrics.count(record.endpoint, record.seconds, record.outcomes, record.codes, record.statements)

@@ -51,7 +51,7 @@ class SignInMiddleware:
         self._installation_token = settings.dagster_token
         self._authenticator = Authenticator(metadata)
         self._sessions = Sessions(metadata, self._authenticator)
-        self._sign_in = SignIn(self._sessions).router
+        self._sign_in = SignIn(lambda _: self._sessions, is_for_dagster=True).router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -15,14 +15,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from optiinfra_api.access.loopback import is_loopback
+from optiinfra_api.access.sessions import ORIGIN, session_secret
 from optiinfra_assets.settings import Settings
-
-ORIGIN: Final = "optiinfra.origin"
-"""Key of an ASGI scope: the origin by which the browser sees the request's address, such as ``https://costs.example.com``."""
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")
 _SECURITY_HEADERS: Final = {
@@ -127,3 +126,29 @@ def _secured(send: Send) -> Send:
         await send(message)
 
     return secured
+
+
+class SessionGuard:
+    """ASGI middleware that puts the guard before pages, and before whatever is asked with the cookie of a session.
+
+    Requests to `endpoints` without such a cookie, or with a token, pass as they are: no page can make a browser send a token, and programs
+    reach them by names of their own.
+    """
+
+    def __init__(self, app: ASGIApp, origins: WebOrigins, endpoints: frozenset[str]) -> None:
+        self._app = app
+        self._guarded = OriginGuard(app, origins)
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        is_guarded = scope["type"] == "http" and (not self._is_endpoint(scope["path"]) or _is_by_session(scope))
+        await (self._guarded if is_guarded else self._app)(scope, receive, send)
+
+    def _is_endpoint(self, path: str) -> bool:
+        return path.lstrip("/").partition("/")[0] in self._endpoints
+
+
+def _is_by_session(scope: Scope) -> bool:
+    connection = HTTPConnection(scope)
+    return "authorization" not in connection.headers and session_secret(connection) is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -19,8 +19,7 @@ from starlette.routing import Route, Router
 
 from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.request_authentication import address
-from optiinfra_api.access.sessions import Sessions, no_session_cookie, session_cookie
-from optiinfra_api.web.origins import ORIGIN
+from optiinfra_api.access.sessions import ORIGIN, Sessions, no_session_cookie, session_cookie
 from optiinfra_api.web.pages import page, stylesheet
 from optiinfra_assets.metadata.web_sessions import LINK_PATH, WebSession
 
@@ -34,10 +33,16 @@ _BAD_LINK: Final = "This link is not accepted: it was used before, or its time i
 
 
 class SignIn:
-    """The pages, as an ASGI application."""
+    """The pages, as an ASGI application.
 
-    def __init__(self, sessions: Sessions) -> None:
+    Args:
+        sessions: those of the process that answers a request.
+        is_for_dagster: Dagster's interface is behind it, which takes administrators of all customers only.
+    """
+
+    def __init__(self, sessions: Callable[[Request], Sessions], *, is_for_dagster: bool = False) -> None:
         self._sessions = sessions
+        self._is_for_dagster = is_for_dagster
         self.router = Router(
             [
                 Route("/sign-in", self._form, methods=["GET"]),
@@ -52,21 +57,21 @@ class SignIn:
         )
 
     async def _form(self, request: Request) -> Response:
-        wanted = _inside(request.query_params.get("next", "/"))
-        session = await self._sessions.of(request)
+        wanted = inside(request.query_params.get("next", "/"))
+        session = await self._sessions(request).of(request)
         if session:
             return page("signed_in", "Signed in", next=wanted, who=described(session))
-        return _sign_in(wanted)
+        return self._asked_again(wanted)
 
     async def _by_token(self, request: Request) -> Response:
-        form = await _read_form(request)
-        wanted = _inside(form.get("next", "/"))
-        opening = self._sessions.open_by_token(form.get("token", "").strip(), address(request))
+        form = await read_form(request)
+        wanted = inside(form.get("next", "/"))
+        opening = self._sessions(request).open_by_token(form.get("token", "").strip(), address(request))
         return await self._opened(request, opening, wanted, _BAD_TOKEN)
 
     async def _by_link(self, request: Request) -> Response:
-        form = await _read_form(request)
-        opening = self._sessions.open_by_link(form.get("link", ""), address(request))
+        form = await read_form(request)
+        opening = self._sessions(request).open_by_link(form.get("link", ""), address(request))
         return await self._opened(request, opening, "/", _BAD_LINK)
 
     async def _opened(self, request: Request, opening: Awaitable[str], wanted: str, otherwise: str) -> Response:
@@ -74,24 +79,27 @@ class SignIn:
             secret = await opening
         except NotAuthenticated:
             LOG.warning("sign-in refused: from %s", address(request))
-            return _sign_in(wanted, HTTPStatus.FORBIDDEN, otherwise)
+            return self._asked_again(wanted, HTTPStatus.FORBIDDEN, otherwise)
         except TooManyAttempts as failures:
             text = f"Too many attempts have failed from here. Try again in {failures.seconds} s."
-            response = _sign_in(wanted, HTTPStatus.TOO_MANY_REQUESTS, text)
+            response = self._asked_again(wanted, HTTPStatus.TOO_MANY_REQUESTS, text)
             response.headers["Retry-After"] = str(failures.seconds)
             return response
         # A session that was there before is over: nobody who knew it, or planted it, comes in with this sign-in.
-        await self._sessions.end(request, "by signing in again")
+        await self._sessions(request).end(request, "by signing in again")
         LOG.info("signed in: from %s", address(request))
-        return _redirect(wanted, session_cookie(secret, is_https=_is_https(request)))
+        return redirect(wanted, session_cookie(secret, is_https=_is_https(request)))
 
     async def _confirm(self, request: Request) -> Response:
-        session = await self._sessions.of(request)
-        return page("sign_out", "Sign out", who=described(session)) if session else _redirect("/sign-in")
+        session = await self._sessions(request).of(request)
+        return page("sign_out", "Sign out", who=described(session)) if session else redirect("/sign-in")
 
     async def _out(self, request: Request) -> Response:
-        await self._sessions.end(request)
-        return _redirect("/sign-in", no_session_cookie(is_https=_is_https(request)))
+        await self._sessions(request).end(request)
+        return redirect("/sign-in", no_session_cookie(is_https=_is_https(request)))
+
+    def _asked_again(self, wanted: str, status: HTTPStatus = HTTPStatus.OK, problem: str = "") -> Response:
+        return page("sign_in", "Sign in", status, next=wanted, problem=problem, is_for_dagster=self._is_for_dagster)
 
 
 def described(session: WebSession) -> str:
@@ -111,11 +119,7 @@ def way_in(request: Request) -> Response:
     is_from_elsewhere = request.headers.get("sec-fetch-site") == "cross-site"
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     where = "/sign-in/continue" if is_from_elsewhere else "/sign-in"
-    return _redirect(f"{where}?{urlencode({'next': wanted})}")
-
-
-def _sign_in(wanted: str, status: HTTPStatus = HTTPStatus.OK, problem: str = "") -> Response:
-    return page("sign_in", "Sign in", status, next=wanted, problem=problem)
+    return redirect(f"{where}?{urlencode({'next': wanted})}")
 
 
 async def _button(request: Request) -> Response:
@@ -123,19 +127,20 @@ async def _button(request: Request) -> Response:
 
 
 async def _continue(request: Request) -> Response:
-    return page("continue", "One moment", next=_inside(request.query_params.get("next", "/")))
+    return page("continue", "One moment", next=inside(request.query_params.get("next", "/")))
 
 
 async def _style(_: Request) -> Response:
     return stylesheet()
 
 
-def _redirect(path: str, cookie: str | None = None) -> Response:
+def redirect(path: str, cookie: str | None = None) -> Response:
+    """Lead a browser to a path of this origin, after whatever its request did."""
     headers = {"Cache-Control": "no-store"} | ({"Set-Cookie": cookie} if cookie else {})
     return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers)
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
     """`path` if it is one of this origin that is worth going to, else the first page."""
     is_ours = bool(_INSIDE.fullmatch(path)) and not path.startswith(PATHS)
     return path if is_ours else "/"
@@ -145,7 +150,7 @@ def _is_https(request: Request) -> bool:
     return urlsplit(request.scope[ORIGIN]).scheme == "https"
 
 
-async def _read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form; none if it is longer than ours can be."""
     body = bytearray()
     async for chunk in request.stream():

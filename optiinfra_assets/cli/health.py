@@ -95,9 +95,9 @@ def _clickhouse(settings: Settings) -> str:
 def _api(settings: Settings) -> str:
     import httpx
 
-    from optiinfra_assets.embedded.services import reached_at
+    from optiinfra_assets.embedded.services import api_url
 
-    url = f"http://{reached_at(settings.bind_host)}:{settings.api_port}"
+    url = api_url(settings)
     httpx.get(f"{url}/healthz", timeout=_SECONDS).raise_for_status()
     return f"{url}/graphql"
 

@@ -86,18 +86,22 @@ def revoke(token_id: str) -> None:
 @token.command()
 @click.argument("token_id", required=False)
 @click.option("--read-only", is_flag=True, help="Who signs in by it may look at everything and change nothing.")
+@click.option("--dagster", "is_for_dagster", is_flag=True, help="The link leads to Dagster's web interface.")
 @click.option(
     "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long it is accepted."
 )
-def link(token_id: str | None, read_only: bool, minutes: int) -> None:
-    """Print a link that signs a browser in to Dagster's web interface, once.
+def link(token_id: str | None, read_only: bool, is_for_dagster: bool, minutes: int) -> None:
+    """Print a link that signs a browser in to the web pages, once.
 
-    The session acts for the token TOKEN_ID, and ends when that is revoked; without TOKEN_ID, for the one that `optiinfra up` uses.
+    Dagster's web interface on the same host takes the same session. It acts for the token TOKEN_ID, and ends when that is revoked;
+    without TOKEN_ID, for the one that `optiinfra up` uses.
     """
+    from optiinfra_assets.embedded.services import api_url
     from optiinfra_assets.metadata.web_sessions import LINK_PATH
     from optiinfra_assets.settings import Settings
 
+    settings = Settings()
     with opened_metadata() as metadata:
         found = token_id or metadata.tokens.standing().token_id
         secret = metadata.web_sessions.make_link(found, is_read_only=read_only, lasts=timedelta(minutes=minutes))
-    click.echo(f"{Settings().dagster_url}{LINK_PATH}{secret}")
+    click.echo(f"{settings.dagster_url if is_for_dagster else api_url(settings)}{LINK_PATH}{secret}")

@@ -76,6 +76,12 @@ def reached_at(host: str) -> str:
     return LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
 
 
+def api_url(settings: Settings) -> str:
+    """Address of the API, and of the web pages, for programs and browsers of this machine."""
+    host = reached_at(settings.bind_host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
+
+
 def ports(settings: Settings) -> list[ServicePort]:
     """Every port that the services will listen on. Only the GraphQL service may leave loopback."""
     fields = ["dagster_port", *(["clickhouse_port"] if settings.clickhouse_url is None else [])]

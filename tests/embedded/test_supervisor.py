@@ -53,15 +53,20 @@ def test_the_link_that_up_prints_signs_one_browser_in(platform: Platform) -> Non
     url, path, link = found.groups()
     assert "button" in httpx.get(f"{url}{path}{link}").text
     with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
-        assert browser.get("/runs").status_code == 401
+        dagster = json.loads((platform.home / "runtime.json").read_text())["dagster_url"]
+        assert browser.get("/explore").headers["location"] == "/sign-in?next=%2Fexplore"
+        assert browser.get(f"{dagster}/runs").status_code == 401
         assert browser.post("/sign-in/link", data={"link": link}).headers["location"] == "/"
-        assert browser.get("/runs").status_code == 200
+        assert "Overview" in browser.get("/").text
+        assert browser.get(f"{dagster}/runs").status_code == 200, "a session is one for both"
         assert httpx.post(f"{url}/sign-in/link", data={"link": link}).status_code == 403, "it is used up"
         another = platform.command("token", "link", "--read-only", "--minutes", "1").stdout.strip()
         assert another.startswith(f"{url}{path}")
+        assert platform.command("token", "link", "--dagster").stdout.startswith(f"{dagster}{path}")
         (standing,) = json.loads(platform.command("token", "list", "--json").stdout)
         assert platform.command("token", "revoke", standing["token_id"]).returncode == 0
-        assert browser.get("/runs").status_code == 401, "revoking its token ends the session"
+        assert browser.get("/explore").status_code == 303, "revoking its token ends the session"
+        assert browser.get(f"{dagster}/runs").status_code == 401
     token = json.loads((platform.home / "runtime.json").read_text())["dagster_token"]
     logs = [file.read_text() for file in (log, *(platform.home / "logs").iterdir())]
     assert not any(token in text for text in logs)

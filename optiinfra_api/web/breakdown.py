@@ -1,0 +1,135 @@
+"""A breakdown of costs by group: rows of a table and the chart that agrees with it, from the series that GraphQL answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from optiinfra_api.web.filters import plain
+
+COLOURS: Final = 12
+"""Groups that have a colour of their own; the others are one, "other"."""
+
+DIMENSIONS: Final = {
+    "SERVICE": "service",
+    "ACCOUNT": "account",
+    "REGION": "region",
+    "PROVIDER": "provider",
+    "SUB_ACCOUNT": "subAccount",
+    "CHARGE_CATEGORY": "chargeCategory",
+}
+"""Dimension of GraphQL -> the field of a series, and of a filter, that has its values; in the order they are offered."""
+
+LABELS: Final = {
+    "SERVICE": "Service",
+    "ACCOUNT": "Account",
+    "REGION": "Region",
+    "PROVIDER": "Provider",
+    "SUB_ACCOUNT": "Sub account",
+    "CHARGE_CATEGORY": "Charge category",
+    "TAG": "Tag",
+}
+
+Key = tuple[str | None, ...]
+"""The values of a group, one for each dimension; None: charges without one."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One group in one currency.
+
+    Attributes:
+        amounts: exact amounts by the first day of their day, week or month.
+        before: in the period that it is compared with.
+        colour: 1 to `COLOURS`, 0: that of "other".
+        link: where it is looked at more closely; None: nowhere.
+    """
+
+    key: Key
+    label: str
+    total: Decimal = Decimal(0)
+    before: Decimal = Decimal(0)
+    amounts: dict[date, Decimal] = field(default_factory=dict)
+    colour: int = 0
+    link: str | None = None
+
+    @property
+    def change(self) -> Decimal:
+        """What it costs more than before."""
+        return self.total - self.before
+
+
+def rows(
+    series: Iterable[Mapping[str, Any]],
+    before: Iterable[Mapping[str, Any]],
+    fields: Sequence[str],
+    currency: str,
+    link: Callable[[Key], str | None] = lambda _: None,
+) -> list[Row]:
+    """The groups in one currency, the most expensive first.
+
+    Args:
+        series: of `costTrends`, with `fields`, `currency`, `cost`, and for charts `dates` and `amounts`.
+        before: the same of the period that it is compared with.
+        fields: fields of a series that tell groups apart.
+    """
+    found: dict[Key, Row] = {}
+    for one in series:
+        if one["currency"] == currency:
+            row = _row(found, one, fields)
+            row.total += Decimal(one["cost"]["amount"])
+            days = map(date.fromisoformat, one.get("dates", ()))
+            row.amounts = dict(zip(days, map(Decimal, one.get("amounts", ())), strict=True))
+    for one in before:
+        if one["currency"] == currency:
+            _row(found, one, fields).before += Decimal(one["cost"]["amount"])
+    ranked = sorted(found.values(), key=lambda row: (-row.total, -row.before, row.label))
+    for rank, row in enumerate(ranked, 1):
+        row.colour = rank if rank <= COLOURS else 0
+        row.link = link(row.key)
+    return ranked
+
+
+def _row(found: dict[Key, Row], one: Mapping[str, Any], fields: Sequence[str]) -> Row:
+    key = tuple(one[name] for name in fields)
+    return found.setdefault(key, Row(key, label_of(key, fields)))
+
+
+def label_of(key: Key, fields: Sequence[str]) -> str:
+    """What people read for a group."""
+    parts = [_named(value, name) for value, name in zip(key, fields, strict=True)]
+    return " \N{MIDDLE DOT} ".join(parts) or "All costs"
+
+
+def _named(value: str | None, name: str) -> str:
+    if value == "" and name == "tag":
+        return "(empty tag)"
+    what = {"subAccount": "sub account", "chargeCategory": "charge category"}.get(name, name)
+    return value or f"(no {what})"
+
+
+def chart(ranked: Sequence[Row], days: Sequence[date], currency: str) -> dict[str, Any]:
+    """What the chart of the rows draws: a column of exact amounts for each group, and one for all the others."""
+    own = [row for row in ranked if row.colour and row.amounts]
+    others = [row for row in ranked if not row.colour and row.amounts]
+    drawn = [{"name": row.label, "colour": row.colour, "link": row.link, "amounts": _column(row, days)} for row in own]
+    if others:
+        sums = [plain(sum((row.amounts.get(day, Decimal(0)) for row in others), Decimal(0))) for day in days]
+        drawn.append({"name": f"{len(others)} others", "colour": 0, "link": None, "amounts": sums})
+    return {"currency": currency, "dates": [day.isoformat() for day in days], "series": drawn}
+
+
+def _column(row: Row, days: Sequence[date]) -> list[str]:
+    return [plain(row.amounts.get(day, Decimal(0))) for day in days]
+
+
+def currencies(*answers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The currencies of series or totals, that with the most line items first."""
+    counts: dict[str, int] = {}
+    for one in (one for answer in answers for one in answer):
+        currency = one.get("currency") or one["cost"]["currency"]
+        counts[currency] = counts.get(currency, 0) + int(one["lineItems"])
+    return sorted(counts, key=lambda currency: (-counts[currency], currency))

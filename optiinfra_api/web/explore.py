@@ -1,0 +1,187 @@
+"""Explore: costs of any period, by up to two dimensions or a tag, filtered, compared, and looked into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import JSONResponse, Response
+
+from optiinfra_api.web.breakdown import DIMENSIONS, LABELS, Key, Row, chart, currencies, label_of, rows
+from optiinfra_api.web.explore_state import BASES, TAG, State
+from optiinfra_api.web.periods import GRANULARITIES, PRESETS
+from optiinfra_api.web.sign_in import redirect
+from optiinfra_api.web.visit import Visit
+
+MOST_ROWS: Final = 50
+"""Rows of the table, unless the reader asks for all."""
+
+MOST_VALUES: Final = 50
+"""Values that a search for a filter offers."""
+
+_ARGUMENTS: Final = (
+    "customerId: $customer, granularity: $granularity, groupBy: $groupBy, groupByTag: $tag, "
+    "filter: $filter, costBasis: $basis"
+)
+
+
+async def show(visit: Visit) -> Response:
+    """Answer the page; a form that adds a filter is led to the address that has it."""
+    if visit.customer_id is None:
+        return visit.shown("no_customer", "Explore")
+    given = visit.request.query_params
+    state = State.of(given, visit.now.date())
+    if given.get("add") in (*DIMENSIONS, TAG):
+        return redirect(visit.link("/explore", **_added(state, given).parameters()))
+    fields = [DIMENSIONS.get(one, "tag") for one in state.groups]
+    document, variables = _operation(state, visit.customer_id, fields)
+    found = await visit.ask(document, **variables)
+    now, before = _series(found, "costs"), _series(found, "before")
+    offered = currencies(now, before)
+    currency = state.currency if state.currency in offered else next(iter(offered), state.currency)
+    shown = replace(state, currency=currency if len(offered) > 1 else "")
+
+    def link(key: Key) -> str | None:
+        return visit.link("/explore", **_narrowed(shown, key).parameters()) if key else None
+
+    ranked = rows(now, before, fields, currency, link)
+    days = list(state.days.buckets(variables["granularity"]))
+    return visit.shown(
+        "explore",
+        "Explore",
+        found=found.get("costs"),
+        state=shown,
+        currency=currency,
+        currencies=[(one, visit.link("/explore", **replace(shown, currency=one).parameters())) for one in offered],
+        granularity=variables["granularity"],
+        ranked=ranked,
+        most=len(ranked) if state.shows_all else MOST_ROWS,
+        totals=_totals(ranked),
+        chart=chart(ranked, days, currency) if ranked else None,
+        filters=_chips(visit, shown),
+        all_link=visit.link("/explore", **replace(shown, shows_all=True).parameters()),
+        cleared=visit.link("/explore", **replace(shown, filters={}, tag_key="").parameters()),
+        hidden=_hidden(visit, shown),
+        kept=_pairs(visit, shown.parameters()),
+        exports=_exports(state, visit, variables["granularity"]),
+        graphql=(document, json.dumps(variables, indent=2)),
+        editor=f"/graphql?{urlencode({'query': document, 'variables': json.dumps(variables, indent=2)})}",
+        choices={"periods": PRESETS, "granularities": GRANULARITIES, "bases": BASES, "labels": LABELS},
+    )
+
+
+async def values(visit: Visit) -> Response:
+    """Answer the values of one dimension that the search for a filter offers, the most expensive first, as JSON."""
+    given = visit.request.query_params
+    state = State.of(given, visit.now.date())
+    dimension, wanted, tag = given.get("of", ""), given.get("q", "").casefold(), given.get("ofTag", "")
+    if dimension not in (*DIMENSIONS, TAG) or (dimension == TAG and not tag) or visit.customer_id is None:
+        return JSONResponse({"values": []})
+    others = {name: accepted for name, accepted in state.filters.items() if name != dimension}
+    asked = replace(state, groups=(dimension,), tag=tag, filters=others, compares=False, granularity="MONTHLY")
+    name = DIMENSIONS.get(dimension, "tag")
+    document, variables = _operation(asked, visit.customer_id, [name])
+    found = await visit.ask(document, **variables)
+    offered = dict.fromkeys(one[name] for one in _series(found, "costs"))
+    matching = [one for one in offered if one and wanted in one.casefold()]
+    return JSONResponse({"values": matching[:MOST_VALUES]}, headers={"Cache-Control": "no-store"})
+
+
+def _operation(state: State, customer_id: str, fields: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The GraphQL document of what is seen, and its variables."""
+    reach = "dataThrough isComplete publishedAt isSimulated"
+    series = " ".join([*fields, "currency dates amounts cost { amount } lineItems unpricedLineItems"])
+    before = f"\n  before: costTrends(period: $before, {_ARGUMENTS}) {{ series {{ {series} }} }}" * state.compares
+    declared = (
+        "$customer: String, $period: Period!, "
+        + "$before: Period!, " * state.compares
+        + "$granularity: Granularity!, $groupBy: [Dimension!], $tag: String, $filter: CostFilter, $basis: CostBasis!"
+    )
+    document = (
+        f"query Explore({declared}) {{\n"
+        f"  costs: costTrends(period: $period, {_ARGUMENTS}) {{ series {{ {series} }} {reach} }}{before}\n}}"
+    )
+    variables = {
+        "customer": customer_id,
+        "period": state.days.graphql,
+        "granularity": state.granularity or state.days.granularity(),
+        "groupBy": [one for one in state.groups if one != TAG] or None,
+        "tag": state.tag if TAG in state.groups else None,
+        "filter": state.graphql_filter(),
+        "basis": state.basis,
+    }
+    return document, variables | ({"before": state.before.graphql} if state.compares else {})
+
+
+def _series(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    series: list[dict[str, Any]] = (found.get(name) or {}).get("series", [])
+    return series
+
+
+def _added(state: State, given: Mapping[str, str]) -> State:
+    """The state with the filter that the form adds; without a value: charges that have none."""
+    return state.also(given["add"], given.get("value") or None, given.get("addTag") or state.tag or state.tag_key)
+
+
+def _narrowed(state: State, key: Key) -> State:
+    """What a click on a group leads to: only that group, by what it is made of."""
+    for dimension, value in zip(state.groups, key, strict=True):
+        state = state.filtered(dimension, value)
+    return state.drilled(*state.groups)
+
+
+def _totals(ranked: Sequence[Row]) -> Row:
+    none = Decimal(0)
+    return Row((), "All", sum((row.total for row in ranked), none), sum((row.before for row in ranked), none))
+
+
+def _chips(visit: Visit, state: State) -> list[dict[str, str]]:
+    """Each accepted value of each filter, with the address without it."""
+    return [
+        {
+            "dimension": f"Tag {state.tag_key}" if dimension == TAG else LABELS[dimension],
+            "value": label_of((value,), (DIMENSIONS.get(dimension, "tag"),)),
+            "without": visit.link("/explore", **state.without(dimension, value).parameters()),
+        }
+        for dimension, accepted in state.filters.items()
+        for value in accepted
+    ]
+
+
+def _hidden(visit: Visit, state: State) -> list[tuple[str, str]]:
+    """The parameters that the form keeps: filters, currency and customer. What it shows as controls is not among them."""
+    names = {*DIMENSIONS.values(), "tagKey", "tagValue", "no", "currency"}
+    return _pairs(visit, {name: value for name, value in state.parameters().items() if name in names})
+
+
+def _pairs(visit: Visit, parameters: Mapping[str, str | list[str]]) -> list[tuple[str, str]]:
+    """Parameters as the hidden fields of a form, with the customer."""
+    pairs = [
+        (name, one) for name, found in parameters.items() for one in ([found] if isinstance(found, str) else found)
+    ]
+    return [*pairs, ("customer", visit.customer_id)] if visit.customers and visit.customer_id else pairs
+
+
+def _exports(state: State, visit: Visit, granularity: str) -> list[tuple[str, str]]:
+    """Format and address of the files with what is seen. In `/export`, an empty text stands for charges without the attribute."""
+    parameters: list[tuple[str, str]] = [
+        ("start", state.days.start.isoformat()),
+        ("end", state.days.end.isoformat()),
+        ("granularity", granularity),
+        ("costBasis", state.basis),
+        *(("groupBy", one) for one in state.groups if one != TAG),
+        *((("groupByTag", state.tag),) if TAG in state.groups else ()),
+        *((("tagKey", state.tag_key),) if TAG in state.filters else ()),
+    ]
+    for dimension, accepted in state.filters.items():
+        name = DIMENSIONS.get(dimension, "tagValue")
+        empty = '""' if dimension == TAG else ""
+        parameters += [(name, "" if value is None else value or empty) for value in accepted]
+    if visit.customers and visit.customer_id:
+        parameters.append(("customerId", visit.customer_id))
+    query = urlencode(parameters)
+    return [(form, f"/export/trends.{form.lower()}?{query}") for form in ("CSV", "Parquet")]

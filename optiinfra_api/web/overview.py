@@ -1,0 +1,173 @@
+"""The first page: what this month costs against the same days of the last, what moved, and how the accounts are doing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from optiinfra_api.web.breakdown import Row, chart, currencies, rows
+from optiinfra_api.web.explore_state import TAG, State
+from optiinfra_api.web.periods import Days, month_to_date, next_month
+from optiinfra_api.web.visit import Visit
+
+TEAM: Final = "team"
+"""The tag that movers are shown by."""
+
+REACH: Final = """query Reach($customer: String, $period: Period!) {
+  totalCost(customerId: $customer, period: $period) { dataThrough }
+}"""
+"""Asked first: how far the data of this month reach."""
+
+_USUAL_LAG: Final = 3
+"""Days that clouds usually need for the costs of a day."""
+
+_MOVERS: Final = 6
+_SERIES: Final = "{ series { %s currency cost { amount } lineItems } }"
+_TOTAL: Final = "{ totals { cost { amount currency } lineItems } dataThrough isComplete publishedAt isSimulated }"
+DOCUMENT: Final = f"""query Overview($customer: String, $now: Period!, $before: Period!, $last: Period!, $chart: Period!) {{
+  now: totalCost(customerId: $customer, period: $now) {_TOTAL}
+  before: totalCost(customerId: $customer, period: $before) {_TOTAL}
+  last: totalCost(customerId: $customer, period: $last) {_TOTAL}
+  chart: costTrends(customerId: $customer, period: $chart, groupBy: [SERVICE]) {{
+    series {{ service currency dates amounts cost {{ amount }} lineItems }}
+  }}
+  serviceNow: costTrends(customerId: $customer, period: $now, granularity: MONTHLY, groupBy: [SERVICE]) {_SERIES % "service"}
+  serviceBefore: costTrends(customerId: $customer, period: $before, granularity: MONTHLY, groupBy: [SERVICE]) {_SERIES % "service"}
+  accountNow: costTrends(customerId: $customer, period: $now, granularity: MONTHLY, groupBy: [ACCOUNT]) {_SERIES % "account"}
+  accountBefore: costTrends(customerId: $customer, period: $before, granularity: MONTHLY, groupBy: [ACCOUNT]) {_SERIES % "account"}
+  tagNow: costTrends(customerId: $customer, period: $now, granularity: MONTHLY, groupByTag: "{TEAM}") {_SERIES % "tag"}
+  tagBefore: costTrends(customerId: $customer, period: $before, granularity: MONTHLY, groupByTag: "{TEAM}") {_SERIES % "tag"}
+  accounts(customerId: $customer, first: 1000) {{
+    nodes {{
+      id provider isActive isSimulated dataThrough lastCollectedAt knownBillingPeriods dueBillingPeriods lastError
+      failures {{ billingPeriod message fault since retryAt remedy }}
+    }}
+  }}
+}}"""
+"""What the page asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What the month came to in one currency, and what it is compared with."""
+
+    currency: str
+    now: Decimal
+    before: Decimal
+    last: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Movers:
+    """The groups of one dimension that changed most.
+
+    Attributes:
+        more: how many others there are.
+    """
+
+    title: str
+    rows: list[Row]
+    more: int
+    all_link: str
+
+
+async def show(visit: Visit) -> Response:
+    """Answer the page."""
+    if visit.customer_id is None:
+        return visit.shown("no_customer", "Overview")
+    now = month_to_date(await _end(visit))
+    before = now.before()
+    last = Days(before.start, now.start)
+    whole = Days(before.start, now.end)
+    periods = {"now": now.graphql, "before": before.graphql, "last": last.graphql, "chart": whole.graphql}
+    found = await visit.ask(DOCUMENT, customer=visit.customer_id, **periods)
+    accounts = (found.get("accounts") or {}).get("nodes", [])
+    totals = _totals(found)
+    currency = _chosen(visit, [one.currency for one in totals])
+    drawn = rows(_series(found, "chart"), (), ("service",), currency)
+    return visit.shown(
+        "overview",
+        "Overview",
+        found=found,
+        now=now,
+        before=before,
+        last=last,
+        totals=totals,
+        currency=currency,
+        movers=[_movers(visit, found, now, currency, which) for which in _DIMENSIONS],
+        chart=chart(drawn, list(whole.buckets("DAILY")), currency) if drawn else None,
+        accounts=accounts,
+        failures=[{**failure, "account": one["id"]} for one in accounts for failure in one["failures"]],
+        progress=_progress(accounts),
+        explore=visit.link("/explore", **State.of_days(now, currency=currency, compares=True).parameters()),
+    )
+
+
+async def _end(visit: Visit) -> date:
+    """The day before which the days are that the page compares: those that are complete, unless an account is far behind.
+
+    The days of the month before are complete, so that others would look cheap beside them.
+    """
+    today = visit.now.date()
+    month = Days(today.replace(day=1), next_month(today))
+    found = await visit.ask(REACH, customer=visit.customer_id, period=month.graphql)
+    through = (found.get("totalCost") or {}).get("dataThrough")
+    end = datetime.fromisoformat(through).date() if through else today
+    return end if today - timedelta(days=_USUAL_LAG) <= end <= today else today
+
+
+_DIMENSIONS: Final = (
+    ("service", "By service", "SERVICE"),
+    ("account", "By account", "ACCOUNT"),
+    ("tag", "By team tag", TAG),
+)
+
+
+def _totals(found: Mapping[str, Any]) -> list[Total]:
+    answers = {name: (found.get(name) or {}).get("totals", []) for name in ("now", "before", "last")}
+    sums = {
+        name: {one["cost"]["currency"]: Decimal(one["cost"]["amount"]) for one in totals}
+        for name, totals in answers.items()
+    }
+    none = Decimal(0)
+    return [
+        Total(one, *(sums[name].get(one, none) for name in ("now", "before", "last")))
+        for one in currencies(*answers.values())
+    ]
+
+
+def _chosen(visit: Visit, offered: Sequence[str]) -> str:
+    asked = visit.request.query_params.get("currency", "")
+    return asked if asked in offered else next(iter(offered), "")
+
+
+def _series(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    series: list[dict[str, Any]] = (found.get(name) or {}).get("series", [])
+    return series
+
+
+def _movers(visit: Visit, found: Mapping[str, Any], days: Days, currency: str, which: tuple[str, str, str]) -> Movers:
+    name, title, dimension = which
+    state = State.of_days(days, currency=currency, compares=True)
+
+    def link(key: tuple[str | None, ...]) -> str:
+        return visit.link("/explore", **state.filtered(dimension, key[0], tag=TEAM).drilled(dimension).parameters())
+
+    ranked = rows(_series(found, f"{name}Now"), _series(found, f"{name}Before"), (name,), currency, link)
+    by_change = sorted(ranked, key=lambda row: -abs(row.change))
+    grouped = replace(state, groups=(dimension,), tag=TEAM if dimension == TAG else "")
+    return Movers(title, by_change[:_MOVERS], len(by_change) - _MOVERS, visit.link("/explore", **grouped.parameters()))
+
+
+def _progress(accounts: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
+    """How many months of the accounts are collected, while some are not."""
+    active = [one for one in accounts if one["isActive"]]
+    known = sum(one["knownBillingPeriods"] for one in active)
+    due = sum(one["dueBillingPeriods"] for one in active)
+    unseen = sum(not one["knownBillingPeriods"] for one in active)
+    return {"known": known, "done": known - due, "due": due, "unseen": unseen} if due or unseen else None

@@ -1,0 +1,92 @@
+"""The routes of the pages, with the sign-in before them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from optiinfra_api.access.services import Services
+from optiinfra_api.access.sessions import ORIGIN
+from optiinfra_api.http.http_errors import HttpError
+from optiinfra_api.http.request_log import current_request
+from optiinfra_api.web import explore, graphiql, overview
+from optiinfra_api.web.assets import ASSETS
+from optiinfra_api.web.pages import page
+from optiinfra_api.web.sign_in import SignIn, inside, read_form, redirect, way_in
+from optiinfra_api.web.visit import THEME_COOKIE, THEMES, Handler, Visit
+
+Clock = Callable[[], datetime]
+_YEAR: Final = 365 * 86_400
+
+
+def utc_now() -> datetime:
+    """The time that pages take for now."""
+    return datetime.now(UTC)
+
+
+def routes(clock: Clock = utc_now) -> list[Route]:
+    """The routes of all pages, of the sign-in, and of the files that pages need.
+
+    Args:
+        clock: tells which month and days a page shows.
+    """
+    pages: dict[str, Handler] = {
+        "/": overview.show,
+        "/explore": explore.show,
+        "/explore/values": explore.values,
+    }
+    return [
+        *(Route(path, _behind_sign_in(handler, clock), methods=["GET"]) for path, handler in pages.items()),
+        Route("/theme", _choose_theme, methods=["POST"]),
+        Route("/static/{hash}/{name}", ASSETS.answer, methods=["GET"]),
+        *SignIn(lambda request: request.app.state.services.sessions).router.routes,  # type: ignore[list-item] # Routes all
+    ]
+
+
+def show_graphiql() -> Response:
+    """Answer GraphiQL, which asks /graphql with the session of its reader, or with the token that he types."""
+    return graphiql.show()
+
+
+async def not_found(request: Request, _: Exception) -> Response:
+    """Answer a path that is none: a browser that is not signed in is led to the sign-in, and told nothing."""
+    if ORIGIN not in request.scope or "text/html" not in request.headers.get("accept", ""):
+        return PlainTextResponse("Not Found", HTTPStatus.NOT_FOUND)
+    if await request.app.state.services.sessions.of(request) is None:
+        return way_in(request)
+    return page("not_found", "No such page", HTTPStatus.NOT_FOUND)
+
+
+async def unavailable(_: Request, __: Exception) -> Response:
+    """Answer that nobody's session can be looked up now."""
+    return page("unavailable", "Not now", HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _behind_sign_in(handler: Handler, clock: Clock) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        services: Services = request.app.state.services
+        session = await services.sessions.of(request)
+        if session is None:
+            return way_in(request)
+        current_request().token_id = session.principal.token_id
+        visit = Visit(request, session, services, clock())
+        try:
+            await visit.choose_customer()
+            return await handler(visit)
+        except HttpError as refused:
+            return page("refused", "Not now", refused.status, why=str(refused))
+
+    return answer
+
+
+async def _choose_theme(request: Request) -> Response:
+    form = await read_form(request)
+    chosen = form.get("theme") if form.get("theme") in THEMES else THEMES[0]
+    cookie = f"{THEME_COOKIE}={chosen}; Path=/; Max-Age={_YEAR}; HttpOnly; SameSite=Strict"
+    return redirect(inside(form.get("next", "/")), cookie)

@@ -11,10 +11,10 @@ from urllib3 import PoolManager
 from optiinfra_api.access.authentication import Authenticator
 from optiinfra_api.access.services import Services
 from optiinfra_api.access.sessions import Sessions
+from optiinfra_api.execution.operations import answered
 from optiinfra_api.graphql.persisted_queries import PersistedQueries
 from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
 from optiinfra_api.http.kept_answer import KeptAnswer
-from optiinfra_api.operations import answered
 from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
 from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_api.reading.query_limits import QueryLimits

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
+from typing import Final
 
 from starlette.requests import HTTPConnection, Request
 
 from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.services import Services
-from optiinfra_api.access.sessions import ORIGIN
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
 from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.metadata.web_sessions import WebSession
+
+ORIGIN: Final = "optiinfra.origin"
+"""Key of an ASGI scope: the origin by which the browser sees the request's address, such as ``https://costs.example.com``.
+
+It is there if the request was found to come from no page of another origin (`web.origins`). A cookie counts only then."""
 
 
 def address(request: HTTPConnection) -> str:

@@ -38,7 +38,7 @@ class Services:
         cancel: `optiinfra_assets.ingestion.triggering.cancel_task`; it blocks.
         automations: what `optiinfra_assets.ingestion.dagster_client.read_automations` found, kept for some seconds.
         metrics_token: the token for scrapers; None: there is none.
-        answered: runs a GraphQL operation for a principal at an address, see `optiinfra_api.operations.answered`.
+        answered: runs a GraphQL operation for a principal at an address, see `optiinfra_api.execution.operations.answered`.
         threads: run blocking functions.
     """
 

@@ -20,11 +20,6 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.access_audit import SignInBy
 from optiinfra_assets.metadata.web_sessions import WebSession
 
-ORIGIN: Final = "optiinfra.origin"
-"""Key of an ASGI scope: the origin by which the browser sees the request's address, such as ``https://costs.example.com``.
-
-It is there if the request was found to come from no page of another origin (`web.origins`). A cookie counts only then."""
-
 _T = TypeVar("_T")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _COOKIE: Final = "optiinfra_session"

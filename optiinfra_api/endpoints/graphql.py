@@ -17,13 +17,13 @@ from starlette.responses import Response
 from optiinfra_api.access.context import RequestContext
 from optiinfra_api.access.request_authentication import address, authenticated
 from optiinfra_api.access.services import Services
+from optiinfra_api.execution.operations import body_of, execute, well_formed
 from optiinfra_api.graphql.errors import format_unexpected
 from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED
 from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
 from optiinfra_api.http.http_errors import HttpError, bad_request
 from optiinfra_api.http.redaction import redact_quotes
 from optiinfra_api.http.request_log import CLIENT_GONE, RequestRecord, current_request
-from optiinfra_api.operations import body_of, execute, well_formed
 
 MAX_BODY_BYTES = 256 * 1024
 

@@ -31,11 +31,11 @@ from optiinfra_api.endpoints.websocket_messages import (
     WebSocketAdapter,
     decoded,
 )
+from optiinfra_api.execution.operations import coded
 from optiinfra_api.graphql.errors import Forbidden, format_error
 from optiinfra_api.graphql.validation_rules import MAX_ERRORS
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.redaction import redact_quotes
-from optiinfra_api.operations import coded
 from optiinfra_api.reading.scan_budget import AnswerBudget
 from optiinfra_api.schema import schema
 from optiinfra_assets.metadata.tokens import Principal

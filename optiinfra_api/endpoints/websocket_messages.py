@@ -13,8 +13,8 @@ from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
 
+from optiinfra_api.execution.operations import well_formed
 from optiinfra_api.http.http_errors import HttpError
-from optiinfra_api.operations import well_formed
 
 SUBSCRIPTIONS: Final = 20
 """Most subscriptions of one connection at a time."""

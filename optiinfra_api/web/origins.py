@@ -20,7 +20,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from optiinfra_api.access.loopback import is_loopback
-from optiinfra_api.access.sessions import ORIGIN, session_secret
+from optiinfra_api.access.request_authentication import ORIGIN
+from optiinfra_api.access.sessions import session_secret
 from optiinfra_assets.settings import Settings
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")

@@ -122,9 +122,9 @@ async def _end(visit: Visit) -> date:
 
 
 _DIMENSIONS: Final = (
-    ("service", "By service", "SERVICE"),
-    ("account", "By account", "ACCOUNT"),
-    ("tag", "By team tag", TAG),
+    ("service", "by service", "SERVICE"),
+    ("account", "by account", "ACCOUNT"),
+    ("tag", "by team tag", TAG),
 )
 
 

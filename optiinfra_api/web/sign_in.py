@@ -18,8 +18,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
 from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
-from optiinfra_api.access.request_authentication import address
-from optiinfra_api.access.sessions import ORIGIN, Sessions, no_session_cookie, session_cookie
+from optiinfra_api.access.request_authentication import ORIGIN, address
+from optiinfra_api.access.sessions import Sessions, no_session_cookie, session_cookie
 from optiinfra_api.web.pages import page, stylesheet
 from optiinfra_assets.metadata.web_sessions import LINK_PATH, WebSession
 

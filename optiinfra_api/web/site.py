@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from optiinfra_api.access.request_authentication import ORIGIN
 from optiinfra_api.access.services import Services
-from optiinfra_api.access.sessions import ORIGIN
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
 from optiinfra_api.web import explore, graphiql, overview

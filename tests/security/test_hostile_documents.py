@@ -32,6 +32,7 @@ from world import Customer, World
 
 from optiinfra_api.endpoints.graphql import MAX_BODY_BYTES
 from optiinfra_api.endpoints.websocket_messages import decoded
+from optiinfra_api.execution.operations import well_formed
 from optiinfra_api.graphql import operation_record, request_limits
 from optiinfra_api.graphql.errors import format_error
 from optiinfra_api.graphql.request_limits import MAX_VALUES
@@ -40,7 +41,6 @@ from optiinfra_api.graphql.validation_rules import MAX_ERRORS, MAX_TOKENS, fault
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.logs import redacted
 from optiinfra_api.http.redaction import redact_quotes
-from optiinfra_api.operations import well_formed
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import BillingPeriod
 

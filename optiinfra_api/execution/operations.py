@@ -15,6 +15,7 @@ from optiinfra_api.graphql.errors import format_error
 from optiinfra_api.graphql.request_limits import check_operation
 from optiinfra_api.graphql.validation_rules import MAX_ERRORS, TOO_DEEP
 from optiinfra_api.http.http_errors import bad_request
+from optiinfra_api.http.redaction import redact_quotes
 from optiinfra_api.http.request_log import RequestRecord, current_request
 from optiinfra_api.schema import schema
 from optiinfra_assets.metadata.tokens import Principal
@@ -70,7 +71,7 @@ async def answered(services: Services, operation: dict[str, Any], principal: Pri
     with services.requests.passing(principal):
         context = RequestContext(principal, services, record.correlation_id, address)
         result = await execute(checked["query"], checked, context)
-    return body_of(result, record)[0]
+    return redact_quotes(checked["query"], body_of(result, record)[0])
 
 
 def coded(error: GraphQLError) -> GraphQLError:

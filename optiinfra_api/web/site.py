@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -15,7 +15,7 @@ from optiinfra_api.access.request_authentication import ORIGIN
 from optiinfra_api.access.services import Services
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
-from optiinfra_api.web import explore, graphiql, overview
+from optiinfra_api.web import accounts, connect, explore, graphiql, overview, resources, tokens
 from optiinfra_api.web.assets import ASSETS
 from optiinfra_api.web.pages import page
 from optiinfra_api.web.sign_in import SignIn, inside, read_form, redirect, way_in
@@ -23,6 +23,22 @@ from optiinfra_api.web.visit import THEME_COOKIE, THEMES, Handler, Visit
 
 Clock = Callable[[], datetime]
 _YEAR: Final = 365 * 86_400
+_PAGES: Final[Mapping[str, Handler]] = {
+    "/": overview.show,
+    "/explore": explore.show,
+    "/explore/values": explore.values,
+    "/resources": resources.show,
+    "/accounts": accounts.show,
+    "/accounts/account": accounts.show_one,
+    "/accounts/connect": connect.show,
+    "/settings": tokens.show,
+}
+_FORMS: Final[Mapping[str, Handler]] = {
+    "/accounts/collect": accounts.collect,
+    "/accounts/connect": connect.connect,
+    "/settings/tokens": tokens.create,
+    "/settings/tokens/revoke": tokens.revoke,
+}
 
 
 def utc_now() -> datetime:
@@ -36,13 +52,9 @@ def routes(clock: Clock = utc_now) -> list[Route]:
     Args:
         clock: tells which month and days a page shows.
     """
-    pages: dict[str, Handler] = {
-        "/": overview.show,
-        "/explore": explore.show,
-        "/explore/values": explore.values,
-    }
     return [
-        *(Route(path, _behind_sign_in(handler, clock), methods=["GET"]) for path, handler in pages.items()),
+        *(Route(path, _behind_sign_in(handler, clock), methods=["GET"]) for path, handler in _PAGES.items()),
+        *(Route(path, _behind_sign_in(handler, clock), methods=["POST"]) for path, handler in _FORMS.items()),
         Route("/theme", _choose_theme, methods=["POST"]),
         Route("/static/{hash}/{name}", ASSETS.answer, methods=["GET"]),
         *SignIn(lambda request: request.app.state.services.sessions).router.routes,  # type: ignore[list-item] # Routes all

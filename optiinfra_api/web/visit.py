@@ -19,12 +19,22 @@ from optiinfra_api.access.request_authentication import acting, address
 from optiinfra_api.access.services import Services
 from optiinfra_api.web.pages import SCRIPT_POLICY, page
 from optiinfra_api.web.sign_in import described
+from optiinfra_assets.metadata.tokens import Role
 from optiinfra_assets.metadata.web_sessions import WebSession
 
 THEME_COOKIE: Final = "optiinfra_theme"
 THEMES: Final = ("system", "light", "dark")
-NAVIGATION: Final = (("overview", "Overview", "/"), ("explore", "Explore", "/explore"))
+NAVIGATION: Final = (
+    ("overview", "Overview", "/"),
+    ("explore", "Explore", "/explore"),
+    ("resources", "Resources", "/resources"),
+    ("accounts", "Accounts", "/accounts"),
+    ("settings", "Settings", "/settings"),
+)
 """Key, name and path of each page, in the order they are shown."""
+
+_SECTIONS: Final = {"account": "accounts", "no_account": "accounts", "connect": "accounts"}
+"""Pages that lie below another one of the navigation."""
 
 _CUSTOMERS: Final = "query Customers { customers(first: 1000) { nodes { customerId name } } }"
 
@@ -47,6 +57,11 @@ class Visit:
     customer_id: str | None = None
     customers: list[dict[str, str]] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def role(self) -> Role:
+        """What the session may do."""
+        return acting(self.session).role
 
     async def choose_customer(self) -> None:
         """Find out whose data are shown: the token's own, or for a token of all customers that in the address, else the first."""
@@ -75,20 +90,22 @@ class Visit:
 
     def shown(self, name: str, title: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
         """Answer a page in the frame that all of them have."""
-        query = self.request.url.query
+        query = self.request.url.query if self.request.method == "GET" else ""
+        section = _SECTIONS.get(name, name)
+        home = next((path for key, _, path in NAVIGATION if key == section), "/")
         return page(
             name,
             title,
             status,
             policy=SCRIPT_POLICY,
-            active=name,
-            navigation_path=self.request.url.path,
+            active=section,
+            section_path=home,
             navigation=[(key, label, self.link(path)) for key, label, path in NAVIGATION],
             who=described(self.session),
             token_name=self.session.principal.name,
             dagster=self.services.settings.dagster_url if self.session.principal.is_platform_admin else None,
             theme=theme_of(self.request),
-            here=self.request.url.path + (f"?{query}" if query else ""),
+            here=f"{self.request.url.path}?{query}" if query else home,
             customer_id=self.customer_id,
             customers=self.customers,
             problems=self.problems,

@@ -64,7 +64,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def customer(site: Site) -> Customer:
     """A customer with two months of costs in two currencies."""
-    found = site.world.customer()
+    found = site.world.customer("admin")
     spend(found)
     return found
 
@@ -103,9 +103,19 @@ def asked(customer: Customer, start: str, end: str, basis: str = "BILLED", **fil
 @pytest.mark.parametrize(
     "look", [(theme, width) for theme in ("light", "dark") for width in (1440, 360)], indirect=True
 )
-def test_every_page_fits_its_screen_in_light_and_dark(look: Look) -> None:
+def test_every_page_fits_its_screen_in_light_and_dark(look: Look, customer: Customer) -> None:
     grounds = []
-    for path in ("/", "/explore?compare=1", f"{ALL}&group=TAG&tag=team&group=REGION", "/explore?service=Nothing"):
+    for path in (
+        "/",
+        "/explore?compare=1",
+        f"{ALL}&group=TAG&tag=team&group=REGION",
+        "/explore?service=Nothing",
+        "/resources",
+        "/accounts",
+        f"/accounts/account?account={customer.customer_id}.main&month=2026-11",
+        "/accounts/connect?provider=aws",
+        "/settings",
+    ):
         look.open(path)
         assert look.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert look.page.locator("h1").count() == 1
@@ -190,7 +200,7 @@ def test_the_graphql_text_is_the_one_that_was_asked(look: Look, customer: Custom
 def test_the_keyboard_alone_suffices(look: Look) -> None:
     look.open("/")
     look.page.keyboard.press("Tab")
-    assert look.page.evaluate("document.activeElement.className") == "skip"
+    assert look.page.evaluate("document.activeElement.outerHTML") == '<a class="skip" href="#main">Skip to the content</a>'
     reached = set()
     for _ in range(60):
         look.page.keyboard.press("Tab")
@@ -221,6 +231,9 @@ def test_what_is_stored_stays_text(look: Look, site: Site) -> None:
     look.page.fill("#token", customer.token)
     look.page.press("#token", "Enter")
     look.page.wait_for_url(f"{site.url}/")
+    look.open("/resources")
+    assert HOSTILE in look.page.inner_text("main")
+    assert look.page.locator("img").count() == 0
     for path in ("/", ALL, f"{ALL}&group=TAG&tag=team&group=SUB_ACCOUNT", f"{ALL}&group=REGION"):
         look.open(path)
         assert HOSTILE in look.page.inner_text("main"), path

@@ -5,6 +5,10 @@ for (const select of document.querySelectorAll("[data-submits]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
 
+// Not scrollIntoView: that would also be where the next Tab begins.
+const current = document.querySelector(".side nav [aria-current]");
+if (current) current.closest("nav").scrollLeft = current.offsetLeft - 48;
+
 const menu = document.querySelector(".me");
 document.addEventListener("click", (event) => {
   if (menu && !menu.contains(event.target)) menu.open = false;

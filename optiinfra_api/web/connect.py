@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -28,6 +29,7 @@ CONNECT: Final = """mutation Connect($customer: String, $name: String!, $credent
   }
 }"""
 
+_CAPITAL: Final = re.compile("[A-Z]")
 _SECRET: Final = "Secret: it is stored encrypted, and no query answers it. "  # noqa: S105 - how such a field's help begins
 
 
@@ -88,6 +90,7 @@ def _field(one: Mapping[str, Any]) -> dict[str, Any]:
     kind = kind["ofType"] if is_required else kind
     return {
         "name": one["name"],
+        "label": _CAPITAL.sub(lambda found: f" {found[0].lower()}", one["name"]).capitalize(),
         "help": help_.removeprefix(_SECRET),
         "is_secret": help_.startswith(_SECRET),
         "is_required": is_required,

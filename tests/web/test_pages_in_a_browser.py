@@ -200,7 +200,9 @@ def test_the_graphql_text_is_the_one_that_was_asked(look: Look, customer: Custom
 def test_the_keyboard_alone_suffices(look: Look) -> None:
     look.open("/")
     look.page.keyboard.press("Tab")
-    assert look.page.evaluate("document.activeElement.outerHTML") == '<a class="skip" href="#main">Skip to the content</a>'
+    assert (
+        look.page.evaluate("document.activeElement.outerHTML") == '<a class="skip" href="#main">Skip to the content</a>'
+    )
     reached = set()
     for _ in range(60):
         look.page.keyboard.press("Tab")

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
     from optiinfra_api.access.authentication import Authenticator
-    from optiinfra_api.access.sessions import Sessions
     from optiinfra_api.graphql.persisted_queries import PersistedQueries
     from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
     from optiinfra_api.http.kept_answer import KeptAnswer
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionTask
     from optiinfra_assets.metadata.tokens import Principal
+    from optiinfra_assets.metadata.web_sessions import WebSession
     from optiinfra_assets.settings import Settings
     from optiinfra_assets.warehouse.warehouse import Warehouse
 
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+class SessionFinder(Protocol):
+    """Finds the session that a request's cookie names; `optiinfra_api.access.sessions.Sessions` does."""
+
+    async def of(self, connection: HTTPConnection) -> WebSession | None: ...
 
 
 class Services:
@@ -49,7 +57,7 @@ class Services:
     exporter: ExportStreamer
     standings: FreshnessCache
     authenticator: Authenticator
-    sessions: Sessions
+    sessions: SessionFinder
     persisted: PersistedQueries
     requests: ConcurrencyLimit
     exports: ConcurrencyLimit

@@ -225,6 +225,17 @@ def test_the_keyboard_alone_suffices(look: Look) -> None:
     look.page.wait_for_url("**/sign-in")
 
 
+def test_what_is_collected_meanwhile_appears_but_takes_no_focus_away(look: Look) -> None:
+    look.open("/")
+    look.page.evaluate("window.before = true")
+    assert look.page.locator("[data-refresh='5']").count() == 1
+    look.page.focus("nav a:has-text('Explore')")
+    look.page.wait_for_timeout(6000)
+    assert look.page.evaluate("window.before === true && document.activeElement.textContent.includes('Explore')")
+    with look.page.expect_navigation():
+        look.page.evaluate("document.activeElement.blur()")
+
+
 def test_what_is_stored_stays_text(look: Look, site: Site) -> None:
     customer = site.world.customer()
     spend(customer, hostile=True, is_simulated=True)

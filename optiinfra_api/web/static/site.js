@@ -24,7 +24,8 @@ document.addEventListener("keydown", (event) => {
 const growing = document.querySelector("[data-refresh]");
 if (growing) {
   setInterval(() => {
-    const isBusy = menu?.open || document.hidden || document.getSelection()?.toString();
+    const isAtKeyboard = document.activeElement !== document.body;
+    const isBusy = isAtKeyboard || menu?.open || document.hidden || document.getSelection()?.toString();
     if (!isBusy) location.reload();
   }, Number(growing.dataset.refresh) * 1000);
 }

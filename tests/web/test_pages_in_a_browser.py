@@ -18,9 +18,12 @@ from optiinfra_api.web.assets import ASSETS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MISSING = "NO CHROMIUM ON THIS MACHINE: the pages are not looked at; install Debian's package chromium"
-if CHROMIUM is None:
+if not ASSETS.has("echarts.js"):
+    MISSING = "NO FILES OF NPM PACKAGES HERE: the pages are not looked at; run `python -m optiinfra_api.web.fetch_assets` where npm is"
+IS_LOOKED_AT = CHROMIUM is not None and ASSETS.has("echarts.js")
+if not IS_LOOKED_AT:
     warnings.warn(MISSING, stacklevel=1)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+pytestmark = pytest.mark.skipif(not IS_LOOKED_AT, reason=MISSING)
 
 TOTAL = """query ($period: Period!, $basis: CostBasis!, $filter: CostFilter) {
   totalCost(period: $period, costBasis: $basis, filter: $filter) { totals { cost { amount currency } } } }"""

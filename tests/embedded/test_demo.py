@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import socket
@@ -9,6 +10,16 @@ from pathlib import Path
 
 import pytest
 from running_platform import Platform
+
+
+def add_a_refused_file(folder: Path) -> None:
+    """Add a file whose only row costs nothing and is refused, as a person may have one."""
+    with min(folder.glob("*.csv")).open(newline="") as file:
+        row = next(csv.DictReader(file))
+    with (folder / "refused.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        writer.writeheader()
+        writer.writerow({**row, "BilledCost": "0", "ChargeCategory": "Something"})
 
 
 @pytest.mark.timeout(600)
@@ -28,6 +39,9 @@ def test_the_demo_answers_what_the_files_say_leaves_nothing_and_collects_once(tm
     assert all(customer["isSimulated"] for customer in answer["data"].values())
     assert platform.processes() == []
 
+    add_a_refused_file(tmp_path / "home" / "demo" / "simulated" / "acme")
     again = platform.command("demo", "--once", seconds=280)
     assert again.returncode == 0, again.stdout + again.stderr
+    assert "collection failed: " in again.stdout, "one month that is refused does not stop everything"
+    assert "what to do: optiinfra status" in again.stdout
     assert len(re.findall(r" yes\s*$", again.stdout, re.MULTILINE)) == 4

@@ -85,7 +85,21 @@ def test_another_state_of_the_source_is_tried_at_once(account: Metadata) -> None
     assert not due(account, AT + HOUR)
     account.slices.record_probe("acme.main", {OCTOBER: "b"}, AT)
     assert due(account, AT + HOUR)
-    assert [one.message for one in account.failures.find()] == ["no"], "until it is collected, the failure stands"
+    (failure,) = account.failures.find()
+    assert failure.message == "no", "until it is collected, the failure stands"
+    assert failure.retry_at is None, "what is tried at the next tick does not claim to wait"
+
+
+def test_what_was_collected_before_and_failed_since_is_tried_when_it_says_so(account: Metadata) -> None:
+    """A person had an unchanged month collected again: no probe sees a change, so the failure would stand for ever."""
+    account.slices.record_collection(SLICE, "a", AT)
+    failure = fail(account, AFTER_PERMANENT)
+    assert failure.retry_at == AT + 6 * HOUR
+    assert not due(account, AT + 6 * HOUR - MINUTE)
+    assert due(account, AT + 6 * HOUR)
+    account.slices.record_collection(SLICE, "a", AT + 6 * HOUR)
+    assert account.failures.find() == []
+    assert not due(account, AT + 48 * HOUR)
 
 
 def test_a_success_ends_it_and_the_next_failure_is_the_first_again(account: Metadata) -> None:

@@ -140,7 +140,7 @@ class CredentialService:
                 "name",
             )
         provider = PROVIDERS[given.provider]
-        given = replace(given, values=self._reach.resolved(provider.credential_model, given.values))
+        given = await self._resolved(given)
         await self._check_reach(given)
         build = partial(onboarding.build_account, is_operator=self.is_everywhere)
         account = _accepted(given, lambda: build(provider, self.customer_id, name, given.sent))
@@ -172,8 +172,8 @@ class CredentialService:
         before = await self._active(account_id, given, secrets)
         account = before.account
         known = account if secrets else await self._revealed(before)
-        settings = self._reach.resolved(PROVIDERS[given.provider].credential_model, given.values)
-        values = {**settings, **(secrets.values if secrets else {})}
+        settings = await self._resolved(given)
+        values = {**settings.values, **(secrets.values if secrets else {})}
         sent = CredentialValues(given.provider, values)
         wanted = _accepted(sent, lambda: self._changed(known, values), known.secrets.values())
         await self._check_reach(CredentialValues(given.provider, wanted.settings))
@@ -304,6 +304,11 @@ class CredentialService:
     def _reach(self) -> AllowedLocations:
         return AllowedLocations(self.is_everywhere, parse_locations(self._services.settings.api_folders))
 
+    async def _resolved(self, given: CredentialValues) -> CredentialValues:
+        """Return the values as `AllowedLocations.resolved` does, in a thread: a disk may not answer."""
+        model = PROVIDERS[given.provider].credential_model
+        return replace(given, values=await self._services.run(self._reach.resolved, model, given.values))
+
     async def _check_reach(self, given: CredentialValues) -> None:
         model = PROVIDERS[given.provider].credential_model
         try:
@@ -369,7 +374,8 @@ def _accepted(given: CredentialValues, make: Callable[[], Account], secrets: Ite
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = str(first["loc"][0]) if first["loc"] else ""
-        raise InvalidCredentialValue(hide(" ".join(first["msg"].split())), _place(given, field)) from None
+        said = " ".join(first["msg"].removeprefix("Value error, ").split())
+        raise InvalidCredentialValue(hide(said), _place(given, field)) from None
     except ValueError as error:
         raise InvalidCredentialValue(hide(str(error))) from None
     except Exception:  # noqa: BLE001 - an unforeseen error may quote a secret

@@ -232,7 +232,12 @@ class _SignIn:
             options |= {"authority": access.authority, "disable_instance_discovery": True}
         if access.tenant_id and access.client_id and access.client_secret:
             secret = access.client_secret.get_secret_value()
-            return ClientSecretCredential(access.tenant_id, access.client_id, secret, **options)
+            try:
+                return ClientSecretCredential(access.tenant_id, access.client_id, secret, **options)
+            except ValueError:
+                raise CredentialRejected(
+                    "sign-in: this cannot be a tenant_id: the id of the directory, or a domain name of it, is accepted"
+                ) from None
         if not self._service.context.network.lends_rights:
             raise CredentialRejected(f"no credential: {NOT_LENT}: give tenant_id, client_id and client_secret")
         return DefaultAzureCredential(**options)

@@ -56,7 +56,10 @@ class FocusCredential(BaseModel):
             return location.rstrip("/")
         if "://" in location:
             raise ValueError("use a folder, or s3://bucket/prefix")
-        return str(Path(location).expanduser().absolute())
+        try:
+            return str(Path(location).expanduser().absolute())
+        except RuntimeError:
+            raise ValueError(f"there is no user {location.partition('/')[0][1:]}: use the path of the folder") from None
 
 
 class FocusFiles(Provider):

@@ -98,7 +98,7 @@ class AllowedLocations:
     def resolved(self, model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns `values` with the folders of this machine as they are reached without links: reading follows none."""
         return {
-            name: str(Path(value).expanduser().resolve())
+            name: str(_reached(value) or value)
             if not self.is_everywhere
             and isinstance(value, str)
             and "://" not in value
@@ -133,7 +133,8 @@ class AllowedLocations:
         if is_read_with_our_rights and not any(_is_below(value, place) for place in self.places):
             raise LocationNotAllowed(
                 name,
-                f"{value!r} is not accepted over the API: it is read with the rights of this platform: use a place below one of "
+                # The value is not repeated: it may have been resolved, and would tell where links of this machine lead.
+                "is not accepted over the API: it is read with the rights of this platform: use a place below one of "
                 "OPTIINFRA_API_FOLDERS, which whoever runs the platform sets",
             )
 
@@ -146,7 +147,16 @@ def parse_locations(setting: str) -> tuple[str, ...]:
 def _is_below(value: str, place: str) -> bool:
     if "://" in value or "://" in place:
         return value == place or value.startswith(f"{place.rstrip('/')}/")
-    return Path(value).expanduser().resolve().is_relative_to(Path(place).expanduser().resolve())
+    path, folder = _reached(value), _reached(place)
+    return path is not None and folder is not None and path.is_relative_to(folder)
+
+
+def _reached(path: str) -> Path | None:
+    """Returns a path as it is reached without links; None if it is reached by none: links in a circle, the home of an unknown user."""
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def endpoint_fields(model: type[BaseModel]) -> frozenset[str]:

@@ -635,6 +635,20 @@ def test_a_folder_below_a_configured_one_is_for_everybody(
     assert list(codes.values()) == ["ACTIVE", *["NOT_ACCEPTED"] * 4]
 
 
+def test_a_refused_folder_tells_nothing_of_this_machine(world: World, admin: Customer, tmp_path: Path) -> None:
+    """Neither where a link leads nor which users there are: all refusals have the same text, and none is our fault."""
+    (tmp_path / "link").symlink_to("/etc")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    paths = (".", "~", "~root", "~nobody-has-this-name/x", "/proc/self/exe", "/proc/self/root", f"{tmp_path}/link")
+    messages = set()
+    for number, path in enumerate((*paths, f"{tmp_path}/circle/x", f"{tmp_path}/none")):
+        focus = {"focus": {"location": path}}
+        refused = done(world, ADD, admin.token, name=f"n{number}", credential=focus, test=False)
+        assert (refused["code"], refused["field"]) == ("NOT_ACCEPTED", "focus.location")
+        messages.add(refused["message"])
+    assert len(messages) == 1, messages
+
+
 def test_a_folder_is_kept_as_it_is_reached_without_links(
     world: World, admin: Customer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -480,6 +480,14 @@ def test_a_refused_secret_is_said_in_microsofts_words(life: Life) -> None:
     assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
+@pytest.mark.parametrize("tenant", ["../../common", "contoso com", "127.0.0.1:8000/x"])
+def test_a_tenant_that_cannot_be_one_is_named(life: Life, tenant: str) -> None:
+    """Nothing was sent, so no proxy answered: waiting does not help."""
+    account = replace(life.account, settings={**life.account.settings, "tenant_id": tenant})
+    with pytest.raises(CredentialRejected, match=r"^sign-in: .*tenant_id"):
+        life.provider.discover(account)
+
+
 def test_an_access_token_that_is_not_accepted_any_more(life: Life) -> None:
     expired = failure("ExpiredAuthenticationToken", "The access token expiry UTC time is earlier.", 401)
     life.cloud.fail(say(expired), times=99, path=QUERY)

@@ -350,6 +350,12 @@ def test_settings_that_are_not_accepted_are_named() -> None:
         FOCUS.probe(Account("acme.files", "acme", "focus"), {})
 
 
+def test_the_home_of_a_user_who_does_not_exist_is_a_wrong_location() -> None:
+    with pytest.raises(ValidationError, match="location") as refused:
+        FocusCredential(location="~nobody-has-this-name/costs")
+    assert "no user nobody-has-this-name" in str(refused.value)
+
+
 def test_a_folder_is_kept_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert FocusCredential(location="costs").location == str(tmp_path / "costs")

@@ -9,6 +9,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from urllib3 import PoolManager
 
 from optiinfra_api.access.authentication import Authenticator
+from optiinfra_api.access.customer_threads import CustomerThreads
 from optiinfra_api.access.services import Services
 from optiinfra_api.access.sessions import Sessions
 from optiinfra_api.execution.operations import answered
@@ -27,6 +28,8 @@ from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse, connect_reader
 
 THREADS = 16
+ASKED_AT_ONCE = 4
+"""Hosts that a customer names and that are asked at one time, for each customer."""
 AUTOMATIONS_KEPT_SECONDS = 5
 
 
@@ -39,6 +42,7 @@ class ApiServices(Services):
         self._reader = reader
         self.warehouse = warehouse
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reader")
+        self.asking = CustomerThreads(ASKED_AT_ONCE)
         answers = ResultCache(settings.api_answers)
         self.engine = ClickHouseReader(reader, warehouse, self.run, QueryLimits.of_queries(settings), answers)
         self.exporter = ExportStreamer(reader, warehouse, QueryLimits.of_exports(settings))

@@ -305,14 +305,14 @@ class CredentialService:
         return AllowedLocations(self.is_everywhere, parse_locations(self._services.settings.api_folders))
 
     async def _resolved(self, given: CredentialValues) -> CredentialValues:
-        """Return the values as `AllowedLocations.resolved` does, in a thread: a disk may not answer."""
-        model = PROVIDERS[given.provider].credential_model
-        return replace(given, values=await self._services.run(self._reach.resolved, model, given.values))
+        """Return the values as `AllowedLocations.resolved` does."""
+        resolve = partial(self._reach.resolved, PROVIDERS[given.provider].credential_model, given.values)
+        return replace(given, values=await self._services.asking.run(self.customer_id, resolve))
 
     async def _check_reach(self, given: CredentialValues) -> None:
         model = PROVIDERS[given.provider].credential_model
         try:
-            await self._services.run(self._reach.check, model, given.values)
+            await self._services.asking.run(self.customer_id, partial(self._reach.check, model, given.values))
         except LocationNotAllowed as error:
             raise InvalidCredentialValue(str(error), _place(given, error.field)) from None
 
@@ -341,8 +341,7 @@ class CredentialService:
         return onboarding.with_changes(account, values, is_operator=self.is_everywhere)
 
     async def _look(self, account: Account) -> SourceContents:
-        # This does not use the threads of `Services`, because all requests share those.
-        asking = asyncio.to_thread(onboarding.test_source, account)
+        asking = self._services.asking.run(self.customer_id, partial(onboarding.test_source, account))
         try:
             return await asyncio.wait_for(asking, PATIENCE_SECONDS)
         except TimeoutError:

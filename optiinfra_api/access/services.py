@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from optiinfra_api.access.authentication import Authenticator
+    from optiinfra_api.access.customer_threads import CustomerThreads
     from optiinfra_api.graphql.persisted_queries import PersistedQueries
     from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
     from optiinfra_api.http.kept_answer import KeptAnswer
@@ -48,6 +49,7 @@ class Services:
         metrics_token: the token for scrapers; None: there is none.
         answered: runs a GraphQL operation for a principal at an address, see `optiinfra_api.execution.operations.answered`.
         threads: run blocking functions.
+        asking: run functions that wait for hosts which customers name.
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class Services:
     metrics_token: str | None
     answered: Callable[[dict[str, Any], Principal, str], Awaitable[dict[str, Any]]]
     threads: ThreadPoolExecutor
+    asking: CustomerThreads
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run the blocking function `work` in a thread and return its result."""

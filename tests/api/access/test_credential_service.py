@@ -6,6 +6,8 @@ import base64
 import json
 import logging
 import os
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -258,6 +260,37 @@ def test_a_provider_that_does_not_answer_is_not_waited_for(
     refused = add(world, root, admin, vultr(cloud))
     assert (refused["code"], refused["message"]) == ("PROVIDER_UNAVAILABLE", "no answer within 0 s")
     assert world.metadata.accounts.find(customer_id=admin.customer_id) == []
+
+
+def test_sources_that_do_not_answer_keep_no_other_customer_waiting(
+    world: World, root: str, admin: Customer, cloud: SimulatedVultr
+) -> None:
+    """As many as there are threads for everybody in an event loop of asyncio."""
+    over, count = threading.Event(), min(32, (os.cpu_count() or 1) + 4)
+
+    def hang(*_: object) -> SimulatedResponse:
+        over.wait(20)
+        return SimulatedResponse.of({}, status=401)
+
+    def adds(number: int) -> str:
+        with httpx.Client(timeout=120) as http:
+            return str(add(replace(world, http=http), root, admin, vultr(slow), name=f"n{number}")["code"])
+
+    start = BillingPeriod.of(datetime.now(UTC)).start.date()
+    with (
+        SimulatedVultr.make(Scenario("slow", start, (WEB,)), lambda: datetime.now(UTC), secret=KEY) as slow,
+        ThreadPoolExecutor(count) as pool,
+    ):
+        slow.fail(hang, times=4 * count)
+        waiting = [pool.submit(adds, number) for number in range(count)]
+        try:
+            while not slow.asked:
+                time.sleep(0.05)
+            assert add(world, root, world.customer("admin"), vultr(cloud))["status"] == "ACTIVE"
+            assert not any(one.done() for one in waiting)
+        finally:
+            over.set()
+        assert {one.result() for one in waiting} == {"CREDENTIAL_REJECTED"}
 
 
 def test_an_error_nobody_foresaw_shows_its_kind_and_its_log_no_secret(

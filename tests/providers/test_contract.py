@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import re
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -31,6 +32,8 @@ from optiinfra_assets.domain.errors import (
     Throttled,
     Transient,
 )
+from optiinfra_assets.domain.failures import Fault
+from optiinfra_assets.ingestion.failures import fault_of
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.server.faults import break_down, throttle, truncate
@@ -188,6 +191,17 @@ def test_a_lasting_fault_is_transient_and_gives_no_half_answer(life: AnyLife, fa
     assert life.items[JANUARY] == before
     life.cloud.recover()
     assert life.collect(JANUARY) == before
+
+
+@pytest.mark.parametrize("gone", ["https://127.0.0.1:1", "https://nobody.invalid"], ids=["closed port", "no such name"])
+def test_a_server_that_cannot_be_reached_is_a_fault_of_the_network(life: AnyLife, gone: str) -> None:
+    def moved(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: re.sub(r"https?://127\.0\.0\.1:\d+", gone, str(value)) for name, value in values.items()}
+
+    account = replace(life.account, settings=moved(life.account.settings), secrets=moved(life.account.secrets))
+    with pytest.raises(Transient) as raised:
+        life.provider.probe(account, {}, life.context)
+    assert fault_of(raised.value) is Fault.NETWORK
 
 
 def test_a_refused_credential_is_said_so(life: AnyLife) -> None:
@@ -360,6 +374,8 @@ _READER = """
 import json, re, sys
 from optiinfra_assets.providers.context import transient_context
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.failures import Fault
+from optiinfra_assets.ingestion.failures import fault_of
 from optiinfra_assets.providers import PROVIDERS
 name, settings, secrets = json.load(sys.stdin)
 account = Account("demo.memory", "demo", name, settings, secrets, is_simulated=True)

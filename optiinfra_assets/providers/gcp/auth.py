@@ -163,7 +163,9 @@ class GoogleSession:
             return self._refused_call(error, where, permission)
         if refusal := refusal_in(error):
             return refusal
-        said = self._told(" ".join(str(error).split())[:200])
+        # The second argument of a refusal is the whole answer, which may hold tokens.
+        reason = error.args[0] if isinstance(error, auth_errors.RefreshError) and error.args else error
+        said = self._told(" ".join(str(reason).split())[:200])
         if isinstance(error, auth_errors.RefreshError) and not error.retryable:
             return clock_error(where, said) or CredentialRejected(
                 f"{where}: the credential is not accepted ({said}); connect again with {KEY}"

@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 from urllib3.util.connection import create_connection
@@ -148,8 +148,13 @@ class GuardedAdapter(HTTPAdapter):
 
         Raises:
             ProviderError, RetryableError: as `checked_body`.
+            requests.ConnectionError: no connection comes about.
         """
-        response = super().send(request, stream=stream, **options)
+        try:
+            response = super().send(request, stream=stream, **options)
+        except HTTPError as error:
+            # requests translates errors of connections only as its own retries wrap them, and there are none.
+            raise requests.ConnectionError(error, request=request) from error
         if not stream or response.status_code >= 300:
             where = f"{request.method} {(request.url or '').partition('?')[0]}"
             kind = response.headers.get("content-type", "")

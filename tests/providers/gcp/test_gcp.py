@@ -694,6 +694,23 @@ def test_a_malformed_key_is_refused_without_a_word_of_it(life: AnyLife, spoil: A
     assert not life.cloud.asked
 
 
+@pytest.mark.parametrize(
+    ("status", "answer", "message"),
+    [
+        (400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, "invalid_grant: Invalid JWT Signature."),
+        (200, {"id_token": "what it gave in place of an access token"}, "No access token in response."),
+    ],
+)
+def test_of_what_the_token_service_said_only_its_reason_is_quoted(
+    life: AnyLife, status: int, answer: dict[str, str], message: str
+) -> None:
+    """Not the whole answer: it may hold tokens, which are no secrets of the account that could be redacted."""
+    life.cloud.fail(say(SimulatedResponse.of({**answer, "more": "of it"}, status=status)), times=9, path="/token")
+    with pytest.raises(CredentialRejected, match=r"^token: ") as raised:
+        life.provider.probe(life.account, {}, life.context)
+    assert f"is not accepted ({message}); connect again" in str(raised.value)
+
+
 def test_no_part_of_the_private_key_shows_anywhere(life: AnyLife, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     account = life.account

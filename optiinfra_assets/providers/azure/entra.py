@@ -13,6 +13,7 @@ same policy inside a client's pipeline, so a rejected secret and an overloaded s
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -225,6 +226,8 @@ class _SignIn:
         """Uses the client secret if there is one, else the chain: environment, workload identity, managed identity, the `az` login."""
         from azure.identity import ClientSecretCredential, DefaultAzureCredential
 
+        # Its warnings repeat what the sign-in service said, with secrets that it repeats; our errors say the same without them.
+        logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
         access = self._service._access
         options = {**self._service.options(access.authority or ""), "raw_response_hook": self._note}
         if access.authority:

@@ -646,6 +646,17 @@ def test_neither_secret_nor_token_is_logged(life: Life, caplog: pytest.LogCaptur
     assert "X: ***" in said
 
 
+def test_what_a_sign_in_service_said_is_not_logged_before_it_is_redacted(
+    life: Life, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The SDK warns of each failed sign-in, with the words of the service."""
+    said = {"error": "invalid_client", "error_description": f"AADSTS7000215: {SECRET} is not it."}
+    life.cloud.fail(say(SimulatedResponse.of(said, status=401)), times=99, path="oauth2/v2.0/token")
+    with pytest.raises(CredentialRejected, match=r"AADSTS7000215: \*\*\* is not it"):
+        life.collect(JANUARY)
+    assert SECRET not in caplog.text
+
+
 def test_utc_days_are_charge_periods(life: Life) -> None:
     rows = life.collect(JANUARY)
     assert {row["charge_period_end"] - row["charge_period_start"] for row in rows} == {timedelta(days=1)}

@@ -697,7 +697,11 @@ def test_a_malformed_key_is_refused_without_a_word_of_it(life: AnyLife, spoil: A
 @pytest.mark.parametrize(
     ("status", "answer", "message"),
     [
-        (400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, "invalid_grant: Invalid JWT Signature."),
+        (
+            400,
+            {"error": "invalid_grant", "error_description": "Invalid JWT Signature."},
+            "invalid_grant: Invalid JWT Signature.",
+        ),
         (200, {"id_token": "what it gave in place of an access token"}, "No access token in response."),
     ],
 )

@@ -82,7 +82,7 @@ def status(as_json: bool) -> None:
     is_started = bool(settings.postgres_url or settings.clickhouse_url)
     parts = health.check_components(settings) if is_started else []
     found = _contents(settings) if _engines_up(parts) else _without_engines(settings, is_started)
-    following = _next(is_started, parts, found)
+    following = _next(parts, found) if is_started else _how_to_start(settings)
     if as_json:
         _print_json(settings, parts, found, following)
     else:
@@ -157,12 +157,21 @@ def _open_tasks(metadata: Metadata) -> list[OpenTask]:
     ]
 
 
-def _next(is_started: bool, parts: list[ComponentHealth], found: PlatformContents) -> str:
+def _how_to_start(settings: Settings) -> str:
+    """Return what to do where no addresses are known: a platform that starts writes them when its databases answer."""
+    from optiinfra_assets.embedded import home_folder
+    from optiinfra_assets.settings import demo_home
+
+    for home in (settings.home, demo_home()):
+        if home_folder.is_held(home):
+            return f"the platform in {home} is starting or stopping: ask again in a minute"
+    return "nothing runs here; type: optiinfra up     (or, with simulated data: optiinfra demo)"
+
+
+def _next(parts: list[ComponentHealth], found: PlatformContents) -> str:
     """Return what the user should do now, with the command to type."""
     from optiinfra_assets.cli.health import AUTOMATION
 
-    if not is_started:
-        return "nothing runs here; type: optiinfra up     (or, with simulated data: optiinfra demo)"
     down = [part for part in parts if not part.is_up]
     if down and down[0].name == AUTOMATION:
         return f"nothing is collected by itself: {down[0].detail}"

@@ -12,20 +12,21 @@ from pathlib import Path
 from optiinfra_assets.embedded import exchange, socket_paths
 from optiinfra_assets.embedded.private_files import make_private, private_opener
 
+_LOCK = "supervisor.lock"
 _OURS = {
     *exchange.DATABASES,
     *(exchange.BUILDING, exchange.READY),
     *(f"postgres.{kind}" for kind in ("lock", "log", "new")),
     *("dagster", "demo", "logs", "simulated", "sockets", "tmp"),
     *("master.key", "master.key.lock", "metrics.token", "metrics.token.new"),
-    *("runtime.json", "runtime.json.new", "sessions.json", "sessions.json.new", "supervisor.lock"),
+    *("runtime.json", "runtime.json.new", "sessions.json", "sessions.json.new", _LOCK),
 }
 _CODE_LOCATION = "code-location.sock"
 
 
 def open_lock(home: Path) -> TextIOWrapper:
     """Open the file whose lock the supervisor of `home` holds; it contains that supervisor's pid."""
-    return open(home / "supervisor.lock", "a+", opener=private_opener)
+    return open(home / _LOCK, "a+", opener=private_opener)
 
 
 def try_lock(file: TextIOWrapper) -> int | None:
@@ -36,6 +37,17 @@ def try_lock(file: TextIOWrapper) -> int | None:
         file.seek(0)
         return int(file.read().strip() or 0)
     return None
+
+
+def is_held(home: Path) -> bool:
+    """Whether a supervisor holds the lock of `home`. Creates nothing there."""
+    try:
+        if not (home / _LOCK).is_file():
+            return False
+        with open_lock(home) as file:
+            return try_lock(file) is not None
+    except OSError:
+        return False
 
 
 def tighten(home: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import Run
 
+from optiinfra_assets.embedded import home_folder
 from optiinfra_assets.settings import Settings
 
 
@@ -63,3 +64,15 @@ def test_otherwise_the_usual_home_is_used(
     shown = run("status", "--json")
     assert "using the demo" not in shown.err
     assert json.loads(shown.out)["home"] == str(home)
+
+
+@pytest.mark.parametrize("which", ["home", "home/demo"])
+def test_a_platform_that_has_not_written_its_addresses_yet_is_starting(run: Run, tmp_path: Path, which: str) -> None:
+    """It writes them when the databases answer, which takes up to a minute; who is told to start one then finds the home taken."""
+    home = tmp_path / which
+    home.mkdir(parents=True, exist_ok=True)
+    with home_folder.open_lock(home) as file:
+        assert home_folder.try_lock(file) is None
+        shown = run("status")
+    assert f"next: the platform in {home} is starting or stopping: ask again in a minute" in shown.out
+    assert "next: nothing runs here" in run("status").out

@@ -109,16 +109,16 @@ def test_a_token_for_longer_than_a_calendar_has_is_refused(connected: Run) -> No
 def test_a_deleted_account_is_nothing_to_act_upon() -> None:
     deleted = AccountStatus("acme.a", "focus", "disabled", False, 1, 0, None, None, None, "no such folder")
     active = replace(deleted, status="active", last_error=None)
-    assert "nothing is connected" in _next(True, [], PlatformContents([deleted]))
-    assert "all is well" in _next(True, [], PlatformContents([deleted, active]))
+    assert "nothing is connected" in _next([], PlatformContents([deleted]))
+    assert "all is well" in _next([], PlatformContents([deleted, active]))
 
 
 def test_all_is_well_only_if_all_is_well() -> None:
     active = AccountStatus("acme.a", "focus", "active", False, 1, 0, None, None, None, None)
     full = Problem("disk", "the disk is full", "Make room.")
     for contents in (PlatformContents([active], problems=[full]), PlatformContents([replace(active, due=1)])):
-        assert "all is well" not in _next(True, [], contents)
-    assert _next(True, [], PlatformContents([active], problems=[full])) == "not well: the disk is full: Make room."
+        assert "all is well" not in _next([], contents)
+    assert _next([], PlatformContents([active], problems=[full])) == "not well: the disk is full: Make room."
 
 
 def test_a_month_that_fails_is_shown_by_status_and_accounts(connected: Run, files: Path, settings: Settings) -> None:

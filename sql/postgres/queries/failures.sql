@@ -4,10 +4,7 @@ SELECT customer_id, provider, account_id, billing_period, message, fault, since,
 FROM optiinfra.accounts
 CROSS JOIN LATERAL (
     SELECT
-        billing_period,
-        error AS message,
-        fault,
-        failed_since AS since,
+        billing_period, error AS message, fault, failed_since AS since,
         CASE WHEN coalesce(failed_token, seen_token) IS NOT DISTINCT FROM seen_token THEN retry_at END AS retry_at,
         failures
     FROM optiinfra.slice_state

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from running_platform import Platform
 
-
-def add_a_refused_file(folder: Path) -> None:
-    """Add a file whose only row costs nothing and is refused, as a person may have one."""
-    with min(folder.glob("*.csv")).open(newline="") as file:
-        row = next(csv.DictReader(file))
-    with (folder / "refused.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        writer.writeheader()
-        writer.writerow({**row, "BilledCost": "0", "ChargeCategory": "Something"})
+from optiinfra_assets import demo
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.ingestion import triggering
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.collections import CollectionTask, State, TaskStatus
+from optiinfra_assets.settings import Settings
 
 
 @pytest.mark.timeout(600)
@@ -39,9 +36,24 @@ def test_the_demo_answers_what_the_files_say_leaves_nothing_and_collects_once(tm
     assert all(customer["isSimulated"] for customer in answer["data"].values())
     assert platform.processes() == []
 
-    add_a_refused_file(tmp_path / "home" / "demo" / "simulated" / "acme")
     again = platform.command("demo", "--once", seconds=280)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "collection failed: " in again.stdout, "one month that is refused does not stop everything"
-    assert "what to do: optiinfra status" in again.stdout
     assert len(re.findall(r" yes\s*$", again.stdout, re.MULTILINE)) == 4
+
+
+def test_a_collection_that_fails_is_said_and_stops_nothing(
+    metadata: Metadata, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be of an account that a person connected to the demo, or be canceled by one."""
+    month = BillingPeriod(2026, 10)
+    metadata.customers.add("acme")
+    metadata.accounts.add(Account("acme.own", "acme", "focus"))
+    metadata.slices.record_probe("acme.own", {month: "seen"}, datetime(2026, 11, 1, tzinfo=UTC))
+    asked = CollectionTask("task", (Slice("acme", "focus", "acme.own", month),))
+    monkeypatch.setattr(triggering, "trigger_collection", lambda *_, **__: asked)
+    ends: tuple[State, ...] = ("failed", "canceled")
+    for state in ends:
+        said: list[str] = []
+        ended = TaskStatus("task", state, (), 0, "why")
+        demo._collect(metadata, settings, said.append, lambda *_, ended=ended: ended, lambda _: None)  # type: ignore[misc]
+        assert said == [f"collection {state}: why; what to do: optiinfra status"]

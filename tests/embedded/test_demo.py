@@ -55,5 +55,5 @@ def test_a_collection_that_fails_is_said_and_stops_nothing(
     for state in ends:
         said: list[str] = []
         ended = TaskStatus("task", state, (), 0, "why")
-        demo._collect(metadata, settings, said.append, lambda *_, ended=ended: ended, lambda _: None)  # type: ignore[misc]
+        demo._collect(metadata, settings, said.append, lambda *_, ended=ended: ended, lambda _: None)
         assert said == [f"collection {state}: why; what to do: optiinfra status"]

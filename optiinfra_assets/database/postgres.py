@@ -190,7 +190,12 @@ def _check(url: str | None) -> str:
     return url
 
 
-def _reason(error: Exception) -> str:
-    """Return the message of the server or the system; libpq puts the attempts before it and an indented hint after it."""
+def _reason(error: psycopg.Error) -> str:
+    """Return what the server says, without its hint and context, or why there is no connection.
+
+    Of that, libpq puts the attempts before the message and an indented hint after it.
+    """
+    if error.diag.message_primary:
+        return error.diag.message_primary
     said = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
     return said[-1].rpartition("failed: ")[2] if said else type(error).__name__

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from optiinfra_assets.database.errors import AlreadyExists, MetadataUnavailable, RecordNotFound
+from optiinfra_assets.database.postgres import postgres_errors
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -109,8 +110,21 @@ def test_a_wrong_address_is_one_line_without_the_password(url: str, reason: str)
     message = str(caught.value)
     assert reason in message
     assert "database costs" in message
+    assert message.endswith(": check OPTIINFRA_POSTGRES_URL")
     assert "sekret" not in message
     assert "\n" not in message
+
+
+def test_a_full_disk_of_the_server_is_told_with_what_to_do(settings: Settings) -> None:
+    """PostgreSQL is made to answer as it does then: the hint and the context that come after the message do not stand for it."""
+    how = "ERRCODE = 'disk_full', HINT = 'Check free disk space.'"
+    url = str(settings.postgres_url)
+    with (
+        psycopg.connect(url) as connection,
+        pytest.raises(MetadataUnavailable, match=r": could not extend file: its disk is full, make room on it$"),
+        postgres_errors(url),
+    ):
+        connection.execute(f"DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING {how}; END $$".encode())
 
 
 def test_a_url_that_is_none_is_one_line() -> None:

@@ -547,6 +547,16 @@ def test_the_vendors_own_example_is_understood(life: Life) -> None:
     assert {item["invoice_id"] for item in items} == {"5317720"}
 
 
+@pytest.mark.parametrize(("units", "price"), [(0, "0.1"), (24, "0"), (-24, "0.1")])
+def test_a_line_without_units_or_price_costs_by_the_list_what_it_costs(life: Life, units: int, price: str) -> None:
+    """Its product of the two would say that it is free, or earns something."""
+    line = {**life.cloud._pending()[0], "units": units, "unit_price": Decimal(price), "total": Decimal("2.35")}
+    life.cloud.fail(say(SimulatedResponse.of({"pending_charges": [line]})), times=9, path="pending-charges")
+    life.tick()
+    (item,) = life.items[JANUARY]
+    assert (item["billed_cost"], item["list_cost"], item["list_unit_price"]) == (Decimal("2.35"), Decimal("2.35"), None)
+
+
 def test_discover_shows_the_id_that_was_given(life: Life) -> None:
     named = replace(life.account, settings={**life.account.settings, "billing_account_id": "acme"})
     assert life.provider.discover(named) == ["acme small (simulated)"]

@@ -33,6 +33,8 @@ class Charge:
     frequency: str | None = None
     pricing: str | None = None
     resource: str | None = None
+    name: str | None = None
+    type_: str = "Machine"
     tags: dict[str, str | None] = field(default_factory=dict)
     hour: int = 0
 
@@ -65,8 +67,8 @@ class Charge:
             "region_id": self.region,
             "sub_account_id": self.sub_account,
             "resource_id": self.resource,
-            "resource_name": None if self.resource is None else f"Name of {self.resource}",
-            "resource_type": None if self.resource is None else "Machine",
+            "resource_name": None if self.resource is None else self.name or f"Name of {self.resource}",
+            "resource_type": None if self.resource is None else self.type_,
             "tags": self.tags,
         }
 

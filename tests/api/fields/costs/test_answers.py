@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -158,6 +159,21 @@ def test_resources_are_described_by_their_newest_month(customer: Customer) -> No
         "regions": ["eu"],
         "subAccounts": ["team-a"],
     }
+
+
+def test_of_several_names_and_types_of_a_resource_the_alphabetically_last_is_shown(world: World) -> None:
+    """Each service names it in its own way, one of them not at all: the answer is the same whatever is read first."""
+    customer = world.customer()
+    charge = Charge(date(2026, 10, 1), D(1), resource="vm-1", name="web", type_="Disk")
+    others = [
+        replace(charge, service="Storage", name="web-2", type_="Machine"),
+        replace(charge, service="Backup", name="vm", type_=""),
+    ]
+    customer.publish(slice_of(customer.customer_id, "aws", OCTOBER, "aws"), [charge, *others])
+    document = "query($period: Period!) { costsByResource(period: $period, first: 9) { nodes { name type services } } }"
+    assert customer.data(document, period=AUTUMN)["costsByResource"]["nodes"] == [
+        {"name": "web-2", "type": "Machine", "services": ["Backup", "Compute", "Storage"]}
+    ]
 
 
 def test_charges_without_a_resource_are_one_row_of_nothing_known(customer: Customer) -> None:

@@ -273,18 +273,18 @@ def test_rows_stay_if_nobody_knows_whether_they_are_published(
 
 
 @pytest.mark.parametrize(
-    ("url", "reason"),
+    ("url", "where", "reason"),
     [
-        ("http://user:sekret@127.0.0.1:1/costs", "Connection refused"),
-        ("http://user:sekret@nowhere.invalid:8123/costs", "nowhere.invalid"),
+        ("http://user:sekret@127.0.0.1:1/costs", "127.0.0.1:1, database costs", "Connection refused"),
+        ("http://user:sekret@nowhere.invalid", "nowhere.invalid:8123, database default", "nowhere.invalid"),
     ],
 )
-def test_a_wrong_address_is_one_line_without_the_password(url: str, reason: str) -> None:
+def test_a_wrong_address_is_one_line_without_the_password(url: str, where: str, reason: str) -> None:
     with pytest.raises(WarehouseUnavailable) as caught:
         Warehouse.connect(Settings(clickhouse_url=url))
     message = str(caught.value)
     assert reason in message
-    assert "database costs" in message
+    assert message.startswith(f"ClickHouse at {where}: ")
     assert "OPTIINFRA_CLICKHOUSE_URL" in message
     assert "sekret" not in message
     assert "\n" not in message

@@ -53,7 +53,7 @@ _TOLD = (
 class _Application(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Around everything, so that answers to errors in middleware have the headers too.
-        await super().__call__(scope, receive, with_security_headers(scope, send))
+        await super().__call__(scope, receive, with_security_headers(send))
 
 
 def create_app(

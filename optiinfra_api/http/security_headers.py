@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import Message, Scope, Send
+from starlette.types import Message, Send
 
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -23,21 +23,15 @@ _OF_PAGES: Final = {"Content-Security-Policy": "frame-ancestors 'none'"}
 _WITH_HEADERS: Final = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 
 
-def with_security_headers(scope: Scope, send: Send) -> Send:
-    """Wrap the ASGI callable `send` so that each answer has these headers; a refused WebSocket is answered 403 with them."""
+def with_security_headers(send: Send) -> Send:
+    """Wrap the ASGI callable `send` so that each answer has these headers; `server.connections` adds them to what it refuses itself."""
 
     async def sending(message: Message) -> None:
-        if message["type"] == "websocket.close" and not begun and "websocket.http.response" in scope["extensions"]:
-            await sending({"type": "websocket.http.response.start", "status": 403, "headers": []})
-            await send({"type": "websocket.http.response.body", "body": b""})
-            return
         if message["type"] in _WITH_HEADERS:
-            begun.append(message)
             message.setdefault("headers", [])
             _add(message)
         await send(message)
 
-    begun: list[Message] = []
     return sending
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -81,7 +82,8 @@ def status(as_json: bool) -> None:
     settings = Settings()
     is_started = bool(settings.postgres_url or settings.clickhouse_url)
     parts = health.check_components(settings) if is_started else []
-    found = _contents(settings) if _engines_up(parts) else _without_engines(settings, is_started)
+    up = {part.name for part in parts if part.is_up}
+    found = _contents(settings) if up >= {"postgres", "clickhouse"} else _without_clickhouse(settings, up, is_started)
     following = _next(parts, found) if is_started else _how_to_start(settings)
     if as_json:
         _print_json(settings, parts, found, following)
@@ -91,16 +93,18 @@ def status(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _engines_up(parts: list[ComponentHealth]) -> bool:
-    return sum(part.is_up for part in parts if part.name in ("postgres", "clickhouse")) == 2
-
-
-def _without_engines(settings: Settings, is_started: bool) -> PlatformContents:
-    """What can be said without the databases: a full disk is a usual reason for which they are down."""
+def _without_clickhouse(settings: Settings, up: Collection[str], is_started: bool) -> PlatformContents:
+    """What can be said without the costs: a full disk is a usual reason for which a database is down, and PostgreSQL knows the failures."""
     from optiinfra_assets.cli.problems import home_disk
+    from optiinfra_assets.metadata import Metadata
 
     problem = home_disk(settings) if is_started else None
-    return PlatformContents(problems=[problem] if problem else [])
+    found = PlatformContents(problems=[problem] if problem else [])
+    if "postgres" in up:
+        with closing(Metadata.connect(settings)) as metadata:
+            if not metadata.migrate(dry_run=True):
+                found = replace(found, tasks=_open_tasks(metadata), failures=metadata.failures.find())
+    return found
 
 
 def _contents(settings: Settings) -> PlatformContents:

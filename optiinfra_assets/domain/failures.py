@@ -22,7 +22,10 @@ class Fault(StrEnum):
 
 
 REMEDIES: Final = {
-    Fault.CREDENTIAL: "Give the account a credential that the provider accepts, with the permission that the message names.",
+    Fault.CREDENTIAL: (
+        "Give the account a credential that the provider accepts, with the permission that the message names; "
+        "if it names a master key, put that key back."
+    ),
     Fault.SOURCE: "Correct what the message names, at the source; the next probe sees the change.",
     Fault.PROVIDER: "Wait, it is tried again by itself; if it stays, check the account at the provider and report what the message says.",
     Fault.NETWORK: "Check that this machine reaches the address that the message names: name, proxy, firewall, certificates.",

@@ -222,6 +222,23 @@ def test_status_names_what_is_down_and_shows_the_rest(connected: Run, files: Pat
     assert "dagster-webserver is down" in status["next"]
 
 
+def test_status_shows_failures_while_clickhouse_is_down(
+    connected: Run, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected("connect", "focus", "--customer", "acme", "--location", str(tmp_path / "nowhere"), "--no-test")
+    metadata, at, may = Metadata.connect(settings), datetime.now(UTC), BillingPeriod(2024, 5)
+    slice_ = Slice("acme", "focus", "acme.focus", may)
+    metadata.slices.record_probe("acme.focus", {may: "t"}, at)
+    metadata.failures.record(slice_, "row 7 is no good", Fault.SOURCE, at, AFTER_PERMANENT)
+    metadata.close()
+    monkeypatch.setenv("OPTIINFRA_CLICKHOUSE_URL", "http://127.0.0.1:1/nowhere")
+    shown = connected("status", "--json")
+    assert shown.code == 1
+    status = json.loads(shown.out)
+    assert [one["message"] for one in status["failures"]] == ["row 7 is no good"]
+    assert "clickhouse is down" in status["next"]
+
+
 def test_collect_says_what_it_does_not_accept_and_that_dagster_is_away(connected: Run, files: Path) -> None:
     connected("connect", "focus", "--customer", "acme", "--location", str(files))
     assert "billing period: '2026-13' is not accepted: use YYYY-MM" in connected("collect", "--period", "2026-13").error

@@ -202,6 +202,7 @@ def test_a_server_that_cannot_be_reached_is_a_fault_of_the_network(life: AnyLife
     with pytest.raises(Transient) as raised:
         life.provider.probe(account, {}, life.context)
     assert fault_of(raised.value) is Fault.NETWORK
+    assert not re.search(r"\b_[A-Za-z]+\(|object at 0x", str(raised.value)), "it names no class of ours"
 
 
 def test_a_refused_credential_is_said_so(life: AnyLife) -> None:

@@ -65,6 +65,10 @@ class Guarded:
 
     is_encrypted: ClassVar[bool] = False
 
+    def __str__(self: Any) -> str:
+        """The server: urllib3 begins the messages of its errors with the connection."""
+        return f"{self.host}:{self.port}"
+
     def connect(self: Any) -> None:
         """Connects, with TLS if the class has it.
 

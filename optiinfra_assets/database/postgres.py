@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import psycopg
@@ -149,7 +149,12 @@ class Database:
         with self.own_connection() as connection:
             with postgres_errors(self._url):
                 row = connection.execute(sql_files.read("postgres", "queries", statement).encode(), values).fetchone()
-            yield connection if row and row[0] is not False else None
+            try:
+                yield connection if row and row[0] is not False else None
+            finally:
+                # What a closed connection held is free only a moment later, and who asks at once would be refused.
+                with suppress(psycopg.Error):
+                    connection.execute(b"SELECT pg_advisory_unlock_all()")
 
 
 class Repository:

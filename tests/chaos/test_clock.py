@@ -135,7 +135,7 @@ def test_a_collection_whose_run_is_gone_is_not_running_whatever_the_clock_says(
 
 def test_a_session_lasts_as_long_as_ever_once_the_clock_is_right(metadata: Metadata, settings: Settings) -> None:
     token = metadata.tokens.issue("ops", None, "admin").token.token_id
-    session, link = str(metadata.web_sessions.open(token)), metadata.web_sessions.make_link(token)
+    session, link = str(metadata.web_sessions.open(token, "127.0.0.1")), metadata.web_sessions.make_link(token)
     sql(
         settings,
         "UPDATE optiinfra.web_sessions SET created_at = created_at + %(a)s, expires_at = expires_at + %(a)s, "
@@ -144,7 +144,7 @@ def test_a_session_lasts_as_long_as_ever_once_the_clock_is_right(metadata: Metad
     assert metadata.web_sessions.find(session) is not None
     ends = "SELECT expires_at < now() + interval '1 hour 1 minute', ends_at < now() + interval '12 hours 1 minute'"
     assert sql(settings, f"{ends} FROM optiinfra.web_sessions WHERE kind = 'session'") == [(True, True)]
-    assert metadata.web_sessions.open_by_link(link) is None, "it would be accepted for two days"
+    assert metadata.web_sessions.open_by_link(link, "127.0.0.1") is None, "it would be accepted for two days"
 
 
 def test_a_reading_is_stored_after_one_that_a_clock_took_which_was_ahead(account: Metadata) -> None:

@@ -165,6 +165,29 @@ def test_the_lock_is_free_after_an_error_within(account: Metadata) -> None:
             pytest.fail("the lock was given twice")
 
 
+def test_the_lock_is_given_back_before_its_connection_closes(
+    account: Metadata, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a closed connection held is free only when its server process has ended: under load the next collection was refused."""
+    held = []
+    close = psycopg.Connection.close
+    with psycopg.connect(str(settings.postgres_url), autocommit=True) as watcher:
+
+        def watched(self: psycopg.Connection) -> None:
+            if self is not watcher:
+                locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = %s"
+                held.append(watcher.execute(locks, (self.info.backend_pid,)).fetchone())
+            close(self)
+
+        monkeypatch.setattr(psycopg.Connection, "close", watched)
+        with account.slices.lock(SLICE) as lock:
+            lock.check()
+        with pytest.raises(ZeroDivisionError), account.slices.lock(SLICE):
+            raise ZeroDivisionError
+        monkeypatch.undo()
+    assert held == [(0,), (0,)]
+
+
 def test_a_lock_lost_with_its_connection_is_noticed_before_publishing(account: Metadata, settings: Settings) -> None:
     with account.slices.lock(SLICE) as lock:
         with psycopg.connect(str(settings.postgres_url), autocommit=True) as admin:

@@ -43,7 +43,8 @@ def _account(folder: Path, *, by_operator: bool = False) -> Account:
 
 def _probe(account: Account) -> Probe:
     context = ProviderContext(lambda: datetime(2026, 11, 5, tzinfo=UTC), MemorySnapshots())
-    return FOCUS.probe(account, {}, for_call(context, FOCUS, account, "probe"))
+    with for_call(context, FOCUS, account, "probe") as limited:
+        return FOCUS.probe(account, {}, limited)
 
 
 def _skipped(probe: Probe) -> list[tuple[str, int, str]]:

@@ -127,11 +127,9 @@ def _refused(account: Account, *ports: int) -> CredentialRejected:
     """Reads an account, whose requests may also go to servers of the test, and returns how it was refused."""
     context = ProviderContext(lambda: NOW, MemorySnapshots(), lambda seconds: None)
     provider = PROVIDERS[account.provider]
-    context = for_call(context, provider, account, "probe")
     named = frozenset(("127.0.0.1", port) for port in ports)
-    context = replace(context, network=replace(context.network, named=named))
-    with pytest.raises(CredentialRejected) as caught:
-        provider.discover(account, context)
+    with for_call(context, provider, account, "probe") as limited, pytest.raises(CredentialRejected) as caught:
+        provider.discover(account, replace(limited, network=replace(limited.network, named=named)))
     return caught.value
 
 
@@ -160,8 +158,8 @@ def test_the_operator_uses_them(place: Any, monkeypatch: pytest.MonkeyPatch, tmp
         url = f"http://127.0.0.1:{port}"
         account = replace(AWS_ACCOUNTS["no key"](url), settings_by_operator=True, secrets_by_operator=True)
         context = ProviderContext(lambda: NOW, MemorySnapshots(), lambda seconds: None)
-        with pytest.raises(ProviderError):
-            PROVIDERS["aws"].discover(account, for_call(context, PROVIDERS["aws"], account, "probe"))
+        with for_call(context, PROVIDERS["aws"], account, "probe") as limited, pytest.raises(ProviderError):
+            PROVIDERS["aws"].discover(account, limited)
     assert any(MACHINE in one for one in own.authorizations)
 
 
@@ -169,7 +167,8 @@ def test_a_bucket_that_the_operator_allows_is_read_with_the_rights_of_this_machi
     """At AWS itself: the operator named the place in OPTIINFRA_API_FOLDERS."""
     account = Account("acme.a", "acme", "focus", {"location": "s3://bucket/prefix"}, {}, **BY_CUSTOMER)
     context = ProviderContext(lambda: NOW, MemorySnapshots(), lambda seconds: None)
-    assert for_call(context, PROVIDERS["focus"], account, "probe").network.lends_rights
+    with for_call(context, PROVIDERS["focus"], account, "probe") as limited:
+        assert limited.network.lends_rights
 
 
 def _google_file(patch: pytest.MonkeyPatch, port: int, folder: Path) -> None:

@@ -109,12 +109,14 @@ class Recorder(api_engine.ClickHouseReader):
 
     statements: list[Statement]
 
-    async def rows(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    async def rows(
+        self, statement: str, values: dict[str, Any], count: Callable[..., None] | None = None
+    ) -> list[dict[str, Any]]:
         """Run and record the statement."""
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in api_engine.parameters(statement)}
         self.statements.append(Statement(text, bound))
-        return await super().rows(statement, values)
+        return await super().rows(statement, values, count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,17 @@ def _column(row: Row, days: Sequence[date]) -> list[str]:
     return [plain(row.amounts.get(day, Decimal(0))) for day in days]
 
 
+def series_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The series of a field of `costTrends`; none if it failed."""
+    series: list[dict[str, Any]] = (found.get(name) or {}).get("series", [])
+    return series
+
+
+def chosen_currency(asked: str, offered: Sequence[str]) -> str:
+    """The currency that is asked for if the data have it, else that with the most line items; '' without any."""
+    return asked if asked in offered else next(iter(offered), "")
+
+
 def currencies(*answers: Iterable[Mapping[str, Any]]) -> list[str]:
     """The currencies of series or totals, that with the most line items first."""
     counts: dict[str, int] = {}

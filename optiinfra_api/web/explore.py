@@ -11,7 +11,18 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
-from optiinfra_api.web.breakdown import DIMENSIONS, LABELS, Key, Row, chart, currencies, label_of, rows
+from optiinfra_api.web.breakdown import (
+    DIMENSIONS,
+    LABELS,
+    Key,
+    Row,
+    chart,
+    chosen_currency,
+    currencies,
+    label_of,
+    rows,
+    series_of,
+)
 from optiinfra_api.web.explore_state import BASES, TAG, State
 from optiinfra_api.web.periods import GRANULARITIES, PRESETS
 from optiinfra_api.web.sign_in import redirect
@@ -40,9 +51,9 @@ async def show(visit: Visit) -> Response:
     fields = [DIMENSIONS.get(one, "tag") for one in state.groups]
     document, variables = _operation(state, visit.customer_id, fields)
     found = await visit.ask(document, **variables)
-    now, before = _series(found, "costs"), _series(found, "before")
+    now, before = series_of(found, "costs"), series_of(found, "before")
     offered = currencies(now, before)
-    currency = state.currency if state.currency in offered else next(iter(offered), state.currency)
+    currency = chosen_currency(state.currency, offered) or state.currency
     shown = replace(state, currency=currency if len(offered) > 1 else "")
 
     def link(key: Key) -> str | None:
@@ -86,7 +97,7 @@ async def values(visit: Visit) -> Response:
     name = DIMENSIONS.get(dimension, "tag")
     document, variables = _operation(asked, visit.customer_id, [name])
     found = await visit.ask(document, **variables)
-    offered = dict.fromkeys(one[name] for one in _series(found, "costs"))
+    offered = dict.fromkeys(one[name] for one in series_of(found, "costs"))
     matching = [one for one in offered if one and wanted in one.casefold()]
     return JSONResponse({"values": matching[:MOST_VALUES]}, headers={"Cache-Control": "no-store"})
 
@@ -115,11 +126,6 @@ def _operation(state: State, customer_id: str, fields: Sequence[str]) -> tuple[s
         "basis": state.basis,
     }
     return document, variables | ({"before": state.before.graphql} if state.compares else {})
-
-
-def _series(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    series: list[dict[str, Any]] = (found.get(name) or {}).get("series", [])
-    return series
 
 
 def _added(state: State, given: Mapping[str, str]) -> State:

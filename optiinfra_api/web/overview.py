@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from optiinfra_api.web.breakdown import Row, chart, currencies, rows
+from optiinfra_api.web.breakdown import Row, chart, chosen_currency, currencies, rows, series_of
 from optiinfra_api.web.explore_state import TAG, State
 from optiinfra_api.web.periods import Days, month_to_date, next_month
 from optiinfra_api.web.visit import Visit
@@ -88,8 +88,8 @@ async def show(visit: Visit) -> Response:
     found = await visit.ask(DOCUMENT, customer=visit.customer_id, **periods)
     accounts = (found.get("accounts") or {}).get("nodes", [])
     totals = _totals(found)
-    currency = _chosen(visit, [one.currency for one in totals])
-    drawn = rows(_series(found, "chart"), (), ("service",), currency)
+    currency = chosen_currency(visit.request.query_params.get("currency", ""), [one.currency for one in totals])
+    drawn = rows(series_of(found, "chart"), (), ("service",), currency)
     return visit.shown(
         "overview",
         "Overview",
@@ -141,16 +141,6 @@ def _totals(found: Mapping[str, Any]) -> list[Total]:
     ]
 
 
-def _chosen(visit: Visit, offered: Sequence[str]) -> str:
-    asked = visit.request.query_params.get("currency", "")
-    return asked if asked in offered else next(iter(offered), "")
-
-
-def _series(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    series: list[dict[str, Any]] = (found.get(name) or {}).get("series", [])
-    return series
-
-
 def _movers(visit: Visit, found: Mapping[str, Any], days: Days, currency: str, which: tuple[str, str, str]) -> Movers:
     name, title, dimension = which
     state = State.of_days(days, currency=currency, compares=True)
@@ -158,7 +148,7 @@ def _movers(visit: Visit, found: Mapping[str, Any], days: Days, currency: str, w
     def link(key: tuple[str | None, ...]) -> str:
         return visit.link("/explore", **state.filtered(dimension, key[0], tag=TEAM).drilled(dimension).parameters())
 
-    ranked = rows(_series(found, f"{name}Now"), _series(found, f"{name}Before"), (name,), currency, link)
+    ranked = rows(series_of(found, f"{name}Now"), series_of(found, f"{name}Before"), (name,), currency, link)
     by_change = sorted(ranked, key=lambda row: -abs(row.change))
     grouped = replace(state, groups=(dimension,), tag=TEAM if dimension == TAG else "")
     return Movers(title, by_change[:_MOVERS], len(by_change) - _MOVERS, visit.link("/explore", **grouped.parameters()))

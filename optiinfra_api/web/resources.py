@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from optiinfra_api.web.breakdown import currencies
+from optiinfra_api.web.breakdown import chosen_currency, currencies
 from optiinfra_api.web.explore_state import State
 from optiinfra_api.web.periods import PRESETS
 from optiinfra_api.web.visit import Visit
@@ -39,7 +39,7 @@ async def show(visit: Visit) -> Response:
     found = await visit.ask(DOCUMENT, customer=visit.customer_id, filter=state.graphql_filter(), **periods)
     sides = {side: (found.get(side) or {}).get("nodes", []) for side in ("now", "before")}
     offered = currencies(*sides.values())
-    currency = state.currency if state.currency in offered else next(iter(offered), "")
+    currency = chosen_currency(state.currency, offered)
     now, before = (_by_resource(nodes, currency) for nodes in sides.values())
     chosen = {
         "top": list(now),

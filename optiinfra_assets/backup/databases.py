@@ -10,6 +10,8 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Final
 
+from clickhouse_connect.driver.binding import format_str, quote_identifier
+
 from optiinfra_assets.backup.errors import BackupError
 from optiinfra_assets.backup.manifest import Watch, files_of
 from optiinfra_assets.database import clickhouse
@@ -80,7 +82,9 @@ def backup_clickhouse(warehouse: Warehouse, tables: Iterable[str], target: Path,
         BackupError: ClickHouse failed, or was started again meanwhile.
         WarehouseUnavailable: ClickHouse went away.
     """
-    names = ", ".join(f"TABLE {_name(str(warehouse.client.database))}.{_name(table)}" for table in tables)
+    names = ", ".join(
+        f"TABLE {quote_identifier(str(warehouse.client.database))}.{quote_identifier(table)}" for table in tables
+    )
 
     def progress() -> None:
         watch("ClickHouse", _bytes_in(target), expected)
@@ -136,10 +140,5 @@ def _bytes_in(folder: Path) -> int:
     return size
 
 
-def _name(text: str) -> str:
-    return "`" + text.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
 def _file(path: Path) -> str:
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"File('{escaped}')"
+    return f"File({format_str(str(path))})"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import urlsplit
 
 import pytest
 from chromium import EXECUTABLE, MISSING, Tab, chromium
+from loopback import served
 from web_interface import LINK_PATH, WebInterface
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason=MISSING)
@@ -64,11 +65,8 @@ def stranger() -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Empty)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield str(server.server_port)
-    server.shutdown()
-    server.server_close()
+    with served(Empty) as url:
+        yield str(urlsplit(url).port)
 
 
 @pytest.fixture

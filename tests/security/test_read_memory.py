@@ -6,9 +6,8 @@ import gzip
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import bombs
@@ -18,6 +17,7 @@ import pytest
 from bombs import BOMB, LIMIT, MIB
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loopback import served
 
 from optiinfra_assets.domain import read_memory
 from optiinfra_assets.domain.errors import BadData
@@ -72,13 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(_Handler) as url:
+        yield url
 
 
 def told_of(asked: list[list[str]]) -> Told:

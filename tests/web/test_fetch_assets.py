@@ -11,12 +11,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from loopback import served
 
 from optiinfra_api.web.fetch_assets import LOCK, NotFetched, fetch
 
@@ -66,14 +66,10 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-    url = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setenv("npm_config_registry", url)
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield url
-    server.shutdown()
-    server.server_close()
+    with served(Registry) as url:
+        monkeypatch.setenv("npm_config_registry", url)
+        yield url
 
 
 def locked(folder: Path, **changes: str) -> Path:

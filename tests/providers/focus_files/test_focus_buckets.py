@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import socket
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from loopback import served
 from moto.server import ThreadedMotoServer
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
@@ -136,14 +136,8 @@ def answering(answer: Callable[[BaseHTTPRequestHandler], Reply]) -> Iterator[str
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{running.server_address[1]}"
-    finally:
-        running.shutdown()
-        running.server_close()
+    with served(Handler) as url:
+        yield url
 
 
 def in_turn(*replies: Reply) -> Callable[[BaseHTTPRequestHandler], Reply]:

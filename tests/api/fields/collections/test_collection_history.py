@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from api_server import serving
 from charges import slice_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loopback import served
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
@@ -223,13 +223,8 @@ class _Webserver(BaseHTTPRequestHandler):
 @pytest.fixture
 def dagster_url() -> Iterator[str]:
     """Address of a webserver that launches whatever it is asked."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Webserver)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(_Webserver) as url:
+        yield url
 
 
 def test_a_collection_is_queued_and_followed_by_its_task(world: World, operator: Customer, dagster_url: str) -> None:

@@ -1,4 +1,4 @@
-"""The keys of the assets of one provider: ``source/<provider>`` → ``raw/...`` → ``derived/...`` → ``published/...``."""
+"""The keys of the assets of one provider: ``<provider>/source`` → ``raw_costs`` → the derived tables → ``published_costs``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ProviderAssetKeys:
     @property
     def source(self) -> dg.AssetKey:
         """The external source: the provider's files or API."""
-        return dg.AssetKey(["source", self.provider])
+        return dg.AssetKey([self.provider, "source"])
 
     @property
     def raw(self) -> dg.AssetKey:

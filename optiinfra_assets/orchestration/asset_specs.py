@@ -23,7 +23,7 @@ SHRINKAGE_LIMIT: Final = Decimal("0.20")
 _RAW = """\
 Every charge of {title} for one account and billing month, one row each, in the columns of FOCUS 1.4.
 
-Each collection writes a new **generation** that nobody reads until `published/{name}/costs` names it. Money is Decimal(38, 18);
+Each collection writes a new **generation** that nobody reads until `{name}/published_costs` names it. Money is Decimal(38, 18);
 numbers with more fraction digits are rounded half-even once, and counted here. ClickHouse table `raw_costs`.
 """
 _DERIVED = """\

@@ -75,7 +75,7 @@ def test_each_check_is_evaluated_for_the_slice(scripted_platform: Platform, scri
     derived = {
         ("/".join(key.path), "derived_equals_raw", slice_) for key in ProviderAssetKeys("scripted").derived.values()
     }
-    raw = {("raw/scripted/costs", name, slice_) for name in ("shrinkage", "control_totals")}
+    raw = {("scripted/raw_costs", name, slice_) for name in ("shrinkage", "control_totals")}
     assert found == derived | raw
     assert all(one.passed for one in result.get_asset_check_evaluations())
 

@@ -24,16 +24,16 @@ GRAPH = defs.resolve_asset_graph()
 
 @pytest.mark.parametrize("provider", list(PROVIDERS))
 def test_assets_and_lineage_of_each_provider(provider: str) -> None:
-    raw, published = dg.AssetKey(["raw", provider, "costs"]), dg.AssetKey(["published", provider, "costs"])
-    derived = {dg.AssetKey(["derived", provider, table]) for table in DERIVED}
-    assert GRAPH.get(raw).parent_keys == {dg.AssetKey(["source", provider])}
+    raw, published = dg.AssetKey([provider, "raw_costs"]), dg.AssetKey([provider, "published_costs"])
+    derived = {dg.AssetKey([provider, table]) for table in DERIVED}
+    assert GRAPH.get(raw).parent_keys == {dg.AssetKey([provider, "source"])}
     assert all(GRAPH.get(key).parent_keys == {raw} for key in derived)
     assert GRAPH.get(published).parent_keys == derived
     checks = {(key.asset_key, key.name) for key in GRAPH.asset_check_keys if provider in key.asset_key.path}
     assert checks == {
         (raw, "shrinkage"),
         (raw, "control_totals"),
-        (dg.AssetKey(["source", provider]), "freshness"),
+        (dg.AssetKey([provider, "source"]), "freshness"),
         *((key, "derived_equals_raw") for key in derived),
     }
 

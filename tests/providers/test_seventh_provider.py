@@ -179,8 +179,8 @@ def test_it_is_an_asset_a_verb_and_part_of_the_demo_without_a_line_more(project:
         "print([one.name for one in sample_clouds()])"
     )
     said = run(project, "-c", script)
-    assert "raw/nimbus/costs" in said
-    assert "derived/nimbus/cost_trends" in said
+    assert "nimbus/raw_costs" in said
+    assert "nimbus/cost_trends" in said
     assert "nimbus-simulated" in said
     assert "Token with the right costs:read." in run(
         project, "-m", "optiinfra_assets.cli", "connect", "nimbus", "--help"

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from optiinfra_assets.embedded import home_folder
+from optiinfra_assets.embedded.dagster import earlier_asset_keys
 from optiinfra_assets.embedded.errors import PreflightError
 from optiinfra_assets.settings import Settings, project_file
 
@@ -46,19 +47,19 @@ def prepare(settings: Settings) -> Path:
 
 
 def _mark(settings: Settings) -> str:
-    """What identifies the schema: this version of Dagster and this database."""
+    """What identifies the storage: this version of Dagster, the form of our asset keys, and this database."""
     address = hashlib.sha256((settings.postgres_url or "").encode()).hexdigest()
-    return f"dagster {version('dagster')} {address}\n"
+    return f"dagster {version('dagster')}, asset keys {earlier_asset_keys.FORM} {address}\n"
 
 
 def is_storage_current(settings: Settings) -> bool:
-    """Whether `create_storage` has run for this version of Dagster and this database."""
+    """Whether `create_storage` has run for this version of Dagster, this form of asset keys and this database."""
     mark = folder(settings) / "storage"
     return mark.exists() and mark.read_text() == _mark(settings)
 
 
 def create_storage(settings: Settings, seconds: float = 60) -> None:
-    """Create or upgrade Dagster's tables; waits up to `seconds` for PostgreSQL to answer.
+    """Create or upgrade Dagster's tables, and rename assets in their history; waits up to `seconds` for PostgreSQL to answer.
 
     The import takes longer than PostgreSQL's start, so both run at the same time.
 
@@ -82,6 +83,8 @@ def create_storage(settings: Settings, seconds: float = 60) -> None:
     _refuse_newer(settings.postgres_url or "")
     with DagsterInstance.from_config(str(folder(settings))) as instance:
         instance.upgrade()
+    with psycopg.connect(settings.postgres_url or "") as connection:
+        earlier_asset_keys.rename(connection)
     (folder(settings) / "storage").write_text(_mark(settings))
 
 

@@ -52,7 +52,7 @@ def build_definitions(
         assets=dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=OWNERS), assets),
         asset_checks=[freshness_check(provider) for provider in every],
         schedules=[collect_due_schedule(providers), garbage_collection_schedule(), history_retention_schedule()],
-        sensors=[new_accounts_sensor(providers), run_monitoring_sensor(), freshness_sensor(providers)],
+        sensors=[new_accounts_sensor(providers), run_monitoring_sensor(providers), freshness_sensor(providers)],
         resources={"stores": stores or StoresResource()},
         # One process per run: a run is one step, which loads a stream, and the slots of Dagster's queue limit the number of runs.
         executor=dg.in_process_executor,

@@ -213,7 +213,7 @@ def _query(months: Sequence[BillingPeriod]) -> str:
 
 
 def _url(settings: Settings) -> str:
-    return f"{services.api_url(settings)}/graphql"
+    return f"{settings.api_url}/graphql"
 
 
 def _ask(settings: Settings, token: str, query: str) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def _show_addresses(settings: Settings, token: str, link: str, say: Say) -> None
 
     say(
         f"\nThree simulated customers, {len(sample_clouds.sample_clouds())} simulated clouds and two folders of simulated files.\n"
-        f"  Costs       {services.api_url(settings)}{LINK_PATH}{link}\n"
+        f"  Costs       {settings.api_url}{LINK_PATH}{link}\n"
         f"              (signs one browser in, within 15 minutes; later: the token)\n"
         f"  Dagster UI  {settings.dagster_url}   (assets, lineage, runs; behind the same sign-in)\n"
         f"  GraphQL     {_url(settings)}\n"

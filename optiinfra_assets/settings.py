@@ -10,7 +10,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ByteSize, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -39,6 +39,9 @@ class _RuntimeFile(PydanticBaseSettingsSource):
         if not isinstance(content, dict):
             return {}
         return {name: value for name, value in content.items() if name in Settings.model_fields and name != "home"}
+
+
+LOOPBACK: Final = "127.0.0.1"
 
 
 class Settings(BaseSettings):
@@ -189,6 +192,17 @@ class Settings(BaseSettings):
         ge=1,
         description="Requests for collections of one customer that may be open at one time, over the API and by `collect`.",
     )
+
+    @property
+    def api_host(self) -> str:
+        """The address at which this machine reaches the API."""
+        return LOOPBACK if self.bind_host in ("0.0.0.0", "::") else self.bind_host  # noqa: S104 - compared, not listened on
+
+    @property
+    def api_url(self) -> str:
+        """The address of the API, and of the web pages, for programs and browsers of this machine."""
+        host = self.api_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
 
     @property
     def dagster_headers(self) -> dict[str, str]:

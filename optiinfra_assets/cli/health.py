@@ -95,9 +95,7 @@ def _clickhouse(settings: Settings) -> str:
 def _api(settings: Settings) -> str:
     import httpx
 
-    from optiinfra_assets.embedded.services import api_url
-
-    url = api_url(settings)
+    url = settings.api_url
     httpx.get(f"{url}/healthz", timeout=_SECONDS).raise_for_status()
     return f"{url}/graphql"
 

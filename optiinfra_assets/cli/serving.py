@@ -58,7 +58,6 @@ def up() -> None:
 def _welcome(settings: Settings) -> None:
     from contextlib import closing
 
-    from optiinfra_assets.embedded.services import api_url
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.web_sessions import LINK_PATH
 
@@ -66,9 +65,9 @@ def _welcome(settings: Settings) -> None:
         link = metadata.web_sessions.make_link(metadata.tokens.standing().token_id)
     click.echo(
         f"OptiInfra runs; Ctrl-C stops it.\n"
-        f"  Costs    {api_url(settings)}{LINK_PATH}{link}\n"
+        f"  Costs    {settings.api_url}{LINK_PATH}{link}\n"
         f"           (signs one browser in, within 15 minutes; another link: optiinfra token link)\n"
-        f"  GraphQL  {api_url(settings)}/graphql\n"
+        f"  GraphQL  {settings.api_url}/graphql\n"
         f"  Dagster  {settings.dagster_url}   (behind the same sign-in)\n"
         f"  State    {settings.home} (logs in {settings.home / 'logs'})\n"
         "Next, in another shell: optiinfra status"

@@ -96,7 +96,6 @@ def link(token_id: str | None, read_only: bool, is_for_dagster: bool, minutes: i
     Dagster's web interface on the same host takes the same session. It acts for the token TOKEN_ID, and ends when that is revoked;
     without TOKEN_ID, for the one that `optiinfra up` uses.
     """
-    from optiinfra_assets.embedded.services import api_url
     from optiinfra_assets.metadata.web_sessions import LINK_PATH
     from optiinfra_assets.settings import Settings
 
@@ -104,4 +103,4 @@ def link(token_id: str | None, read_only: bool, is_for_dagster: bool, minutes: i
     with opened_metadata() as metadata:
         found = token_id or metadata.tokens.standing().token_id
         secret = metadata.web_sessions.make_link(found, is_read_only=read_only, lasts=timedelta(minutes=minutes))
-    click.echo(f"{settings.dagster_url if is_for_dagster else api_url(settings)}{LINK_PATH}{secret}")
+    click.echo(f"{settings.dagster_url if is_for_dagster else settings.api_url}{LINK_PATH}{secret}")

@@ -72,9 +72,7 @@ class RunScope:
             **self._partition_tags(),
             TASK_TAG: task_id,
             TRIGGER_TAG: trigger,
-            CUSTOMER_TAG: self.customer_id,
-            "optiinfra/provider": self.provider,
-            "optiinfra/account": self.account_id,
+            **slice_tags(self.slices),
             "dagster/priority": str(PRIORITY[trigger] - min(rank, LOWEST_RANK)),
             "dagster/max_runtime": str(MAX_RUNTIME_SECONDS),
             **({ACCEPT_EMPTY_TAG: "true"} if accept_empty else {}),
@@ -87,6 +85,19 @@ class RunScope:
             "dagster/asset_partition_range_start": f"{self.account_id}|{self.first}",
             "dagster/asset_partition_range_end": f"{self.account_id}|{self.last}",
         }
+
+
+def slice_tags(slices: Iterable[Slice]) -> dict[str, str]:
+    """Return the tags that say what a run collects; whose it is only if all slices are of one customer, one account."""
+    found = list(slices)
+    periods = sorted({one.billing_period for one in found})
+    each = {
+        CUSTOMER_TAG: {one.customer_id for one in found},
+        "optiinfra/provider": {one.provider for one in found},
+        "optiinfra/account": {one.account_id for one in found},
+        "optiinfra/billing_periods": {str(periods[0]) if len(periods) == 1 else f"{periods[0]}..{periods[-1]}"},
+    }
+    return {tag: values.pop() for tag, values in each.items() if len(values) == 1}
 
 
 def run_scopes(slices: Iterable[Slice]) -> list[RunScope]:

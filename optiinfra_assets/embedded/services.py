@@ -25,7 +25,7 @@ import psutil  # type: ignore[import-untyped]
 from optiinfra_assets.embedded import home_folder
 from optiinfra_assets.embedded.dagster import home as dagster_home
 from optiinfra_assets.embedded.postgres import data_folder
-from optiinfra_assets.settings import METRICS_TOKEN_FILE, Settings
+from optiinfra_assets.settings import LOOPBACK, METRICS_TOKEN_FILE, Settings
 
 Probe = Callable[[int], Awaitable[bool]]
 """Checks whether the service is ready; takes the pid of its process."""
@@ -66,20 +66,6 @@ class ServicePort:
     def setting(self) -> str:
         """The environment variable."""
         return f"OPTIINFRA_{self.field_name.upper()}"
-
-
-LOOPBACK = "127.0.0.1"
-
-
-def reached_at(host: str) -> str:
-    """Address at which this machine reaches a server that listens on `host`."""
-    return LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
-
-
-def api_url(settings: Settings) -> str:
-    """Address of the API, and of the web pages, for programs and browsers of this machine."""
-    host = reached_at(settings.bind_host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
 
 
 def ports(settings: Settings) -> list[ServicePort]:
@@ -222,9 +208,7 @@ def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> lis
     return [
         ManagedService("dagster-webserver", web, http_answers(LOOPBACK, settings.dagster_port, "/healthz"), after, 2),
         ManagedService("dagster-daemon", ("-m", "optiinfra_assets.embedded.dagster.daemon", *dagster), stays, after, 2),
-        ManagedService(
-            "api", api, http_answers(reached_at(settings.bind_host), settings.api_port, "/healthz"), steps, 2
-        ),
+        ManagedService("api", api, http_answers(settings.api_host, settings.api_port, "/healthz"), steps, 2),
     ]
 
 

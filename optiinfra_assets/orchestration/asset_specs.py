@@ -42,6 +42,10 @@ What readers see: the newest published generation of each account and month, mad
 A collection whose content equals the published generation publishes nothing. Earlier generations stay readable (`asOf`) until
 `maintenance/garbage` removes them.
 """
+_AUTOMATION = """
+The schedule `collect_due` asks every 15 minutes whether anything changed, and the sensor `new_accounts` collects what a new account has.
+Choose any of these assets to collect slices by hand: all of them are made, as they are published together.
+"""
 _SOURCE = """\
 {title}: where the costs come from, outside. A probe asks every quarter of an hour whether anything changed. Charge periods: {granularity}.
 """
@@ -76,7 +80,7 @@ def asset_specs(provider: Provider) -> list[dg.AssetSpec]:
     raw = dg.AssetSpec(
         keys.raw,
         deps=[keys.source],
-        description=_RAW.format(title=provider.title, name=provider.name),
+        description=_RAW.format(title=provider.title, name=provider.name) + _AUTOMATION,
         kinds={"raw", "python", "clickhouse"},
         metadata={"dagster/table_name": "raw_costs"},
         group_name=provider.name,
@@ -85,7 +89,7 @@ def asset_specs(provider: Provider) -> list[dg.AssetSpec]:
     published = dg.AssetSpec(
         keys.published,
         deps=list(keys.derived.values()),
-        description=_PUBLISHED,
+        description=_PUBLISHED + _AUTOMATION,
         kinds={"published", "clickhouse"},
         metadata={"dagster/table_name": "publications"},
         group_name=provider.name,
@@ -99,7 +103,8 @@ def _derived_spec(keys: ProviderAssetKeys, group: str, table: str) -> dg.AssetSp
     return dg.AssetSpec(
         keys.derived[table],
         deps=[keys.raw],
-        description=_DERIVED.format(header=sql_files.description(*file), table=table, select=sql_files.read(*file)),
+        description=_DERIVED.format(header=sql_files.description(*file), table=table, select=sql_files.read(*file))
+        + _AUTOMATION,
         kinds={"derived", "sql", "clickhouse"},
         metadata={"dagster/table_name": table},
         group_name=group,

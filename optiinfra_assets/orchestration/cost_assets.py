@@ -1,13 +1,13 @@
 """A factory for the cost assets of one provider: raw → derived → published, collected together slice by slice."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import dagster as dg
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account, Slice
-from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG, MAX_PERIODS, TASK_TAG, TRIGGER_TAG
+from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG, MAX_PERIODS, TASK_TAG, TRIGGER_TAG, slice_tags
 from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS, CollectionRun, SliceFailure, Stores
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import Trigger
@@ -17,11 +17,15 @@ from optiinfra_assets.orchestration.partitions import parse, slices
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
-Collected = Iterator[materializations.AssetEvent | dg.Output[None]]
+Collected = Iterator[materializations.AssetEvent]
 
 
 def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
-    """Define the step that collects slices of a provider. It always makes all of its assets, because they are published together."""
+    """Define the step that collects slices of a provider. It always makes all of its assets, because they are published together.
+
+    Whoever selects some of them, as a backfill of one derived table does, gets all of them: it would be refused if `can_subset` were not
+    set, with a sentence that names two assets of seven.
+    """
 
     @dg.multi_asset(
         name=f"collect_{provider.name}",
@@ -32,6 +36,7 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
         backfill_policy=dg.BackfillPolicy.multi_run(MAX_PERIODS),
         retry_policy=retry_policy,
         pool=provider.name,
+        can_subset=True,
     )
     def collect(context: dg.AssetExecutionContext, stores: dg.ResourceParam[StoresResource]) -> Collected:
         failures: list[SliceFailure] = []
@@ -39,11 +44,10 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
             partitions = _partitions(context, metadata)
             work = [(account, slice_) for slice_, (account, _) in partitions.items()]
             tools = Stores(warehouse, metadata, context.log, stores.clock)
-            for one in _task(context).collect(provider, work, tools):
-                yield from materializations.asset_events(partitions[one.slice][1], one)
+            for one in _task(context, partitions).collect(provider, work, tools):
+                yield from materializations.asset_events(partitions[one.slice][1], one, stores.settings().api_url)
                 failures += [one] if isinstance(one, SliceFailure) else []
         raise_failures(failures, stores.clock())
-        yield from _check_outputs(context)
 
     return collect
 
@@ -63,17 +67,17 @@ def _account(metadata: Metadata, account_id: str) -> Account:
         raise dg.Failure(f"{error}: connect it, or delete its partition", allow_retries=False) from None
 
 
-def _task(context: dg.AssetExecutionContext) -> CollectionRun:
+def _task(context: dg.AssetExecutionContext, slices: Iterable[Slice]) -> CollectionRun:
     """Return the task of the run from its tags. A run launched or re-executed from the Dagster UI is a task of its own.
 
-    This adds the tags of its own task to such a run: if its worker dies, the run that replaces it inherits them.
+    This adds the tags of its own task and of its `slices` to such a run: if its worker dies, the run that replaces it inherits them.
     """
     run = context.run
     resumes = "dagster/retry_number" in run.tags
     is_ours = TASK_TAG in run.tags and (resumes or run.parent_run_id is None)
     task_id, trigger = run.tags[TASK_TAG] if is_ours else run.run_id, _trigger(run, is_ours)
     if not is_ours:
-        context.instance.add_run_tags(run.run_id, {TASK_TAG: task_id, TRIGGER_TAG: trigger})
+        context.instance.add_run_tags(run.run_id, {TASK_TAG: task_id, TRIGGER_TAG: trigger, **slice_tags(slices)})
     return CollectionRun(
         task_id=task_id,
         trigger=trigger,
@@ -107,10 +111,3 @@ def raise_failures(failures: Sequence[SliceFailure], now: datetime) -> None:
     if waits and max(waits) > RETRY_SECONDS:
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=max(waits)) from failure
     raise failure
-
-
-def _check_outputs(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
-    """Yield the required outputs of the checks: Dagster expects one for each, although the checks were evaluated slice by slice."""
-    for output in context.op_def.output_defs:
-        if output.is_required:
-            yield dg.Output(None, output_name=output.name)

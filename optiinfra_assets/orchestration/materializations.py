@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 import dagster as dg
 
@@ -29,21 +30,21 @@ SOURCES_SHOWN = 100
 AssetEvent = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
-def asset_events(partition: str, one: SliceResult | SliceFailure | SliceSkipped) -> Iterator[AssetEvent]:
-    """Yield the events of one slice; a skipped slice has none, and the run's log has the reason."""
+def asset_events(partition: str, one: SliceResult | SliceFailure | SliceSkipped, pages: str) -> Iterator[AssetEvent]:
+    """Yield the events of one slice; a skipped slice has none, and the run's log has the reason. `pages` is the address of our pages."""
     if isinstance(one, SliceSkipped):
         return iter(())
-    return _of_failure(partition, one) if isinstance(one, SliceFailure) else _of_result(partition, one)
+    return _of_failure(partition, one) if isinstance(one, SliceFailure) else _of_result(partition, one, pages)
 
 
-def _of_result(partition: str, result: SliceResult) -> Iterator[AssetEvent]:
+def _of_result(partition: str, result: SliceResult, pages: str) -> Iterator[AssetEvent]:
     """Yield the events of a successful slice: raw, derived and published in the order of the lineage, then every check that compared
     something. Dagster shows a check without an evaluation as skipped; the materialization of the raw costs says why."""
     keys = ProviderAssetKeys(result.slice.provider)
     yield _materialised(partition, keys.raw, _raw(result))
     for table, key in keys.derived.items():
         yield _materialised(partition, key, _derived(result, table))
-    yield _materialised(partition, keys.published, _published(result))
+    yield _materialised(partition, keys.published, _published(result, pages))
     if result.before and result.before.line_items:
         yield _shrinkage(partition, keys, result, result.before.line_items)
     if result.collection.control_totals:
@@ -126,7 +127,7 @@ def _derived(result: SliceResult, table: str) -> Mapping[str, Any]:
     return {**outcome, "statement": f"sql/clickhouse/derived/{table}.sql"}
 
 
-def _published(result: SliceResult) -> Mapping[str, Any]:
+def _published(result: SliceResult, pages: str) -> Mapping[str, Any]:
     slice_, published, before = result.slice, result.published, result.before
     facts: dict[str, Any] = {**_outcome(result), "customer": slice_.customer_id, "account": slice_.account_id}
     if published:
@@ -136,6 +137,7 @@ def _published(result: SliceResult) -> Mapping[str, Any]:
             "final": published.is_final,
             "simulated": published.is_simulated,
             "content hash": published.content_hash,
+            "generations of this month": dg.MetadataValue.url(_page(slice_, pages)),
             "ask GraphQL": dg.MetadataValue.md(_question(slice_)),
         }
     if before and result.outcome is CollectionOutcome.PUBLISHED:
@@ -199,6 +201,12 @@ def _warnings(warnings: Iterable[SourceWarning]) -> str:
 
 def _seconds(seconds: Mapping[str, float]) -> str:
     return _table(list(seconds), [[f"{value:.3f}" for value in seconds.values()]])
+
+
+def _page(slice_: Slice, pages: str) -> str:
+    """The web page that shows which generations of the month there were, and what each was made of."""
+    of = {"customer": slice_.customer_id, "account": slice_.account_id, "month": str(slice_.billing_period)}
+    return f"{pages}/accounts/account?{urlencode(of)}#months"
 
 
 def _question(slice_: Slice) -> str:

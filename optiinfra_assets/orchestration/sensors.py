@@ -6,8 +6,8 @@ from typing import Final
 
 import dagster as dg
 
-from optiinfra_assets.domain.run_scope import ASSET_JOB
 from optiinfra_assets.ingestion.change_detection import find_due
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
 from optiinfra_assets.orchestration.partitions import accounts, register
 from optiinfra_assets.orchestration.resources import StoresResource
@@ -22,12 +22,17 @@ PROBE_SECONDS: Final = 20.0
 """No probe begins later than this. With 15 s for the last probe, an evaluation stays under the 60 s that Dagster allows."""
 
 
+def _collected(providers: Mapping[str, Provider]) -> dg.AssetSelection:
+    """All assets that collections make. Dagster shows a sensor on the page of each asset that it selects."""
+    return dg.AssetSelection.assets(*(key for name in providers for key in ProviderAssetKeys(name).collected))
+
+
 def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
     """The sensor that adds a partition for each new account (one without a partition) and collects everything its source has."""
 
     @dg.sensor(
         name="new_accounts",
-        job_name=ASSET_JOB,
+        asset_selection=_collected(providers),
         minimum_interval_seconds=20,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Makes a partition of each new account and collects every billing period its source has, newest first.",
@@ -62,12 +67,12 @@ def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinitio
     return new_accounts
 
 
-def run_monitoring_sensor() -> dg.SensorDefinition:
+def run_monitoring_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
     """The sensor that closes the history rows of runs that died, and requests runs that are missing."""
 
     @dg.sensor(
         name="follow_runs",
-        job_name=ASSET_JOB,
+        asset_selection=_collected(providers),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Closes the history of collections whose run died or was canceled, and asks again for runs that never came to be.",
@@ -87,6 +92,7 @@ def freshness_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="freshness",
+        asset_selection=dg.AssetSelection.assets(*(ProviderAssetKeys(name).source for name in providers)),
         minimum_interval_seconds=900,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks every quarter of an hour whether each account is being checked and what changed is being collected.",

@@ -55,6 +55,36 @@ def test_the_question_shown_for_graphql_is_one_that_the_schema_accepts(connected
     assert validate(schema, parse(question)) == []
 
 
+def test_a_run_of_the_interface_says_whose_slices_it_collects_and_where_their_page_is(connected: Platform) -> None:
+    result = connected.materialise("2026-09", "2026-10")
+    run = connected.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert {tag: value for tag, value in run.tags.items() if tag.startswith("optiinfra/") and "task" not in tag} == {
+        "optiinfra/trigger": "ui",
+        "optiinfra/customer": "acme",
+        "optiinfra/provider": "focus",
+        "optiinfra/account": "acme.files",
+        "optiinfra/billing_periods": "2026-09..2026-10",
+    }
+    pages = [
+        str(one.metadata["generations of this month"].value)
+        for one in result.asset_materializations_for_node("collect_focus")
+        if one.asset_key == ProviderAssetKeys("focus").published
+    ]
+    where = "http://127.0.0.1:8000/accounts/account?customer=acme&account=acme.files&month="
+    assert pages == [f"{where}2026-10#months", f"{where}2026-09#months"]
+
+
+@pytest.mark.parametrize("chosen", [["raw_costs"], ["cost_by_day"], ["published_costs", "cost_trends"]])
+def test_a_run_of_some_assets_collects_all_of_the_slice(connected: Platform, files: Files, chosen: list[str]) -> None:
+    selected = [dg.AssetKey(["focus", name]) for name in chosen]
+    result = connected.run({"dagster/partition": "acme.files|2026-10"}, selected=selected)
+    assert result.success
+    materialised = result.asset_materializations_for_node("collect_focus")
+    assert [one.asset_key for one in materialised] == ProviderAssetKeys("focus").collected
+    assert connected.total("2026-10") == files.total("2026-10")
+
+
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, set[bool]]:
     """Whether the checks that were evaluated passed, by name."""
     found: dict[str, set[bool]] = {}

@@ -15,6 +15,7 @@ from optiinfra_assets.database import sql_files
 from optiinfra_assets.definitions import RETRY, defs
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.run_scope import RunScope, run_scopes
+from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.partitions import parse, slices
 from optiinfra_assets.providers import PROVIDERS
 
@@ -47,10 +48,18 @@ def test_every_asset_is_described_owned_and_of_a_kind() -> None:
         assert node.group_name != "default", key
 
 
-def test_assets_of_a_collection_cannot_be_run_apart() -> None:
-    for assets in defs.assets or []:
-        if isinstance(assets, dg.AssetsDefinition) and len(list(assets.keys)) > 1:
-            assert not assets.can_subset
+@pytest.mark.parametrize("provider", list(PROVIDERS))
+def test_each_asset_shows_what_collects_it_by_itself(provider: str) -> None:
+    """Dagster shows a sensor on the assets that it selects; a schedule only if it has a job, and one job has partitions of one provider."""
+    keys = ProviderAssetKeys(provider)
+    selecting = {one.name: one.asset_selection.resolve(GRAPH) for one in defs.sensors or [] if one.asset_selection}
+    assert {name for name, selected in selecting.items() if set(keys.collected) <= selected} == {
+        "new_accounts",
+        "follow_runs",
+    }
+    assert {name for name, selected in selecting.items() if keys.source in selected} == {"freshness"}
+    for key in keys.collected:
+        assert "schedule `collect_due`" in (GRAPH.get(key).description or "")
 
 
 def test_policy() -> None:

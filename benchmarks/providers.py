@@ -178,7 +178,7 @@ def measure(name: str, mode: str, rows: int, warehouse: Warehouse, metadata: Met
     )
 
 
-STAGES = ("read", "insert", "hash", "derive", "verify", "publish")
+STAGES = ("read", "insert", "derive", "verify", "publish")
 
 
 def child(name: str, mode: str, rows: int) -> None:

@@ -1,7 +1,7 @@
 """Collect one slice from its provider and publish it: lock, collect, load, derive, verify, publish.
 
 A failure never changes the published generation: readers see the rows of an attempt only after `Warehouse.publish`, the last step.
-A failed attempt removes its rows. If its process dies, garbage collection removes them.
+Garbage collection removes the rows of attempts that published nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
 
 import pyarrow as pa
 
@@ -23,6 +22,7 @@ from optiinfra_assets.domain.errors import BadData, ContractChanged, NothingTher
 from optiinfra_assets.domain.publications import CONTROL_TOTAL, MEASURES, WARNING, Publication, complete_through
 from optiinfra_assets.ingestion.account_access import for_call, stored_context
 from optiinfra_assets.ingestion.completeness import refuse_lost
+from optiinfra_assets.line_items.content_hash import FORM
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.slices import GONE, SliceLock
 from optiinfra_assets.providers.base import LineItemStream, Provider
@@ -56,7 +56,8 @@ class SliceResult:
         before: the publication that readers saw before, None if there was none.
         collection: the provider's stream, read to its end.
         loaded: line items and totals of that stream.
-        seconds: duration of each stage: read (waiting for the provider, while inserting), insert, hash, derive, verify, publish.
+        seconds: duration of each stage: read (waiting for the provider, while inserting), insert, hash (only beside one of an earlier
+            version), derive, verify, publish.
     """
 
     slice: Slice
@@ -179,21 +180,20 @@ class _Attempt:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, collection: LineItemStream) -> SliceResult:
+        before = self.warehouse.current(self.slice)
+        known = before.content_hash if before and before.content_hash.startswith(FORM) else None
         with self._timed("insert"):
-            loaded = load(self.warehouse.client, self.slice, self.generation, self._reading(collection.batches))
+            loaded = load(self.warehouse.client, self.slice, self.generation, self._reading(collection.batches), known)
         _refuse_too_large(loaded)
         _compare_control_totals(self.slice, collection, loaded)
-        with self._timed("hash"):
-            content_hash = self.warehouse.content_hash(self.slice, self.generation)
-        before = self.warehouse.current(self.slice)
         if before is not None and not self.accept_empty:
             refuse_lost(before, loaded, collection)
         if before is None and not loaded.line_items:
             self._refuse_unknown()
-        is_news = content_hash != before.content_hash if before else loaded.line_items > 0
-        published = self._publish(collection, loaded, content_hash) if is_news else before
+        is_news = self._differs(before, loaded) if before else loaded.line_items > 0
+        published = self._publish(collection, loaded) if is_news else before
         if not is_news:
-            self._discard("unchanged")
+            self.metadata.slices.finish_generation(self.generation, "unchanged")
         self._record(collection, published if is_news else None)
         return SliceResult(
             slice=self.slice,
@@ -206,18 +206,29 @@ class _Attempt:
         )
 
     def give_up(self, log: logging.Logger) -> None:
-        """Try to remove the rows of a failed attempt. If the database is what failed, garbage collection removes them later."""
+        """Leave the rows of a failed attempt to garbage collection: nobody sees them, and it removes those of many at once.
+
+        If nobody knows whether they are published, the attempt counts as going on, so that they stay for a day.
+        """
         try:
-            self._discard("discarded")
+            if not self.warehouse.may_be_published(self.slice, self.generation):
+                self.metadata.slices.finish_generation(self.generation, "discarded")
         except Exception as error:  # noqa: BLE001 - the attempt's own error is the one to report
             log.warning(
-                "%s: rows of generation %s stay until garbage collection: %s",
+                "%s: generation %s counts as being collected until its run has ended: %s",
                 self.slice,
                 self.generation,
                 error,
             )
 
-    def _publish(self, collection: LineItemStream, loaded: LoadResult, content_hash: str) -> Publication:
+    def _differs(self, before: Publication, loaded: LoadResult) -> bool:
+        """Whether the line items are others than the published ones, whose hash an earlier version may have computed in its form."""
+        if before.content_hash.startswith(FORM):
+            return before.content_hash != str(loaded.content)
+        with self._timed("hash"):
+            return before.content_hash != self.warehouse.earlier_content_hash(self.slice, self.generation)
+
+    def _publish(self, collection: LineItemStream, loaded: LoadResult) -> Publication:
         with self._timed("derive"):
             self.warehouse.derive(self.slice, self.generation)
         with self._timed("verify"):
@@ -225,11 +236,11 @@ class _Attempt:
         with self._timed("publish"):
             self.lock.check()
             self.check()
-            published = self.warehouse.publish(self._publication(collection, loaded, content_hash))
+            published = self.warehouse.publish(self._publication(collection, loaded))
         self.metadata.slices.finish_generation(self.generation, "published")
         return published
 
-    def _publication(self, collection: LineItemStream, loaded: LoadResult, content_hash: str) -> Publication:
+    def _publication(self, collection: LineItemStream, loaded: LoadResult) -> Publication:
         return Publication(
             slice=self.slice,
             generation=self.generation,
@@ -241,7 +252,7 @@ class _Attempt:
             is_final=collection.is_final,
             is_simulated=self.is_simulated,
             totals=loaded.totals,
-            content_hash=content_hash,
+            content_hash=str(loaded.content),
             change_token=collection.change_token,
             sources=[*collection.sources, *_stated(collection), *_warnings(collection)],
             rounded_values=collection.rounding.values,
@@ -273,10 +284,6 @@ class _Attempt:
         if not self.accept_empty and self._seen_token() is None:
             period = self.slice.billing_period
             raise NothingThere(f"the source has no billing period {period}: choose one that it has")
-
-    def _discard(self, state: Literal["unchanged", "discarded"]) -> None:
-        self.warehouse.discard(self.slice, self.generation)
-        self.metadata.slices.finish_generation(self.generation, state)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

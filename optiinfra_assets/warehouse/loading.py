@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date
 from decimal import Context, Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,12 @@ from clickhouse_connect.driver.client import Client
 from optiinfra_assets.database import clickhouse
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.publications import MEASURES, Totals
+from optiinfra_assets.line_items.content_hash import ContentHash
+
+HELD_BYTES: Final = 8 * 2**20
+"""Line items that may be published already wait until so many bytes have come, compressed: about 50,000. If the source ends before and they
+are the published ones, nothing is written. More are written while they are read, which takes half the time if they are new, as those of
+a big source nearly always are; else garbage collection removes them."""
 
 BATCHES_AHEAD = 3
 """Most encoded batches that wait to be sent, a few MB each: enough to overlap reading and sending."""
@@ -47,16 +53,21 @@ class LoadResult:
         totals: exact sums by billing currency; line items without a price add nothing.
         first_charge_date: UTC day of the earliest charge period start, None without line items.
         last_charge_date: UTC day of the latest charge period start (inclusive), None without line items.
+        content: hash of the line items.
+        is_written: rows may be in ``raw_costs``.
     """
 
     line_items: int = 0
     totals: dict[str, Totals] = field(default_factory=dict)
     first_charge_date: date | None = None
     last_charge_date: date | None = None
+    content: ContentHash = field(default_factory=ContentHash, compare=False)
+    is_written: bool = False
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add one non-empty batch of `optiinfra_assets.line_items.schema.SCHEMA`."""
         self.line_items += batch.num_rows
+        self.content.add(batch)
         for currency, rows in _by_currency(batch):
             before = self.totals.get(currency, Totals())
             sums = {name: _EXACT.add(getattr(before, name), _exact_sum(rows.column(name))) for name in MEASURES}
@@ -67,7 +78,9 @@ class LoadResult:
         self.last_charge_date = max(self.last_charge_date or last, last)
 
 
-def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch]) -> LoadResult:
+def load(
+    client: Client, slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch], published: str | None = None
+) -> LoadResult:
     """Insert the line items of one slice under an unpublished generation.
 
     Args:
@@ -76,9 +89,10 @@ def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.Re
         generation: a number from `SliceRepository.start_generation`.
         batches: of `optiinfra_assets.line_items.schema.SCHEMA`; another thread reads them, to the end unless something fails. Without
             any batch this inserts nothing and succeeds.
+        published: hash of the line items that are published. If these are the same and not too many to be held, nothing is inserted.
 
     Returns:
-        What was sent. `Warehouse.verify` checks that the database holds it.
+        What was sent, or would have been. `Warehouse.verify` checks that the database holds it.
 
     Raises:
         WarehouseUnavailable: the connection to ClickHouse was lost. Errors of `batches` are raised unchanged.
@@ -86,10 +100,11 @@ def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.Re
     loaded = LoadResult()
     stream = _Stream(_with_ours(slice_, generation, batches, loaded))
     with stream:
-        first = next(stream, None)
-        if first is not None:
+        held = list(_held(stream, 0 if published is None else HELD_BYTES))
+        if held and (not stream.has_ended or str(loaded.content) != published):
+            loaded.is_written = True
             try:
-                _insert(client, stream, first)
+                _insert(client, stream, held)
             except Exception:
                 if stream.failure is not None:
                     raise stream.failure from None
@@ -97,10 +112,20 @@ def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.Re
     return loaded
 
 
-def _insert(client: Client, stream: _Stream, first: bytes) -> None:
+def _held(stream: _Stream, most: int) -> Iterator[bytes]:
+    """Yield pieces of `stream` until it ends or `most` bytes have come, at least one piece."""
+    size = 0
+    for piece in stream:
+        yield piece
+        size += len(piece)
+        if size >= most:
+            return
+
+
+def _insert(client: Client, stream: _Stream, held: list[bytes]) -> None:
     with clickhouse.clickhouse_errors(client):
         client.raw_insert(
-            "raw_costs", stream.names, insert_block=stream.body(first), settings=_SETTINGS, fmt="ArrowStream"
+            "raw_costs", stream.names, insert_block=stream.body(held), settings=_SETTINGS, fmt="ArrowStream"
         )
 
 
@@ -157,6 +182,7 @@ class _Stream:
         self._thread = threading.Thread(target=work, name="line items", daemon=True)
         self.names: list[str] = []
         self.failure: BaseException | None = None
+        self.has_ended = False
 
     def __enter__(self) -> _Stream:
         self._thread.start()
@@ -172,15 +198,18 @@ class _Stream:
     def __next__(self) -> bytes:
         piece = self._pieces.get()
         if piece is None:
+            self.has_ended = True
             raise StopIteration
         if isinstance(piece, BaseException):
             raise piece
         return piece
 
-    def body(self, first: bytes) -> Generator[bytes, None, None]:
-        """Yield all pieces. If this generator fails, the request is aborted; a second iteration yields nothing."""
-        yield first
-        yield from self
+    def body(self, held: list[bytes]) -> Generator[bytes, None, None]:
+        """Yield all pieces, the `held` ones first. If this generator fails, the request is aborted; a second iteration yields nothing."""
+        while held:
+            yield held.pop(0)
+        if not self.has_ended:
+            yield from self
 
     def _work(self) -> None:
         try:

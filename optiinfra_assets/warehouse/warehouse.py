@@ -110,7 +110,9 @@ class Warehouse:
         Raises:
             PublicationRefused: the generation is, or may be, published.
         """
-        self._discard(slice_, generation, derived_tables())
+        if self.may_be_published(slice_, generation):
+            raise PublicationRefused(f"{slice_}: generation {generation} is published: its rows are never changed")
+        retention.delete(self.client, derived_tables(), slice_.customer_id, generation)
         self._derive(derived_tables(), slice_.customer_id, generation)
 
     def _derive(self, tables: Sequence[str], customer_id: str, generation: int) -> None:
@@ -129,10 +131,10 @@ class Warehouse:
         """
         verification.verify(self.client, slice_, generation, loaded, derived_tables())
 
-    def content_hash(self, slice_: Slice, generation: int) -> str:
-        """Return a hash of a generation's line items as a multiset: order, generation and line numbers do not matter, duplicates do."""
+    def earlier_content_hash(self, slice_: Slice, generation: int) -> str:
+        """Return the hash that versions up to 0.1.0 published of a generation's line items; see `line_items.content_hash` for today's."""
         values = {"customer_id": slice_.customer_id, "generation": generation}
-        return str(clickhouse.scalar(self.client, "content_hash.sql", values))
+        return str(clickhouse.scalar(self.client, "earlier_content_hash.sql", values))
 
     def newest_generation(self) -> int:
         """Return the highest published generation number, 0 if nothing is published."""
@@ -179,20 +181,10 @@ class Warehouse:
         self._uncertain.discard(publication.generation)
         return publication
 
-    def discard(self, slice_: Slice, generation: int) -> None:
-        """Remove the raw and derived rows of an unpublished generation.
-
-        Raises:
-            PublicationRefused: the generation is published, or may be: a server that did not answer `publish` may still execute it, and
-                then the rows must exist. If it never does, `collect_garbage` removes them.
-        """
-        self._discard(slice_, generation, _filled_tables())
-
-    def _discard(self, slice_: Slice, generation: int, tables: Sequence[str]) -> None:
+    def may_be_published(self, slice_: Slice, generation: int) -> bool:
+        """Whether a generation is published, or may be: a server that did not answer `publish` may still execute it."""
         values = {**key(slice_), "generation": generation}
-        if generation in self._uncertain or clickhouse.scalar(self.client, "is_published.sql", values):
-            raise PublicationRefused(f"{slice_}: generation {generation} is published: its rows are never changed")
-        retention.delete(self.client, tables, slice_.customer_id, generation)
+        return generation in self._uncertain or bool(clickhouse.scalar(self.client, "is_published.sql", values))
 
     def resolve(
         self,

@@ -202,3 +202,33 @@ def test_an_answer_of_fewer_days_than_are_published_changes_nothing_until_confir
         assert scripted_platform.total("2026-10", "scripted") == 10
     collect(scripted_platform, "acme.files", accept_empty=True)
     assert scripted_platform.total("2026-10", "scripted") == charges
+
+
+def hashed_by_an_earlier_version(platform: Platform, account_id: str) -> None:
+    """Put the hash into the publication that ClickHouse computed of stored rows, up to version 0.1.0."""
+    slice_ = platform.slice("2026-10", account_id)
+    (generation,) = platform.warehouse.resolve("acme", accounts=[account_id]).generations
+    of_then = platform.warehouse.earlier_content_hash(slice_, generation)
+    statement = f"ALTER TABLE publications UPDATE content_hash = '{of_then}' WHERE generation = {generation}"
+    platform.warehouse.client.command(statement, settings={"mutations_sync": 2})
+
+
+@pytest.mark.parametrize("is_of_an_earlier_version", [False, True])
+def test_only_what_is_new_is_published(platform: Platform, files: Files, is_of_an_earlier_version: bool) -> None:
+    files.write("october", "2026-10", ["1", "2"])
+    platform.add_account("acme.files", location=str(files.path))
+    first = collect(platform, "acme.files").published
+    assert first is not None
+    if is_of_an_earlier_version:
+        hashed_by_an_earlier_version(platform, "acme.files")
+    again = collect(platform, "acme.files")
+    assert (again.outcome, again.published and again.published.generation) == ("unchanged", first.generation)
+    rows = platform.warehouse.client.query("SELECT count(), uniq(generation) FROM raw_costs").first_row
+    assert rows == ((4, 2) if is_of_an_earlier_version else (2, 1))
+    files.write("october", "2026-10", ["1", "3"])
+    changed = collect(platform, "acme.files").published
+    assert changed is not None
+    assert changed.generation > first.generation
+    assert sums(platform, "acme.files") == {Decimal(4)}
+    assert collect(platform, "acme.files").outcome is CollectionOutcome.UNCHANGED
+    assert platform.metadata.slices.live_generations() == frozenset()

@@ -22,6 +22,7 @@ from optiinfra_assets.domain.errors import BadData, Rounding
 from optiinfra_assets.domain.publications import Totals
 from optiinfra_assets.domain.quoting import answers_shown, quoted
 from optiinfra_assets.line_items import SCHEMA, Layout, Normalizer
+from optiinfra_assets.line_items.content_hash import ContentHash
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.loading import LoadResult, load
@@ -186,6 +187,45 @@ def test_every_currency_adds_up_by_itself(warehouse: Warehouse, drawn: list[list
 def test_no_line_item_inserts_nothing(warehouse: Warehouse, batches: list[Any]) -> None:
     flat = [one for group in batches for one in group]
     assert load(warehouse.client, SLICE, 7, flat) == LoadResult(0, {}, None, None)
+    assert stored(warehouse, "count()") == [(0,)]
+
+
+def published(content: list[pa.RecordBatch]) -> str:
+    """The hash that a publication of these line items has."""
+    found = ContentHash()
+    for one in content:
+        found.add(one)
+    return str(found)
+
+
+def test_line_items_that_are_published_are_not_written_again(warehouse: Warehouse) -> None:
+    content = [batch([row()] * 3), batch([row(BilledCost="7")])]
+    loaded = load(warehouse.client, SLICE, 7, reversed(content), published(content))
+    assert (loaded.line_items, loaded.is_written) == (4, False)
+    assert stored(warehouse, "count()") == [(0,)]
+    others = [*content[:1], batch([row(BilledCost="8")])]
+    assert load(warehouse.client, SLICE, 8, others, published(content)).is_written
+    assert stored(warehouse, "count(), max(billed_cost)") == [(4, Decimal(8))]
+
+
+def test_more_than_can_be_held_are_written_whole_while_they_are_read(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optiinfra_assets.warehouse.loading.HELD_BYTES", 20_000)
+    content = [batch(random_rows(200, seed)) for seed in range(9)]
+    loaded = load(warehouse.client, SLICE, 7, content, published(content))
+    assert loaded.is_written
+    assert str(loaded.content) == published(content)
+    assert stored(warehouse, "count(), uniqExact(line_number)") == [(1800, 1800)]
+
+
+def test_nothing_is_written_of_a_source_that_fails_while_its_line_items_are_held(warehouse: Warehouse) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield batch([row()] * 2000)
+        raise BadData("row 2001 is bad")
+
+    with pytest.raises(BadData, match="row 2001"):
+        load(warehouse.client, SLICE, 7, batches(), "v2:1:0")
     assert stored(warehouse, "count()") == [(0,)]
 
 

@@ -223,33 +223,14 @@ def test_on_a_cluster_a_publication_is_never_seen_before_its_rows(settings: Sett
     clustered.close()
 
 
-def test_discarding_removes_an_unpublished_generation_from_every_table(warehouse: Warehouse) -> None:
-    publish(warehouse, 5, LINES)
-    write(warehouse, 6, LINES)
-    warehouse.derive(SLICE, 6)
-    warehouse.discard(SLICE, 6)
-    warehouse.discard(SLICE, 6)
-    for table in (*derived_tables(), "raw_costs"):
-        assert count(warehouse, table, 6) == 0
-        assert count(warehouse, table, 5) > 0
-
-
-def test_published_rows_are_neither_discarded_nor_derived_again(warehouse: Warehouse) -> None:
+def test_published_rows_are_not_derived_again(warehouse: Warehouse) -> None:
     publish(warehouse, 5, LINES)
     publish(warehouse, 6, LINES)
     for generation in (5, 6):
-        with pytest.raises(PublicationRefused, match="is published"):
-            warehouse.discard(SLICE, generation)
+        assert warehouse.may_be_published(SLICE, generation)
         with pytest.raises(PublicationRefused, match="is published"):
             warehouse.derive(SLICE, generation)
         assert count(warehouse, "raw_costs", generation) == len(LINES)
-
-
-def test_a_late_attempt_that_was_overtaken_can_be_discarded(warehouse: Warehouse) -> None:
-    write(warehouse, 5, LINES)
-    publish(warehouse, 6, LINES)
-    warehouse.discard(SLICE, 5)
-    assert count(warehouse, "raw_costs", 5) == 0
 
 
 @pytest.mark.parametrize("delivered", [True, False])
@@ -266,8 +247,7 @@ def test_rows_stay_if_nobody_knows_whether_they_are_published(
         sent = write(collector, 5, LINES)
         with pytest.raises(WarehouseUnavailable):
             collector.publish(publication(5, sent))
-        with pytest.raises(PublicationRefused):
-            collector.discard(SLICE, 5)
+        assert collector.may_be_published(SLICE, 5)
     assert (warehouse.current(SLICE) is not None) == delivered
     assert count(warehouse, "raw_costs", 5) == len(LINES)
 

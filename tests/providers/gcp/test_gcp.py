@@ -749,7 +749,7 @@ def test_line_items_are_stored_and_the_same_again(life: AnyLife, warehouse: Ware
         loaded = load(warehouse.client, slice_, generation, life.open(JANUARY).batches)
         warehouse.derive(slice_, generation)
         warehouse.verify(slice_, generation, loaded)
-        hashes.add(warehouse.content_hash(slice_, generation))
+        hashes.add(str(loaded.content))
         assert loaded.totals["USD"].billed_cost == life.cloud.shown_amount(JANUARY)
     assert len(hashes) == 1
 

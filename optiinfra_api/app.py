@@ -1,5 +1,5 @@
-"""The ASGI application: the web pages, /graphql (subscriptions over a WebSocket, GraphiQL where allowed), /export, /healthz, /readyz
-and /metrics."""
+"""The ASGI application: the web pages, /graphql (subscriptions over a WebSocket, GraphiQL where allowed), /mcp, /export, /healthz,
+/readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from optiinfra_api.http import logs
 from optiinfra_api.http.http_metrics import Metrics
 from optiinfra_api.http.request_log import CORRELATION_HEADER, RequestLogMiddleware
 from optiinfra_api.http.security_headers import with_security_headers
+from optiinfra_api.mcp import endpoint as mcp
 from optiinfra_api.server.loop_watch import watched
 from optiinfra_api.services import ApiServices
 from optiinfra_api.web import site
@@ -61,7 +62,8 @@ def create_app(
 ) -> Starlette:
     """Make the application for the databases of `settings` (default: from the environment). It connects to them when it starts.
 
-    With `is_watched`, the process ends if its event loop hangs; see `loop_watch`. `clock` tells which days the pages show.
+    With `is_watched`, the process ends if its event loop hangs; see `loop_watch`. `clock` tells which days the pages show,
+    and which the tools of /mcp mean by a name such as ``last-month``.
 
     Starting raises StoreError if a database does not answer.
     """
@@ -70,8 +72,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.services = await ApiServices.open(settings)
-        with watched(asyncio.get_running_loop()) if is_watched else nullcontext():
-            yield
+        async with tools.running():
+            with watched(asyncio.get_running_loop()) if is_watched else nullcontext():
+                yield
         await app.state.services.close()
 
     async def at_graphql(request: Request) -> Response:
@@ -81,10 +84,14 @@ def create_app(
             return site.show_graphiql()
         return not_allowed()
 
-    metrics = Metrics()
+    metrics, tools = Metrics(), mcp.McpEndpoint(clock)
     pages = site.routes(clock)
     routes = [
         Route("/graphql", at_graphql, methods=["GET", "POST"]),
+        # With a slash at the end as well: clients drop the token when they are led to another address.
+        Route(mcp.PATH, tools, methods=["POST"]),
+        Route(f"{mcp.PATH}/", tools, methods=["POST"]),
+        Route(mcp.METADATA_PATH, mcp.metadata, methods=["GET"]),
         Route("/export/{name}", ExportEndpoint, methods=["GET"]),
         Route("/healthz", alive),
         Route("/readyz", ReadinessEndpoint().__call__),

@@ -23,9 +23,8 @@ from optiinfra_api.graphql.validation_rules import NOT_ACCEPTED
 from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
 from optiinfra_api.http.http_errors import HttpError, bad_request
 from optiinfra_api.http.redaction import redact_quotes
+from optiinfra_api.http.request_body import read_body
 from optiinfra_api.http.request_log import CLIENT_GONE, RequestRecord, current_request
-
-MAX_BODY_BYTES = 256 * 1024
 
 
 async def graphql(request: Request) -> Response:
@@ -71,7 +70,7 @@ async def _answer(request: Request, services: Services, record: RequestRecord) -
 async def _operation(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise bad_request("send the header `Content-Type: application/json`", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    body = await _read(request)
+    body = await read_body(request)
     if b"\\u0000" in body:
         raise bad_request(NOT_ACCEPTED)
     try:
@@ -79,13 +78,3 @@ async def _operation(request: Request) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise bad_request(f"the body is not JSON: {error}") from None
     return well_formed(operation)
-
-
-async def _read(request: Request) -> bytes:
-    """Read the body; raise HttpError (413) as soon as it is longer than `MAX_BODY_BYTES`."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise bad_request(f"the body is longer than {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return bytes(body)

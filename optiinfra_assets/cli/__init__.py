@@ -49,6 +49,7 @@ def _register() -> None:
         customers,
         keeping,
         keys,
+        mcp,
         schedules,
         serving,
         status,
@@ -70,6 +71,7 @@ def _register() -> None:
         keeping.gc,
         backups.backup,
         backups.restore,
+        mcp.mcp,
     )
     for verb in verbs:
         command.add_command(verb)

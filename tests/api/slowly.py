@@ -72,7 +72,7 @@ def taking_its_time(warehouse: Warehouse) -> None:
 
 
 @contextmanager
-def waiting(customer: Customer, target: str, body: Any = None) -> Iterator[None]:
+def waiting(customer: Customer, target: str, body: Any = None, **headers: str) -> Iterator[None]:
     """A request whose answer nobody reads: it is sent, and at the end of the context its client is gone."""
     address = urlsplit(customer.world.url)
     content = b"" if body is None else json.dumps(body).encode()
@@ -83,6 +83,7 @@ def waiting(customer: Customer, target: str, body: Any = None) -> Iterator[None]
         "Content-Type: application/json",
         f"X-Correlation-Id: {CORRELATION_ID}",
         f"Content-Length: {len(content)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
     ]
     with socket.create_connection((str(address.hostname), address.port or 0)) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + content)

@@ -30,7 +30,6 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 from world import Customer, World
 
-from optiinfra_api.endpoints.graphql import MAX_BODY_BYTES
 from optiinfra_api.endpoints.websocket_messages import decoded
 from optiinfra_api.execution.operations import well_formed
 from optiinfra_api.graphql import operation_record, request_limits
@@ -41,6 +40,7 @@ from optiinfra_api.graphql.validation_rules import MAX_ERRORS, MAX_TOKENS, fault
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.logs import redacted
 from optiinfra_api.http.redaction import redact_quotes
+from optiinfra_api.http.request_body import MAX_BODY_BYTES
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import BillingPeriod
 

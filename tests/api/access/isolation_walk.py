@@ -9,9 +9,10 @@ walk with the line to add. What has to be added, all of it in `VALUES` (or in `M
 - an argument of which nothing is worth trying: ``LEFT_OUT``;
 - an argument that continues a page: ``Cursor()``; the walk gets the planted customer's own and makes one of nobody's.
 
-The key is ``ServerUser.argument``, where the owner is a field (``tokens.customerId``) or an input type (``CostFilter.account``), or the
-name of the argument alone where it means the same everywhere. Whatever is planted for the other customer contains `MARK`, or is put into
-`Planted.secrets`; then finding it in an answer is finding a leak."""
+The key is ``ServerUser.argument``, where the owner is a field (``tokens.customerId``), an input type (``CostFilter.account``) or a tool of
+/mcp (``find_values.search``, or ``tool.limit`` for all of them), or the name of the argument alone where it means the same everywhere.
+Whatever is planted for the other customer contains `MARK`, or is put into `Planted.secrets`; then finding it in an answer is finding a
+leak."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ import copy
 import importlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,7 +156,23 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "export.tagKey": LEFT_OUT,
     "export.tagValue": LEFT_OUT,
     "export.focus": LEFT_OUT,
+    "tool.customer": Names(lambda planted: planted.customer_id, "zqnone-customer"),
+    "tool.before": Same({"start": "2026-09-01", "end": "2026-10-01"}),
+    "tool.limit": LEFT_OUT,
+    "tool.skip": LEFT_OUT,
+    "find_values.dimension": Same("SERVICE"),
+    "find_values.tagKey": LEFT_OUT,
+    "find_values.search": Names(lambda _: f"{MARK}-service", "zqnone-service"),
+    "run_graphql.query": Same(
+        "query($customer: String) { accounts(customerId: $customer, first: 9) { nodes { id provider } } }"
+    ),
+    "run_graphql.variables": Names(lambda planted: {"customer": planted.customer_id}, {"customer": "zqnone-customer"}),
+    "run_graphql.operationName": LEFT_OUT,
 }
+
+
+OF_TOOLS = ("tool.", "find_values.", "run_graphql.")
+"""What the keys for arguments of tools begin with."""
 
 
 class Unknown(AssertionError):
@@ -252,6 +269,42 @@ def exports(routes: Iterable[BaseRoute]) -> list[Operation]:
         Operation("export", what, f"/export/{what}.csv", tuple(map(_parameter, sorted(names))))
         for what, names in accepted.items()
     ]
+
+
+def tools(schemas: Mapping[str, Any]) -> list[Operation]:
+    """One operation for each tool of /mcp. `document` is its name.
+
+    Args:
+        schemas: the JSON schema of its arguments, by the tool's name.
+
+    Raises:
+        Unknown: an argument is new; says what to add.
+    """
+    return [
+        Operation(
+            "tool", name, name, tuple(_properties(name, schema, schema["properties"], schema.get("required", ())))
+        )
+        for name, schema in schemas.items()
+    ]
+
+
+def _properties(
+    tool: str, schema: Any, properties: Mapping[str, Any], required: Container[str], above: tuple[str, ...] = ()
+) -> Iterator[Leaf]:
+    """The arguments of a tool; inside of `filter`, those of the input type of GraphQL."""
+    for name, one in properties.items():
+        keys = (f"CostFilter.{name}",) if above else (f"{tool}.{name}", f"tool.{name}", name)
+        found = next((VALUES[key] for key in keys if key in VALUES), None)
+        references = [kind["$ref"].split("/")[-1] for kind in (one, *one.get("anyOf", ())) if "$ref" in kind]
+        if found is not None:
+            yield Leaf((*above, name), found, name in required)
+        elif references and not above:
+            yield from _properties(tool, schema, schema["$defs"][references[0]]["properties"], (), (name,))
+        else:
+            raise Unknown(
+                f"argument {name} of the tool {tool}: the walk knows no value: add a line for {keys[0]!r} to VALUES in "
+                "tests/api/isolation_walk.py"
+            )
 
 
 def _parameter(name: str) -> Leaf:
@@ -359,7 +412,7 @@ def unused_values(schema: GraphQLSchema) -> list[str]:
         for name in type_.fields
     }
     used = {f"{owner}.{name}" for owner, name in arguments} | {name for _, name in arguments}
-    return sorted(key for key in VALUES.keys() - used if not key.startswith("export."))
+    return sorted(key for key in VALUES.keys() - used if not key.startswith(("export.", *OF_TOOLS)))
 
 
 def seen_in(answer: Any, planted: Planted, sent: Any = None) -> list[str]:

@@ -28,6 +28,7 @@ from isolation_walk import (
     exports,
     operations,
     seen_in,
+    tools,
     unused_values,
 )
 from websockets.sync.client import connect
@@ -35,6 +36,8 @@ from websockets.typing import Subprotocol
 from world import Customer, World
 
 from optiinfra_api.app import create_app
+from optiinfra_api.mcp.arguments import json_schema
+from optiinfra_api.mcp.tools import TOOLS
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.metadata.tokens import ROLES
@@ -75,7 +78,8 @@ RANKS = (*ROLES, ALL_CUSTOMERS)
 SCHEMA = schema._schema
 OPERATIONS = operations(SCHEMA)
 EXPORTS = exports(create_app().routes)
-EVERYTHING = [*OPERATIONS, *EXPORTS]
+TOOLS_ = tools({name: json_schema(one.arguments) for name, one in TOOLS.items()})
+EVERYTHING = [*OPERATIONS, *EXPORTS, *TOOLS_]
 PERIOD = BillingPeriod(2026, 10)
 
 
@@ -89,6 +93,8 @@ def _ask(world: World, operation: Operation, token: str, variables: dict[str, An
         headers = {"Authorization": f"Bearer {token}"}
         response = world.http.get(f"{world.url}{operation.document}", params=variables, headers=headers)
         return {"status": response.status_code, "text": response.text}
+    if operation.kind == "tool":
+        return _call(world, operation, token, variables)
     if operation.kind == "subscription":
         return _listen(world, operation, token, variables)
     if operation.kind not in ("query", "mutation"):
@@ -96,6 +102,17 @@ def _ask(world: World, operation: Operation, token: str, variables: dict[str, An
     response = world.post({"query": operation.document, "variables": variables}, token)
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
+    return answer
+
+
+def _call(world: World, operation: Operation, token: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """What a tool answers; its own text is JSON unless it refuses."""
+    params = {"name": operation.name, "arguments": variables}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    response = world.http.post(f"{world.url}/mcp", json=body, headers=headers)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()["result"]
     return answer
 
 
@@ -286,6 +303,24 @@ KNOWN = {"size": Same(1), "Filter.account": Names(lambda planted: planted.accoun
 def test_what_is_new_in_a_schema_fails_the_walk(text: str, said: str) -> None:
     with pytest.raises(Unknown, match=said):
         operations(build_schema(text), KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"properties": {"customer": {}, "whose": {"type": "string"}}}, r"'forecast\.whose' to VALUES"),
+        (
+            {
+                "properties": {"filter": {"$ref": "#/$defs/Asked"}},
+                "$defs": {"Asked": {"properties": {"color": {"type": "string"}}}},
+            },
+            r"'CostFilter\.color' to VALUES",
+        ),
+    ],
+)
+def test_what_is_new_in_a_tool_fails_the_walk(schema: dict[str, Any], said: str) -> None:
+    with pytest.raises(Unknown, match=said):
+        tools({"forecast": schema})
 
 
 def test_every_argument_and_field_is_asked_for() -> None:

@@ -1,0 +1,196 @@
+"""The arguments of the tools: JSON in -> checked values out. Their names and values are those of GraphQL.
+
+The descriptions are read by language models with each conversation, so all of them together are short; see `MAX_DESCRIBED` of `tools`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from optiinfra_api.web.breakdown import DIMENSIONS
+from optiinfra_api.web.periods import PRESETS, Days, preset
+
+MOST_ROWS: Final = 200
+
+DimensionName = Literal["PROVIDER", "ACCOUNT", "SUB_ACCOUNT", "SERVICE", "REGION", "CHARGE_CATEGORY"]
+ValuesOf = Literal[DimensionName, "CURRENCY", "TAG", "TAG_KEY"]
+PresetName = Literal["this-month", "last-month", "7-days", "30-days", "90-days", "12-months"]
+
+_DAY: Final = "a day, YYYY-MM-DD"
+_PERIOD: Final = f'one of {", ".join(PRESETS)}, or {{"start": {_DAY}, "end": the day after the last}}'
+_INSTEAD: Final = {"period": _PERIOD, "before": _PERIOD, "asOf": "an instant with its zone, 2026-11-01T00:00:00Z"}
+"""What is accepted, where the checks of types say it badly."""
+
+
+class ArgumentRefused(Exception):
+    """An argument is not accepted; the message names it and what is accepted."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+
+class DaysAsked(_Model):
+    """UTC days, the end exclusive."""
+
+    start: date
+    end: date
+
+
+class TagAsked(_Model):
+    """The accepted values of one tag; None: charges without it."""
+
+    key: str
+    values: list[str | None]
+
+
+class FilterAsked(_Model):
+    """The accepted values of each dimension; None: charges without it."""
+
+    provider: list[str] | None = None
+    account: list[str] | None = None
+    sub_account: list[str | None] | None = None
+    service: list[str | None] | None = None
+    region: list[str | None] | None = None
+    charge_category: list[str] | None = None
+    currency: list[str] | None = None
+    tag: TagAsked | None = None
+
+
+class ToolArguments(_Model):
+    """What every tool but `run_graphql` takes."""
+
+    customer: str | None = Field(None, description="Customer id, for tokens of all customers.")
+
+
+class AccountsAsked(ToolArguments):
+    """Arguments of `list_accounts`."""
+
+    provider: str | None = None
+    skip: int = Field(0, ge=0)
+
+
+class _CostsAsked(ToolArguments):
+    period: PresetName | DaysAsked = Field(
+        description="UTC days of the charges; end is exclusive. All but last-month end with today."
+    )
+    filter: FilterAsked | None = Field(None, description="Accepted values by dimension; null: charges without one.")
+    cost_basis: Literal["BILLED", "EFFECTIVE", "LIST", "CONTRACTED"] = Field(
+        default="BILLED", description="EFFECTIVE: amortised. LIST, CONTRACTED: at those prices."
+    )
+    as_of: AwareDatetime | None = Field(
+        None, description="As it was known at this instant, such as 2026-11-01T00:00:00Z."
+    )
+    limit: int = Field(50, ge=1, le=MOST_ROWS, description="Rows at most.")
+    skip: int = Field(0, ge=0, description="Rows to leave out.")
+
+    def variables(self, today: date) -> dict[str, Any]:
+        """The variables of GraphQL for what all of these tools take."""
+        return {
+            "customer": self.customer,
+            "period": days_of(self.period, today).graphql,
+            "filter": self.filter and self.filter.model_dump(by_alias=True, exclude_unset=True),
+            "basis": self.cost_basis,
+            "asOf": self.as_of and self.as_of.isoformat(),
+        }
+
+
+class _GroupsAsked(_CostsAsked):
+    group_by: list[DimensionName] = []
+    group_by_tag: str | None = Field(None, description="Name of a tag.")
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields of a series that tell groups apart."""
+        return [
+            *(DIMENSIONS[one] for one in dict.fromkeys(self.group_by)),
+            *(["tag"] * (self.group_by_tag is not None)),
+        ]
+
+
+class QueryAsked(_GroupsAsked):
+    """Arguments of `query_costs`."""
+
+    granularity: Literal["TOTAL", "DAILY", "WEEKLY", "MONTHLY"] = Field("TOTAL", description="TOTAL: one sum a group.")
+
+
+class ComparisonAsked(_GroupsAsked):
+    """Arguments of `compare_periods`."""
+
+    before: PresetName | DaysAsked | None = Field(None, description="Default: what `period` follows.")
+    group_by: list[DimensionName] = ["SERVICE"]
+
+
+class ResourcesAsked(_CostsAsked):
+    """Arguments of `top_resources`; a page of GraphQL has at most 1000."""
+
+    skip: int = Field(0, ge=0, le=999)
+
+
+class ValuesAsked(_CostsAsked):
+    """Arguments of `find_values`."""
+
+    period: PresetName | DaysAsked = "90-days"
+    dimension: ValuesOf = Field(description="TAG: values of the tag `tagKey`; TAG_KEY: names of tags.")
+    tag_key: str | None = None
+    search: str = Field("", description="Part of the value, in any case.")
+
+    @model_validator(mode="after")
+    def _check_tag(self) -> Self:
+        if (self.dimension == "TAG") != (self.tag_key is not None):
+            raise ValueError("tagKey: goes with the dimension TAG, and only with it: name the tag")
+        return self
+
+
+class GraphqlAsked(_Model):
+    """Arguments of `run_graphql`."""
+
+    query: str = Field(description="A document of queries.")
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+
+
+def days_of(period: PresetName | DaysAsked, today: date) -> Days:
+    """The days of a period that was asked for."""
+    return preset(period, today) if isinstance(period, str) else Days(period.start, period.end)
+
+
+def checked(model: type[BaseModel], given: dict[str, Any]) -> Any:
+    """Return the arguments as a `model`.
+
+    Raises:
+        ArgumentRefused: an argument is missing, not known, or has a value that is not accepted.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        said = dict.fromkeys(_complaint(one, model) for one in error.errors(include_url=False, include_input=False))
+        raise ArgumentRefused("; ".join(said)) from None
+
+
+def _complaint(error: Any, model: type[BaseModel]) -> str:
+    path = [str(part) for part in error["loc"]]
+    if not path:
+        return str(error["msg"]).removeprefix("Value error, ")
+    said = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
+    if path[0] in _INSTEAD:
+        path, said = path[:1], _INSTEAD[path[0]]
+    elif error["type"] == "extra_forbidden":
+        known = FilterAsked if path[:-1] == ["filter"] else model
+        said = f"use {', '.join(map(to_camel, known.model_fields))}"
+    what = {"missing": "is needed", "extra_forbidden": "does not exist"}.get(error["type"], "is not accepted")
+    return f"{'.'.join(path)}: {what}: {said}"
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of the arguments, without what a language model need not read: titles and docstrings."""
+    schema = model.model_json_schema()
+    for one in (schema, *schema.get("$defs", {}).values()):
+        del one["title"], one["description"]
+        for value in one["properties"].values():
+            value.pop("title", None)
+    return schema

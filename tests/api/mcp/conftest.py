@@ -1,0 +1,26 @@
+"""The API with a clock that stands, and a customer with two months of costs, for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from api_server import serving
+from site_world import NOW, spend
+from tool_client import Tools
+from world import World
+
+
+@pytest.fixture(scope="session")
+def tools_url(world: World) -> Iterator[str]:
+    """Where the API is that takes `NOW` for now."""
+    with serving(world.settings, clock=lambda: NOW) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def tools(world: World, tools_url: str) -> Tools:
+    """The tools, with a reader's token of a customer that `spend` has filled."""
+    customer = world.customer()
+    spend(customer)
+    return Tools(f"{tools_url}/mcp", customer.token, customer.customer_id)

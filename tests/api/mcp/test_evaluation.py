@@ -1,0 +1,37 @@
+"""The cases with which people judge how well a language model chooses among the tools are about tools that exist, and are answered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tool_client import Tools
+
+from optiinfra_api import mcp
+from optiinfra_api.mcp.tools import TOOLS
+
+CASES: Final = json.loads((Path(mcp.__file__).parent / "evaluation.json").read_text())
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_every_tool_has_two_prompts_and_four_that_are_for_others(name: str) -> None:
+    case = CASES[name]
+    assert [one["kind"] for one in case["prompts"]] == ["direct", "inferred"]
+    assert len(case["distractors"]) == 4
+    assert all(one["tool"] is None or one["tool"] in TOOLS.keys() - {name} for one in case["distractors"])
+
+
+def test_no_case_is_about_a_tool_that_is_none_and_no_prompt_is_there_twice() -> None:
+    assert CASES.keys() == TOOLS.keys()
+    prompts = [one["prompt"] for case in CASES.values() for kind in ("prompts", "distractors") for one in case[kind]]
+    assert len(set(prompts)) == len(prompts)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [(name, one["arguments"]) for name, case in CASES.items() for one in case["prompts"]], ids=str
+)
+def test_the_expected_call_has_an_answer_with_something_in_it(tools: Tools, name: str, given: dict[str, Any]) -> None:
+    found = tools.call(name, **given)
+    assert found.get("rows") or found.get("data")

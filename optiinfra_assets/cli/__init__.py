@@ -25,6 +25,7 @@ Your own files (state lives in OPTIINFRA_HOME, default ~/.optiinfra):
   optiinfra up                                  in one shell; Ctrl-C stops it
   optiinfra connect focus --customer acme --location /data/focus
   optiinfra collect --customer acme --wait
+  optiinfra costs --customer acme
   optiinfra token create --customer acme
 
 \b
@@ -46,6 +47,7 @@ def _register() -> None:
         backups,
         collecting,
         connecting,
+        costs,
         customers,
         keeping,
         keys,
@@ -63,6 +65,7 @@ def _register() -> None:
         status.status,
         connecting.connect,
         connecting.accounts,
+        costs.costs,
         customers.customers,
         collecting.collect,
         schedules.schedule,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -42,15 +42,17 @@ def print_list(
         print_table(tuple(columns), [[cell(one) for cell in columns.values()] for one in found])
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print `rows` as a table under `headers`; a cell that is None is printed as ``-``."""
+def print_table(
+    headers: Sequence[str], rows: Sequence[Sequence[object]], numbers: Container[str] = frozenset()
+) -> None:
+    """Print `rows` as a table under `headers`, the columns `numbers` to the right; a cell that is None is printed as ``-``."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in headers:
-        table.add_column(header, overflow="fold")
+        table.add_column(header, overflow="fold", justify="right" if header in numbers else "left")
     for row in rows:
         table.add_row(*(Text("-" if cell is None else _cell(cell)) for cell in row))
     console = Console()
@@ -86,4 +88,5 @@ def progress_bar(description: str, unit: str) -> Progress:
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M") + " UTC"
-    return str(value)
+    # Names and errors come from providers: an escape sequence in one would be obeyed by the terminal.
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in str(value))

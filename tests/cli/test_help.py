@@ -40,6 +40,7 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "backup",
         "restore",
         "mcp",
+        "costs",
     }
 
 
@@ -91,7 +92,9 @@ def test_a_command_line_that_is_not_understood(arguments: list[str], said: str, 
     assert "--help`)" in refused.error
 
 
-@pytest.mark.parametrize("words", [("accounts",), ("token", "list"), ("gc",), ("migrate",), ("collect",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [("accounts",), ("token", "list"), ("gc",), ("migrate",), ("collect",), ("costs",)], ids=" ".join
+)
 def test_without_a_running_platform_every_verb_says_what_to_start(words: tuple[str, ...], run: Run) -> None:
     refused = run(*words)
     assert refused.code == 1

@@ -1,0 +1,233 @@
+"""The command costs: what was spent, as tables with a line of blocks for each group, as JSON or as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import click
+
+from optiinfra_assets.cli.asking import Ask, opened_api
+from optiinfra_assets.cli.output import print_json, print_table
+from optiinfra_assets.cli.spending import DayRange, Spent, by_currency, exact, money, percent, sparkline, summed
+
+_FIELDS: Final = {
+    "service": "SERVICE",
+    "account": "ACCOUNT",
+    "region": "REGION",
+    "provider": "PROVIDER",
+}
+"""What costs are told apart by -> the same in GraphQL."""
+
+_TAG: Final = "tag:"
+_SHOWN: Final = 20
+_LATEST: Final = date(2099, 12, 31)
+_CUSTOMERS: Final = "query CliCustomers { customers(first: 1000) { nodes { customerId } } }"
+_ARGUMENTS: Final = "customerId: $customer, groupBy: $groupBy, groupByTag: $tag, filter: $filter"
+_DOCUMENT: Final = """query CliCosts($customer: String, $period: Period!, $before: Period!, $granularity: Granularity!,
+               $groupBy: [Dimension!], $tag: String, $filter: CostFilter, $compares: Boolean!) {
+  now: costTrends(period: $period, granularity: $granularity, %(arguments)s) {
+    series { %(name)s currency dates amounts cost { amount } } dataThrough isComplete publishedAt isSimulated
+  }
+  before: costTrends(period: $before, granularity: MONTHLY, %(arguments)s) @include(if: $compares) {
+    series { %(name)s currency cost { amount } }
+  }
+  accounts(customerId: $customer, first: 1) { nodes { id } }
+}"""
+
+
+@click.command()
+@click.option("--customer", help="Whose costs; may be left out while there is only one.")
+@click.option(
+    "--by", "by", default="service", show_default=True, help="service, account, region, provider or tag:NAME."
+)
+@click.option("--month", help="this, last or YYYY-MM; this month if no days are given.")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day, instead of a month.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, inclusive; today if left out.")
+@click.option(
+    "--compare", is_flag=True, help="Also show the period before: the same days of the month before, or as many days."
+)
+@click.option(
+    "--top", type=click.IntRange(1), help=f"Groups of each currency; {_SHOWN} in tables, all in JSON and CSV."
+)
+@click.option("--currency", help="Only this currency. Each has a table of its own.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with exact amounts.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with exact amounts.")
+def costs(
+    customer: str | None,
+    by: str,
+    month: str | None,
+    first: datetime | None,
+    last: datetime | None,
+    compare: bool,
+    top: int | None,
+    currency: str | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show what was spent, the most expensive first, and how it went from day to day.
+
+    Days are UTC days of the charges. Currencies are never added.
+
+    \b
+    Examples:
+      optiinfra costs
+      optiinfra costs --month last --by tag:team --compare
+      optiinfra costs --customer acme --from 2026-10-01 --to 2026-10-15 --by account --csv
+    """
+    if as_json and as_csv:
+        raise click.UsageError("--csv: goes without --json")
+    name, variables = _groups(by)
+    days = _days(month, first, last)
+    variables |= {"period": days.graphql, "before": days.before().graphql, "granularity": days.granularity}
+    with opened_api() as ask:
+        customer = customer or _only_customer(ask)
+        if customer is None:
+            click.echo("nothing is connected yet; next: optiinfra connect focus --customer acme --location /data/focus")
+            return
+        filter_ = {"currency": [currency]} if currency else None
+        document = _DOCUMENT % {"arguments": _ARGUMENTS, "name": name}
+        found = ask(document, customer=customer, filter=filter_, compares=compare, **variables)
+    tables = by_currency(found["now"]["series"], found["before"]["series"] if compare else (), name)
+    if as_json:
+        _print_json(customer, by, days, found, tables, top, compare=compare)
+    elif as_csv:
+        _print_csv(by, tables, top, compare=compare)
+    else:
+        _print_tables(by, days, found, tables, top or _SHOWN, compare=compare)
+
+
+def _groups(by: str) -> tuple[str, dict[str, Any]]:
+    """The field of a series that tells groups apart, and the variables that ask for it."""
+    if by.startswith(_TAG) and by != _TAG:
+        return "tag", {"tag": by.removeprefix(_TAG), "groupBy": None}
+    if by not in _FIELDS:
+        raise click.UsageError(f"--by: {by!r} is not accepted: use {', '.join(_FIELDS)} or tag:NAME")
+    return by, {"groupBy": [_FIELDS[by]], "tag": None}
+
+
+def _days(month: str | None, first: datetime | None, last: datetime | None) -> DayRange:
+    today = datetime.now(UTC).date()
+    if first is None and last is None:
+        return DayRange.of_month(month or "this", today)
+    if month:
+        raise click.UsageError("--month: goes without --from and --to")
+    if first is None:
+        raise click.UsageError("--to: goes with --from")
+    end = (last.date() if last else max(today, first.date())) + timedelta(days=1)
+    if end <= first.date() or end > _LATEST:
+        raise click.UsageError(f"--to: {end - timedelta(days=1)} is not accepted: use a day from {first.date()} on")
+    return DayRange(first.date(), end)
+
+
+def _only_customer(ask: Ask) -> str | None:
+    names = [one["customerId"] for one in ask(_CUSTOMERS)["customers"]["nodes"]]
+    if len(names) > 1:
+        raise click.UsageError(f"--customer: needed, since there are several: use one of {', '.join(names)}")
+    return names[0] if names else None
+
+
+def _print_tables(
+    by: str,
+    days: DayRange,
+    found: Mapping[str, Any],
+    tables: Mapping[str, Sequence[Spent]],
+    top: int,
+    *,
+    compare: bool,
+) -> None:
+    now = found["now"]
+    notes = ["simulated"] * now["isSimulated"] + ["not final"] * (not now["isComplete"])
+    through = f"data through {now['dataThrough'] or 'unknown'}"
+    click.echo("; ".join([f"{days}, UTC", through, *notes]))
+    if compare:
+        click.echo(f"before: {days.before()}")
+    for currency, rows in tables.items():
+        click.echo()
+        _print_table(by, days, currency, rows, top, compare=compare)
+    if not tables:
+        click.echo("no costs in these days" if found["accounts"]["nodes"] else "no account is connected")
+        click.echo("next: optiinfra status")
+
+
+def _print_table(by: str, days: DayRange, currency: str, rows: Sequence[Spent], top: int, *, compare: bool) -> None:
+    total = summed(rows, "total")
+    shown = list(rows[:top])
+    if len(rows) > top:
+        shown.append(summed(rows[top:], f"{len(rows) - top} others"))
+    buckets = days.buckets()
+    headers = [by, currency, "share", *(("before", "change", "%") if compare else ()), days.granularity.lower()]
+    cells = []
+    for one in [*shown, total]:
+        label = one.group or (f"(no {by})" if one.group is None or by in _FIELDS else "(empty)")
+        share = percent(one.cost, total.cost) if one.cost >= 0 else None
+        moved = (money(one.before), money(one.change), percent(one.change, one.before)) if compare else ()
+        cells.append((label, money(one.cost), share, *moved, sparkline(one, buckets)))
+    print_table(headers, cells, numbers=headers[1:-1])
+
+
+def _print_json(
+    customer: str,
+    by: str,
+    days: DayRange,
+    found: Mapping[str, Any],
+    tables: Mapping[str, Sequence[Spent]],
+    top: int | None,
+    *,
+    compare: bool,
+) -> None:
+    now = found["now"]
+    print_json(
+        {
+            "customer": customer,
+            "by": by,
+            "period": days.graphql,
+            "before": days.before().graphql if compare else None,
+            "granularity": days.granularity,
+            "data_through": now["dataThrough"],
+            "is_complete": now["isComplete"],
+            "published_at": now["publishedAt"],
+            "is_simulated": now["isSimulated"],
+            "currencies": [
+                {
+                    "currency": currency,
+                    **_amounts(summed(rows, ""), compare=compare),
+                    "groups": [
+                        {
+                            "group": one.group,
+                            **_amounts(one, compare=compare),
+                            "days": {day.isoformat(): exact(amount) for day, amount in sorted(one.days.items())},
+                        }
+                        for one in rows[:top]
+                    ],
+                }
+                for currency, rows in tables.items()
+            ],
+        }
+    )
+
+
+def _amounts(row: Spent, *, compare: bool) -> dict[str, str]:
+    moved = {"before": exact(row.before), "change": exact(row.change)}
+    return {"cost": exact(row.cost)} | (moved if compare else {})
+
+
+def _print_csv(by: str, tables: Mapping[str, Sequence[Spent]], top: int | None, *, compare: bool) -> None:
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([by, "currency", "cost", *(("before", "change") if compare else ())])
+    for currency, rows in tables.items():
+        for one in rows[:top]:
+            writer.writerow([_marked(one.group or ""), currency, *_amounts(one, compare=compare).values()])
+    click.echo(text.getvalue(), nl=False)
+
+
+def _marked(text: str) -> str:
+    """`text` as the files of the API have it: a spreadsheet must not run it."""
+    from optiinfra_assets.domain.spreadsheet_text import FORMULA_SIGNS, MARK
+
+    return f"{MARK}{text}" if text.lstrip(MARK).startswith(tuple(FORMULA_SIGNS)) else text

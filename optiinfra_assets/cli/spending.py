@@ -1,0 +1,163 @@
+"""What was spent by group: series of GraphQL in -> rows with exact amounts, and lines of blocks that show how they went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal, localcontext
+from typing import Any, Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+
+BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_EXACT_DIGITS: Final = 100
+"""Enough for sums and differences of `Decimal(38, 18)`."""
+
+_MOST_DAYS: Final = 62
+_MOST_WEEKS: Final = 400
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """The UTC days from `start` to before `end`."""
+
+    start: date
+    end: date
+
+    @classmethod
+    def of_month(cls, month: str, today: date) -> DayRange:
+        """The days of ``this`` month up to `today`, of the ``last`` one, or of one as ``YYYY-MM``.
+
+        Raises:
+            ValueError: the month is none of these.
+        """
+        current = BillingPeriod.of(today)
+        if month not in ("this", "last"):
+            try:
+                chosen = BillingPeriod.parse(month)
+            except ValueError:
+                raise ValueError(f"month: {month!r} is not accepted: use this, last or YYYY-MM") from None
+        else:
+            chosen = current if month == "this" else current.shift(-1)
+        return cls(chosen.start.date(), today + _DAY if chosen == current else chosen.end.date())
+
+    def before(self) -> DayRange:
+        """What they are compared with, as in the pages: the same days of the month before if they begin one, else as many days before."""
+        month = BillingPeriod.of(self.start)
+        if self.start.day > 1 or self.end > month.end.date():
+            return DayRange(self.start - (self.end - self.start), self.start)
+        earlier = month.shift(-1).start.date()
+        is_whole = self.end == month.end.date()
+        return DayRange(earlier, self.start if is_whole else min(earlier + (self.end - self.start), self.start))
+
+    @property
+    def graphql(self) -> dict[str, str]:
+        """The argument `period`."""
+        return {"start": self.start.isoformat(), "end": self.end.isoformat()}
+
+    @property
+    def granularity(self) -> str:
+        """What makes one block of a line."""
+        days = (self.end - self.start).days
+        return "DAILY" if days <= _MOST_DAYS else "WEEKLY" if days <= _MOST_WEEKS else "MONTHLY"
+
+    def buckets(self) -> list[date]:
+        """The first day of each block; the first may lie before `start`."""
+        if self.granularity == "MONTHLY":
+            month, found = BillingPeriod.of(self.start), []
+            while month.start.date() < self.end:
+                found.append(month.start.date())
+                month = month.shift(1)
+            return found
+        step = 1 if self.granularity == "DAILY" else 7
+        first = self.start if step == 1 else self.start - timedelta(days=self.start.weekday())
+        return [first + timedelta(days=count) for count in range(0, (self.end - first).days, step)]
+
+    def __str__(self) -> str:
+        last = self.end - _DAY
+        return f"{self.start}" if last == self.start else f"{self.start} to {last}"
+
+
+@dataclass(slots=True)
+class Spent:
+    """One group in one currency; amounts are exact. `group` None: charges without one. `days`: amounts by first day."""
+
+    group: str | None
+    cost: Decimal = Decimal(0)
+    before: Decimal = Decimal(0)
+    days: dict[date, Decimal] = field(default_factory=dict)
+
+    @property
+    def change(self) -> Decimal:
+        """What it costs more than before."""
+        with localcontext(prec=_EXACT_DIGITS):
+            return self.cost - self.before
+
+    def add(self, other: Spent) -> None:
+        """Add another group to this one."""
+        with localcontext(prec=_EXACT_DIGITS):
+            self.cost += other.cost
+            self.before += other.before
+            for day, amount in other.days.items():
+                self.days[day] = self.days.get(day, Decimal(0)) + amount
+
+
+def by_currency(
+    now: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]], name: str
+) -> dict[str, list[Spent]]:
+    """The groups of each currency, the most expensive first.
+
+    Args:
+        now: series of `costTrends` with the field `name`, `currency`, `cost`, `dates` and `amounts`.
+        before: those of the period that it is compared with, without dates.
+    """
+    found: dict[str, dict[str | None, Spent]] = {}
+    for one in now:
+        days = dict(zip(map(date.fromisoformat, one["dates"]), map(Decimal, one["amounts"]), strict=True))
+        row = Spent(one[name], Decimal(one["cost"]["amount"]), days=days)
+        found.setdefault(one["currency"], {})[one[name]] = row
+    for one in before:
+        rows = found.setdefault(one["currency"], {})
+        rows.setdefault(one[name], Spent(one[name])).before = Decimal(one["cost"]["amount"])
+    return {
+        currency: sorted(rows.values(), key=lambda row: (-row.cost, -row.before, row.group or ""))
+        for currency, rows in sorted(found.items())
+    }
+
+
+def summed(rows: Iterable[Spent], group: str) -> Spent:
+    """All rows as one."""
+    found = Spent(group)
+    for one in rows:
+        found.add(one)
+    return found
+
+
+def sparkline(row: Spent, buckets: Sequence[date]) -> str:
+    """A block for each of `buckets`, as high as its amount beside the highest of the row; a space where nothing, or a credit, is."""
+    highest = max(row.days.values(), default=Decimal(0))
+    amounts = (row.days.get(day, Decimal(0)) for day in buckets)
+    if highest <= 0:
+        return ""
+    levels = (int(amount / highest * len(BLOCKS)) if amount > 0 else None for amount in amounts)
+    return "".join(" " if one is None else BLOCKS[min(one, len(BLOCKS) - 1)] for one in levels).rstrip()
+
+
+def money(amount: Decimal) -> str:
+    """An amount with two decimals: ``1,234.50``; of less than a cent, ``<0.01``."""
+    with localcontext(prec=_EXACT_DIGITS):
+        text = f"{amount:,.2f}"
+    return text if not amount or text not in ("0.00", "-0.00") else "<0.01" if amount > 0 else "-<0.01"
+
+
+def exact(amount: Decimal) -> str:
+    """An exact decimal without exponent and trailing zeros, as GraphQL answers it."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(part: Decimal, whole: Decimal) -> str | None:
+    """`part` of `whole` in percent, with one decimal; None where that says nothing."""
+    return f"{part / whole * 100:.1f}" if whole > 0 else None

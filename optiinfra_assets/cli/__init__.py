@@ -44,6 +44,7 @@ def command(context: click.Context) -> None:
 
 def _register() -> None:
     from optiinfra_assets.cli import (
+        accounts,
         backups,
         collecting,
         connecting,
@@ -64,7 +65,7 @@ def _register() -> None:
         serving.migrate,
         status.status,
         connecting.connect,
-        connecting.accounts,
+        accounts.accounts,
         costs.costs,
         customers.customers,
         collecting.collect,

@@ -1,4 +1,4 @@
-"""The commands connect and accounts. The options of ``connect <provider>`` are the fields of the provider's credential model."""
+"""The command connect. The options of ``connect <provider>`` are the fields of the provider's credential model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optiinfra_assets.cli.errors import redacting
-from optiinfra_assets.cli.failures import failure_as_json, print_failures
-from optiinfra_assets.cli.output import print_json, print_list, print_warnings
+from optiinfra_assets.cli.output import print_json, print_warnings
 from optiinfra_assets.cli.stores import opened_metadata
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _command_of(provider: Provider) -> click.Command:
             show_default=True,
             help="Name of the account within the customer.",
         ),
-        *(_option_of(provider, name, field) for name, field in fields.items()),
+        *(option_of(provider, name, field) for name, field in fields.items()),
         click.Option(["--no-test"], is_flag=True, help="Store without reading the source."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
     ]
@@ -88,18 +87,23 @@ def _command_of(provider: Provider) -> click.Command:
     )
 
 
-def _option_of(provider: Provider, name: str, field: FieldInfo) -> click.Option:
+def option_of(provider: Provider, name: str, field: FieldInfo) -> click.Option:
     """Build the option of a field. A secret can also come from the environment or a hidden prompt, to keep it out of process lists."""
     text = field.description or ""
     option = [f"--{name.replace('_', '-')}", name]
     if field.annotation is bool:
         return click.Option(option, is_flag=True, default=None, help=text)
     if name in provider.secret_fields():
-        variable = f"OPTIINFRA_{provider.name.upper()}_{name.upper()}"
+        variable = variable_of(provider, name)
         return click.Option(
             option, envvar=variable, show_envvar=True, prompt=field.is_required(), hide_input=True, help=text
         )
     return click.Option(option, required=field.is_required(), help=text)
+
+
+def variable_of(provider: Provider, name: str) -> str:
+    """The environment variable that a secret field is taken from."""
+    return f"OPTIINFRA_{provider.name.upper()}_{name.upper()}"
 
 
 def _connect(
@@ -117,7 +121,9 @@ def _connect(
     if as_json:
         print_json(_as_json(account, found))
     else:
-        _print_connected(account, found)
+        click.echo(f"connected {account.account_id} ({account.provider})")
+        print_found(found)
+        click.echo(f"next: optiinfra collect --account {account.account_id} --wait")
 
 
 def _as_json(account: Account, found: SourceContents | None) -> dict[str, Any]:
@@ -132,57 +138,11 @@ def _as_json(account: Account, found: SourceContents | None) -> dict[str, Any]:
     }
 
 
-def _print_connected(account: Account, found: SourceContents | None) -> None:
-    click.echo(f"connected {account.account_id} ({account.provider})")
+def print_found(found: SourceContents | None) -> None:
+    """Print what a source holds, if it was asked."""
     if found:
         periods = sorted(found.tokens)
         span = f": {len(periods)} billing periods, {periods[0]} to {periods[-1]}" if periods else ""
         click.echo(f"found {', '.join(found.names)}{span or ': nothing is billed yet'}")
         click.echo(f"tried: {found.tried or 'reading the source; its values are checked when they are collected'}")
         print_warnings(str(one) for one in found.warnings)
-    click.echo(f"next: optiinfra collect --account {account.account_id} --wait")
-
-
-@click.command()
-@click.option("--customer", help="Only this customer's.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def accounts(customer: str | None, as_json: bool) -> None:
-    """List connected accounts, when each was last asked, and what fails: since when, whose fault it is, and when it is tried again.
-
-    \b
-    Example:
-      optiinfra accounts --customer acme --json
-    """
-    with opened_metadata() as metadata:
-        if customer:
-            metadata.customers.get(customer)
-        states = metadata.accounts.states(customer_id=customer)
-        failures = metadata.failures.find(customer_id=customer)
-    found = [
-        {
-            "account": one.account.account_id,
-            "customer": one.account.customer_id,
-            "provider": one.account.provider,
-            "settings": one.account.settings,
-            "status": one.status,
-            "is_simulated": one.account.is_simulated,
-            "last_probe_at": one.last_probe_at,
-            "last_change_at": one.last_change_at,
-            "last_error": one.last_error,
-            "failures": [failure_as_json(it) for it in failures if it.account_id == one.account.account_id],
-        }
-        for one in states
-    ]
-    columns = {
-        "account": lambda one: f"{one['account']}{' (simulated)' if one['is_simulated'] else ''}",
-        "provider": lambda one: one["provider"],
-        "status": lambda one: one["status"],
-        "last probe": lambda one: one["last_probe_at"],
-        "last change": lambda one: one["last_change_at"],
-        "last error": lambda one: one["last_error"],
-    }
-    none = "no account yet; next: optiinfra connect focus --customer acme --location /data/focus"
-    print_list(found, columns, none=none, as_json=as_json)
-    if failures and not as_json:
-        click.echo()
-        print_failures(failures)

@@ -154,7 +154,7 @@ class AccountRepository(Repository):
             raise RecordNotFound(f"customer: {account.customer_id!r} does not exist") from None
         if row is None:
             raise AlreadyExists(
-                f"account: {account.account_id!r} exists with other settings: change them by updateCredential of the GraphQL service, "
+                f"account: {account.account_id!r} exists with other settings: change them by `optiinfra accounts set`, "
                 "restore a deleted one by connecting it with those it had, or use another name for another bill"
             )
         return _pop_account(row)

@@ -56,7 +56,7 @@ def test_connecting_again_changes_nothing_and_elsewhere_needs_another_name(
     other = tmp_path / "other"
     generator.write(CUSTOMERS[1], other, date(2026, 11, 3))
     assert (
-        "exists with other settings: change them by updateCredential of the GraphQL service"
+        "exists with other settings: change them by `optiinfra accounts set`"
         in connected("connect", "focus", "--customer", "acme", "--location", str(other)).error
     )
     assert connected("connect", "focus", "--customer", "acme", "--name", "second", "--location", str(other)).code == 0

@@ -47,6 +47,7 @@ def _register() -> None:
         accounts,
         backups,
         collecting,
+        completing,
         connecting,
         costs,
         customers,
@@ -76,6 +77,7 @@ def _register() -> None:
         backups.backup,
         backups.restore,
         mcp.mcp,
+        completing.completion,
     )
     for verb in verbs:
         command.add_command(verb)

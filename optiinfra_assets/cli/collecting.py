@@ -84,7 +84,12 @@ def _report(metadata: Metadata, task: CollectionTask, *, wait: bool, as_json: bo
             asked
         )
         return
-    done = wait_for(metadata, task)
+    try:
+        done = wait_for(metadata, task)
+    except KeyboardInterrupt:
+        said = f"\ntask {task.task_id} goes on without this command; follow it with: optiinfra status"
+        click.echo(said, err=True)
+        raise
     if as_json:
         print_json(_as_json(done))
     else:

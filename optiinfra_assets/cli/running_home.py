@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-OWN_HOME = ("up", "demo", "backup", "restore")
-"""Commands that mean the home that is set, whatever runs elsewhere."""
+OWN_HOME = ("up", "demo", "backup", "restore", "completion")
+"""Commands that mean the home that is set, whatever runs elsewhere, or none."""
 
 
 def use_running_demo(verb: str | None) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from optiinfra_assets.cli.collecting import wait_for
+import os
+import signal
+import threading
+
+import pytest
+
+from optiinfra_assets.cli.collecting import _report, wait_for
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, CollectionTask
@@ -22,3 +28,16 @@ def test_the_first_number_comes_after_the_first_slice(metadata: Metadata) -> Non
 
     assert wait_for(metadata, CollectionTask("task", slices), first).state == "succeeded"
     assert [(row.slice, done) for row, done in told] == [(slices[1], 2)]
+
+
+def test_who_stops_waiting_is_told_that_the_work_goes_on(
+    metadata: Metadata, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slices = (Slice("acme", "focus", "acme.files", BillingPeriod(2026, 10)),)
+    metadata.collections.queue("cli-7", "cli", slices)
+    threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        _report(metadata, CollectionTask("cli-7", slices), wait=True, as_json=False)
+    said = capsys.readouterr().err
+    assert said.endswith("task cli-7 goes on without this command; follow it with: optiinfra status\n")
+    assert metadata.collections.task_status("cli-7").state == "queued"

@@ -6,7 +6,7 @@ from pages of other sites, and no page can make a browser send a token. A cookie
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
@@ -32,6 +32,7 @@ from optiinfra_api.mcp import answers
 from optiinfra_api.mcp.arguments import ArgumentRefused, checked, json_schema
 from optiinfra_api.mcp.caller import Caller, ToolFailed
 from optiinfra_api.mcp.tools import INSTRUCTIONS, TOOLS
+from optiinfra_assets.database.errors import MetadataUnavailable
 
 PATH: Final = "/mcp"
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource/mcp"
@@ -39,6 +40,8 @@ METADATA_PATH: Final = "/.well-known/oauth-protected-resource/mcp"
 
 _PRINCIPAL: Final = "optiinfra.principal"
 """Key of an ASGI scope: whose token the request has."""
+
+_SCHEMAS: Final = {name: json_schema(tool.arguments) for name, tool in TOOLS.items()}
 
 
 class McpEndpoint:
@@ -58,7 +61,7 @@ class McpEndpoint:
             instructions=INSTRUCTIONS,
             on_list_tools=_list,
             on_call_tool=self._call,
-            get_tool_input_schema=lambda name: json_schema(TOOLS[name].arguments) if name in TOOLS else None,
+            get_tool_input_schema=_SCHEMAS.get,
         )
         self._sessions = StreamableHTTPSessionManager(
             server, json_response=True, stateless=True, max_request_body_size=MAX_BODY_BYTES
@@ -77,6 +80,9 @@ class McpEndpoint:
         except HttpError as refused:
             record.codes.append(refused.code)
             await _refusal(request, refused)(scope, receive, send)
+        except MetadataUnavailable as error:
+            content, status = format_unexpected(error)
+            await _json(content, status)(scope, receive, send)
         except (ClientDisconnected, ClientDisconnect):
             record.end_all("CLIENT_GONE")
             record.status = CLIENT_GONE
@@ -105,7 +111,7 @@ async def _list(_: ServerRequestContext[Any, Any], __: Any) -> ListToolsResult:
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     return ListToolsResult(
         tools=[
-            Tool(name=name, description=tool.description, input_schema=json_schema(tool.arguments), annotations=reads)
+            Tool(name=name, description=tool.description, input_schema=_SCHEMAS[name], annotations=reads)
             for name, tool in TOOLS.items()
         ]
     )
@@ -133,7 +139,11 @@ def _refusal(request: Request, refused: HttpError) -> Response:
     headers = {"Cache-Control": "no-store", **refused.headers}
     if refused.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = f'Bearer resource_metadata="{_origin(request)}{METADATA_PATH}"'
-    return Response(orjson.dumps(refused.body()), refused.status, headers, "application/json")
+    return _json(refused.body(), refused.status, headers)
+
+
+def _json(content: Any, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, "application/json")
 
 
 async def metadata(request: Request) -> Response:
@@ -143,4 +153,4 @@ async def metadata(request: Request) -> Response:
         "resource_name": "OptiInfra",
         "bearer_methods_supported": ["header"],
     }
-    return Response(orjson.dumps(content), media_type="application/json")
+    return _json(content)

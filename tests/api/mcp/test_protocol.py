@@ -7,8 +7,10 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 from api_server import serving
 from loopback import eventually
@@ -216,3 +218,17 @@ def test_a_client_that_leaves_stops_its_statement(
     ]
     assert (line["endpoint"], line["status"]) == ("mcp", 499)
     assert set(line["outcomes"].values()) == {"CLIENT_GONE"}
+
+
+def test_while_postgresql_is_away_the_answer_is_503_and_json(
+    settings: Settings, metadata: Metadata, postgres_url: str, warehouse: Warehouse
+) -> None:
+    name = urlsplit(str(settings.postgres_url)).path.lstrip("/")
+    token = metadata.tokens.issue("root", None, "admin").plaintext
+    with serving(settings) as url, psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        answer = _post(f"{url}/mcp", token)
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/json")
+    assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"

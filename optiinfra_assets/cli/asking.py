@@ -31,10 +31,9 @@ def opened_api() -> Iterator[Ask]:
     """
     import httpx
 
-    from optiinfra_assets.embedded.services import api_url
     from optiinfra_assets.settings import Settings
 
-    url = api_url(Settings())
+    url = Settings().api_url
     with opened_metadata() as metadata:
         link = metadata.web_sessions.make_link(
             metadata.tokens.standing().token_id, is_read_only=True, lasts=_LINK_LASTS

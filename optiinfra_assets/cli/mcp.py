@@ -41,11 +41,10 @@ def mcp(url: str | None, token_file: Path | None) -> None:
     """
     import anyio
 
-    from optiinfra_assets.embedded.services import api_url
     from optiinfra_assets.settings import Settings
 
     token = _token(token_file)
-    address = url or f"{api_url(Settings())}/mcp"
+    address = url or f"{Settings().api_url}/mcp"
     _check(address, token)
     anyio.run(_serve, address, token)
 

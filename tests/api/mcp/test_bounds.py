@@ -17,6 +17,7 @@ from tool_client import Tools, text_of
 from world import World
 
 from optiinfra_api.mcp import answers
+from optiinfra_api.mcp.arguments import ArgumentRefused, checked, json_schema
 from optiinfra_api.mcp.documents import movements, sums_of, totals
 from optiinfra_api.mcp.tools import MAX_DESCRIBED, TOOLS
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
@@ -167,3 +168,18 @@ def test_what_is_left_out_is_had_by_skip(long_names: Tools) -> None:
     assert {one["currency"]: Decimal(one["cost"]) for one in found["totals"]} == {
         "EUR": Decimal(sum(range(1, 150, 2))), "USD": Decimal(sum(range(2, 150, 2)))
     }  # fmt: skip
+
+
+@given(
+    st.sampled_from(sorted(TOOLS)),
+    st.dictionaries(st.sampled_from([*"ab", "period", "filter", "asOf", "limit", "groupBy", "query"]), JSON),
+)
+def test_arguments_of_any_kind_are_taken_or_refused_with_their_name(name: str, given_: dict[str, Any]) -> None:
+    model = TOOLS[name].arguments
+    said = ""
+    try:
+        checked(model, given_)
+    except ArgumentRefused as refused:
+        said = str(refused)
+    names = {*given_, *json_schema(model)["properties"]}
+    assert not said or any(said.startswith(one) for one in names)

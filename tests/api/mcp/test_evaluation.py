@@ -10,7 +10,10 @@ import pytest
 from tool_client import Tools
 
 from optiinfra_api import mcp
-from optiinfra_api.mcp.tools import TOOLS
+from optiinfra_api.http.request_body import MAX_BODY_BYTES
+from optiinfra_api.mcp import answers
+from optiinfra_api.mcp.tools import MAX_DESCRIBED, TOOLS
+from optiinfra_api.web.periods import PRESETS
 
 CASES: Final = json.loads((Path(mcp.__file__).parent / "evaluation.json").read_text())
 
@@ -35,3 +38,12 @@ def test_no_case_is_about_a_tool_that_is_none_and_no_prompt_is_there_twice() -> 
 def test_the_expected_call_has_an_answer_with_something_in_it(tools: Tools, name: str, given: dict[str, Any]) -> None:
     found = tools.call(name, **given)
     assert found.get("rows") or found.get("data")
+
+
+def test_the_document_has_every_tool_and_limit(docs: Path) -> None:
+    text = (docs / "mcp.md").read_text()
+    assert [name for name in TOOLS if f"| `{name}` |" not in text] == []
+    assert [name for name in PRESETS if f"`{name}`" not in text] == []
+    assert "8 KiB" in text
+    assert (answers.MAX_ANSWER, MAX_DESCRIBED, MAX_BODY_BYTES) == (8 << 10, 4 << 10, 256 << 10)
+    assert f"more than {answers.MAX_TEXT} bytes" in text

@@ -162,8 +162,10 @@ class _AccountCommands(click.Group):
         from optiinfra_assets.providers import PROVIDERS
 
         with opened_metadata() as metadata:
-            provider = PROVIDERS[metadata.accounts.get(name).provider]
-        return _changing(name, provider)
+            provider = metadata.accounts.get(name).provider
+        if provider not in PROVIDERS:
+            raise click.ClickException(f"provider: {provider!r} is not known to this version")
+        return _changing(name, PROVIDERS[provider])
 
 
 @accounts.command("set", cls=_AccountCommands, subcommand_metavar="ACCOUNT [OPTIONS]")

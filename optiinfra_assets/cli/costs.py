@@ -160,7 +160,7 @@ def _print_table(by: str, days: DayRange, currency: str, rows: Sequence[Spent], 
     headers = [by, currency, "share", *(("before", "change", "%") if compare else ()), days.granularity.lower()]
     cells = []
     for one in [*shown, total]:
-        label = one.group or (f"(no {by})" if one.group is None or by in _FIELDS else "(empty)")
+        label = one.group or (f"(no {by.removeprefix(_TAG)})" if one.group is None or by in _FIELDS else "(empty)")
         share = percent(one.cost, total.cost) if one.cost >= 0 else None
         moved = (money(one.before), money(one.change), percent(one.change, one.before)) if compare else ()
         cells.append((label, money(one.cost), share, *moved, sparkline(one, buckets)))

@@ -122,7 +122,13 @@ class ComparisonAsked(_GroupsAsked):
     """Arguments of `compare_periods`."""
 
     before: PresetName | DaysAsked | None = Field(None, description="Default: what `period` follows.")
-    group_by: list[DimensionName] = ["SERVICE"]
+    group_by: list[DimensionName] = Field([], description="Default: SERVICE, unless by a tag.")
+
+    @model_validator(mode="after")
+    def _group(self) -> Self:
+        if "group_by" not in self.model_fields_set and self.group_by_tag is None:
+            self.group_by = ["SERVICE"]
+        return self
 
 
 class ResourcesAsked(_CostsAsked):

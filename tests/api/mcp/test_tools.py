@@ -74,7 +74,10 @@ def test_what_moved_most_comes_first_in_each_currency(tools: Tools) -> None:
     assert found["totals"][1] == {
         "currency": "USD", "before": "225", "now": "233.75", "change": "8.75", "changePercent": "3.9"
     }  # fmt: skip
+    by_tag = tools.call("compare_periods", period="this-month", groupByTag="team", filter=USD)
+    assert by_tag["columns"][:2] == ["tag", "currency"]
     rolling = tools.call("compare_periods", period="7-days", groupBy=[])
+    assert rolling["columns"][0] == "currency"
     assert rolling["before"] == {"start": "2026-11-05", "end": "2026-11-12"}
     chosen = tools.call("compare_periods", period=NOVEMBER, before="last-month", filter=USD)
     assert chosen["before"] == OCTOBER

@@ -31,6 +31,7 @@ from isolation_walk import (
     tools,
     unused_values,
 )
+from loopback import HANG
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 from world import Customer, World
@@ -87,7 +88,9 @@ def _named(found: list[Operation]) -> Any:
     return pytest.mark.parametrize("operation", found, ids=lambda one: f"{one.kind} {one.name}")
 
 
-def _ask(world: World, operation: Operation, token: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _ask(
+    world: World, operation: Operation, token: str, variables: dict[str, Any], *, shows_something: bool = False
+) -> dict[str, Any]:
     """The whole answer to an operation, of whatever kind."""
     if operation.kind == "export":
         headers = {"Authorization": f"Bearer {token}"}
@@ -96,7 +99,7 @@ def _ask(world: World, operation: Operation, token: str, variables: dict[str, An
     if operation.kind == "tool":
         return _call(world, operation, token, variables)
     if operation.kind == "subscription":
-        return _listen(world, operation, token, variables)
+        return _listen(world, operation, token, variables, HANG if shows_something else SILENCE)
     if operation.kind not in ("query", "mutation"):
         raise Unknown(f"{operation.kind} {operation.name}: teach `_ask` how the walk runs a {operation.kind}")
     response = world.post({"query": operation.document, "variables": variables}, token)
@@ -120,8 +123,13 @@ SILENCE = 0.5
 """Seconds without an event after which nothing more of before is taken to come: the first look is at once, the next a second later."""
 
 
-def _listen(world: World, operation: Operation, token: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """What a subscription tells of before and its errors; it cannot begin at an instant and after a cursor."""
+def _listen(
+    world: World, operation: Operation, token: str, variables: dict[str, Any], first: float = SILENCE
+) -> dict[str, Any]:
+    """What a subscription tells of before and its errors; it cannot begin at an instant and after a cursor.
+
+    The `first` event is waited for so many seconds: where there must be one, as long as a slow machine takes.
+    """
     if "after" in variables:
         variables = {name: value for name, value in variables.items() if name != "since"}
     url = f"{world.url.replace('http', 'ws')}/graphql"
@@ -133,7 +141,7 @@ def _listen(world: World, operation: Operation, token: str, variables: dict[str,
         socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
         while True:
             try:
-                message = json.loads(socket.recv(timeout=SILENCE))
+                message = json.loads(socket.recv(timeout=SILENCE if events else first))
             except TimeoutError:
                 return {"events": events}
             payload = message.get("payload")
@@ -211,7 +219,7 @@ def _unchanged(world: World, planted: Planted) -> Iterator[None]:
 
 @_named([one for one in EVERYTHING if one.kind != "mutation" and one.name not in OF_NO_CUSTOMER])
 def test_what_is_planted_would_be_seen(world: World, planted: Planted, operation: Operation) -> None:
-    answer = _ask(world, operation, planted.admin, operation.own(planted))
+    answer = _ask(world, operation, planted.admin, operation.own(planted), shows_something=True)
     assert seen_in(answer, planted), f"plant something that {operation.name} shows, in `_fill`: {answer}"
 
 
@@ -233,7 +241,7 @@ def test_what_it_has_is_as_what_nobody_has(
     its = {path: one.of(planted) for path, one in named.items()}
     nobodys = {path: one.nobody for path, one in named.items()}
     if cursors:
-        cursor = cursor_in(_ask(world, operation, planted.admin, operation.own(planted)))
+        cursor = cursor_in(_ask(world, operation, planted.admin, operation.own(planted), shows_something=True))
         assert cursor, f"plant something that {operation.name} shows, in `_fill`"
         its |= dict.fromkeys(cursors, cursor)
         nobodys |= dict.fromkeys(cursors, cursor_of_nobody(cursor))

@@ -1,5 +1,5 @@
-"""The ASGI application: the web pages, /graphql (subscriptions over a WebSocket, GraphiQL where allowed), /mcp, /export, /healthz,
-/readyz and /metrics."""
+"""The ASGI application: the web pages, /graphql (subscriptions over a WebSocket, GraphiQL where allowed), /mcp, /export, /sql, /links,
+/healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ from optiinfra_api.http.security_headers import with_security_headers
 from optiinfra_api.mcp import endpoint as mcp
 from optiinfra_api.server.loop_watch import watched
 from optiinfra_api.services import ApiServices
+from optiinfra_api.sql_access.endpoint import SqlEndpoint
+from optiinfra_api.sql_access.links import LinkEndpoint
 from optiinfra_api.web import site
 from optiinfra_api.web.origins import SessionGuard, WebOrigins
 from optiinfra_assets.database.errors import MetadataUnavailable
@@ -93,6 +95,8 @@ def create_app(
         Route(f"{mcp.PATH}/", tools, methods=["POST"]),
         Route(mcp.METADATA_PATH, mcp.metadata, methods=["GET"]),
         Route("/export/{name}", ExportEndpoint, methods=["GET"]),
+        Route("/sql", SqlEndpoint, methods=["GET", "POST"]),
+        Route("/links", LinkEndpoint().__call__, methods=["POST"]),
         Route("/healthz", alive),
         Route("/readyz", ReadinessEndpoint().__call__),
         Route("/metrics", MetricsEndpoint(metrics).__call__),

@@ -12,6 +12,7 @@ from optiinfra_api.access.authentication import Authenticator
 from optiinfra_api.access.customer_threads import CustomerThreads
 from optiinfra_api.access.services import Services
 from optiinfra_api.access.sessions import Sessions
+from optiinfra_api.access.signed_links import LinkSigner
 from optiinfra_api.execution.operations import answered
 from optiinfra_api.graphql.persisted_queries import PersistedQueries
 from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
@@ -21,6 +22,7 @@ from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.stream import ExportStreamer
+from optiinfra_api.reading.view_reader import ViewReader
 from optiinfra_assets.ingestion.dagster_client import read_automations
 from optiinfra_assets.ingestion.triggering import cancel_task, trigger_collection
 from optiinfra_assets.metadata import Metadata
@@ -46,6 +48,8 @@ class ApiServices(Services):
         answers = ResultCache(settings.api_answers)
         self.engine = ClickHouseReader(reader, warehouse, self.run, QueryLimits.of_queries(settings), answers)
         self.exporter = ExportStreamer(reader, warehouse, QueryLimits.of_exports(settings))
+        self.views = ViewReader(reader, warehouse, QueryLimits.of_sql(settings))
+        self.links = LinkSigner(settings)
         self.standings = FreshnessCache(
             lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id)
         )

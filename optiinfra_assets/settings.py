@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 RUNTIME_FILE = "runtime.json"
@@ -135,6 +135,13 @@ class Settings(BaseSettings):
         None,
         description="File with that token. Unset: `optiinfra up` makes metrics.token in the home folder; a service that is started "
         "alone has none.",
+    )
+    link_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Key that signs links to exports, the same in every process of the service: at least 32 characters. Unset: that in "
+        "link.key of the home folder, which is made when it is needed.",
+        repr=False,
     )
     web_origins: str = Field(
         "",

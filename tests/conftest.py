@@ -77,6 +77,7 @@ class Databases:
     postgres: psycopg.Connection
     template: str
     tables: tuple[str, ...]
+    views: tuple[str, ...]
 
     def create(self, name: str, *, is_migrated: bool) -> None:
         """An empty ClickHouse database, and one in PostgreSQL, either empty or migrated."""
@@ -88,6 +89,8 @@ class Databases:
         """Give an empty ClickHouse database the tables that migrations make, and the record of those."""
         for table in self.tables:
             self.clickhouse.command(f"CREATE TABLE {name}.{table} CLONE AS {self.template}.{table}")
+        for view in self.views:
+            self.clickhouse.command(view.replace(f"{self.template}.", f"{name}."))
 
     def drop(self, name: str) -> None:
         """Remove both, whoever is still connected."""
@@ -101,12 +104,14 @@ def databases(clickhouse_url: str, postgres_url: str, tmp_path_factory: pytest.T
     template = f"test_{uuid.uuid4().hex[:12]}"
     clickhouse = clickhouse_connect.get_client(dsn=clickhouse_url, autogenerate_session_id=False)
     with psycopg.connect(postgres_url, autocommit=True) as postgres:
-        made = Databases(clickhouse, postgres, template, ())
+        made = Databases(clickhouse, postgres, template, (), ())
         made.create(template, is_migrated=False)
         try:
             _migrate(_settings(clickhouse_url, postgres_url, template, tmp_path_factory.mktemp("template")))
-            names = clickhouse.query(f"SELECT name FROM system.tables WHERE database = '{template}'")
-            yield replace(made, tables=tuple(row[0] for row in names.result_rows))
+            found = f"SELECT name, create_table_query, engine FROM system.tables WHERE database = '{template}'"
+            rows = clickhouse.query(found).result_rows
+            views = tuple(created for _, created, engine in rows if engine == "View")
+            yield replace(made, tables=tuple(name for name, _, engine in rows if engine != "View"), views=views)
         finally:
             made.drop(template)
             clickhouse.close()

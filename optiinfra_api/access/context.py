@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import strawberry
 
@@ -30,6 +30,9 @@ from optiinfra_assets.domain.publications import ResolvedGenerations
 from optiinfra_assets.metadata.tokens import ROLES, Principal, Role
 from optiinfra_assets.vault.credential_audit import Actor
 from optiinfra_assets.warehouse.lineage import Generation, slice_history
+
+if TYPE_CHECKING:
+    from optiinfra_api.reading.view_reader import SqlFormat
 
 _T = TypeVar("_T")
 
@@ -127,6 +130,14 @@ class CustomerData:
             "customer_id": self.customer_id,
             "generations": list(resolved.generations),
         }
+
+    def sql(self, statement: str, form: SqlFormat) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Stream the answer of a statement of the caller's own over the views of what is current; see `ViewReader.stream`."""
+        return self.services.views.stream(self.customer_id, statement, form)
+
+    async def check_sql(self, statement: str) -> None:
+        """Check a statement of the caller's own; see `ViewReader.check`."""
+        await self.services.views.check(self.customer_id, statement)
 
     async def run(self, work: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         """Run the blocking function `work` in a thread, with this customer as its ``customer_id``."""

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 
 from optiinfra_api.access.authentication import NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.services import Services
+from optiinfra_api.access.signed_links import SIGNATURE
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
 from optiinfra_assets.metadata.tokens import Principal
@@ -57,14 +58,49 @@ async def authenticated_by_token(request: Request, services: Services) -> Princi
             {"WWW-Authenticate": "Bearer"},
         ) from None
     except TooManyAttempts as failures:
-        raise HttpError(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "TOO_MANY_FAILURES",
-            "too many failed attempts to authenticate: wait as long as the header `Retry-After` says",
-            {"Retry-After": str(failures.seconds)},
-        ) from None
+        raise _too_many(failures) from None
     current_request().token_id = principal.token_id
     return principal
+
+
+async def admitted(request: Request, services: Services) -> Principal:
+    """Return the principal of a request that may be made by a signed link; else as `authenticated`.
+
+    A link counts in requests without a body only, which its signature would not cover.
+
+    Raises:
+        HttpError: 401 for a link that was changed, has expired, or whose token is not accepted any more; 429 after too many of these.
+        MetadataUnavailable: PostgreSQL does not answer.
+    """
+    if SIGNATURE not in request.query_params or request.method not in ("GET", "HEAD"):
+        return await authenticated(request, services)
+
+    async def check() -> Principal | None:
+        token_id = services.links.token_id(request.url.path, request.query_params)
+        return None if token_id is None else await services.run(services.metadata.tokens.principal, token_id)
+
+    try:
+        principal = await services.authenticator.attempt(address(request), check)
+    except NotAuthenticated:
+        raise HttpError(
+            HTTPStatus.UNAUTHORIZED,
+            "UNAUTHENTICATED",
+            "the link is not accepted: it has expired, was changed, or its token was revoked: make a new one",
+        ) from None
+    except TooManyAttempts as failures:
+        raise _too_many(failures) from None
+    current_request().token_id = principal.token_id
+    return replace(principal, role="viewer")
+
+
+def _too_many(failures: TooManyAttempts) -> HttpError:
+    """The answer to an address that has failed too often."""
+    return HttpError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "TOO_MANY_FAILURES",
+        "too many failed attempts to authenticate: wait as long as the header `Retry-After` says",
+        {"Retry-After": str(failures.seconds)},
+    )
 
 
 def acting(session: WebSession) -> Principal:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from optiinfra_api.access.authentication import Authenticator
     from optiinfra_api.access.customer_threads import CustomerThreads
+    from optiinfra_api.access.signed_links import LinkSigner
     from optiinfra_api.graphql.persisted_queries import PersistedQueries
     from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
     from optiinfra_api.http.kept_answer import KeptAnswer
     from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
     from optiinfra_api.reading.freshness_cache import FreshnessCache
     from optiinfra_api.reading.stream import ExportStreamer
+    from optiinfra_api.reading.view_reader import ViewReader
     from optiinfra_assets.domain.automation import Automation
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionTask
@@ -57,6 +59,8 @@ class Services:
     warehouse: Warehouse
     engine: ClickHouseReader
     exporter: ExportStreamer
+    views: ViewReader
+    links: LinkSigner
     standings: FreshnessCache
     authenticator: Authenticator
     sessions: SessionFinder

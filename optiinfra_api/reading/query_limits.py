@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clickhouse_connect.driver.exceptions import Error
@@ -30,6 +30,7 @@ class QueryLimits:
         rows: rows of the answer.
         rows_setting: the environment variable that sets `rows`, None if none does.
         answer_bytes: bytes of the answer; 0: unlimited.
+        memory_setting: the environment variable that sets `memory`.
     """
 
     seconds: int
@@ -38,6 +39,7 @@ class QueryLimits:
     rows: int
     rows_setting: str | None = None
     answer_bytes: int = 0
+    memory_setting: str = "OPTIINFRA_API_MAX_MEMORY"
 
     @classmethod
     def of_queries(cls, settings: Settings) -> QueryLimits:
@@ -59,6 +61,17 @@ class QueryLimits:
             settings.api_max_memory,
             settings.api_export_max_rows,
             "OPTIINFRA_API_EXPORT_MAX_ROWS",
+        )
+
+    @classmethod
+    def of_sql(cls, settings: Settings) -> QueryLimits:
+        """For streamed statements of callers: the time of a query, a quarter of its memory, the rows of an export."""
+        return replace(
+            cls.of_exports(settings),
+            seconds=settings.api_max_seconds,
+            seconds_setting="OPTIINFRA_API_MAX_SECONDS",
+            memory=settings.api_max_memory // 4,
+            memory_setting="a quarter of OPTIINFRA_API_MAX_MEMORY",
         )
 
     def settings(self) -> dict[str, Any]:
@@ -96,7 +109,7 @@ class QueryLimits:
         said = {
             159: f"the time of one statement, {self.seconds} s ({self.seconds_setting})",
             160: f"the time of one statement, {self.seconds} s ({self.seconds_setting})",
-            _MEMORY: f"the memory of one statement, {mebibytes(self.memory)} (OPTIINFRA_API_MAX_MEMORY)",
+            _MEMORY: f"the memory of one statement, {mebibytes(self.memory)} ({self.memory_setting})",
             396: self._answer(),
         }.get(error.code or 0)
         return None if said is None else TooExpensive(f"over the limit on {said}", _REMEDY)

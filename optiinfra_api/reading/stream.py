@@ -83,11 +83,11 @@ class ExportStreamer:
         settings = self._settings | self._warehouse.only(values["customer_id"]) | {"query_id": query_id}
         with self._limits.said(), clickhouse_errors(self._client):
             source = await self._client.raw_stream(text, parameters=bound, settings=settings, fmt=FORMATS[form])
-        async with source as chunks, aclosing(_checked(chunks, query_id)) as checked:
-            yield checked
+        async with source as chunks, aclosing(unbroken(chunks, query_id)) as whole:
+            yield whole
 
 
-async def _checked(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerator[bytes, None]:
+async def unbroken(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerator[bytes, None]:
     """Join `chunks` to a size worth sending, and hold back the last bytes until the answer has ended well."""
     held = bytearray()
     try:

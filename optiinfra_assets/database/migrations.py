@@ -153,7 +153,7 @@ def _record_in_clickhouse(client: Client, migration: Migration) -> None:
     clickhouse.run(client, sql_files.read("clickhouse", "store", "record_migration.sql"), values)
 
 
-_CREATE_TABLE = re.compile(r"^(CREATE TABLE IF NOT EXISTS \S+)$", re.MULTILINE)
+_CREATE = re.compile(r"^(CREATE (?:TABLE|VIEW) IF NOT EXISTS \S+)$", re.MULTILINE)
 _ALTER_TABLE = re.compile(r"^(ALTER TABLE \S+)", re.MULTILINE)
 _ACCESS = re.compile(r"^(CREATE ROLE IF NOT EXISTS \S+|CREATE ROW POLICY IF NOT EXISTS \S+|GRANT)", re.MULTILINE)
 _ENGINE = re.compile(r"^(ENGINE = )(\w*MergeTree)", re.MULTILINE)
@@ -168,7 +168,7 @@ def on_cluster(statement: str, cluster: str | None) -> str:
     if cluster is None:
         return statement
     clause = rf"\1 ON CLUSTER '{cluster}'"
-    for named in (_CREATE_TABLE, _ALTER_TABLE, _ACCESS):
+    for named in (_CREATE, _ALTER_TABLE, _ACCESS):
         statement = named.sub(clause, statement)
     return _ENGINE.sub(r"\1Replicated\2", statement)
 

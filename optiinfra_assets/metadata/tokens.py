@@ -107,7 +107,14 @@ class TokenRepository(Repository):
         """Return the principal of the token `plaintext`, None if it is unknown, malformed, expired or revoked."""
         if not _TOKEN.fullmatch(plaintext):
             return None
-        row = self._database.row("authenticate.sql", {"token_hash": _hash(plaintext)})
+        return self._principal(token_hash=_hash(plaintext))
+
+    def principal(self, token_id: str) -> Principal | None:
+        """Return the principal of the token with this id, None if it is unknown, expired or revoked."""
+        return self._principal(token_id=token_id)
+
+    def _principal(self, *, token_hash: bytes | None = None, token_id: str | None = None) -> Principal | None:
+        row = self._database.row("authenticate.sql", {"token_hash": token_hash, "token_id": token_id})
         if row is None:
             return None
         if row.pop("is_stale"):

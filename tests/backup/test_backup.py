@@ -105,6 +105,8 @@ def test_a_restore_gives_the_totals_of_the_backup_and_the_schedule_goes_on(
     assert by_name(site.totals()) == after
     with serving(home) as there:
         assert by_name(there.totals()) == before
+        current = there.warehouse.client.query("SELECT sum(billed_cost) FROM costs_current WHERE customer_id = 'acme'")
+        assert current.first_row[0] == sum(there.totals().values()), "the views of the backup"
         assert there.totals(instant) == earlier
         assert there.metadata.tokens.authenticate(token.plaintext) is not None
         assert there.metadata.credentials.master_keys()[0].credentials == 1

@@ -71,7 +71,7 @@ def test_a_token_of_any_role_opens_a_session(site: Site, role: Any) -> None:
 def test_a_session_counts_only_in_requests_of_our_own_pages(site: Site, headers: dict[str, str]) -> None:
     with site.signed_in(site.world.customer("admin").token) as browser:
         cookie = f"optiinfra_session={browser.cookies['optiinfra_session']}"
-    for path in ("/graphql", "/theme", "/sign-out", *FORMS):
+    for path in ("/graphql", "/sql", "/links", "/theme", "/sign-out", *FORMS):
         answer = httpx.post(f"{site.url}{path}", json=QUERY, headers={"Cookie": cookie, **headers})
         assert answer.status_code == 403, path
         assert "customer" not in answer.text
@@ -83,7 +83,9 @@ def test_a_page_of_another_origin_embeds_nothing_that_a_session_sees(site: Site)
     export = "/export/total.csv?start=2026-11-01&end=2026-12-01"
     with site.signed_in(customer.token) as browser:
         assert "currency" in browser.get(export).text
-        for path in ("/", "/explore/values?of=SERVICE", export):
+        statement = "/sql?query=SELECT+customer_id+FROM+costs_daily"
+        assert customer.customer_id in browser.get(statement).text
+        for path in ("/", "/explore/values?of=SERVICE", export, statement):
             answer = browser.get(path, headers={"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"})
             assert answer.status_code == 403, path
 

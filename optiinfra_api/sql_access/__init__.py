@@ -1,0 +1,1 @@
+"""``/sql``: statements of callers over the views of what is current, and links that expire."""

@@ -25,6 +25,11 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
+# The suite starts hundreds of Python processes and imports each of its files in every worker: where the environment says that nothing
+# compiled is to be kept, each would compile the whole project anew, which was a tenth of all that the suite computes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 @pytest.fixture(scope="session")
 def clickhouse_url() -> Iterator[str]:

@@ -37,7 +37,7 @@ class SimulatedAccount(SimulatedCloud):
         adds_unknown_fields: every response has one more field, which no provider knows.
         renames_field: the amount of a line has another name.
         changed_fields: fields of any JSON response that are changed, by name.
-        seen_fields: names of all fields of all JSON responses so far.
+        seen_fields: where names of all fields of all JSON responses are added; None: nobody wants to know.
         repeats_pages: every list returns its first page for every requested page and announces more.
         refuses_credential: the credential is no longer accepted.
         lacks_permission: the credential is accepted but may not read costs.
@@ -60,7 +60,7 @@ class SimulatedAccount(SimulatedCloud):
         self.adds_unknown_fields = False
         self.renames_field = False
         self.changed_fields: dict[str, FieldChange] = {}
-        self.seen_fields: set[str] = set()
+        self.seen_fields: set[str] | None = None
         self.repeats_pages = False
         self.refuses_credential = False
         self.lacks_permission = False
@@ -142,8 +142,9 @@ class SimulatedAccount(SimulatedCloud):
             body = body.replace(b'{"', b'{"brand_new":[1,{"a":null}],"')
         if self.renames_field:
             body = body.replace(f'"{self.renamed_field}":'.encode(), b'"renamed":')
-        if "/oauth2/" not in request.path and not request.path.endswith(("/token", "openid-configuration")):
-            body = changed_json(body, self.changed_fields, self.seen_fields)
+        is_of_login = "/oauth2/" in request.path or request.path.endswith(("/token", "openid-configuration"))
+        if (self.changed_fields or self.seen_fields is not None) and not is_of_login:
+            body = changed_json(body, self.changed_fields, set() if self.seen_fields is None else self.seen_fields)
         return replace(response, body=body)
 
 

@@ -281,9 +281,11 @@ def collected(life: AnyLife) -> ProviderError | None:
 def field_names(way: Way) -> list[str]:
     """The names of all fields in the JSON answers of a cloud; none if it answers in other formats."""
     life = young_life(way)
+    seen: set[str] = set()
+    life.cloud.seen_fields = seen
     with life.cloud:
         life.tick()
-    return sorted(life.cloud.seen_fields)
+    return sorted(seen)
 
 
 def collected_with(way: Way, changes: dict[str, FieldChange]) -> ProviderError | None:

@@ -164,9 +164,9 @@ class SimulatedGcp(SimulatedAccount):
         """Rename a column of the table instead of a JSON field, and change no field: Google's own client reads them."""
         renames, self.renames_field = self.renames_field, False
         changes, self.changed_fields = self.changed_fields, {}
+        seen, self.seen_fields = self.seen_fields, None
         response = super().disturbed(request, response)
-        self.renames_field, self.changed_fields = renames, changes
-        self.seen_fields.clear()
+        self.renames_field, self.changed_fields, self.seen_fields = renames, changes, seen
         if renames and "/tables/" in request.path:
             old, new = f'"name":"{self.renamed_field}"'.encode(), b'"name":"renamed"'
             return replace(response, body=response.body.replace(old, new))

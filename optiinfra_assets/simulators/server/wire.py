@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 
 
@@ -28,14 +29,22 @@ def to_json(value: Any) -> str:
     Raises:
         TypeError: for any other type, above all a float.
     """
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if isinstance(value, dict):
+        return (
+            "{"
+            + ",".join([f"{encode_basestring_ascii(str(key))}:{to_json(item)}" for key, item in value.items()])
+            + "}"
+        )
+    if isinstance(value, list | tuple):
+        return "[" + ",".join([to_json(item) for item in value]) + "]"
     if isinstance(value, Decimal):
         return format(value, "f")
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(str(key))}:{to_json(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(to_json, value)) + "]"
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, int):
         return json.dumps(value)
+    if isinstance(value, Mapping):
+        return to_json(dict(value))
     raise TypeError(f"{type(value).__name__} has no place in a simulated answer: {value!r}")
 
 

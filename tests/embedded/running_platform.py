@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def stopped_for(seconds: float, pids: list[int]) -> None:
+    """Stop processes as a laptop does that sleeps, and let them go on."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    for pid in reversed(pids):
+        os.kill(pid, signal.SIGCONT)
 
 
 class Platform:
@@ -106,9 +115,9 @@ class Platform:
                 found.append(process)
         return found
 
-    def one(self, *words: str) -> psutil.Process:
-        """The process of ours whose command line has all of `words`."""
-        (found,) = (one for one in self.processes() if set(words) <= _words(one))
+    def one(self, *words: str, among: Sequence[psutil.Process] | None = None) -> psutil.Process:
+        """The process of ours whose command line has all of `words`; `among`: those that were found a moment ago."""
+        (found,) = (one for one in among or self.processes() if set(words) <= _words(one))
         return found
 
     def _pid(self) -> int | None:

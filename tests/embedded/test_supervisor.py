@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 import pytest
-from running_platform import Platform, eventually
+from running_platform import Platform, eventually, stopped_for
 
-from optiinfra_assets.embedded import preflight
+from optiinfra_assets.embedded import home_folder, liveness, preflight
 from optiinfra_assets.embedded.errors import PreflightError
 from optiinfra_assets.metadata.web_sessions import LINK_PATH
+
+QUICK = """
+from optiinfra_assets.cli import main
+from optiinfra_assets.embedded import liveness
+liveness.PERIOD, liveness.PROBE_TIMEOUT = 0.5, 2.0
+main()
+"""
+"""The command line with a supervisor that asks ten times as often as usual."""
+
+LATEST = 100
+"""Seconds in which all parts are replaced, on a machine that is busy with other tests too."""
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +119,76 @@ def test_sigterm_stops_everything(platform: Platform) -> None:
     assert "optiinfra up" in stopped.stdout
 
 
-def test_kill_9_leaves_no_process(platform: Platform) -> None:
-    platform.up()
-    platform.stop(signal.SIGKILL)
-    assert eventually(lambda: platform.processes() == [], 15), platform.processes()
-    assert eventually(lambda: not (platform.home / "runtime.json").exists(), 15)
+@pytest.fixture(scope="module")
+def impatient(platform: Platform) -> Platform:
+    """The same, started again with a supervisor that asks ten times as often as usual; what is killed at the end."""
+    if platform.process and platform.process.poll() is None:
+        platform.stop()
+    platform.up("-c", QUICK)
+    return platform
+
+
+def _parts(platform: Platform) -> dict[str, int]:
+    """The process of each part that has to answer: of PostgreSQL the server itself, which our process only starts."""
+    postmaster = (platform.home / "postgres" / "postmaster.pid").read_text().split()[0]
+    running = platform.processes()
+    return {
+        "postgres": int(postmaster),
+        "clickhouse": platform.one("optiinfra_assets.embedded.clickhouse", among=running).pid,
+        "webserver": platform.one("optiinfra_api.web", among=running).pid,
+        "daemon": platform.one("optiinfra_assets.embedded.dagster.daemon", among=running).pid,
+        "code location": platform.one("grpc", among=running).pid,
+        "api": platform.one("optiinfra_api", among=running).pid,
+    }
+
+
+def _are_others(platform: Platform, before: dict[str, int]) -> bool:
+    """Whether every part runs, each in another process than before."""
+    try:
+        return not set(_parts(platform).values()) & set(before.values())
+    except (ValueError, OSError):
+        return False  # one of them does not run yet
+
+
+def test_who_sleeps_with_the_whole_machine_is_not_replaced(impatient: Platform) -> None:
+    """As a laptop does: all stop, and the clock goes on. Eight seconds are twice what the supervisor would wait for an answer."""
+    assert impatient.process is not None
+    before = _parts(impatient)
+    stopped_for(8, [impatient.process.pid, *before.values()])
+    time.sleep(6)
+    assert _parts(impatient) == before
+    assert eventually(impatient.is_up, LATEST), impatient.status()
+
+
+def test_every_part_that_is_silent_is_replaced(impatient: Platform) -> None:
+    before = _parts(impatient)
+    for pid in before.values():
+        os.kill(pid, signal.SIGSTOP)
+    assert eventually(lambda: not any(map(psutil.pid_exists, before.values())), LATEST), before
+    assert eventually(lambda: _are_others(impatient, before), LATEST), impatient.processes()
+    assert eventually(impatient.is_up, LATEST), impatient.status()
+    said = impatient.home.with_name(f"{impatient.home.name}.up.log").read_text()
+    for name in ("postgres", "clickhouse", "dagster-webserver", "dagster-daemon", "code-location", "api"):
+        assert any(name in line and "did not answer" in line for line in said.splitlines()), (name, said)
+
+
+def test_a_probe_waits_for_an_answer_and_not_for_a_connection(impatient: Platform) -> None:
+    pid = impatient.one("grpc").pid
+    socket = home_folder.code_location_socket(impatient.home)
+    probe = liveness.grpc_answers(lambda: asyncio.open_unix_connection(socket))
+    assert asyncio.run(probe(pid))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(probe(pid), 1))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_kill_9_leaves_no_process(impatient: Platform) -> None:
+    impatient.stop(signal.SIGKILL)
+    assert eventually(lambda: impatient.processes() == [], 15), impatient.processes()
+    assert eventually(lambda: not (impatient.home / "runtime.json").exists(), 15)
 
 
 def test_a_taken_port_is_named_with_its_holder_and_its_setting(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -185,13 +186,16 @@ def _names_of_ours() -> Iterator[str]:
                     yield name
 
 
-_LEAKS = re.compile(
-    r"Traceback|File \"|\.py\b|\.sql\b|optiinfra_(?:api|assets)|clickhouse_|psycopg|graphql\.error|strawberry|DB::|Code: \d+"
-    r"|\bSELECT\b|\bINSERT\b|\bFROM\b|\bWHERE\b|/(?:home|root|usr|tmp|var|dev|etc|work)/|127\.0\.0\.1|localhost|0x[0-9a-f]{6,}"
-    rf"|\b(?:[A-Z][a-z]+)+(?:Error|Exception)\b|\b(?:{'|'.join(sorted(set(_names_of_ours())))})\b",
-)
+@cache
+def _leak() -> re.Pattern[str]:
+    """What shows our inside; made when the first answer is looked at, as it takes every module of ours."""
+    return re.compile(
+        r"Traceback|File \"|\.py\b|\.sql\b|optiinfra_(?:api|assets)|clickhouse_|psycopg|graphql\.error|strawberry|DB::|Code: \d+"
+        r"|\bSELECT\b|\bINSERT\b|\bFROM\b|\bWHERE\b|/(?:home|root|usr|tmp|var|dev|etc|work)/|127\.0\.0\.1|localhost|0x[0-9a-f]{6,}"
+        rf"|\b(?:[A-Z][a-z]+)+(?:Error|Exception)\b|\b(?:{'|'.join(sorted(set(_names_of_ours())))})\b",
+    )
 
 
 def leaks(answer: str, sent: str) -> list[str]:
     """What of our inside an answer shows that did not come in with `sent`."""
-    return [found for found in _LEAKS.findall(answer) if found not in sent]
+    return [found for found in _leak().findall(answer) if found not in sent]

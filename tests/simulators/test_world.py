@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -232,5 +233,6 @@ def test_nothing_is_lost_between_invoices(
 def test_wire_json_is_exact_and_refuses_floats() -> None:
     value = {"a": [Decimal("1.10"), Decimal("1E-7"), 3, True, None, 'x"y'], "b": {}}
     assert to_json(value) == '{"a":[1.10,0.0000001,3,true,null,"x\\"y"],"b":{}}'
+    assert to_json(MappingProxyType(value)) == to_json(value)
     with pytest.raises(TypeError, match="float has no place"):
         to_json(0.1)

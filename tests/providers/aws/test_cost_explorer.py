@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -27,6 +28,7 @@ from optiinfra_assets.providers.aws.cost_explorer import DailyCost
 from optiinfra_assets.providers.aws.cost_rows import row
 from optiinfra_assets.providers.aws.record_types import charge_category, charge_frequency, service_category
 from optiinfra_assets.providers.aws.request_budget import KIND
+from optiinfra_assets.providers.http import connections
 from optiinfra_assets.simulators.aws.bill_lines import member_of, payer_of
 from optiinfra_assets.simulators.aws.cost_explorer import json_error
 from optiinfra_assets.simulators.aws.simulator import CostExplorerAlone
@@ -132,6 +134,20 @@ def test_a_month_day_by_day_equals_what_is_shown_and_then_the_invoice() -> None:
         assert billed(life.items[FEBRUARY], charge_category="Tax") > 0
         assert not any(item["is_estimated"] for item in life.items[FEBRUARY])
         assert life.collections[FEBRUARY].data_through == FEBRUARY.end
+
+
+def test_no_request_waits_until_its_head_is_acknowledged(life: AnyLife, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK sends head and body apart: without the option, the body waits 40 ms."""
+    shorten, options = connections._Timed._shorten, []
+
+    def noted(sock: Any) -> None:
+        options.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        shorten(sock)
+
+    monkeypatch.setattr(connections._Timed, "_shorten", noted)
+    life.collect(JANUARY)
+    assert options
+    assert all(options)
 
 
 def test_a_row_says_all_that_is_known(life: AnyLife) -> None:

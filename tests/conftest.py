@@ -94,7 +94,7 @@ class Databases:
     def create(self, name: str, *, is_migrated: bool) -> None:
         """An empty ClickHouse database, and one in PostgreSQL, either empty or migrated."""
         source = f'TEMPLATE "{self.template}"' if is_migrated else ""
-        self.postgres.execute(f'CREATE DATABASE "{name}" {source}'.encode())
+        self.postgres.execute(f'CREATE DATABASE "{name}" {source} STRATEGY file_copy'.encode())
         self.clickhouse.command(f"CREATE DATABASE {name}")
 
     def fill(self, name: str) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import combinations
 from typing import Any
@@ -122,11 +123,17 @@ def _try_others(
     return True
 
 
+@cache
+def _private_key(word: str) -> str:
+    """A key of its own for each secret, in PEM; made once, as that takes a tenth of a second."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
 def _secrets(text: str, name: str, url: str) -> list[tuple[str, set[str]]]:
     """Forms of a secret, each with what to look for of it: a word, and the JSON key file of a service account."""
     word = f"{text}-{name}"
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    pem = _private_key(word)
     account = {
         "type": "service_account",
         "project_id": "project-name",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,10 +19,10 @@ from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from orchestrated import NOW, Files, Platform, Scripted
 
-from optiinfra_assets.ingestion import account_access
+from optiinfra_assets.ingestion import account_access, onboarding
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
-from optiinfra_assets.providers.context import ProviderContext
+from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -93,6 +94,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimulatedClock:
     simulated = SimulatedClock(NOW)
     monkeypatch.setattr(account_access, "utc_now", simulated)
     monkeypatch.setattr(account_access, "ProviderContext", partial(ProviderContext, sleep=lambda seconds: None))
+    monkeypatch.setattr(
+        onboarding, "transient_context", lambda: replace(transient_context(), sleep=lambda seconds: None)
+    )
     return simulated
 
 

@@ -19,6 +19,7 @@ from optiinfra_api.fields.accounts.credential_mutations import CredentialsMutati
 from optiinfra_api.fields.accounts.credentials import CredentialsQuery
 from optiinfra_api.fields.administration.access_log import AccessAuditLogQuery
 from optiinfra_api.fields.administration.customers import CustomersMutation, CustomersQuery
+from optiinfra_api.fields.administration.saved_views import SavedViewsMutation, SavedViewsQuery
 from optiinfra_api.fields.administration.tokens import TokensMutation, TokensQuery
 from optiinfra_api.fields.collections.history import HistoryQuery
 from optiinfra_api.fields.collections.lineage import LineageQuery
@@ -58,12 +59,13 @@ class Query(
     TokensQuery,
     AccessAuditLogQuery,
     CredentialsQuery,
+    SavedViewsQuery,
 ):
     pass
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(CollectingMutation, CustomersMutation, TokensMutation, CredentialsMutation):
+class Mutation(CollectingMutation, CustomersMutation, TokensMutation, CredentialsMutation, SavedViewsMutation):
     pass
 
 

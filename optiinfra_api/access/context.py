@@ -230,6 +230,15 @@ class RequestContext:
                 f"Use a token with the role {role}.",
             )
 
+    def require_may_change(self) -> None:
+        """Check that the caller may change what a viewer may.
+
+        Raises:
+            Forbidden: it came by a link that is read-only.
+        """
+        if self.principal.is_read_only:
+            raise Forbidden("you signed in by a read-only link, which changes nothing", "Sign in with a token.")
+
     def require_all_customers(self) -> None:
         """Check that the token is an administrator's for all customers.
 

@@ -105,4 +105,4 @@ def _too_many(failures: TooManyAttempts) -> HttpError:
 
 def acting(session: WebSession) -> Principal:
     """Who a session acts as: its token, or a viewer of the same data if the session may change nothing."""
-    return replace(session.principal, role="viewer") if session.is_read_only else session.principal
+    return replace(session.principal, role="viewer", is_read_only=True) if session.is_read_only else session.principal

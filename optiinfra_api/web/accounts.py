@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from optiinfra_api.web.periods import Days, preset
+from optiinfra_api.exploring.periods import Days, preset
 from optiinfra_api.web.sign_in import read_form, redirect
 from optiinfra_api.web.visit import Visit
 

@@ -13,16 +13,6 @@ from optiinfra_api.web.filters import plain
 COLOURS: Final = 12
 """Groups that have a colour of their own; the others are one, "other"."""
 
-DIMENSIONS: Final = {
-    "SERVICE": "service",
-    "ACCOUNT": "account",
-    "REGION": "region",
-    "PROVIDER": "provider",
-    "SUB_ACCOUNT": "subAccount",
-    "CHARGE_CATEGORY": "chargeCategory",
-}
-"""Dimension of GraphQL -> the field of a series, and of a filter, that has its values; in the order they are offered."""
-
 LABELS: Final = {
     "SERVICE": "Service",
     "ACCOUNT": "Account",

@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from optiinfra_api.exploring.periods import GRANULARITIES, PRESETS
+from optiinfra_api.exploring.state import BASES, DIMENSIONS, TAG, State
+from optiinfra_api.web import saved_views
 from optiinfra_api.web.breakdown import (
-    DIMENSIONS,
     LABELS,
     Key,
     Row,
@@ -23,8 +25,6 @@ from optiinfra_api.web.breakdown import (
     rows,
     series_of,
 )
-from optiinfra_api.web.explore_state import BASES, TAG, State
-from optiinfra_api.web.periods import GRANULARITIES, PRESETS
 from optiinfra_api.web.sign_in import redirect
 from optiinfra_api.web.visit import Visit
 
@@ -40,8 +40,12 @@ _ARGUMENTS: Final = (
 )
 
 
-async def show(visit: Visit) -> Response:
-    """Answer the page; a form that adds a filter is led to the address that has it."""
+async def show(visit: Visit, view_name: str = "") -> Response:
+    """Answer the page; a form that adds a filter is led to the address that has it.
+
+    Args:
+        view_name: name of a view that could not be saved.
+    """
     if visit.customer_id is None:
         return visit.shown("no_customer", "Explore")
     given = visit.request.query_params
@@ -81,8 +85,21 @@ async def show(visit: Visit) -> Response:
         exports=_exports(state, visit, variables["granularity"]),
         graphql=(document, json.dumps(variables, indent=2)),
         editor=f"/graphql?{urlencode({'query': document, 'variables': json.dumps(variables, indent=2)})}",
+        views=await saved_views.listed(visit, shown.view, view_name),
+        save_link=visit.link("/explore/views", **shown.parameters()),
         choices={"periods": PRESETS, "granularities": GRANULARITIES, "bases": BASES, "labels": LABELS},
     )
+
+
+async def save_view(visit: Visit) -> Response:
+    """Save what the address shows as a view, and lead to it."""
+    link, name = await saved_views.save(visit)
+    return redirect(link) if link else await show(visit, name)
+
+
+async def remove_view(visit: Visit) -> Response:
+    """Remove a saved view, and lead back."""
+    return redirect(visit.link("/explore")) if await saved_views.remove(visit) else await show(visit)
 
 
 async def values(visit: Visit) -> Response:
@@ -160,7 +177,7 @@ def _chips(visit: Visit, state: State) -> list[dict[str, str]]:
 
 def _hidden(visit: Visit, state: State) -> list[tuple[str, str]]:
     """The parameters that the form keeps: filters, currency and customer. What it shows as controls is not among them."""
-    names = {*DIMENSIONS.values(), "tagKey", "tagValue", "no", "currency"}
+    names = {*DIMENSIONS.values(), "tagKey", "tagValue", "no", "currency", "view"}
     return _pairs(visit, {name: value for name, value in state.parameters().items() if name in names})
 
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from optiinfra_api.exploring.periods import Days, month_to_date, next_month
+from optiinfra_api.exploring.state import TAG, State
 from optiinfra_api.web.breakdown import Row, chart, chosen_currency, currencies, rows, series_of
-from optiinfra_api.web.explore_state import TAG, State
-from optiinfra_api.web.periods import Days, month_to_date, next_month
 from optiinfra_api.web.visit import Visit
 
 TEAM: Final = "team"

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from optiinfra_api.exploring.periods import PRESETS
+from optiinfra_api.exploring.state import State
 from optiinfra_api.web.breakdown import chosen_currency, currencies
-from optiinfra_api.web.explore_state import State
-from optiinfra_api.web.periods import PRESETS
 from optiinfra_api.web.visit import Visit
 
 DOCUMENT: Final = """query Resources($customer: String, $period: Period!, $before: Period!, $filter: CostFilter) {

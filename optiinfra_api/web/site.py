@@ -34,6 +34,8 @@ _PAGES: Final[Mapping[str, Handler]] = {
     "/settings": tokens.show,
 }
 _FORMS: Final[Mapping[str, Handler]] = {
+    "/explore/views": explore.save_view,
+    "/explore/views/remove": explore.remove_view,
     "/accounts/collect": accounts.collect,
     "/accounts/connect": connect.connect,
     "/settings/tokens": tokens.create,

@@ -63,6 +63,11 @@ class Visit:
         """What the session may do."""
         return acting(self.session).role
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the session may change nothing at all."""
+        return self.session.is_read_only
+
     async def choose_customer(self) -> None:
         """Find out whose data are shown: the token's own, or for a token of all customers that in the address, else the first."""
         asked = self.request.query_params.get("customer")

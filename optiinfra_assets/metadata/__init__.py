@@ -20,6 +20,7 @@ from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 if TYPE_CHECKING:
     from optiinfra_assets.metadata.failures import FailureRepository
     from optiinfra_assets.metadata.retention import RetentionRepository
+    from optiinfra_assets.metadata.saved_views import SavedViewRepository
     from optiinfra_assets.vault.credentials import CredentialRepository
 
 
@@ -46,6 +47,13 @@ class Metadata(Database):
         from optiinfra_assets.metadata.failures import FailureRepository
 
         return FailureRepository(self)
+
+    @cached_property
+    def saved_views(self) -> SavedViewRepository:
+        """The views of costs that people saved; the pages need it, and whoever asks for them."""
+        from optiinfra_assets.metadata.saved_views import SavedViewRepository
+
+        return SavedViewRepository(self)
 
     @cached_property
     def retention(self) -> RetentionRepository:

@@ -1,6 +1,6 @@
-"""The audit log of changes to customers and API tokens, and of sign-ins by tokens. PostgreSQL refuses to change or remove its lines.
+"""The audit log of changes to customers, API tokens and saved views, and of sign-ins. PostgreSQL refuses to change or remove its lines.
 
-Each statement that changes a customer or a token, or opens or ends a session, also writes the log line, so that there is none without one.
+Each statement that changes one of them, or opens or ends a session, also writes the log line, so that there is none without one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from optiinfra_assets.database.postgres import Repository
 from optiinfra_assets.metadata.tokens import Principal, Role
 
 AccessAction = Literal[
-    "create_customer", "rename_customer", "create_token", "revoke_token", "sign_in", "refuse_sign_in", "sign_out"
+    "create_customer",
+    "rename_customer",
+    "create_token",
+    "revoke_token",
+    "sign_in",
+    "refuse_sign_in",
+    "sign_out",
+    "save_view",
+    "remove_view",
 ]
 SignInBy = Literal["token", "link"]
 UNKNOWN: Final = "unknown"
@@ -30,10 +38,11 @@ class AccessEntry:
         actor: who did it: the id of a token, a part of the platform, or `UNKNOWN`.
         origin: from where: the address of a request, or a process.
         customer_id: the customer concerned; None: a token for all customers.
-        token_id: the token issued, revoked, or signed in with; None for a change to a customer, or if it is not known.
+        token_id: the token issued, revoked, or signed in with; None for a change to a customer or a view, or if it is not known.
         role: role of the token.
-        name: name of the customer or the token; empty if the token is not known.
-        detail: for a rename, the previous name; for a sign-in, whether by token or by link, or how many more were refused.
+        name: name of the customer, the token or the view; empty if the token is not known.
+        detail: for a rename or a view that was replaced, the previous name; for a sign-in, whether by token or by link, or how many
+            more were refused.
     """
 
     id: int

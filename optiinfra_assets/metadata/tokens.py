@@ -27,12 +27,16 @@ _TOKEN = re.compile(r"oi_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The identity that a token authenticates. `customer_id` None: all customers."""
+    """The identity that a token authenticates. `customer_id` None: all customers.
+
+    `is_read_only`: it may change nothing at all, not even what a viewer may.
+    """
 
     token_id: str
     name: str
     customer_id: str | None
     role: Role
+    is_read_only: bool = False
 
     @property
     def is_platform_admin(self) -> bool:

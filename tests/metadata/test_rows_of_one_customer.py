@@ -14,6 +14,7 @@ import pytest
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.vault.credential_audit import Actor
 
@@ -33,6 +34,9 @@ def fill(metadata: Metadata) -> None:
         )
         metadata.activity.record_requests("probe", {f"{customer}.main": (1, Decimal(0))}, datetime.now(UTC))
         metadata.tokens.issue("dashboard", customer, "viewer")
+        author = Principal("alice", "alice", customer, "viewer")
+        view = {"customer_id": customer, "principal": author, "actor": Actor.here("test")}
+        metadata.saved_views.save("mine", "/explore", None, **view)
     metadata.tokens.issue("root", None, "admin")
 
 
@@ -98,6 +102,7 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
         "api_tokens",
         "provider_requests",
         "collection_events",
+        "saved_views",
     }
 
 

@@ -165,6 +165,25 @@ def test_a_click_looks_closer_and_a_filter_is_taken_away(look: Look, customer: C
     assert "service=Compute" in look.page.url, "every state has its address"
 
 
+def test_a_view_is_saved_opened_and_removed(look: Look, customer: Customer) -> None:
+    look.open(f"{ALL}&service=Compute&currency=USD")
+    look.page.click("summary:has-text('Saved views')")
+    look.page.fill("#views [name=name]", "Compute")
+    look.page.press("#views [name=name]", "Enter")
+    look.page.wait_for_url("**view=**")
+    look.open("/explore")
+    look.page.click("summary:has-text('Saved views')")
+    look.page.click("#views a:has-text('Compute')")
+    look.page.wait_for_url("**view=**")
+    look.settle()
+    compute = asked(customer, "2026-11-01", "2026-11-18", service=["Compute"])["USD"]
+    assert look.amounts("[data-figure=total]") == [compute]
+    look.page.click("summary:has-text('Saved views')")
+    look.page.click("#views button:has-text('Remove')")
+    look.page.wait_for_url("**/explore")
+    assert look.page.locator("#views a").count() == 0
+
+
 def test_a_search_offers_values_and_adds_a_filter(look: Look, customer: Customer) -> None:
     look.open(ALL)
     look.page.focus("#value")

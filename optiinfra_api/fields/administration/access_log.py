@@ -1,4 +1,4 @@
-"""accessAuditLog: who created, renamed or revoked which customer or token, or signed in with which token, when, and from where."""
+"""accessAuditLog: who created, renamed or revoked which customer, token or view, or signed in with which token, when, and from where."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ class AccessAction(Enum):
     SIGN_IN = described("sign_in", "A browser was signed in at a web interface.")
     REFUSE_SIGN_IN = described("refuse_sign_in", "A browser was refused at a web interface.")
     SIGN_OUT = described("sign_out", "A browser signed out.")
+    SAVE_VIEW = described("save_view", "A view was saved, new or in the place of another.")
+    REMOVE_VIEW = described("remove_view", "A saved view was removed.")
 
 
-@strawberry.type(description="One act on a customer or with a token. Lines are never changed or removed.")
+@strawberry.type(
+    description="One act on a customer or a saved view, or with a token. Lines are never changed or removed."
+)
 class AccessAuditEntry:
     id: Count = strawberry.field(description="Grows with every line.")
     at: datetime = strawberry.field(description="When.")
@@ -42,12 +46,15 @@ class AccessAuditEntry:
         description="Whose. Null: a token for all customers, or one that is not known."
     )
     token_id: str | None = strawberry.field(
-        description="The token. Null: an act on a customer, or a token that is not known."
+        description="The token. Null: an act on a customer or a view, or a token that is not known."
     )
     role: TokenRole | None = strawberry.field(description="That of the token.")
-    name: str = strawberry.field(description="That of the customer or the token. Empty: a token that is not known.")
+    name: str = strawberry.field(
+        description="That of the customer, the token or the view. Empty: a token that is not known."
+    )
     detail: str | None = strawberry.field(
-        description="For a rename, the name before. For a sign-in, `by token` or `by link`, or how many more were refused."
+        description="For a rename or a view that was replaced, the name before. For a sign-in, `by token` or `by link`, or how "
+        "many more were refused."
     )
 
 
@@ -59,7 +66,9 @@ class AccessAuditLog:
 
 @strawberry.type
 class AccessAuditLogQuery:
-    @resolved("What was done with customers and tokens, and who signed in, newest first, in pages; for administrators.")
+    @resolved(
+        "What was done with customers, tokens and saved views, and who signed in, newest first, in pages; for administrators."
+    )
     async def access_audit_log(
         self, info: Info, first: First, after: After = None, customer_id: OfCustomer = None
     ) -> AccessAuditLog | None:

@@ -63,6 +63,7 @@ class Planted:
         account_id: one that it has.
         task_id: one that it has.
         token_id: one that it has.
+        view_id: one that it has.
         admin: its administrator's token, to read what there is to be learned.
         secrets: what is its own and does not contain `MARK`: generated ids, numbers.
     """
@@ -71,6 +72,7 @@ class Planted:
     account_id: str
     task_id: str
     token_id: str
+    view_id: str
     admin: str
     secrets: list[str] = field(default_factory=list)
 
@@ -127,6 +129,8 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "status": LEFT_OUT,
     "taskId": Names(lambda planted: planted.task_id, "zqnone-task"),
     "tokenId": Names(lambda planted: planted.token_id, "0123456789ab"),
+    "viewId": Names(lambda planted: planted.view_id, "0123456789ab"),
+    "path": Same("/explore?period=7-days"),
     "createCustomer.customerId": Names(lambda planted: planted.customer_id, "zqnone-customer"),
     "name": Same("a name"),
     "role": Same("VIEWER"),

@@ -41,7 +41,7 @@ from optiinfra_api.mcp.arguments import json_schema
 from optiinfra_api.mcp.tools import TOOLS
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.metadata.tokens import ROLES
+from optiinfra_assets.metadata.tokens import ROLES, Principal
 from optiinfra_assets.vault.credential_audit import Actor
 
 ALL_CUSTOMERS = "all customers"
@@ -60,6 +60,8 @@ MUTATION_ROLES = {
     "deleteCredential": "admin",
     "purgeCredential": "admin",
     "testCredential": "admin",
+    "saveView": "viewer",
+    "removeSavedView": "viewer",
 }
 """The least that a mutation needs. Each mutation of the schema is here."""
 
@@ -179,10 +181,18 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
             f"{mark}-task-{number}", "cli", slice_of(customer_id, "main", PERIOD, provider), f"{mark}-run"
         )
         world.metadata.collections.finish(row, "failed", error=f"{mark}: it broke", generation=generation)
-    ids = [admin.token.token_id, viewer.token.token_id]
+    view = world.metadata.saved_views.save(
+        f"{mark} view",
+        f"/explore?service={mark}-service",
+        None,
+        customer_id=customer_id,
+        principal=Principal(admin.token.token_id, f"{mark} admin", customer_id, "admin"),
+        actor=Actor(f"{mark}-actor", "x"),
+    )
+    ids = [admin.token.token_id, viewer.token.token_id, view.view_id]
     total = sum((one.billed for one in charges), Decimal(0))
     secrets = [*ids, admin.plaintext, viewer.plaintext, str(amount), str(total), str(generation)]
-    return Planted(customer_id, account_id, f"{mark}-task-0", ids[1], admin.plaintext, secrets)
+    return Planted(customer_id, account_id, f"{mark}-task-0", *ids[1:], admin.plaintext, secrets)
 
 
 @pytest.fixture(scope="module")

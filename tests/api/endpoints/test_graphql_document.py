@@ -107,7 +107,7 @@ _VARYING = {
     "endedAt",
     "milliseconds",
 }
-_VARYING |= {"version", "tokenId", "secret", "createdAt", "expiresAt", "at"}
+_VARYING |= {"version", "tokenId", "viewId", "savedAt", "secret", "createdAt", "expiresAt", "at"}
 
 
 def _steady(value: Any, name: str = "") -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
@@ -10,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from optiinfra_api.web.breakdown import DIMENSIONS
-from optiinfra_api.web.explore_state import BASES, TAG, State
-from optiinfra_api.web.periods import GRANULARITIES, PRESETS, Days, preset
+from optiinfra_api.exploring.periods import GRANULARITIES, PRESETS, Days, preset
+from optiinfra_api.exploring.state import BASES, DIMENSIONS, TAG, State, checked_address
 
 TODAY = date(2026, 11, 18)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -113,3 +113,33 @@ def test_rolling_days_are_compared_with_as_many_before_them() -> None:
     assert (rolling.days.start, rolling.before.start) == (date(2026, 11, 1), date(2026, 10, 2))
     month = State.of(QueryParams("period=this-month"), date(2026, 11, 30))
     assert (month.days, month.before.start) == (rolling.days, date(2026, 10, 1))
+
+
+@given(states())
+def test_the_address_of_a_state_is_accepted_as_it_is(state: State) -> None:
+    address = f"/explore?{urlencode(state.parameters(), doseq=True)}"
+    checked = checked_address(address, TODAY)
+    assert checked_address(checked, TODAY) == checked
+    assert State.of(QueryParams(checked.partition("?")[2]), TODAY) == state
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("//evil.example/explore", "path: '//evil.example/explore' is not accepted"),
+        ("https://evil.example/", "is not accepted: use /explore"),
+        ("javascript:alert(1)", "is not accepted: use /explore"),
+        ("/resources", "is not accepted: use /explore"),
+        ("", "path: '' is not accepted"),
+        ("/explore?period=1-day", "path: period: '1-day' is not accepted"),
+        ("/explore?service=" + "x" * 4000, "characters are not accepted: use at most 4000"),
+    ],
+)
+def test_an_address_that_is_none_of_ours_is_refused(address: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        checked_address(address, TODAY)
+
+
+def test_what_names_a_customer_or_nothing_is_left_out_of_an_address() -> None:
+    given_ = "/explore?customer=beta&view=0123456789ab&x=%3Cimg%3E&service=a%26b#fragment"
+    assert checked_address(given_, TODAY) == "/explore?service=a%26b%23fragment"

@@ -10,11 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from optiinfra_api.web.breakdown import DIMENSIONS
-from optiinfra_api.web.periods import GRANULARITIES, PRESETS, Days, preset
+from optiinfra_api.exploring.periods import GRANULARITIES, PRESETS, Days, preset
+
+DIMENSIONS: Final = {
+    "SERVICE": "service",
+    "ACCOUNT": "account",
+    "REGION": "region",
+    "PROVIDER": "provider",
+    "SUB_ACCOUNT": "subAccount",
+    "CHARGE_CATEGORY": "chargeCategory",
+}
+"""Dimension of GraphQL -> the field of a series, and of a filter, that has its values; in the order they are offered."""
 
 TAG: Final = "TAG"
 """Stands for the tag of a name beside the dimensions of GraphQL."""
@@ -29,6 +39,8 @@ DEFAULT_PRESET: Final = "30-days"
 MOST_GROUPS: Final = 2
 
 _PARAMETERS: Final = {**DIMENSIONS, TAG: "tagValue"}
+_PATH: Final = "/explore"
+_LONGEST_ADDRESS: Final = 4000
 _LONGEST: Final = 3660
 _FIRST_DAY: Final = date(1971, 1, 1)
 _LAST_DAY: Final = date(2099, 12, 31)
@@ -48,6 +60,7 @@ class State:
         tag: name of the tag that is grouped by.
         tag_key: name of the tag that is filtered by.
         currency: what is shown; empty: that with the most line items.
+        view: id of the saved view that this was opened from; empty: of none.
         problems: what of the address was not understood, and left out.
     """
 
@@ -62,6 +75,7 @@ class State:
     compares: bool = False
     currency: str = ""
     shows_all: bool = False
+    view: str = ""
     problems: tuple[str, ...] = ()
 
     @classmethod
@@ -92,6 +106,7 @@ class State:
             compares=given.get("compare") == "1",
             currency=given.get("currency", ""),
             shows_all=given.get("rows") == "all",
+            view=given.get("view", ""),
             problems=tuple(problems),
         )
 
@@ -109,7 +124,8 @@ class State:
             found |= {"period": self.preset} if self.preset else chosen
         if self.groups != ("SERVICE",):
             found["group"] = list(self.groups) or ["NONE"]
-        values = {"granularity": self.granularity, "tag": self.tag, "tagKey": self.tag_key, "currency": self.currency}
+        values = {"granularity": self.granularity, "tag": self.tag, "tagKey": self.tag_key, "currency": self.currency,
+                  "view": self.view}  # fmt: skip
         found |= {name: value for name, value in values.items() if value}
         found |= {"basis": self.basis} if self.basis != "BILLED" else {}
         found |= {"compare": "1"} if self.compares else {}
@@ -154,6 +170,24 @@ class State:
         own = {DIMENSIONS[name]: list(values) for name, values in self.filters.items() if name != TAG}
         tag = {"tag": {"key": self.tag_key, "values": list(self.filters[TAG])}} if TAG in self.filters else {}
         return own | tag or None
+
+
+def checked_address(address: str, today: date) -> str:
+    """Return the path and query of a page that shows costs as it writes them itself, if it understands all of them.
+
+    Raises:
+        ValueError: it is another page, too long, or has something that the page does not understand; the message names it.
+    """
+    path, _, query = address.partition("?")
+    if path != _PATH:
+        raise ValueError(f"path: {path[:100]!r} is not accepted: use {_PATH}, with ? and what it shows")
+    if len(address) > _LONGEST_ADDRESS:
+        raise ValueError(f"path: {len(address)} characters are not accepted: use at most {_LONGEST_ADDRESS}")
+    state = State.of(QueryParams(query), today)
+    if state.problems:
+        raise ValueError(f"path: {state.problems[0]}")
+    found = urlencode(replace(state, view="").parameters(), doseq=True)
+    return f"{_PATH}?{found}" if found else _PATH
 
 
 def _period(given: QueryParams, today: date, problems: list[str]) -> tuple[str, Days]:

@@ -1,4 +1,5 @@
--- What the role optiinfra_api sees of saved views: those of the customer that the transaction is bound to. Acts on them are in the log.
+-- What the role optiinfra_api sees of saved views: those of the customer that the transaction is bound to. Acts on them
+-- are in the log, where note_view writes them.
 DO $$
 BEGIN
     ALTER TABLE optiinfra.saved_views ENABLE ROW LEVEL SECURITY;
@@ -13,5 +14,11 @@ BEGIN
             'save_view', 'remove_view'
         )
     );
+    CREATE FUNCTION optiinfra.note_view(acting text, from_where text, what text, whose text, named text, before text) RETURNS text
+    LANGUAGE sql AS $function$
+        INSERT INTO optiinfra.access_audit_log (actor, origin, action, customer_id, name, detail)
+        VALUES (acting, from_where, what, whose, named, before)
+        RETURNING name
+    $function$;
 END
 $$

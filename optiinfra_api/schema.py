@@ -29,6 +29,7 @@ from optiinfra_api.fields.collections.trigger import CollectingMutation
 from optiinfra_api.fields.costs.charge_types import CostsByTypeQuery
 from optiinfra_api.fields.costs.latest import LatestCostsQuery
 from optiinfra_api.fields.costs.line_items import CostMetricsQuery
+from optiinfra_api.fields.costs.resource import ResourceQuery
 from optiinfra_api.fields.costs.resources import CostsByResourceQuery
 from optiinfra_api.fields.costs.totals import TotalCostQuery
 from optiinfra_api.fields.costs.trends import CostTrendsQuery
@@ -48,6 +49,7 @@ class Query(
     LatestCostsQuery,
     CostTrendsQuery,
     CostsByResourceQuery,
+    ResourceQuery,
     CostsByTypeQuery,
     TotalCostQuery,
     AccountsQuery,

@@ -118,18 +118,26 @@ class State:
 
     def parameters(self) -> dict[str, str | list[str]]:
         """The parameters of the address, without those that have their default."""
-        found: dict[str, str | list[str]] = {}
-        if self.preset != DEFAULT_PRESET:
-            chosen = {"from": self.days.start.isoformat(), "to": self.days.last.isoformat()}
-            found |= {"period": self.preset} if self.preset else chosen
+        found: dict[str, str | list[str]] = {**self.period()}
         if self.groups != ("SERVICE",):
             found["group"] = list(self.groups) or ["NONE"]
-        values = {"granularity": self.granularity, "tag": self.tag, "tagKey": self.tag_key, "currency": self.currency,
+        values = {"granularity": self.granularity, "tag": self.tag, "currency": self.currency,
                   "view": self.view}  # fmt: skip
         found |= {name: value for name, value in values.items() if value}
         found |= {"basis": self.basis} if self.basis != "BILLED" else {}
         found |= {"compare": "1"} if self.compares else {}
         found |= {"rows": "all"} if self.shows_all else {}
+        return found | self.narrowing()
+
+    def period(self) -> dict[str, str]:
+        """Those of the parameters that say which days."""
+        if self.preset:
+            return {"period": self.preset} if self.preset != DEFAULT_PRESET else {}
+        return {"from": self.days.start.isoformat(), "to": self.days.last.isoformat()}
+
+    def narrowing(self) -> dict[str, str | list[str]]:
+        """Those of the parameters that filter."""
+        found: dict[str, str | list[str]] = {"tagKey": self.tag_key} if self.tag_key else {}
         for dimension, accepted in self.filters.items():
             texts = [value for value in accepted if value is not None]
             found |= {_PARAMETERS[dimension]: texts} if texts else {}

@@ -52,10 +52,11 @@ class CostQuery:
     currencies: tuple[str, ...] = ()
     tag_filter: str = ""
     tag_values: tuple[str | None, ...] = ()
+    resources: tuple[str, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Statement parameters for the period and the filters, without the filters that choose generations."""
-        lists = ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values")
+        lists = ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values", "resources")
         values = {name: list(getattr(self, name)) for name in lists}
         return {"start": self.start, "end": self.end, "tag_filter": self.tag_filter, **values}
 
@@ -67,6 +68,7 @@ class CostQuery:
             "region": self.regions,
             "charge_category": self.charge_categories,
             "tag": self.tag_values,
+            "resource": self.resources,
         }
         return frozenset(name for name, values in dimensions.items() if values)
 

@@ -21,10 +21,10 @@ from optiinfra_api.web.breakdown import (
     chart,
     chosen_currency,
     currencies,
-    label_of,
     rows,
     series_of,
 )
+from optiinfra_api.web.filter_chips import chips, cleared
 from optiinfra_api.web.sign_in import redirect
 from optiinfra_api.web.visit import Visit
 
@@ -77,15 +77,16 @@ async def show(visit: Visit, view_name: str = "") -> Response:
         most=len(ranked) if state.shows_all else MOST_ROWS,
         totals=_totals(ranked),
         chart=chart(ranked, days, currency) if ranked else None,
-        filters=_chips(visit, shown),
+        filters=chips(visit, "/explore", shown),
         all_link=visit.link("/explore", **replace(shown, shows_all=True).parameters()),
-        cleared=visit.link("/explore", **replace(shown, filters={}, tag_key="").parameters()),
+        cleared=cleared(visit, "/explore", shown),
         hidden=_hidden(visit, shown),
-        kept=_pairs(visit, shown.parameters()),
+        kept=visit.fields(shown.parameters()),
         exports=_exports(state, visit, variables["granularity"]),
         graphql=(document, json.dumps(variables, indent=2)),
         editor=f"/graphql?{urlencode({'query': document, 'variables': json.dumps(variables, indent=2)})}",
         views=await saved_views.listed(visit, shown.view, view_name),
+        resources_link=visit.link("/resources", **shown.period(), **shown.narrowing()),
         save_link=visit.link("/explore/views", **shown.parameters()),
         choices={"periods": PRESETS, "granularities": GRANULARITIES, "bases": BASES, "labels": LABELS},
     )
@@ -162,31 +163,14 @@ def _totals(ranked: Sequence[Row]) -> Row:
     return Row((), "All", sum((row.total for row in ranked), none), sum((row.before for row in ranked), none))
 
 
-def _chips(visit: Visit, state: State) -> list[dict[str, str]]:
-    """Each accepted value of each filter, with the address without it."""
-    return [
-        {
-            "dimension": f"Tag {state.tag_key}" if dimension == TAG else LABELS[dimension],
-            "value": label_of((value,), (DIMENSIONS.get(dimension, "tag"),)),
-            "without": visit.link("/explore", **state.without(dimension, value).parameters()),
-        }
-        for dimension, accepted in state.filters.items()
-        for value in accepted
-    ]
-
-
 def _hidden(visit: Visit, state: State) -> list[tuple[str, str]]:
     """The parameters that the form keeps: filters, currency and customer. What it shows as controls is not among them."""
-    names = {*DIMENSIONS.values(), "tagKey", "tagValue", "no", "currency", "view"}
-    return _pairs(visit, {name: value for name, value in state.parameters().items() if name in names})
-
-
-def _pairs(visit: Visit, parameters: Mapping[str, str | list[str]]) -> list[tuple[str, str]]:
-    """Parameters as the hidden fields of a form, with the customer."""
-    pairs = [
-        (name, one) for name, found in parameters.items() for one in ([found] if isinstance(found, str) else found)
-    ]
-    return [*pairs, ("customer", visit.customer_id)] if visit.customers and visit.customer_id else pairs
+    return visit.fields(
+        {
+            **state.narrowing(),
+            **{name: value for name, value in state.parameters().items() if name in ("currency", "view")},
+        }
+    )
 
 
 def _exports(state: State, visit: Visit, granularity: str) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from optiinfra_api.exploring.periods import PRESETS
 from optiinfra_api.exploring.state import State
 from optiinfra_api.web.breakdown import chosen_currency, currencies
+from optiinfra_api.web.filter_chips import chips, cleared
 from optiinfra_api.web.visit import Visit
 
 DOCUMENT: Final = """query Resources($customer: String, $period: Period!, $before: Period!, $filter: CostFilter) {
@@ -46,10 +47,16 @@ async def show(visit: Visit) -> Response:
         "new": [key for key in now if key not in before and key[1]],
         "gone": [key for key in before if key not in now and key[1]],
     }
-    kept = {name: value for name, value in state.parameters().items() if name in ("period", "from", "to")}
+    narrowed = state.narrowing()
 
     def link(**more: str) -> str:
-        return visit.link("/resources", **{**kept, "view": str(view), "currency": currency, **more})
+        return visit.link(
+            "/resources", **{**state.period(), **narrowed, "view": str(view), "currency": currency, **more}
+        )
+
+    def one_link(key: Key) -> str | None:
+        names = {"account": key[0], "resource": key[1] or "", **state.period()}
+        return visit.link("/resources/resource", **names, currency=currency) if key[1] else None
 
     return visit.shown(
         "resources",
@@ -58,13 +65,15 @@ async def show(visit: Visit) -> Response:
         state=state,
         view=view,
         views=[(key, label, len(chosen[key]), link(view=key)) for key, label in VIEWS.items()],
-        rows=[_row(key, now, before) for key in chosen[str(view)][:MOST_ROWS]],
+        rows=[{**_row(key, now, before), "link": one_link(key)} for key in chosen[str(view)][:MOST_ROWS]],
         more=len(chosen[str(view)]) - MOST_ROWS,
         is_cut=any((found.get(side) or {}).get("pageInfo", {}).get("hasNextPage") for side in sides),
         currency=currency,
         currencies=[(one, link(currency=one)) for one in offered],
         periods=PRESETS,
-        customer_field=visit.customers and visit.customer_id,
+        filters=chips(visit, "/resources", state),
+        cleared=cleared(visit, "/resources", state),
+        hidden=visit.fields(narrowed),
     )
 
 

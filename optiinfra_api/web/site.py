@@ -15,7 +15,7 @@ from optiinfra_api.access.request_authentication import ORIGIN
 from optiinfra_api.access.services import Services
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
-from optiinfra_api.web import accounts, connect, explore, graphiql, overview, resources, tokens
+from optiinfra_api.web import accounts, connect, explore, graphiql, overview, resource, resources, tokens
 from optiinfra_api.web.assets import ASSETS
 from optiinfra_api.web.pages import page
 from optiinfra_api.web.sign_in import SignIn, inside, read_form, redirect, way_in
@@ -28,6 +28,7 @@ _PAGES: Final[Mapping[str, Handler]] = {
     "/explore": explore.show,
     "/explore/values": explore.values,
     "/resources": resources.show,
+    "/resources/resource": resource.show,
     "/accounts": accounts.show,
     "/accounts/account": accounts.show_one,
     "/accounts/connect": connect.show,

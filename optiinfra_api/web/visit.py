@@ -5,7 +5,7 @@ A page asks GraphQL documents of ours through the same execution as /graphql: wi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -33,7 +33,13 @@ NAVIGATION: Final = (
 )
 """Key, name and path of each page, in the order they are shown."""
 
-_SECTIONS: Final = {"account": "accounts", "no_account": "accounts", "connect": "accounts"}
+_SECTIONS: Final = {
+    "account": "accounts",
+    "no_account": "accounts",
+    "connect": "accounts",
+    "resource": "resources",
+    "no_resource": "resources",
+}
 """Pages that lie below another one of the navigation."""
 
 _CUSTOMERS: Final = "query Customers { customers(first: 1000) { nodes { customerId name } } }"
@@ -92,6 +98,15 @@ class Visit:
         chosen = {"customer": self.customer_id} if self.customers and self.customer_id else {}
         query = urlencode({**parameters, **chosen}, doseq=True)
         return f"{path}?{query}" if query else path
+
+    def fields(self, parameters: Mapping[str, str | Sequence[str]]) -> list[tuple[str, str]]:
+        """Parameters of an address as the hidden fields of a form, with the customer."""
+        chosen = {"customer": self.customer_id} if self.customers and self.customer_id else {}
+        return [
+            (name, one)
+            for name, found in {**parameters, **chosen}.items()
+            for one in ([found] if isinstance(found, str) else found)
+        ]
 
     def shown(self, name: str, title: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
         """Answer a page in the frame that all of them have."""

@@ -166,6 +166,8 @@ def test_what_is_stored_is_shown_as_text(site: Site) -> None:
             "/explore?group=TAG&tag=team&group=REGION",
             "/explore?group=SUB_ACCOUNT",
             "/resources",
+            f"/resources/resource?account={customer.customer_id}.main&resource={HOSTILE}",
+            f"/resources/resource?account={HOSTILE}&resource={HOSTILE}",
             f"/accounts/account?account={HOSTILE}&month={HOSTILE}&task={HOSTILE}",
             f"/accounts/connect?provider={HOSTILE}",
             f"/explore?service={HOSTILE}&tagKey={HOSTILE}&tagValue={HOSTILE}&period={HOSTILE}&tag={HOSTILE}",

@@ -142,3 +142,40 @@ def test_resources_are_those_of_graphql_with_what_is_new_and_gone(site: Site) ->
         assert "Name of disk" in new
         gone = text_of(browser.get("/resources?from=2026-11-18&to=2026-11-18&view=gone"))
         assert "Name of disk" in gone
+
+
+def test_the_page_of_a_resource_shows_its_days_tags_and_when_it_was_there(site: Site) -> None:
+    customer = site.world.customer()
+    spend(customer)
+    path = f"/resources/resource?account={customer.customer_id}.main&resource=i-1"
+    with site.signed_in(customer.token) as browser:
+        link = re.search(r'href="(/resources/resource[^"]+i-1[^"]*)"', browser.get("/resources?currency=USD").text)
+        assert link
+        assert "Name of i-1" in text_of(browser.get(html.unescape(link[1])))
+        said = text_of(browser.get(f"{path}&period=this-month"))
+        assert "First charge 1 Oct 2026 Last charge 17 Nov 2026" in said
+        assert "team web" in said
+        assert "191.25 USD" in said
+        assert "17 Nov 2026 11.25" in said
+        assert "180.00 USD from 1 Oct 2026" in said, "18 days of 10"
+        empty = text_of(browser.get(f"{path}&from=2026-09-01&to=2026-09-02"))
+        assert "Nothing was charged for it in these days" in empty
+        none = browser.get(f"/resources/resource?account={customer.customer_id}.main&resource=nobody")
+        assert none.status_code == 404
+    with site.signed_in(site.world.customer().token) as stranger:
+        hidden = stranger.get(path)
+        assert hidden.status_code == 404
+        assert "Name of i-1" not in hidden.text
+
+
+def test_resources_behind_what_is_explored_keep_its_filters(site: Site) -> None:
+    customer = site.world.customer()
+    spend(customer)
+    with site.signed_in(customer.token) as browser:
+        page = browser.get("/explore?service=Storage&period=this-month&currency=USD").text
+        link = re.search(r'href="([^"]+)">Resources</a></li><li><a href="/export', page)
+        assert link
+        found = browser.get(html.unescape(link[1]))
+    assert "Name of disk" in found.text
+    assert "Name of i-1" not in found.text
+    assert "Remove the filter Service: Storage" in found.text

@@ -56,6 +56,7 @@ _TABLES = (
             "charge_frequency": "frequency_key",
             "pricing_category": "pricing_key",
             "tag": "tag_key",
+            "resource": "nothing",
         },
     ),
 )

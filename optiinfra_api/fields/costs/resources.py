@@ -82,7 +82,7 @@ async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> di
         "resource_details",
         question,
         page.resolved,
-        newest_generations=sorted(set(newest.values())),
+        details_of=sorted(set(newest.values())),
         resources=sorted({resource for _, resource in newest}),
     )
     described = defaultdict(list)
@@ -90,10 +90,10 @@ async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> di
         key = row["account"], row["resource"]
         if newest.get(key) == row["generation"]:
             described[key].append(row)
-    return {key: _described(found) for key, found in described.items()}
+    return {key: described_resource(found) for key, found in described.items()}
 
 
-def _described(rows: list[Row]) -> Row:
+def described_resource(rows: list[Row]) -> Row:
     """The details of one resource from its rows; of several names or types, the alphabetically last, so that it is always the same."""
     return {
         "name": max(row["name"] for row in rows) or None,

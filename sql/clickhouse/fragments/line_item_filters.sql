@@ -5,3 +5,4 @@ AND (empty({services:Array(String)}) OR has({services:Array(String)}, raw_costs.
 AND (empty({regions:Array(String)}) OR has({regions:Array(String)}, ifNull(raw_costs.region_id, '')))
 AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, raw_costs.charge_category))
 AND (empty({currencies:Array(String)}) OR has({currencies:Array(String)}, raw_costs.billing_currency))
+AND (empty({resources:Array(String)}) OR has({resources:Array(String)}, ifNull(raw_costs.resource_id, '')))

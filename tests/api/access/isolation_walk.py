@@ -138,6 +138,7 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "expiresAt": LEFT_OUT,
     "createToken.days": Same(7),
     "accountId": Names(lambda planted: planted.account_id, "zqnone-customer.main"),
+    "resourceId": Names(lambda _: f"{MARK}-resource-0", "zqnone-resource"),
     "includeDeleted": Same(True),
     "test": Same(False),
     "addCredential.name": Same("a-name"),

@@ -33,6 +33,7 @@ from optiinfra_api.fields.costs.resource import ResourceQuery
 from optiinfra_api.fields.costs.resources import CostsByResourceQuery
 from optiinfra_api.fields.costs.totals import TotalCostQuery
 from optiinfra_api.fields.costs.trends import CostTrendsQuery
+from optiinfra_api.fields.platform.automations import AutomationsQuery
 from optiinfra_api.fields.platform.health import HealthQuery
 from optiinfra_api.graphql.operation_record import OperationRecorder
 from optiinfra_api.graphql.request_limits import VariableLimits
@@ -57,6 +58,7 @@ class Query(
     LineageQuery,
     RestatementsQuery,
     HealthQuery,
+    AutomationsQuery,
     CustomersQuery,
     TokensQuery,
     AccessAuditLogQuery,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -51,6 +52,9 @@ DOCUMENT: Final = f"""query Overview($customer: String, $now: Period!, $before: 
 }}"""
 """What the page asks."""
 
+AUTOMATIONS: Final = "{ automations { kind name isRunning } }"
+"""Asked for administrators of all customers beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -85,7 +89,7 @@ async def show(visit: Visit) -> Response:
     last = Days(before.start, now.start)
     whole = Days(before.start, now.end)
     periods = {"now": now.graphql, "before": before.graphql, "last": last.graphql, "chart": whole.graphql}
-    found = await visit.ask(DOCUMENT, customer=visit.customer_id, **periods)
+    found, stopped = await asyncio.gather(visit.ask(DOCUMENT, customer=visit.customer_id, **periods), _stopped(visit))
     accounts = (found.get("accounts") or {}).get("nodes", [])
     totals = _totals(found)
     currency = chosen_currency(visit.request.query_params.get("currency", ""), [one.currency for one in totals])
@@ -103,6 +107,7 @@ async def show(visit: Visit) -> Response:
         chart=chart(drawn, list(whole.buckets("DAILY")), currency) if drawn else None,
         accounts=accounts,
         failures=[{**failure, "account": one["id"]} for one in accounts for failure in one["failures"]],
+        stopped=stopped,
         progress=_progress(accounts),
         explore=visit.link("/explore", **State.of_days(now, currency=currency, compares=True).parameters()),
     )
@@ -119,6 +124,16 @@ async def _end(visit: Visit) -> date:
     through = (found.get("totalCost") or {}).get("dataThrough")
     end = datetime.fromisoformat(through).date() if through else today
     return end if today - timedelta(days=_USUAL_LAG) <= end <= today else today
+
+
+async def _stopped(visit: Visit) -> list[str]:
+    """What does not run although all collections depend on it, as far as the reader may know of it."""
+    if not visit.session.principal.is_platform_admin or visit.is_read_only:
+        return []
+    automations = (await visit.ask(AUTOMATIONS)).get("automations")
+    if automations is None:
+        return ["Dagster does not answer"]
+    return [f"The {one['kind'].lower()} {one['name']} is stopped" for one in automations if not one["isRunning"]]
 
 
 _DIMENSIONS: Final = (

@@ -15,7 +15,18 @@ from optiinfra_api.access.request_authentication import ORIGIN
 from optiinfra_api.access.services import Services
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
-from optiinfra_api.web import accounts, connect, explore, graphiql, overview, resource, resources, tokens
+from optiinfra_api.web import (
+    account_changes,
+    accounts,
+    audit,
+    connect,
+    explore,
+    graphiql,
+    overview,
+    resource,
+    resources,
+    tokens,
+)
 from optiinfra_api.web.assets import ASSETS
 from optiinfra_api.web.pages import page
 from optiinfra_api.web.sign_in import SignIn, inside, read_form, redirect, way_in
@@ -32,13 +43,19 @@ _PAGES: Final[Mapping[str, Handler]] = {
     "/accounts": accounts.show,
     "/accounts/account": accounts.show_one,
     "/accounts/connect": connect.show,
+    "/accounts/settings": account_changes.show,
+    "/accounts/delete": account_changes.show_end,
     "/settings": tokens.show,
+    "/settings/audit": audit.show,
 }
 _FORMS: Final[Mapping[str, Handler]] = {
     "/explore/views": explore.save_view,
     "/explore/views/remove": explore.remove_view,
     "/accounts/collect": accounts.collect,
     "/accounts/connect": connect.connect,
+    "/accounts/settings": account_changes.save,
+    "/accounts/test": account_changes.test,
+    "/accounts/delete": account_changes.end,
     "/settings/tokens": tokens.create,
     "/settings/tokens/revoke": tokens.revoke,
 }

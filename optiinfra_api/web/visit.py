@@ -37,6 +37,9 @@ _SECTIONS: Final = {
     "account": "accounts",
     "no_account": "accounts",
     "connect": "accounts",
+    "account_settings": "accounts",
+    "account_end": "accounts",
+    "audit": "settings",
     "resource": "resources",
     "no_resource": "resources",
 }

@@ -119,6 +119,10 @@ def test_every_page_fits_its_screen_in_light_and_dark(look: Look, customer: Cust
         f"/accounts/account?account={customer.customer_id}.main&month=2026-11",
         "/accounts/connect?provider=aws",
         "/settings",
+        "/settings/audit",
+        "/settings/audit?log=credentials",
+        f"/accounts/settings?account={customer.customer_id}.main",
+        f"/accounts/delete?account={customer.customer_id}.main",
     ):
         look.open(path)
         assert look.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -71,10 +71,11 @@ QUERY_ROLES = {
     "credentials": "admin",
     "credential": "admin",
     "credentialAuditLog": "admin",
+    "automations": ALL_CUSTOMERS,
 }
 """The least that a query needs; viewer unless it is here."""
 
-OF_NO_CUSTOMER = {"health"}
+OF_NO_CUSTOMER = {"health", "automations"}
 """Queries that show nothing of any customer."""
 
 RANKS = (*ROLES, ALL_CUSTOMERS)

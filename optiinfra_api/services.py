@@ -10,6 +10,7 @@ from urllib3 import PoolManager
 
 from optiinfra_api.access.authentication import Authenticator
 from optiinfra_api.access.customer_threads import CustomerThreads
+from optiinfra_api.access.openid import OpenId
 from optiinfra_api.access.services import Services
 from optiinfra_api.access.sessions import Sessions
 from optiinfra_api.access.signed_links import LinkSigner
@@ -55,6 +56,7 @@ class ApiServices(Services):
         )
         self.authenticator = Authenticator(metadata)
         self.sessions = Sessions(metadata, self.authenticator, self.run)
+        self.openid = OpenId.configured(settings)
         self.persisted = PersistedQueries()
         self.collect = partial(trigger_collection, settings, metadata, trigger="api")
         self.collecting = Turns()

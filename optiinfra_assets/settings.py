@@ -10,9 +10,9 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, Self
 
-from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 RUNTIME_FILE = "runtime.json"
@@ -20,6 +20,24 @@ METRICS_TOKEN_FILE = "metrics.token"  # noqa: S105 - a name
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _METRICS_TOKEN = re.compile(r"[!-~]{16,512}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
+
+
+class GroupRole(BaseModel):
+    """What the people of a group of an identity provider may do; without a customer, for all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    group: str = Field(min_length=1)
+    role: Literal["viewer", "operator", "admin"]
+    customer: str | None = None
+
+    @model_validator(mode="after")
+    def _check_customer(self) -> Self:
+        if self.customer is None and self.role != "admin":
+            raise ValueError(
+                f"group {self.group!r}: customer: needed for role {self.role}: only admin is for all customers"
+            )
+        return self
 
 
 class _RuntimeFile(PydanticBaseSettingsSource):
@@ -148,6 +166,26 @@ class Settings(BaseSettings):
         description="Addresses by which browsers reach the web interfaces through a proxy or by another name, parted by commas, such as "
         "https://dagster.example.com. The loopback names and OPTIINFRA_BIND_HOST are always accepted.",
     )
+    oidc_issuer: str = Field(
+        "",
+        description="Address of the OpenID Connect provider that people sign in at, as its tokens name it (`iss`), such as "
+        "https://login.example.com/realms/main. Unset: nobody signs in there.",
+    )
+    oidc_client_id: str = Field("", description="What the provider calls this platform.")
+    oidc_client_secret: str | None = Field(
+        None,
+        description="The secret of that client. Unset: that in oidc_client_secret_file, or a client without one.",
+        repr=False,
+    )
+    oidc_client_secret_file: Path | None = Field(None, description="File with that secret.")
+    oidc_scopes: str = Field("openid email profile", description="Scopes that are asked for, parted by spaces.")
+    oidc_groups_claim: str = Field("groups", description="Claim of the ID token that holds the groups of a person.")
+    oidc_roles: list[GroupRole] = Field(
+        default_factory=list,
+        description="What the groups may do, as JSON; the first that a person is in counts: "
+        '[{"group": "platform", "role": "admin"}, {"group": "web", "role": "viewer", "customer": "acme"}]. '
+        "Without a customer: all customers, for administrators only.",
+    )
     retention_days: int = Field(
         95,
         ge=1,
@@ -229,6 +267,24 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise ValueError(f"OPTIINFRA_METRICS_TOKEN_FILE: {self.metrics_token_file}: {why}") from None
+
+    def read_oidc_client_secret(self) -> str | None:
+        """Return the secret of the client at the OpenID Connect provider, None if it has none.
+
+        Raises:
+            ValueError: its file cannot be read, or is empty.
+        """
+        if self.oidc_client_secret or self.oidc_client_secret_file is None:
+            return self.oidc_client_secret
+        try:
+            found = self.oidc_client_secret_file.read_text(errors="replace").strip()
+        except OSError as error:
+            raise ValueError(
+                f"OPTIINFRA_OIDC_CLIENT_SECRET_FILE: {self.oidc_client_secret_file}: {error.strerror}"
+            ) from None
+        if not found:
+            raise ValueError(f"OPTIINFRA_OIDC_CLIENT_SECRET_FILE: {self.oidc_client_secret_file}: is empty")
+        return found
 
     @field_validator("metrics_token")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionTask
     from optiinfra_assets.metadata.tokens import Principal
-    from optiinfra_assets.metadata.web_sessions import WebSession
+    from optiinfra_assets.metadata.web_sessions import Person, WebSession
     from optiinfra_assets.settings import Settings
     from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -40,6 +40,21 @@ class SessionFinder(Protocol):
     async def of(self, connection: HTTPConnection) -> WebSession | None: ...
 
 
+class OpenIdClient(Protocol):
+    """Signs people in at an identity provider; `optiinfra_api.access.openid.OpenId` does.
+
+    `secret` is what the browser keeps from the beginning to the end of a sign-in, and nobody else knows.
+    """
+
+    async def address(self, redirect_uri: str, secret: str) -> str: ...
+
+    def is_state(self, state: str, secret: str) -> bool: ...
+
+    def nonce(self, secret: str) -> str: ...
+
+    async def person(self, answer: Mapping[str, str], redirect_uri: str, secret: str) -> Person: ...
+
+
 class Services:
     """Open connections, shared by all requests of one process and one event loop.
 
@@ -48,6 +63,7 @@ class Services:
         collecting: one call of `collect` for each customer at a time: it probes, and must not take every thread.
         cancel: `optiinfra_assets.ingestion.triggering.cancel_task`; it blocks.
         automations: what `optiinfra_assets.ingestion.dagster_client.read_automations` found, kept for some seconds.
+        openid: None: there is no identity provider.
         metrics_token: the token for scrapers; None: there is none.
         answered: runs a GraphQL operation for a principal at an address, see `optiinfra_api.execution.operations.answered`.
         threads: run blocking functions.
@@ -64,6 +80,7 @@ class Services:
     standings: FreshnessCache
     authenticator: Authenticator
     sessions: SessionFinder
+    openid: OpenIdClient | None
     persisted: PersistedQueries
     requests: ConcurrencyLimit
     exports: ConcurrencyLimit

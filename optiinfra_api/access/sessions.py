@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Protocol, TypeVar
 
@@ -16,13 +16,22 @@ from starlette.requests import HTTPConnection
 from optiinfra_api.access.authentication import Authenticator, NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.refused_sign_ins import RefusedSignIns
 from optiinfra_api.access.request_authentication import address
+from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.access_audit import SignInBy
-from optiinfra_assets.metadata.web_sessions import WebSession
+from optiinfra_assets.metadata.web_sessions import Person, WebSession
 
 _T = TypeVar("_T")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _COOKIE: Final = "optiinfra_session"
+
+
+class SignInRefused(Exception):
+    """Somebody is not let in by OpenID Connect; the message is for him."""
+
+
+class SignInUnavailable(Exception):
+    """The identity provider does not answer, or not as it should; the message is for who signs in."""
 
 
 class ThreadRunner(Protocol):
@@ -74,6 +83,35 @@ class Sessions:
             return await self._authenticator.attempt(
                 origin, lambda: self._run(self._sessions.open_by_link, link, origin)
             )
+
+    async def open_for_person(self, finding: Callable[[], Awaitable[Person]], nonce: str, origin: str) -> str:
+        """Return the secret of a new session for the person that `finding` finds; `nonce` is accepted once.
+
+        Raises:
+            SignInRefused: `finding` raised it, or the nonce was used before, or the person's customer does not exist.
+            SignInUnavailable: `finding` raised it.
+            TooManyAttempts, MetadataUnavailable: as in `open_by_token`.
+        """
+        refused: list[SignInRefused] = []
+
+        async def opened() -> str | None:
+            try:
+                person = await finding()
+                return await self._run(self._sessions.open_for_person, person, nonce, origin)
+            except SignInRefused as why:
+                refused.append(why)
+            except RecordNotFound as why:
+                refused.append(SignInRefused(f"Your group leads to a customer that does not exist ({why})."))
+            return None
+
+        try:
+            return await self._authenticator.attempt(origin, opened)
+        except NotAuthenticated:
+            await self._refused.add_unread("OpenID Connect", origin)
+            raise (refused or [SignInRefused("This sign-in was completed before.")])[0] from None
+        except TooManyAttempts:
+            await self._refused.add_unread("OpenID Connect", origin)
+            raise
 
     @asynccontextmanager
     async def _noting_refusal(self, how: SignInBy, secret: str, origin: str) -> AsyncIterator[None]:

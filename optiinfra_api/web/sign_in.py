@@ -38,10 +38,18 @@ class SignIn:
     Args:
         sessions: those of the process that answers a request.
         is_for_dagster: Dagster's interface is behind it, which takes administrators of all customers only.
+        has_provider: whether people may also sign in at an identity provider.
     """
 
-    def __init__(self, sessions: Callable[[Request], Sessions], *, is_for_dagster: bool = False) -> None:
+    def __init__(
+        self,
+        sessions: Callable[[Request], Sessions],
+        *,
+        is_for_dagster: bool = False,
+        has_provider: Callable[[Request], bool] = lambda _: False,
+    ) -> None:
         self._sessions = sessions
+        self._has_provider = has_provider
         self._is_for_dagster = is_for_dagster
         self.router = Router(
             [
@@ -61,7 +69,7 @@ class SignIn:
         session = await self._sessions(request).of(request)
         if session:
             return page("signed_in", "Signed in", next=wanted, who=described(session))
-        return self._asked_again(wanted)
+        return self._asked_again(request, wanted)
 
     async def _by_token(self, request: Request) -> Response:
         form = await read_form(request)
@@ -79,16 +87,16 @@ class SignIn:
             secret = await opening
         except NotAuthenticated:
             LOG.warning("sign-in refused: from %s", address(request))
-            return self._asked_again(wanted, HTTPStatus.FORBIDDEN, otherwise)
+            return self._asked_again(request, wanted, HTTPStatus.FORBIDDEN, otherwise)
         except TooManyAttempts as failures:
             text = f"Too many attempts have failed from here. Try again in {failures.seconds} s."
-            response = self._asked_again(wanted, HTTPStatus.TOO_MANY_REQUESTS, text)
+            response = self._asked_again(request, wanted, HTTPStatus.TOO_MANY_REQUESTS, text)
             response.headers["Retry-After"] = str(failures.seconds)
             return response
         # A session that was there before is over: nobody who knew it, or planted it, comes in with this sign-in.
         await self._sessions(request).end(request, "by signing in again")
         LOG.info("signed in: from %s", address(request))
-        return redirect(wanted, session_cookie(secret, is_https=_is_https(request)))
+        return redirect(wanted, session_cookie(secret, is_https=is_https(request)))
 
     async def _confirm(self, request: Request) -> Response:
         session = await self._sessions(request).of(request)
@@ -96,10 +104,21 @@ class SignIn:
 
     async def _out(self, request: Request) -> Response:
         await self._sessions(request).end(request)
-        return redirect("/sign-in", no_session_cookie(is_https=_is_https(request)))
+        return redirect("/sign-in", no_session_cookie(is_https=is_https(request)))
 
-    def _asked_again(self, wanted: str, status: HTTPStatus = HTTPStatus.OK, problem: str = "") -> Response:
-        return page("sign_in", "Sign in", status, next=wanted, problem=problem, is_for_dagster=self._is_for_dagster)
+    def _asked_again(
+        self, request: Request, wanted: str, status: HTTPStatus = HTTPStatus.OK, problem: str = ""
+    ) -> Response:
+        other = f"/sign-in/openid?{urlencode({'next': wanted})}" if self._has_provider(request) else None
+        return page(
+            "sign_in",
+            "Sign in",
+            status,
+            next=wanted,
+            problem=problem,
+            is_for_dagster=self._is_for_dagster,
+            other=other,
+        )
 
 
 def described(session: WebSession) -> str:
@@ -146,7 +165,8 @@ def inside(path: str) -> str:
     return path if is_ours else "/"
 
 
-def _is_https(request: Request) -> bool:
+def is_https(request: Request) -> bool:
+    """Whether the browser reaches us over https."""
     return urlsplit(request.scope[ORIGIN]).scheme == "https"
 
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from optiinfra_api.access.request_authentication import ORIGIN
 from optiinfra_api.access.services import Services
+from optiinfra_api.access.sessions import Sessions
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
 from optiinfra_api.web import (
@@ -22,6 +23,7 @@ from optiinfra_api.web import (
     connect,
     explore,
     graphiql,
+    openid,
     overview,
     resource,
     resources,
@@ -77,8 +79,22 @@ def routes(clock: Clock = utc_now) -> list[Route]:
         *(Route(path, _behind_sign_in(handler, clock), methods=["POST"]) for path, handler in _FORMS.items()),
         Route("/theme", _choose_theme, methods=["POST"]),
         Route("/static/{hash}/{name}", ASSETS.answer, methods=["GET"]),
-        *SignIn(lambda request: request.app.state.services.sessions).router.routes,  # type: ignore[list-item] # Routes all
+        *_sign_in_routes(),
     ]
+
+
+def _sign_in_routes() -> list[Route]:
+    made = SignIn(_sessions, has_provider=_has_provider).router.routes
+    return [*openid.routes(), *(one for one in made if isinstance(one, Route))]
+
+
+def _sessions(request: Request) -> Sessions:
+    sessions: Sessions = request.app.state.services.sessions
+    return sessions
+
+
+def _has_provider(request: Request) -> bool:
+    return request.app.state.services.openid is not None
 
 
 def show_graphiql() -> Response:

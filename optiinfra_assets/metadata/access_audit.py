@@ -24,7 +24,7 @@ AccessAction = Literal[
     "save_view",
     "remove_view",
 ]
-SignInBy = Literal["token", "link"]
+SignInBy = Literal["token", "link", "OpenID Connect"]
 UNKNOWN: Final = "unknown"
 """Who was refused, if no token of ours was named."""
 
@@ -41,8 +41,8 @@ class AccessEntry:
         token_id: the token issued, revoked, or signed in with; None for a change to a customer or a view, or if it is not known.
         role: role of the token.
         name: name of the customer, the token or the view; empty if the token is not known.
-        detail: for a rename or a view that was replaced, the previous name; for a sign-in, whether by token or by link, or how many
-            more were refused.
+        detail: for a rename or a view that was replaced, the previous name; for a sign-in, by what (a token, a link,
+            OpenID Connect), or how many more were refused.
     """
 
     id: int

@@ -10,11 +10,14 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
+
+from psycopg.errors import ForeignKeyViolation
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository
-from optiinfra_assets.metadata.tokens import Principal
+from optiinfra_assets.metadata.access_audit import SignInBy
+from optiinfra_assets.metadata.tokens import Principal, Role
 
 IDLE: Final = timedelta(hours=1)
 """A session that is not used for so long is over."""
@@ -35,6 +38,24 @@ class WebSession:
     is_read_only: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whom an identity provider vouches for, and what he may do here.
+
+    Attributes:
+        issuer: the provider.
+        subject: who it is for the provider, for ever.
+        name: what to call him.
+        customer_id: whose data he reads; None: those of all customers, for administrators only.
+    """
+
+    issuer: str
+    subject: str
+    name: str
+    customer_id: str | None
+    role: Role
+
+
 class WebSessionRepository(Repository):
     """Opens, finds and ends sessions. A secret is returned once, when it is made."""
 
@@ -44,6 +65,32 @@ class WebSessionRepository(Repository):
         `origin` is the address of the client, for the log.
         """
         return self._add("session", token_id, origin=origin, is_read_only=False, lasts=IDLE, at_most=AT_MOST)
+
+    def open_for_person(self, person: Person, nonce: str, origin: str) -> str | None:
+        """Open a session for a person whom an identity provider vouches for, and return its secret; None if `nonce` was used before.
+
+        Raises:
+            RecordNotFound: there is no such customer.
+        """
+        identity = hashlib.sha256(f"{person.issuer}\n{person.subject}".encode()).hexdigest()
+        values: dict[str, Any] = {
+            "token_id": f"oidc-{identity[:20]}",
+            "token_hash": secrets.token_bytes(32),
+            "name": person.name,
+            "customer_id": person.customer_id,
+            "role": person.role,
+            "lasts": AT_MOST,
+        }
+        with self._database.transaction():
+            if not self._database.rows("openid_use.sql", {"nonce_hash": _hash(nonce)}):
+                return None
+            try:
+                self._database.rows("person_token.sql", values)
+            except ForeignKeyViolation:
+                raise RecordNotFound(f"customer: {person.customer_id!r} does not exist") from None
+            times = {"lasts": IDLE, "at_most": AT_MOST}
+            how: SignInBy = "OpenID Connect"
+            return self._add("session", values["token_id"], origin=origin, is_read_only=False, how=how, **times)
 
     def make_link(self, token_id: str, *, is_read_only: bool = False, lasts: timedelta = LINK_LASTS) -> str:
         """Return the secret of a new link that opens one session for a token.
@@ -94,11 +141,12 @@ class WebSessionRepository(Repository):
         lasts: timedelta,
         at_most: timedelta,
         origin: str | None = None,
+        how: SignInBy = "token",
     ) -> str | None:
         secret = secrets.token_urlsafe(32)
         values = {"secret_hash": _hash(secret), "kind": kind, "token_id": token_id, "is_read_only": is_read_only}
         times = {"lasts": lasts, "at_most": at_most}
-        added = self._database.rows("web_session_add.sql", {**values, **times, "origin": origin})
+        added = self._database.rows("web_session_add.sql", {**values, **times, "origin": origin, "how": how})
         return secret if added else None
 
 

@@ -53,8 +53,8 @@ class AccessAuditEntry:
         description="That of the customer, the token or the view. Empty: a token that is not known."
     )
     detail: str | None = strawberry.field(
-        description="For a rename or a view that was replaced, the name before. For a sign-in, `by token` or `by link`, or how "
-        "many more were refused."
+        description="For a rename or a view that was replaced, the name before. For a sign-in, `by token`, `by link` or "
+        "`by OpenID Connect`, or how many more were refused."
     )
 
 

@@ -8,4 +8,4 @@ INSERT INTO optiinfra.web_sessions (secret_hash, kind, token_id, is_read_only, e
 SELECT %(secret_hash)s, %(kind)s, token_id, %(is_read_only)s, now() + %(lasts)s, now() + %(at_most)s
 FROM optiinfra.api_tokens
 WHERE token_id = %(token_id)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
-RETURNING CASE kind WHEN 'session' THEN optiinfra.note_sign_in(token_id, %(origin)s, 'sign_in', 'by token') END
+RETURNING CASE kind WHEN 'session' THEN optiinfra.note_sign_in(token_id, %(origin)s, 'sign_in', 'by ' || %(how)s) END

@@ -13,13 +13,14 @@ help: ## list the verbs
 
 install: $(READY) ## install the exact versions of requirements.lock into .venv
 
-$(READY): requirements.lock pyproject.toml optiinfra_api/web/assets.lock.json
+$(READY): requirements.lock pyproject.toml optiinfra_api/web/assets.lock.json tests/web/assets.lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=python3.x")'
 	@echo "installing the packages of requirements.lock into $(VENV): takes a minute or two"
 	@$(PYTHON) -m venv $(VENV)
 	@$(QUIET) -r requirements.lock
 	@$(QUIET) --no-build-isolation --editable .
 	@$(BIN)/python -m optiinfra_api.web.fetch_assets
+	@$(BIN)/python -m optiinfra_api.web.fetch_assets tests/web/vendor tests/web/assets.lock.json
 	@touch $@
 
 demo: $(READY) ## the whole platform with three simulated customers at six simulated clouds; Ctrl-C stops it

@@ -1,5 +1,7 @@
 """``python -m optiinfra_api.web.fetch_assets``: fetch what the pages need of npm packages into the folder ``vendor``.
 
+With a folder and a lock, fetch what that lock names instead: the tests of the pages have files of their own, which no wheel brings.
+
 ``assets.lock.json`` names each package by its exact version, the SHA-512 of its archive as npm's own lock files do, and the files that
 are taken from it. No address stands there: npm asks the registry that it is configured for. Nothing of a package is run.
 """
@@ -79,14 +81,20 @@ def _content(archive: tarfile.TarFile, path: str) -> bytes:
     return member.read()
 
 
-def main() -> int:
-    """Fetch what is missing; if it cannot be had, say so and what follows. Returns 0: the platform runs without."""
+def main(*paths: str) -> int:
+    """Fetch what is missing, for the pages or into another folder by its own lock; if it cannot be had, say so and what follows.
+
+    Returns 0: the platform runs without.
+    """
     try:
-        fetch()
+        fetch(*map(Path, paths))
     except NotFetched as why:
-        print(f"The web pages will show tables and no charts: {why}.", file=sys.stderr)  # noqa: T201 - a command's own words
+        missed = (
+            "The tests of accessibility will be skipped" if paths else "The web pages will show tables and no charts"
+        )
+        print(f"{missed}: {why}.", file=sys.stderr)  # noqa: T201 - a command's own words
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

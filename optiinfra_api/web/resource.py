@@ -8,23 +8,19 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from optiinfra_api.exploring.periods import PRESETS
+from optiinfra_api.exploring.periods import PRESETS, Days
 from optiinfra_api.exploring.state import BASES, State
 from optiinfra_api.web.breakdown import chart, chosen_currency, currencies, rows
 from optiinfra_api.web.visit import Visit
 
-DOCUMENT: Final = """query Resource(
-  $customer: String, $account: String!, $resource: String!, $period: Period!, $before: Period!, $basis: CostBasis!
-) {
-  now: resource(customerId: $customer, accountId: $account, resourceId: $resource, period: $period, costBasis: $basis) {
+DOCUMENT: Final = """query Resource($customer: String, $account: String!, $resource: String!, $period: Period!, $basis: CostBasis!) {
+  resource(customerId: $customer, accountId: $account, resourceId: $resource, period: $period, costBasis: $basis) {
     provider name type services regions subAccounts tags firstSeen lastSeen
-    series { dates amounts cost { amount currency } lineItems unpricedLineItems }
+    series { dates amounts cost { currency } lineItems }
     dataThrough isComplete publishedAt isSimulated
   }
-  before: resource(customerId: $customer, accountId: $account, resourceId: $resource, period: $before, costBasis: $basis) {
-    series { cost { amount currency } lineItems }
-  }
 }"""
+"""Asked once for both periods that are compared, and for the days between them."""
 
 
 async def show(visit: Visit) -> Response:
@@ -34,22 +30,20 @@ async def show(visit: Visit) -> Response:
     given = visit.request.query_params
     state = State.of(given, visit.now.date())
     named = {"account": given.get("account", ""), "resource": given.get("resource", "")}
-    asked = {"period": state.days.graphql, "before": state.before.graphql, "basis": state.basis, **named}
-    found = await visit.ask(DOCUMENT, customer=visit.customer_id, **asked)
-    resource = found.get("now")
+    asked = {"period": Days(state.before.start, state.days.end).graphql, "basis": state.basis, **named}
+    resource = (await visit.ask(DOCUMENT, customer=visit.customer_id, **asked)).get("resource")
     if resource is None:
         status = HTTPStatus.OK if visit.problems else HTTPStatus.NOT_FOUND
         return visit.shown(
             "no_resource", "No such resource", status, account=named["account"], resource=named["resource"]
         )
-    now, before = ([_row(one) for one in (found.get(side) or {}).get("series", [])] for side in ("now", "before"))
+    now, before = ([_within(one, days) for one in resource["series"]] for days in (state.days, state.before))
     offered = currencies(now, before)
     currency = chosen_currency(state.currency, offered)
-    days = list(state.days.buckets("DAILY"))
     ranked = rows(now, before, (), currency)
     for row in ranked:
         row.label = "Cost"
-    drawn = chart(ranked, days, currency) if any(row.amounts for row in ranked) else None
+    drawn = chart(ranked, list(state.days.buckets("DAILY")), currency) if any(row.amounts for row in ranked) else None
     kept = {**named, **state.period(), "basis": state.basis}
     return visit.shown(
         "resource",
@@ -70,8 +64,12 @@ async def show(visit: Visit) -> Response:
     )
 
 
-def _row(series: dict[str, Any]) -> dict[str, Any]:
-    return {**series, "currency": series["cost"]["currency"]}
+def _within(series: dict[str, Any], days: Days) -> dict[str, Any]:
+    """A series of some of its days."""
+    points = zip(series["dates"], series["amounts"], strict=True)
+    own = {day: amount for day, amount in points if days.start.isoformat() <= day < days.end.isoformat()}
+    cost = {"amount": sum(map(Decimal, own.values()), Decimal(0)), "currency": series["cost"]["currency"]}
+    return {**series, "dates": list(own), "amounts": list(own.values()), "cost": cost, "currency": cost["currency"]}
 
 
 def _days(drawn: dict[str, Any] | None) -> list[tuple[str, Decimal]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
@@ -63,10 +64,11 @@ class ResourceQuery:
         account = CostFilter(account=[account_id])
         asked, ever = (replace(cost_query(days, account, as_of), resources=(resource_id,)) for days in (period, None))
         data = await info.context.data_of(customer_id)
-        known = await _known(data, ever)
+        known, (found, rows) = await asyncio.gather(
+            _known(data, ever), series(data, asked, cost_basis, granularity=_DAILY)
+        )
         if known is None:
             return None
-        found, rows = await series(data, asked, cost_basis, granularity=_DAILY)
         its: list[Any] = [{"dates": row["dates"], "amounts": row["amounts"], **sum_of(row)} for row in rows]
         return Resource(account=account_id, resource_id=resource_id, series=its, **known, **freshness_fields(found))
 
@@ -85,7 +87,7 @@ async def _known(data: CustomerData, ever: CostQuery) -> dict[str, Any] | None:
     if not rows or not resource:
         return None
     months = sorted({date.fromisoformat(row["charge_month"]) for row in rows})
-    first, last = [await _days(data, ever, month) for month in (months[0], months[-1])]
+    first, last = await asyncio.gather(*(_days(data, ever, month) for month in (months[0], months[-1])))
     slices = {one.generation: one.slice for one in all_.publications}
     newest = max({row["generation"] for row in rows}, key=lambda generation: slices[generation].billing_period)
     return {

@@ -89,3 +89,4 @@ chart.on("click", ({ seriesIndex }) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 new ResizeObserver(() => chart.resize()).observe(place);
 document.documentElement.dataset.chart = "drawn";
+performance.mark("chart drawn");

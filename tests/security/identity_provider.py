@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -34,7 +34,8 @@ class IdentityProvider:
         discovery: what discovery says otherwise.
         fault: the status that the token endpoint answers instead.
         signing: a key of somebody else that signs the next ID token.
-        seen: requests to the token endpoint, without their secrets.
+        seen: the forms that the token endpoint got.
+        asked_back: where the last sign-in is led back to.
     """
 
     url: str = ""
@@ -46,6 +47,7 @@ class IdentityProvider:
     fault: int | None = None
     signing: RSAKey | None = None
     seen: list[dict[str, str]] = field(default_factory=list)
+    asked_back: str = ""
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def reset(self) -> None:
@@ -61,6 +63,7 @@ class IdentityProvider:
         assert asked["client_id"] == CLIENT
         assert asked["code_challenge_method"] == "S256"
         assert "openid" in asked["scope"].split()
+        self.asked_back = asked["redirect_uri"]
         code = secrets.token_urlsafe(16)
         self._codes[code] = asked
         return {"code": code, "state": asked["state"]}
@@ -113,6 +116,13 @@ def identity_provider() -> Iterator[IdentityProvider]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path.startswith("/authorize?"):
+                back = found.signed_in(self.path)
+                self.send_response(302)
+                self.send_header("Location", f"{found.asked_back}?{urlencode(back)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             length = int(self.headers.get("Content-Length", 0))
             form = {name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
             status, body = found.answer(self.path, form, self.headers.get("Authorization", ""))

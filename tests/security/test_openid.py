@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from api_server import serving
 from identity_provider import CLIENT, CLIENT_SECRET, IdentityProvider, identity_provider
 from joserfc.jwk import RSAKey
+from playwright.sync_api import sync_playwright
 from site_world import Site
 from test_states import text_of
 from world import Customer, World
@@ -268,6 +270,24 @@ def test_nothing_of_a_token_is_stored_or_logged(
     for secret in (form["code"], form["code_verifier"], "PLANTED-access", CLIENT_SECRET):
         assert secret not in stored
         assert secret not in caplog.text
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="NO CHROMIUM ON THIS MACHINE")
+def test_a_real_browser_comes_back_from_another_site_with_its_cookies(site: Site, provider: IdentityProvider) -> None:
+    """The provider is `127.0.0.1` and the pages are `localhost`: two sites, as they are in life."""
+    provider.reset()
+    url = site.url.replace("127.0.0.1", "localhost")
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = chromium.new_page()
+        page.goto(f"{url}/settings")
+        page.click("text=Sign in with your organisation")
+        page.wait_for_url(f"{url}/settings")
+        assert "ana@example.com (operator" in page.inner_text("main")
+        assert [one["name"] for one in page.context.cookies()] == ["optiinfra_session"]
+        chromium.close()
 
 
 @pytest.mark.parametrize(

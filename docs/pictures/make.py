@@ -22,7 +22,6 @@ PAGES: Final = {
     "explore": "/explore?group=SERVICE&compare=1&period=last-month",
     "resources": "/resources?period=last-month",
     "accounts": "/accounts",
-    "settings": "/settings",
 }
 THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 

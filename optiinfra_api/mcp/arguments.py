@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from optiinfra_api.web.breakdown import DIMENSIONS
-from optiinfra_api.web.periods import PRESETS, Days, preset
+from optiinfra_api.exploring.periods import PRESETS, Days, preset
+from optiinfra_api.exploring.state import DIMENSIONS
 
 MOST_ROWS: Final = 200
 

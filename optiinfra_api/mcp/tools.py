@@ -10,6 +10,8 @@ from typing import Any, Final
 from graphql import GraphQLSyntaxError, OperationDefinitionNode, OperationType, parse
 from pydantic import BaseModel
 
+from optiinfra_api.exploring.periods import Days
+from optiinfra_api.exploring.state import DIMENSIONS
 from optiinfra_api.graphql.validation_rules import MAX_TOKENS, TOO_DEEP
 from optiinfra_api.mcp import answers
 from optiinfra_api.mcp.arguments import (
@@ -24,8 +26,6 @@ from optiinfra_api.mcp.arguments import (
 )
 from optiinfra_api.mcp.caller import Caller, ToolFailed, said_by
 from optiinfra_api.mcp.documents import ACCOUNTS, REACH, RESOURCES, TAGS, groups, movements, of_series, sums_of, totals
-from optiinfra_api.web.breakdown import DIMENSIONS
-from optiinfra_api.web.periods import Days
 
 MAX_DESCRIBED: Final = 4 * 1024
 """Bytes of the instructions and all descriptions together."""

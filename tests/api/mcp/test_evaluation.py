@@ -10,10 +10,10 @@ import pytest
 from tool_client import Tools
 
 from optiinfra_api import mcp
+from optiinfra_api.exploring.periods import PRESETS
 from optiinfra_api.http.request_body import MAX_BODY_BYTES
 from optiinfra_api.mcp import answers
 from optiinfra_api.mcp.tools import MAX_DESCRIBED, TOOLS
-from optiinfra_api.web.periods import PRESETS
 
 CASES: Final = json.loads((Path(mcp.__file__).parent / "evaluation.json").read_text())
 

@@ -12,10 +12,10 @@ from site_world import HOSTILE, spend
 from tool_client import Tools
 from world import World
 
+from optiinfra_api.exploring.periods import PRESETS
 from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.fields.costs.trends import Dimension, Granularity
 from optiinfra_api.mcp import arguments
-from optiinfra_api.web.periods import PRESETS
 from optiinfra_assets.domain.accounts import BillingPeriod
 
 OCTOBER = {"start": "2026-10-01", "end": "2026-11-01"}

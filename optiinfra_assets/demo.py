@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.exact_amounts import EXACT, exact_sum
 from optiinfra_assets.embedded import preflight, services
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.simulators import sample_clouds
@@ -251,7 +252,7 @@ def _show_first(settings: Settings, token: str, say: Say, collected: CollectionR
     start, end = slice_.billing_period.start.date(), slice_.billing_period.end.date()
     question = _FIRST.format(customer=slice_.customer_id, account=slice_.account_id, start=start, end=end)
     for total in _ask(settings, token, question)["data"]["totalCost"]["totals"]:
-        amount = Decimal(total["cost"]["amount"]).normalize()
+        amount = Decimal(total["cost"]["amount"]).normalize(EXACT)
         say(f"First number: {slice_.account_id} cost {amount:f} {total['cost']['currency']} in {slice_.billing_period}")
 
 
@@ -292,7 +293,7 @@ def possible_totals(
             clouds_then = [sample_clouds.make_cloud(sample, months[-1], partial(_same, at)) for at in moments]
             of_currency = parts.setdefault(clouds_then[0].world.scenario.currency, [])
             of_currency += [dict.fromkeys(one.amount(month) for one in clouds_then) for month in months]
-    return {currency: [sum(one, Decimal(0)) for one in product(*found)] for currency, found in parts.items()}
+    return {currency: [exact_sum(one) for one in product(*found)] for currency, found in parts.items()}
 
 
 def _same(moment: datetime) -> datetime:
@@ -306,7 +307,7 @@ def sums(folder: Path) -> dict[str, Decimal]:
     for path in sorted(folder.iterdir()):
         for row in rows(path):
             currency = row["BillingCurrency"]
-            totals[currency] = totals.get(currency, Decimal(0)) + Decimal(row["BilledCost"])
+            totals[currency] = exact_sum((totals.get(currency, Decimal(0)), Decimal(row["BilledCost"])))
     return totals
 
 

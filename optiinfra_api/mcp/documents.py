@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_api.mcp.answers import MAX_TOTALS
 from optiinfra_api.web.filters import plain
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
 REACH: Final = ("dataThrough", "isComplete", "publishedAt", "isSimulated")
 """Fields of every answer about costs."""
@@ -37,9 +38,6 @@ TAGS: Final = f"""query McpTags({_DECLARED}) {{
   totalCost(period: $period, {_READ}) {{ totals {{ cost {{ amount currency }} unpricedLineItems }} {_REACH} }}
   costMetrics(customerId: $customer, period: $period, filter: $filter, asOf: $asOf, first: 1000) {{ nodes {{ tags }} }}
 }}"""
-
-_EXACT_DIGITS: Final = 100
-"""Enough for sums and differences of `Decimal(38, 18)`."""
 
 Sums = dict[tuple[str | None, ...], Decimal]
 """Amounts by group, which ends with the currency."""
@@ -80,10 +78,9 @@ def totals(sums: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def sums_of(series: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> Sums:
     """The exact amounts of series by group."""
     found: Sums = {}
-    with localcontext(prec=_EXACT_DIGITS):
-        for one in series:
-            group = (*(one[field] for field in fields), one["cost"]["currency"])
-            found[group] = found.get(group, Decimal(0)) + Decimal(one["cost"]["amount"])
+    for one in series:
+        group = (*(one[field] for field in fields), one["cost"]["currency"])
+        found[group] = exact_sum((found.get(group, Decimal(0)), Decimal(one["cost"]["amount"])))
     return found
 
 
@@ -100,17 +97,15 @@ def movements(before: Sums, now: Sums) -> tuple[list[dict[str, Any]], list[list[
 
 def _moved(before: Decimal | None, now: Decimal | None) -> dict[str, str | None]:
     before, now = before or Decimal(0), now or Decimal(0)
-    with localcontext(prec=_EXACT_DIGITS):
-        change = now - before
-        percent = f"{change / before * 100:.1f}" if before > 0 else None
+    change = exact_difference(now, before)
+    percent = f"{change / before * 100:.1f}" if before > 0 else None
     return {"before": plain(before), "now": plain(now), "change": plain(change), "changePercent": percent}
 
 
 def _by_currency(sums: Sums) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
-    with localcontext(prec=_EXACT_DIGITS):
-        for (*_, currency), amount in sums.items():
-            found[currency or ""] = found.get(currency or "", Decimal(0)) + amount
+    for (*_, currency), amount in sums.items():
+        found[currency or ""] = exact_sum((found.get(currency or "", Decimal(0)), amount))
     return dict(sorted(found.items()))
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_api.web.filters import plain
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
 COLOURS: Final = 12
 """Groups that have a colour of their own; the others are one, "other"."""
@@ -49,7 +50,7 @@ class Row:
     @property
     def change(self) -> Decimal:
         """What it costs more than before."""
-        return self.total - self.before
+        return exact_difference(self.total, self.before)
 
 
 def rows(
@@ -70,13 +71,14 @@ def rows(
     for one in series:
         if one["currency"] == currency:
             row = _row(found, one, fields)
-            row.total += Decimal(one["cost"]["amount"])
+            row.total = exact_sum((row.total, Decimal(one["cost"]["amount"])))
             days = map(date.fromisoformat, one.get("dates", ()))
             row.amounts = dict(zip(days, map(Decimal, one.get("amounts", ())), strict=True))
     for one in before:
         if one["currency"] == currency:
-            _row(found, one, fields).before += Decimal(one["cost"]["amount"])
-    ranked = sorted(found.values(), key=lambda row: (-row.total, -row.before, row.label))
+            row = _row(found, one, fields)
+            row.before = exact_sum((row.before, Decimal(one["cost"]["amount"])))
+    ranked = sorted(found.values(), key=lambda row: (row.total.copy_negate(), row.before.copy_negate(), row.label))
     for rank, row in enumerate(ranked, 1):
         row.colour = rank if rank <= COLOURS else 0
         row.link = link(row.key)
@@ -101,13 +103,19 @@ def _named(value: str | None, name: str) -> str:
     return value or f"(no {what})"
 
 
+def summed(ranked: Iterable[Row]) -> Row:
+    """All groups as one."""
+    found = list(ranked)
+    return Row((), "All", exact_sum(row.total for row in found), exact_sum(row.before for row in found))
+
+
 def chart(ranked: Sequence[Row], days: Sequence[date], currency: str) -> dict[str, Any]:
     """What the chart of the rows draws: a column of exact amounts for each group, and one for all the others."""
     own = [row for row in ranked if row.colour and row.amounts]
     others = [row for row in ranked if not row.colour and row.amounts]
     drawn = [{"name": row.label, "colour": row.colour, "link": row.link, "amounts": _column(row, days)} for row in own]
     if others:
-        sums = [plain(sum((row.amounts.get(day, Decimal(0)) for row in others), Decimal(0))) for day in days]
+        sums = [plain(exact_sum(row.amounts.get(day, Decimal(0)) for row in others)) for day in days]
         drawn.append({"name": f"{len(others)} others", "colour": 0, "link": None, "amounts": sums})
     return {"currency": currency, "dates": [day.isoformat() for day in days], "series": drawn}
 

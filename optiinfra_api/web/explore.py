@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -17,12 +16,12 @@ from optiinfra_api.web import saved_views
 from optiinfra_api.web.breakdown import (
     LABELS,
     Key,
-    Row,
     chart,
     chosen_currency,
     currencies,
     rows,
     series_of,
+    summed,
 )
 from optiinfra_api.web.filter_chips import chips, cleared
 from optiinfra_api.web.sign_in import redirect
@@ -75,7 +74,7 @@ async def show(visit: Visit, view_name: str = "") -> Response:
         granularity=variables["granularity"],
         ranked=ranked,
         most=len(ranked) if state.shows_all else MOST_ROWS,
-        totals=_totals(ranked),
+        totals=summed(ranked),
         chart=chart(ranked, days, currency) if ranked else None,
         filters=chips(visit, "/explore", shown),
         all_link=visit.link("/explore", **replace(shown, shows_all=True).parameters()),
@@ -156,11 +155,6 @@ def _narrowed(state: State, key: Key) -> State:
     for dimension, value in zip(state.groups, key, strict=True):
         state = state.filtered(dimension, value)
     return state.drilled(*state.groups)
-
-
-def _totals(ranked: Sequence[Row]) -> Row:
-    none = Decimal(0)
-    return Row((), "All", sum((row.total for row in ranked), none), sum((row.before for row in ranked), none))
 
 
 def _hidden(visit: Visit, state: State) -> list[tuple[str, str]]:

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
+from optiinfra_assets.domain.exact_amounts import exact_sum
+
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "\N{EN DASH}"
 _CENT: Final = Decimal("0.01")
@@ -15,7 +17,7 @@ _CENT: Final = Decimal("0.01")
 def money(amount: Decimal | str) -> str:
     """An amount with two decimals: ``1,234.50``; of less than a cent, ``<0.01``."""
     value = Decimal(amount)
-    shown = abs(value).quantize(_CENT, ROUND_HALF_EVEN)
+    shown = value.copy_abs().quantize(_CENT, ROUND_HALF_EVEN)
     if value and not shown:
         return "<0.01" if value > 0 else f"{MINUS}<0.01"
     return f"{MINUS if value < 0 else ''}{shown:,.2f}"
@@ -82,6 +84,7 @@ ALL: Final[Mapping[str, Callable[..., Any]]] = {
     "plain": plain,
     "percent": percent,
     "share": share,
+    "exact_sum": exact_sum,
     "day": day,
     "instant": instant,
     "through": through,

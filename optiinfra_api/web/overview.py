@@ -164,7 +164,7 @@ def _movers(visit: Visit, found: Mapping[str, Any], days: Days, currency: str, w
         return visit.link("/explore", **state.filtered(dimension, key[0], tag=TEAM).drilled(dimension).parameters())
 
     ranked = rows(series_of(found, f"{name}Now"), series_of(found, f"{name}Before"), (name,), currency, link)
-    by_change = sorted(ranked, key=lambda row: -abs(row.change))
+    by_change = sorted(ranked, key=lambda row: row.change.copy_abs(), reverse=True)
     grouped = replace(state, groups=(dimension,), tag=TEAM if dimension == TAG else "")
     return Movers(title, by_change[:_MOVERS], len(by_change) - _MOVERS, visit.link("/explore", **grouped.parameters()))
 

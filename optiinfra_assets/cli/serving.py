@@ -118,7 +118,9 @@ def demo(once: bool) -> None:
 
 def _plain(amount: Decimal | None) -> str | None:
     """Format an amount without the trailing zeros of a Parquet column with 18 fraction digits."""
-    return None if amount is None else f"{amount.normalize():f}"
+    from optiinfra_assets.domain.exact_amounts import EXACT
+
+    return None if amount is None else f"{amount.normalize(EXACT):f}"
 
 
 def _check(compared: list[TotalComparison]) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
-_EXACT_DIGITS: Final = 100
-"""Enough for sums and differences of `Decimal(38, 18)`."""
-
 _MOST_DAYS: Final = 62
 _MOST_WEEKS: Final = 400
 _DAY: Final = timedelta(days=1)
@@ -92,16 +90,14 @@ class Spent:
     @property
     def change(self) -> Decimal:
         """What it costs more than before."""
-        with localcontext(prec=_EXACT_DIGITS):
-            return self.cost - self.before
+        return exact_difference(self.cost, self.before)
 
     def add(self, other: Spent) -> None:
         """Add another group to this one."""
-        with localcontext(prec=_EXACT_DIGITS):
-            self.cost += other.cost
-            self.before += other.before
-            for day, amount in other.days.items():
-                self.days[day] = self.days.get(day, Decimal(0)) + amount
+        self.cost = exact_sum((self.cost, other.cost))
+        self.before = exact_sum((self.before, other.before))
+        for day, amount in other.days.items():
+            self.days[day] = exact_sum((self.days.get(day, Decimal(0)), amount))
 
 
 def by_currency(
@@ -122,7 +118,9 @@ def by_currency(
         rows = found.setdefault(one["currency"], {})
         rows.setdefault(one[name], Spent(one[name])).before = Decimal(one["cost"]["amount"])
     return {
-        currency: sorted(rows.values(), key=lambda row: (-row.cost, -row.before, row.group or ""))
+        currency: sorted(
+            rows.values(), key=lambda row: (row.cost.copy_negate(), row.before.copy_negate(), row.group or "")
+        )
         for currency, rows in sorted(found.items())
     }
 
@@ -147,8 +145,7 @@ def sparkline(row: Spent, buckets: Sequence[date]) -> str:
 
 def money(amount: Decimal) -> str:
     """An amount with two decimals: ``1,234.50``; of less than a cent, ``<0.01``."""
-    with localcontext(prec=_EXACT_DIGITS):
-        text = f"{amount:,.2f}"
+    text = f"{amount:,.2f}"
     return text if not amount or text not in ("0.00", "-0.00") else "<0.01" if amount > 0 else "-<0.01"
 
 

@@ -326,7 +326,7 @@ def _refuse_too_large(loaded: LoadResult) -> None:
     """Refuse totals that the tables cannot hold: ClickHouse fails or wraps them, and the same line items would fail at every tick."""
     for currency, totals in loaded.totals.items():
         for measure in MEASURES:
-            if abs(amount := getattr(totals, measure)) >= BEYOND:
+            if (amount := getattr(totals, measure)).copy_abs() >= BEYOND:
                 raise BadData(
                     f"{measure} of all line items adds up to {amount} {currency}: accepted are totals below {BEYOND:f}, as "
                     "Decimal(38, 18) holds them; correct the amounts at the source"

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optiinfra_api.web import filters
-from optiinfra_api.web.breakdown import COLOURS, chart, currencies, label_of, rows
+from optiinfra_api.web.breakdown import COLOURS, chart, currencies, label_of, rows, summed
 from optiinfra_api.web.filters import MINUS, NOTHING
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
-AMOUNTS = st.decimals(-10_000, 10_000, places=9)
+AMOUNTS = st.decimals(-10_000, 10_000, places=9) | st.decimals(-(10**19), 10**19, places=18)
 DAYS = [date(2026, 11, 1) + timedelta(days=number) for number in range(4)]
 
 
@@ -33,7 +34,7 @@ def series(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "currency": currency,
                 "dates": [one.isoformat() for one in dates],
                 "amounts": [str(one) for one in amounts],
-                "cost": {"amount": str(sum(amounts, Decimal(0)))},
+                "cost": {"amount": f"{exact_sum(amounts):f}"},
                 "lineItems": draw(st.integers(1, 9)),
             }
         )
@@ -46,11 +47,12 @@ def test_rows_and_chart_come_to_the_same(now: list[dict[str, Any]], before: list
         ranked = rows(now, before, ["service"], currency)
         own = [one for one in now if one["currency"] == currency]
         was = [one for one in before if one["currency"] == currency]
-        total = sum((Decimal(one["cost"]["amount"]) for one in own), Decimal(0))
-        assert sum((row.total for row in ranked), Decimal(0)) == total
-        assert sum((row.before for row in ranked), Decimal(0)) == sum(Decimal(one["cost"]["amount"]) for one in was)
+        total, earlier = (exact_sum(Decimal(one["cost"]["amount"]) for one in side) for side in (own, was))
+        whole = summed(ranked)
+        assert (whole.total, whole.before) == (total, earlier)
+        assert whole.change == exact_sum(row.change for row in ranked) == exact_difference(total, earlier)
         drawn = chart(ranked, DAYS, currency)["series"]
-        assert sum((Decimal(one) for column in drawn for one in column["amounts"]), Decimal(0)) == total
+        assert exact_sum(Decimal(one) for column in drawn for one in column["amounts"]) == total
         assert len(drawn) <= COLOURS + 1
         colours = [row.colour for row in ranked]
         assert colours == [*range(1, min(len(ranked), COLOURS) + 1), *([0] * (len(ranked) - COLOURS))]
@@ -70,6 +72,7 @@ def test_what_has_no_value_is_said_in_words() -> None:
 def test_amounts_are_shown_to_the_cent_and_never_as_nothing() -> None:
     shown = [filters.money(one) for one in ("1234567.895", "-0.5", "0.004", "-0.004", "0", "0.005", "0.0051")]
     assert shown == ["1,234,567.90", f"{MINUS}0.50", "<0.01", f"{MINUS}<0.01", "0.00", "<0.01", "0.01"]
+    assert filters.money(f"{10**19}.014999999999999999") == f"{10**19:,}.01"
     changes = [
         filters.percent(Decimal(now), Decimal(was))
         for now, was in ((110, 100), (99, 100), (5, 0), (1, -1), (2000, 100))

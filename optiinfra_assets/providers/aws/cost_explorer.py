@@ -24,12 +24,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_assets.domain.errors import Transient
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 from optiinfra_assets.providers.aws.client import no_data_as_nothing
 from optiinfra_assets.providers.base import RequestedDays
 from optiinfra_assets.providers.http.boto_client import BotoCalls
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import Page, pages
-from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 PERMISSION: Final = "ce:GetCostAndUsage"
 PRICE: Final = Decimal("0.01")
@@ -358,7 +358,7 @@ class CostWindow:
         for day, unit in sorted(found.keys() | wanted.keys(), key=str):
             one, other = found.get((day, unit), _Sum(_ZERO)), wanted.get((day, unit), _Sum(_ZERO))
             for name, sum_, total in zip(self.basis, one.amounts, other.amounts, strict=True):
-                difference = abs(exact_sum((sum_, -total)))
+                difference = exact_difference(sum_, total).copy_abs()
                 self.largest_difference = max(self.largest_difference, difference)
                 if difference > (one.count + other.count + 1) * (_DIGIT + abs(total) * _BINARY):
                     raise Transient(

@@ -19,6 +19,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.azure.query_api import (
     CHARGE_TYPE,
@@ -113,7 +114,7 @@ def _add_lines(
         for line in query.lines(kind, window, groups=(owner, SERVICE), only=only):
             sorter.add(_record(line, kind, charge_type, owner))
             key = line.day, line.currency
-            totals[key] = totals.get(key, Decimal(0)) + line.cost
+            totals[key] = exact_sum((totals.get(key, Decimal(0)), line.cost))
     return totals, totals_of(iter(charge_types))
 
 
@@ -150,7 +151,8 @@ def _joined(records: Iterator[Record]) -> Iterator[CostLine]:
                 continue
             sums = dict.fromkeys(CostMetric, Decimal(0))
             for record in same:
-                sums[CostMetric(record[5])] += Decimal(record[6])
+                kind = CostMetric(record[5])
+                sums[kind] = exact_sum((sums[kind], Decimal(record[6])))
             attribute = next(iter(attributes)) if len(attributes) == 1 else ""
             billed, effective = sums[CostMetric.ACTUAL], sums[CostMetric.AMORTIZED]
             yield CostLine(owner, attribute, day, charge_type, service, currency, billed, effective)

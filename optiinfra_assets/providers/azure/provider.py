@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
+from optiinfra_assets.domain.exact_amounts import EXACT
 from optiinfra_assets.line_items.arrow_tools import with_column
 from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
@@ -287,7 +288,7 @@ class _ScopeSource:
         said: dict[str, Any] = {"window": self._refreshed_at(now).isoformat()}
         for kind in CostMetric:
             totals = query.totals(kind, Window.of(period, now), daily=False)
-            said[kind] = {currency: f"{total.normalize():f}" for (_, currency), total in totals.items()}
+            said[kind] = {currency: f"{total.normalize(EXACT):f}" for (_, currency), total in totals.items()}
         self._context.snapshots.add(Snapshot(TOTALS, period, now, json.dumps(said).encode()))
 
     def _token(self, period: BillingPeriod) -> str:

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, ContractChanged, Transient
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE, JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
@@ -190,7 +191,7 @@ def totals_of(lines: Iterator[QueryRow]) -> Totals:
     """Returns the sums by day and currency."""
     totals: Totals = defaultdict(Decimal)
     for line in lines:
-        totals[line.day, line.currency] += line.cost
+        totals[line.day, line.currency] = exact_sum((totals[line.day, line.currency], line.cost))
     return dict(totals)
 
 
@@ -236,7 +237,7 @@ def by_currency(totals: Totals) -> dict[str, Decimal]:
     """Returns the sums over all days."""
     sums: dict[str, Decimal] = {}
     for (_, currency), total in totals.items():
-        sums[currency] = sums.get(currency, Decimal(0)) + total
+        sums[currency] = exact_sum((sums.get(currency, Decimal(0)), total))
     return sums
 
 

@@ -28,8 +28,8 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, RESIDUAL
-from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 ESTIMATE: Final = "estimate of the day"
 
@@ -232,7 +232,7 @@ def _trued_up(estimates: Sequence[DailyEstimate], lines: Sequence[InvoiceLine]) 
     line = _common(lines) or lines[0]
     for one in estimates:
         yield _of_day(one, line, line.invoice_id)
-    residual = exact_sum([*(line.amount for line in lines), *(-one.amount for one in estimates)])
+    residual = exact_sum([*(line.amount for line in lines), *(one.amount.copy_negate() for one in estimates)])
     if residual:
         place = _common_place(estimates)
         yield DailyCharge(line.key, residual, line.start, line.end, RESIDUAL, line, place, line.invoice_id)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 from optiinfra_assets.providers.http.json_fields import JsonFields
-from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 PRODUCTS: Final = "product_charges"
 OVERAGES: Final = "overages"
@@ -54,7 +54,7 @@ class InvoiceParts:
         for part in self._known(itemised):
             found.append(part[2])
             yield part
-        rest = exact_sum((amount, -exact_sum(found))) if amount is not None else None
+        rest = exact_difference(amount, exact_sum(found)) if amount is not None else None
         if rest:
             yield "Adjustment", BEYOND, rest
 

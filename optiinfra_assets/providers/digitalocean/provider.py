@@ -26,6 +26,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 from optiinfra_assets.line_items.row_batches import LineItemRow
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, credential_of
@@ -66,7 +67,6 @@ from optiinfra_assets.providers.running_totals.instances import (
     daily_list,
 )
 from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, MONTHS_BACK
-from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 BILLING: Final = "the scope billing:read"
 ACCOUNT: Final = "the scope account:read, or else account_urn in the settings"
@@ -329,7 +329,7 @@ class _Month:
             balance = BALANCE.read(billing.context, billing.usage, None)
             if balance is not None:
                 usage, generated_at = balance
-                beyond = exact_sum((usage, -days.estimated))
+                beyond = exact_difference(usage, days.estimated)
                 compared = {"month_to_date_usage": f"{usage:f}", "beyond_insights": f"{beyond:f}"}
                 self._note([{"kind": "balance", "generated_at": generated_at.isoformat(), **compared}])
 

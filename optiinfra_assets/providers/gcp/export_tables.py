@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Final
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, ContractChanged
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.providers.gcp.loading_days import BEGINNING, PeriodTotal
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
-from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 if TYPE_CHECKING:
     from optiinfra_assets.providers.gcp.bigquery import ResultRow

@@ -17,9 +17,9 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.providers.context import Snapshot, Snapshots
 from optiinfra_assets.providers.http.json_fields import JsonFields
-from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 READING: Final = "reading of the export"
 SILENT: Final = timedelta(hours=48)

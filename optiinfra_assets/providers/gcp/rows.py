@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.domain.read_memory import kept_if_short
 from optiinfra_assets.line_items.row_batches import LineItemRow, Value
 from optiinfra_assets.providers.gcp.export_tables import CostTable, ExportKind
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
-from optiinfra_assets.providers.running_totals.readings import exact_sum
 
 if TYPE_CHECKING:
     from optiinfra_assets.providers.gcp.bigquery import ResultRow
@@ -203,10 +203,10 @@ class BillingRows:
 
     def _focus_row(self, cells: ResultRow, values: dict[str, Value]) -> LineItemRow:
         billed, contracted = cells.number("BilledCost") or ZERO, cells.number("ContractedCost") or ZERO
-        off = exact_sum((contracted, cells.number("credits") or ZERO, -billed))
+        off = exact_sum((contracted, cells.number("credits") or ZERO, billed.copy_negate()))
         if off:
             self._odd += 1
-            self._difference = exact_sum((self._difference, abs(off)))
+            self._difference = exact_sum((self._difference, off.copy_abs()))
         tags: dict[str, str | None] = {}
         for name in (*_INTO_TAGS, "Tags"):
             found = _tags(cells, name) if name in cells.places else {}

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.running_totals.month import ChargeLine, completed
-from optiinfra_assets.providers.running_totals.readings import MeasuredAmounts, exact_sum
+from optiinfra_assets.providers.running_totals.readings import MeasuredAmounts
 
 TAX: Final = "tax"
 """The item type in the key of a tax line."""

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 from optiinfra_assets.providers.context import Snapshot
 from optiinfra_assets.providers.http.json_fields import parse_time
 from optiinfra_assets.providers.running_totals.readings import (
@@ -20,7 +21,6 @@ from optiinfra_assets.providers.running_totals.readings import (
     MeasuredAmounts,
     Reading,
     accrue,
-    exact_sum,
 )
 
 MONTHS_BACK: Final = 13
@@ -92,7 +92,7 @@ def completed(lines: Iterable[ChargeLine], amount: Decimal, key: Key) -> Iterato
     for line in lines:
         found = exact_sum((found, line.measure.cost))
         yield line
-    rest = exact_sum((amount, -found))
+    rest = exact_difference(amount, found)
     if rest:
         yield ChargeLine(key, MeasuredAmounts(rest, list_cost=rest))
 

@@ -18,19 +18,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
 Key = tuple[str, ...]
 """The part of a line that stays the same from one reading to the next. It has no dates: it is unknown whether clouds keep them fixed."""
 
 GRACE: Final = timedelta(hours=1)
 """How long after the end of an invoiced month a reading still contains charges of that month only."""
-
-_EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation, Overflow])
-"""Python's default context rounds to 28 digits; money has up to 38. Inexact is trapped, so a wrong digit cannot pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +47,11 @@ class MeasuredAmounts:
 
     def plus(self, other: MeasuredAmounts) -> MeasuredAmounts:
         """Return the exact sum."""
-        return self._combined(other, _EXACT.add)
+        return self._combined(other, lambda one, more: exact_sum((one, more)))
 
     def minus(self, other: MeasuredAmounts) -> MeasuredAmounts:
         """Return the exact difference."""
-        return self._combined(other, _EXACT.subtract)
+        return self._combined(other, exact_difference)
 
     def _combined(self, other: MeasuredAmounts, operation: Callable[[Decimal, Decimal], Decimal]) -> MeasuredAmounts:
         return MeasuredAmounts(
@@ -126,14 +124,6 @@ def summed(lines: Iterable[tuple[Key, MeasuredAmounts]]) -> dict[Key, MeasuredAm
     for key, measure in lines:
         sums[key] = sums.get(key, NOTHING).plus(measure)
     return sums
-
-
-def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
-    """Return the sum of any amounts, to the last digit."""
-    result = Decimal(0)
-    for amount in amounts:
-        result = _EXACT.add(result, amount)
-    return result
 
 
 def total(lines: Mapping[Key, MeasuredAmounts]) -> Decimal:

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.providers.linode.item_labels import Label
 from optiinfra_assets.providers.running_totals.focus_columns import charge_class
 from optiinfra_assets.providers.running_totals.invoice_months import (
@@ -22,7 +23,7 @@ from optiinfra_assets.providers.running_totals.invoice_months import (
     month_begin,
 )
 from optiinfra_assets.providers.running_totals.month import ChargeLine, IssuedInvoice, completed
-from optiinfra_assets.providers.running_totals.readings import MeasuredAmounts, exact_sum
+from optiinfra_assets.providers.running_totals.readings import MeasuredAmounts
 
 MARCH = BillingPeriod(2026, 3)
 MACHINES = ("Machines", re.compile("machine", re.I))

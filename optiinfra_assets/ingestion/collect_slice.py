@@ -28,12 +28,16 @@ from optiinfra_assets.metadata.slices import GONE, SliceLock
 from optiinfra_assets.providers.base import LineItemStream, Provider
 from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.warehouse.loading import LoadResult, load
+from optiinfra_assets.warehouse.retention import CHUNK
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CHECK_SECONDS = 1.0
 """Seconds between two checks whether the slice is still to be collected: a file yields a hundred batches a second."""
 BEYOND = Decimal(10) ** 20
 """The first number that a Decimal(38, 18) cannot hold."""
+MOST_LEFT = 5_000_000
+"""Line items that attempts at one slice may leave to garbage collection, a quarter of a GB, beside those of the last attempt: a big source that
+fails at its end is read up to a hundred times a day, and where nothing is published nothing is garbage yet."""
 UNPUBLISHED_NUMBERS = 1_000_000
 """Generation numbers to skip: more than the attempts that may have left rows since the newest publication."""
 
@@ -119,6 +123,7 @@ def collect_slice(
     """
     slice_ = Slice.of(account, billing_period)
     with metadata.slices.lock(slice_) as lock:
+        warehouse.remove_attempts(slice_, metadata.slices.ended_generations(slice_, CHUNK), MOST_LEFT)
         generation = _start(slice_, run_id, warehouse, metadata)
         log.info("%s: collecting generation %s", slice_, generation)
         attempt = _Attempt(

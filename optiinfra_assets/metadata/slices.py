@@ -139,6 +139,11 @@ class SliceRepository(Repository):
         """Store how an attempt ended; unless it was published, its rows are garbage from then on."""
         self._database.rows("finish_generation.sql", {"generation": generation, "state": state})
 
+    def ended_generations(self, slice_: Slice, most: int) -> list[int]:
+        """Return the newest attempts at a slice that ended and published nothing, at most `most`."""
+        rows = self._database.rows("ended_generations.sql", {**key(slice_), "most": most})
+        return [row["generation"] for row in rows]
+
     def live_generations(self, younger_than: timedelta = timedelta(hours=24)) -> frozenset[int]:
         """Return attempts that may still be loading: not ended, and begun within `younger_than` or in a process that holds the lock.
 

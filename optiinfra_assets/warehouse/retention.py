@@ -13,7 +13,7 @@ A run that died at any point can be repeated.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -25,7 +25,7 @@ from optiinfra_assets.database import clickhouse, sql_files
 GRACE: Final = timedelta(hours=1)
 """The longest time that a reader may take from resolving to the end of reading; an export may take 3000 s."""
 
-_CHUNK = 500
+CHUNK: Final = 500
 """Most generations in one statement: in a URL they stay far below the servers' limit of 1 MiB."""
 
 
@@ -110,7 +110,7 @@ def _remains(client: Client, table: str, values: dict[str, Any]) -> Iterable[_Re
 
 
 def _remove(client: Client, remains: Iterable[_Remains]) -> None:
-    """Delete rows permanently, with one statement per table and partition (more above `_CHUNK` generations).
+    """Delete rows permanently, with one statement per table and partition (more above `CHUNK` generations).
 
     This does not drop whole partitions, although that is cheaper: it would also delete rows that a collector adds meanwhile.
     """
@@ -118,8 +118,8 @@ def _remove(client: Client, remains: Iterable[_Remains]) -> None:
     for one in remains:
         groups[one.table, one.partition].append(one)
     for (table, partition), members in sorted(groups.items()):
-        for at in range(0, len(members), _CHUNK):
-            chunk = members[at : at + _CHUNK]
+        for at in range(0, len(members), CHUNK):
+            chunk = members[at : at + CHUNK]
             values = {
                 "table": table,
                 "partition": partition,
@@ -127,6 +127,27 @@ def _remove(client: Client, remains: Iterable[_Remains]) -> None:
                 "generations": sorted({one.generation for one in chunk}),
             }
             clickhouse.run(client, sql_files.read("clickhouse", "store", "remove_rows.sql"), values, mutations_sync=2)
+
+
+def remove_attempts(
+    client: Client, tables: Sequence[str], slice_: Mapping[str, Any], generations: Collection[int], most: int
+) -> None:
+    """Remove the rows of attempts at a slice that ended without being published, if they left more than `most` line items.
+
+    Args:
+        client: clickhouse_connect client of the warehouse.
+        tables: every table with rows of generations, ``raw_costs`` last.
+        slice_: the columns that identify it. The caller holds its lock.
+        generations: the attempts, at most `CHUNK`.
+        most: line items that may stay until the next garbage collection.
+    """
+    values = {**slice_, "generations": list(generations)}
+
+    def left(table: str) -> list[_Remains]:
+        return [_Remains(table, **row) for row in clickhouse.rows(client, "attempts.sql", {**values, "table": table})]
+
+    if generations and sum(one.rows for one in left(tables[-1])) > most:
+        _remove(client, [one for table in tables for one in left(table)])
 
 
 def delete(client: Client, tables: Sequence[str], customer_id: str, generation: int) -> None:

@@ -221,6 +221,10 @@ class Warehouse:
         """Return the ClickHouse settings with which a query sees rows of one customer only; see `tenant_filter`."""
         return tenant_filter.tenant_settings(customer_id, self._has_reader)
 
+    def remove_attempts(self, slice_: Slice, generations: Collection[int], most: int) -> None:
+        """Remove the rows of attempts that ended without being published; see `retention.remove_attempts`."""
+        retention.remove_attempts(self.client, _filled_tables(), key(slice_), generations, most)
+
     def collect_garbage(
         self, now: datetime, retention_days: int, live_generations: Collection[int], *, dry_run: bool = False
     ) -> GarbageCollectionResult:

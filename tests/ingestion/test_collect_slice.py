@@ -16,8 +16,14 @@ from orchestrated import Files, Platform, Scripted
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.domain.source_warnings import SourceWarning
-from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceResult, collect_slice
+from optiinfra_assets.ingestion.collect_slice import (
+    CollectionOutcome,
+    ControlTotalMismatch,
+    SliceResult,
+    collect_slice,
+)
 from optiinfra_assets.providers.base import RequestedDays
+from optiinfra_assets.warehouse.warehouse import derived_tables
 
 OCTOBER = BillingPeriod(2026, 10)
 
@@ -232,3 +238,45 @@ def test_only_what_is_new_is_published(platform: Platform, files: Files, is_of_a
     assert sums(platform, "acme.files") == {Decimal(4)}
     assert collect(platform, "acme.files").outcome is CollectionOutcome.UNCHANGED
     assert platform.metadata.slices.live_generations() == frozenset()
+
+
+def test_what_failed_attempts_leave_has_a_bound_though_nothing_else_is_published(
+    scripted_platform: Platform, scripted: Scripted, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Garbage collection removes nothing that is newer than what was published an hour ago."""
+
+    def left() -> list[int]:
+        tables = ("raw_costs", *derived_tables())
+        return [scripted_platform.warehouse.client.command(f"SELECT count() FROM {table}") for table in tables]
+
+    monkeypatch.setattr("optiinfra_assets.ingestion.collect_slice.MOST_LEFT", 5, raising=False)
+    files.write("october", "2026-10", ["1", "2", "3"])
+    scripted.control_totals = {"USD": Decimal(7)}
+    for _ in range(8):
+        with pytest.raises(ControlTotalMismatch):
+            collect(scripted_platform, "acme.files")
+        assert left()[0] <= 5 + 3
+    scripted.control_totals = None
+    assert collect(scripted_platform, "acme.files").outcome is CollectionOutcome.PUBLISHED
+    published = left()
+    scripted.control_totals = {"USD": Decimal(7)}
+    monkeypatch.setattr("optiinfra_assets.warehouse.loading.HELD_BYTES", 0)
+    for _ in range(4):
+        with pytest.raises(ControlTotalMismatch):
+            collect(scripted_platform, "acme.files")
+        assert left()[0] <= published[0] + 5 + 3
+    assert left()[1:] == published[1:]
+    assert sums(scripted_platform, "acme.files") == {Decimal(6)}
+
+
+def test_the_rows_of_another_slice_that_has_the_number_of_an_attempt_stay(platform: Platform, tmp_path: Path) -> None:
+    first, second = Files(tmp_path / "first"), Files(tmp_path / "second")
+    first.write("a", "2026-10", ["1.00", "2.00"])
+    second.write("b", "2026-10", ["7.00"])
+    for name, files in (("acme.first", first), ("acme.second", second)):
+        platform.add_account(name, location=str(files.path))
+    published = collect(platform, "acme.first").published
+    assert published is not None
+    for name in ("acme.first", "acme.second"):
+        platform.warehouse.remove_attempts(platform.slice("2026-10", name), [published.generation], 0)
+    assert sums(platform, "acme.first") == {Decimal(3)}

@@ -19,6 +19,9 @@ MAX_TEXT: Final = 240
 MAX_ERROR: Final = 2000
 """Characters of an error."""
 
+MOST_READ: Final = 1000
+"""Rows of one page of GraphQL, beyond which `skip` leads to nothing."""
+
 MAX_TOTALS: Final = 10
 """Currencies of one answer with a total each."""
 
@@ -50,7 +53,8 @@ def table(
         truncated = None
         if end < len(rows) or has_more:
             of = f"more than {len(rows)}" if has_more else len(rows)
-            truncated = {"rows": count, "of": of, "rest": f"call again with skip={end}, or narrow by filter or period"}
+            again = f"call again with skip={end}, or " if end < max(len(rows), MOST_READ) else ""
+            truncated = {"rows": count, "of": of, "rest": f"{again}narrow by filter or period"}
         return orjson.dumps({**head, "columns": columns, "truncated": truncated, "rows": asked[:count]})
 
     return _largest(written, len(asked)).decode()

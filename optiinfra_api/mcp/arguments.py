@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from optiinfra_api.exploring.periods import PRESETS, Days, preset
 from optiinfra_api.exploring.state import DIMENSIONS
+from optiinfra_api.reading.cost_query import END_DAY, FIRST_DAY
 
 MOST_ROWS: Final = 200
 
@@ -21,7 +22,7 @@ ValuesOf = Literal[DimensionName, "CURRENCY", "TAG", "TAG_KEY"]
 PresetName = Literal["this-month", "last-month", "7-days", "30-days", "90-days", "12-months"]
 
 _DAY: Final = "a day, YYYY-MM-DD"
-_PERIOD: Final = f'one of {", ".join(PRESETS)}, or {{"start": {_DAY}, "end": the day after the last}}'
+_PERIOD: Final = f'one of {", ".join(PRESETS)}, or {{"start": {_DAY}, "end": the day after the last}}, from {FIRST_DAY} to before {END_DAY}'
 _INSTEAD: Final = {"period": _PERIOD, "before": _PERIOD, "asOf": "an instant with its zone, 2026-11-01T00:00:00Z"}
 """What is accepted, where the checks of types say it badly."""
 
@@ -39,6 +40,13 @@ class DaysAsked(_Model):
 
     start: date
     end: date
+
+    @model_validator(mode="after")
+    def _check_days(self) -> Self:
+        """Those far off have no days before them to be compared with."""
+        if min(self.start, self.end) < FIRST_DAY or max(self.start, self.end) > END_DAY:
+            raise ValueError("out of range")
+        return self
 
 
 class TagAsked(_Model):

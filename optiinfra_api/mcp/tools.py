@@ -146,7 +146,7 @@ def _just_before(asked: ComparisonAsked, caller: Caller) -> Days:
 async def top_resources(caller: Caller, asked: ResourcesAsked) -> str:
     """The most expensive resources of a period, by currency."""
     variables = asked.variables(caller.today)
-    found = await caller.ask(RESOURCES, variables | {"first": min(asked.skip + asked.limit, 1000)})
+    found = await caller.ask(RESOURCES, variables | {"first": min(asked.skip + asked.limit, answers.MOST_READ)})
     page, total = found["costsByResource"], found["totalCost"]
     rows = [
         [

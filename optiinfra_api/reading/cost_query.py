@@ -30,7 +30,7 @@ FILTERS: Final = {
 }
 """Name of a filter -> the attribute of `CostQuery` that holds its accepted values."""
 
-_FIRST_DAY, _END_DAY = date(1971, 1, 1), date(2100, 1, 1)
+FIRST_DAY, END_DAY = date(1971, 1, 1), date(2100, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ def _check_period(start: date, end: date) -> None:
     given = f"period: {start} to {end} is not accepted"
     if start >= end:
         raise InvalidArgument(f"{given}: it has no day", "Use an end after the start; the end is exclusive.")
-    if start < _FIRST_DAY or end > _END_DAY:
-        raise InvalidArgument(f"{given}: out of range", f"Use days from {_FIRST_DAY} to before {_END_DAY}.")
+    if start < FIRST_DAY or end > END_DAY:
+        raise InvalidArgument(f"{given}: out of range", f"Use days from {FIRST_DAY} to before {END_DAY}.")
     if end - start > timedelta(days=MAX_DAYS):
         raise InvalidArgument(f"{given}: longer than {MAX_DAYS} days", f"Use at most {MAX_DAYS} days.")
 

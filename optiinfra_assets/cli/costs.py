@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
 
 from optiinfra_assets.cli.asking import Ask, opened_api
 from optiinfra_assets.cli.output import print_json, print_table
-from optiinfra_assets.cli.spending import DayRange, Spent, by_currency, exact, money, percent, sparkline, summed
+from optiinfra_assets.cli.spending import (
+    FIRST_DAY,
+    LAST_DAY,
+    DayRange,
+    Spent,
+    by_currency,
+    exact,
+    money,
+    percent,
+    sparkline,
+    summed,
+)
 
 _FIELDS: Final = {
     "service": "SERVICE",
@@ -22,7 +33,6 @@ _FIELDS: Final = {
 
 _TAG: Final = "tag:"
 _SHOWN: Final = 20
-_LATEST: Final = date(2099, 12, 31)
 _CUSTOMERS: Final = "query CliCustomers { customers(first: 1000) { nodes { customerId } } }"
 _ARGUMENTS: Final = "customerId: $customer, groupBy: $groupBy, groupByTag: $tag, filter: $filter"
 _DOCUMENT: Final = """query CliCosts($customer: String, $period: Period!, $before: Period!, $granularity: Granularity!,
@@ -115,10 +125,11 @@ def _days(month: str | None, first: datetime | None, last: datetime | None) -> D
         raise click.UsageError("--month: goes without --from and --to")
     if first is None:
         raise click.UsageError("--to: goes with --from")
-    end = (last.date() if last else max(today, first.date())) + timedelta(days=1)
-    if end <= first.date() or end > _LATEST:
-        raise click.UsageError(f"--to: {end - timedelta(days=1)} is not accepted: use a day from {first.date()} on")
-    return DayRange(first.date(), end)
+    begin, until = first.date(), last.date() if last else max(today, first.date())
+    for option, day, earliest in (("--from", begin, FIRST_DAY), ("--to", until, begin)):
+        if not earliest <= day <= LAST_DAY:
+            raise click.UsageError(f"{option}: {day} is not accepted: use a day from {earliest} to {LAST_DAY}")
+    return DayRange(begin, until + timedelta(days=1))
 
 
 def _only_customer(ask: Ask) -> str | None:

@@ -15,6 +15,9 @@ BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _MOST_DAYS: Final = 62
 _MOST_WEEKS: Final = 400
 _DAY: Final = timedelta(days=1)
+FIRST_DAY: Final = date(1971, 1, 1)
+LAST_DAY: Final = date(2099, 12, 31)
+"""The days that GraphQL takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,10 @@ class DayRange:
             try:
                 chosen = BillingPeriod.parse(month)
             except ValueError:
-                raise ValueError(f"month: {month!r} is not accepted: use this, last or YYYY-MM") from None
+                chosen = None
+            if chosen is None or not FIRST_DAY.year <= chosen.year <= LAST_DAY.year:
+                said = f"use this, last or YYYY-MM from {FIRST_DAY:%Y-%m} to {LAST_DAY:%Y-%m}"
+                raise ValueError(f"month: {month!r} is not accepted: {said}")
         else:
             chosen = current if month == "this" else current.shift(-1)
         return cls(chosen.start.date(), today + _DAY if chosen == current else chosen.end.date())

@@ -36,8 +36,8 @@ CHECK_SECONDS = 1.0
 BEYOND = Decimal(10) ** 20
 """The first number that a Decimal(38, 18) cannot hold."""
 MOST_LEFT = 5_000_000
-"""Line items that attempts at one slice may leave to garbage collection, a quarter of a GB, beside those of the last attempt: a big source that
-fails at its end is read up to a hundred times a day, and where nothing is published nothing is garbage yet."""
+"""Line items that attempts at one slice may leave to garbage collection, a quarter of a GB, beside those of the last attempt: a big source
+that fails at its end is read up to a hundred times a day, and where nothing is published nothing is garbage yet."""
 UNPUBLISHED_NUMBERS = 1_000_000
 """Generation numbers to skip: more than the attempts that may have left rows since the newest publication."""
 

@@ -148,6 +148,11 @@ def test_a_stored_label_is_data(world: World, tools: Tools) -> None:
         ("query_costs", {"period": "last year"}, "period: is not accepted: one of this-month, last-month, "),
         ("query_costs", {"period": {"start": "2026-11-01"}}, 'or {"start": a day, YYYY-MM-DD, "end": the day after'),
         ("query_costs", {"period": {"start": "2026-11-02", "end": "2026-11-01"}}, "it has no day. Use an end after"),
+        *(
+            ("compare_periods", {"period": {"start": start, "end": end}}, "period: is not accepted: one of this-month, ")
+            for start, end in (("0001-01-01", "0001-01-02"), ("9999-12-01", "9999-12-31"), ("9999-12-02", "0001-01-01"))
+        ),
+        ("compare_periods", {"period": "7-days", "before": {"start": "1970-12-31", "end": "1971-02-01"}}, "from 1971-01-01 to"),
         ("query_costs", {"period": "7-days", "groupBy": ["TEAM"]}, "groupBy.0: is not accepted: input should be 'PROVIDER', "),
         ("query_costs", {"period": "7-days", "by": 1}, "by: does not exist: use customer, period, filter, costBasis, asOf, "),
         ("query_costs", {"period": "7-days", "filter": {"team": ["a"]}}, "filter.team: does not exist: use provider, account, "),

@@ -39,13 +39,19 @@ def mcp(url: str | None, token_file: Path | None) -> None:
       OPTIINFRA_TOKEN=oi_... optiinfra mcp
       optiinfra mcp --url https://costs.example.com/mcp --token-file ~/.optiinfra-token
     """
+    import signal
+    import sys
+
     import anyio
 
     from optiinfra_assets.settings import Settings
 
+    if sys.stdin is None or sys.stdout is None:
+        raise click.ClickException("standard input or output: is closed: a program starts this command to talk with it")
     token = _token(token_file)
     address = url or f"{Settings().api_url}/mcp"
     _check(address, token)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a thread waits for input, which no exception would end
     anyio.run(_serve, address, token)
 
 
@@ -96,20 +102,25 @@ async def _api(address: str, token: str) -> AsyncIterator[Client]:
 
 
 async def _serve(address: str, token: str) -> None:
+    from mcp import MCPError
     from mcp.server.lowlevel.server import Server
     from mcp.server.stdio import stdio_server
-    from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, TextContent
+    from mcp_types import INTERNAL_ERROR, CallToolRequestParams, CallToolResult, ListToolsResult, TextContent
+
+    said = f"{address} does not answer, or takes the token no more: see `optiinfra status`"
 
     async def list_tools(_: Any, __: Any) -> ListToolsResult:
-        async with _api(address, token) as client:
-            return await client.list_tools()
+        try:
+            async with _api(address, token) as client:
+                return await client.list_tools()
+        except Exception:  # noqa: BLE001 - groups of errors of any kind come out of the connection
+            raise MCPError(INTERNAL_ERROR, said) from None
 
     async def call_tool(_: Any, called: CallToolRequestParams) -> CallToolResult:
         try:
             async with _api(address, token) as client:
                 return await client.call_tool(called.name, called.arguments)
-        except Exception:  # noqa: BLE001 - groups of errors of any kind come out of the connection
-            said = f"{address} does not answer, or takes the token no more: see `optiinfra status`"
+        except Exception:  # noqa: BLE001
             return CallToolResult(content=[TextContent(type="text", text=said)], is_error=True)
 
     async with _api(address, token) as client:

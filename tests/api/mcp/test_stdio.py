@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 from loopback import HANG, free_port
-from mcp import Client, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters
 from test_protocol import SAMPLES
 from tool_client import Tools, text_of
 from world import World
@@ -71,11 +73,14 @@ def test_a_token_that_is_revoked_meanwhile_is_an_error_of_the_tool(world: World,
         with anyio.fail_after(HANG):
             while not (after := await client.call_tool("list_accounts", {})).is_error:
                 await anyio.sleep(0.5)
-        return before, after
+        with pytest.raises(MCPError) as listed:
+            await client.list_tools()
+        return before, after, str(listed.value)
 
-    before, after = _run(tools.of(issued.plaintext), tmp_path, use)
+    before, after, listed = _run(tools.of(issued.plaintext), tmp_path, use)
     assert not before.is_error
-    assert "does not answer, or takes the token no more: see `optiinfra status`" in text_of(after)
+    said = f"{tools.url} does not answer, or takes the token no more: see `optiinfra status`"
+    assert (text_of(after), listed) == (said, said)
 
 
 def test_nothing_but_the_protocol_is_on_standard_output(tools: Tools, tmp_path: Path) -> None:
@@ -84,6 +89,36 @@ def test_nothing_but_the_protocol_is_on_standard_output(tools: Tools, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [1]
     assert str(tools.token) not in done.stderr
+
+
+def test_ctrl_c_ends_it_while_it_waits_for_input(tools: Tools, tmp_path: Path) -> None:
+    command = [sys.executable, *COMMAND, "--url", tools.url]
+    environment = _environment(str(tools.token), tmp_path)
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        assert started.stdin is not None
+        assert started.stdout is not None
+        try:
+            started.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+            started.stdin.flush()
+            assert started.stdout.readline()
+            started.send_signal(signal.SIGINT)
+            assert started.wait(HANG) == -signal.SIGINT
+        finally:
+            started.kill()
+
+
+def test_without_standard_input_it_says_what_is_missing(tools: Tools, tmp_path: Path) -> None:
+    command = shlex.join([sys.executable, *COMMAND, "--url", tools.url])
+    environment = _environment(str(tools.token), tmp_path)
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {command} <&-"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
+    )
+    assert done.stderr.startswith("error: standard input or output: is closed")
 
 
 def _started(home: Path, token: str, *more: str, given: str = "") -> subprocess.CompletedProcess[str]:

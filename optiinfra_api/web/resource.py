@@ -12,6 +12,7 @@ from optiinfra_api.exploring.periods import PRESETS, Days
 from optiinfra_api.exploring.state import BASES, State
 from optiinfra_api.web.breakdown import chart, chosen_currency, currencies, rows
 from optiinfra_api.web.visit import Visit
+from optiinfra_assets.domain.exact_amounts import exact_sum
 
 DOCUMENT: Final = """query Resource($customer: String, $account: String!, $resource: String!, $period: Period!, $basis: CostBasis!) {
   resource(customerId: $customer, accountId: $account, resourceId: $resource, period: $period, costBasis: $basis) {
@@ -68,7 +69,7 @@ def _within(series: dict[str, Any], days: Days) -> dict[str, Any]:
     """A series of some of its days."""
     points = zip(series["dates"], series["amounts"], strict=True)
     own = {day: amount for day, amount in points if days.start.isoformat() <= day < days.end.isoformat()}
-    cost = {"amount": sum(map(Decimal, own.values()), Decimal(0)), "currency": series["cost"]["currency"]}
+    cost = {"amount": exact_sum(map(Decimal, own.values())), "currency": series["cost"]["currency"]}
     return {**series, "dates": list(own), "amounts": list(own.values()), "cost": cost, "currency": cost["currency"]}
 
 

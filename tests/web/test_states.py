@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psycopg
 from api_server import serving
+from charges import Charge, slice_of
 from relay import Relay
 from site_world import NOW, Site, spend
 from world import World
 
+from optiinfra_api.web.filters import plain
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.failures import AFTER_TRANSIENT, Fault
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -125,3 +129,14 @@ def test_without_postgresql_nobody_is_let_in_and_the_page_says_why(
         answer = browser.get("/")
         assert answer.status_code == 503
         assert "PostgreSQL does not answer" in text_of(answer)
+
+
+def test_sums_of_large_amounts_are_exact_on_the_page(site: Site) -> None:
+    customer = site.world.customer()
+    amounts = [Decimal(f"{12345678901 + number}.123456789012345678") for number in range(60)]
+    charges = [Charge(date(2026, 11, 2), amount, service=f"S{number}") for number, amount in enumerate(amounts)]
+    customer.publish(slice_of(customer.customer_id, "main", BillingPeriod(2026, 11)), charges)
+    with site.signed_in(customer.token) as browser:
+        page = browser.get("/explore?period=this-month&by=SERVICE").text
+    for value in (exact_sum(amounts), exact_sum(amounts[:10])):
+        assert f'value="{plain(value)}"' in page

@@ -36,7 +36,7 @@ _CLUSTER_SETTINGS = {
     "insert_quorum": "auto",
     "insert_quorum_parallel": 0,
     "select_sequential_consistency": 1,
-    # A second `derive` after a discard inserts equal blocks, which a replica would drop as duplicates.
+    # `_complete_derived` inserts again what it has deleted: equal blocks, which a replica would drop as duplicates.
     "insert_deduplicate": 0,
 }
 
@@ -57,6 +57,7 @@ class Warehouse:
         self._cluster = cluster
         self._has_reader = has_reader
         self._uncertain: set[int] = set()
+        self._columns: dict[str, list[str]] = {}
 
     @classmethod
     def connect(cls, settings: Settings, **client_kwargs: Any) -> Warehouse:
@@ -105,23 +106,23 @@ class Warehouse:
                 self._derive((table,), lacking["customer_id"], lacking["generation"])
 
     def derive(self, slice_: Slice, generation: int) -> None:
-        """Fill every derived table for an unpublished generation from its rows in ``raw_costs``. A repeated call changes nothing.
+        """Fill every derived table for an unpublished generation from its rows in ``raw_costs``; once: `verify` refuses what is doubled.
 
         Raises:
             PublicationRefused: the generation is, or may be, published.
         """
         if self.may_be_published(slice_, generation):
             raise PublicationRefused(f"{slice_}: generation {generation} is published: its rows are never changed")
-        retention.delete(self.client, derived_tables(), slice_.customer_id, generation)
         self._derive(derived_tables(), slice_.customer_id, generation)
 
     def _derive(self, tables: Sequence[str], customer_id: str, generation: int) -> None:
         values = {"customer_id": customer_id, "generation": generation}
-        columns = clickhouse.rows(self.client, "columns.sql", {"tables": list(tables)})
+        if not self._columns:
+            for column in clickhouse.rows(self.client, "columns.sql", {"tables": list(derived_tables())}):
+                self._columns.setdefault(column["table"], []).append(column["name"])
         for table in tables:
             select = sql_files.read("clickhouse", "derived", f"{table}.sql")
-            names = ", ".join(column["name"] for column in columns if column["table"] == table)
-            clickhouse.run(self.client, f"INSERT INTO {table} ({names})\n{select}", values)
+            clickhouse.run(self.client, f"INSERT INTO {table} ({', '.join(self._columns[table])})\n{select}", values)
 
     def verify(self, slice_: Slice, generation: int, loaded: LoadResult) -> None:
         """Compare a generation's raw and derived rows with the rows that were sent: counts and exact sums by currency.

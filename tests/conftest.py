@@ -19,6 +19,8 @@ import clickhouse_connect
 import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from loopback import CLICKHOUSE_LOGIN, HANG, clickhouse_address, free_port, server_folder, wait_until_answers
 
 from optiinfra_assets.embedded.postgres import __main__ as embedded_postgres
@@ -36,6 +38,13 @@ def pytest_collection_finish() -> None:
     """Let the garbage collector look no more at the tests and all modules, half a million objects that stay."""
     gc.collect()
     gc.freeze()
+
+
+# No test depends on how fast the machine is; a database of a test serves all examples of it.
+hypothesis_settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optiinfra_assets.line_items.content_hash import LONG, ContentHash
@@ -73,7 +73,6 @@ def pieces(content: pa.RecordBatch, bounds: Sequence[int]) -> Iterator[pa.Record
         yield content.slice(first, last - first)
 
 
-@settings(deadline=None)
 @given(first=st.lists(rows, max_size=6), data=st.data())
 def test_equal_means_the_same_line_items_in_any_order_and_any_batches(first: list[Row], data: st.DataObject) -> None:
     """Drawn so that both answers occur: a permutation, one with a line item doubled, lost or changed, or something else."""
@@ -92,7 +91,6 @@ def test_equal_means_the_same_line_items_in_any_order_and_any_batches(first: lis
     assert (hash_of(batch(first)) == hash_of(*pieces(batch(second), bounds))) == (canonical(first) == canonical(second))
 
 
-@settings(deadline=None)
 @given(st.lists(rows, min_size=2, max_size=5), st.integers(0, 4))
 def test_values_that_change_places_between_line_items_are_other_line_items(content: list[Row], at: int) -> None:
     names = sorted(content[0])
@@ -144,7 +142,6 @@ def test_a_change_of_any_column_changes_the_hash(name: str) -> None:
     assert len({hash_of(batch([one])) for one in variants}) == len(different)
 
 
-@settings(deadline=None)
 @example("a", "b")
 @given(texts, texts)
 def test_the_same_values_in_other_columns_are_other_line_items(first: str, second: str) -> None:

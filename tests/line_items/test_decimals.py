@@ -68,7 +68,7 @@ def check(texts: list[str | None], values: pa.Array) -> None:
     assert EXACT.subtract(rounding.total, total).copy_abs() <= Decimal("1e-1000")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.none() | numbers, max_size=8), st.booleans())
 @example(["99999999999999.9999999999999999999"], False)  # Arrow's own rounding is wrong here
 @example(["1", "1234567890123456789012345"], False)  # Arrow's own cast wraps here
@@ -79,7 +79,7 @@ def test_numeric_text_is_exact_or_refused(texts: list[str | None], encoded: bool
     check(texts, values.dictionary_encode() if encoded else values)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.none() | numbers | anything, max_size=5))
 @example(["+1"])
 @example(["1E+5"])
@@ -107,7 +107,7 @@ def test_what_databases_write_is_accepted(text: str, number: str) -> None:
     assert to_decimals(pa.array([text]), Rounding()).to_pylist() == [Decimal(number)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=20), st.integers(1, 60))
 @example([5e-324, 1e-21, 9.999999999999999e19], 1)
 def test_doubles_count_as_their_shortest_text(doubles: list[float | None], repeat: int) -> None:
@@ -201,7 +201,7 @@ def test_eighteen_fraction_digits_are_kept_and_more_are_rounded(text: str, numbe
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=20))
 def test_single_precision_counts_as_its_own_shortest_text(singles: list[float]) -> None:
     values = np.array(singles, np.float32)
@@ -216,7 +216,7 @@ def test_a_double_that_is_no_number_is_refused(value: float) -> None:
     assert raised.value.index == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_typed_decimals_of_any_precision_and_scale(data: st.DataObject) -> None:
     precision = data.draw(st.integers(1, 76))

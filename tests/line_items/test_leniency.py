@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.errors import Rounding
@@ -28,7 +28,6 @@ from tests.focus_samples import columns, row
 NUMBERS = st.decimals(-(10**15), 10**15, places=4)
 
 
-@settings(deadline=None)
 @given(NUMBERS, st.sampled_from(["{:+f}", " {:f}", "{:f} ", "\t{:f}\u00a0", "{:E}", "{:,f}", "{:+,f}"]))
 @example(Decimal("120"), "{:E}")
 @example(Decimal("-0.00"), "{:f}")
@@ -87,7 +86,6 @@ def test_a_number_that_may_be_another_or_none_is_left_alone(text: str) -> None:
 INSTANTS = st.integers(946_684_800, 4_260_211_200).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 
 
-@settings(deadline=None)
 @given(INSTANTS, st.integers(-12 * 4, 14 * 4), st.integers(0, 999_999))
 def test_a_time_in_any_certain_form_is_the_instant(moment: datetime, quarters: int, micros: int) -> None:
     seconds = int(moment.timestamp())
@@ -120,7 +118,6 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         read_time(text)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(2000, 2100))
 def test_billing_periods_show_the_order_of_day_and_month(month: int, year: int) -> None:
     start, end = (date(year, month, 1), date(year + month // 12, month % 12 + 1, 1))
@@ -140,7 +137,6 @@ def starts(values: pa.Array, column: str = "BillingPeriodStart") -> list[str]:
     return [f"{one:%Y-%m-%dT%H:%MZ}" for one in times.read(column, column, values).to_pylist()]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(-12 * 2, 14 * 2).filter(bool), st.booleans())
 def test_the_start_of_a_period_in_local_time_is_the_month_that_is_written(
     month: int, half_hours: int, typed: bool
@@ -177,7 +173,6 @@ def test_dates_of_two_orders_and_of_none_are_refused_with_what_to_write() -> Non
 VALUES = st.none() | st.text(max_size=4) | st.booleans() | st.integers() | st.lists(st.integers(), max_size=2)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(max_size=4), VALUES | st.dictionaries(st.text(max_size=2), st.integers(), max_size=2), max_size=4
@@ -213,7 +208,6 @@ def test_flat_tags_stay_as_they_are_written() -> None:
     assert spell_tags("null") is None
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["1", "x", "2.5", None]), max_size=30), st.booleans())
 def test_exactly_the_rejected_rows_are_found(texts: list[str | None], encoded: bool) -> None:
     def convert(values: pa.Array) -> None:

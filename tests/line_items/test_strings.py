@@ -37,7 +37,7 @@ def as_pairs(tags: dict[str, object]) -> list[tuple[str, str | None]]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.none() | st.dictionaries(TEXT, SCALARS, max_size=4), max_size=6),
     st.booleans(),
@@ -96,7 +96,7 @@ def test_other_tags_are_refused_at_their_row(text: str, before: list[str | None]
     assert (raised.value.index, raised.value.value) == (len(before), text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.none() | st.dictionaries(TEXT, st.none() | TEXT, max_size=3), max_size=6), st.integers(0, 2))
 def test_tags_of_typed_files(tags: list[dict[str, str | None] | None], skip: int) -> None:
     """Maps, and lists of key-value structs, also as slices of longer arrays."""
@@ -183,7 +183,7 @@ def test_tags_of_another_type_are_refused_as_a_whole(values: pa.Array) -> None:
         to_tag_maps(values)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.none() | st.dictionaries(TEXT, st.none() | TEXT, max_size=3), max_size=6), st.integers(0, 2))
 @example([{'"\\\x00': "\u2028"}], 0)
 def test_maps_become_json_that_reads_back(tags: list[dict[str, str | None] | None], skip: int) -> None:
@@ -240,7 +240,7 @@ def test_nested_values_of_every_type_become_json(of: object) -> None:
     assert of(lists.slice(1)).to_pylist() == [f"[{IN_JSON}, null]", None]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.none() | st.fixed_dictionaries({"a": st.none() | TEXT, "b": st.lists(st.none() | TEXT)}),
@@ -366,7 +366,7 @@ def test_currencies_are_three_capital_letters(text: str) -> None:
         to_currencies(pa.array(["USD", text]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_columns_beyond_focus_leave_nulls_out(data: st.DataObject) -> None:
     rows = data.draw(st.integers(0, 5))

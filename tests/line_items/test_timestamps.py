@@ -73,7 +73,7 @@ def test_other_forms_are_refused(text: str) -> None:
         assert (raised.value.index, raised.value.value) == (1, text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(MOMENTS, ZONES), max_size=10), st.booleans())
 def test_any_moment_in_any_zone(moments: list[tuple[datetime, timezone]], encoded: bool) -> None:
     values = pa.array([moment.astimezone(zone).isoformat() for moment, zone in moments], pa.string())
@@ -81,7 +81,7 @@ def test_any_moment_in_any_zone(moments: list[tuple[datetime, timezone]], encode
     assert to_timestamps(values.dictionary_encode() if encoded else values).to_pylist() == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text("0123456789-T:Z+ .", max_size=25))
 def test_random_text_is_a_time_only_if_python_agrees(text: str) -> None:
     try:

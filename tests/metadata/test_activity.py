@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.database import sql_files
@@ -70,7 +70,7 @@ def test_a_customers_accounts_come_in_pages_and_are_nobody_elses(metadata: Metad
     assert metadata.activity.find("acme", account_id="zenith.a") == []
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(
     made=st.lists(
         st.tuples(

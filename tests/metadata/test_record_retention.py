@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.errors import RestrictViolation
 
@@ -111,7 +111,7 @@ def test_audit_records_go_after_their_term_only(account: Metadata) -> None:
 TIMES = st.lists(st.integers(0, 32 * 24 * 60), min_size=1, max_size=40, unique=True).map(sorted)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(minutes=TIMES, cut=st.integers(0, 40 * 24 * 60))
 def test_without_the_snapshots_that_go_a_month_costs_the_same(account: Metadata, minutes: list[int], cut: int) -> None:
     """Also if it is thinned out in between, and read on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
@@ -118,7 +118,7 @@ def test_a_month_that_was_never_seen_keeps_no_failure(account: Metadata) -> None
     assert account.failures.find() == []
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(steps=st.lists(st.sampled_from(["fail", "succeed", "change", "back"]), max_size=8))
 def test_a_failure_stands_exactly_while_what_failed_is_not_collected(account: Metadata, steps: list[str]) -> None:
     seen, collected, failed, number = "0", "0", None, 0

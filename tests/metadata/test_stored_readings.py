@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
@@ -125,7 +125,7 @@ def test_the_stored_hash_is_the_bodys(snapshots: Snapshots, settings: Settings) 
     assert row == (hashlib.sha256(b"body").digest(),)
 
 
-@trying(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@trying(max_examples=25)
 @given(added=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([b"", b"a", b"b", b"\0\xff"])), max_size=8))
 def test_they_behave_as_the_ones_in_memory(metadata: Metadata, added: list[tuple[int, bytes]]) -> None:
     """Any order of instants and bodies: the same answers, the same content."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from orchestrated import NOW, Files, Platform
 
@@ -26,7 +26,7 @@ HISTORIES = st.lists(st.one_of(WRITE, WRITE, REMOVE, TICK), min_size=3, max_size
 examples = itertools.count()
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5)
 @given(history=HISTORIES)
 def test_totals_are_the_sums_of_the_files(
     platform: Platform, tmp_path: Path, history: list[tuple[str, str, str, list[str]]]

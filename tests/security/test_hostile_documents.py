@@ -138,7 +138,6 @@ def test_a_thousand_hostile_documents(bound: float) -> None:
 
     @settings(
         max_examples=1000,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=(Phase.explicit, Phase.generate),

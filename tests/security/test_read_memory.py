@@ -137,7 +137,7 @@ def test_json_in_a_cell_is_bounded_and_long_texts_are_not_kept(monkeypatch: pyte
     assert parse_flat_object('{"a": "b"}') is parse_flat_object('{"a": "b"}')
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.none() | st.text(max_size=40) | st.just("x" * 3000), min_size=1, max_size=60),
     st.sampled_from(["zstd", "snappy", "gzip", "lz4", "none"]),

@@ -198,7 +198,7 @@ def test_a_scenario_with_a_typing_error_is_refused() -> None:
         TypeAdapter(Scenario).validate_python({"name": "x", "start": "2026-01-01", "resources": [], "monthly_grwth": 2})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     shown=st.lists(st.integers(0, 80), min_size=1, max_size=5),
     days=st.lists(st.integers(0, 58), min_size=5, max_size=5),

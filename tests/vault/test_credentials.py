@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -101,7 +101,7 @@ class Interrupted(Keyring):
 
 
 class TestStoring:
-    @trying(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @trying(max_examples=30)
     @given(
         secrets=st.dictionaries(
             st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text()), max_size=4

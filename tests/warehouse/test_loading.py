@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.database.errors import WarehouseUnavailable
@@ -157,7 +157,7 @@ AMOUNTS = {"USD": 2, "JPY": 0, "KWD": 3, "XAU": 18}
 """Currencies and their fraction digits; troy ounces of gold have as many as we keep."""
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(
     st.lists(
         st.lists(st.tuples(st.sampled_from(sorted(AMOUNTS)), st.integers(-(10**20) + 1, 10**20 - 1)), max_size=9),

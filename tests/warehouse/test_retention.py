@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from warehouse_samples import NOW, OCTOBER, SLICE, Line, publish, write
 
@@ -107,7 +107,7 @@ histories = st.lists(
 ).map(lambda steps: sorted(steps, key=lambda step: -step[1]))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 @given(steps=histories, retention_days=st.integers(0, 5), live=st.booleans())
 def test_exactly_the_rule_goes_and_no_reader_notices(
     warehouse: Warehouse, steps: list[tuple[int, timedelta]], retention_days: int, live: bool
@@ -144,7 +144,7 @@ def test_exactly_the_rule_goes_and_no_reader_notices(
     assert sums == {one.generation: one.generation for one in versions if one.generation not in gone} | {500: 1}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 @given(steps=histories, retention_days=st.integers(1, 5))
 def test_the_state_at_the_end_of_every_kept_day_can_be_read(
     warehouse: Warehouse, steps: list[tuple[int, timedelta]], retention_days: int

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from expiring import let_expire
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import Customer, World
 
@@ -216,7 +216,7 @@ def test_every_act_is_on_record_with_who_and_from_where(world: World, acme: Cust
     assert {one["customerId"] for one in log} == {acme.customer_id}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(first=st.integers(1, 9), field=st.sampled_from(sorted(PAGES)), everybody=st.booleans())
 def test_pages_put_together_are_the_whole_while_more_is_made(
     world: World, acme: Customer, root: str, first: int, field: str, everybody: bool

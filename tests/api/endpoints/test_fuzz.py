@@ -48,7 +48,6 @@ def fuzzed(examples: int) -> Callable[[Any], Any]:
     """The same `examples` in each run."""
     return settings(
         max_examples=examples,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=(Phase.explicit, Phase.generate, Phase.shrink),

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from charges import Charge, Held, slice_of, text
 from exporting import PERIOD, Parameters, ask, csv_rows, parquet_rows, rows
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import Customer, World
 
@@ -123,7 +123,7 @@ def _found(exported: list[dict[str, str]], *names: str) -> dict[tuple[str, ...],
     return found
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 @given(
     at=st.tuples(st.integers(0, DAYS), st.integers(1, DAYS)),
     chosen=FILTERS,

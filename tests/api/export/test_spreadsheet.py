@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import AsyncIterator
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optiinfra_api.export.spreadsheet import marked
@@ -44,7 +44,6 @@ def run(text: bytes, sizes: list[int]) -> bytes:
     return asyncio.run(joined())
 
 
-@settings(deadline=None)
 @given(ROWS, st.lists(st.integers(0, 9), max_size=12))
 def test_exactly_what_a_spreadsheet_would_run_is_marked(rows: list[list[str | int | None]], sizes: list[int]) -> None:
     found = run(as_clickhouse(rows).encode(), sizes).decode()

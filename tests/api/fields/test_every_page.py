@@ -125,7 +125,7 @@ def _page(customer: Customer, field: str, first: int, after: str | None) -> tupl
 def test_pages_are_the_whole_while_more_is_made(customer: Customer, field: str) -> None:
     paged = PAGED[field]
 
-    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=3, suppress_health_check=list(HealthCheck))
     @given(first=st.integers(2, 12), makes_after=st.none() | st.integers(0, 2))
     @example(first=3, makes_after=0)
     def whole(first: int, makes_after: int | None) -> None:

@@ -11,7 +11,7 @@ import charges
 import documents
 import pytest
 from charges import Charge, slice_of
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from world import Customer, World
 
@@ -67,7 +67,7 @@ def _pages(
     raise AssertionError("the pages never end")
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6)
 @given(first=st.integers(6, 100), publish_after=st.none() | st.integers(1, 3))
 @example(first=90, publish_after=None)
 @example(first=13, publish_after=1)
@@ -84,7 +84,7 @@ def _seconds(line_item: dict[str, Any]) -> int:
     return int(text[8:10]) * 86400 + int(text[11:13]) * 3600
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6)
 @given(first=st.integers(4, 60), publish_after=st.none() | st.integers(1, 3))
 @example(first=3, publish_after=2)
 def test_pages_of_resources_are_the_whole(customer: Customer, first: int, publish_after: int | None) -> None:
@@ -140,7 +140,7 @@ def test_what_is_no_cursor_is_refused(customer: Customer, text: str) -> None:
 
 
 @given(place=st.integers(0, 200), bit=st.integers(0, 7))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 def test_a_changed_cursor_is_refused(customer: Customer, place: int, bit: int) -> None:
     cursor = _cursor(customer)
     sealed = bytearray(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from charges import Charge, slice_of
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from world import World
 
@@ -37,7 +37,7 @@ def tokens(world: World) -> list[str]:
     return [customer.token, world.metadata.tokens.issue("any text", None, "admin").plaintext]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60))
 @example(text="")
 @example(text="'); DROP TABLE raw_costs; --")

@@ -156,7 +156,7 @@ def test_a_query_context_is_used_again_with_other_parameters(client: Any) -> Non
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     text=texts,
     items=st.lists(texts, max_size=5),

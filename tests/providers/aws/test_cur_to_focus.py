@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -331,7 +331,7 @@ def test_digits_beyond_the_18th_are_rounded_once_and_counted(tmp_path: Path) -> 
 MONEY = st.decimals(Decimal("-1e9"), Decimal("1e9"), places=10).map(lambda value: f"{value:f}")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

@@ -41,7 +41,7 @@ def read(data: bytes, repeated: set[str] | None = None) -> list[list[str | None]
     return [list(one.values()) for batch in table.batches(None, repeated or set()) for one in batch.to_pylist()]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(TABLES, st.integers(1, 200), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(), st.booleans())
 @example([['"', '"'], [None, "\r\n"]], 1, "\r\n", False, True)
 def test_any_table_in_blocks_of_any_size(
@@ -57,7 +57,7 @@ def test_any_table_in_blocks_of_any_size(
         assert read(data, set(names) if encoded else None) == kept
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TABLES.filter(bool), st.integers(1, 100))
 def test_the_line_of_every_row_is_found_again(rows: list[list[str | None]], size: int) -> None:
     names = [f"c{n}" for n in range(len(rows[0]))]
@@ -77,7 +77,7 @@ def test_the_line_of_every_row_is_found_again(rows: list[list[str | None]], size
     assert found == expected
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.text(st.sampled_from('ab,"\n\r1'), max_size=40), st.integers(1, 60))
 def test_what_python_refuses_is_refused_and_what_it_reads_is_read_alike(text: str, size: int) -> None:
     """Random letters: whatever is taken has the values that Python's strict reader finds."""
@@ -98,7 +98,7 @@ def test_what_python_refuses_is_refused_and_what_it_reads_is_read_alike(text: st
     assert [[value or "" for value in row] for row in found] == wanted
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.text(st.sampled_from('ab,"\n\r1'), max_size=40), st.integers(1, 60))
 @example('19" rack,1\n2,3\n', 1)
 @example('19" rack,1\n21" rack,3\n', 1)
@@ -219,7 +219,7 @@ def test_names_that_are_not_utf8_are_read_as_windows_1252() -> None:
     assert [one.code for one in table.warnings] == ["text-encoding"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TABLES.filter(bool), st.integers(2, 100), st.sampled_from(["latin-1", "utf-16", "utf-16-le", "utf-16-be"]))
 def test_any_table_in_another_encoding(rows: list[list[str | None]], size: int, encoding: str) -> None:
     names = [f"c{n}" for n in range(len(rows[0]))]
@@ -230,7 +230,7 @@ def test_any_table_in_another_encoding(rows: list[list[str | None]], size: int, 
         assert read(mark + text.encode(encoding)) == kept
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TABLES.filter(lambda rows: bool(rows) and len(rows[0]) > 1), st.integers(1, 100), st.sampled_from(";\t|"))
 def test_any_table_with_another_separator(rows: list[list[str | None]], size: int, separator: str) -> None:
     names = [f"c{n}" for n in range(len(rows[0]))]

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -222,7 +222,7 @@ def _plain(name: str, value: Any) -> Any:
 
 WIDE = {"oldest": "202512", "first": datetime(2025, 11, 1, tzinfo=UTC)}
 SPAN = {"first": datetime(2025, 11, 1, tzinfo=UTC), "last": datetime(2027, 1, 1, tzinfo=UTC)}
-quickly = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quickly = settings(max_examples=40)
 
 
 @quickly

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from life import SECRET, AnyLife, Item, at, billed, by_day
 
@@ -776,7 +776,6 @@ def _loaded(day: int) -> datetime:
     return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
 
 
-@settings(deadline=None)
 @given(st.lists(parts, max_size=30), st.lists(st.integers(0, 22), max_size=6))
 def test_reading_a_growing_table_day_by_day_is_reading_it_whole(rows: list[PeriodTotal], moments: list[int]) -> None:
     stock = no_contents(BEGINNING)
@@ -801,7 +800,6 @@ def _grouped(rows: list[PeriodTotal]) -> list[PeriodTotal]:
     return list(found.values())
 
 
-@settings(deadline=None)
 @given(st.decimals(-(10**9), 10**9, places=18))
 def test_doubles_come_to_the_amount(amount: Decimal) -> None:
     assert sum(doubles(amount)) == amount

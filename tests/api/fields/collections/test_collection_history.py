@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from api_server import serving
 from charges import slice_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import served
 from world import Customer, World
@@ -91,7 +91,7 @@ def test_the_history_shows_all_of_a_collection(customer: Customer) -> None:
     }
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6)
 @given(first=st.integers(2, 30))
 def test_pages_of_the_history_are_the_whole(customer: Customer, first: int) -> None:
     nodes: list[Any] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from charges import Charge, slice_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import Customer, World
 
@@ -208,7 +208,7 @@ AMOUNTS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(before=AMOUNTS, after=AMOUNTS)
 def test_changes_are_exactly_the_difference(world: World, before: Any, after: Any) -> None:
     customer = world.customer()

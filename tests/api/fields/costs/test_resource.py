@@ -10,7 +10,7 @@ from typing import Any
 import charges
 import pytest
 from charges import Charge, slice_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import Customer, World
 
@@ -62,7 +62,7 @@ def _asked(customer: Customer, id_: str, account: str = "one", **more: Any) -> A
     return customer.data(RESOURCE, **variables)["resource"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(
     account=st.sampled_from(["one", "two"]),
     id_=st.sampled_from(["a", "b", "c"]),

@@ -13,7 +13,7 @@ import documents
 import pytest
 from charges import Charge, Held, slice_of
 from exporting import ask, csv_rows
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from world import Customer, World
 
@@ -120,7 +120,7 @@ def _all_resources(customer: Customer, first: int, **variables: Any) -> list[dic
         after = page["pageInfo"]["endCursor"]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 # Sums of nothing are equal for an empty tag and a missing one: which comes first?
 @example(
     period={"start": "2026-08-20", "end": "2026-08-23"},
@@ -232,7 +232,7 @@ def _exported(
             )
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5)
 @example(
     period={"start": "2026-08-20", "end": "2026-11-20"}, chosen={"tag": {"key": "team", "values": [""]}}, basis="BILLED"
 )
@@ -253,7 +253,7 @@ def test_line_items_and_exports_add_up_to_the_totals(
         assert _added(_exported(customer, what, basis, period, chosen)) == totals, what
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6)
 @given(period=PERIODS, chosen=FILTERS, dice=st.randoms(use_true_random=False))
 def test_filters_commute(
     customer: Customer, period: dict[str, str], chosen: dict[str, Any], dice: random.Random
@@ -291,7 +291,7 @@ _GROUPED = {
 }
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6)
 @given(period=PERIODS, chosen=FILTERS, later=st.sampled_from(sorted(_GROUPED)))
 def test_one_filter_after_the_others_is_all_at_once(
     customer: Customer, period: dict[str, str], chosen: dict[str, Any], later: str

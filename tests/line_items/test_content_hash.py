@@ -62,9 +62,10 @@ def hash_of(*batches: pa.RecordBatch) -> str:
     return str(found)
 
 
-def canonical(content: Sequence[Row]) -> Counter[str]:
+def canonical(content: Sequence[Row]) -> Counter[Any]:
     """The line items as a multiset, by Python's own comparison; a missing map is an empty one."""
-    return Counter(repr({**one, "tags": sorted((one["tags"] or {}).items(), key=repr)}) for one in content)
+    comparable = [{**one, "tags": tuple(sorted((one["tags"] or {}).items(), key=repr))} for one in content]
+    return Counter(tuple(sorted(one.items())) for one in comparable)
 
 
 def pieces(content: pa.RecordBatch, bounds: Sequence[int]) -> Iterator[pa.RecordBatch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -30,8 +31,16 @@ def test_the_first_number_comes_after_the_first_slice(metadata: Metadata) -> Non
     assert [(row.slice, done) for row, done in told] == [(slices[1], 2)]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A worker of pytest-xdist ignores SIGINT, a command does not."""
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, ignored)
+
+
 def test_who_stops_waiting_is_told_that_the_work_goes_on(
-    metadata: Metadata, capsys: pytest.CaptureFixture[str]
+    metadata: Metadata, capsys: pytest.CaptureFixture[str], interruptible: None
 ) -> None:
     slices = (Slice("acme", "focus", "acme.files", BillingPeriod(2026, 10)),)
     metadata.collections.queue("cli-7", "cli", slices)

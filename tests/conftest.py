@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import clickhouse_connect
@@ -32,6 +33,24 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 # compiled is to be kept, each would compile the whole project anew, which was a tenth of all that the suite computes.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+LONGEST: Final = (
+    "embedded/test_demo.py",
+    "providers/test_contract.py",
+    "embedded/test_supervisor.py",
+    "web/test_pages_in_a_browser.py",
+    "web/test_accessibility.py",
+    "providers/test_failure_matrix.py",
+    "ingestion/test_planted_secrets.py",
+)
+"""Files that take a minute or more. A worker takes whole files: one of these as the last would keep it alone at work."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 def pytest_collection_finish() -> None:

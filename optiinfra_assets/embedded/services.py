@@ -185,7 +185,8 @@ def _clickhouse(settings: Settings) -> ManagedService:
 def _code_location(settings: Settings) -> ManagedService:
     """Dagster's code location runs what a caller tells it to and asks nobody who he is: only we reach its socket."""
     socket = home_folder.code_location_socket(settings.home)
-    command = ("-m", "dagster", "api", "grpc", "--module-name", "optiinfra_assets.definitions", "--socket", str(socket))
+    server = "optiinfra_assets.embedded.dagster.code_location"
+    command = ("-m", server, "--module-name", "optiinfra_assets.definitions", "--socket", str(socket))
     options = ("--location-name", "optiinfra", "--log-level", "warning")
     # Without DAGSTER_HOME it opens no storage of its own, which it does not need: every request brings its instance.
     # After SIGTERM it waits 10 to 20 s for calls that never arrive; its run workers, signalled at the same time, need less than one second.

@@ -35,22 +35,14 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
-LONGEST: Final = (
-    "embedded/test_demo.py",
-    "providers/test_contract.py",
-    "embedded/test_supervisor.py",
-    "web/test_pages_in_a_browser.py",
-    "web/test_accessibility.py",
-    "providers/test_failure_matrix.py",
-    "ingestion/test_planted_secrets.py",
-)
-"""Files that take a minute or more. A worker takes whole files: one of these as the last would keep it alone at work."""
+FIRST: Final = ("web/test_pages_in_a_browser.py", "web/test_accessibility.py")
+"""Files that take a minute and come late by their names: a worker takes whole files, and would be alone at work with the last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files."""
-    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+    """Begin with `FIRST`."""
+    first = {Path(__file__).parent / name for name in FIRST}
+    items.sort(key=lambda item: item.path not in first)
 
 
 def pytest_collection_finish() -> None:

@@ -7,6 +7,8 @@ made by a process that does nothing else: one with threads, as the server of cal
 from __future__ import annotations
 
 import multiprocessing
+import os
+import tempfile
 from typing import Any, Final
 
 from dagster._cli.api import grpc_command
@@ -21,12 +23,18 @@ _LOADED: Final = (
 )
 """What a run needs before it begins; loaded when the first run is started."""
 
+_LONGEST: Final = 107 - len("/pymp-12345678/listener-12345678")
+"""Bytes that the path of the folder for temporary files may have: the process that makes copies listens on a socket below it, and the path
+of a socket has at most 107 (unix(7))."""
+
 
 class CodeLocationServer(server.DagsterApiServer):
-    """Dagster's server of a code location, whose runs are copies of a loaded process."""
+    """Dagster's server of a code location, whose runs are copies of a loaded process; in a folder with a long path, new interpreters."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if len(os.fsencode(tempfile.gettempdir())) > _LONGEST:
+            return
         copying = multiprocessing.get_context("forkserver")
         copying.set_forkserver_preload(list(_LOADED))
         self._mp_ctx = copying  # type: ignore[assignment]

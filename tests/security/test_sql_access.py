@@ -184,7 +184,10 @@ def test_others_are_answered_while_one_is_heavy(world: World, own: Customer, oth
         headers = {"Authorization": f"Bearer {own.token}"}
 
         def heavy() -> None:
-            answers.append(world.http.post(f"{url}/sql", json={"query": HEAVY[0]}, headers=headers).status_code)
+            status = 429  # as long as a statement of `is_refused` has its place
+            while status == 429:
+                status = world.http.post(f"{url}/sql", json={"query": HEAVY[0]}, headers=headers).status_code
+            answers.append(status)
 
         def is_refused() -> bool:
             return world.http.post(f"{url}/sql", json={"query": "SELECT 1"}, headers=headers).status_code == 429

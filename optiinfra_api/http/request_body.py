@@ -12,11 +12,13 @@ from optiinfra_api.http.http_errors import bad_request
 MAX_BODY_BYTES: Final = 256 * 1024
 
 
-async def read_body(request: Request) -> bytes:
-    """Read the body; raise HttpError (413) as soon as it is longer than `MAX_BODY_BYTES`."""
+async def read_body(
+    request: Request, most: int = MAX_BODY_BYTES, refusal: str = f"the body is longer than {MAX_BODY_BYTES} bytes"
+) -> bytes:
+    """Read the body; raise HttpError (413) with the text `refusal` as soon as it is longer than `most` bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise bad_request(f"the body is longer than {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if len(body) > most:
+            raise bad_request(refusal, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return bytes(body)

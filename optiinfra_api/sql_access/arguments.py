@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.http.http_errors import bad_request
+from optiinfra_api.http.request_body import read_body
 from optiinfra_api.reading.view_reader import LONGEST, SqlFormat
 
 _MOST_BYTES: Final = 2 * LONGEST
@@ -97,13 +98,6 @@ def _of_url(given: QueryParams) -> Mapping[str, Any]:
     return dict(given)
 
 
-async def read_body(request: Request) -> bytes:
+async def read_statement(request: Request) -> bytes:
     """Read the body of a request; raise HttpError (413) as soon as it is longer than a statement may be."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise bad_request(
-                f"the body is too large: a statement has at most {LONGEST} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            )
-    return bytes(body)
+    return await read_body(request, _MOST_BYTES, f"the body is too large: a statement has at most {LONGEST} bytes")

@@ -17,7 +17,7 @@ from optiinfra_api.export.streamed_endpoint import StreamedEndpoint, freshness_h
 from optiinfra_api.http.request_log import current_request
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.view_reader import SqlFormat
-from optiinfra_api.sql_access.arguments import MEDIA_TYPES, SqlQuery, read_body
+from optiinfra_api.sql_access.arguments import MEDIA_TYPES, SqlQuery, read_statement
 
 _EVERYTHING: Final = CostQuery(None, None, None)
 """What the freshness of an answer is told of: the statement may read any of it."""
@@ -30,7 +30,7 @@ class SqlEndpoint(StreamedEndpoint):
 
     async def prepare(self) -> None:
         """Read the body."""
-        self._body = await read_body(self.request)
+        self._body = await read_statement(self.request)
 
     async def run(self) -> None:
         """Answer the rows."""

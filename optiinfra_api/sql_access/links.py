@@ -25,7 +25,7 @@ from optiinfra_api.export.streamed_endpoint import STATUSES
 from optiinfra_api.graphql.errors import InvalidArgument, as_api_error, format_unexpected
 from optiinfra_api.http.http_errors import HttpError, bad_request
 from optiinfra_api.http.request_log import current_request
-from optiinfra_api.sql_access.arguments import SqlQuery, read_body
+from optiinfra_api.sql_access.arguments import SqlQuery, read_statement
 
 _EXPORT = "/export/"
 
@@ -94,7 +94,7 @@ class LinkEndpoint:
         # Of a token alone: a link outlasts a session.
         principal = await authenticated_by_token(request, services)
         try:
-            values = orjson.loads(await read_body(request))
+            values = orjson.loads(await read_statement(request))
         except ValueError:
             raise bad_request("the body is not JSON") from None
         wanted = _Wanted.of(values)

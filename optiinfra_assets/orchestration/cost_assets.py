@@ -43,9 +43,10 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
         with stores.metadata() as metadata, stores.warehouse() as warehouse:
             partitions = _partitions(context, metadata)
             work = [(account, slice_) for slice_, (account, _) in partitions.items()]
+            pages = stores.settings().api_url
             tools = Stores(warehouse, metadata, context.log, stores.clock)
             for one in _task(context, partitions).collect(provider, work, tools):
-                yield from materializations.asset_events(partitions[one.slice][1], one, stores.settings().api_url)
+                yield from materializations.asset_events(partitions[one.slice][1], one, pages)
                 failures += [one] if isinstance(one, SliceFailure) else []
         raise_failures(failures, stores.clock())
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from optiinfra_assets.domain.day_span import DaySpan, next_month
+
 PRESETS: Final = {
     "this-month": "This month",
     "last-month": "Last month",
@@ -24,38 +26,8 @@ _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
-    """The UTC days from `start` to before `end`."""
-
-    start: date
-    end: date
-
-    @property
-    def last(self) -> date:
-        """The last of them."""
-        return self.end - _DAY
-
-    @property
-    def count(self) -> int:
-        """How many they are."""
-        return (self.end - self.start).days
-
-    @property
-    def graphql(self) -> dict[str, str]:
-        """The argument `period`."""
-        return {"start": self.start.isoformat(), "end": self.end.isoformat()}
-
-    def before(self) -> Days:
-        """What they are compared with: the same days of the month before if they begin a month, else as many days just before."""
-        if self.start.day > 1 or self.last >= next_month(self.start):
-            return self.just_before()
-        start = (self.start - _DAY).replace(day=1)
-        is_whole = self.end == next_month(self.start)
-        return Days(start, self.start if is_whole else min(start + timedelta(days=self.count), self.start))
-
-    def just_before(self) -> Days:
-        """As many days, just before them."""
-        return Days(self.start - timedelta(days=self.count), self.start)
+class Days(DaySpan):
+    """The UTC days that a page shows."""
 
     def granularity(self) -> str:
         """What makes one amount of a chart where nobody chose."""
@@ -71,11 +43,6 @@ class Days:
         while day < self.end:
             yield day
             day = next_month(day) if granularity == "MONTHLY" else day + _DAY * (7 if granularity == "WEEKLY" else 1)
-
-
-def next_month(day: date) -> date:
-    """The first day of the month after that of `day`."""
-    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
 def preset(name: str, today: date) -> Days:

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_api.mcp.answers import MAX_TOTALS
-from optiinfra_api.web.filters import plain
-from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, plain
 
 REACH: Final = ("dataThrough", "isComplete", "publishedAt", "isSimulated")
 """Fields of every answer about costs."""

@@ -8,8 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from optiinfra_api.web.filters import plain
-from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, plain
 
 COLOURS: Final = 12
 """Groups that have a colour of their own; the others are one, "other"."""

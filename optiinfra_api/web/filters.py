@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
-from optiinfra_assets.domain.exact_amounts import exact_sum
+from optiinfra_assets.domain.exact_amounts import exact_sum, plain
 
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "\N{EN DASH}"
@@ -26,13 +26,6 @@ def money(amount: Decimal | str) -> str:
 def signed(amount: Decimal | str) -> str:
     """As `money`, with a plus before what is more than nothing."""
     return f"+{money(amount)}" if Decimal(amount) > 0 else money(amount)
-
-
-def plain(amount: Decimal | str) -> str:
-    """An exact decimal without exponent and trailing zeros, as GraphQL answers it."""
-    value = Decimal(amount)
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def percent(now: Decimal, before: Decimal) -> str:

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from optiinfra_api.exploring.periods import Days, month_to_date, next_month
+from optiinfra_api.exploring.periods import Days, month_to_date
 from optiinfra_api.exploring.state import TAG, State
 from optiinfra_api.web.breakdown import Row, chart, chosen_currency, currencies, rows, series_of
 from optiinfra_api.web.visit import Visit
+from optiinfra_assets.domain.day_span import next_month
 
 TEAM: Final = "team"
 """The tag that movers are shown by."""

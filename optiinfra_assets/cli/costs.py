@@ -16,12 +16,12 @@ from optiinfra_assets.cli.spending import (
     DayRange,
     Spent,
     by_currency,
-    exact,
     money,
     percent,
     sparkline,
     summed,
 )
+from optiinfra_assets.domain.exact_amounts import plain
 
 _FIELDS: Final = {
     "service": "SERVICE",
@@ -208,7 +208,7 @@ def _print_json(
                         {
                             "group": one.group,
                             **_amounts(one, compare=compare),
-                            "days": {day.isoformat(): exact(amount) for day, amount in sorted(one.days.items())},
+                            "days": {day.isoformat(): plain(amount) for day, amount in sorted(one.days.items())},
                         }
                         for one in rows[:top]
                     ],
@@ -220,8 +220,8 @@ def _print_json(
 
 
 def _amounts(row: Spent, *, compare: bool) -> dict[str, str]:
-    moved = {"before": exact(row.before), "change": exact(row.change)}
-    return {"cost": exact(row.cost)} | (moved if compare else {})
+    moved = {"before": plain(row.before), "change": plain(row.change)}
+    return {"cost": plain(row.cost)} | (moved if compare else {})
 
 
 def _print_csv(by: str, tables: Mapping[str, Sequence[Spent]], top: int | None, *, compare: bool) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.day_span import DaySpan
 from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
@@ -21,11 +22,8 @@ LAST_DAY: Final = date(2099, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
-class DayRange:
-    """The UTC days from `start` to before `end`."""
-
-    start: date
-    end: date
+class DayRange(DaySpan):
+    """The UTC days that the command line shows."""
 
     @classmethod
     def of_month(cls, month: str, today: date) -> DayRange:
@@ -47,25 +45,10 @@ class DayRange:
             chosen = current if month == "this" else current.shift(-1)
         return cls(chosen.start.date(), today + _DAY if chosen == current else chosen.end.date())
 
-    def before(self) -> DayRange:
-        """What they are compared with, as in the pages: the same days of the month before if they begin one, else as many days before."""
-        month = BillingPeriod.of(self.start)
-        if self.start.day > 1 or self.end > month.end.date():
-            return DayRange(self.start - (self.end - self.start), self.start)
-        earlier = month.shift(-1).start.date()
-        is_whole = self.end == month.end.date()
-        return DayRange(earlier, self.start if is_whole else min(earlier + (self.end - self.start), self.start))
-
-    @property
-    def graphql(self) -> dict[str, str]:
-        """The argument `period`."""
-        return {"start": self.start.isoformat(), "end": self.end.isoformat()}
-
     @property
     def granularity(self) -> str:
         """What makes one block of a line."""
-        days = (self.end - self.start).days
-        return "DAILY" if days <= _MOST_DAYS else "WEEKLY" if days <= _MOST_WEEKS else "MONTHLY"
+        return "DAILY" if self.count <= _MOST_DAYS else "WEEKLY" if self.count <= _MOST_WEEKS else "MONTHLY"
 
     def buckets(self) -> list[date]:
         """The first day of each block; the first may lie before `start`."""
@@ -80,8 +63,7 @@ class DayRange:
         return [first + timedelta(days=count) for count in range(0, (self.end - first).days, step)]
 
     def __str__(self) -> str:
-        last = self.end - _DAY
-        return f"{self.start}" if last == self.start else f"{self.start} to {last}"
+        return f"{self.start}" if self.last == self.start else f"{self.start} to {self.last}"
 
 
 @dataclass(slots=True)
@@ -153,12 +135,6 @@ def money(amount: Decimal) -> str:
     """An amount with two decimals: ``1,234.50``; of less than a cent, ``<0.01``."""
     text = f"{amount:,.2f}"
     return text if not amount or text not in ("0.00", "-0.00") else "<0.01" if amount > 0 else "-<0.01"
-
-
-def exact(amount: Decimal) -> str:
-    """An exact decimal without exponent and trailing zeros, as GraphQL answers it."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def percent(part: Decimal, whole: Decimal) -> str | None:

@@ -21,3 +21,9 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
 def exact_difference(amount: Decimal, other: Decimal) -> Decimal:
     """Return `amount` less `other`, to the last digit."""
     return EXACT.subtract(amount, other)
+
+
+def plain(amount: Decimal | str) -> str:
+    """Return an amount without exponent and trailing zeros, as GraphQL answers it: the same text for 10, 10.0 and 1E+1."""
+    text = f"{Decimal(amount):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -11,6 +11,7 @@ import dagster as dg
 
 from optiinfra_assets.database.errors import IntegrityError
 from optiinfra_assets.domain.accounts import Slice
+from optiinfra_assets.domain.exact_amounts import plain
 from optiinfra_assets.domain.publications import MEASURES, Totals
 from optiinfra_assets.domain.source_warnings import SourceWarning
 from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, ControlTotalMismatch, SliceResult
@@ -174,14 +175,11 @@ def _control_totals(stated: Mapping[str, Decimal]) -> str:
 
 
 def _amounts(totals: Mapping[str, Totals]) -> str:
-    return ", ".join(f"{format_amount(one.billed_cost)} {currency}" for currency, one in sorted(totals.items()))
+    return ", ".join(f"{plain(one.billed_cost)} {currency}" for currency, one in sorted(totals.items()))
 
 
 def _costs(totals: Mapping[str, Totals]) -> str:
-    rows = [
-        [currency, *(format_amount(getattr(one, name)) for name in MEASURES)]
-        for currency, one in sorted(totals.items())
-    ]
+    rows = [[currency, *(plain(getattr(one, name)) for name in MEASURES)] for currency, one in sorted(totals.items())]
     return _table(["currency", *(name.removesuffix("_cost") for name in MEASURES)], rows)
 
 
@@ -231,9 +229,3 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _instant(moment: Any) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.text("not known") if moment is None else dg.MetadataValue.timestamp(moment)
-
-
-def format_amount(amount: Decimal) -> str:
-    """Format an exact amount without trailing zeros."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -16,9 +16,8 @@ from relay import Relay
 from site_world import NOW, Site, spend
 from world import World
 
-from optiinfra_api.web.filters import plain
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.exact_amounts import exact_sum
+from optiinfra_assets.domain.exact_amounts import exact_sum, plain
 from optiinfra_assets.domain.failures import AFTER_TRANSIENT, Fault
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings

@@ -222,9 +222,3 @@ class RunningMonth:
 def _reading(taken_at: datetime, lines: Lines) -> Reading:
     begun = {key: line.span[0] for key, line in lines.items() if line.span}
     return Reading(taken_at.replace(microsecond=0), measures(lines), begun)
-
-
-def plain(amount: Decimal) -> str:
-    """Return the same text for 10, 10.0 and 1E+1: the amount without exponent and trailing zeros."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged, NothingThere, ProviderError
+from optiinfra_assets.domain.exact_amounts import plain
 from optiinfra_assets.line_items.row_batches import LineItemRow
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import LineItemStream
@@ -43,7 +44,6 @@ from optiinfra_assets.providers.running_totals.month import (
     Lines,
     RunningMonth,
     measures,
-    plain,
     span_of,
 )
 from optiinfra_assets.providers.running_totals.readings import Key, billed_in, daily, total

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optiinfra_api.exploring.periods import GRANULARITIES, PRESETS, Days, month_to_date, next_month, preset
+from optiinfra_api.exploring.periods import GRANULARITIES, PRESETS, Days, month_to_date, preset
+from optiinfra_assets.domain.day_span import next_month
 
 DAYS = st.dates(date(1980, 1, 1), date(2090, 1, 1))
 

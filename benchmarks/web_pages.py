@@ -36,7 +36,7 @@ from optiinfra_assets.settings import Settings
 TURNS = 15
 VISITS = 5
 BUDGET = {"first": 400 * 1024, "page": 30 * 1024, "fcp": 0.5, "chart": 1.5}
-RESOURCE = """{ costsByResource(period: {start: "2026-11-01", end: "2026-12-01"}, first: 1) { nodes { account resourceId } } }"""
+RESOURCE = """{ costsByResource(period: {start: "2026-11-01", end: "2026-12-01"}, first: 100) { nodes { account resourceId } } }"""
 Operation = dict[str, Any]
 
 
@@ -60,8 +60,9 @@ def paths(url: str, token: str) -> list[str]:
     answer = httpx.post(
         f"{url}/graphql", json={"query": RESOURCE}, headers={"Authorization": f"Bearer {token}"}, timeout=60
     )
-    (one,) = answer.json()["data"]["costsByResource"]["nodes"]
-    resource = f"account={quote(one['account'])}&resource={quote(one['resourceId'] or '')}"
+    # Charges of no resource are a row of their own, which has no page.
+    one = next(one for one in answer.json()["data"]["costsByResource"]["nodes"] if one["resourceId"])
+    resource = f"account={quote(one['account'])}&resource={quote(one['resourceId'])}"
     return [
         "/",
         "/explore",

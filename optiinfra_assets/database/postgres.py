@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Self
 
 import psycopg
@@ -137,6 +137,10 @@ class Database:
             connection = psycopg.connect(self._url, autocommit=True, **_CONNECTING)
         with connection:
             yield connection
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Convert a failed connection to `MetadataUnavailable`, for code that uses `own_connection`."""
+        return postgres_errors(self._url)
 
     @contextmanager
     def locked(

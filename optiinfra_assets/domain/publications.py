@@ -123,7 +123,7 @@ class Publication(PublishedGeneration):
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Publication:
-        """Build it from a row of ``current_publication.sql``."""
+        """Build it from a row of ``current_publications.sql``."""
         amounts = zip(*(row[measure] for measure in MEASURES), strict=True)
         totals = {currency: Totals(*four) for currency, four in zip(row["currencies"], amounts, strict=True)}
         columns = {name: row[name] for name in _OWN_COLUMNS}

@@ -1,4 +1,4 @@
-"""Collect the slices of one run, one after another, and record each in the collection history.
+"""Collect the slices of one run, several accounts at the same time, and record each in the collection history.
 
 A slice that fails does not stop the others. What happens to it next depends on the error::
 
@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
@@ -33,8 +32,10 @@ from optiinfra_assets.database.errors import StoreError
 from optiinfra_assets.domain.accounts import Account, Slice
 from optiinfra_assets.domain.errors import Permanent, ProviderError, Throttled
 from optiinfra_assets.ingestion.account_access import stored_context, with_secrets
-from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, SliceResult, collect_slice
+from optiinfra_assets.ingestion.collect_slice import SliceCollector
 from optiinfra_assets.ingestion.failures import fault_of, is_full, is_transient, pause_after
+from optiinfra_assets.ingestion.readers import GROUP_BYTES, Stopped, grouped, read_by_account
+from optiinfra_assets.ingestion.slice_attempt import CollectionOutcome, SliceAttempt, SliceResult
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, Trigger
 from optiinfra_assets.providers.base import Provider
@@ -107,6 +108,24 @@ class Stores:
 
 
 @dataclass(frozen=True, slots=True)
+class _Read:
+    """What became of reading one slice.
+
+    Attributes:
+        account: the account, with its secrets if they could be read.
+        row: id of its row in the history.
+        spent: requests that were made.
+        outcome: the result if nothing is new or it was published, the attempt if it is to be published, or why it failed.
+    """
+
+    account: Account
+    slice: Slice
+    row: int
+    spent: Meter
+    outcome: SliceResult | SliceAttempt | Exception
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionRun:
     """The part of a task that one Dagster run does.
 
@@ -134,7 +153,10 @@ class CollectionRun:
     def collect(
         self, provider: Provider, work: Sequence[tuple[Account, Slice]], tools: Stores
     ) -> Iterator[SliceResult | SliceFailure | SliceSkipped]:
-        """Collect slices in the given order. Ended slices are not collected again: failures of this run are yielded again, as permanent."""
+        """Collect slices, those of one account in the given order.
+
+        Ended slices are not collected again: failures of this run are yielded again, as permanent.
+        """
         known = self._rows(tools.metadata, [slice_ for _, slice_ in work])
         ended = {slice_: row for slice_, row in known.items() if not row.is_open}
         todo = [(account, slice_) for account, slice_ in work if slice_ not in ended]
@@ -145,8 +167,8 @@ class CollectionRun:
         tools.metadata.collections.assign_run(
             self.task_id, [one for one in slices if self._may_take(known.get(one))], self.run_id
         )
-        for account, slice_ in todo:
-            yield self._collect_one(provider, account, slice_, tools)
+        with SliceCollector(tools.warehouse, tools.metadata, self.run_id, tools.log) as collector:
+            yield from self._collect(provider, todo, collector, tools)
         for row in ended.values():
             yield from self._of_ended(row, tools.log)
 
@@ -172,37 +194,68 @@ class CollectionRun:
         elif not (is_ours and row.status in ("succeeded", "unchanged")):
             yield _left(row.slice, _ending(row), log)
 
-    def _collect_one(
-        self, provider: Provider, account: Account, slice_: Slice, tools: Stores
-    ) -> SliceResult | SliceFailure | SliceSkipped:
+    def _collect(
+        self, provider: Provider, work: Sequence[tuple[Account, Slice]], collector: SliceCollector, tools: Stores
+    ) -> Iterator[SliceResult | SliceFailure | SliceSkipped]:
+        def read(one: tuple[Account, Slice], go_on: Callable[[], None]) -> _Read:
+            return self._read(provider, *one, collector, go_on, tools)
+
+        for group in grouped(read_by_account(work, lambda one: one[0].account_id, read), _size):
+            attempts = [one.outcome for one in group if isinstance(one.outcome, SliceAttempt)]
+            published = iter(collector.publish(attempts) if attempts else [])
+            for one in group:
+                outcome = next(published) if isinstance(one.outcome, SliceAttempt) else one.outcome
+                yield self._recorded(one, outcome, tools)
+
+    def _read(
+        self,
+        provider: Provider,
+        account: Account,
+        slice_: Slice,
+        collector: SliceCollector,
+        go_on: Callable[[], None],
+        tools: Stores,
+    ) -> _Read:
         row = tools.metadata.collections.start(self.task_id, self.trigger, slice_, self.run_id)
-        check = partial(self._check, row, slice_, tools.metadata)
         context = stored_context(tools.metadata, account)
+
+        def check() -> None:
+            go_on()
+            self._check(row, slice_, tools.metadata)
+
+        outcome: SliceResult | SliceAttempt | Exception
         try:
             check()
             account = with_secrets(tools.metadata, provider, account, "collect", self.run_id)
-            result = collect_slice(
+            outcome = collector.read(
                 provider,
                 account,
                 slice_.billing_period,
-                warehouse=tools.warehouse,
-                metadata=tools.metadata,
-                run_id=self.run_id,
                 context=context,
                 accept_empty=self.accept_empty,
                 check=check,
-                log=tools.log,
             )
-        except _SliceNotOwned as reason:
-            _record_requests(tools, account, context.spent.requests, context.spent.cost)
-            return _left(slice_, str(reason), tools.log)
+        except Stopped:
+            raise
         except Exception as error:  # noqa: BLE001 - the other slices of the run are collected all the same
-            hide = account_redactor(account)
-            failure = SliceFailure.of(slice_, error, tools.clock(), hide)
-            self._record_failure(failure, row, context.spent, tools, hide)
-            return failure
-        _record_result(result, row, tools)
-        return result
+            outcome = error
+        return _Read(account, slice_, row, context.spent, outcome)
+
+    def _recorded(
+        self, read: _Read, outcome: SliceResult | Exception, tools: Stores
+    ) -> SliceResult | SliceFailure | SliceSkipped:
+        """Record in the history how the collection of a slice ended, and return that."""
+        if isinstance(outcome, SliceResult):
+            _record_result(outcome, read.row, tools)
+            tools.log.info("%s: %s, %s line items", read.slice, outcome.outcome, outcome.loaded.line_items)
+            return outcome
+        if isinstance(outcome, _SliceNotOwned):
+            _record_requests(tools, read.account, read.spent.requests, read.spent.cost)
+            return _left(read.slice, str(outcome), tools.log)
+        hide = account_redactor(read.account)
+        failure = SliceFailure.of(read.slice, outcome, tools.clock(), hide)
+        self._record_failure(failure, read.row, read.spent, tools, hide)
+        return failure
 
     def _check(self, row: int, slice_: Slice, metadata: Metadata) -> None:
         """Return if the slice still belongs to this run.
@@ -239,6 +292,13 @@ class CollectionRun:
         pause, fault = pause_after(failure.error), fault_of(failure.error)
         message = failure.message.removeprefix(f"{failure.slice}: ")
         tools.metadata.failures.record(failure.slice, message, fault, tools.clock(), pause, failure.until)
+
+
+def _size(read: _Read) -> int | None:
+    """Bytes that are to be published together with others; None if there are none, all of them if it is published alone."""
+    if not isinstance(read.outcome, SliceAttempt):
+        return None
+    return GROUP_BYTES if read.outcome.is_written else read.outcome.items.held_bytes
 
 
 def _ending(row: CollectionRecord) -> str:

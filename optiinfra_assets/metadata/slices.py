@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import psycopg
 
+from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.errors import SliceBusy
-from optiinfra_assets.database.postgres import Repository, Row
+from optiinfra_assets.database.postgres import Database, Repository, Row
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.freshness import Freshness
 
@@ -45,9 +47,14 @@ class SliceState:
 
 
 class SliceLock:
-    """A held lock on one slice; see `SliceRepository.lock`."""
+    """A held lock on one slice; see `SliceLocks`.
+
+    Attributes:
+        session: the connection that holds it, for comparisons with that of other locks.
+    """
 
     def __init__(self, slice_: Slice, connection: psycopg.Connection[Any]) -> None:
+        self.session: object = connection
         self._slice = slice_
         self._connection = connection
 
@@ -63,6 +70,55 @@ class SliceLock:
             raise SliceBusy(
                 f"{self._slice}: the lock was lost with its PostgreSQL connection: collect it again"
             ) from None
+
+    def release(self) -> None:
+        """End the lock; a lost connection has ended it already."""
+        with suppress(psycopg.Error):
+            self._connection.execute(_statement("unlock_slice.sql"), {"slice": str(self._slice)})
+
+
+class SliceLocks:
+    """Exclusive locks on slices, all held by one connection, so PostgreSQL releases them when this process ends in any way. Thread-safe.
+
+    A lost connection loses the locks it held; the next lock opens another connection.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._open = threading.Lock()
+        self._connections = ExitStack()
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def __enter__(self) -> SliceLocks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            # What a closed connection held is free only a moment later, and who asks at once would be refused.
+            with suppress(psycopg.Error):
+                self._connection.execute(b"SELECT pg_advisory_unlock_all()")
+        self._connections.close()
+
+    def acquire(self, slice_: Slice) -> SliceLock:
+        """Lock a slice that this object has not locked yet.
+
+        Raises:
+            SliceBusy: another process holds it; this does not wait.
+            MetadataUnavailable: PostgreSQL does not answer.
+        """
+        with self._open:
+            if self._connection is None or self._connection.closed:
+                self._connection = self._connections.enter_context(self._database.own_connection())
+            connection = self._connection
+        with self._database.errors():
+            row = connection.execute(_statement("lock_slice.sql"), {"slice": str(slice_)}).fetchone()
+        if row is None or row[0] is False:
+            raise SliceBusy(f"{slice_}: another run is collecting it: wait for that one to end")
+        return SliceLock(slice_, connection)
+
+
+def _statement(name: str) -> bytes:
+    return sql_files.read("postgres", "queries", name).encode()
 
 
 class SliceRepository(Repository):
@@ -104,18 +160,21 @@ class SliceRepository(Repository):
         token: str,
         at: datetime,
         *,
+        line_items: int | None = None,
         generation: int | None = None,
         published_at: datetime | None = None,
         reached: datetime | None = None,
     ) -> None:
         """Store that a collection at the change token `token` succeeded at the UTC instant `at`, and the generation if it published one.
 
+        `line_items` is their number, None if unknown.
         `reached` is the UTC instant (exclusive) up to which its data were complete, None if unknown.
         """
         values = {
             **key(slice_),
             "token": token,
             "at": at,
+            "line_items": line_items,
             "generation": generation,
             "published_at": published_at,
             "reached": reached,
@@ -153,17 +212,9 @@ class SliceRepository(Repository):
             row["generation"] for row in self._database.rows("live_generations.sql", {"younger_than": younger_than})
         )
 
-    @contextmanager
-    def lock(self, slice_: Slice) -> Iterator[SliceLock]:
-        """Hold the exclusive lock on a slice. It has its own connection, so PostgreSQL releases it when this process ends in any way.
-
-        Raises:
-            SliceBusy: another process holds it; this does not wait.
-        """
-        with self._database.locked("lock_slice.sql", {"slice": str(slice_)}) as connection:
-            if connection is None:
-                raise SliceBusy(f"{slice_}: another run is collecting it: wait for that one to end")
-            yield SliceLock(slice_, connection)
+    def locks(self) -> SliceLocks:
+        """Return a holder of locks on slices; as a context manager it releases all of them on exit."""
+        return SliceLocks(self._database)
 
 
 def key(slice_: Slice) -> Row:

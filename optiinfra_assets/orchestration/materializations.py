@@ -14,8 +14,8 @@ from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.exact_amounts import plain
 from optiinfra_assets.domain.publications import MEASURES, Totals
 from optiinfra_assets.domain.source_warnings import SourceWarning
-from optiinfra_assets.ingestion.collect_slice import CollectionOutcome, ControlTotalMismatch, SliceResult
 from optiinfra_assets.ingestion.run import SliceFailure, SliceSkipped
+from optiinfra_assets.ingestion.slice_attempt import CollectionOutcome, ControlTotalMismatch, SliceResult
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.asset_specs import (
     CONTROL_TOTALS,

@@ -1,8 +1,9 @@
 """Loads line items into ``raw_costs``: one INSERT of one Arrow stream over HTTP, in bounded memory, with exact totals of what was sent.
 
-A thread reads and encodes batches while the caller's thread sends them, so that reading and inserting overlap. If reading fails, this
-aborts the request before its end: ClickHouse then fails the insert, and the rows it had already written belong to a generation that is
-never published.
+`LineItemBuffer` counts what a source returns and holds it while it is little, so that several small slices are inserted by one statement, and
+nothing is written if it is what is published. A thread reads and encodes batches while the caller's thread sends them, so that reading
+and inserting overlap. If reading fails, this aborts the request before its end: ClickHouse then fails the insert, and the rows it had
+already written belong to a generation that is never published.
 """
 
 from __future__ import annotations
@@ -28,10 +29,9 @@ from optiinfra_assets.domain.exact_amounts import EXACT
 from optiinfra_assets.domain.publications import MEASURES, Totals
 from optiinfra_assets.line_items.content_hash import ContentHash
 
-HELD_BYTES: Final = 8 * 2**20
-"""Line items that may be published already wait until so many bytes have come, compressed: about 50,000. If the source ends before and they
-are the published ones, nothing is written. More are written while they are read, which takes half the time if they are new, as those of
-a big source nearly always are; else garbage collection removes them."""
+HELD_BYTES: Final = 32 * 2**20
+"""Line items of one source are held in memory up to so many bytes: about 50,000. More are written while they are read, which takes half
+the time if they are new, as those of a big source nearly always are; else garbage collection removes them."""
 
 BATCHES_AHEAD = 3
 """Most encoded batches that wait to be sent, a few MB each: enough to overlap reading and sending."""
@@ -54,7 +54,6 @@ class LoadResult:
         first_charge_date: UTC day of the earliest charge period start, None without line items.
         last_charge_date: UTC day of the latest charge period start (inclusive), None without line items.
         content: hash of the line items.
-        is_written: rows may be in ``raw_costs``.
     """
 
     line_items: int = 0
@@ -62,7 +61,6 @@ class LoadResult:
     first_charge_date: date | None = None
     last_charge_date: date | None = None
     content: ContentHash = field(default_factory=ContentHash, compare=False)
-    is_written: bool = False
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add one non-empty batch of `optiinfra_assets.line_items.schema.SCHEMA`."""
@@ -78,65 +76,89 @@ class LoadResult:
         self.last_charge_date = max(self.last_charge_date or last, last)
 
 
-def load(
-    client: Client, slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch], published: str | None = None
-) -> LoadResult:
-    """Insert the line items of one slice under an unpublished generation.
+class LineItemBuffer:
+    """The line items of one slice, read once. Iterating yields all of them: those that are held, then those that are left to read.
+
+    Attributes:
+        loaded: what was read so far.
+    """
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """`batches` are of `optiinfra_assets.line_items.schema.SCHEMA`."""
+        self.loaded = LoadResult()
+        self.held_bytes = 0
+        self._held: list[pa.RecordBatch] = []
+        self._batches = iter(batches)
+
+    def hold(self) -> bool:
+        """Read until the source ends, or `HELD_BYTES` are held; return whether it has ended. Errors of the batches are raised unchanged."""
+        for batch in self._read():
+            self._held.append(batch)
+            self.held_bytes += batch.nbytes
+            if self.held_bytes >= HELD_BYTES:
+                return False
+        return True
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        yield from self._held
+        yield from self._read()
+
+    def _read(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._batches:
+            if batch.num_rows:
+                self.loaded.add(batch)
+                yield batch
+
+
+def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch]) -> LoadResult:
+    """Insert the line items of one slice as one generation while they are read; see `insert`. Returns what was sent."""
+    items = LineItemBuffer(batches)
+    insert(client, [(slice_, generation, items)])
+    return items.loaded
+
+
+def insert(client: Client, parts: Iterable[tuple[Slice, int, Iterable[pa.RecordBatch]]]) -> None:
+    """Insert line items of slices by one statement, each slice as one unpublished generation.
 
     Args:
         client: clickhouse_connect client of the warehouse.
-        slice_: the slice of the line items.
-        generation: a number from `SliceRepository.start_generation`.
-        batches: of `optiinfra_assets.line_items.schema.SCHEMA`; another thread reads them, to the end unless something fails. Without
-            any batch this inserts nothing and succeeds.
-        published: hash of the line items that are published. If these are the same and not too many to be held, nothing is inserted.
-
-    Returns:
-        What was sent, or would have been. `Warehouse.verify` checks that the database holds it.
+        parts: slices, each with a number from `SliceRepository.start_generation` and its line items, batches of
+            `optiinfra_assets.line_items.schema.SCHEMA`. Another thread reads them, to the end unless something fails. Without any row
+            this inserts nothing. `Warehouse.unequal` checks that the database holds what was sent.
 
     Raises:
-        WarehouseUnavailable: the connection to ClickHouse was lost. Errors of `batches` are raised unchanged.
+        WarehouseUnavailable: the connection to ClickHouse was lost. Errors of the batches are raised unchanged.
     """
-    loaded = LoadResult()
-    stream = _Stream(_with_ours(slice_, generation, batches, loaded))
-    with stream:
-        held = list(_held(stream, 0 if published is None else HELD_BYTES))
-        if held and (not stream.has_ended or str(loaded.content) != published):
-            loaded.is_written = True
-            try:
-                _insert(client, stream, held)
-            except Exception:
-                if stream.failure is not None:
-                    raise stream.failure from None
-                raise
-    return loaded
-
-
-def _held(stream: _Stream, most: int) -> Iterator[bytes]:
-    """Yield pieces of `stream` until it ends or `most` bytes have come, at least one piece."""
-    size = 0
-    for piece in stream:
-        yield piece
-        size += len(piece)
-        if size >= most:
+    with _Stream(batch for part in parts for batch in _with_ours(*part)) as stream:
+        first = next(stream, None)
+        if first is None:
             return
+        try:
+            with clickhouse.clickhouse_errors(client):
+                client.raw_insert(
+                    "raw_costs",
+                    stream.names,
+                    insert_block=_body(first, stream),
+                    settings=_SETTINGS,
+                    fmt="ArrowStream",
+                )
+        except Exception:
+            if stream.failure is not None:
+                raise stream.failure from None
+            raise
 
 
-def _insert(client: Client, stream: _Stream, held: list[bytes]) -> None:
-    with clickhouse.clickhouse_errors(client):
-        client.raw_insert(
-            "raw_costs", stream.names, insert_block=stream.body(held), settings=_SETTINGS, fmt="ArrowStream"
-        )
+def _body(first: bytes, stream: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """Yield all pieces. If this generator fails, the request is aborted; a second iteration yields nothing."""
+    yield first
+    yield from stream
 
 
-def _with_ours(
-    slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch], loaded: LoadResult
-) -> Iterator[pa.RecordBatch]:
-    """Yield `batches` with our key columns in front and count them in `loaded`; rows are numbered over the whole slice."""
+def _with_ours(slice_: Slice, generation: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield `batches` with our key columns in front; rows are numbered over the whole slice."""
     period = slice_.billing_period.start.date()
+    number = 0
     for batch in batches:
-        if not batch.num_rows:
-            continue
         rows = batch.num_rows
         same = pa.array(np.zeros(rows, np.int32))
         ours: dict[str, pa.Array] = {
@@ -149,8 +171,8 @@ def _with_ours(
         }
         ours["billing_period"] = pa.array([period], pa.date32()).take(same)
         ours["generation"] = pa.array([generation], pa.uint64()).take(same)
-        ours["line_number"] = pa.array(np.arange(loaded.line_items, loaded.line_items + rows)).cast(pa.uint32())
-        loaded.add(batch)
+        ours["line_number"] = pa.array(np.arange(number, number + rows)).cast(pa.uint32())
+        number += rows
         yield pa.RecordBatch.from_arrays([*ours.values(), *batch.columns], names=[*ours, *batch.schema.names])
 
 
@@ -182,7 +204,6 @@ class _Stream:
         self._thread = threading.Thread(target=work, name="line items", daemon=True)
         self.names: list[str] = []
         self.failure: BaseException | None = None
-        self.has_ended = False
 
     def __enter__(self) -> _Stream:
         self._thread.start()
@@ -198,18 +219,10 @@ class _Stream:
     def __next__(self) -> bytes:
         piece = self._pieces.get()
         if piece is None:
-            self.has_ended = True
             raise StopIteration
         if isinstance(piece, BaseException):
             raise piece
         return piece
-
-    def body(self, held: list[bytes]) -> Generator[bytes, None, None]:
-        """Yield all pieces, the `held` ones first. If this generator fails, the request is aborted; a second iteration yields nothing."""
-        while held:
-            yield held.pop(0)
-        if not self.has_ended:
-            yield from self
 
     def _work(self) -> None:
         try:

@@ -150,9 +150,9 @@ def remove_attempts(
         _remove(client, [one for table in tables for one in left(table)])
 
 
-def delete(client: Client, tables: Sequence[str], customer_id: str, generation: int) -> None:
-    """Delete the rows of one generation from `tables`, in this order, with lightweight deletes; merges remove them later."""
-    values = {"customer_id": customer_id, "generation": generation}
-    found = clickhouse.rows(client, "partitions_of_generation.sql", {**values, "tables": clickhouse.matching(tables)})
+def delete(client: Client, tables: Sequence[str], customers: list[str], generations: list[int]) -> None:
+    """Delete the rows of generations from `tables`, in this order, with lightweight deletes; merges remove them later."""
+    values = {"customers": customers, "generations": generations}
+    found = clickhouse.rows(client, "partitions_of_generations.sql", {**values, "tables": clickhouse.matching(tables)})
     for one in sorted(found, key=lambda one: tables.index(one["table"])):
         clickhouse.run(client, sql_files.read("clickhouse", "store", "delete_rows.sql"), {**values, **one})

@@ -1,8 +1,9 @@
-"""Verifies that the database holds what was sent: compares counts and exact sums per currency of the raw and every derived table."""
+"""Compares what the database holds of generations with what was sent: counts and exact sums per currency of the raw and derived tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,35 +21,41 @@ _Sums = dict[str, dict[str, Any]]
 """Currency -> measure -> value."""
 
 
-def verify(client: Client, slice_: Slice, generation: int, loaded: LoadResult, derived: Sequence[str]) -> None:
-    """Compare ``raw_costs`` with `loaded`, and each table of `derived` with ``raw_costs``.
+def unequal(
+    client: Client, sent: Mapping[int, tuple[Slice, LoadResult]], derived: Sequence[str]
+) -> dict[int, IntegrityError]:
+    """Compare ``raw_costs`` with what was sent, and each table of `derived` with ``raw_costs``; see `Warehouse.unequal`."""
+    customers = sorted({slice_.customer_id for slice_, _ in sent.values()})
+    values: dict[str, Any] = {"customers": customers, "generations": list(sent)}
+    raw: dict[int, _Sums] = defaultdict(dict)
+    for row in clickhouse.rows(client, "raw_sums.sql", values):
+        raw[row.pop("generation")][row.pop("billing_currency")] = row
+    sums: dict[tuple[int, str], _Sums] = defaultdict(dict)
+    for row in clickhouse.rows(client, "derived_sums.sql", values | {"tables": clickhouse.matching(derived)}):
+        sums[row.pop("generation"), row.pop("table")][row.pop("billing_currency")] = row
+    found = {}
+    for generation, (slice_, loaded) in sent.items():
+        tables = {table: sums[generation, table] for table in derived}
+        for difference in _differences(raw[generation], tables, loaded):
+            found[generation] = IntegrityError(f"{slice_} generation {generation}: {difference}: collect it again")
+            break
+    return found
 
-    Raises:
-        IntegrityError: they differ; the message names table, currency, measure, the number found and the number expected.
-    """
-    values: dict[str, Any] = {"customer_id": slice_.customer_id, "generation": generation}
-    raw: _Sums = {row.pop("billing_currency"): row for row in clickhouse.rows(client, "raw_sums.sql", values)}
+
+def _differences(raw: _Sums, derived: Mapping[str, _Sums], loaded: LoadResult) -> Iterator[str]:
     sent = {currency: {name: getattr(totals, name) for name in MEASURES} for currency, totals in loaded.totals.items()}
-    _compare(slice_, generation, "raw_costs", raw, sent)
-    found = sum(one["line_items"] for one in raw.values())
-    if found != loaded.line_items:
-        raise IntegrityError(
-            f"{slice_} generation {generation}: raw_costs has {found} line items, {loaded.line_items} were sent: collect it again"
-        )
-    sums: dict[str, _Sums] = {table: {} for table in derived}
-    values["tables"] = clickhouse.matching(derived)
-    for row in clickhouse.rows(client, "derived_sums.sql", values):
-        sums[row.pop("table")][row.pop("billing_currency")] = row
-    for table, derived_sums in sums.items():
-        _compare(slice_, generation, table, derived_sums, raw)
+    yield from _compared("raw_costs", raw, sent)
+    line_items = sum(one["line_items"] for one in raw.values())
+    if line_items != loaded.line_items:
+        yield f"raw_costs has {line_items} line items, {loaded.line_items} were sent"
+    for table, found in derived.items():
+        yield from _compared(table, found, raw)
 
 
-def _compare(slice_: Slice, generation: int, table: str, found: _Sums, expected: _Sums) -> None:
+def _compared(table: str, found: _Sums, expected: _Sums) -> Iterator[str]:
     for currency in sorted(found.keys() | expected.keys()):
         for measure in expected.get(currency) or found[currency]:
             here = found.get(currency, {}).get(measure, Decimal(0))
             there = expected.get(currency, {}).get(measure, Decimal(0))
             if here != there:
-                raise IntegrityError(
-                    f"{slice_} generation {generation}: {table} has {measure} {here} {currency}, expected {there}: collect it again"
-                )
+                yield f"{table} has {measure} {here} {currency}, expected {there}"

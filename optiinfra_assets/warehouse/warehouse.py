@@ -1,12 +1,13 @@
 """The interface to ClickHouse: migrations, derived rows, verification, publication, resolution and garbage collection.
 
-A collection writes all rows of a slice under a new generation (`loading.load`), then calls `derive`, `verify` and `publish`. Readers see
-nothing of a generation until `publish` has inserted its single row. `collect_garbage` removes the rows of attempts that died before.
+A collection writes all rows of a slice under a new generation (`loading.insert`), then calls `derive`, `unequal` and `publish`, which take
+the generations of many slices at once: a statement costs more than the few rows of a small slice. Readers see nothing of a generation
+until `publish` has inserted its single row. `collect_garbage` removes the rows of attempts that died before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -19,7 +20,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from optiinfra_assets.database import clickhouse, migrations, sql_files
-from optiinfra_assets.database.errors import PublicationRefused, WarehouseUnavailable
+from optiinfra_assets.database.errors import IntegrityError, PublicationRefused, WarehouseUnavailable
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.freshness import NOTHING, Freshness
 from optiinfra_assets.domain.publications import Publication, ResolvedGenerations, key, slice_of
@@ -102,21 +103,27 @@ class Warehouse:
             return
         for table in derived_tables():
             for lacking in clickhouse.rows(self.client, "lacking_generations.sql", {"table": table}):
-                retention.delete(self.client, (table,), lacking["customer_id"], lacking["generation"])
-                self._derive((table,), lacking["customer_id"], lacking["generation"])
+                customers, generations = [lacking["customer_id"]], [lacking["generation"]]
+                retention.delete(self.client, (table,), customers, generations)
+                self._derive((table,), customers, generations)
 
-    def derive(self, slice_: Slice, generation: int) -> None:
-        """Fill every derived table for an unpublished generation from its rows in ``raw_costs``; once: `verify` refuses what is doubled.
+    def derive(self, slices: Mapping[int, Slice]) -> None:
+        """Fill every derived table for unpublished generations from their rows in ``raw_costs``; once: `unequal` names what is doubled.
+
+        Args:
+            slices: the slice of each generation, by its number.
 
         Raises:
-            PublicationRefused: the generation is, or may be, published.
+            PublicationRefused: a generation is, or may be, published.
         """
-        if self.may_be_published(slice_, generation):
-            raise PublicationRefused(f"{slice_}: generation {generation} is published: its rows are never changed")
-        self._derive(derived_tables(), slice_.customer_id, generation)
+        for generation in self.maybe_published(slices):
+            raise PublicationRefused(
+                f"{slices[generation]}: generation {generation} is published: its rows are never changed"
+            )
+        self._derive(derived_tables(), sorted({one.customer_id for one in slices.values()}), list(slices))
 
-    def _derive(self, tables: Sequence[str], customer_id: str, generation: int) -> None:
-        values = {"customer_id": customer_id, "generation": generation}
+    def _derive(self, tables: Sequence[str], customers: list[str], generations: list[int]) -> None:
+        values = {"customers": customers, "generations": generations}
         if not self._columns:
             for column in clickhouse.rows(self.client, "columns.sql", {"tables": list(derived_tables())}):
                 self._columns.setdefault(column["table"], []).append(column["name"])
@@ -124,17 +131,21 @@ class Warehouse:
             select = sql_files.read("clickhouse", "derived", f"{table}.sql")
             clickhouse.run(self.client, f"INSERT INTO {table} ({', '.join(self._columns[table])})\n{select}", values)
 
-    def verify(self, slice_: Slice, generation: int, loaded: LoadResult) -> None:
-        """Compare a generation's raw and derived rows with the rows that were sent: counts and exact sums by currency.
+    def unequal(self, sent: Mapping[int, tuple[Slice, LoadResult]]) -> dict[int, IntegrityError]:
+        """Compare raw and derived rows of generations with the rows that were sent: counts and exact sums by currency.
 
-        Raises:
-            IntegrityError: they differ; the message names table, currency, measure, the number found and the number expected.
+        Args:
+            sent: slice and line items of each generation, by its number.
+
+        Returns:
+            The first difference of each generation that has one: the message names table, currency, measure, the number found and the
+            number expected.
         """
-        verification.verify(self.client, slice_, generation, loaded, derived_tables())
+        return verification.unequal(self.client, sent, derived_tables())
 
     def earlier_content_hash(self, slice_: Slice, generation: int) -> str:
         """Return the hash that versions up to 0.1.0 published of a generation's line items; see `line_items.content_hash` for today's."""
-        values = {"customer_id": slice_.customer_id, "generation": generation}
+        values = {"customers": [slice_.customer_id], "generations": [generation]}
         return str(clickhouse.scalar(self.client, "earlier_content_hash.sql", values))
 
     def newest_generation(self) -> int:
@@ -154,38 +165,40 @@ class Warehouse:
 
     def current(self, slice_: Slice) -> Publication | None:
         """Return the publication that readers see now, None if the slice was never published."""
-        found = clickhouse.rows(self.client, "current_publication.sql", key(slice_))
-        return Publication.of(found[0]) if found else None
+        return self.currents([slice_]).get(slice_)
 
-    def publish(self, publication: Publication) -> Publication:
-        """Make a generation visible by inserting one row; return the publication as stored.
+    def currents(self, slices: Iterable[Slice]) -> dict[Slice, Publication]:
+        """Return the publications that readers see now; slices that were never published are missing."""
+        values = {"slices": [tuple(key(one).values()) for one in slices]}
+        found = [Publication.of(row) for row in clickhouse.rows(self.client, "current_publications.sql", values)]
+        return {one.slice: one for one in found}
 
-        If the clock is behind the previous publication, `published_at` becomes one microsecond after that one.
+    def publish(self, publications: Sequence[Publication]) -> dict[int, Publication | PublicationRefused]:
+        """Make generations of different slices visible by inserting one row for each, all in one statement.
 
-        Raises:
-            PublicationRefused: this generation of the slice or a newer one is already published.
+        If the clock is behind the previous publication of a slice, `published_at` becomes one microsecond after that one.
+
+        Returns:
+            By generation: the publication as stored, or why it is refused: this generation of the slice or a newer one is published.
         """
-        previous = self.current(publication.slice)
-        if previous is not None:
-            if publication.generation <= previous.generation:
-                raise PublicationRefused(
-                    f"{publication.slice}: generation {publication.generation} is not newer than the published "
-                    f"{previous.generation}: collect the slice again"
-                )
-            earliest = previous.published_at + timedelta(microseconds=1)
-            publication = replace(publication, published_at=max(publication.published_at, earliest))
-        self._uncertain.add(publication.generation)
-        # Insert it as a body, not as parameters: the sources of one publication can be longer than the URLs a server accepts.
-        row = publication.values()
-        with clickhouse.clickhouse_errors(self.client):
-            self.client.insert("publications", [list(row.values())], column_names=list(row))
-        self._uncertain.discard(publication.generation)
-        return publication
+        previous = self.currents(one.slice for one in publications)
+        results = {one.generation: _following(previous.get(one.slice), one) for one in publications}
+        accepted = [one for one in results.values() if isinstance(one, Publication)]
+        if accepted:
+            generations = {one.generation for one in accepted}
+            self._uncertain |= generations
+            # Insert it as a body, not as parameters: the sources of one publication can be longer than the URLs a server accepts.
+            rows = [one.values() for one in accepted]
+            with clickhouse.clickhouse_errors(self.client):
+                self.client.insert("publications", [list(row.values()) for row in rows], column_names=list(rows[0]))
+            self._uncertain -= generations
+        return results
 
-    def may_be_published(self, slice_: Slice, generation: int) -> bool:
-        """Whether a generation is published, or may be: a server that did not answer `publish` may still execute it."""
-        values = {**key(slice_), "generation": generation}
-        return generation in self._uncertain or bool(clickhouse.scalar(self.client, "is_published.sql", values))
+    def maybe_published(self, slices: Mapping[int, Slice]) -> set[int]:
+        """Which generations are published, or may be: a server that did not answer `publish` may still execute it."""
+        wanted = [(*key(slice_).values(), generation) for generation, slice_ in slices.items()]
+        found = clickhouse.tuples(self.client, "are_published.sql", {"generations": wanted})
+        return {generation for (generation,) in found} | (self._uncertain & slices.keys())
 
     def resolve(
         self,
@@ -233,6 +246,19 @@ class Warehouse:
         return retention.collect_garbage(
             self.client, _filled_tables(), now, retention_days, live_generations, dry_run=dry_run
         )
+
+
+def _following(previous: Publication | None, publication: Publication) -> Publication | PublicationRefused:
+    """Return `publication` with an instant after the previous one of its slice, or why it cannot follow that."""
+    if previous is None:
+        return publication
+    if publication.generation <= previous.generation:
+        return PublicationRefused(
+            f"{publication.slice}: generation {publication.generation} is not newer than the published "
+            f"{previous.generation}: collect the slice again"
+        )
+    earliest = previous.published_at + timedelta(microseconds=1)
+    return replace(publication, published_at=max(publication.published_at, earliest))
 
 
 def derived_tables() -> tuple[str, ...]:

@@ -93,8 +93,8 @@ class Customer:
                 "raw_costs", [[row[name] for name in names] for row in rows], column_names=names
             )
         sent = Sent.of(charges)
-        self.world.warehouse.derive(slice_, generation)
-        self.world.warehouse.verify(slice_, generation, sent)  # type: ignore[arg-type]
+        self.world.warehouse.derive({generation: slice_})
+        assert self.world.warehouse.unequal({generation: (slice_, sent)}) == {}  # type: ignore[arg-type]
         publication = Publication(
             slice=slice_,
             generation=generation,
@@ -110,4 +110,6 @@ class Customer:
             change_token="",
         )
         self.published[slice_] = list(charges)
-        return self.world.warehouse.publish(replace(publication, **changes))
+        (stored,) = self.world.warehouse.publish([replace(publication, **changes)]).values()
+        assert isinstance(stored, Publication)
+        return stored

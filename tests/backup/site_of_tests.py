@@ -17,7 +17,8 @@ from optiinfra_assets.backup.manifest import Manifest
 from optiinfra_assets.backup.take import take
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.embedded import engines
-from optiinfra_assets.ingestion.collect_slice import SliceResult, collect_slice
+from optiinfra_assets.ingestion.collect_slice import collect_slice
+from optiinfra_assets.ingestion.slice_attempt import SliceResult
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.settings import Settings

@@ -41,7 +41,7 @@ from optiinfra_assets.database.migrations import AppliedMigration
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.embedded import exchange, home_folder
 from optiinfra_assets.embedded.errors import PreflightError
-from optiinfra_assets.ingestion.collect_slice import CollectionOutcome
+from optiinfra_assets.ingestion.slice_attempt import CollectionOutcome
 
 FAR = 10**9
 """Number of a generation that is not published, above all others."""

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Event
 
 from optiinfra_assets.domain.accounts import Account, Slice
-from optiinfra_assets.ingestion.collect_slice import SliceResult
 from optiinfra_assets.ingestion.run import CollectionRun, SliceFailure, SliceSkipped, Stores
+from optiinfra_assets.ingestion.slice_attempt import SliceResult
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.settings import Settings

@@ -224,7 +224,7 @@ def test_publications_follow_each_other_whatever_the_clock_says(warehouse: Wareh
 def test_a_publication_that_comes_late_is_not_the_newest_though_the_clock_went_back(warehouse: Warehouse) -> None:
     """Its process was stopped between its last look and its insert; meanwhile the next generation was published, an hour earlier."""
     sent = write(warehouse, 1, [Line(Decimal(1))], SLICE)
-    warehouse.derive(SLICE, 1)
+    warehouse.derive({1: SLICE})
     publish(warehouse, 2, [Line(Decimal(2))], SLICE, published_at=AT - HOUR)
     late = publication(1, sent, SLICE, published_at=AT).values()
     warehouse.client.insert("publications", [list(late.values())], column_names=list(late))

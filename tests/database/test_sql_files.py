@@ -36,7 +36,7 @@ KINDS = {
 
 
 def columns(warehouse: Warehouse, what: str) -> Columns:
-    answer = warehouse.client.query(f"DESCRIBE {what}", parameters={"customer_id": "", "generation": 0})
+    answer = warehouse.client.query(f"DESCRIBE {what}", parameters={"customers": [], "generations": []})
     return [(row[0], row[1]) for row in answer.result_rows]
 
 

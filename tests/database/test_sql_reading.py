@@ -45,4 +45,4 @@ def test_a_fragment_that_is_not_there_is_named(tmp_path: Path, name: str) -> Non
 
 def test_a_description_is_the_header_and_no_include() -> None:
     said = sql_files.description("clickhouse", "derived", "cost_by_day.sql")
-    assert said == "cost_by_day of one generation: day x currency. Source: raw_costs."
+    assert said == "cost_by_day of some generations: day x currency. Source: raw_costs."

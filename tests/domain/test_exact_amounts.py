@@ -16,7 +16,7 @@ from optiinfra_assets.cli.spending import by_currency
 from optiinfra_assets.domain.errors import BadData
 from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 from optiinfra_assets.domain.publications import Totals
-from optiinfra_assets.ingestion import collect_slice
+from optiinfra_assets.ingestion import slice_attempt
 from optiinfra_assets.providers.azure import query_api
 from optiinfra_assets.warehouse.loading import LoadResult
 
@@ -34,9 +34,9 @@ def test_nothing_is_rounded(amounts: list[Decimal], one: Decimal, other: Decimal
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_largest_total_that_the_tables_hold_is_accepted(sign: int) -> None:
     amount = LARGEST if sign > 0 else LARGEST.copy_negate()
-    collect_slice._refuse_too_large(LoadResult(totals={"IDR": Totals(billed_cost=amount)}))
+    slice_attempt._refuse_too_large(LoadResult(totals={"IDR": Totals(billed_cost=amount)}))
     with pytest.raises(BadData, match="billed_cost of all line items adds up to"):
-        collect_slice._refuse_too_large(LoadResult(totals={"IDR": Totals(billed_cost=sign * collect_slice.BEYOND)}))
+        slice_attempt._refuse_too_large(LoadResult(totals={"IDR": Totals(billed_cost=sign * slice_attempt.BEYOND)}))
 
 
 def test_days_of_azure_add_up_to_the_last_digit() -> None:

@@ -16,12 +16,8 @@ from orchestrated import Files, Platform, Scripted
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.domain.source_warnings import SourceWarning
-from optiinfra_assets.ingestion.collect_slice import (
-    CollectionOutcome,
-    ControlTotalMismatch,
-    SliceResult,
-    collect_slice,
-)
+from optiinfra_assets.ingestion.collect_slice import collect_slice
+from optiinfra_assets.ingestion.slice_attempt import CollectionOutcome, ControlTotalMismatch, SliceResult
 from optiinfra_assets.providers.base import RequestedDays
 from optiinfra_assets.warehouse.warehouse import derived_tables
 

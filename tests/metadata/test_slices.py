@@ -16,7 +16,7 @@ from optiinfra_assets.database.errors import SliceBusy
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.failures import Fault
 from optiinfra_assets.metadata import Metadata
-from optiinfra_assets.metadata.slices import GONE
+from optiinfra_assets.metadata.slices import GONE, SliceLock
 from optiinfra_assets.settings import Settings
 
 ACCOUNT = Account("acme.main", "acme", "focus")
@@ -107,6 +107,13 @@ def test_generation_numbers_only_grow(account: Metadata) -> None:
     assert account.slices.live_generations(timedelta(0)) == frozenset()
 
 
+@contextmanager
+def locked(metadata: Metadata, slice_: Slice) -> Iterator[SliceLock]:
+    """Hold the lock on one slice."""
+    with metadata.slices.locks() as locks:
+        yield locks.acquire(slice_)
+
+
 HOLDER = """
 import sys
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
@@ -114,7 +121,8 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 
 metadata = Metadata.connect(Settings(postgres_url=sys.argv[1]))
-with metadata.slices.lock(Slice("acme", "focus", "acme.main", BillingPeriod(2026, 10))):
+with metadata.slices.locks() as locks:
+    locks.acquire(Slice("acme", "focus", "acme.main", BillingPeriod(2026, 10)))
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -137,10 +145,10 @@ def test_one_process_at_a_time_and_kill_9_frees_the_lock(account: Metadata, sett
     with holding(settings) as holder:
         with (
             pytest.raises(SliceBusy, match=r"focus/acme\.main/2026-10: another run is collecting it"),
-            account.slices.lock(SLICE),
+            locked(account, SLICE),
         ):
             pytest.fail("the lock was given twice")
-        with account.slices.lock(Slice.of(ACCOUNT, NOVEMBER)):
+        with locked(account, Slice.of(ACCOUNT, NOVEMBER)):
             pass
         holder.kill()
         holder.wait(HANG)
@@ -149,7 +157,7 @@ def test_one_process_at_a_time_and_kill_9_frees_the_lock(account: Metadata, sett
 
 def _is_free(metadata: Metadata) -> bool:
     try:
-        with metadata.slices.lock(SLICE) as lock:
+        with locked(metadata, SLICE) as lock:
             lock.check()
     except SliceBusy:
         return False
@@ -157,11 +165,11 @@ def _is_free(metadata: Metadata) -> bool:
 
 
 def test_the_lock_is_free_after_an_error_within(account: Metadata) -> None:
-    with pytest.raises(ZeroDivisionError), account.slices.lock(SLICE):
+    with pytest.raises(ZeroDivisionError), locked(account, SLICE):
         raise ZeroDivisionError
-    with account.slices.lock(SLICE) as lock:
+    with locked(account, SLICE) as lock:
         lock.check()
-        with pytest.raises(SliceBusy), account.slices.lock(SLICE):
+        with pytest.raises(SliceBusy), locked(account, SLICE):
             pytest.fail("the lock was given twice")
 
 
@@ -180,16 +188,16 @@ def test_the_lock_is_given_back_before_its_connection_closes(
             close(self)
 
         monkeypatch.setattr(psycopg.Connection, "close", watched)
-        with account.slices.lock(SLICE) as lock:
+        with locked(account, SLICE) as lock:
             lock.check()
-        with pytest.raises(ZeroDivisionError), account.slices.lock(SLICE):
+        with pytest.raises(ZeroDivisionError), locked(account, SLICE):
             raise ZeroDivisionError
         monkeypatch.undo()
     assert held == [(0,), (0,)]
 
 
 def test_a_lock_lost_with_its_connection_is_noticed_before_publishing(account: Metadata, settings: Settings) -> None:
-    with account.slices.lock(SLICE) as lock:
+    with locked(account, SLICE) as lock:
         with psycopg.connect(str(settings.postgres_url), autocommit=True) as admin:
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "

@@ -321,7 +321,8 @@ def test_a_control_total_that_does_not_match_publishes_nothing(
 
 def test_a_slice_that_another_run_collects_is_waited_for(scripted_platform: Platform, files: Files) -> None:
     files.write("october", "2026-10", ["2"])
-    with scripted_platform.metadata.slices.lock(scripted_platform.slice("2026-10", provider="scripted")):
+    with scripted_platform.metadata.slices.locks() as locks:
+        locks.acquire(scripted_platform.slice("2026-10", provider="scripted"))
         result = scripted_platform.materialise("2026-10", provider="scripted")
     assert not result.success
     assert len(events_of(result, "STEP_UP_FOR_RETRY")) == 3

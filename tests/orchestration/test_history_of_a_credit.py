@@ -10,7 +10,8 @@ import pytest
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.ingestion.account_access import stored_context
-from optiinfra_assets.ingestion.collect_slice import SliceResult, collect_slice
+from optiinfra_assets.ingestion.collect_slice import collect_slice
+from optiinfra_assets.ingestion.slice_attempt import SliceResult
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.context import ProviderContext

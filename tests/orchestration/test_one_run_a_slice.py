@@ -97,13 +97,14 @@ def test_what_is_canceled_after_it_was_read_is_not_published(
     act: Act,
     ended: list[tuple[str, str, str]],
 ) -> None:
-    verify = Warehouse.verify
+    compare = Warehouse.unequal
 
-    def verify_and_act(*arguments: Any) -> None:
-        verify(*arguments)
+    def compare_and_act(*arguments: Any) -> Any:
+        found = compare(*arguments)
         act(scripted_platform)
+        return found
 
-    monkeypatch.setattr(Warehouse, "verify", verify_and_act)
+    monkeypatch.setattr(Warehouse, "unequal", compare_and_act)
     (run,) = scripted_platform.collect(scripted_platform.tick(NOW))
     assert run.success
     assert asked == ["2026-10"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +26,7 @@ from optiinfra_assets.line_items import SCHEMA, Layout, Normalizer
 from optiinfra_assets.line_items.content_hash import ContentHash
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.settings import Settings
-from optiinfra_assets.warehouse.loading import LoadResult, load
+from optiinfra_assets.warehouse.loading import LineItemBuffer, LoadResult, insert, load
 from optiinfra_assets.warehouse.warehouse import Warehouse
 from tests.focus_samples import (
     MONEY,
@@ -81,8 +82,8 @@ def test_the_sums_of_the_files_are_the_sums_of_the_database(
     assert loaded.totals == by_python(text)
     assert loaded.line_items == 3502
     assert (loaded.first_charge_date, loaded.last_charge_date) == (date(2024, 9, 1), date(2024, 9, 29))
-    warehouse.derive(SLICE, 7)
-    warehouse.verify(SLICE, 7, loaded)
+    warehouse.derive({7: SLICE})
+    assert warehouse.unequal({7: (SLICE, loaded)}) == {}
     assert stored(warehouse, "count(), countIf(list_cost IS NULL)") == [(3502, 2)]
 
 
@@ -175,8 +176,8 @@ def test_every_currency_adds_up_by_itself(warehouse: Warehouse, drawn: list[list
     ]
     loaded = load(warehouse.client, SLICE, generation := next(GENERATIONS), batches)
     assert {name: totals.billed_cost for name, totals in loaded.totals.items()} == expected
-    warehouse.derive(SLICE, generation)
-    warehouse.verify(SLICE, generation, loaded)
+    warehouse.derive({generation: SLICE})
+    assert warehouse.unequal({generation: (SLICE, loaded)}) == {}
     sums = "billing_currency, sum(toDecimal256(billed_cost, 18))"
     for table in ("raw_costs", "cost_by_day"):
         found = warehouse.client.query(f"SELECT {sums} FROM {table} WHERE generation = {generation} GROUP BY 1")
@@ -198,35 +199,30 @@ def published(content: list[pa.RecordBatch]) -> str:
     return str(found)
 
 
-def test_line_items_that_are_published_are_not_written_again(warehouse: Warehouse) -> None:
+def test_line_items_that_can_be_held_are_written_when_they_are_wanted(warehouse: Warehouse) -> None:
     content = [batch([row()] * 3), batch([row(BilledCost="7")])]
-    loaded = load(warehouse.client, SLICE, 7, reversed(content), published(content))
-    assert (loaded.line_items, loaded.is_written) == (4, False)
+    items = LineItemBuffer(content)
+    assert items.hold()
+    assert (items.loaded.line_items, str(items.loaded.content)) == (4, published(content))
     assert stored(warehouse, "count()") == [(0,)]
-    others = [*content[:1], batch([row(BilledCost="8")])]
-    assert load(warehouse.client, SLICE, 8, others, published(content)).is_written
-    assert stored(warehouse, "count(), max(billed_cost)") == [(4, Decimal(8))]
+    others = LineItemBuffer([batch([row(BilledCost="8")] * 2)])
+    assert others.hold()
+    insert(warehouse.client, [(SLICE, 7, items), (replace(SLICE, account_id="acme.other"), 8, others)])
+    found = stored(warehouse, "generation, account_id, count(), sum(billed_cost), max(line_number)", "GROUP BY 1, 2")
+    assert set(found) == {(7, "acme.files", 4, Decimal("10.75"), 3), (8, "acme.other", 2, Decimal(16), 1)}
 
 
 def test_more_than_can_be_held_are_written_whole_while_they_are_read(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optiinfra_assets.warehouse.loading.HELD_BYTES", 20_000)
+    monkeypatch.setattr("optiinfra_assets.warehouse.loading.HELD_BYTES", 200_000)
     content = [batch(random_rows(200, seed)) for seed in range(9)]
-    loaded = load(warehouse.client, SLICE, 7, content, published(content))
-    assert loaded.is_written
-    assert str(loaded.content) == published(content)
+    items = LineItemBuffer(content)
+    assert not items.hold()
+    assert 0 < items.loaded.line_items < 1800
+    insert(warehouse.client, [(SLICE, 7, items)])
+    assert str(items.loaded.content) == published(content)
     assert stored(warehouse, "count(), uniqExact(line_number)") == [(1800, 1800)]
-
-
-def test_nothing_is_written_of_a_source_that_fails_while_its_line_items_are_held(warehouse: Warehouse) -> None:
-    def batches() -> Iterator[pa.RecordBatch]:
-        yield batch([row()] * 2000)
-        raise BadData("row 2001 is bad")
-
-    with pytest.raises(BadData, match="row 2001"):
-        load(warehouse.client, SLICE, 7, batches(), "v2:1:0")
-    assert stored(warehouse, "count()") == [(0,)]
 
 
 @pytest.mark.parametrize("good", [0, 1, 40])

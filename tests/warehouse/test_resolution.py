@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from warehouse_samples import NOW, OCTOBER, SLICE, Line, publication, publish, write
+from warehouse_samples import NOW, OCTOBER, SLICE, Line, publication, publish, show, write
 
 from optiinfra_assets.database.errors import AsOfNotRetained
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
@@ -90,7 +90,7 @@ def published_with(warehouse: Warehouse, *slices: tuple[int, str, BillingPeriod,
     sent = write(warehouse, 99, [Line()])
     for generation, account, period, through, final in slices:
         changes: dict[str, Any] = {"data_through": through, "is_final": final}
-        warehouse.publish(publication(generation, sent, slice_of(account, period), **changes))
+        show(warehouse, publication(generation, sent, slice_of(account, period), **changes))
 
 
 def instant(month: int, day: int) -> datetime:
@@ -211,7 +211,7 @@ def test_readers_see_whole_generations_only(warehouse: Warehouse, settings: Sett
             publish(warehouse, generation, [Line(Decimal(generation))] * 50)
             if generation % 3 == 0:
                 write(warehouse, generation + 1000, [Line(Decimal(-1))] * 50)
-                warehouse.derive(SLICE, generation + 1000)
+                warehouse.derive({generation + 1000: SLICE})
     finally:
         done.set()
         for reader in readers:

@@ -160,7 +160,7 @@ def test_the_state_at_the_end_of_every_kept_day_can_be_read(
 def test_orphans_go_once_something_begun_after_them_is_published_for_an_hour(warehouse: Warehouse) -> None:
     for generation in (2, 3, 4, 9):
         write(warehouse, generation, [Line()])
-        warehouse.derive(SLICE, generation)
+        warehouse.derive({generation: SLICE})
     publish(warehouse, 5, [Line()], published_at=NOW - 2 * HOUR)
     publish(warehouse, 12, [Line()], SLICES[1], published_at=NOW - HOUR / 2)
     found = warehouse.collect_garbage(NOW, 95, {3}, dry_run=True)

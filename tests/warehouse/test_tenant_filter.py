@@ -28,7 +28,7 @@ def filled(warehouse: Warehouse) -> Warehouse:
         warehouse.client.insert("publications", [list(row.values())], column_names=list(row))
         removed = {"customer_id": customer, "generation": number, "removed_at": datetime.now(UTC)}
         warehouse.client.insert("removed_generations", [list(removed.values())], column_names=list(removed))
-        warehouse._derive(derived_tables(), customer, number)
+        warehouse._derive(derived_tables(), [customer], [number])
     return warehouse
 
 

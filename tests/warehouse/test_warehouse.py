@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from relay import relay
-from warehouse_samples import NOW, SLICE, Line, publication, publish, write
+from warehouse_samples import NOW, SLICE, Line, publication, publish, show, verify, write
 
 from optiinfra_assets.database.errors import IntegrityError, PublicationRefused, WarehouseUnavailable
 from optiinfra_assets.domain.publications import MEASURES, Totals
@@ -49,13 +49,13 @@ def test_what_was_published_comes_back_whole(warehouse: Warehouse) -> None:
         is_simulated=True,
     )
     assert warehouse.current(SLICE) is None
-    assert warehouse.publish(whole) == whole
+    assert show(warehouse, whole) == whole
     assert warehouse.current(SLICE) == whole
 
 
 def test_the_lineage_of_thousands_of_files_is_published(warehouse: Warehouse) -> None:
     sources = [{"file": f"s3://bucket/exports/part-{number:06d}.parquet", "etag": "0" * 32} for number in range(20_000)]
-    warehouse.publish(publication(5, write(warehouse, 5, LINES), sources=sources))
+    show(warehouse, publication(5, write(warehouse, 5, LINES), sources=sources))
     current = warehouse.current(SLICE)
     assert current is not None
     assert current.sources == sources
@@ -70,7 +70,7 @@ def test_a_generation_without_line_items_is_published_too(warehouse: Warehouse) 
 def test_totals_past_the_range_of_a_column_are_published_exactly(warehouse: Warehouse) -> None:
     huge = {"USD": Totals(*[Decimal("99999999999999999999999.123456789012345678")] * 4)}
     sent = replace(write(warehouse, 5, LINES), totals=huge)
-    warehouse.publish(publication(5, sent))
+    show(warehouse, publication(5, sent))
     current = warehouse.current(SLICE)
     assert current is not None
     assert current.totals == huge
@@ -78,21 +78,21 @@ def test_totals_past_the_range_of_a_column_are_published_exactly(warehouse: Ware
 
 def test_what_was_derived_twice_is_found(warehouse: Warehouse) -> None:
     sent = write(warehouse, 5, LINES)
-    warehouse.derive(SLICE, 5)
-    warehouse.verify(SLICE, 5, sent)
-    warehouse.derive(SLICE, 5)
+    warehouse.derive({5: SLICE})
+    verify(warehouse, SLICE, 5, sent)
+    warehouse.derive({5: SLICE})
     with pytest.raises(IntegrityError, match=r"cost_by_.* has "):
-        warehouse.verify(SLICE, 5, sent)
+        verify(warehouse, SLICE, 5, sent)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_a_cost_that_differs_from_what_was_sent_is_found(warehouse: Warehouse, measure: str) -> None:
     sent = write(warehouse, 5, LINES)
-    warehouse.derive(SLICE, 5)
+    warehouse.derive({5: SLICE})
     sum_sent = getattr(sent.totals["USD"], measure)
     sent.totals["USD"] = replace(sent.totals["USD"], **{measure: sum_sent + Decimal("1E-18")})
     with pytest.raises(IntegrityError) as caught:
-        warehouse.verify(SLICE, 5, sent)
+        verify(warehouse, SLICE, 5, sent)
     for part in ("raw_costs", "USD", measure, str(sum_sent + Decimal("1E-18"))):
         assert part in str(caught.value)
 
@@ -101,31 +101,31 @@ def test_a_line_item_that_costs_nothing_is_missed_all_the_same(warehouse: Wareho
     free = Line(Decimal(0), list_cost=None)
     sent = write(warehouse, 5, [*LINES, free])
     with pytest.raises(IntegrityError, match="5 line items, 6 were sent"):
-        warehouse.verify(SLICE, 5, replace(sent, line_items=6))
+        verify(warehouse, SLICE, 5, replace(sent, line_items=6))
 
 
 def test_a_currency_that_never_arrived_is_found(warehouse: Warehouse) -> None:
     sent = write(warehouse, 5, LINES)
     sent.totals["JPY"] = Totals(billed_cost=Decimal(3))
     with pytest.raises(IntegrityError, match="raw_costs has billed_cost 0 JPY, expected 3"):
-        warehouse.verify(SLICE, 5, sent)
+        verify(warehouse, SLICE, 5, sent)
 
 
 def test_a_currency_that_was_never_sent_is_found(warehouse: Warehouse) -> None:
     sent = write(warehouse, 5, LINES)
-    warehouse.derive(SLICE, 5)
+    warehouse.derive({5: SLICE})
     del sent.totals["EUR"]
     with pytest.raises(IntegrityError, match=r"raw_costs has billed_cost .* EUR, expected 0"):
-        warehouse.verify(SLICE, 5, sent)
+        verify(warehouse, SLICE, 5, sent)
 
 
 def test_a_currency_that_only_a_derived_table_has_is_found(warehouse: Warehouse) -> None:
     sent = write(warehouse, 5, LINES)
-    warehouse.derive(SLICE, 5)
+    warehouse.derive({5: SLICE})
     names = ["customer_id", "generation", "billing_period", "billing_currency", "billed_cost"]
     warehouse.client.insert("cost_by_day", [["acme", 5, date(2026, 10, 1), "CHF", Decimal(3)]], column_names=names)
     with pytest.raises(IntegrityError, match=r"cost_by_day has billed_cost 3.* CHF, expected 0"):
-        warehouse.verify(SLICE, 5, sent)
+        verify(warehouse, SLICE, 5, sent)
 
 
 @pytest.mark.parametrize("measure", [*MEASURES, "list_cost_missing", "contracted_cost_missing", "line_items"])
@@ -133,21 +133,21 @@ def test_a_planted_row_is_found_in_every_derived_table(warehouse: Warehouse, mea
     value = Decimal("1E-18") if measure in MEASURES else 1
     for generation, table in enumerate(derived_tables(), start=5):
         sent = write(warehouse, generation, LINES)
-        warehouse.derive(SLICE, generation)
-        warehouse.verify(SLICE, generation, sent)
+        warehouse.derive({generation: SLICE})
+        verify(warehouse, SLICE, generation, sent)
         row = ["acme", generation, date(2026, 10, 1), "EUR", value]
         names = ["customer_id", "generation", "billing_period", "billing_currency", measure]
         warehouse.client.insert(table, [row], column_names=names)
         with pytest.raises(IntegrityError, match=f"{table} has {measure} .* EUR, expected"):
-            warehouse.verify(SLICE, generation, sent)
+            verify(warehouse, SLICE, generation, sent)
 
 
 def test_a_sum_that_wraps_in_128_bits_is_found(warehouse: Warehouse) -> None:
     most = Decimal("99999999999999999999.999999999999999999")
     sent = write(warehouse, 5, [Line(most, list_cost=None) for _ in range(4)])
-    warehouse.derive(SLICE, 5)
+    warehouse.derive({5: SLICE})
     with pytest.raises(IntegrityError, match=r"billed_cost .* USD, expected 399999999999999999999.999999999999999996"):
-        warehouse.verify(SLICE, 5, sent)
+        verify(warehouse, SLICE, 5, sent)
 
 
 def test_an_older_or_equal_generation_is_refused(warehouse: Warehouse) -> None:
@@ -156,7 +156,7 @@ def test_an_older_or_equal_generation_is_refused(warehouse: Warehouse) -> None:
     for generation in (4, 5):
         refusal = f"generation {generation} is not newer than the published 5"
         with pytest.raises(PublicationRefused, match=refusal):
-            warehouse.publish(publication(generation, sent))
+            show(warehouse, publication(generation, sent))
 
 
 def test_published_at_grows_even_if_a_clock_stands_behind(warehouse: Warehouse) -> None:
@@ -228,9 +228,9 @@ def test_published_rows_are_not_derived_again(warehouse: Warehouse) -> None:
     publish(warehouse, 5, LINES)
     publish(warehouse, 6, LINES)
     for generation in (5, 6):
-        assert warehouse.may_be_published(SLICE, generation)
+        assert warehouse.maybe_published({generation: SLICE})
         with pytest.raises(PublicationRefused, match="is published"):
-            warehouse.derive(SLICE, generation)
+            warehouse.derive({generation: SLICE})
         assert count(warehouse, "raw_costs", generation) == len(LINES)
 
 
@@ -247,8 +247,8 @@ def test_rows_stay_if_nobody_knows_whether_they_are_published(
         collector = Warehouse.connect(through, dedicated_pool=True, compress=False)
         sent = write(collector, 5, LINES)
         with pytest.raises(WarehouseUnavailable):
-            collector.publish(publication(5, sent))
-        assert collector.may_be_published(SLICE, 5)
+            show(collector, publication(5, sent))
+        assert collector.maybe_published({5: SLICE})
     assert (warehouse.current(SLICE) is not None) == delivered
     assert count(warehouse, "raw_costs", 5) == len(LINES)
 

@@ -101,11 +101,25 @@ def publication(generation: int, sent: Sent, slice_: Slice = SLICE, **changes: A
     return replace(plain, **changes)
 
 
+def verify(warehouse: Warehouse, slice_: Slice, generation: int, sent: Sent) -> None:
+    """Raise the difference between what was sent and what the database holds."""
+    for error in warehouse.unequal({generation: (slice_, sent)}).values():  # type: ignore[dict-item]
+        raise error
+
+
+def show(warehouse: Warehouse, one: Publication) -> Publication:
+    """Publish one generation; raise why it is refused."""
+    (stored,) = warehouse.publish([one]).values()
+    if isinstance(stored, Exception):
+        raise stored
+    return stored
+
+
 def publish(
     warehouse: Warehouse, generation: int, lines: Sequence[Line], slice_: Slice = SLICE, **changes: Any
 ) -> Publication:
     """Write, derive, verify and publish one generation."""
     sent = write(warehouse, generation, lines, slice_)
-    warehouse.derive(slice_, generation)
-    warehouse.verify(slice_, generation, sent)
-    return warehouse.publish(publication(generation, sent, slice_, **changes))
+    warehouse.derive({generation: slice_})
+    verify(warehouse, slice_, generation, sent)
+    return show(warehouse, publication(generation, sent, slice_, **changes))

@@ -1,9 +1,9 @@
--- cost_by_day of one generation: day x currency. Source: raw_costs.
+-- cost_by_day of some generations: day x currency. Source: raw_costs.
 SELECT
     -- include: generation_key,
     toDate(charge_period_start) AS charge_date,
     -- include: cost_sums
 FROM raw_costs
--- include: one_generation
+-- include: generations
 GROUP BY
     customer_id, provider, account_id, generation, billing_period, charge_date, billing_currency

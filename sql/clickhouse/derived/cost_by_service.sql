@@ -1,10 +1,10 @@
--- cost_by_service of one generation: day x service x currency. Source: raw_costs.
+-- cost_by_service of some generations: day x service x currency. Source: raw_costs.
 SELECT
     -- include: generation_key,
     toDate(charge_period_start) AS charge_date,
     service_name,
     -- include: cost_sums
 FROM raw_costs
--- include: one_generation
+-- include: generations
 GROUP BY
     customer_id, provider, account_id, generation, billing_period, charge_date, service_name, billing_currency

@@ -1,4 +1,4 @@
--- cost_by_type of one generation: day x charge category x class x frequency x pricing category x currency. Source: raw_costs.
+-- cost_by_type of some generations: day x charge category x class x frequency x pricing category x currency. Source: raw_costs.
 SELECT
     -- include: generation_key,
     toDate(charge_period_start) AS charge_date,
@@ -8,6 +8,6 @@ SELECT
     ifNull(raw_costs.pricing_category, '') AS pricing_category,
     -- include: cost_sums
 FROM raw_costs
--- include: one_generation
+-- include: generations
 GROUP BY
     customer_id, provider, account_id, generation, billing_period, charge_date, charge_category, charge_class, charge_frequency, pricing_category, billing_currency

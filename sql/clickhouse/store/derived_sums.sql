@@ -1,6 +1,7 @@
--- Line items and costs of one generation by currency and derived table (the tables whose names match); comparable with raw_sums.sql.
+-- Line items and costs of some generations by generation, currency and derived table (the tables whose names match); comparable with raw_sums.sql.
 SELECT
     _table AS table,
+    derived.generation AS generation,
     derived.billing_currency AS billing_currency,
     sum(toDecimal256(derived.billed_cost, 18)) AS billed_cost,
     sum(toDecimal256(derived.effective_cost, 18)) AS effective_cost,
@@ -10,5 +11,5 @@ SELECT
     sum(derived.contracted_cost_missing) AS contracted_cost_missing,
     sum(derived.line_items) AS line_items
 FROM merge(currentDatabase(), {tables:String}) AS derived
-WHERE derived.customer_id = {customer_id:String} AND derived.generation = {generation:UInt64}
-GROUP BY table, billing_currency
+WHERE derived.customer_id IN {customers:Array(String)} AND derived.generation IN {generations:Array(UInt64)}
+GROUP BY table, generation, billing_currency

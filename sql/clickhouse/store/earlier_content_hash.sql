@@ -10,4 +10,4 @@ SELECT concat(toString(count()), ':', hex(sum(reinterpretAsUInt128(sipHash128(fo
         mapSort(x_columns)
     )))))) AS content_hash
 FROM raw_costs
--- include: one_generation
+-- include: generations

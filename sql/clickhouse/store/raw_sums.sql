@@ -1,5 +1,6 @@
--- Line items and costs of one generation by currency. Sums have 256 bits, because a sum in 128 bits wraps silently past 20 integer digits.
+-- Line items and costs of some generations by generation and currency. Sums have 256 bits, because a sum in 128 bits wraps silently past 20 integer digits.
 SELECT
+    generation,
     billing_currency,
     sum(toDecimal256(raw_costs.billed_cost, 18)) AS billed_cost,
     sum(toDecimal256(raw_costs.effective_cost, 18)) AS effective_cost,
@@ -9,5 +10,5 @@ SELECT
     countIf(isNull(raw_costs.contracted_cost)) AS contracted_cost_missing,
     count() AS line_items
 FROM raw_costs
--- include: one_generation
-GROUP BY billing_currency
+-- include: generations
+GROUP BY generation, billing_currency

@@ -1,3 +1,3 @@
 -- Rewrite the parts of one partition of one table without the rows of some generations; this frees their space.
 ALTER TABLE {table:Identifier} DELETE IN PARTITION ID {partition:String}
-WHERE customer_id IN {customers:Array(String)} AND generation IN {generations:Array(UInt64)}
+-- include: generations

@@ -124,10 +124,10 @@ def day(metadata: Metadata, source: Restated, begin: datetime) -> list[tuple[str
         providers = {source.name: source}
         tick = find_due(metadata, providers, now=now, task_id=task, trigger="schedule", max_runs=1000, budget=60)
         for request in tick.requests:
-            run_id = str(uuid.uuid4())
-            for slice_ in request.scope.slices:
+            run_id, (scope,) = str(uuid.uuid4()), request.scopes
+            for slice_ in scope.slices:
                 ended(metadata, task, slice_, run_id, now)
-            runs.append((run_id, f"{request.scope.account_id}|{request.scope.last}", now))
+            runs.append((run_id, f"{scope.account_id}|{scope.last}", now))
     return runs
 
 

@@ -1,4 +1,4 @@
-"""What one Dagster run collects: consecutive billing periods of one account, and the run tags that name them.
+"""What one Dagster run collects: consecutive billing periods of one account, or small slices of many, and the run tags that name them.
 
 The schedule and the sensors inside Dagster use this, and so does the trigger of the API and the command line, which has no Dagster.
 """
@@ -6,10 +6,10 @@ The schedule and the sensors inside Dagster use this, and so does the trigger of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 
@@ -20,6 +20,10 @@ TASK_TAG: Final = "optiinfra/task_id"
 TRIGGER_TAG: Final = "optiinfra/trigger"
 CUSTOMER_TAG: Final = "optiinfra/customer"
 ACCEPT_EMPTY_TAG: Final = "optiinfra/accept_empty"
+SLICES_TAG: Final = "optiinfra/slices"
+
+SLICES: Final = "slices"
+"""Name in the configuration of a run under which the partition keys of several accounts stand."""
 
 FIRST_PERIOD: Final = BillingPeriod(2020, 1)
 """FOCUS began in 2023, and backfilled exports reach three years further back; older invoices do not have FOCUS columns."""
@@ -36,6 +40,14 @@ PRIORITY: Final = {"api": 10, "cli": 10, "ui": 10, "retry": 10, "schedule": 0, "
 
 LOWEST_RANK: Final = 9
 """Runs of one trigger have ten priorities, so that the many runs of one customer do not go before the first of another."""
+
+
+SMALL: Final = 50_000
+"""Line items up to which a slice is collected together with others: about what a run holds in memory of one slice."""
+
+TOGETHER: Final = 100
+"""Most slices of several accounts in one run. Starting a run costs as much as collecting ten small slices; with more, a run that dies
+repeats more. Slices that nobody has collected may be large: 100 of 5 million line items, four at a time, take three and a half hours."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,28 +75,109 @@ class RunScope:
         span = str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
         return f"{self.provider}/{self.account_id}/{span}"
 
-    def tags(self, task_id: str, trigger: str, *, accept_empty: bool = False, rank: int = 0) -> dict[str, str]:
-        """Return the tags of the Dagster run: its partitions, task and trigger, owner, queue priority and maximum runtime.
-
-        `rank` is the number of runs of the same customer before it: of runs with the same trigger, those of lower rank go first.
-        """
-        return {
-            **self._partition_tags(),
-            TASK_TAG: task_id,
-            TRIGGER_TAG: trigger,
-            **slice_tags(self.slices),
-            "dagster/priority": str(PRIORITY[trigger] - min(rank, LOWEST_RANK)),
-            "dagster/max_runtime": str(MAX_RUNTIME_SECONDS),
-            **({ACCEPT_EMPTY_TAG: "true"} if accept_empty else {}),
-        }
-
-    def _partition_tags(self) -> dict[str, str]:
+    def partition_tags(self) -> dict[str, str]:
+        """Return the tags from which Dagster knows the partitions of a run of this scope alone."""
         if self.first == self.last:
             return {"dagster/partition": f"{self.account_id}|{self.first}"}
         return {
             "dagster/asset_partition_range_start": f"{self.account_id}|{self.first}",
             "dagster/asset_partition_range_end": f"{self.account_id}|{self.last}",
         }
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRunRequest:
+    """A run to request from Dagster, of one provider.
+
+    Attributes:
+        scopes: what it collects.
+        key: equal requests of one task have equal keys, so that a tick evaluated twice makes one run.
+        tags: the tags of the run.
+    """
+
+    scopes: tuple[RunScope, ...]
+    key: str
+    tags: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        scopes: tuple[RunScope, ...],
+        key: str,
+        task_id: str,
+        trigger: str,
+        *,
+        accept_empty: bool = False,
+        rank: int = 0,
+    ) -> CollectionRunRequest:
+        """Build the request with its tags: partitions, task and trigger, owner, queue priority and maximum runtime.
+
+        `rank` is the number of runs of the same customer before it: of runs with the same trigger, those of lower rank go first.
+        """
+        slices = [slice_ for scope in scopes for slice_ in scope.slices]
+        tags = {
+            **(scopes[0].partition_tags() if len(scopes) == 1 else {SLICES_TAG: str(len(slices))}),
+            TASK_TAG: task_id,
+            TRIGGER_TAG: trigger,
+            **slice_tags(slices),
+            "dagster/priority": str(PRIORITY[trigger] - min(rank, LOWEST_RANK)),
+            "dagster/max_runtime": str(MAX_RUNTIME_SECONDS),
+            **({ACCEPT_EMPTY_TAG: "true"} if accept_empty else {}),
+        }
+        return cls(scopes, key, tags)
+
+    @property
+    def provider(self) -> str:
+        """Name of the provider."""
+        return self.scopes[0].provider
+
+    @property
+    def slices(self) -> list[Slice]:
+        """The slices of all scopes."""
+        return [slice_ for scope in self.scopes for slice_ in scope.slices]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration of the run: the partition keys of several scopes. Dagster's tags name consecutive partitions only."""
+        if len(self.scopes) == 1:
+            return {}
+        keys = [f"{one.account_id}|{one.billing_period}" for one in self.slices]
+        return {"ops": {op_name(self.provider): {"config": {SLICES: keys}}}}
+
+
+def op_name(provider: str) -> str:
+    """Return the name of the step that collects slices of one provider."""
+    return f"collect_{provider}"
+
+
+def together(
+    ranked: Iterable[tuple[RunScope, int]], line_items: Mapping[Slice, int | None]
+) -> list[tuple[tuple[RunScope, ...], int]]:
+    """Put scopes of different accounts of one provider into one run, up to `TOGETHER` slices; each with a large slice is a run of its own.
+
+    Args:
+        ranked: scopes in order, each with its rank; see `in_turns`.
+        line_items: their numbers at the last collection, None where nobody knows. Only large ones matter.
+
+    Returns:
+        The scopes of each run, in the order of their first, with the rank of that.
+    """
+    runs: list[tuple[list[RunScope], int]] = []
+    open_runs: dict[tuple[str, int], list[RunScope]] = {}
+    before: Counter[tuple[str, str]] = Counter()
+    for scope, rank in ranked:
+        is_small = all((line_items.get(slice_) or 0) <= SMALL for slice_ in scope.slices)
+        account = scope.provider, scope.account_id
+        place = scope.provider, before[account]
+        run = open_runs.get(place, []) if is_small else []
+        if not run or sum(len(one.periods) for one in (*run, scope)) > TOGETHER:
+            run = []
+            runs.append((run, rank))
+        if is_small:
+            open_runs[place] = run
+            before[account] += 1
+        run.append(scope)
+    return [(tuple(scopes), rank) for scopes, rank in runs]
 
 
 def slice_tags(slices: Iterable[Slice]) -> dict[str, str]:

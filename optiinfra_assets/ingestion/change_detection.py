@@ -14,12 +14,21 @@ from functools import partial
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.failures import Fault
-from optiinfra_assets.domain.run_scope import FIRST_PERIOD, RunScope, in_turns, is_open, run_scopes
+from optiinfra_assets.domain.run_scope import (
+    FIRST_PERIOD,
+    CollectionRunRequest,
+    RunScope,
+    in_turns,
+    is_open,
+    run_scopes,
+    together,
+)
 from optiinfra_assets.ingestion.account_access import probe_arguments
 from optiinfra_assets.ingestion.probe_pool import ProbeResult, probe_all
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import Trigger
 from optiinfra_assets.metadata.slices import GONE
+from optiinfra_assets.metadata.work_queue import DueSlice
 from optiinfra_assets.providers.base import Provider
 
 Tokens = dict[BillingPeriod, str]
@@ -121,15 +130,6 @@ def _strange(periods: Iterable[BillingPeriod]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionRunRequest:
-    """A run to request from Dagster. Equal requests of one task have equal keys, so that a tick evaluated twice makes one run."""
-
-    scope: RunScope
-    key: str
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class DueCollections:
     """The result of one tick: runs to request, where customers take turns, newest periods first, and a summary of the probes."""
 
@@ -161,16 +161,19 @@ def find_due(
         budget: seconds after which no probe begins.
     """
     noticed = record_probes(metadata, providers, now=now, account_ids=account_ids, budget=budget)
-    due = metadata.work_queue.slices_to_collect(list(providers), now, task_id, account_ids)
-    due = {slice_: token for slice_, token in due.items() if is_open(slice_.billing_period, now)}
-    wanted = in_turns(run_scopes(due))[:max_runs]
-    metadata.collections.queue(task_id, trigger, [slice_ for scope, _ in wanted for slice_ in scope.slices])
-    return DueCollections(tuple(_request(scope, rank, due, task_id, trigger) for scope, rank in wanted), noticed)
+    found = metadata.work_queue.slices_to_collect(list(providers), now, task_id, account_ids)
+    due = {slice_: one for slice_, one in found.items() if is_open(slice_.billing_period, now)}
+    ranked = in_turns(run_scopes(due))
+    wanted = together(ranked, {slice_: one.line_items for slice_, one in due.items()})[:max_runs]
+    slices = [slice_ for scopes, _ in wanted for scope in scopes for slice_ in scope.slices]
+    metadata.collections.queue(task_id, trigger, slices)
+    return DueCollections(tuple(_request(scopes, rank, due, task_id, trigger) for scopes, rank in wanted), noticed)
 
 
 def _request(
-    scope: RunScope, rank: int, due: Mapping[Slice, str], task_id: str, trigger: Trigger
+    scopes: tuple[RunScope, ...], rank: int, due: Mapping[Slice, DueSlice], task_id: str, trigger: Trigger
 ) -> CollectionRunRequest:
-    tokens = "".join(f"{due[slice_]}\n" for slice_ in scope.slices)
-    key = f"{task_id}/{scope}/{hashlib.sha256(tokens.encode()).hexdigest()[:16]}"
-    return CollectionRunRequest(scope, key, scope.tags(task_id, trigger, rank=rank))
+    tokens = "".join(f"{slice_}\n{due[slice_].seen_token}\n" for scope in scopes for slice_ in scope.slices)
+    digest = hashlib.sha256(tokens.encode()).hexdigest()[:16]
+    what = str(scopes[0]) if len(scopes) == 1 else f"{scopes[0].provider}/{len(scopes)} accounts"
+    return CollectionRunRequest.of(scopes, f"{task_id}/{what}/{digest}", task_id, trigger, rank=rank)

@@ -13,7 +13,7 @@ import httpx
 
 from optiinfra_assets.database.errors import DagsterUnavailable, RunTerminationFailed
 from optiinfra_assets.domain.automation import KINDS, Automation
-from optiinfra_assets.domain.run_scope import ASSET_JOB, CUSTOMER_TAG, TASK_TAG, RunScope
+from optiinfra_assets.domain.run_scope import ASSET_JOB, CUSTOMER_TAG, TASK_TAG, CollectionRunRequest
 from optiinfra_assets.ingestion.asset_paths import asset_paths
 from optiinfra_assets.settings import Settings
 
@@ -117,20 +117,19 @@ class DagsterClient:
         if answer["__typename"] not in ("AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"):
             raise self._refused(f"partition {key!r}", answer)
 
-    def launch(self, repository: Mapping[str, str], wanted: Sequence[tuple[RunScope, Mapping[str, str]]]) -> list[str]:
-        """Put one run for each scope, with its tags, into Dagster's queue; return the run ids in the same order.
+    def launch(self, repository: Mapping[str, str], wanted: Sequence[CollectionRunRequest]) -> list[str]:
+        """Put the requested runs into Dagster's queue; return their ids in the same order.
 
         Raises:
             DagsterUnavailable: the webserver does not answer, or refuses one of the runs.
         """
-        runs = [self._parameters(repository, scope, tags) for scope, tags in wanted]
-        answer = self._ask(_LAUNCH, runs=runs)["launchMultipleRuns"]
+        answer = self._ask(_LAUNCH, runs=[self._parameters(repository, one) for one in wanted])["launchMultipleRuns"]
         if answer["__typename"] != "LaunchMultipleRunsResult":
             raise self._refused("runs", answer)
         results = answer["launchMultipleRunsResult"]
-        for (scope, _), result in zip(wanted, results, strict=True):
+        for one, result in zip(wanted, results, strict=True):
             if result["__typename"] != "LaunchRunSuccess":
-                raise self._refused(f"a run of {scope}", result)
+                raise self._refused(f"a run of {one.scopes[0]}", result)
         return [result["run"]["runId"] for result in results]
 
     def end_runs_of(self, task_id: str, customer_id: str | None = None) -> int:
@@ -199,12 +198,12 @@ class DagsterClient:
         return [run["runId"] for run in found["results"]]
 
     @staticmethod
-    def _parameters(repository: Mapping[str, str], scope: RunScope, tags: Mapping[str, str]) -> dict[str, Any]:
-        assets = [{"path": path} for path in asset_paths(scope.provider)]
+    def _parameters(repository: Mapping[str, str], request: CollectionRunRequest) -> dict[str, Any]:
+        assets = [{"path": path} for path in asset_paths(request.provider)]
         return {
             "selector": {**repository, "jobName": ASSET_JOB, "assetSelection": assets},
-            "runConfigData": {},
-            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+            "runConfigData": request.config,
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in request.tags.items()]},
         }
 
     def _ask(self, document: str, **variables: Any) -> dict[str, Any]:

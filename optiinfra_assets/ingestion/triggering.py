@@ -17,7 +17,16 @@ from optiinfra_assets.database.errors import (
     TooManyOpenRequests,
 )
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import FIRST_PERIOD, TASK_TAG, RunScope, in_turns, is_open, run_scopes
+from optiinfra_assets.domain.run_scope import (
+    FIRST_PERIOD,
+    TASK_TAG,
+    CollectionRunRequest,
+    RunScope,
+    in_turns,
+    is_open,
+    run_scopes,
+    together,
+)
 from optiinfra_assets.ingestion.change_detection import record_probes
 from optiinfra_assets.ingestion.dagster_client import DagsterClient
 from optiinfra_assets.metadata import Metadata
@@ -94,25 +103,32 @@ def trigger_collection(
             "nothing is due, and no source has the current billing period or the one before: "
             "name a billing period to have it collected anew"
         )
-    wanted = in_turns(run_scopes(slices))
+    sizes = {state.slice: state.line_items for state in metadata.slices.states()}
+    wanted = together(in_turns(run_scopes(slices)), sizes)
     with DagsterClient(settings) as dagster:
-        repositories = {name: dagster.repository(name) for name in sorted({scope.provider for scope, _ in wanted})}
-        task, before = _queued(settings, metadata, customer_id, wanted, trigger, accept_empty)
+        repositories = {name: dagster.repository(name) for name in sorted({one.provider for one in slices})}
+        task, before = _queued(settings, metadata, customer_id, _ordered(wanted), trigger, accept_empty)
         if before is not None:
-            tagged = [
-                (scope, scope.tags(task.task_id, trigger, accept_empty=accept_empty, rank=before + rank))
-                for scope, rank in wanted[:LAUNCHED_AT_ONCE]
+            requests = [
+                CollectionRunRequest.of(
+                    scopes, task.task_id, task.task_id, trigger, accept_empty=accept_empty, rank=before + rank
+                )
+                for scopes, rank in wanted[:LAUNCHED_AT_ONCE]
             ]
             with suppress(DagsterUnavailable):
-                _launch(dagster, metadata, repositories, tagged)
+                _launch(dagster, metadata, repositories, requests)
     return task
+
+
+def _ordered(wanted: Iterable[tuple[tuple[RunScope, ...], int]]) -> tuple[Slice, ...]:
+    return tuple(slice_ for scopes, _ in wanted for scope in scopes for slice_ in scope.slices)
 
 
 def _queued(
     settings: Settings,
     metadata: Metadata,
     customer_id: str | None,
-    wanted: Sequence[tuple[RunScope, int]],
+    slices: tuple[Slice, ...],
     trigger: Literal["api", "cli"],
     accept_empty: bool,
 ) -> tuple[CollectionTask, int | None]:
@@ -121,7 +137,6 @@ def _queued(
     Raises:
         TooManyOpenRequests: the customer has as many open requests as it may.
     """
-    slices = tuple(slice_ for scope, _ in wanted for slice_ in scope.slices)
     with metadata.collections.requesting(customer_id) as requests:
         covered: dict[str, set[Slice]] = {}
         for one in requests:
@@ -177,16 +192,15 @@ def _launch(
     dagster: DagsterClient,
     metadata: Metadata,
     repositories: Mapping[str, Mapping[str, str]],
-    tagged: Sequence[tuple[RunScope, Mapping[str, str]]],
+    requests: Sequence[CollectionRunRequest],
 ) -> None:
-    """Launch one run for each scope with its tags, provider by provider, and store which run collects which slices."""
+    """Launch the requested runs, provider by provider, and store which run collects which slices."""
     for name, repository in repositories.items():
-        runs = [(scope, tags) for scope, tags in tagged if scope.provider == name]
-        for account in sorted({scope.account_id for scope, _ in runs}):
+        runs = [one for one in requests if one.provider == name]
+        for account in sorted({scope.account_id for one in runs for scope in one.scopes}):
             dagster.add_partition(repository, f"{name}_accounts", account)
-        run_ids = dagster.launch(repository, runs)
-        for (scope, tags), run_id in zip(runs, run_ids, strict=True):
-            metadata.collections.assign_run(tags[TASK_TAG], scope.slices, run_id)
+        for one, run_id in zip(runs, dagster.launch(repository, runs), strict=True):
+            metadata.collections.assign_run(one.tags[TASK_TAG], one.slices, run_id)
 
 
 def cancel_task(settings: Settings, metadata: Metadata, task_id: str, customer_id: str | None = None) -> int:

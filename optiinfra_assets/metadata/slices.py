@@ -30,6 +30,7 @@ class SliceState:
         collected_token: change token that the last successful collection recorded, None before it.
         checked_at: when a collection last succeeded, also if it found nothing new.
         generation: the published generation that the collector recorded last; the warehouse is authoritative.
+        line_items: their number at the last successful collection, None if unknown.
     """
 
     slice: Slice
@@ -39,6 +40,7 @@ class SliceState:
     checked_at: datetime | None
     generation: int | None
     published_at: datetime | None
+    line_items: int | None
 
     @property
     def is_due(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,14 @@ from optiinfra_assets.metadata.slices import GONE, pop_slice
 
 if TYPE_CHECKING:
     from optiinfra_assets.domain.failures import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class DueSlice:
+    """What is known of a slice that is to be collected: the token of the last probe, and how many line items the last collection read."""
+
+    seen_token: str
+    line_items: int | None
 
 
 class WorkQueueRepository(Repository):
@@ -69,8 +78,8 @@ class WorkQueueRepository(Repository):
 
     def slices_to_collect(
         self, providers: Sequence[str], at: datetime, task_id: str, account_ids: Sequence[str] | None = None
-    ) -> dict[Slice, str]:
-        """Return due slices with the token that was seen, without postponed ones and without those that another task has open.
+    ) -> dict[Slice, DueSlice]:
+        """Return due slices, without postponed ones and without those that another task has open.
 
         The result includes slices that `task_id` itself queued and no run took, so that a repeated call returns the same.
         """
@@ -82,7 +91,7 @@ class WorkQueueRepository(Repository):
             "account_ids": _listed(account_ids),
         }
         rows = self._database.rows("slices_to_collect.sql", values)
-        return {pop_slice(row): row["seen_token"] for row in rows}
+        return {pop_slice(row): DueSlice(**row) for row in rows}
 
     def open_collections(self) -> list[CollectionRecord]:
         """Return every row of the collection history that has not ended, oldest first."""

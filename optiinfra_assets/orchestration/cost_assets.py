@@ -7,7 +7,15 @@ import dagster as dg
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.accounts import Account, Slice
-from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG, MAX_PERIODS, TASK_TAG, TRIGGER_TAG, slice_tags
+from optiinfra_assets.domain.run_scope import (
+    ACCEPT_EMPTY_TAG,
+    MAX_PERIODS,
+    SLICES,
+    TASK_TAG,
+    TRIGGER_TAG,
+    op_name,
+    slice_tags,
+)
 from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS, CollectionRun, SliceFailure, Stores
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import Trigger
@@ -17,6 +25,7 @@ from optiinfra_assets.orchestration.partitions import parse, slices
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
+_SLICES_OF_MANY = "Partition keys of slices that one run collects together, such as acme.main|2026-11; without them, those of the run."
 Collected = Iterator[materializations.AssetEvent]
 
 
@@ -28,11 +37,12 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
     """
 
     @dg.multi_asset(
-        name=f"collect_{provider.name}",
+        name=op_name(provider.name),
         description=f"Collect, derive, verify and publish slices of {provider.title}.",
         specs=asset_specs(provider),
         check_specs=check_specs(provider),
         partitions_def=slices(provider.name),
+        config_schema={SLICES: dg.Field([str], is_required=False, description=_SLICES_OF_MANY)},
         backfill_policy=dg.BackfillPolicy.multi_run(MAX_PERIODS),
         retry_policy=retry_policy,
         pool=provider.name,
@@ -55,7 +65,8 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
 
 def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[Slice, tuple[Account, str]]:
     """Return the slices of the run with their account and partition key, newest billing period first."""
-    parsed = [(*parse(key), key) for key in context.partition_keys]
+    keys = context.op_execution_context.op_config.get(SLICES) or context.partition_keys
+    parsed = [(*parse(key), key) for key in keys]
     accounts = {account_id: _account(metadata, account_id) for account_id, _, _ in parsed}
     found = {Slice.of(accounts[account_id], period): (accounts[account_id], key) for account_id, period, key in parsed}
     return dict(sorted(found.items(), key=lambda item: item[0].billing_period, reverse=True))

@@ -10,15 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.failures import AFTER_UNEXPECTED, Fault
 from optiinfra_assets.domain.freshness import elapsed
-from optiinfra_assets.domain.run_scope import TASK_TAG, run_scopes
-from optiinfra_assets.ingestion.change_detection import CollectionRunRequest
+from optiinfra_assets.domain.run_scope import SLICES, TASK_TAG, CollectionRunRequest, run_scopes
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord
 from optiinfra_assets.orchestration.partitions import parse
@@ -87,7 +86,7 @@ def _requests(rows: Sequence[CollectionRecord], runs: _Runs) -> Iterator[Collect
     for (task_id, trigger, accept_empty), slices in owners.items():
         for scope in run_scopes(slices):
             key = f"{task_id}/{scope}/again/{runs.count(task_id)}"
-            yield CollectionRunRequest(scope, key, scope.tags(task_id, trigger, accept_empty=accept_empty))
+            yield CollectionRunRequest.of((scope,), key, task_id, trigger, accept_empty=accept_empty)
 
 
 def _is_over(record: dg.RunRecord, now: datetime) -> bool:
@@ -131,7 +130,7 @@ class _Runs:
         tags = record.dagster_run.tags
         self._last_launch[tags[TASK_TAG]] = record.create_timestamp
         self._counts[tags[TASK_TAG]] += 1
-        for account_id, period in _partitions(tags):
+        for account_id, period in _partitions(record.dagster_run):
             self._by_slice[(tags[TASK_TAG], account_id, period)] = record
 
     def count(self, task_id: str) -> int:
@@ -163,13 +162,17 @@ def _by_id(instance: dg.DagsterInstance, run_ids: set[str]) -> dict[str, dg.RunR
     return {record.dagster_run.run_id: record for record in records}
 
 
-def _partitions(tags: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Yield account id and billing period of each partition of a run; our runs have one account."""
-    first = tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition")
+def _partitions(run: dg.DagsterRun) -> Iterable[tuple[str, str]]:
+    """Yield account id and billing period of each partition of a run: those in its configuration, or the range that its tags name."""
+    steps: Mapping[str, Any] = run.run_config.get("ops", {})  # type: ignore[assignment]
+    for key in (key for step in steps.values() for key in step.get("config", {}).get(SLICES, ())):
+        account_id, period = parse(key)
+        yield account_id, str(period)
+    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition")
     if first is None:
         return
     account_id, period = parse(first)
-    last = parse(tags.get("dagster/asset_partition_range_end", first))[1]
+    last = parse(run.tags.get("dagster/asset_partition_range_end", first))[1]
     while period <= last:
         yield account_id, str(period)
         period = period.shift(1)

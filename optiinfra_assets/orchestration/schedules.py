@@ -10,8 +10,8 @@ from typing import Final
 
 import dagster as dg
 
-from optiinfra_assets.domain.run_scope import ASSET_JOB
-from optiinfra_assets.ingestion.change_detection import CollectionRunRequest, find_due
+from optiinfra_assets.domain.run_scope import ASSET_JOB, CollectionRunRequest
+from optiinfra_assets.ingestion.change_detection import find_due
 from optiinfra_assets.ingestion.probe_pool import BUDGET_SECONDS
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.maintenance_assets import GARBAGE, HISTORY
@@ -20,13 +20,18 @@ from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
 RUNS_PER_TICK: Final = 200
-"""Two queue slots can do this many runs in 15 minutes, newest periods first; the rest stays due."""
+"""Two queue slots can do this many runs of one account in 15 minutes, newest periods first; the rest stays due. A run of many small slices
+counts as one."""
 
 
 def run_request(request: CollectionRunRequest) -> dg.RunRequest:
     """Build Dagster's request for a run of all assets of one provider for the slices of `request`."""
-    keys = ProviderAssetKeys(request.scope.provider).collected
-    return dg.RunRequest(run_key=request.key, asset_selection=keys, tags=dict(request.tags))
+    return dg.RunRequest(
+        run_key=request.key,
+        asset_selection=ProviderAssetKeys(request.provider).collected,
+        run_config=request.config,
+        tags=dict(request.tags),
+    )
 
 
 def requested(
@@ -35,8 +40,9 @@ def requested(
     otherwise: str,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Add the partitions of the accounts and return run requests; without `requests`, skip with the reason `otherwise`."""
-    for name in {one.scope.provider for one in requests}:
-        register(context.instance, name, {one.scope.account_id for one in requests if one.scope.provider == name})
+    scopes = [scope for one in requests for scope in one.scopes]
+    for name in {scope.provider for scope in scopes}:
+        register(context.instance, name, {scope.account_id for scope in scopes if scope.provider == name})
     return [run_request(one) for one in requests] or dg.SkipReason(otherwise)
 
 

@@ -1,9 +1,9 @@
 """Loads line items into ``raw_costs``: one INSERT of one Arrow stream over HTTP, in bounded memory, with exact totals of what was sent.
 
-`LineItemBuffer` counts what a source returns and holds it while it is little, so that several small slices are inserted by one statement, and
-nothing is written if it is what is published. A thread reads and encodes batches while the caller's thread sends them, so that reading
-and inserting overlap. If reading fails, this aborts the request before its end: ClickHouse then fails the insert, and the rows it had
-already written belong to a generation that is never published.
+`LineItemBuffer` counts what a source returns and holds it while it is little: then several small slices are inserted by one statement,
+and nothing is written if it is what is published. A thread reads and encodes batches while the caller's thread sends them, so that
+reading and inserting overlap. If reading fails, this aborts the request before its end: ClickHouse then fails the insert, and the rows it
+had already written belong to a generation that is never published.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def test_a_queued_slice_is_asked_for_again_though_it_was_queued_in_the_future(
     account.collections.queue("task", "schedule", [SLICE])
     sql(settings, "UPDATE optiinfra.collection_history SET queued_at = %s", AT + ahead)
     (request,) = monitor_runs(account, instance, AT).requests
-    assert list(request.scope.slices) == [SLICE]
+    assert list(request.scopes[0].slices) == [SLICE]
 
 
 def test_a_collection_whose_run_is_gone_is_not_running_whatever_the_clock_says(

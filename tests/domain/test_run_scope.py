@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import RunScope, in_turns, is_open, run_scopes
+from optiinfra_assets.domain.run_scope import (
+    SMALL,
+    TOGETHER,
+    CollectionRunRequest,
+    RunScope,
+    in_turns,
+    is_open,
+    run_scopes,
+    together,
+)
 
 JANUARY_2020, NOVEMBER_2026 = BillingPeriod(2020, 1), BillingPeriod(2026, 11)
 
@@ -69,9 +79,50 @@ def test_customers_take_turns_each_in_its_own_order(wanted: list[tuple[str, int]
 
 def test_a_person_goes_before_the_schedule_however_many_runs_the_customer_has() -> None:
     scope = RunScope("a", "focus", "a.b", NOVEMBER_2026, NOVEMBER_2026)
+
+    def priority(trigger: str, rank: int) -> int:
+        tags = CollectionRunRequest.of((scope,), "key", "task", trigger, rank=rank).tags
+        return int(tags["dagster/priority"])
+
     ranked = {
-        trigger: {int(scope.tags("task", trigger, rank=rank)["dagster/priority"]) for rank in (0, 5, 1000)}
-        for trigger in ("cli", "schedule", "backfill")
+        trigger: {priority(trigger, rank) for rank in (0, 5, 1000)} for trigger in ("cli", "schedule", "backfill")
     }
     assert min(ranked["cli"]) > max(ranked["schedule"])
     assert min(ranked["schedule"]) > max(ranked["backfill"])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abcdef"),
+            st.sampled_from("xy"),
+            st.integers(0, 30),
+            st.sampled_from([None, 0, 1, SMALL, SMALL + 1, 10**9]),
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 7),
+)
+def test_a_run_holds_each_scope_once_and_no_more_than_it_may(
+    drawn: list[tuple[str, str, int, int | None]], copies: int
+) -> None:
+    sizes = {
+        RunScope(customer, provider, f"{customer}.{copy}", month, month): size
+        for customer, provider, back, size in drawn
+        for copy in range(copies)
+        for month in (NOVEMBER_2026.shift(-back),)
+    }
+    ranked = in_turns(sizes)
+    runs = together(ranked, {slice_: size for scope, size in sizes.items() for slice_ in scope.slices})
+    assert sorted(one for run, _ in runs for one in run) == sorted(sizes)
+    assert all(rank == dict(ranked)[run[0]] for run, rank in runs)
+    small = [scope for scope, size in sizes.items() if (size or 0) <= SMALL]
+    owners = Counter((one.provider, one.account_id) for one in small)
+    shared = [run for run, _ in runs if all((sizes[one] or 0) <= SMALL for one in run)]
+    longest = {name: max(owners[owner] for owner in owners if owner[0] == name) for name, _ in owners}
+    assert len(shared) <= sum(longest.values()) + 2 * len(small) // TOGETHER
+    for run, _ in runs:
+        assert len({one.account_id for one in run}) == len(run)
+        assert len({one.provider for one in run}) == 1
+        assert len(run) == 1 or len(run) <= TOGETHER
+        assert len(run) == 1 or all((sizes[one] or 0) <= SMALL for one in run)

@@ -32,7 +32,7 @@ from optiinfra_assets.database.errors import (
     TooManyOpenRequests,
 )
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG, TASK_TAG, RunScope
+from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG, TASK_TAG, CollectionRunRequest, RunScope
 from optiinfra_assets.embedded.dagster.home import prepare
 from optiinfra_assets.ingestion import dagster_client
 from optiinfra_assets.ingestion.asset_paths import asset_paths
@@ -260,7 +260,7 @@ def test_a_slice_whose_run_died_is_not_shown_as_running(platform: Platform, acco
     files.write("october", "2026-10", ["1"])
     platform.add_account("acme.more", location=str(files.path))
     period = RunScope("acme", "focus", "acme.more", OCTOBER, OCTOBER)
-    tags = period.tags("task", "cli")
+    tags = CollectionRunRequest.of((period,), "key", "task", "cli").tags
     accounts.collections.queue("task", "cli", period.slices)
     dead = failed_run(platform, tags)
     platform.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
@@ -518,7 +518,7 @@ def test_of_the_places_for_runs_one_is_left_to_other_customers(settings: Setting
 
     def starts(customer: str) -> bool:
         scope = RunScope(customer, "focus", f"{customer}.files", OCTOBER, OCTOBER)
-        run = dg.DagsterRun("job", tags=scope.tags("task", "api"))
+        run = dg.DagsterRun("job", tags=CollectionRunRequest.of((scope,), "key", "task", "api").tags)
         if counter.is_blocked(run):
             return False
         counter.update_counters_with_launched_item(run)

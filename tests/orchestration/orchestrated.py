@@ -143,12 +143,18 @@ class Platform:
         return Slice("acme", provider, account_id, BillingPeriod.parse(period))
 
     def run(
-        self, tags: Mapping[str, str], provider: str = "focus", selected: Sequence[dg.AssetKey] = ()
+        self,
+        tags: Mapping[str, str],
+        provider: str = "focus",
+        selected: Sequence[dg.AssetKey] = (),
+        config: Mapping[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Execute what the UI, the schedule and the API launch: Dagster's job of all assets, for those of one provider, or the selected."""
         job = self.definitions.get_repository_def().get_job("__ASSET_JOB")
         subset = job.get_subset(asset_selection=set(selected or ProviderAssetKeys(provider).collected))
-        return subset.execute_in_process(instance=self.instance, tags=dict(tags), raise_on_error=False)
+        return subset.execute_in_process(
+            run_config=config, instance=self.instance, tags=dict(tags), raise_on_error=False
+        )
 
     def materialise(
         self, first: str, last: str | None = None, account_id: str = "acme.files", provider: str = "focus"
@@ -191,7 +197,7 @@ class Platform:
     def collect(self, requests: Sequence[dg.RunRequest]) -> list[dg.ExecuteInProcessResult]:
         """Execute what the schedule or a sensor asked for."""
         return [
-            self.run(request.tags, request.asset_selection[0].path[0])
+            self.run(request.tags, request.asset_selection[0].path[0], config=request.run_config)
             for request in requests
             if request.asset_selection
         ]

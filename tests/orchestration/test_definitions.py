@@ -14,7 +14,7 @@ from orchestrated import NOW, Platform
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.definitions import RETRY, defs
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import RunScope, run_scopes
+from optiinfra_assets.domain.run_scope import CollectionRunRequest, RunScope, run_scopes
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.partitions import parse, slices
 from optiinfra_assets.providers import PROVIDERS
@@ -125,7 +125,8 @@ def test_scopes_cover_exactly_what_they_were_made_of() -> None:
 def test_tags_of_runs_are_of_the_form_that_dagster_accepts(recwarn: pytest.WarningsRecorder) -> None:
     january, february = BillingPeriod(2026, 1), BillingPeriod(2026, 2)
     for last in (january, february):
-        tags = RunScope("acme", "focus", "acme.main", january, last).tags("task", "api", accept_empty=True)
+        scope = RunScope("acme", "focus", "acme.main", january, last)
+        tags = CollectionRunRequest.of((scope,), "key", "task", "api", accept_empty=True).tags
         assert dg.RunRequest(tags=tags).tags == tags
     assert len(recwarn) == 0
 

@@ -11,7 +11,7 @@ from orchestrated import NOW, Files, Platform, Scripted
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, Throttled, Transient
-from optiinfra_assets.domain.run_scope import TASK_TAG, RunScope
+from optiinfra_assets.domain.run_scope import TASK_TAG, CollectionRunRequest, RunScope
 from optiinfra_assets.ingestion.onboarding import build_account, read_source, save_account
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
 from optiinfra_assets.orchestration.partitions import register
@@ -157,7 +157,8 @@ def test_a_confirmed_empty_source_is_not_asked_again_until_something_is_there(
     away = files.path.rename(files.path.with_name("away"))
     files.path.mkdir()
     period = BillingPeriod(2026, 10)
-    confirmed = RunScope("acme", "focus", "acme.files", period, period).tags("task", "cli", accept_empty=True)
+    scope = RunScope("acme", "focus", "acme.files", period, period)
+    confirmed = CollectionRunRequest.of((scope,), "key", "task", "cli", accept_empty=True).tags
     assert connected.run(confirmed).success
     assert connected.total("2026-10") == 0
     for tick in (1, 2, 30):

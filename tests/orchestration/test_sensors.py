@@ -135,7 +135,10 @@ def test_a_row_whose_run_was_never_launched_is_asked_for_again(connected: Platfo
     assert monitor_runs(connected.metadata, connected.instance, later(connected, 300.1)).requests == []
 
 
-def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Platform, files: Files) -> None:
+def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(
+    connected: Platform, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optiinfra_assets.domain.run_scope.TOGETHER", 1)
     connected.metadata.accounts.add(Account("acme.more", "acme", "focus", {"location": str(files.path)}))
     first, second = connected.sense("new_accounts").run_requests or []
     with psycopg.connect(str(connected.settings.postgres_url), autocommit=True) as connection:
@@ -147,7 +150,7 @@ def test_as_long_as_runs_of_a_task_come_the_others_are_waited_for(connected: Pla
         assert monitor_runs(connected.metadata, connected.instance, at).requests == []
     at = launched + timedelta(seconds=300.1)
     (lost,) = monitor_runs(connected.metadata, connected.instance, at).requests
-    assert lost.scope.account_id == second.tags["optiinfra/account"]
+    assert lost.scopes[0].account_id == second.tags["optiinfra/account"]
 
 
 def test_a_row_that_ends_while_runs_are_looked_at_stays_as_it_ended(

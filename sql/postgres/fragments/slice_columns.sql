@@ -8,4 +8,5 @@ seen_at,
 collected_token,
 checked_at,
 generation,
-published_at
+published_at,
+line_items

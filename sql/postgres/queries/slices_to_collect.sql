@@ -1,7 +1,7 @@
 -- Due slices that no task collects or will collect: the seen token differs from the collected one or a failure stands, no wait after a
 -- failure with the same token is left, and no task has the slice open, except this task itself as long as no run took the slice.
 -- A wait that a clock recorded which was ahead by more than the skew is over.
-SELECT accounts.customer_id, accounts.provider, account_id, billing_period, seen_token
+SELECT accounts.customer_id, accounts.provider, account_id, billing_period, seen_token, line_items
 -- include: slices_of_active_accounts
     AND accounts.provider = ANY (%(providers)s::text[])
     AND (%(account_ids)s::text[] IS NULL OR account_id = ANY (%(account_ids)s::text[]))

@@ -42,7 +42,7 @@ def run(url: str, work: Callable[[Any], Awaitable[None]], **options: Any) -> Non
 
 
 @pytest.mark.parametrize("compress", [False, True, "lz4"])
-def test_every_way_to_write_and_read(clickhouse_url: str, compress: bool | str) -> None:
+def test_every_way_to_write_and_read(embedded_url: str, compress: bool | str) -> None:
     async def work(client: Any) -> None:
         assert (await client.insert("t", [[1, "ü'\\"], [2, ""]], column_names=["a", "b"])).written_rows == 2
         await client.insert_df("t", pd.DataFrame({"a": [3], "b": ["df"]}))
@@ -59,10 +59,10 @@ def test_every_way_to_write_and_read(clickhouse_url: str, compress: bool | str) 
         long = await client.query("SELECT {items:Array(String)}", parameters={"items": items})
         assert long.first_row[0] == items
 
-    run(clickhouse_url, work, compress=compress)
+    run(embedded_url, work, compress=compress)
 
 
-def test_streams_and_errors_in_them(clickhouse_url: str) -> None:
+def test_streams_and_errors_in_them(embedded_url: str) -> None:
     async def work(client: Any) -> None:
         count = 0
         async with await client.query_row_block_stream("SELECT number FROM numbers(300000)") as blocks:
@@ -78,10 +78,10 @@ def test_streams_and_errors_in_them(clickhouse_url: str) -> None:
         with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):
             await client.query("SELECT * FROM no_such_table")
 
-    run(clickhouse_url, work)
+    run(embedded_url, work)
 
 
-def test_sixteen_at_once(clickhouse_url: str) -> None:
+def test_sixteen_at_once(embedded_url: str) -> None:
     async def work(client: Any) -> None:
         async def one(number: int) -> None:
             await client.insert("t", [[number, "x"]], column_names=["a", "b"])
@@ -91,4 +91,4 @@ def test_sixteen_at_once(clickhouse_url: str) -> None:
         await asyncio.gather(*(one(number) for number in range(16)))
         assert await client.command("SELECT count() FROM t") == 16
 
-    run(clickhouse_url, work)
+    run(embedded_url, work)

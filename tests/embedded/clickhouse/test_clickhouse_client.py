@@ -37,12 +37,12 @@ ROWS: list[tuple[Any, ...]] = [
 
 
 @pytest.fixture
-def database(clickhouse_url: str) -> Iterator[str]:
+def database(embedded_url: str) -> Iterator[str]:
     """The address of an empty database."""
     name = f"client_{uuid.uuid4().hex[:12]}"
-    admin = connect(clickhouse_url)
+    admin = connect(embedded_url)
     admin.command(f"CREATE DATABASE {name}")
-    yield f"{clickhouse_url}/{name}"
+    yield f"{embedded_url}/{name}"
     admin.command(f"DROP DATABASE {name}")
     admin.close()
 
@@ -164,22 +164,22 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
     number=st.integers(-(2**63), 2**63 - 1),
 )
 def test_parameters_arrive_as_they_were(
-    clickhouse_url: str, text: str, items: list[str], maybe: str | None, number: int
+    embedded_url: str, text: str, items: list[str], maybe: str | None, number: int
 ) -> None:
-    client = connect(clickhouse_url)
+    client = connect(embedded_url)
     query = "SELECT {text:String}, {items:Array(String)}, {maybe:Nullable(String)}, {number:Int64}"
     given_values = {"text": text, "items": items, "maybe": maybe, "number": number}
     assert client.query(query, parameters=given_values).first_row == (text, items, maybe, number)
     client.close()
 
 
-def test_long_parameters_travel_as_a_form(clickhouse_url: str) -> None:
-    client = connect(clickhouse_url)
+def test_long_parameters_travel_as_a_form(embedded_url: str) -> None:
+    client = connect(embedded_url)
     items = [f"é'\\{number}\r\n--boundary" for number in range(20_000)]
     query = "SELECT length({items:Array(String)}), {items:Array(String)}[-1]"
     assert client.query(query, parameters={"items": items}).first_row == (20_000, items[-1])
     client.close()
-    forming = connect(clickhouse_url, form_encode_query_params=True)
+    forming = connect(embedded_url, form_encode_query_params=True)
     assert forming.query("SELECT {a:String}", parameters={"a": "ü'"}).first_row == ("ü'",)
     forming.close()
 
@@ -218,8 +218,8 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("sql", "status", "code"), ERRORS, ids=[str(e[0])[:40] for e in ERRORS])
-def test_errors_have_the_servers_status_number_and_text(clickhouse_url: str, sql: str, status: int, code: int) -> None:
-    found, headers, body = fetch(clickhouse_url, sql.encode())
+def test_errors_have_the_servers_status_number_and_text(embedded_url: str, sql: str, status: int, code: int) -> None:
+    found, headers, body = fetch(embedded_url, sql.encode())
     assert (found, headers["x-clickhouse-exception-code"]) == (status, str(code))
     assert body.decode().startswith(f"Code: {code}. DB::Exception: ")
     assert body.decode().count("DB::Exception") == 1
@@ -235,13 +235,13 @@ def test_several_statements_are_refused_before_the_first_runs(client: Any) -> No
     assert client.query("SELECT count() FROM t;").first_row == (0,)
 
 
-def test_what_is_not_carried_is_refused_in_words(client: Any, clickhouse_url: str) -> None:
+def test_what_is_not_carried_is_refused_in_words(client: Any, embedded_url: str) -> None:
     external = ExternalData(data=b"1\n", file_name="e", fmt="CSV", structure="a UInt8")
     with pytest.raises(DatabaseError, match="External data"):
         client.query("SELECT * FROM e", external_data=external)
     with pytest.raises(DatabaseError, match="input\\(\\) is not supported"):
         client.command("INSERT INTO t (id) SELECT a FROM input('a UInt64') FORMAT CSV", data="1\n")
-    assert fetch(f"{clickhouse_url}/?decompress=1", b"SELECT 1")[0] == 501
+    assert fetch(f"{embedded_url}/?decompress=1", b"SELECT 1")[0] == 501
 
 
 def test_rows_that_are_not_stored_are_never_acknowledged(client: Any) -> None:
@@ -263,12 +263,12 @@ def _slow_rows() -> Iterator[bytes]:
         yield b"%d\n" % number
 
 
-def test_sixteen_clients_each_in_its_own_database(clickhouse_url: str) -> None:
+def test_sixteen_clients_each_in_its_own_database(embedded_url: str) -> None:
     def work(number: int) -> None:
         name = f"many_{uuid.uuid4().hex[:8]}"
-        admin = connect(clickhouse_url)
+        admin = connect(embedded_url)
         admin.command(f"CREATE DATABASE {name}")
-        client = connect(f"{clickhouse_url}/{name}")
+        client = connect(f"{embedded_url}/{name}")
         client.command("CREATE TABLE t (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
         for step in range(6):
             client.insert("t", [[number, f"{number}-{step}"]], column_names=["a", "b"])

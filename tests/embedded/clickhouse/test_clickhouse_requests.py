@@ -23,9 +23,9 @@ SESSION_REFUSED = "Sessions are not supported here: send no session_id"
 
 
 @pytest.fixture
-def client(clickhouse_url: str) -> Iterator[Any]:
+def client(embedded_url: str) -> Iterator[Any]:
     """A client as ours are: without a session."""
-    with closing(connect(clickhouse_url)) as client:
+    with closing(connect(embedded_url)) as client:
         yield client
 
 
@@ -37,11 +37,11 @@ def form(**fields: str) -> tuple[bytes, dict[str, str]]:
     return "".join([*parts, "--edge--\r\n"]).encode(), {"Content-Type": "multipart/form-data; boundary=edge"}
 
 
-def test_a_session_is_refused_in_one_line(clickhouse_url: str, client: Any) -> None:
+def test_a_session_is_refused_in_one_line(embedded_url: str, client: Any) -> None:
     name = uuid.uuid4()
-    url = f"{clickhouse_url}/?session_id={name}&session_check=1&session_timeout=60"
+    url = f"{embedded_url}/?session_id={name}&session_check=1&session_timeout=60"
     body, headers = form(query=f"CREATE DATABASE session_{name.hex}", session_id=str(name))
-    for status, found, text in (fetch(url, b"SELECT 1"), fetch(clickhouse_url, body, headers)):
+    for status, found, text in (fetch(url, b"SELECT 1"), fetch(embedded_url, body, headers)):
         assert (status, found["x-clickhouse-exception-code"]) == (501, "48")
         assert text.decode().startswith(f"Code: 48. DB::Exception: {SESSION_REFUSED}")
         assert text.count(b"\n") == 1
@@ -49,17 +49,17 @@ def test_a_session_is_refused_in_one_line(clickhouse_url: str, client: Any) -> N
 
 
 @pytest.mark.parametrize("option", [{}, {"session_id": "mine"}], ids=["generated", "chosen"])
-def test_clickhouse_connect_shows_why_it_may_have_no_session(clickhouse_url: str, option: dict[str, str]) -> None:
-    with closing(clickhouse_connect.get_client(dsn=clickhouse_url, **option)) as client:
+def test_clickhouse_connect_shows_why_it_may_have_no_session(embedded_url: str, option: dict[str, str]) -> None:
+    with closing(clickhouse_connect.get_client(dsn=embedded_url, **option)) as client:
         for ask in (client.query, client.command, lambda _: client.raw_insert("t", None, b"1", fmt="CSV")):
             with pytest.raises(DatabaseError, match=f"{SESSION_REFUSED}.*=False") as refused:
                 ask("SELECT 1")
             assert refused.value.code == 48
 
 
-def test_its_asynchronous_client_shows_the_same(clickhouse_url: str) -> None:
+def test_its_asynchronous_client_shows_the_same(embedded_url: str) -> None:
     async def ask() -> None:
-        client = await clickhouse_connect.get_async_client(dsn=clickhouse_url)  # has none by default
+        client = await clickhouse_connect.get_async_client(dsn=embedded_url)  # has none by default
         try:
             assert await client.command("SELECT 1") == 1
             with pytest.raises(DatabaseError, match=SESSION_REFUSED):
@@ -70,8 +70,8 @@ def test_its_asynchronous_client_shows_the_same(clickhouse_url: str) -> None:
     asyncio.run(ask())
 
 
-def test_an_empty_session_id_is_none(clickhouse_url: str) -> None:
-    url = f"{clickhouse_url}/?session_id=&session_check=1&session_timeout=60"
+def test_an_empty_session_id_is_none(embedded_url: str) -> None:
+    url = f"{embedded_url}/?session_id=&session_check=1&session_timeout=60"
     assert fetch(url, b"SELECT 1")[::2] == (200, b"1\n")
 
 
@@ -122,25 +122,25 @@ def test_a_handle_is_used_again_until_a_statement_changes_it_or_fails(client: An
     assert len({first, second, handle()}) == 3
 
 
-def test_the_database_of_a_request(clickhouse_url: str) -> None:
+def test_the_database_of_a_request(embedded_url: str) -> None:
     asking, header = b"SELECT currentDatabase()", {"X-ClickHouse-Database": "system"}
-    assert fetch(clickhouse_url, asking)[2] == b"default\n"
-    assert fetch(clickhouse_url, asking, header)[2] == b"system\n"
-    assert fetch(f"{clickhouse_url}/?database=system", asking)[2] == b"system\n"
-    assert fetch(f"{clickhouse_url}/?database=default", asking, header)[2] == b"default\n"
+    assert fetch(embedded_url, asking)[2] == b"default\n"
+    assert fetch(embedded_url, asking, header)[2] == b"system\n"
+    assert fetch(f"{embedded_url}/?database=system", asking)[2] == b"system\n"
+    assert fetch(f"{embedded_url}/?database=default", asking, header)[2] == b"default\n"
 
 
-def test_a_setting_is_one_name_and_one_value(clickhouse_url: str) -> None:
+def test_a_setting_is_one_name_and_one_value(embedded_url: str) -> None:
     asking = b"SELECT getSetting('max_result_rows')"
-    assert fetch(f"{clickhouse_url}/?max_result_rows=3", asking)[2] == b"3\n"
+    assert fetch(f"{embedded_url}/?max_result_rows=3", asking)[2] == b"3\n"
     for name in ("max_threads%3D1,max_result_rows", "max-threads", "1"):
-        status, headers, body = fetch(f"{clickhouse_url}/?{name}=3", asking)
+        status, headers, body = fetch(f"{embedded_url}/?{name}=3", asking)
         assert (status, headers["x-clickhouse-exception-code"]) == (404, "115")
         assert b"Unknown setting '" in body
 
 
-def test_a_query_id_makes_no_header(clickhouse_url: str) -> None:
-    _, headers, _ = fetch(f"{clickhouse_url}/?query_id=a%0D%0AX-Evil:%201", b"SELECT 1")
+def test_a_query_id_makes_no_header(embedded_url: str) -> None:
+    _, headers, _ = fetch(f"{embedded_url}/?query_id=a%0D%0AX-Evil:%201", b"SELECT 1")
     assert headers["x-clickhouse-query-id"] == "a  X-Evil: 1"
     assert "x-evil" not in headers
 
@@ -157,16 +157,16 @@ def test_no_progress_follows_the_head_of_an_answer() -> None:
     assert received == b"HTTP/1.1 200 OK\r\nProgress: 1\r\nContent-Length: 4\r\n\r\nbody"
 
 
-def test_get_reads_only(clickhouse_url: str) -> None:
-    assert fetch(f"{clickhouse_url}/?query=SELECT+1")[2] == b"1\n"
-    status, headers, _ = fetch(f"{clickhouse_url}/?query=CREATE+DATABASE+by_a_link")
+def test_get_reads_only(embedded_url: str) -> None:
+    assert fetch(f"{embedded_url}/?query=SELECT+1")[2] == b"1\n"
+    status, headers, _ = fetch(f"{embedded_url}/?query=CREATE+DATABASE+by_a_link")
     assert (status, headers["x-clickhouse-exception-code"]) == (500, "164")
 
 
-def test_ping_and_unknown_paths(clickhouse_url: str) -> None:
+def test_ping_and_unknown_paths(embedded_url: str) -> None:
     for path in ("/", "/ping"):
-        assert fetch(clickhouse_url + path)[::2] == (200, b"Ok.\n")
-    assert fetch(f"{clickhouse_url}/no/such/page")[0] == 404
+        assert fetch(embedded_url + path)[::2] == (200, b"Ok.\n")
+    assert fetch(f"{embedded_url}/no/such/page")[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_ping_and_unknown_paths(clickhouse_url: str) -> None:
     ],
 )
 def test_the_fields_of_a_form_are_checked_as_parameters_are(
-    clickhouse_url: str, fields: dict[str, str], status: int, code: str
+    embedded_url: str, fields: dict[str, str], status: int, code: str
 ) -> None:
     """An interval that is no number once ended the thread that looks after running statements."""
     body, headers = form(query="SELECT sleep(0.5)", **fields)
-    found, told, _ = fetch(clickhouse_url, body, headers)
+    found, told, _ = fetch(embedded_url, body, headers)
     assert (found, told.get("x-clickhouse-exception-code")) == (status, code)
 
 
@@ -214,27 +214,27 @@ BIG = "SELECT hex(sipHash128(number)) FROM numbers(100000)"
         ("", None),
     ],
 )
-def test_answers_come_in_lz4_or_as_they_are(clickhouse_url: str, accept: str, encoding: str | None) -> None:
+def test_answers_come_in_lz4_or_as_they_are(embedded_url: str, accept: str, encoding: str | None) -> None:
     for query in ("SHOW FUNCTIONS LIKE 'to%'", f"{BIG} LIMIT 40", BIG):  # the last one in pieces
-        found, body = answered(clickhouse_url, query, accept)
+        found, body = answered(embedded_url, query, accept)
         assert found == encoding
         plain = lz4.frame.decompress(body) if found else body
-        assert plain == answered(clickhouse_url, query, "identity")[1]
+        assert plain == answered(embedded_url, query, "identity")[1]
     assert len(plain) == 3_300_000
 
 
-def test_small_answers_and_those_that_need_no_compression_come_as_they_are(clickhouse_url: str) -> None:
+def test_small_answers_and_those_that_need_no_compression_come_as_they_are(embedded_url: str) -> None:
     encodings = [
-        answered(clickhouse_url, f"SELECT repeat('x', {size}) FORMAT RawBLOB", "lz4")[0] for size in (1024, 1025)
+        answered(embedded_url, f"SELECT repeat('x', {size}) FORMAT RawBLOB", "lz4")[0] for size in (1024, 1025)
     ]
     assert encodings == [None, "lz4"]
-    assert answered(clickhouse_url, BIG, "lz4", compress="0")[0] is None
-    assert "content-encoding" not in fetch(clickhouse_url, BIG.encode(), {"Accept-Encoding": "lz4"})[1]
+    assert answered(embedded_url, BIG, "lz4", compress="0")[0] is None
+    assert "content-encoding" not in fetch(embedded_url, BIG.encode(), {"Accept-Encoding": "lz4"})[1]
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "gzip", "deflate", "br", "lz4, lz4", "lz4x"])
-def test_a_body_in_another_encoding_is_refused_in_one_line(clickhouse_url: str, encoding: str) -> None:
-    address, login = without_login(clickhouse_url)
+def test_a_body_in_another_encoding_is_refused_in_one_line(embedded_url: str, encoding: str) -> None:
+    address, login = without_login(embedded_url)
     with closing(http.client.HTTPConnection(urlsplit(address).netloc)) as connection:
         connection.request("POST", "/", b"SELECT 1", {"Content-Encoding": encoding, **login})
         answer = connection.getresponse()
@@ -252,8 +252,8 @@ def test_a_body_in_another_encoding_is_refused_in_one_line(clickhouse_url: str, 
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "gzip"])
-def test_a_client_that_compresses_otherwise_reads_but_does_not_insert(clickhouse_url: str, encoding: str) -> None:
-    with closing(connect(clickhouse_url, compress=encoding)) as client:
+def test_a_client_that_compresses_otherwise_reads_but_does_not_insert(embedded_url: str, encoding: str) -> None:
+    with closing(connect(embedded_url, compress=encoding)) as client:
         assert client.query("SELECT number FROM numbers(300000)").result_rows[-1] == (299_999,)
         table = f"other_{uuid.uuid4().hex}"
         client.command(f"CREATE TABLE {table} (a UInt64) ENGINE = Memory")
@@ -263,13 +263,13 @@ def test_a_client_that_compresses_otherwise_reads_but_does_not_insert(clickhouse
         client.command(f"DROP TABLE {table}")
 
 
-def test_bodies_of_lz4_frames(clickhouse_url: str) -> None:
+def test_bodies_of_lz4_frames(embedded_url: str) -> None:
     def post(body: bytes) -> tuple[int, bytes]:
-        return fetch(clickhouse_url, body, {"Content-Encoding": " LZ4 "})[::2]
+        return fetch(embedded_url, body, {"Content-Encoding": " LZ4 "})[::2]
 
     one, two = lz4.frame.compress(b"SELECT '"), lz4.frame.compress(b"lz4'")
     assert post(one + two) == (200, b"lz4\n")
-    address, login = without_login(clickhouse_url)
+    address, login = without_login(embedded_url)
     with closing(http.client.HTTPConnection(urlsplit(address).netloc)) as connection:
         pieces = ((one + two)[start : start + 5] for start in range(0, len(one + two), 5))
         connection.request("POST", "/", pieces, {"Content-Encoding": "lz4", **login}, encode_chunked=True)

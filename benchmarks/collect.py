@@ -162,9 +162,12 @@ def measure(accounts: int, part: int) -> None:
                 metadata, PROVIDERS, now=datetime.now(UTC), task_id="first", trigger="cli", max_runs=0, budget=60
             )
             assert not tick_of_all.requests
+            cpu = cpu_seconds(process) + time.process_time()
             seconds = collect_here(connected, warehouse, metadata)
+            used = cpu_seconds(process) + time.process_time() - cpu
+            rate = 60 * accounts / seconds
             print(
-                f"| the collector alone, all {accounts:,} | - | - | - | {seconds:.1f} | {60 * accounts / seconds:,.0f} | - |",
+                f"| the collector alone, all {accounts:,} | - | - | - | {seconds:.1f} | {rate:,.0f} | {used / accounts:.3f} |",
                 flush=True,
             )
             changed = folders[::part]

@@ -112,6 +112,8 @@ def environment(settings: Settings) -> dict[str, str]:
     others = {
         "DAGSTER_HOME": str(dagster_home.folder(settings)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
+        # Events that `orchestration.bulk_events` records together are stored together.
+        "DAGSTER_EVENT_BATCH_SIZE": "1000",
         "PYTHONUNBUFFERED": "1",
         # Private, and emptied at each start: what a killed process leaves in the machine's own stays there.
         "TMPDIR": str(home_folder.temporary(settings.home)),

@@ -19,7 +19,7 @@ from optiinfra_assets.domain.run_scope import (
 from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS, CollectionRun, SliceFailure, Stores
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import Trigger
-from optiinfra_assets.orchestration import materializations
+from optiinfra_assets.orchestration import bulk_events, materializations
 from optiinfra_assets.orchestration.asset_specs import asset_specs, check_specs
 from optiinfra_assets.orchestration.partitions import parse, slices
 from optiinfra_assets.orchestration.resources import StoresResource
@@ -55,9 +55,17 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
             work = [(account, slice_) for slice_, (account, _) in partitions.items()]
             pages = stores.settings().api_url
             tools = Stores(warehouse, metadata, context.log, stores.clock)
-            for one in _task(context, partitions).collect(provider, work, tools):
-                yield from materializations.asset_events(partitions[one.slice][1], one, pages)
+            events: list[materializations.AssetEvent] = []
+            for number, one in enumerate(_task(context, partitions).collect(provider, work, tools), 1):
+                events += materializations.asset_events(partitions[one.slice][1], one, pages)
                 failures += [one] if isinstance(one, SliceFailure) else []
+                if not _is_of_many(context):
+                    yield from events
+                    events = []
+                elif number % bulk_events.TOGETHER == 0:
+                    yield from bulk_events.record(context, events)
+                    events = []
+            yield from bulk_events.record(context, events)
         raise_failures(failures, stores.clock())
 
     return collect
@@ -65,18 +73,24 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
 
 def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[Slice, tuple[Account, str]]:
     """Return the slices of the run with their account and partition key, newest billing period first."""
-    keys = context.op_execution_context.op_config.get(SLICES) or context.partition_keys
-    parsed = [(*parse(key), key) for key in keys]
-    accounts = {account_id: _account(metadata, account_id) for account_id, _, _ in parsed}
-    found = {Slice.of(accounts[account_id], period): (accounts[account_id], key) for account_id, period, key in parsed}
+    keys = context.op_execution_context.op_config[SLICES] if _is_of_many(context) else context.partition_keys
+    accounts: dict[str, Account] = {}
+    found = {}
+    for account_id, period, key in ((*parse(key), key) for key in keys):
+        try:
+            account = accounts.setdefault(account_id, accounts.get(account_id) or metadata.accounts.get(account_id))
+        except RecordNotFound as error:
+            if not _is_of_many(context):
+                raise dg.Failure(f"{error}: connect it, or delete its partition", allow_retries=False) from None
+            context.log.warning("%s: not collected: %s", key, error)
+            continue
+        found[Slice.of(account, period)] = account, key
     return dict(sorted(found.items(), key=lambda item: item[0].billing_period, reverse=True))
 
 
-def _account(metadata: Metadata, account_id: str) -> Account:
-    try:
-        return metadata.accounts.get(account_id)
-    except RecordNotFound as error:
-        raise dg.Failure(f"{error}: connect it, or delete its partition", allow_retries=False) from None
+def _is_of_many(context: dg.AssetExecutionContext) -> bool:
+    """Whether the slices of the run stand in its configuration, as those of several accounts do."""
+    return SLICES in context.op_execution_context.op_config
 
 
 def _task(context: dg.AssetExecutionContext, slices: Iterable[Slice]) -> CollectionRun:

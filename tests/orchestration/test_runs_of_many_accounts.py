@@ -51,7 +51,11 @@ def materialised(platform: Platform, key: AssetKey) -> set[str]:
     return set(platform.instance.get_materialized_partitions(key))
 
 
-def test_a_tick_asks_for_one_run_of_what_is_small(scripted_platform: Platform, folders: dict[str, Files]) -> None:
+@pytest.mark.parametrize("batch", ["0", "1000"])
+def test_a_tick_asks_for_one_run_of_what_is_small(
+    scripted_platform: Platform, folders: dict[str, Files], monkeypatch: pytest.MonkeyPatch, batch: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", batch)
     change(folders)
     (request,) = scripted_platform.tick(NOW.replace(hour=13))
     assert request.tags["optiinfra/slices"] == "6"
@@ -59,12 +63,14 @@ def test_a_tick_asks_for_one_run_of_what_is_small(scripted_platform: Platform, f
     (run,) = scripted_platform.collect([request])
     assert run.success
     assert totals(scripted_platform) == wanted(folders)
-    keys = ProviderAssetKeys("scripted")
-    for key in keys.collected:
-        made = run.asset_materializations_for_node("collect_scripted")
-        assert {one.partition for one in made if one.asset_key == key} == {f"{one}|2026-10" for one in ACCOUNTS}
+    for key in ProviderAssetKeys("scripted").collected:
+        records = scripted_platform.instance.fetch_materializations(key, limit=100).records
+        made = sorted(str(one.partition_key) for one in records if one.run_id == run.run_id)
+        assert made == [f"{one}|2026-10" for one in ACCOUNTS]
         assert materialised(scripted_platform, key) == {f"{one}|2026-10" for one in ACCOUNTS}
-    assert {one.passed for one in run.get_asset_check_evaluations()} == {True}
+    checks = run.get_asset_check_evaluations()
+    assert {one.passed for one in checks} == {True}
+    assert {one.description for one in checks} == {"passed for each of 6 slices"}
     assert scripted_platform.metadata.slices.live_generations() == frozenset()
 
 

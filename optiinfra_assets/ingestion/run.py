@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -107,22 +107,34 @@ class Stores:
     clock: Clock = utc_now
 
 
+SliceEnd = SliceResult | SliceFailure | SliceSkipped
+"""How the collection of one slice ended."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What became of reading one slice.
+class _Begun:
+    """A slice that is being collected.
 
     Attributes:
         account: the account, with its secrets if they could be read.
         row: id of its row in the history.
         spent: requests that were made.
-        outcome: the result if nothing is new or it was published, the attempt if it is to be published, or why it failed.
     """
 
     account: Account
     slice: Slice
     row: int
     spent: Meter
-    outcome: SliceResult | SliceAttempt | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Unpublished(_Begun):
+    """A slice that was read and is to be published."""
+
+    attempt: SliceAttempt
+
+
+_Read = SliceEnd | _Unpublished
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +162,7 @@ class CollectionRun:
         """Whether no retry follows this attempt."""
         return self.attempt > MAX_RETRIES
 
-    def collect(
-        self, provider: Provider, work: Sequence[tuple[Account, Slice]], tools: Stores
-    ) -> Iterator[SliceResult | SliceFailure | SliceSkipped]:
+    def collect(self, provider: Provider, work: Sequence[tuple[Account, Slice]], tools: Stores) -> Iterator[SliceEnd]:
         """Collect slices, those of one account in the given order.
 
         Ended slices are not collected again: failures of this run are yielded again, as permanent.
@@ -196,15 +206,19 @@ class CollectionRun:
 
     def _collect(
         self, provider: Provider, work: Sequence[tuple[Account, Slice]], collector: SliceCollector, tools: Stores
-    ) -> Iterator[SliceResult | SliceFailure | SliceSkipped]:
+    ) -> Iterator[SliceEnd]:
         def read(one: tuple[Account, Slice], go_on: Callable[[], None]) -> _Read:
             return self._read(provider, *one, collector, go_on, tools)
 
-        for group in grouped(read_by_account(work, lambda one: one[0].account_id, read), _size):
-            attempts = [one.outcome for one in group if isinstance(one.outcome, SliceAttempt)]
-            published = iter(collector.publish(attempts) if attempts else [])
-            for one in group:
-                outcome = next(published) if isinstance(one.outcome, SliceAttempt) else one.outcome
+        reads: Generator[_Read | None, None, None] = read_by_account(work, lambda one: one[0].account_id, read)
+        groups: Iterator[list[_Read]] = grouped(reads, _size)
+        for group in groups:
+            unpublished = [one for one in group if isinstance(one, _Unpublished)]
+            if not unpublished:
+                yield from (one for one in group if not isinstance(one, _Unpublished))
+                continue
+            outcomes = collector.publish([one.attempt for one in unpublished])
+            for one, outcome in zip(unpublished, outcomes, strict=True):
                 yield self._recorded(one, outcome, tools)
 
     def _read(
@@ -216,6 +230,7 @@ class CollectionRun:
         go_on: Callable[[], None],
         tools: Stores,
     ) -> _Read:
+        """Read one slice. What is not to be published is recorded at once, before the next slice of the account is read."""
         row = tools.metadata.collections.start(self.task_id, self.trigger, slice_, self.run_id)
         context = stored_context(tools.metadata, account)
 
@@ -223,7 +238,6 @@ class CollectionRun:
             go_on()
             self._check(row, slice_, tools.metadata)
 
-        outcome: SliceResult | SliceAttempt | Exception
         try:
             check()
             account = with_secrets(tools.metadata, provider, account, "collect", self.run_id)
@@ -238,23 +252,23 @@ class CollectionRun:
         except Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - the other slices of the run are collected all the same
-            outcome = error
-        return _Read(account, slice_, row, context.spent, outcome)
+            return self._recorded(_Begun(account, slice_, row, context.spent), error, tools)
+        if isinstance(outcome, SliceResult):
+            return self._recorded(_Begun(account, slice_, row, context.spent), outcome, tools)
+        return _Unpublished(account, slice_, row, context.spent, outcome)
 
-    def _recorded(
-        self, read: _Read, outcome: SliceResult | Exception, tools: Stores
-    ) -> SliceResult | SliceFailure | SliceSkipped:
+    def _recorded(self, begun: _Begun, outcome: SliceResult | Exception, tools: Stores) -> SliceEnd:
         """Record in the history how the collection of a slice ended, and return that."""
         if isinstance(outcome, SliceResult):
-            _record_result(outcome, read.row, tools)
-            tools.log.info("%s: %s, %s line items", read.slice, outcome.outcome, outcome.loaded.line_items)
+            _record_result(outcome, begun.row, tools)
+            tools.log.info("%s: %s, %s line items", begun.slice, outcome.outcome, outcome.loaded.line_items)
             return outcome
         if isinstance(outcome, _SliceNotOwned):
-            _record_requests(tools, read.account, read.spent.requests, read.spent.cost)
-            return _left(read.slice, str(outcome), tools.log)
-        hide = account_redactor(read.account)
-        failure = SliceFailure.of(read.slice, outcome, tools.clock(), hide)
-        self._record_failure(failure, read.row, read.spent, tools, hide)
+            _record_requests(tools, begun.account, begun.spent.requests, begun.spent.cost)
+            return _left(begun.slice, str(outcome), tools.log)
+        hide = account_redactor(begun.account)
+        failure = SliceFailure.of(begun.slice, outcome, tools.clock(), hide)
+        self._record_failure(failure, begun.row, begun.spent, tools, hide)
         return failure
 
     def _check(self, row: int, slice_: Slice, metadata: Metadata) -> None:
@@ -296,9 +310,9 @@ class CollectionRun:
 
 def _size(read: _Read) -> int | None:
     """Bytes that are to be published together with others; None if there are none, all of them if it is published alone."""
-    if not isinstance(read.outcome, SliceAttempt):
+    if not isinstance(read, _Unpublished):
         return None
-    return GROUP_BYTES if read.outcome.is_written else read.outcome.items.held_bytes
+    return GROUP_BYTES if read.attempt.is_written else read.attempt.items.held_bytes
 
 
 def _ending(row: CollectionRecord) -> str:

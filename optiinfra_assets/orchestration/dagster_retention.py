@@ -1,21 +1,27 @@
 """Removes ended Dagster runs by age, with their events, checks and logs: a run leaves 85 KB, and Dagster keeps it for ever.
 
 Deleting a run deletes its materializations too, and with the newest one of a slice Dagster would show the slice as never collected. So
-runs that hold the newest materialization of an asset partition stay: one for each slice at most. Runs that have not ended stay.
+runs that hold the newest materialization of an asset partition stay: one for each slice at most. Of a run of many slices those
+materializations stay that are the newest. Runs that have not ended stay.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster_postgres import PostgresEventLogStorage
 
 BATCH: Final = 200
 """Runs that are looked at together."""
@@ -37,7 +43,9 @@ def purge_runs(instance: dg.DagsterInstance, before: datetime, seconds: float) -
     deadline = time.monotonic() + seconds
     purged, needed = PurgedRuns(), _newest_materializations(instance)
     for batch in _ended_runs(instance, before):
-        gone = [run_id for run_id in batch if not _materializations_of(instance, run_id) & needed]
+        made = {run_id: _materializations_of(instance, run_id) for run_id in batch}
+        gone = [run_id for run_id, ids in made.items() if not ids & needed]
+        _delete_materializations(instance, {id_ for ids in made.values() if ids & needed for id_ in ids - needed})
         for run_id in gone:
             instance.delete_run(run_id)
             instance.compute_log_manager.delete_logs(prefix=[run_id])
@@ -84,3 +92,12 @@ def _delete_checks(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None
         with storage.index_connection() as connection:
             chosen = AssetCheckExecutionsTable.c.run_id.in_(run_ids)
             connection.execute(AssetCheckExecutionsTable.delete().where(chosen))
+
+
+def _delete_materializations(instance: dg.DagsterInstance, ids: Collection[int]) -> None:
+    """Delete materializations: a run of a hundred slices would otherwise stay whole as long as one of these has not changed."""
+    storage = instance.event_log_storage
+    if ids and isinstance(storage, PostgresEventLogStorage):
+        with storage.index_connection() as connection:
+            connection.execute(AssetEventTagsTable.delete().where(AssetEventTagsTable.c.event_id.in_(ids)))
+            connection.execute(SqlEventLogStorageTable.delete().where(SqlEventLogStorageTable.c.id.in_(ids)))

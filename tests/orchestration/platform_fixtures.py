@@ -23,7 +23,7 @@ from optiinfra_assets.ingestion import account_access, onboarding
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.context import ProviderContext, transient_context
-from optiinfra_assets.settings import Settings
+from optiinfra_assets.settings import Settings, project_file
 from optiinfra_assets.simulators.world.world import SimulatedClock
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -116,6 +116,17 @@ def platform(
 def files(tmp_path: Path) -> Files:
     """A folder without files yet."""
     return Files(tmp_path / "files")
+
+
+@pytest.fixture
+def postgres_instance(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """The project's own dagster.yaml on the test's database."""
+    monkeypatch.setenv("OPTIINFRA_POSTGRES_URL", str(settings.postgres_url))
+    (tmp_path / "dagster.yaml").write_text(project_file("dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import psycopg
@@ -16,7 +14,6 @@ from optiinfra_assets.database import sql_files
 from optiinfra_assets.embedded.dagster.earlier_asset_keys import rename
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.dagster_retention import purge_runs
-from optiinfra_assets.settings import Settings, project_file
 
 TABLES = sql_files.names("clickhouse", "derived")
 
@@ -31,12 +28,9 @@ def earlier_paths(provider: str) -> list[list[str]]:
 
 
 @pytest.fixture
-def instance(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """The project's own dagster.yaml on the test's database."""
-    monkeypatch.setenv("OPTIINFRA_POSTGRES_URL", str(settings.postgres_url))
-    (tmp_path / "dagster.yaml").write_text(project_file("dagster.yaml").read_text())
-    with dg.DagsterInstance.from_config(str(tmp_path)) as opened:
-        yield opened
+def instance(postgres_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    """The platform's instance is in PostgreSQL."""
+    return postgres_instance
 
 
 @pytest.fixture

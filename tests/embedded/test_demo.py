@@ -20,8 +20,8 @@ from optiinfra_assets.settings import Settings
 
 
 @pytest.mark.timeout(600)
-def test_the_demo_answers_what_the_files_say_leaves_nothing_and_collects_once(tmp_path: Path) -> None:
-    platform = Platform(tmp_path / "home")
+def test_the_demo_answers_what_the_files_say_leaves_nothing_and_collects_once(short_folder: Path) -> None:
+    platform = Platform(short_folder / "home")
     port = int(platform.environment["OPTIINFRA_API_PORT"])
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", port))

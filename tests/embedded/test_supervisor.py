@@ -35,9 +35,9 @@ LATEST = 100
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(short_folder: Path) -> Iterator[Platform]:
     """A running platform, shared by the tests of this module up to the one that stops it."""
-    running = Platform(tmp_path_factory.mktemp("supervisor") / "home")
+    running = Platform(short_folder / "home")
     running.up()
     yield running
     if running.process and running.process.poll() is None:

@@ -20,8 +20,10 @@ class OperationRecorder(SchemaExtension):
         record.operation = context.operation_name
         record.kind = context.operation_type.value
         if context.graphql_document is not None:
-            record.names = _names(context.graphql_document, context.operation_name)
-        record.outcomes = dict.fromkeys(record.names.values(), "ok")
+            names = _names(context.graphql_document, context.operation_name)
+            # A page asks several operations, also at once: what is known of the others stays.
+            record.names |= names
+            record.outcomes = dict.fromkeys(names.values(), "ok") | record.outcomes
         yield
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from optiinfra_api.web.sign_in import number_of
 from optiinfra_api.web.visit import Visit
 
 PROVIDERS: Final = """query Providers {
@@ -59,9 +60,9 @@ def _field(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def value_of(field: Mapping[str, Any], text: str) -> Any:
-    """What the form sent for a field, in the field's type; a number that is none stays text, and GraphQL says so."""
-    if field["type"] == "Int" and text.strip().lstrip("-").isdecimal():
-        return int(text)
+    """What the form sent for a field, in the field's type."""
+    if field["type"] == "Int":
+        return number_of(text)
     if field["type"] == "Boolean":
         return text == "true"
     return [one.strip() for one in text.split(",") if one.strip()] if field["type"] == "LIST" else text.strip()

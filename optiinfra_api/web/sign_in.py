@@ -27,6 +27,7 @@ LOG = logging.getLogger("optiinfra_api.sign_in")
 PATHS: Final = ("/sign-in", "/sign-out")
 
 _MAX_FORM_BYTES: Final = 8 * 1024
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 _INSIDE: Final = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")
 _BAD_TOKEN: Final = "This token is not accepted: it is mistyped, has expired, or was revoked."  # noqa: S105 - what a page says
 _BAD_LINK: Final = "This link is not accepted: it was used before, or its time is over."
@@ -178,3 +179,8 @@ async def read_form(request: Request) -> dict[str, str]:
         if len(body) > _MAX_FORM_BYTES:
             return {}
     return {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+
+
+def number_of(text: str) -> int | str:
+    """The whole number that a form sent; text that is none stays text, and GraphQL says what is accepted."""
+    return int(text) if _NUMBER.fullmatch(text.strip()) else text.strip()

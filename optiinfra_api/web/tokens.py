@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from optiinfra_api.web.sign_in import read_form, redirect
+from optiinfra_api.web.sign_in import number_of, read_form, redirect
 from optiinfra_api.web.visit import Visit
 
 TOKENS: Final = """query Tokens($customer: String) {
@@ -47,9 +47,9 @@ async def show(visit: Visit, made: dict[str, Any] | None = None) -> Response:
 async def create(visit: Visit) -> Response:
     """Make a token as the form says."""
     sent = await read_form(visit.request)
-    days = sent.get("days", "")
+    days = sent.get("days", "").strip()
     asked = {"customer": visit.customer_id, "name": sent.get("name", ""), "role": sent.get("role", "VIEWER")}
-    found = await visit.ask(CREATE, **asked, days=int(days) if days.isdecimal() and len(days) < 9 else None)
+    found = await visit.ask(CREATE, **asked, days=number_of(days) if days else None)
     answer: dict[str, Any] = found.get("createToken") or {}
     if "secret" in answer:
         return await show(visit, answer)

@@ -79,7 +79,7 @@ class Visit:
 
     async def choose_customer(self) -> None:
         """Find out whose data are shown: the token's own, or for a token of all customers that in the address, else the first."""
-        asked = self.request.query_params.get("customer")
+        asked = self.request.query_params.get("customer") or None
         self.customer_id = asked or self.session.principal.customer_id
         if self.session.principal.customer_id is None:
             self.customers = ((await self.ask(_CUSTOMERS)).get("customers") or {}).get("nodes", [])

@@ -122,6 +122,27 @@ def test_a_token_is_shown_once_and_refused_once_it_is_revoked(site: Site) -> Non
     assert accepted(site, secret[0]) == 401
 
 
+@pytest.mark.parametrize("days", ["30 days", "-5", "3.5", "abc", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 5000])
+def test_a_token_is_not_made_for_ever_because_its_days_are_no_number(site: Site, days: str) -> None:
+    customer = site.world.customer("admin")
+    with site.signed_in(customer.token) as browser:
+        answer = browser.post("/settings/tokens", data={"name": "reports", "role": "VIEWER", "days": days})
+    assert 'role="alert"' in answer.text
+    assert "days" in text_of(answer)
+    assert "oi_" not in answer.text
+    assert len(site.world.metadata.tokens.find(customer_id=customer.customer_id)) == 1
+
+
+@pytest.mark.parametrize("number", ["--5", "9" * 5000, "-", "1e3"])
+def test_a_number_that_is_none_is_said_above_the_form(site: Site, number: str) -> None:
+    with site.signed_in(site.world.customer("admin").token) as browser:
+        answer = browser.post(
+            "/accounts/connect", data={"provider": "gcp", "account": "x", "table": "a.b.c", "maxGibBilled": number}
+        )
+    assert answer.status_code == 422
+    assert "maxGibBilled" in text_of(answer)
+
+
 def test_a_token_of_another_customer_is_not_revoked(site: Site) -> None:
     customer, other = site.world.customer("admin"), site.world.customer("admin")
     (theirs,) = site.world.metadata.tokens.find(customer_id=other.customer_id)

@@ -37,6 +37,16 @@ def test_without_an_account_the_overview_says_how_to_connect_one(site: Site) -> 
         assert "Nothing was charged" in text_of(browser.get("/explore"))
 
 
+def test_an_administrator_of_all_customers_is_told_that_a_customer_does_not_exist(site: Site) -> None:
+    """He asks two operations at once for the overview, and the first fails."""
+    site.world.customer()
+    with site.signed_in(site.world.metadata.tokens.issue("root", None, "admin").plaintext) as browser:
+        answer = browser.get("/?customer=nobody")
+        assert answer.status_code == 200
+        assert "'nobody' does not exist" in text_of(answer)
+        assert "There is no customer yet" not in text_of(browser.get("/?customer="))
+
+
 def test_before_the_first_month_is_published_the_page_shows_progress_and_asks_again(site: Site) -> None:
     customer = site.world.customer()
     account = Account(f"{customer.customer_id}.new", customer.customer_id, "aws")

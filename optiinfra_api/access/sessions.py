@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 
 from optiinfra_api.access.authentication import Authenticator, NotAuthenticated, TooManyAttempts
 from optiinfra_api.access.refused_sign_ins import RefusedSignIns
-from optiinfra_api.access.request_authentication import address
+from optiinfra_api.access.request_authentication import ORIGIN, address
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.access_audit import SignInBy
@@ -145,8 +145,13 @@ class Sessions:
 
 
 def session_secret(connection: HTTPConnection) -> str | None:
-    """The secret in a request's cookie; None if there is none, or it cannot be one of ours."""
-    for name in (f"__Host-{_COOKIE}", _COOKIE):
+    """The secret in a request's cookie; None if there is none, or it cannot be one of ours.
+
+    Over https only the name counts that a browser accepts from this very host: a neighbour below the same domain can set any other, and
+    so have somebody work, and type secrets, in a session of its own.
+    """
+    is_https = connection.scope.get(ORIGIN, "").startswith("https:")
+    for name in (f"__Host-{_COOKIE}", *(() if is_https else (_COOKIE,))):
         secret = connection.cookies.get(name, "")
         if _SECRET.fullmatch(secret):
             return secret

@@ -110,6 +110,20 @@ def test_a_name_that_was_let_point_to_this_machine_reaches_no_page(site: Site) -
             assert browser.get(path, headers={"Host": "rebound.example"}).status_code == 421, path
 
 
+def test_over_https_a_session_that_another_host_could_have_planted_does_not_count(site: Site) -> None:
+    """Only a cookie with the prefix ``__Host-`` is of this very host; any other may be of a neighbour below the same domain."""
+    public = "https://costs.example.com"
+    customer = site.world.customer()
+    (token,) = site.world.metadata.tokens.find(customer_id=customer.customer_id)
+    secret = site.world.metadata.web_sessions.open(token.token_id, "127.0.0.1")
+    headers = {"Host": "costs.example.com", "Origin": public, "Accept": "text/html"}
+    with serving(site.world.settings.model_copy(update={"web_origins": public})) as url:
+        for name, status, answered in (("optiinfra_session", 303, 401), ("__Host-optiinfra_session", 200, 200)):
+            cookie = {"Cookie": f"{name}={secret}"}
+            assert httpx.get(f"{url}/", headers=headers | cookie).status_code == status
+            assert httpx.post(f"{url}/graphql", json=QUERY, headers=headers | cookie).status_code == answered
+
+
 def test_a_read_only_link_looks_and_changes_nothing(site: Site) -> None:
     customer = site.world.customer("admin")
     (token,) = site.world.metadata.tokens.find(customer_id=customer.customer_id)

@@ -14,18 +14,23 @@ import numpy as np
 from optiinfra_assets.domain.spreadsheet_text import FORMULA_SIGNS, MARK
 
 _OPENING = re.compile(rb"(?:(?<=[,\n])|\A)\"(?='*[=+\-@\t\r])")
-_QUOTE, _MARK = b'"'[0], MARK.encode()[0]
+_QUOTE, _MARKS = b'"'[0], MARK.encode()
 _SUSPECT = np.isin(np.arange(256), np.frombuffer(f"{FORMULA_SIGNS}{MARK}".encode(), np.uint8))
-_OPENED = b'"' + MARK.encode()
+_OPENED = b'"' + _MARKS
+_UNDECIDED = (b'"', _MARKS)
+"""What a text may begin with while nobody knows yet whether a spreadsheet would run it."""
 
 
 async def marked(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the chunks of a CSV file with its texts marked. Numbers have no quotes, and times begin with a digit."""
-    before, rest = b"\n", b""
+    before, rest = b"\n", bytearray()
     async for chunk in chunks:
+        if rest.endswith(_UNDECIDED) and not chunk.strip(_MARKS):
+            rest += chunk
+            continue
         text = before + rest + chunk
         cut = max(1, _end_of_whole(text))
-        done, rest = text[:cut], text[cut:]
+        done, rest = text[:cut], bytearray(text[cut:])
         if len(done) > 1:
             before = done[-1:]
             yield _marked(done)[1:]
@@ -35,7 +40,7 @@ async def marked(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _end_of_whole(text: bytes) -> int:
     """Where the end of a chunk starts in which the beginning of a text may be cut in two."""
-    end = len(text.rstrip(MARK.encode()))
+    end = len(text.rstrip(_MARKS))
     if text[end - 1 : end] == b'"':
         end -= 1
     return end - 1 if text[end - 1 : end] in (b",", b"\n") else end

@@ -8,9 +8,11 @@ import io
 import re
 from collections.abc import AsyncIterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optiinfra_api.export import spreadsheet
 from optiinfra_api.export.spreadsheet import marked
 from optiinfra_assets.domain.spreadsheet_text import MARKED
 
@@ -55,6 +57,23 @@ def test_exactly_what_a_spreadsheet_would_run_is_marked(rows: list[list[str | in
     assert not [cell for cell in cells if cell[:1] in tuple("=+@\t\r")]
     given_cells = [str("" if one is None else one) for row in rows for one in row]
     assert [re.sub(MARKED, r"\1", cell) for cell in cells] == given_cells
+
+
+def test_a_text_of_many_apostrophes_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it ends nobody knows whether a spreadsheet would run it. Looking at it anew with each chunk held up everybody else."""
+    seen: list[int] = []
+
+    def end_of_whole(text: bytes) -> int:
+        seen.append(len(text))
+        return found(text)
+
+    found = spreadsheet._end_of_whole
+    monkeypatch.setattr(spreadsheet, "_end_of_whole", end_of_whole)
+    text = b'"' + b"'" * 500_000
+    for end, expected in ((b'=1"\n', b"\"'" + text[1:]), (b'1"\n', text)):
+        seen.clear()
+        assert run(text + end, [1000] * 500) == expected + end
+        assert sum(seen) < 3 * len(text)
 
 
 def test_a_large_file_is_marked_in_every_chunk() -> None:

@@ -93,6 +93,8 @@ _WRITTEN: Final = {
     # JSON numbers would be read as floats.
     "output_format_json_quote_decimals": 1,
     "output_format_json_quote_64bit_integers": 0,
+    # Functions such as `left` cut texts at bytes.
+    "output_format_json_validate_utf8": 1,
     "output_format_arrow_string_as_string": 1,
 }
 

@@ -6,6 +6,8 @@ streamed as ClickHouse writes them. `reading.view_reader` keeps statements to th
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Final
 
@@ -55,7 +57,7 @@ class SqlEndpoint(StreamedEndpoint):
                 await self.send_nothing(HTTPStatus.OK, headers)
                 return
             async with data.sql(asked.statement, asked.form) as chunks:
-                await self.send_chunks(headers, marked(chunks) if asked.form is SqlFormat.CSV else chunks)
+                await self.send_chunks(headers, marked(_readable(chunks)) if asked.form is SqlFormat.CSV else chunks)
 
     def _asked(self) -> SqlQuery:
         headers, given = self.request.headers, unsigned(self.request.query_params)
@@ -63,3 +65,11 @@ class SqlEndpoint(StreamedEndpoint):
         if self.request.method == "POST":
             return SqlQuery.of_body(given, headers.get("content-type", ""), self._body, accept)
         return SqlQuery.of_url(given, accept)
+
+
+async def _readable(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """CSV that is UTF-8 as its header says, also where a function of the statement cut a text within a character."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    async for chunk in chunks:
+        yield decoder.decode(chunk).encode()
+    yield decoder.decode(b"", final=True).encode()

@@ -7,13 +7,14 @@ provider names is asked for anew at each sign-in, as people sign in rarely and k
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import httpx2
@@ -44,6 +45,7 @@ ALGORITHMS: Final = [
 """Signatures by keys of the provider. None by a shared secret, and never none at all."""
 
 _SECONDS: Final = 10
+_SECONDS_IN_ALL: Final = 30
 _LEEWAY: Final = 60
 _MOST_BYTES: Final = 1024 * 1024
 _LONGEST_NAME: Final = 100
@@ -134,7 +136,7 @@ class OpenId:
     def _claims(self, id_token: Any, keys: Any, secret: str) -> dict[str, Any]:
         """The claims of an ID token, all of whose checks hold (OpenID Connect Core 1.0, section 3.1.3.7)."""
         try:
-            token = jwt.decode(str(id_token), KeySet.import_key_set(keys), algorithms=ALGORITHMS)
+            token = jwt.decode(str(id_token), _readable_keys(keys["keys"]), algorithms=ALGORITHMS)
             claims: dict[str, Any] = token.claims
             needed: dict[str, Any] = {
                 "iss": {"essential": True, "value": self._issuer},
@@ -145,6 +147,7 @@ class OpenId:
                 "iat": {"essential": True},
             }
             jwt.JWTClaimsRegistry(now=lambda: int(self._clock()), leeway=_LEEWAY, **needed).validate(claims)
+            claims["sub"].encode()
         except (JoseError, ValueError, TypeError, KeyError):
             raise SignInRefused("The token of the identity provider is not accepted. Sign in again.") from None
         if claims.get("azp", self._settings.oidc_client_id) != self._settings.oidc_client_id:
@@ -153,8 +156,8 @@ class OpenId:
 
     def _person(self, claims: Mapping[str, Any]) -> Person:
         name = next((_printable(text) for one in _NAMES if isinstance(text := claims.get(one), str) and text), "")
-        groups = claims.get(self._settings.oidc_groups_claim) or []
-        held = {groups} if isinstance(groups, str) else set(map(str, groups))
+        groups = claims.get(self._settings.oidc_groups_claim)
+        held = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
         may = next((one for one in self._settings.oidc_roles if one.group in held), None)
         if may is None:
             raise SignInRefused(
@@ -165,7 +168,7 @@ class OpenId:
 
     @asynccontextmanager
     async def _asking(self, redirect_uri: str) -> AsyncIterator[Any]:
-        """A client that asks the provider, waits for some seconds, and follows no redirect."""
+        """A client that asks the provider, waits for some seconds, in all too, and follows no redirect."""
         client = AsyncOAuth2Client(
             self._settings.oidc_client_id,
             self._secret,
@@ -177,7 +180,7 @@ class OpenId:
             follow_redirects=False,
         )
         with _answering():
-            async with client:
+            async with asyncio.timeout(_SECONDS_IN_ALL), client:
                 yield client
 
     async def _discovered(self, client: Any) -> dict[str, str]:
@@ -194,10 +197,11 @@ class OpenId:
         """Only https is asked, but for a provider on this machine, which names addresses of this machine."""
         try:
             check_endpoint(url.partition("?")[0])
-        except ValueError:
-            raise SignInUnavailable(f"The identity provider names a {name} that is not accepted.") from None
+            httpx2.URL(url)
+        except (ValueError, httpx2.InvalidURL):
+            raise SignInUnavailable(f"The {name} of the identity provider is not accepted.") from None
         if url.startswith("http:") and not self._issuer.startswith("http:"):
-            raise SignInUnavailable(f"The identity provider names a {name} without https.")
+            raise SignInUnavailable(f"The {name} of the identity provider is without https.")
 
     async def _json(self, client: Any, url: str) -> dict[str, Any]:
         """A JSON object of the provider that is not longer than any of ours can be."""
@@ -218,10 +222,19 @@ class OpenId:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except httpx2.HTTPError:
+    except (httpx2.HTTPError, TimeoutError):
         raise SignInUnavailable("The identity provider does not answer. Try again, or sign in with a token.") from None
-    except ValueError:
+    except (ValueError, OverflowError, RecursionError):
         raise SignInUnavailable("The identity provider does not answer as it should.") from None
+
+
+def _readable_keys(found: Iterable[Any]) -> KeySet:
+    """The keys that can be read; others, of a kind that a provider uses for something else, are ignored (RFC 7517, section 5)."""
+    keys: list[Any] = []
+    for one in found:
+        with suppress(JoseError, ValueError, TypeError, KeyError):
+            keys += KeySet.import_key_set({"keys": [one]}).keys
+    return KeySet(keys)
 
 
 def _derived(secret: str, what: str) -> str:

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import RSAKey
 from loopback import served
 
@@ -33,6 +33,7 @@ class IdentityProvider:
         key: signs; its public half is published.
         discovery: what discovery says otherwise.
         fault: the status that the token endpoint answers instead.
+        raw: what a path answers instead, whatever it is asked: a status and a body.
         signing: a key of somebody else that signs the next ID token.
         seen: the forms that the token endpoint got.
         asked_back: where the last sign-in is led back to.
@@ -45,6 +46,7 @@ class IdentityProvider:
     algorithm: str = "RS256"
     discovery: dict[str, Any] = field(default_factory=dict)
     fault: int | None = None
+    raw: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     signing: RSAKey | None = None
     seen: list[dict[str, str]] = field(default_factory=list)
     asked_back: str = ""
@@ -53,7 +55,7 @@ class IdentityProvider:
     def reset(self) -> None:
         """Let it be as it must be."""
         self.person = {"sub": "person-1", "email": "ana@example.com", "groups": ["staff", "web"]}
-        self.changed, self.discovery = {}, {}
+        self.changed, self.discovery, self.raw = {}, {}, {}
         self.algorithm, self.fault, self.signing = "RS256", None, None
 
     def signed_in(self, address: str) -> dict[str, str]:
@@ -101,7 +103,10 @@ class IdentityProvider:
             signed = ".".join(_base64(json.dumps(one).encode()) for one in (header, claims))
             digest = hmac.digest(self.key.as_pem(private=False), signed.encode(), hashlib.sha256)
             return f"{signed}.{_base64(digest) if self.algorithm == 'HS256' else ''}"
-        return jwt.encode({"alg": self.algorithm, "kid": "1"}, claims, self.signing or self.key)
+        # ASCII, so that a claim may be half of a character.
+        return jws.serialize_compact(
+            {"alg": self.algorithm, "kid": "1"}, json.dumps(claims).encode(), self.signing or self.key
+        )
 
 
 def _base64(content: bytes) -> str:
@@ -126,7 +131,7 @@ def identity_provider() -> Iterator[IdentityProvider]:
             length = int(self.headers.get("Content-Length", 0))
             form = {name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
             status, body = found.answer(self.path, form, self.headers.get("Authorization", ""))
-            content = json.dumps(body).encode()
+            status, content = found.raw.get(self.path, (status, json.dumps(body).encode()))
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

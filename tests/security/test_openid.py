@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +18,15 @@ import pytest
 from api_server import serving
 from identity_provider import CLIENT, CLIENT_SECRET, IdentityProvider, identity_provider
 from joserfc.jwk import RSAKey
+from loopback import HANG, served
 from playwright.sync_api import sync_playwright
 from site_world import Site
 from test_states import text_of
 from world import Customer, World
 
+from optiinfra_api.access import openid
 from optiinfra_api.access.openid import OpenId
+from optiinfra_api.access.sessions import SignInUnavailable
 from optiinfra_assets.settings import GroupRole, Settings
 
 
@@ -144,6 +151,11 @@ def test_the_first_group_that_fits_counts_and_each_sign_in_decides_anew(
     [
         (["staff"], "none of your groups may come in here"),
         (None, "none of your groups may come in here"),
+        (5, "none of your groups may come in here"),
+        (True, "none of your groups may come in here"),
+        ({"web": "a group"}, "none of your groups may come in here"),
+        ([["web"], None], "none of your groups may come in here"),
+        (["Web", "web ", "w\u0435b", "web\u200b", "web,staff"], "none of your groups may come in here"),
         (["lost"], "leads to a customer that does not exist"),
     ],
 )
@@ -169,6 +181,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "issued tomorrow": {"changed": {"iat": NOW + 86_400, "exp": NOW + 90_000}},
     "other issuer": {"changed": {"iss": "https://evil.example"}},
     "no subject": {"changed": {"sub": None}},
+    "a subject that is no text": {"changed": {"sub": 5}},
+    "half of a character as subject": {"changed": {"sub": "\ud800"}},
     "alg none": {"algorithm": "none"},
     "signed with the public key as a secret": {"algorithm": "HS256"},
     "signed by another key": {"signing": RSAKey.generate_key(2048, {"kid": "1"})},
@@ -232,6 +246,7 @@ def test_what_the_provider_refuses_is_said(browser: httpx.Client, provider: Iden
         {"token_endpoint": "http://10.0.0.1/token"},
         {"jwks_uri": "file:///etc/passwd"},
         {"authorization_endpoint": ""},
+        {"authorization_endpoint": "https://login.example:99999999/"},
     ],
     ids=str,
 )
@@ -242,6 +257,76 @@ def test_what_discovery_says_is_checked(
     answer = browser.get("/sign-in/openid")
     assert answer.status_code == 503
     assert "identity provider" in text_of(answer)
+
+
+DEEP = b"[" * 200_000
+SENSELESS: dict[str, tuple[str, int, bytes]] = {
+    "nested too deeply": ("/token", 200, DEEP),
+    "keys that are nested too deeply": ("/keys", 200, DEEP),
+    "discovery that is nested too deeply": ("/.well-known/openid-configuration", 200, DEEP),
+    "no number of seconds": ("/token", 200, b'{"access_token": "x", "id_token": "x", "expires_in": 1e999}'),
+    "a list": ("/token", 200, b"[]"),
+    "a page": ("/token", 200, b"<html>"),
+    "a page of keys": ("/keys", 200, b"<html>"),
+    "too many keys": ("/keys", 200, b'{"keys": "' + b"x" * 2**21 + b'"}'),
+    "another place": ("/token", 302, b""),
+}
+
+
+@pytest.mark.parametrize("what", SENSELESS)
+def test_an_answer_without_sense_is_said(browser: httpx.Client, provider: IdentityProvider, what: str) -> None:
+    path, *raw = SENSELESS[what]
+    back_from = None if "discovery" in path else provider.signed_in(begin(browser))
+    provider.raw = {path: (raw[0], raw[1])}
+    answer = browser.get("/sign-in/openid") if back_from is None else back(browser, back_from)
+    assert (answer.status_code, is_in(browser)) == (503, False)
+    assert "The identity provider" in text_of(answer)
+
+
+def test_an_endpoint_that_is_no_address_is_said(browser: httpx.Client, provider: IdentityProvider) -> None:
+    for name in ("token_endpoint", "jwks_uri"):
+        provider.discovery = {}
+        back_from = provider.signed_in(begin(browser))
+        provider.discovery = {name: "https://login.example\r\n/"}
+        answer = back(browser, back_from)
+        assert (answer.status_code, is_in(browser)) == (503, False)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"kty": "XYZ"}, {"kty": "RSA", "n": "!!", "e": "AQAB"}, {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}, {}],
+    ids=str,
+)
+def test_a_key_that_cannot_be_read_is_none_and_the_others_count(
+    browser: httpx.Client, provider: IdentityProvider, other: dict[str, str]
+) -> None:
+    """RFC 7517, section 5: keys of kinds that are not understood, or with values that are not, are ignored."""
+    keys = [{**other, "kid": "0"}, provider.key.as_dict(private=False)]
+    provider.raw = {"/keys": (200, json.dumps({"keys": keys}).encode())}
+    assert sign_in(browser, provider).status_code == 303
+    assert is_in(browser)
+
+
+def test_a_provider_that_answers_for_ever_is_not_waited_for(
+    oidc: Settings, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then is an answer within the time of each read."""
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(HANG * 10):
+                    self.wfile.write(b" ")
+                    time.sleep(0.1)
+
+    monkeypatch.setattr(openid, "_SECONDS_IN_ALL", 1)
+    with served(Dripping) as url:
+        client = OpenId.configured(oidc.model_copy(update={"oidc_issuer": url}))
+        assert client is not None
+        with pytest.raises(SignInUnavailable, match="does not answer"):
+            asyncio.run(client.address(f"{url}/back", "secret"))
 
 
 def test_a_provider_that_fails_or_is_down_is_said(

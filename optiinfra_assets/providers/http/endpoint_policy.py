@@ -33,7 +33,8 @@ def check_endpoint(url: str) -> str:
     """
     parts = urlsplit(url)
     accepted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    if not accepted or not parts.hostname or parts.username or parts.query or parts.fragment:
+    # A port that is none raises ValueError too.
+    if not accepted or not parts.hostname or parts.port == 0 or parts.username or parts.query or parts.fragment:
         raise ValueError(
             "an https address without user, query or fragment is accepted, or plain http to 127.0.0.1 or localhost"
         )

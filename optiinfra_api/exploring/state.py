@@ -89,7 +89,7 @@ class State:
         problems: list[str] = []
         name, days = _period(given, today, problems)
         groups = _groups(given, problems)
-        filters = _filters(given)
+        filters = _filters(given, problems)
         tag_key = given.get("tagKey", "")
         if TAG in filters and not tag_key:
             problems.append("tagValue: it needs tagKey, the name of the tag")
@@ -229,11 +229,16 @@ def _groups(given: QueryParams, problems: list[str]) -> tuple[str, ...]:
     if TAG in accepted and not given.get("tag"):
         problems.append("tag: say the name of the tag to group by, such as team")
         accepted = tuple(one for one in accepted if one != TAG)
+    if len(accepted) > MOST_GROUPS:
+        problems.append(f"group: {len(accepted)} are not accepted; use at most {MOST_GROUPS}")
     return accepted[:MOST_GROUPS]
 
 
-def _filters(given: QueryParams) -> dict[str, tuple[str | None, ...]]:
+def _filters(given: QueryParams, problems: list[str]) -> dict[str, tuple[str | None, ...]]:
     without = given.getlist("no")
+    for one in without:
+        if one not in _PARAMETERS:
+            problems.append(f"no: {one!r} is not accepted; use {', '.join(_PARAMETERS)}")
     found: dict[str, tuple[str | None, ...]] = {}
     for dimension, name in _PARAMETERS.items():
         values: Sequence[str | None] = list(dict.fromkeys(given.getlist(name)))

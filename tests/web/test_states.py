@@ -47,6 +47,17 @@ def test_an_administrator_of_all_customers_is_told_that_a_customer_does_not_exis
         assert "There is no customer yet" not in text_of(browser.get("/?customer="))
 
 
+def test_every_page_that_has_a_period_says_what_it_did_not_understand(site: Site) -> None:
+    customer = site.world.customer()
+    slice_ = spend(customer)
+    resource = f"/resources/resource?account={slice_.account_id}&resource=i-1&"
+    with site.signed_in(customer.token) as browser:
+        for path in ("/explore?", "/resources?", resource):
+            answer = browser.get(f"{path}period=2-days")
+            assert "period: '2-days' is not accepted; use this-month" in text_of(answer), path
+            assert answer.text.count('role="alert"') == 1
+
+
 def test_before_the_first_month_is_published_the_page_shows_progress_and_asks_again(site: Site) -> None:
     customer = site.world.customer()
     account = Account(f"{customer.customer_id}.new", customer.customer_id, "aws")

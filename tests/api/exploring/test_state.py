@@ -91,7 +91,9 @@ def test_a_click_leads_to_what_is_not_filtered_yet(state: State) -> None:
         ("granularity=HOURLY", "granularity"),
         ("group=OWNER", "group"),
         ("group=TAG", "tag"),
+        ("group=SERVICE&group=REGION&group=ACCOUNT", "group"),
         ("tagValue=web", "tagValue"),
+        ("no=OWNER", "no"),
         ("basis=FREE", "basis"),
     ],
 )

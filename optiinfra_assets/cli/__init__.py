@@ -93,6 +93,9 @@ def main() -> NoReturn:
         code = command.main(prog_name="optiinfra", standalone_mode=False)
     except click.exceptions.Exit as wanted:
         sys.exit(wanted.exit_code)
+    except click.exceptions.NoArgsIsHelpError as wanted:
+        click.echo(wanted.format_message(), err=True)
+        sys.exit(wanted.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)

@@ -53,6 +53,14 @@ def test_every_verb_has_help(words: tuple[str, ...], run: Run) -> None:
     assert len(helped.out.splitlines()) > 5
 
 
+@pytest.mark.parametrize("words", [(), ("connect",), ("token",), ("keys",), ("customers",)], ids=" ".join)
+def test_a_verb_that_lacks_its_second_word_shows_its_help(words: tuple[str, ...]) -> None:
+    done = subprocess.run([sys.executable, "-m", "optiinfra_assets.cli", *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert " ".join(("Usage: optiinfra", *words)) == done.stderr.partition(" [OPTIONS]")[0]
+    assert "Commands:" in done.stderr.splitlines()
+
+
 @pytest.mark.parametrize("words", [words for words in verbs() if len(words) == 1], ids=" ".join)
 def test_every_verb_shows_an_example(words: tuple[str, ...], run: Run) -> None:
     assert f"optiinfra {words[0]}" in run(*words, "--help").out.split("\n", 1)[1]

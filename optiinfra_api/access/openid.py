@@ -11,10 +11,10 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
@@ -178,6 +178,9 @@ class OpenId:
             code_challenge_method="S256",
             timeout=_SECONDS,
             follow_redirects=False,
+            # Not packed: what is packed is of no known length.
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"response": [_bound]},
         )
         with _answering():
             async with asyncio.timeout(_SECONDS_IN_ALL), client:
@@ -204,18 +207,39 @@ class OpenId:
             raise SignInUnavailable(f"The {name} of the identity provider is without https.")
 
     async def _json(self, client: Any, url: str) -> dict[str, Any]:
-        """A JSON object of the provider that is not longer than any of ours can be."""
-        body = bytearray()
-        async with client.stream("GET", url, withhold_token=True) as response:
-            response.raise_for_status()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    raise SignInUnavailable("The identity provider answers too much.")
-        found = json.loads(body)
+        """A JSON object of the provider."""
+        response = await client.request("GET", url, withhold_token=True)
+        response.raise_for_status()
+        found = response.json()
         if not isinstance(found, dict):
             raise SignInUnavailable("The identity provider does not answer as it should.")
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounded(httpx2.AsyncByteStream):
+    """The body of an answer, up to `_MOST_BYTES`."""
+
+    body: Any
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        length = 0
+        async for chunk in self.body:
+            length += len(chunk)
+            if length > _MOST_BYTES:
+                raise SignInUnavailable("The identity provider answers too much.")
+            yield chunk
+
+    async def aclose(self) -> None:
+        """End the answer."""
+        await self.body.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    """Read no more of an answer than it may have, before anything of it is read."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise SignInUnavailable("The identity provider sends packed answers, which were not asked for.")
+    response.stream = _Bounded(response.stream)
 
 
 @contextmanager

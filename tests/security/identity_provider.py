@@ -34,6 +34,7 @@ class IdentityProvider:
         discovery: what discovery says otherwise.
         fault: the status that the token endpoint answers instead.
         raw: what a path answers instead, whatever it is asked: a status and a body.
+        encoding: how the bodies of `raw` are packed.
         signing: a key of somebody else that signs the next ID token.
         seen: the forms that the token endpoint got.
         asked_back: where the last sign-in is led back to.
@@ -47,6 +48,7 @@ class IdentityProvider:
     discovery: dict[str, Any] = field(default_factory=dict)
     fault: int | None = None
     raw: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    encoding: str = "identity"
     signing: RSAKey | None = None
     seen: list[dict[str, str]] = field(default_factory=list)
     asked_back: str = ""
@@ -55,7 +57,7 @@ class IdentityProvider:
     def reset(self) -> None:
         """Let it be as it must be."""
         self.person = {"sub": "person-1", "email": "ana@example.com", "groups": ["staff", "web"]}
-        self.changed, self.discovery, self.raw = {}, {}, {}
+        self.changed, self.discovery, self.raw, self.encoding = {}, {}, {}, "identity"
         self.algorithm, self.fault, self.signing = "RS256", None, None
 
     def signed_in(self, address: str) -> dict[str, str]:
@@ -134,6 +136,7 @@ def identity_provider() -> Iterator[IdentityProvider]:
             status, content = found.raw.get(self.path, (status, json.dumps(body).encode()))
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Encoding", found.encoding if self.path in found.raw else "identity")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import shutil
 import time
@@ -269,6 +270,8 @@ SENSELESS: dict[str, tuple[str, int, bytes]] = {
     "a page": ("/token", 200, b"<html>"),
     "a page of keys": ("/keys", 200, b"<html>"),
     "too many keys": ("/keys", 200, b'{"keys": "' + b"x" * 2**21 + b'"}'),
+    "too long a token": ("/token", 200, b'{"access_token": "x", "id_token": "' + b"x" * 2**21 + b'"}'),
+    "too much discovery": ("/.well-known/openid-configuration", 200, b"[" + b" " * 2**21 + b"]"),
     "another place": ("/token", 302, b""),
 }
 
@@ -281,6 +284,16 @@ def test_an_answer_without_sense_is_said(browser: httpx.Client, provider: Identi
     answer = browser.get("/sign-in/openid") if back_from is None else back(browser, back_from)
     assert (answer.status_code, is_in(browser)) == (503, False)
     assert "The identity provider" in text_of(answer)
+
+
+def test_an_answer_that_grows_when_it_is_unpacked_is_not_unpacked(
+    browser: httpx.Client, provider: IdentityProvider
+) -> None:
+    back_from = provider.signed_in(begin(browser))
+    provider.raw = {"/token": (200, gzip.compress(b'{"access_token": "x", "id_token": "' + b"x" * 2**21 + b'"}'))}
+    provider.encoding = "gzip"
+    answer = back(browser, back_from)
+    assert (answer.status_code, is_in(browser)) == (503, False)
 
 
 def test_an_endpoint_that_is_no_address_is_said(browser: httpx.Client, provider: IdentityProvider) -> None:

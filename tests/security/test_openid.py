@@ -147,6 +147,28 @@ def test_the_first_group_that_fits_counts_and_each_sign_in_decides_anew(
     assert [one.customer_id for one in persons] == [customer.customer_id], "one token a person"
 
 
+def test_a_session_that_was_ended_by_revoking_does_not_come_back_when_the_person_signs_in_again(
+    site: Site, browser: httpx.Client, provider: IdentityProvider
+) -> None:
+    """It may be that of a computer that was lost."""
+    provider.person["sub"] = "person-with-two-computers"
+    sign_in(browser, provider)
+    sessions = site.world.metadata.web_sessions
+    with site.browser() as other:
+        sign_in(other, provider)
+        kept = other.cookies["optiinfra_session"]
+        session = sessions.find(kept)
+        assert session
+        assert is_in(browser)
+        site.world.metadata.tokens.revoke(session.principal.token_id)
+        assert not is_in(browser)
+        other.cookies.clear()
+        sign_in(other, provider)
+        assert is_in(other)
+        assert not is_in(browser)
+        assert sessions.find(kept) is None
+
+
 @pytest.mark.parametrize(
     ("groups", "said"),
     [

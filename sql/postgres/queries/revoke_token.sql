@@ -1,5 +1,6 @@
--- Revokes a token and writes it to the audit log; if it is revoked twice, the first time stays. Returns no row if there is no token
--- with that id and, unless null, of that customer.
+-- Revokes a token, ends its sessions and writes it to the audit log; if it is revoked twice, the first time stays. Returns no row if there
+-- is no token with that id and, unless null, of that customer. A person who signs in again makes his token valid again: the sessions that
+-- it had must not come back with it.
 WITH revoked AS (
     UPDATE optiinfra.api_tokens
     SET revoked_at = now()
@@ -7,6 +8,10 @@ WITH revoked AS (
         AND revoked_at IS NULL
         AND (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)
     RETURNING token_id, customer_id, role, name
+),
+
+ended AS (
+    DELETE FROM optiinfra.web_sessions USING revoked WHERE web_sessions.token_id = revoked.token_id AND kind = 'session'
 ),
 
 noted AS (

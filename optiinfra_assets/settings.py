@@ -1,4 +1,4 @@
-"""The settings: from the environment first, then from the file that a running `optiinfra up` writes.
+"""The settings: from the environment first, then from files of secrets, then from the file that a running `optiinfra up` writes.
 
 ``OPTIINFRA_HOME`` (default ``~/.optiinfra``) holds all state of one installation. `optiinfra up` writes the URLs of the servers it started
 to ``runtime.json`` there, so that a command in another shell finds them without any variable.
@@ -22,10 +22,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 RUNTIME_FILE = "runtime.json"
 METRICS_TOKEN_FILE = "metrics.token"  # noqa: S105 - a name
+SECRETS_FOLDER = "OPTIINFRA_SECRETS_FOLDER"
+"""Environment variable: a folder of files, each with the value of the setting that it is named after."""
+SUPERVISOR_MARKER = "OPTIINFRA_SUPERVISOR"
+"""Environment variable of every process that `optiinfra up` started."""
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _METRICS_TOKEN = re.compile(r"[!-~]{16,512}")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
@@ -47,6 +51,16 @@ class GroupRole(BaseModel):
                 f"group {self.group!r}: customer: needed for role {self.role}: only admin is for all customers"
             )
         return self
+
+
+class SecretFiles(SecretsSettingsSource):
+    """Reads values from the files of ``OPTIINFRA_SECRETS_FOLDER``, as containers get secrets: ``optiinfra_postgres_url`` and so on."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        folder = os.environ.get(SECRETS_FOLDER) or None
+        if folder and not Path(folder).is_dir():
+            raise ValueError(f"{SECRETS_FOLDER}: {folder}: is no folder")
+        super().__init__(settings_cls, folder)
 
 
 class _RuntimeFile(PydanticBaseSettingsSource):
@@ -150,6 +164,13 @@ class Settings(BaseSettings):
     dagster_token: str | None = Field(
         None,
         description="Token that our processes send to the Dagster webserver, and that it accepts. Unset: `optiinfra up` makes a new one.",
+        repr=False,
+    )
+    celery_broker: str | None = Field(
+        None,
+        pattern=r"^rediss?://",
+        description="Redis or Valkey, redis://:password@host:port/number, through which Celery's workers get their runs, if dagster.yaml "
+        "names that run launcher.",
         repr=False,
     )
     metrics_token: str | None = Field(
@@ -322,8 +343,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order of precedence: arguments, then environment, then runtime.json, then defaults."""
-        return init_settings, env_settings, _RuntimeFile(settings_cls)
+        """Order of precedence: arguments, then environment, then files of secrets, then runtime.json, then defaults."""
+        return init_settings, env_settings, SecretFiles(settings_cls), _RuntimeFile(settings_cls)
 
 
 def _checked_metrics_token(token: str) -> str:

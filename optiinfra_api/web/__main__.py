@@ -1,6 +1,6 @@
 """``python -m optiinfra_api.web MODULE:FUNCTION``: the ASGI application that a function makes, behind the sign-in, until SIGTERM or Ctrl-C.
 
-The application is named and not imported, so that it need not be known here: ``optiinfra_assets.embedded.dagster.web:create_app`` is
+The application is named and not imported, so that it need not be known here: ``optiinfra_assets.dagster_processes.web:create_app`` is
 Dagster's web interface.
 """
 
@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until stopped, then return 0; if this cannot start, print one line to standard error and return 1."""
     try:
         settings = Settings()
-    except ValidationError as error:
-        return _failed(complaint(error))
+    except ValueError as error:
+        return _failed(complaint(error) if isinstance(error, ValidationError) else str(error))
     options = _parser(settings).parse_args(arguments)
     logs.configure()
     try:

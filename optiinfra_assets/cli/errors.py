@@ -10,6 +10,7 @@ import click
 
 _OURS = (
     "optiinfra_assets.backup.errors",
+    "optiinfra_assets.dagster_processes.tables",
     "optiinfra_assets.demo",
     "optiinfra_assets.database.errors",
     "optiinfra_assets.domain.errors",

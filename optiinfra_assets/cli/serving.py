@@ -142,19 +142,22 @@ def _check(compared: list[TotalComparison]) -> None:
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print the statements that would run; change nothing.")
+@click.option("--dagster", is_flag=True, help="Dagster's tables as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def migrate(dry_run: bool, as_json: bool) -> None:
+def migrate(dry_run: bool, dagster: bool, as_json: bool) -> None:
     """Bring the tables of both databases up to date.
 
     `optiinfra up` does this by itself. By hand it is for databases that are run elsewhere.
 
     \b
-    Example:
+    Examples:
       optiinfra migrate --dry-run
+      optiinfra migrate --dagster     before the first start on several machines, and at each upgrade
     """
     from optiinfra_assets.settings import Settings
 
-    with opened_stores(Settings()) as (metadata, warehouse):
+    settings = Settings()
+    with opened_stores(settings) as (metadata, warehouse):
         if not dry_run:
             # Both are looked at before either is changed: one may be of a newer version.
             metadata.migrate(dry_run=True)
@@ -163,10 +166,24 @@ def migrate(dry_run: bool, as_json: bool) -> None:
             "postgres": metadata.migrate(dry_run=dry_run),
             "clickhouse": warehouse.migrate(dry_run=dry_run),
         }
+    if dagster and not dry_run:
+        _migrate_dagster(settings)
     if as_json:
         print_json(ran)
     else:
         _print_statements(ran, dry_run=dry_run)
+
+
+def _migrate_dagster(settings: Settings) -> None:
+    import os
+    from pathlib import Path
+
+    from optiinfra_assets.dagster_processes import tables
+    from optiinfra_assets.settings import project_file
+
+    given = Path(os.environ.get("DAGSTER_HOME", ""), "dagster.yaml")
+    home = given.parent if given.is_absolute() and given.is_file() else project_file("dagster.yaml").parent
+    tables.create(home, settings.postgres_url or "")
 
 
 def _print_statements(ran: dict[str, list[str]], *, dry_run: bool) -> None:

@@ -21,6 +21,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import psutil  # type: ignore[import-untyped]
+from pydantic import SecretStr
+from pydantic_core import to_json
 
 from optiinfra_assets.embedded import home_folder
 from optiinfra_assets.embedded.dagster import home as dagster_home
@@ -106,9 +108,8 @@ def _clickhouse_url(port: int) -> str:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of every process that we start: our own, with every value of `settings` (resolved)."""
-    ours = {
-        f"OPTIINFRA_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None
-    }
+    values = {name: value for name, value in settings if value is not None}
+    ours = {f"OPTIINFRA_{name.upper()}": _as_variable(value) for name, value in values.items()}
     others = {
         "DAGSTER_HOME": str(dagster_home.folder(settings)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -120,6 +121,13 @@ def environment(settings: Settings) -> dict[str, str]:
         "TZ": "UTC",
     }
     return {**os.environ, **ours, **others}
+
+
+def _as_variable(value: object) -> str:
+    """Write the value of a setting as `Settings` reads it from the environment."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return to_json(value).decode() if isinstance(value, list) else str(value)
 
 
 def plan(asked: Settings, settings: Settings, workspace: Path) -> list[ManagedService]:
@@ -187,7 +195,7 @@ def _clickhouse(settings: Settings) -> ManagedService:
 def _code_location(settings: Settings) -> ManagedService:
     """Dagster's code location runs what a caller tells it to and asks nobody who he is: only we reach its socket."""
     socket = home_folder.code_location_socket(settings.home)
-    server = "optiinfra_assets.embedded.dagster.code_location"
+    server = "optiinfra_assets.dagster_processes.code_location"
     command = ("-m", server, "--module-name", "optiinfra_assets.definitions", "--socket", str(socket))
     options = ("--location-name", "optiinfra", "--log-level", "warning")
     # Without DAGSTER_HOME it opens no storage of its own, which it does not need: every request brings its instance.
@@ -204,13 +212,15 @@ def _code_location(settings: Settings) -> ManagedService:
 
 def _servers(settings: Settings, workspace: Path, steps: tuple[str, ...]) -> list[ManagedService]:
     dagster = ("-w", str(workspace))
-    interface = "optiinfra_assets.embedded.dagster.web:create_app"
+    interface = "optiinfra_assets.dagster_processes.web:create_app"
     web = ("-m", "optiinfra_api.web", interface, "--host", LOOPBACK, "--port", str(settings.dagster_port))
     api = ("-m", "optiinfra_api", "--host", settings.bind_host, "--port", str(settings.api_port))
     after = (*steps, "code-location")
     return [
         ManagedService("dagster-webserver", web, http_answers(LOOPBACK, settings.dagster_port, "/healthz"), after, 2),
-        ManagedService("dagster-daemon", ("-m", "optiinfra_assets.embedded.dagster.daemon", *dagster), stays, after, 2),
+        ManagedService(
+            "dagster-daemon", ("-m", "optiinfra_assets.dagster_processes.daemon", *dagster), stays, after, 2
+        ),
         ManagedService("api", api, http_answers(settings.api_host, settings.api_port, "/healthz"), steps, 2),
     ]
 

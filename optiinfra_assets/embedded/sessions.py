@@ -21,8 +21,9 @@ from optiinfra_assets.embedded.errors import PreflightError
 from optiinfra_assets.embedded.postgres.server_user import NUMBERS
 from optiinfra_assets.embedded.private_files import private_opener
 from optiinfra_assets.embedded.processes import end_all
+from optiinfra_assets.settings import SUPERVISOR_MARKER
 
-MARKER = "OPTIINFRA_SUPERVISOR"
+MARKER = SUPERVISOR_MARKER
 """Environment variable of every process that a supervisor starts, directly or not: ``<home>:<pid of the supervisor>``."""
 _FILE = "sessions.json"
 

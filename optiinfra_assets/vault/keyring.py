@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from optiinfra_assets.settings import Settings
+from optiinfra_assets.settings import SecretFiles, Settings
 from optiinfra_assets.vault.gcp_kms import GCP_KMS_NAME, GcpKmsKey
 from optiinfra_assets.vault.master_keys import (
     KEY_BYTES,
@@ -50,6 +50,18 @@ class KeySettings(BaseSettings):
         description="Master keys, the one in use first: base64 of 32 bytes, ARN of an AWS KMS key, or name of a Google Cloud KMS key.",
     )
     master_key_file: Path | None = Field(None, description="File of master keys, one a line, unset: below home.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: arguments, then environment, then files of secrets."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
 
 class KeyFile:

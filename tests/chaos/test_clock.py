@@ -36,9 +36,9 @@ from running_platform import Platform
 from warehouse_samples import Line, publication, publish, write
 
 from optiinfra_assets.cli.problems import problems_of
+from optiinfra_assets.dagster_processes import daemon
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.failures import AFTER_PERMANENT, AFTER_TRANSIENT, Fault, RetryPause
-from optiinfra_assets.embedded.dagster import daemon
 from optiinfra_assets.ingestion.collect_slice import collect_slice
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.readings import SnapshotRepository

@@ -10,7 +10,7 @@ from typing import Any
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.utils import FuturesAwareThreadPoolExecutor
 
-from optiinfra_assets.embedded.dagster.code_location import CodeLocationServer
+from optiinfra_assets.dagster_processes.code_location import CodeLocationServer
 
 
 def say_what_is_loaded(queue: Any) -> None:

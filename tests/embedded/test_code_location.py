@@ -13,7 +13,7 @@ import copied_run
 import pytest
 from loopback import HANG
 
-from optiinfra_assets.embedded.dagster.code_location import CodeLocationServer
+from optiinfra_assets.dagster_processes.code_location import CodeLocationServer
 
 
 @pytest.mark.parametrize(("letters", "is_copied"), [(1, True), (120, False)])

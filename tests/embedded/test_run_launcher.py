@@ -11,8 +11,8 @@ from dagster._core.launcher.base import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from loopback import free_port
 
+from optiinfra_assets.dagster_processes.run_launcher import WatchedRunLauncher
 from optiinfra_assets.embedded import sessions
-from optiinfra_assets.embedded.dagster.run_launcher import WatchedRunLauncher
 
 
 def status(**server: object) -> WorkerStatus:

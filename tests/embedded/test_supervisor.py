@@ -100,7 +100,7 @@ def test_what_is_killed_comes_back(platform: Platform) -> None:
     killed = [
         platform.one("optiinfra_assets.embedded.clickhouse").pid,
         platform.one("optiinfra_api.web").pid,
-        platform.one("optiinfra_assets.embedded.dagster.code_location").pid,
+        platform.one("optiinfra_assets.dagster_processes.code_location").pid,
         platform.one("optiinfra_api").pid,
         postmaster,
     ]
@@ -136,8 +136,8 @@ def _parts(platform: Platform) -> dict[str, int]:
         "postgres": int(postmaster),
         "clickhouse": platform.one("optiinfra_assets.embedded.clickhouse", among=running).pid,
         "webserver": platform.one("optiinfra_api.web", among=running).pid,
-        "daemon": platform.one("optiinfra_assets.embedded.dagster.daemon", among=running).pid,
-        "code location": platform.one("optiinfra_assets.embedded.dagster.code_location", among=running).pid,
+        "daemon": platform.one("optiinfra_assets.dagster_processes.daemon", among=running).pid,
+        "code location": platform.one("optiinfra_assets.dagster_processes.code_location", among=running).pid,
         "api": platform.one("optiinfra_api", among=running).pid,
     }
 
@@ -173,7 +173,7 @@ def test_every_part_that_is_silent_is_replaced(impatient: Platform) -> None:
 
 
 def test_a_probe_waits_for_an_answer_and_not_for_a_connection(impatient: Platform) -> None:
-    pid = impatient.one("optiinfra_assets.embedded.dagster.code_location").pid
+    pid = impatient.one("optiinfra_assets.dagster_processes.code_location").pid
     socket = home_folder.code_location_socket(impatient.home)
     probe = liveness.grpc_answers(lambda: asyncio.open_unix_connection(socket))
     assert asyncio.run(probe(pid))

@@ -81,7 +81,7 @@ def served(settings: Settings, home: dg.DagsterInstance) -> Iterator[Settings]:
     shutil.copytree(home.root_directory, settings.home / "dagster")
     (settings.home / "dagster" / "workspace.yaml").write_text(project_file("workspace.yaml").read_text())
     ours = {"OPTIINFRA_HOME": str(settings.home), "OPTIINFRA_DAGSTER_TOKEN": "of-this-test"}
-    command = ["-m", "optiinfra_api.web", "optiinfra_assets.embedded.dagster.web:create_app"]
+    command = ["-m", "optiinfra_api.web", "optiinfra_assets.dagster_processes.web:create_app"]
     process = subprocess.Popen(
         [sys.executable, *command, "--port", url.rpartition(":")[2]],
         env={**os.environ, **ours},

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from orchestrated import Files, Platform
 
+from optiinfra_assets.dagster_processes.earlier_asset_keys import rename
 from optiinfra_assets.database import sql_files
-from optiinfra_assets.embedded.dagster.earlier_asset_keys import rename
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.dagster_retention import purge_runs
 

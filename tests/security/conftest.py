@@ -54,7 +54,7 @@ def _served(settings: Settings) -> Iterator[WebInterface]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("OPTIINFRA_POSTGRES_URL", str(settings.postgres_url))
         with dg.DagsterInstance.from_config(ours["DAGSTER_HOME"]) as instance:
-            command = ["-m", "optiinfra_api.web", "optiinfra_assets.embedded.dagster.web:create_app"]
+            command = ["-m", "optiinfra_api.web", "optiinfra_assets.dagster_processes.web:create_app"]
             port = settings.dagster_url.rpartition(":")[2]
             log = (settings.home / "web.log").open("w")
             process = subprocess.Popen(

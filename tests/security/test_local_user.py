@@ -142,7 +142,7 @@ def test_no_port_runs_commands(platform: Platform) -> None:
         value for name, value in platform.environment.items() if name.endswith("_PORT") and "CODE_LOCATION" not in name
     }
     assert set(listening.values()) == {"127.0.0.1"}
-    assert platform.one("optiinfra_assets.embedded.dagster.code_location").net_connections("inet") == []
+    assert platform.one("optiinfra_assets.dagster_processes.code_location").net_connections("inet") == []
 
 
 def test_he_reads_nothing_of_the_state(platform: Platform) -> None:

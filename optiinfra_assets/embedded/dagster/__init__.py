@@ -1,1 +1,1 @@
-"""Dagster's folder, storage and run launcher for the one-command installation."""
+"""Dagster's folder of the one-command installation."""

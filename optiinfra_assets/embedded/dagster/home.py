@@ -10,13 +10,11 @@ import hashlib
 import json
 import re
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
+from optiinfra_assets.dagster_processes import earlier_asset_keys, tables
 from optiinfra_assets.embedded import home_folder
-from optiinfra_assets.embedded.dagster import earlier_asset_keys
-from optiinfra_assets.embedded.errors import PreflightError
 from optiinfra_assets.settings import Settings, project_file
 
 _WORKSPACE = """\
@@ -58,60 +56,18 @@ def is_storage_current(settings: Settings) -> bool:
     return mark.exists() and mark.read_text() == _mark(settings)
 
 
-def create_storage(settings: Settings, seconds: float = 60) -> None:
-    """Create or upgrade Dagster's tables, and rename assets in their history; waits up to `seconds` for PostgreSQL to answer.
-
-    The import takes longer than PostgreSQL's start, so both run at the same time.
+def create_storage(settings: Settings) -> None:
+    """Create or upgrade Dagster's tables, and remember that.
 
     Raises:
-        PreflightError: a newer version of Dagster made the tables; nothing was changed.
+        NewerDagster: a newer version of Dagster made the tables; nothing was changed.
     """
-    import psycopg
-    from dagster import DagsterInstance
-
-    from optiinfra_assets.embedded.dagster import storage  # noqa: F401 - long to import, needed below
-
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            psycopg.connect(settings.postgres_url or "", connect_timeout=10).close()
-            break
-        except psycopg.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-    _refuse_newer(settings.postgres_url or "")
-    with DagsterInstance.from_config(str(folder(settings))) as instance:
-        instance.upgrade()
-    with psycopg.connect(settings.postgres_url or "") as connection:
-        earlier_asset_keys.rename(connection)
+    tables.create(folder(settings), settings.postgres_url or "")
     (folder(settings) / "storage").write_text(_mark(settings))
-
-
-def _refuse_newer(url: str) -> None:
-    """Refuse tables whose revision Dagster's own migrations, of Alembic, do not know."""
-    import dagster_postgres
-    import psycopg
-    from alembic.script import ScriptDirectory
-    from dagster_postgres.utils import pg_alembic_config
-
-    with psycopg.connect(url) as connection:
-        if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
-            return
-        found = [row[0] for row in connection.execute("SELECT version_num FROM alembic_version")]
-    # Dagster finds its configuration from the place of a module in a folder of the package.
-    config = pg_alembic_config(str(Path(dagster_postgres.__file__).parent / "run_storage" / "run_storage.py"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    newer = [revision for revision in found if revision not in known]
-    if newer:
-        raise PreflightError(
-            f"Dagster's tables in PostgreSQL are of a newer version (revision {newer[0]}; this is Dagster {version('dagster')}), and "
-            "nothing was changed: upgrade optiinfra, or restore a backup of before that upgrade"
-        )
 
 
 if __name__ == "__main__":
     try:
         create_storage(Settings(home=Path(sys.argv[1])))
-    except PreflightError as error:
+    except tables.NewerDagster as error:
         sys.exit(f"error: {error}")

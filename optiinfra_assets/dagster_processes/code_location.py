@@ -18,8 +18,8 @@ _LOADED: Final = (
     "dagster._grpc.impl",
     "dagster_postgres",
     "optiinfra_assets.definitions",
-    "optiinfra_assets.embedded.dagster.run_launcher",
-    "optiinfra_assets.embedded.dagster.storage",
+    "optiinfra_assets.dagster_processes.run_launcher",
+    "optiinfra_assets.dagster_processes.storage",
 )
 """What a run needs before it begins; loaded when the first run is started."""
 

@@ -1,4 +1,4 @@
-"""Runs Dagster's daemon so that it outlasts a clock that was ahead: ``python -m optiinfra_assets.embedded.dagster.daemon -w WORKSPACE``.
+"""Runs Dagster's daemon so that it outlasts a clock that was ahead: ``python -m optiinfra_assets.dagster_processes.daemon -w WORKSPACE``.
 
 Dagster evaluates a schedule after the time of its last tick, and a sensor some seconds after it. If the clock was two days ahead and is set
 right, both would do nothing for two days. So before the daemon starts, times that are yet to come are moved to now; and once the clock

@@ -19,7 +19,7 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 
-from optiinfra_assets.embedded import sessions
+from optiinfra_assets.settings import SUPERVISOR_MARKER
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -39,7 +39,7 @@ class WatchedRunLauncher(DefaultRunLauncher):
         server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
         if not server:
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no code location launched this run")
-        has_port_of_old = "socket" not in server and sessions.MARKER in os.environ
+        has_port_of_old = "socket" not in server and SUPERVISOR_MARKER in os.environ
         if has_port_of_old or (server.get("socket") and not Path(server["socket"]).exists()):
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code location that launched it has ended")
         client = DagsterGrpcClient(

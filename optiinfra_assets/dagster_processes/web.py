@@ -7,9 +7,11 @@ read from any path of this machine. Events about assets are reported by our runs
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from dagster import DagsterInstance
@@ -23,7 +25,6 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from optiinfra_assets.embedded.dagster import home
 from optiinfra_assets.settings import Settings
 
 MAY_CHANGE: Final = "optiinfra.may_change"
@@ -34,8 +35,8 @@ _STATEMENT_MILLISECONDS, _RECYCLE_SECONDS, _CONNECTIONS = 15_000, 3600, 20
 
 
 def create_app() -> Starlette:
-    """Make the application for the Dagster folder of the settings in the environment; it closes its connections when it shuts down."""
-    folder = home.folder(Settings())
+    """Make the application for DAGSTER_HOME, or ``dagster`` in the home of our settings; it closes its connections when it shuts down."""
+    folder = Path(os.environ.get("DAGSTER_HOME") or Settings().home / "dagster")
     opened = ExitStack()
     instance = opened.enter_context(DagsterInstance.from_config(str(folder)))
     instance.optimize_for_webserver(_STATEMENT_MILLISECONDS, _RECYCLE_SECONDS, _CONNECTIONS)

@@ -20,6 +20,8 @@ from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy import create_engine
 
+from optiinfra_assets.settings import Settings
+
 MOST_CONNECTIONS: Final = 20
 """Most connections of one process. All but one are closed after use."""
 
@@ -30,7 +32,7 @@ def with_driver(url: str) -> str:
 
 
 class PostgresStorage(DagsterPostgresStorage):
-    """`DagsterPostgresStorage` that accepts every URL that libpq accepts, and keeps a connection."""
+    """`DagsterPostgresStorage` that accepts every URL that libpq accepts, or takes that of our settings, and keeps a connection."""
 
     def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(postgres_url, inst_data=inst_data)
@@ -51,5 +53,15 @@ class PostgresStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> PostgresStorage:
-        """Called by Dagster with ``storage`` of ``dagster.yaml``."""
-        return cls(with_driver(pg_url_from_config(config_value)), inst_data=inst_data)
+        """Called by Dagster with ``storage`` of ``dagster.yaml``.
+
+        Dagster hands that section on to the worker of a run, on its command line too: without an address in it, none is shown there.
+
+        Raises:
+            ValueError: neither names a database.
+        """
+        is_named = "postgres_url" in config_value or "postgres_db" in config_value
+        url = pg_url_from_config(config_value) if is_named else Settings().postgres_url
+        if url is None:
+            raise ValueError("OPTIINFRA_POSTGRES_URL: unset: Dagster keeps its history there")
+        return cls(with_driver(url), inst_data=inst_data)

@@ -1,0 +1,98 @@
+"""Runs executed by Celery's workers, through a broker on loopback."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from collecting_deployed import collected, connect, token_of, trigger
+from deployment import DEPLOY, Deployment, deployed
+from loopback import HANG, eventually, free_port
+
+from optiinfra_assets.settings import Settings
+
+REDIS = shutil.which("redis-server", path=os.environ.get("OPTIINFRA_TEST_REDIS", os.environ["PATH"]))
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("dagster_celery") is None,
+        reason="NOT TESTED: runs by Celery: install deploy/checks.lock (make test-deploy)",
+    ),
+    pytest.mark.skipif(REDIS is None, reason="NOT TESTED: runs by Celery: no redis-server (Debian: redis-server)"),
+]
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[str]:
+    """Address of a broker that knows a password."""
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--requirepass", "of-the-broker", "--save", ""]
+    process = subprocess.Popen([str(REDIS), *options, "--dir", str(tmp_path)], stdout=subprocess.DEVNULL)
+    try:
+        import redis
+
+        client = redis.Redis(port=port, password="of-the-broker")
+
+        def answers() -> bool:
+            try:
+                return bool(client.ping())
+            except redis.ConnectionError:
+                return False
+
+        assert eventually(answers)
+        yield f"redis://:of-the-broker@127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(HANG)
+
+
+@pytest.fixture
+def with_celery(settings: Settings, broker: str) -> Iterator[Deployment]:
+    """A deployment whose runs go to one worker of Celery."""
+    dagster_yaml = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
+    dagster_yaml["run_launcher"] = {
+        "module": "optiinfra_assets.dagster_processes.celery_launcher",
+        "class": "BrokerRunLauncher",
+    }
+    with deployed(settings.model_copy(update={"celery_broker": broker}), dagster_yaml) as found:
+        start_worker(found, "first")
+        yield found
+
+
+def start_worker(deployment: Deployment, name: str) -> None:
+    """Start a worker, and wait until it takes runs."""
+    module = "optiinfra_assets.dagster_processes.celery_worker"
+    command = [str(deployment.python), "-m", module, "--concurrency=1", f"--hostname={name}@localhost"]
+    deployment.start("celery-worker", name, command=[*command, "--loglevel=info"])
+    assert eventually(lambda: f"{name}@localhost ready." in deployment.log(name).read_text(), 0.2), deployment.said(
+        name
+    )
+
+
+def test_a_worker_collects_with_no_secret_on_the_broker_and_nothing_embedded(
+    with_celery: Deployment, broker: str
+) -> None:
+    connect(with_celery, "acme", rows=2)
+    token = token_of(with_celery, "acme")
+    trigger(with_celery, token)
+    assert eventually(lambda: collected(with_celery, token) == "2.5", 0.3), with_celery.said("first")
+    imported = with_celery.imported("first")
+    assert "optiinfra_assets.ingestion.collect_slice" in imported
+    assert [one for one in imported if one.startswith("optiinfra_assets.embedded")] == []
+    assert "optiinfra_assets.ingestion.collect_slice" not in with_celery.imported("dagster-daemon")
+    with_celery.show_no_secret()
+
+
+def test_a_run_whose_worker_is_killed_is_run_again_by_another(with_celery: Deployment) -> None:
+    connect(with_celery, "acme", rows=400_000)
+    token = token_of(with_celery, "acme")
+    trigger(with_celery, token)
+    assert eventually(lambda: "collecting generation" in with_celery.said("first"), 0.05)
+    with_celery.kill("first")
+    start_worker(with_celery, "second")
+    assert eventually(lambda: collected(with_celery, token) == "500000", 0.5), with_celery.said("second")

@@ -14,7 +14,7 @@ from optiinfra_assets.ingestion.onboarding import _REFUSALS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "messages.md").read_text()
-SAYING = ("backup", "cli", "database", "embedded", "ingestion", "metadata", "vault", "warehouse")
+SAYING = ("backup", "cli", "dagster_processes", "database", "embedded", "ingestion", "metadata", "vault", "warehouse")
 """Packages whose errors a person meets as they are. Providers' messages name what they found, and are the matter of their pages."""
 INTERNAL = {
     "RuntimeError",

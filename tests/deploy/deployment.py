@@ -83,7 +83,13 @@ def _answers(url: str) -> bool:
 class Deployment:
     """One deployment on the databases of `settings`, all of it below `folder`."""
 
-    def __init__(self, folder: Path, settings: Settings, dagster_yaml: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        dagster_yaml: Mapping[str, Any] | None = None,
+        code_locations: int | None = None,
+    ) -> None:
         self.folder = folder
         self.settings = settings
         self.python = Path(ROOT or Path(sys.executable).parents[1]) / "bin" / "python"
@@ -99,11 +105,12 @@ class Deployment:
             **({"optiinfra_celery_broker": settings.celery_broker} if settings.celery_broker else {}),
         }
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.code_locations = code_locations or self.ports["code-location"]
         self._write(dagster_yaml or yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text()))
 
     def _write(self, dagster_yaml: Mapping[str, Any]) -> None:
         workspace = yaml.safe_load((DEPLOY / "workspace.yaml").read_text())
-        workspace["load_from"][0]["grpc_server"] |= {"host": "127.0.0.1", "port": self.ports["code-location"]}
+        workspace["load_from"][0]["grpc_server"] |= {"host": "127.0.0.1", "port": self.code_locations}
         files = {
             "dagster/dagster.yaml": yaml.safe_dump(dict(dagster_yaml)),
             "dagster/workspace.yaml": yaml.safe_dump(workspace),
@@ -148,6 +155,8 @@ class Deployment:
             "/var/lib/dagster/workspace.yaml": str(self.folder / "dagster" / "workspace.yaml"),
         }
         words = [ours.get(word, word) for word in compose()["services"][service]["command"]]
+        if service == "code-location" and self.code_locations != self.ports[service]:
+            words.append("--fixed-server-id=of-several")  # as the chart has it
         return [re.sub(r"--port=\d+", f"--port={port or self.ports.get(service)}", word) for word in words]
 
     def start(self, service: str, name: str = "", port: int | None = None, command: list[str] | None = None) -> None:
@@ -183,6 +192,14 @@ class Deployment:
             log.write(done.stderr)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
+
+    def check_health(self, service: str) -> None:
+        """Run the health check of a service in the compose file."""
+        kind, *words = compose()["services"][service]["healthcheck"]["test"]
+        assert kind == "CMD"
+        inside = compose()["services"][service]["command"]
+        (port,) = re.findall(r"--port=(\d+)", " ".join(inside)) or [None]
+        self.run(*(word.replace(port, str(self.ports[service])) if port else word for word in words))
 
     def start_all(self) -> None:
         """Migrate, start every process, and wait until each answers."""
@@ -273,12 +290,13 @@ class Deployment:
 
 
 @contextmanager
-def deployed(settings: Settings, dagster_yaml: Mapping[str, Any] | None = None) -> Iterator[Deployment]:
-    """A running deployment in a folder of its own that its user can pass."""
+def deployed(settings: Settings, *details: Any, ports: Mapping[str, int] | None = None) -> Iterator[Deployment]:
+    """A running deployment, made with further `details`, in a folder of its own that its user can pass."""
     folder = Path(f"/tmp/optiinfra-deployed-{free_port()}")  # noqa: S108 - others' folders of tests cannot be passed
     folder.mkdir(mode=0o711)
     try:
-        found = Deployment(folder / "platform", settings, dagster_yaml)
+        found = Deployment(folder / "platform", settings, *details)
+        found.ports |= ports or {}
         try:
             found.start_all()
             yield found

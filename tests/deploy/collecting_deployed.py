@@ -42,10 +42,11 @@ def ask(deployment: Deployment, token: str, document: str, url: str = "") -> Any
     return answer.raise_for_status().json()
 
 
-def trigger(deployment: Deployment, token: str) -> None:
-    """Ask for a collection."""
-    answer = ask(deployment, token, "mutation { triggerCollection { __typename } }")
-    assert answer == {"data": {"triggerCollection": {"__typename": "CollectionQueued"}}}, answer
+def trigger(deployment: Deployment, token: str) -> str:
+    """Ask for a collection, and return its task."""
+    answer = ask(deployment, token, "mutation { triggerCollection { ... on CollectionQueued { taskId } } }")
+    assert answer["data"]["triggerCollection"], answer
+    return str(answer["data"]["triggerCollection"]["taskId"])
 
 
 def collected(deployment: Deployment, token: str) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from balancer import Balancer
-from collecting_deployed import collected, connect, token_of, trigger
+from collecting_deployed import ask, collected, connect, token_of, trigger
 from deployment import DEPLOY, Deployment, deployed
 from loopback import HANG, eventually, free_port
 
@@ -104,6 +104,21 @@ def test_a_run_whose_worker_is_killed_is_run_again_by_another(with_celery: Deplo
     with_celery.kill("first")
     start_worker(with_celery, "second")
     assert eventually(lambda: collected(with_celery, token) == "500000", 0.5), with_celery.said("second")
+
+
+def test_a_canceled_run_ends_and_leaves_its_place_to_the_next(with_celery: Deployment) -> None:
+    """The worker runs one at a time."""
+    connect(with_celery, "acme", rows=1_000_000)
+    token = token_of(with_celery, "acme")
+    task = trigger(with_celery, token)
+    assert eventually(lambda: "collecting generation" in with_celery.said("first"), 0.05)
+    canceled = ask(with_celery, token, f'mutation {{ cancelCollection(taskId: "{task}") {{ __typename }} }}')
+    assert canceled == {"data": {"cancelCollection": {"__typename": "CollectionCanceled"}}}
+    connect(with_celery, "other", rows=2)
+    other = token_of(with_celery, "other")
+    trigger(with_celery, other)
+    assert eventually(lambda: collected(with_celery, other) == "2.5", 0.3), with_celery.said("first")
+    assert collected(with_celery, token) is None
 
 
 def test_a_code_location_is_killed_and_collections_go_on(with_celery: Deployment) -> None:

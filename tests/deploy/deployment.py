@@ -25,6 +25,7 @@ from loopback import HANG, eventually, free_port
 
 from optiinfra_assets.embedded.postgres import data_folder
 from optiinfra_assets.embedded.postgres.server_user import ServerUser
+from optiinfra_assets.embedded.processes import tie_to_parent
 from optiinfra_assets.settings import Settings
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
@@ -55,11 +56,17 @@ def postgres_over_tcp(folder: Path) -> Iterator[str]:
     (data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
     settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": ".", "unix_socket_permissions": "0700"}
     options = [part for item in settings.items() for part in ("-c", "=".join(item))]
-    entrance = data_folder.entrance(data, user)
+    entrance, tie = data_folder.entrance(data, user), tie_to_parent(signal.SIGINT)
+
+    def prepare() -> None:
+        if user:
+            user.become()
+        tie()
+
     server = subprocess.Popen(
         [data_folder.binary("postgres"), "-D", entrance, "-p", str(port), "-c", "max_connections=200", *options],
         cwd=data,
-        preexec_fn=user.become if user else None,
+        preexec_fn=prepare,
     )
     try:
         socket = f"postgresql://postgres@/postgres?host={data}&port={port}"
@@ -173,6 +180,7 @@ class Deployment:
                 group=self.user,
                 extra_groups=[] if self.user else None,
                 start_new_session=True,
+                preexec_fn=tie_to_parent(signal.SIGKILL),
             )
 
     def run(self, *words: str) -> str:

@@ -6,7 +6,9 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -82,13 +84,32 @@ def start_worker(deployment: Deployment, name: str) -> None:
     )
 
 
+@contextmanager
+def overheard(broker: str) -> Iterator[list[str]]:
+    """What is asked of the broker."""
+    import redis
+
+    found: list[str] = []
+    with redis.Redis.from_url(broker) as client, client.monitor() as monitor:
+
+        def listen() -> None:
+            with suppress(redis.ConnectionError, OSError, ValueError):
+                found.extend(command["command"] for command in monitor.listen())
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield found
+
+
 def test_a_worker_collects_with_no_secret_on_the_broker_and_nothing_embedded(
     with_celery: Deployment, broker: str
 ) -> None:
     connect(with_celery, "acme", rows=2)
     token = token_of(with_celery, "acme")
-    trigger(with_celery, token)
-    assert eventually(lambda: collected(with_celery, token) == "2.5", 0.3), with_celery.said("first")
+    with overheard(broker) as commands:
+        trigger(with_celery, token)
+        assert eventually(lambda: collected(with_celery, token) == "2.5", 0.3), with_celery.said("first")
+    assert any("execute_job" in command for command in commands)
+    assert [one for one in with_celery.secrets.values() if any(one in command for command in commands)] == []
     imported = with_celery.imported("first")
     assert "optiinfra_assets.ingestion.collect_slice" in imported
     assert [one for one in imported if one.startswith("optiinfra_assets.embedded")] == []

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -111,6 +111,8 @@ class Deployment:
             "optiinfra_metrics_token": "token-for-scrapers-in-tests",
             **({"optiinfra_celery_broker": settings.celery_broker} if settings.celery_broker else {}),
         }
+        self.more: dict[str, str] = {}
+        """Variables that processes get in addition."""
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.code_locations = code_locations or self.ports["code-location"]
         self._write(dagster_yaml or yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text()))
@@ -132,6 +134,12 @@ class Deployment:
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, self.user, self.user)
 
+    def make_folder(self, path: Path) -> None:
+        """Make a folder of the user of the processes, if it is not there."""
+        path.mkdir(parents=True, exist_ok=True)
+        if self.user:
+            os.chown(path, self.user, self.user)
+
     @property
     def environment(self) -> dict[str, str]:
         """What every process gets: the variables of the image and of the compose file, at the places of this deployment."""
@@ -147,7 +155,7 @@ class Deployment:
             "OPTIINFRA_WEB_ORIGINS": self.address("dagster-webserver"),
         }
         # Every import is a line of the log.
-        return {**stated, **places, "PYTHONVERBOSE": "1"}
+        return {**stated, **places, "PYTHONVERBOSE": "1", **self.more}
 
     def address(self, service: str) -> str:
         """Where a service is asked."""
@@ -298,13 +306,19 @@ class Deployment:
 
 
 @contextmanager
-def deployed(settings: Settings, *details: Any, ports: Mapping[str, int] | None = None) -> Iterator[Deployment]:
-    """A running deployment, made with further `details`, in a folder of its own that its user can pass."""
+def deployed(
+    settings: Settings,
+    *details: Any,
+    ports: Mapping[str, int] | None = None,
+    prepare: Callable[[Deployment], None] = lambda _: None,
+) -> Iterator[Deployment]:
+    """A running deployment, made with further `details`, in a folder of its own that its user can pass; `prepare` is called before."""
     folder = Path(f"/tmp/optiinfra-deployed-{free_port()}")  # noqa: S108 - others' folders of tests cannot be passed
     folder.mkdir(mode=0o711)
     try:
         found = Deployment(folder / "platform", settings, *details)
         found.ports |= ports or {}
+        prepare(found)
         try:
             found.start_all()
             yield found

@@ -123,6 +123,15 @@ def test_dagsters_settings_are_those_of_one_machine() -> None:
 
 
 @rendered_only
+@pytest.mark.parametrize(("concurrency", "runs"), [(2, 4), (40, 10)])
+def test_no_run_waits_in_the_broker(concurrency: int, runs: int) -> None:
+    """Dagster fails one that has not begun after 3 minutes."""
+    objects = render({"secret": "optiinfra", "runs": {"launcher": "celery", "celery": {"concurrency": concurrency}}})
+    (found,) = (one for one in objects if one["kind"] == "ConfigMap")
+    assert yaml.safe_load(found["data"]["dagster.yaml"])["concurrency"]["runs"]["max_concurrent_runs"] == runs
+
+
+@rendered_only
 def test_helm_finds_nothing_wrong() -> None:
     import helm_python
 

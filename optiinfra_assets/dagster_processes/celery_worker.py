@@ -29,6 +29,8 @@ def main(options: list[str]) -> None:
         if not isinstance(launcher, BrokerRunLauncher):
             raise ValueError(f"run_launcher of dagster.yaml: {type(launcher).__name__}: use BrokerRunLauncher")
         app = launcher.celery
+    # What runs print is printed as it is, as where Dagster starts them itself: Celery would make a warning of each line.
+    app.conf.worker_redirect_stdouts = False
     create_execute_job_task(app)
     create_resume_job_task(app)
     importlib.import_module("optiinfra_assets.definitions")

@@ -20,6 +20,7 @@ from typing import Any, Final
 import httpx
 import psutil  # type: ignore[import-untyped]
 import psycopg
+import pytest
 import yaml
 from loopback import HANG, eventually, free_port
 
@@ -87,6 +88,15 @@ def _answers(url: str) -> bool:
     return True
 
 
+def _somebody(python: Path) -> int:
+    """The user of the image, if he reaches the interpreter of an installation."""
+    try:
+        subprocess.run([python, "-c", ""], cwd="/", user=SOMEBODY, group=SOMEBODY, extra_groups=[], check=True)
+    except PermissionError:
+        pytest.fail(f"{python.resolve()}: other users do not reach it: make test-deploy PYTHON=/usr/bin/python3")
+    return SOMEBODY
+
+
 class Deployment:
     """One deployment on the databases of `settings`, all of it below `folder`."""
 
@@ -100,7 +110,7 @@ class Deployment:
         self.folder = folder
         self.settings = settings
         self.python = Path(ROOT or Path(sys.executable).parents[1]) / "bin" / "python"
-        self.user = SOMEBODY if ROOT and os.geteuid() == 0 else None
+        self.user = _somebody(self.python) if ROOT and os.geteuid() == 0 else None
         self.ports = {name: free_port() for name in ("api", "dagster-webserver", "code-location")}
         self.secrets = {
             "optiinfra_clickhouse_url": str(settings.clickhouse_url),

@@ -121,7 +121,7 @@ def test_a_run_whose_worker_is_killed_is_run_again_by_another(with_celery: Deplo
     connect(with_celery, "acme", rows=400_000)
     token = token_of(with_celery, "acme")
     trigger(with_celery, token)
-    assert eventually(lambda: "collecting generation" in with_celery.said("first"), 0.05)
+    assert eventually(lambda: "STEP_START" in with_celery.log("first").read_text(), 0.05)
     with_celery.kill("first")
     start_worker(with_celery, "second")
     assert eventually(lambda: collected(with_celery, token) == "500000", 0.5), with_celery.said("second")
@@ -132,7 +132,7 @@ def test_a_canceled_run_ends_and_leaves_its_place_to_the_next(with_celery: Deplo
     connect(with_celery, "acme", rows=1_000_000)
     token = token_of(with_celery, "acme")
     task = trigger(with_celery, token)
-    assert eventually(lambda: "collecting generation" in with_celery.said("first"), 0.05)
+    assert eventually(lambda: "STEP_START" in with_celery.log("first").read_text(), 0.05)
     canceled = ask(with_celery, token, f'mutation {{ cancelCollection(taskId: "{task}") {{ __typename }} }}')
     assert canceled == {"data": {"cancelCollection": {"__typename": "CollectionCanceled"}}}
     connect(with_celery, "other", rows=2)

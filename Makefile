@@ -38,10 +38,13 @@ test-dates: $(READY) ## the suite, or TESTS="paths" of it, at month ends, on 29 
 test-chaos: $(READY) ## kill -9 (KILLS=50 times), full disks, stopped processes, wrong clocks, data of other versions (as root; libfaketime)
 	OPTIINFRA_TEST_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -n 0 -s tests/chaos $(TESTS)
 
+ROOT := $(CURDIR)/build/root
 test-deploy: $(READY) ## the processes of deploy/, as another user from an installation of their own, the chart, Celery (redis-server)
 	@$(QUIET) -r deploy/checks.lock
-	rm -rf build/root && PYTHON=$(PYTHON) deploy/install.sh build/root && chmod -R a-w build/root/lib
-	OPTIINFRA_TEST_ROOT=$(CURDIR)/build/root $(BIN)/python -m pytest -n 0 tests/deploy
+	@[ ! -d $(ROOT) ] || { chmod -R u+w $(ROOT) && rm -r $(ROOT); }
+	@echo "installing what the image has into $(ROOT): takes a minute or two"
+	@PYTHON=$(PYTHON) deploy/install.sh $(ROOT) && chmod -R a-w $(ROOT)/lib
+	OPTIINFRA_TEST_ROOT=$(ROOT) $(BIN)/python -m pytest -n 0 tests/deploy
 
 lint: $(READY) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

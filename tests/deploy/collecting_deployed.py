@@ -49,6 +49,18 @@ def trigger(deployment: Deployment, token: str) -> str:
     return str(answer["data"]["triggerCollection"]["taskId"])
 
 
+def runs(deployment: Deployment) -> list[str]:
+    """The status of each run, as Dagster's webserver tells it."""
+    answer = httpx.post(
+        f"{deployment.address('dagster-webserver')}/graphql",
+        json={"query": "{ runsOrError { ... on Runs { results { status } } } }"},
+        headers={"Authorization": f"Bearer {deployment.secrets['optiinfra_dagster_token']}"},
+        timeout=HANG,
+    )
+    found = answer.raise_for_status().json()["data"]["runsOrError"]["results"]
+    return [str(run["status"]) for run in found]
+
+
 def collected(deployment: Deployment, token: str) -> str | None:
     """What is published, in USD; None while nothing is."""
     totals = ask(deployment, token, TOTAL)["data"]["totalCost"]["totals"]

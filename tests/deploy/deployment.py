@@ -93,7 +93,9 @@ def _somebody(python: Path) -> int:
     try:
         subprocess.run([python, "-c", ""], cwd="/", user=SOMEBODY, group=SOMEBODY, extra_groups=[], check=True)
     except PermissionError:
-        pytest.fail(f"{python.resolve()}: other users do not reach it: make test-deploy PYTHON=/usr/bin/python3")
+        pytest.fail(
+            f"{python.resolve()}: other users do not reach it: make test-deploy PYTHON=/usr/bin/python3 ROOT=/a/folder"
+        )
     return SOMEBODY
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from balancer import Balancer
-from collecting_deployed import ask, collected, connect, token_of, trigger
+from collecting_deployed import ask, collected, connect, runs, token_of, trigger
 from deployment import DEPLOY, Deployment, deployed
 from loopback import HANG, eventually, free_port
 
@@ -125,6 +125,8 @@ def test_a_run_whose_worker_is_killed_is_run_again_by_another(with_celery: Deplo
     with_celery.kill("first")
     start_worker(with_celery, "second")
     assert eventually(lambda: collected(with_celery, token) == "500000", 0.5), with_celery.said("second")
+    # The killed one keeps no place: Dagster's own launcher would count it as running for hours.
+    assert eventually(lambda: {"FAILURE", "SUCCESS"} == set(runs(with_celery)), 1), runs(with_celery)
 
 
 def test_a_canceled_run_ends_and_leaves_its_place_to_the_next(with_celery: Deployment) -> None:

@@ -31,6 +31,8 @@ def main(options: list[str]) -> None:
         app = launcher.celery
     # What runs print is printed as it is, as where Dagster starts them itself: Celery would make a warning of each line.
     app.conf.worker_redirect_stdouts = False
+    # A run that waits does so at the broker, where every worker sees it: in a worker it would wait for that one's runs, or be gone with it.
+    app.conf.worker_disable_prefetch = True
     create_execute_job_task(app)
     create_resume_job_task(app)
     importlib.import_module("optiinfra_assets.definitions")

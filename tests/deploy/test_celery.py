@@ -55,14 +55,14 @@ def broker(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def with_celery(settings: Settings, broker: str) -> Iterator[Deployment]:
+def with_celery(empty_databases: Settings, broker: str) -> Iterator[Deployment]:
     """A deployment whose runs go to one worker of Celery, with two code locations behind one address."""
     dagster_yaml = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
     dagster_yaml["run_launcher"] = {
         "module": "optiinfra_assets.dagster_processes.celery_launcher",
         "class": "BrokerRunLauncher",
     }
-    given = settings.model_copy(update={"celery_broker": broker})
+    given = empty_databases.model_copy(update={"celery_broker": broker})
     first, second = free_port(), free_port()
     with (
         Balancer(first, second) as balancer,

@@ -21,13 +21,13 @@ KUBECONFIG = """{apiVersion: v1, kind: Config, current-context: none, clusters: 
 
 
 @pytest.fixture
-def with_jobs(settings: Settings) -> Iterator[Deployment]:
+def with_jobs(empty_databases: Settings) -> Iterator[Deployment]:
     """A deployment with Dagster's settings of the chart."""
     of_chart = dagster_yaml("as it is")
     launcher = of_chart["run_launcher"]
     launcher |= {"module": "job_as_process", "class": "JobAsProcess"}
     launcher["config"] |= {"load_incluster_config": False}
-    with deployed(settings, of_chart, prepare=_prepare) as found:
+    with deployed(empty_databases, of_chart, prepare=_prepare) as found:
         yield found
 
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from loopback import eventually
 
-from optiinfra_assets.embedded.dagster.storage import PostgresStorage, with_driver
+from optiinfra_assets.dagster_processes.storage import PostgresStorage, with_driver
 from optiinfra_assets.settings import Settings
 
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -61,3 +61,11 @@ def test_a_connection_that_was_lost_is_replaced(instance: dg.DagsterInstance, se
     assert connections(server).isdisjoint(before)
     records = instance.fetch_materializations(dg.AssetKey("one"), limit=10).records
     assert len(records) == 2
+
+
+def test_without_an_address_there_is_no_other_place_for_it(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's own default is a file, which the next process on another machine would not find."""
+    monkeypatch.setenv("OPTIINFRA_HOME", str(tmp_path))
+    monkeypatch.delenv("OPTIINFRA_POSTGRES_URL", raising=False)
+    with pytest.raises(ValueError, match="OPTIINFRA_POSTGRES_URL: unset: Dagster keeps its history there"):
+        PostgresStorage.from_config_value(None, {"should_autocreate_tables": True})

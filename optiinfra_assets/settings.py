@@ -117,6 +117,12 @@ class Settings(BaseSettings):
     clickhouse_port: int = Field(8124, description="Port of the embedded ClickHouse.")
     dagster_port: int = Field(3000, description="Port of the Dagster web interface.")
     api_port: int = Field(8000, description="Port of the GraphQL service.")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Address by which browsers and programs reach the service and its pages, such as https://costs.example.com, for links "
+        "to them. Unset: the address it listens on.",
+    )
     graphiql: bool | None = Field(
         None,
         description="Show GraphiQL at /graphql to browsers (true) or not (false). Unset: only while OPTIINFRA_BIND_HOST is a loopback "
@@ -275,7 +281,9 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        """The address of the API, and of the web pages, for programs and browsers of this machine."""
+        """The address of the API, and of the web pages: that of `public_url`, or one for programs and browsers of this machine."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
         host = self.api_host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
 

@@ -164,6 +164,7 @@ class Deployment:
             "OPTIINFRA_HOME": str(self.folder / "tmp" / "optiinfra"),
             "OPTIINFRA_SECRETS_FOLDER": str(self.folder / "secrets"),
             "OPTIINFRA_DAGSTER_URL": self.address("dagster-webserver"),
+            "OPTIINFRA_PUBLIC_URL": self.address("api"),
             "OPTIINFRA_WEB_ORIGINS": self.address("dagster-webserver"),
         }
         # Every import is a line of the log.

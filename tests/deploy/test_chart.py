@@ -13,7 +13,7 @@ import pytest
 import yaml
 from deployment import DEPLOY, compose, image_environment
 
-from optiinfra_assets.settings import project_file
+from optiinfra_assets.settings import Settings, project_file
 
 CHART: Final = DEPLOY / "helm" / "optiinfra"
 KUBERNETES: Final = ("1.27", "1.37")
@@ -21,6 +21,14 @@ IS_THERE: Final = all(importlib.util.find_spec(name) for name in ("helm_python",
 rendered_only = pytest.mark.skipif(
     not IS_THERE, reason="NOT TESTED: the chart: install deploy/checks.lock (make test-deploy)"
 )
+
+SECRET: Final = {
+    f"OPTIINFRA_{name}"
+    for name in (
+        *("POSTGRES_URL", "CLICKHOUSE_URL", "CLICKHOUSE_READER_URL", "CELERY_BROKER"),
+        *("MASTER_KEY", "LINK_KEY", "DAGSTER_TOKEN", "METRICS_TOKEN", "OIDC_CLIENT_SECRET"),
+    )
+}
 
 VALUES: Final[dict[str, dict[str, Any]]] = {
     "as it is": {"secret": "optiinfra"},
@@ -169,12 +177,33 @@ def test_every_pod_is_confined(values: str) -> None:
         }, name
         starts_runs = name in ("dagster-webserver", "dagster-daemon") and values != "celery"
         assert spec["automountServiceAccountToken"] is starts_runs, name
-        assert [one for one in container["env"] if "URL" in one["name"] and "DAGSTER" not in one["name"]] == [], name
+        assert SECRET.isdisjoint(one["name"] for one in container["env"]), name
         (secret,) = (one["secret"] for one in spec["volumes"] if "secret" in one)
         assert (secret["secretName"], secret["defaultMode"]) == ("optiinfra", 0o440), name
         (mount,) = (one for one in container["volumeMounts"] if one["name"] == "secret")
         assert mount["mountPath"] in {one["value"] for one in container["env"]}, name
         assert container["resources"]["limits"]["memory"]
+
+
+@rendered_only
+def test_links_lead_where_browsers_come_in() -> None:
+    values = {"secret": "s", "api": {"ingress": {"enabled": True, "host": "costs.example.com", "tlsSecret": "tls"}}}
+    (api,) = (one for one in render(values | {"dagster": {"url": "https://dagster.example.com"}}) if _is_api(one))
+    given = {one["name"]: one["value"] for one in api["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert given["OPTIINFRA_PUBLIC_URL"] == "https://costs.example.com"
+    assert given["OPTIINFRA_DAGSTER_URL"] == "https://dagster.example.com"
+    assert "https://costs.example.com" in given["OPTIINFRA_WEB_ORIGINS"].split(",")
+
+
+def _is_api(one: dict[str, Any]) -> bool:
+    return (one["kind"], one["metadata"]["name"]) == ("Deployment", "prod-optiinfra-api")
+
+
+def test_links_to_the_pages_take_the_public_address() -> None:
+    assert Settings(public_url="https://costs.example.com/").api_url == "https://costs.example.com"
+    assert Settings(public_url="", api_port=8001, bind_host="::").api_url == "http://127.0.0.1:8001"
+    with pytest.raises(ValueError, match="public_url"):
+        Settings(public_url="costs.example.com")
 
 
 @rendered_only
@@ -245,6 +274,16 @@ def test_values_that_cannot_be_meant_are_refused_by_name(values: dict[str, Any],
 
     with pytest.raises(helm_python.HelmError, match=said):
         render(values)
+
+
+@rendered_only
+@pytest.mark.parametrize("name", sorted(SECRET))
+def test_no_secret_is_a_value(name: str) -> None:
+    """Whoever may read the release would read it."""
+    import helm_python
+
+    with pytest.raises(helm_python.HelmError, match=name):
+        render({"secret": "s", "settings": {name: "x"}})
 
 
 @rendered_only

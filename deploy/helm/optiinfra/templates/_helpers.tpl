@@ -27,7 +27,9 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
 {{- range list .Values.api.ingress .Values.dagster.webserver.ingress }}
 {{- if .enabled }}{{ $origins = append $origins (printf "%s://%s" (ternary "https" "http" (ne .tlsSecret "")) .host) }}{{ end }}
 {{- end }}
-{{- $ours := dict "OPTIINFRA_SECRETS_FOLDER" "/run/secrets/optiinfra" "OPTIINFRA_DAGSTER_URL" (printf "http://%s-dagster-webserver:3000" $name) "OPTIINFRA_WEB_ORIGINS" (join "," $origins) }}
+{{- $dagster := .Values.dagster.url | default (printf "http://%s-dagster-webserver:3000" $name) }}
+{{- $ours := dict "OPTIINFRA_SECRETS_FOLDER" "/run/secrets/optiinfra" "OPTIINFRA_DAGSTER_URL" $dagster "OPTIINFRA_WEB_ORIGINS" (join "," $origins) }}
+{{- with .Values.api.ingress }}{{ if .enabled }}{{ $_ := set $ours "OPTIINFRA_PUBLIC_URL" (printf "%s://%s" (ternary "https" "http" (ne .tlsSecret "")) .host) }}{{ end }}{{ end }}
 {{- with .Values.clickhouse.cluster }}{{ $_ := set $ours "OPTIINFRA_CLICKHOUSE_CLUSTER" . }}{{ end }}
 {{- with .Values.api.trustedProxies }}{{ $_ := set $ours "FORWARDED_ALLOW_IPS" . }}{{ end }}
 {{- mergeOverwrite $ours (deepCopy .Values.settings) | toYaml }}

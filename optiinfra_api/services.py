@@ -18,8 +18,9 @@ from optiinfra_api.execution.operations import answered
 from optiinfra_api.graphql.persisted_queries import PersistedQueries
 from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
 from optiinfra_api.http.kept_answer import KeptAnswer
-from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
+from optiinfra_api.reading.clickhouse_reader import Announced, ClickHouseReader
 from optiinfra_api.reading.freshness_cache import FreshnessCache
+from optiinfra_api.reading.news import News
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.stream import ExportStreamer
@@ -47,12 +48,18 @@ class ApiServices(Services):
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reader")
         self.asking = CustomerThreads(ASKED_AT_ONCE)
         answers = ResultCache(settings.api_answers)
-        self.engine = ClickHouseReader(reader, warehouse, self.run, QueryLimits.of_queries(settings), answers)
+        self.news = News(str(settings.postgres_url))
+        announced = Announced(
+            self.news,
+            lambda customer_id: self.run_for(customer_id, metadata.slices.recorded_publication, customer_id),
+        )
+        limits = QueryLimits.of_queries(settings)
+        self.engine = ClickHouseReader(reader, warehouse, self.run, limits, answers, announced)
         self.exporter = ExportStreamer(reader, warehouse, QueryLimits.of_exports(settings))
         self.views = ViewReader(reader, warehouse, QueryLimits.of_sql(settings))
         self.links = LinkSigner(settings)
         self.standings = FreshnessCache(
-            lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id)
+            lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id), self.news
         )
         self.authenticator = Authenticator(metadata)
         self.sessions = Sessions(metadata, self.authenticator, self.run)
@@ -84,11 +91,14 @@ class ApiServices(Services):
         reading = settings.for_reading()
         warehouse = Warehouse.connect(reading, pool_mgr=pool)
         metadata = Metadata.connect(settings)
-        return cls(settings, await connect_reader(reading), warehouse, metadata)
+        services = cls(settings, await connect_reader(reading), warehouse, metadata)
+        services.news.begin()
+        return services
 
     async def close(self) -> None:
         """Wait for running reads, then close the connections."""
         self.threads.shutdown()
+        await self.news.close()
         await self._reader.close()
         self.warehouse.close()
         self.metadata.close()

@@ -5,7 +5,9 @@ Data in: a cost query with a customer id that `access.context` has allowed. Data
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,11 +20,13 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.http.request_log import current_request, statement_id
 from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_api.reading.news import PUBLICATIONS, News, Stamp
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.single_flight import SingleFlight
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.clickhouse import clickhouse_errors
+from optiinfra_assets.database.errors import MetadataUnavailable
 from optiinfra_assets.domain.freshness import NOTHING, Freshness
 from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -37,6 +41,12 @@ FORMATS: dict[str, Any] = {
 
 Run = Callable[..., Awaitable[Any]]
 
+POLL_SECONDS = 60.0
+"""How long publications are taken for current while no attempt to publish is heard of. All our own are told of; this is for rows that
+somebody inserted by hand."""
+SETTLE_SECONDS = 1.0
+"""Seconds between two looks whether a customer's attempts to publish have ended, while nothing is heard."""
+
 _CACHED_PUBLICATIONS = 200_000
 _CACHED_ANSWERS = 32
 _PARAMETER = re.compile(r"\{(\w+):")
@@ -44,17 +54,30 @@ _PARAMETER = re.compile(r"\{(\w+):")
 
 @dataclass(slots=True)
 class _Known:
-    """All current publications of a customer, read when it had had `count` of them, and the generations they resolved to.
+    """All current publications of a customer, read when it had had those of `fingerprint`, and the generations they resolved to.
 
-    Resolving 12,000 publications takes 18 ms, and callers ask for the same few periods.
+    Resolving 12,000 publications takes 18 ms, and callers ask for the same few periods. While the news of the customer are those of
+    `settled`, nothing newer is published.
     """
 
-    count: int
+    fingerprint: tuple[int, int]
     publications: tuple[PublishedGeneration, ...]
+    newest: int
+    settled: Stamp | None = None
+    checked: float = 0.0
+    looked: tuple[Stamp, float] | None = None
     standing: Freshness = NOTHING
     answers: LRUCache[tuple[object, ...], ResolvedGenerations] = field(
         default_factory=partial(LRUCache, _CACHED_ANSWERS)
     )
+
+    def settle(self, stamp: Stamp | None, recorded: int | None) -> None:
+        """Take the publications for current until other news come than those of `stamp`, if no attempt was going on then.
+
+        PostgreSQL is believed only if it has recorded as published whatever is: its backup may be older than that of ClickHouse.
+        """
+        self.checked = time.monotonic()
+        self.settled = stamp if recorded is not None and self.newest <= recorded else None
 
     def stand(self, standing: Freshness) -> None:
         """Set the current freshness of the accounts, which decides how far answers reach, and drop the answers that used another."""
@@ -76,11 +99,30 @@ class _Known:
         return self.answers[key]
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Tells when nothing can have been published, because every attempt to publish is announced to PostgreSQL before.
+
+    Attributes:
+        news: what was heard of the customers.
+        recorded: see `SliceRepository.recorded_publication`.
+    """
+
+    news: News
+    recorded: Callable[[str], Awaitable[int | None]]
+
+
 class ClickHouseReader:
     """Runs the statements of ``sql/clickhouse/queries`` in one database. Belongs to one event loop."""
 
     def __init__(
-        self, client: AsyncClient, warehouse: Warehouse, run: Run, limits: QueryLimits, answers: ResultCache
+        self,
+        client: AsyncClient,
+        warehouse: Warehouse,
+        run: Run,
+        limits: QueryLimits,
+        answers: ResultCache,
+        announced: Announced | None = None,
     ) -> None:
         """
         Args:
@@ -89,6 +131,7 @@ class ClickHouseReader:
             run: calls a function in a thread, because the functions of `warehouse` block.
             limits: of each statement.
             answers: the cache that is read before the client is asked.
+            announced: says when nothing can be published; None: ask ClickHouse each time.
         """
         self._client = client
         self._warehouse = warehouse
@@ -98,6 +141,7 @@ class ClickHouseReader:
         self._settings = FORMATS | limits.settings()
         self._known: LRUCache[str, _Known] = LRUCache(_CACHED_PUBLICATIONS, _publications)
         self._checks: SingleFlight[_Known] = SingleFlight()
+        self._announced = announced
 
     async def rows(
         self, statement: str, values: dict[str, Any], count: Callable[..., None] | None = None
@@ -155,7 +199,7 @@ class ClickHouseReader:
             AsOfNotRetained: the answer needs generations that retention has removed.
         """
         if as_of is None:
-            known = await self._checks.found(customer_id, partial(self._current, customer_id))
+            known = await self._current(customer_id)
             known.stand(standing)
             return known.resolved(question)
         resolved: ResolvedGenerations = await self._run(
@@ -175,19 +219,52 @@ class ClickHouseReader:
         return None if known is None else known.resolved(question)
 
     async def _current(self, customer_id: str) -> _Known:
-        # The count is read before the publications: one published in between makes the next count differ.
-        (row,) = await self.rows("publication_count", {"customer_id": customer_id})
+        """The publications of a customer that are current: none was published before this was called that is not among them."""
+        if self._announced is None:
+            return await self._checks.found(customer_id, partial(self._checked, customer_id, None))
+        stamp = await self._announced.news.stamp(PUBLICATIONS, customer_id)
         known = self._known.get(customer_id)
-        if known is None or known.count != row["publications"]:
+        if known is not None and stamp is not None and known.settled == stamp and _since(known.checked) < POLL_SECONDS:
+            return known
+        return await self._checks.found(customer_id, partial(self._checked, customer_id, stamp))
+
+    async def _checked(self, customer_id: str, stamp: Stamp | None) -> _Known:
+        # The count is read before the publications: one published in between makes the next count differ.
+        (row,), recorded = await asyncio.gather(
+            self.rows("publication_count", {"customer_id": customer_id}), self._recorded(customer_id, stamp)
+        )
+        fingerprint = row["publications"], row["numbers"]
+        known = self._known.get(customer_id)
+        if known is None or known.fingerprint != fingerprint:
             resolved = await self._run(self._warehouse.resolve, customer_id)
-            known = _Known(row["publications"], resolved.publications)
+            newest = max((one.generation for one in resolved.publications), default=0)
+            known = _Known(fingerprint, resolved.publications, newest)
             self._known[customer_id] = known
+        known.settle(stamp, recorded)
         return known
+
+    async def _recorded(self, customer_id: str, stamp: Stamp | None) -> int | None:
+        """The highest generation that PostgreSQL has recorded as published, None while another may be, or PostgreSQL does not tell."""
+        if stamp is None or self._announced is None:
+            return None
+        known = self._known.get(customer_id)
+        if known is not None:
+            if known.looked is not None and known.looked[0] == stamp and _since(known.looked[1]) < SETTLE_SECONDS:
+                return None
+            known.looked = stamp, time.monotonic()
+        try:
+            return await self._announced.recorded(customer_id)
+        except MetadataUnavailable:
+            return None
 
 
 def _publications(known: _Known) -> int:
     """How many publications an entry holds; a customer with more than the whole cache holds is cached alone."""
     return min(len(known.publications), _CACHED_PUBLICATIONS)
+
+
+def _since(moment: float) -> float:
+    return time.monotonic() - moment
 
 
 @cache

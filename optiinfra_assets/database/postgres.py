@@ -27,7 +27,7 @@ from optiinfra_assets.settings import Settings
 
 Row = dict[str, Any]
 
-_CONNECTING: dict[str, Any] = {
+CONNECTING: dict[str, Any] = {
     "connect_timeout": 10,
     # A peer that vanished silently is detected after 30 + 3 x 10 s instead of the system's two hours.
     "keepalives_idle": 30,
@@ -54,10 +54,10 @@ class Database:
         """
         url = _check(settings.postgres_url)
         with postgres_errors(url):
-            psycopg.connect(url, **_CONNECTING).close()
+            psycopg.connect(url, **CONNECTING).close()
             pool = ConnectionPool(
                 url,
-                kwargs={**_CONNECTING, "row_factory": dict_row, "autocommit": True},
+                kwargs={**CONNECTING, "row_factory": dict_row, "autocommit": True},
                 connection_class=psycopg.Connection[Row],
                 min_size=1,
                 max_size=8,
@@ -134,7 +134,7 @@ class Database:
     def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
         """Yield a connection outside the pool, in autocommit mode, and close it at the end."""
         with postgres_errors(self._url):
-            connection = psycopg.connect(self._url, autocommit=True, **_CONNECTING)
+            connection = psycopg.connect(self._url, autocommit=True, **CONNECTING)
         with connection:
             yield connection
 

@@ -214,6 +214,15 @@ class SliceRepository(Repository):
             row["generation"] for row in self._database.rows("live_generations.sql", {"younger_than": younger_than})
         )
 
+    def recorded_publication(self, customer_id: str, younger_than: timedelta = timedelta(hours=24)) -> int | None:
+        """Return the highest generation of a customer that is recorded as published, 0 if none is.
+
+        None while an attempt may publish another: one that may still be loading, as in `live_generations`.
+        """
+        values = {"customer_id": customer_id, "younger_than": younger_than}
+        (row,) = self._database.rows("recorded_publications.sql", values)
+        return None if row["is_publishing"] else int(row["newest"])
+
     def locks(self) -> SliceLocks:
         """Return a holder of locks on slices; as a context manager it releases all of them on exit."""
         return SliceLocks(self._database)

@@ -83,9 +83,11 @@ class Customer:
         found: dict[str, Any] = error
         return found
 
-    def publish(self, slice_: Slice, charges: Sequence[Charge], **changes: Any) -> Publication:
+    def publish(
+        self, slice_: Slice, charges: Sequence[Charge], generation: int | None = None, **changes: Any
+    ) -> Publication:
         """Write, derive, verify and publish one generation, as a collection does."""
-        generation = next(_generations)
+        generation = generation or next(_generations)
         rows = [charge.row(slice_, generation, number) for number, charge in enumerate(charges)]
         if rows:
             names = list(rows[0])

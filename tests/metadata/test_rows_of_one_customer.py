@@ -33,6 +33,7 @@ def fill(metadata: Metadata) -> None:
             f"task-{customer}", "cli", Slice(customer, "focus", f"{customer}.main", PERIOD), "run"
         )
         metadata.activity.record_requests("probe", {f"{customer}.main": (1, Decimal(0))}, datetime.now(UTC))
+        metadata.slices.start_generation(Slice(customer, "focus", f"{customer}.main", PERIOD), "run")
         metadata.tokens.issue("dashboard", customer, "viewer")
         author = Principal("alice", "alice", customer, "viewer")
         view = {"customer_id": customer, "principal": author, "actor": Actor.here("test")}
@@ -87,7 +88,7 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
             )
         }
     for table in readable:
-        of_row = "account_id" if table in ("slice_state", "provider_requests") else "customer_id"
+        of_row = "account_id" if table in ("slice_state", "generations", "provider_requests") else "customer_id"
         with filled.of_customer("acme"):
             found = rows(filled, f"SELECT {of_row} AS id FROM optiinfra.{table}")
         assert {str(row["id"]).partition(".")[0] for row in found} == {"acme"}, table
@@ -95,6 +96,7 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
         "customers",
         "accounts",
         "slice_state",
+        "generations",
         "collection_history",
         "credentials",
         "credential_audit_log",

@@ -1,2 +1,3 @@
--- How many publications a customer has had. The count grows with each, so an unchanged count means that nothing newer is published.
-SELECT count() AS publications FROM publications WHERE customer_id = {customer_id:String}
+-- How many publications a customer has, and the sum of their numbers. Each has another number, so that both are unchanged only if nothing
+-- newer is published, even where old ones were removed.
+SELECT count() AS publications, sum(generation) AS numbers FROM publications WHERE customer_id = {customer_id:String}

@@ -54,7 +54,9 @@ def test_a_statement_cannot_run_without_a_customer(world: World) -> None:
     async def read(services: ApiServices) -> None:
         with pytest.raises(KeyError, match="customer_id"):
             await services.engine.rows("publication_count", {})
-        assert await services.engine.rows("publication_count", {"customer_id": ""}) == [{"publications": 0}]
+        assert await services.engine.rows("publication_count", {"customer_id": ""}) == [
+            {"publications": 0, "numbers": 0}
+        ]
 
     _with_services(world, read)
 

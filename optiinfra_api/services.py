@@ -54,7 +54,7 @@ class ApiServices(Services):
             lambda customer_id: self.run_for(customer_id, metadata.slices.recorded_publication, customer_id),
         )
         limits = QueryLimits.of_queries(settings)
-        self.engine = ClickHouseReader(reader, warehouse, self.run, limits, answers, announced)
+        self.engine = ClickHouseReader(reader, warehouse, self.run, limits, answers, announced, settings.api_tables)
         self.exporter = ExportStreamer(reader, warehouse, QueryLimits.of_exports(settings))
         self.views = ViewReader(reader, warehouse, QueryLimits.of_sql(settings))
         self.links = LinkSigner(settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
@@ -24,6 +24,7 @@ from optiinfra_api.reading.news import PUBLICATIONS, News, Stamp
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.single_flight import SingleFlight
+from optiinfra_api.reading.table_cache import TableCache
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.clickhouse import clickhouse_errors
 from optiinfra_assets.database.errors import MetadataUnavailable
@@ -39,6 +40,12 @@ FORMATS: dict[str, Any] = {
     "date_time_output_format": "iso",
 }
 
+_ARROW: dict[str, Any] = {
+    "output_format_arrow_string_as_string": 1,
+    "output_format_arrow_low_cardinality_as_dictionary": 1,
+    "output_format_arrow_compression_method": "none",
+}
+
 Run = Callable[..., Awaitable[Any]]
 
 POLL_SECONDS = 60.0
@@ -47,6 +54,9 @@ somebody inserted by hand."""
 SETTLE_SECONDS = 1.0
 """Seconds between two looks whether a customer's attempts to publish have ended, while nothing is heard."""
 
+_FETCH_SECONDS = 5
+_OFF_THE_LOOP = 20_000
+"""Rows in memory from which on sums are taken in a thread: others are answered meanwhile."""
 _CACHED_PUBLICATIONS = 200_000
 _CACHED_ANSWERS = 32
 _PARAMETER = re.compile(r"\{(\w+):")
@@ -123,6 +133,7 @@ class ClickHouseReader:
         limits: QueryLimits,
         answers: ResultCache,
         announced: Announced | None = None,
+        table_bytes: int = 0,
     ) -> None:
         """
         Args:
@@ -132,6 +143,7 @@ class ClickHouseReader:
             limits: of each statement.
             answers: the cache that is read before the client is asked.
             announced: says when nothing can be published; None: ask ClickHouse each time.
+            table_bytes: memory for rows of small derived tables; 0: none are held.
         """
         self._client = client
         self._warehouse = warehouse
@@ -142,6 +154,7 @@ class ClickHouseReader:
         self._known: LRUCache[str, _Known] = LRUCache(_CACHED_PUBLICATIONS, _publications)
         self._checks: SingleFlight[_Known] = SingleFlight()
         self._announced = announced
+        self._tables = TableCache(table_bytes, self._fetch)
 
     async def rows(
         self, statement: str, values: dict[str, Any], count: Callable[..., None] | None = None
@@ -159,7 +172,28 @@ class ClickHouseReader:
         """
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in parameters(statement)}
-        return await self._read(text, bound, self._warehouse.only(values["customer_id"]), count)
+        table, was_fetched = await self._tables.found(statement, bound)
+        if table is None:
+            return await self._read(text, bound, self._warehouse.only(values["customer_id"]), count)
+        record = current_request()
+        record.statements["ClickHouse" if was_fetched else "memory"] += 1
+        if len(table) > _OFF_THE_LOOP:
+            rows = await asyncio.to_thread(table.series, bound, count)
+        else:
+            rows = table.series(bound, count)
+        record.count_rows(len(rows))
+        return rows
+
+    async def _fetch(self, customer_id: str, table: str, generations: Sequence[int], most: int) -> bytes:
+        """The rows of a derived table as an Arrow stream; see `TableCache`."""
+        text = sql_files.read("clickhouse", "queries", "generation_rows.sql")
+        bound = {"table": table, "customer_id": customer_id, "generations": list(generations)}
+        settings = self._settings | self._warehouse.only(customer_id) | _ARROW
+        settings |= {"max_result_rows": most, "max_result_bytes": 0, "max_execution_time": _FETCH_SECONDS}
+        settings["query_id"] = statement_id()
+        with self._limits.said(), clickhouse_errors(self._client):
+            answer: bytes = await self._client.raw_query(text, parameters=bound, settings=settings, fmt="ArrowStream")
+        return answer
 
     async def figures(self, statement: str) -> list[dict[str, Any]]:
         """As `rows`, but over all customers, for figures of the whole platform that identify no customer. They bind nothing.

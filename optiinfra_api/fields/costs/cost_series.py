@@ -74,7 +74,7 @@ async def series(
     basis: CostBasis,
     *,
     group_by: Collection[str] = (),
-    granularity: str = "total",
+    granularity: str = "whole",
     tag_key: str = "",
 ) -> tuple[ResolvedGenerations, list[dict[str, Any]]]:
     """Return the generations that answer, and rows by currency, then largest total first, of the asked dimensions ('' where line items
@@ -82,7 +82,7 @@ async def series(
 
     Args:
         group_by: dimensions, such as ``sub_account``.
-        granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
+        granularity: ``daily``, ``weekly``, ``monthly`` or ``whole``.
         tag_key: name of the tag to group by, together with the dimension ``tag``.
 
     Raises:

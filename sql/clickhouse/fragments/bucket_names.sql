@@ -1,8 +1,8 @@
 -- Aliases for identifier parameters that name no column: `nothing` for a dimension that is not asked, so that no column is read; `none` for
--- a cost that every line item has; daily ... total for the bucket of a day, which is its first day (total: that of the period).
+-- a cost that every line item has; daily ... whole for the bucket of a day, which is its first day (whole: that of the period).
 '' AS nothing,
 0 AS none,
 charge_date AS daily,
 toMonday(charge_date) AS weekly,
 toStartOfMonth(charge_date) AS monthly,
-{start:Date} AS total
+{start:Date} AS whole

@@ -1,7 +1,7 @@
 -- Grain: group x currency, each with its whole series of (bucket, amount), largest first. Source: raw_costs.
 -- For: costTrends, totalCost and costsByType, when a tag is asked, or dimensions that no derived table has together.
--- An identifier parameter names a column, or an alias under WITH: `nothing` for a dimension that is not asked, daily ... total for the
--- bucket (its first day; total: one bucket, the first day of the period). ClickHouse does not read columns that are not asked, and
+-- An identifier parameter names a column, or an alias under WITH: `nothing` for a dimension that is not asked, daily ... whole for the
+-- bucket (its first day; whole: one bucket, the first day of the period). ClickHouse does not read columns that are not asked, and
 -- optimizes empty filters away. Sums have 256 bits, because a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
 WITH arraySort(groupArray((bucket, bucket_amount))) AS points
 SELECT
@@ -23,7 +23,7 @@ FROM
         toDate(charge_period_start) AS daily,
         toMonday(toDate(charge_period_start)) AS weekly,
         toStartOfMonth(toDate(charge_period_start)) AS monthly,
-        {start:Date} AS total,
+        {start:Date} AS whole,
         ifNull(sub_account_id, '') AS sub_account_key,
         ifNull(region_id, '') AS region_key,
         ifNull(charge_class, '') AS class_key,

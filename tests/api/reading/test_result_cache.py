@@ -36,7 +36,9 @@ def _totals(customer: Customer) -> Any:
 def test_what_was_asked_before_is_not_asked_again_until_something_is_published(
     settings: Settings, warehouse: Warehouse, metadata: Metadata, kept: bool
 ) -> None:
-    impatient = settings.model_copy(update={"api_max_seconds": 1, **({} if kept else {"api_answers": 0})})
+    impatient = settings.model_copy(
+        update={"api_max_seconds": 1, **({} if kept else {"api_answers": 0, "api_tables": 0})}
+    )
     with running(impatient, warehouse, metadata) as customer:
         before = _totals(customer)
         assert [total["cost"]["amount"] for total in before] == ["7"]

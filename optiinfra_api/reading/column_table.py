@@ -1,0 +1,274 @@
+"""Rows of a derived table by day, held as columns in memory, and the cost series over them: exact, as ClickHouse would answer.
+
+Data in: rows of some generations of one customer, as Arrow. Data out: the rows of ``sql/clickhouse/queries/cost_series_by_*.sql``.
+Costs have 128 bits. A sum of them is taken over each 32 bits of all rows in floats of 64 bits, which hold every integer up to 2**53: with
+at most `MOST_ROWS` rows no digit is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+MOST_ROWS: Final = 2**21
+_MOST_CELLS: Final = 2**20
+_EPOCH: Final = date(1970, 1, 1)
+_DIGITS: Final = 18
+
+COSTS: Final = ("billed_cost", "effective_cost", "list_cost", "contracted_cost")
+_COUNTS: Final = ("list_cost_missing", "contracted_cost_missing", "line_items")
+_GROUPS: Final = (
+    "provider",
+    "account",
+    "sub_account",
+    "service",
+    "region",
+    "charge_category",
+    "charge_class",
+    "charge_frequency",
+    "pricing_category",
+)
+"""Dimensions in the order of the statements: the parameter of each names the column, if it is asked."""
+_FILTERS: Final = {
+    "sub_accounts": "sub_account_id",
+    "services": "service_name",
+    "regions": "region_id",
+    "charge_categories": "charge_category",
+    "currencies": "billing_currency",
+}
+
+Ints = NDArray[Any]
+Count = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """The buckets of a period: their first days, and the bucket of each day."""
+
+    starts: list[str]
+    of_day: Ints
+
+
+class ColumnTable:
+    """Rows of a derived table, of `generations`, by day. It is never changed."""
+
+    def __init__(self, rows: pa.Table, generations: frozenset[int]) -> None:
+        """
+        Args:
+            rows: columns of the derived table, strings as dictionaries.
+            generations: those whose rows these are; one may have no row.
+        """
+        self._rows = rows.sort_by("charge_date").unify_dictionaries().combine_chunks()
+        self.generations = generations
+
+    @classmethod
+    def of(cls, answer: bytes, generations: Collection[int]) -> ColumnTable:
+        """Make one from ClickHouse's answer as an Arrow stream."""
+        rows = pa.ipc.open_stream(answer).read_all()
+        names = {"charge_date": pa.int32(), "generation": pa.uint64()}
+        columns = {}
+        for name in rows.column_names:
+            column = rows[name]
+            if name in names:
+                column = column.cast(names[name])
+            elif name in _COUNTS:
+                column = column.cast(pa.int64())
+            elif name not in COSTS:
+                column = column.cast(pa.string()).dictionary_encode()
+            columns[name] = column
+        return cls(pa.table(columns), frozenset(generations))
+
+    def with_rows_of(self, other: ColumnTable, kept: Collection[int]) -> ColumnTable:
+        """The rows of these generations that are in `kept`, and those of `other`."""
+        remaining = self.generations & frozenset(kept)
+        own = self._rows
+        if remaining != self.generations:
+            own = own.filter(pc.is_in(own["generation"], value_set=pa.array(sorted(remaining), pa.uint64())))
+        return ColumnTable(pa.concat_tables([own, other._rows]), remaining | other.generations)
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return int(self._rows.nbytes) + 100 * len(self.generations)
+
+    def __len__(self) -> int:
+        return int(self._rows.num_rows)
+
+    @cached_property
+    def _days(self) -> Ints:
+        return self._array("charge_date")
+
+    def _array(self, name: str) -> Ints:
+        column = self._rows[name].chunks
+        found: Ints = column[0].to_numpy() if column else np.zeros(0, np.int64)
+        return found
+
+    def _codes(self, name: str) -> tuple[Ints, list[str]]:
+        """A column of strings as numbers, and the string of each number."""
+        chunks = self._rows[name].chunks
+        if not chunks:
+            return np.zeros(0, np.int64), []
+        return chunks[0].indices.to_numpy(), chunks[0].dictionary.to_pylist()
+
+    def _limbs(self, name: str) -> tuple[Ints, ...]:
+        """A column of costs in units of 10**-18: each 32 bits of it, lowest first; the highest are signed."""
+        chunks = self._rows[name].chunks
+        if not chunks:
+            return (np.zeros(0, np.uint32),) * 4
+        column = chunks[0]
+        words = np.frombuffer(column.buffers()[1], "<u4").reshape(-1, 4)[column.offset : column.offset + len(column)]
+        return words[:, 0], words[:, 1], words[:, 2], words[:, 3].view("<i4")
+
+    def series(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
+        """Return what the statement over this table answers for its bound `values`; the rows of other generations count for nothing.
+
+        `count` is told the number of rows and their bytes before any is written.
+        """
+        first, last = (int(np.searchsorted(self._days, _number(values[bound]))) for bound in ("start", "end"))
+        places = self._places(first, last, values)
+        names = [name for name in _GROUPS if name in values]
+        asked = [name for name in names if values[name] in self._rows.column_names]
+        groups, keys = self._groups(places, [values[name] for name in asked])
+        buckets = _buckets(values["granularity"], values["start"], values["end"])
+        cells = groups * len(buckets.starts) + buckets.of_day[self._days[places] - _number(values["start"])]
+        sums = _Sums(cells, len(keys), len(buckets.starts), [limb[places] for limb in self._limbs(values["cost"])])
+        items = _counted(groups, len(keys), self._array("line_items")[places])
+        unpriced = [0] * len(keys)
+        if values["unpriced"] in _COUNTS:
+            unpriced = _counted(groups, len(keys), self._array(values["unpriced"])[places])
+        totals = sums.totals()
+        order = sorted(range(len(keys)), key=lambda group: (keys[group][-1], -totals[group], keys[group]))
+        order = order[: values["limit"]]
+        if count is not None:
+            count(len(order), size=sums.points(order) * 40 + len(order) * 300)
+        rows = []
+        for group in order:
+            found = dict(zip(asked, keys[group], strict=False))
+            dates, amounts = [], []
+            for bucket, amount in sums.of_group(group):
+                dates.append(buckets.starts[bucket])
+                amounts.append(written(amount))
+            rows.append(
+                {
+                    **{name: found.get(name, "") for name in names},
+                    "currency": keys[group][-1],
+                    "dates": dates,
+                    "amounts": amounts,
+                    "total": written(totals[group]),
+                    "unpriced_line_items": unpriced[group],
+                    "line_items": items[group],
+                }
+            )
+        return rows
+
+    def _places(self, first: int, last: int, values: Mapping[str, Any]) -> Any:
+        """Which rows of `first` to `last` the filters and generations of a question accept."""
+        conditions = []
+        if not self.generations <= frozenset(values["generations"]):
+            conditions.append(
+                np.isin(self._array("generation")[first:last], np.array(values["generations"], np.uint64))
+            )
+        for name, column in _FILTERS.items():
+            accepted = values.get(name)
+            if accepted:
+                codes, texts = self._codes(column)
+                numbers = [number for number, text in enumerate(texts) if text in frozenset(accepted)]
+                conditions.append(np.isin(codes[first:last], numbers))
+        if not conditions:
+            return slice(first, last)
+        return first + np.flatnonzero(np.logical_and.reduce(conditions))
+
+    def _groups(self, places: Any, columns: Sequence[str]) -> tuple[Ints, list[tuple[str, ...]]]:
+        """The number of the group of each row of `places`, and the texts of each group: of `columns` and the currency."""
+        coded = [self._codes(name) for name in (*columns, "billing_currency")]
+        shape = [len(texts) or 1 for _, texts in coded]
+        combined = np.zeros(len(self._days[places]), np.int64)
+        for (codes, _), size in zip(coded, shape, strict=True):
+            combined = combined * size + codes[places]
+        if np.prod(shape, dtype=float) <= _MOST_CELLS:
+            present = np.flatnonzero(np.bincount(combined, minlength=1))
+            numbers = np.zeros(int(present[-1]) + 1 if len(present) else 1, np.int64)
+            numbers[present] = np.arange(len(present))
+            groups = numbers[combined]
+        else:
+            present, groups = np.unique(combined, return_inverse=True)
+        texts = []
+        for (_, names), size in zip(reversed(coded), reversed(shape), strict=True):
+            texts.append([names[code] for code in (present % size).tolist()])
+            present = present // size
+        return groups, list(zip(*reversed(texts), strict=True))
+
+
+class _Sums:
+    """Exact sums of costs by group and bucket."""
+
+    def __init__(self, cells: Ints, groups: int, buckets: int, limbs: Sequence[Ints]) -> None:
+        shape = groups * buckets
+        self._is_there = np.bincount(cells, minlength=shape).reshape(groups, buckets) > 0
+        self._limbs = [
+            np.bincount(cells, weights=limb, minlength=shape).reshape(groups, buckets) if limb.any() else None
+            for limb in limbs
+        ]
+
+    def totals(self) -> list[int]:
+        """The sum of each group."""
+        return _joined([None if limb is None else limb.sum(axis=1) for limb in self._limbs], len(self._is_there))
+
+    def points(self, groups: Sequence[int]) -> int:
+        """How many buckets of `groups` have rows."""
+        return int(self._is_there[groups].sum()) if groups else 0
+
+    def of_group(self, group: int) -> Iterator[tuple[int, int]]:
+        """Yield each bucket of a group that has rows, and its sum."""
+        found = np.flatnonzero(self._is_there[group])
+        sums = _joined([None if limb is None else limb[group, found] for limb in self._limbs], len(found))
+        yield from zip(found.tolist(), sums, strict=True)
+
+
+def _joined(limbs: Sequence[Ints | None], length: int) -> list[int]:
+    """The whole numbers of which `limbs` are each 32 bits, lowest first; None: all are 0."""
+    whole = [0] * length
+    for place, limb in enumerate(limbs):
+        if limb is not None:
+            whole = [one + (int(part) << 32 * place) for one, part in zip(whole, limb.tolist(), strict=True)]
+    return whole
+
+
+def _counted(groups: Ints, number: int, weights: Ints) -> list[int]:
+    return [int(one) for one in np.bincount(groups, weights=weights, minlength=number).tolist()]
+
+
+def _buckets(granularity: str, start: date, end: date) -> _Bucket:
+    """The buckets of the days of [start, end), as the statements name them."""
+    days = [start + timedelta(days=number) for number in range((end - start).days)]
+    first_days: dict[str, Callable[[date], date]] = {
+        "daily": lambda day: day,
+        "weekly": lambda day: day - timedelta(days=day.weekday()),
+        "monthly": lambda day: day.replace(day=1),
+        "whole": lambda _: start,
+    }
+    first_day = first_days[granularity]
+    numbers: dict[date, int] = {}
+    of_day = np.array([numbers.setdefault(first_day(day), len(numbers)) for day in days], np.int64)
+    return _Bucket([day.isoformat() for day in numbers], of_day)
+
+
+def _number(day: date) -> int:
+    """The number of a day, as Arrow holds it."""
+    return (day - _EPOCH).days
+
+
+def written(amount: int) -> str:
+    """An amount in units of 10**-18 as ClickHouse writes it: without zeros at its end."""
+    text = f"{abs(amount):0{_DIGITS + 1}d}"
+    fraction = text[-_DIGITS:].rstrip("0")
+    whole = text[:-_DIGITS] if not fraction else f"{text[:-_DIGITS]}.{fraction}"
+    return f"-{whole}" if amount < 0 else whole

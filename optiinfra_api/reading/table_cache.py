@@ -1,0 +1,100 @@
+"""Keeps rows of small derived tables in memory, so that totals, trends and kinds of charges ask ClickHouse nothing.
+
+Published generations never change, so nothing has to be invalidated: a question names the generations it reads, and rows of those that
+are not held yet are fetched, once for all who ask. Each customer has tables of its own, under the id that `access.context` has bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from cachetools import LRUCache, TTLCache
+from clickhouse_connect.driver.exceptions import Error
+
+from optiinfra_api.graphql.errors import TooExpensive
+from optiinfra_api.reading.column_table import MOST_ROWS, ColumnTable
+from optiinfra_assets.database.errors import StoreError
+
+TABLES: Final = {
+    "cost_series_by_day": "cost_by_day",
+    "cost_series_by_service": "cost_by_service",
+    "cost_series_by_type": "cost_by_type",
+    "cost_series_by_attribute": "cost_trends",
+}
+"""The table that each statement reads which can be answered from memory."""
+
+ROW_BYTES: Final = 120
+_SHARE: Final = 4
+"""A table larger than this share of all memory is not held."""
+_AT_ONCE: Final = {"cost_by_day": 60}
+"""For how many generations a question waits until their rows are fetched; for more, its own statement is quicker."""
+_AT_ONCE_OF_OTHERS: Final = 4
+_REFUSED: Final = 10_000
+_REFUSED_SECONDS: Final = 600
+
+Fetch = Callable[[str, str, Sequence[int], int], Awaitable[bytes]]
+"""Returns the rows of a table, of a customer's generations, as an Arrow stream; raises TooExpensive if they are more than given."""
+
+
+class TableCache:
+    """Tables by customer, up to a size in bytes; evicts the least recently used. Belongs to one event loop."""
+
+    def __init__(self, size: int, fetch: Fetch) -> None:
+        """`size`: bytes of all tables; 0 holds none."""
+        self._size = size
+        self._most_rows = min(size // _SHARE // ROW_BYTES, MOST_ROWS)
+        self._fetch = fetch
+        self._held: LRUCache[tuple[str, str], ColumnTable] = LRUCache(max(size, 1), lambda table: table.size)
+        self._too_large: TTLCache[tuple[str, str], int] = TTLCache(_REFUSED, _REFUSED_SECONDS)
+        self._filling: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._turn = asyncio.Semaphore(1)
+
+    async def found(self, statement: str, values: Mapping[str, Any]) -> tuple[ColumnTable | None, bool]:
+        """Return the table that answers a statement with its bound `values`, None if it has to be asked of ClickHouse; and whether rows
+        were fetched for it."""
+        name = TABLES.get(statement)
+        if name is None or not self._most_rows:
+            return None, False
+        key, asked = (values["customer_id"], name), values["generations"]
+        held = self._held.get(key)
+        missing = [one for one in asked if held is None or one not in held.generations]
+        if not missing:
+            return held, False
+        if self._too_large.get(key, MOST_ROWS) <= len(asked):
+            return None, False
+        filling = self._fill(key, asked, missing)
+        if len(missing) > _AT_ONCE.get(name, _AT_ONCE_OF_OTHERS):
+            return None, False
+        await asyncio.shield(filling)
+        held = self._held.get(key)
+        return (held, True) if held is not None and held.generations.issuperset(asked) else (None, False)
+
+    def _fill(self, key: tuple[str, str], asked: Sequence[int], missing: Sequence[int]) -> asyncio.Task[None]:
+        if key not in self._filling:
+            task = self._filling[key] = asyncio.create_task(self._filled(key, asked, missing))
+            task.add_done_callback(lambda _: self._filling.pop(key, None))
+        return self._filling[key]
+
+    async def _filled(self, key: tuple[str, str], asked: Sequence[int], missing: Sequence[int]) -> None:
+        """Hold the rows of the generations that were `asked`, of which some are `missing`."""
+        customer_id, name = key
+        with suppress(StoreError, Error):
+            async with self._turn:
+                try:
+                    answer = await self._fetch(customer_id, name, missing, self._most_rows)
+                except TooExpensive:
+                    self._too_large[key] = len(asked)
+                    return
+            found = await asyncio.to_thread(ColumnTable.of, answer, missing)
+            held = self._held.get(key)
+            if held is not None:
+                kept = held.generations if len(held) + len(found) <= self._most_rows else asked
+                found = await asyncio.to_thread(held.with_rows_of, found, kept)
+            if len(found) > self._most_rows or found.size > self._size // _SHARE:
+                self._held.pop(key, None)
+                self._too_large[key] = len(asked)
+                return
+            self._held[key] = found

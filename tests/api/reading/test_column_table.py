@@ -1,0 +1,273 @@
+"""What is summed in memory is what ClickHouse answers, for any rows, filters, periods and currencies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from optiinfra_api.graphql.errors import TooExpensive
+from optiinfra_api.reading import table_cache
+from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
+from optiinfra_api.reading.column_table import COSTS, written
+from optiinfra_api.reading.query_limits import QueryLimits
+from optiinfra_api.reading.result_cache import ResultCache
+from optiinfra_api.reading.table_cache import TABLES
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse, connect_reader
+
+FIRST = date(2026, 1, 28)
+TEXTS = ["", "a", "ä", "B", "ß \N{SNOWMAN}"]
+DIMENSIONS = {
+    "cost_by_day": {},
+    "cost_by_service": {"service": "service_name"},
+    "cost_by_type": {
+        name: name for name in ("charge_category", "charge_class", "charge_frequency", "pricing_category")
+    },
+    "cost_trends": {
+        "sub_account": "sub_account_id",
+        "service": "service_name",
+        "region": "region_id",
+        "charge_category": "charge_category",
+    },
+}
+FILTERS = {
+    "sub_accounts": "sub_account",
+    "services": "service",
+    "regions": "region",
+    "charge_categories": "charge_category",
+}
+CUSTOMERS = ("acme", "other")
+
+amounts = st.decimals(Decimal("-9e19"), Decimal("9e19"), places=18) | st.decimals(-100, 100, places=6)
+counts = st.integers(0, 2**40)
+
+
+@st.composite
+def rows(draw: st.DrawFn, table: str) -> list[dict[str, Any]]:
+    """Rows of a derived table, of both customers, whose generations have numbers of their own."""
+    found = []
+    for number in range(draw(st.integers(0, 25))):
+        generation = draw(st.integers(1, 6))
+        found.append(
+            {
+                "customer_id": CUSTOMERS[generation > 4],
+                "provider": draw(st.sampled_from(["aws", "gcp"])),
+                "account_id": draw(st.sampled_from(["one", "two", "drei ä"])),
+                "generation": generation,
+                "billing_period": date(2026, 1, 1),
+                "charge_date": FIRST + timedelta(days=draw(st.integers(0, 40))),
+                "billing_currency": draw(st.sampled_from(["USD", "EUR"])),
+                **{column: draw(st.sampled_from(TEXTS)) for column in DIMENSIONS[table].values()},
+                **{cost: draw(amounts) for cost in COSTS},
+                "list_cost_missing": draw(counts),
+                "contracted_cost_missing": draw(st.integers(0, 3)),
+                "line_items": draw(counts) + number,
+            }
+        )
+    return found
+
+
+@st.composite
+def questions(draw: st.DrawFn, table: str) -> dict[str, Any]:
+    """The bound values of a statement."""
+    dimensions = {"provider": "provider", "account": "account_id", **DIMENSIONS[table]}
+    start = FIRST + timedelta(days=draw(st.integers(-3, 45)))
+    cost = draw(st.sampled_from(COSTS))
+    unpriced = {"list_cost": "list_cost_missing", "contracted_cost": "contracted_cost_missing"}
+    accepted = st.lists(st.sampled_from([*TEXTS, "nowhere"]), unique=True, max_size=4)
+    return {
+        "customer_id": "acme",
+        "generations": draw(st.lists(st.integers(1, 4), unique=True, min_size=1)),
+        "start": start,
+        "end": start + timedelta(days=draw(st.integers(1, 50))),
+        "currencies": draw(st.lists(st.sampled_from(["USD", "EUR", "CHF"]), unique=True, max_size=2)),
+        **{name: column if draw(st.booleans()) else "nothing" for name, column in dimensions.items()},
+        **{name: draw(accepted) for name, dimension in FILTERS.items() if dimension in dimensions},
+        "cost": cost,
+        "unpriced": unpriced.get(cost, "none"),
+        "granularity": draw(st.sampled_from(["daily", "weekly", "monthly", "whole"])),
+        "limit": draw(st.sampled_from([1, 3, 1001])),
+    }
+
+
+def insert(warehouse: Warehouse, table: str, found: Sequence[dict[str, Any]]) -> None:
+    warehouse.client.command(f"TRUNCATE TABLE {table}")
+    if found:
+        warehouse.client.insert(table, [list(row.values()) for row in found], column_names=list(found[0]))
+
+
+class Readers:
+    """Two readers of one database: one that holds tables, and one that asks for each answer."""
+
+    def __init__(self, client: Any, warehouse: Warehouse, table_bytes: int) -> None:
+        limits = QueryLimits.of_queries(Settings())
+
+        async def run(work: Any, *args: Any) -> Any:
+            return work(*args)
+
+        self.asking = ClickHouseReader(client, warehouse, run, limits, ResultCache(0))
+        self.holding = ClickHouseReader(client, warehouse, run, limits, ResultCache(0), table_bytes=table_bytes)
+
+    async def held(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+        """The answer from memory."""
+        table, _ = await self.holding._tables.found(statement, values)
+        assert table is not None
+        return table.series(values)
+
+
+@pytest.mark.parametrize("statement", TABLES)
+@hypothesis_settings(max_examples=40)
+@given(data=st.data())
+def test_memory_answers_what_clickhouse_answers(
+    statement: str, settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+) -> None:
+    monkeypatch.setattr(table_cache, "_AT_ONCE_OF_OTHERS", 1000)
+    table = TABLES[statement]
+    insert(warehouse, table, data.draw(rows(table)))
+    asked = data.draw(st.lists(questions(table), min_size=1, max_size=4))
+
+    async def asking() -> None:
+        client = await connect_reader(settings)
+        try:
+            readers = Readers(client, warehouse, 2**26)
+            for values in asked:
+                assert await readers.held(statement, values) == await readers.asking.rows(statement, values)
+        finally:
+            await client.close()
+
+    asyncio.run(asking())
+
+
+def row(generation: int, day: int, customer_id: str = "acme", amount: int = 1) -> dict[str, Any]:
+    """A row of cost_by_day."""
+    return {
+        "customer_id": customer_id,
+        "provider": "aws",
+        "account_id": "one",
+        "generation": generation,
+        "billing_period": date(2026, 1, 1),
+        "charge_date": FIRST + timedelta(days=day),
+        "billing_currency": "USD",
+        **{cost: Decimal(amount) for cost in COSTS},
+        "list_cost_missing": 0,
+        "contracted_cost_missing": 0,
+        "line_items": 1,
+    }
+
+
+def question(generations: list[int], customer_id: str = "acme") -> dict[str, Any]:
+    return {
+        "customer_id": customer_id,
+        "generations": generations,
+        "start": FIRST,
+        "end": FIRST + timedelta(days=1000),
+        "currencies": [],
+        "provider": "nothing",
+        "account": "nothing",
+        "cost": "billed_cost",
+        "unpriced": "none",
+        "granularity": "whole",
+        "limit": 1001,
+    }
+
+
+def test_a_customer_is_shown_none_of_the_rows_that_another_has_in_memory(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    """Even if it names the generations of the other, which nothing in the API lets it do."""
+    insert(warehouse, "cost_by_day", [row(1, 0, "acme", 7), row(2, 0, "other", 9)])
+
+    async def asking() -> None:
+        client = await connect_reader(settings)
+        readers = Readers(client, warehouse, 2**26)
+        for customer_id, amount, own, others in (("acme", "7", 1, 2), ("other", "9", 2, 1)):
+            (found,) = await readers.held("cost_series_by_day", question([own], customer_id))
+            assert found["total"] == amount
+            (found,) = await readers.held("cost_series_by_day", question([own, others], customer_id))
+            assert found["total"] == amount
+            assert await readers.held("cost_series_by_day", question([others], customer_id)) == []
+        await client.close()
+
+    asyncio.run(asking())
+
+
+def test_memory_is_bounded_and_what_does_not_fit_is_asked_of_clickhouse(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    insert(warehouse, "cost_by_day", [row(one, day) for one in range(1, 11) for day in range(20)])
+    size = 40 * table_cache.ROW_BYTES * 4
+
+    async def asking() -> None:
+        client = await connect_reader(settings)
+        readers = Readers(client, warehouse, size)
+        for generations in ([1], [1, 2], [2, 3], [1, 2, 3], [3], list(range(1, 11)), [9], [9, 10]):
+            values = question(generations)
+            (found,) = await readers.holding.rows("cost_series_by_day", values)
+            assert found["line_items"] == 20 * len(generations)
+            held = readers.holding._tables._held
+            assert held.currsize == sum(table.size for table in held.values()) <= size
+            assert all(len(table) <= 40 for table in held.values())
+        tiny = Readers(client, warehouse, 0)
+        assert (await tiny.holding.rows("cost_series_by_day", question([4])))[0]["line_items"] == 20
+        assert not tiny.holding._tables._held
+        await client.close()
+
+    asyncio.run(asking())
+
+
+def test_rows_are_fetched_once_for_all_who_ask(settings: Settings, warehouse: Warehouse) -> None:
+    insert(warehouse, "cost_by_day", [row(one, 0) for one in (1, 2)])
+
+    async def asking() -> None:
+        client = await connect_reader(settings)
+        readers = Readers(client, warehouse, 2**26)
+        fetched: list[Sequence[int]] = []
+        fetch = readers.holding._fetch
+
+        async def counted(customer_id: str, table: str, generations: Sequence[int], most: int) -> bytes:
+            fetched.append(list(generations))
+            return await fetch(customer_id, table, generations, most)
+
+        readers.holding._tables._fetch = counted
+        asked = [readers.held("cost_series_by_day", question([1])) for _ in range(10)]
+        assert [found[0]["line_items"] for found in await asyncio.gather(*asked)] == [1] * 10
+        assert (await readers.held("cost_series_by_day", question([1, 2])))[0]["line_items"] == 2
+        assert fetched == [[1], [2]]
+        await client.close()
+
+    asyncio.run(asking())
+
+
+def test_the_budget_of_answers_counts_what_memory_answers(settings: Settings, warehouse: Warehouse) -> None:
+    insert(warehouse, "cost_by_day", [row(1, 0)])
+
+    async def asking() -> None:
+        client = await connect_reader(settings)
+        readers = Readers(client, warehouse, 2**26)
+
+        def refuse(rows: int, *, size: int) -> None:
+            assert (rows, size > 0) == (1, True)
+            raise TooExpensive("too many", "ask for less")
+
+        with pytest.raises(TooExpensive):
+            await readers.holding.rows("cost_series_by_day", question([1]), refuse)
+        await client.close()
+
+    asyncio.run(asking())
+
+
+@given(units=st.integers(-(10**40), 10**40))
+def test_an_amount_is_written_as_clickhouse_writes_it(units: int) -> None:
+    text = written(units)
+    assert Fraction(text) * 10**18 == units
+    assert not text.endswith(".")
+    assert "." not in text or not text.endswith("0")

@@ -1,9 +1,15 @@
-"""How long each GraphQL query takes over HTTP, beside the engine's own time for the same statements, on a large warehouse.
+"""How long each GraphQL query takes over HTTP, beside DuckDB over the same tables and the engine's own time, on a large warehouse.
 
 ``python -m benchmarks.queries --rows 50000000`` fills ``benchmarks/data/<rows>`` once (see `benchmarks.dataset`), starts the embedded
-engines and the API on loopback, and prints a table: p50 and p99 of the request over one kept-alive connection to a service that asks
-ClickHouse each time, and of its statements run one after another straight over HTTP, with the engine's own part of that; then of the
-request to a service that was asked before, as by default it remembers. Times are milliseconds.
+engines and three services on loopback, and asks each in turn over a connection that is kept alive, so that all suffer the same neighbours:
+
+- *cold*: a service that holds nothing of ClickHouse in memory, so that each question is a statement;
+- *first*: one that holds small tables, as by default, and no answer: every question is asked for the first time;
+- *again*: one as by default, that was asked before;
+- *DuckDB*: see `benchmarks.peer`, with ``--peer``;
+- *SQL*: the statements of the question one after another, straight over HTTP, and *engine*, ClickHouse's own part of that.
+
+Times are milliseconds.
 """
 
 from __future__ import annotations
@@ -13,14 +19,17 @@ import asyncio
 import http.client
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -28,7 +37,7 @@ from urllib.parse import urlsplit
 import httpx
 from clickhouse_connect.driver.client import Client
 
-from benchmarks import dataset
+from benchmarks import dataset, peer
 from benchmarks.engines import LOGIN, clickhouse_url
 from optiinfra_api.access.context import RequestContext
 from optiinfra_api.reading import clickhouse_reader as api_engine
@@ -36,7 +45,7 @@ from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.schema import schema
 from optiinfra_api.services import ApiServices
-from optiinfra_assets.database import sql_files
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.embedded.postgres import __main__ as postgres
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.tokens import Principal
@@ -109,55 +118,53 @@ class Recorder(api_engine.ClickHouseReader):
 
     statements: list[Statement]
 
-    async def rows(
-        self, statement: str, values: dict[str, Any], count: Callable[..., None] | None = None
+    async def _read(
+        self, text: str, bound: dict[str, Any], only: dict[str, str], count: Callable[..., None] | None = None
     ) -> list[dict[str, Any]]:
-        """Run and record the statement."""
-        text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
-        bound = {name: values[name] for name in api_engine.parameters(statement)}
-        self.statements.append(Statement(text, bound))
-        return await super().rows(statement, values, count)
+        if len(bound) > 1:  # not the count of publications
+            self.statements.append(Statement(text, bound))
+        return await super()._read(text, bound, only, count)
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Milliseconds of repeated runs."""
+    """Milliseconds of repeated runs, shortest first."""
 
     runs: list[float]
-
-    @classmethod
-    def of(cls, work: Callable[[], float | None]) -> Times:
-        """Run `work` often; it returns its own time in milliseconds, or None if this method is to measure it."""
-        runs = []
-        for _ in range(WARM_UP + REQUESTS):
-            begin = time.perf_counter()
-            own = work()
-            runs.append((time.perf_counter() - begin) * 1000 if own is None else own)
-        return cls(sorted(runs[WARM_UP:]))
 
     def percentile(self, part: float) -> float:
         """The time that `part` (0 to 1) of the runs do not exceed."""
         return self.runs[min(len(self.runs) - 1, round(part * len(self.runs)))]
 
 
-def requests(url: str, token: str, document: str) -> Times:
-    """Times of one GraphQL request after another on one connection."""
+def in_turn(askers: Mapping[str, Callable[[], float | None]], rounds: int) -> dict[str, Times]:
+    """Run each asker once, then each again, and so on; it returns its own time in milliseconds, or None if this is to measure it."""
+    runs: dict[str, list[float]] = {name: [] for name in askers}
+    for _ in range(WARM_UP + rounds):
+        for name, ask in askers.items():
+            begin = time.perf_counter()
+            own = ask()
+            runs[name].append((time.perf_counter() - begin) * 1000 if own is None else own)
+    return {name: Times(sorted(found[WARM_UP:])) for name, found in runs.items()}
+
+
+@contextmanager
+def asking(url: str, path: str, token: str, question: dict[str, Any]) -> Iterator[Callable[[], None]]:
+    """A request that can be sent again and again on one connection."""
     host, _, port = url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port))
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    body = json.dumps({"query": document})
+    body = json.dumps(question)
 
     def ask() -> None:
-        connection.request("POST", "/graphql", body, headers)
+        connection.request("POST", path, body, headers)
         response = connection.getresponse()
         content = response.read()
         assert response.status == 200, content
         assert b'"errors"' not in content, content[:500]
 
-    try:
-        return Times.of(ask)
-    finally:
-        connection.close()
+    yield ask
+    connection.close()
 
 
 async def recorded(settings: Settings, customer_id: str, document: str) -> list[Statement]:
@@ -178,26 +185,18 @@ async def recorded(settings: Settings, customer_id: str, document: str) -> list[
     return recorder.statements
 
 
-def straight(client: Client, statements: list[Statement], customer_id: str) -> Times:
-    """Times of the statements one after another through the API's own client, bound to the customer as the service binds them."""
+def straight(client: Client, statements: list[Statement], customer_id: str) -> None:
+    """Run the statements one after another through the API's own client, bound to the customer as the service binds them."""
     settings = SETTINGS | tenant_settings(customer_id, has_policies=False)
-
-    def ask() -> None:
-        for one in statements:
-            client.raw_query(one.text, parameters=one.bound, settings=settings, fmt="JSONEachRow")
-
-    return Times.of(ask)
+    for one in statements:
+        client.raw_query(one.text, parameters=one.bound, settings=settings, fmt="JSONEachRow")
 
 
-def engine_alone(client: Client, statements: list[Statement], customer_id: str) -> Times:
-    """Times that ClickHouse itself reports for the statements."""
+def engine_alone(client: Client, statements: list[Statement], customer_id: str) -> float:
+    """The time that ClickHouse itself reports for the statements."""
     settings = SETTINGS | tenant_settings(customer_id, has_policies=False)
-
-    def ask() -> float:
-        found = [client.query(one.text, parameters=one.bound, settings=settings) for one in statements]
-        return sum(int(one.summary["elapsed_ns"]) for one in found) / 1e6
-
-    return Times.of(ask)
+    found = [client.query(one.text, parameters=one.bound, settings=settings) for one in statements]
+    return sum(int(one.summary["elapsed_ns"]) for one in found) / 1e6
 
 
 @contextmanager
@@ -216,7 +215,7 @@ def engines(folder: Path) -> Iterator[tuple[Settings, int]]:
         postgres_url=postgres.start(folder / "postgres"),
     )
     port = str(urlsplit(str(settings.clickhouse_url)).port)
-    command = ("optiinfra_assets.embedded.clickhouse", "--path", str(folder / "clickhouse"), "--port", port)
+    command = ("-m", "optiinfra_assets.embedded.clickhouse", "--path", str(folder / "clickhouse"), "--port", port)
     try:
         with _process(command, LOGIN, f"http://127.0.0.1:{port}/ping") as process:
             yield settings, process.pid
@@ -226,24 +225,58 @@ def engines(folder: Path) -> Iterator[tuple[Settings, int]]:
 
 @contextmanager
 def serving(
-    module: str, settings: Settings, *arguments: str, log: IO[bytes] | None = None, keeps: bool = False
+    module: str,
+    settings: Settings,
+    *arguments: str,
+    log: IO[bytes] | None = None,
+    keeps: bool = False,
+    holds: bool = False,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run a web server of ours as a module with ``--port`` and `arguments`, over the databases of `settings`; yields its address and pid.
 
     Args:
         log: its standard error, None: ours.
         keeps: whether it caches ClickHouse's results; otherwise it asks ClickHouse each time, as if it were the first time.
+        holds: whether it then still holds small tables in memory.
     """
     environment = {
         **({} if keeps else {"OPTIINFRA_API_ANSWERS": "0"}),
+        **({} if keeps or holds else {"OPTIINFRA_API_TABLES": "0"}),
         "OPTIINFRA_CLICKHOUSE_URL": str(settings.clickhouse_url),
         "OPTIINFRA_POSTGRES_URL": str(settings.postgres_url),
     }
     port = str(_free_port())
     url = f"http://127.0.0.1:{port}"
-    command = (module, "--port", port, *arguments)
+    command = ("-m", module, "--port", port, *arguments)
     with _process(command, environment, f"{url}/healthz", log) as process:
         yield url, process
+
+
+@contextmanager
+def duckdb(interpreter: str, folder: Path, client: Client, log: IO[bytes]) -> Iterator[str]:
+    """Run the peer over the tables of the data set in `folder`; yields its address."""
+    exported = folder / "exported"
+    exported.mkdir(exist_ok=True)
+    for table, columns in peer.TABLES.items():
+        if not (exported / f"{table}.parquet").exists() and not (folder / "peer.duckdb").exists():
+            export(client, table, columns, exported / f"{table}.parquet")
+    port = str(_free_port())
+    url = f"http://127.0.0.1:{port}"
+    where = ("--database", str(folder / "peer.duckdb"), "--exported", str(exported))
+    with _process((str(Path(peer.__file__)), "--port", port, *where), {}, f"{url}/healthz", log, interpreter):
+        yield url
+
+
+def export(client: Client, table: str, columns: str, path: Path) -> None:
+    """Write a table to a Parquet file, in the order of its key."""
+    text = f"SELECT {columns} FROM {table} ORDER BY customer_id, generation"
+    settings = {"output_format_parquet_string_as_string": 1, "max_bytes_before_external_sort": 2**30}
+    with (
+        path.with_suffix(".partial").open("wb") as file,
+        client.raw_stream(text, settings=settings, fmt="Parquet") as rows,
+    ):
+        shutil.copyfileobj(rows, file)
+    path.with_suffix(".partial").rename(path)
 
 
 @contextmanager
@@ -252,14 +285,15 @@ def _process(
     environment: dict[str, str],
     url: str,
     log: IO[bytes] | None = None,
+    interpreter: str = sys.executable,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", *module], env={**os.environ, **environment}, stderr=log)
+    process = subprocess.Popen([interpreter, *module], env={**os.environ, **environment}, stderr=log)
     try:
-        for _ in range(1200):
+        for _ in range(6000):
             with suppress(httpx.HTTPError):
                 httpx.get(url, timeout=1)
                 break
-            assert process.poll() is None, f"{module[0]} ended"
+            assert process.poll() is None, f"{module} ended"
             time.sleep(0.05)
         yield process
     finally:
@@ -273,46 +307,98 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def measure(url: str, keeping: str, settings: Settings, chosen: str) -> None:
-    """Print the figures of every query whose name contains `chosen`: for a service without a cache, and for one with it."""
+HEADS = (
+    "query",
+    "customer",
+    "cold p50",
+    "first p50",
+    "first p99",
+    "again p50",
+    "again p99",
+    "DuckDB p50",
+    "DuckDB p99",
+)
+MORE = ("SQL p50", "engine p50", "cold : DuckDB", "first : DuckDB", "again : DuckDB", "first p99 : p50", "kB")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Addresses of the services that are compared; `peer` is None without DuckDB."""
+
+    cold: str
+    first: str
+    again: str
+    peer: str | None
+
+
+def measure(services: Services, settings: Settings, rows: int, chosen: str, rounds: int) -> None:
+    """Print the figures of every query whose name contains `chosen`."""
     metadata = Metadata.connect(settings)
     metadata.migrate()
     warehouse = Warehouse.connect(settings)
     client = warehouse.client
-    heads = (
-        "query",
-        "customer",
-        "HTTP p50",
-        "HTTP p99",
-        "SQL p50",
-        "SQL p99",
-        "engine p50",
-        "again p50",
-        "kB",
-    )
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-    for name, document in QUERIES.items():
-        for who, customer_id in (("median", MEDIAN), ("largest", LARGEST)):
-            if chosen not in name:
-                continue
-            metadata.customers.add(customer_id)
-            token = metadata.tokens.issue("benchmark", customer_id, "viewer").plaintext
-            statements = asyncio.run(recorded(settings, customer_id, document))
-            asked, sql_times = requests(url, token, document), straight(client, statements, customer_id)
-            own = engine_alone(client, statements, customer_id)
-            again = requests(keeping, token, document)
-            figures = (
-                asked.percentile(0.5),
-                asked.percentile(0.99),
-                sql_times.percentile(0.5),
-                sql_times.percentile(0.99),
-                own.percentile(0.5),
-                again.percentile(0.5),
-                size(url, token, document) / 1000,
-            )
-            print(f"| {name} | {who} | {' | '.join(f'{figure:.1f}' for figure in figures)} |", flush=True)
+    print(f"| {' | '.join((*HEADS, *MORE))} |\n|{'---|' * len((*HEADS, *MORE))}")
+    for who, customer_id in (("median", MEDIAN), ("largest", LARGEST)):
+        recorded_as_published(metadata, customer_id, rows)
+        token = metadata.tokens.issue("benchmark", customer_id, "viewer").plaintext
+        for name, document in QUERIES.items():
+            if chosen in name:
+                statements = asyncio.run(recorded(settings, customer_id, document))
+                with ExitStack() as stack:
+                    ours = {"query": document}
+                    askers: dict[str, Callable[[], float | None]] = {
+                        each: stack.enter_context(asking(getattr(services, each), "/graphql", token, ours))
+                        for each in ("cold", "first", "again")
+                    }
+                    if services.peer and name in peer.STATEMENTS:
+                        theirs = {"query": name, "customer": customer_id, **asked_days(document)}
+                        askers["peer"] = stack.enter_context(asking(services.peer, "/", token, theirs))
+                    askers["SQL"] = partial(straight, client, statements, customer_id)
+                    askers["engine"] = partial(engine_alone, client, statements, customer_id)
+                    for each in ("first", "again"):
+                        settle(askers[each])
+                    times = in_turn(askers, rounds)
+                print(f"| {name} | {who} | {line(times, size(services.first, token, document))} |", flush=True)
     warehouse.close()
     metadata.close()
+
+
+def settle(ask: Callable[[], float | None]) -> None:
+    """Ask until what a service fetches after the first question is there."""
+    for _ in range(4):
+        ask()
+        time.sleep(0.4)
+
+
+def line(times: Mapping[str, Times], answer_bytes: int) -> str:
+    """The figures of one query, as a line of the table."""
+    half, most = ({name: found.percentile(part) for name, found in times.items()} for part in (0.5, 0.99))
+    ours = [half["cold"], half["first"], most["first"], half["again"], most["again"]]
+    theirs = [f"{half['peer']:.1f}", f"{most['peer']:.1f}"] if "peer" in times else ["", ""]
+    ratios = (
+        [f"{half[name] / half['peer']:.2f}" for name in ("cold", "first", "again")] if "peer" in times else [""] * 3
+    )
+    rest = [f"{half['SQL']:.1f}", f"{half['engine']:.1f}", *ratios, f"{most['first'] / half['first']:.1f}"]
+    return " | ".join([*(f"{one:.1f}" for one in ours), *theirs, *rest, f"{answer_bytes / 1000:.1f}"])
+
+
+def asked_days(document: str) -> dict[str, str]:
+    """The period that a query asks for."""
+    start, end = re.findall(r'"(\d{4}-\d{2}-\d{2})"', document)
+    return {"start": start, "end": end}
+
+
+def recorded_as_published(metadata: Metadata, customer_id: str, rows: int) -> None:
+    """Let PostgreSQL know what is published of a customer, as collections would have."""
+    metadata.customers.add(customer_id)
+    newest: dict[str, dataset.BenchSlice] = {}
+    for one in dataset.slices(rows):
+        if one.customer_id == customer_id:
+            newest[one.account_id] = one
+    for one in newest.values():
+        metadata.accounts.add(Account(one.account_id, customer_id, one.provider, {}))
+        slice_ = Slice(customer_id, one.provider, one.account_id, BillingPeriod.of(one.billing_period))
+        metadata.slices.record_collection(slice_, "", datetime.now(UTC), generation=one.generation)
 
 
 def size(url: str, token: str, document: str) -> int:
@@ -326,16 +412,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=50_000_000, help="line items (default: %(default)s)")
     parser.add_argument("--only", default="", help="only queries with this text in their name")
+    parser.add_argument("--rounds", type=int, default=REQUESTS, help="requests to each (default: %(default)s)")
+    parser.add_argument(
+        "--peer",
+        default="",
+        help="an interpreter with duckdb, starlette and uvicorn, to compare with; see benchmarks.peer",
+    )
     options = parser.parse_args()
     dataset.make(options.rows)
     folder = dataset.DATA / str(options.rows)
-    with (
-        (folder / "service.log").open("wb") as log,
-        engines(folder) as (settings, _),
-        serving("optiinfra_api", settings, log=log) as (url, _),
-        serving("optiinfra_api", settings, log=log, keeps=True) as (keeping, _),
-    ):
-        measure(url, keeping, settings, options.only)
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "service.log").open("wb"))
+        settings, _ = stack.enter_context(engines(folder))
+        other = None
+        if options.peer:
+            client = Warehouse.connect(settings).client
+            other = stack.enter_context(duckdb(options.peer, folder, client, log))
+        started = [
+            stack.enter_context(serving("optiinfra_api", settings, log=log, **kept))[0]
+            for kept in ({}, {"holds": True}, {"keeps": True})
+        ]
+        measure(Services(*started, other), settings, options.rows, options.only, options.rounds)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.news import PUBLICATIONS, News, Stamp
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
+from optiinfra_api.reading.shortened import shortened
 from optiinfra_api.reading.single_flight import SingleFlight
 from optiinfra_api.reading.table_cache import TableCache
 from optiinfra_assets.database import sql_files
@@ -159,7 +160,8 @@ class ClickHouseReader:
     async def rows(
         self, statement: str, values: dict[str, Any], count: Callable[..., None] | None = None
     ) -> list[dict[str, Any]]:
-        """Return the rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than the statement binds.
+        """Return the rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than the statement binds, and `columns`: of
+        its select list only these are needed.
 
         ClickHouse itself shows the statement only the rows of the customer in `values`; see `warehouse.tenant_filter`. If the statement
         ran over the same generations before, the answer may come from the cache. `count` is told the number of rows, and their bytes as
@@ -174,6 +176,8 @@ class ClickHouseReader:
         bound = {name: values[name] for name in parameters(statement)}
         table, was_fetched = await self._tables.found(statement, bound)
         if table is None:
+            text = shortened(text, bound, values.get("columns", frozenset()))
+            bound = {name: bound[name] for name in _names(text)}
             return await self._read(text, bound, self._warehouse.only(values["customer_id"]), count)
         record = current_request()
         record.statements["ClickHouse" if was_fetched else "memory"] += 1
@@ -301,7 +305,11 @@ def _since(moment: float) -> float:
     return time.monotonic() - moment
 
 
-@cache
 def parameters(statement: str) -> tuple[str, ...]:
     """Names of the parameters that the statement binds."""
-    return tuple(dict.fromkeys(_PARAMETER.findall(sql_files.read("clickhouse", "queries", f"{statement}.sql"))))
+    return _names(sql_files.read("clickhouse", "queries", f"{statement}.sql"))
+
+
+@lru_cache(maxsize=4096)
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_PARAMETER.findall(text)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -246,6 +246,7 @@ def _counted(groups: Ints, number: int, weights: Ints) -> list[int]:
     return [int(one) for one in np.bincount(groups, weights=weights, minlength=number).tolist()]
 
 
+@lru_cache(maxsize=512)
 def _buckets(granularity: str, start: date, end: date) -> _Bucket:
     """The buckets of the days of [start, end), as the statements name them."""
     days = [start + timedelta(days=number) for number in range((end - start).days)]

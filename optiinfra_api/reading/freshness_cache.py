@@ -43,7 +43,7 @@ class FreshnessCache:
         Raises:
             MetadataUnavailable: PostgreSQL does not answer.
         """
-        stamp = None if self._news is None else await self._news.stamp(FRESHNESS, customer_id)
+        stamp = None if self._news is None else await self._news.stamp(FRESHNESS, customer_id, SECONDS)
         known = self._known.get(customer_id)
         if known is not None:
             is_unmoved = stamp is not None and stamp == known.stamp

@@ -43,8 +43,11 @@ class News:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def stamp(self, subject: str, customer_id: str) -> Stamp | None:
-        """Return a stamp that counts all that was committed to PostgreSQL before this was called; None: no news come at the moment."""
-        if not await self._listener.fence():
+    async def stamp(self, subject: str, customer_id: str, late: float = 0.0) -> Stamp | None:
+        """Return a stamp that counts all that was committed to PostgreSQL before this was called, but for that of the last `late` seconds.
+
+        None: no news come at the moment.
+        """
+        if not await self._listener.fence_of(late):
             return None
         return self._listener.sessions, self._heard[subject, customer_id]

@@ -7,6 +7,8 @@ command is a fence: whoever waits for its end has heard of all that was committe
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -41,6 +43,7 @@ class Listener:
         self._hear = hear
         self._session: _Session | None = None
         self.sessions = 0
+        self._fenced_at = -math.inf
 
     async def listen(self) -> None:
         """Connect and listen, again and again, until this is cancelled."""
@@ -69,7 +72,7 @@ class Listener:
 
     async def fence(self) -> bool:
         """Wait until all notifications that were committed before are heard; False: there is no connection that would bring them."""
-        session = self._session
+        session, begun = self._session, time.monotonic()
         if session is None:
             return False
         try:
@@ -80,7 +83,14 @@ class Listener:
             if self._session is session:
                 self._session = None
             return False
+        self._fenced_at = begun
         return True
+
+    async def fence_of(self, seconds: float) -> bool:
+        """As `fence`, but what was committed within the last `seconds` may not be heard yet: mostly this waits for nothing."""
+        if self._session is not None and time.monotonic() - self._fenced_at < seconds:
+            return True
+        return await self.fence()
 
 
 class _Session:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
@@ -21,6 +21,7 @@ from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.publications import MEASURES, ResolvedGenerations
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_POSITION = ("charge_period_start", "generation", "line_number")
 
 
 @strawberry.type(description="A page of line items, newest charge first.")
@@ -44,12 +45,12 @@ class CostMetricsQuery:
     ) -> LineItems | None:
         question = cost_query(period, filter, as_of)
         data = await info.context.data_of(customer_id)
-        statement = _statement(info)
+        columns = _columns(info)
 
         async def read(resolved: ResolvedGenerations, limit: int, after: Position | None) -> list[Row]:
             start, generation, line_number = after or (0, 0, 0)
             return await data.rows(
-                statement,
+                "line_items",
                 question,
                 resolved,
                 has_after=int(after is not None),
@@ -57,6 +58,7 @@ class CostMetricsQuery:
                 after_generation=generation,
                 after_line_number=line_number,
                 limit=limit,
+                columns=columns,
             )
 
         pages = Paginator(data, question, ("line items",), (datetime, int, int), _position, read)
@@ -68,24 +70,25 @@ class CostMetricsQuery:
         )
 
 
-def _statement(info: Info) -> str:
-    """The narrower statement if it has all selected columns."""
-    return "line_items_core" if selected_names("nodes", info) <= _core_names() else "line_items"
+def _columns(info: Info) -> frozenset[str]:
+    """The columns of ``line_items.sql`` that the selected fields and the position of a page need."""
+    selected = {name for camel in selected_names("nodes", info) if (name := _names().get(camel))}
+    return frozenset({*selected, *_POSITION, "billing_currency"})
 
 
 @cache
-def _core_names() -> frozenset[str]:
-    """Names in the schema of the columns that ``line_items_core.sql`` selects."""
-    select = sql_files.read("clickhouse", "queries", "line_items_core.sql").partition("\nFROM ")[0]
+def _names() -> dict[str, str]:
+    """The columns of ``line_items.sql`` by their names in the schema."""
+    select = sql_files.read("clickhouse", "queries", "line_items.sql").partition("\nFROM ")[0]
     columns = [line.split()[-1].rstrip(",") for line in select.splitlines()[1:]]
-    return frozenset({"__typename", *(re.sub(r"_(\w)", lambda match: match[1].upper(), one) for one in columns)})
+    return {to_camel_case(one): one for one in columns}
 
 
 def _with_money(row: dict[str, Any]) -> Any:
     """Return `row` with its four costs replaced by the fields of `Money`."""
     currency = row["billing_currency"]
     for cost in MEASURES:
-        if row[cost] is not None:
+        if row.get(cost) is not None:
             row[cost] = {"amount": row[cost], "currency": currency}
     return row
 

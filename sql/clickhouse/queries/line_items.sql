@@ -1,5 +1,5 @@
 -- Grain: one line item, newest charge first; one page. Source: raw_costs.
--- For: costMetrics when it asks for a column that line_items_core.sql leaves out; each further column costs about a millisecond.
+-- For: costMetrics, which leaves the columns out that nobody selected: each costs about half a millisecond of planning.
 -- A page begins after (charge period start, generation, line number) if has_after is 1.
 SELECT
     -- include: line_item_key,

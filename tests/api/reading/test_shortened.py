@@ -1,0 +1,45 @@
+"""What is left out of a statement is what accepts all, and what nobody selected; what is asked stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from optiinfra_api.reading.clickhouse_reader import parameters
+from optiinfra_api.reading.shortened import shortened
+from optiinfra_assets.database import sql_files
+
+STATEMENTS = sql_files.names("clickhouse", "queries")
+LISTS = ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values", "resources")
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_a_statement_without_filters_has_no_condition_for_one(statement: str) -> None:
+    text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
+    short = shortened(text, {name: [] for name in LISTS} | {"has_after": 0})
+    assert "empty(" not in short
+    assert "has_after" not in short
+    assert text.partition("WHERE")[0] == short.partition("WHERE")[0]
+    assert text.rpartition("ORDER BY")[2] == short.rpartition("ORDER BY")[2]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_what_is_asked_stays(statement: str) -> None:
+    text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
+    assert shortened(text, {name: ["x"] for name in LISTS} | {"has_after": 1}) == text
+    for asked in set(LISTS) & set(parameters(statement)) - {"resources"}:
+        short = shortened(text, {name: ["x"] * (name == asked) for name in LISTS} | {"has_after": 1})
+        assert [name for name in LISTS if f"empty({{{name}:" in short] == [asked]
+        assert ("has_after" in short) == ("has_after" in text)
+
+
+def test_only_the_columns_that_are_named_are_selected() -> None:
+    text = sql_files.read("clickhouse", "queries", "line_items.sql")
+    short = shortened(text, {}, frozenset({"account", "service_name", "x_columns", "nothing"}))
+    select = [
+        "SELECT",
+        "    account_id AS account,",
+        "    nullIf(raw_costs.service_name, '') AS service_name,",
+        "    x_columns",
+    ]
+    assert short.partition("\nFROM ")[0].splitlines() == select
+    assert short.partition("\nFROM ")[2] == text.partition("\nFROM ")[2]

@@ -180,6 +180,11 @@ class CustomerData:
 
 def _billing_periods(resolved: ResolvedGenerations) -> dict[str, date]:
     """First and last billing period of the resolved generations, so that ClickHouse opens no partitions outside of them."""
+    if resolved.extent is not None:
+        return {
+            "first_period": resolved.extent.first_period or _NEVER,
+            "last_period": resolved.extent.last_period or _NEVER,
+        }
     chosen = set(resolved.generations)
     periods = [one.slice.billing_period.start.date() for one in resolved.publications if one.generation in chosen]
     return {"first_period": min(periods, default=_NEVER), "last_period": max(periods, default=_NEVER)}

@@ -112,12 +112,10 @@ class StreamedEndpoint:
 
 def freshness_headers(resolved: ResolvedGenerations) -> dict[str, str]:
     """How far the data of an answer reach, whether they are whole, when they were published, and whether they are simulated."""
-    used = set(resolved.generations)
     through, published = resolved.data_through, resolved.published_at
-    is_simulated = any(one.is_simulated and one.generation in used for one in resolved.publications)
     return {
         "X-Data-Through": through.isoformat() if through else "",
         "X-Is-Complete": str(resolved.is_complete).lower(),
         "X-Published-At": published.isoformat() if published else "",
-        "X-Is-Simulated": str(is_simulated).lower(),
+        "X-Is-Simulated": str(resolved.is_simulated).lower(),
     }

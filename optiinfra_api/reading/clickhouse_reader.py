@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -20,6 +20,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.http.request_log import current_request, statement_id
 from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_api.reading.known_publications import Fingerprint, KnownPublications
 from optiinfra_api.reading.news import PUBLICATIONS, News, Stamp
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
@@ -29,8 +30,9 @@ from optiinfra_api.reading.table_cache import TableCache
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.clickhouse import clickhouse_errors
 from optiinfra_assets.database.errors import MetadataUnavailable
-from optiinfra_assets.domain.freshness import NOTHING, Freshness
-from optiinfra_assets.domain.publications import PublishedGeneration, ResolvedGenerations
+from optiinfra_assets.domain.freshness import Freshness
+from optiinfra_assets.domain.publications import ResolvedGenerations
+from optiinfra_assets.warehouse.resolution import published_after
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 FORMATS: dict[str, Any] = {
@@ -59,55 +61,7 @@ _FETCH_SECONDS = 5
 _OFF_THE_LOOP = 20_000
 """Rows in memory from which on sums are taken in a thread: others are answered meanwhile."""
 _CACHED_PUBLICATIONS = 200_000
-_CACHED_ANSWERS = 32
 _PARAMETER = re.compile(r"\{(\w+):")
-
-
-@dataclass(slots=True)
-class _Known:
-    """All current publications of a customer, read when it had had those of `fingerprint`, and the generations they resolved to.
-
-    Resolving 12,000 publications takes 18 ms, and callers ask for the same few periods. While the news of the customer are those of
-    `settled`, nothing newer is published.
-    """
-
-    fingerprint: tuple[int, int]
-    publications: tuple[PublishedGeneration, ...]
-    newest: int
-    settled: Stamp | None = None
-    checked: float = 0.0
-    looked: tuple[Stamp, float] | None = None
-    standing: Freshness = NOTHING
-    answers: LRUCache[tuple[object, ...], ResolvedGenerations] = field(
-        default_factory=partial(LRUCache, _CACHED_ANSWERS)
-    )
-
-    def settle(self, stamp: Stamp | None, recorded: int | None) -> None:
-        """Take the publications for current until other news come than those of `stamp`, if no attempt was going on then.
-
-        PostgreSQL is believed only if it has recorded as published whatever is: its backup may be older than that of ClickHouse.
-        """
-        self.checked = time.monotonic()
-        self.settled = stamp if recorded is not None and self.newest <= recorded else None
-
-    def stand(self, standing: Freshness) -> None:
-        """Set the current freshness of the accounts, which decides how far answers reach, and drop the answers that used another."""
-        if standing is not self.standing:
-            self.standing = standing
-            self.answers.clear()
-
-    def resolved(self, question: CostQuery) -> ResolvedGenerations:
-        """Return the generations that answer `question` now, and how far they reach given the freshness of the accounts."""
-        key = (question.providers, question.accounts, question.start, question.end)
-        if key not in self.answers:
-            chosen = (
-                one
-                for one in self.publications
-                if (not question.providers or one.slice.provider in question.providers)
-                and (not question.accounts or one.slice.account_id in question.accounts)
-            )
-            self.answers[key] = ResolvedGenerations.of(chosen, question.start, question.end, self.standing)
-        return self.answers[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +106,8 @@ class ClickHouseReader:
         self._limits = limits
         self._answers = answers
         self._settings = FORMATS | limits.settings()
-        self._known: LRUCache[str, _Known] = LRUCache(_CACHED_PUBLICATIONS, _publications)
-        self._checks: SingleFlight[_Known] = SingleFlight()
+        self._known: LRUCache[str, KnownPublications] = LRUCache(_CACHED_PUBLICATIONS, _publications)
+        self._checks: SingleFlight[KnownPublications] = SingleFlight()
         self._announced = announced
         self._tables = TableCache(table_bytes, self._fetch)
 
@@ -256,7 +210,7 @@ class ClickHouseReader:
         known = self._known.get(customer_id)
         return None if known is None else known.resolved(question)
 
-    async def _current(self, customer_id: str) -> _Known:
+    async def _current(self, customer_id: str) -> KnownPublications:
         """The publications of a customer that are current: none was published before this was called that is not among them."""
         if self._announced is None:
             return await self._checks.found(customer_id, partial(self._checked, customer_id, None))
@@ -266,7 +220,7 @@ class ClickHouseReader:
             return known
         return await self._checks.found(customer_id, partial(self._checked, customer_id, stamp))
 
-    async def _checked(self, customer_id: str, stamp: Stamp | None) -> _Known:
+    async def _checked(self, customer_id: str, stamp: Stamp | None) -> KnownPublications:
         # The count is read before the publications: one published in between makes the next count differ.
         (row,), recorded = await asyncio.gather(
             self.rows("publication_count", {"customer_id": customer_id}), self._recorded(customer_id, stamp)
@@ -274,12 +228,24 @@ class ClickHouseReader:
         fingerprint = row["publications"], row["numbers"]
         known = self._known.get(customer_id)
         if known is None or known.fingerprint != fingerprint:
-            resolved = await self._run(self._warehouse.resolve, customer_id)
-            newest = max((one.generation for one in resolved.publications), default=0)
-            known = _Known(fingerprint, resolved.publications, newest)
+            known = await self._run(self._published, customer_id, known, fingerprint)
             self._known[customer_id] = known
-        known.settle(stamp, recorded)
+        known.checked = time.monotonic()
+        # PostgreSQL is believed only if it has recorded whatever is published: its backup may be older than that of ClickHouse.
+        known.settled = stamp if recorded is not None and known.newest <= recorded else None
         return known
+
+    def _published(
+        self, customer_id: str, known: KnownPublications | None, fingerprint: Fingerprint
+    ) -> KnownPublications:
+        """All publications: those that are `known` and what was published since, or if these are not all, read anew. This blocks."""
+        if known is not None:
+            later = published_after(
+                self._warehouse.client, customer_id, known.newest, self._warehouse.only(customer_id)
+            )
+            if (found := known.with_later(fingerprint, later)) is not None:
+                return found
+        return KnownPublications.of(fingerprint, self._warehouse.resolve(customer_id).publications)
 
     async def _recorded(self, customer_id: str, stamp: Stamp | None) -> int | None:
         """The highest generation that PostgreSQL has recorded as published, None while another may be, or PostgreSQL does not tell."""
@@ -296,7 +262,7 @@ class ClickHouseReader:
             return None
 
 
-def _publications(known: _Known) -> int:
+def _publications(known: KnownPublications) -> int:
     """How many publications an entry holds; a customer with more than the whole cache holds is cached alone."""
     return min(len(known.publications), _CACHED_PUBLICATIONS)
 

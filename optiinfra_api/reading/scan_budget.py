@@ -125,6 +125,8 @@ class AnswerBudget:
 
 def estimated_rows(text: str, question: CostQuery, resolved: ResolvedGenerations) -> int:
     """Estimate how many rows the statement `text` will read to answer `question` from the `resolved` generations."""
+    if resolved.extent is not None:
+        return round(resolved.extent.line_items * _ROWS_A_LINE_ITEM[_table(text)])
     chosen = set(resolved.generations)
     answering = (one for one in resolved.publications if one.generation in chosen)
     return _rows(text, answering, question.start, question.end)

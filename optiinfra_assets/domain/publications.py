@@ -150,6 +150,23 @@ def slice_of(row: Mapping[str, Any]) -> Slice:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """What the generations that answer a question say together.
+
+    Attributes:
+        first_period: first day of their earliest billing period, None if there is none.
+        last_period: first day of their latest billing period.
+        line_items: about how many of their line items are on the asked days, as if each generation's were spread evenly over its days.
+        is_simulated: some come from a simulator or sample files.
+    """
+
+    first_period: date | None
+    last_period: date | None
+    line_items: float
+    is_simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedGenerations:
     """The generations that a query reads, and how complete its result is.
 
@@ -163,6 +180,7 @@ class ResolvedGenerations:
         is_complete: no charge of the queried days is missing: their end is not after `data_through`, or they have no end and
             every slice is final.
         standing: the freshness of the accounts beyond their publications.
+        extent: what `generations` say together, None if nobody summed it up yet.
     """
 
     generations: tuple[int, ...]
@@ -171,6 +189,15 @@ class ResolvedGenerations:
     published_at: datetime | None
     is_complete: bool
     standing: Freshness = NOTHING
+    extent: Extent | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether some of `generations` come from a simulator or sample files."""
+        if self.extent is not None:
+            return self.extent.is_simulated
+        used = set(self.generations)
+        return any(one.is_simulated and one.generation in used for one in self.publications)
 
     @classmethod
     def of(

@@ -62,6 +62,14 @@ def resolve_as_of(client: Client, question: ResolutionQuery, as_of: datetime) ->
     return resolved
 
 
+def published_after(
+    client: Client, customer_id: str, generation: int, settings: dict[str, str]
+) -> list[PublishedGeneration]:
+    """Return the publications of a customer with a higher generation than this; `settings` are those of `Warehouse.only`."""
+    question = ResolutionQuery(customer_id, (), (), None, None, settings)
+    return [one for one, _ in _published(client, "published_after.sql", question, generation=generation)]
+
+
 def _published(
     client: Client, statement: str, question: ResolutionQuery, **values: Any
 ) -> Iterator[tuple[PublishedGeneration, bool]]:

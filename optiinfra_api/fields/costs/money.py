@@ -33,12 +33,11 @@ class Published:
 
 def freshness_fields(resolved: ResolvedGenerations) -> dict[str, Any]:
     """The fields of `Published`."""
-    used = set(resolved.generations)
     return {
         "data_through": resolved.data_through,
         "is_complete": resolved.is_complete,
         "published_at": resolved.published_at,
-        "is_simulated": any(one.is_simulated and one.generation in used for one in resolved.publications),
+        "is_simulated": resolved.is_simulated,
     }
 
 

@@ -128,24 +128,31 @@ class ClickHouseReader:
         """
         text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
         bound = {name: values[name] for name in parameters(statement)}
-        table, was_fetched = await self._tables.found(statement, bound)
-        if table is None:
-            text = shortened(text, bound, values.get("columns", frozenset()))
-            bound = {name: bound[name] for name in _names(text)}
-            return await self._read(text, bound, self._warehouse.only(values["customer_id"]), count)
-        record = current_request()
-        record.statements["ClickHouse" if was_fetched else "memory"] += 1
-        if len(table) > _OFF_THE_LOOP:
-            rows = await asyncio.to_thread(table.series, bound, count)
-        else:
-            rows = table.series(bound, count)
-        record.count_rows(len(rows))
-        return rows
+        text = shortened(text, bound, values.get("columns", frozenset()))
+        used, only = {name: bound[name] for name in _names(text)}, self._warehouse.only(values["customer_id"])
+        record, key = current_request(), ResultCache.key(text, used, only)
+        answer = self._answers.get(key)
+        if answer is None:
+            table, was_fetched = await self._tables.found(statement, bound)
+            if table is None:
+                return await self._read(text, used, only, count)
+            record.statements["ClickHouse" if was_fetched else "memory"] += 1
+            if len(table) > _OFF_THE_LOOP:
+                rows = await asyncio.to_thread(table.series, bound, count)
+            else:
+                rows = table.series(bound, count)
+            self._answers.keep(key, b"\n".join(map(orjson.dumps, rows)))
+            record.count_rows(len(rows))
+            return rows
+        record.statements["memory"] += 1
+        return _parsed(answer, count)
 
     async def _fetch(self, customer_id: str, table: str, generations: Sequence[int], most: int) -> bytes:
         """The rows of a derived table as an Arrow stream; see `TableCache`."""
-        text = sql_files.read("clickhouse", "queries", "generation_rows.sql")
+        of_table = table if table == "days_of_generations" else "generation_rows"
+        text = sql_files.read("clickhouse", "queries", f"{of_table}.sql")
         bound = {"table": table, "customer_id": customer_id, "generations": list(generations)}
+        bound = {name: bound[name] for name in _names(text)}
         settings = self._settings | self._warehouse.only(customer_id) | _ARROW
         settings |= {"max_result_rows": most, "max_result_bytes": 0, "max_execution_time": _FETCH_SECONDS}
         settings["query_id"] = statement_id()
@@ -163,18 +170,10 @@ class ClickHouseReader:
     async def _read(
         self, text: str, bound: dict[str, Any], only: dict[str, str], count: Callable[..., None] | None = None
     ) -> list[dict[str, Any]]:
-        record, key = current_request(), ResultCache.key(text, bound, only)
-        answer = self._answers.get(key)
-        record.statements["ClickHouse" if answer is None else "memory"] += 1
-        if answer is None:
-            answer = await self._ask(text, bound, only)
-            self._answers.keep(key, answer)
-        lines = answer.splitlines()
-        if count is not None:
-            count(len(lines), size=len(answer))
-        rows = [orjson.loads(line) for line in lines]
-        record.count_rows(len(rows))
-        return rows
+        current_request().statements["ClickHouse"] += 1
+        answer = await self._ask(text, bound, only)
+        self._answers.keep(ResultCache.key(text, bound, only), answer)
+        return _parsed(answer, count)
 
     async def _ask(self, text: str, bound: dict[str, Any], only: dict[str, str]) -> bytes:
         settings = self._settings | only | {"query_id": statement_id()}
@@ -260,6 +259,15 @@ class ClickHouseReader:
             return await self._announced.recorded(customer_id)
         except MetadataUnavailable:
             return None
+
+
+def _parsed(answer: bytes, count: Callable[..., None] | None) -> list[dict[str, Any]]:
+    lines = answer.splitlines()
+    if count is not None:
+        count(len(lines), size=len(answer))
+    rows = [orjson.loads(line) for line in lines]
+    current_request().count_rows(len(rows))
+    return rows
 
 
 def _publications(known: KnownPublications) -> int:

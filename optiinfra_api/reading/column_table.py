@@ -64,7 +64,7 @@ class ColumnTable:
         """
         Args:
             rows: columns of the derived table, strings as dictionaries.
-            generations: those whose rows these are; one may have no row.
+            generations: those whose rows these are; one may have no row. Empty: only rows of those that are asked.
         """
         self._rows = rows.sort_by("charge_date").unify_dictionaries().combine_chunks()
         self.generations = generations
@@ -85,6 +85,11 @@ class ColumnTable:
                 column = column.cast(pa.string()).dictionary_encode()
             columns[name] = column
         return cls(pa.table(columns), frozenset(generations))
+
+    @classmethod
+    def joined(cls, tables: Sequence[ColumnTable]) -> ColumnTable:
+        """The rows of all `tables`, which count whatever the generations of a question are."""
+        return cls(pa.concat_tables([table._rows for table in tables]), frozenset())
 
     def with_rows_of(self, other: ColumnTable, kept: Collection[int]) -> ColumnTable:
         """The rows of these generations that are in `kept`, and those of `other`."""
@@ -124,8 +129,9 @@ class ColumnTable:
         if not chunks:
             return (np.zeros(0, np.uint32),) * 4
         column = chunks[0]
-        words = np.frombuffer(column.buffers()[1], "<u4").reshape(-1, 4)[column.offset : column.offset + len(column)]
-        return words[:, 0], words[:, 1], words[:, 2], words[:, 3].view("<i4")
+        words = np.frombuffer(column.buffers()[1], "<u4").reshape(-1, column.type.bit_width // 32)
+        *low, high = words[column.offset : column.offset + len(column)].T
+        return *low, high.view("<i4")
 
     def series(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
         """Return what the statement over this table answers for its bound `values`; the rows of other generations count for nothing.

@@ -7,12 +7,15 @@ are not held yet are fetched, once for all who ask. Each customer has tables of 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+import numpy as np
 from cachetools import LRUCache, TTLCache
 from clickhouse_connect.driver.exceptions import Error
+from numpy.typing import NDArray
 
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading.column_table import MOST_ROWS, ColumnTable
@@ -32,11 +35,19 @@ _SHARE: Final = 4
 _AT_ONCE: Final = {"cost_by_day": 60}
 """For how many generations a question waits until their rows are fetched; for more, its own statement is quicker."""
 _AT_ONCE_OF_OTHERS: Final = 4
+_MANY: Final = 2_000
+"""Generations from which on days are summed over all of them in blocks, and the rows of each are not held."""
+_BLOCK: Final = 4_096
+"""Generation numbers of one block. A publication changes two: that of its own number, and that of the generation it replaces."""
 _REFUSED: Final = 10_000
 _REFUSED_SECONDS: Final = 600
 
+_DAYS: Final = "days_of_generations"
+
 Fetch = Callable[[str, str, Sequence[int], int], Awaitable[bytes]]
-"""Returns the rows of a table, of a customer's generations, as an Arrow stream; raises TooExpensive if they are more than given."""
+"""Returns the rows of a table, or with the name `_DAYS` their sums by day, of a customer's generations, as an Arrow stream; raises
+TooExpensive if they are more than given."""
+_Key = tuple[str, str]
 
 
 class TableCache:
@@ -47,9 +58,9 @@ class TableCache:
         self._size = size
         self._most_rows = min(size // _SHARE // ROW_BYTES, MOST_ROWS)
         self._fetch = fetch
-        self._held: LRUCache[tuple[str, str], ColumnTable] = LRUCache(max(size, 1), lambda table: table.size)
-        self._too_large: TTLCache[tuple[str, str], int] = TTLCache(_REFUSED, _REFUSED_SECONDS)
-        self._filling: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._held: LRUCache[_Key, ColumnTable] = LRUCache(max(size, 1), lambda table: table.size)
+        self._too_large: TTLCache[_Key, int] = TTLCache(_REFUSED, _REFUSED_SECONDS)
+        self._filling: dict[_Key, asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(1)
 
     async def found(self, statement: str, values: Mapping[str, Any]) -> tuple[ColumnTable | None, bool]:
@@ -59,6 +70,9 @@ class TableCache:
         if name is None or not self._most_rows:
             return None, False
         key, asked = (values["customer_id"], name), values["generations"]
+        if len(asked) > _MANY:
+            is_by_day = name == "cost_by_day" and values["provider"] == values["account"] == "nothing"
+            return await self._of_many(key[0], asked) if is_by_day else (None, False)
         held = self._held.get(key)
         missing = [one for one in asked if held is None or one not in held.generations]
         if not missing:
@@ -72,13 +86,42 @@ class TableCache:
         held = self._held.get(key)
         return (held, True) if held is not None and held.generations.issuperset(asked) else (None, False)
 
-    def _fill(self, key: tuple[str, str], asked: Sequence[int], missing: Sequence[int]) -> asyncio.Task[None]:
+    async def _of_many(self, customer_id: str, asked: Sequence[int]) -> tuple[ColumnTable | None, bool]:
+        """The sums by day over many generations, in blocks of them that are fetched again only if one of them is another."""
+        numbers = np.sort(np.array(asked, np.uint64))
+        whole = self._held.get((customer_id, _digest(numbers)))
+        if whole is not None:
+            return whole, False
+        ends = np.flatnonzero(np.diff(numbers // _BLOCK)) + 1
+        blocks = {(customer_id, _digest(block)): block for block in np.split(numbers, ends)}
+        tables = {key: self._held.get(key) for key in blocks}
+        for key, block in blocks.items():
+            if tables[key] is None:
+                tables[key] = await self._of_block(key, block)
+        whole = ColumnTable.joined([table for table in tables.values() if table is not None])
+        self._hold((customer_id, _digest(numbers)), whole)
+        return whole, True
+
+    async def _of_block(self, key: _Key, block: NDArray[Any]) -> ColumnTable:
+        async with self._turn:
+            found = self._held.get(key)  # by somebody who asked at the same time
+            if found is None:
+                answer = await self._fetch(key[0], _DAYS, block.tolist(), self._most_rows)
+                found = ColumnTable.joined([ColumnTable.of(answer, ())])
+                self._hold(key, found)
+        return found
+
+    def _hold(self, key: _Key, table: ColumnTable) -> None:
+        if table.size <= self._size // _SHARE:
+            self._held[key] = table
+
+    def _fill(self, key: _Key, asked: Sequence[int], missing: Sequence[int]) -> asyncio.Task[None]:
         if key not in self._filling:
             task = self._filling[key] = asyncio.create_task(self._filled(key, asked, missing))
             task.add_done_callback(lambda _: self._filling.pop(key, None))
         return self._filling[key]
 
-    async def _filled(self, key: tuple[str, str], asked: Sequence[int], missing: Sequence[int]) -> None:
+    async def _filled(self, key: _Key, asked: Sequence[int], missing: Sequence[int]) -> None:
         """Hold the rows of the generations that were `asked`, of which some are `missing`."""
         customer_id, name = key
         with suppress(StoreError, Error):
@@ -98,3 +141,8 @@ class TableCache:
                 self._too_large[key] = len(asked)
                 return
             self._held[key] = found
+
+
+def _digest(numbers: NDArray[Any]) -> str:
+    """Names a set of sorted generations."""
+    return hashlib.blake2b(numbers.tobytes(), digest_size=32).hexdigest()

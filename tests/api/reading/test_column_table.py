@@ -147,6 +147,31 @@ def test_memory_answers_what_clickhouse_answers(
     asyncio.run(asking())
 
 
+@hypothesis_settings(max_examples=40)
+@given(data=st.data())
+def test_sums_over_many_generations_are_those_of_clickhouse(
+    settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+) -> None:
+    monkeypatch.setattr(table_cache, "_MANY", 0)
+    monkeypatch.setattr(table_cache, "_BLOCK", 2)
+    insert(warehouse, "cost_by_day", data.draw(rows("cost_by_day")))
+    asked = data.draw(st.lists(questions("cost_by_day"), min_size=1, max_size=4))
+
+    async def asking() -> None:
+        client = await connect_reader(settings)
+        try:
+            readers = Readers(client, warehouse, 2**26)
+            for values in asked:
+                values |= {"provider": "nothing", "account": "nothing"}
+                assert await readers.held("cost_series_by_day", values) == await readers.asking.rows(
+                    "cost_series_by_day", values
+                )
+        finally:
+            await client.close()
+
+    asyncio.run(asking())
+
+
 def row(generation: int, day: int, customer_id: str = "acme", amount: int = 1) -> dict[str, Any]:
     """A row of cost_by_day."""
     return {

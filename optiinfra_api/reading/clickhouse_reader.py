@@ -133,7 +133,10 @@ class ClickHouseReader:
         record, key = current_request(), ResultCache.key(text, used, only)
         answer = self._answers.get(key)
         if answer is None:
-            table, was_fetched = await self._tables.found(statement, bound)
+            known = self._known.get(values["customer_id"])
+            table, was_fetched = await self._tables.found(
+                statement, bound, *(() if known is None else (known.of_all_days,))
+            )
             if table is None:
                 return await self._read(text, used, only, count)
             record.statements["ClickHouse" if was_fetched else "memory"] += 1

@@ -178,7 +178,7 @@ class ColumnTable:
     def _places(self, first: int, last: int, values: Mapping[str, Any]) -> Any:
         """Which rows of `first` to `last` the filters and generations of a question accept."""
         conditions = []
-        if not self.generations <= frozenset(values["generations"]):
+        if self.generations and not self.generations <= frozenset(values["generations"]):
             conditions.append(
                 np.isin(self._array("generation")[first:last], np.array(values["generations"], np.uint64))
             )

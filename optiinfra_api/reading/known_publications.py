@@ -70,6 +70,7 @@ class KnownPublications:
         default_factory=partial(LRUCache, _CACHED_ANSWERS)
     )
     _accounts: LRUCache[tuple[object, ...], _Accounts] = field(default_factory=partial(LRUCache, _CACHED_ANSWERS))
+    _all: Columns | None = None
 
     @classmethod
     def of(cls, fingerprint: Fingerprint, publications: Iterable[PublishedGeneration]) -> Self:
@@ -102,6 +103,7 @@ class KnownPublications:
             settled=None,
             _answers=LRUCache(_CACHED_ANSWERS),
             _accounts=LRUCache(_CACHED_ANSWERS),
+            _all=None,
         )
 
     def stand(self, standing: Freshness) -> None:
@@ -117,6 +119,18 @@ class KnownPublications:
         if key not in self._answers:
             self._answers[key] = self._of_accounts(question).within(question.start, question.end)
         return self._answers[key]
+
+    def of_all_days(self, generations: Sequence[int], start: date, end: date) -> Columns | None:
+        """All generations of the customer, sorted, if `generations` are those with charges on the days of [start, end); None: they are not.
+
+        What is held of all of them then answers questions about any days. It is the same object each time.
+        """
+        answer = self._answers.get(((), (), start, end))
+        if answer is None or answer.generations != tuple(generations):
+            return None
+        if self._all is None:
+            self._all = np.sort(self.columns["generation"])
+        return self._all
 
     def _of_accounts(self, question: CostQuery) -> _Accounts:
         key = (question.providers, question.accounts)
@@ -147,14 +161,11 @@ class _Accounts:
 
     def within(self, start: date | None, end: date | None) -> ResolvedGenerations:
         """As `ResolvedGenerations.of`."""
-        columns = self.columns
-        has_charges = columns["last"] >= (start.toordinal() if start else 1)
-        has_charges &= columns["first"] < (end.toordinal() if end else date.max.toordinal())
-        chosen = columns[has_charges]
+        chosen = _with_charges(self.columns, start, end)
         if self.through is None:
             is_complete = False
         elif end is None:
-            is_complete = bool(columns["is_final"].all())
+            is_complete = bool(self.columns["is_final"].all())
         else:
             is_complete = datetime(end.year, end.month, end.day, tzinfo=UTC) <= self.through
         return ResolvedGenerations(
@@ -166,6 +177,13 @@ class _Accounts:
             standing=self.standing,
             extent=_extent(chosen, start, end),
         )
+
+
+def _with_charges(columns: Columns, start: date | None, end: date | None) -> Columns:
+    """Those with charges on the days of [start, end); None: no bound."""
+    has_charges = columns["last"] >= (start.toordinal() if start else 1)
+    has_charges &= columns["first"] < (end.toordinal() if end else date.max.toordinal())
+    return columns[has_charges]
 
 
 def _is_asked(one: PublishedGeneration, question: CostQuery) -> bool:

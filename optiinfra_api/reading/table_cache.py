@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +40,8 @@ _MANY: Final = 2_000
 """Generations from which on days are summed over all of them in blocks, and the rows of each are not held."""
 _BLOCK: Final = 4_096
 """Generation numbers of one block. A publication changes two: that of its own number, and that of the generation it replaces."""
+_LAST: Final = 16
+"""Customers with many generations whose last sums are found without naming all generations."""
 _REFUSED: Final = 10_000
 _REFUSED_SECONDS: Final = 600
 
@@ -47,6 +50,7 @@ _DAYS: Final = "days_of_generations"
 Fetch = Callable[[str, str, Sequence[int], int], Awaitable[bytes]]
 """Returns the rows of a table, or with the name `_DAYS` their sums by day, of a customer's generations, as an Arrow stream; raises
 TooExpensive if they are more than given."""
+AllDays = Callable[[Sequence[int], date, date], NDArray[Any] | None]
 _Key = tuple[str, str]
 
 
@@ -60,19 +64,25 @@ class TableCache:
         self._fetch = fetch
         self._held: LRUCache[_Key, ColumnTable] = LRUCache(max(size, 1), lambda table: table.size)
         self._too_large: TTLCache[_Key, int] = TTLCache(_REFUSED, _REFUSED_SECONDS)
+        self._last: LRUCache[str, tuple[NDArray[Any], ColumnTable]] = LRUCache(_LAST)
         self._filling: dict[_Key, asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(1)
 
-    async def found(self, statement: str, values: Mapping[str, Any]) -> tuple[ColumnTable | None, bool]:
+    async def found(
+        self, statement: str, values: Mapping[str, Any], of_all_days: AllDays = lambda *_: None
+    ) -> tuple[ColumnTable | None, bool]:
         """Return the table that answers a statement with its bound `values`, None if it has to be asked of ClickHouse; and whether rows
-        were fetched for it."""
+        were fetched for it. `of_all_days` is `KnownPublications.of_all_days` of the customer."""
         name = TABLES.get(statement)
         if name is None or not self._most_rows:
             return None, False
         key, asked = (values["customer_id"], name), values["generations"]
         if len(asked) > _MANY:
             is_by_day = name == "cost_by_day" and values["provider"] == values["account"] == "nothing"
-            return await self._of_many(key[0], asked) if is_by_day else (None, False)
+            if not is_by_day:
+                return None, False
+            numbers = of_all_days(asked, values["start"], values["end"])
+            return await self._of_many(key[0], np.sort(np.array(asked, np.uint64)) if numbers is None else numbers)
         held = self._held.get(key)
         missing = [one for one in asked if held is None or one not in held.generations]
         if not missing:
@@ -86,9 +96,11 @@ class TableCache:
         held = self._held.get(key)
         return (held, True) if held is not None and held.generations.issuperset(asked) else (None, False)
 
-    async def _of_many(self, customer_id: str, asked: Sequence[int]) -> tuple[ColumnTable | None, bool]:
+    async def _of_many(self, customer_id: str, numbers: NDArray[Any]) -> tuple[ColumnTable | None, bool]:
         """The sums by day over many generations, in blocks of them that are fetched again only if one of them is another."""
-        numbers = np.sort(np.array(asked, np.uint64))
+        last = self._last.get(customer_id)
+        if last is not None and last[0] is numbers:
+            return last[1], False
         whole = self._held.get((customer_id, _digest(numbers)))
         if whole is not None:
             return whole, False
@@ -100,6 +112,7 @@ class TableCache:
                 tables[key] = await self._of_block(key, block)
         whole = ColumnTable.joined([table for table in tables.values() if table is not None])
         self._hold((customer_id, _digest(numbers)), whole)
+        self._last[customer_id] = numbers, whole
         return whole, True
 
     async def _of_block(self, key: _Key, block: NDArray[Any]) -> ColumnTable:

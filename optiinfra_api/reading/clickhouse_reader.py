@@ -141,9 +141,9 @@ class ClickHouseReader:
                 return await self._read(text, used, only, count)
             record.statements["ClickHouse" if was_fetched else "memory"] += 1
             if len(table) > _OFF_THE_LOOP:
-                rows = await asyncio.to_thread(table.series, bound, count)
+                rows = await asyncio.to_thread(table.rows, bound, count)
             else:
-                rows = table.series(bound, count)
+                rows = table.rows(bound, count)
             self._answers.keep(key, b"\n".join(map(orjson.dumps, rows)))
             record.count_rows(len(rows))
             return rows

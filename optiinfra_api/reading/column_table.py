@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -60,22 +60,33 @@ class _Bucket:
 class ColumnTable:
     """Rows of a derived table, of `generations`, by day. It is never changed."""
 
+    DAY: ClassVar[str] = "charge_date"
+    """The column of days, by which rows are sorted."""
+    DROPPED: ClassVar[tuple[str, ...]] = ("billing_period",)
+
     def __init__(self, rows: pa.Table, generations: frozenset[int]) -> None:
         """
         Args:
             rows: columns of the derived table, strings as dictionaries.
             generations: those whose rows these are; one may have no row. Empty: only rows of those that are asked.
         """
-        self._rows = rows.sort_by("charge_date").unify_dictionaries().combine_chunks()
+        self._rows = rows.sort_by(self.DAY).unify_dictionaries().combine_chunks()
         self.generations = generations
 
     @classmethod
-    def of(cls, answer: bytes, generations: Collection[int]) -> ColumnTable:
+    def of(cls, answer: bytes, generations: Collection[int]) -> Self:
         """Make one from ClickHouse's answer as an Arrow stream."""
         rows = pa.ipc.open_stream(answer).read_all()
-        names = {"charge_date": pa.int32(), "generation": pa.uint64()}
+        names = {
+            "charge_date": pa.int32(),
+            "charge_month": pa.int32(),
+            "billing_period": pa.int32(),
+            "generation": pa.uint64(),
+        }
         columns = {}
         for name in rows.column_names:
+            if name in cls.DROPPED:
+                continue
             column = rows[name]
             if name in names:
                 column = column.cast(names[name])
@@ -91,13 +102,13 @@ class ColumnTable:
         """The rows of all `tables`, which count whatever the generations of a question are."""
         return cls(pa.concat_tables([table._rows for table in tables]), frozenset())
 
-    def with_rows_of(self, other: ColumnTable, kept: Collection[int]) -> ColumnTable:
+    def with_rows_of(self, other: ColumnTable, kept: Collection[int]) -> Self:
         """The rows of these generations that are in `kept`, and those of `other`."""
         remaining = self.generations & frozenset(kept)
         own = self._rows
         if remaining != self.generations:
             own = own.filter(pc.is_in(own["generation"], value_set=pa.array(sorted(remaining), pa.uint64())))
-        return ColumnTable(pa.concat_tables([own, other._rows]), remaining | other.generations)
+        return type(self)(pa.concat_tables([own, other._rows]), remaining | other.generations)
 
     @property
     def size(self) -> int:
@@ -109,7 +120,7 @@ class ColumnTable:
 
     @cached_property
     def _days(self) -> Ints:
-        return self._array("charge_date")
+        return self._array(self.DAY)
 
     def _array(self, name: str) -> Ints:
         column = self._rows[name].chunks
@@ -133,23 +144,20 @@ class ColumnTable:
         *low, high = words[column.offset : column.offset + len(column)].T
         return *low, high.view("<i4")
 
-    def series(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
+    def rows(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
         """Return what the statement over this table answers for its bound `values`; the rows of other generations count for nothing.
 
         `count` is told the number of rows and their bytes before any is written.
         """
-        first, last = (int(np.searchsorted(self._days, _number(values[bound]))) for bound in ("start", "end"))
-        places = self._places(first, last, values)
+        places = self._places(values["start"], values["end"], values)
         names = [name for name in _GROUPS if name in values]
         asked = [name for name in names if values[name] in self._rows.column_names]
         groups, keys = self._groups(places, [values[name] for name in asked])
         buckets = _buckets(values["granularity"], values["start"], values["end"])
         cells = groups * len(buckets.starts) + buckets.of_day[self._days[places] - _number(values["start"])]
-        sums = _Sums(cells, len(keys), len(buckets.starts), [limb[places] for limb in self._limbs(values["cost"])])
-        items = _counted(groups, len(keys), self._array("line_items")[places])
-        unpriced = [0] * len(keys)
-        if values["unpriced"] in _COUNTS:
-            unpriced = _counted(groups, len(keys), self._array(values["unpriced"])[places])
+        sums = Sums(cells, len(keys), len(buckets.starts), [limb[places] for limb in self._limbs(values["cost"])])
+        items = counted(groups, len(keys), self._array("line_items")[places])
+        unpriced = self._unpriced(groups, len(keys), places, values["unpriced"])
         totals = sums.totals()
         order = sorted(range(len(keys)), key=lambda group: (keys[group][-1], -totals[group], keys[group]))
         order = order[: values["limit"]]
@@ -175,8 +183,9 @@ class ColumnTable:
             )
         return rows
 
-    def _places(self, first: int, last: int, values: Mapping[str, Any]) -> Any:
-        """Which rows of `first` to `last` the filters and generations of a question accept."""
+    def _places(self, start: date, end: date, values: Mapping[str, Any]) -> Any:
+        """Which rows of the days of [start, end) the filters and generations of a question accept."""
+        first, last = (int(np.searchsorted(self._days, _number(bound))) for bound in (start, end))
         conditions = []
         if self.generations and not self.generations <= frozenset(values["generations"]):
             conditions.append(
@@ -191,6 +200,10 @@ class ColumnTable:
         if not conditions:
             return slice(first, last)
         return first + np.flatnonzero(np.logical_and.reduce(conditions))
+
+    def _unpriced(self, groups: Ints, number: int, places: Any, column: str) -> list[int]:
+        """How many line items of each group have no price; the column may be an alias for none."""
+        return counted(groups, number, self._array(column)[places]) if column in _COUNTS else [0] * number
 
     def _groups(self, places: Any, columns: Sequence[str]) -> tuple[Ints, list[tuple[str, ...]]]:
         """The number of the group of each row of `places`, and the texts of each group: of `columns` and the currency."""
@@ -213,7 +226,7 @@ class ColumnTable:
         return groups, list(zip(*reversed(texts), strict=True))
 
 
-class _Sums:
+class Sums:
     """Exact sums of costs by group and bucket."""
 
     def __init__(self, cells: Ints, groups: int, buckets: int, limbs: Sequence[Ints]) -> None:
@@ -248,7 +261,7 @@ def _joined(limbs: Sequence[Ints | None], length: int) -> list[int]:
     return whole
 
 
-def _counted(groups: Ints, number: int, weights: Ints) -> list[int]:
+def counted(groups: Ints, number: int, weights: Ints) -> list[int]:
     return [int(one) for one in np.bincount(groups, weights=weights, minlength=number).tolist()]
 
 

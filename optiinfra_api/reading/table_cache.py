@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading.column_table import MOST_ROWS, ColumnTable
+from optiinfra_api.reading.resource_table import ResourceTable
 from optiinfra_assets.database.errors import StoreError
 
 TABLES: Final = {
@@ -27,8 +28,11 @@ TABLES: Final = {
     "cost_series_by_service": "cost_by_service",
     "cost_series_by_type": "cost_by_type",
     "cost_series_by_attribute": "cost_trends",
+    "cost_by_resource_months": "cost_by_resource",
+    "resource_details": "cost_by_resource",
 }
 """The table that each statement reads which can be answered from memory."""
+_CLASSES: Final[dict[str, type[ColumnTable]]] = {"cost_by_resource": ResourceTable}
 
 ROW_BYTES: Final = 120
 _SHARE: Final = 4
@@ -76,7 +80,7 @@ class TableCache:
         name = TABLES.get(statement)
         if name is None or not self._most_rows:
             return None, False
-        key, asked = (values["customer_id"], name), values["generations"]
+        key, asked = (values["customer_id"], name), values.get("generations") or values["details_of"]
         if len(asked) > _MANY:
             is_by_day = name == "cost_by_day" and values["provider"] == values["account"] == "nothing"
             if not is_by_day:
@@ -87,7 +91,7 @@ class TableCache:
         missing = [one for one in asked if held is None or one not in held.generations]
         if not missing:
             return held, False
-        if self._too_large.get(key, MOST_ROWS) <= len(asked):
+        if "details_of" in values or self._too_large.get(key, MOST_ROWS) <= len(asked):
             return None, False
         filling = self._fill(key, asked, missing)
         if len(missing) > _AT_ONCE.get(name, _AT_ONCE_OF_OTHERS):
@@ -144,7 +148,7 @@ class TableCache:
                 except TooExpensive:
                     self._too_large[key] = len(asked)
                     return
-            found = await asyncio.to_thread(ColumnTable.of, answer, missing)
+            found = await asyncio.to_thread(_CLASSES.get(name, ColumnTable).of, answer, missing)
             held = self._held.get(key)
             if held is not None:
                 kept = held.generations if len(held) + len(found) <= self._most_rows else asked

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading import table_cache
-from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
+from optiinfra_api.reading.clickhouse_reader import ClickHouseReader, parameters
 from optiinfra_api.reading.column_table import COSTS, written
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
@@ -46,6 +46,7 @@ FILTERS = {
     "charge_categories": "charge_category",
 }
 CUSTOMERS = ("acme", "other")
+PARAMETERS = parameters("resource_details")
 
 amounts = st.decimals(Decimal("-9e19"), Decimal("9e19"), places=18) | st.decimals(-100, 100, places=6)
 counts = st.integers(0, 2**40)
@@ -121,10 +122,10 @@ class Readers:
         """The answer from memory."""
         table, _ = await self.holding._tables.found(statement, values)
         assert table is not None
-        return table.series(values)
+        return table.rows(values)
 
 
-@pytest.mark.parametrize("statement", TABLES)
+@pytest.mark.parametrize("statement", [one for one, table in TABLES.items() if table in DIMENSIONS])
 @hypothesis_settings(max_examples=40)
 @given(data=st.data())
 def test_memory_answers_what_clickhouse_answers(
@@ -141,6 +142,81 @@ def test_memory_answers_what_clickhouse_answers(
             readers = Readers(client, warehouse, 2**26)
             for values in asked:
                 assert await readers.held(statement, values) == await readers.asking.rows(statement, values)
+        finally:
+            await client.close()
+
+    asyncio.run(asking())
+
+
+@st.composite
+def resource_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Rows of cost_by_resource: a generation is of one account and one billing period, and an account has one of each period."""
+    found = []
+    for number in range(draw(st.integers(0, 25))):
+        generation = draw(st.integers(1, 6))
+        found.append(
+            {
+                "customer_id": CUSTOMERS[generation > 4],
+                "provider": "aws",
+                "account_id": ("one", "drei ä")[generation % 2],
+                "generation": generation,
+                "billing_period": date(2026, 1 + generation // 2, 1),
+                "charge_month": date(2026, draw(st.integers(1, 4)), 1),
+                "sub_account_id": draw(st.sampled_from(TEXTS)),
+                "service_name": draw(st.sampled_from(TEXTS)),
+                "region_id": draw(st.sampled_from(TEXTS)),
+                "charge_category": draw(st.sampled_from(TEXTS)),
+                "resource_id": draw(st.sampled_from(TEXTS)),
+                "resource_name": draw(st.sampled_from(TEXTS)),
+                "resource_type": draw(st.sampled_from(TEXTS)),
+                "billing_currency": draw(st.sampled_from(["USD", "EUR"])),
+                **{cost: draw(amounts | st.just(Decimal(1))) for cost in COSTS},
+                "list_cost_missing": draw(counts),
+                "contracted_cost_missing": draw(st.integers(0, 3)),
+                "line_items": draw(counts) + number,
+            }
+        )
+    return found
+
+
+@hypothesis_settings(max_examples=60)
+@given(data=st.data())
+def test_resources_in_memory_are_those_of_clickhouse(
+    settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+) -> None:
+    monkeypatch.setattr(table_cache, "_AT_ONCE_OF_OTHERS", 1000)
+    insert(warehouse, "cost_by_resource", data.draw(resource_rows()))
+    asked = data.draw(questions("cost_trends")) | {
+        "first_month": date(2026, data.draw(st.integers(1, 3)), 1),
+        "end_month": date(2026, data.draw(st.integers(4, 6)), 1),
+        "limit": data.draw(st.integers(1, 4)),
+        "has_after": 0,
+        "after_currency": "",
+        "after_amount": "0",
+        "after_account": "",
+        "after_resource": "",
+    }
+
+    async def asking() -> None:
+        client = await connect_reader(settings)
+        try:
+            readers = Readers(client, warehouse, 2**26)
+            while True:
+                ranked = await readers.asking.rows("cost_by_resource_months", asked)
+                found = await readers.held("cost_by_resource_months", asked)
+                assert found == [{name: row[name] for name in found[0]} for row in ranked]
+                if not found:
+                    return
+                details = asked | {
+                    "details_of": sorted({row["newest_generation"] for row in found}),
+                    "resources": sorted({row["resource"] for row in found}),
+                }
+                own = await readers.held("resource_details", {name: details[name] for name in PARAMETERS})
+                theirs = await readers.asking.rows("resource_details", details)
+                assert sorted(map(str, own)) == sorted(map(str, theirs))
+                last = found[-1]
+                after = {f"after_{name}": last[name] for name in ("currency", "account", "resource")}
+                asked.update(after, has_after=1, after_amount=last["total"])
         finally:
             await client.close()
 

@@ -136,7 +136,7 @@ FROM cost_by_day
 GROUP BY customer_id, provider, account_id, billing_period, generation, billing_currency
 """
 
-ONE_GENERATION = "WHERE customer_id = {customer_id:String} AND generation = {generation:UInt64}"
+ONE_GENERATION = "WHERE customer_id IN {customers:Array(String)} AND generation IN {generations:Array(UInt64)}"
 
 
 def make(rows: int) -> None:

@@ -125,6 +125,14 @@ class Readers:
         return table.rows(values)
 
 
+def assert_equal(held: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
+    """Both are the same, but for groups that are not asked, for which the statement has no column."""
+    assert len(held) == len(asked)
+    for ours, theirs in zip(held, asked, strict=True):
+        assert {name: ours[name] for name in theirs} == theirs
+        assert not any(ours[name] for name in ours.keys() - theirs.keys())
+
+
 @pytest.mark.parametrize("statement", [one for one, table in TABLES.items() if table in DIMENSIONS])
 @hypothesis_settings(max_examples=40)
 @given(data=st.data())
@@ -141,7 +149,7 @@ def test_memory_answers_what_clickhouse_answers(
         try:
             readers = Readers(client, warehouse, 2**26)
             for values in asked:
-                assert await readers.held(statement, values) == await readers.asking.rows(statement, values)
+                assert_equal(await readers.held(statement, values), await readers.asking.rows(statement, values))
         finally:
             await client.close()
 
@@ -239,9 +247,8 @@ def test_sums_over_many_generations_are_those_of_clickhouse(
             readers = Readers(client, warehouse, 2**26)
             for values in asked:
                 values |= {"provider": "nothing", "account": "nothing"}
-                assert await readers.held("cost_series_by_day", values) == await readers.asking.rows(
-                    "cost_series_by_day", values
-                )
+                statement = "cost_series_by_day"
+                assert_equal(await readers.held(statement, values), await readers.asking.rows(statement, values))
         finally:
             await client.close()
 

@@ -32,6 +32,22 @@ def test_what_is_asked_stays(statement: str) -> None:
         assert ("has_after" in short) == ("has_after" in text)
 
 
+def test_groups_that_are_not_asked_are_left_out() -> None:
+    text = sql_files.read("clickhouse", "queries", "cost_series_by_tag.sql")
+    names = [name for name in parameters("cost_series_by_tag") if f"{{{name}:Identifier}} AS {name}_group" in text]
+    assert len(names) == 10
+    for asked in ("service", "tag"):
+        short = shortened(text, {name: "nothing" for name in names if name != asked})
+        assert [name for name in names if f"{name}_group" in short] == [asked]
+        assert f"GROUP BY {asked}_group, billing_currency, bucket" in short
+        assert f"GROUP BY {asked}_group, currency" in short
+        assert f"ORDER BY currency, sum(bucket_amount) DESC, {asked}\n" in short
+    flat = shortened(
+        sql_files.read("clickhouse", "queries", "cost_series_by_day.sql"), {"provider": "nothing", "account": "nothing"}
+    )
+    assert "GROUP BY currency\nORDER BY currency, cost_sum DESC\n" in flat
+
+
 def test_only_the_columns_that_are_named_are_selected() -> None:
     text = sql_files.read("clickhouse", "queries", "line_items.sql")
     short = shortened(text, {}, frozenset({"account", "service_name", "x_columns", "nothing"}))

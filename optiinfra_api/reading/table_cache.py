@@ -40,6 +40,8 @@ _SHARE: Final = 4
 _AT_ONCE: Final = {"cost_by_day": 60}
 """For how many generations a question waits until their rows are fetched; for more, its own statement is quicker."""
 _AT_ONCE_OF_OTHERS: Final = 4
+_MOST_ROWS: Final = {"cost_by_resource": 30_000}
+"""Rows from which on ClickHouse ranks resources quicker than we do."""
 _MANY: Final = 2_000
 """Generations from which on days are summed over all of them in blocks, and the rows of each are not held."""
 _BLOCK: Final = 4_096
@@ -141,19 +143,20 @@ class TableCache:
     async def _filled(self, key: _Key, asked: Sequence[int], missing: Sequence[int]) -> None:
         """Hold the rows of the generations that were `asked`, of which some are `missing`."""
         customer_id, name = key
+        most = min(self._most_rows, _MOST_ROWS.get(name, MOST_ROWS))
         with suppress(StoreError, Error):
             async with self._turn:
                 try:
-                    answer = await self._fetch(customer_id, name, missing, self._most_rows)
+                    answer = await self._fetch(customer_id, name, missing, most)
                 except TooExpensive:
                     self._too_large[key] = len(asked)
                     return
             found = await asyncio.to_thread(_CLASSES.get(name, ColumnTable).of, answer, missing)
             held = self._held.get(key)
             if held is not None:
-                kept = held.generations if len(held) + len(found) <= self._most_rows else asked
+                kept = held.generations if len(held) + len(found) <= most else asked
                 found = await asyncio.to_thread(held.with_rows_of, found, kept)
-            if len(found) > self._most_rows or found.size > self._size // _SHARE:
+            if len(found) > most or found.size > self._size // _SHARE:
                 self._held.pop(key, None)
                 self._too_large[key] = len(asked)
                 return

@@ -21,7 +21,7 @@ import clickhouse_connect
 import psutil
 
 from benchmarks import dataset
-from benchmarks.queries import running
+from benchmarks.serving import running
 from optiinfra_api.reading import stream as exporter
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.stream import ExportFormat

@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks.engines import LOGIN, clickhouse_url
-from benchmarks.queries import _free_port
 from optiinfra_assets.embedded.postgres import __main__ as postgres
+from optiinfra_assets.embedded.preflight import free_port
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -91,7 +91,7 @@ def postgresql(metadata: Metadata) -> None:
 def main() -> None:
     """Start the databases, measure, and stop them."""
     with tempfile.TemporaryDirectory(prefix="optiinfra-isolation-") as folder:
-        port, home = _free_port(), Path(folder)
+        port, home = free_port("127.0.0.1"), Path(folder)
         command = [sys.executable, "-m", "optiinfra_assets.embedded.clickhouse", "--port", str(port)]
         process = subprocess.Popen([*command, "--path", str(home / "clickhouse")], env={**os.environ, **LOGIN})
         try:

@@ -28,7 +28,8 @@ from clickhouse_connect.driver.binding import bind_query
 
 from benchmarks import dataset, load_pages, load_profile
 from benchmarks.load_client import WARM_UP, Ask, Load, percentiles, run
-from benchmarks.queries import LARGEST, MEDIAN, QUERIES, SETTINGS, Statement, engines, recorded, serving
+from benchmarks.queries import LARGEST, MEDIAN, QUERIES, SETTINGS, Statement, recorded
+from benchmarks.serving import engines, serving
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.tenant_filter import tenant_settings

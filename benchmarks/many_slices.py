@@ -15,7 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.engines import stores
-from benchmarks.queries import Times, asking, serving
+from benchmarks.queries import Times, asking
+from benchmarks.serving import serving
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.warehouse.warehouse import Warehouse

@@ -25,7 +25,8 @@ import uvicorn
 from playwright.sync_api import sync_playwright
 
 from benchmarks import dataset
-from benchmarks.queries import LARGEST, engines, serving
+from benchmarks.queries import LARGEST
+from benchmarks.serving import engines, serving
 from optiinfra_api.app import create_app
 from optiinfra_api.server.config import server_config
 from optiinfra_api.server.limits import ConnectionLimits

@@ -92,3 +92,20 @@ def test_columns_answer_what_publications_say(data: st.DataObject) -> None:
             min(used, default=None),
             max(used, default=None),
         )
+
+
+@given(data=st.data())
+def test_what_is_held_of_all_generations_is_used_for_those_of_a_question_only(data: st.DataObject) -> None:
+    known = KnownPublications.of((0, 0), [data.draw(publications(generation)) for generation in range(1, 6)])
+    start = data.draw(days)
+    end = start + timedelta(days=data.draw(st.integers(1, 60)))
+    question = CostQuery(start, end, None)
+    assert known.of_all_days([1], start, end) is None, "nobody asked yet"
+    asked = list(known.resolved(question).generations)
+    everything = known.of_all_days(asked, start, end)
+    assert everything is not None
+    assert everything.tolist() == [1, 2, 3, 4, 5]
+    assert known.of_all_days(asked, start, end) is everything
+    for other in ([*asked, 6], asked[:-1] if asked else [1], [one + 1 for one in asked] or [2]):
+        assert known.of_all_days(other, start, end) is None
+    assert known.of_all_days(asked, start, end + timedelta(days=1)) is None

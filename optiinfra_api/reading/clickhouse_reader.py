@@ -58,6 +58,8 @@ SETTLE_SECONDS = 1.0
 """Seconds between two looks whether a customer's attempts to publish have ended, while nothing is heard."""
 
 _FETCH_SECONDS = 5
+_FETCHED = {"days_of_generations": "days_of_generations", "cost_trends": "trend_rows"}
+"""The statement that fetches what is held of a table, if it is not all of its rows."""
 _OFF_THE_LOOP = 20_000
 """Rows in memory from which on sums are taken in a thread: others are answered meanwhile."""
 _CACHED_PUBLICATIONS = 200_000
@@ -152,10 +154,11 @@ class ClickHouseReader:
 
     async def _fetch(self, customer_id: str, table: str, generations: Sequence[int], most: int) -> bytes:
         """The rows of a derived table as an Arrow stream; see `TableCache`."""
-        of_table = table if table == "days_of_generations" else "generation_rows"
-        text = sql_files.read("clickhouse", "queries", f"{of_table}.sql")
-        bound = {"table": table, "customer_id": customer_id, "generations": list(generations)}
-        bound = {name: bound[name] for name in _names(text)}
+        table, *columns = table.split(":")
+        statement = _FETCHED.get(table, "generation_rows")
+        text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
+        own = {"table": table, "customer_id": customer_id, "generations": list(generations)}
+        bound = {name: own.get(name) or (name if name in columns else "nothing") for name in _names(text)}
         settings = self._settings | self._warehouse.only(customer_id) | _ARROW
         settings |= {"max_result_rows": most, "max_result_bytes": 0, "max_execution_time": _FETCH_SECONDS}
         settings["query_id"] = statement_id()

@@ -25,7 +25,7 @@ _DIGITS: Final = 18
 
 COSTS: Final = ("billed_cost", "effective_cost", "list_cost", "contracted_cost")
 _COUNTS: Final = ("list_cost_missing", "contracted_cost_missing", "line_items")
-_GROUPS: Final = (
+DIMENSIONS: Final = (
     "provider",
     "account",
     "sub_account",
@@ -37,7 +37,7 @@ _GROUPS: Final = (
     "pricing_category",
 )
 """Dimensions in the order of the statements: the parameter of each names the column, if it is asked."""
-_FILTERS: Final = {
+FILTERS: Final = {
     "sub_accounts": "sub_account_id",
     "services": "service_name",
     "regions": "region_id",
@@ -150,7 +150,7 @@ class ColumnTable:
         `count` is told the number of rows and their bytes before any is written.
         """
         places = self._places(values["start"], values["end"], values)
-        names = [name for name in _GROUPS if name in values]
+        names = [name for name in DIMENSIONS if name in values]
         asked = [name for name in names if values[name] in self._rows.column_names]
         groups, keys = self._groups(places, [values[name] for name in asked])
         buckets = _buckets(values["granularity"], values["start"], values["end"])
@@ -191,7 +191,7 @@ class ColumnTable:
             conditions.append(
                 np.isin(self._array("generation")[first:last], np.array(values["generations"], np.uint64))
             )
-        for name, column in _FILTERS.items():
+        for name, column in FILTERS.items():
             accepted = values.get(name)
             if accepted:
                 codes, texts = self._codes(column)

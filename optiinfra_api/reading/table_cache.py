@@ -19,7 +19,7 @@ from clickhouse_connect.driver.exceptions import Error
 from numpy.typing import NDArray
 
 from optiinfra_api.graphql.errors import TooExpensive
-from optiinfra_api.reading.column_table import MOST_ROWS, ColumnTable
+from optiinfra_api.reading.column_table import DIMENSIONS, FILTERS, MOST_ROWS, ColumnTable
 from optiinfra_api.reading.resource_table import ResourceTable
 from optiinfra_assets.database.errors import StoreError
 
@@ -54,8 +54,8 @@ _REFUSED_SECONDS: Final = 600
 _DAYS: Final = "days_of_generations"
 
 Fetch = Callable[[str, str, Sequence[int], int], Awaitable[bytes]]
-"""Returns the rows of a table, or with the name `_DAYS` their sums by day, of a customer's generations, as an Arrow stream; raises
-TooExpensive if they are more than given."""
+"""Returns the rows of a table, of a customer's generations, as an Arrow stream; raises TooExpensive if they are more than given. The name
+`_DAYS` means their sums by day, and one such as ``cost_trends:region_id`` their sums by day and those columns."""
 AllDays = Callable[[Sequence[int], date, date], NDArray[Any] | None]
 _Key = tuple[str, str]
 
@@ -82,6 +82,8 @@ class TableCache:
         name = TABLES.get(statement)
         if name is None or not self._most_rows:
             return None, False
+        if name == "cost_trends":
+            name = ":".join((name, *_needed(values)))
         key, asked = (values["customer_id"], name), values.get("generations") or values["details_of"]
         if len(asked) > _MANY:
             is_by_day = name == "cost_by_day" and values["provider"] == values["account"] == "nothing"
@@ -161,6 +163,14 @@ class TableCache:
                 self._too_large[key] = len(asked)
                 return
             self._held[key] = found
+
+
+def _needed(values: Mapping[str, Any]) -> list[str]:
+    """The columns of ``cost_trends`` by which a question groups or filters."""
+    asked = {values[name] for name in DIMENSIONS if values.get(name) in FILTERS.values()}
+    return sorted(
+        asked | {column for name, column in FILTERS.items() if values.get(name) and column != "billing_currency"}
+    )
 
 
 def _digest(numbers: NDArray[Any]) -> str:

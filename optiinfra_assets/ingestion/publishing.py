@@ -16,7 +16,7 @@ Results = dict[SliceAttempt, SliceResult | Exception]
 
 
 def publish(attempts: Sequence[SliceAttempt], warehouse: Warehouse, log: logging.Logger) -> Results:
-    """Write the line items that are held, derive, verify and publish.
+    """Write the line items that are held, derive, verify and publish. An attempt whose line items are written already comes alone.
 
     If the statements that the slices share fail, each slice is written by statements of its own, so that one of them, which ClickHouse
     does not take, keeps no other from being published.

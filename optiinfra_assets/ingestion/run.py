@@ -34,7 +34,7 @@ from optiinfra_assets.domain.errors import Permanent, ProviderError, Throttled
 from optiinfra_assets.ingestion.account_access import stored_context, with_secrets
 from optiinfra_assets.ingestion.collect_slice import SliceCollector
 from optiinfra_assets.ingestion.failures import fault_of, is_full, is_transient, pause_after
-from optiinfra_assets.ingestion.readers import GROUP_BYTES, Stopped, grouped, read_by_account
+from optiinfra_assets.ingestion.readers import Stopped, grouped, read_by_account
 from optiinfra_assets.ingestion.slice_attempt import CollectionOutcome, SliceAttempt, SliceResult
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord, Trigger
@@ -310,10 +310,10 @@ class CollectionRun:
 
 
 def _size(read: _Read) -> int | None:
-    """Bytes that are to be published together with others; None if there are none, all of them if it is published alone."""
-    if not isinstance(read, _Unpublished):
+    """Bytes that are to be published together with others; None if there are none, or all are written already."""
+    if not isinstance(read, _Unpublished) or read.attempt.is_written:
         return None
-    return GROUP_BYTES if read.attempt.is_written else read.attempt.items.held_bytes
+    return read.attempt.items.held_bytes
 
 
 def _ending(row: CollectionRecord) -> str:

@@ -14,8 +14,8 @@ class Balancer:
     """Forwards the connections of `port` to loopback ports in turn, past one where nobody listens."""
 
     def __init__(self, *ports: int) -> None:
-        self._turns = itertools.cycle(ports)
-        self._count = len(ports)
+        self._ports = ports
+        self._turns = itertools.count()
         self._open: Counter[int] = Counter()
         self.taken: Counter[int] = Counter()
         """Connections that each server has accepted."""
@@ -41,7 +41,9 @@ class Balancer:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        for port in itertools.islice(self._turns, self._count):
+        # In an order of its own: in one that it shared with others, it could meet the dead server twice and no other.
+        first = next(self._turns) % len(self._ports)
+        for port in (*self._ports[first:], *self._ports[:first]):
             try:
                 server = socket.create_connection(("127.0.0.1", port))
             except OSError:

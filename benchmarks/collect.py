@@ -1,10 +1,10 @@
 """Slices collected in a minute, through Dagster as `optiinfra up` runs it: ``python -m benchmarks.collect --accounts 1000``.
 
-Starts the platform in a home of its own with so many accounts, each a folder with a FOCUS file of 100 line items of this month, all of
-them collected. Then it changes a part of the files and does what the schedule does at a tick: it probes every account, queues what is due
-and asks Dagster for runs. It prints, for each part, how long the tick took, how many runs it asked for, after how many seconds half and
-all of the slices were published, slices a minute, and seconds of CPU of all processes of the platform a slice. The totals that readers
-see are compared with the files. In the end it prints the same for the collector alone, in this process, without Dagster.
+Each account is a folder with a FOCUS file of 100 line items of this month. First the collector alone collects all of them, in this process
+and without Dagster. Then the platform is started in a home of its own, and does what the schedule does at a tick, when all accounts are
+new and when a part of the files has changed: it probes every account, queues what is due and asks Dagster for runs. For each this prints
+how long the tick took, how many runs it asked for, after how many seconds half and all of the slices were published, slices a minute,
+and seconds of CPU a slice, of all processes of the platform. In the end the totals that readers see are compared with the files.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from benchmarks.engines import stores
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.run_scope import CollectionRunRequest
 from optiinfra_assets.embedded.preflight import free_port
 from optiinfra_assets.ingestion.change_detection import find_due
 from optiinfra_assets.ingestion.dagster_client import DagsterClient
 from optiinfra_assets.ingestion.run import CollectionRun, Stores
+from optiinfra_assets.ingestion.slice_attempt import SliceResult
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.orchestration.schedules import RUNS_PER_TICK
 from optiinfra_assets.providers import PROVIDERS
@@ -96,22 +99,26 @@ def cpu_seconds(process: psutil.Process) -> float:
     return total
 
 
-def connect(settings: Settings, metadata: Metadata, folders: Sequence[Path]) -> list[Account]:
-    """Store an account for each folder. Dagster gets the partitions first, so that its sensor takes none of them for new."""
-    accounts = [
-        Account(f"c{number % CUSTOMERS}.a{number}", f"c{number % CUSTOMERS}", "focus", {"location": str(folder)})
-        for number, folder in enumerate(folders)
-    ]
+def account_of(number: int, folder: Path) -> Account:
+    """The account of a folder; customers have several."""
+    customer_id = f"c{number % CUSTOMERS}"
+    return Account(f"{customer_id}.a{number}", customer_id, "focus", {"location": str(folder)})
+
+
+def add_partitions(settings: Settings, folders: Sequence[Path]) -> None:
+    """Give Dagster the partitions first, so that its sensor takes none of the accounts for new."""
     with DagsterClient(settings) as dagster:
         repository = dagster.repository("focus")
-        for account in accounts:
-            dagster.add_partition(repository, "focus_accounts", account.account_id)
+        for number, folder in enumerate(folders):
+            dagster.add_partition(repository, "focus_accounts", account_of(number, folder).account_id)
+
+
+def connect(metadata: Metadata, folders: Sequence[Path]) -> list[Account]:
+    """Store an account for each folder."""
     for number in range(CUSTOMERS):
         metadata.customers.add(f"c{number}")
     with metadata.transaction():
-        for account in accounts:
-            metadata.accounts.add(account)
-    return accounts
+        return [metadata.accounts.add(account_of(number, folder)) for number, folder in enumerate(folders)]
 
 
 def collect_here(accounts: Sequence[Account], warehouse: Warehouse, metadata: Metadata) -> float:
@@ -119,10 +126,10 @@ def collect_here(accounts: Sequence[Account], warehouse: Warehouse, metadata: Me
     log = logging.getLogger("benchmark")
     run = CollectionRun(f"here-{uuid.uuid4().hex}", "cli", uuid.uuid4().hex)
     begun = time.perf_counter()
-    results = run.collect(
-        PROVIDERS["focus"], [(one, Slice.of(one, PERIOD)) for one in accounts], Stores(warehouse, metadata, log)
-    )
-    assert all(type(one).__name__ == "SliceResult" for one in results)
+    work = [(one, Slice.of(one, PERIOD)) for one in accounts]
+    results = list(run.collect(PROVIDERS["focus"], work, Stores(warehouse, metadata, log)))
+    failed = [one for one in results if not isinstance(one, SliceResult)]
+    assert not failed, failed[:3]
     return time.perf_counter() - begun
 
 
@@ -150,56 +157,69 @@ def published(metadata: Metadata, task: str, begun: float, number: int) -> Itera
         yield done, time.perf_counter() - begun
 
 
-def measure(accounts: int, part: int) -> None:
-    """Change one account in `part`, and measure the tick after that."""
-    with tempfile.TemporaryDirectory(prefix="oi-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:  # noqa: S108
-        folders = [Path(folder) / "files" / str(number) for number in range(accounts)]
-        totals = {one: write(one, 0) for one in folders}
-        with platform(Path(folder) / "h") as (settings, process):
-            metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
-            connected = connect(settings, metadata, folders)
-            tick_of_all = find_due(
-                metadata, PROVIDERS, now=datetime.now(UTC), task_id="first", trigger="cli", max_runs=0, budget=60
-            )
-            assert not tick_of_all.requests
-            cpu = cpu_seconds(process) + time.process_time()
-            seconds = collect_here(connected, warehouse, metadata)
-            used = cpu_seconds(process) + time.process_time() - cpu
-            rate = 60 * accounts / seconds
-            print(
-                f"| the collector alone, all {accounts:,} | - | - | - | {seconds:.1f} | {rate:,.0f} | {used / accounts:.3f} |",
-                flush=True,
-            )
+def alone(folder: Path, accounts: int) -> None:
+    """Measure the collector in this process, without Dagster, on databases of its own."""
+    folders = [folder / str(number) for number in range(accounts)]
+    for one in folders:
+        write(one, 0)
+    with stores() as (_, warehouse, metadata):
+        connected = connect(metadata, folders)
+        find_due(metadata, PROVIDERS, now=datetime.now(UTC), task_id="first", trigger="cli", max_runs=0, budget=60)
+        us = psutil.Process()
+        cpu = cpu_seconds(us)
+        seconds = collect_here(connected, warehouse, metadata)
+        used = cpu_seconds(us) - cpu
+    print(
+        f"| the collector alone, {accounts:,} | - | - | - | {seconds:.1f} | {60 * accounts / seconds:,.0f} | {used / accounts:.3f} |",
+        flush=True,
+    )
+
+
+def through_dagster(folder: Path, accounts: int, parts: Sequence[int]) -> None:
+    """Measure the tick at which all accounts are new, and for each of `parts` one at which one account in so many has changed."""
+    folders = [folder / "files" / str(number) for number in range(accounts)]
+    totals = {one: write(one, 0) for one in folders}
+    with platform(folder / "h") as (settings, process):
+        metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
+        add_partitions(settings, folders)
+        connected = connect(metadata, folders)
+        one_tick(settings, metadata, process, f"all {accounts:,} are new", accounts)
+        for version, part in enumerate(parts, 1):
             changed = folders[::part]
-            totals |= {one: write(one, 1) for one in changed}
-            cpu, begun = cpu_seconds(process), time.perf_counter()
-            task, requests, of_tick = tick(settings, metadata)
-            times = list(published(metadata, task, begun, len(changed)))
-            half = next(at for done, at in times if done >= len(changed) / 2)
-            end = times[-1][1]
-            used = cpu_seconds(process) - cpu
-            print(
-                f"| 1 of {part} of {accounts:,} through Dagster | {of_tick:.1f} | {len(requests)} | {half:.1f} | {end:.1f} | "
-                f"{60 * len(changed) / end:,.0f} | {used / len(changed):.3f} |",
-                flush=True,
-            )
-            current = warehouse.currents([Slice.of(one, PERIOD) for one in connected])
-            for one, path in zip(connected, folders, strict=True):
-                assert current[Slice.of(one, PERIOD)].totals["USD"].billed_cost == totals[path]
-            metadata.close()
-            warehouse.close()
+            totals |= {one: write(one, version) for one in changed}
+            one_tick(settings, metadata, process, f"1 of {part} of {accounts:,} has changed", len(changed))
+        current = warehouse.currents([Slice.of(one, PERIOD) for one in connected])
+        for one, path in zip(connected, folders, strict=True):
+            assert current[Slice.of(one, PERIOD)].totals["USD"].billed_cost == totals[path]
+        metadata.close()
+        warehouse.close()
+
+
+def one_tick(settings: Settings, metadata: Metadata, process: psutil.Process, label: str, number: int) -> None:
+    """Measure one tick at which so many slices are due, until all are published."""
+    cpu, begun = cpu_seconds(process), time.perf_counter()
+    task, requests, of_tick = tick(settings, metadata)
+    times = list(published(metadata, task, begun, number))
+    half = next(at for done, at in times if done >= number / 2)
+    end, used = times[-1][1], cpu_seconds(process) - cpu
+    print(
+        f"| {label} | {of_tick:.1f} | {len(requests)} | {half:.1f} | {end:.1f} | {60 * number / end:,.0f} | {used / number:.3f} |",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Measure and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=1000)
-    parser.add_argument("--part", type=int, nargs="+", default=[1], help="change one account of so many")
+    parser.add_argument("--parts", type=int, nargs="*", default=[1, 10, 100], help="change one account of so many")
     arguments = parser.parse_args()
     heads = ("what", "tick, s", "runs", "half published, s", "all, s", "slices/min", "CPU s a slice")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-    for part in arguments.part:
-        measure(arguments.accounts, part)
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own below it
+    for measure in (alone, partial(through_dagster, parts=arguments.parts)):
+        with tempfile.TemporaryDirectory(prefix="oi-", dir=memory if memory.is_dir() else None) as folder:
+            measure(Path(folder), arguments.accounts)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class CollectionRunRequest:
 
         `rank` is the number of runs of the same customer before it: of runs with the same trigger, those of lower rank go first.
         """
-        slices = [slice_ for scope in scopes for slice_ in scope.slices]
+        slices = slices_of(scopes)
         tags = {
             **(scopes[0].partition_tags() if len(scopes) == 1 else {SLICES_TAG: str(len(slices))}),
             TASK_TAG: task_id,
@@ -134,7 +134,7 @@ class CollectionRunRequest:
     @property
     def slices(self) -> list[Slice]:
         """The slices of all scopes."""
-        return [slice_ for scope in self.scopes for slice_ in scope.slices]
+        return slices_of(self.scopes)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -143,6 +143,11 @@ class CollectionRunRequest:
             return {}
         keys = [f"{one.account_id}|{one.billing_period}" for one in self.slices]
         return {"ops": {op_name(self.provider): {"config": {SLICES: keys}}}}
+
+
+def slices_of(scopes: Iterable[RunScope]) -> list[Slice]:
+    """Return the slices of scopes, in their order."""
+    return [slice_ for scope in scopes for slice_ in scope.slices]
 
 
 def op_name(provider: str) -> str:

@@ -21,6 +21,7 @@ from optiinfra_assets.domain.run_scope import (
     in_turns,
     is_open,
     run_scopes,
+    slices_of,
     together,
 )
 from optiinfra_assets.ingestion.account_access import probe_arguments
@@ -165,15 +166,15 @@ def find_due(
     due = {slice_: one for slice_, one in found.items() if is_open(slice_.billing_period, now)}
     ranked = in_turns(run_scopes(due))
     wanted = together(ranked, {slice_: one.line_items for slice_, one in due.items()})[:max_runs]
-    slices = [slice_ for scopes, _ in wanted for scope in scopes for slice_ in scope.slices]
-    metadata.collections.queue(task_id, trigger, slices)
-    return DueCollections(tuple(_request(scopes, rank, due, task_id, trigger) for scopes, rank in wanted), noticed)
+    requests = tuple(_request(scopes, rank, due, task_id, trigger) for scopes, rank in wanted)
+    metadata.collections.queue(task_id, trigger, [slice_ for one in requests for slice_ in one.slices])
+    return DueCollections(requests, noticed)
 
 
 def _request(
     scopes: tuple[RunScope, ...], rank: int, due: Mapping[Slice, DueSlice], task_id: str, trigger: Trigger
 ) -> CollectionRunRequest:
-    tokens = "".join(f"{slice_}\n{due[slice_].seen_token}\n" for scope in scopes for slice_ in scope.slices)
+    tokens = "".join(f"{slice_}\n{due[slice_].seen_token}\n" for slice_ in slices_of(scopes))
     digest = hashlib.sha256(tokens.encode()).hexdigest()[:16]
     what = str(scopes[0]) if len(scopes) == 1 else f"{scopes[0].provider}/{len(scopes)} accounts"
     return CollectionRunRequest.of(scopes, f"{task_id}/{what}/{digest}", task_id, trigger, rank=rank)

@@ -94,7 +94,7 @@ class SliceCollector(AbstractContextManager["SliceCollector"]):
         if result is None:
             self._unpublished.add(attempt)
             return attempt
-        attempt.end()
+        lock.release()
         return result
 
     def publish(self, attempts: Sequence[SliceAttempt]) -> list[SliceResult | Exception]:
@@ -103,7 +103,7 @@ class SliceCollector(AbstractContextManager["SliceCollector"]):
         self._give_up([one for one, result in results.items() if isinstance(result, Exception)])
         for one in attempts:
             self._unpublished.discard(one)
-            one.end()
+            one.lock.release()
         return [results[one] for one in attempts]
 
     def _give_up(self, attempts: Sequence[SliceAttempt]) -> None:

@@ -21,8 +21,6 @@ GROUP_BYTES: Final = 64 * 2**20
 """Bytes of held line items from which on a group is published, whatever its number."""
 PATIENCE: Final = 2.0
 """Seconds that a slice which was read waits for others: somebody may be looking at the page."""
-
-
 LEAVING: Final = 10.0
 """Seconds that readers get to end when the run ends; who waits for a provider longer is left behind, and ends with the process."""
 
@@ -64,8 +62,8 @@ def read_by_account(
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             results.put(error)
 
-    readers = [threading.Thread(target=reader, name="reader", daemon=True) for _ in range(ACCOUNTS_AT_ONCE)]
-    readers = readers[: len(accounts)]
+    count = min(ACCOUNTS_AT_ONCE, len(accounts))
+    readers = [threading.Thread(target=reader, name="reader", daemon=True) for _ in range(count)]
     try:
         for one_reader in readers:
             one_reader.start()
@@ -75,7 +73,7 @@ def read_by_account(
         raise
     finally:
         for one_reader in readers:
-            one_reader.join(LEAVING / len(readers))
+            one_reader.join(LEAVING / count)
 
 
 def _next(waiting: deque[list[Work]]) -> list[Work]:

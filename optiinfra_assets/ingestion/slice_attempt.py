@@ -75,7 +75,7 @@ class ControlTotalMismatch(ContractChanged):
 
 @dataclass(slots=True, eq=False)
 class SliceAttempt:
-    """One attempt to build a generation. It holds the lock on the slice until `end`.
+    """One attempt to build a generation. The caller holds `lock`, the one on the slice, until it ends.
 
     Attributes:
         generation: its number. Rows under it are seen by nobody until it is published.
@@ -177,10 +177,6 @@ class SliceAttempt:
                 self.generation,
                 error,
             )
-
-    def end(self) -> None:
-        """Release the lock."""
-        self.lock.release()
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -21,17 +21,17 @@ from optiinfra_assets.domain.run_scope import (
     FIRST_PERIOD,
     TASK_TAG,
     CollectionRunRequest,
-    RunScope,
     in_turns,
     is_open,
     run_scopes,
+    slices_of,
     together,
 )
 from optiinfra_assets.ingestion.change_detection import record_probes
 from optiinfra_assets.ingestion.dagster_client import DagsterClient
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionTask
-from optiinfra_assets.metadata.slices import GONE
+from optiinfra_assets.metadata.slices import GONE, SliceState
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import Provider
 from optiinfra_assets.providers.context import Clock, utc_now
@@ -95,19 +95,20 @@ def trigger_collection(
     accounts = _accounts(metadata, customer_id, provider, account_id)
     asked = [account.account_id for account in accounts if account.provider in providers]
     record_probes(metadata, providers, now=now, account_ids=asked, budget=PROBE_SECONDS)
+    states = metadata.slices.states(customer_id=customer_id, provider=provider, account_id=account_id)
     if billing_period is not None and not accept_empty:
-        accounts = _having(metadata, accounts, billing_period, providers, now)
-    slices = _slices(metadata, accounts, billing_period, now, every=accept_empty)
+        accounts = _having(states, accounts, billing_period, providers, now)
+    slices = _slices(states, accounts, billing_period, now, every=accept_empty)
     if not slices:
         raise NothingDue(
             "nothing is due, and no source has the current billing period or the one before: "
             "name a billing period to have it collected anew"
         )
-    sizes = {state.slice: state.line_items for state in metadata.slices.states()}
-    wanted = together(in_turns(run_scopes(slices)), sizes)
+    wanted = together(in_turns(run_scopes(slices)), {state.slice: state.line_items for state in states})
+    queued = tuple(slice_ for scopes, _ in wanted for slice_ in slices_of(scopes))
     with DagsterClient(settings) as dagster:
         repositories = {name: dagster.repository(name) for name in sorted({one.provider for one in slices})}
-        task, before = _queued(settings, metadata, customer_id, _ordered(wanted), trigger, accept_empty)
+        task, before = _queued(settings, metadata, customer_id, queued, trigger, accept_empty)
         if before is not None:
             requests = [
                 CollectionRunRequest.of(
@@ -118,10 +119,6 @@ def trigger_collection(
             with suppress(DagsterUnavailable):
                 _launch(dagster, metadata, repositories, requests)
     return task
-
-
-def _ordered(wanted: Iterable[tuple[tuple[RunScope, ...], int]]) -> tuple[Slice, ...]:
-    return tuple(slice_ for scopes, _ in wanted for scope in scopes for slice_ in scope.slices)
 
 
 def _queued(
@@ -157,7 +154,7 @@ def _queued(
 
 
 def _having(
-    metadata: Metadata,
+    states: Iterable[SliceState],
     accounts: Sequence[Account],
     period: BillingPeriod,
     providers: Mapping[str, Provider],
@@ -168,10 +165,9 @@ def _having(
     Raises:
         PeriodNotThere: none has it; the message names those that they have.
     """
-    wanted = {account.account_id for account in accounts}
     seen: dict[str, set[BillingPeriod]] = {}
-    for state in metadata.slices.states():
-        if state.seen_token is not None and state.slice.account_id in wanted:
+    for state in states:
+        if state.seen_token is not None:
             seen.setdefault(state.slice.account_id, set()).add(state.slice.billing_period)
 
     def may_have(account: Account) -> bool:
@@ -251,7 +247,7 @@ def _existing(accounts: Sequence[Account], customer_id: str | None) -> str:
 
 
 def _slices(
-    metadata: Metadata,
+    states: Iterable[SliceState],
     accounts: Iterable[Account],
     billing_period: BillingPeriod | None,
     now: datetime,
@@ -262,7 +258,7 @@ def _slices(
         return [Slice.of(account, billing_period) for account in accounts]
     recent = [BillingPeriod.of(now).shift(back) for back in (0, -1)]
     chosen: dict[str, list[Slice]] = {}
-    for state in metadata.slices.states():
+    for state in states:
         of_account = chosen.setdefault(state.slice.account_id, [])
         period, is_gone = state.slice.billing_period, state.seen_token == state.collected_token == GONE
         may_differ = state.is_due or ((every or period in recent) and not is_gone)

@@ -12,7 +12,7 @@ from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 
 from optiinfra_assets.orchestration.materializations import AssetEvent
 
-TOGETHER: Final = 50
+SLICES_AT_ONCE: Final = 50
 """Most slices whose events are recorded together. If the process is killed before that, Dagster does not know of them; we do."""
 
 

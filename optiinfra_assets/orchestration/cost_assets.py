@@ -62,7 +62,7 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
                 if not _is_of_many(context):
                     yield from events
                     events = []
-                elif number % bulk_events.TOGETHER == 0:
+                elif number % bulk_events.SLICES_AT_ONCE == 0:
                     yield from bulk_events.record(context, events)
                     events = []
             yield from bulk_events.record(context, events)
@@ -78,13 +78,14 @@ def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[S
     found = {}
     for account_id, period, key in ((*parse(key), key) for key in keys):
         try:
-            account = accounts.setdefault(account_id, accounts.get(account_id) or metadata.accounts.get(account_id))
+            if account_id not in accounts:
+                accounts[account_id] = metadata.accounts.get(account_id)
         except RecordNotFound as error:
             if not _is_of_many(context):
                 raise dg.Failure(f"{error}: connect it, or delete its partition", allow_retries=False) from None
             context.log.warning("%s: not collected: %s", key, error)
             continue
-        found[Slice.of(account, period)] = account, key
+        found[Slice.of(accounts[account_id], period)] = accounts[account_id], key
     return dict(sorted(found.items(), key=lambda item: item[0].billing_period, reverse=True))
 
 

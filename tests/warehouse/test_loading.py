@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optiinfra_assets.database.errors import WarehouseUnavailable
@@ -22,6 +22,7 @@ from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.errors import BadData, Rounding
 from optiinfra_assets.domain.publications import Totals
 from optiinfra_assets.domain.quoting import answers_shown, quoted
+from optiinfra_assets.ingestion.slice_attempt import BEYOND
 from optiinfra_assets.line_items import SCHEMA, Layout, Normalizer
 from optiinfra_assets.line_items.content_hash import ContentHash
 from optiinfra_assets.providers import PROVIDERS
@@ -171,6 +172,8 @@ def test_every_currency_adds_up_by_itself(warehouse: Warehouse, drawn: list[list
     expected: dict[str, Decimal] = {}
     for name, amount in (pair for one in amounts for pair in one):
         expected[name] = expected.get(name, Decimal(0)) + amount
+    # A collection refuses larger totals before it derives anything: derived columns hold no more.
+    assume(all(abs(total) < BEYOND for total in expected.values()))
     batches = [
         batch([row(BillingCurrency=name, BilledCost=f"{amount:f}") for name, amount in one]) for one in amounts if one
     ]

@@ -105,20 +105,14 @@ def account_of(number: int, folder: Path) -> Account:
     return Account(f"{customer_id}.a{number}", customer_id, "focus", {"location": str(folder)})
 
 
-def add_partitions(settings: Settings, folders: Sequence[Path]) -> None:
-    """Give Dagster the partitions first, so that its sensor takes none of the accounts for new."""
-    with DagsterClient(settings) as dagster:
-        repository = dagster.repository("focus")
-        for number, folder in enumerate(folders):
-            dagster.add_partition(repository, "focus_accounts", account_of(number, folder).account_id)
-
-
 def connect(metadata: Metadata, folders: Sequence[Path]) -> list[Account]:
-    """Store an account for each folder."""
+    """Store an account for each folder, as one that was probed, so that the sensor takes none for new."""
     for number in range(CUSTOMERS):
         metadata.customers.add(f"c{number}")
     with metadata.transaction():
-        return [metadata.accounts.add(account_of(number, folder)) for number, folder in enumerate(folders)]
+        accounts = [metadata.accounts.add(account_of(number, folder)) for number, folder in enumerate(folders)]
+        metadata.work_queue.record_probe_tries([one.account_id for one in accounts], datetime.now(UTC))
+    return accounts
 
 
 def collect_here(accounts: Sequence[Account], warehouse: Warehouse, metadata: Metadata) -> float:
@@ -181,7 +175,6 @@ def through_dagster(folder: Path, accounts: int, parts: Sequence[int]) -> None:
     totals = {one: write(one, 0) for one in folders}
     with platform(folder / "h") as (settings, process):
         metadata, warehouse = Metadata.connect(settings), Warehouse.connect(settings)
-        add_partitions(settings, folders)
         connected = connect(metadata, folders)
         one_tick(settings, metadata, process, f"all {accounts:,} are new", accounts)
         for version, part in enumerate(parts, 1):

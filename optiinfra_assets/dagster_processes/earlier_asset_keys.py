@@ -1,7 +1,8 @@
-"""Moves Dagster's history to the asset keys of today; up to version 0.1.0 they began with the layer: ``raw/aws/costs``.
+"""Moves Dagster's history to the asset keys and partitions of today.
 
-Dagster has no verb that renames an asset: without this, each month that was ever collected would be shown as missing, and the old keys
-as assets that nothing defines. Runs, materializations and checks keep their ids, so that links to them stay good.
+Up to version 0.1.0 keys began with the layer (``raw/aws/costs``), and partitions were accounts by every month from 2020. Dagster has no
+verb that renames an asset: without this, each month that was ever collected would be shown as missing, and the old keys as assets that
+nothing defines. Runs, materializations and checks keep their ids, so that links to them stay good.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import psycopg
 
-FORM: Final = "provider/name"
+FORM: Final = "provider/name, partitions by slice"
 
 _RENAMED: Final = {
     r'\["raw", "([^"]+)", "costs"\]': r'["\1", "raw_costs"]',
@@ -33,7 +34,9 @@ _COLUMNS: Final = {
 
 
 def rename(connection: psycopg.Connection) -> None:
-    """Rename every asset of the earlier form, in one transaction; a second call finds nothing to do.
+    """Rename every asset of the earlier form, and make partitions of what was collected; a second call finds nothing to do.
+
+    All of it is one transaction.
 
     Raises:
         psycopg.Error: PostgreSQL refuses; nothing is changed then.
@@ -44,6 +47,8 @@ def rename(connection: psycopg.Connection) -> None:
             renamed = ", ".join(f"{column} = {_renamed(column)}" for column in columns)
             where = " OR ".join(f"{column} ~ '{_ANY}'" for column in columns)
             connection.execute(f"UPDATE {table} SET {renamed} WHERE {where}")  # noqa: S608
+        connection.execute(_ADD_PARTITIONS)
+        connection.execute(_FORGET_ACCOUNTS)
 
 
 def _renamed(column: str) -> str:
@@ -58,3 +63,19 @@ _FORGET_TWINS: Final = f"""
     WHERE earlier.asset_key ~ '{_ANY}' AND today.asset_key = {_renamed("earlier.asset_key")}
 """  # noqa: S608
 """A key is unique. Both forms are there if an older version ran once more after this one."""
+
+_ADD_PARTITIONS: Final = r"""
+    INSERT INTO dynamic_partitions (partitions_def_name, partition)
+    SELECT DISTINCT earlier.provider || '_slices', event_logs.partition
+    FROM event_logs
+    INNER JOIN (
+        SELECT DISTINCT regexp_replace(partitions_def_name, '_accounts$', '') AS provider
+        FROM dynamic_partitions
+        WHERE partitions_def_name LIKE '%\_accounts'
+    ) AS earlier ON event_logs.asset_key = '["' || earlier.provider || '", "raw_costs"]'
+    WHERE event_logs.dagster_event_type = 'ASSET_MATERIALIZATION' AND event_logs.partition LIKE '%|____-__'
+    ORDER BY 1, 2
+    ON CONFLICT DO NOTHING
+"""
+_FORGET_ACCOUNTS: Final = r"DELETE FROM dynamic_partitions WHERE partitions_def_name LIKE '%\_accounts'"
+"""Accounts were partitions of their own; they are a part of a partition's key now."""

@@ -21,9 +21,10 @@ TRIGGER_TAG: Final = "optiinfra/trigger"
 CUSTOMER_TAG: Final = "optiinfra/customer"
 ACCEPT_EMPTY_TAG: Final = "optiinfra/accept_empty"
 SLICES_TAG: Final = "optiinfra/slices"
+PARTITION_TAG: Final = "dagster/partition"
 
 SLICES: Final = "slices"
-"""Name in the configuration of a run under which the partition keys of several accounts stand."""
+"""Name in the configuration of a run under which the partition keys of several slices stand."""
 
 FIRST_PERIOD: Final = BillingPeriod(2020, 1)
 """FOCUS began in 2023, and backfilled exports reach three years further back; older invoices do not have FOCUS columns."""
@@ -75,15 +76,6 @@ class RunScope:
         span = str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
         return f"{self.provider}/{self.account_id}/{span}"
 
-    def partition_tags(self) -> dict[str, str]:
-        """Return the tags from which Dagster knows the partitions of a run of this scope alone."""
-        if self.first == self.last:
-            return {"dagster/partition": f"{self.account_id}|{self.first}"}
-        return {
-            "dagster/asset_partition_range_start": f"{self.account_id}|{self.first}",
-            "dagster/asset_partition_range_end": f"{self.account_id}|{self.last}",
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class CollectionRunRequest:
@@ -116,7 +108,7 @@ class CollectionRunRequest:
         """
         slices = slices_of(scopes)
         tags = {
-            **(scopes[0].partition_tags() if len(scopes) == 1 else {SLICES_TAG: str(len(slices))}),
+            **({PARTITION_TAG: partition_key(slices[0])} if len(slices) == 1 else {SLICES_TAG: str(len(slices))}),
             TASK_TAG: task_id,
             TRIGGER_TAG: trigger,
             **slice_tags(slices),
@@ -138,16 +130,25 @@ class CollectionRunRequest:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration of the run: the partition keys of several scopes. Dagster's tags name consecutive partitions only."""
-        if len(self.scopes) == 1:
+        """The configuration of the run: the partition keys of several slices. Dagster's tags name one, or those added one after another."""
+        if len(self.slices) == 1:
             return {}
-        keys = [f"{one.account_id}|{one.billing_period}" for one in self.slices]
-        return {"ops": {op_name(self.provider): {"config": {SLICES: keys}}}}
+        return {"ops": {op_name(self.provider): {"config": {SLICES: [partition_key(one) for one in self.slices]}}}}
 
 
 def slices_of(scopes: Iterable[RunScope]) -> list[Slice]:
     """Return the slices of scopes, in their order."""
     return [slice_ for scope in scopes for slice_ in scope.slices]
+
+
+def partitions_name(provider: str) -> str:
+    """Return the name of the dynamic partitions that hold the slices of one provider."""
+    return f"{provider}_slices"
+
+
+def partition_key(slice_: Slice) -> str:
+    """Return the key of the partition of a slice, unique within its provider."""
+    return f"{slice_.account_id}|{slice_.billing_period}"
 
 
 def op_name(provider: str) -> str:

@@ -19,10 +19,12 @@ from optiinfra_assets.database.errors import (
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.run_scope import (
     FIRST_PERIOD,
+    PARTITION_TAG,
     TASK_TAG,
     CollectionRunRequest,
     in_turns,
     is_open,
+    partitions_name,
     run_scopes,
     slices_of,
     together,
@@ -193,8 +195,9 @@ def _launch(
     """Launch the requested runs, provider by provider, and store which run collects which slices."""
     for name, repository in repositories.items():
         runs = [one for one in requests if one.provider == name]
-        for account in sorted({scope.account_id for one in runs for scope in one.scopes}):
-            dagster.add_partition(repository, f"{name}_accounts", account)
+        for one in runs:
+            if PARTITION_TAG in one.tags:
+                dagster.add_partition(repository, partitions_name(name), one.tags[PARTITION_TAG])
         for one, run_id in zip(runs, dagster.launch(repository, runs), strict=True):
             metadata.collections.assign_run(one.tags[TASK_TAG], one.slices, run_id)
 

@@ -38,6 +38,11 @@ class WorkQueueRepository(Repository):
         values = {"providers": list(providers), "at": at, "skew": SKEW, "account_ids": _listed(account_ids)}
         return [Account(**row) for row in self._database.rows("accounts_to_probe.sql", values)]
 
+    def new_accounts(self, providers: Sequence[str], limit: int) -> list[str]:
+        """Return the ids of at most `limit` active accounts of `providers` that nobody has probed, the longest connected first."""
+        rows = self._database.rows("new_accounts.sql", {"providers": list(providers), "limit": limit})
+        return [row["account_id"] for row in rows]
+
     def record_probe_tries(self, account_ids: Sequence[str], at: datetime) -> None:
         """Store that probes of these accounts were tried at the UTC instant `at`, successful or not."""
         self._database.rows("record_probe_tries.sql", {"account_ids": list(account_ids), "at": at})

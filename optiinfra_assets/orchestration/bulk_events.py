@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,35 @@ from optiinfra_assets.orchestration.materializations import AssetEvent
 
 SLICES_AT_ONCE: Final = 50
 """Most slices whose events are recorded together. If the process is killed before that, Dagster does not know of them; we do."""
+
+SECONDS: Final = 5.0
+"""Events wait no longer than this for others once another slice is collected: large slices take minutes, and people watch them."""
+
+
+class Waiting:
+    """The events of the slices of a run that are not recorded yet; `together`: they may wait for those of other slices."""
+
+    def __init__(self, context: dg.AssetExecutionContext, *, together: bool) -> None:
+        self._context = context
+        self._together = together
+        self._events: list[AssetEvent] = []
+        self._slices = 0
+        self._since = time.monotonic()
+
+    def add(self, events: Iterable[AssetEvent]) -> Iterator[AssetEvent]:
+        """Add the events of a slice; yield those for Dagster to store now."""
+        if not self._together:
+            yield from events
+            return
+        self._events += events
+        self._slices += 1
+        if self._slices == SLICES_AT_ONCE or time.monotonic() - self._since > SECONDS:
+            yield from self.record()
+
+    def record(self) -> Iterator[AssetEvent]:
+        """Record everything that waits."""
+        yield from record(self._context, self._events)
+        self._events, self._slices, self._since = [], 0, time.monotonic()
 
 
 def record(context: dg.AssetExecutionContext, events: Iterable[AssetEvent]) -> Iterator[dg.AssetCheckEvaluation]:

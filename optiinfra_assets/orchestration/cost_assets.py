@@ -21,11 +21,11 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import Trigger
 from optiinfra_assets.orchestration import bulk_events, materializations
 from optiinfra_assets.orchestration.asset_specs import asset_specs, check_specs
-from optiinfra_assets.orchestration.partitions import parse, slices
+from optiinfra_assets.orchestration.partitions import parse, register, slices
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
-_SLICES_OF_MANY = "Partition keys of slices that one run collects together, such as acme.main|2026-11; without them, those of the run."
+_SLICES = "Partition keys of slices that one run collects together, such as acme.main|2026-11; without them, those of the run."
 Collected = Iterator[materializations.AssetEvent]
 
 
@@ -42,7 +42,7 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
         specs=asset_specs(provider),
         check_specs=check_specs(provider),
         partitions_def=slices(provider.name),
-        config_schema={SLICES: dg.Field([str], is_required=False, description=_SLICES_OF_MANY)},
+        config_schema={SLICES: dg.Field([str], is_required=False, description=_SLICES)},
         backfill_policy=dg.BackfillPolicy.multi_run(MAX_PERIODS),
         retry_policy=retry_policy,
         pool=provider.name,
@@ -55,42 +55,43 @@ def cost_assets(provider: Provider, retry_policy: dg.RetryPolicy) -> dg.AssetsDe
             work = [(account, slice_) for slice_, (account, _) in partitions.items()]
             pages = stores.settings().api_url
             tools = Stores(warehouse, metadata, context.log, stores.clock)
-            events: list[materializations.AssetEvent] = []
-            for number, one in enumerate(_task(context, partitions).collect(provider, work, tools), 1):
-                events += materializations.asset_events(partitions[one.slice][1], one, pages)
+            waiting = bulk_events.Waiting(context, together=_is_of_many(context))
+            for one in _task(context, partitions).collect(provider, work, tools):
                 failures += [one] if isinstance(one, SliceFailure) else []
-                if not _is_of_many(context):
-                    yield from events
-                    events = []
-                elif number % bulk_events.SLICES_AT_ONCE == 0:
-                    yield from bulk_events.record(context, events)
-                    events = []
-            yield from bulk_events.record(context, events)
+                yield from waiting.add(materializations.asset_events(partitions[one.slice][1], one, pages))
+            yield from waiting.record()
         raise_failures(failures, stores.clock())
 
     return collect
 
 
 def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[Slice, tuple[Account, str]]:
-    """Return the slices of the run with their account and partition key, newest billing period first."""
+    """Return the slices of the run with their account and partition key, newest billing period first.
+
+    Raises:
+        Failure: no account of them is there.
+    """
     keys = context.op_execution_context.op_config[SLICES] if _is_of_many(context) else context.partition_keys
     accounts: dict[str, Account] = {}
-    found = {}
+    found: dict[Slice, tuple[Account, str]] = {}
+    missing: RecordNotFound | None = None
     for account_id, period, key in ((*parse(key), key) for key in keys):
         try:
             if account_id not in accounts:
                 accounts[account_id] = metadata.accounts.get(account_id)
         except RecordNotFound as error:
-            if not _is_of_many(context):
-                raise dg.Failure(f"{error}: connect it, or delete its partition", allow_retries=False) from None
             context.log.warning("%s: not collected: %s", key, error)
+            missing = error
             continue
         found[Slice.of(accounts[account_id], period)] = accounts[account_id], key
+    if not found:
+        raise dg.Failure(f"{missing}: connect it, or delete its partition", allow_retries=False)
+    register(context.instance, found)
     return dict(sorted(found.items(), key=lambda item: item[0].billing_period, reverse=True))
 
 
 def _is_of_many(context: dg.AssetExecutionContext) -> bool:
-    """Whether the slices of the run stand in its configuration, as those of several accounts do."""
+    """Whether the slices of the run stand in its configuration, as those of a run do that we requested for several."""
     return SLICES in context.op_execution_context.op_config
 
 

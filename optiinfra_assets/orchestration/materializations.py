@@ -23,7 +23,6 @@ from optiinfra_assets.orchestration.asset_specs import (
     SHRINKAGE,
     SHRINKAGE_LIMIT,
 )
-from optiinfra_assets.orchestration.partitions import parse
 
 SOURCES_SHOWN = 100
 """Most rows in the table of sources; `publications.sources` has all of them."""
@@ -67,10 +66,7 @@ def _of_failure(partition: str, failure: SliceFailure) -> Iterator[AssetEvent]:
 
 
 def _materialised(partition: str, key: dg.AssetKey, metadata: Mapping[str, Any]) -> dg.AssetMaterialization:
-    # Dagster finds materialized partitions of two dimensions by these tags of their events.
-    account_id, period = parse(partition)
-    tags = {"dagster/partition/account": account_id, "dagster/partition/period": str(period)}
-    return dg.AssetMaterialization(key, partition=partition, metadata=metadata, tags=tags)
+    return dg.AssetMaterialization(key, partition=partition, metadata=metadata)
 
 
 def _outcome(result: SliceResult) -> dict[str, Any]:

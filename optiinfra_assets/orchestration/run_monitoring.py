@@ -17,7 +17,7 @@ import dagster as dg
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.failures import AFTER_UNEXPECTED, Fault
 from optiinfra_assets.domain.freshness import elapsed
-from optiinfra_assets.domain.run_scope import SLICES, TASK_TAG, CollectionRunRequest, run_scopes
+from optiinfra_assets.domain.run_scope import PARTITION_TAG, SLICES, TASK_TAG, CollectionRunRequest, run_scopes
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.collections import CollectionRecord
 from optiinfra_assets.orchestration.partitions import parse
@@ -163,16 +163,9 @@ def _by_id(instance: dg.DagsterInstance, run_ids: set[str]) -> dict[str, dg.RunR
 
 
 def _partitions(run: dg.DagsterRun) -> Iterable[tuple[str, str]]:
-    """Yield account id and billing period of each partition of a run: those in its configuration, or the range that its tags name."""
+    """Yield account id and billing period of each partition of a run that we requested: those in its configuration, or in its tag."""
     steps: Mapping[str, Any] = run.run_config.get("ops", {})  # type: ignore[assignment]
-    for key in (key for step in steps.values() for key in step.get("config", {}).get(SLICES, ())):
+    keys = [key for step in steps.values() for key in step.get("config", {}).get(SLICES, ())]
+    for key in keys or filter(None, [run.tags.get(PARTITION_TAG)]):
         account_id, period = parse(key)
         yield account_id, str(period)
-    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition")
-    if first is None:
-        return
-    account_id, period = parse(first)
-    last = parse(run.tags.get("dagster/asset_partition_range_end", first))[1]
-    while period <= last:
-        yield account_id, str(period)
-        period = period.shift(1)

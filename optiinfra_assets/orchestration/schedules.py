@@ -39,10 +39,8 @@ def requested(
     requests: Sequence[CollectionRunRequest],
     otherwise: str,
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Add the partitions of the accounts and return run requests; without `requests`, skip with the reason `otherwise`."""
-    scopes = [scope for one in requests for scope in one.scopes]
-    for name in {scope.provider for scope in scopes}:
-        register(context.instance, name, {scope.account_id for scope in scopes if scope.provider == name})
+    """Add the partitions of the slices and return run requests; without `requests`, skip with the reason `otherwise`."""
+    register(context.instance, (slice_ for one in requests for slice_ in one.slices))
     return [run_request(one) for one in requests] or dg.SkipReason(otherwise)
 
 

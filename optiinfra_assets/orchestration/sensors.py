@@ -9,7 +9,6 @@ import dagster as dg
 from optiinfra_assets.ingestion.change_detection import find_due
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
-from optiinfra_assets.orchestration.partitions import accounts, register
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.orchestration.schedules import requested
@@ -28,40 +27,32 @@ def _collected(providers: Mapping[str, Provider]) -> dg.AssetSelection:
 
 
 def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
-    """The sensor that adds a partition for each new account (one without a partition) and collects everything its source has."""
+    """The sensor that probes each new account (one that nobody has probed) and collects everything its source has."""
 
     @dg.sensor(
         name="new_accounts",
         asset_selection=_collected(providers),
         minimum_interval_seconds=20,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Makes a partition of each new account and collects every billing period its source has, newest first.",
+        description="Asks each new account what it has and collects every billing period of it, newest first.",
     )
     def new_accounts(
         context: dg.SensorEvaluationContext, stores: dg.ResourceParam[StoresResource]
     ) -> list[dg.RunRequest] | dg.SkipReason:
         with stores.metadata() as metadata:
-            known = {name: set(context.instance.get_dynamic_partitions(accounts(name))) for name in providers}
-            new = [
-                one
-                for one in metadata.accounts.find()
-                if one.account_id not in known.get(one.provider, {one.account_id})
-            ]
+            new = metadata.work_queue.new_accounts(list(providers), ACCOUNTS_AT_ONCE)
             if not new:
                 return dg.SkipReason("no new account")
-            new = new[:ACCOUNTS_AT_ONCE]
             tick = find_due(
                 metadata,
                 providers,
                 now=stores.clock(),
                 task_id=f"backfill-{uuid.uuid4().hex[:12]}",
                 trigger="backfill",
-                account_ids=[one.account_id for one in new],
+                account_ids=new,
                 max_runs=10 * ACCOUNTS_AT_ONCE,
                 budget=PROBE_SECONDS,
             )
-        for name in providers:
-            register(context.instance, name, [one.account_id for one in new if one.provider == name])
         return requested(context, tick.requests, f"{len(new)} new accounts, nothing to collect: {tick.noticed}")
 
     return new_accounts

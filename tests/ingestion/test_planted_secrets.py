@@ -24,7 +24,6 @@ from stored import everything_stored
 from optiinfra_assets import cli
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged
-from optiinfra_assets.orchestration.partitions import register
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import LineItemStream
 from optiinfra_assets.simulators import SIMULATORS
@@ -122,7 +121,6 @@ def test_a_planted_secret_is_nowhere(
         assert ask(TEST)["__typename"] == "ProviderRefused"
     assert ask(UPDATE, s={provider: {}})["__typename"] == "ProviderRefused"
 
-    register(platform.instance, provider, ["acme.main"])
     for cloud.status in (401, 200):
         platform.tick(NOW)
         assert not platform.materialise(str(BillingPeriod.of(NOW)), account_id="acme.main", provider=provider).success
@@ -162,7 +160,6 @@ def test_a_secret_that_works_is_nowhere_either(
         sent = _as_sent(provider, {**cloud.settings(), **first})
         assert ask(ADD, c=sent, test=True)["status"] == "ACTIVE"
         assert ask(TEST)["billingPeriods"]
-        register(platform.instance, provider, ["acme.main"])
         assert platform.tick(NOW)
         this_month = str(BillingPeriod.of(NOW))
         assert platform.materialise(this_month, account_id="acme.main", provider=provider).success
@@ -245,7 +242,6 @@ def test_an_error_that_quotes_a_secret_shows_nothing_of_it(
     assert ask(ADD, c=_as_sent(provider, planted.fields), test=True)["__typename"] == "ProviderRefused"
     assert ask(ADD, c=_as_sent(provider, planted.fields), test=False)["status"] == "ACTIVE"
     assert ask(TEST)["__typename"] == "ProviderRefused"
-    register(platform.instance, provider, ["acme.main"])
     platform.tick(NOW)
     period = str(BillingPeriod.of(NOW))
     assert not platform.materialise(period, account_id="acme.main", provider=provider).success

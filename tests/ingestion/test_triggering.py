@@ -116,11 +116,10 @@ def test_a_collection_is_queued_followed_and_canceled(
 ) -> None:
     task = trigger_collection(served, accounts, customer_id="acme", trigger="api")
     assert [str(one.billing_period) for one in task.slices] == ["2026-10", "2026-09"]
-    assert home.get_dynamic_partitions("focus_accounts") == ["acme.files"]
     (run,) = home.get_runs()
     assert run.status is dg.DagsterRunStatus.QUEUED
-    assert run.tags["dagster/asset_partition_range_start"] == "acme.files|2026-09"
-    assert run.tags["dagster/asset_partition_range_end"] == "acme.files|2026-10"
+    keys = ["acme.files|2026-10", "acme.files|2026-09"]
+    assert run.run_config == {"ops": {"collect_focus": {"config": {"slices": keys}}}}
     assert run.tags["dagster/priority"] == "10"
     assert {tuple(key.path) for key in run.asset_selection or ()} == {tuple(path) for path in asset_paths("focus")}
     status = accounts.collections.task_status(task.task_id)
@@ -135,6 +134,7 @@ def test_a_collection_is_queued_followed_and_canceled(
     )
     tags = next(run.tags for run in home.get_runs() if run.tags["optiinfra/task_id"] == single.task_id)
     assert (tags["dagster/partition"], tags["optiinfra/accept_empty"]) == ("other.files|2026-11", "true")
+    assert home.get_dynamic_partitions("focus_slices") == ["other.files|2026-11"]
 
     assert cancel_task(served, accounts, task.task_id) == 2
     assert accounts.collections.task_status(task.task_id).state == "canceled"

@@ -17,6 +17,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from optiinfra_assets.definitions import build_definitions
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.run_scope import PARTITION_TAG, RunScope, partitions_name
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.partitions import register
@@ -132,11 +133,9 @@ class Platform:
         return StoresResource(lambda: self.settings, self.clock)
 
     def add_account(self, account_id: str, provider: str = "focus", **settings: Any) -> Account:
-        """An account of customer ``acme``, with its partition."""
+        """An account of customer ``acme``."""
         self.metadata.customers.add("acme")
-        account = self.metadata.accounts.add(Account(account_id, "acme", provider, settings))
-        register(self.instance, provider, [account_id])
-        return account
+        return self.metadata.accounts.add(Account(account_id, "acme", provider, settings))
 
     def slice(self, period: str, account_id: str = "acme.files", provider: str = "focus") -> Slice:
         """A slice of customer ``acme``."""
@@ -149,7 +148,12 @@ class Platform:
         selected: Sequence[dg.AssetKey] = (),
         config: Mapping[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Execute what the UI, the schedule and the API launch: Dagster's job of all assets, for those of one provider, or the selected."""
+        """Execute what the UI, the schedule and the API launch: Dagster's job of all assets, for those of one provider, or the selected.
+
+        The partition of the tags is added first, as each of them does.
+        """
+        if key := tags.get(PARTITION_TAG):
+            self.instance.add_dynamic_partitions(partitions_name(provider), [key])
         job = self.definitions.get_repository_def().get_job("__ASSET_JOB")
         subset = job.get_subset(asset_selection=set(selected or ProviderAssetKeys(provider).collected))
         return subset.execute_in_process(
@@ -159,7 +163,9 @@ class Platform:
     def materialise(
         self, first: str, last: str | None = None, account_id: str = "acme.files", provider: str = "focus"
     ) -> dg.ExecuteInProcessResult:
-        """Collect one month, or a range of months, as a person would from the UI."""
+        """Collect one month, or a range of months that become partitions one after another, as a person would from the UI."""
+        scope = RunScope("acme", provider, account_id, BillingPeriod.parse(first), BillingPeriod.parse(last or first))
+        register(self.instance, scope.slices)
         if last is None:
             return self.run({"dagster/partition": f"{account_id}|{first}"}, provider)
         start, end = f"{account_id}|{first}", f"{account_id}|{last}"

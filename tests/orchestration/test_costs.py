@@ -16,6 +16,7 @@ from optiinfra_assets.domain.run_scope import ACCEPT_EMPTY_TAG
 from optiinfra_assets.ingestion.run import SliceFailure
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.cost_assets import raise_failures
+from optiinfra_assets.orchestration.partitions import register
 from optiinfra_assets.settings import project_file
 
 
@@ -147,6 +148,17 @@ def test_a_range_is_one_run_newest_first(connected: Platform, files: Files) -> N
     ]
 
 
+def test_a_backfill_collects_partitions_of_several_accounts_in_one_run(connected: Platform, files: Files) -> None:
+    connected.add_account("acme.more", location=str(files.path))
+    slices = [connected.slice("2026-10", account_id) for account_id in ("acme.files", "acme.more", "acme.nobody")]
+    register(connected.instance, slices)
+    first, last = connected.instance.get_dynamic_partitions("focus_slices")[:: len(slices) - 1]
+    result = connected.run({"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last})
+    assert result.success
+    totals = [connected.total("2026-10", account_id=one.account_id) for one in slices]
+    assert totals == [files.total("2026-10"), files.total("2026-10"), None]
+
+
 def test_the_same_files_again_publish_nothing(connected: Platform) -> None:
     connected.materialise("2026-10")
     published = connected.warehouse.current(connected.slice("2026-10"))
@@ -213,6 +225,7 @@ def test_an_empty_folder_erases_nothing_unless_a_person_confirms(connected: Plat
 
 
 def test_a_bad_value_fails_its_slice_alone_and_is_not_retried(connected: Platform, files: Files) -> None:
+    register(connected.instance, [connected.slice("2026-09")])
     connected.materialise("2026-10")
     total = connected.total("2026-10")
     files.write("october", "2026-10", ["1.5", "$2.25"])
@@ -346,7 +359,6 @@ def test_a_bug_is_not_shown_but_named(scripted_platform: Platform, scripted: Scr
 
 
 def test_a_partition_without_account_says_so(platform: Platform) -> None:
-    platform.instance.add_dynamic_partitions("focus_accounts", ["acme.nobody"])
     result = platform.materialise("2026-10", account_id="acme.nobody")
     assert not result.success
     (failure,) = events_of(result, "STEP_FAILURE")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from orchestrated import NOW, Platform
+from orchestrated import Platform
 
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.definitions import RETRY, defs
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
-from optiinfra_assets.domain.run_scope import CollectionRunRequest, RunScope, run_scopes
+from optiinfra_assets.domain.run_scope import CollectionRunRequest, RunScope, partition_key, run_scopes
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.partitions import parse, slices
 from optiinfra_assets.providers import PROVIDERS
@@ -97,8 +97,8 @@ def test_definitions_load_alone_without_a_setting_in_under_5_seconds(tmp_path: P
 
 
 def test_ten_thousand_accounts_load_no_slower(platform: Platform) -> None:
-    names = [f"acme.{number}" for number in range(10_000)]
-    platform.instance.add_dynamic_partitions("focus_accounts", names)
+    names = [f"acme.{number}|2026-10" for number in range(10_000)]
+    platform.instance.add_dynamic_partitions("focus_slices", names)
     begun = time.monotonic()
     dg.Definitions.validate_loadable(platform.definitions)
     assert time.monotonic() - begun < 5
@@ -106,7 +106,7 @@ def test_ten_thousand_accounts_load_no_slower(platform: Platform) -> None:
 
 def test_partition_keys() -> None:
     assert parse("acme.main|2026-10") == ("acme.main", BillingPeriod(2026, 10))
-    assert [one.name for one in slices("focus").partitions_defs] == ["account", "period"]
+    assert partition_key(Slice("acme", "focus", "acme.main", BillingPeriod(2026, 10))) == "acme.main|2026-10"
 
 
 def test_scopes_cover_exactly_what_they_were_made_of() -> None:
@@ -131,6 +131,5 @@ def test_tags_of_runs_are_of_the_form_that_dagster_accepts(recwarn: pytest.Warni
     assert len(recwarn) == 0
 
 
-def test_dagster_has_a_partition_for_the_first_month_and_none_before() -> None:
-    (period,) = (one.partitions_def for one in slices("focus").partitions_defs if one.name == "period")
-    assert period.get_partition_keys(current_time=NOW)[0] == "2020-01"
+def test_dagster_lists_no_month_that_no_account_has(platform: Platform) -> None:
+    assert slices("focus").get_partition_keys(dynamic_partitions_store=platform.instance) == []

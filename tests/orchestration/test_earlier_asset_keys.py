@@ -1,4 +1,4 @@
-"""The history of a home whose asset keys began with the layer is shown under the keys of today."""
+"""The history of a home whose asset keys began with the layer is shown under the keys and partitions of today."""
 
 from __future__ import annotations
 
@@ -86,3 +86,15 @@ def test_what_an_older_version_did_after_this_one_is_added(of_then: tuple[Platfo
         f"acme.files|2026-{month}" for month in ("08", "09", "10")
     }
     assert set(platform.instance.all_asset_keys()) == set(ProviderAssetKeys("focus").collected)
+
+
+def test_what_was_collected_is_a_partition_and_accounts_are_none(of_then: tuple[Platform, str]) -> None:
+    instance = of_then[0].instance
+    for key in instance.get_dynamic_partitions("focus_slices"):
+        instance.delete_dynamic_partition("focus_slices", key)
+    instance.add_dynamic_partitions("focus_accounts", ["acme.files", "acme.empty"])
+    with psycopg.connect(str(of_then[0].settings.postgres_url)) as connection:
+        rename(connection)
+        rename(connection)
+    assert instance.get_dynamic_partitions("focus_accounts") == []
+    assert instance.get_dynamic_partitions("focus_slices") == ["acme.files|2026-09", "acme.files|2026-10"]

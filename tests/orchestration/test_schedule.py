@@ -14,18 +14,18 @@ from optiinfra_assets.domain.errors import BadData, Throttled, Transient
 from optiinfra_assets.domain.run_scope import TASK_TAG, CollectionRunRequest, RunScope
 from optiinfra_assets.ingestion.onboarding import build_account, read_source, save_account
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
-from optiinfra_assets.orchestration.partitions import register
 
 QUARTER = timedelta(minutes=15)
 
 
 def ranges(requests: list[dg.RunRequest]) -> list[str]:
-    """What each request covers: its partition, or first..last."""
-    return [
-        one.tags.get("dagster/partition")
-        or f"{one.tags['dagster/asset_partition_range_start']}..{one.tags['dagster/asset_partition_range_end']}"
-        for one in requests
-    ]
+    """What each request covers: its partition, or the first and last of those in its configuration."""
+    found = []
+    for one in requests:
+        steps = one.run_config.get("ops", {}).values()
+        keys = sorted(key for step in steps for key in step["config"]["slices"])
+        found.append(f"{keys[0]}..{keys[-1]}" if keys else one.tags["dagster/partition"])
+    return found
 
 
 @pytest.fixture
@@ -178,7 +178,6 @@ def test_what_connecting_saw_of_months_that_are_never_collected_is_not_due(platf
     provider = platform.providers["focus"]
     account = build_account(provider, "acme", "files", {"location": str(files.path)})
     save_account(platform.metadata, provider, account, read_source(provider, account))
-    register(platform.instance, "focus", [account.account_id])
     platform.collect(platform.tick(NOW))
     assert platform.total("2026-10") == 2
     (activity,) = platform.metadata.activity.find("acme")

@@ -21,7 +21,7 @@ from optiinfra_assets.providers import PROVIDERS
 
 @pytest.fixture
 def connected(platform: Platform, files: Files) -> Platform:
-    """An account on `files` that has no partition yet."""
+    """An account on `files` that nobody has probed."""
     files.write("october", "2026-10", ["1"])
     platform.metadata.customers.add("acme")
     platform.metadata.accounts.add(Account("acme.files", "acme", "focus", {"location": str(files.path)}))
@@ -34,27 +34,33 @@ def later(platform: Platform, seconds: float = 0) -> datetime:
     return newest + timedelta(seconds=seconds)
 
 
-def test_a_new_account_gets_a_partition_and_its_history(connected: Platform) -> None:
+def test_a_new_account_gets_partitions_for_the_months_that_it_has_and_its_history(
+    connected: Platform, files: Files
+) -> None:
     found = connected.sense("new_accounts")
-    assert connected.instance.get_dynamic_partitions("focus_accounts") == ["acme.files"]
+    assert connected.instance.get_dynamic_partitions("focus_slices") == ["acme.files|2026-10"]
     (request,) = found.run_requests or []
     assert request.tags["dagster/partition"] == "acme.files|2026-10"
     assert [row.trigger for row in connected.metadata.collections.history()] == ["backfill"]
     connected.collect([request])
     assert connected.total("2026-10") == 1
     assert connected.sense("new_accounts").skip_message == "no new account"
+    files.write("november", "2026-11", ["2"])
+    connected.tick(NOW)
+    assert connected.instance.get_dynamic_partitions("focus_slices") == ["acme.files|2026-10", "acme.files|2026-11"]
 
 
 def test_a_new_account_that_cannot_be_read_is_left_to_the_schedule(connected: Platform) -> None:
     connected.metadata.accounts.add(Account("acme.gone", "acme", "focus", {"location": "/nowhere"}))
     found = connected.sense("new_accounts")
     assert [one.tags["optiinfra/account"] for one in found.run_requests or []] == ["acme.files"]
-    assert set(connected.instance.get_dynamic_partitions("focus_accounts")) == {"acme.files", "acme.gone"}
+    assert connected.instance.get_dynamic_partitions("focus_slices") == ["acme.files|2026-10"]
     assert connected.sense("new_accounts").skip_message == "no new account"
 
 
 def test_what_is_due_of_other_accounts_is_left_to_the_schedule(connected: Platform, files: Files) -> None:
     connected.add_account("acme.known", location=str(files.path))
+    connected.metadata.work_queue.record_probe_tries(["acme.known"], NOW)
     connected.metadata.work_queue.record_probes({"acme.known": {BillingPeriod(2026, 10): "seen"}}, NOW)
     requests = connected.sense("new_accounts").run_requests or []
     assert [one.tags["optiinfra/account"] for one in requests] == ["acme.files"]
@@ -63,9 +69,10 @@ def test_what_is_due_of_other_accounts_is_left_to_the_schedule(connected: Platfo
 def test_more_new_accounts_than_one_evaluation_takes_come_with_the_next(connected: Platform) -> None:
     for number in range(ACCOUNTS_AT_ONCE):
         connected.metadata.accounts.add(Account(f"acme.z{number:03d}", "acme", "focus", {"location": "/nowhere"}))
-    for partitions in (ACCOUNTS_AT_ONCE, ACCOUNTS_AT_ONCE + 1):
+    for left in (1, 0):
         connected.sense("new_accounts")
-        assert len(connected.instance.get_dynamic_partitions("focus_accounts")) == partitions
+        tried = [one.probe_tried_at for one in connected.metadata.accounts.states()]
+        assert tried.count(None) == left
     assert connected.sense("new_accounts").skip_message == "no new account"
 
 
@@ -114,14 +121,10 @@ def test_a_run_that_dagster_launches_again_keeps_its_rows_and_goes_on(connected:
     connected.instance.report_run_failed(dead)
     connected.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
     assert monitor_runs(connected.metadata, connected.instance, later(connected)).closed == 0
-    again = connected.run({**request.tags, "dagster/retry_number": "1"})
+    again = connected.run({**request.tags, "dagster/retry_number": "1"}, config=request.run_config)
     assert again.success
-    raw = [
-        one
-        for one in again.asset_materializations_for_node("collect_focus")
-        if one.asset_key == ProviderAssetKeys("focus").raw
-    ]
-    assert [one.partition for one in raw] == [f"acme.files|{open_.slice.billing_period}"]
+    collected = connected.instance.get_materialized_partitions(ProviderAssetKeys("focus").raw)
+    assert collected == {f"acme.files|{open_.slice.billing_period}"}
     assert {status for _, status, _ in connected.history()} == {"succeeded"}
 
 

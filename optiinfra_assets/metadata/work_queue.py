@@ -29,19 +29,25 @@ class WorkQueueRepository(Repository):
     """Finds work for the schedule and the sensors, and records the results of probes."""
 
     def accounts_to_probe(
-        self, providers: Sequence[str], at: datetime, account_ids: Sequence[str] | None = None
+        self,
+        providers: Sequence[str],
+        at: datetime,
+        account_ids: Sequence[str] | None = None,
+        *,
+        is_new: bool = False,
     ) -> list[Account]:
         """Return active accounts of `providers` that are not throttled at the UTC instant `at`, those least recently tried first.
 
-        `account_ids` limits them; None: all.
+        `account_ids` limits them; None: all. `is_new` limits them to those that nobody has probed.
         """
-        values = {"providers": list(providers), "at": at, "skew": SKEW, "account_ids": _listed(account_ids)}
+        values = {
+            "providers": list(providers),
+            "at": at,
+            "skew": SKEW,
+            "account_ids": _listed(account_ids),
+            "is_new": is_new,
+        }
         return [Account(**row) for row in self._database.rows("accounts_to_probe.sql", values)]
-
-    def new_accounts(self, providers: Sequence[str], limit: int) -> list[str]:
-        """Return the ids of at most `limit` active accounts of `providers` that nobody has probed, the longest connected first."""
-        rows = self._database.rows("new_accounts.sql", {"providers": list(providers), "limit": limit})
-        return [row["account_id"] for row in rows]
 
     def record_probe_tries(self, account_ids: Sequence[str], at: datetime) -> None:
         """Store that probes of these accounts were tried at the UTC instant `at`, successful or not."""

@@ -40,16 +40,17 @@ def new_accounts_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinitio
         context: dg.SensorEvaluationContext, stores: dg.ResourceParam[StoresResource]
     ) -> list[dg.RunRequest] | dg.SkipReason:
         with stores.metadata() as metadata:
-            new = metadata.work_queue.new_accounts(list(providers), ACCOUNTS_AT_ONCE)
+            now = stores.clock()
+            new = metadata.work_queue.accounts_to_probe(list(providers), now, is_new=True)[:ACCOUNTS_AT_ONCE]
             if not new:
                 return dg.SkipReason("no new account")
             tick = find_due(
                 metadata,
                 providers,
-                now=stores.clock(),
+                now=now,
                 task_id=f"backfill-{uuid.uuid4().hex[:12]}",
                 trigger="backfill",
-                account_ids=new,
+                account_ids=[one.account_id for one in new],
                 max_runs=10 * ACCOUNTS_AT_ONCE,
                 budget=PROBE_SECONDS,
             )

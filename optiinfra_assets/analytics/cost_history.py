@@ -1,0 +1,150 @@
+"""What forecasts are made from, and forecasts of series one by one, before anything is rounded or added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optiinfra_assets.analytics.arrays import Calendar, Flags, Floats, Integers, mean
+from optiinfra_assets.analytics.backtest import DAYS, GRID, ORIGINS, Backtest, backtest, by_rule
+from optiinfra_assets.analytics.charge_parts import Part, RecurringCharges, credits_ahead, follow
+
+LEAST_DAYS: Final = 14
+"""Fewer days of costs give a run-rate, not a model."""
+NO_RECURRING: Final = RecurringCharges(
+    np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, "M8[D]"), np.empty(0), np.empty(0, "M8[D]")
+)
+
+
+class Method(StrEnum):
+    """How the figures of a forecast came about."""
+
+    MODEL = "model"
+    RUN_RATE = "run-rate"
+    NONE = "none"
+
+
+NOTES: Final[Mapping[Method, str]] = {
+    Method.MODEL: "From the pattern of past costs. Bounds held as often as the measured coverage says.",
+    Method.RUN_RATE: "Less than two weeks of costs: each day is expected to cost the mean of the days so far. No bounds can be told yet.",
+    Method.NONE: "No final day of costs yet, so nothing is forecast. The first figures come once the first day is final.",
+}
+"""What to tell a person about each."""
+
+
+@dataclass(frozen=True)
+class CostHistory:
+    """Daily costs of series in one currency: rows are series (an account's service, say), columns UTC days from `first_day` on."""
+
+    first_day: date
+    through: NDArray[np.datetime64]
+    """The last final day of each series; NaT if it has none. Nothing after it is looked at."""
+    usage: Floats
+    support: Floats
+    tax: Floats
+    credits: Floats
+    """0 or below."""
+    credits_left: Floats
+    """What is left of the credits of each series, 0 or above; NaN where nobody tells."""
+    recurring: RecurringCharges = NO_RECURRING
+
+    @classmethod
+    def of_daily(cls, first_day: date, amounts: Floats, through: date | None = None) -> Self:
+        """Return the history of series of which daily amounts are all that is known, final to the last or to `through`."""
+        last = np.datetime64(through, "D") if through else np.datetime64(first_day, "D") + (amounts.shape[1] - 1)
+        none = np.zeros(amounts.shape)
+        return cls(first_day, np.full(len(amounts), last), amounts, none, none, none, np.full(len(amounts), np.nan))
+
+    def known_days(self) -> Integers:
+        """Return the number of columns that are final, one a series; 0 if none is."""
+        count = (self.through - np.datetime64(self.first_day, "D")).astype(np.int64) + 1
+        return np.where(np.isnat(self.through), 0, np.clip(count, 0, self.usage.shape[1]))
+
+
+@dataclass
+class SeriesForecasts:
+    """Forecasts of series, one a row; amounts are not rounded."""
+
+    parts: dict[Part, Floats]
+    """Series x day; 0 on days that are final."""
+    errors_of_sums: Floats
+    """Series x origin x grid, before credits."""
+    errors_of_days: Floats
+    """Series x origin x day ahead."""
+    actual: Floats
+    """Series x origin: what 28 days used."""
+    level: Floats
+    """What a day costs lately."""
+    methods: list[Method]
+    credits_run_out: Flags
+
+
+def by_series(history: CostHistory, days: Calendar) -> SeriesForecasts:
+    """Forecast each series on `days`, which begin no later than any series' first day that is not final."""
+    count = len(history.usage)
+    shape = (count, len(days.dates))
+    result = SeriesForecasts(
+        {part: np.zeros(shape) for part in Part},
+        np.full((count, ORIGINS, len(GRID)), np.nan),
+        np.full((count, ORIGINS, DAYS), np.nan),
+        np.full((count, ORIGINS), np.nan),
+        np.zeros(count),
+        [Method.NONE] * count,
+        np.zeros(count, dtype=bool),
+    )
+    result.parts[Part.RECURRING] = history.recurring.ahead(history.through, days)
+    known = history.known_days()
+    for until in np.unique(known[known > 0]):
+        _same_end(history, result, np.flatnonzero(known == until), int(until), days)
+    return result
+
+
+def _same_end(history: CostHistory, result: SeriesForecasts, rows: Integers, until: int, days: Calendar) -> None:
+    """Forecast the series whose final days are the first `until`."""
+    past = Calendar.starting(history.first_day, until)
+    usage, support, tax, credits = (
+        part[rows, :until] for part in (history.usage, history.support, history.tax, history.credits)
+    )
+    ahead = days.dates > past.dates[-1]
+    coming = Calendar(days.dates[ahead])
+    begun = np.logical_or.accumulate((usage != 0) | (support != 0) | (tax != 0) | (credits != 0), axis=1)
+    age = begun.sum(axis=1)
+    expected, tested = _usage(np.where(begun, usage, np.nan), past, len(coming.dates), age)
+    recurring = result.parts[Part.RECURRING][np.ix_(rows, np.flatnonzero(ahead))]
+    recurred = history.recurring.charged(rows, past)
+    followed = follow(support, usage + recurred, past, expected + recurring, coming)
+    taxes = follow(tax, usage + recurred + support, past, expected + recurring + followed, coming)
+    base = expected + recurring + followed + taxes
+    credited = credits_ahead(credits, usage + recurred + support + tax, base, history.credits_left[rows])
+    for part, values in ((Part.USAGE, expected), (Part.SUPPORT, followed), (Part.TAX, taxes), (Part.CREDITS, credited)):
+        result.parts[part][np.ix_(rows, np.flatnonzero(ahead))] = values
+    plain, total = np.sum((expected + recurring)[:, :DAYS], axis=1), np.sum(base[:, :DAYS], axis=1)
+    more = np.clip(np.where(plain > 0, total / np.where(plain > 0, plain, 1.0), 1.0), 1.0, 2.0)
+    tested_at = tested.sums.shape[1]
+    result.errors_of_sums[rows, :tested_at] = tested.sums * more[:, None, None]
+    result.errors_of_days[rows, :tested_at] = tested.days * more[:, None, None]
+    result.actual[rows, :tested_at] = tested.actual
+    result.level[rows] = np.nan_to_num(mean(np.abs(np.where(begun, usage, np.nan)[:, -56:]))) * more
+    result.credits_run_out[rows] = (credited[:, -1:] == 0).all(axis=1)
+    for row, days_of_costs in zip(rows, age, strict=True):
+        method = Method.MODEL if days_of_costs >= LEAST_DAYS else Method.RUN_RATE
+        result.methods[row] = method if days_of_costs else Method.NONE
+
+
+def _usage(usage: Floats, past: Calendar, horizon: int, age: Integers) -> tuple[Floats, Backtest]:
+    """Return series x `horizon` days of what is used, and how earlier forecasts did. NaN in `usage` stands before a series begins."""
+    tested = backtest(usage, past)
+    rate = np.repeat(np.nan_to_num(mean(usage))[:, None], horizon, axis=1)
+    if usage.shape[1] < LEAST_DAYS or horizon == 0:
+        return rate, tested
+    each, scheduled = by_rule(usage, past, horizon)
+    modelled = np.einsum("rs,rsd->sd", tested.weights, each) + scheduled
+    is_never_negative = np.nanmin(usage, axis=1, initial=0.0) >= 0
+    modelled[is_never_negative] = np.maximum(modelled[is_never_negative], 0.0)
+    return np.where((age >= LEAST_DAYS)[:, None], modelled, rate), tested

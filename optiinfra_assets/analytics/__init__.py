@@ -1,1 +1,1 @@
-"""What figures mean: forecasts, anomalies, their causes, and the standing of budgets, as pure functions over arrays."""
+"""What figures mean: forecasts, rates between currencies, comparisons, as pure functions without I/O."""

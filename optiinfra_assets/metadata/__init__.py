@@ -19,6 +19,7 @@ from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata.failures import FailureRepository
+    from optiinfra_assets.metadata.rates import RateRepository
     from optiinfra_assets.metadata.retention import RetentionRepository
     from optiinfra_assets.metadata.saved_views import SavedViewRepository
     from optiinfra_assets.vault.credentials import CredentialRepository
@@ -47,6 +48,13 @@ class Metadata(Database):
         from optiinfra_assets.metadata.failures import FailureRepository
 
         return FailureRepository(self)
+
+    @cached_property
+    def rates(self) -> RateRepository:
+        """Rates between currencies; whoever converts costs needs them."""
+        from optiinfra_assets.metadata.rates import RateRepository
+
+        return RateRepository(self)
 
     @cached_property
     def saved_views(self) -> SavedViewRepository:

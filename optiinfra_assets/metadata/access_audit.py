@@ -1,4 +1,4 @@
-"""The audit log of changes to customers, API tokens and saved views, and of sign-ins. PostgreSQL refuses to change or remove its lines.
+"""The audit log of changes to customers, their rates, tokens and saved views, and of sign-ins. PostgreSQL refuses to change its lines.
 
 Each statement that changes one of them, or opens or ends a session, also writes the log line, so that there is none without one.
 """
@@ -23,6 +23,9 @@ AccessAction = Literal[
     "sign_out",
     "save_view",
     "remove_view",
+    "set_rate",
+    "remove_rate",
+    "set_rate_method",
 ]
 SignInBy = Literal["token", "link", "OpenID Connect"]
 UNKNOWN: Final = "unknown"
@@ -40,8 +43,8 @@ class AccessEntry:
         customer_id: the customer concerned; None: a token for all customers.
         token_id: the token issued, revoked, or signed in with; None for a change to a customer or a view, or if it is not known.
         role: role of the token.
-        name: name of the customer, the token or the view; empty if the token is not known.
-        detail: for a rename or a view that was replaced, the previous name; for a sign-in, by what (a token, a link,
+        name: name of the customer, the token or the view, or the month and currencies of a rate; empty if the token is not known.
+        detail: for a rename or a view that was replaced, the previous name, and so of a rate; for a sign-in, by what (a token, a link,
             OpenID Connect), or how many more were refused.
     """
 

@@ -41,6 +41,7 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "restore",
         "mcp",
         "costs",
+        "rates",
         "completion",
     }
 

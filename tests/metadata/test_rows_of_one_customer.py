@@ -14,6 +14,7 @@ import pytest
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.rates import FrozenRate, Pair
 from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.vault.credential_audit import Actor
@@ -38,6 +39,11 @@ def fill(metadata: Metadata) -> None:
         author = Principal("alice", "alice", customer, "viewer")
         view = {"customer_id": customer, "principal": author, "actor": Actor.here("test")}
         metadata.saved_views.save("mine", "/explore", None, **view)
+        own = {"customer_id": customer, "actor": Actor.here("test")}
+        metadata.rates.override(PERIOD.start.date(), "USD", "CHF", Decimal(1), **own)
+        metadata.rates.set_method("month", **own)
+        frozen = FrozenRate(PERIOD.start.date(), Decimal(1), PERIOD.start.date(), "ECB")
+        metadata.rates.freeze(Pair("USD", "CHF", "day"), [frozen], customer_id=customer)
     metadata.tokens.issue("root", None, "admin")
 
 
@@ -105,6 +111,9 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
         "provider_requests",
         "collection_events",
         "saved_views",
+        "rate_overrides",
+        "rate_settings",
+        "frozen_rates",
     }
 
 

@@ -29,6 +29,9 @@ class AccessAction(Enum):
     SIGN_OUT = described("sign_out", "A browser signed out.")
     SAVE_VIEW = described("save_view", "A view was saved, new or in the place of another.")
     REMOVE_VIEW = described("remove_view", "A saved view was removed.")
+    SET_RATE = described("set_rate", "A customer's own rate between two currencies was set for a month.")
+    REMOVE_RATE = described("remove_rate", "A customer's own rate for a month was removed.")
+    SET_RATE_METHOD = described("set_rate_method", "Which rates convert a customer's costs was changed.")
 
 
 @strawberry.type(
@@ -50,10 +53,10 @@ class AccessAuditEntry:
     )
     role: TokenRole | None = strawberry.field(description="That of the token.")
     name: str = strawberry.field(
-        description="That of the customer, the token or the view. Empty: a token that is not known."
+        description="That of the customer, the token or the view; of a rate, its month and currencies. Empty: a token that is not known."
     )
     detail: str | None = strawberry.field(
-        description="For a rename or a view that was replaced, the name before. For a sign-in, `by token`, `by link` or "
+        description="For a rename or a view that was replaced, the name before, and so for a rate. For a sign-in, `by token`, `by link` or "
         "`by OpenID Connect`, or how many more were refused."
     )
 

@@ -19,6 +19,7 @@ from optiinfra_api.fields.accounts.credential_mutations import CredentialsMutati
 from optiinfra_api.fields.accounts.credentials import CredentialsQuery
 from optiinfra_api.fields.administration.access_log import AccessAuditLogQuery
 from optiinfra_api.fields.administration.customers import CustomersMutation, CustomersQuery
+from optiinfra_api.fields.administration.rates import RatesMutation, RatesQuery
 from optiinfra_api.fields.administration.saved_views import SavedViewsMutation, SavedViewsQuery
 from optiinfra_api.fields.administration.tokens import TokensMutation, TokensQuery
 from optiinfra_api.fields.collections.history import HistoryQuery
@@ -64,12 +65,15 @@ class Query(
     AccessAuditLogQuery,
     CredentialsQuery,
     SavedViewsQuery,
+    RatesQuery,
 ):
     pass
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(CollectingMutation, CustomersMutation, TokensMutation, CredentialsMutation, SavedViewsMutation):
+class Mutation(
+    CollectingMutation, CustomersMutation, TokensMutation, CredentialsMutation, SavedViewsMutation, RatesMutation
+):
     pass
 
 

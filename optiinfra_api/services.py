@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 from functools import partial
 
 from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -19,13 +20,16 @@ from optiinfra_api.graphql.persisted_queries import PersistedQueries
 from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
 from optiinfra_api.http.kept_answer import KeptAnswer
 from optiinfra_api.reading.clickhouse_reader import Announced, ClickHouseReader
+from optiinfra_api.reading.conversion import Display, checked_currency
 from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_api.reading.news import News
 from optiinfra_api.reading.query_limits import QueryLimits
+from optiinfra_api.reading.rate_book import RateBook
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.stream import ExportStreamer
 from optiinfra_api.reading.view_reader import ViewReader
 from optiinfra_assets.ingestion.dagster_client import read_automations
+from optiinfra_assets.ingestion.rate_files import start_rates
 from optiinfra_assets.ingestion.triggering import cancel_task, trigger_collection
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -35,6 +39,11 @@ THREADS = 16
 ASKED_AT_ONCE = 4
 """Hosts that a customer names and that are asked at one time, for each customer."""
 AUTOMATIONS_KEPT_SECONDS = 5
+
+
+def utc_today() -> date:
+    """Return the present UTC day."""
+    return datetime.now(UTC).date()
 
 
 class ApiServices(Services):
@@ -61,6 +70,11 @@ class ApiServices(Services):
         self.standings = FreshnessCache(
             lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id), self.news
         )
+        rates = RateBook(
+            metadata.rates, self.run, self.run_for, partial(start_rates, metadata.rates), self.news, utc_today
+        )
+        self.begin_rates = rates.begin
+        self.display = lambda customer_id, currency: Display(checked_currency(currency), customer_id, rates)
         self.authenticator = Authenticator(metadata)
         self.sessions = Sessions(metadata, self.authenticator, self.run)
         self.openid = OpenId.configured(settings)

@@ -32,6 +32,7 @@ from optiinfra_assets.vault.credential_audit import Actor
 from optiinfra_assets.warehouse.lineage import Generation, slice_history
 
 if TYPE_CHECKING:
+    from optiinfra_api.reading.conversion import Display
     from optiinfra_api.reading.view_reader import SqlFormat
 
 _T = TypeVar("_T")
@@ -87,6 +88,14 @@ class CustomerData:
         if isinstance(found, BaseException):
             raise found
         return current, found
+
+    def display(self, currency: str | None) -> Display | None:
+        """Return what converts one answer to a currency; None if none is asked.
+
+        Raises:
+            InvalidArgument: `currency` is no code of a currency.
+        """
+        return None if currency is None else self.services.display(self.customer_id, currency)
 
     async def rows(
         self, statement: str, question: CostQuery, resolved: ResolvedGenerations, **values: Any

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
     from optiinfra_api.http.kept_answer import KeptAnswer
     from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
+    from optiinfra_api.reading.conversion import Display
     from optiinfra_api.reading.freshness_cache import FreshnessCache
     from optiinfra_api.reading.stream import ExportStreamer
     from optiinfra_api.reading.view_reader import ViewReader
@@ -65,6 +66,8 @@ class Services:
         automations: what `optiinfra_assets.ingestion.dagster_client.read_automations` found, kept for some seconds.
         openid: None: there is no identity provider.
         metrics_token: the token for scrapers; None: there is none.
+        begin_rates: stores rates between currencies to begin with, if there are none.
+        display: makes the conversion of one answer to a currency, for a customer, see `optiinfra_api.reading.conversion.Display`.
         answered: runs a GraphQL operation for a principal at an address, see `optiinfra_api.execution.operations.answered`.
         threads: run blocking functions.
         asking: run functions that wait for hosts which customers name.
@@ -90,6 +93,8 @@ class Services:
     cancel: Callable[..., int]
     automations: KeptAnswer[list[Automation]]
     metrics_token: str | None
+    begin_rates: Callable[[], Awaitable[None]]
+    display: Callable[[str, str], Display]
     answered: Callable[[dict[str, Any], Principal, str], Awaitable[dict[str, Any]]]
     threads: ThreadPoolExecutor
     asking: CustomerThreads

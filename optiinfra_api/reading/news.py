@@ -1,7 +1,7 @@
 """Tells whether anything was heard of a customer since an earlier moment, so that a reader need not ask the databases.
 
-PostgreSQL tells at once when an attempt to publish begins or ends, and when the freshness of an account moves; see the migration
-``0050_news.sql``. While no connection brings that news, nobody is told that there is none.
+PostgreSQL tells at once when an attempt to publish begins or ends, and when the freshness of an account moves, see the migration
+``0050_news.sql``; and when rates between currencies change. While no connection brings that news, nobody is told that there is none.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from optiinfra_assets.database.listening import Listener
 
 PUBLICATIONS: Final = "optiinfra_publications"
 FRESHNESS: Final = "optiinfra_freshness"
+RATES: Final = "optiinfra_rates"
+"""Of the customer ''; with another one, of what is its own."""
 
 Stamp = tuple[int, int]
 """A moment, as far as one customer and one subject are concerned: equal stamps mean that nothing was heard in between."""
@@ -26,7 +28,7 @@ class News:
     def __init__(self, url: str) -> None:
         """`url` is that of the database that tells."""
         self._heard: Counter[tuple[str, str]] = Counter()
-        self._listener = Listener(url, (PUBLICATIONS, FRESHNESS), self._hear)
+        self._listener = Listener(url, (PUBLICATIONS, FRESHNESS, RATES), self._hear)
         self._task: asyncio.Task[None] | None = None
 
     def _hear(self, subject: str, customer_id: str) -> None:

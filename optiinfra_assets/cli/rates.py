@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def update(path: Path | None, url: str | None, as_json: bool) -> None:
 
 
 @rates.command()
-@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="As of this day; today if left out.")
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="As of this day; the newest if left out.")
 @click.option("--currency", help="Only this one.")
 @_JSON
 def show(day: datetime | None, currency: str | None, as_json: bool) -> None:
@@ -78,11 +78,9 @@ def show(day: datetime | None, currency: str | None, as_json: bool) -> None:
     with opened_metadata() as metadata:
         start_rates(metadata.rates)
         extent = metadata.rates.extent()
-        last = max((one.last_day for one in extent), default=None)
-        asked = day.date() if day else last or datetime.now(UTC).date()
-        found = metadata.rates.find(asked, currency)
+        found = metadata.rates.find(day.date() if day else None, currency)
     if as_json:
-        print_json({"date": asked, "rates": found, "stored": extent})
+        print_json({"rates": found, "stored": extent})
         return
     for one in extent:
         span = f"{one.first_day} to {one.last_day}"
@@ -91,7 +89,8 @@ def show(day: datetime | None, currency: str | None, as_json: bool) -> None:
     if rows:
         print_table(("currency", "per EUR", "date", "source"), rows, numbers={"per EUR"})
     else:
-        click.echo(f"no rate of {currency or 'any currency'} at {asked}; next: optiinfra rates update")
+        when = f" at {day:%Y-%m-%d}" if day else ""
+        click.echo(f"no rate of {currency or 'any currency'}{when}; next: optiinfra rates update")
 
 
 @rates.command()
@@ -101,10 +100,9 @@ def show(day: datetime | None, currency: str | None, as_json: bool) -> None:
 @_JSON
 def override(customer: str, month: str, currency: str, into: str, reopen: bool, rate: str, as_json: bool) -> None:
     """Set a customer's own rate for a month: it goes before all others, also in the other direction."""
-    from optiinfra_assets.ingestion.rate_files import checked_pair, checked_rate
+    from optiinfra_assets.domain.rates import checked_rate
     from optiinfra_assets.vault.credential_audit import Actor
 
-    checked_pair(currency, into)
     value = checked_rate(rate, "--rate")
     with opened_metadata() as metadata:
         done = metadata.rates.override(

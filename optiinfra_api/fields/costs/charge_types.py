@@ -8,7 +8,7 @@ import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, DisplayCurrency, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 from optiinfra_api.graphql.resolvers import resolved
@@ -42,11 +42,13 @@ class CostsByTypeQuery:
         filter: Filter = None,
         cost_basis: Basis = CostBasis.BILLED,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> CostsByType | None:
         question = cost_query(period, filter, as_of)
         data = await info.context.data_of(customer_id)
-        resolved, rows = await series(data, question, cost_basis, group_by=_DIMENSIONS)
-        return CostsByType(types=[_type(row) for row in rows], **freshness_fields(resolved))
+        display = data.display(display_currency)
+        resolved, rows = await series(data, question, cost_basis, group_by=_DIMENSIONS, display=display)
+        return CostsByType(types=[_type(row) for row in rows], **freshness_fields(resolved, display))
 
 
 def _type(row: dict[str, Any]) -> Any:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optiinfra_api.access.context import CustomerData
 from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.domain.publications import ResolvedGenerations
+
+if TYPE_CHECKING:
+    from optiinfra_api.reading.conversion import Display
 
 MAX_SERIES = 1000
 
@@ -76,6 +79,7 @@ async def series(
     group_by: Collection[str] = (),
     granularity: str = "whole",
     tag_key: str = "",
+    display: Display | None = None,
 ) -> tuple[ResolvedGenerations, list[dict[str, Any]]]:
     """Return the generations that answer, and rows by currency, then largest total first, of the asked dimensions ('' where line items
     lack one; of a tag None), currency, dates, amounts, total, line_items and unpriced_line_items.
@@ -84,6 +88,7 @@ async def series(
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``whole``.
         tag_key: name of the tag to group by, together with the dimension ``tag``.
+        display: converts the rows, see `Display.series`; the days are read for that, whatever the granularity.
 
     Raises:
         TooExpensive: the answer would have more than `MAX_SERIES` rows, or a limit of the reader is exceeded.
@@ -96,7 +101,7 @@ async def series(
             for name, column in table.columns.items()
         },
         **cost_columns(basis),
-        "granularity": granularity,
+        "granularity": granularity if display is None else "daily",
         "tag_key": tag_key,
         "limit": MAX_SERIES + 1,
     }
@@ -107,4 +112,6 @@ async def series(
         raise TooExpensive(
             f"the answer would have more than {MAX_SERIES} groups", "Group by less, or narrow the filter."
         )
+    if display is not None:
+        await display.series(rows, granularity, question.start)
     return resolved, rows

@@ -9,9 +9,17 @@ import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, cost_query
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, DisplayCurrency, Filter, cost_query
 from optiinfra_api.fields.costs.cost_series import cost_columns
-from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
+from optiinfra_api.fields.costs.money import (
+    CONVERTED_AMOUNTS,
+    RATES,
+    Published,
+    Sum,
+    converted_columns,
+    freshness_fields,
+    sum_of,
+)
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
@@ -27,6 +35,8 @@ class LatestCost(Sum):
     currency: str = strawberry.field(description="Currency of the amounts.")
     dates: DateColumn = strawberry.field(description="The days.")
     amounts: DecimalColumn = strawberry.field(description="The cost of each of `dates`.")
+    converted_amounts: DecimalColumn | None = CONVERTED_AMOUNTS
+    rates: DecimalColumn | None = RATES
     data_through: datetime | None = strawberry.field(
         description="The account's data are complete up to this instant (exclusive). Null: unknown."
     )
@@ -55,6 +65,7 @@ class LatestCostsQuery:
         filter: Filter = None,
         cost_basis: Basis = CostBasis.BILLED,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> LatestCosts | None:
         check_days(days)
         question = cost_query(None, filter, as_of)
@@ -64,13 +75,16 @@ class LatestCostsQuery:
                 "Use costTrends for other filters.",
             )
         data = await info.context.data_of(customer_id)
+        display = data.display(display_currency)
         resolved, rows = await data.answered(
             question,
             lambda resolved: data.rows("latest_costs", question, resolved, **cost_columns(cost_basis), days=days),
         )
+        if display is not None:
+            await display.series(rows)
         accounts = resolved.by_account()
         return LatestCosts(
-            accounts=[_latest(row, accounts[row["account"]]) for row in rows], **freshness_fields(resolved)
+            accounts=[_latest(row, accounts[row["account"]]) for row in rows], **freshness_fields(resolved, display)
         )
 
 
@@ -94,6 +108,7 @@ def _latest(row: dict[str, Any], account: ResolvedGenerations) -> LatestCost:
         currency=row["currency"],
         dates=row["dates"],
         amounts=row["amounts"],
+        **converted_columns(row),
         data_through=account.data_through,
         published_at=account.published_at,
         **sum_of(row),

@@ -11,7 +11,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
-from optiinfra_api.fields.costs.arguments import Filter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.arguments import DisplayCurrency, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.line_item_type import LineItem
 from optiinfra_api.fields.costs.money import Published, freshness_fields
 from optiinfra_api.fields.pagination import PageInfo, Paginator, Position, Row
@@ -42,10 +42,12 @@ class CostMetricsQuery:
         customer_id: CustomerId = None,
         filter: Filter = None,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> LineItems | None:
         question = cost_query(period, filter, as_of)
         data = await info.context.data_of(customer_id)
         columns = _columns(info)
+        display = data.display(display_currency)
 
         async def read(resolved: ResolvedGenerations, limit: int, after: Position | None) -> list[Row]:
             start, generation, line_number = after or (0, 0, 0)
@@ -63,10 +65,12 @@ class CostMetricsQuery:
 
         pages = Paginator(data, question, ("line items",), (datetime, int, int), _position, read)
         page = await pages.page(first, after)
+        if display is not None:
+            await display.charges(page.rows, MEASURES)
         return LineItems(
             nodes=[_with_money(row) for row in page.rows],
             page_info=page.info,
-            **freshness_fields(page.resolved),
+            **freshness_fields(page.resolved, display, is_page=True),
         )
 
 
@@ -86,10 +90,10 @@ def _names() -> dict[str, str]:
 
 def _with_money(row: dict[str, Any]) -> Any:
     """Return `row` with its four costs replaced by the fields of `Money`."""
-    currency = row["billing_currency"]
+    currency, converted = row["billing_currency"], row.pop("converted", {})
     for cost in MEASURES:
         if row.get(cost) is not None:
-            row[cost] = {"amount": row[cost], "currency": currency}
+            row[cost] = {"amount": row[cost], "currency": currency, "converted": converted.get(cost)}
     return row
 
 

@@ -11,9 +11,17 @@ import strawberry
 
 from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import AccountId, AsOf, CustomerId
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, CostFilter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, CostFilter, DisplayCurrency, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
-from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
+from optiinfra_api.fields.costs.money import (
+    CONVERTED_AMOUNTS,
+    RATES,
+    Published,
+    Sum,
+    converted_columns,
+    freshness_fields,
+    sum_of,
+)
 from optiinfra_api.fields.costs.resources import described_resource
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DateText, DecimalColumn, TagMap
@@ -25,6 +33,8 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 class ResourceSeries(Sum):
     dates: DateColumn = strawberry.field(description="The days of the period that have charges for it.")
     amounts: DecimalColumn = strawberry.field(description="The cost of each of `dates`.")
+    converted_amounts: DecimalColumn | None = CONVERTED_AMOUNTS
+    rates: DecimalColumn | None = RATES
 
 
 @strawberry.type(description="One resource of an account.")
@@ -60,17 +70,24 @@ class ResourceQuery:
         customer_id: CustomerId = None,
         cost_basis: Basis = CostBasis.BILLED,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> Resource | None:
         account = CostFilter(account=[account_id])
         asked, ever = (replace(cost_query(days, account, as_of), resources=(resource_id,)) for days in (period, None))
         data = await info.context.data_of(customer_id)
+        display = data.display(display_currency)
         known, (found, rows) = await asyncio.gather(
-            _known(data, ever), series(data, asked, cost_basis, granularity=_DAILY)
+            _known(data, ever), series(data, asked, cost_basis, granularity=_DAILY, display=display)
         )
         if known is None:
             return None
-        its: list[Any] = [{"dates": row["dates"], "amounts": row["amounts"], **sum_of(row)} for row in rows]
-        return Resource(account=account_id, resource_id=resource_id, series=its, **known, **freshness_fields(found))
+        its: list[Any] = [
+            {**{name: row[name] for name in ("dates", "amounts")}, **converted_columns(row), **sum_of(row)}
+            for row in rows
+        ]
+        return Resource(
+            account=account_id, resource_id=resource_id, series=its, **known, **freshness_fields(found, display)
+        )
 
 
 _DAILY = "daily"

@@ -9,7 +9,7 @@ from typing import Any
 from optiinfra_api.access.context import CustomerData
 from optiinfra_api.fields.costs.arguments import CostBasis, Period
 from optiinfra_api.fields.costs.cost_series import cost_columns
-from optiinfra_api.fields.pagination import Position, Row
+from optiinfra_api.fields.pagination import Position, Row, RowPage
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.publications import ResolvedGenerations
@@ -46,6 +46,20 @@ class ResourceRanking:
             after_account=account,
             after_resource=resource,
             limit=limit,
+        )
+
+    async def days(self, page: RowPage, currency: str) -> list[Row]:
+        """The resources of a page by day, but for those that are charged in `currency`."""
+        rows = [row for row in page.rows if row["currency"] != currency]
+        if not rows:
+            return []
+        return await self.data.rows(
+            "resource_days",
+            self.question,
+            page.resolved,
+            **cost_columns(self.basis),
+            currencies=sorted({row["currency"] for row in rows}),
+            resources=sorted({row["resource"] for row in rows}),
         )
 
 

@@ -10,7 +10,7 @@ import strawberry
 
 from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, DisplayCurrency, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 from optiinfra_api.fields.costs.resource_ranking import ResourceRanking
 from optiinfra_api.fields.pagination import PageInfo, Paginator, Row, RowPage
@@ -52,6 +52,7 @@ class CostsByResourceQuery:
         filter: Filter = None,
         cost_basis: Basis = CostBasis.BILLED,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> ResourceCosts | None:
         question = cost_query(period, filter, as_of)
         data = await info.context.data_of(customer_id)
@@ -59,14 +60,17 @@ class CostsByResourceQuery:
         pages = Paginator(
             data, question, ("resources", cost_basis), (str, Decimal, bytes, bytes), _position, ranking.read
         )
+        display = data.display(display_currency)
         page = await pages.page(first, after)
+        if display is not None:
+            await display.resources(page.rows, await ranking.days(page, display.currency))
         details = await _details(data, question, page) if _DETAILS & selected_names("nodes", info) else {}
         providers = {one.slice.account_id: one.slice.provider for one in page.resolved.publications}
         nodes = [
             _node(row, providers[row["account"]], details.get((row["account"], row["resource"]), _UNKNOWN))
             for row in page.rows
         ]
-        return ResourceCosts(nodes=nodes, page_info=page.info, **freshness_fields(page.resolved))
+        return ResourceCosts(nodes=nodes, page_info=page.info, **freshness_fields(page.resolved, display, is_page=True))
 
 
 _DETAILS = {"name", "type", "services", "regions", "subAccounts"}

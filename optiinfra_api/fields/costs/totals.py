@@ -8,7 +8,7 @@ import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, DisplayCurrency, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 from optiinfra_api.graphql.resolvers import resolved
@@ -37,9 +37,11 @@ class TotalCostQuery:
         filter: Filter = None,
         cost_basis: Basis = CostBasis.BILLED,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> TotalCost | None:
         question = cost_query(period, filter, as_of)
         data = await info.context.data_of(customer_id)
-        resolved, rows = await series(data, question, cost_basis)
+        display = data.display(display_currency)
+        resolved, rows = await series(data, question, cost_basis, display=display)
         totals: list[Any] = [sum_of(row) for row in rows]
-        return TotalCost(totals=totals, **freshness_fields(resolved))
+        return TotalCost(totals=totals, **freshness_fields(resolved, display))

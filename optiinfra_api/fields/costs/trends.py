@@ -9,9 +9,17 @@ import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, DisplayCurrency, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.cost_series import series
-from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
+from optiinfra_api.fields.costs.money import (
+    CONVERTED_AMOUNTS,
+    RATES,
+    Published,
+    Sum,
+    converted_columns,
+    freshness_fields,
+    sum_of,
+)
 from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DecimalColumn
@@ -52,6 +60,8 @@ class CostSeries(Sum):
         description="First days of the weeks or months (which may be before the period), or the days, that have charges."
     )
     amounts: DecimalColumn = strawberry.field(description="The cost of each of `dates`, of days in the period only.")
+    converted_amounts: DecimalColumn | None = CONVERTED_AMOUNTS
+    rates: DecimalColumn | None = RATES
 
 
 @strawberry.type(description="Costs over time.")
@@ -86,12 +96,14 @@ class CostTrendsQuery:
         filter: Filter = None,
         cost_basis: Basis = CostBasis.BILLED,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> CostTrends | None:
         question = cost_query(period, filter, as_of)
         groups = {one.value for one in group_by or ()}
         if group_by_tag is not None:
             groups.add("tag")
         data = await info.context.data_of(customer_id)
+        display = data.display(display_currency)
         resolved, rows = await series(
             data,
             question,
@@ -99,8 +111,9 @@ class CostTrendsQuery:
             group_by=groups,
             granularity=granularity.value,
             tag_key=group_by_tag or "",
+            display=display,
         )
-        return CostTrends(series=[_series(row) for row in rows], **freshness_fields(resolved))
+        return CostTrends(series=[_series(row) for row in rows], **freshness_fields(resolved, display))
 
 
 _DIMENSIONS = tuple(one.value for one in Dimension)
@@ -114,5 +127,6 @@ def _series(row: dict[str, Any]) -> Any:
         "currency": row["currency"],
         "dates": row["dates"],
         "amounts": row["amounts"],
+        **converted_columns(row),
         **sum_of(row),
     }

@@ -62,6 +62,9 @@ MUTATION_ROLES = {
     "testCredential": "admin",
     "saveView": "viewer",
     "removeSavedView": "viewer",
+    "setRate": "operator",
+    "removeRate": "operator",
+    "setRateMethod": "operator",
 }
 """The least that a mutation needs. Each mutation of the schema is here."""
 
@@ -75,7 +78,7 @@ QUERY_ROLES = {
 }
 """The least that a query needs; viewer unless it is here."""
 
-OF_NO_CUSTOMER = {"health", "automations"}
+OF_NO_CUSTOMER = {"health", "automations", "exchangeRates"}
 """Queries that show nothing of any customer."""
 
 RANKS = (*ROLES, ALL_CUSTOMERS)
@@ -190,9 +193,13 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
         principal=Principal(admin.token.token_id, f"{mark} admin", customer_id, "admin"),
         actor=Actor(f"{mark}-actor", "x"),
     )
+    rate = amount / 10_000
+    world.metadata.rates.override(
+        date(2026, 9, 1), "USD", "GBP", rate, customer_id=customer_id, actor=Actor(f"{mark}-actor", "x")
+    )
     ids = [admin.token.token_id, viewer.token.token_id, view.view_id]
     total = sum((one.billed for one in charges), Decimal(0))
-    secrets = [*ids, admin.plaintext, viewer.plaintext, str(amount), str(total), str(generation)]
+    secrets = [*ids, admin.plaintext, viewer.plaintext, str(amount), str(rate), str(total), str(generation)]
     return Planted(customer_id, account_id, f"{mark}-task-0", *ids[1:], admin.plaintext, secrets)
 
 

@@ -1,0 +1,174 @@
+"""The rates that convert one customer's costs: computed once from what is stored, kept until something of it changes, and frozen by month.
+
+A rate of a month that has ended is stored when it is first asked for, before anybody sees it; see `analytics.currency.final_rates`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from cachetools import LRUCache
+
+from optiinfra_api.reading.news import RATES, News
+from optiinfra_assets.analytics.currency import (
+    EURO,
+    PairRates,
+    Quotes,
+    Rate,
+    RateMethod,
+    final_rates,
+    inverse,
+    month_rates,
+)
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.metadata.rates import FrozenRate, Pair, RateRepository
+
+_CUSTOMERS: Final = 1000
+_CURRENCIES: Final = 200
+
+RatesByDay = Mapping[str, Rate | None]
+"""The rate of each day, ``YYYY-MM-DD``; None: there is none."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known between two currencies: the rates, those that are frozen, and the days of all months that were asked for."""
+
+    pair: Pair
+    rates: PairRates
+    frozen: dict[date, Rate]
+    months: set[str] = field(default_factory=set)
+    days: dict[str, Rate | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Customer:
+    """What a customer decided, and what is known of it since the news of `stamp`."""
+
+    stamp: object
+    method: RateMethod
+    own: Mapping[tuple[date, str, str], Decimal]
+    pairs: dict[tuple[str, str], _Known] = field(default_factory=dict)
+
+
+class RateBook:
+    """Rates for the 1,000 customers asked about last. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        rates: RateRepository,
+        run: Callable[..., Awaitable[Any]],
+        run_for: Callable[..., Awaitable[Any]],
+        begin: Callable[[], None],
+        news: News,
+        today: Callable[[], date],
+    ) -> None:
+        """
+        Args:
+            rates: what is stored.
+            run: calls a function in a thread.
+            run_for: the same, where PostgreSQL shows the rows of the customer only that is its first argument.
+            begin: stores rates to begin with, if there are none.
+            news: tells of changes.
+            today: the present UTC day.
+        """
+        self._rates = rates
+        self._run = run
+        self._run_for = run_for
+        self._begin: Callable[[], None] | None = begin
+        self._news = news
+        self._today = today
+        self._quotes: LRUCache[str, tuple[object, Quotes]] = LRUCache(_CURRENCIES)
+        self._customers: LRUCache[str, _Customer] = LRUCache(_CUSTOMERS)
+
+    async def of(
+        self, customer_id: str, into: str, months: Mapping[str, Collection[str]]
+    ) -> tuple[RateMethod, dict[str, RatesByDay]]:
+        """Return how a customer's charges are converted, and from each currency of `months` to `into` the rates of all days of its months.
+
+        Args:
+            customer_id: whose.
+            into: the currency that is wanted, none of those of `months`.
+            months: by currency, months as ``YYYY-MM``.
+
+        Raises:
+            MetadataUnavailable: PostgreSQL does not answer.
+        """
+        shared, stamp = await self._stamps(customer_id)
+        customer = self._customers.get(customer_id)
+        if customer is None or customer.stamp != stamp:
+            customer = self._customers[customer_id] = await self._read(customer_id, stamp)
+        found: dict[str, RatesByDay] = {}
+        for currency, asked in months.items():
+            known = customer.pairs.get((currency, into))
+            if known is None:
+                known = await self._pair(customer_id, Pair(currency, into, customer.method), shared)
+                customer.pairs[currency, into] = known
+            if missing := set(asked) - known.months:
+                await self._add(customer_id, customer, known, missing)
+            found[currency] = known.days
+        return customer.method, found
+
+    async def begin(self) -> None:
+        """Store rates to begin with, if there are none."""
+        if self._begin is not None:
+            await self._run(self._begin)
+            self._begin = None
+
+    async def _stamps(self, customer_id: str) -> tuple[object, object]:
+        """What changes when rates do, and when anything changes that converts the costs of a customer."""
+        shared: object = await self._news.stamp(RATES, "")
+        if shared is None:
+            # No news come: whatever is known counts for a moment.
+            shared = int(time.monotonic())
+        own = await self._news.stamp(RATES, customer_id, 1.0)
+        return shared, (shared, own, self._today())
+
+    async def _read(self, customer_id: str, stamp: object) -> _Customer:
+        method = await self._run_for(customer_id, self._rates.method, customer_id=customer_id)
+        own = await self._run_for(customer_id, self._rates.overrides, customer_id=customer_id)
+        rates = {(one.month, one.into_currency, one.currency): inverse(one.rate) for one in own}
+        rates |= {(one.month, one.currency, one.into_currency): one.rate for one in own}
+        return _Customer(stamp, RateMethod(method), rates)
+
+    async def _pair(self, customer_id: str, pair: Pair, shared: object) -> _Known:
+        quotes = [
+            None if one == EURO else await self._quoted(one, shared) for one in (pair.currency, pair.into_currency)
+        ]
+        frozen = await self._run_for(customer_id, self._rates.frozen, pair, customer_id=customer_id)
+        return _Known(pair, PairRates(*quotes), _by_day(frozen))
+
+    async def _quoted(self, currency: str, shared: object) -> Quotes:
+        await self.begin()
+        known = self._quotes.get(currency)
+        if known is None or known[0] != shared:
+            known = self._quotes[currency] = shared, await self._run(self._rates.quotes, currency)
+        return known[1]
+
+    async def _add(self, customer_id: str, customer: _Customer, known: _Known, months: Collection[str]) -> None:
+        """Find the rates of more months, and freeze those that have to stay."""
+        pair = known.pair
+        found: dict[date, Rate | None] = {}
+        freezing: dict[date, Rate] = {}
+        for text in months:
+            month = BillingPeriod.parse(text)
+            own = customer.own.get((month.start.date(), pair.currency, pair.into_currency))
+            rates = month_rates(known.rates, month, customer.method, own)
+            found |= rates
+            final = final_rates(rates, self._today(), known.rates.newest, customer.method)
+            freezing |= {day: rate for day, rate in final.items() if day not in known.frozen}
+        if freezing:
+            lines = [FrozenRate(day, rate.value, rate.day or day, rate.source) for day, rate in freezing.items()]
+            kept = await self._run(self._rates.freeze, pair, lines, customer_id=customer_id)
+            known.frozen = _by_day(kept)
+        known.days |= {day.isoformat(): known.frozen.get(day, rate) for day, rate in found.items()}
+        known.months.update(months)
+
+
+def _by_day(frozen: Collection[FrozenRate]) -> dict[date, Rate]:
+    return {one.day: Rate(one.rate, one.quoted, one.source) for one in frozen}

@@ -34,6 +34,7 @@ def acme(world: World) -> Customer:
         world.metadata.accounts.add(Account(f"acme.{name}", "acme", provider))
     world.metadata.activity.record_requests("collect", {"acme.aws": (2, D("0.02"))}, datetime(2026, 11, 3, tzinfo=UTC))
     _publish(acme)
+    world.metadata.rates.update("ECB", _RATES)
     for slice_ in acme.published:
         at = datetime(2026, 11, 3, 6, tzinfo=UTC)
         periods = {one.billing_period: "a" for one in acme.published if one.account_id == slice_.account_id}
@@ -50,6 +51,11 @@ def root(world: World) -> str:
     return world.metadata.tokens.issue("root", None, "admin").plaintext
 
 
+_RATES = [
+    (date(2026, 10, day), currency, D(rate))
+    for day, usd, chf in ((5, "1.12", "0.91"), (12, "1.25", "0.9"), (20, "1.2", "0.92"), (30, "1.1172", "0.9194"))
+    for currency, rate in (("USD", usd), ("CHF", chf))
+]
 _OCTOBER, _NOVEMBER = BillingPeriod(2026, 10), BillingPeriod(2026, 11)
 
 
@@ -107,7 +113,7 @@ _VARYING = {
     "endedAt",
     "milliseconds",
 }
-_VARYING |= {"version", "tokenId", "viewId", "savedAt", "secret", "createdAt", "expiresAt", "at"}
+_VARYING |= {"version", "setAt", "tokenId", "viewId", "savedAt", "secret", "createdAt", "expiresAt", "at"}
 
 
 def _steady(value: Any, name: str = "") -> Any:

@@ -16,3 +16,4 @@ FROM
     GROUP BY account, resource, currency, charge_day
 )
 GROUP BY currency, account, resource
+ORDER BY currency, account, resource

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, TypeVar, get_args
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, get_args, runtime_checkable
 
 from optiinfra_assets.domain.errors import BadData, NothingThere, Rounding, Transient
 from optiinfra_assets.domain.source_warnings import SourceWarnings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from optiinfra_assets.domain.accounts import Account, BillingPeriod
+    from optiinfra_assets.domain.invoices import InvoiceStatement
     from optiinfra_assets.providers.context import ProviderContext
 
 
@@ -217,3 +218,16 @@ class Provider(ABC):
             NothingThere: the whole source is empty or gone.
             ProviderError: the source could not be read.
         """
+
+
+@runtime_checkable
+class InvoiceSource(Protocol):
+    """A provider that reads invoices; one whose source states none does not have it."""
+
+    def invoices(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> InvoiceStatement:
+        """Return what the source states of the invoices of one account and billing period, at low cost: all of them, or an error.
+
+        Raises:
+            ProviderError: the invoices could not be read.
+        """
+        ...

@@ -1,1 +1,1 @@
-"""What figures mean: forecasts, rates between currencies, comparisons, as pure functions without I/O."""
+"""What figures mean: forecasts, rates between currencies, comparisons, reconciliation, as pure functions without I/O."""

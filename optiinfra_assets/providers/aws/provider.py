@@ -10,25 +10,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import Throttled
+from optiinfra_assets.domain.invoices import InvoiceStatement
 from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
+from optiinfra_assets.providers.aws.credential import AwsCredential
 from optiinfra_assets.providers.aws.cur_to_focus import mapping_of
+from optiinfra_assets.providers.aws.invoices import listed_invoices
 from optiinfra_assets.providers.aws.request_budget import DailyRequestBudget, RequestEstimate
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, credential_of
 from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.files.manifest_exports import export_collection, is_old, token_of
-from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
 
@@ -46,80 +47,7 @@ RECENT: Final = timedelta(days=2)
 """For this long after it was collected, a month that is not final yields to months that wait, if the day's budget cannot pay for all of
 them. At most two months are not final, so on at least one day of three the budget is left for the others, even if their reading fails."""
 
-_EXPORT: Final = re.compile(r"s3://[^/]+(/[^/]+)+")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
-
-
-def _export(location: str) -> str:
-    location = location.rstrip("/")
-    if not _EXPORT.fullmatch(location):
-        raise ValueError("s3://bucket/prefix/export-name is accepted, the folder that holds data/ and metadata/")
-    return location
-
-
-def _dollars(text: str) -> str:
-    with suppress(InvalidOperation):
-        if text.isascii() and Decimal("0.01") <= Decimal(text) <= 10_000:
-            return text
-    raise ValueError("an amount of US dollars from 0.01 to 10000 is accepted, such as 1.00")
-
-
-def _part_of_day(hours: int) -> int:
-    if hours not in (1, 2, 3, 4, 6, 8, 12, 24):
-        raise ValueError("1, 2, 3, 4, 6, 8, 12 or 24 is accepted")
-    return hours
-
-
-class AwsCredential(BaseModel):
-    """One payer or member account, read through a data export in S3 or through Cost Explorer.
-
-    Without a key the default chain of this machine is used (environment, profile, role of the machine).
-    """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    export: Annotated[str, AfterValidator(_export)] | None = Field(
-        None,
-        description="Data export to read, s3://bucket/prefix/export-name; empty: Cost Explorer, which costs.",
-    )
-    access_key_id: SecretStr | None = Field(None, description="Access key; empty for the default chain.")
-    secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
-    role_arn: str | None = Field(
-        None,
-        pattern=r"^arn:[a-z-]+:iam::\d{12}:role/.+$",
-        description="Role to assume, arn:aws:iam::...:role/...",
-    )
-    external_id: str | None = Field(None, description="External id that the role's trust policy asks for.")
-    region: str = Field("us-east-1", description="AWS region of the bucket, and of STS.")
-    daily_budget: Annotated[str, AfterValidator(_dollars)] = Field(
-        "1.00",
-        description="Most that Cost Explorer may cost a UTC day, in USD; each page of an answer is 0.01.",
-    )
-    refresh_hours: Annotated[int, AfterValidator(_part_of_day)] = Field(
-        24,
-        description="Ask Cost Explorer once in so many hours of the UTC day; AWS refreshes up to 3 times a day.",
-    )
-    detail: Literal["region", "service"] = Field(
-        "region",
-        description="Cost Explorer with regions, at a page for each account and record type; or by service, at one for each record type.",
-    )
-    endpoint_url: Endpoint | None = Field(
-        None, description="Address of all services; for tests and compatible services."
-    )
-
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ValueError("access_key_id and secret_access_key: give both, or neither for the default chain")
-        if self.external_id and not self.role_arn:
-            raise ValueError("external_id: is for assuming a role: give role_arn too")
-        return self
-
-    @property
-    def secrets(self) -> list[str]:
-        """Secret values, which no message may contain."""
-        given = (self.access_key_id, self.secret_access_key)
-        return [one.get_secret_value() for one in given if one is not None]
 
 
 class Aws(Provider):
@@ -132,10 +60,13 @@ class Aws(Provider):
     own_hosts: ClassVar[tuple[str, ...]] = tuple(
         f"{service}.{domain}"
         for domain in ("amazonaws.com", "amazonaws.com.cn")
-        for service in ("sts", "s3", "*.s3", "sts.*", "ce.*", "organizations.*", "s3.*", "*.s3.*")
+        for service in ("sts", "s3", "*.s3", "sts.*", "ce.*", "invoicing.*", "organizations.*", "s3.*", "*.s3.*")
     )
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = (MEMBERS,)
-    necessary: ClassVar[tuple[str, ...]] = (r"\nAction=", "GetCost", r"^GET /[^/]+\n", "^HEAD /.+/", "^GET /.+/.")
+    necessary: ClassVar[tuple[str, ...]] = (
+        *(r"\nAction=", "GetCost", r"ListInvoiceSummaries\n"),
+        *(r"^GET /[^/]+\n", "^HEAD /.+/", "^GET /.+/."),
+    )
     needed_fields: ClassVar[frozenset[str]] = frozenset(
         {
             "ResultsByTime",
@@ -195,6 +126,16 @@ class Aws(Provider):
         collection = _Source.of(account, context).collect(billing_period)
         collection.warnings = context.warnings
         return collection
+
+    def invoices(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> InvoiceStatement:
+        """Returns the invoices and credit memos of the credential's account, at no cost.
+
+        Raises:
+            CredentialRejected: the credential may not list invoices.
+            ProviderError: they could not be read.
+        """
+        at = _Source.of(account, context)
+        return listed_invoices(at.access.client("invoicing"), at.free, at.payer(), billing_period)
 
 
 @dataclass(slots=True)

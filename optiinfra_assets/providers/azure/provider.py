@@ -16,25 +16,28 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.domain.exact_amounts import EXACT
+from optiinfra_assets.domain.invoices import InvoiceStatement
 from optiinfra_assets.line_items.arrow_tools import with_column
 from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.azure.amortized_join import ATTRIBUTES, cost_lines
 from optiinfra_assets.providers.azure.blob_storage import BlobLocation
-from optiinfra_assets.providers.azure.entra import EntraCredential, EntraSession
+from optiinfra_assets.providers.azure.credential import AzureCredential
+from optiinfra_assets.providers.azure.entra import EntraSession
 from optiinfra_assets.providers.azure.exports import ExportRun, newest_runs, run_of
+from optiinfra_assets.providers.azure.invoices import listed_invoices
 from optiinfra_assets.providers.azure.query_api import CostMetric, CostQueryClient, Totals, Window, by_currency
 from optiinfra_assets.providers.azure.rows import COLUMNS, MonthColumns, values_of
-from optiinfra_assets.providers.azure.scope import NAME, ScopeClient, check_scope
+from optiinfra_assets.providers.azure.scope import NAME, ScopeClient
 from optiinfra_assets.providers.base import (
     Capabilities,
     LineItemStream,
@@ -45,7 +48,6 @@ from optiinfra_assets.providers.base import (
 )
 from optiinfra_assets.providers.context import ProviderContext, Snapshot, transient_context
 from optiinfra_assets.providers.files.manifest_exports import Find, export_batches
-from optiinfra_assets.providers.http.endpoint_policy import Endpoint, MachineLocal
 
 MONTHS_BACK: Final = 13
 TOTALS: Final = "month totals"
@@ -57,60 +59,6 @@ COMPLETE_AFTER: Final = timedelta(hours=24)
 """Usage appears within 8 to 24 hours."""
 COLLECTION_PATIENCE: Final = 300.0
 """Seconds that one request of a collection may wait: a scope allows four requests a minute, and a collection makes more than that."""
-
-
-class AzureCredential(BaseModel):
-    """One scope or one export, read by an application of Microsoft Entra ID, or by whoever this machine is."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    scope: str | None = Field(
-        None,
-        description="What the Query API is asked for, such as subscriptions/<id>; not with an export_url.",
-    )
-    export_url: Endpoint | None = Field(
-        None,
-        description="Folder of one FOCUS export: https://<storage account>.blob.core.windows.net/<container>/<folder>/<export>.",
-    )
-    tenant_id: str | None = Field(
-        None,
-        description="Directory of the application; empty, with the next two: the default chain of this machine.",
-    )
-    client_id: str | None = Field(None, description="Id of the application.")
-    client_secret: SecretStr | None = Field(
-        None, description="One of the application's client secrets: its value, not its id."
-    )
-    refresh_hours: Annotated[int, Field(ge=1, le=24)] = Field(
-        4, description="The Query API is asked whether anything changed once in so many hours, 1 to 24."
-    )
-    endpoint_url: Endpoint = Field(
-        "https://management.azure.com",
-        description="Address of Azure Resource Manager; others for sovereign clouds and tests.",
-    )
-    authority: Endpoint | None = Field(
-        None, description="Address of the sign-in service; empty: that of the public cloud."
-    )
-    ca_file: Annotated[str | None, MachineLocal.FOLDER] = Field(
-        None, description="File of certificates to trust instead of the usual ones."
-    )
-
-    @field_validator("scope")
-    @classmethod
-    def _known_scope(cls, scope: str | None) -> str | None:
-        return check_scope(scope) if scope else None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if bool(self.scope) == bool(self.export_url):
-            raise ValueError("give either scope or export_url")
-        if len({bool(self.tenant_id), bool(self.client_id), bool(self.client_secret)}) > 1:
-            raise ValueError("tenant_id, client_id and client_secret: give all three, or none of them")
-        return self
-
-    @property
-    def access(self) -> EntraCredential:
-        """The credential to sign in with."""
-        return EntraCredential(self.tenant_id, self.client_id, self.client_secret, self.authority, self.ca_file)
 
 
 class Azure(Provider):
@@ -131,6 +79,7 @@ class Azure(Provider):
         r"/oauth2/v2\.0/token\n",
         r"^POST .*/Microsoft\.CostManagement/query\n",
         r"^GET /[^/]+/[^/]+\n",
+        r"/invoices\n",
         r"^HEAD /[^/]+/[^/]+/",
         r"^GET /[^/]+/[^/]+/(?!.*openid-configuration\n)",
     )
@@ -170,6 +119,16 @@ class Azure(Provider):
         collection = _source_of(account, context, COLLECTION_PATIENCE).collection(billing_period)
         collection.warnings = context.warnings
         return collection
+
+    def invoices(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> InvoiceStatement:
+        """Returns the invoices of the billing account, billing profile or subscription that the scope is.
+
+        Raises:
+            ProviderError: they could not be read.
+        """
+        credential = credential_of(account, AzureCredential)
+        made = EntraSession(credential.access, context, context.meter())
+        return listed_invoices(credential.scope, credential.endpoint_url, made, billing_period)
 
 
 def _source_of(account: Account, context: ProviderContext, *patience: float) -> _ScopeSource | _ExportSource:

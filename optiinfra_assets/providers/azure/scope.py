@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Self
 
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
@@ -79,25 +80,38 @@ class ScopeClient:
         """Returns the display name of the scope or of its subscription; None if there is none or it cannot be read."""
         return NAME.read(self._service.context, self._display_name, None)
 
-    def _display_name(self) -> str | None:
+    def get(self, address: str, params: Mapping[str, str], permission: str) -> JsonFields:
+        """Returns what Azure Resource Manager answers.
+
+        Args:
+            address: of the resource, below the endpoint.
+            params: of the query.
+            permission: what the credential needs, for messages.
+
+        Raises:
+            ProviderError: it refused, or could not be read.
+        """
         from azure.core.rest import HttpRequest
 
-        path, version, within = self._named()
-        where = f"GET {path}"
+        where = f"GET {address.split('?')[0].lstrip('/')}"
 
         def attempt() -> str:
-            request = HttpRequest("GET", f"{self._endpoint}/{path}", params={"api-version": version})
+            request = HttpRequest("GET", f"{self._endpoint}/{address.lstrip('/')}", params=params)
             response = self._client.send_request(request)
             response.raise_for_status()
             return response.text()
 
         text = self._service.ask(
             where,
-            self._permission,
+            permission,
             attempt,
             explain=lambda status, said: no_such_scope(self._scope, status, said),
         )
-        fields = JsonFields.parse(text.encode(), where, self._service.hide, self._service.note)
+        return JsonFields.parse(text.encode(), where, self._service.hide, self._service.note)
+
+    def _display_name(self) -> str | None:
+        path, version, within = self._named()
+        fields = self.get(path, {"api-version": version}, self._permission)
         return (fields.object(within) if within else fields).optional("displayName", JsonFields.text, None)
 
     def _named(self) -> tuple[str, str, str]:

@@ -20,13 +20,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
+from optiinfra_assets.domain.invoices import Invoice as StatedInvoice
+from optiinfra_assets.domain.invoices import InvoiceStatement
 from optiinfra_assets.line_items.row_batches import LineItemRow
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, LineItemStream, credential_of
@@ -51,13 +53,14 @@ from optiinfra_assets.providers.digitalocean.daily_estimates import (
     InvoiceLine,
 )
 from optiinfra_assets.providers.digitalocean.invoice_parts import UNKNOWN
-from optiinfra_assets.providers.digitalocean.rows import COLUMNS, SO_FAR, row_of, uuid_of
+from optiinfra_assets.providers.digitalocean.rows import COLUMNS, SO_FAR, row_of, stated_parts, uuid_of
 from optiinfra_assets.providers.http.api_provider import ApiProvider, ApiSession
 from optiinfra_assets.providers.http.client import Client, rate_limit_end
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList
 from optiinfra_assets.providers.http.redaction import bearer_header
+from optiinfra_assets.providers.invoice_parts import kept_parts
 from optiinfra_assets.providers.running_totals import focus_columns
 from optiinfra_assets.providers.running_totals.explanations import Explanation
 from optiinfra_assets.providers.running_totals.instances import (
@@ -72,6 +75,7 @@ BILLING: Final = "the scope billing:read"
 ACCOUNT: Final = "the scope account:read, or else account_urn in the settings"
 DROPLETS: Final = "the scope droplet:read"
 CURRENCY: Final = "USD"
+NAME: Final = "DigitalOcean"
 KEPT: Final = "droplets"
 TEAM_KEPT: Final = "team"
 TEAM: Final = AuxiliaryEndpoint("/v2/account\n", "the name of the team, and its id if it was never read")
@@ -113,7 +117,7 @@ class DigitalOcean(ApiProvider):
     """
 
     name: ClassVar[str] = "digitalocean"
-    title: ClassVar[str] = "DigitalOcean"
+    title: ClassVar[str] = NAME
     credential_model: ClassVar[type[BaseModel]] = DigitalOceanCredential
     capabilities: ClassVar[Capabilities] = Capabilities(granularity="day", history_months=MONTHS_BACK)
     own_hosts: ClassVar[tuple[str, ...]] = ("api.digitalocean.com",)
@@ -218,6 +222,26 @@ class _Session(ApiSession[DigitalOceanCredential]):
         )
         return collection, _Month(period, is_closed, books, collection).rows(self)
 
+    def stated(self, period: BillingPeriod) -> InvoiceStatement:
+        billing = self.billing()
+        books = billing.books()
+        problem = books.problem(period, billing.clock_time)
+        if problem is not None:
+            raise problem
+        return InvoiceStatement(tuple(self._stated(billing, one) for one in books.of(period)))
+
+    def _stated(self, billing: BillingApi, invoice: Invoice) -> StatedInvoice:
+        return StatedInvoice(
+            invoice_id=invoice.uuid,
+            issuer=NAME,
+            billing_period=invoice.period,
+            currency=CURRENCY,
+            total=invoice.amount,
+            parts=kept_parts(
+                self.context, invoice.period, invoice.uuid, invoice.amount, partial(stated_parts, billing, invoice)
+            ),
+        )
+
     def _read_droplets(self) -> tuple[datetime, bytes]:
         now = self.context.clock()
         return now, daily_body(now.date(), _droplets(self.api))
@@ -238,7 +262,7 @@ class _Month:
         self._note({"kind": KEPT, "taken_at": one.taken_at.isoformat()} for one in kept)
         (urn, name), machines = session.payer, InstanceHistory(kept, daily_list)
         payer = (uuid_of(urn) or session.account_id, name)
-        billing = focus_columns.BillingColumns(self.period, payer, CURRENCY, "DigitalOcean", "DigitalOcean")
+        billing = focus_columns.BillingColumns(self.period, payer, CURRENCY, NAME, NAME)
         for charge in self._charges(session.billing()):
             yield row_of(charge, billing, urn, machines)
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import exact_sum
+from optiinfra_assets.domain.invoices import InvoicePart
 from optiinfra_assets.line_items.row_batches import LineItemRow, Value
+from optiinfra_assets.providers.digitalocean.billing_api import SUMMARY, BillingApi, Invoice
 from optiinfra_assets.providers.digitalocean.daily_estimates import ESTIMATE, DailyCharge, InvoiceLine
+from optiinfra_assets.providers.digitalocean.invoice_parts import UNKNOWN
 from optiinfra_assets.providers.running_totals import focus_columns
 from optiinfra_assets.providers.running_totals.focus_columns import service_category
 from optiinfra_assets.providers.running_totals.instances import InstanceHistory
@@ -51,6 +57,17 @@ def row_of(
         values |= _of_line(charge, line, billing.period, machines)
     is_estimated = charge.method in (ESTIMATE, SO_FAR)
     return LineItemRow("api" if is_estimated else "invoice", is_estimated, values)
+
+
+def stated_parts(billing: BillingApi, invoice: Invoice) -> Iterator[InvoicePart]:
+    """Yield the items of an invoice, and what its summary states beyond them, by the category and service that `row_of` gives them."""
+    itemised = Decimal(0)
+    for line in billing.lines(invoice.uuid, invoice.period):
+        itemised = exact_sum((itemised, line.amount))
+        yield InvoicePart(line.category, line.amount, line.product or _product(""))
+    parts = SUMMARY.read(billing.context, lambda: billing.parts(invoice), UNKNOWN)
+    for category, name, amount in parts.beyond(invoice.amount, itemised):
+        yield InvoicePart(category, amount, name)
 
 
 def _of_line(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.invoices import InvoiceStatement
 from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
 from optiinfra_assets.providers.base import LineItemStream, Probe, Provider
 from optiinfra_assets.providers.context import ProviderContext, transient_context
@@ -56,6 +57,10 @@ class ApiSession(ABC, Generic[Credential]):
     def month(self, period: BillingPeriod) -> tuple[LineItemStream, Iterator[LineItemRow]]:
         """Return the stream of a period without its batches, and its rows, which are read when the session is opened again."""
 
+    @abstractmethod
+    def stated(self, period: BillingPeriod) -> InvoiceStatement:
+        """Return the issued invoices that bill a period; a preview of one is none."""
+
 
 class ApiProvider(Provider):
     """A provider that reads an API in sessions."""
@@ -88,6 +93,11 @@ class ApiProvider(Provider):
         where = f"{self.title} {billing_period}"
         collection.batches = record_batches(stream, session.columns, collection.rounding, where=where)
         return collection
+
+    def invoices(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> InvoiceStatement:
+        """Return the issued invoices of one period. Raises the errors of `InvoiceSource.invoices`."""
+        with self.session(account, context).opened() as session:
+            return session.stated(billing_period)
 
 
 def _streamed(

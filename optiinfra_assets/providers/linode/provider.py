@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
+from optiinfra_assets.domain.invoices import InvoicePart
 from optiinfra_assets.line_items.row_batches import LineItemRow, Value
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, credential_of
@@ -236,6 +237,10 @@ class _Session(RunningTotalSession[LinodeCredential]):
         found = self.items(invoice.invoice_id).objects(self.api, resting(self.context))
         rest = (f"Invoice {invoice.invoice_id}: total beyond its items and tax", _REST, "")
         return completed(chain(map(line, found), taxed), invoice.amount, rest)
+
+    def part(self, line: ChargeLine) -> InvoicePart:
+        label, kind, _ = line.key
+        return InvoicePart(_category(line.key, line.measure.cost), line.measure.cost, _said(label, kind).service)
 
     def billing(self, period: BillingPeriod) -> BillingColumns:
         issuer = "Linode" if self.billing_source == DIRECT else "Akamai"

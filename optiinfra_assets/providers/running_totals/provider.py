@@ -19,6 +19,7 @@ from typing import ClassVar, Final
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import ContractChanged, NothingThere, ProviderError
 from optiinfra_assets.domain.exact_amounts import plain
+from optiinfra_assets.domain.invoices import Invoice, InvoicePart, InvoiceStatement
 from optiinfra_assets.line_items.row_batches import LineItemRow
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import LineItemStream
@@ -27,6 +28,7 @@ from optiinfra_assets.providers.http.api_provider import ApiSession, Credential
 from optiinfra_assets.providers.http.client import ApiResponse
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList, joined, objects_in
+from optiinfra_assets.providers.invoice_parts import kept_parts
 from optiinfra_assets.providers.running_totals.explanations import Explanation
 from optiinfra_assets.providers.running_totals.focus_columns import BillingColumns
 from optiinfra_assets.providers.running_totals.instances import Instance, InstanceHistory
@@ -137,6 +139,10 @@ class RunningTotalSession(ApiSession[Credential]):
         """Return the lines of an invoice, which add up to its amount."""
 
     @abstractmethod
+    def part(self, line: ChargeLine) -> InvoicePart:
+        """Return a line of an invoice as a part of it, of the category and service that `row` gives it."""
+
+    @abstractmethod
     def billing(self, period: BillingPeriod) -> BillingColumns:
         """Return the values that all line items of a period share."""
 
@@ -209,6 +215,30 @@ class RunningTotalSession(ApiSession[Credential]):
             is_final=month.is_closed,
         )
         return collection, self._rows(month, self.billing(period))
+
+    def stated(self, period: BillingPeriod) -> InvoiceStatement:
+        """Return the invoices of a month with the sums of their lines, which are read once."""
+        mine = [one for one in self.invoices(period, period) if one.period == period]
+        problem = self._problem(period, any(one.closes for one in mine))
+        if problem is not None:
+            raise problem
+        month = RunningMonth(period, mine, (), self._kept_lines)
+        issuer = self.billing(period).issuer if mine else ""
+        return InvoiceStatement(tuple(self._stated(one, month, issuer) for one in mine))
+
+    def _stated(self, invoice: IssuedInvoice, month: RunningMonth, issuer: str) -> Invoice:
+        def read() -> Iterator[InvoicePart]:
+            return map(self.part, self.invoice_lines(month, invoice))
+
+        return Invoice(
+            invoice_id=invoice.invoice_id,
+            issuer=issuer,
+            billing_period=month.period,
+            currency=self.currency,
+            total=invoice.amount,
+            parts=kept_parts(self.context, month.period, invoice.invoice_id, invoice.amount, read),
+            issued_at=invoice.issued_at,
+        )
 
     def take_reading(self) -> list[IssuedInvoice]:
         """Keep what the account owes now, and return its invoices for the last `MONTHS_BACK` months.

@@ -23,6 +23,7 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.invoices import InvoicePart
 from optiinfra_assets.line_items.row_batches import LineItemRow
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
 from optiinfra_assets.providers.base import Capabilities, credential_of
@@ -202,6 +203,9 @@ class _Session(RunningTotalSession[VultrCredential]):
         """Return the items of an invoice, and as a last line what its amount has beyond them."""
         rest = ("Not itemised", f"Invoice {invoice.invoice_id}: amount beyond its items", "")
         return completed(map(_line, self.items(invoice.invoice_id).objects(self.api)), invoice.amount, rest)
+
+    def part(self, line: ChargeLine) -> InvoicePart:
+        return InvoicePart(_category(line.key, line.measure.cost), line.measure.cost, line.key[0])
 
     def billing(self, period: BillingPeriod) -> BillingColumns:
         return BillingColumns(period, self._payer(), self.currency, "Vultr", "Vultr")

@@ -16,6 +16,7 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.simulators.aws.bill_lines import lines_of, payer_of, refreshed_at
 from optiinfra_assets.simulators.aws.export_tables import ExportTable, Row, compressed, to_csv, to_parquet
 from optiinfra_assets.simulators.aws.s3 import StoredObject
+from optiinfra_assets.simulators.invoices import invoice_id
 from optiinfra_assets.simulators.world.scenario import Charge
 from optiinfra_assets.simulators.world.world import World
 
@@ -175,9 +176,14 @@ class SimulatedExport:
     def _rows(
         self, period: BillingPeriod, run: datetime, charges: list[Charge], *, twice: bool | None = None
     ) -> list[Row]:
-        invoice = f"SIM{period.year}{period.month:02d}" if self.world.invoice(period, run) is not None else None
+        is_invoiced = self.world.invoice(period, run) is not None
         lines = lines_of(self.world, charges, twice=self.twice if twice is None else twice)
-        return [self.table.row(line, payer_of(self.world), period, invoice) for line in lines]
+        return [
+            self.table.row(
+                line, payer_of(self.world), period, invoice_id(period, line.charge.kind) if is_invoiced else None
+            )
+            for line in lines
+        ]
 
     @property
     def _columns(self) -> list[str]:

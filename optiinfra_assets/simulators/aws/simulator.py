@@ -11,7 +11,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -20,8 +20,10 @@ from optiinfra_assets.simulators.aws.bill_lines import member_of, payer_of, refr
 from optiinfra_assets.simulators.aws.cost_explorer import GroupedCosts, json_error
 from optiinfra_assets.simulators.aws.data_exports import FOLDER, SimulatedExport
 from optiinfra_assets.simulators.aws.export_tables import TABLES
+from optiinfra_assets.simulators.aws.invoices import invoice_summary
 from optiinfra_assets.simulators.aws.s3 import ObjectStore, xml, xml_error
 from optiinfra_assets.simulators.aws.signatures import is_signed_with, key_id
+from optiinfra_assets.simulators.invoices import LateRefund, invoices_of
 from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.world.world import World
 
@@ -40,6 +42,8 @@ class SimulatedAws(SimulatedAccount):
         role_arn: a role that the key may assume; None: there is none.
         external_id: external id that the role's trust policy requires.
         has_organization: the account manages an organization and may list its accounts.
+        taxes_apart: the tax of a month is on an invoice of its own.
+        late_refunds: credit memos for closed months, which its costs never show.
     """
 
     provider = "aws"
@@ -52,6 +56,8 @@ class SimulatedAws(SimulatedAccount):
         self.role_arn: str | None = None
         self.external_id = ""
         self.has_organization = True
+        self.taxes_apart = False
+        self.late_refunds: list[LateRefund] = []
         self._asked_now = threading.local()
 
     def secrets(self) -> dict[str, str]:
@@ -82,6 +88,8 @@ class SimulatedAws(SimulatedAccount):
             return self._said(
                 request, 403, self._denied, f"User is not authorized to perform: {self.lacking_permission}"
             )
+        if target == "Invoicing.ListInvoiceSummaries":
+            return self._invoices(json.loads(request.body))
         return self.costs(request)
 
     def costs(self, request: SimulatedRequest) -> SimulatedResponse:
@@ -145,6 +153,26 @@ class SimulatedAws(SimulatedAccount):
         said = {"Accounts": [{"Id": number, "Name": name, "Status": "ACTIVE"} for number, name in accounts[begin:end]]}
         more = {"NextToken": str(end)} if end < len(accounts) else {}
         return SimulatedResponse.of(said | more, headers={"Content-Type": "application/x-amz-json-1.1"})
+
+    def _invoices(self, asked: dict[str, Any]) -> SimulatedResponse:
+        payer, month = payer_of(self.world)[0], asked["Filter"]["BillingPeriod"]
+        found = invoices_of(
+            self.world,
+            BillingPeriod(month["Year"], month["Month"]),
+            besides=self.extra_items * self.world.quantum,
+            taxes_apart=self.taxes_apart,
+            late_refunds=self.late_refunds,
+        )
+        begin = 0 if self.repeats_pages else int(asked.get("NextToken", 0))
+        end = begin + min(self.page_size, 100)
+        summaries = [
+            invoice_summary(one, payer, self.currency)
+            for one in found[begin:end]
+            if asked["Selector"] == {"ResourceType": "ACCOUNT_ID", "Value": payer}
+        ]
+        more = {"NextToken": str(end)} if end < len(found) else {}
+        headers = {"Content-Type": "application/x-amz-json-1.0"}
+        return SimulatedResponse.of({"InvoiceSummaries": summaries} | more, headers=headers)
 
     def _sts(self, request: SimulatedRequest) -> SimulatedResponse:
         asked = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}

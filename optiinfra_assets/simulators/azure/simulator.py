@@ -16,7 +16,9 @@ from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.azure.blob_storage import blob_answer, storage_failure
 from optiinfra_assets.simulators.azure.dated_costs import billed_total, dated_costs
 from optiinfra_assets.simulators.azure.exports import FOLDER, ExportFiles
+from optiinfra_assets.simulators.azure.invoices import ASKED_DATES, asked_day, invoice_of
 from optiinfra_assets.simulators.azure.query_api import ROWS_AT_ONCE, QueryEndpoint, failure
+from optiinfra_assets.simulators.invoices import LateRefund, invoices_of
 from optiinfra_assets.simulators.server.certificates import Certificate
 from optiinfra_assets.simulators.server.server import SimulatedRequest, SimulatedResponse
 from optiinfra_assets.simulators.world.spend import MILLIONTH
@@ -42,7 +44,8 @@ class SimulatedAzure(SimulatedAccount):
 
     Attributes:
         scope: the queried scope: a subscription, or a wider scope.
-        queries: answers the queries.
+        taxes_apart: the tax of a month is on an invoice of its own.
+        late_refunds: credit notes for closed months, which the costs never show.
     """
 
     provider = "azure"
@@ -57,6 +60,8 @@ class SimulatedAzure(SimulatedAccount):
         super().__init__(world, secret=secret, port=port)
         self.scope = f"subscriptions/{SUBSCRIPTION}"
         self.page_size = ROWS_AT_ONCE
+        self.taxes_apart = False
+        self.late_refunds: list[LateRefund] = []
         self.exports = ExportFiles(self, SUBSCRIPTION)
         self._certificate: Certificate | None = None
 
@@ -159,11 +164,34 @@ class SimulatedAzure(SimulatedAccount):
             if request.method != "POST":
                 return failure("MethodNotAllowed", "The requested resource does not support this method.", 405)
             return QueryEndpoint(self, self.scope).answer(request)
+        if request.path.endswith("/invoices"):
+            return self._invoices(request)
         if request.path.strip("/") == "/".join(self.scope.split("/")[: 2 if self.is_narrow else 4]):
             name = f"{self.world.scenario.name} (simulated)"
             known = {"displayName": name} if self.is_narrow else {"properties": {"displayName": name}}
             return SimulatedResponse.of({"id": request.path, **known})
         return failure("SubscriptionNotFound", "The subscription could not be found.", 404)
+
+    def _invoices(self, request: SimulatedRequest) -> SimulatedResponse:
+        """Return the invoices of the asked dates, two a page."""
+        first, last = (asked_day(request.query[name]) for name in ASKED_DATES)
+        found = [
+            invoice_of(one, self.currency, self.url)
+            for period in self.world.periods()
+            if first <= period.start.date() <= last
+            for one in invoices_of(
+                self.world,
+                period,
+                besides=self.extra_items * self.world.quantum,
+                taxes_apart=self.taxes_apart,
+                late_refunds=self.late_refunds,
+            )
+        ]
+        begin = 0 if self.repeats_pages else int(request.query.get("skip", 0))
+        end = begin + 2
+        query = "&".join(f"{name}={request.query[name]}" for name in ("api-version", *ASKED_DATES))
+        more = {"nextLink": f"{self.url}{request.path}?{query}&skip={end}"} if end < len(found) else {}
+        return SimulatedResponse.of({"value": found[begin:end]} | more)
 
     @property
     def is_narrow(self) -> bool:

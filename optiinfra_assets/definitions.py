@@ -15,15 +15,22 @@ from optiinfra_assets.orchestration.asset_specs import source_spec
 from optiinfra_assets.orchestration.cost_assets import cost_assets
 from optiinfra_assets.orchestration.freshness_checks import freshness_check
 from optiinfra_assets.orchestration.maintenance_assets import garbage_collection_asset, history_retention_asset
+from optiinfra_assets.orchestration.reconciliation_assets import (
+    invoices_asset,
+    reconciliation_asset,
+    reconciliation_check,
+)
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.orchestration.schedules import (
     collect_due_schedule,
     garbage_collection_schedule,
     history_retention_schedule,
+    reconciliation_schedule,
 )
 from optiinfra_assets.orchestration.sensors import (
     freshness_sensor,
     new_accounts_sensor,
+    reconciliation_sensor,
     run_monitoring_sensor,
 )
 from optiinfra_assets.providers import PROVIDERS
@@ -46,13 +53,25 @@ def build_definitions(
         *(cost_assets(provider, retry) for provider in every),
         garbage_collection_asset(retry),
         history_retention_asset(retry),
+        invoices_asset(providers, retry),
+        reconciliation_asset(providers, retry),
         *map(source_spec, every),
     ]
     return dg.Definitions(
         assets=dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=OWNERS), assets),
-        asset_checks=[freshness_check(provider) for provider in every],
-        schedules=[collect_due_schedule(providers), garbage_collection_schedule(), history_retention_schedule()],
-        sensors=[new_accounts_sensor(providers), run_monitoring_sensor(providers), freshness_sensor(providers)],
+        asset_checks=[*(freshness_check(provider) for provider in every), reconciliation_check()],
+        schedules=[
+            collect_due_schedule(providers),
+            garbage_collection_schedule(),
+            history_retention_schedule(),
+            reconciliation_schedule(),
+        ],
+        sensors=[
+            new_accounts_sensor(providers),
+            run_monitoring_sensor(providers),
+            freshness_sensor(providers),
+            reconciliation_sensor(),
+        ],
         resources={"stores": stores or StoresResource()},
         # One process per run: a run is one step, which loads a stream, and the slots of Dagster's queue limit the number of runs.
         executor=dg.in_process_executor,

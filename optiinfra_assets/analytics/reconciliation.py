@@ -19,7 +19,14 @@ from typing import Final
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, plain
 from optiinfra_assets.domain.invoices import OPEN, Invoice, InvoicePart, InvoiceStatement
-from optiinfra_assets.domain.reconciliations import Gap, Reconciliation, ReconciliationStatus, subunit
+from optiinfra_assets.domain.reconciliations import (
+    Agreement,
+    ChargeGroup,
+    Gap,
+    Reconciliation,
+    ReconciliationStatus,
+    subunit,
+)
 
 SETTLING: Final = timedelta(days=31)
 """How long after the end of a month a difference is provisional, if the source does not say that its costs are final."""
@@ -35,41 +42,6 @@ LEAST_SCORE: Final = 9.0
 UNKNOWN: Final = "the invoices state no more than this"
 
 _ROOTS: Final = Context(prec=40, rounding=ROUND_DOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class ChargeGroup:
-    """The sum of some line items.
-
-    Attributes:
-        issuer: InvoiceIssuerName.
-        day: UTC day of their charge period start; None in sums of a whole month.
-        invoice_id: empty if they have none.
-        amount: exact billed cost.
-        line_items: how many.
-    """
-
-    issuer: str
-    currency: str
-    invoice_id: str
-    charge_category: str
-    service: str
-    day: date | None
-    amount: Decimal
-    line_items: int
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """When a comparison was reconciled last.
-
-    Attributes:
-        ours: billed cost by then.
-        compared_with: what it was compared with.
-    """
-
-    ours: Decimal
-    compared_with: Decimal
 
 
 @dataclass(frozen=True, slots=True)

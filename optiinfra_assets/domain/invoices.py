@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.exact_amounts import EXACT, exact_sum, plain
 
 OPEN: Final = "Open"
@@ -22,6 +22,10 @@ ISSUED: Final = "Issued"
 VOIDED: Final = "Voided"
 """Status of an invoice that was taken back; its amount counts for nothing."""
 STATUSES: Final = (OPEN, ISSUED, VOIDED)
+SOURCE: Final = "source"
+"""Origin of what the provider of an account states."""
+PERSON: Final = "person"
+"""Origin of what a person recorded."""
 CATEGORIES: Final = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 """Values of ChargeCategory."""
 
@@ -121,6 +125,39 @@ class InvoiceStatement:
         return cls(
             tuple(map(_read, said["invoices"])), said["not_stated"], frozenset(said["not_in_costs"]), tuple(sources)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatement:
+    """A published version of what is stated of the invoices of a slice.
+
+    Attributes:
+        origin: `SOURCE` or `PERSON`.
+        statement_id: number of the version, higher than of all before.
+        stated_at: UTC instant from which readers see it.
+        author: id of the token that recorded it; None for a source.
+    """
+
+    slice: Slice
+    origin: str
+    statement_id: int
+    stated_at: datetime
+    statement: InvoiceStatement
+    author: str | None = None
+
+
+def combined(statements: Iterable[StoredStatement]) -> InvoiceStatement | None:
+    """Return what source and person state together of one slice, None if neither does.
+
+    An invoice that both state counts once, as the source states it. A source that states none is no obstacle to what a person recorded.
+    """
+    by_origin = {one.origin: one.statement for one in statements}
+    source, person = by_origin.get(SOURCE), by_origin.get(PERSON)
+    if source is None or person is None or not person.invoices:
+        return source or person
+    known = {one.invoice_id for one in source.invoices}
+    recorded = tuple(one for one in person.invoices if one.invoice_id not in known)
+    return InvoiceStatement((*source.invoices, *recorded), "", source.not_in_costs, source.sources)
 
 
 def _written(invoice: Invoice) -> dict[str, Any]:

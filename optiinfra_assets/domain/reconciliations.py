@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
 
 NO_MINOR_UNIT: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
@@ -41,6 +42,28 @@ def subunit(currency: str) -> Decimal:
     if currency in NO_MINOR_UNIT.split():
         return Decimal(1)
     return Decimal("0.001") if currency in THREE_DIGITS.split() else Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeGroup:
+    """The sum of some line items.
+
+    Attributes:
+        issuer: InvoiceIssuerName.
+        day: UTC day of their charge period start; None in sums of a whole month.
+        invoice_id: empty if they have none.
+        amount: exact billed cost.
+        line_items: how many.
+    """
+
+    issuer: str
+    currency: str
+    invoice_id: str
+    charge_category: str
+    service: str
+    day: date | None
+    amount: Decimal
+    line_items: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +127,42 @@ class Reconciliation:
     def compared_with(self) -> Decimal | None:
         """The part of the stated total that the line items must add up to."""
         return None if self.stated is None else EXACT.subtract(self.stated, self.not_in_costs)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A comparison when it was reconciled last.
+
+    Attributes:
+        ours: billed cost by then.
+        compared_with: what it was compared with.
+        generation: of the costs.
+    """
+
+    ours: Decimal
+    compared_with: Decimal
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReconciliation:
+    """A comparison with what it was made of.
+
+    Attributes:
+        compared_at: UTC instant from which readers see it.
+        since: UTC instant from which on the status is this one without a break.
+        generation: published generation of the costs, 0 if there is none.
+        statements: highest number of the invoice statements, 0 if there is none.
+        agreed: when it was reconciled last, None if never.
+    """
+
+    slice: Slice
+    found: Reconciliation
+    compared_at: datetime
+    since: datetime
+    generation: int
+    statements: int
+    agreed: Agreement | None
 
 
 def written_gaps(gaps: Iterable[Gap]) -> str:

@@ -19,6 +19,7 @@ from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata.failures import FailureRepository
+    from optiinfra_assets.metadata.invoices import InvoiceRepository
     from optiinfra_assets.metadata.rates import RateRepository
     from optiinfra_assets.metadata.retention import RetentionRepository
     from optiinfra_assets.metadata.saved_views import SavedViewRepository
@@ -48,6 +49,13 @@ class Metadata(Database):
         from optiinfra_assets.metadata.failures import FailureRepository
 
         return FailureRepository(self)
+
+    @cached_property
+    def invoices(self) -> InvoiceRepository:
+        """What is stated of invoices, and the comparisons of costs with them."""
+        from optiinfra_assets.metadata.invoices import InvoiceRepository
+
+        return InvoiceRepository(self)
 
     @cached_property
     def rates(self) -> RateRepository:

@@ -26,6 +26,7 @@ AccessAction = Literal[
     "set_rate",
     "remove_rate",
     "set_rate_method",
+    "record_invoice",
 ]
 SignInBy = Literal["token", "link", "OpenID Connect"]
 UNKNOWN: Final = "unknown"

@@ -16,6 +16,7 @@ from optiinfra_assets.ingestion.probe_pool import BUDGET_SECONDS
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.maintenance_assets import GARBAGE, HISTORY
 from optiinfra_assets.orchestration.partitions import register
+from optiinfra_assets.orchestration.reconciliation_assets import INVOICES, RECONCILED_MONTHS
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
 
@@ -87,11 +88,19 @@ def history_retention_schedule() -> dg.ScheduleDefinition:
     return _daily("remove_history", "47 3 * * *", HISTORY, description)
 
 
-def _daily(name: str, cron_schedule: str, asset: dg.AssetKey, description: str) -> dg.ScheduleDefinition:
+def reconciliation_schedule() -> dg.ScheduleDefinition:
+    """The schedule that reads invoices every day at 04:27 UTC and compares costs with them."""
+    description = "Reads what sources state of the invoices of closed months, and compares the costs with it."
+    return _daily("reconcile", "27 4 * * *", INVOICES, description, RECONCILED_MONTHS)
+
+
+def _daily(
+    name: str, cron_schedule: str, asset: dg.AssetKey, description: str, *more: dg.AssetKey
+) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name=name,
         cron_schedule=cron_schedule,
-        target=dg.AssetSelection.assets(asset),
+        target=dg.AssetSelection.assets(asset, *more),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=description,
     )

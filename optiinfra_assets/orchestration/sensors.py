@@ -1,4 +1,4 @@
-"""The sensors: collect new accounts, monitor runs, and evaluate freshness."""
+"""The sensors: collect new accounts, monitor runs, evaluate freshness, and compare costs with invoices once either changed."""
 
 import uuid
 from collections.abc import Mapping
@@ -6,9 +6,11 @@ from typing import Final
 
 import dagster as dg
 
+from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.ingestion.change_detection import find_due
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
+from optiinfra_assets.orchestration.reconciliation_assets import RECONCILED_MONTHS
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.orchestration.schedules import requested
@@ -96,3 +98,26 @@ def freshness_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
         return dg.SensorResult(asset_events=[one for one in found if one])
 
     return freshness
+
+
+def reconciliation_sensor() -> dg.SensorDefinition:
+    """The sensor that compares costs with invoices again soon after costs of a closed month are published, or an invoice is stated."""
+
+    @dg.sensor(
+        name="reconcile_changes",
+        asset_selection=dg.AssetSelection.assets(RECONCILED_MONTHS),
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Compares closed months with their invoices again once their costs or their invoices changed.",
+    )
+    def reconcile_changes(
+        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[StoresResource]
+    ) -> dg.SensorResult:
+        with stores.metadata() as metadata:
+            news = metadata.invoices.news(BillingPeriod.of(stores.clock()))
+        if news == context.cursor:
+            return dg.SensorResult(skip_reason="no cost of a closed month and no invoice changed")
+        request = dg.RunRequest(run_key=f"reconcile {news}", asset_selection=[RECONCILED_MONTHS])
+        return dg.SensorResult(run_requests=[request], cursor=news)
+
+    return reconcile_changes

@@ -13,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optiinfra_assets.analytics.reconciliation import (
-    Agreement,
-    ChargeGroup,
     MonthState,
     located,
     reconcile,
@@ -23,7 +21,14 @@ from optiinfra_assets.analytics.reconciliation import (
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.invoices import OPEN, VOIDED, Invoice, InvoicePart, InvoiceStatement
-from optiinfra_assets.domain.reconciliations import Reconciliation, ReconciliationStatus, read_gaps, written_gaps
+from optiinfra_assets.domain.reconciliations import (
+    Agreement,
+    ChargeGroup,
+    Reconciliation,
+    ReconciliationStatus,
+    read_gaps,
+    written_gaps,
+)
 
 MONTH = BillingPeriod(2026, 9)
 LATER = datetime(2026, 11, 20, tzinfo=UTC)
@@ -180,7 +185,13 @@ def faulty(charges: list[ChargeGroup], chance: random.Random) -> tuple[ChargeGro
 
 @pytest.mark.parametrize(
     ("how", "has_before", "least"),
-    [("service", False, 1.0), ("category", True, 1.0), ("total", True, 1.0), ("category", False, 0.95), ("total", False, 0.80)],
+    [
+        ("service", False, 1.0),
+        ("category", True, 1.0),
+        ("total", True, 1.0),
+        ("category", False, 0.95),
+        ("total", False, 0.80),
+    ],
 )
 def test_a_lost_doubled_or_changed_line_is_found(how: str, has_before: bool, least: float) -> None:
     """1,000 faults, each in a month of its own: the month is a mismatch, and the largest gap names charge category and service.

@@ -76,12 +76,14 @@ def test_schedules_and_sensors_run_by_default() -> None:
         "collect_due": ("*/15 * * * *", "RUNNING"),
         "collect_garbage": ("17 3 * * *", "RUNNING"),
         "remove_history": ("47 3 * * *", "RUNNING"),
+        "reconcile": ("27 4 * * *", "RUNNING"),
     }
     sensors = {one.name: (one.minimum_interval_seconds, one.default_status.value) for one in defs.sensors or []}
     assert sensors == {
         "new_accounts": (20, "RUNNING"),
         "follow_runs": (30, "RUNNING"),
         "freshness": (900, "RUNNING"),
+        "reconcile_changes": (300, "RUNNING"),
     }
 
 

@@ -12,12 +12,12 @@ import pytest
 from life import AnyLife, Item, at, billed
 from ways import FEBRUARY, JANUARY, Way, other_life, small, ways
 
-from optiinfra_assets.analytics.reconciliation import ChargeGroup, MonthState, located, reconcile
+from optiinfra_assets.analytics.reconciliation import MonthState, located, reconcile
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import CredentialRejected
 from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.invoices import InvoiceStatement
-from optiinfra_assets.domain.reconciliations import Reconciliation, ReconciliationStatus
+from optiinfra_assets.domain.reconciliations import ChargeGroup, Reconciliation, ReconciliationStatus
 from optiinfra_assets.providers.base import InvoiceSource
 from optiinfra_assets.simulators.invoices import LateRefund
 from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent
@@ -38,9 +38,9 @@ def grouped(items: list[Item]) -> list[ChargeGroup]:
     for one in items:
         day = one["charge_period_start"].date()
         invoice_id = one["invoice_id"] or ""
-        key = (one["invoice_issuer_name"], one["billing_currency"], invoice_id, one["charge_category"])
-        sums[*key, one["service_name"], day].append(one["billed_cost"])
-    return [ChargeGroup(*key, amount=exact_sum(some), line_items=len(some)) for key, some in sums.items()]
+        issued = (one["invoice_issuer_name"], one["billing_currency"], invoice_id)
+        sums[*issued, one["charge_category"], one["service_name"], day].append(one["billed_cost"])
+    return [ChargeGroup(*(*key, exact_sum(some), len(some))) for key, some in sums.items()]
 
 
 def compared(life: AnyLife, period: BillingPeriod) -> tuple[list[Reconciliation], InvoiceStatement]:

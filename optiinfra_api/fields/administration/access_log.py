@@ -32,6 +32,7 @@ class AccessAction(Enum):
     SET_RATE = described("set_rate", "A customer's own rate between two currencies was set for a month.")
     REMOVE_RATE = described("remove_rate", "A customer's own rate for a month was removed.")
     SET_RATE_METHOD = described("set_rate_method", "Which rates convert a customer's costs was changed.")
+    RECORD_INVOICE = described("record_invoice", "Somebody recorded an invoice.")
 
 
 @strawberry.type(

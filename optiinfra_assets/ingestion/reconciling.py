@@ -1,0 +1,188 @@
+"""Compares published costs with published invoices, and publishes what it finds of slices whose costs, invoices or status moved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Self
+
+from optiinfra_assets.analytics.reconciliation import MonthState, assigned, located, reconcile
+from optiinfra_assets.domain.accounts import Slice
+from optiinfra_assets.domain.invoices import InvoiceStatement, StoredStatement, combined
+from optiinfra_assets.domain.publications import PublishedGeneration
+from optiinfra_assets.domain.reconciliations import (
+    Agreement,
+    ChargeGroup,
+    Reconciliation,
+    ReconciliationStatus,
+    StoredReconciliation,
+)
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.invoices import Months
+from optiinfra_assets.warehouse.charge_sums import charge_sums
+from optiinfra_assets.warehouse.warehouse import Warehouse
+
+SLICES_AT_ONCE: Final = 500
+"""Slices whose line items one statement adds up."""
+
+_MOVING: Final = (ReconciliationStatus.OPEN, ReconciliationStatus.PROVISIONAL)
+Key = tuple[str, str]
+"""Issuer and currency."""
+
+
+def reconcile_months(metadata: Metadata, warehouse: Warehouse, now: datetime) -> list[StoredReconciliation]:
+    """Compare the months of all customers, as of the UTC instant `now`; return what was published, which is what is new."""
+    return [
+        one
+        for customer in metadata.customers.find()
+        for one in reconcile_customer(metadata, warehouse, customer.customer_id, now)
+    ]
+
+
+def reconcile_customer(
+    metadata: Metadata, warehouse: Warehouse, customer_id: str, now: datetime
+) -> list[StoredReconciliation]:
+    """As `reconcile_months`, for one customer."""
+    due = [one for one in _months(metadata, warehouse, customer_id) if one.is_due(now)]
+    found: list[StoredReconciliation] = []
+    for begin in range(0, len(due), SLICES_AT_ONCE):
+        compared = list(_compared(warehouse, customer_id, due[begin : begin + SLICES_AT_ONCE], now))
+        metadata.invoices.add_reconciliations(customer_id, compared)
+        found += compared
+    return found
+
+
+@dataclass(slots=True)
+class _Month:
+    """One slice with all that decides its comparisons.
+
+    Attributes:
+        published: the costs that readers see, None if there are none.
+        statements: what is stated of its invoices, by origin.
+        earlier: its comparisons so far, by issuer and currency.
+    """
+
+    slice: Slice
+    published: PublishedGeneration | None = None
+    statements: list[StoredStatement] = field(default_factory=list)
+    earlier: dict[Key, StoredReconciliation] = field(default_factory=dict)
+
+    @property
+    def made_of(self) -> tuple[int, int]:
+        """Number of the generation of costs, and of the newest statement; 0 for none."""
+        generation = self.published.generation if self.published else 0
+        return generation, max((one.statement_id for one in self.statements), default=0)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether another comparison may find something else than the last one."""
+        earlier = self.earlier.values()
+        moves = any(one.found.status in _MOVING for one in earlier) and now >= self.slice.billing_period.end
+        return moves or not earlier or any((one.generation, one.statements) != self.made_of for one in earlier)
+
+    def compared(self, charges: Sequence[ChargeGroup], now: datetime) -> list[Reconciliation]:
+        """Compare its charges with its invoices, without looking for gaps."""
+        is_final = self.published is not None and self.published.is_final
+        agreed = {key: one.agreed for key, one in self.earlier.items() if one.agreed}
+        state = MonthState(self.slice.billing_period, now, is_final, agreed)
+        return reconcile(charges, combined(self.statements), state)
+
+    def agreed_before(self, found: Reconciliation) -> Agreement | None:
+        """When it was reconciled last by other costs and with the same invoices, None if never."""
+        earlier = self.earlier.get(_key(found))
+        agreed = earlier.agreed if earlier else None
+        is_other = agreed is not None and agreed.generation != self.made_of[0]
+        return agreed if agreed and is_other and agreed.compared_with == found.compared_with else None
+
+    def stored(self, found: Reconciliation, now: datetime) -> StoredReconciliation:
+        """Return what is published of a comparison."""
+        earlier = self.earlier.get(_key(found))
+        agreed = earlier.agreed if earlier else None
+        if found.status is ReconciliationStatus.RECONCILED and found.compared_with is not None:
+            agreed = Agreement(found.ours, found.compared_with, self.made_of[0])
+        since = earlier.since if earlier and earlier.found.status is found.status else now
+        return StoredReconciliation(self.slice, found, now, since, *self.made_of, agreed)
+
+    def is_news(self, compared: Iterable[StoredReconciliation]) -> bool:
+        """Whether comparisons differ from those so far."""
+        return {_facts(one) for one in compared} != {_facts(one) for one in self.earlier.values()}
+
+
+def _months(metadata: Metadata, warehouse: Warehouse, customer_id: str) -> list[_Month]:
+    months: dict[Slice, _Month] = {}
+
+    def of(slice_: Slice) -> _Month:
+        return months.setdefault(slice_, _Month(slice_))
+
+    for published in warehouse.resolve(customer_id).publications:
+        of(published.slice).published = published
+    everything = Months(customer_id=customer_id)
+    for statement in metadata.invoices.statements(everything):
+        of(statement.slice).statements.append(statement)
+    for stored in metadata.invoices.reconciliations(everything):
+        of(stored.slice).earlier[_key(stored.found)] = stored
+    return list(months.values())
+
+
+def _compared(
+    warehouse: Warehouse, customer_id: str, months: Sequence[_Month], now: datetime
+) -> Iterator[StoredReconciliation]:
+    """Yield the comparisons of those months of which any is news."""
+    generations = {one.made_of[0] for one in months} - {0}
+    sums = charge_sums(warehouse, customer_id, generations, by_day=False)
+    found = [(month, month.compared(sums.get(month.made_of[0], ()), now)) for month in months]
+    look = _Look.of(warehouse, customer_id, found)
+    for month, compared in found:
+        stored = [month.stored(look.into(month, one), now) for one in compared]
+        if month.is_news(stored):
+            yield from stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Looks for gaps in the sums by day of all generations that it takes for that."""
+
+    sums: Mapping[int, Sequence[ChargeGroup]]
+
+    @classmethod
+    def of(
+        cls, warehouse: Warehouse, customer_id: str, found: Iterable[tuple[_Month, Iterable[Reconciliation]]]
+    ) -> Self:
+        """Read the sums that comparisons need."""
+        wanted = {0}
+        for month, compared in found:
+            for one in filter(_has_gap, compared):
+                before = month.agreed_before(one)
+                wanted |= {month.made_of[0], before.generation if before else 0}
+        return cls(charge_sums(warehouse, customer_id, wanted - {0}, by_day=True))
+
+    def into(self, month: _Month, found: Reconciliation) -> Reconciliation:
+        """Return a comparison with its gaps."""
+        if not _has_gap(found):
+            return found
+        ours = _by_key(self.sums.get(month.made_of[0], ()))
+        before = month.agreed_before(found)
+        earlier = _by_key(self.sums.get(before.generation, ())).get(_key(found)) if before else None
+        statement = combined(month.statements) or InvoiceStatement()
+        invoices = assigned(statement.invoices, ours).get(_key(found), [])
+        return located(found, ours.get(_key(found), []), invoices, statement.not_in_costs, earlier)
+
+
+def _has_gap(found: Reconciliation) -> bool:
+    return bool(found.difference) and found.status is not ReconciliationStatus.OPEN
+
+
+def _by_key(charges: Iterable[ChargeGroup]) -> dict[Key, list[ChargeGroup]]:
+    found: dict[Key, list[ChargeGroup]] = defaultdict(list)
+    for one in charges:
+        found[one.issuer, one.currency].append(one)
+    return found
+
+
+def _key(found: Reconciliation) -> Key:
+    return found.issuer, found.currency
+
+
+def _facts(one: StoredReconciliation) -> tuple[Reconciliation, int, int]:
+    return one.found, one.generation, one.statements

@@ -34,6 +34,8 @@ from optiinfra_api.fields.costs.resource import ResourceQuery
 from optiinfra_api.fields.costs.resources import CostsByResourceQuery
 from optiinfra_api.fields.costs.totals import TotalCostQuery
 from optiinfra_api.fields.costs.trends import CostTrendsQuery
+from optiinfra_api.fields.insights.invoices import InvoicesMutation, InvoicesQuery
+from optiinfra_api.fields.insights.reconciliation import ReconciliationQuery
 from optiinfra_api.fields.platform.automations import AutomationsQuery
 from optiinfra_api.fields.platform.health import HealthQuery
 from optiinfra_api.graphql.operation_record import OperationRecorder
@@ -66,13 +68,21 @@ class Query(
     CredentialsQuery,
     SavedViewsQuery,
     RatesQuery,
+    InvoicesQuery,
+    ReconciliationQuery,
 ):
     pass
 
 
 @strawberry.type(description="What can be done.")
 class Mutation(
-    CollectingMutation, CustomersMutation, TokensMutation, CredentialsMutation, SavedViewsMutation, RatesMutation
+    CollectingMutation,
+    CustomersMutation,
+    TokensMutation,
+    CredentialsMutation,
+    SavedViewsMutation,
+    RatesMutation,
+    InvoicesMutation,
 ):
     pass
 

@@ -183,8 +183,13 @@ def test_a_class_name_means_one_thing() -> None:
         "Credential",
         "Customer",
         "DagsterUnavailable",
+        "Gap",
         "Generation",
+        "Invoice",
+        "InvoicePart",
         "NothingToCollect",
+        "Reconciliation",
+        "ReconciliationStatus",
         "SourceWarning",
         "Token",
     }

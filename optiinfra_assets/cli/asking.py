@@ -17,6 +17,10 @@ from optiinfra_assets.cli.stores import opened_metadata
 Ask = Callable[..., dict[str, Any]]
 """``ask(document, name=value)`` returns the data of an operation of GraphQL."""
 
+NOTHING_CONNECTED: Final = (
+    "nothing is connected yet; next: optiinfra connect focus --customer acme --location /data/focus"
+)
+_CUSTOMERS: Final = "query CliCustomers { customers(first: 1000) { nodes { customerId } } }"
 _ORIGIN: Final = "cli"
 _LINK_LASTS: Final = timedelta(minutes=1)
 _SECONDS: Final = 120
@@ -49,6 +53,14 @@ def opened_api() -> Iterator[Ask]:
             raise click.ClickException(said) from None
         finally:
             metadata.web_sessions.end(secret or "", _ORIGIN)
+
+
+def only_customer(ask: Ask) -> str | None:
+    """Return the customer, None if there is none yet. Raises UsageError if there are several, one of which has to be named."""
+    names = [one["customerId"] for one in ask(_CUSTOMERS)["customers"]["nodes"]]
+    if len(names) > 1:
+        raise click.UsageError(f"--customer: needed, since there are several: use one of {', '.join(names)}")
+    return names[0] if names else None
 
 
 def _answer(http: Any, operation: dict[str, Any]) -> dict[str, Any]:

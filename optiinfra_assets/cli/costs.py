@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from optiinfra_assets.cli.asking import Ask, opened_api
+from optiinfra_assets.cli.asking import NOTHING_CONNECTED, only_customer, opened_api
 from optiinfra_assets.cli.output import print_json, print_table
 from optiinfra_assets.cli.spending import (
     FIRST_DAY,
@@ -33,7 +33,6 @@ _FIELDS: Final = {
 
 _TAG: Final = "tag:"
 _SHOWN: Final = 20
-_CUSTOMERS: Final = "query CliCustomers { customers(first: 1000) { nodes { customerId } } }"
 _ARGUMENTS: Final = "customerId: $customer, groupBy: $groupBy, groupByTag: $tag, filter: $filter"
 _DOCUMENT: Final = """query CliCosts($customer: String, $period: Period!, $before: Period!, $granularity: Granularity!,
                $groupBy: [Dimension!], $tag: String, $filter: CostFilter, $compares: Boolean!) {
@@ -92,9 +91,9 @@ def costs(
     days = _days(month, first, last)
     variables |= {"period": days.graphql, "before": days.before().graphql, "granularity": days.granularity}
     with opened_api() as ask:
-        customer = customer or _only_customer(ask)
+        customer = customer or only_customer(ask)
         if customer is None:
-            click.echo("nothing is connected yet; next: optiinfra connect focus --customer acme --location /data/focus")
+            click.echo(NOTHING_CONNECTED)
             return
         filter_ = {"currency": [currency]} if currency else None
         document = _DOCUMENT % {"arguments": _ARGUMENTS, "name": name}
@@ -130,13 +129,6 @@ def _days(month: str | None, first: datetime | None, last: datetime | None) -> D
         if not earliest <= day <= LAST_DAY:
             raise click.UsageError(f"{option}: {day} is not accepted: use a day from {earliest} to {LAST_DAY}")
     return DayRange(begin, until + timedelta(days=1))
-
-
-def _only_customer(ask: Ask) -> str | None:
-    names = [one["customerId"] for one in ask(_CUSTOMERS)["customers"]["nodes"]]
-    if len(names) > 1:
-        raise click.UsageError(f"--customer: needed, since there are several: use one of {', '.join(names)}")
-    return names[0] if names else None
 
 
 def _print_tables(

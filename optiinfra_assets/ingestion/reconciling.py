@@ -61,12 +61,14 @@ class _Month:
     Attributes:
         published: the costs that readers see, None if there are none.
         statements: what is stated of its invoices, by origin.
+        unread: why its source could not be asked; empty if it could, or was not.
         earlier: its comparisons so far, by issuer and currency.
     """
 
     slice: Slice
     published: PublishedGeneration | None = None
     statements: list[StoredStatement] = field(default_factory=list)
+    unread: str = ""
     earlier: dict[Key, StoredReconciliation] = field(default_factory=dict)
 
     @property
@@ -79,14 +81,29 @@ class _Month:
         """Whether another comparison may find something else than the last one."""
         earlier = self.earlier.values()
         moves = any(one.found.status in _MOVING for one in earlier) and now >= self.slice.billing_period.end
-        return moves or not earlier or any((one.generation, one.statements) != self.made_of for one in earlier)
+        is_unread = bool(self.unread) and not self.statements
+        return (
+            moves
+            or is_unread
+            or not earlier
+            or any((one.generation, one.statements) != self.made_of for one in earlier)
+        )
 
     def compared(self, charges: Sequence[ChargeGroup], now: datetime) -> list[Reconciliation]:
         """Compare its charges with its invoices, without looking for gaps."""
         is_final = self.published is not None and self.published.is_final
         agreed = {key: one.agreed for key, one in self.earlier.items() if one.agreed}
         state = MonthState(self.slice.billing_period, now, is_final, agreed)
-        return reconcile(charges, combined(self.statements), state)
+        return reconcile(charges, self.stated(), state)
+
+    def stated(self) -> InvoiceStatement | None:
+        """What is stated of its invoices, None if nobody was asked yet."""
+        said = combined(self.statements)
+        return (
+            InvoiceStatement(not_stated=f"its invoices cannot be read: {self.unread}")
+            if not said and self.unread
+            else said
+        )
 
     def agreed_before(self, found: Reconciliation) -> Agreement | None:
         """When it was reconciled last by other costs and with the same invoices, None if never."""
@@ -122,6 +139,9 @@ def _months(metadata: Metadata, warehouse: Warehouse, customer_id: str) -> list[
         of(statement.slice).statements.append(statement)
     for stored in metadata.invoices.reconciliations(everything):
         of(stored.slice).earlier[_key(stored.found)] = stored
+    errors = {(one.account_id, one.billing_period): one.error for one in metadata.invoices.checks() if one.error}
+    for slice_, month in months.items():
+        month.unread = errors.get((slice_.account_id, slice_.billing_period), "")
     return list(months.values())
 
 
@@ -164,7 +184,7 @@ class _Look:
         ours = _by_key(self.sums.get(month.made_of[0], ()))
         before = month.agreed_before(found)
         earlier = _by_key(self.sums.get(before.generation, ())).get(_key(found)) if before else None
-        statement = combined(month.statements) or InvoiceStatement()
+        statement = month.stated() or InvoiceStatement()
         invoices = assigned(statement.invoices, ours).get(_key(found), [])
         return located(found, ours.get(_key(found), []), invoices, statement.not_in_costs, earlier)
 

@@ -33,6 +33,9 @@ class Months:
         first: earliest billing period, inclusive; None: no bound.
         last: latest billing period, inclusive; None: no bound.
         as_of: as they stood at this instant (inclusive); None: as they stand.
+        after: key of the row that they come after: period, account id, and origin, or issuer and currency. None: from the newest.
+        most: most rows; None: all.
+        status: only comparisons with this status; None: all.
     """
 
     customer_id: str
@@ -40,6 +43,9 @@ class Months:
     first: BillingPeriod | None = None
     last: BillingPeriod | None = None
     as_of: datetime | None = None
+    after: tuple[str, ...] | None = None
+    most: int | None = None
+    status: str | None = None
 
     @classmethod
     def of(cls, slice_: Slice) -> Months:
@@ -55,6 +61,9 @@ class Months:
             "first": str(self.first) if self.first else None,
             "last": str(self.last) if self.last else None,
             "as_of": self.as_of,
+            "after": list(self.after) if self.after else None,
+            "most": self.most,
+            "status": self.status,
         }
 
 
@@ -83,6 +92,14 @@ class InvoiceRepository(Repository):
             _statement(months.customer_id, row)
             for row in self._database.rows("invoice_statements.sql", months.values())
         ]
+
+    def statements_of(self, months: Months, *, customer_id: str) -> list[StoredStatement]:
+        """As `statements`, of the months of a customer whoever `months` names."""
+        return self.statements(replace(months, customer_id=customer_id))
+
+    def reconciliations_of(self, months: Months, *, customer_id: str) -> list[StoredReconciliation]:
+        """As `reconciliations`, of the months of a customer whoever `months` names."""
+        return self.reconciliations(replace(months, customer_id=customer_id))
 
     def publish(
         self, slice_: Slice, origin: str, statement: InvoiceStatement, at: datetime, author: str | None = None

@@ -42,6 +42,7 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "mcp",
         "costs",
         "rates",
+        "reconcile",
         "completion",
     }
 

@@ -60,7 +60,6 @@ from optiinfra_assets.providers.http.endpoint_policy import Endpoint
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList
 from optiinfra_assets.providers.http.redaction import bearer_header
-from optiinfra_assets.providers.invoice_parts import kept_parts
 from optiinfra_assets.providers.running_totals import focus_columns
 from optiinfra_assets.providers.running_totals.explanations import Explanation
 from optiinfra_assets.providers.running_totals.instances import (
@@ -69,6 +68,7 @@ from optiinfra_assets.providers.running_totals.instances import (
     daily_body,
     daily_list,
 )
+from optiinfra_assets.providers.running_totals.kept_invoice_parts import kept_parts
 from optiinfra_assets.providers.running_totals.month import INVOICE_LINE, MONTHS_BACK
 
 BILLING: Final = "the scope billing:read"

@@ -28,7 +28,6 @@ from optiinfra_assets.providers.http.api_provider import ApiSession, Credential
 from optiinfra_assets.providers.http.client import ApiResponse
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import PagedList, joined, objects_in
-from optiinfra_assets.providers.invoice_parts import kept_parts
 from optiinfra_assets.providers.running_totals.explanations import Explanation
 from optiinfra_assets.providers.running_totals.focus_columns import BillingColumns
 from optiinfra_assets.providers.running_totals.instances import Instance, InstanceHistory
@@ -38,6 +37,7 @@ from optiinfra_assets.providers.running_totals.invoice_months import (
     lines_before,
     may_bill,
 )
+from optiinfra_assets.providers.running_totals.kept_invoice_parts import kept_parts
 from optiinfra_assets.providers.running_totals.month import (
     MONTHS_BACK,
     AccruedCharge,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -40,7 +40,9 @@ from optiinfra_api.app import create_app
 from optiinfra_api.mcp.arguments import json_schema
 from optiinfra_api.mcp.tools import TOOLS
 from optiinfra_api.schema import schema
-from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.invoices import Invoice
+from optiinfra_assets.ingestion.reconciling import reconcile_customer
 from optiinfra_assets.metadata.tokens import ROLES, Principal
 from optiinfra_assets.vault.credential_audit import Actor
 
@@ -65,6 +67,7 @@ MUTATION_ROLES = {
     "setRate": "operator",
     "removeRate": "operator",
     "setRateMethod": "operator",
+    "recordInvoice": "operator",
 }
 """The least that a mutation needs. Each mutation of the schema is here."""
 
@@ -197,10 +200,27 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
     world.metadata.rates.override(
         date(2026, 9, 1), "USD", "GBP", rate, customer_id=customer_id, actor=Actor(f"{mark}-actor", "x")
     )
+    _invoice(world, slice_of(customer_id, "main", PERIOD, provider), mark, amount)
     ids = [admin.token.token_id, viewer.token.token_id, view.view_id]
     total = sum((one.billed for one in charges), Decimal(0))
     secrets = [*ids, admin.plaintext, viewer.plaintext, str(amount), str(rate), str(total), str(generation)]
     return Planted(customer_id, account_id, f"{mark}-task-0", *ids[1:], admin.plaintext, secrets)
+
+
+def _invoice(world: World, slice_: Slice, mark: str, amount: Decimal) -> None:
+    """An invoice that somebody recorded, compared with the costs."""
+    made = Invoice(
+        invoice_id=f"{mark}-invoice",
+        issuer=f"{mark}-issuer",
+        billing_period=slice_.billing_period,
+        currency="USD",
+        total=amount,
+        document=f"{mark}-document",
+    )
+    now = datetime(2026, 11, 5, tzinfo=UTC)
+    actor = Actor(f"{mark}-actor", "x")
+    world.metadata.invoices.record(slice_, made, now, author=f"{mark}-author", actor=actor)
+    reconcile_customer(world.metadata, world.warehouse, slice_.customer_id, now)
 
 
 @pytest.fixture(scope="module")

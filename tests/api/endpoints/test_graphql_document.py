@@ -14,6 +14,8 @@ from charges import Charge, slice_of
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.invoices import Invoice, InvoicePart, InvoiceStatement
+from optiinfra_assets.ingestion.reconciling import reconcile_customer
 from optiinfra_assets.vault.credential_audit import Actor
 
 TEXT = (Path(__file__).parents[3] / "docs" / "graphql.md").read_text()
@@ -40,6 +42,7 @@ def acme(world: World) -> Customer:
         periods = {one.billing_period: "a" for one in acme.published if one.account_id == slice_.account_id}
         world.metadata.slices.record_probe(slice_.account_id, periods, at)
         world.metadata.slices.record_collection(slice_, "a", at)
+    _invoice(acme)
     row = world.metadata.collections.start("cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1")
     world.metadata.collections.finish(row, "succeeded", generation=1, rows=4, requests=2, request_cost=D("0.02"))
     return acme
@@ -99,6 +102,24 @@ def _publish(acme: Customer) -> None:
             sources=[{"file": "/data/focus/2026-10.csv", "version": "1.2"}],
             run_id=f"run-{day}",
         )
+
+
+def _invoice(acme: Customer) -> None:
+    """What AWS states of October: 12.50 less than there are costs of storage; and what it cannot state of files."""
+    metadata, files = acme.world.metadata, slice_of("acme", "files", _OCTOBER)
+    stated = Invoice(
+        invoice_id="1234567890",
+        issuer="Example",
+        billing_period=_OCTOBER,
+        currency="USD",
+        total=D("32.75"),
+        parts=(InvoicePart("Usage", D("37.75"), "Amazon EC2"), InvoicePart("Credit", D(-5))),
+        issued_at=datetime(2026, 11, 3, tzinfo=UTC),
+    )
+    at = datetime(2026, 11, 4, 4, 27, tzinfo=UTC)
+    metadata.invoices.publish(slice_of("acme", "aws", _OCTOBER, "aws"), "source", InvoiceStatement((stated,)), at)
+    metadata.invoices.publish(files, "source", InvoiceStatement(not_stated="the files have no invoices"), at)
+    reconcile_customer(metadata, acme.world.warehouse, "acme", datetime(2026, 12, 2, 4, 28, tzinfo=UTC))
 
 
 # What differs from run to run: cursors, numbers and times that databases give.

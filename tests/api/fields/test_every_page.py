@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -25,7 +25,9 @@ from world import Customer, World
 
 from optiinfra_api.fields import pagination
 from optiinfra_api.schema import schema
-from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.invoices import Invoice, InvoiceStatement
+from optiinfra_assets.ingestion.reconciling import reconcile_customer
 from optiinfra_assets.vault.credential_audit import Actor
 
 OCTOBER = BillingPeriod(2026, 10)
@@ -50,6 +52,19 @@ def _publish(customer: Customer) -> None:
 def _queue(customer: Customer) -> None:
     slice_ = slice_of(customer.customer_id, "main", OCTOBER)
     customer.world.metadata.collections.queue(f"{customer.customer_id}-{next(_numbers)}", "api", [slice_])
+
+
+def _state(customer: Customer) -> None:
+    """An invoice of an account of its own, compared with no costs."""
+    number = next(_numbers)
+    metadata, name = customer.world.metadata, f"{customer.customer_id}.i{number}"
+    metadata.accounts.add(Account(name, customer.customer_id, "focus", {"location": f"/{name}"}))
+    made = Invoice(
+        invoice_id=str(number), issuer="Example", billing_period=OCTOBER, currency="USD", total=Decimal(number)
+    )
+    slice_, now = Slice(customer.customer_id, "focus", name, OCTOBER), datetime(2026, 11, 5, tzinfo=UTC)
+    metadata.invoices.publish(slice_, "source", InvoiceStatement((made,)), now)
+    reconcile_customer(metadata, customer.world.warehouse, customer.customer_id, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,10 @@ PAGED = {
         _publish,
     ),
 }
+PAGED |= {
+    "invoices": Paged("", "account billingPeriod invoices { total { amount } }", _state, is_newest_first=False),
+    "reconciliation": Paged("", "account billingPeriod stated { amount }", _state, is_newest_first=False),
+}
 ELSEWHERE = {"costMetrics", "costsByResource", "customers", "tokens", "accessAuditLog"}
 
 
@@ -102,7 +121,7 @@ def customer(world: World) -> Customer:
     main = Account(f"{customer.customer_id}.main", customer.customer_id, "focus", {"location": "/main"})
     world.metadata.accounts.add(main)
     for _ in range(ROWS):
-        for make in (_add_account, _publish, _queue):
+        for make in (_add_account, _publish, _queue, _state):
             make(customer)
     return customer
 

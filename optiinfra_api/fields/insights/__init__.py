@@ -1,0 +1,1 @@
+"""What published figures say together: invoices, and the costs compared with them."""

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import Throttled
+from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.invoices import InvoiceStatement
 from optiinfra_assets.line_items.row_batches import LineItemRow, record_batches
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
@@ -32,6 +33,7 @@ from optiinfra_assets.providers.context import ProviderContext, transient_contex
 from optiinfra_assets.providers.files.manifest_exports import export_collection, is_old, token_of
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
+from optiinfra_assets.providers.running_totals.closed_months import ClosedMonths
 
 if TYPE_CHECKING:
     from optiinfra_assets.providers.aws.client import AwsSession
@@ -103,7 +105,8 @@ class Aws(Provider):
         return [f"{payer} {name}".strip()]
 
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:
-        """Returns the tokens of the manifests, from one listing. Without an export, one free request checks the credential.
+        """Returns the tokens of the manifests, from one listing. Without an export, one free request checks the credential, and once a week
+        a paid one reads the totals of the last three closed months: AWS changes months that are over.
 
         A period keeps the token of its last collection if its manifest is gone (buckets often delete old objects), if it is older than
         Cost Explorer reaches, or while it yields to other periods (see `RECENT`).
@@ -113,7 +116,8 @@ class Aws(Provider):
             ProviderError: AWS could not be reached or refused the request.
         """
         at = _Source.of(account, context)
-        return Probe({**since, **at.tokens(since)}, at.free.meter.requests, warnings=context.warnings)
+        tokens = {**since, **at.tokens(since)}
+        return Probe(tokens, context.spent.requests, context.spent.cost, context.warnings)
 
     def collect(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> LineItemStream:
         """Returns the line items of one period, from the newest run of the export or from Cost Explorer.
@@ -150,6 +154,11 @@ class _Source:
     context: ProviderContext
     free: BotoCalls
     access: AwsSession
+
+    @property
+    def closed(self) -> ClosedMonths:
+        """The closed months, whose totals are read once a week: each time costs a page."""
+        return ClosedMonths(self.context, timedelta(days=7))
 
     @classmethod
     def of(cls, account: Account, context: ProviderContext) -> Self:
@@ -212,7 +221,26 @@ class _Source:
             return {period: token_of(one, period, now) for period, one in found}
         self.payer()
         tokens = {period: self._token(period) for period in _reach(now)}
+        if all(since.get(period) == token for period, token in tokens.items()):
+            self._look_at_closed_months()
+            tokens = {period: self._token(period) for period in _reach(now)}
         return tokens | {period: since[period] for period in self._giving_way(tokens, since)}
+
+    def _look_at_closed_months(self) -> None:
+        """Reads the totals of final months once a week, which takes a page, once nothing else is due and if today's budget has one left."""
+        budget = self._budget()
+        periods = [period for period in self.closed.months() if self._is_final(period)]
+        if not periods or not self.closed.is_due() or not budget.left(self.context.clock()):
+            return
+        self.closed.begin()
+        totals: dict[BillingPeriod, dict[str, Decimal]] = {period: {} for period in periods}
+        for day in self._days(min(periods).start, max(periods).end, budget).explorer.ask():
+            found = totals[BillingPeriod.of(day.day)]
+            for metric, amount in day.amounts.items():
+                name = f"{metric} {day.unit}"
+                found[name] = exact_sum((found.get(name, Decimal(0)), amount))
+        for period, found in totals.items():
+            self.closed.keep(period, found)
 
     def _giving_way(
         self, tokens: Mapping[BillingPeriod, str], since: Mapping[BillingPeriod, str]
@@ -255,7 +283,8 @@ class _Source:
         """Which part of which day it is, for periods that still move."""
         now = self.context.clock()
         part = now.replace(hour=now.hour - now.hour % self.credential.refresh_hours)
-        return f"{'final' if self._is_final(period) else f'{part:%Y-%m-%dT%H:00Z}'} {self.credential.detail}"
+        when = f"final{self.closed.token_suffix(period)}" if self._is_final(period) else f"{part:%Y-%m-%dT%H:00Z}"
+        return f"{when} {self.credential.detail}"
 
     def _budget(self) -> DailyRequestBudget:
         from optiinfra_assets.providers.aws.cost_explorer import PRICE

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Final
@@ -48,6 +48,7 @@ from optiinfra_assets.providers.base import (
 )
 from optiinfra_assets.providers.context import ProviderContext, Snapshot, transient_context
 from optiinfra_assets.providers.files.manifest_exports import Find, export_batches
+from optiinfra_assets.providers.running_totals.closed_months import ClosedMonths
 
 MONTHS_BACK: Final = 13
 TOTALS: Final = "month totals"
@@ -154,6 +155,7 @@ class _ScopeSource:
         self.service = service
         self._credential = credential
         self._context = context
+        self._closed = ClosedMonths(context, timedelta(days=1))
 
     def names(self) -> list[str]:
         with self._open() as scope:
@@ -161,15 +163,20 @@ class _ScopeSource:
             scope.query.totals(CostMetric.ACTUAL, Window.of(BillingPeriod.of(now), now), daily=False)
             return [f"{scope.account_id} {scope.display_name() or ''}".strip()]
 
-    def tokens(self, since: Iterable[BillingPeriod]) -> dict[BillingPeriod, str]:
-        """Makes no request while the totals are fresh, else two for each month that is not final. Months collected long ago stay final."""
+    def tokens(self, since: Collection[BillingPeriod]) -> dict[BillingPeriod, str]:
+        """Makes no request while the totals are fresh, else two for each month that is not final.
+
+        Once a day it makes two for each of the last three closed months that is final, and a change of their totals changes their token.
+        """
         current = BillingPeriod.of(self._context.clock())
         periods = sorted({*since, *(current.shift(-back) for back in range(MONTHS_BACK))})
         stale = [period for period in periods if not self._is_fresh(period)]
-        if stale:
+        closed = [one for one in self._restatable() if one in since] if self._closed.is_due() else []
+        if stale or closed:
             with self._open() as scope:
                 for period in stale:
                     self._take_totals(scope.query, period)
+                self._take_closed(scope.query, closed)
         return {period: self._token(period) for period in periods}
 
     def collection(self, period: BillingPeriod) -> LineItemStream:
@@ -250,9 +257,23 @@ class _ScopeSource:
             said[kind] = {currency: f"{total.normalize(EXACT):f}" for (_, currency), total in totals.items()}
         self._context.snapshots.add(Snapshot(TOTALS, period, now, json.dumps(said).encode()))
 
+    def _restatable(self) -> list[BillingPeriod]:
+        """Returns the final months that Azure may restate: it does so on the 21st of the next month, for example."""
+        return [period for period in self._closed.months() if _is_final(period, self._context.clock())]
+
+    def _take_closed(self, query: CostQueryClient, periods: Sequence[BillingPeriod]) -> None:
+        """Stores the totals of final months for both metrics."""
+        if periods:
+            self._closed.begin()
+        for period in periods:
+            window = Window.of(period, self._context.clock())
+            totals = {kind: query.totals(kind, window, daily=False) for kind in CostMetric}
+            named = {f"{kind} {currency}": cost for kind in totals for (_, currency), cost in totals[kind].items()}
+            self._closed.keep(period, named)
+
     def _token(self, period: BillingPeriod) -> str:
         if _is_final(period, self._context.clock()):
-            return FINAL
+            return f"{FINAL}{self._closed.token_suffix(period)}"
         newest = self._context.snapshots.newest(TOTALS, period)
         totals = {**json.loads(newest.body), "window": None} if newest else {}
         return hashlib.sha256(json.dumps(totals, sort_keys=True).encode()).hexdigest()[:32]

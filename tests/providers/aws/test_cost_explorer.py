@@ -207,7 +207,9 @@ def test_a_probe_is_free_and_96_of_them_make_one_collection_a_day() -> None:
         life.cloud.asked.clear()
         life.go(*(at(3, 21) + timedelta(minutes=15 * number) for number in range(96)))
         assert life.collected.count(MARCH) == 2, "once on either day"
-        assert [one["TimePeriod"] for one in questions(life)] == [{"Start": "2026-03-01", "End": "2026-03-22"}] * 4
+        *asked, closed = (one["TimePeriod"] for one in questions(life))
+        assert asked == [{"Start": "2026-03-01", "End": "2026-03-22"}] * 4
+        assert closed == {"Start": "2025-12-01", "End": "2026-03-01"}, "once a week, after what is due"
         assert life.collections[MARCH].request_cost == Decimal("0.04")
         assert life.probe().cost == 0
         assert life.probe().requests == 1

@@ -336,7 +336,8 @@ def test_a_day_of_ticks_asks_six_times_and_collects_as_often() -> None:
             assert billed(life.items[JANUARY]) == life.cloud.shown_amount(JANUARY)
         assert life.collected == [JANUARY] * 6
         totals = [query for query in queries(life) if _is_total(query)]
-        assert len(totals) == 6 * 2, "both kinds of figures, once in four hours"
+        closed = 3 * 2
+        assert len(totals) == 6 * 2 + closed, "both kinds of figures, once in four hours, and once of closed months"
 
 
 def _is_total(query: dict[str, Any]) -> bool:

@@ -12,7 +12,10 @@ from urllib.parse import quote, urlsplit
 import psycopg
 import pytest
 
+from optiinfra_assets.analytics.reconciliation import MonthState, reconcile
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.invoices import InvoiceStatement
+from optiinfra_assets.domain.reconciliations import ChargeGroup, StoredReconciliation
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.rates import FrozenRate, Pair
 from optiinfra_assets.metadata.tokens import Principal
@@ -25,6 +28,7 @@ CUSTOMERS = ("acme", "beta")
 
 def fill(metadata: Metadata) -> None:
     """For each of two customers a row in every table that holds rows of customers."""
+    group = ChargeGroup("issuer", "USD", "", "Usage", "Compute", None, Decimal(1), 1)
     for customer in CUSTOMERS:
         metadata.customers.add(customer)
         account = metadata.accounts.add(Account(f"{customer}.main", customer, "focus"))
@@ -44,6 +48,10 @@ def fill(metadata: Metadata) -> None:
         metadata.rates.set_method("month", **own)
         frozen = FrozenRate(PERIOD.start.date(), Decimal(1), PERIOD.start.date(), "ECB")
         metadata.rates.freeze(Pair("USD", "CHF", "day"), [frozen], customer_id=customer)
+        slice_, now = Slice(customer, "focus", f"{customer}.main", PERIOD), datetime.now(UTC)
+        metadata.invoices.publish(slice_, "source", InvoiceStatement(), now)
+        (found,) = reconcile([group], None, MonthState(PERIOD, now, False, {}))
+        metadata.invoices.add_reconciliations(customer, [StoredReconciliation(slice_, found, now, now, 0, 0, None)])
     metadata.tokens.issue("root", None, "admin")
 
 

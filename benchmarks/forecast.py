@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from benchmarks import real_series
 from benchmarks.cost_shapes import Shape, draw
 from optiinfra_assets.analytics.budgets import BudgetRule, Outlook, RuleKind, budget_status, is_met
-from optiinfra_assets.analytics.charge_parts import Part, RecurringCharges
+from optiinfra_assets.analytics.charge_parts import CostPart, RecurringCharges
 from optiinfra_assets.analytics.cost_history import CostHistory
 from optiinfra_assets.analytics.forecast import Forecast, forecast
 from optiinfra_assets.domain.day_span import DaySpan
@@ -196,7 +196,7 @@ def budgets(shapes: list[Shape]) -> None:
                 (first + timedelta(days=index), Decimal(f"{cost:.2f}"))
                 for index, cost in enumerate(values[asked.start : asked.origin])
             ]
-            daily = [found.amount(cost) for cost in found.parts[Part.USAGE][row]]
+            daily = [found.amount(cost) for cost in found.parts[CostPart.USAGE][row]]
             bounds = found.bounds("month", row)
             outlook = Outlook(found.days.dates[0].item(), daily, bounds[0], bounds[1])
             status = budget_status(amount, spent, outlook)

@@ -16,7 +16,7 @@ _MONTH = 31
 """A charge that is looked for by its day of the month lies in so many last days."""
 
 
-class Part(StrEnum):
+class CostPart(StrEnum):
     """The parts that a forecast shows."""
 
     USAGE = "usage"
@@ -28,7 +28,7 @@ class Part(StrEnum):
 
 def part_of(
     category: str, frequency: str | None, charge_class: str | None, service_name: str | None = None
-) -> Part | None:
+) -> CostPart | None:
     """Return the part that a charge belongs to; None for what came once and tells nothing of the days to come.
 
     Arguments are FOCUS 1.4 ChargeCategory, ChargeFrequency, ChargeClass and ServiceName. Purchases that recur are part of what recurs;
@@ -37,12 +37,12 @@ def part_of(
     if charge_class == "Correction" or category == "Adjustment":
         return None
     if category in ("Tax", "Credit"):
-        return Part.TAX if category == "Tax" else Part.CREDITS
+        return CostPart.TAX if category == "Tax" else CostPart.CREDITS
     if _SUPPORT.search(service_name or ""):
-        return Part.SUPPORT
+        return CostPart.SUPPORT
     if frequency == "Recurring":
-        return Part.RECURRING
-    return Part.USAGE if category == "Usage" and frequency != "One-Time" else None
+        return CostPart.RECURRING
+    return CostPart.USAGE if category == "Usage" and frequency != "One-Time" else None
 
 
 @dataclass(frozen=True)

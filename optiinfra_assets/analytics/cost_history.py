@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from optiinfra_assets.analytics.arrays import Calendar, Flags, Floats, Integers, mean
 from optiinfra_assets.analytics.backtest import DAYS, GRID, ORIGINS, Backtest, backtest, by_rule
-from optiinfra_assets.analytics.charge_parts import Part, RecurringCharges, credits_ahead, follow
+from optiinfra_assets.analytics.charge_parts import CostPart, RecurringCharges, credits_ahead, follow
 
 LEAST_DAYS: Final = 14
 """Fewer days of costs give a run-rate, not a model."""
@@ -71,7 +71,7 @@ class CostHistory:
 class SeriesForecasts:
     """Forecasts of series, one a row; amounts are not rounded."""
 
-    parts: dict[Part, Floats]
+    parts: dict[CostPart, Floats]
     """Series x day; 0 on days that are final."""
     errors_of_sums: Floats
     """Series x origin x grid, before credits."""
@@ -90,7 +90,7 @@ def by_series(history: CostHistory, days: Calendar) -> SeriesForecasts:
     count = len(history.usage)
     shape = (count, len(days.dates))
     result = SeriesForecasts(
-        {part: np.zeros(shape) for part in Part},
+        {part: np.zeros(shape) for part in CostPart},
         np.full((count, ORIGINS, len(GRID)), np.nan),
         np.full((count, ORIGINS, DAYS), np.nan),
         np.full((count, ORIGINS), np.nan),
@@ -98,7 +98,7 @@ def by_series(history: CostHistory, days: Calendar) -> SeriesForecasts:
         [Method.NONE] * count,
         np.zeros(count, dtype=bool),
     )
-    result.parts[Part.RECURRING] = history.recurring.ahead(history.through, days)
+    result.parts[CostPart.RECURRING] = history.recurring.ahead(history.through, days)
     known = history.known_days()
     for until in np.unique(known[known > 0]):
         _same_end(history, result, np.flatnonzero(known == until), int(until), days)
@@ -116,13 +116,18 @@ def _same_end(history: CostHistory, result: SeriesForecasts, rows: Integers, unt
     begun = np.logical_or.accumulate((usage != 0) | (support != 0) | (tax != 0) | (credits != 0), axis=1)
     age = begun.sum(axis=1)
     expected, tested = _usage(np.where(begun, usage, np.nan), past, len(coming.dates), age)
-    recurring = result.parts[Part.RECURRING][np.ix_(rows, np.flatnonzero(ahead))]
+    recurring = result.parts[CostPart.RECURRING][np.ix_(rows, np.flatnonzero(ahead))]
     recurred = history.recurring.charged(rows, past)
     followed = follow(support, usage + recurred, past, expected + recurring, coming)
     taxes = follow(tax, usage + recurred + support, past, expected + recurring + followed, coming)
     base = expected + recurring + followed + taxes
     credited = credits_ahead(credits, usage + recurred + support + tax, base, history.credits_left[rows])
-    for part, values in ((Part.USAGE, expected), (Part.SUPPORT, followed), (Part.TAX, taxes), (Part.CREDITS, credited)):
+    for part, values in (
+        (CostPart.USAGE, expected),
+        (CostPart.SUPPORT, followed),
+        (CostPart.TAX, taxes),
+        (CostPart.CREDITS, credited),
+    ):
         result.parts[part][np.ix_(rows, np.flatnonzero(ahead))] = values
     plain, total = np.sum((expected + recurring)[:, :DAYS], axis=1), np.sum(base[:, :DAYS], axis=1)
     more = np.clip(np.where(plain > 0, total / np.where(plain > 0, plain, 1.0), 1.0), 1.0, 2.0)

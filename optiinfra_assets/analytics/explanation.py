@@ -72,7 +72,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class AnomalyCause:
     """Where an excess comes from."""
 
     total: Contribution
@@ -97,7 +97,7 @@ class Explanation:
 
 def explain(
     dimensions: Sequence[str], before: Mapping[Place, Used], now: Mapping[Place, Used], expected: Decimal
-) -> Explanation:
+) -> AnomalyCause:
     """Explain what `now` cost beyond `expected` by what it cost `before`: over any days, since costs before are taken in proportion.
 
     `dimensions` are named from the widest to the narrowest, as the places of both mappings are. The sum of `now` is what the odd days
@@ -116,7 +116,7 @@ def explain(
     depth, chosen = _clearest(dimensions, levels, path, total.excess)
     ranked = _contributions(levels[depth], chosen, total.excess) if items and dimensions else []
     named = dimensions[chosen] if dimensions else ""
-    return Explanation(total, path, depth, named, ranked[:NAMED], _together(None, ranked[NAMED:]))
+    return AnomalyCause(total, path, depth, named, ranked[:NAMED], _together(None, ranked[NAMED:]))
 
 
 def _clearest(

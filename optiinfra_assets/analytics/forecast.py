@@ -17,7 +17,7 @@ import numpy as np
 from optiinfra_assets.analytics.arrays import Calendar, Flags, Floats, Integers, mean
 from optiinfra_assets.analytics.backtest import DAYS, MONTH, errors_of_window
 from optiinfra_assets.analytics.bounds import LEVELS, bounds
-from optiinfra_assets.analytics.charge_parts import Part
+from optiinfra_assets.analytics.charge_parts import CostPart
 from optiinfra_assets.analytics.cost_history import CostHistory, Method, SeriesForecasts, by_series
 from optiinfra_assets.domain.day_span import DaySpan, next_month
 
@@ -39,11 +39,11 @@ class Override:
 
 
 @dataclass(frozen=True)
-class Total:
+class SpanTotal:
     """A sum of days, one figure a node; amounts in subunits."""
 
     span: DaySpan
-    parts: Mapping[Part, Integers]
+    parts: Mapping[CostPart, Integers]
     half: Floats
     """Node x level of `LEVELS`: how far the bounds lie from the total before credits, in units of the currency; NaN where none can be
     told."""
@@ -59,11 +59,11 @@ class Forecast:
     """The forecasts of nodes: first the series, in their order, then the groups of series that were asked for."""
 
     days: Calendar
-    parts: Mapping[Part, Integers]
+    parts: Mapping[CostPart, Integers]
     """Node x day, in subunits; 0 on days that are final already."""
     half: Floats
     """Node x day x level of `LEVELS`: how far the bounds of a day lie from what is expected before credits."""
-    totals: Mapping[str, Total]
+    totals: Mapping[str, SpanTotal]
     methods: Sequence[Method]
     error: Floats
     """Back-tested sMAPE of 28 days of use in percent, one a node; NaN where there were too few days."""
@@ -77,7 +77,9 @@ class Forecast:
     def total(self, name: str, node: int, *, after_credits: bool = False) -> Decimal:
         """Return what is expected of a total."""
         parts = self.totals[name].parts
-        return self.amount(sum(int(parts[part][node]) for part in Part if after_credits or part is not Part.CREDITS))
+        return self.amount(
+            sum(int(parts[part][node]) for part in CostPart if after_credits or part is not CostPart.CREDITS)
+        )
 
     def bounds(self, name: str, node: int, *, after_credits: bool = False) -> list[tuple[Decimal, Decimal] | None]:
         """Return lower and upper bound of a total at each of `LEVELS`; None where none can be told. What is not negative has no bound
@@ -139,7 +141,7 @@ def forecast(
     rows = [*(np.array([row]) for row in range(len(history.usage))), *groups]
     methods = [_method(series, chosen) for chosen in rows]
     is_bounded = np.array([method is Method.MODEL for method in methods])
-    widened = np.ones(nodes[Part.USAGE].shape)
+    widened = np.ones(nodes[CostPart.USAGE].shape)
     if plain is not None:
         now = _of_nodes(_before_credits(series.parts), groups)
         widened = np.where(plain > 0, now / np.where(plain > 0, plain, 1.0), 1.0)
@@ -150,8 +152,8 @@ def forecast(
     return Forecast(days, nodes, half, totals, methods, _error(series, groups), digits)
 
 
-def _before_credits(parts: Mapping[Part, Floats]) -> Floats:
-    return np.asarray(np.sum([values for part, values in parts.items() if part is not Part.CREDITS], axis=0))
+def _before_credits(parts: Mapping[CostPart, Floats]) -> Floats:
+    return np.asarray(np.sum([values for part, values in parts.items() if part is not CostPart.CREDITS], axis=0))
 
 
 def _of_nodes(values: Numbers, groups: Iterable[Integers]) -> Numbers:
@@ -186,11 +188,11 @@ def _total(
     history: CostHistory,
     series: SeriesForecasts,
     days: Calendar,
-    nodes: Mapping[Part, Integers],
+    nodes: Mapping[CostPart, Integers],
     groups: Sequence[Integers],
     is_bounded: Flags,
     widened: Floats,
-) -> Total:
+) -> SpanTotal:
     within = (days.dates >= np.datetime64(span.start, "D")) & (days.dates < np.datetime64(span.end, "D"))
     parts = {part: values[:, within].sum(axis=1) for part, values in nodes.items()}
     errors = np.full(series.actual.shape, np.nan)
@@ -204,10 +206,10 @@ def _total(
     found = bounds(_known_of_nodes(errors, groups), _of_nodes(series.level * count, groups))
     ratio = widened[:, within].mean(axis=1) if within.any() else np.ones(len(widened))
     half = np.where(is_bounded[:, None], found.half, np.nan) * ratio[:, None]
-    before = np.sum([values for part, values in parts.items() if part is not Part.CREDITS], axis=0)
-    lasting = np.where(series.credits_run_out, 0, nodes[Part.CREDITS][: len(errors), within].sum(axis=1))
+    before = np.sum([values for part, values in parts.items() if part is not CostPart.CREDITS], axis=0)
+    lasting = np.where(series.credits_run_out, 0, nodes[CostPart.CREDITS][: len(errors), within].sum(axis=1))
     share = np.clip(np.where(before > 0, -_of_nodes(lasting, groups) / np.maximum(before, 1), 0.0), 0.0, 1.0)
-    return Total(span, parts, half, half * (1 - share)[:, None], found.covered, found.pooled)
+    return SpanTotal(span, parts, half, half * (1 - share)[:, None], found.covered, found.pooled)
 
 
 def _of_days(series: SeriesForecasts, history: CostHistory, days: Calendar, groups: Sequence[Integers]) -> Floats:
@@ -255,20 +257,20 @@ def _left_of(override: Override, history: CostHistory) -> Decimal:
     return (override.amount or Decimal(0)) - Decimal(spent + float(recurred))
 
 
-def _apply(override: Override, history: CostHistory, parts: Mapping[Part, Floats], days: Calendar) -> None:
+def _apply(override: Override, history: CostHistory, parts: Mapping[CostPart, Floats], days: Calendar) -> None:
     """Change what is expected of the days of a month that are not final."""
     within = _in_month(override, days)[None] & (days.dates[None] > history.through[override.rows, None])
     if not within.any():
         return
-    chosen = [part for part in Part if part is not Part.CREDITS]
+    chosen = [part for part in CostPart if part is not CostPart.CREDITS]
     expected = sum(float(parts[part][override.rows][within].sum()) for part in chosen)
     if override.factor is not None:
         factor = float(override.factor)
     else:
         left = max(float(_left_of(override, history)), 0.0)
         if expected <= 0:
-            values = parts[Part.USAGE][override.rows]
-            parts[Part.USAGE][override.rows] = np.where(within, left / within.sum(), values)
+            values = parts[CostPart.USAGE][override.rows]
+            parts[CostPart.USAGE][override.rows] = np.where(within, left / within.sum(), values)
             return
         factor = left / expected
     for part in chosen:
@@ -277,13 +279,13 @@ def _apply(override: Override, history: CostHistory, parts: Mapping[Part, Floats
 
 
 def _settle(
-    override: Override, history: CostHistory, parts: Mapping[Part, Integers], days: Calendar, digits: int
+    override: Override, history: CostHistory, parts: Mapping[CostPart, Integers], days: Calendar, digits: int
 ) -> None:
     """Put what rounding left of an amount on the last day of the month, so that it is met to the subunit."""
     within = _in_month(override, days)[None] & (days.dates[None] > history.through[override.rows, None])
     if override.amount is None or not within.any():
         return
     target = max(round(_left_of(override, history).scaleb(digits)), 0)
-    have = sum(int(parts[part][override.rows][within].sum()) for part in Part if part is not Part.CREDITS)
+    have = sum(int(parts[part][override.rows][within].sum()) for part in CostPart if part is not CostPart.CREDITS)
     row, day = np.argwhere(within)[-1]
-    parts[Part.USAGE][override.rows[row], day] += target - have
+    parts[CostPart.USAGE][override.rows[row], day] += target - have

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from optiinfra_assets.analytics.charge_parts import Part, RecurringCharges, part_of
+from optiinfra_assets.analytics.charge_parts import CostPart, RecurringCharges, part_of
 from optiinfra_assets.analytics.cost_history import CostHistory, Method
 from optiinfra_assets.analytics.forecast import Forecast, Override, forecast, usual_spans
 from optiinfra_assets.domain.day_span import DaySpan
@@ -42,7 +42,7 @@ def recurring(entries: list[tuple[date, float]], until: date | None = None) -> R
     return RecurringCharges(zeros, zeros, np.array(days, "M8[D]"), np.array(amounts), ends)
 
 
-def dates_of(found: Forecast, part: Part, over: float) -> list[date]:
+def dates_of(found: Forecast, part: CostPart, over: float) -> list[date]:
     """Return the days on which a part of the first series is over an amount."""
     return [day.item() for day in found.days.dates[found.parts[part][0] > over * 100]]
 
@@ -64,7 +64,7 @@ def test_children_add_up_to_parents_and_days_to_totals(amounts: np.ndarray, digi
         start, end = (
             int((np.datetime64(day) - found.days.dates[0]).astype(int)) for day in (total.span.start, total.span.end)
         )
-        assert (found.parts[Part.USAGE][:, start:end].sum(axis=1) == total.parts[Part.USAGE]).all()
+        assert (found.parts[CostPart.USAGE][:, start:end].sum(axis=1) == total.parts[CostPart.USAGE]).all()
 
 
 @pytest.mark.parametrize("is_named", [True, False])
@@ -76,7 +76,7 @@ def test_a_support_fee_on_the_third_comes_on_every_later_third(is_named: bool) -
         history = replace(history, support=fee)
     found = forecast(history, SPANS)
     thirds = [day.item() for day in found.days.dates if day.item().day == 3]
-    assert dates_of(found, Part.SUPPORT if is_named else Part.USAGE, 400.0) == thirds
+    assert dates_of(found, CostPart.SUPPORT if is_named else CostPart.USAGE, 400.0) == thirds
     assert len(thirds) == 12
 
 
@@ -106,7 +106,7 @@ def test_days_that_are_not_final_change_nothing() -> None:
     usage = np.concatenate([noisy(), np.full((1, 5), np.nan)], axis=1)
     less, more = (CostHistory.of_daily(FIRST, one, THROUGH) for one in (usage[:, :DAYS], usage))
     one, other = forecast(less, SPANS), forecast(more, SPANS)
-    assert (one.parts[Part.USAGE] == other.parts[Part.USAGE]).all()
+    assert (one.parts[CostPart.USAGE] == other.parts[CostPart.USAGE]).all()
     assert np.array_equal(one.half, other.half)
 
 
@@ -128,18 +128,18 @@ def test_a_commitment_ends_when_it_ends_and_when_it_did_not_come() -> None:
     usage = CostHistory.of_daily(FIRST, noisy())
     monthly = [(date(2025, 9 + index, 20) if index < 4 else date(2026, index - 3, 20), 300.0) for index in range(7)]
     ending = forecast(replace(usage, recurring=recurring(monthly, until=date(2026, 6, 20))), SPANS)
-    assert dates_of(ending, Part.RECURRING, 0) == [date(2026, 4, 20), date(2026, 5, 20)]
-    assert dates_of(forecast(replace(usage, recurring=recurring(monthly[:-1])), SPANS), Part.RECURRING, 0) == []
+    assert dates_of(ending, CostPart.RECURRING, 0) == [date(2026, 4, 20), date(2026, 5, 20)]
+    assert dates_of(forecast(replace(usage, recurring=recurring(monthly[:-1])), SPANS), CostPart.RECURRING, 0) == []
     daily = forecast(replace(usage, recurring=recurring([(day, 24.0) for day in CALENDAR])), SPANS)
-    assert daily.amount(daily.totals["90 days"].parts[Part.RECURRING][0]) == 90 * 24
+    assert daily.amount(daily.totals["90 days"].parts[CostPart.RECURRING][0]) == 90 * 24
 
 
 def test_a_fee_of_the_last_day_stays_on_the_last_day() -> None:
     """Months have 28 to 31."""
     ends = [(day, 10.0) for day in CALENDAR if (day + timedelta(days=1)).day == 1]
     found = forecast(replace(CostHistory.of_daily(FIRST, noisy()), recurring=recurring(ends)), SPANS)
-    assert all((day + timedelta(days=1)).day == 1 for day in dates_of(found, Part.RECURRING, 0))
-    assert len(dates_of(found, Part.RECURRING, 0)) == 12
+    assert all((day + timedelta(days=1)).day == 1 for day in dates_of(found, CostPart.RECURRING, 0))
+    assert len(dates_of(found, CostPart.RECURRING, 0)) == 12
 
 
 def test_credits_run_down_and_tax_follows_its_base() -> None:
@@ -173,21 +173,21 @@ def test_a_person_expects_another_month() -> None:
 @pytest.mark.parametrize(
     ("category", "frequency", "charge_class", "service", "expected"),
     [
-        ("Usage", "Usage-Based", None, "Compute", Part.USAGE),
-        ("Usage", None, None, "Compute", Part.USAGE),
-        ("Usage", "Recurring", None, "Compute", Part.RECURRING),
-        ("Purchase", "Recurring", None, "Compute", Part.RECURRING),
+        ("Usage", "Usage-Based", None, "Compute", CostPart.USAGE),
+        ("Usage", None, None, "Compute", CostPart.USAGE),
+        ("Usage", "Recurring", None, "Compute", CostPart.RECURRING),
+        ("Purchase", "Recurring", None, "Compute", CostPart.RECURRING),
         ("Purchase", "One-Time", None, "Compute", None),
         ("Usage", "One-Time", None, "Compute", None),
         ("Usage", "Usage-Based", "Correction", "Compute", None),
         ("Adjustment", None, None, "Compute", None),
-        ("Tax", "One-Time", None, "Compute", Part.TAX),
-        ("Credit", "One-Time", None, "Compute", Part.CREDITS),
-        ("Purchase", "Recurring", None, "Developer Support", Part.SUPPORT),
+        ("Tax", "One-Time", None, "Compute", CostPart.TAX),
+        ("Credit", "One-Time", None, "Compute", CostPart.CREDITS),
+        ("Purchase", "Recurring", None, "Developer Support", CostPart.SUPPORT),
     ],
 )
 def test_columns_tell_the_part(
-    category: str, frequency: str | None, charge_class: str | None, service: str, expected: Part | None
+    category: str, frequency: str | None, charge_class: str | None, service: str, expected: CostPart | None
 ) -> None:
     """FOCUS 1.4's columns, where they are given."""
     assert part_of(category, frequency, charge_class, service) == expected
@@ -198,7 +198,7 @@ def test_bounds_hold_as_often_as_they_say() -> None:
     usage = np.concatenate([noisy(seed=seed, size=0.1) for seed in range(50)])
     past, month = usage[:, :181], DaySpan(date(2026, 3, 1), date(2026, 4, 1))
     found = forecast(CostHistory.of_daily(FIRST, past), {"month": month})
-    missed = np.abs(found.totals["month"].parts[Part.USAGE] / 100 - usage[:, 181:].sum(axis=1))
+    missed = np.abs(found.totals["month"].parts[CostPart.USAGE] / 100 - usage[:, 181:].sum(axis=1))
     assert 0.6 <= np.mean(missed <= found.totals["month"].half[:, 0]) <= 0.95
     assert np.mean(missed <= found.totals["month"].half[:, 1]) >= 0.88
     assert 0.7 <= found.totals["month"].covered_of_all[0] <= 0.9

@@ -52,6 +52,8 @@ class Sensitivity:
     """Robust deviations that a day may lie off."""
     tail: float = 2.0
     """Times the distance that 97 of 100 past days kept, that it may lie off."""
+    weekday: float = 2.5
+    """Times the second longest distance of the same weekday, that it may lie off: few things happen on Sundays, but some do."""
     least_ratio: float = 0.15
     """A rise is at least so much of what was expected."""
     least_amount: float = 1.0
@@ -235,6 +237,9 @@ def _widths(daily: Floats, calendar: Calendar, limits: Sensitivity) -> tuple[Flo
     sides = (np.maximum(noise, np.minimum(-noise, _LOW)), np.abs(noise))
     tails = [np.partition(side, place, axis=1)[:, place] for side in sides]
     up, down = (np.maximum(np.maximum(limits.usual * usual, limits.tail * tail), LEAST_WIDTH) for tail in tails)
+    same = sides[0][:, -WEEK::-WEEK]
+    if same.shape[1] >= 4:  # the second largest: one anomaly on this weekday is no noise
+        up = np.maximum(up, limits.weekday * np.partition(same, -2, axis=1)[:, -2])
     return up, down
 
 

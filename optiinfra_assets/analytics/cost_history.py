@@ -39,6 +39,23 @@ NOTES: Final[Mapping[Method, str]] = {
 
 
 @dataclass(frozen=True)
+class Charges:
+    """Charges summed as finely as their columns tell them apart, one an entry of each array, in any order."""
+
+    series: Integers
+    """The row of the series that each belongs to."""
+    day: NDArray[np.datetime64]
+    """Charge period start, UTC."""
+    part: NDArray[np.str_]
+    """What `part_of` says of their columns; any other text, such as "", for what is in no part."""
+    amount: Floats
+    commitment: Integers
+    """A number for what is charged again; looked at for what recurs."""
+    until: NDArray[np.datetime64]
+    """The first day on which it has ended; NaT where it is not known."""
+
+
+@dataclass(frozen=True)
 class CostHistory:
     """Daily costs of series in one currency: rows are series (an account's service, say), columns UTC days from `first_day` on."""
 
@@ -53,6 +70,41 @@ class CostHistory:
     credits_left: Floats
     """What is left of the credits of each series, 0 or above; NaN where nobody tells."""
     recurring: RecurringCharges = NO_RECURRING
+
+    @classmethod
+    def of_charges(
+        cls, first_day: date, through: NDArray[np.datetime64], charges: Charges, credits_left: Floats | None = None
+    ) -> Self:
+        """Return the history of charges by their FOCUS columns, as many series as `through` has; days before `first_day` are left out."""
+        known = through[~np.isnat(through)]
+        first = np.datetime64(first_day, "D")
+        days = int((known.max() - first).astype(np.int64)) + 1 if known.size else 1
+        place = (charges.day - first).astype(np.int64)
+        is_inside = (place >= 0) & (place < days)
+
+        def summed(part: CostPart) -> Floats:
+            chosen = is_inside & (charges.part == part)
+            result = np.zeros((len(through), days))
+            np.add.at(result, (charges.series[chosen], place[chosen]), charges.amount[chosen])
+            return result
+
+        recurring = is_inside & (charges.part == CostPart.RECURRING)
+        left = np.full(len(through), np.nan) if credits_left is None else credits_left
+        return cls(
+            first_day,
+            through,
+            summed(CostPart.USAGE),
+            summed(CostPart.SUPPORT),
+            summed(CostPart.TAX),
+            summed(CostPart.CREDITS),
+            left,
+            RecurringCharges(
+                *(
+                    values[recurring]
+                    for values in (charges.series, charges.commitment, charges.day, charges.amount, charges.until)
+                )
+            ),
+        )
 
     @classmethod
     def of_daily(cls, first_day: date, amounts: Floats, through: date | None = None) -> Self:

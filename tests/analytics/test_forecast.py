@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from optiinfra_assets.analytics.charge_parts import CostPart, RecurringCharges, part_of
-from optiinfra_assets.analytics.cost_history import CostHistory, Method
+from optiinfra_assets.analytics.cost_history import Charges, CostHistory, Method
 from optiinfra_assets.analytics.forecast import Forecast, Override, forecast, usual_spans
 from optiinfra_assets.domain.day_span import DaySpan
 
@@ -191,6 +191,34 @@ def test_columns_tell_the_part(
 ) -> None:
     """FOCUS 1.4's columns, where they are given."""
     assert part_of(category, frequency, charge_class, service) == expected
+
+
+def test_charges_are_arranged_by_their_columns() -> None:
+    """Two series that are final to different days: what each part gets, what came once is in none, and children still add up."""
+    rows = [("Usage", "Usage-Based", day, row, 10.0) for day in CALENDAR for row in (0, 1)]
+    rows += [("Tax", None, day, 0, 1.9) for day in CALENDAR]
+    rows += [("Purchase", "Recurring", day, 1, 5.0) for day in CALENDAR]
+    rows += [("Purchase", "One-Time", THROUGH, 1, 50_000.0)]
+    category, frequency, day, series, amount = zip(*rows, strict=True)
+    charges = Charges(
+        np.array(series),
+        np.array(day, "M8[D]"),
+        np.array([part_of(*columns, None) or "" for columns in zip(category, frequency, strict=True)]),
+        np.array(amount),
+        np.array(series),
+        np.full(len(rows), np.datetime64("NaT"), "M8[D]"),
+    )
+    late = THROUGH - timedelta(days=2)
+    history = CostHistory.of_charges(FIRST, np.array([THROUGH, late], "M8[D]"), charges)
+    assert [one.sum() for one in (history.usage, history.tax, history.support)] == pytest.approx(
+        [20 * DAYS, 1.9 * DAYS, 0]
+    )
+    found = forecast(history, usual_spans(date(2026, 4, 1), late), [np.arange(2)])
+    assert [found.total("next month", node) for node in range(3)] == [
+        Decimal(f"{31 * day:.2f}") for day in (11.9, 15, 26.9)
+    ]
+    march = found.days.dates < np.datetime64("2026-04-01")
+    assert [found.parts[CostPart.USAGE][row, march].sum() for row in range(2)] == [0, 2 * 1000]
 
 
 def test_bounds_hold_as_often_as_they_say() -> None:

@@ -28,6 +28,7 @@ from optiinfra_api.fields.collections.restatements import RestatementsQuery
 from optiinfra_api.fields.collections.subscriptions import Subscription
 from optiinfra_api.fields.collections.trigger import CollectingMutation
 from optiinfra_api.fields.costs.charge_types import CostsByTypeQuery
+from optiinfra_api.fields.costs.comparison import CompareCostsQuery
 from optiinfra_api.fields.costs.latest import LatestCostsQuery
 from optiinfra_api.fields.costs.line_items import CostMetricsQuery
 from optiinfra_api.fields.costs.resource import ResourceQuery
@@ -56,6 +57,7 @@ class Query(
     ResourceQuery,
     CostsByTypeQuery,
     TotalCostQuery,
+    CompareCostsQuery,
     AccountsQuery,
     HistoryQuery,
     LineageQuery,

@@ -23,6 +23,13 @@ DIMENSIONS: Final = {
     "PROVIDER": "provider",
     "SUB_ACCOUNT": "subAccount",
     "CHARGE_CATEGORY": "chargeCategory",
+    "PRICING_CATEGORY": "pricingCategory",
+    "SERVICE_PROVIDER": "serviceProvider",
+    "SERVICE_CATEGORY": "serviceCategory",
+    "INVOICE": "invoice",
+    "BILLING_PERIOD": "billingPeriod",
+    "SKU": "sku",
+    "COMMITMENT": "commitment",
 }
 """Dimension of GraphQL -> the field of a series, and of a filter, that has its values; in the order they are offered."""
 

@@ -12,7 +12,7 @@ from optiinfra_assets.domain.publications import ResolvedGenerations
 
 Plan = tuple[str, dict[str, Any]]
 
-_COLUMNS = {
+_DERIVED = {
     "provider": "provider",
     "account": "account_id",
     "sub_account": "sub_account_id",
@@ -20,7 +20,18 @@ _COLUMNS = {
     "region": "region_id",
     "charge_category": "charge_category",
 }
-_NOT_BY_TYPE = frozenset({"sub_account", "service", "region", "tag"})
+"""Columns of ``cost_trends`` by dimension."""
+_COLUMNS = _DERIVED | {
+    "service_provider": "service_provider_name",
+    "service_category": "service_category",
+    "invoice": "invoice_id",
+    "period": "period_key",
+    "sku": "sku_id",
+    "pricing_category": "pricing_category",
+    "commitment": "commitment_discount_id",
+}
+"""Columns or aliases of statements over line items by dimension."""
+_BY_TYPE = frozenset({"charge_category"})
 
 
 def plan(asked: ExportQuery, resolved: ResolvedGenerations) -> Plan:
@@ -36,18 +47,18 @@ def _line_items(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
 def _trends(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
     columns = {name: column if name in asked.group_by else "nothing" for name, column in _COLUMNS.items()}
     values = {**columns, "granularity": asked.granularity}
-    if asked.group_by_tag is None and not asked.question.tag_values:
+    if asked.group_by_tag is None and asked.group_by <= _DERIVED.keys() and not asked.question.needs_line_items:
         return "costs", values
     tag = "nothing" if asked.group_by_tag is None else "tag_key"
     return "costs_by_tag", {**values, "tag": tag, "tag_key": asked.group_by_tag or ""}
 
 
 def _total(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
-    return ("totals_by_tag" if asked.question.tag_values else "totals"), {}
+    return ("totals_by_tag" if asked.question.needs_line_items else "totals"), {}
 
 
 def _by_type(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
-    needs_lines = bool(asked.question.filtered() & _NOT_BY_TYPE)
+    needs_lines = not asked.question.filtered() <= _BY_TYPE
     return ("costs_by_type_and_tag" if needs_lines else "costs_by_type"), {}
 
 
@@ -55,7 +66,7 @@ def _by_resource(asked: ExportQuery, resolved: ResolvedGenerations) -> Plan:
     if asked.period is None:
         raise ValueError("by-resource has a period")
     first, end = whole_months(asked.period)
-    if asked.question.tag_values or first >= end:
+    if asked.question.needs_line_items or first >= end:
         first = end = asked.period.end
     return "resources", {
         "first_month": first,

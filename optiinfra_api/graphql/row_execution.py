@@ -11,6 +11,7 @@ from typing import Any
 
 from graphql import (
     FieldNode,
+    GraphQLEnumType,
     GraphQLField,
     GraphQLList,
     GraphQLNonNull,
@@ -25,7 +26,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
 _AS_THEY_ARE = frozenset({"Amounts", "Boolean", "Count", "Date", "DateTime", "Dates", "Decimal", "String", "Tags"})
-"""Scalars whose values in a row are already the JSON values."""
+"""Scalars whose values in a row are already the JSON values. Of an enum, a row holds the name of the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,10 @@ class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
         if isinstance(inner, GraphQLObjectType):
             fields = self._plan(inner, nodes)
             return None if fields is None else _Field(key, source.python_name, is_nullable, fields)
-        # Lists in rows hold scalars that are never null.
+        # Lists in rows hold scalars; those that may be null are nullable in the schema.
         named = get_named_type(inner)
-        is_as_it_is = isinstance(named, GraphQLScalarType) and named.name in _AS_THEY_ARE
+        is_scalar = isinstance(named, GraphQLScalarType) and named.name in _AS_THEY_ARE
+        is_as_it_is = is_scalar or isinstance(named, GraphQLEnumType)
         return _Field(key, source.python_name, is_nullable) if is_as_it_is else None
 
 

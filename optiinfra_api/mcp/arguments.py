@@ -17,7 +17,21 @@ from optiinfra_api.reading.cost_query import END_DAY, FIRST_DAY
 
 MOST_ROWS: Final = 200
 
-DimensionName = Literal["PROVIDER", "ACCOUNT", "SUB_ACCOUNT", "SERVICE", "REGION", "CHARGE_CATEGORY"]
+DimensionName = Literal[
+    "PROVIDER",
+    "ACCOUNT",
+    "SUB_ACCOUNT",
+    "SERVICE",
+    "REGION",
+    "CHARGE_CATEGORY",
+    "PRICING_CATEGORY",
+    "SERVICE_PROVIDER",
+    "SERVICE_CATEGORY",
+    "INVOICE",
+    "BILLING_PERIOD",
+    "SKU",
+    "COMMITMENT",
+]
 ValuesOf = Literal[DimensionName, "CURRENCY", "TAG", "TAG_KEY"]
 PresetName = Literal["this-month", "last-month", "7-days", "30-days", "90-days", "12-months"]
 
@@ -54,6 +68,7 @@ class TagAsked(_Model):
 
     key: str
     values: list[str | None]
+    ignore_case: bool = False
 
 
 class FilterAsked(_Model):
@@ -66,7 +81,15 @@ class FilterAsked(_Model):
     region: list[str | None] | None = None
     charge_category: list[str] | None = None
     currency: list[str] | None = None
+    service_provider: list[str | None] | None = None
+    service_category: list[str | None] | None = None
+    invoice: list[str | None] | None = None
+    billing_period: list[str] | None = None
+    sku: list[str | None] | None = None
+    pricing_category: list[str | None] | None = None
+    commitment: list[str | None] | None = None
     tag: TagAsked | None = None
+    tags: list[TagAsked] | None = None
 
 
 class ToolArguments(_Model):

@@ -208,7 +208,7 @@ class ClickHouseReader:
             end=question.end,
             as_of=as_of,
         )
-        return resolved
+        return resolved.of_billing_periods(question.billing_periods) if question.billing_periods else resolved
 
     def remembered(self, customer_id: str, question: CostQuery) -> ResolvedGenerations | None:
         """Return what `resolve` would answer from the publications read last, without checking that they are current; None before that."""

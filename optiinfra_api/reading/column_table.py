@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
+from itertools import groupby, islice
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -42,8 +43,12 @@ FILTERS: Final = {
     "services": "service_name",
     "regions": "region_id",
     "charge_categories": "charge_category",
+    "pricing_categories": "pricing_category",
     "currencies": "billing_currency",
 }
+
+_SIGNS: Final = {"largest_first": -1, "smallest_first": 1, "by_name": 0}
+"""The orders of ``fragments/series_order.sql``: by the total, multiplied by this."""
 
 Ints = NDArray[Any]
 Count = Callable[..., None]
@@ -159,8 +164,11 @@ class ColumnTable:
         items = counted(groups, len(keys), self._array("line_items")[places])
         unpriced = self._unpriced(groups, len(keys), places, values["unpriced"])
         totals = sums.totals()
-        order = sorted(range(len(keys)), key=lambda group: (keys[group][-1], -totals[group], keys[group]))
-        order = order[: values["limit"]]
+        sign = _SIGNS[values["order"]]
+        order = sorted(range(len(keys)), key=lambda group: (keys[group][-1], sign * totals[group], keys[group]))
+        by_currency = groupby(order, lambda group: keys[group][-1])
+        firsts = (group for _, ordered in by_currency for group in islice(ordered, values["each"]))
+        order = list(islice(firsts, values["limit"]))
         if count is not None:
             count(len(order), size=sums.points(order) * 40 + len(order) * 300)
         rows = []

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from strawberry.utils.str_converters import to_camel_case
 
 from optiinfra_api.graphql.errors import InvalidArgument
+from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
 
 MAX_DAYS = 3660
 MAX_FILTER_VALUES = 1000
+MAX_TAGS = 20
 
 Values = Sequence[str | None] | None
 """Accepted values of one dimension; None: all."""
@@ -27,17 +29,42 @@ FILTERS: Final = {
     "region": "regions",
     "charge_category": "charge_categories",
     "currency": "currencies",
+    "service_provider": "service_providers",
+    "service_category": "service_categories",
+    "invoice": "invoices",
+    "billing_period": "billing_periods",
+    "sku": "skus",
+    "pricing_category": "pricing_categories",
+    "commitment": "commitments",
 }
 """Name of a filter -> the attribute of `CostQuery` that holds its accepted values."""
 
+_DERIVED: Final = frozenset({"sub_account", "service", "region", "charge_category"})
+"""Filtered dimensions of `CostQuery.filtered` that derived tables of resources and attributes have, too."""
+
 FIRST_DAY, END_DAY = date(1971, 1, 1), date(2100, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class TagCondition:
+    """Accepts line items by one tag. `values`: null first, for line items without a value of it. `in_any_case`: tags of that name in any
+    case are one tag."""
+
+    name: str
+    values: tuple[str | None, ...]
+    in_any_case: bool = False
+
+    def marked(self) -> list[str]:
+        """The values as ``fragments/tag_filter.sql`` compares them."""
+        return ["" if value is None else f"={value}" for value in self.values]
 
 
 @dataclass(frozen=True, slots=True)
 class CostQuery:
     """A checked cost query. `start` (inclusive) and `end` (exclusive) are UTC days, None without a period; `as_of` is a UTC instant.
 
-    An empty tuple filters nothing. A null value in a filter is '', as the tables store it; but of a tag, null and '' are two values.
+    An empty tuple filters nothing. `billing_periods` are months as ``YYYY-MM``.
+    A null value in a filter is '', as the tables store it; but of a tag, null and '' are two values.
     """
 
     start: date | None
@@ -53,12 +80,27 @@ class CostQuery:
     tag_filter: str = ""
     tag_values: tuple[str | None, ...] = ()
     resources: tuple[str, ...] = ()
+    service_providers: tuple[str, ...] = ()
+    service_categories: tuple[str, ...] = ()
+    invoices: tuple[str, ...] = ()
+    billing_periods: tuple[str, ...] = ()
+    skus: tuple[str, ...] = ()
+    pricing_categories: tuple[str, ...] = ()
+    commitments: tuple[str, ...] = ()
+    more_tags: tuple[TagCondition, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Statement parameters for the period and the filters, without the filters that choose generations."""
-        lists = ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values", "resources")
-        values = {name: list(getattr(self, name)) for name in lists}
-        return {"start": self.start, "end": self.end, "tag_filter": self.tag_filter, **values}
+        values = {name: list(getattr(self, name)) for name in _LISTS}
+        return {"start": self.start, "end": self.end, "tag_filter": self.tag_filter, **values, **self._more_tags()}
+
+    def _more_tags(self) -> dict[str, Any]:
+        bound: dict[str, Any] = {}
+        for prefix, in_any_case in (("more", False), ("any_case", True)):
+            chosen = [one for one in self.more_tags if one.in_any_case == in_any_case]
+            bound |= {f"{prefix}_tags": [one.name for one in chosen]}
+            bound |= {f"{prefix}_tag_values": [one.marked() for one in chosen]}
+        return bound
 
     def filtered(self) -> frozenset[str]:
         """Dimensions that the filters need and that not every table has."""
@@ -67,14 +109,33 @@ class CostQuery:
             "service": self.services,
             "region": self.regions,
             "charge_category": self.charge_categories,
-            "tag": self.tag_values,
+            "service_provider": self.service_providers,
+            "service_category": self.service_categories,
+            "invoice": self.invoices,
+            "sku": self.skus,
+            "pricing_category": self.pricing_categories,
+            "commitment": self.commitments,
+            "tag": self.tag_values or self.more_tags,
             "resource": self.resources,
         }
         return frozenset(name for name, values in dimensions.items() if values)
 
+    @property
+    def needs_line_items(self) -> bool:
+        """Whether a filter needs what no derived table has beside the attributes and resources of charges."""
+        return not self.filtered() <= _DERIVED | {"resource"}
+
     def digest(self, *more: object) -> str:
         """Short hash of the whole query and of `more`. A cursor carries it, so that it is valid for one query only."""
         return digest(self, *more)
+
+
+_LISTS: Final = (
+    *(values for values in FILTERS.values() if values not in ("providers", "accounts", "billing_periods")),
+    "tag_values",
+    "resources",
+)
+"""Filters that statements bind; the others choose generations."""
 
 
 def digest(*parts: object) -> str:
@@ -86,7 +147,7 @@ def validated(
     period: tuple[date, date] | None,
     as_of: datetime | None,
     *,
-    tag: tuple[str, Values] | None = None,
+    tags: Sequence[TagCondition] = (),
     **filters: Values,
 ) -> CostQuery:
     """Check the arguments and return them as a cost query.
@@ -94,7 +155,7 @@ def validated(
     Args:
         period: first UTC day and the day after the last; None: no period.
         as_of: UTC instant, inclusive; None: now.
-        tag: name of a tag and its accepted values.
+        tags: all of them have to be met; their values are not checked yet.
         filters: accepted values by the names in `FILTERS`. None accepts all; a null value accepts line items without that attribute.
 
     Raises:
@@ -107,13 +168,17 @@ def validated(
             f"asOf: {as_of.isoformat()} has not come yet", "Use an instant that is past, or leave asOf out."
         )
     _check_categories(filters.get("charge_category"))
+    _check_months(filters.get("billing_period"))
+    conditions = _conditions(tags)
+    first = next((one for one in conditions if not one.in_any_case), None)
     return CostQuery(
         start=period[0] if period else None,
         end=period[1] if period else None,
         as_of=as_of,
         **{values: _values(to_camel_case(name), filters.get(name)) for name, values in FILTERS.items()},
-        tag_filter=tag[0] if tag else "",
-        tag_values=_tag_values(tag[1]) if tag else (),
+        tag_filter=first.name if first else "",
+        tag_values=first.values if first else (),
+        more_tags=tuple(one for one in conditions if one is not first),
     )
 
 
@@ -133,6 +198,24 @@ def _check_categories(values: Values) -> None:
             raise InvalidArgument(
                 f"filter.chargeCategory: {value!r} is not accepted", f"Use {', '.join(CHARGE_CATEGORIES)}."
             )
+
+
+def _check_months(values: Values) -> None:
+    for value in values or ():
+        try:
+            BillingPeriod.parse(value or "")
+        except ValueError:
+            raise InvalidArgument(
+                f"filter.billingPeriod: {value!r} is not accepted", "Use months such as 2026-11."
+            ) from None
+
+
+def _conditions(tags: Sequence[TagCondition]) -> list[TagCondition]:
+    """The conditions in an order of their own, so that a query is the same however they are written."""
+    if len(tags) > MAX_TAGS:
+        raise InvalidArgument(f"filter.tags: {len(tags)} are not accepted", f"Use at most {MAX_TAGS}.")
+    checked = {replace(one, values=_tag_values(one.values)) for one in tags}
+    return sorted(checked, key=repr)
 
 
 def _tag_values(values: Values) -> tuple[str | None, ...]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.news import Stamp
-from optiinfra_assets.domain.accounts import Slice
+from optiinfra_assets.domain.accounts import BillingPeriod, Slice
 from optiinfra_assets.domain.freshness import NOTHING, Freshness
 from optiinfra_assets.domain.publications import Extent, PublishedGeneration, ResolvedGenerations
 
@@ -115,9 +115,10 @@ class KnownPublications:
 
     def resolved(self, question: CostQuery) -> ResolvedGenerations:
         """Return the generations that answer `question` now, and how far they reach given the freshness of the accounts."""
-        key = (question.providers, question.accounts, question.start, question.end)
+        key = (question.providers, question.accounts, question.billing_periods, question.start, question.end)
         if key not in self._answers:
-            self._answers[key] = self._of_accounts(question).within(question.start, question.end)
+            own = self._of_accounts(question)
+            self._answers[key] = own.within(question.start, question.end, question.billing_periods)
         return self._answers[key]
 
     def of_all_days(self, generations: Sequence[int], start: date, end: date) -> Columns | None:
@@ -125,7 +126,7 @@ class KnownPublications:
 
         What is held of all of them then answers questions about any days. It is the same object each time.
         """
-        answer = self._answers.get(((), (), start, end))
+        answer = self._answers.get(((), (), (), start, end))
         if answer is None or answer.generations != tuple(generations):
             return None
         if self._all is None:
@@ -159,9 +160,12 @@ class _Accounts:
         published = _instant(int(columns["published"].max(initial=_NEVER)))
         return cls(publications, columns, standing, _through(publications, columns, standing), published)
 
-    def within(self, start: date | None, end: date | None) -> ResolvedGenerations:
-        """As `ResolvedGenerations.of`."""
+    def within(self, start: date | None, end: date | None, months: Sequence[str] = ()) -> ResolvedGenerations:
+        """As `ResolvedGenerations.of`, with the generations of some billing periods, ``YYYY-MM``, only; none: of all."""
         chosen = _with_charges(self.columns, start, end)
+        if months:
+            first_days = [BillingPeriod.parse(month).start.toordinal() for month in months]
+            chosen = chosen[np.isin(chosen["period"], first_days)]
         if self.through is None:
             is_complete = False
         elif end is None:

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from optiinfra_api.exploring.state import DIMENSIONS
 from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, plain
 
 COLOURS: Final = 12
@@ -20,6 +21,13 @@ LABELS: Final = {
     "PROVIDER": "Provider",
     "SUB_ACCOUNT": "Sub account",
     "CHARGE_CATEGORY": "Charge category",
+    "PRICING_CATEGORY": "Pricing category",
+    "SERVICE_PROVIDER": "Service provider",
+    "SERVICE_CATEGORY": "Service category",
+    "INVOICE": "Invoice",
+    "BILLING_PERIOD": "Billing period",
+    "SKU": "SKU",
+    "COMMITMENT": "Commitment",
     "TAG": "Tag",
 }
 
@@ -98,8 +106,13 @@ def label_of(key: Key, fields: Sequence[str]) -> str:
 def _named(value: str | None, name: str) -> str:
     if value == "" and name == "tag":
         return "(empty tag)"
-    what = {"subAccount": "sub account", "chargeCategory": "charge category"}.get(name, name)
-    return value or f"(no {what})"
+    return value or f"(no {_UNNAMED.get(name, name)})"
+
+
+_UNNAMED: Final = {
+    name: LABELS[dimension] if LABELS[dimension].isupper() else LABELS[dimension].lower()
+    for dimension, name in DIMENSIONS.items()
+}
 
 
 def summed(ranked: Iterable[Row]) -> Row:

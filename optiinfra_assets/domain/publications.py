@@ -6,8 +6,8 @@ Data in: rows of the statements in ``sql/clickhouse/store``. Data out: frozen ob
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -218,6 +218,11 @@ class ResolvedGenerations:
             is_complete=_is_complete(publications, through, end),
             standing=standing,
         )
+
+    def of_billing_periods(self, months: Collection[str]) -> ResolvedGenerations:
+        """This, with the generations of some billing periods, ``YYYY-MM``, only."""
+        chosen = {one.generation for one in self.publications if str(one.slice.billing_period) in months}
+        return replace(self, generations=tuple(one for one in self.generations if one in chosen), extent=None)
 
     def by_account(self) -> dict[str, ResolvedGenerations]:
         """Split it by account id, without bounds of days."""

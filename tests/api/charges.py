@@ -37,6 +37,13 @@ class Charge:
     type_: str = "Machine"
     tags: dict[str, str | None] = field(default_factory=dict)
     hour: int = 0
+    service_provider: str = ""
+    service_category: str = ""
+    invoice: str | None = None
+    sku: str | None = None
+    commitment: str | None = None
+    quantity: Decimal | None = None
+    unit: str | None = None
 
     @property
     def start(self) -> datetime:
@@ -70,7 +77,21 @@ class Charge:
             "resource_name": None if self.resource is None else self.name or f"Name of {self.resource}",
             "resource_type": None if self.resource is None else self.type_,
             "tags": self.tags,
+            "service_provider_name": self.service_provider,
+            "service_category": self.service_category,
+            "invoice_id": self.invoice,
+            "sku_id": self.sku,
+            "commitment_discount_id": self.commitment,
+            "pricing_quantity": self.quantity,
+            "pricing_unit": self.unit,
         }
+
+    def tag(self, name: str, ignore_case: bool) -> str | None:
+        """The value of a tag; of names that differ in case, of the one that is asked, then of the first, if it has a value."""
+        if not ignore_case:
+            return self.tags.get(name)
+        same = sorted((key != name, key) for key in self.tags if key.lower() == name.lower())
+        return next((value for _, key in same if (value := self.tags[key]) is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +169,19 @@ def total(held: Iterable[Held], basis: str) -> list[dict[str, Any]]:
 DIMENSIONS: dict[str, tuple[str, Callable[[Held], str | None]]] = {
     "PROVIDER": ("provider", lambda one: one.slice.provider),
     "ACCOUNT": ("account", lambda one: one.slice.account_id),
+    "BILLING_PERIOD": ("billingPeriod", lambda one: str(one.slice.billing_period)),
     "SUB_ACCOUNT": ("subAccount", lambda one: one.charge.sub_account),
     "SERVICE": ("service", lambda one: one.charge.service or None),
     "REGION": ("region", lambda one: one.charge.region),
     "CHARGE_CATEGORY": ("chargeCategory", lambda one: one.charge.category),
+    "PRICING_CATEGORY": ("pricingCategory", lambda one: one.charge.pricing),
+    "SERVICE_PROVIDER": ("serviceProvider", lambda one: one.charge.service_provider or None),
+    "SERVICE_CATEGORY": ("serviceCategory", lambda one: one.charge.service_category or None),
+    "INVOICE": ("invoice", lambda one: one.charge.invoice),
+    "SKU": ("sku", lambda one: one.charge.sku),
+    "COMMITMENT": ("commitment", lambda one: one.charge.commitment),
 }
+"""In the order in which groups of the same sum are answered."""
 BUCKETS: dict[str, Callable[[date], date]] = {
     "DAILY": lambda day: day,
     "WEEKLY": lambda day: day - timedelta(days=day.weekday()),
@@ -160,37 +189,72 @@ BUCKETS: dict[str, Callable[[date], date]] = {
 }
 
 
-def trends(
-    held: Iterable[Held], basis: str, granularity: str, group_by: Iterable[str], tag: str | None
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What sums are told apart by, as the arguments of GraphQL say it."""
+
+    by: list[str]
+    tag: str | None = None
+    tags: list[str] = field(default_factory=list)
+    ignore_case: bool = False
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The variables of an operation."""
+        return {
+            "groupBy": self.by,
+            "groupByTag": self.tag,
+            "groupByTags": self.tags,
+            "ignoreTagCase": self.ignore_case,
+        }
+
+    def fields(self, one: Held) -> tuple[tuple[str, Any], ...]:
+        """The fields of a group that say which one it is."""
+        tag = None if self.tag is None else one.charge.tag(self.tag, self.ignore_case)
+        tags = tuple(one.charge.tag(name, self.ignore_case) for name in self.tags) or None
+        values = ((name, read(one) if key in self.by else None) for key, (name, read) in DIMENSIONS.items())
+        return (*values, ("tag", tag), ("tags", tags))
+
+
+def grouped(held: Iterable[Held], groups: Groups) -> dict[tuple[str, tuple[tuple[str, Any], ...]], list[Held]]:
+    """Charges by currency and the fields of their group."""
+    return _grouped(held, lambda one: (one.charge.currency, groups.fields(one)))
+
+
+def fields_of(values: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The fields of a group as they are answered."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
+
+
+def trends(held: Iterable[Held], basis: str, granularity: str, groups: Groups) -> list[dict[str, Any]]:
     """`series` of costTrends, sorted by `series_key`."""
-    chosen = set(group_by)
-
-    def group(one: Held) -> tuple[Any, ...]:
-        values = tuple(read(one) if name in chosen else None for name, (_, read) in DIMENSIONS.items())
-        return (one.charge.currency, *values, None if tag is None else one.charge.tags.get(tag))
-
     found = []
-    for (currency, *values), members in _grouped(held, group).items():
-        names = [name for name, _ in DIMENSIONS.values()]
-        buckets = _grouped(members, lambda one: BUCKETS[granularity](one.charge.day))
-        found.append(
-            {
-                **dict(zip([*names, "tag"], values, strict=True)),
-                "currency": currency,
-                "dates": [str(day) for day in sorted(buckets)],
-                "amounts": [text(_sum((one.charge for one in buckets[day]), basis)) for day in sorted(buckets)],
-                **sum_fields(members, basis, currency),
-            }
-        )
+    for (currency, values), members in grouped(held, groups).items():
+        found.append({**fields_of(values), **over_time(members, basis, granularity, currency)})
     return sorted(found, key=series_key)
+
+
+def over_time(held: Iterable[Held], basis: str, granularity: str, currency: str) -> dict[str, Any]:
+    """The fields of `OverTime` for these charges."""
+    members = list(held)
+    buckets = _grouped(members, lambda one: BUCKETS[granularity](one.charge.day))
+    return {
+        "currency": currency,
+        "dates": [str(day) for day in sorted(buckets)],
+        "amounts": [text(_sum((one.charge for one in buckets[day]), basis)) for day in sorted(buckets)],
+        **sum_fields(members, basis, currency),
+    }
 
 
 def series_key(series: dict[str, Any]) -> tuple[Any, ...]:
     """The order of costTrends: currency, then largest first, then the dimensions; a missing tag comes after every text."""
+    return series["currency"], -Decimal(series["cost"]["amount"]), *names_key(series)
+
+
+def names_key(series: dict[str, Any]) -> tuple[Any, ...]:
+    """The order of groups of the same sum."""
     dimensions = [series[name] or "" for name, _ in DIMENSIONS.values()]
-    tag = series["tag"]
-    return series["currency"], -Decimal(series["cost"]["amount"]), *dimensions, tag is None, tag or ""
+    return *dimensions, *((one is None, one or "") for one in (series["tag"], *(series["tags"] or ())))
 
 
 def by_type(held: Iterable[Held], basis: str) -> list[dict[str, Any]]:
@@ -256,10 +320,15 @@ __all__ = [
     "BUCKETS",
     "DIMENSIONS",
     "Charge",
+    "Groups",
     "Held",
     "Sent",
     "by_resource",
     "by_type",
+    "fields_of",
+    "grouped",
+    "names_key",
+    "over_time",
     "replace",
     "series_key",
     "slice_of",

@@ -9,12 +9,27 @@ query($period: Period!, $filter: CostFilter, $costBasis: CostBasis, $asOf: DateT
     totals {{ {SUM} }} {REACH}
   }}
 }}"""
+GROUP = """provider account billingPeriod subAccount service region chargeCategory pricingCategory serviceProvider serviceCategory
+    invoice sku commitment tag tags"""
+SERIES = f"currency dates amounts {SUM}"
 TRENDS = f"""
 query($period: Period!, $filter: CostFilter, $costBasis: CostBasis, $granularity: Granularity!, $groupBy: [Dimension!],
-      $groupByTag: String) {{
+      $groupByTag: String, $groupByTags: [String!], $ignoreTagCase: Boolean, $orderBy: SeriesOrder, $limit: Int) {{
   costTrends(period: $period, filter: $filter, costBasis: $costBasis, granularity: $granularity, groupBy: $groupBy,
-             groupByTag: $groupByTag) {{
-    series {{ provider account subAccount service region chargeCategory tag currency dates amounts {SUM} }} {REACH}
+             groupByTag: $groupByTag, groupByTags: $groupByTags, ignoreTagCase: $ignoreTagCase, orderBy: $orderBy, limit: $limit) {{
+    series {{ {GROUP} {SERIES} }} other {{ {SERIES} }} {REACH}
+  }}
+}}"""
+MONEY = "{ amount currency }"
+COMPARED = f"""currency before {MONEY} after {MONEY} difference {MONEY} lineItemsBefore lineItemsAfter unpricedLineItems groups"""
+EFFECTS = f"priceEffect {MONEY} usageEffect {MONEY} whyNoEffect"
+COMPARISON = f"""
+query($period: Period!, $with: Period!, $filter: CostFilter, $costBasis: CostBasis, $groupBy: [Dimension!],
+      $groupByTag: String, $groupByTags: [String!], $ignoreTagCase: Boolean, $limit: Int, $effects: Boolean = false) {{
+  compareCosts(period: $period, with: $with, filter: $filter, costBasis: $costBasis, groupBy: $groupBy, groupByTag: $groupByTag,
+               groupByTags: $groupByTags, ignoreTagCase: $ignoreTagCase, limit: $limit) {{
+    totals {{ {COMPARED} ... on Compared @include(if: $effects) {{ {EFFECTS} }} }}
+    groups {{ {GROUP} {COMPARED} isOther isNew isGone share ... on Compared @include(if: $effects) {{ {EFFECTS} }} }} {REACH}
   }}
 }}"""
 TYPES = f"""

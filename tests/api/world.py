@@ -66,7 +66,7 @@ class Customer:
     world: World
     customer_id: str
     token: str
-    published: dict[Slice, list[Charge]] = field(default_factory=dict)
+    published: dict[Slice, list[Charge]] = field(default_factory=dict, repr=False)
 
     @property
     def held(self) -> list[Held]:

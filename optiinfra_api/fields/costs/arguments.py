@@ -9,7 +9,7 @@ from typing import Annotated
 import strawberry
 
 from optiinfra_api.graphql.enums import described
-from optiinfra_api.reading.cost_query import FILTERS, CostQuery, validated
+from optiinfra_api.reading.cost_query import FILTERS, CostQuery, TagCondition, validated
 from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
 
 
@@ -33,6 +33,9 @@ class TagFilter:
     values: list[str | None] = strawberry.field(
         description="Accepted values; null: line items without the tag, an empty text: line items whose tag is empty."
     )
+    ignore_case: bool = strawberry.field(
+        default=False, description="Tags of that name in upper or lower case are one. Values always have their case."
+    )
 
 
 @strawberry.input(
@@ -48,7 +51,23 @@ class CostFilter:
         default=None, description=f"Of {', '.join(CHARGE_CATEGORIES)}."
     )
     currency: list[str] | None = strawberry.field(default=None, description="Billing currencies.")
+    service_provider: list[str | None] | None = strawberry.field(default=None, description="Who provides the services.")
+    service_category: list[str | None] | None = strawberry.field(
+        default=None, description="Categories of services of FOCUS, such as `Compute`."
+    )
+    invoice: list[str | None] | None = strawberry.field(default=None, description="Invoice ids.")
+    billing_period: list[str] | None = strawberry.field(
+        default=None, description="Months that the charges are invoiced in, such as `2026-11`."
+    )
+    sku: list[str | None] | None = strawberry.field(default=None, description="SKU ids.")
+    pricing_category: list[str | None] | None = strawberry.field(
+        default=None, description="Standard, Dynamic, Committed or Other."
+    )
+    commitment: list[str | None] | None = strawberry.field(default=None, description="Commitment discount ids.")
     tag: TagFilter | None = strawberry.field(default=None, description="One tag.")
+    tags: list[TagFilter] | None = strawberry.field(
+        default=None, description="Several tags, at most 20: all of them have to match, and `tag` too."
+    )
 
 
 def cost_query(period: Period | None, filter_: CostFilter | None, as_of: datetime | None) -> CostQuery:
@@ -58,10 +77,11 @@ def cost_query(period: Period | None, filter_: CostFilter | None, as_of: datetim
         InvalidArgument: as in `validated`.
     """
     chosen = filter_ or CostFilter()
+    tags = [*((chosen.tag,) if chosen.tag else ()), *(chosen.tags or ())]
     return validated(
         (period.start, period.end) if period else None,
         as_of,
-        tag=(chosen.tag.key, chosen.tag.values) if chosen.tag else None,
+        tags=[TagCondition(one.key, tuple(one.values), one.ignore_case) for one in tags],
         **{name: getattr(chosen, name) for name in FILTERS},
     )
 

@@ -5,13 +5,16 @@ costTrends, totalCost and costsByType are such sums; the statements are ``sql/cl
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from optiinfra_api.access.context import CustomerData
 from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.graphql.errors import TooExpensive
+from optiinfra_api.graphql.scalars import decimal_text
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from optiinfra_api.reading.conversion import Display
 
 MAX_SERIES = 1000
+_EXACT = Context(prec=100, traps=[Inexact])
+LARGEST_FIRST = "largest_first"
+DAILY = "daily"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +37,30 @@ class _Table:
 
 _NOTHING = {"tag": "no_tag"}
 """Alias for a dimension that is not asked; "nothing" if it is not here. A tag may be null, beside every text."""
-_ACCOUNT = {"provider": "provider", "account": "account_id"}
+_ACCOUNT = {"provider": "provider", "account": "account_id", "period": "period_key"}
 _SERVICE = {"service": "service_name"}
 _CATEGORY = {"charge_category": "charge_category"}
+LINE_ITEMS = (
+    _ACCOUNT
+    | _SERVICE
+    | _CATEGORY
+    | {
+        "sub_account": "sub_account_key",
+        "region": "region_key",
+        "charge_class": "class_key",
+        "charge_frequency": "frequency_key",
+        "pricing_category": "pricing_key",
+        "service_provider": "service_provider_name",
+        "service_category": "service_category",
+        "invoice": "invoice_key",
+        "sku": "sku_key",
+        "commitment": "commitment_key",
+        "tag": "tag_key",
+        "tags": "tags_key",
+        "resource": "nothing",
+    }
+)
+"""All dimensions, with their columns or aliases in statements over line items."""
 
 # Narrowest first.
 _TABLES = (
@@ -47,21 +74,7 @@ _TABLES = (
         "cost_series_by_attribute",
         _ACCOUNT | _SERVICE | _CATEGORY | {"sub_account": "sub_account_id", "region": "region_id"},
     ),
-    _Table(
-        "cost_series_by_tag",
-        _ACCOUNT
-        | _SERVICE
-        | _CATEGORY
-        | {
-            "sub_account": "sub_account_key",
-            "region": "region_key",
-            "charge_class": "class_key",
-            "charge_frequency": "frequency_key",
-            "pricing_category": "pricing_key",
-            "tag": "tag_key",
-            "resource": "nothing",
-        },
-    ),
+    _Table("cost_series_by_tag", LINE_ITEMS),
 )
 
 
@@ -71,6 +84,52 @@ def cost_columns(basis: CostBasis) -> dict[str, str]:
     return {"cost": basis.value, "unpriced": unpriced.get(basis, "none")}
 
 
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What sums are told apart by.
+
+    Attributes:
+        dimensions: such as ``sub_account``.
+        tag: name of a tag, whose values are the dimension ``tag``; None: of none.
+        tags: names of several tags, whose values are one list, the dimension ``tags``.
+        in_any_case: tags whose names differ in case only are one tag.
+    """
+
+    dimensions: frozenset[str] = frozenset()
+    tag: str | None = None
+    tags: tuple[str, ...] = ()
+    in_any_case: bool = False
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """All dimensions."""
+        has_list = bool(self._listed)
+        tags = ({"tags"} if has_list else set()) | ({"tag"} if self.tag is not None and not has_list else set())
+        return self.dimensions | tags
+
+    @property
+    def _listed(self) -> tuple[str, ...]:
+        """The tags whose values are read as one list. One alone, in its case, is read faster."""
+        own = () if self.tag is None else (self.tag,)
+        return (*own, *self.tags) if self.tags or self.in_any_case else ()
+
+    def values(self, columns: Mapping[str, str]) -> dict[str, Any]:
+        """Statement parameters, for a table with these columns or aliases by dimension."""
+        needed = self.needed
+        named = {name: column if name in needed else _NOTHING.get(name, "nothing") for name, column in columns.items()}
+        if self.in_any_case and "tags" in needed:
+            named["tags"] = "tags_any_case"
+        return {**named, "tag_key": self.tag or "", "tag_names": list(self._listed)}
+
+    def of_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """`row` with `tag` and `tags` as they are asked."""
+        if "tags" in row:
+            listed = row["tags"]
+            row["tag"] = listed[0] if self.tag is not None else None
+            row["tags"] = listed[-len(self.tags) :] if self.tags else None
+        return row
+
+
 async def series(
     data: CustomerData,
     question: CostQuery,
@@ -78,40 +137,82 @@ async def series(
     *,
     group_by: Collection[str] = (),
     granularity: str = "whole",
-    tag_key: str = "",
     display: Display | None = None,
 ) -> tuple[ResolvedGenerations, list[dict[str, Any]]]:
-    """Return the generations that answer, and rows by currency, then largest total first, of the asked dimensions ('' where line items
-    lack one; of a tag None), currency, dates, amounts, total, line_items and unpriced_line_items.
-
-    Args:
-        group_by: dimensions, such as ``sub_account``.
-        granularity: ``daily``, ``weekly``, ``monthly`` or ``whole``.
-        tag_key: name of the tag to group by, together with the dimension ``tag``.
-        display: converts the rows, see `Display.series`; the days are read for that, whatever the granularity.
+    """Return the generations that answer, and the rows of `series_of` them; see `Display.series` for what `display` adds. The days are
+    read for that, whatever the granularity.
 
     Raises:
-        TooExpensive: the answer would have more than `MAX_SERIES` rows, or a limit of the reader is exceeded.
+        TooExpensive: as in `series_of`.
     """
-    needed = question.filtered().union(group_by)
-    table = next(one for one in _TABLES if needed <= one.columns.keys())
-    values = {
-        **{
-            name: column if name in group_by else _NOTHING.get(name, "nothing")
-            for name, column in table.columns.items()
-        },
-        **cost_columns(basis),
-        "granularity": granularity if display is None else "daily",
-        "tag_key": tag_key,
-        "limit": MAX_SERIES + 1,
-    }
-    resolved, rows = await data.answered(
-        question, lambda resolved: data.rows(table.statement, question, resolved, **values)
-    )
-    if len(rows) > MAX_SERIES:
-        raise TooExpensive(
-            f"the answer would have more than {MAX_SERIES} groups", "Group by less, or narrow the filter."
-        )
+    groups = Grouping(frozenset(group_by))
+    read = partial(series_of, data, question, basis=basis, groups=groups, granularity=DAILY if display else granularity)
+    resolved, rows = await data.answered(question, lambda resolved: read(resolved=resolved))
     if display is not None:
         await display.series(rows, granularity, question.start)
     return resolved, rows
+
+
+async def series_of(
+    data: CustomerData,
+    question: CostQuery,
+    resolved: ResolvedGenerations,
+    basis: CostBasis,
+    groups: Grouping,
+    *,
+    granularity: str = "whole",
+    order: str = LARGEST_FIRST,
+    each: int | None = None,
+    most: int = MAX_SERIES,
+) -> list[dict[str, Any]]:
+    """Return rows by currency and then in the asked order, of the asked dimensions ('' where line items lack one; of a tag None),
+    currency, dates, amounts, total, line_items and unpriced_line_items.
+
+    Args:
+        granularity: ``daily``, ``weekly``, ``monthly`` or ``whole``.
+        order: ``largest_first``, ``smallest_first`` or ``by_name``.
+        each: at most so many rows of each currency, the first ones; None: all.
+        most: at most so many rows in all; more than `MAX_SERIES` if few of them are answered.
+
+    Raises:
+        TooExpensive: the answer would have more than `most` rows, or a limit of the reader is exceeded.
+    """
+    needed = question.filtered() | groups.needed
+    table = next(one for one in _TABLES if needed <= one.columns.keys())
+    values = {
+        **groups.values(table.columns),
+        **cost_columns(basis),
+        "granularity": granularity,
+        "order": order,
+        "each": most + 1 if each is None else each,
+        "limit": most + 1,
+    }
+    read = data.rows if most <= MAX_SERIES else data.groups
+    rows = await read(table.statement, question, resolved, **values)
+    check_groups(rows, most)
+    return [groups.of_row(row) for row in rows]
+
+
+def check_groups(rows: Sequence[object], most: int) -> None:
+    """Raise TooExpensive if there are more than `most` rows."""
+    if len(rows) > most:
+        raise TooExpensive(f"the answer would have more than {most} groups", "Group by less, or narrow the filter.")
+
+
+def rest(totals: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what `rows` leave out of `totals`, the series of all charges by currency, as rows; none for what they leave nothing out of."""
+    shown: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        shown.setdefault(row["currency"], []).append(row)
+    found = []
+    for total in totals:
+        own = shown.get(total["currency"], [])
+        left = {name: total[name] - sum(row[name] for row in own) for name in ("line_items", "unpriced_line_items")}
+        if left["line_items"]:
+            sums = dict(zip(total["dates"], map(Decimal, total["amounts"]), strict=True))
+            for day, amount in (one for row in own for one in zip(row["dates"], row["amounts"], strict=True)):
+                sums[day] = _EXACT.subtract(sums[day], Decimal(amount))
+            left |= {"amounts": list(map(decimal_text, sums.values()))}
+            left |= {"total": decimal_text(reduce(_EXACT.add, sums.values()))}
+            found.append({**total, **left})
+    return found

@@ -17,7 +17,7 @@ from optiinfra_assets.domain.publications import ResolvedGenerations
 
 @dataclass(frozen=True, slots=True)
 class ResourceRanking:
-    """Reads the ranking: whole months come from ``cost_by_resource``, other days and queries with a tag filter from the line items."""
+    """Reads the ranking: whole months come from ``cost_by_resource``, other days, and filters that it lacks, from the line items."""
 
     data: CustomerData
     question: CostQuery
@@ -29,7 +29,7 @@ class ResourceRanking:
         currency, total, account, resource = after or ("", "0", "", "")
         first_month, end_month = whole_months(self.period)
         statement = "cost_by_resource_days"
-        if first_month < end_month and not self.question.tag_values:
+        if first_month < end_month and not self.question.needs_line_items:
             is_whole = (first_month, end_month) == (self.period.start, self.period.end)
             statement = "cost_by_resource_months" if is_whole else "cost_by_resource_months_and_days"
         return await self.data.rows(
@@ -65,10 +65,12 @@ class ResourceRanking:
 
 def edges(resolved: ResolvedGenerations, period: Period, first_month: date, end_month: date) -> dict[str, list[Any]]:
     """Statement parameters: the generations, and their billing periods, with charges on days of `period` outside its whole months."""
+    answering = frozenset(resolved.generations)
     found = [
         one
         for one in resolved.publications
-        if one.has_charges_in(period.start, first_month) or one.has_charges_in(end_month, period.end)
+        if one.generation in answering
+        and (one.has_charges_in(period.start, first_month) or one.has_charges_in(end_month, period.end))
     ]
     return {
         "edge_generations": [one.generation for one in found],

@@ -1,7 +1,8 @@
--- Grain: group x currency x bucket of days. Source: raw_costs. For: /export/trends with a tag.
+-- Grain: group x currency x bucket of days. Source: raw_costs. For: /export/trends by a tag, or what cost_trends lacks.
 -- An identifier parameter names a column or an alias under WITH: `nothing` for a dimension not asked, daily ... monthly for the bucket.
 WITH
     CAST(NULL, 'Nullable(String)') AS nothing,
+    formatDateTime(raw_costs.billing_period, '%Y-%m') AS period_key,
     toDate(charge_period_start) AS daily,
     toMonday(toDate(charge_period_start)) AS weekly,
     toStartOfMonth(toDate(charge_period_start)) AS monthly,
@@ -15,11 +16,18 @@ SELECT
     nullIf({region:Identifier}, '') AS region,
     nullIf({charge_category:Identifier}, '') AS charge_category,
     {tag:Identifier} AS tag,
-    -- include: line_item_sums
+    -- include: line_item_sums,
+    nullIf({service_provider:Identifier}, '') AS service_provider,
+    nullIf({service_category:Identifier}, '') AS service_category,
+    nullIf({invoice:Identifier}, '') AS invoice,
+    nullIf({period:Identifier}, '') AS billing_period,
+    nullIf({sku:Identifier}, '') AS sku,
+    nullIf({pricing_category:Identifier}, '') AS pricing_category,
+    nullIf({commitment:Identifier}, '') AS commitment
 FROM raw_costs
 -- include: resolved_generations
     -- include: line_items_of_days
     -- include: line_item_filters
     -- include: tag_filter
-GROUP BY date, provider, account, sub_account, service, region, charge_category, tag, currency
-ORDER BY currency, date, provider, account, sub_account, service, region, charge_category, tag
+GROUP BY date, provider, account, sub_account, service, region, charge_category, tag, service_provider, service_category, invoice, billing_period, sku, pricing_category, commitment, currency
+ORDER BY currency, date, provider, account, sub_account, service, region, charge_category, tag, service_provider, service_category, invoice, billing_period, sku, pricing_category, commitment

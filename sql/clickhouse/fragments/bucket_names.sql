@@ -2,6 +2,7 @@
 -- a cost that every line item has; daily ... whole for the bucket of a day, which is its first day (whole: that of the period).
 '' AS nothing,
 0 AS none,
+formatDateTime(billing_period, '%Y-%m') AS period_key,
 charge_date AS daily,
 toMonday(charge_date) AS weekly,
 toStartOfMonth(charge_date) AS monthly,

@@ -2,16 +2,16 @@
 -- For: costTrends, totalCost and costsByType, when only provider and account are asked.
 WITH
     -- include: bucket_names,
-    -- include: flat_sums
+    -- include: flat_sums,
+    -- include: series_order
 SELECT
-    {provider:Identifier} AS provider,
-    {account:Identifier} AS account,
+    -- include: flat_groups,
     -- include: flat_series,
     sum(cost_by_day.line_items) AS line_items
 FROM cost_by_day
 -- include: resolved_generations
     -- include: charges_of_days
     -- include: currency_filter
-GROUP BY provider, account, currency
-ORDER BY currency, cost_sum DESC, provider, account
-LIMIT {limit:UInt32}
+GROUP BY provider, account, period, currency
+ORDER BY currency, {order:Identifier}, provider, account, period
+-- include: series_limit

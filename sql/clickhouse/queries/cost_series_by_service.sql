@@ -2,10 +2,10 @@
 -- For: costTrends, totalCost and costsByType, when only provider, account and service are asked.
 WITH
     -- include: bucket_names,
-    -- include: flat_sums
+    -- include: flat_sums,
+    -- include: series_order
 SELECT
-    {provider:Identifier} AS provider,
-    {account:Identifier} AS account,
+    -- include: flat_groups,
     {service:Identifier} AS service,
     -- include: flat_series,
     sum(cost_by_service.line_items) AS line_items
@@ -14,6 +14,6 @@ FROM cost_by_service
     -- include: charges_of_days
     AND (empty({services:Array(String)}) OR has({services:Array(String)}, service_name))
     -- include: currency_filter
-GROUP BY provider, account, service, currency
-ORDER BY currency, cost_sum DESC, provider, account, service
-LIMIT {limit:UInt32}
+GROUP BY provider, account, period, service, currency
+ORDER BY currency, {order:Identifier}, provider, account, period, service
+-- include: series_limit

@@ -2,10 +2,10 @@
 -- For: costTrends, totalCost and costsByType, when only provider, account and the kind of charge are asked.
 WITH
     -- include: bucket_names,
-    -- include: flat_sums
+    -- include: flat_sums,
+    -- include: series_order
 SELECT
-    {provider:Identifier} AS provider,
-    {account:Identifier} AS account,
+    -- include: flat_groups,
     {charge_category:Identifier} AS charge_category,
     {charge_class:Identifier} AS charge_class,
     {charge_frequency:Identifier} AS charge_frequency,
@@ -16,7 +16,8 @@ FROM cost_by_type
 -- include: resolved_generations
     -- include: charges_of_days
     AND (empty({charge_categories:Array(String)}) OR has({charge_categories:Array(String)}, cost_by_type.charge_category))
+    AND (empty({pricing_categories:Array(String)}) OR has({pricing_categories:Array(String)}, cost_by_type.pricing_category))
     -- include: currency_filter
-GROUP BY provider, account, charge_category, charge_class, charge_frequency, pricing_category, currency
-ORDER BY currency, cost_sum DESC, provider, account, charge_category, charge_class, charge_frequency, pricing_category
-LIMIT {limit:UInt32}
+GROUP BY provider, account, period, charge_category, charge_class, charge_frequency, pricing_category, currency
+ORDER BY currency, {order:Identifier}, provider, account, period, charge_category, charge_class, charge_frequency, pricing_category
+-- include: series_limit

@@ -111,6 +111,11 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "granularity": Same("DAILY"),
     "groupBy": Same(["SERVICE", "ACCOUNT"]),
     "groupByTag": Same("team"),
+    "groupByTags": Same(["team", "stage"]),
+    "ignoreTagCase": Same(True),
+    "orderBy": Same("BY_NAME"),
+    "limit": Same(3),
+    "with": Same({"start": "2026-09-01", "end": "2026-10-01"}),
     "CostFilter.account": Names(lambda planted: [planted.account_id], ["zqnone-customer.main"]),
     "CostFilter.provider": Names(lambda _: [f"{MARK}-provider"], ["zqnone-provider"]),
     "CostFilter.subAccount": Names(lambda _: [f"{MARK}-sub-account"], ["zqnone-sub-account"]),
@@ -121,6 +126,17 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "CostFilter.tag": Names(
         lambda _: {"key": "team", "values": [f"{MARK}-team"]}, {"key": "team", "values": ["zqnone-team"]}
     ),
+    "CostFilter.tags": Names(
+        lambda _: [{"key": "TEAM", "values": [f"{MARK}-team"], "ignoreCase": True}],
+        [{"key": "TEAM", "values": ["zqnone-team"], "ignoreCase": True}],
+    ),
+    "CostFilter.serviceProvider": Names(lambda _: [f"{MARK}-service-provider"], ["zqnone-service-provider"]),
+    "CostFilter.serviceCategory": Names(lambda _: [f"{MARK}-service-category"], ["zqnone-service-category"]),
+    "CostFilter.invoice": Names(lambda _: [f"{MARK}-invoice"], ["zqnone-invoice"]),
+    "CostFilter.billingPeriod": Same(["2026-10"]),
+    "CostFilter.sku": Names(lambda _: [f"{MARK}-sku"], ["zqnone-sku"]),
+    "CostFilter.pricingCategory": Names(lambda _: [f"{MARK}-pricing-category"], ["zqnone-pricing-category"]),
+    "CostFilter.commitment": Names(lambda _: [f"{MARK}-commitment"], ["zqnone-commitment"]),
     "latestCosts.filter": Names(
         lambda planted: {"account": [planted.account_id]}, {"account": ["zqnone-customer.main"]}
     ),

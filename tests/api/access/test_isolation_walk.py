@@ -177,6 +177,12 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
             sub_account=f"{mark}-sub-account",
             resource=f"{mark}-resource-{number}",
             tags={"team": f"{mark}-team"},
+            pricing=f"{mark}-pricing-category",
+            service_provider=f"{mark}-service-provider",
+            service_category=f"{mark}-service-category",
+            invoice=f"{mark}-invoice",
+            sku=f"{mark}-sku",
+            commitment=f"{mark}-commitment",
         )
         for number in range(4)
     ]

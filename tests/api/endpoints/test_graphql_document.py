@@ -68,12 +68,12 @@ def _publish(acme: Customer) -> None:
         "published_at": datetime(2026, 11, 3, 6, tzinfo=UTC),
         "data_through": datetime(2026, 11, 3, tzinfo=UTC),
     }
-    vm = {"service": "Amazon EC2", "resource": "i-0a1", "tags": {"team": "web"}, **known}
+    vm = {"service": "Amazon EC2", "resource": "i-0a1", "tags": {"team": "web"}, "unit": "Hours", **known}
     acme.publish(
         slice_of("acme", "aws", _OCTOBER, "aws"),
         [
-            Charge(date(2026, 10, 5), D("12.5"), D("10"), D("15"), D("12.5"), **vm),
-            Charge(date(2026, 10, 12), D("12.75"), D("10.2"), D("15.3"), D("12.75"), **vm),
+            Charge(date(2026, 10, 5), D("12.5"), D("10"), D("15"), D("12.5"), quantity=D("25"), **vm),
+            Charge(date(2026, 10, 12), D("12.75"), D("10.2"), D("15.3"), D("12.75"), quantity=D("25.5"), **vm),
             Charge(
                 date(2026, 10, 12),
                 D("0.000000123"),
@@ -88,7 +88,7 @@ def _publish(acme: Customer) -> None:
     )
     acme.publish(
         slice_of("acme", "aws", _NOVEMBER, "aws"),
-        [Charge(date(2026, 11, 1), D("13"), D("10.4"), D("15.6"), D("13"), **vm)],
+        [Charge(date(2026, 11, 1), D("13"), D("10.4"), D("15.6"), D("13"), quantity=D("20"), **vm)],
         **at,
     )
     support = {"currency": "EUR", "service": "Support", "category": "Purchase"}

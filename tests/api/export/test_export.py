@@ -39,6 +39,13 @@ CHOICES: dict[str, list[str]] = {
     "subAccount": ["a", ""],
     "chargeCategory": ["Usage", "Credit"],
     "currency": ["USD", "EUR"],
+    "serviceProvider": ["Amazon", ""],
+    "serviceCategory": ["Compute", ""],
+    "invoice": ["invoice-1", ""],
+    "billingPeriod": ["2026-08", "2026-09"],
+    "sku": ["sku-1", ""],
+    "pricingCategory": ["Standard", ""],
+    "commitment": ["plan-1", ""],
 }
 
 
@@ -59,6 +66,12 @@ def _charge(dice: random.Random, period: BillingPeriod) -> Charge:
         frequency=dice.choice([None, "Recurring"]),
         resource=dice.choice([None, *(f"resource-{number}" for number in range(8))]),
         tags={"team": team} if (team := dice.choice(["red", 'b"l,u\ne', "", None])) is not None else {},
+        pricing=dice.choice([None, "Standard"]),
+        service_provider=dice.choice(CHOICES["serviceProvider"]),
+        service_category=dice.choice(CHOICES["serviceCategory"]),
+        invoice=dice.choice([None, "invoice-1"]),
+        sku=dice.choice([None, "sku-1"]),
+        commitment=dice.choice([None, "plan-1"]),
     )
 
 
@@ -94,6 +107,11 @@ _READ: dict[str, Callable[[Held], str]] = {
     "chargeCategory": lambda one: one.charge.category,
     "currency": lambda one: one.charge.currency,
     "account": lambda one: one.slice.account_id,
+    **{
+        name: lambda one, read=read: read(one) or ""
+        for name, read in charges.DIMENSIONS.values()
+        if name not in ("provider", "account", "service", "region", "subAccount", "chargeCategory")
+    },
     "tagValue": lambda one: {None: "", "": '""'}.get(one.charge.tags.get("team"), one.charge.tags.get("team")),
 }
 
@@ -129,7 +147,7 @@ def _found(exported: list[dict[str, str]], *names: str) -> dict[tuple[str, ...],
     chosen=FILTERS,
     basis=st.sampled_from(list(charges.BASES)),
     granularity=st.sampled_from(list(charges.BUCKETS)),
-    groups=st.lists(st.sampled_from(list(charges.DIMENSIONS)), unique=True),
+    groups=st.lists(st.sampled_from(list(charges.DIMENSIONS)), unique=True, max_size=4),
     by_tag=st.booleans(),
 )
 def test_every_export_is_what_python_computes(
@@ -153,7 +171,7 @@ def test_every_export_is_what_python_computes(
     ]
 
     assert _found(rows(customer, "total", asked), "currency") == _sums(held, basis, lambda one: (one.charge.currency,))
-    kinds = ("charge_category", "charge_class", "charge_frequency", "currency")
+    kinds = ("charge_category", "charge_class", "charge_frequency", "pricing_category", "currency")
     assert _found(rows(customer, "by-type", asked), *kinds) == _sums(
         held,
         basis,
@@ -161,6 +179,7 @@ def test_every_export_is_what_python_computes(
             one.charge.category,
             one.charge.class_ or "",
             one.charge.frequency or "",
+            one.charge.pricing or "",
             one.charge.currency,
         ),
     )

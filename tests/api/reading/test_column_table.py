@@ -44,6 +44,7 @@ FILTERS = {
     "services": "service",
     "regions": "region",
     "charge_categories": "charge_category",
+    "pricing_categories": "pricing_category",
 }
 CUSTOMERS = ("acme", "other")
 PARAMETERS = parameters("resource_details")
@@ -96,6 +97,9 @@ def questions(draw: st.DrawFn, table: str) -> dict[str, Any]:
         "cost": cost,
         "unpriced": unpriced.get(cost, "none"),
         "granularity": draw(st.sampled_from(["daily", "weekly", "monthly", "whole"])),
+        "period": "nothing",
+        "order": draw(st.sampled_from(["largest_first", "smallest_first", "by_name"])),
+        "each": draw(st.sampled_from([1, 2, 1001])),
         "limit": draw(st.sampled_from([1, 3, 1001])),
     }
 
@@ -284,6 +288,9 @@ def question(generations: list[int], customer_id: str = "acme") -> dict[str, Any
         "cost": "billed_cost",
         "unpriced": "none",
         "granularity": "whole",
+        "period": "nothing",
+        "order": "largest_first",
+        "each": 1001,
         "limit": 1001,
     }
 

@@ -9,7 +9,23 @@ from optiinfra_api.reading.shortened import shortened
 from optiinfra_assets.database import sql_files
 
 STATEMENTS = sql_files.names("clickhouse", "queries")
-LISTS = ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values", "resources")
+LISTS = (
+    "sub_accounts",
+    "services",
+    "regions",
+    "charge_categories",
+    "currencies",
+    "pricing_categories",
+    "service_providers",
+    "service_categories",
+    "invoices",
+    "skus",
+    "commitments",
+    "resources",
+    "tag_values",
+    "more_tags",
+    "any_case_tags",
+)
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
@@ -35,17 +51,18 @@ def test_what_is_asked_stays(statement: str) -> None:
 def test_groups_that_are_not_asked_are_left_out() -> None:
     text = sql_files.read("clickhouse", "queries", "cost_series_by_tag.sql")
     names = [name for name in parameters("cost_series_by_tag") if f"{{{name}:Identifier}} AS {name}_group" in text]
-    assert len(names) == 10
-    for asked in ("service", "tag"):
+    assert len(names) == 17
+    for asked in ("service", "tag", "tags"):
         short = shortened(text, {name: "nothing" for name in names if name != asked})
         assert [name for name in names if f"{name}_group" in short] == [asked]
         assert f"GROUP BY {asked}_group, billing_currency, bucket" in short
         assert f"GROUP BY {asked}_group, currency" in short
-        assert f"ORDER BY currency, sum(bucket_amount) DESC, {asked}\n" in short
+        assert f"ORDER BY currency, {{order:Identifier}}, {asked}\n" in short
     flat = shortened(
-        sql_files.read("clickhouse", "queries", "cost_series_by_day.sql"), {"provider": "nothing", "account": "nothing"}
+        sql_files.read("clickhouse", "queries", "cost_series_by_day.sql"),
+        {"provider": "nothing", "account": "nothing", "period": "nothing"},
     )
-    assert "GROUP BY currency\nORDER BY currency, cost_sum DESC\n" in flat
+    assert "GROUP BY currency\nORDER BY currency, {order:Identifier}\n" in flat
 
 
 def test_only_the_columns_that_are_named_are_selected() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import charges
 import documents
 import pytest
-from charges import Charge, slice_of
+from charges import Charge, Groups, slice_of
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -116,13 +116,17 @@ def test_the_total_has_every_digit(customer: Customer) -> None:
         (["REGION", "SUB_ACCOUNT"], None),
         (["CHARGE_CATEGORY"], None),
         (["SERVICE"], "team"),
+        (["BILLING_PERIOD"], None),
+        (["BILLING_PERIOD", "SERVICE"], None),
+        (["BILLING_PERIOD", "PRICING_CATEGORY"], None),
+        (["BILLING_PERIOD", "REGION"], None),
         (list(charges.DIMENSIONS), "env"),
     ],
 )
 def test_trends_are_series_by_group(customer: Customer, granularity: str, group_by: list[str], tag: str | None) -> None:
     data = customer.data(documents.TRENDS, period=AUTUMN, granularity=granularity, groupBy=group_by, groupByTag=tag)
-    expected = charges.trends(customer.held, "BILLED", granularity, group_by, tag)
-    assert data == {"costTrends": {"series": expected, **_reach(customer)}}
+    expected = charges.trends(customer.held, "BILLED", granularity, Groups(group_by, tag))
+    assert data == {"costTrends": {"series": expected, "other": [], **_reach(customer)}}
 
 
 def test_costs_by_type(customer: Customer) -> None:

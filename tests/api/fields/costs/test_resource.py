@@ -78,7 +78,7 @@ def test_its_days_are_those_of_its_charges(
     found = _asked(customer, id_, account, period={"start": str(start), "end": str(end)}, costBasis=basis)
     held = [one for one in its if start <= one.charge.day < end]
     names = ("dates", "amounts", "cost", "lineItems", "unpricedLineItems")
-    expected = charges.trends(held, basis, "DAILY", [], None)
+    expected = charges.trends(held, basis, "DAILY", charges.Groups([]))
     assert found["series"] == [{name: one[name] for name in names} for one in expected]
     days_ = [one.charge.day for one in its]
     assert (found["firstSeen"], found["lastSeen"]) == (str(min(days_)), str(max(days_)))

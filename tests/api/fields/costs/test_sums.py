@@ -3,111 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, localcontext
 from typing import Any
 
 import charges
 import documents
-import pytest
-from charges import Charge, Held, slice_of
+from charges import Groups
 from exporting import ask, csv_rows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from world import Customer, World
+from summed_costs import FILTERS, GROUPS, PERIODS, customer, matching
+from world import Customer
 
-from optiinfra_assets.domain.accounts import BillingPeriod
-
-FIRST, DAYS = date(2026, 8, 20), 100
-SERVICES = ["Compute", "Storage", ""]
-REGIONS = ["eu", "us", None]
-SUB_ACCOUNTS = ["a", None]
-CATEGORIES = ["Usage", "Credit", "Tax"]
-CURRENCIES = ["USD", "EUR", "JPY", "KWD"]
-DIGITS = {"JPY": 0, "KWD": 3}
-TEAMS = ["red", "blue", "", None]
-
-
-def _charge(dice: random.Random, period: BillingPeriod) -> Charge:
-    # One charge may lie in a month before its invoice.
-    day = period.start.date() + timedelta(days=dice.randrange(-10, 28))
-    currency = dice.choice(CURRENCIES)
-    price = Decimal(dice.randrange(-(10**17), 10**17)).scaleb(-DIGITS.get(currency, dice.randrange(18)))
-    return Charge(
-        day=day,
-        billed=price,
-        effective=price / 2,
-        list_=dice.choice([None, price * 2]),
-        contracted=dice.choice([None, price]),
-        currency=currency,
-        service=dice.choice(SERVICES),
-        region=dice.choice(REGIONS),
-        sub_account=dice.choice(SUB_ACCOUNTS),
-        category=dice.choice(CATEGORIES),
-        class_=dice.choice([None, "Correction"]),
-        frequency=dice.choice([None, "Recurring"]),
-        pricing=dice.choice([None, "Standard"]),
-        resource=dice.choice([None, *(f"resource-{number}" for number in range(12))]),
-        tags={"team": team} if (team := dice.choice(TEAMS)) is not None else {},
-        hour=dice.randrange(24),
-    )
-
-
-@pytest.fixture(scope="module")
-def customer(world: World) -> Customer:
-    """Three months of two accounts, one of each restated, with everything that filters tell apart."""
-    dice = random.Random(20261123)  # noqa: S311 - repeatable data, not a secret
-    customer = world.customer()
-    for account in ("one", "two"):
-        for month in (8, 9, 10, 11):
-            period = BillingPeriod(2026, month)
-            slice_ = slice_of(customer.customer_id, account, period, "aws" if account == "one" else "gcp")
-            for _ in range(2 if month == 9 else 1):
-                customer.publish(slice_, [_charge(dice, period) for _ in range(60)])
-    return customer
-
-
-def _some(values: list[Any]) -> st.SearchStrategy[list[Any] | None]:
-    return st.none() | st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True)
-
-
-FILTERS = st.fixed_dictionaries(
-    {},
-    optional={
-        "provider": _some(["aws", "gcp", "azure"]),
-        "service": _some([*SERVICES[:2], None]),
-        "region": _some(REGIONS),
-        "subAccount": _some(SUB_ACCOUNTS),
-        "chargeCategory": _some(CATEGORIES),
-        "currency": _some(CURRENCIES),
-        "tag": st.none() | _some(TEAMS).filter(bool).map(lambda values: {"key": "team", "values": values}),
-    },
-)
-PERIODS = st.tuples(st.integers(0, DAYS), st.integers(1, DAYS)).map(
-    lambda at: {"start": str(FIRST + timedelta(at[0])), "end": str(FIRST + timedelta(at[0] + at[1]))}
-)
-
-_READ: dict[str, Callable[[Held], Any]] = {
-    "provider": lambda one: one.slice.provider,
-    "service": lambda one: one.charge.service or None,
-    "region": lambda one: one.charge.region,
-    "subAccount": lambda one: one.charge.sub_account,
-    "chargeCategory": lambda one: one.charge.category,
-    "currency": lambda one: one.charge.currency,
-}
-
-
-def _matching(customer: Customer, period: dict[str, str], chosen: dict[str, Any]) -> list[Held]:
-    def matches(one: Held) -> bool:
-        tag = chosen.get("tag")
-        return (
-            period["start"] <= str(one.charge.day) < period["end"]
-            and all(read(one) in chosen[name] for name, read in _READ.items() if chosen.get(name))
-            and (not tag or one.charge.tags.get(tag["key"]) in tag["values"])
-        )
-
-    return [one for one in customer.held if matches(one)]
+__all__ = ["customer"]
 
 
 def _all_resources(customer: Customer, first: int, **variables: Any) -> list[dict[str, Any]]:
@@ -127,8 +36,7 @@ def _all_resources(customer: Customer, first: int, **variables: Any) -> list[dic
     chosen={},
     basis="CONTRACTED",
     granularity="DAILY",
-    group_by=[],
-    tag="team",
+    groups=Groups([], "team"),
     first=9,
 )
 @given(
@@ -136,8 +44,7 @@ def _all_resources(customer: Customer, first: int, **variables: Any) -> list[dic
     chosen=FILTERS,
     basis=st.sampled_from(list(charges.BASES)),
     granularity=st.sampled_from(list(charges.BUCKETS)),
-    group_by=st.lists(st.sampled_from(list(charges.DIMENSIONS)), unique=True),
-    tag=st.sampled_from([None, None, "team"]),
+    groups=GROUPS,
     first=st.integers(9, 60),
 )
 def test_all_sums_agree(
@@ -146,22 +53,68 @@ def test_all_sums_agree(
     chosen: dict[str, Any],
     basis: str,
     granularity: str,
-    group_by: list[str],
-    tag: str | None,
+    groups: Groups,
     first: int,
 ) -> None:
-    held = _matching(customer, period, chosen)
+    held = matching(customer, period, chosen)
     asked = {"period": period, "filter": chosen, "costBasis": basis}
     totals = customer.data(documents.TOTAL, **asked)["totalCost"]["totals"]
-    series = customer.data(documents.TRENDS, **asked, granularity=granularity, groupBy=group_by, groupByTag=tag)[
-        "costTrends"
-    ]["series"]
+    series = customer.data(documents.TRENDS, **asked, granularity=granularity, **groups.arguments)["costTrends"][
+        "series"
+    ]
     types = customer.data(documents.TYPES, **asked)["costsByType"]["types"]
     resources = _all_resources(customer, first, **asked)
     assert totals == charges.total(held, basis)
-    assert series == charges.trends(held, basis, granularity, group_by, tag)
+    assert series == charges.trends(held, basis, granularity, groups)
     assert types == charges.by_type(held, basis)
     assert resources == charges.by_resource(held, basis)
+
+
+@settings(max_examples=20)
+@given(
+    period=PERIODS,
+    chosen=FILTERS,
+    basis=st.sampled_from(list(charges.BASES)),
+    granularity=st.sampled_from(list(charges.BUCKETS)),
+    groups=GROUPS,
+    order=st.sampled_from(["LARGEST_FIRST", "SMALLEST_FIRST", "BY_NAME"]),
+    limit=st.integers(1, 4),
+)
+def test_the_first_series_and_the_others_are_everything(
+    customer: Customer,
+    period: dict[str, str],
+    chosen: dict[str, Any],
+    basis: str,
+    granularity: str,
+    groups: Groups,
+    order: str,
+    limit: int,
+) -> None:
+    held = matching(customer, period, chosen)
+    asked = {"period": period, "filter": chosen, "costBasis": basis, "orderBy": order, "limit": limit}
+    found = customer.data(documents.TRENDS, **asked, granularity=granularity, **groups.arguments)["costTrends"]
+    sign = {"LARGEST_FIRST": -1, "SMALLEST_FIRST": 1, "BY_NAME": 0}[order]
+    every = sorted(
+        charges.trends(held, basis, granularity, groups),
+        key=lambda one: (one["currency"], sign * Decimal(one["cost"]["amount"]), charges.names_key(one)),
+    )
+    currencies = sorted({one["currency"] for one in every})
+    by_currency = {currency: [one for one in every if one["currency"] == currency] for currency in currencies}
+    assert found["series"] == [one for series in by_currency.values() for one in series[:limit]]
+    left_out = [(currency, series[limit:]) for currency, series in by_currency.items() if series[limit:]]
+    assert [one["currency"] for one in found["other"]] == [currency for currency, _ in left_out]
+    for other, (currency, series) in zip(found["other"], left_out, strict=True):
+        all_days = {day for one in by_currency[currency] for day in one["dates"]}
+        sums = dict.fromkeys(sorted(all_days), Decimal(0))
+        with localcontext(prec=100):
+            for one in series:
+                for day, amount in zip(one["dates"], one["amounts"], strict=True):
+                    sums[day] += Decimal(amount)
+        assert (other["dates"], other["amounts"]) == (list(sums), [charges.text(amount) for amount in sums.values()])
+        (summed,) = _added(
+            (currency, Decimal(one["cost"]["amount"]), one["lineItems"], one["unpricedLineItems"]) for one in series
+        )
+        assert {name: other[name] for name in summed} == summed
 
 
 _COSTS = {
@@ -211,7 +164,7 @@ def _exported(
     parameters = list(period.items()) + ([] if what == "line-items" else [("costBasis", basis)])
     for name, values in chosen.items():
         listed = values["values"] if name == "tag" else values or ()
-        parameters += [("tagKey", "team")] if name == "tag" and listed else []
+        parameters += [("tagKey", values["key"])] if name == "tag" and listed else []
         # An empty tag is written as two quotes; nothing stands for charges without the tag.
         parameters += [
             ("tagValue", '""' if value == "" else value or "") if name == "tag" else (name, value or "")
@@ -245,7 +198,9 @@ def _exported(
 def test_line_items_and_exports_add_up_to_the_totals(
     customer: Customer, period: dict[str, str], chosen: dict[str, Any], basis: str
 ) -> None:
-    chosen = {name: values for name, values in chosen.items() if values}
+    chosen = {name: values for name, values in chosen.items() if values and name != "tags"}
+    if "tag" in chosen:
+        chosen["tag"] = {**chosen["tag"], "ignoreCase": False}
     asked = {"period": period, "filter": chosen}
     totals = customer.data(documents.TOTAL, **asked, costBasis=basis)["totalCost"]["totals"]
     assert _added(_line_items(customer, basis, **asked)) == totals
@@ -263,6 +218,8 @@ def test_filters_commute(
     def shuffled(values: Any) -> Any:
         if isinstance(values, dict):
             return {**values, "values": shuffled(values["values"])}
+        if isinstance(values[0], dict):
+            return dice.sample([shuffled(one) for one in values], len(values))
         return dice.sample([*values, values[0]], len(values) + 1)
 
     names = dice.sample(sorted(chosen), len(chosen))
@@ -281,24 +238,19 @@ def test_filters_commute(
         )
 
 
-_GROUPED = {
-    "provider": "PROVIDER",
-    "service": "SERVICE",
-    "region": "REGION",
-    "subAccount": "SUB_ACCOUNT",
-    "chargeCategory": "CHARGE_CATEGORY",
-    "tag": None,
-}
+_GROUPED = {name: dimension for dimension, (name, _) in charges.DIMENSIONS.items() if name != "account"} | {"tag": None}
 
 
-@settings(max_examples=6)
+@settings(max_examples=12)
 @given(period=PERIODS, chosen=FILTERS, later=st.sampled_from(sorted(_GROUPED)))
 def test_one_filter_after_the_others_is_all_at_once(
     customer: Customer, period: dict[str, str], chosen: dict[str, Any], later: str
 ) -> None:
     chosen = {name: values for name, values in chosen.items() if values}
     first = {name: values for name, values in chosen.items() if name != later}
-    by = {"groupByTag": "team"} if later == "tag" else {"groupBy": [_GROUPED[later]]}
+    tag = chosen.get("tag") or {"key": "team", "ignoreCase": False}
+    by_tag = {"groupByTag": tag["key"], "ignoreTagCase": tag["ignoreCase"]}
+    by = by_tag if later == "tag" else {"groupBy": [_GROUPED[later]]}
     series = customer.data(documents.TRENDS, period=period, filter=first, granularity="MONTHLY", **by)
     wanted = chosen.get(later)
     accepted = wanted["values"] if isinstance(wanted, dict) else wanted

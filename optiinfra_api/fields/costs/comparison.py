@@ -1,0 +1,244 @@
+"""compareCosts: what moved from one period to another, and whether it was the price or the usage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Final
+
+import strawberry
+
+from optiinfra_api.access.context import CustomerData, Info
+from optiinfra_api.fields.arguments import AsOf, CustomerId
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Period, PeriodAsked, cost_query
+from optiinfra_api.fields.costs.cost_series import LINE_ITEMS, Grouping, check_groups, cost_columns, series_of
+from optiinfra_api.fields.costs.money import Money, Published, freshness_fields
+from optiinfra_api.fields.costs.trends import (
+    GroupBy,
+    GroupByTag,
+    GroupByTags,
+    Grouped,
+    IgnoreTagCase,
+    check_limit,
+    group_fields,
+    grouping,
+)
+from optiinfra_api.fields.selected_fields import selected_names
+from optiinfra_api.graphql.enums import described
+from optiinfra_api.graphql.resolvers import resolved
+from optiinfra_api.graphql.scalars import Count, DecimalText, decimal_text
+from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_assets.analytics.comparison import EffectGap, GroupCost, Movement, Quantity, Values, compare
+from optiinfra_assets.domain.publications import ResolvedGenerations
+
+MOST_GROUPS: Final = 20_000
+"""Groups of one period that are compared."""
+DEFAULT_LIMIT: Final = 50
+
+Row = dict[str, Any]
+
+
+@strawberry.enum(description="Why price and usage effect are not known.")
+class WhyNoEffect(Enum):
+    QUANTITY_MISSING = described(
+        EffectGap.QUANTITY_MISSING.value, "Line items have no pricing quantity, or it is zero in all."
+    )
+    UNIT_MISSING = described(EffectGap.UNIT_MISSING.value, "Line items have a pricing quantity without a unit.")
+    UNITS_DIFFER = described(EffectGap.UNITS_DIFFER.value, "Line items have different pricing units.")
+
+
+@strawberry.interface(
+    description="How costs in one currency changed. Price effect (change of the unit price x old quantity) and usage effect (change of "
+    "the quantity x new unit price) add up to the difference. The unit price is cost by pricing quantity of all line items together: group "
+    "by SKU, so that another mix of SKUs is not taken for another price."
+)
+class Compared:
+    currency: str = strawberry.field(description="Currency of the amounts.")
+    before: Money = strawberry.field(description="Cost in the period that is compared with.")
+    after: Money = strawberry.field(description="Cost in the asked period.")
+    difference: Money = strawberry.field(description="`after` less `before`.")
+    line_items_before: Count = strawberry.field(description="Line items in `before`.")
+    line_items_after: Count = strawberry.field(description="Line items in `after`.")
+    unpriced_line_items: Count = strawberry.field(
+        description="Line items of both periods that have no price in the asked cost basis (LIST or CONTRACTED) and count as nothing."
+    )
+    price_effect: Money | None = strawberry.field(
+        description="What the change of the unit price makes of the difference; of something new or gone nothing. Null: not known."
+    )
+    usage_effect: Money | None = strawberry.field(
+        description="What the change of the quantity makes of the difference. Null: not known."
+    )
+    why_no_effect: WhyNoEffect | None = strawberry.field(
+        description="Why the effects are null, for one of the groups at least."
+    )
+
+
+@strawberry.type(
+    description="How the costs of one group changed, or of all groups in one currency that `limit` leaves out."
+)
+class ComparedGroup(Compared, Grouped):
+    is_other: bool = strawberry.field(description="These are all groups that `limit` leaves out, as one.")
+    groups: Count = strawberry.field(description="How many groups these are: one, unless isOther.")
+    share: DecimalText | None = strawberry.field(
+        description="Of the difference of all groups in the currency: 0.25 is a quarter; below 0 or above 1 where others moved the "
+        "other way. Rounded to 18 digits. Null: all together did not move."
+    )
+    is_new: bool = strawberry.field(description="There are line items in the asked period only.")
+    is_gone: bool = strawberry.field(description="There are line items in the period before only.")
+
+
+@strawberry.type(description="How all costs in one currency changed.")
+class ComparedTotal(Compared):
+    groups: Count = strawberry.field(description="How many groups there are.")
+
+
+@strawberry.type(
+    description="Two periods compared. Its freshness is that of both: `dataThrough` the earlier, `publishedAt` the later."
+)
+class CostComparison(Published):
+    totals: list[ComparedTotal] = strawberry.field(description="By currency; empty if nothing was charged.")
+    groups: list[ComparedGroup] = strawberry.field(
+        description="By currency, then the largest movement first, up or down, and at the end what `limit` leaves out. In each currency "
+        "their differences add up to that of the total exactly."
+    )
+
+
+With = Annotated[
+    Period,
+    strawberry.argument(name="with", description="UTC days that `period` is compared with, such as those before."),
+]
+Limit = Annotated[
+    int,
+    strawberry.argument(
+        description=f"Groups of each currency, 1 to 1000; the rest are one more. Default: {DEFAULT_LIMIT}."
+    ),
+]
+
+
+@strawberry.type
+class CompareCostsQuery:
+    @resolved("What moved from one period to another, the largest movement first.")
+    async def compare_costs(
+        self,
+        info: Info,
+        period: PeriodAsked,
+        with_: With,
+        customer_id: CustomerId = None,
+        group_by: GroupBy = None,
+        group_by_tag: GroupByTag = None,
+        group_by_tags: GroupByTags = None,
+        ignore_tag_case: IgnoreTagCase = False,
+        filter: Filter = None,
+        cost_basis: Basis = CostBasis.BILLED,
+        limit: Limit = DEFAULT_LIMIT,
+        as_of: AsOf = None,
+    ) -> CostComparison | None:
+        questions = [cost_query(days, filter, as_of) for days in (with_, period)]
+        groups = grouping(group_by, group_by_tag, group_by_tags, in_any_case=ignore_tag_case)
+        check_limit(limit)
+        data = await info.context.data_of(customer_id)
+        selected = selected_names("groups", info) | selected_names("totals", info)
+        asked = _Asked(data, cost_basis, groups, with_effects=not _EFFECTS.isdisjoint(selected))
+        (earlier, before), (later, after) = await asyncio.gather(*map(asked.costs, questions))
+        found = compare(before, after, limit)
+        totals: list[Any] = [_compared(one.total) | {"groups": one.total.groups} for one in found]
+        parts: list[Any] = [_group(part, groups) for one in found for part in one.parts]
+        return CostComparison(totals=totals, groups=parts, **_freshness(earlier, later))
+
+
+_EFFECTS: Final = frozenset({"priceEffect", "usageEffect", "whyNoEffect"})
+
+
+class _Asked:
+    """What is compared: reads what each group cost in a period."""
+
+    def __init__(self, data: CustomerData, basis: CostBasis, groups: Grouping, *, with_effects: bool) -> None:
+        self._data = data
+        self._basis = basis
+        self._groups = groups
+        self._with_effects = with_effects
+
+    async def costs(self, question: CostQuery) -> tuple[ResolvedGenerations, dict[tuple[str, Values], GroupCost]]:
+        """The generations that answer for the days of `question`, and what each group cost in each currency."""
+        answering, rows = await self._data.answered(question, lambda found: self._rows(question, found))
+        names = sorted(self._groups.needed)
+        return answering, {(row["currency"], _key(row, names)): _cost(row) for row in rows}
+
+    async def _rows(self, question: CostQuery, answering: ResolvedGenerations) -> list[Row]:
+        if not self._with_effects:
+            return await series_of(self._data, question, answering, self._basis, self._groups, most=MOST_GROUPS)
+        rows = await self._data.groups(
+            "cost_quantities",
+            question,
+            answering,
+            **self._groups.values(LINE_ITEMS),
+            **cost_columns(self._basis),
+            limit=MOST_GROUPS + 1,
+        )
+        check_groups(rows, MOST_GROUPS)
+        return [{name.removesuffix("_group"): value for name, value in row.items()} for row in rows]
+
+
+def _key(row: Mapping[str, Any], names: list[str]) -> Values:
+    """The values of a group; a list of those of several tags as a tuple."""
+    return tuple(tuple(row[name]) if name == "tags" else row[name] for name in names)
+
+
+def _cost(row: Mapping[str, Any]) -> GroupCost:
+    quantity = None
+    if "quantity" in row:
+        quantity = Quantity(
+            Decimal(row["quantity"]), frozenset(row["units"]), row["without_quantity"], row["without_unit"]
+        )
+    return GroupCost(Decimal(row["total"]), row["line_items"], row["unpriced_line_items"], quantity)
+
+
+def _group(part: Movement, groups: Grouping) -> Any:
+    """The fields of `ComparedGroup`; see `graphql.row_execution`."""
+    values: dict[str, Any] = dict(zip(sorted(groups.needed), part.values or (), strict=False))
+    of_group = groups.of_row({**values, "tags": list(values["tags"])} if "tags" in values else values)
+    return {
+        **_compared(part),
+        **group_fields(of_group),
+        "is_other": part.values is None,
+        "groups": part.groups,
+        "share": None if part.share is None else decimal_text(part.share),
+        "is_new": not part.before.line_items,
+        "is_gone": not part.after.line_items,
+    }
+
+
+def _compared(moved: Movement) -> dict[str, Any]:
+    """The fields of `Compared`."""
+
+    def money(amount: Decimal | None) -> dict[str, str] | None:
+        return None if amount is None else {"amount": decimal_text(amount), "currency": moved.currency}
+
+    return {
+        "currency": moved.currency,
+        "before": money(moved.before.cost),
+        "after": money(moved.after.cost),
+        "difference": money(moved.difference),
+        "line_items_before": moved.before.line_items,
+        "line_items_after": moved.after.line_items,
+        "unpriced_line_items": moved.before.unpriced + moved.after.unpriced,
+        "price_effect": money(moved.price_effect),
+        "usage_effect": money(moved.usage_effect),
+        "why_no_effect": moved.gap and moved.gap.name,
+    }
+
+
+def _freshness(earlier: ResolvedGenerations, later: ResolvedGenerations) -> dict[str, Any]:
+    """The fields of `Published` for an answer from both."""
+    both = [freshness_fields(earlier), freshness_fields(later)]
+    reached = [one["data_through"] for one in both if one["data_through"]]
+    published: list[datetime] = [one["published_at"] for one in both if one["published_at"]]
+    return {
+        "data_through": min(reached) if len(reached) == len(both) else None,
+        "is_complete": all(one["is_complete"] for one in both),
+        "published_at": max(published, default=None),
+        "is_simulated": any(one["is_simulated"] for one in both),
+    }

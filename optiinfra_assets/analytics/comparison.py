@@ -1,0 +1,189 @@
+"""Compares what two periods cost, group by group: sums of both periods in -> movements out, whose parts add up to the difference exactly.
+
+Price and usage effect follow the usual decomposition of a change of price x quantity: price effect = change of the unit price x old
+quantity, usage effect = change of the quantity x new unit price. The unit price of a group is its cost by its quantity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from enum import StrEnum
+from typing import Final
+
+from optiinfra_assets.domain.exact_amounts import EXACT, exact_difference, exact_sum
+
+Values = tuple[object, ...]
+"""The values of a group, one for each dimension."""
+
+_ROUNDING: Final = Context(prec=400, rounding=ROUND_HALF_EVEN)
+_UNIT: Final = Decimal(1).scaleb(-18)
+"""The last digit of money."""
+
+
+class EffectGap(StrEnum):
+    """Why a movement has no price and usage effect."""
+
+    QUANTITY_MISSING = "quantity_missing"
+    UNIT_MISSING = "unit_missing"
+    UNITS_DIFFER = "units_differ"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """How much of a group was used in one period.
+
+    Attributes:
+        amount: the sum over all line items, which means something only if they have the same unit.
+        units: the different units of line items that have a quantity; two are enough to say that they differ.
+        without_quantity: line items that have no quantity.
+        without_unit: line items that have a quantity, and no unit.
+    """
+
+    amount: Decimal
+    units: frozenset[str]
+    without_quantity: int
+    without_unit: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCost:
+    """What a group cost in one period. `quantity` None: it was not read."""
+
+    cost: Decimal
+    line_items: int
+    unpriced: int = 0
+    quantity: Quantity | None = None
+
+
+NOTHING: Final = GroupCost(Decimal(0), 0)
+"""A group without line items."""
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """How what a group, or several, cost changed in one currency.
+
+    Attributes:
+        values: those of the group; None: of several groups.
+        groups: how many groups it is.
+        share: of the difference of all groups of the currency, rounded to 18 digits; None if that is zero.
+        price_effect: None: not known; `usage_effect` too then, and `gap` says why, unless no quantity was read.
+    """
+
+    currency: str
+    values: Values | None
+    groups: int
+    before: GroupCost
+    after: GroupCost
+    share: Decimal | None
+    price_effect: Decimal | None
+    usage_effect: Decimal | None
+    gap: EffectGap | None
+
+    @property
+    def difference(self) -> Decimal:
+        """What it costs more than before."""
+        return exact_difference(self.after.cost, self.before.cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All movements of one currency: its `parts` add up to the `total`. The last part may be several groups, those beyond the limit."""
+
+    total: Movement
+    parts: tuple[Movement, ...]
+
+
+Groups = Mapping[tuple[str, Values], GroupCost]
+"""What each group cost, by currency and its values."""
+
+
+def compare(before: Groups, after: Groups, most: int) -> list[Comparison]:
+    """Return how each group moved, by currency, the largest movement first, and from the `most` first ones on as one part.
+
+    Movements of the same size are in the order of their values; those without a value come first.
+    """
+    currencies: dict[str, list[Movement]] = {}
+    for currency, values in before.keys() | after.keys():
+        moved = _moved(currency, values, *(one.get((currency, values), NOTHING) for one in (before, after)))
+        currencies.setdefault(currency, []).append(moved)
+    return [_of_currency(currency, currencies[currency], most) for currency in sorted(currencies)]
+
+
+def effects(before: GroupCost, after: GroupCost) -> tuple[Decimal, Decimal] | EffectGap:
+    """Return price and usage effect, which add up to the difference exactly, or why they are not known.
+
+    A group that is new, or gone, has moved by its usage alone. Both periods must have their quantity.
+    """
+    used = [one.quantity for one in (before, after) if one.line_items and one.quantity is not None]
+    if any(one.without_quantity for one in used):
+        return EffectGap.QUANTITY_MISSING
+    if any(one.without_unit for one in used):
+        return EffectGap.UNIT_MISSING
+    units = frozenset[str]().union(*(one.units for one in used))
+    if len(units) > 1:
+        return EffectGap.UNITS_DIFFER
+    if not all(one.amount for one in used):
+        return EffectGap.QUANTITY_MISSING
+    if len(used) == 1:
+        return Decimal(0), exact_difference(after.cost, before.cost)
+    old, new = (one.amount for one in used)
+    # The old quantity at the new unit price. It is rounded to the last digit of money; what that changes goes to the other effect.
+    at_new_price = _rounded(EXACT.multiply(after.cost, old), new)
+    return exact_difference(at_new_price, before.cost), exact_difference(after.cost, at_new_price)
+
+
+def _moved(currency: str, values: Values, before: GroupCost, after: GroupCost) -> Movement:
+    is_known = before.quantity is not None or after.quantity is not None
+    found = effects(before, after) if is_known else None
+    price, usage = found if isinstance(found, tuple) else (None, None)
+    gap = found if isinstance(found, EffectGap) else None
+    return Movement(currency, values, 1, before, after, None, price, usage, gap)
+
+
+def _of_currency(currency: str, moved: list[Movement], most: int) -> Comparison:
+    ranked = sorted(moved, key=lambda one: (one.difference.copy_abs().copy_negate(), _in_order(one)))
+    total = _together(currency, moved)
+    parts = ranked[:most] + ([_together(currency, ranked[most:])] if len(ranked) > most else [])
+    return Comparison(_shared(total, total), tuple(_shared(one, total) for one in parts))
+
+
+def _in_order(one: Movement) -> tuple[str, ...]:
+    return tuple("" if value is None else repr(value) for value in one.values or ())
+
+
+def _together(currency: str, moved: list[Movement]) -> Movement:
+    """Several movements as one. Effects are the sums of theirs, and not known if one of them is not."""
+    gap = min((one.gap for one in moved if one.gap), default=None)
+    prices = [one.price_effect for one in moved if one.price_effect is not None]
+    usages = [one.usage_effect for one in moved if one.usage_effect is not None]
+    is_known = len(prices) == len(moved)
+    return Movement(
+        currency,
+        None,
+        len(moved),
+        _summed(one.before for one in moved),
+        _summed(one.after for one in moved),
+        None,
+        exact_sum(prices) if is_known else None,
+        exact_sum(usages) if is_known else None,
+        gap,
+    )
+
+
+def _summed(costs: Iterable[GroupCost]) -> GroupCost:
+    found = list(costs)
+    return GroupCost(
+        exact_sum(one.cost for one in found), sum(one.line_items for one in found), sum(one.unpriced for one in found)
+    )
+
+
+def _shared(one: Movement, total: Movement) -> Movement:
+    return replace(one, share=_rounded(one.difference, total.difference)) if total.difference else one
+
+
+def _rounded(amount: Decimal, by: Decimal) -> Decimal:
+    """`amount` divided by another, rounded half-even to the last digit of money."""
+    return _ROUNDING.quantize(_ROUNDING.divide(amount, by), _UNIT)

@@ -1,0 +1,18 @@
+-- Select list: the groups of line items; each is a column, or an alias of line_item_names.
+{provider:Identifier} AS provider_group,
+{account:Identifier} AS account_group,
+{period:Identifier} AS period_group,
+{sub_account:Identifier} AS sub_account_group,
+{service:Identifier} AS service_group,
+{region:Identifier} AS region_group,
+{charge_category:Identifier} AS charge_category_group,
+{charge_class:Identifier} AS charge_class_group,
+{charge_frequency:Identifier} AS charge_frequency_group,
+{pricing_category:Identifier} AS pricing_category_group,
+{service_provider:Identifier} AS service_provider_group,
+{service_category:Identifier} AS service_category_group,
+{invoice:Identifier} AS invoice_group,
+{sku:Identifier} AS sku_group,
+{commitment:Identifier} AS commitment_group,
+{tag:Identifier} AS tag_group,
+{tags:Identifier} AS tags_group

@@ -27,6 +27,7 @@ from optiinfra_api.fields.collections.lineage import LineageQuery
 from optiinfra_api.fields.collections.restatements import RestatementsQuery
 from optiinfra_api.fields.collections.subscriptions import Subscription
 from optiinfra_api.fields.collections.trigger import CollectingMutation
+from optiinfra_api.fields.costs.billing_periods import CostsByBillingPeriodQuery
 from optiinfra_api.fields.costs.charge_types import CostsByTypeQuery
 from optiinfra_api.fields.costs.comparison import CompareCostsQuery
 from optiinfra_api.fields.costs.latest import LatestCostsQuery
@@ -58,6 +59,7 @@ class Query(
     CostsByTypeQuery,
     TotalCostQuery,
     CompareCostsQuery,
+    CostsByBillingPeriodQuery,
     AccountsQuery,
     HistoryQuery,
     LineageQuery,

@@ -51,3 +51,12 @@ query($period: Period!, $filter: CostFilter, $first: Int!, $after: String, $asOf
     pageInfo {{ hasNextPage endCursor }} {REACH}
   }}
 }}"""
+OF_A_MONTH = ("invoiced", "charged", "difference", "lineItems", "unpricedLineItems", "isFinal")
+BILLING_PERIODS = f"""
+query($from: String!, $to: String!, $filter: CostFilter, $costBasis: CostBasis, $groupBy: [Dimension!],
+      $groupByTag: String, $groupByTags: [String!], $ignoreTagCase: Boolean) {{
+  costsByBillingPeriod(from: $from, to: $to, filter: $filter, costBasis: $costBasis, groupBy: $groupBy, groupByTag: $groupByTag,
+                       groupByTags: $groupByTags, ignoreTagCase: $ignoreTagCase) {{
+    months {{ {GROUP} currency invoiced {MONEY} charged {MONEY} difference {MONEY} lineItems unpricedLineItems isFinal }} {REACH}
+  }}
+}}"""

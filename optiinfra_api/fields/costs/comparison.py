@@ -164,8 +164,7 @@ class _Asked:
     async def costs(self, question: CostQuery) -> tuple[ResolvedGenerations, dict[tuple[str, Values], GroupCost]]:
         """The generations that answer for the days of `question`, and what each group cost in each currency."""
         answering, rows = await self._data.answered(question, lambda found: self._rows(question, found))
-        names = sorted(self._groups.needed)
-        return answering, {(row["currency"], _key(row, names)): _cost(row) for row in rows}
+        return answering, {(row["currency"], _key(row, self._groups.names)): _cost(row) for row in rows}
 
     async def _rows(self, question: CostQuery, answering: ResolvedGenerations) -> list[Row]:
         if not self._with_effects:
@@ -179,10 +178,12 @@ class _Asked:
             limit=MOST_GROUPS + 1,
         )
         check_groups(rows, MOST_GROUPS)
-        return [{name.removesuffix("_group"): value for name, value in row.items()} for row in rows]
+        return [
+            self._groups.of_row({name.removesuffix("_group"): value for name, value in row.items()}) for row in rows
+        ]
 
 
-def _key(row: Mapping[str, Any], names: list[str]) -> Values:
+def _key(row: Mapping[str, Any], names: tuple[str, ...]) -> Values:
     """The values of a group; a list of those of several tags as a tuple."""
     return tuple(tuple(row[name]) if name == "tags" else row[name] for name in names)
 
@@ -198,11 +199,12 @@ def _cost(row: Mapping[str, Any]) -> GroupCost:
 
 def _group(part: Movement, groups: Grouping) -> Any:
     """The fields of `ComparedGroup`; see `graphql.row_execution`."""
-    values: dict[str, Any] = dict(zip(sorted(groups.needed), part.values or (), strict=False))
-    of_group = groups.of_row({**values, "tags": list(values["tags"])} if "tags" in values else values)
+    values: dict[str, Any] = dict(zip(groups.names, part.values or (), strict=False))
+    if "tags" in values:
+        values["tags"] = list(values["tags"])
     return {
         **_compared(part),
-        **group_fields(of_group),
+        **group_fields(values),
         "is_other": part.values is None,
         "groups": part.groups,
         "share": None if part.share is None else decimal_text(part.share),

@@ -121,6 +121,12 @@ class Grouping:
             named["tags"] = "tags_any_case"
         return {**named, "tag_key": self.tag or "", "tag_names": list(self._listed)}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in a row of what tells groups apart, tags as they are asked."""
+        own = ("tag",) if self.tag is not None else ()
+        return *sorted(self.dimensions), *own, *(("tags",) if self.tags else ())
+
     def of_row(self, row: dict[str, Any]) -> dict[str, Any]:
         """`row` with `tag` and `tags` as they are asked."""
         if "tags" in row:

@@ -115,6 +115,11 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "ignoreTagCase": Same(True),
     "orderBy": Same("BY_NAME"),
     "limit": Same(3),
+    "costsByBillingPeriod.filter": Names(
+        lambda planted: {"account": [planted.account_id]}, {"account": ["zqnone-customer.main"]}
+    ),
+    "costsByBillingPeriod.from": Same("2026-10"),
+    "costsByBillingPeriod.to": Same("2026-10"),
     "with": Same({"start": "2026-09-01", "end": "2026-10-01"}),
     "CostFilter.account": Names(lambda planted: [planted.account_id], ["zqnone-customer.main"]),
     "CostFilter.provider": Names(lambda _: [f"{MARK}-provider"], ["zqnone-provider"]),

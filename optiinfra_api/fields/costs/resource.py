@@ -22,11 +22,11 @@ from optiinfra_api.fields.costs.money import (
     freshness_fields,
     sum_of,
 )
+from optiinfra_api.fields.costs.resource_seen import seen
 from optiinfra_api.fields.costs.resources import described_resource
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DateText, DecimalColumn, TagMap
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_assets.domain.accounts import BillingPeriod
 
 
 @strawberry.type(description="What a resource cost in one currency.")
@@ -94,33 +94,25 @@ _DAILY = "daily"
 
 
 async def _known(data: CustomerData, ever: CostQuery) -> dict[str, Any] | None:
-    """What is known of a resource from all that is published; None if no charge names it.
-
-    Its months tell where to look for its first and its last day: only there are line items read.
-    """
+    """What is known of a resource from all that is published; None if no charge names it."""
     (resource,) = ever.resources
     all_ = await data.resolve(ever)
     rows = await data.rows("resource_details", ever, all_, details_of=list(all_.generations), resources=[resource])
     if not rows or not resource:
         return None
-    months = sorted({date.fromisoformat(row["charge_month"]) for row in rows})
-    first, last = await asyncio.gather(*(_days(data, ever, month) for month in (months[0], months[-1])))
+    days = await seen(data, ever, [(ever.accounts[0], resource)])
+    if not days:
+        return None
+    ((first, last),) = days.values()
     slices = {one.generation: one.slice for one in all_.publications}
     newest = max({row["generation"] for row in rows}, key=lambda generation: slices[generation].billing_period)
     return {
         "provider": slices[newest].provider,
-        "tags": await _newest_tags(data, ever, last[-1]),
-        "first_seen": first[0],
-        "last_seen": last[-1],
+        "tags": await _newest_tags(data, ever, last),
+        "first_seen": first,
+        "last_seen": last,
         **described_resource([row for row in rows if row["generation"] == newest]),
     }
-
-
-async def _days(data: CustomerData, ever: CostQuery, month: date) -> list[str]:
-    """The days of a month that have charges for the resource."""
-    end = BillingPeriod.of(month).shift(1).start.date()
-    _, rows = await series(data, replace(ever, start=month, end=end), CostBasis.BILLED, granularity=_DAILY)
-    return sorted({day for row in rows for day in row["dates"]})
 
 
 async def _newest_tags(data: CustomerData, ever: CostQuery, day: str) -> Any:

@@ -13,9 +13,11 @@ from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, DisplayCurrency, Filter, PeriodAsked, cost_query
 from optiinfra_api.fields.costs.money import Published, Sum, freshness_fields, sum_of
 from optiinfra_api.fields.costs.resource_ranking import ResourceRanking
+from optiinfra_api.fields.costs.resource_seen import seen
 from optiinfra_api.fields.pagination import PageInfo, Paginator, Row, RowPage
 from optiinfra_api.fields.selected_fields import selected_names
 from optiinfra_api.graphql.resolvers import resolved
+from optiinfra_api.graphql.scalars import DateText
 from optiinfra_api.reading.cost_query import CostQuery
 
 
@@ -31,6 +33,10 @@ class ResourceCost(Sum):
     services: list[str] = strawberry.field(description="Services that charged for it then.")
     regions: list[str] = strawberry.field(description="Regions it was charged in then.")
     sub_accounts: list[str] = strawberry.field(description="Sub accounts it was charged to then.")
+    first_seen: DateText | None = strawberry.field(
+        description="The first day that is published with a charge for it, whatever the period and the filter. Null without resourceId."
+    )
+    last_seen: DateText | None = strawberry.field(description="The last such day.")
 
 
 @strawberry.type(description="A page of resources, by currency, then most expensive first.")
@@ -64,17 +70,25 @@ class CostsByResourceQuery:
         page = await pages.page(first, after)
         if display is not None:
             await display.resources(page.rows, await ranking.days(page, display.currency))
-        details = await _details(data, question, page) if _DETAILS & selected_names("nodes", info) else {}
+        selected = selected_names("nodes", info)
+        details = await _details(data, question, page) if _DETAILS & selected else {}
+        known = await seen(data, question, _ids(page)) if _SEEN & selected else {}
         providers = {one.slice.account_id: one.slice.provider for one in page.resolved.publications}
+        keys = [(row["account"], row["resource"]) for row in page.rows]
         nodes = [
-            _node(row, providers[row["account"]], details.get((row["account"], row["resource"]), _UNKNOWN))
-            for row in page.rows
+            _node(row, providers[key[0]], details.get(key, _UNKNOWN), known.get(key, (None, None)))
+            for row, key in zip(page.rows, keys, strict=True)
         ]
         return ResourceCosts(nodes=nodes, page_info=page.info, **freshness_fields(page.resolved, display, is_page=True))
 
 
 _DETAILS = {"name", "type", "services", "regions", "subAccounts"}
+_SEEN = {"firstSeen", "lastSeen"}
 _UNKNOWN: dict[str, Any] = {"name": None, "type": None, "services": [], "regions": [], "sub_accounts": []}
+
+
+def _ids(page: RowPage) -> list[tuple[str, str]]:
+    return [(row["account"], row["resource"]) for row in page.rows if row["resource"]]
 
 
 async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> dict[tuple[str, str], Row]:
@@ -108,13 +122,15 @@ def described_resource(rows: list[Row]) -> Row:
     }
 
 
-def _node(row: Row, provider: str, details: Row) -> Any:
+def _node(row: Row, provider: str, details: Row, days: tuple[str | None, str | None]) -> Any:
     """The fields of `ResourceCost` as a row; see `graphql.row_execution`."""
     return {
         "provider": provider,
         "account": row["account"],
         "resource_id": row["resource"] or None,
         **details,
+        "first_seen": days[0],
+        "last_seen": days[1],
         **sum_of(row),
     }
 

@@ -5,8 +5,7 @@
 -- Sums have 256 bits, because a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
 WITH 0 AS none
 SELECT
-    account_id AS account,
-    resource_id AS resource,
+    -- include: resource_key,
     billing_currency AS currency,
     sum(toDecimal256({cost:Identifier}, 18)) AS cost_sum,
     toString(cost_sum) AS total,

@@ -2,8 +2,7 @@
 -- period, raw_costs for the days before and after them.
 -- For: costsByResource over whole months and further days. The rest is as in cost_by_resource_months.sql.
 SELECT
-    account_id AS account,
-    resource_id AS resource,
+    -- include: resource_key,
     billing_currency AS currency,
     sum(toDecimal256(cost, 18)) AS cost_sum,
     toString(cost_sum) AS total,

@@ -18,5 +18,5 @@ FROM raw_costs
     -- include: line_item_filters
     -- include: tag_filter
 GROUP BY provider_group, account_group, period_group, sub_account_group, service_group, region_group, charge_category_group, charge_class_group, charge_frequency_group, pricing_category_group, service_provider_group, service_category_group, invoice_group, sku_group, commitment_group, tag_group, tags_group, currency
-ORDER BY currency
+ORDER BY currency, line_items DESC
 LIMIT {limit:UInt32}

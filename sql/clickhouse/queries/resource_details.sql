@@ -4,8 +4,7 @@
 SELECT
     generation,
     charge_month,
-    account_id AS account,
-    resource_id AS resource,
+    -- include: resource_key,
     resource_name AS name,
     resource_type AS type,
     service_name AS service,

@@ -117,3 +117,41 @@ def test_a_period_that_is_none_is_refused(customer: Customer) -> None:
     account = f"{customer.customer_id}.one"
     error = customer.error(RESOURCE, account=account, id="a", period={"start": "2026-10-02", "end": "2026-10-02"})
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"
+
+
+SEEN = """query($period: Period!, $filter: CostFilter, $after: String) {
+  costsByResource(period: $period, filter: $filter, first: 2, after: $after) {
+    nodes { account resourceId firstSeen lastSeen } pageInfo { hasNextPage endCursor }
+  }
+}"""
+
+
+@settings(max_examples=8)
+@given(
+    days=st.tuples(st.integers(0, 100), st.integers(1, 100)),
+    accounts=st.sampled_from([["one"], ["one", "two"]]),
+    services=st.sampled_from([["Compute"], ["Compute", "Storage"]]),
+)
+def test_every_resource_of_a_list_is_seen_from_its_first_to_its_last_charge(
+    customer: Customer, days: tuple[int, int], accounts: list[str], services: list[str]
+) -> None:
+    """Whatever the period and the filter of the list; two accounts may have resources of the same id."""
+    start, end = FIRST + timedelta(days[0]), FIRST + timedelta(sum(days))
+    ids = [f"{customer.customer_id}.{name}" for name in accounts]
+    asked = {"period": {"start": str(start), "end": str(end)}, "filter": {"account": ids, "service": services}}
+    found, after, is_more = [], None, True
+    while is_more:
+        page = customer.data(SEEN, **asked, after=after)["costsByResource"]
+        found += page["nodes"]
+        after, is_more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+    for node in found:
+        key = node["account"], node["resourceId"]
+        its = [one.charge.day for one in customer.held if (one.slice.account_id, one.charge.resource) == key]
+        expected = (None, None) if node["resourceId"] is None else (str(min(its)), str(max(its)))
+        assert (node["firstSeen"], node["lastSeen"]) == expected
+    listed = {
+        (one.slice.account_id, one.charge.resource)
+        for one in customer.held
+        if start <= one.charge.day < end and one.slice.account_id in ids and one.charge.service in services
+    }
+    assert {(node["account"], node["resourceId"]) for node in found} == listed

@@ -154,6 +154,7 @@ class ComparisonAsked(_GroupsAsked):
 
     before: PresetName | DaysAsked | None = Field(None, description="Default: what `period` follows.")
     group_by: list[DimensionName] = Field([], description="Default: SERVICE, unless by a tag.")
+    effects: bool = Field(False, description="Split changes by price and usage; best by SKU.")
 
     @model_validator(mode="after")
     def _group(self) -> Self:

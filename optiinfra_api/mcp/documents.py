@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_api.mcp.answers import MAX_TOTALS
-from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, plain
+from optiinfra_assets.domain.exact_amounts import exact_sum, plain
 
 REACH: Final = ("dataThrough", "isComplete", "publishedAt", "isSimulated")
 """Fields of every answer about costs."""
@@ -42,13 +42,24 @@ Sums = dict[tuple[str | None, ...], Decimal]
 """Amounts by group, which ends with the currency."""
 
 
-def of_series(name: str, fields: Sequence[str], more: str = "", *, compares: bool = False) -> str:
-    """The document `name` of costs over time (`now`) by `fields`; with `compares` also those of the period before (`before`)."""
+def of_series(name: str, fields: Sequence[str], more: str = "") -> str:
+    """The document `name` of costs over time (`now`) by `fields`."""
     asked = " ".join([*fields, "currency", more, "cost { amount currency } unpricedLineItems"])
-    before = f"\n  before: costTrends(period: $before, {_GROUPED}) {{ series {{ {asked} }} {_REACH} }}" * compares
     return (
-        f"query {name}({_DECLARED_GROUPS}{', $before: Period!' * compares}) {{\n"
-        f"  now: costTrends(period: $period, {_GROUPED}) {{ series {{ {asked} }} {_REACH} }}{before}\n}}"
+        f"query {name}({_DECLARED_GROUPS}) {{\n"
+        f"  now: costTrends(period: $period, {_GROUPED}) {{ series {{ {asked} }} {_REACH} }}\n}}"
+    )
+
+
+def of_movements(fields: Sequence[str], *, with_effects: bool) -> str:
+    """The document of what moved, by `fields`."""
+    compared = "currency before { amount } after { amount } difference { amount }"
+    compared += " priceEffect { amount } usageEffect { amount } whyNoEffect" * with_effects
+    return (
+        f"query McpComparison({_DECLARED}, $before: Period!, $groupBy: [Dimension!], $tag: String, $limit: Int!) {{\n"
+        f"  compareCosts(period: $period, with: $before, {_READ}, groupBy: $groupBy, groupByTag: $tag, limit: $limit) {{\n"
+        f"    totals {{ {compared} unpricedLineItems }}\n"
+        f"    groups {{ {' '.join(fields)} isOther groups {compared} }} {_REACH}\n  }}\n}}"
     )
 
 
@@ -67,7 +78,7 @@ def totals(sums: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for one in sums:
         currency = one["cost"]["currency"]
         unpriced[currency] = unpriced.get(currency, 0) + int(one["unpricedLineItems"])
-    return _few(
+    return few(
         {"currency": currency, "cost": plain(amount)}
         | ({"lineItemsWithoutPrice": unpriced[currency]} if unpriced[currency] else {})
         for currency, amount in _by_currency(sums_of(sums, ())).items()
@@ -83,22 +94,24 @@ def sums_of(series: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> Sums:
     return found
 
 
-def movements(before: Sums, now: Sums) -> tuple[list[dict[str, Any]], list[list[Any]]]:
-    """What moved: the total of each currency, and a row for each group, by currency and then the largest movement first."""
-    groups_ = sorted(before.keys() | now.keys(), key=lambda group: [one or "" for one in group])
-    moved = [(group, _moved(before.get(group), now.get(group))) for group in groups_]
-    moved.sort(key=lambda one: (one[0][-1] or "", Decimal(one[1]["change"] or 0).copy_abs().copy_negate()))
-    befores, nows = _by_currency(before), _by_currency(now)
-    currencies = sorted(befores.keys() | nows.keys())
-    sums = _few({"currency": one, **_moved(befores.get(one), nows.get(one))} for one in currencies)
-    return sums, [[*group, *one.values()] for group, one in moved]
+def moved(one: Mapping[str, Any]) -> dict[str, Any]:
+    """How a group or a total moved, with its effects if they were asked."""
+    before, change = one["before"]["amount"], one["difference"]["amount"]
+    percent = f"{Decimal(change) / Decimal(before) * 100:.1f}" if Decimal(before) > 0 else None
+    found = {"before": before, "now": one["after"]["amount"], "change": change, "changePercent": percent}
+    if "whyNoEffect" in one:
+        effects = {name: one[name] and one[name]["amount"] for name in ("priceEffect", "usageEffect")}
+        found |= effects | {"whyNoEffect": one["whyNoEffect"]}
+    return found
 
 
-def _moved(before: Decimal | None, now: Decimal | None) -> dict[str, str | None]:
-    before, now = before or Decimal(0), now or Decimal(0)
-    change = exact_difference(now, before)
-    percent = f"{change / before * 100:.1f}" if before > 0 else None
-    return {"before": plain(before), "now": plain(now), "change": plain(change), "changePercent": percent}
+def moved_totals(sums: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How all costs of each currency moved."""
+    return few(
+        {"currency": one["currency"], **moved(one)}
+        | ({"lineItemsWithoutPrice": one["unpricedLineItems"]} if one["unpricedLineItems"] else {})
+        for one in sums
+    )
 
 
 def _by_currency(sums: Sums) -> dict[str, Decimal]:
@@ -108,7 +121,7 @@ def _by_currency(sums: Sums) -> dict[str, Decimal]:
     return dict(sorted(found.items()))
 
 
-def _few(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def few(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """As many totals as an answer has room for."""
     all_ = list(found)
     more = len(all_) - MAX_TOTALS

@@ -25,7 +25,18 @@ from optiinfra_api.mcp.arguments import (
     days_of,
 )
 from optiinfra_api.mcp.caller import Caller, ToolFailed, said_by
-from optiinfra_api.mcp.documents import ACCOUNTS, REACH, RESOURCES, TAGS, groups, movements, of_series, sums_of, totals
+from optiinfra_api.mcp.documents import (
+    ACCOUNTS,
+    REACH,
+    RESOURCES,
+    TAGS,
+    groups,
+    moved,
+    moved_totals,
+    of_movements,
+    of_series,
+    totals,
+)
 
 MAX_DESCRIBED: Final = 4 * 1024
 """Bytes of the instructions and all descriptions together."""
@@ -121,19 +132,20 @@ async def query_costs(caller: Caller, asked: QueryAsked) -> str:
 async def compare_periods(caller: Caller, asked: ComparisonAsked) -> str:
     """What moved from one period to another, in each currency the largest movement first."""
     earlier = days_of(asked.before, caller.today) if asked.before else _just_before(asked, caller)
-    variables = asked.variables(caller.today) | groups(asked.group_by, asked.group_by_tag)
-    variables["before"] = earlier.graphql
-    found = await caller.ask(of_series("McpComparison", asked.fields, compares=True), variables)
-    now, before = found["now"], found["before"]
-    sums, rows = movements(sums_of(before["series"], asked.fields), sums_of(now["series"], asked.fields))
-    head = _head(variables, now, ()) | {
-        "before": variables["before"],
-        "isComplete": now["isComplete"] and before["isComplete"],
-        "isSimulated": now["isSimulated"] or before["isSimulated"],
-        "totals": sums,
+    variables = asked.variables(caller.today) | {
+        "before": earlier.graphql,
+        "groupBy": list(dict.fromkeys(asked.group_by)) or None,
+        "tag": asked.group_by_tag,
+        "limit": min(asked.skip + asked.limit, answers.MOST_READ),
     }
-    columns = (*asked.fields, "currency", "before", "now", "change", "changePercent")
-    return answers.table(head, columns, rows, limit=asked.limit, skip=asked.skip)
+    found = (await caller.ask(of_movements(asked.fields, with_effects=asked.effects), variables))["compareCosts"]
+    shown = [one for one in found["groups"] if not one["isOther"]]
+    rows = [[*(one[field] for field in (*asked.fields, "currency")), *moved(one).values()] for one in shown]
+    head = _head(variables, found, ()) | {"before": variables["before"], "totals": moved_totals(found["totals"])}
+    effects = ("priceEffect", "usageEffect", "whyNoEffect") if asked.effects else ()
+    columns = (*asked.fields, "currency", "before", "now", "change", "changePercent", *effects)
+    has_more = len(shown) < len(found["groups"])
+    return answers.table(head, columns, rows, limit=asked.limit, skip=asked.skip, has_more=has_more)
 
 
 def _just_before(asked: ComparisonAsked, caller: Caller) -> Days:

@@ -202,6 +202,7 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "export.tagValue": LEFT_OUT,
     "export.focus": LEFT_OUT,
     "tool.customer": Names(lambda planted: planted.customer_id, "zqnone-customer"),
+    "compare_periods.effects": Same(True),
     "tool.before": Same({"start": "2026-09-01", "end": "2026-10-01"}),
     "tool.limit": LEFT_OUT,
     "tool.skip": LEFT_OUT,

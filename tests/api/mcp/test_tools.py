@@ -85,6 +85,20 @@ def test_what_moved_most_comes_first_in_each_currency(tools: Tools) -> None:
     assert new["rows"][0] == ["Compute", "USD", "0", "310", "310", None]
 
 
+def test_what_a_limit_leaves_out_is_had_by_skip_and_effects_when_they_are_asked(tools: Tools) -> None:
+    whole = tools.call("compare_periods", period="this-month", effects=True)
+    assert whole["columns"][-3:] == ["priceEffect", "usageEffect", "whyNoEffect"]
+    assert whole["truncated"] is None
+    assert {row[-1] for row in whole["rows"]} == {"QUANTITY_MISSING"}
+    rows = []
+    for skip in range(len(whole["rows"])):
+        found = tools.call("compare_periods", period="this-month", effects=True, skip=skip, limit=1)
+        assert found["totals"] == whole["totals"]
+        assert (found["truncated"] is None) == (skip == len(whole["rows"]) - 1)
+        rows += found["rows"]
+    assert rows == whole["rows"]
+
+
 def test_differences_are_exact_beyond_the_usual_precision(world: World, tools: Tools) -> None:
     customer = world.customer()
     large, small = Decimal("12345678901234567890.1"), Decimal("0.000000000000000001")

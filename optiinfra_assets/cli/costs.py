@@ -16,6 +16,7 @@ from optiinfra_assets.cli.spending import (
     DayRange,
     Spent,
     by_currency,
+    left_out,
     money,
     percent,
     sparkline,
@@ -39,8 +40,8 @@ _DOCUMENT: Final = """query CliCosts($customer: String, $period: Period!, $befor
   now: costTrends(period: $period, granularity: $granularity, %(arguments)s) {
     series { %(name)s currency dates amounts cost { amount } } dataThrough isComplete publishedAt isSimulated
   }
-  before: costTrends(period: $before, granularity: MONTHLY, %(arguments)s) @include(if: $compares) {
-    series { %(name)s currency cost { amount } }
+  moved: compareCosts(period: $period, with: $before, limit: 1000, %(arguments)s) @include(if: $compares) {
+    groups { %(name)s currency isOther groups before { amount } after { amount } }
   }
   accounts(customerId: $customer, first: 1) { nodes { id } }
 }"""
@@ -55,7 +56,9 @@ _DOCUMENT: Final = """query CliCosts($customer: String, $period: Period!, $befor
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day, instead of a month.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, inclusive; today if left out.")
 @click.option(
-    "--compare", is_flag=True, help="Also show the period before: the same days of the month before, or as many days."
+    "--compare",
+    is_flag=True,
+    help="Also show the period before, the largest movement first: the same days of the month before, or as many days.",
 )
 @click.option(
     "--top", type=click.IntRange(1), help=f"Groups of each currency; {_SHOWN} in tables, all in JSON and CSV."
@@ -98,7 +101,7 @@ def costs(
         filter_ = {"currency": [currency]} if currency else None
         document = _DOCUMENT % {"arguments": _ARGUMENTS, "name": name}
         found = ask(document, customer=customer, filter=filter_, compares=compare, **variables)
-    tables = by_currency(found["now"]["series"], found["before"]["series"] if compare else (), name)
+    tables = by_currency(found["now"]["series"], found["moved"]["groups"] if compare else None, name)
     if as_json:
         _print_json(customer, by, days, found, tables, top, compare=compare)
     elif as_csv:
@@ -158,12 +161,12 @@ def _print_table(by: str, days: DayRange, currency: str, rows: Sequence[Spent], 
     total = summed(rows, "total")
     shown = list(rows[:top])
     if len(rows) > top:
-        shown.append(summed(rows[top:], f"{len(rows) - top} others"))
+        shown.append(left_out(rows[top:]))
     buckets = days.buckets()
     headers = [by, currency, "share", *(("before", "change", "%") if compare else ()), days.granularity.lower()]
     cells = []
     for one in [*shown, total]:
-        label = one.group or (f"(no {by.removeprefix(_TAG)})" if one.group is None or by in _FIELDS else "(empty)")
+        label = one.label or (f"(no {by.removeprefix(_TAG)})" if one.group is None or by in _FIELDS else "(empty)")
         share = percent(one.cost, total.cost) if one.cost >= 0 else None
         moved = (money(one.before), money(one.change), percent(one.change, one.before)) if compare else ()
         cells.append((label, money(one.cost), share, *moved, sparkline(one, buckets)))
@@ -199,6 +202,7 @@ def _print_json(
                     "groups": [
                         {
                             "group": one.group,
+                            **({"others": one.others} if one.others else {}),
                             **_amounts(one, compare=compare),
                             "days": {day.isoformat(): plain(amount) for day, amount in sorted(one.days.items())},
                         }
@@ -225,7 +229,7 @@ def _print_csv(by: str, tables: Mapping[str, Sequence[Spent]], top: int | None, 
     writer.writerow([by, "currency", "cost", *(("before", "change") if compare else ())])
     for currency, rows in tables.items():
         for one in rows[:top]:
-            writer.writerow([_marked(one.group or ""), currency, *_amounts(one, compare=compare).values()])
+            writer.writerow([_marked(one.label or ""), currency, *_amounts(one, compare=compare).values()])
     click.echo(text.getvalue(), nl=False)
 
 

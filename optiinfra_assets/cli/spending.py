@@ -68,12 +68,19 @@ class DayRange(DaySpan):
 
 @dataclass(slots=True)
 class Spent:
-    """One group in one currency; amounts are exact. `group` None: charges without one. `days`: amounts by first day."""
+    """One group in one currency; amounts are exact. `group` None: charges without one. `days`: amounts by first day. `others`: how many
+    groups it is, if it is those that were left out."""
 
     group: str | None
     cost: Decimal = Decimal(0)
     before: Decimal = Decimal(0)
     days: dict[date, Decimal] = field(default_factory=dict)
+    others: int = 0
+
+    @property
+    def label(self) -> str | None:
+        """What people read for it; '' or None for what has no name."""
+        return f"{self.others} others" if self.others else self.group
 
     @property
     def change(self) -> Decimal:
@@ -89,28 +96,32 @@ class Spent:
 
 
 def by_currency(
-    now: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]], name: str
+    now: Iterable[Mapping[str, Any]], moved: Iterable[Mapping[str, Any]] | None, name: str
 ) -> dict[str, list[Spent]]:
-    """The groups of each currency, the most expensive first.
+    """The groups of each currency, the most expensive first; if they are compared, as they come, the largest movement first.
 
     Args:
         now: series of `costTrends` with the field `name`, `currency`, `cost`, `dates` and `amounts`.
-        before: those of the period that it is compared with, without dates.
+        moved: groups of `compareCosts` with that field, `currency`, `isOther`, `groups`, `before` and `after`; None: nothing is compared.
     """
     found: dict[str, dict[str | None, Spent]] = {}
     for one in now:
         days = dict(zip(map(date.fromisoformat, one["dates"]), map(Decimal, one["amounts"]), strict=True))
         row = Spent(one[name], Decimal(one["cost"]["amount"]), days=days)
         found.setdefault(one["currency"], {})[one[name]] = row
-    for one in before:
-        rows = found.setdefault(one["currency"], {})
-        rows.setdefault(one[name], Spent(one[name])).before = Decimal(one["cost"]["amount"])
-    return {
-        currency: sorted(
-            rows.values(), key=lambda row: (row.cost.copy_negate(), row.before.copy_negate(), row.group or "")
-        )
-        for currency, rows in sorted(found.items())
-    }
+    if moved is None:
+        return {
+            currency: sorted(rows.values(), key=lambda row: (row.cost.copy_negate(), row.group or ""))
+            for currency, rows in sorted(found.items())
+        }
+    compared: dict[str, list[Spent]] = {}
+    for one in moved:
+        known = found.get(one["currency"], {}).get(one[name])
+        days = known.days if known and not one["isOther"] else {}
+        others = one["groups"] if one["isOther"] else 0
+        row = Spent(one[name], Decimal(one["after"]["amount"]), Decimal(one["before"]["amount"]), days, others)
+        compared.setdefault(one["currency"], []).append(row)
+    return compared
 
 
 def summed(rows: Iterable[Spent], group: str) -> Spent:
@@ -118,6 +129,13 @@ def summed(rows: Iterable[Spent], group: str) -> Spent:
     found = Spent(group)
     for one in rows:
         found.add(one)
+    return found
+
+
+def left_out(rows: Sequence[Spent]) -> Spent:
+    """All rows as one of so many groups."""
+    found = summed(rows, "")
+    found.others = sum(one.others or 1 for one in rows)
     return found
 
 

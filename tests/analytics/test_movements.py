@@ -1,4 +1,4 @@
-"""Parts of a comparison add up to its total, and effects to their difference, whatever two periods cost: in fractions, to the last digit."""
+"""Parts of a comparison add up to its total, and effects to their difference, whatever two periods cost: in fractions, exactly."""
 
 from __future__ import annotations
 

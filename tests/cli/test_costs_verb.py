@@ -92,6 +92,8 @@ def test_a_comparison_says_what_it_was_before_and_the_difference(asked: Run) -> 
     assert "before: 2026-09-01 to 2026-09-30" in shown.out
     (row,) = [line.split() for line in shown.out.splitlines() if line.startswith("Compute")]
     assert row[:6] == ["Compute", "30.50", "52.1", "20.00", "10.50", "52.5"]
+    moved = asked("costs", *OCTOBER, "--compare", "--top", "2", "--currency", "USD").out.splitlines()
+    assert [line.split()[0] for line in moved[4:]] == ["Compute", "=Credit\ufffd]0;owned\ufffd", "30", "total"]
     assert "EUR" not in shown.out
 
 
@@ -240,7 +242,7 @@ def test_groups_add_up_exactly(groups: list[tuple[str, Decimal]]) -> None:
         }
         for name, amount in groups
     ]
-    rows = by_currency(series, (), "service").get("USD", [])
+    rows = by_currency(series, None, "service").get("USD", [])
     total = summed(rows, "total")
     assert [row.cost for row in rows] == sorted((amount for _, amount in groups), reverse=True)
     assert Fraction(plain(total.cost)) == sum(Fraction(amount) for _, amount in groups)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -43,6 +43,9 @@ class Row:
         amounts: exact amounts by the first day of their day, week or month.
         before: in the period that it is compared with.
         colour: 1 to `COLOURS`, 0: that of "other".
+        groups: how many groups it is.
+        price: what the change of the unit price makes of the change; None: not known, or not asked.
+        usage: what the change of the quantity makes of it.
         link: where it is looked at more closely; None: nowhere.
     """
 
@@ -53,6 +56,9 @@ class Row:
     amounts: dict[date, Decimal] = field(default_factory=dict)
     colour: int = 0
     link: str | None = None
+    groups: int = 1
+    price: Decimal | None = None
+    usage: Decimal | None = None
 
     @property
     def change(self) -> Decimal:
@@ -60,9 +66,17 @@ class Row:
         return exact_difference(self.total, self.before)
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a table, what they leave out (None: nothing), and all of it."""
+
+    rows: list[Row]
+    others: Row | None
+    total: Row
+
+
 def rows(
     series: Iterable[Mapping[str, Any]],
-    before: Iterable[Mapping[str, Any]],
     fields: Sequence[str],
     currency: str,
     link: Callable[[Key], str | None] = lambda _: None,
@@ -71,7 +85,6 @@ def rows(
 
     Args:
         series: of `costTrends`, with `fields`, `currency`, `cost`, and for charts `dates` and `amounts`.
-        before: the same of the period that it is compared with.
         fields: fields of a series that tell groups apart.
     """
     found: dict[Key, Row] = {}
@@ -81,15 +94,50 @@ def rows(
             row.total = exact_sum((row.total, Decimal(one["cost"]["amount"])))
             days = map(date.fromisoformat, one.get("dates", ()))
             row.amounts = dict(zip(days, map(Decimal, one.get("amounts", ())), strict=True))
-    for one in before:
-        if one["currency"] == currency:
-            row = _row(found, one, fields)
-            row.before = exact_sum((row.before, Decimal(one["cost"]["amount"])))
-    ranked = sorted(found.values(), key=lambda row: (row.total.copy_negate(), row.before.copy_negate(), row.label))
+    ranked = sorted(found.values(), key=lambda row: (row.total.copy_negate(), row.label))
     for rank, row in enumerate(ranked, 1):
         row.colour = rank if rank <= COLOURS else 0
         row.link = link(row.key)
     return ranked
+
+
+def table(ranked: Sequence[Row], most: int) -> Table:
+    """The first `most` rows."""
+    others = replace(summed(ranked[most:]), groups=len(ranked) - most) if len(ranked) > most else None
+    return Table(list(ranked[:most]), others, summed(ranked))
+
+
+def compared(
+    moved: Iterable[Mapping[str, Any]],
+    ranked: Iterable[Row],
+    fields: Sequence[str],
+    currency: str,
+    link: Callable[[Key], str | None] = lambda _: None,
+) -> Table:
+    """The groups in one currency, the largest movement first.
+
+    Args:
+        moved: groups of `compareCosts`, with `fields`, `currency`, `isOther`, `groups`, `before`, `after`, and maybe the effects.
+        ranked: rows of the same groups, whose colours they get.
+    """
+    colours = {row.key: row.colour for row in ranked}
+    shown, others = [], None
+    for one in moved:
+        if one["currency"] == currency:
+            key = tuple(one[name] for name in fields)
+            after, before = (Decimal(one[name]["amount"]) for name in ("after", "before"))
+            row = Row(key, label_of(key, fields), after, before)
+            row.price, row.usage = (_amount(one.get(name)) for name in ("priceEffect", "usageEffect"))
+            if one["isOther"]:
+                others = replace(row, groups=one["groups"])
+            else:
+                row.colour, row.link = colours.get(key, 0), link(key)
+                shown.append(row)
+    return Table(shown, others, summed([*shown, *([others] if others else [])]))
+
+
+def _amount(money: Mapping[str, str] | None) -> Decimal | None:
+    return Decimal(money["amount"]) if money else None
 
 
 def _row(found: dict[Key, Row], one: Mapping[str, Any], fields: Sequence[str]) -> Row:
@@ -118,7 +166,12 @@ _UNNAMED: Final = {
 def summed(ranked: Iterable[Row]) -> Row:
     """All groups as one."""
     found = list(ranked)
-    return Row((), "All", exact_sum(row.total for row in found), exact_sum(row.before for row in found))
+    whole = Row((), "All", exact_sum(row.total for row in found), exact_sum(row.before for row in found))
+    prices = [row.price for row in found if row.price is not None]
+    usages = [row.usage for row in found if row.usage is not None]
+    if found and len(prices) == len(usages) == len(found):
+        whole.price, whole.usage = exact_sum(prices), exact_sum(usages)
+    return whole
 
 
 def chart(ranked: Sequence[Row], days: Sequence[date], currency: str) -> dict[str, Any]:
@@ -140,6 +193,12 @@ def series_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """The series of a field of `costTrends`; none if it failed."""
     series: list[dict[str, Any]] = (found.get(name) or {}).get("series", [])
     return series
+
+
+def groups_of(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The groups of a field of `compareCosts`; none if it failed, or was not asked."""
+    groups: list[dict[str, Any]] = (found.get(name) or {}).get("groups", [])
+    return groups
 
 
 def chosen_currency(asked: str, offered: Sequence[str]) -> str:

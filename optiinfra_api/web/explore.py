@@ -18,10 +18,12 @@ from optiinfra_api.web.breakdown import (
     Key,
     chart,
     chosen_currency,
+    compared,
     currencies,
+    groups_of,
     rows,
     series_of,
-    summed,
+    table,
 )
 from optiinfra_api.web.filter_chips import chips, cleared
 from optiinfra_api.web.sign_in import redirect
@@ -30,13 +32,14 @@ from optiinfra_api.web.visit import Visit
 MOST_ROWS: Final = 50
 """Rows of the table, unless the reader asks for all."""
 
+ALL_ROWS: Final = 1000
+"""Rows of the table then."""
+
 MOST_VALUES: Final = 50
 """Values that a search for a filter offers."""
 
-_ARGUMENTS: Final = (
-    "customerId: $customer, granularity: $granularity, groupBy: $groupBy, groupByTag: $tag, "
-    "filter: $filter, costBasis: $basis"
-)
+_ARGUMENTS: Final = "customerId: $customer, groupBy: $groupBy, groupByTag: $tag, filter: $filter, costBasis: $basis"
+_MOVED: Final = "isOther groups before { amount } after { amount }"
 
 
 async def show(visit: Visit, view_name: str = "") -> Response:
@@ -54,15 +57,16 @@ async def show(visit: Visit, view_name: str = "") -> Response:
     fields = [DIMENSIONS.get(one, "tag") for one in state.groups]
     document, variables = _operation(state, visit.customer_id, fields)
     found = await visit.ask(document, **variables)
-    now, before = series_of(found, "costs"), series_of(found, "before")
-    offered = currencies(now, before)
+    now, moved = series_of(found, "costs"), groups_of(found, "moved")
+    offered = currencies(now, moved)
     currency = chosen_currency(state.currency, offered) or state.currency
     shown = replace(state, currency=currency if len(offered) > 1 else "")
 
     def link(key: Key) -> str | None:
         return visit.link("/explore", **_narrowed(shown, key).parameters()) if key else None
 
-    ranked = rows(now, before, fields, currency, link)
+    ranked = rows(now, fields, currency, link)
+    figures = compared(moved, ranked, fields, currency, link) if moved else table(ranked, _most(state))
     days = list(state.days.buckets(variables["granularity"]))
     return visit.shown(
         "explore",
@@ -72,10 +76,10 @@ async def show(visit: Visit, view_name: str = "") -> Response:
         currency=currency,
         currencies=[(one, visit.link("/explore", **replace(shown, currency=one).parameters())) for one in offered],
         granularity=variables["granularity"],
-        ranked=ranked,
-        most=len(ranked) if state.shows_all else MOST_ROWS,
-        totals=summed(ranked),
-        chart=chart(ranked, days, currency) if ranked else None,
+        figures=figures,
+        totals=figures.total,
+        has_effects=state.compares and _has_effects(state),
+        chart=chart(ranked, days, currency) if figures.rows else None,
         filters=chips(visit, "/explore", shown),
         all_link=visit.link("/explore", **replace(shown, shows_all=True).parameters()),
         cleared=cleared(visit, "/explore", shown),
@@ -123,15 +127,20 @@ def _operation(state: State, customer_id: str, fields: Sequence[str]) -> tuple[s
     """The GraphQL document of what is seen, and its variables."""
     reach = "dataThrough isComplete publishedAt isSimulated"
     series = " ".join([*fields, "currency dates amounts cost { amount } lineItems unpricedLineItems"])
-    before = f"\n  before: costTrends(period: $before, {_ARGUMENTS}) {{ series {{ {series} }} }}" * state.compares
+    effects = " priceEffect { amount } usageEffect { amount }" * _has_effects(state)
+    groups = " ".join([*fields, f"currency lineItems: lineItemsBefore {_MOVED}{effects}"])
+    before = (
+        f"\n  moved: compareCosts(period: $period, with: $before, limit: $limit, {_ARGUMENTS}) {{ groups {{ {groups} }} }}"
+        * state.compares
+    )
     declared = (
         "$customer: String, $period: Period!, "
-        + "$before: Period!, " * state.compares
+        + "$before: Period!, $limit: Int!, " * state.compares
         + "$granularity: Granularity!, $groupBy: [Dimension!], $tag: String, $filter: CostFilter, $basis: CostBasis!"
     )
     document = (
         f"query Explore({declared}) {{\n"
-        f"  costs: costTrends(period: $period, {_ARGUMENTS}) {{ series {{ {series} }} {reach} }}{before}\n}}"
+        f"  costs: costTrends(period: $period, granularity: $granularity, {_ARGUMENTS}) {{ series {{ {series} }} {reach} }}{before}\n}}"
     )
     variables = {
         "customer": customer_id,
@@ -142,7 +151,18 @@ def _operation(state: State, customer_id: str, fields: Sequence[str]) -> tuple[s
         "filter": state.graphql_filter(),
         "basis": state.basis,
     }
-    return document, variables | ({"before": state.before.graphql} if state.compares else {})
+    compared_with = {"before": state.before.graphql, "limit": _most(state)}
+    return document, variables | (compared_with if state.compares else {})
+
+
+def _most(state: State) -> int:
+    """How many rows the table has; GraphQL answers no more than all."""
+    return ALL_ROWS if state.shows_all else MOST_ROWS
+
+
+def _has_effects(state: State) -> bool:
+    """Whether changes are split by price and usage: only of one SKU that says something."""
+    return "SKU" in state.groups
 
 
 def _added(state: State, given: Mapping[str, str]) -> State:

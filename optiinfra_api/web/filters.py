@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
-from optiinfra_assets.domain.exact_amounts import exact_sum, plain
+from optiinfra_assets.domain.exact_amounts import plain
 
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "\N{EN DASH}"
@@ -77,7 +77,6 @@ ALL: Final[Mapping[str, Callable[..., Any]]] = {
     "plain": plain,
     "percent": percent,
     "share": share,
-    "exact_sum": exact_sum,
     "day": day,
     "instant": instant,
     "through": through,

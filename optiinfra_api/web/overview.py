@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from optiinfra_api.exploring.periods import Days, month_to_date
 from optiinfra_api.exploring.state import TAG, State
-from optiinfra_api.web.breakdown import Row, chart, chosen_currency, currencies, rows, series_of
+from optiinfra_api.web.breakdown import Row, chart, chosen_currency, compared, currencies, groups_of, rows, series_of
 from optiinfra_api.web.visit import Visit
 from optiinfra_assets.domain.day_span import next_month
 
@@ -29,7 +29,8 @@ _USUAL_LAG: Final = 3
 """Days that clouds usually need for the costs of a day."""
 
 _MOVERS: Final = 6
-_SERIES: Final = "{ series { %s currency cost { amount } lineItems } }"
+_COMPARED: Final = f"customerId: $customer, period: $now, with: $before, limit: {_MOVERS}"
+_MOVED: Final = "{ groups { %s currency isOther groups before { amount } after { amount } } }"
 _TOTAL: Final = "{ totals { cost { amount currency } lineItems } dataThrough isComplete publishedAt isSimulated }"
 DOCUMENT: Final = f"""query Overview($customer: String, $now: Period!, $before: Period!, $last: Period!, $chart: Period!) {{
   now: totalCost(customerId: $customer, period: $now) {_TOTAL}
@@ -38,12 +39,9 @@ DOCUMENT: Final = f"""query Overview($customer: String, $now: Period!, $before: 
   chart: costTrends(customerId: $customer, period: $chart, groupBy: [SERVICE]) {{
     series {{ service currency dates amounts cost {{ amount }} lineItems }}
   }}
-  serviceNow: costTrends(customerId: $customer, period: $now, granularity: MONTHLY, groupBy: [SERVICE]) {_SERIES % "service"}
-  serviceBefore: costTrends(customerId: $customer, period: $before, granularity: MONTHLY, groupBy: [SERVICE]) {_SERIES % "service"}
-  accountNow: costTrends(customerId: $customer, period: $now, granularity: MONTHLY, groupBy: [ACCOUNT]) {_SERIES % "account"}
-  accountBefore: costTrends(customerId: $customer, period: $before, granularity: MONTHLY, groupBy: [ACCOUNT]) {_SERIES % "account"}
-  tagNow: costTrends(customerId: $customer, period: $now, granularity: MONTHLY, groupByTag: "{TEAM}") {_SERIES % "tag"}
-  tagBefore: costTrends(customerId: $customer, period: $before, granularity: MONTHLY, groupByTag: "{TEAM}") {_SERIES % "tag"}
+  service: compareCosts({_COMPARED}, groupBy: [SERVICE]) {_MOVED % "service"}
+  account: compareCosts({_COMPARED}, groupBy: [ACCOUNT]) {_MOVED % "account"}
+  tag: compareCosts({_COMPARED}, groupByTag: "{TEAM}") {_MOVED % "tag"}
   accounts(customerId: $customer, first: 1000) {{
     nodes {{
       id provider isActive isSimulated dataThrough lastCollectedAt knownBillingPeriods dueBillingPeriods lastError
@@ -94,7 +92,7 @@ async def show(visit: Visit) -> Response:
     accounts = (found.get("accounts") or {}).get("nodes", [])
     totals = _totals(found)
     currency = chosen_currency(visit.request.query_params.get("currency", ""), [one.currency for one in totals])
-    drawn = rows(series_of(found, "chart"), (), ("service",), currency)
+    drawn = rows(series_of(found, "chart"), ("service",), currency)
     return visit.shown(
         "overview",
         "Overview",
@@ -164,10 +162,10 @@ def _movers(visit: Visit, found: Mapping[str, Any], days: Days, currency: str, w
     def link(key: tuple[str | None, ...]) -> str:
         return visit.link("/explore", **state.filtered(dimension, key[0], tag=TEAM).drilled(dimension).parameters())
 
-    ranked = rows(series_of(found, f"{name}Now"), series_of(found, f"{name}Before"), (name,), currency, link)
-    by_change = sorted(ranked, key=lambda row: row.change.copy_abs(), reverse=True)
+    moved = compared(groups_of(found, name), (), (name,), currency, link)
     grouped = replace(state, groups=(dimension,), tag=TEAM if dimension == TAG else "")
-    return Movers(title, by_change[:_MOVERS], len(by_change) - _MOVERS, visit.link("/explore", **grouped.parameters()))
+    more = moved.others.groups if moved.others else 0
+    return Movers(title, moved.rows, more, visit.link("/explore", **grouped.parameters()))
 
 
 def _progress(accounts: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:

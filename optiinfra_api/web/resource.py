@@ -41,7 +41,7 @@ async def show(visit: Visit) -> Response:
     now, before = ([_within(one, days) for one in resource["series"]] for days in (state.days, state.before))
     offered = currencies(now, before)
     currency = chosen_currency(state.currency, offered)
-    ranked = rows(now, before, (), currency)
+    ranked, earlier = (rows(series, (), currency) for series in (now, before))
     for row in ranked:
         row.label = "Cost"
     drawn = chart(ranked, list(state.days.buckets("DAILY")), currency) if any(row.amounts for row in ranked) else None
@@ -54,7 +54,7 @@ async def show(visit: Visit) -> Response:
         resource=named["resource"],
         state=state,
         total=ranked[0].total if ranked else Decimal(0),
-        before=ranked[0].before if ranked else Decimal(0),
+        before=earlier[0].total if earlier else Decimal(0),
         currency=currency,
         currencies=[(one, visit.link("/resources/resource", **kept, currency=one)) for one in offered],
         chart=drawn,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optiinfra_api.web import filters
-from optiinfra_api.web.breakdown import COLOURS, chart, currencies, label_of, rows, summed
+from optiinfra_api.web.breakdown import COLOURS, chart, compared, currencies, label_of, rows, summed, table
 from optiinfra_api.web.filters import MINUS, NOTHING
 from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
@@ -41,22 +41,62 @@ def series(draw: st.DrawFn) -> list[dict[str, Any]]:
     return found
 
 
-@given(series(), series())
-def test_rows_and_chart_come_to_the_same(now: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
+@given(series())
+def test_rows_and_chart_come_to_the_same(now: list[dict[str, Any]]) -> None:
     for currency in ("USD", "EUR"):
-        ranked = rows(now, before, ["service"], currency)
-        own = [one for one in now if one["currency"] == currency]
-        was = [one for one in before if one["currency"] == currency]
-        total, earlier = (exact_sum(Decimal(one["cost"]["amount"]) for one in side) for side in (own, was))
-        whole = summed(ranked)
-        assert (whole.total, whole.before) == (total, earlier)
-        assert whole.change == exact_sum(row.change for row in ranked) == exact_difference(total, earlier)
+        ranked = rows(now, ["service"], currency)
+        total = exact_sum(Decimal(one["cost"]["amount"]) for one in now if one["currency"] == currency)
+        assert summed(ranked).total == total
         drawn = chart(ranked, DAYS, currency)["series"]
         assert exact_sum(Decimal(one) for column in drawn for one in column["amounts"]) == total
         assert len(drawn) <= COLOURS + 1
         colours = [row.colour for row in ranked]
         assert colours == [*range(1, min(len(ranked), COLOURS) + 1), *([0] * (len(ranked) - COLOURS))]
         assert [row.total for row in ranked] == sorted((row.total for row in ranked), reverse=True)
+        shown = table(ranked, 5)
+        assert (shown.total.total, [*shown.rows]) == (total, ranked[:5])
+        assert (shown.others.groups if shown.others else 0) == max(len(ranked) - 5, 0)
+        assert exact_sum(row.total for row in (*shown.rows, *([shown.others] if shown.others else []))) == total
+
+
+GROUPS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "service": st.none() | st.text(max_size=3),
+            "currency": st.sampled_from(["USD", "EUR"]),
+            "isOther": st.just(False),
+            "groups": st.just(1),
+            **{name: AMOUNTS.map(lambda one: {"amount": f"{one:f}"}) for name in ("before", "after")},
+            "priceEffect": st.none() | AMOUNTS.map(lambda one: {"amount": f"{one:f}"}),
+        }
+    ),
+    max_size=9,
+)
+
+
+@given(GROUPS, series(), st.integers(0, 9))
+def test_what_is_compared_is_shown_as_it_is_answered(groups: list[dict[str, Any]], now: list[Any], others: int) -> None:
+    """In its order, with the colours of the chart, and its totals are those of all rows."""
+    for one in groups:
+        one["usageEffect"] = one["priceEffect"]
+    if groups:
+        groups[-1] |= {"isOther": others > 0, "groups": max(others, 1)}
+    for currency in ("USD", "EUR"):
+        own = [one for one in groups if one["currency"] == currency]
+        ranked = rows(now, ["service"], currency)
+        shown = compared(groups, ranked, ["service"], currency)
+        assert [row.total for row in shown.rows] == [
+            Decimal(one["after"]["amount"]) for one in own if not one["isOther"]
+        ]
+        assert (shown.others.groups if shown.others else 0) == sum(one["groups"] for one in own if one["isOther"])
+        after, before = (exact_sum(Decimal(one[name]["amount"]) for one in own) for name in ("after", "before"))
+        assert (shown.total.total, shown.total.before) == (after, before)
+        assert shown.total.change == exact_difference(after, before)
+        colours = {row.key: row.colour for row in ranked}
+        assert [row.colour for row in shown.rows] == [colours.get(row.key, 0) for row in shown.rows]
+        effects = [one["priceEffect"] for one in own]
+        known = None if None in effects or not effects else exact_sum(Decimal(one["amount"]) for one in effects)
+        assert shown.total.price == shown.total.usage == known
 
 
 @given(series())

@@ -112,6 +112,7 @@ def test_every_page_fits_its_screen_in_light_and_dark(look: Look, customer: Cust
         "/",
         "/explore?compare=1",
         f"{ALL}&group=TAG&tag=team&group=REGION",
+        f"{ALL}&group=SKU&compare=1&currency=USD",
         "/explore?service=Nothing",
         "/resources",
         f"/resources/resource?account={customer.customer_id}.main&resource=i-1",
@@ -150,6 +151,8 @@ def test_explore_shows_what_graphql_answers_and_chart_and_table_agree(look: Look
     assert look.amounts("[data-figure=total]") == [total]
     assert look.amounts("#figures tfoot .all") == [total, asked(customer, "2026-10-01", "2026-10-18")["USD"]]
     assert sum(look.amounts("#figures tbody td:nth-child(2)")) == total
+    changes = [abs(now - was) for now, was in zip(*[iter(look.amounts("#figures tbody"))] * 2, strict=True)]
+    assert changes == sorted(changes, reverse=True), "what moved most comes first"
     drawn = look.page.evaluate("JSON.parse(document.getElementById('chart-data').textContent)")
     assert sum(Decimal(one) for series in drawn["series"] for one in series["amounts"]) == total
     assert look.page.evaluate("document.querySelector('#chart canvas').toDataURL().length") > 3000, "it is drawn"

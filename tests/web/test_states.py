@@ -160,3 +160,20 @@ def test_sums_of_large_amounts_are_exact_on_the_page(site: Site) -> None:
         page = browser.get("/explore?period=this-month&by=SERVICE").text
     for value in (exact_sum(amounts), exact_sum(amounts[:10])):
         assert f'value="{plain(value)}"' in page
+
+
+def test_changes_of_skus_are_split_by_price_and_usage_and_what_is_left_out_is_a_row(site: Site) -> None:
+    customer = site.world.customer()
+    for month, cost, quantity in ((10, 30, 10), (11, 72, 12)):
+        used = {"quantity": Decimal(quantity), "unit": "Hours"}
+        small = [Charge(date(2026, month, 5), Decimal(month), sku=f"small {number:02}", **used) for number in range(60)]
+        charge = Charge(date(2026, month, 5), Decimal(cost), sku="m5", **used)
+        customer.publish(slice_of(customer.customer_id, "main", BillingPeriod(2026, month)), [charge, *small])
+    with site.signed_in(customer.token) as browser:
+        text = text_of(browser.get("/explore?from=2026-11-01&to=2026-11-17&group=SKU&compare=1"))
+        assert "Change By price By usage" in text
+        assert "m5 72.00 9.8 % 30.00 +42.00 ▲ +140 % +30.00 +12.00" in text
+        assert "and 11 more 121.00 16.5 % 110.00 +11.00 ▲ +10 %" in text
+        assert "All 732.00 630.00 +102.00 ▲ +16 %" in text
+        overview = text_of(browser.get("/"))
+        assert "Movers by service" in overview

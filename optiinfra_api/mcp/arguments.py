@@ -17,21 +17,9 @@ from optiinfra_api.reading.cost_query import END_DAY, FIRST_DAY
 
 MOST_ROWS: Final = 200
 
-DimensionName = Literal[
-    "PROVIDER",
-    "ACCOUNT",
-    "SUB_ACCOUNT",
-    "SERVICE",
-    "REGION",
-    "CHARGE_CATEGORY",
-    "PRICING_CATEGORY",
-    "SERVICE_PROVIDER",
-    "SERVICE_CATEGORY",
-    "INVOICE",
-    "BILLING_PERIOD",
-    "SKU",
-    "COMMITMENT",
-]
+_OfTables = Literal["PROVIDER", "ACCOUNT", "SUB_ACCOUNT", "SERVICE", "REGION", "CHARGE_CATEGORY", "PRICING_CATEGORY"]
+_OfLineItems = Literal["SERVICE_PROVIDER", "SERVICE_CATEGORY", "INVOICE", "BILLING_PERIOD", "SKU", "COMMITMENT"]
+DimensionName = Literal[_OfTables, _OfLineItems]
 ValuesOf = Literal[DimensionName, "CURRENCY", "TAG", "TAG_KEY"]
 PresetName = Literal["this-month", "last-month", "7-days", "30-days", "90-days", "12-months"]
 

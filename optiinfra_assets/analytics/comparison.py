@@ -49,15 +49,16 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class GroupCost:
-    """What a group cost in one period. `quantity` None: it was not read."""
+    """What a group cost in one period. `quantity` None: it was not read; `converted`: the cost in another currency, None: not known."""
 
     cost: Decimal
     line_items: int
     unpriced: int = 0
     quantity: Quantity | None = None
+    converted: Decimal | None = None
 
 
-NOTHING: Final = GroupCost(Decimal(0), 0)
+NOTHING: Final = GroupCost(Decimal(0), 0, converted=Decimal(0))
 """A group without line items."""
 
 
@@ -86,6 +87,12 @@ class Movement:
     def difference(self) -> Decimal:
         """What it costs more than before."""
         return exact_difference(self.after.cost, self.before.cost)
+
+    @property
+    def converted_difference(self) -> Decimal | None:
+        """The same in another currency, None if one of the two costs is not known in it."""
+        after, before = self.after.converted, self.before.converted
+        return None if after is None or before is None else exact_difference(after, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +182,12 @@ def _together(currency: str, moved: list[Movement]) -> Movement:
 
 def _summed(costs: Iterable[GroupCost]) -> GroupCost:
     found = list(costs)
+    converted = [one.converted for one in found if one.converted is not None]
     return GroupCost(
-        exact_sum(one.cost for one in found), sum(one.line_items for one in found), sum(one.unpriced for one in found)
+        exact_sum(one.cost for one in found),
+        sum(one.line_items for one in found),
+        sum(one.unpriced for one in found),
+        converted=exact_sum(converted) if len(converted) == len(found) else None,
     )
 
 

@@ -6,15 +6,15 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import strawberry
 
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Period, cost_query
-from optiinfra_api.fields.costs.cost_series import Grouping, series_of
-from optiinfra_api.fields.costs.money import Money, Published, freshness_fields
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, DisplayCurrency, Filter, Period, cost_query
+from optiinfra_api.fields.costs.cost_series import DAILY, Grouping, series_of
+from optiinfra_api.fields.costs.money import Money, Published, converted_sum, freshness_fields
 from optiinfra_api.fields.costs.trends import (
     GroupBy,
     GroupByTag,
@@ -32,8 +32,13 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import exact_difference
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
+if TYPE_CHECKING:
+    from optiinfra_api.reading.conversion import Display
+
 MOST_ROWS: Final = 5000
 _MOST_MONTHS: Final = MAX_DAYS // 31
+_ZERO: Final = Decimal(0)
+_UNCONVERTED: Final = {"converted": None, "charged_converted": "0"}
 _NOTHING: Final = {"total": "0", "line_items": 0, "unpriced_line_items": 0}
 
 Row = dict[str, Any]
@@ -85,6 +90,7 @@ class CostsByBillingPeriodQuery:
         filter: Filter = None,
         cost_basis: Basis = CostBasis.BILLED,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> CostsByBillingPeriod | None:
         months = _months(from_, to)
         charged = cost_query(Period(start=months[0].start.date(), end=months[-1].end.date()), filter, as_of)
@@ -98,14 +104,20 @@ class CostsByBillingPeriodQuery:
         by_month = replace(groups, dimensions=groups.dimensions | {_PERIOD})
         data = await info.context.data_of(customer_id)
 
-        async def read(question: CostQuery, by: Grouping, granularity: str) -> tuple[ResolvedGenerations, list[Row]]:
-            part = partial(
-                series_of, data, question, basis=cost_basis, groups=by, granularity=granularity, most=MOST_ROWS
-            )
-            return await data.answered(question, lambda found: part(resolved=found))
+        displays = [data.display(display_currency) for _ in range(2)]
+
+        async def read(
+            question: CostQuery, by: Grouping, granularity: str, display: Display | None
+        ) -> tuple[ResolvedGenerations, list[Row]]:
+            bucket = DAILY if display else granularity
+            part = partial(series_of, data, question, basis=cost_basis, groups=by, granularity=bucket, most=MOST_ROWS)
+            answering, rows = await data.answered(question, lambda found: part(resolved=found))
+            if display is not None:
+                await display.series(rows, granularity, question.start)
+            return answering, rows
 
         (own, of_months), (answering, series) = await asyncio.gather(
-            read(invoiced, by_month, "whole"), read(charged, groups, "monthly")
+            read(invoiced, by_month, "whole", displays[0]), read(charged, groups, "monthly", displays[1])
         )
         rows = _rows(of_months, series, groups.names)
         if len(rows) > MOST_ROWS:
@@ -113,8 +125,8 @@ class CostsByBillingPeriodQuery:
                 f"the answer would have more than {MOST_ROWS} rows", "Ask for fewer months, or group by less."
             )
         is_final = _final(own)
-        found: list[Any] = [_month(row, is_final.get(row[_PERIOD], False)) for row in rows]
-        return CostsByBillingPeriod(months=found, **freshness_fields(answering))
+        found: list[Any] = [_month(row, is_final.get(row[_PERIOD], False), displays[0]) for row in rows]
+        return CostsByBillingPeriod(months=found, **freshness_fields(answering, displays[0]))
 
 
 _PERIOD: Final = "period"
@@ -147,27 +159,39 @@ def _rows(invoiced: list[Row], series: list[Row], names: tuple[str, ...]) -> lis
     def at(row: Row, month: str) -> Row:
         group = {name: row[name] for name in names}
         key = (row["currency"], month, *(repr(value) for value in group.values()))
-        empty = {**_NOTHING, **group, "currency": row["currency"], _PERIOD: month, "charged": "0"}
+        empty = {**_NOTHING, **group, "currency": row["currency"], _PERIOD: month, "charged": "0", **_UNCONVERTED}
         return rows.setdefault(key, empty)
 
     for row in invoiced:
-        at(row, row[_PERIOD]).update({name: row[name] for name in _NOTHING})
+        at(row, row[_PERIOD]).update({name: row[name] for name in (*_NOTHING, "converted") if name in row})
     for row in series:
-        for day, amount in zip(row["dates"], row["amounts"], strict=True):
-            at(row, day[: len("2026-11")])["charged"] = amount
+        amounts: list[str | None] = row["converted_amounts" if "converted_amounts" in row else "amounts"]
+        for day, amount, converted in zip(row["dates"], row["amounts"], amounts, strict=True):
+            at(row, day[: len("2026-11")]).update(charged=amount, charged_converted=converted)
     return [rows[key] for key in sorted(rows)]
 
 
-def _month(row: Row, is_final: bool) -> Row:
+def _month(row: Row, is_final: bool, display: Display | None) -> Row:
     """The fields of `BillingPeriodCost`; see `graphql.row_execution`."""
-    currency = row["currency"]
-    difference = decimal_text(exact_difference(Decimal(row["total"]), Decimal(row["charged"])))
+    own = row["converted"] or converted_sum(_ZERO, display)
+    used = None if row["charged_converted"] is None else Decimal(row["charged_converted"])
+    invoiced = None if own is None or own["amount"] is None else Decimal(own["amount"])
+    difference = None if used is None or invoiced is None else exact_difference(invoiced, used)
+    amounts = {
+        "invoiced": (row["total"], own),
+        "charged": (row["charged"], converted_sum(used, display)),
+        "difference": (
+            decimal_text(exact_difference(Decimal(row["total"]), Decimal(row["charged"]))),
+            converted_sum(difference, display),
+        ),
+    }
     return {
         **group_fields(row),
-        "currency": currency,
-        "invoiced": {"amount": row["total"], "currency": currency},
-        "charged": {"amount": row["charged"], "currency": currency},
-        "difference": {"amount": difference, "currency": currency},
+        "currency": row["currency"],
+        **{
+            name: {"amount": amount, "currency": row["currency"], "converted": converted}
+            for name, (amount, converted) in amounts.items()
+        },
         "line_items": row["line_items"],
         "unpriced_line_items": row["unpriced_line_items"],
         "is_final": is_final,

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import strawberry
 
 from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Period, PeriodAsked, cost_query
-from optiinfra_api.fields.costs.cost_series import LINE_ITEMS, Grouping, check_groups, cost_columns, series_of
-from optiinfra_api.fields.costs.money import Money, Published, freshness_fields
+from optiinfra_api.fields.costs.arguments import (
+    Basis,
+    CostBasis,
+    DisplayCurrency,
+    Filter,
+    Period,
+    PeriodAsked,
+    cost_query,
+)
+from optiinfra_api.fields.costs.cost_series import DAILY, LINE_ITEMS, Grouping, check_groups, cost_columns, series_of
+from optiinfra_api.fields.costs.money import (
+    Conversion,
+    ConversionMethod,
+    Money,
+    Published,
+    converted_sum,
+    freshness_fields,
+)
 from optiinfra_api.fields.costs.trends import (
     GroupBy,
     GroupByTag,
@@ -32,13 +49,18 @@ from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.analytics.comparison import EffectGap, GroupCost, Movement, Quantity, Values, compare
+from optiinfra_assets.domain.exact_amounts import exact_difference
 from optiinfra_assets.domain.publications import ResolvedGenerations
+
+if TYPE_CHECKING:
+    from optiinfra_api.reading.conversion import Display
 
 MOST_GROUPS: Final = 20_000
 """Groups of one period that are compared."""
 DEFAULT_LIMIT: Final = 50
 
 Row = dict[str, Any]
+_Group = tuple[str, Values]
 
 
 @strawberry.enum(description="Why price and usage effect are not known.")
@@ -96,7 +118,8 @@ class ComparedTotal(Compared):
 
 
 @strawberry.type(
-    description="Two periods compared. Its freshness is that of both: `dataThrough` the earlier, `publishedAt` the later."
+    description="Two periods compared. Its freshness is that of both: `dataThrough` the earlier, `publishedAt` the later; the total of its "
+    "conversion is that of the differences."
 )
 class CostComparison(Published):
     totals: list[ComparedTotal] = strawberry.field(description="By currency; empty if nothing was charged.")
@@ -135,57 +158,95 @@ class CompareCostsQuery:
         cost_basis: Basis = CostBasis.BILLED,
         limit: Limit = DEFAULT_LIMIT,
         as_of: AsOf = None,
+        display_currency: DisplayCurrency = None,
     ) -> CostComparison | None:
         questions = [cost_query(days, filter, as_of) for days in (with_, period)]
         groups = grouping(group_by, group_by_tag, group_by_tags, in_any_case=ignore_tag_case)
         check_limit(limit)
         data = await info.context.data_of(customer_id)
         selected = selected_names("groups", info) | selected_names("totals", info)
-        asked = _Asked(data, cost_basis, groups, with_effects=not _EFFECTS.isdisjoint(selected))
-        (earlier, before), (later, after) = await asyncio.gather(*map(asked.costs, questions))
-        found = compare(before, after, limit)
-        totals: list[Any] = [_compared(one.total) | {"groups": one.total.groups} for one in found]
-        parts: list[Any] = [_group(part, groups) for one in found for part in one.parts]
+        asks_effects = not _EFFECTS.isdisjoint(selected)
+        earlier, later = await asyncio.gather(
+            *(
+                _read(data, question, cost_basis, groups, data.display(display_currency), with_effects=asks_effects)
+                for question in questions
+            )
+        )
+        found = compare(earlier.costs, later.costs, limit)
+        totals: list[Any] = [_compared(one.total, earlier, later) | {"groups": one.total.groups} for one in found]
+        parts: list[Any] = [_group(part, groups, earlier, later) for one in found for part in one.parts]
         return CostComparison(totals=totals, groups=parts, **_freshness(earlier, later))
 
 
 _EFFECTS: Final = frozenset({"priceEffect", "usageEffect", "whyNoEffect"})
 
 
-class _Asked:
-    """What is compared: reads what each group cost in a period."""
+@dataclass(slots=True)
+class _Read:
+    """What was read of one period.
 
-    def __init__(self, data: CustomerData, basis: CostBasis, groups: Grouping, *, with_effects: bool) -> None:
-        self._data = data
-        self._basis = basis
-        self._groups = groups
-        self._with_effects = with_effects
+    Attributes:
+        costs: of each group.
+        converted: the fields of `ConvertedMoney` of each group, if a display currency is asked.
+    """
 
-    async def costs(self, question: CostQuery) -> tuple[ResolvedGenerations, dict[tuple[str, Values], GroupCost]]:
-        """The generations that answer for the days of `question`, and what each group cost in each currency."""
-        answering, rows = await self._data.answered(question, lambda found: self._rows(question, found))
-        return answering, {(row["currency"], _key(row, self._groups.names)): _cost(row) for row in rows}
-
-    async def _rows(self, question: CostQuery, answering: ResolvedGenerations) -> list[Row]:
-        if not self._with_effects:
-            return await series_of(self._data, question, answering, self._basis, self._groups, most=MOST_GROUPS)
-        rows = await self._data.groups(
-            "cost_quantities",
-            question,
-            answering,
-            **self._groups.values(LINE_ITEMS),
-            **cost_columns(self._basis),
-            limit=MOST_GROUPS + 1,
-        )
-        check_groups(rows, MOST_GROUPS)
-        return [
-            self._groups.of_row({name.removesuffix("_group"): value for name, value in row.items()}) for row in rows
-        ]
+    answering: ResolvedGenerations
+    costs: dict[_Group, GroupCost]
+    converted: dict[_Group, Row]
+    display: Display | None
 
 
-def _key(row: Mapping[str, Any], names: tuple[str, ...]) -> Values:
-    """The values of a group; a list of those of several tags as a tuple."""
-    return tuple(tuple(row[name]) if name == "tags" else row[name] for name in names)
+async def _read(
+    data: CustomerData,
+    question: CostQuery,
+    basis: CostBasis,
+    groups: Grouping,
+    display: Display | None,
+    *,
+    with_effects: bool,
+) -> _Read:
+    """What each group cost on the days of `question`; line items are read for the effects alone, and days for another currency alone."""
+
+    async def rows(answering: ResolvedGenerations) -> tuple[list[Row], list[Row]]:
+        part = partial(series_of, data, question, answering, basis, groups, most=MOST_GROUPS)
+        is_asked = display is not None or not with_effects
+        sums = part(granularity=DAILY if display else "whole") if is_asked else _nothing()
+        used = _quantities(data, question, answering, basis, groups) if with_effects else _nothing()
+        return await asyncio.gather(sums, used)
+
+    answering, (sums, used) = await data.answered(question, rows)
+    if display is not None:
+        await display.series(sums, "whole", question.start)
+    by_group = {_key(row, groups): row for row in used}
+    costs = {key: _cost(row) for key, row in by_group.items()}
+    for row in sums:
+        costs[_key(row, groups)] = _cost(row | by_group.get(_key(row, groups), {}))
+    converted = {_key(row, groups): row["converted"] for row in sums if display}
+    return _Read(answering, costs, converted, display)
+
+
+async def _nothing() -> list[Row]:
+    return []
+
+
+async def _quantities(
+    data: CustomerData, question: CostQuery, answering: ResolvedGenerations, basis: CostBasis, groups: Grouping
+) -> list[Row]:
+    rows = await data.groups(
+        "cost_quantities",
+        question,
+        answering,
+        **groups.values(LINE_ITEMS),
+        **cost_columns(basis),
+        limit=MOST_GROUPS + 1,
+    )
+    check_groups(rows, MOST_GROUPS)
+    return [groups.of_row({name.removesuffix("_group"): value for name, value in row.items()}) for row in rows]
+
+
+def _key(row: Mapping[str, Any], groups: Grouping) -> _Group:
+    """The currency and the values of a group; a list of those of several tags as a tuple."""
+    return row["currency"], tuple(tuple(row[name]) if name == "tags" else row[name] for name in groups.names)
 
 
 def _cost(row: Mapping[str, Any]) -> GroupCost:
@@ -194,16 +255,18 @@ def _cost(row: Mapping[str, Any]) -> GroupCost:
         quantity = Quantity(
             Decimal(row["quantity"]), frozenset(row["units"]), row["without_quantity"], row["without_unit"]
         )
-    return GroupCost(Decimal(row["total"]), row["line_items"], row["unpriced_line_items"], quantity)
+    amount = row["converted"]["amount"] if "converted" in row else None
+    converted = None if amount is None else Decimal(amount)
+    return GroupCost(Decimal(row["total"]), row["line_items"], row["unpriced_line_items"], quantity, converted)
 
 
-def _group(part: Movement, groups: Grouping) -> Any:
+def _group(part: Movement, groups: Grouping, earlier: _Read, later: _Read) -> Any:
     """The fields of `ComparedGroup`; see `graphql.row_execution`."""
     values: dict[str, Any] = dict(zip(groups.names, part.values or (), strict=False))
     if "tags" in values:
         values["tags"] = list(values["tags"])
     return {
-        **_compared(part),
+        **_compared(part, earlier, later),
         **group_fields(values),
         "is_other": part.values is None,
         "groups": part.groups,
@@ -213,17 +276,23 @@ def _group(part: Movement, groups: Grouping) -> Any:
     }
 
 
-def _compared(moved: Movement) -> dict[str, Any]:
+def _compared(moved: Movement, earlier: _Read, later: _Read) -> dict[str, Any]:
     """The fields of `Compared`."""
 
-    def money(amount: Decimal | None) -> dict[str, str] | None:
-        return None if amount is None else {"amount": decimal_text(amount), "currency": moved.currency}
+    def money(amount: Decimal | None, converted: Row | None = None) -> Row | None:
+        if amount is None:
+            return None
+        return {"amount": decimal_text(amount), "currency": moved.currency, "converted": converted}
+
+    def shown(amount: Decimal | None, of: _Read | None = None) -> Row | None:
+        own = of.converted.get((moved.currency, moved.values)) if of and moved.values is not None else None
+        return own or converted_sum(amount, later.display)
 
     return {
         "currency": moved.currency,
-        "before": money(moved.before.cost),
-        "after": money(moved.after.cost),
-        "difference": money(moved.difference),
+        "before": money(moved.before.cost, shown(moved.before.converted, earlier)),
+        "after": money(moved.after.cost, shown(moved.after.converted, later)),
+        "difference": money(moved.difference, shown(moved.converted_difference)),
         "line_items_before": moved.before.line_items,
         "line_items_after": moved.after.line_items,
         "unpriced_line_items": moved.before.unpriced + moved.after.unpriced,
@@ -233,14 +302,31 @@ def _compared(moved: Movement) -> dict[str, Any]:
     }
 
 
-def _freshness(earlier: ResolvedGenerations, later: ResolvedGenerations) -> dict[str, Any]:
+def _freshness(earlier: _Read, later: _Read) -> dict[str, Any]:
     """The fields of `Published` for an answer from both."""
-    both = [freshness_fields(earlier), freshness_fields(later)]
+    both = [freshness_fields(earlier.answering), freshness_fields(later.answering)]
     reached = [one["data_through"] for one in both if one["data_through"]]
     published: list[datetime] = [one["published_at"] for one in both if one["published_at"]]
     return {
+        "conversion": _conversion(later.display, earlier.display),
         "data_through": min(reached) if len(reached) == len(both) else None,
         "is_complete": all(one["is_complete"] for one in both),
         "published_at": max(published, default=None),
         "is_simulated": any(one["is_simulated"] for one in both),
     }
+
+
+def _conversion(display: Display | None, other: Display | None) -> Conversion | None:
+    """How two answers were converted, with the total of the first less that of the second; None if a display currency is not asked."""
+    if display is None or other is None:
+        return None
+    total = None
+    if display.total is not None and other.total is not None:
+        total = decimal_text(exact_difference(display.total, other.total))
+    warnings = [*other.warnings, *(one for one in display.warnings if one not in other.warnings)]
+    return Conversion(
+        currency=display.currency,
+        method=ConversionMethod(str(display.method)),
+        total=total,
+        warnings=warnings,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,14 @@ def _conversion(display: Display, *, is_page: bool) -> Conversion:
     total = None if is_page or display.total is None else decimal_text(display.total)
     method = ConversionMethod(str(display.method))
     return Conversion(currency=display.currency, method=method, total=total, warnings=display.warnings)
+
+
+def converted_sum(amount: Decimal | None, display: Display | None) -> dict[str, Any] | None:
+    """The fields of `ConvertedMoney` of a sum of what was converted at any rates; None if a display currency is not asked."""
+    if display is None:
+        return None
+    rates = dict.fromkeys(("rate", "rate_date", "rate_source", "first_rate_date", "last_rate_date"))
+    return {"amount": None if amount is None else decimal_text(amount), "currency": display.currency, **rates}
 
 
 @strawberry.interface(description="A sum of charges in one currency.")

@@ -318,3 +318,114 @@ def test_new_and_revised_rates_leave_closed_months_as_they_were(world: World) ->
     )
     assert shown(seeing) == ["50", "50", "50"], "the other direction is inverted"
     assert shown(other) == ["200", "110", "120"]
+
+
+_MONEY: Final = f"{{ amount converted {{ {CONVERTED} }} }}"
+COMPARISON: Final = f"""query Comparison($period: Period!, $with: Period!, $into: String, $filter: CostFilter, $limit: Int!) {{
+  compareCosts(period: $period, with: $with, displayCurrency: $into, filter: $filter, groupBy: [SERVICE, CHARGE_CATEGORY], limit: $limit) {{
+    totals {{ currency before {_MONEY} after {_MONEY} difference {_MONEY} priceEffect {_MONEY} }}
+    groups {{ service chargeCategory isOther currency before {_MONEY} after {_MONEY} difference {_MONEY} }} {CONVERSION}
+  }}
+}}"""
+
+
+@pytest.mark.parametrize("limit", [1, 9])
+def test_a_comparison_is_converted_in_both_periods(books: Books, limit: int) -> None:
+    other = {"start": "2022-01-05", "end": "2023-05-01"}
+    asked = {"period": WHOLE, "with": other, "filter": KNOWN, "limit": limit}
+    found, plain_ = books.ask(COMPARISON, **asked), books.ask(COMPARISON, into=None, **asked)
+
+    def expected(period: dict[str, str], one: dict[str, Any]) -> Fraction:
+        amount = books.sum(
+            lambda charge: (
+                charge.currency == one["currency"]
+                and period["start"] <= str(charge.day) < period["end"]
+                and one.get("service") in (None, charge.service)
+                and one.get("chargeCategory") in (None, charge.category)
+            )
+        )
+        assert amount is not None
+        return amount
+
+    for one in [*found["totals"], *(one for one in found["groups"] if not one["isOther"])]:
+        before, after = expected(other, one), expected(WHOLE, one)
+        for name, amount in (("before", before), ("after", after), ("difference", after - before)):
+            assert same(one[name]["converted"]["amount"], amount)
+    for total in found["totals"]:
+        own = [one for one in found["groups"] if one["currency"] == total["currency"]]
+        for name in ("before", "after", "difference"):
+            assert fractions(one[name]["converted"]["amount"] for one in own) == Fraction(
+                total[name]["converted"]["amount"]
+            )
+    assert Fraction(found["conversion"]["total"]) == fractions(
+        one["difference"]["converted"]["amount"] for one in found["totals"]
+    )
+    assert [one["difference"]["amount"] for one in found["groups"]] == [
+        one["difference"]["amount"] for one in plain_["groups"]
+    ]
+    assert plain_["conversion"] is plain_["totals"][0]["after"]["converted"] is None
+
+
+def test_a_comparison_without_a_rate_is_null_and_says_so(books: Books) -> None:
+    asked = {
+        "period": {"start": "2024-12-01", "end": "2025-01-01"},
+        "with": {"start": "2024-11-01", "end": "2024-12-01"},
+        "limit": 9,
+    }
+    found = books.ask(COMPARISON, **asked)
+    lost = {one["currency"]: one["difference"]["converted"]["amount"] for one in found["totals"]}
+    assert {currency for currency, amount in lost.items() if amount is None} == {LOST}
+    assert found["conversion"]["total"] is None
+    (warning,) = found["conversion"]["warnings"]
+    assert warning.startswith(f"No rate from {LOST} to {INTO}")
+
+
+BILLING_PERIODS: Final = f"""query Months($from: String!, $to: String!, $into: String, $filter: CostFilter) {{
+  costsByBillingPeriod(from: $from, to: $to, displayCurrency: $into, filter: $filter) {{
+    months {{ billingPeriod currency invoiced {_MONEY} charged {_MONEY} difference {_MONEY} }} {CONVERSION}
+  }}
+}}"""
+
+
+def test_billing_periods_are_converted_by_the_days_of_their_charges(books: Books) -> None:
+    """All charges of a year are invoiced in its December."""
+    found = books.ask(BILLING_PERIODS, **{"from": "2024-01", "to": "2024-12", "filter": KNOWN})
+    for one in found["months"]:
+        currency, month = one["currency"], one["billingPeriod"]
+        charged = books.sum(
+            lambda charge, currency=currency, month=month: (charge.currency, f"{charge.day:%Y-%m}") == (currency, month)
+        )
+        year = books.sum(lambda charge, currency=currency: (charge.currency, charge.day.year) == (currency, 2024))
+        invoiced = year if month == "2024-12" else Fraction(0)
+        assert charged is not None and invoiced is not None  # noqa: PT018
+        for name, amount in (("charged", charged), ("invoiced", invoiced), ("difference", invoiced - charged)):
+            assert same(one[name]["converted"]["amount"], amount)
+    assert len(found["months"]) == 36
+    assert Fraction(found["conversion"]["total"]) == fractions(
+        one["invoiced"]["converted"]["amount"] for one in found["months"]
+    )
+
+
+LIMITED: Final = f"""query Limited($period: Period!, $into: String, $by: Granularity, $filter: CostFilter) {{
+  costTrends(period: $period, displayCurrency: $into, granularity: $by, groupBy: [SERVICE], filter: $filter, limit: 1) {{
+    series {{ service currency dates amounts convertedAmounts {SUMS} }}
+    other {{ currency dates amounts convertedAmounts {SUMS} }} {CONVERSION}
+  }}
+}}"""
+
+
+@pytest.mark.parametrize("by", ["DAILY", "MONTHLY"])
+def test_what_a_limit_leaves_out_is_converted_too(books: Books, by: str) -> None:
+    whole = books.ask(TRENDS, period=WHOLE, filter=KNOWN, by=by)
+    found = books.ask(LIMITED, period=WHOLE, filter=KNOWN, by=by)
+    assert found["conversion"] == whole["conversion"]
+    assert [one["currency"] for one in found["other"]] == ["CHF", "EUR", "USD"]
+    for other in found["other"]:
+        shown = {one["service"] for one in found["series"] if one["currency"] == other["currency"]}
+        (left,) = [
+            one for one in whole["series"] if one["currency"] == other["currency"] and one["service"] not in shown
+        ]
+        assert Fraction(other["cost"]["converted"]["amount"]) == Fraction(left["cost"]["converted"]["amount"])
+        amounts = dict(zip(left["dates"], left["convertedAmounts"], strict=True))
+        for day, amount in zip(other["dates"], other["convertedAmounts"], strict=True):
+            assert Fraction(amount) == Fraction(amounts.get(day, "0"))

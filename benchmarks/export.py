@@ -80,8 +80,8 @@ def _slices(rows: int) -> list[dataset.BenchSlice]:
     return found
 
 
-def ours(url: str, pid: int, token: str, form: ExportFormat, encoding: str) -> Run:
-    """Download through the API."""
+def ours(url: str, pid: int, token: str, form: ExportFormat, encoding: str, what: str = "line-items") -> Run:
+    """Download through the API: the export `what`, every line item of it."""
     process = psutil.Process(pid)
     Path(f"/proc/{pid}/clear_refs").write_text("5")  # reset the peak so far
     before = sum(process.cpu_times()[:2])
@@ -89,9 +89,7 @@ def ours(url: str, pid: int, token: str, form: ExportFormat, encoding: str) -> R
     connection = http.client.HTTPConnection(str(address.hostname), address.port)
     headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": encoding}
     begin = time.perf_counter()
-    connection.request(
-        "GET", f"/export/line-items.{form.value}?{urlencode({'start': START, 'end': END})}", headers=headers
-    )
+    connection.request("GET", f"/export/{what}.{form.value}?{urlencode({'start': START, 'end': END})}", headers=headers)
     response = connection.getresponse()
     assert response.status == 200, response.read()
     size = sum(len(chunk) for chunk in iter(lambda: response.read(CHUNK), b""))
@@ -133,13 +131,19 @@ def bare(settings: Settings, rows: int, form: ExportFormat) -> Run:
     return Run(seconds, size)
 
 
-def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
-    """Print a line for each format."""
+def viewer(settings: Settings) -> str:
+    """Add the customer, and return a token of it."""
     metadata = Metadata.connect(settings)
     metadata.migrate()
     metadata.customers.add(CUSTOMER)
     token = metadata.tokens.issue("benchmark", CUSTOMER, "viewer").plaintext
     metadata.close()
+    return token
+
+
+def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
+    """Print a line for each format."""
+    token = viewer(settings)
     print(f"load average {os.getloadavg()[0]:.1f} before")
     heads = ("", "MB", "bare rows/s", "our rows/s", "ratio", "our CPU s", "our peak MB")
     print(f"{heads[0]:<12}" + "".join(f"{head:>13}" for head in heads[1:]))
@@ -164,13 +168,19 @@ def measure(url: str, settings: Settings, pid: int, rows: int) -> None:
     print(f"load average {os.getloadavg()[0]:.1f} after")
 
 
+def filled(rows: int) -> tuple[Path, int]:
+    """Fill the data set of about `rows` line items if it does not exist; return its folder, and how many it has."""
+    rows = rows // (dataset.MONTHS * ACCOUNTS) * (dataset.MONTHS * ACCOUNTS)
+    folder = dataset.DATA / f"export-{rows}"
+    make(folder, rows)
+    return folder, rows
+
+
 def main() -> None:
     """Fill the data set if it does not exist, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000, help="line items (default: %(default)s)")
-    rows = parser.parse_args().rows // (dataset.MONTHS * ACCOUNTS) * (dataset.MONTHS * ACCOUNTS)
-    folder = dataset.DATA / f"export-{rows}"
-    make(folder, rows)
+    folder, rows = filled(parser.parse_args().rows)
     with running(folder) as (url, settings, pid):
         measure(url, settings, pid, rows)
 

@@ -125,31 +125,31 @@ class CustomerData:
     ) -> list[dict[str, Any]]:
         if not resolved.generations:
             return []
-        bound = self._bound("queries", statement, question, resolved, values)
+        text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
+        bound = self._bound(text, question, resolved, values)
         return await self.services.engine.rows(statement, bound, count)
 
     def export(
         self,
-        statement: str,
+        text: str,
         form: ExportFormat,
         question: CostQuery,
         resolved: ResolvedGenerations,
         **values: Any,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Stream the answer of a statement of ``sql/clickhouse/exports`` over the `resolved` generations; see `ExportStreamer.stream`."""
-        bound = self._bound("exports", statement, question, resolved, values)
-        return self.services.exporter.stream(statement, form, bound)
+        """Stream the answer of the statement `text` over the `resolved` generations; see `ExportStreamer.stream`."""
+        bound = self._bound(text, question, resolved, values)
+        return self.services.exporter.stream(text, form, bound)
 
     def _bound(
         self,
-        folder: str,
-        statement: str,
+        text: str,
         question: CostQuery,
         resolved: ResolvedGenerations,
         values: dict[str, Any],
     ) -> dict[str, Any]:
         """The values that a statement binds; spends its estimated rows from the budget, and raises TooExpensive if it has no room."""
-        self._budget.spend(sql_files.read("clickhouse", folder, f"{statement}.sql"), question, resolved)
+        self._budget.spend(text, question, resolved)
         return {
             **question.parameters(),
             **_billing_periods(resolved),

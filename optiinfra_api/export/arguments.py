@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -17,6 +17,8 @@ from optiinfra_api.fields.costs.trends import Dimension, Granularity
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import BadValue, parse_date, parse_instant
 from optiinfra_api.reading.cost_query import FILTERS, CostQuery
+from optiinfra_api.reading.stream import ExportFormat
+from optiinfra_assets.domain import focus
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
@@ -28,6 +30,7 @@ _PERIOD = frozenset({"start", "end"})
 _FILTERED = _EVERYWHERE | _PERIOD | {*_FILTERS, "tagKey", "tagValue"}
 
 ACCEPTED: Mapping[str, frozenset[str]] = {
+    "focus": _FILTERED | {"version", "xColumns", "format"},
     "line-items": _FILTERED | {"focus"},
     "trends": _FILTERED | {"costBasis", "granularity", "groupBy", "groupByTag"},
     "by-resource": _FILTERED | {"costBasis"},
@@ -37,8 +40,9 @@ ACCEPTED: Mapping[str, frozenset[str]] = {
 }
 """The parameters that each export accepts."""
 
-FOCUS = {"1.2": "line_items_focus_1_2", "1.4": "line_items_focus_1_4"}
-"""FOCUS version -> the statement that exports line items in its columns."""
+_FOCUS_LINE_ITEMS = ("1.2", "1.4")
+"""The versions that ``line-items`` had before there was an export of FOCUS alone, which has all."""
+_FORMATS = tuple(one.value for one in ExportFormat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class ExportQuery:
         group_by_tag: name of a tag, None for none.
         days: how many of the newest days with charges.
         focus: the FOCUS version whose columns are wanted; None: our own columns.
+        has_x_columns: whether a FOCUS file has what sources have beyond FOCUS, in columns of their own.
     """
 
     what: str
@@ -66,7 +71,8 @@ class ExportQuery:
     granularity: str
     group_by_tag: str | None
     days: int
-    focus: str | None
+    focus: focus.Version | None
+    has_x_columns: bool
 
     @classmethod
     def of(cls, what: str, given: QueryParams) -> ExportQuery:
@@ -88,7 +94,8 @@ class ExportQuery:
             granularity="total" if what == "total" else granularity.value,
             group_by_tag=values.get("groupByTag"),
             days=check_days(_whole("days", values.get("days", "1"))),
-            focus=_focus(values.get("focus")),
+            focus=_focus(what, values),
+            has_x_columns=_choice("xColumns", values.get("xColumns", "false"), ("true", "false")) == "true",
         )
 
 
@@ -149,15 +156,43 @@ def _one_of(kind: type[_E], name: str, value: str) -> _E:
         raise _not_accepted(name, value, f"Use {', '.join(kind.__members__)}.") from None
 
 
+def named(name: str, given: QueryParams) -> tuple[str, ExportFormat] | None:
+    """Return the export and the format that the path ``/export/<name>`` means; None if there is no such export.
+
+    An export that takes a format as a parameter, as its address without an ending does, is CSV if none is given.
+
+    Raises:
+        InvalidArgument: the format is not accepted.
+    """
+    what, dot, ending = name.rpartition(".")
+    if not dot and "format" in ACCEPTED.get(name, ()):
+        return name, ExportFormat(_choice("format", given.get("format", "csv"), _FORMATS))
+    if what not in ACCEPTED or ending not in _FORMATS:
+        return None
+    if given.get("format", ending) != ending:
+        raise _not_accepted("format", given["format"], f"The path ends in .{ending}: leave the parameter out.")
+    return what, ExportFormat(ending)
+
+
 def _whole(name: str, value: str) -> int:
     if not value.isascii() or not value.isdecimal() or len(value) > 9:
         raise _not_accepted(name, value, "Use a whole number.")
     return int(value)
 
 
-def _focus(value: str | None) -> str | None:
-    if value is not None and value not in FOCUS:
-        raise _not_accepted("focus", value, f"Use {' or '.join(FOCUS)}, or leave it out for our own columns.")
+def _focus(what: str, values: dict[str, Any]) -> focus.Version | None:
+    if what == "focus":
+        return focus.BY_TEXT[_choice("version", values.get("version", max(focus.BY_TEXT)), tuple(focus.BY_TEXT))]
+    value = values.get("focus")
+    if value is not None and value not in _FOCUS_LINE_ITEMS:
+        remedy = f"Use {' or '.join(_FOCUS_LINE_ITEMS)}, leave it out for our own columns, or ask for /export/focus."
+        raise _not_accepted("focus", value, remedy)
+    return focus.BY_TEXT[value] if value else None
+
+
+def _choice(name: str, value: str, accepted: Sequence[str]) -> str:
+    if value not in accepted:
+        raise _not_accepted(name, value, f"Use {', '.join(accepted)}.")
     return value
 
 

@@ -1,7 +1,8 @@
-"""``GET /export/<what>.<csv|parquet>``: the rows of a cost query as a file, with the same tokens and the same `access.context`.
+"""``GET /export/<what>.<csv|parquet>``, and ``/export/focus``: the rows of a cost query as a file.
 
-Data in: parameters of `export.arguments`. Data out: ClickHouse's own CSV or Parquet, streamed in constant memory. Answers have a weak
-ETag of the query and of the generations that answer it; with If-None-Match, nothing is read while these are the same.
+Tokens and `access.context` are those of every query. Data in: parameters of `export.arguments`. Data out: ClickHouse's own CSV or
+Parquet, streamed in constant memory. Answers have a weak ETag of the query and of the generations that answer it; with If-None-Match,
+nothing is read while these are the same.
 """
 
 from __future__ import annotations
@@ -10,24 +11,30 @@ import hashlib
 from dataclasses import replace
 from http import HTTPStatus
 
+from starlette.datastructures import QueryParams
+
 from optiinfra_api.access.context import CustomerData, RequestContext
 from optiinfra_api.access.request_authentication import admitted
 from optiinfra_api.access.signed_links import unsigned
-from optiinfra_api.export.arguments import ACCEPTED, ExportQuery
+from optiinfra_api.export.arguments import ACCEPTED, ExportQuery, named
 from optiinfra_api.export.plan import plan
 from optiinfra_api.export.spreadsheet import marked
 from optiinfra_api.export.streamed_endpoint import StreamedEndpoint, freshness_headers
+from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.http.http_errors import HttpError
 from optiinfra_api.http.request_log import current_request
+from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.scan_budget import ScanBudget
 from optiinfra_api.reading.stream import ExportFormat
-from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
 _MEDIA_TYPES = {
     ExportFormat.CSV: "text/csv; charset=utf-8; header=present",
     ExportFormat.PARQUET: "application/vnd.apache.parquet",
 }
+
+MOST_X_COLUMNS = 1000
+"""Beyond FOCUS's own: a wider file is read by nothing, and its statement by no database."""
 
 
 class ExportEndpoint(StreamedEndpoint):
@@ -37,11 +44,12 @@ class ExportEndpoint(StreamedEndpoint):
         """Answer the export."""
         services = self.services
         principal = await admitted(self.request, services)
-        what, form = _named(self.request.path_params["name"])
+        given = unsigned(self.request.query_params)
+        what, form = _named(self.request.path_params["name"], given)
         record = current_request()
         record.outcomes = {f"export/{what}.{form.value}": "ok"}
         record.rows = None
-        asked = ExportQuery.of(what, unsigned(self.request.query_params))
+        asked = ExportQuery.of(what, given)
         context = RequestContext(principal, services, record.correlation_id)
         context.budget = ScanBudget(services.settings.api_export_max_rows, "OPTIINFRA_API_EXPORT_MAX_ROWS")
         with services.requests.passing(principal), services.exports.passing(principal):
@@ -52,7 +60,8 @@ class ExportEndpoint(StreamedEndpoint):
     async def _write(
         self, data: CustomerData, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations
     ) -> None:
-        statement, values = plan(asked, resolved)
+        x_names = await _x_names(data, asked.question, resolved) if asked.has_x_columns else ()
+        statement, values = plan(asked, resolved, x_names)
         headers = _headers(data.customer_id, asked, form, resolved, statement)
         if _is_known(self.request.headers.get("if-none-match"), headers["ETag"]):
             await self.send_nothing(HTTPStatus.NOT_MODIFIED, headers)
@@ -65,15 +74,25 @@ class ExportEndpoint(StreamedEndpoint):
             await self.send_chunks(headers, marked(chunks) if _is_for_people(asked, form) else chunks)
 
 
-def _named(name: str) -> tuple[str, ExportFormat]:
-    what, _, ending = name.rpartition(".")
-    if what not in ACCEPTED or ending not in (one.value for one in ExportFormat):
+async def _x_names(data: CustomerData, question: CostQuery, resolved: ResolvedGenerations) -> list[str]:
+    rows = await data.rows("x_column_names", question, resolved, most=MOST_X_COLUMNS + 1)
+    if len(rows) > MOST_X_COLUMNS:
+        raise TooExpensive(
+            f"xColumns: these line items have more than {MOST_X_COLUMNS} columns beyond FOCUS",
+            "Ask for fewer accounts, or leave xColumns out.",
+        )
+    return [row["name"] for row in rows]
+
+
+def _named(name: str, given: QueryParams) -> tuple[str, ExportFormat]:
+    found = named(name, given)
+    if found is None:
         raise HttpError(
             HTTPStatus.NOT_FOUND,
             "NOT_FOUND",
             f"there is no such export: use {', '.join(sorted(ACCEPTED))}, with .csv or .parquet",
         )
-    return what, ExportFormat(ending)
+    return found
 
 
 def _is_for_people(asked: ExportQuery, form: ExportFormat) -> bool:
@@ -99,9 +118,8 @@ def _etag(
 ) -> str:
     """A weak ETag of the query and of the generations that answer it. `asOf` counts only through the generations that it leads to."""
     question = replace(asked, question=replace(asked.question, as_of=None), group_by=frozenset())
-    text = sql_files.read("clickhouse", "exports", f"{statement}.sql")
     shown = (form, _is_for_people(asked, form))
-    parts = (customer_id, question, sorted(asked.group_by), shown, resolved.generations, text)
+    parts = (customer_id, question, sorted(asked.group_by), shown, resolved.generations, statement)
     return f'W/"{hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()}"'
 
 

@@ -1,13 +1,14 @@
-"""Chooses the statement of ``sql/clickhouse/exports`` for an export, and the values that it binds beyond those of every statement."""
+"""Makes the statement of an export, of ``sql/clickhouse/exports``, and the values that it binds beyond those of every statement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from optiinfra_api.export.arguments import FOCUS, ExportQuery
+from optiinfra_api.export.arguments import ExportQuery
 from optiinfra_api.fields.costs.cost_series import cost_columns
 from optiinfra_api.fields.costs.resource_ranking import edges, whole_months
+from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
 Plan = tuple[str, dict[str, Any]]
@@ -34,14 +35,16 @@ _COLUMNS = _DERIVED | {
 _BY_TYPE = frozenset({"charge_category"})
 
 
-def plan(asked: ExportQuery, resolved: ResolvedGenerations) -> Plan:
-    """Return the name of the statement for `asked` over the `resolved` generations, and its values."""
+def plan(asked: ExportQuery, resolved: ResolvedGenerations, x_names: Sequence[str] = ()) -> Plan:
+    """Return the statement for `asked` over the `resolved` generations, and its values; a FOCUS file has the columns `x_names` too."""
+    if asked.focus is not None:
+        return sql_files.read_focus(asked.focus, x_names), {}
     statement, values = _PLANS[asked.what](asked, resolved)
-    return statement, cost_columns(asked.basis) | values
+    return sql_files.read("clickhouse", "exports", f"{statement}.sql"), cost_columns(asked.basis) | values
 
 
 def _line_items(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
-    return (FOCUS[asked.focus] if asked.focus else "line_items"), {}
+    return "line_items", {}
 
 
 def _trends(asked: ExportQuery, _: ResolvedGenerations) -> Plan:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
 from optiinfra_api.graphql.errors import TooExpensive
@@ -142,7 +142,7 @@ def _rows(
     return round(line_items * _ROWS_A_LINE_ITEM[_table(text)])
 
 
-@cache
+@lru_cache(maxsize=512)
 def _table(text: str) -> str:
     """The cost table that a statement reads; the first if it reads several."""
     tables: list[str] = _FIRST_TABLE.findall(text)

@@ -1,4 +1,4 @@
-"""Runs the statements of ``sql/clickhouse/exports`` and streams their answers as ClickHouse writes them, in constant memory.
+"""Runs statements of ``sql/clickhouse/exports`` and streams their answers as ClickHouse writes them, in constant memory.
 
 A statement may fail after part of its answer has been sent. ClickHouse then writes the error after the rows and breaks the connection.
 The last kilobytes are held back until the answer has ended well, so that the error never reaches the client as if it were data.
@@ -7,10 +7,9 @@ The last kilobytes are held back until the answer has ended well, so that the er
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from enum import Enum
-from functools import cache
 from typing import Any
 
 from aiohttp import ClientError
@@ -18,7 +17,6 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.http.request_log import statement_id
 from optiinfra_api.reading.query_limits import QueryLimits
-from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.clickhouse import clickhouse_errors
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -64,9 +62,9 @@ class ExportStreamer:
 
     @asynccontextmanager
     async def stream(
-        self, statement: str, form: ExportFormat, values: dict[str, Any]
+        self, text: str, form: ExportFormat, values: dict[str, Any]
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Yield the answer of ``sql/clickhouse/exports/<statement>.sql`` in chunks; `values` may hold more than the statement binds.
+        """Yield the answer of the statement `text`, of ``sql/clickhouse/exports``, in chunks; `values` may hold more than it binds.
 
         ClickHouse itself shows the statement only the rows of the customer in `values`; see `warehouse.tenant_filter`.
         Errors that ClickHouse reports before it has written much are raised here. Leaving the context early cancels the statement.
@@ -77,8 +75,7 @@ class ExportStreamer:
             TooExpensive: the statement is over a limit on time, memory or size.
             StreamInterrupted: at any chunk, if ClickHouse broke off the answer.
         """
-        text = sql_files.read("clickhouse", "exports", f"{statement}.sql")
-        bound = {name: values[name] for name in _parameters(statement)}
+        bound = {name: values[name] for name in _parameters(text)}
         query_id = statement_id()
         settings = self._settings | self._warehouse.only(values["customer_id"]) | {"query_id": query_id}
         with self._limits.said(), clickhouse_errors(self._client):
@@ -117,6 +114,5 @@ def _see(query_id: str) -> str:
     return f"ClickHouse's log and system.query_log may tell why, under the query id {query_id}"
 
 
-@cache
-def _parameters(statement: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_PARAMETER.findall(sql_files.read("clickhouse", "exports", f"{statement}.sql"))))
+def _parameters(text: str) -> Iterable[str]:
+    return dict.fromkeys(_PARAMETER.findall(text))

@@ -20,7 +20,7 @@ from optiinfra_api.access.context import RequestContext
 from optiinfra_api.access.request_authentication import authenticated_by_token
 from optiinfra_api.access.services import Services
 from optiinfra_api.access.signed_links import DAYS, MOST_DAYS
-from optiinfra_api.export.arguments import ACCEPTED, ExportQuery
+from optiinfra_api.export.arguments import ExportQuery, named
 from optiinfra_api.export.streamed_endpoint import STATUSES
 from optiinfra_api.graphql.errors import InvalidArgument, as_api_error, format_unexpected
 from optiinfra_api.http.http_errors import HttpError, bad_request
@@ -57,12 +57,11 @@ class _Wanted:
     async def check(self, context: RequestContext) -> None:
         """Check that the principal may read this, and that every parameter is accepted."""
         given = QueryParams(self.pairs)
-        what, _, ending = self.path.removeprefix(_EXPORT).rpartition(".")
         if self.path == "/sql":
             query = SqlQuery.of_url(given, "")
             await (await context.data_of(query.customer_id)).check_sql(query.statement)
-        elif self.path.startswith(_EXPORT) and what in ACCEPTED and ending in ("csv", "parquet"):
-            await context.data_of(ExportQuery.of(what, given).customer_id)
+        elif self.path.startswith(_EXPORT) and (export := named(self.path.removeprefix(_EXPORT), given)):
+            await context.data_of(ExportQuery.of(export[0], given).customer_id)
         else:
             raise InvalidArgument(
                 f"path: {self.path!r} is not accepted", "Use /sql, or an export such as /export/trends.csv."

@@ -8,12 +8,14 @@ is put after the included text. A fragment cannot include another one.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from textwrap import indent
 
-from optiinfra_assets.database.line_item_columns import LISTS
+from optiinfra_assets.database.line_item_columns import FOCUS_LIST, LISTS, focus_columns
+from optiinfra_assets.domain.focus import Version
 from optiinfra_assets.settings import project_file
 
 _INCLUDE = re.compile(r"(\s*)--\s*include:\s*([^,]*?)(,?)\s*")
@@ -29,6 +31,13 @@ def read(*parts: str) -> str:
     return statement(project_file("sql", *parts), project_file("sql", parts[0], "fragments"))
 
 
+def read_focus(version: Version, x_names: Sequence[str] = ()) -> str:
+    """Return the statement of line items as a file of a FOCUS version, with the columns `x_names` after FOCUS's own."""
+    folder = project_file("sql", "clickhouse")
+    lists = LISTS | {FOCUS_LIST: focus_columns(version, x_names)}
+    return statement(folder / "exports" / "focus.sql", folder / "fragments", lists)
+
+
 @cache
 def description(*parts: str) -> str:
     """Return the header of the statement in ``sql/<parts>`` as one line of text."""
@@ -42,8 +51,8 @@ def names(*parts: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in project_file("sql", *parts).glob("*.sql")))
 
 
-def statement(path: Path, fragments: Path) -> str:
-    """Return the statement in the file `path` without its header, with the fragments that it includes from the folder `fragments`.
+def statement(path: Path, fragments: Path, lists: Mapping[str, str] = LISTS) -> str:
+    """Return the statement in the file `path` without its header, with what it includes of `lists` and of the folder `fragments`.
 
     Raises:
         FileNotFoundError: the file, or a fragment that it includes, does not exist.
@@ -52,18 +61,18 @@ def statement(path: Path, fragments: Path) -> str:
     for line in _body(path).splitlines():
         if include := _INCLUDE.fullmatch(line):
             space, name, comma = include.groups()
-            line = indent(_included(name, path, fragments), space) + comma
+            line = indent(_included(name, path, fragments, lists), space) + comma
         lines.append(line)
     return "\n".join(lines)
 
 
-def _included(name: str, path: Path, fragments: Path) -> str:
-    if name in LISTS:
-        return LISTS[name]
+def _included(name: str, path: Path, fragments: Path, lists: Mapping[str, str]) -> str:
+    if name in lists:
+        return lists[name]
     try:
         return _body(fragments / f"{name}.sql")
     except FileNotFoundError:
-        known = ", ".join(sorted([*LISTS, *(one.stem for one in fragments.glob("*.sql"))]))
+        known = ", ".join(sorted([*lists, *(one.stem for one in fragments.glob("*.sql"))]))
         raise FileNotFoundError(f"{path}: include: {name!r} is not a fragment: use {known}") from None
 
 

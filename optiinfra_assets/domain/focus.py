@@ -15,6 +15,8 @@ from typing import Final
 Version = tuple[int, int]
 V1_0, V1_1, V1_2, V1_3, V1_4 = (1, 0), (1, 1), (1, 2), (1, 3), (1, 4)
 VERSIONS: Final[tuple[Version, ...]] = (V1_0, V1_1, V1_2, V1_3, V1_4)
+BY_TEXT: Final[dict[str, Version]] = {f"{major}.{minor}": (major, minor) for major, minor in VERSIONS}
+"""``1.2`` -> the version."""
 
 
 class ColumnType(StrEnum):
@@ -144,7 +146,7 @@ BY_NAME: Final[dict[str, Column]] = {column.name: column for column in COLUMNS}
 
 
 def columns_of(version: Version) -> tuple[Column, ...]:
-    """Return the columns of a FOCUS version, in the order of `COLUMNS`."""
+    """Return the columns of a FOCUS version, in the order of `COLUMNS`, which is the specification's: by name, in every version."""
     return tuple(
         column for column in COLUMNS if column.since <= version and (column.until is None or column.until >= version)
     )

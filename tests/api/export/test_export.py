@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import charges
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -329,27 +330,44 @@ def test_the_download_in_our_own_columns_is_read_back_as_the_same_line_items(
     assert _collected(world, again, tmp_path / "exported", month) == first
 
 
-@pytest.mark.parametrize(("version", "form"), [("1.2", "csv"), ("1.2", "parquet"), ("1.4", "csv"), ("1.4", "parquet")])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("version", sorted(focus.BY_TEXT))
 def test_a_focus_export_is_read_back_as_the_same_line_items(
     world: World, tmp_path: Path, version: str, form: str
 ) -> None:
+    """Each version has its own columns, in order; what is in none of them is in columns of its own."""
     month = BillingPeriod(2024, 9)
     given = [
-        *random_rows(40, 7),
-        row(ListCost=None, Tags='{"a,b": "x\\"y\\n"}', ChargeDescription='"quoted", twice'),
+        *random_rows(40, 7, x_Own="=own", x_Quoted=None),
+        row(ListCost=None, Tags='{"a,b": "x\\"y\\n"}', ChargeDescription='"quoted", twice', x_Own="", x_Quoted="a\nb"),
+        row(ServiceName="", SkuPriceDetails='{"a": 1.50}', x_Own=None, x_Quoted='"'),
     ]
-    write_parquet(tmp_path / "given" / "rows.parquet", given, columns(version))
+    odd = {"x_it's `{a:b}` \\ ü.z": pa.array([None] * 41 + ["odd"]), "x_\ttab": pa.array(["1"] * 42)}
+    own = ["x_Own", "x_Quoted"]
+    write_parquet(tmp_path / "given" / "rows.parquet", given, [*columns(version), *own], **odd)
     customer, again = world.customer(), world.customer()
     hashes = [_collected(world, customer, tmp_path / "given", month)]
-    period = [("start", "2024-09-01"), ("end", "2024-10-01"), ("focus", version)]
-    response = ask(world, customer.token, f"line-items.{form}", period)
-    found = csv_rows(response.content) if form == "csv" else parquet_rows(response.content)
+    period = [("start", "2024-09-01"), ("end", "2024-10-01"), ("version", version)]
+    plain = [ask(world, customer.token, name, [*period, *more]) for name, more in _both_ways("focus", form)]
+    assert plain[0].content == plain[1].content
+    found = _read(form, plain[0])
     assert len(found) == len(given)
     assert list(found[0]) == columns(version)
+    wide = [ask(world, customer.token, f"focus.{form}", [*period, ("xColumns", "true")]) for _ in range(2)]
+    assert wide[0].content == wide[1].content
+    assert list(_read(form, wide[0])[0]) == [*columns(version), *sorted([*own, *odd])]
     (tmp_path / "exported").mkdir()
-    (tmp_path / "exported" / f"rows.{form}").write_bytes(response.content)
+    (tmp_path / "exported" / f"rows.{form}").write_bytes(wide[0].content)
     hashes.append(_collected(world, again, tmp_path / "exported", month))
     assert hashes[0] == hashes[1]
+
+
+def _both_ways(what: str, form: str) -> list[tuple[str, Parameters]]:
+    return [(f"{what}.{form}", []), (what, [("format", form)])]
+
+
+def _read(form: str, response: httpx.Response) -> list[dict[str, Any]]:
+    return csv_rows(response.content) if form == "csv" else parquet_rows(response.content)
 
 
 def _collected(world: World, customer: Customer, folder: Path, month: BillingPeriod) -> str:
@@ -378,7 +396,7 @@ def test_nothing_there_is_a_file_without_rows(customer: Customer, what: str) -> 
         written = ask(asking.world, asking.token, f"{what}.csv", known)
         assert written.status_code == 200, written.text
         assert written.content.count(b"\n") == 1
-        assert b"currency" in written.content
+        assert b"currency" in written.content.lower()
         table = pq.read_table(io.BytesIO(ask(asking.world, asking.token, f"{what}.parquet", known).content))
         assert table.num_rows == 0
         assert table.column_names == written.text.strip().replace('"', "").split(",")
@@ -520,6 +538,10 @@ def test_a_sum_that_no_decimal_holds_is_an_error_and_no_number(world: World) -> 
         ("total.csv", [*PERIOD, ("service", "\0")], 400, "service: the character U+0000 is not accepted"),
         ("trends.csv", [*PERIOD, ("groupBy", "TAG")], 400, "groupBy: 'TAG' is not accepted"),
         ("line-items.csv", [*PERIOD, ("focus", "1.3")], 400, "focus: '1.3' is not accepted"),
+        ("focus.csv", [*PERIOD, ("version", "1.5")], 400, "version: '1.5' is not accepted"),
+        ("focus", [*PERIOD, ("format", "json")], 400, "format: 'json' is not accepted"),
+        ("focus.csv", [*PERIOD, ("format", "parquet")], 400, "format: 'parquet' is not accepted"),
+        ("focus.csv", [*PERIOD, ("xColumns", "yes")], 400, "xColumns: 'yes' is not accepted"),
         ("latest.csv", [("days", "0")], 400, "days: 0 is not accepted"),
         ("latest.csv", [("days", "1e1")], 400, "days: '1e1' is not accepted"),
         ("latest.csv", [("service", "x")], 400, "service: not a parameter of this export"),
@@ -528,13 +550,13 @@ def test_a_sum_that_no_decimal_holds_is_an_error_and_no_number(world: World) -> 
             "total.json",
             PERIOD,
             404,
-            "there is no such export: use by-resource, by-type, latest, line-items, total, trends, with .csv or .parquet",
+            "there is no such export: use by-resource, by-type, focus, latest, line-items, total, trends, with .csv or .parquet",
         ),
         (
             "nothing.csv",
             PERIOD,
             404,
-            "there is no such export: use by-resource, by-type, latest, line-items, total, trends, with .csv or .parquet",
+            "there is no such export: use by-resource, by-type, focus, latest, line-items, total, trends, with .csv or .parquet",
         ),
     ],
 )

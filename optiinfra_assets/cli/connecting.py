@@ -8,6 +8,7 @@ import click
 
 from optiinfra_assets.cli.errors import redacting
 from optiinfra_assets.cli.output import print_json, print_warnings
+from optiinfra_assets.cli.previewing import print_preview
 from optiinfra_assets.cli.stores import opened_metadata
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def connect() -> None:
     Examples:
       optiinfra connect focus --customer acme --location /data/focus
       optiinfra connect focus --customer acme --name exports --location s3://bucket/prefix
+      optiinfra connect focus --preview /data/vendor/costs.csv
       optiinfra connect focus --help
     """
 
@@ -68,23 +70,43 @@ def _command_of(provider: Provider) -> click.Command:
             help="Name of the account within the customer.",
         ),
         *(option_of(provider, name, field) for name, field in fields.items()),
+        *_preview_options(provider),
         click.Option(["--no-test"], is_flag=True, help="Store without reading the source."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
     ]
 
-    def run(customer: str, name: str, no_test: bool, as_json: bool, **values: Any) -> None:
+    def run(customer: str, name: str, no_test: bool, as_json: bool, preview: str | None = None, **values: Any) -> None:
+        if preview is not None:
+            print_preview(provider.preview(preview), as_json=as_json)
+            return
         given = {key: value for key, value in values.items() if value is not None}
         with redacting(given[key] for key in given.keys() & provider.secret_fields()):
             _connect(provider, customer, name, given, test=not no_test, as_json=as_json)
 
     summary = (provider.credential_model.__doc__ or "").strip()
-    return click.Command(
+    return _PreviewingCommand(
         provider.name,
         params=options,
         callback=run,
         help=f"{provider.title}.\n\n{summary}",
         short_help=f"{provider.title}.",
     )
+
+
+class _PreviewingCommand(click.Command):
+    """A command whose option --preview needs nothing beside it: a file is shown, and no account is made."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does; with --preview, no other option is needed."""
+        if any(one.partition("=")[0] == "--preview" for one in args):
+            for option in self.params:
+                option.required = False
+        return super().parse_args(context, args)
+
+
+def _preview_options(provider: Provider) -> list[click.Parameter]:
+    text = "Show how one file would be read, and a mapping for it if it needs one; nothing is stored."
+    return [click.Option(["--preview"], metavar="FILE", help=text)] if provider.previews_files else []
 
 
 def option_of(provider: Provider, name: str, field: FieldInfo) -> click.Option:

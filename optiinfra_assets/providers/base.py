@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, get_args, runtime_checkable
 
 from optiinfra_assets.domain.errors import BadData, NothingThere, Rounding, Transient
 from optiinfra_assets.domain.source_warnings import SourceWarnings
@@ -153,6 +153,29 @@ def credential_of(account: Account, model: type[Model]) -> Model:
         raise BadData(f"account {account.account_id}: {named}{first['msg']}: connect it again") from None
 
 
+@dataclass(slots=True)
+class FilePreview:
+    """How one file would be read.
+
+    Attributes:
+        path: the file.
+        read_as: what it is taken for.
+        rows: the first line items by FOCUS names, without what is null.
+        missing: FOCUS columns that it lacks and should have.
+        problem: why it would be refused; empty if nothing was found.
+        notes: what was read although it is written in another way than FOCUS says.
+        proposed: the text of a mapping file for it, if it needs one.
+    """
+
+    path: str
+    read_as: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    problem: str = ""
+    notes: list[str] = field(default_factory=list)
+    proposed: str | None = None
+
+
 class Provider(ABC):
     """One source of cost data. Instances keep no state between calls and are safe to use from several threads."""
 
@@ -169,6 +192,8 @@ class Provider(ABC):
     """The endpoints that only explain costs."""
     necessary: ClassVar[tuple[str, ...]]
     """All other endpoints, whose failure ends the call, as `AuxiliaryEndpoint.mark` writes them; no request goes elsewhere."""
+    previews_files: ClassVar[bool] = False
+    """Whether `preview` shows how a file of this machine would be read."""
     needed_fields: ClassVar[frozenset[str]]
     """Names of the fields without which no cost can be stated. Any other field of any answer may be missing, null or malformed."""
 
@@ -197,6 +222,14 @@ class Provider(ABC):
             ProviderError: the source could not be read.
         """
         return Rehearsal()
+
+    def preview(self, path: str) -> FilePreview:
+        """Show how one file of this machine would be read, if `previews_files`.
+
+        Raises:
+            ProviderError: it cannot be read.
+        """
+        raise BadData(f"{path}: {self.title} reads no single file")
 
     @abstractmethod
     def probe(self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext) -> Probe:

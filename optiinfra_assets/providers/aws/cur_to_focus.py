@@ -146,10 +146,15 @@ class CostAndUsage:
             _CODE,
         }
         self.repeated = {there[name] for name in texts if name in there}
+        self.delivered: Mapping[str, str] = {}
 
     def to_focus(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Returns the same rows with the FOCUS columns `self.names`. A RejectedValue names the column of the report."""
         return _Batch(batch, self._there, self._rounding).to_focus(self._as_they_are)
+
+    def period_starts(self, batch: pa.RecordBatch) -> pa.Array:
+        """Returns the column BillingPeriodStart of the same rows."""
+        return batch.column(self._there[_PERIOD_START])
 
 
 class _Batch:

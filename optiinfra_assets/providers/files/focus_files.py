@@ -5,7 +5,7 @@ A billing period is the UTC month of BillingPeriodStart. This module counts mont
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,7 +32,7 @@ from optiinfra_assets.providers.files.parquet_reader import TableReader, open_ta
 SOURCE = "focus file"
 PERIOD_COLUMN = "BillingPeriodStart"
 
-_known: dict[tuple[str, FileVersion], frozenset[int]] = {}
+_known: dict[tuple[str, FileVersion, str], frozenset[int]] = {}
 """Months of each file version that this process has read. The content of a version never changes, so entries never become wrong;
 another process reads the one column again."""
 _KNOWN_AT_MOST = 100_000
@@ -61,9 +61,15 @@ class FocusMapping(Protocol):
     """The columns of the file that it needs."""
     repeated: set[str]
     """Those of them to be read dictionary-encoded."""
+    delivered: Mapping[str, str]
+    """Name in `names` -> the file's own name of the column, where an error that names the first should say the second too."""
 
     def to_focus(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Maps a batch with the columns `reads` to one with the columns `names`. A RejectedValue names the file's own column."""
+        ...
+
+    def period_starts(self, batch: pa.RecordBatch) -> pa.Array:
+        """Returns the column BillingPeriodStart of a batch alone, as `to_focus` does: no other value needs to be accepted."""
         ...
 
 
@@ -97,13 +103,12 @@ def months_of(location: Location, file: FileVersion, form_of: MappingFor = focus
     Raises:
         ProviderError: the file cannot be read, or a BillingPeriodStart in it is not accepted.
     """
-    key = (location.address, file)
-    if key in _known:
-        return _known[key]
+    if (known := _known.get(_key(location, file, form_of))) is not None:
+        return known
     months: set[int] = set()
     for found in _months_by_batch(location, file, form_of):
         months |= found
-    return _remember(location, file, months)
+    return _remember(location, file, months, form_of)
 
 
 def months_before_problem(
@@ -131,29 +136,38 @@ def _months_by_batch(location: Location, file: FileVersion, form_of: MappingFor)
         times = TimeColumns(Irregularities())
         row = 0
         for batch in table.batches(*((form.reads, form.repeated) if form else ([name], {name}))):
+            read = form.period_starts if form else _first_column
             try:
-                starts = form.to_focus(batch).column(layout.positions[PERIOD_COLUMN]) if form else batch.column(0)
-                yield _found(_months(starts, name, times))
+                yield _found(_months(read(batch), name, times))
             except RejectedValue as refused:
                 if refused.index:
-                    yield _found(_months(starts.slice(0, refused.index), name, times))
-                raise _bad_data(path, table, refused, row) from refused
+                    yield _found(_months(read(batch.slice(0, refused.index)), name, times))
+                raise bad_data(path, table, refused, row, form) from refused
             row += batch.num_rows
+
+
+def _first_column(batch: pa.RecordBatch) -> pa.Array:
+    return batch.column(0)
 
 
 def _found(months: np.ndarray) -> set[int]:
     return set(np.unique(months).tolist())
 
 
-def _remember(location: Location, file: FileVersion, months: set[int]) -> frozenset[int]:
+def _key(location: Location, file: FileVersion, form_of: MappingFor) -> tuple[str, FileVersion, str]:
+    """What the months of a file follow from: its content, and the version of the mapping that it is read with, if one may change."""
+    return location.address, file, getattr(form_of, "token", "")
+
+
+def _remember(location: Location, file: FileVersion, months: set[int], form_of: MappingFor) -> frozenset[int]:
     if len(_known) >= _KNOWN_AT_MOST:
         _known.clear()
-    return _known.setdefault((location.address, file), frozenset(months))
+    return _known.setdefault(_key(location, file, form_of), frozenset(months))
 
 
 def months_of_known(location: Location, file: FileVersion) -> frozenset[int]:
     """Returns the months of a file that this process has read completely."""
-    return _known[location.address, file]
+    return _known[_key(location, file, focus_as_it_is)]
 
 
 def has_rows(location: Location, file: FileVersion, month: int, form_of: MappingFor = focus_as_it_is) -> bool:
@@ -164,8 +178,8 @@ def has_rows(location: Location, file: FileVersion, month: int, form_of: Mapping
     Raises:
         ProviderError: the file cannot be read, or a BillingPeriodStart in it is not accepted.
     """
-    if (location.address, file) in _known:
-        return month in _known[location.address, file]
+    if (known := _known.get(_key(location, file, form_of))) is not None:
+        return month in known
     first = next(_months_by_batch(location, file, form_of), set())
     return month in first or month in months_of(location, file, form_of)
 
@@ -228,18 +242,17 @@ class _Reading:
             read = (form.reads, form.repeated) if form else (None, _repeated(layout))
             for first_row, batch in _numbered(table.batches(*read)):
                 try:
-                    batch = form.to_focus(batch) if form else batch
                     batch = (
                         _without_marks(batch, layout) if table.has_text_only and layout.extra_map is not None else batch
                     )
-                    batch = self._wanted(batch, layout, door, leniency, months, first_row)
+                    batch = self._wanted(batch, layout, form, door, leniency, months, first_row)
                 except RejectedValue as refused:
-                    raise _bad_data(path, table, refused, first_row) from refused
+                    raise bad_data(path, table, refused, first_row, form) from refused
                 rows += batch.num_rows
                 if batch.num_rows:
                     yield batch
             self.collection.warnings.extend(table.warnings)
-        _remember(self.location, self.file, months)
+        _remember(self.location, self.file, months, self.form_of)
         if rows:
             self.collection.sources.append(
                 {
@@ -252,20 +265,29 @@ class _Reading:
             )
 
     def _wanted(
-        self, batch: pa.RecordBatch, layout: Layout, door: Normalizer, leniency: Leniency, months: set[int], row: int
+        self,
+        batch: pa.RecordBatch,
+        layout: Layout,
+        form: FocusMapping | None,
+        door: Normalizer,
+        leniency: Leniency,
+        months: set[int],
+        row: int,
     ) -> pa.RecordBatch:
         """Returns the rows of the month as line items. The first rejected row is reported, whichever column rejects it."""
         position = layout.positions[PERIOD_COLUMN]
         try:
-            found = _months(batch.column(position), layout.names[position], leniency.times)
+            starts = form.period_starts(batch) if form else batch.column(position)
+            found = _months(starts, layout.names[position], leniency.times)
         except RejectedValue as refused:
             if refused.index:
-                self._wanted(batch.slice(0, refused.index), layout, door, leniency, months, row)
+                self._wanted(batch.slice(0, refused.index), layout, form, door, leniency, months, row)
             raise
         months |= _found(found)
         rows = np.flatnonzero(found == self.month)
         try:
-            converted = door.convert(batch if len(rows) == len(found) else batch.take(pa.array(rows)))
+            chosen = batch if len(rows) == len(found) else batch.take(pa.array(rows))
+            converted = door.convert(form.to_focus(chosen) if form else chosen)
         except RejectedValue as refused:
             if refused.index is not None:
                 refused.index = int(rows[refused.index])
@@ -329,7 +351,12 @@ def _repeated(layout: Layout) -> set[str]:
     return {layout.names[n] for name, n in layout.positions.items() if arrow_type(BY_NAME[name]) in kinds}
 
 
-def _bad_data(path: str, table: TableReader, refused: RejectedValue, first_row: int) -> BadData:
+def bad_data(
+    path: str, table: TableReader, refused: RejectedValue, first_row: int, form: FocusMapping | None = None
+) -> BadData:
+    """Returns the error for a value of a batch that begins at `first_row` of the file; it names the file's own column."""
+    if form is not None and refused.column in form.delivered:
+        refused.column = f"{form.delivered[refused.column]} ({refused.column})"
     if refused.index is None:
         return BadData(f"{path}: {refused}")
     row = first_row + refused.index

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 """Suffixes of data files, in any case."""
-MAPPING_NAME = "focus-mapping.toml"
+MAPPING_NAME = "optiinfra-mapping.toml"
 """Name of the file that says which FOCUS column each column of other files is."""
+_MAPPING_NAMES = ("focus-mapping.toml", MAPPING_NAME)
+"""What it was called before, and is; a folder with both is served by the newer name, which comes last."""
 HIDDEN = (".", "_")
 """Files and folders whose names begin so are ignored: ``_SUCCESS``, ``_temporary``, ``.part-0.csv.swp``."""
 NOT_READ = "a link that leads out of the folder, a pipe, a device or a socket is not read"
@@ -216,7 +218,7 @@ def is_data_file(name: str) -> bool:
 def is_mapping_file(name: str) -> bool:
     """Returns whether a file is a mapping file, not below a folder that starts with '.' or '_'."""
     parts = PurePosixPath(name).parts
-    return parts[-1] == MAPPING_NAME and not any(part.startswith(HIDDEN) for part in parts)
+    return parts[-1] in _MAPPING_NAMES and not any(part.startswith(HIDDEN) for part in parts)
 
 
 def change_token(files: Iterable[FileVersion]) -> str:

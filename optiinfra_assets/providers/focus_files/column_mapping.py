@@ -1,151 +1,35 @@
-"""Reads ``focus-mapping.toml``, which names the FOCUS column of each column of files that are not FOCUS.
-
-It serves the files of its folder, and of the folders below it that have none of their own, unless they are FOCUS already::
-
-    [columns]                                   # column of the file = FOCUS column, or several
-    cost = ["BilledCost", "EffectiveCost"]
-    day = "ChargePeriodStart"
-
-    [constants]                                 # FOCUS column = the value of every row
-    BillingCurrency = "USD"
-    ChargeCategory = "Usage"
+"""Maps the columns of a file that is not FOCUS, as a mapping file says; see `mapping_file`.
 
 Columns that the file names as FOCUS does need no line. If they have no column and no constant, billing periods are the month of
-ChargePeriodStart, and a charge ends one `charge_period` after it starts. Columns without which a total is right may be left out.
+ChargePeriodStart, and a charge ends one period after it starts. Columns without which a total is right may be left out.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
-from typing import Any, Final, Literal
+import json
+from collections.abc import Container, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optiinfra_assets.domain import focus
-from optiinfra_assets.domain.errors import BadData, Rounding
-from optiinfra_assets.domain.focus_datasets import sibling_dataset
 from optiinfra_assets.domain.quoting import quoted
-from optiinfra_assets.line_items import Layout, LayoutRejected, RejectedValue
+from optiinfra_assets.line_items import LayoutRejected, RejectedValue
 from optiinfra_assets.line_items.irregularities import Irregularities
 from optiinfra_assets.line_items.layout import mandatory
+from optiinfra_assets.line_items.normalizer import as_text
 from optiinfra_assets.line_items.schema import TEXT, TIME
 from optiinfra_assets.line_items.time_columns import TimeColumns
-from optiinfra_assets.providers.files.focus_files import FocusMapping, MappingFor
-from optiinfra_assets.providers.files.location import MAPPING_NAME, FileVersion, Location
-from optiinfra_assets.providers.focus_files.other_formats import other_format
+from optiinfra_assets.providers.files.location import MAPPING_NAME
+from optiinfra_assets.providers.focus_files.value_forms import DateForms, NumberForm, next_days
 
-_LARGEST: Final = 1 << 20
 _START: Final = "ChargePeriodStart"
 _DERIVED: Final = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodEnd")
-_HINT: Final = f"; if it has costs, name the FOCUS column of each of its columns in a file {MAPPING_NAME} beside it"
+_ENDS: Final = ("BillingPeriodEnd", "ChargePeriodEnd")
 _SECONDS: Final = {"hour": 3600, "day": 86_400}
-
-
-class ColumnMapping(BaseModel):
-    """The content of a mapping file.
-
-    Attributes:
-        columns: column of the file -> its FOCUS column, or several.
-        constants: FOCUS column -> the value of every row.
-        charge_period: how long a charge lasts, where the file does not say when it ends.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    columns: dict[str, str | list[str]] = Field(default_factory=dict)
-    constants: dict[str, str] = Field(default_factory=dict)
-    charge_period: Literal["hour", "day", "month"] = "day"
-
-    def targets(self) -> dict[str, str]:
-        """Return FOCUS column -> column of the file.
-
-        Raises:
-            ValueError: a name is no FOCUS column, or two columns map to one.
-        """
-        found: dict[str, str] = {}
-        for source, targets in self.columns.items():
-            for target in [targets] if isinstance(targets, str) else targets:
-                self._check(target, "columns")
-                if target in found:
-                    raise ValueError(f"columns: {found[target]!r} and {source!r} are both mapped to {target}: keep one")
-                found[target] = source
-        for target in self.constants:
-            self._check(target, "constants")
-            if target in found:
-                raise ValueError(f"constants: {target} has a column, {found[target]!r}, as well: keep one")
-        return found
-
-    @staticmethod
-    def _check(name: str, where: str) -> None:
-        if name not in focus.BY_NAME:
-            raise ValueError(f"{where}: {name!r} is no column of FOCUS: use a name such as BilledCost")
-
-
-class MappingFiles:
-    """The mapping files of one location."""
-
-    def __init__(self, found: Mapping[str, tuple[FileVersion, ColumnMapping | BadData]]) -> None:
-        self._found = found
-
-    @classmethod
-    def read(cls, location: Location, files: Sequence[FileVersion]) -> MappingFiles:
-        """Read mapping files. If one is not as described, the files that need it are refused with the reason.
-
-        Raises:
-            ProviderError: a file cannot be read.
-        """
-        return cls({str(PurePosixPath(one.name).parent): (one, _read(location, one)) for one in files})
-
-    def of(self, file: FileVersion) -> list[FileVersion]:
-        """Return the mapping file that serves a data file, if there is one."""
-        return [found[0] for found in self._serving(file)]
-
-    def mapping_for(self, file: FileVersion) -> MappingFor:
-        """Return how the columns of a data file are mapped: a file that is FOCUS, not at all."""
-        serving = self._serving(file)
-
-        def form_of(names: Sequence[str], _: Rounding) -> FocusMapping | None:
-            try:
-                Layout.of(names, may_lack_nullable=True)
-            except LayoutRejected as refused:
-                if serving:
-                    return _mapped(names, serving[0][1])
-                if known := other_format(names):
-                    raise LayoutRejected(known) from refused
-                hint = "" if sibling_dataset(names) else _HINT
-                raise LayoutRejected(f"{refused}{hint}", has_costs=refused.has_costs) from refused
-            return None
-
-        return form_of
-
-    def _serving(self, file: FileVersion) -> list[tuple[FileVersion, ColumnMapping | BadData]]:
-        folders = (str(folder) for folder in PurePosixPath(file.name).parents)
-        return [self._found[folder] for folder in folders if folder in self._found][:1]
-
-
-def _read(location: Location, file: FileVersion) -> ColumnMapping | BadData:
-    path = location.path(file.name)
-    with location.reading(file) as opened:
-        text = opened.read(_LARGEST)
-    try:
-        mapping = ColumnMapping.model_validate(tomllib.loads(text.decode()))
-        mapping.targets()
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        return BadData(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
-    except ValueError as error:
-        return BadData(f"{path}: {error}")
-    return mapping
-
-
-def _mapped(names: Sequence[str], mapping: ColumnMapping | BadData) -> MappedColumns:
-    if isinstance(mapping, BadData):
-        raise LayoutRejected(f"its mapping is not accepted: {mapping}")
-    return MappedColumns(names, mapping)
+TAG: Final = "Tags."
+"""What the name of one tag begins with, where a FOCUS column may stand."""
 
 
 def _optional(given: Sequence[str]) -> list[str]:
@@ -161,30 +45,48 @@ class MappedColumns:
         names: FOCUS columns: those of the file, mapped ones, constants and derived ones, then the columns that are mapped to nothing.
         reads: the columns of the file.
         repeated: none: few of them may repeat.
+        delivered: FOCUS column -> the file's own name of it, where it is another one.
     """
 
-    def __init__(self, names: Sequence[str], mapping: ColumnMapping) -> None:
-        """Match a mapping with the columns of a file.
+    def __init__(
+        self,
+        names: Sequence[str],
+        targets: Mapping[str, str],
+        constants: Mapping[str, str],
+        charge_period: str,
+        numbers: NumberForm | None,
+        dates: DateForms | None,
+    ) -> None:
+        """Match a mapping with the columns of a file; the arguments after `names` are those of a `ColumnMapping`.
 
         Raises:
             LayoutRejected: the file lacks a mapped column.
         """
         by_name = {name.strip().lower(): name for name in names}
         own = {focus_name: by_name[focus_name.lower()] for focus_name in focus.BY_NAME if focus_name.lower() in by_name}
-        sources = own | {target: self._found(by_name, source) for target, source in mapping.targets().items()}
-        self._sources = {target: source for target, source in sources.items() if target not in mapping.constants}
-        self._constants = mapping.constants
-        self._charge_period = mapping.charge_period
+        sources = own | {target: self._found(by_name, source) for target, source in targets.items()}
+        self._tags = {target.removeprefix(TAG): source for target, source in sources.items() if target.startswith(TAG)}
+        self._fixed_tags = {one.removeprefix(TAG): value for one, value in constants.items() if one.startswith(TAG)}
+        self._sources = {
+            one: source for one, source in sources.items() if one not in constants and not one.startswith(TAG)
+        }
+        self._constants = {target: value for target, value in constants.items() if not target.startswith(TAG)}
+        self._charge_period, self._numbers, self._dates = charge_period, numbers, dates
         has_start = _START in self._sources
         self._derived = [
             one for one in _DERIVED if has_start and one not in self._sources and one not in self._constants
         ]
-        self._kept = [name for name in names if name not in self._sources.values()]
+        if self._tags or self._fixed_tags:
+            self._sources.pop("Tags", None)
+            self._derived.append("Tags")
+        used = {*self._sources.values(), *self._tags.values()}
+        self._kept = [name for name in names if name not in used]
         given = [*self._sources, *self._constants, *self._derived]
         self._empty = [name for name in _optional(given) if name not in given]
         self.names: Sequence[str] = [*given, *self._empty, *self._kept]
         self.reads = list(names)
         self.repeated: set[str] = set()
+        self.delivered: Mapping[str, str] = {one: source for one, source in self._sources.items() if one != source}
 
     @staticmethod
     def _found(by_name: Mapping[str, str], source: str) -> str:
@@ -199,16 +101,59 @@ class MappedColumns:
         """Map a batch with the columns `reads` to one with the columns `names`.
 
         Raises:
-            RejectedValue: a time from which others are derived is not accepted.
+            RejectedValue: the first number or date in another form than the mapping names, or a start that is no time.
         """
-        columns: list[Any] = [batch.column(source) for source in self._sources.values()]
+        given = self._read(batch)
+        columns = list(given.values())
         columns += [pa.array([value] * batch.num_rows, TEXT) for value in self._constants.values()]
-        if self._derived:
-            derived = self._times(batch.column(self._sources[_START]))
-            columns += [derived[name] for name in self._derived]
+        derived = self._times(given[_START]) if set(self._derived) & set(_DERIVED) else {}
+        if "Tags" in self._derived:
+            derived["Tags"] = self._joined_tags(batch)
+        columns += [derived[name] for name in self._derived]
         columns += [pa.nulls(batch.num_rows, TEXT) for _ in self._empty]
         columns += [batch.column(name) for name in self._kept]
         return pa.RecordBatch.from_arrays(columns, names=self.names)
+
+    def period_starts(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return the column BillingPeriodStart of a batch."""
+        name = _DERIVED[0]
+        if name in self._constants:
+            return pa.array([self._constants[name]] * batch.num_rows, TEXT)
+        if name in self._sources:
+            return self._read(batch, {name})[name]
+        return self._times(self._read(batch, {_START})[_START])[name]
+
+    def _read(self, batch: pa.RecordBatch, only: Container[str] = focus.BY_NAME) -> dict[str, pa.Array]:
+        """Read the columns that have a source; the first refused row counts, whichever column refuses it."""
+        found: dict[str, pa.Array] = {}
+        refusals: list[RejectedValue] = []
+        for target, source in ((one, source) for one, source in self._sources.items() if one in only):
+            try:
+                found[target] = self._in_form(target, batch.column(source))
+            except RejectedValue as refused:
+                refused.column = target
+                refusals.append(refused)
+        if refusals:
+            raise min(refusals, key=lambda refused: refused.index or 0)
+        return found
+
+    def _in_form(self, target: str, values: pa.Array) -> pa.Array:
+        kind = focus.BY_NAME[target].kind
+        if kind is focus.ColumnType.DECIMAL and self._numbers is not None:
+            return self._numbers.read(values)
+        if kind is focus.ColumnType.TIME and self._dates is not None:
+            if target not in _ENDS or not self._dates.includes_last_day:
+                return DateForms(self._dates.patterns).read(values)
+            return next_days(self._dates.read(values))
+        return values
+
+    def _joined_tags(self, batch: pa.RecordBatch) -> pa.Array:
+        texts = {name: as_text(batch.column(source)).to_pylist() for name, source in self._tags.items()}
+        rows = zip(*texts.values(), strict=True) if texts else (() for _ in range(batch.num_rows))
+        found = [dict(zip(texts, row, strict=True)) | self._fixed_tags for row in rows]
+        return pa.array(
+            [json.dumps({name: one for name, one in tags.items() if one is not None}) for tags in found], TEXT
+        )
 
     def _times(self, starts: pa.Array) -> dict[str, pa.Array]:
         times = TimeColumns(Irregularities())
@@ -216,7 +161,7 @@ class MappedColumns:
         try:
             read = times.read(_START, self._sources[_START], starts, is_counted=False)
         except RejectedValue as refused:
-            refused.column = self._sources[_START]
+            refused.column = _START
             raise
         seconds = read.cast(pa.int64()).fill_null(0).to_numpy().astype("datetime64[s]")
         months = seconds.astype("datetime64[M]")

@@ -20,7 +20,15 @@ from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import BadData, CredentialRejected, ProviderError
 from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
-from optiinfra_assets.providers.base import Capabilities, LineItemStream, Probe, Provider, Rehearsal, credential_of
+from optiinfra_assets.providers.base import (
+    Capabilities,
+    FilePreview,
+    LineItemStream,
+    Probe,
+    Provider,
+    Rehearsal,
+    credential_of,
+)
 from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.files.coverage import ChargeCoverage
 from optiinfra_assets.providers.files.focus_files import NotCosts, layout_of, line_items, month_of
@@ -75,6 +83,7 @@ class FocusFiles(Provider):
     auxiliary: ClassVar[tuple[AuxiliaryEndpoint, ...]] = ()
     necessary: ClassVar[tuple[str, ...]] = (r"^GET /[^/]+\n", r"^HEAD /[^/]+/", r"^GET /[^/]+/[^\n]")
     needed_fields: ClassVar[frozenset[str]] = frozenset()
+    previews_files: ClassVar[bool] = True
 
     def discover(self, account: Account, context: ProviderContext | None = None) -> list[str]:
         """Return the location, once it is listed and one of the last 50 of its files by name has FOCUS columns.
@@ -114,6 +123,12 @@ class FocusFiles(Provider):
             trial.warnings.add(REFUSED, f"the newest file is refused until it is corrected: {refused}")
             return Rehearsal(f"the rows of the newest file, {path}: they are not accepted", trial.warnings)
         return Rehearsal(f"every row ({rows}) of the newest file, {path}: they are accepted", trial.warnings)
+
+    def preview(self, path: str) -> FilePreview:
+        """Show how one file would be read, and propose a mapping if it is not FOCUS; see `preview.preview`."""
+        from optiinfra_assets.providers.focus_files.preview import preview
+
+        return preview(path)
 
     def probe(
         self, account: Account, since: Mapping[BillingPeriod, str], context: ProviderContext | None = None

@@ -29,7 +29,7 @@ from optiinfra_assets.providers.files.focus_files import (
     period_of,
 )
 from optiinfra_assets.providers.files.location import NOT_READ, FileVersion, Location, change_token
-from optiinfra_assets.providers.focus_files.column_mapping import MappingFiles
+from optiinfra_assets.providers.focus_files.mapping_file import MappingFiles
 
 KIND: Final = "focus files"
 """Kind of the snapshots that hold the names of the files with costs of a period."""

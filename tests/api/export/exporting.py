@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +19,10 @@ from api_server import SCRAPER
 from charges import text
 from loopback import eventually
 from world import Customer, World
+
+from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.ingestion.collect_slice import collect_slice
+from optiinfra_assets.providers import PROVIDERS
 
 Parameters = list[tuple[str, str]]
 PERIOD: Parameters = [("start", "2026-10-01"), ("end", "2026-11-01")]
@@ -82,3 +89,21 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
     return "" if value is None else str(value)
+
+
+def collected(world: World, customer: Customer, folder: Path, month: BillingPeriod) -> str:
+    """Collect a folder of FOCUS files for `customer`; the hash of its line items."""
+    account = Account(f"{customer.customer_id}.files", customer.customer_id, "focus", {"location": str(folder)})
+    world.metadata.accounts.add(account)
+    collect_slice(
+        PROVIDERS["focus"],
+        account,
+        month,
+        warehouse=world.warehouse,
+        metadata=world.metadata,
+        run_id=uuid.uuid4().hex,
+        log=logging.getLogger("test"),
+    )
+    publication = world.warehouse.current(Slice(customer.customer_id, "focus", account.account_id, month))
+    assert publication is not None
+    return publication.content_hash

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-import logging
 import random
-import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -20,16 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from charges import Charge, Held, slice_of, text
-from exporting import PERIOD, Parameters, ask, csv_rows, parquet_rows, rows
+from exporting import PERIOD, Parameters, ask, collected, csv_rows, parquet_rows, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import Customer, World
 
 from optiinfra_api.export.arguments import ACCEPTED
 from optiinfra_assets.domain import focus
-from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
-from optiinfra_assets.ingestion.collect_slice import collect_slice
-from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.domain.accounts import BillingPeriod
 from tests.focus_samples import columns, random_rows, row, write_parquet
 
 FIRST, DAYS = date(2026, 8, 20), 80
@@ -322,12 +318,12 @@ def test_the_download_in_our_own_columns_is_read_back_as_the_same_line_items(
     ]
     write_parquet(tmp_path / "given" / "rows.parquet", given, [*columns("1.2"), "x_Own", "Other"])
     customer, again = world.customer(), world.customer()
-    first = _collected(world, customer, tmp_path / "given", month)
+    first = collected(world, customer, tmp_path / "given", month)
     period = [("start", "2024-09-01"), ("end", "2024-10-01")]
     (tmp_path / "exported").mkdir()
     content = ask(world, customer.token, f"line-items.{form}", period).content
     (tmp_path / "exported" / f"rows.{form}").write_bytes(content)
-    assert _collected(world, again, tmp_path / "exported", month) == first
+    assert collected(world, again, tmp_path / "exported", month) == first
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -346,7 +342,7 @@ def test_a_focus_export_is_read_back_as_the_same_line_items(
     own = ["x_Own", "x_Quoted"]
     write_parquet(tmp_path / "given" / "rows.parquet", given, [*columns(version), *own], **odd)
     customer, again = world.customer(), world.customer()
-    hashes = [_collected(world, customer, tmp_path / "given", month)]
+    hashes = [collected(world, customer, tmp_path / "given", month)]
     period = [("start", "2024-09-01"), ("end", "2024-10-01"), ("version", version)]
     plain = [ask(world, customer.token, name, [*period, *more]) for name, more in _both_ways("focus", form)]
     assert plain[0].content == plain[1].content
@@ -358,7 +354,7 @@ def test_a_focus_export_is_read_back_as_the_same_line_items(
     assert list(_read(form, wide[0])[0]) == [*columns(version), *sorted([*own, *odd])]
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported" / f"rows.{form}").write_bytes(wide[0].content)
-    hashes.append(_collected(world, again, tmp_path / "exported", month))
+    hashes.append(collected(world, again, tmp_path / "exported", month))
     assert hashes[0] == hashes[1]
 
 
@@ -368,24 +364,6 @@ def _both_ways(what: str, form: str) -> list[tuple[str, Parameters]]:
 
 def _read(form: str, response: httpx.Response) -> list[dict[str, Any]]:
     return csv_rows(response.content) if form == "csv" else parquet_rows(response.content)
-
-
-def _collected(world: World, customer: Customer, folder: Path, month: BillingPeriod) -> str:
-    """Collect a folder of FOCUS files for `customer`; the hash of its line items."""
-    account = Account(f"{customer.customer_id}.files", customer.customer_id, "focus", {"location": str(folder)})
-    world.metadata.accounts.add(account)
-    collect_slice(
-        PROVIDERS["focus"],
-        account,
-        month,
-        warehouse=world.warehouse,
-        metadata=world.metadata,
-        run_id=uuid.uuid4().hex,
-        log=logging.getLogger("test"),
-    )
-    publication = world.warehouse.current(Slice(customer.customer_id, "focus", account.account_id, month))
-    assert publication is not None
-    return publication.content_hash
 
 
 @pytest.mark.parametrize("what", sorted(ACCEPTED))

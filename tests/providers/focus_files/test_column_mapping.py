@@ -39,7 +39,7 @@ def read(folder: Path, period: BillingPeriod = MAY) -> list[dict[str, Any]]:
 def write(folder: Path, mapping: str = MAPPING, text: str = COSTS) -> None:
     """A file of costs, with its mapping."""
     write_csv(folder / "costs.csv", text)
-    (folder / "focus-mapping.toml").write_text(mapping)
+    (folder / "optiinfra-mapping.toml").write_text(mapping)
 
 
 def test_mapped_columns_constants_and_what_follows_from_the_day(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_mapped_columns_constants_and_what_follows_from_the_day(tmp_path: Path) 
 
 def test_without_a_mapping_the_refusal_says_how_to_write_one(tmp_path: Path) -> None:
     write_csv(tmp_path / "costs.csv", COSTS)
-    with pytest.raises(BadData, match=r"costs\.csv: mandatory column .* in a file focus-mapping\.toml beside it"):
+    with pytest.raises(BadData, match=r"costs\.csv: mandatory column .* in a file optiinfra-mapping\.toml beside it"):
         FOCUS.discover(account(tmp_path))
 
 
@@ -73,6 +73,53 @@ def test_how_long_a_charge_lasts(tmp_path: Path, length: str, end: tuple[int, in
     write(tmp_path, f'charge_period = "{length}"\n{MAPPING}')
     month = 6 if length == "month" else 5
     assert read(tmp_path)[0]["charge_period_end"] == datetime(2026, month, *end, tzinfo=UTC)
+
+
+def test_an_error_names_file_row_line_the_own_column_and_what_is_accepted(tmp_path: Path) -> None:
+    """Months are found by dates alone, so that a wrong number stops only the month that it is in."""
+    mapping = MAPPING.replace("[columns]", 'number_form = "1.234,56"\ndate_form = "DD.MM.YYYY"\n[columns]', 1)
+    text = "day;cost;service\n30.04.2026;1.234,5;Logs\n01.05.2026;2,0;Logs\n02.05.2026;1.5;Logs\n"
+    write(tmp_path, mapping, text)
+    assert set(FOCUS.probe(account(tmp_path), {}).tokens) == {APRIL, MAY}
+    said = (
+        r"costs\.csv: row 3 \(line 4\), column cost \(BilledCost\): value '1\.5' is not accepted: a number in the form "
+    )
+    with pytest.raises(BadData, match=said):
+        read(tmp_path, MAY)
+    write(tmp_path, mapping, text.replace(";1.5;", ";1,5;").replace("02.05.2026", "05/02/2026"))
+    said = r"costs\.csv: row 3 \(line 4\), column day \(ChargePeriodStart\): value '05/02/2026' is not accepted: a date in the form"
+    with pytest.raises(BadData, match=said):
+        read(tmp_path, MAY)
+    write(
+        tmp_path,
+        mapping.replace('service = "ServiceName"', 'service = "ChargeCategory"').replace(
+            'ChargeCategory = "Usage"', ""
+        ),
+        text,
+    )
+    with pytest.raises(
+        BadData, match=r"column service \(ChargeCategory\): value 'Logs' is not accepted: one of Usage, "
+    ):
+        read(tmp_path, APRIL)
+
+
+def test_a_mapping_that_changes_the_months_of_a_file_is_followed(tmp_path: Path) -> None:
+    """Day and month of 03/04/2026 are told apart by the form alone: the months that a process knows are of one mapping."""
+    text = "day,cost,service\n03/04/2026,1,Logs\n"
+    for form, month in (("DD/MM/YYYY", 4), ("MM/DD/YYYY", 3)):
+        write(tmp_path, f'date_form = "{form}"\n{MAPPING}', text)
+        period = BillingPeriod(2026, month)
+        assert set(FOCUS.probe(account(tmp_path), {}).tokens) == {period}
+        assert [one["billed_cost"] for one in read(tmp_path, period)] == [Decimal(1)]
+
+
+def test_tags_are_mapped_one_by_one_and_the_earlier_name_of_the_file_is_read(tmp_path: Path) -> None:
+    write_csv(tmp_path / "costs.csv", "day,cost,team,site\n2026-05-01,1,web,\n")
+    mapping = MAPPING.replace('service = "ServiceName"', 'team = ["Tags.team", "SubAccountId"]\nsite = "Tags.site"')
+    (tmp_path / "focus-mapping.toml").write_text(f'{mapping}\n"Tags.env" = "prod"\n')
+    (one,) = read(tmp_path)
+    assert (one["tags"], one["sub_account_id"]) == ([("team", "web"), ("env", "prod")], "web")
+    assert one["x_columns"] == []
 
 
 def test_a_mapping_serves_its_folder_and_those_below_and_leaves_focus_files_alone(tmp_path: Path) -> None:
@@ -110,7 +157,7 @@ def test_times_and_numbers_of_mapped_columns_are_read_as_leniently(tmp_path: Pat
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        ("[columns", "its mapping is not accepted: .*focus-mapping.toml: "),
+        ("[columns", "its mapping is not accepted: .*optiinfra-mapping.toml: "),
         ('[columns]\ncost = "Cost"', "columns: 'Cost' is no column of FOCUS: use a name such as BilledCost"),
         ('[constants]\nCost = "1"', "constants: 'Cost' is no column of FOCUS"),
         (
@@ -120,9 +167,20 @@ def test_times_and_numbers_of_mapped_columns_are_read_as_leniently(tmp_path: Pat
         ('[columns]\ncost = "BilledCost"\n[constants]\nBilledCost = "1"', "BilledCost has a column, 'cost', as well"),
         (
             '[columns]\nprice = "BilledCost"',
-            "column 'price', which focus-mapping.toml names, is missing: the columns are 'day', 'cost'",
+            "column 'price', which optiinfra-mapping.toml names, is missing: the columns are 'day', 'cost'",
         ),
         ('charge_period = "year"', "charge_period: Input should be 'hour', 'day' or 'month'"),
+        ('number_form = "1234"', "number_form: '1234' is not accepted: write the number 1234.56 as the file does"),
+        ('date_form = "TT.MM.JJJJ"', "date_form: 'TT.MM.JJJJ' is not accepted: use a pattern such as DD.MM.YYYY"),
+        (
+            '[constants]\nBillingCurrency = "Euro"',
+            "constants: column BillingCurrency: value 'Euro' is not accepted: a currency code of three",
+        ),
+        ('[columns]\nTags = "Tags"\nday = "Tags.day"', "Tags: all tags and single ones are both mapped: keep one"),
+        (
+            '[columns]\ncost = "BiledCost"',
+            "'BiledCost' is no column of FOCUS: use a name such as BilledCost, or Tags.team",
+        ),
         ("extra = 1", "extra: Extra inputs are not permitted"),
         (MAPPING.replace('BillingCurrency = "USD"', ""), "mandatory column BillingCurrency is missing"),
         (MAPPING.replace('"BilledCost", "EffectiveCost"', '"BilledCost"'), "mandatory column EffectiveCost is missing"),

@@ -58,7 +58,7 @@ def costs(folder: Path) -> None:
         ("half.parquet", b"PAR1\x00\x00", "is not a whole Parquet file"),
         ("ContractCommitment/part-0.parquet", b"PAR1\x00\x00", "lies where FOCUS ContractCommitment files do"),
         ("image.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "not those of FOCUS CostAndUsage"),
-        ("undated.csv", b"BilledCost,ChargePeriodStart\n1,2024-09-01\n", "in a file focus-mapping.toml beside it"),
+        ("undated.csv", b"BilledCost,ChargePeriodStart\n1,2024-09-01\n", "in a file optiinfra-mapping.toml beside it"),
     ],
 )
 def test_a_file_without_costs_is_named_once_and_stops_nothing(

@@ -1,0 +1,104 @@
+"""Numbers and dates as a file writes them: every value comes back, and one of another form is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optiinfra_assets.line_items import RejectedValue
+from optiinfra_assets.providers.focus_files.value_forms import DateForms, NumberForm
+
+NUMBERS = st.decimals(-(10**15), 10**15, places=6)
+MARKS = st.sampled_from([(",", "."), (".", ","), ("", ","), (" ", ","), ("'", "."), ("\u202f", ","), ("", ".")])
+UNITS = st.sampled_from(["{} €", "{}€", "$ {}", "CHF {}", "{}", "{} EUR"])
+SIGNS = st.sampled_from(["-{}", "{}-", "({})", "\u2212{}", "- {}"])
+
+
+@given(NUMBERS, MARKS, UNITS, SIGNS, st.booleans())
+def test_a_number_in_its_form_is_that_number(
+    number: Decimal, marks: tuple[str, str], unit: str, sign: str, has_unit: bool
+) -> None:
+    thousands, decimal = marks
+    form = NumberForm.of(unit.format(f"1{thousands}234{decimal}56"))
+    digits = f"{abs(number):,f}".replace(",", "\0").replace(".", decimal).replace("\0", thousands)
+    written = unit.format(digits) if has_unit else digits
+    written = sign.format(written) if number.is_signed() else written
+    assert Decimal(str(form.rewritten(written))) == number
+
+
+@pytest.mark.parametrize(
+    ("example", "value"),
+    [
+        ("1.234,56", "1.5"),
+        ("1.234,56", "1.23,4"),
+        ("1,234.56", "1.234,56"),
+        ("1,234.56", "12,34"),
+        ("1234,56", "1.234,56"),
+        ("1.234,56 €", "3,00 $"),
+        ("1.234,56", "--3"),
+        ("1.234,56", "(3"),
+        ("1.234,56", "3 4"),
+    ],
+)
+def test_a_number_in_another_form_is_refused_and_never_guessed(example: str, value: str) -> None:
+    with pytest.raises(RejectedValue) as refused:
+        NumberForm.of(example).read(pa.array([None, "n/a", value]))
+    assert (refused.value.index, refused.value.value) == (2, value)
+    assert refused.value.accepted == f"a number in the form that number_form shows, {example!r}"
+
+
+@pytest.mark.parametrize("example", ["", "1234", "1.234.56", "12,34", "1,234,56", "1-234.56", "9.876,54"])
+def test_a_form_that_is_not_the_number_is_refused(example: str) -> None:
+    with pytest.raises(ValueError, match=r"write the number 1234\.56 as the file does, such as '1\.234,56'"):
+        NumberForm.of(example)
+
+
+PATTERNS = {
+    "DD.MM.YYYY": "%d.%m.%Y",
+    "MM/DD/YYYY": "%m/%d/%Y",
+    "YYYYMMDD": "%Y%m%d",
+    "DD MMM YYYY": "%d %b %Y",
+    "MMM DD, YYYY": "%b %d, %Y",
+    "DD.MM.YY": "%d.%m.%y",
+    "%Y/%m/%d": "%Y/%m/%d",
+}
+
+
+@given(st.dates(date(1971, 1, 1), date(2068, 12, 31)), st.sampled_from(sorted(PATTERNS)), st.booleans())
+def test_a_date_in_its_form_is_that_day(day: date, pattern: str, is_last: bool) -> None:
+    written = day.strftime(PATTERNS[pattern])
+    forms = DateForms(DateForms.of([pattern]).patterns, includes_last_day=is_last)
+    read = forms.read(pa.array([written, None, day.isoformat()])).to_pylist()
+    wanted = day + timedelta(days=is_last)
+    assert [datetime.fromisoformat(one).date() for one in (read[0], read[2])] == [wanted, wanted]
+    assert read[1] is None
+
+
+def test_a_month_is_its_first_day_and_a_time_is_no_last_day() -> None:
+    forms = DateForms(("MM.YYYY", "DD.MM.YYYY hh:mm"), includes_last_day=False)
+    assert forms.read(pa.array(["12.2026", "31.12.2026 23:59"])).to_pylist() == [
+        "2026-12-01T00:00:00Z",
+        "2026-12-31T23:59:00Z",
+    ]
+    with_last = DateForms(("DD.MM.YYYY hh:mm",), includes_last_day=True)
+    assert with_last.rewritten("31.12.2026 23:59") == "2026-12-31T23:59:00Z"
+    assert datetime(2026, 12, 31, 23, 59, tzinfo=UTC).isoformat() == "2026-12-31T23:59:00+00:00"
+
+
+@pytest.mark.parametrize("value", ["31.02.2026", "12/31/2026", "2026", "1.1", "31.12.2026 10:00"])
+def test_a_date_in_another_form_is_refused(value: str) -> None:
+    with pytest.raises(RejectedValue) as refused:
+        DateForms.of(["DD.MM.YYYY"]).read(pa.array(["31.12.2026", value]))
+    assert (refused.value.index, refused.value.value) == (1, value)
+    assert "'DD.MM.YYYY'" in refused.value.accepted
+
+
+@pytest.mark.parametrize("pattern", ["", "DD.MM", "YYYY", "TT.MM.JJJJ", "%Q", "dd.mm.yyyy"])
+def test_a_pattern_without_a_year_and_a_month_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"use a pattern such as DD\.MM\.YYYY"):
+        DateForms.of([pattern])

@@ -26,6 +26,7 @@ from optiinfra_api.reading import stream as exporter
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.database import sql_files
+from optiinfra_assets.database.clickhouse import FILE_SETTINGS
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -122,7 +123,7 @@ def bare(settings: Settings, rows: int, form: ExportFormat) -> Run:
         "end": END,
     }
     text = sql_files.read("clickhouse", "exports", "line_items.sql")
-    chosen = exporter.SETTINGS | QueryLimits.of_exports(settings).settings()
+    chosen = FILE_SETTINGS | QueryLimits.of_exports(settings).settings()
     begin = time.perf_counter()
     stream = warehouse.client.raw_stream(text, parameters=bound, settings=chosen, fmt=exporter.FORMATS[form])
     size = sum(len(chunk) for chunk in iter(lambda: stream.read(CHUNK), b""))

@@ -13,6 +13,7 @@ import dagster as dg
 from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS
 from optiinfra_assets.orchestration.asset_specs import source_spec
 from optiinfra_assets.orchestration.cost_assets import cost_assets
+from optiinfra_assets.orchestration.focus_export_assets import focus_delivery_asset, focus_delivery_schedule
 from optiinfra_assets.orchestration.freshness_checks import freshness_check
 from optiinfra_assets.orchestration.maintenance_assets import garbage_collection_asset, history_retention_asset
 from optiinfra_assets.orchestration.reconciliation_assets import (
@@ -55,6 +56,7 @@ def build_definitions(
         history_retention_asset(retry),
         invoices_asset(providers, retry),
         reconciliation_asset(providers, retry),
+        focus_delivery_asset(retry),
         *map(source_spec, every),
     ]
     return dg.Definitions(
@@ -65,6 +67,7 @@ def build_definitions(
             garbage_collection_schedule(),
             history_retention_schedule(),
             reconciliation_schedule(),
+            focus_delivery_schedule(),
         ],
         sensors=[
             new_accounts_sensor(providers),

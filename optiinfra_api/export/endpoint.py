@@ -27,14 +27,12 @@ from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.scan_budget import ScanBudget
 from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.domain.publications import ResolvedGenerations
+from optiinfra_assets.warehouse.focus_files import MOST_X_COLUMNS
 
 _MEDIA_TYPES = {
     ExportFormat.CSV: "text/csv; charset=utf-8; header=present",
     ExportFormat.PARQUET: "application/vnd.apache.parquet",
 }
-
-MOST_X_COLUMNS = 1000
-"""Beyond FOCUS's own: a wider file is read by nothing, and its statement by no database."""
 
 
 class ExportEndpoint(StreamedEndpoint):

@@ -17,14 +17,11 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.http.request_log import statement_id
 from optiinfra_api.reading.query_limits import QueryLimits
-from optiinfra_assets.database.clickhouse import clickhouse_errors
+from optiinfra_assets.database.clickhouse import FILE_SETTINGS, HELD_BACK_BYTES, clickhouse_errors, failure_at_end
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 CHUNK_BYTES = 256 * 1024
-HELD_BACK_BYTES = 20 * 1024
-"""More than the block with an error, whose text ClickHouse cuts off at 16 KiB."""
 
-_FAILED = re.compile(rb"\r\n__exception__\r\n(\w{16})\r\n(.*)\d+ \1\r\n__exception__\r\n\Z", re.DOTALL)
 _PARAMETER = re.compile(r"\{(\w+):")
 
 
@@ -36,15 +33,6 @@ class ExportFormat(Enum):
 
 
 FORMATS = {ExportFormat.CSV: "CSVWithNames", ExportFormat.PARQUET: "Parquet"}
-SETTINGS: dict[str, Any] = {
-    "date_time_output_format": "iso",
-    "output_format_decimal_trailing_zeros": 0,
-    # Null is an empty field and an empty string is "".
-    "format_csv_null_representation": "",
-    "output_format_parquet_compression_method": "zstd",
-    # ClickHouse holds a row group in memory until it is full, and line items have many columns.
-    "output_format_parquet_row_group_size": 100_000,
-}
 
 
 class StreamInterrupted(Exception):
@@ -57,7 +45,7 @@ class ExportStreamer:
     def __init__(self, client: AsyncClient, warehouse: Warehouse, limits: QueryLimits) -> None:
         self._client = client
         self._warehouse = warehouse
-        self._settings = SETTINGS | limits.settings()
+        self._settings = FILE_SETTINGS | limits.settings()
         self._limits = limits
 
     @asynccontextmanager
@@ -96,18 +84,12 @@ async def unbroken(chunks: AsyncIterator[bytes], query_id: str) -> AsyncGenerato
     except ClientError as error:
         # When the connection breaks, the client drops what it has not handed on, sometimes with ClickHouse's error in it.
         raise StreamInterrupted(
-            _said(held) or f"the connection to ClickHouse broke: {error}; {_see(query_id)}"
+            failure_at_end(held) or f"the connection to ClickHouse broke: {error}; {_see(query_id)}"
         ) from None
-    if said := _said(held):
+    if said := failure_at_end(held):
         raise StreamInterrupted(said)
     if held:
         yield bytes(held)
-
-
-def _said(end: bytearray) -> str | None:
-    """ClickHouse's error at the end of an answer, None if there is none."""
-    found = _FAILED.search(end)
-    return found[2].decode("utf-8", "replace").strip() if found else None
 
 
 def _see(query_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error, OperationalError
@@ -13,6 +13,26 @@ from clickhouse_connect.driver.query import QueryResult
 
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.errors import WarehouseUnavailable
+
+FILE_SETTINGS: Final[dict[str, Any]] = {
+    "date_time_output_format": "iso",
+    "output_format_decimal_trailing_zeros": 0,
+    # Null is an empty field and an empty string is "".
+    "format_csv_null_representation": "",
+    "output_format_parquet_compression_method": "zstd",
+    # ClickHouse holds a row group in memory until it is full, and line items have many columns.
+    "output_format_parquet_row_group_size": 100_000,
+}
+"""How ClickHouse writes files of rows."""
+HELD_BACK_BYTES: Final = 20 * 1024
+"""More than the block with an error, whose text ClickHouse cuts off at 16 KiB."""
+_FAILED: Final = re.compile(rb"\r\n__exception__\r\n(\w{16})\r\n(.*)\d+ \1\r\n__exception__\r\n\Z", re.DOTALL)
+
+
+def failure_at_end(end: bytes | bytearray) -> str | None:
+    """Return ClickHouse's error at the end of an answer that it began well, None if there is none."""
+    found = _FAILED.search(end)
+    return found[2].decode("utf-8", "replace").strip() if found else None
 
 
 def rows(

@@ -18,6 +18,7 @@ from optiinfra_assets.metadata.web_sessions import WebSessionRepository
 from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 
 if TYPE_CHECKING:
+    from optiinfra_assets.metadata.deliveries import DeliveryRepository
     from optiinfra_assets.metadata.failures import FailureRepository
     from optiinfra_assets.metadata.invoices import InvoiceRepository
     from optiinfra_assets.metadata.rates import RateRepository
@@ -70,6 +71,13 @@ class Metadata(Database):
         from optiinfra_assets.metadata.saved_views import SavedViewRepository
 
         return SavedViewRepository(self)
+
+    @cached_property
+    def deliveries(self) -> DeliveryRepository:
+        """The places to which files are delivered; the service of costs does not need it."""
+        from optiinfra_assets.metadata.deliveries import DeliveryRepository
+
+        return DeliveryRepository(self)
 
     @cached_property
     def retention(self) -> RetentionRepository:

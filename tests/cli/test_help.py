@@ -44,6 +44,7 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "rates",
         "reconcile",
         "completion",
+        "delivery",
     }
 
 
@@ -55,7 +56,9 @@ def test_every_verb_has_help(words: tuple[str, ...], run: Run) -> None:
     assert len(helped.out.splitlines()) > 5
 
 
-@pytest.mark.parametrize("words", [(), ("connect",), ("token",), ("keys",), ("customers",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [(), ("connect",), ("token",), ("keys",), ("customers",), ("delivery",)], ids=" ".join
+)
 def test_a_verb_that_lacks_its_second_word_shows_its_help(words: tuple[str, ...]) -> None:
     done = subprocess.run([sys.executable, "-m", "optiinfra_assets.cli", *words], capture_output=True, text=True)
     assert done.returncode == 2

@@ -150,6 +150,7 @@ class CredentialPurpose(Enum):
     PROBE = described("probe", "To see whether anything changed.")
     DISCOVER = described("discover", "To see what it reaches.")
     TEST = described("test", "To try it for an administrator.")
+    DELIVER = described("deliver", "To deliver files to a place.")
 
 
 @strawberry.type(description="One act on a credential. The database refuses to change or remove it.")

@@ -24,8 +24,7 @@ SELECT
     nullIf({sku:Identifier}, '') AS sku,
     nullIf({pricing_category:Identifier}, '') AS pricing_category,
     nullIf({commitment:Identifier}, '') AS commitment
-FROM raw_costs
--- include: resolved_generations
+-- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters
     -- include: tag_filter

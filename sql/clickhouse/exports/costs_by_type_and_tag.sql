@@ -5,8 +5,7 @@ SELECT
     nullIf(raw_costs.charge_frequency, '') AS charge_frequency,
     nullIf(raw_costs.pricing_category, '') AS pricing_category,
     -- include: line_item_sums
-FROM raw_costs
--- include: resolved_generations
+-- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters
     -- include: tag_filter

@@ -6,8 +6,7 @@ WITH
     coalesce(nullIf(raw_costs.x_columns['x_PublisherName'], ''), nullIf(raw_costs.service_provider_name, '')) AS publisher_name
 SELECT
     -- include: focus_columns
-FROM raw_costs
--- include: resolved_generations
+-- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters
     -- include: tag_filter

@@ -6,8 +6,7 @@ SELECT
     -- include: line_item_columns,
     toJSONString(raw_costs.tags) AS tags,
     toJSONString(raw_costs.x_columns) AS x_columns
-FROM raw_costs
--- include: resolved_generations
+-- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters
     -- include: tag_filter

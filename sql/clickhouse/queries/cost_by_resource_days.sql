@@ -9,8 +9,7 @@ SELECT
     countIf(isNull({cost:Identifier})) AS unpriced_line_items,
     count() AS line_items,
     argMax(generation, billing_period) AS newest_generation
-FROM raw_costs
--- include: resolved_generations
+-- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters
     -- include: tag_filter

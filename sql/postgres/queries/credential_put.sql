@@ -21,7 +21,9 @@ stored AS (
         %(nonce)s,
         %(wrapped_key)s,
         usable.key_id
-    FROM usable, optiinfra.accounts AS a
+    FROM usable, (
+        -- include: credential_owners
+    ) AS a
     WHERE a.account_id = %(account_id)s AND a.customer_id = %(customer_id)s
     ON CONFLICT (account_id) DO UPDATE
     SET version = excluded.version,

@@ -9,7 +9,41 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from optiinfra_assets.domain.focus import CHARGE_CATEGORIES, Column, ColumnType
+
 COST_AND_USAGE: Final = "CostAndUsage"
+
+BILLING_PERIOD: Final = "BillingPeriod"
+CONTRACT_COMMITMENT: Final = "ContractCommitment"
+INVOICE_DETAIL: Final = "InvoiceDetail"
+CLOSED: Final = "Closed"
+"""Value of BillingPeriodStatus: its issuer changes the period no more."""
+
+_V1_4: Final = (1, 4)
+_S, _D, _T, _KV = ColumnType.STRING, ColumnType.DECIMAL, ColumnType.TIME, ColumnType.KEY_VALUE
+
+USED_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
+    BILLING_PERIOD: (
+        Column("BillingPeriodLastUpdated", _T, False, True, _V1_4),
+        Column("BillingPeriodStart", _T, True, False, _V1_4),
+        Column("BillingPeriodStatus", _S, True, False, _V1_4, accepted=("Open", CLOSED)),
+        Column("InvoiceIssuerName", _S, True, False, _V1_4),
+    ),
+    INVOICE_DETAIL: (
+        Column("BilledCost", _D, True, False, _V1_4),
+        Column("BillingCurrency", _S, True, False, _V1_4),
+        Column("BillingPeriodStart", _T, True, False, _V1_4),
+        Column("ChargeCategory", _S, True, False, _V1_4, accepted=CHARGE_CATEGORIES),
+        Column("InvoiceDetailGrain", _KV, False, True, _V1_4),
+        Column("InvoiceId", _S, True, False, _V1_4),
+        Column("InvoiceIssueDate", _T, False, True, _V1_4),
+        Column("InvoiceIssueStatus", _S, True, False, _V1_4, accepted=("Open", "Issued", "Voided")),
+        Column("InvoiceIssuerName", _S, True, False, _V1_4),
+        Column("PaymentDueDate", _T, False, True, _V1_4),
+        Column("ReferenceInvoiceId", _S, False, True, _V1_4),
+    ),
+}
+"""Dataset -> the columns of it that are read. One that is not nullable needs a value in every row."""
 
 _OWN_COLUMNS: Final[dict[str, frozenset[str]]] = {
     "BillingPeriod": frozenset({"billingperiodcreated", "billingperiodlastupdated", "billingperiodstatus"}),

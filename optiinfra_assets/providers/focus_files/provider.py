@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import BaseModel, Field, field_validator
+
+if TYPE_CHECKING:
+    from optiinfra_assets.domain.invoices import InvoiceStatement
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.errors import BadData, CredentialRejected, ProviderError
@@ -143,10 +146,22 @@ class FocusFiles(Provider):
         context = context or transient_context()
         survey = Survey(_location(account, context), context)
         warnings, now = SourceWarnings(), context.clock()
+        by_period, closed = survey.by_period(since, warnings), survey.closed_months(warnings)
         tokens = {
-            period: _token(survey, files, period, now) for period, files in survey.by_period(since, warnings).items()
+            period: _token(survey, files, period, now, is_closed=month_of(period) in closed)
+            for period, files in by_period.items()
         }
         return Probe(tokens, requests=survey.location.requests, warnings=warnings)
+
+    def invoices(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> InvoiceStatement:
+        """Return what InvoiceDetail files state of the invoices of a month; not stated if there is no such file.
+
+        Raises:
+            ProviderError: the location cannot be listed, or such a file cannot be read.
+        """
+        from optiinfra_assets.providers.focus_files.invoices import invoices_of
+
+        return invoices_of(Survey(_location(account, context), context), billing_period)
 
     def collect(
         self, account: Account, billing_period: BillingPeriod, context: ProviderContext | None = None
@@ -155,7 +170,7 @@ class FocusFiles(Provider):
 
         ``data_through`` is the latest ChargePeriodEnd of a usage charge, but not after the end of the period or the present; and the end
         of the period 15 days after it, if a file was written since: a month whose last days have no usage is complete too. ``is_final``
-        stays False: a file may be replaced at any time, and the probe sees that at no cost.
+        is what a BillingPeriod file says: that the month is closed. A file may be replaced at any time, and the probe sees that at no cost.
 
         Raises:
             NothingThere: there is no file, or no file has a row.
@@ -166,7 +181,9 @@ class FocusFiles(Provider):
         survey = Survey(_location(account, context), context)
         collection = LineItemStream(batches=iter(()), change_token="")
         chosen = survey.of_period(billing_period, collection.warnings)
-        collection.change_token = _token(survey, chosen, billing_period, context.clock())
+        is_closed = month_of(billing_period) in survey.closed_months(collection.warnings)
+        collection.is_final = is_closed and bool(chosen)
+        collection.change_token = _token(survey, chosen, billing_period, context.clock(), is_closed=is_closed)
         collection.is_removed = not chosen and survey.is_whole
         collection.batches = _line_items(survey, chosen, billing_period, collection, context)
         return collection
@@ -198,8 +215,11 @@ def _is_complete(files: Sequence[FileVersion], period: BillingPeriod, now: datet
     return is_old(period, now) and any(file.written_at and file.written_at >= period.end for file in files)
 
 
-def _token(survey: Survey, files: Sequence[FileVersion], period: BillingPeriod, now: datetime) -> str:
-    return f"{survey.token(files)}{', complete' if _is_complete(files, period, now) else ''}"
+def _token(
+    survey: Survey, files: Sequence[FileVersion], period: BillingPeriod, now: datetime, *, is_closed: bool
+) -> str:
+    complete = ", complete" if _is_complete(files, period, now) else ""
+    return f"{survey.token(files)}{complete}{', closed' if is_closed else ''}"
 
 
 def _line_items(
@@ -217,6 +237,6 @@ def _line_items(
             yield batch
     collection.requests = survey.location.requests
     now = context.clock()
-    is_complete = _is_complete(files, billing_period, now)
+    is_complete = collection.is_final or _is_complete(files, billing_period, now)
     collection.data_through = billing_period.end if is_complete else reach.data_through(now)
     survey.remember(billing_period, [source["file"] for source in collection.sources])

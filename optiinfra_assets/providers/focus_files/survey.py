@@ -15,7 +15,7 @@ from typing import Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, CredentialRejected, NothingThere, ProviderError
-from optiinfra_assets.domain.focus_datasets import sibling_dataset
+from optiinfra_assets.domain.focus_datasets import BILLING_PERIOD, USED_COLUMNS, sibling_dataset
 from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.providers.context import ProviderContext, Snapshot
 from optiinfra_assets.providers.files.export_runs import refuse_several_runs
@@ -29,6 +29,7 @@ from optiinfra_assets.providers.files.focus_files import (
     period_of,
 )
 from optiinfra_assets.providers.files.location import NOT_READ, FileVersion, Location, change_token
+from optiinfra_assets.providers.focus_files.datasets import ClosedMonths, dataset_of
 from optiinfra_assets.providers.focus_files.mapping_file import MappingFiles
 
 KIND: Final = "focus files"
@@ -144,16 +145,27 @@ class Survey:
         """Return the change token of files, which also changes with the mapping that they are read with."""
         return change_token([*files, *{one for file in files for one in self._mappings.of(file)}])
 
+    def of_dataset(self, dataset: str) -> list[FileVersion]:
+        """Return the files of a dataset beside CostAndUsage."""
+        return [file for file in self.files if dataset_of(self.location, file) == dataset]
+
+    def closed_months(self, warnings: SourceWarnings) -> ClosedMonths:
+        """Return the months that are closed, as BillingPeriod files say."""
+        return ClosedMonths(self.location, self.of_dataset(BILLING_PERIOD), warnings)
+
     def _tell_skipped(self, warnings: SourceWarnings) -> None:
         for path in self.location.skipped:
             warnings.add(SKIPPED, f"skipped: {NOT_READ}", 1, path)
 
     def warn(self, file: FileVersion, problem: FileProblem, warnings: SourceWarnings) -> None:
         """Add the warning for a file that cannot be read."""
-        self.is_whole &= isinstance(problem.error, NotCosts)
+        is_no_cost = isinstance(problem.error, NotCosts)
+        self.is_whole &= is_no_cost
+        if is_no_cost and dataset_of(self.location, file) in USED_COLUMNS:
+            return
         said = str(problem.error)
         if not problem.months:
-            dataset = None if isinstance(problem.error, NotCosts) else sibling_dataset((), file.name)
+            dataset = None if is_no_cost else sibling_dataset((), file.name)
             said = f"{self.location.path(file.name)}: lies where FOCUS {dataset} files do: {said}" if dataset else said
             warnings.add(SKIPPED, f"skipped: {said}")
             return

@@ -15,6 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from optiinfra_api.fields.accounts.accounts import AccountsQuery
+from optiinfra_api.fields.accounts.commitments import CommitmentsQuery
 from optiinfra_api.fields.accounts.credential_mutations import CredentialsMutation
 from optiinfra_api.fields.accounts.credentials import CredentialsQuery
 from optiinfra_api.fields.administration.access_log import AccessAuditLogQuery
@@ -74,6 +75,7 @@ class Query(
     RatesQuery,
     InvoicesQuery,
     ReconciliationQuery,
+    CommitmentsQuery,
 ):
     pass
 

@@ -12,6 +12,7 @@ import dagster as dg
 
 from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS
 from optiinfra_assets.orchestration.asset_specs import source_spec
+from optiinfra_assets.orchestration.commitment_assets import commitments_asset, commitments_schedule
 from optiinfra_assets.orchestration.cost_assets import cost_assets
 from optiinfra_assets.orchestration.focus_export_assets import focus_delivery_asset, focus_delivery_schedule
 from optiinfra_assets.orchestration.freshness_checks import freshness_check
@@ -57,6 +58,7 @@ def build_definitions(
         invoices_asset(providers, retry),
         reconciliation_asset(providers, retry),
         focus_delivery_asset(retry),
+        commitments_asset(providers, retry),
         *map(source_spec, every),
     ]
     return dg.Definitions(
@@ -68,6 +70,7 @@ def build_definitions(
             history_retention_schedule(),
             reconciliation_schedule(),
             focus_delivery_schedule(),
+            commitments_schedule(),
         ],
         sensors=[
             new_accounts_sensor(providers),

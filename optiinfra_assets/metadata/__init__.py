@@ -18,6 +18,7 @@ from optiinfra_assets.metadata.web_sessions import WebSessionRepository
 from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 
 if TYPE_CHECKING:
+    from optiinfra_assets.metadata.commitments import CommitmentRepository
     from optiinfra_assets.metadata.deliveries import DeliveryRepository
     from optiinfra_assets.metadata.failures import FailureRepository
     from optiinfra_assets.metadata.invoices import InvoiceRepository
@@ -71,6 +72,13 @@ class Metadata(Database):
         from optiinfra_assets.metadata.saved_views import SavedViewRepository
 
         return SavedViewRepository(self)
+
+    @cached_property
+    def commitments(self) -> CommitmentRepository:
+        """The commitments that sources state; no question about costs needs them."""
+        from optiinfra_assets.metadata.commitments import CommitmentRepository
+
+        return CommitmentRepository(self)
 
     @cached_property
     def deliveries(self) -> DeliveryRepository:

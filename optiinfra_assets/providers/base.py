@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from optiinfra_assets.domain.accounts import Account, BillingPeriod
+    from optiinfra_assets.domain.commitments import Commitment
     from optiinfra_assets.domain.invoices import InvoiceStatement
     from optiinfra_assets.providers.context import ProviderContext
 
@@ -262,5 +263,18 @@ class InvoiceSource(Protocol):
 
         Raises:
             ProviderError: the invoices could not be read.
+        """
+        ...
+
+
+@runtime_checkable
+class CommitmentSource(Protocol):
+    """A provider that states the commitments of contracts; one whose source states none does not have it."""
+
+    def commitments(self, account: Account, context: ProviderContext) -> list[Commitment]:
+        """Return all commitments that the source of an account states now, at low cost, or raise an error.
+
+        Raises:
+            ProviderError: they could not be read.
         """
         ...

@@ -14,6 +14,7 @@ import pytest
 
 from optiinfra_assets.analytics.reconciliation import MonthState, reconcile
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import InvoiceStatement
 from optiinfra_assets.domain.reconciliations import ChargeGroup, StoredReconciliation
 from optiinfra_assets.metadata import Metadata
@@ -24,6 +25,17 @@ from optiinfra_assets.vault.credential_audit import Actor
 
 PERIOD = BillingPeriod(2026, 10)
 CUSTOMERS = ("acme", "beta")
+START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+COMMITMENT = Commitment(
+    commitment_id="c",
+    contract_id="k",
+    category="Spend",
+    type_="Agreement",
+    period_start=START,
+    period_end=END,
+    contract_start=START,
+    contract_end=END,
+)
 
 
 def fill(metadata: Metadata) -> None:
@@ -43,6 +55,7 @@ def fill(metadata: Metadata) -> None:
         author = Principal("alice", "alice", customer, "viewer")
         view = {"customer_id": customer, "principal": author, "actor": Actor.here("test")}
         metadata.saved_views.save("mine", "/explore", None, **view)
+        metadata.commitments.replace(account, [COMMITMENT], datetime.now(UTC))
         own = {"customer_id": customer, "actor": Actor.here("test")}
         metadata.rates.override(PERIOD.start.date(), "USD", "CHF", Decimal(1), **own)
         metadata.rates.set_method("month", **own)
@@ -119,6 +132,7 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
         "provider_requests",
         "collection_events",
         "saved_views",
+        "commitments",
         "rate_overrides",
         "rate_settings",
         "frozen_rates",

@@ -78,6 +78,7 @@ def test_schedules_and_sensors_run_by_default() -> None:
         "remove_history": ("47 3 * * *", "RUNNING"),
         "reconcile": ("27 4 * * *", "RUNNING"),
         "deliver_focus": ("40 * * * *", "RUNNING"),
+        "read_commitments": ("27 5 * * *", "RUNNING"),
     }
     sensors = {one.name: (one.minimum_interval_seconds, one.default_status.value) for one in defs.sensors or []}
     assert sensors == {

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pydantic import BaseModel, Field, field_validator
 
 if TYPE_CHECKING:
+    from optiinfra_assets.domain.commitments import Commitment
     from optiinfra_assets.domain.invoices import InvoiceStatement
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
@@ -162,6 +163,16 @@ class FocusFiles(Provider):
         from optiinfra_assets.providers.focus_files.invoices import invoices_of
 
         return invoices_of(Survey(_location(account, context), context), billing_period)
+
+    def commitments(self, account: Account, context: ProviderContext) -> list[Commitment]:
+        """Return the commitments that ContractCommitment files state; none if there is no such file.
+
+        Raises:
+            ProviderError: the location cannot be listed, or such a file cannot be read.
+        """
+        from optiinfra_assets.providers.focus_files.commitments import commitments_of
+
+        return commitments_of(Survey(_location(account, context), context))
 
     def collect(
         self, account: Account, billing_period: BillingPeriod, context: ProviderContext | None = None

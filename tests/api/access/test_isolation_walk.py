@@ -41,6 +41,7 @@ from optiinfra_api.mcp.arguments import json_schema
 from optiinfra_api.mcp.tools import TOOLS
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice
 from optiinfra_assets.ingestion.reconciling import reconcile_customer
 from optiinfra_assets.metadata.tokens import ROLES, Principal
@@ -202,6 +203,20 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
         principal=Principal(admin.token.token_id, f"{mark} admin", customer_id, "admin"),
         actor=Actor(f"{mark}-actor", "x"),
     )
+    start, end = (datetime(year, 1, 1, tzinfo=UTC) for year in (2026, 2027))
+    committed = Commitment(
+        commitment_id=f"{mark}-commitment",
+        contract_id=f"{mark}-contract",
+        category="Spend",
+        type_=f"{mark}-type",
+        period_start=start,
+        period_end=end,
+        contract_start=start,
+        contract_end=end,
+        currency="USD",
+        cost=amount,
+    )
+    world.metadata.commitments.replace(account, [committed], start)
     rate = amount / 10_000
     world.metadata.rates.override(
         date(2026, 9, 1), "USD", "GBP", rate, customer_id=customer_id, actor=Actor(f"{mark}-actor", "x")

@@ -14,6 +14,7 @@ from charges import Charge, slice_of
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice, InvoicePart, InvoiceStatement
 from optiinfra_assets.ingestion.reconciling import reconcile_customer
 from optiinfra_assets.vault.credential_audit import Actor
@@ -37,6 +38,7 @@ def acme(world: World) -> Customer:
     world.metadata.activity.record_requests("collect", {"acme.aws": (2, D("0.02"))}, datetime(2026, 11, 3, tzinfo=UTC))
     _publish(acme)
     world.metadata.rates.update("ECB", _RATES)
+    world.metadata.commitments.replace(Account("acme.files", "acme", "focus"), [_COMMITMENT], _COMMITMENT.period_start)
     for slice_ in acme.published:
         at = datetime(2026, 11, 3, 6, tzinfo=UTC)
         periods = {one.billing_period: "a" for one in acme.published if one.account_id == slice_.account_id}
@@ -54,6 +56,20 @@ def root(world: World) -> str:
     return world.metadata.tokens.issue("root", None, "admin").plaintext
 
 
+_COMMITMENT = Commitment(
+    commitment_id="sp-1",
+    contract_id="ea-2026",
+    category="Spend",
+    type_="Enterprise agreement",
+    status="Active",
+    period_start=datetime(2026, 1, 1, tzinfo=UTC),
+    period_end=datetime(2027, 1, 1, tzinfo=UTC),
+    contract_start=datetime(2026, 1, 1, tzinfo=UTC),
+    contract_end=datetime(2029, 1, 1, tzinfo=UTC),
+    currency="USD",
+    cost=D("120000.5"),
+    discount_share=D("0.17"),
+)
 _RATES = [
     (date(2026, 10, day), currency, D(rate))
     for day, usd, chf in ((5, "1.12", "0.91"), (12, "1.25", "0.9"), (20, "1.2", "0.92"), (30, "1.1172", "0.9194"))

@@ -26,6 +26,7 @@ from world import Customer, World
 from optiinfra_api.fields import pagination
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice, InvoiceStatement
 from optiinfra_assets.ingestion.reconciling import reconcile_customer
 from optiinfra_assets.vault.credential_audit import Actor
@@ -86,7 +87,27 @@ class Paged:
     is_newest_first: bool = True
 
 
+def _commit(customer: Customer) -> None:
+    metadata, start, end = customer.world.metadata, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    main = metadata.accounts.get(f"{customer.customer_id}.main")
+    known = [one.commitment for one in metadata.commitments.find(customer_id=customer.customer_id)]
+    made = Commitment(
+        commitment_id=f"c-{next(_numbers)}",
+        contract_id="k",
+        category="Spend",
+        type_="Agreement",
+        period_start=start,
+        period_end=end,
+        contract_start=start,
+        contract_end=end,
+        currency="USD",
+        cost=Decimal("1.5"),
+    )
+    metadata.commitments.replace(main, [*known, made], start)
+
+
 PAGED = {
+    "commitments": Paged("", "account commitmentId cost { amount currency } quantity", _commit, is_newest_first=False),
     "accounts": Paged("", "id provider", _add_account, is_newest_first=False),
     "credentials": Paged("", "account name version", _add_account, is_newest_first=False),
     "credentialAuditLog": Paged("", "id action account", _add_account),
@@ -121,7 +142,7 @@ def customer(world: World) -> Customer:
     main = Account(f"{customer.customer_id}.main", customer.customer_id, "focus", {"location": "/main"})
     world.metadata.accounts.add(main)
     for _ in range(ROWS):
-        for make in (_add_account, _publish, _queue, _state):
+        for make in (_add_account, _publish, _queue, _state, _commit):
             make(customer)
     return customer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.errors import BadData
 from optiinfra_assets.domain.invoices import InvoicePart, InvoiceStatement
 from optiinfra_assets.providers import PROVIDERS
@@ -51,6 +53,24 @@ DETAIL = {
 }
 
 
+COMMITMENT = {
+    "BillingCurrency": "USD",
+    "ContractCommitmentCategory": "Spend",
+    "ContractCommitmentCost": "120000.50",
+    "ContractCommitmentDescription": "A year",
+    "ContractCommitmentId": "c-1",
+    "ContractCommitmentPeriodEnd": "2025-09-01T00:00:00Z",
+    "ContractCommitmentPeriodStart": "2024-09-01T00:00:00Z",
+    "ContractCommitmentQuantity": None,
+    "ContractCommitmentType": "Enterprise agreement",
+    "ContractCommitmentUnit": None,
+    "ContractId": "k-1",
+    "ContractPeriodEnd": "2027-09-01T00:00:00Z",
+    "ContractPeriodStart": "2024-09-01T00:00:00Z",
+}
+"""With the columns of FOCUS 1.3."""
+
+
 def context() -> ProviderContext:
     """The environment of an account."""
     return ProviderContext(utc_now, MemorySnapshots())
@@ -75,8 +95,7 @@ def delivery(folder: Path, periods: list[Row], details: list[Row]) -> None:
     write_csv(folder / "CostAndUsage" / "a.csv", csv_text(costs, columns("1.4")))
     write_csv(folder / "BillingPeriod" / "a.csv.gz", csv_text(periods, list(PERIOD)))
     write_csv(folder / "InvoiceDetail" / "a.csv", csv_text(details, list(DETAIL)))
-    names = "ContractCommitmentId,ContractCommitmentType,ContractId\nc,t,k\n"
-    write_csv(folder / "ContractCommitment" / "a.csv", names)
+    write_csv(folder / "ContractCommitment" / "a.csv", csv_text([COMMITMENT], list(COMMITMENT)))
     write_csv(folder / "notes.csv", "a,b\n1,2\n")
 
 
@@ -89,10 +108,8 @@ def test_a_delivery_with_all_its_datasets_is_one_account(tmp_path: Path) -> None
     assert set(FOCUS.probe(account(tmp_path), {}, context()).tokens) == {SEPTEMBER}
     stream = collected(tmp_path)
     assert (stream.is_final, stream.data_through) == (True, SEPTEMBER.end)
-    assert [one.message.partition(": ")[2].partition(": ")[0] for one in stream.warnings] == [
-        f"{tmp_path}/ContractCommitment/a.csv",
-        f"{tmp_path}/notes.csv",
-    ]
+    (note,) = stream.warnings
+    assert note.message.startswith(f"skipped: {tmp_path}/notes.csv: ")
     statement = stated(tmp_path)
     assert [source["file"] for source in statement.sources] == ["InvoiceDetail/a.csv"]
     first, second = statement.invoices
@@ -187,3 +204,32 @@ def test_billing_periods_that_cannot_be_read_close_nothing_and_are_named(tmp_pat
     assert (
         "row 2 (line 3), column BillingPeriodStatus: value 'Done' is not accepted: one of Open, Closed" in one.message
     )
+
+
+def test_commitments_of_both_versions_are_read_each_as_it_was_changed_last(tmp_path: Path) -> None:
+    delivery(tmp_path, [], [])
+    newer = COMMITMENT | {
+        "ContractCommitmentId": "c-2",
+        "ContractCommitmentLastUpdated": "2024-10-02T00:00:00Z",
+        "ContractCommitmentLifecycleStatus": "Active",
+        "ContractCommitmentDiscountPercentage": "0.17",
+        "ContractCommitmentPaymentModel": "No Upfront",
+        "ServiceProviderName": "Cloud",
+        "InvoiceIssuerName": "Issuer",
+    }
+    older = newer | {"ContractCommitmentLastUpdated": "2024-10-01", "ContractCommitmentLifecycleStatus": "Pending"}
+    write_csv(tmp_path / "c.csv", csv_text([newer, older], list(newer)))
+    first, second = FOCUS.commitments(account(tmp_path), context())  # type: ignore[attr-defined]
+    assert (first.commitment_id, first.cost, first.currency) == ("c-1", Decimal("120000.50"), "USD")
+    assert (first.status, first.discount_share, first.issuer) == (None, None, None)
+    assert (second.commitment_id, second.status, second.discount_share) == ("c-2", "Active", Decimal("0.17"))
+    assert (second.period_end, second.contract_end) == (
+        datetime(2025, 9, 1, tzinfo=UTC),
+        datetime(2027, 9, 1, tzinfo=UTC),
+    )
+    assert Commitment.of(json.loads(json.dumps(second.content()))) == second
+    write_csv(tmp_path / "c.csv", csv_text([newer | {"ContractCommitmentCategory": "Other"}], list(newer)))
+    said = "column ContractCommitmentCategory: value 'Other' is not accepted: one of Spend, Usage"
+    with pytest.raises(BadData, match=said):
+        FOCUS.commitments(account(tmp_path), context())  # type: ignore[attr-defined]
+    assert collected(tmp_path).change_token

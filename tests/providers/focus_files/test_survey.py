@@ -10,7 +10,6 @@ import pytest
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import BadData, CredentialRejected, NothingThere
-from optiinfra_assets.domain.focus_datasets import USED_COLUMNS
 from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.ingestion.onboarding import read_source
 from optiinfra_assets.providers import PROVIDERS
@@ -50,11 +49,6 @@ def costs(folder: Path) -> None:
     ("name", "content", "said"),
     [
         ("notes.csv", b"a,b\n1,2\n", "the columns are 'a', 'b', not those of FOCUS CostAndUsage"),
-        *(
-            (f"{dataset}.csv", f"{names}\n".encode(), f"is the FOCUS dataset {dataset}, which has no costs of charges")
-            for dataset, names in SIBLINGS.items()
-            if dataset not in USED_COLUMNS
-        ),
         ("empty.csv", b"", "the file is empty (0 bytes)"),
         ("half.csv.gz", gzip.compress(csv_text([row()] * 999).encode())[:400], "is not a whole compressed file"),
         ("half.parquet", b"PAR1\x00\x00", "is not a whole Parquet file"),
@@ -81,13 +75,11 @@ def test_a_file_without_costs_is_named_once_and_stops_nothing(
             assert said in one.message
 
 
-def test_a_sibling_with_more_than_the_columns_of_its_dataset_is_known(tmp_path: Path) -> None:
-    """A dataset that is used is no news; one that is not is named."""
+def test_a_sibling_with_more_than_the_columns_of_its_dataset_is_no_news(tmp_path: Path) -> None:
     costs(tmp_path)
     for dataset, names in SIBLINGS.items():
         write_csv(tmp_path / f"{dataset[:3]}.csv", f"{names.lower()},x_own\n")
-    (one,) = read_source(FOCUS, account(tmp_path)).warnings
-    assert "is the FOCUS dataset ContractCommitment" in one.message
+    assert not list(read_source(FOCUS, account(tmp_path)).warnings)
 
 
 def test_where_nothing_is_costs_the_account_is_refused_with_the_reason(tmp_path: Path) -> None:

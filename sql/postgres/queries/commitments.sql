@@ -1,0 +1,12 @@
+-- The commitments of a customer by account and id, after a given one; of one account, if one is named.
+SELECT
+    account_id,
+    commitment_id,
+    content,
+    stated_at
+FROM optiinfra.commitments
+WHERE customer_id = %(customer_id)s
+    AND (%(account_id)s::text IS NULL OR account_id = %(account_id)s)
+    AND (%(after_account)s::text IS NULL OR (account_id, commitment_id) > (%(after_account)s, %(after_id)s))
+ORDER BY account_id, commitment_id
+LIMIT %(first)s

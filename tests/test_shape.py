@@ -180,6 +180,7 @@ def test_a_class_name_means_one_thing() -> None:
         "Account",
         "CollectionEvent",
         "CollectionTask",
+        "Commitment",
         "Credential",
         "Customer",
         "DagsterUnavailable",

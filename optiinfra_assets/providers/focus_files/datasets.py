@@ -97,7 +97,7 @@ def _converted(column: Column, name: str, values: pa.Array, leniency: Leniency) 
         return leniency.column(column, name, values, strict, Rounding())
 
 
-class ClosedMonths:
+class ClosedPeriods:
     """The months that BillingPeriod files say are closed, as numbers since January 1970."""
 
     def __init__(self, location: Location, files: Iterable[FileVersion], warnings: SourceWarnings) -> None:

@@ -29,7 +29,7 @@ from optiinfra_assets.providers.files.focus_files import (
     period_of,
 )
 from optiinfra_assets.providers.files.location import NOT_READ, FileVersion, Location, change_token
-from optiinfra_assets.providers.focus_files.datasets import ClosedMonths, dataset_of
+from optiinfra_assets.providers.focus_files.datasets import ClosedPeriods, dataset_of
 from optiinfra_assets.providers.focus_files.mapping_file import MappingFiles
 
 KIND: Final = "focus files"
@@ -149,9 +149,9 @@ class Survey:
         """Return the files of a dataset beside CostAndUsage."""
         return [file for file in self.files if dataset_of(self.location, file) == dataset]
 
-    def closed_months(self, warnings: SourceWarnings) -> ClosedMonths:
+    def closed_months(self, warnings: SourceWarnings) -> ClosedPeriods:
         """Return the months that are closed, as BillingPeriod files say."""
-        return ClosedMonths(self.location, self.of_dataset(BILLING_PERIOD), warnings)
+        return ClosedPeriods(self.location, self.of_dataset(BILLING_PERIOD), warnings)
 
     def _tell_skipped(self, warnings: SourceWarnings) -> None:
         for path in self.location.skipped:

@@ -5,8 +5,7 @@ SELECT
     content,
     stated_at
 FROM optiinfra.commitments
-WHERE customer_id = %(customer_id)s
-    AND (%(account_id)s::text IS NULL OR account_id = %(account_id)s)
+WHERE customer_id = %(customer_id)s AND account_id = coalesce(%(account_id)s, account_id)
     AND (%(after_account)s::text IS NULL OR (account_id, commitment_id) > (%(after_account)s, %(after_id)s))
 ORDER BY account_id, commitment_id
 LIMIT %(first)s

@@ -12,12 +12,7 @@ gone AS (
 
 changed AS (
     INSERT INTO optiinfra.commitments AS old (account_id, commitment_id, customer_id, content, stated_at)
-    SELECT
-        %(account_id)s,
-        commitment_id,
-        %(customer_id)s,
-        content,
-        %(now)s
+    SELECT %(account_id)s, commitment_id, %(customer_id)s, content, %(now)s
     FROM stated
     ON CONFLICT (account_id, commitment_id) DO UPDATE
     SET content = excluded.content, stated_at = excluded.stated_at

@@ -5,6 +5,5 @@ SELECT
     settings,
     created_at
 FROM optiinfra.deliveries
-WHERE (%(customer_id)s::text IS NULL OR customer_id = %(customer_id)s)
-    AND (%(delivery_id)s::text IS NULL OR delivery_id = %(delivery_id)s)
+WHERE customer_id = coalesce(%(customer_id)s, customer_id) AND delivery_id = coalesce(%(delivery_id)s, delivery_id)
 ORDER BY delivery_id

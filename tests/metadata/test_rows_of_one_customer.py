@@ -136,6 +136,8 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
         "rate_overrides",
         "rate_settings",
         "frozen_rates",
+        "invoice_statements",
+        "reconciliations",
     }
 
 

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from optiinfra_assets.analytics.reconciliation import MonthState, reconcile
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.errors import BadData
 from optiinfra_assets.domain.invoices import InvoicePart, InvoiceStatement
+from optiinfra_assets.domain.reconciliations import ChargeGroup
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.base import LineItemStream
 from optiinfra_assets.providers.context import MemorySnapshots, ProviderContext, utc_now
@@ -233,3 +235,27 @@ def test_commitments_of_both_versions_are_read_each_as_it_was_changed_last(tmp_p
     with pytest.raises(BadData, match=said):
         FOCUS.commitments(account(tmp_path), context())  # type: ignore[attr-defined]
     assert collected(tmp_path).change_token
+
+
+@pytest.mark.parametrize(("billed", "status"), [("10.00", "RECONCILED"), ("5.00", "MISMATCH")])
+def test_costs_are_compared_with_the_invoices_beside_them(tmp_path: Path, billed: str, status: str) -> None:
+    tax = DETAIL | {"ChargeCategory": "Tax", "BilledCost": "1.90", "InvoiceDetailGrain": None}
+    delivery(tmp_path, [PERIOD], [DETAIL | {"BilledCost": billed}, tax])
+    stream = FOCUS.collect(account(tmp_path), SEPTEMBER, context())
+    items = [one for batch in stream.batches for one in batch.to_pylist()]
+    groups = [
+        ChargeGroup(
+            one["invoice_issuer_name"],
+            one["billing_currency"],
+            one["invoice_id"],
+            one["charge_category"],
+            one["service_name"],
+            one["charge_period_start"].date(),
+            one["billed_cost"],
+            1,
+        )
+        for one in items
+    ]
+    month = MonthState(SEPTEMBER, utc_now(), stream.is_final, {})
+    (found,) = reconcile(groups, stated(tmp_path), month)
+    assert (found.status.name, found.difference) == (status, Decimal(10) - Decimal(billed))

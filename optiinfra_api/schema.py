@@ -23,6 +23,8 @@ from optiinfra_api.fields.administration.customers import CustomersMutation, Cus
 from optiinfra_api.fields.administration.rates import RatesMutation, RatesQuery
 from optiinfra_api.fields.administration.saved_views import SavedViewsMutation, SavedViewsQuery
 from optiinfra_api.fields.administration.tokens import TokensMutation, TokensQuery
+from optiinfra_api.fields.alerts.channel_mutations import AlertChannelsMutation
+from optiinfra_api.fields.alerts.rules import AlertsMutation, AlertsQuery
 from optiinfra_api.fields.collections.history import HistoryQuery
 from optiinfra_api.fields.collections.lineage import LineageQuery
 from optiinfra_api.fields.collections.restatements import RestatementsQuery
@@ -76,6 +78,7 @@ class Query(
     InvoicesQuery,
     ReconciliationQuery,
     CommitmentsQuery,
+    AlertsQuery,
 ):
     pass
 
@@ -89,6 +92,8 @@ class Mutation(
     SavedViewsMutation,
     RatesMutation,
     InvoicesMutation,
+    AlertsMutation,
+    AlertChannelsMutation,
 ):
     pass
 

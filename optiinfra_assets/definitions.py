@@ -30,6 +30,7 @@ from optiinfra_assets.orchestration.schedules import (
     reconciliation_schedule,
 )
 from optiinfra_assets.orchestration.sensors import (
+    alerts_sensor,
     freshness_sensor,
     new_accounts_sensor,
     reconciliation_sensor,
@@ -77,6 +78,7 @@ def build_definitions(
             run_monitoring_sensor(providers),
             freshness_sensor(providers),
             reconciliation_sensor(),
+            alerts_sensor(),
         ],
         resources={"stores": stores or StoresResource()},
         # One process per run: a run is one step, which loads a stream, and the slots of Dagster's queue limit the number of runs.

@@ -178,6 +178,9 @@ def test_a_class_name_means_one_thing() -> None:
     """44 names once stood for two to four things each. What is left are pairs: a GraphQL type or error, and the domain value it shows."""
     intended = {
         "Account",
+        "AlertChannel",
+        "AlertDelivery",
+        "AlertRule",
         "CollectionEvent",
         "CollectionTask",
         "Commitment",

@@ -19,6 +19,7 @@ from optiinfra_api.http.request_log import current_request
 from optiinfra_api.web import (
     account_changes,
     accounts,
+    alerts,
     audit,
     connect,
     explore,
@@ -47,6 +48,7 @@ _PAGES: Final[Mapping[str, Handler]] = {
     "/accounts/connect": connect.show,
     "/accounts/settings": account_changes.show,
     "/accounts/delete": account_changes.show_end,
+    "/alerts": alerts.show,
     "/settings": tokens.show,
     "/settings/audit": audit.show,
 }
@@ -58,6 +60,13 @@ _FORMS: Final[Mapping[str, Handler]] = {
     "/accounts/settings": account_changes.save,
     "/accounts/test": account_changes.test,
     "/accounts/delete": account_changes.end,
+    "/alerts/rules": alerts.save,
+    "/alerts/mute": alerts.mute,
+    "/alerts/remove-rule": alerts.act,
+    "/alerts/channels": alerts.add,
+    "/alerts/test": alerts.act,
+    "/alerts/remove-channel": alerts.act,
+    "/alerts/resend": alerts.act,
     "/settings/tokens": tokens.create,
     "/settings/tokens/revoke": tokens.revoke,
 }

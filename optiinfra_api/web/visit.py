@@ -29,6 +29,7 @@ NAVIGATION: Final = (
     ("explore", "Explore", "/explore"),
     ("resources", "Resources", "/resources"),
     ("accounts", "Accounts", "/accounts"),
+    ("alerts", "Alerts", "/alerts"),
     ("settings", "Settings", "/settings"),
 )
 """Key, name and path of each page, in the order they are shown."""

@@ -45,6 +45,7 @@ def command(context: click.Context) -> None:
 def _register() -> None:
     from optiinfra_assets.cli import (
         accounts,
+        alerts,
         backups,
         collecting,
         completing,
@@ -72,6 +73,7 @@ def _register() -> None:
         accounts.accounts,
         costs.costs,
         reconciling.reconcile,
+        alerts.alerts,
         customers.customers,
         rates.rates,
         collecting.collect,

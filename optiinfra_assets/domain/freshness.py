@@ -16,6 +16,11 @@ SKEW: Final = timedelta(minutes=30)
 """A time that is later by more than this was recorded by a clock that was ahead. A tick that comes late has an instant that is older
 than what was recorded since, by a quarter of an hour and the time it was late."""
 
+UNCHECKED: Final = timedelta(hours=1)
+"""An account is stale after this time without an answer from the source: four ticks."""
+UNCOLLECTED: Final = timedelta(hours=2)
+"""An account is stale if a change seen this long ago was not collected: neither the queue nor three retries take that long."""
+
 
 def is_ahead(recorded: datetime, now: datetime) -> bool:
     """Whether a clock that was ahead of `now` recorded a time; both are UTC."""

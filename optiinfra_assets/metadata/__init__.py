@@ -18,6 +18,8 @@ from optiinfra_assets.metadata.web_sessions import WebSessionRepository
 from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 
 if TYPE_CHECKING:
+    from optiinfra_assets.metadata.alert_outbox import AlertOutboxRepository
+    from optiinfra_assets.metadata.alerts import AlertRepository
     from optiinfra_assets.metadata.commitments import CommitmentRepository
     from optiinfra_assets.metadata.deliveries import DeliveryRepository
     from optiinfra_assets.metadata.failures import FailureRepository
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.metadata.rates import RateRepository
     from optiinfra_assets.metadata.retention import RetentionRepository
     from optiinfra_assets.metadata.saved_views import SavedViewRepository
+    from optiinfra_assets.vault.channel_secrets import ChannelSecretRepository
     from optiinfra_assets.vault.credentials import CredentialRepository
 
 
@@ -86,6 +89,28 @@ class Metadata(Database):
         from optiinfra_assets.metadata.deliveries import DeliveryRepository
 
         return DeliveryRepository(self)
+
+    @cached_property
+    def alerts(self) -> AlertRepository:
+        """The rules and channels of alerts; no reader of costs needs them."""
+        from optiinfra_assets.metadata.alerts import AlertRepository
+
+        return AlertRepository(self)
+
+    @cached_property
+    def alert_outbox(self) -> AlertOutboxRepository:
+        """The messages of alerts; who finds occasions, sends and shows them needs it."""
+        from optiinfra_assets.metadata.alert_outbox import AlertOutboxRepository
+
+        return AlertOutboxRepository(self)
+
+    @cached_property
+    def channel_secrets(self) -> ChannelSecretRepository:
+        """The encrypted secrets of the channels of alerts; as `credentials`."""
+        from optiinfra_assets.vault.channel_secrets import ChannelSecretRepository
+        from optiinfra_assets.vault.keyring import Keyring
+
+        return ChannelSecretRepository(self, Keyring.configured(self._settings))
 
     @cached_property
     def retention(self) -> RetentionRepository:

@@ -1,4 +1,4 @@
-"""The audit log of changes to customers, their rates, tokens and saved views, and of sign-ins. PostgreSQL refuses to change its lines.
+"""The audit log of changes to customers, their rates, tokens, views and alerts, and of sign-ins. PostgreSQL refuses to change its lines.
 
 Each statement that changes one of them, or opens or ends a session, also writes the log line, so that there is none without one.
 """
@@ -27,6 +27,12 @@ AccessAction = Literal[
     "remove_rate",
     "set_rate_method",
     "record_invoice",
+    "save_alert_rule",
+    "mute_alert_rule",
+    "remove_alert_rule",
+    "add_alert_channel",
+    "remove_alert_channel",
+    "resend_alert",
 ]
 SignInBy = Literal["token", "link", "OpenID Connect"]
 UNKNOWN: Final = "unknown"
@@ -44,9 +50,11 @@ class AccessEntry:
         customer_id: the customer concerned; None: a token for all customers.
         token_id: the token issued, revoked, or signed in with; None for a change to a customer or a view, or if it is not known.
         role: role of the token.
-        name: name of the customer, the token or the view, or the month and currencies of a rate; empty if the token is not known.
-        detail: for a rename or a view that was replaced, the previous name, and so of a rate; for a sign-in, by what (a token, a link,
-            OpenID Connect), or how many more were refused.
+        name: name of the customer, the token, the view, or the rule or channel of alerts, or the month and currencies of a rate; empty if
+            the token is not known.
+        detail: for a rename, or a view or rule that was replaced, the previous name, and so of a rate; for alerts, until when a rule is
+            muted, the kind of a channel, the id of a message; for a sign-in, by what (a token, a link, OpenID Connect), or how many
+            more were refused.
     """
 
     id: int

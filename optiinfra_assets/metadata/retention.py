@@ -1,4 +1,5 @@
-"""Removes what nobody needs any more: old collections, attempts, requests by day, snapshots, and audit records past their term."""
+"""Removes what nobody needs any more: old collections, attempts, requests by day, snapshots, messages of alerts, and audit records
+past their term."""
 
 from __future__ import annotations
 
@@ -14,13 +15,15 @@ BATCH: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ForgottenRecords:
-    """How many records were removed: rows of the collection history, attempts, days of requests, snapshots, audit records."""
+    """How many records were removed: rows of the collection history, attempts, days of requests, snapshots, audit records,
+    messages and occasions of alerts."""
 
     collections: int
     generations: int
     request_days: int
     snapshots: int
     audit_records: int
+    alerts: int
 
 
 class RetentionRepository(Repository):
@@ -30,7 +33,7 @@ class RetentionRepository(Repository):
         """Remove records from before UTC instants.
 
         Args:
-            history: collections that ended, attempts that began and requests that were made before.
+            history: collections that ended, attempts that began, requests that were made and alerts that were told before.
             snapshots: those taken before on which no charge depends.
             audit: audit records from before; it must be more than a year ago.
 
@@ -43,6 +46,8 @@ class RetentionRepository(Repository):
             request_days=self._forgotten("forget_requests.sql", history),
             snapshots=self._forgotten("forget_snapshots.sql", snapshots),
             audit_records=self._audit(audit),
+            alerts=self._batches("forget_alert_deliveries.sql", history)
+            + self._batches("forget_alert_occasions.sql", history),
         )
 
     def _audit(self, before: datetime) -> int:

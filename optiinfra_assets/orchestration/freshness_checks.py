@@ -6,21 +6,15 @@ of any account is published. The collection evaluates the other checks, slice by
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 import dagster as dg
 
+from optiinfra_assets.domain.freshness import UNCHECKED, UNCOLLECTED
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.providers.base import Provider
-
-UNCHECKED: Final = timedelta(hours=1)
-"""An account is stale after this time without an answer from the source: four ticks."""
-
-UNCOLLECTED: Final = timedelta(hours=2)
-"""An account is stale if a change seen this long ago was not collected: neither the queue nor three retries take that long."""
 
 FRESHNESS = "freshness"
 

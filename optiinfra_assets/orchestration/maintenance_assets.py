@@ -62,8 +62,8 @@ def history_retention_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition
         key=HISTORY,
         description=(
             "Old records of what the platform did, removed: ended Dagster runs with events and logs (OPTIINFRA_DAGSTER_HISTORY_DAYS; the "
-            "newest run of each slice stays), ended collections (OPTIINFRA_HISTORY_DAYS), audit records past their legal term "
-            "(OPTIINFRA_AUDIT_DAYS), and snapshots of providers on which no charge depends."
+            "newest run of each slice stays), ended collections and told alerts (OPTIINFRA_HISTORY_DAYS), audit records past their legal "
+            "term (OPTIINFRA_AUDIT_DAYS), and snapshots of providers on which no charge depends."
         ),
         kinds={"postgres"},
         group_name="maintenance",
@@ -90,6 +90,7 @@ def history_retention_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition
                 "days of requests added up": forgotten.request_days,
                 "snapshots removed": forgotten.snapshots,
                 "audit records removed": forgotten.audit_records,
+                "alerts removed": forgotten.alerts,
             }
         )
 

@@ -1,4 +1,4 @@
-"""The sensors: collect new accounts, monitor runs, evaluate freshness, and compare costs with invoices once either changed."""
+"""The sensors: collect new accounts, monitor runs, evaluate freshness, compare costs with invoices, and tell of what rules watch for."""
 
 import uuid
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ import dagster as dg
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.ingestion.change_detection import find_due
+from optiinfra_assets.notifications.finding import find_occasions
+from optiinfra_assets.notifications.sender import Sender
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
 from optiinfra_assets.orchestration.reconciliation_assets import RECONCILED_MONTHS
@@ -15,6 +17,7 @@ from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.orchestration.schedules import requested
 from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.warehouse.warehouse import Warehouse
 
 ACCOUNTS_AT_ONCE: Final = 50
 """Most new accounts in one evaluation; the next evaluation comes 20 s later."""
@@ -121,3 +124,24 @@ def reconciliation_sensor() -> dg.SensorDefinition:
         return dg.SensorResult(run_requests=[request], cursor=news)
 
     return reconcile_changes
+
+
+def alerts_sensor() -> dg.SensorDefinition:
+    """The sensor that looks for occasions of all rules, and sends the messages that are due."""
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Looks for what the rules of customers watch for, and sends the messages that are due, until they were received.",
+    )
+    def alerts(stores: dg.ResourceParam[StoresResource]) -> dg.SkipReason:
+        settings = stores.settings()
+        with stores.metadata() as metadata:
+            found = find_occasions(metadata, lambda: Warehouse.connect(settings), stores.clock())
+            done = Sender(metadata, settings.api_url, stores.clock).run()
+        return dg.SkipReason(
+            f"{found} occasions; messages: {done.sent} sent, {done.failed} failed, {done.dead} given up"
+        )
+
+    return alerts

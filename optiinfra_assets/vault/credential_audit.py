@@ -12,7 +12,7 @@ from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import Account
 
 Action = Literal["create", "update", "rotate", "reveal", "delete", "purge", "rewrap", "retire_key"]
-Purpose = Literal["collect", "probe", "discover", "test", "deliver"]
+Purpose = Literal["collect", "probe", "discover", "test", "deliver", "notify"]
 
 
 @dataclass(frozen=True, slots=True)

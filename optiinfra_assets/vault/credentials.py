@@ -11,7 +11,6 @@ import secrets as randomness
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from psycopg.types.json import Jsonb
@@ -23,7 +22,7 @@ from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.vault.credential_audit import Actor, Purpose, by
 from optiinfra_assets.vault.envelope import EncryptedSecret, EncryptionContext, Secrets
 from optiinfra_assets.vault.key_rotation import KeyRotation, encryption_context
-from optiinfra_assets.vault.master_keys import MasterKeyMissing, MasterKeyWrong, VaultError
+from optiinfra_assets.vault.master_keys import MasterKeyWrong, VaultError
 
 _ATTEMPTS: Final = 10
 """Attempts to store one secret. One fails only if at that moment the credential is changed or its master key is retired."""
@@ -61,10 +60,11 @@ class Credential:
 class CredentialRepository(KeyRotation):
     """The encrypted secrets of all accounts in one PostgreSQL database. Thread-safe."""
 
-    @property
-    def made_key_file(self) -> Path | None:
-        """The master key file, if this object created it: it has no backup yet, and without it no secret can be decrypted."""
-        return self._vault.keyring.made
+    def stored(self, customer_id: str) -> list[Credential]:
+        """Return the active credentials of a customer, by account, without their secrets."""
+        return [
+            Credential(**row) for row in self._database.rows("credentials_stored.sql", {"customer_id": customer_id})
+        ]
 
     def put(self, account: Account, secrets: Mapping[str, Any], actor: Actor) -> Credential:
         """Store the secret fields of an account, replacing those it has. The very first secret creates the master key file.
@@ -187,16 +187,6 @@ class CredentialRepository(KeyRotation):
         }
         row = self._database.row("credential_put.sql", values)
         return Credential(**row) if row else None
-
-    def _seal(self, plaintext: bytes, owner: EncryptionContext) -> EncryptedSecret:
-        try:
-            return self._vault.seal(plaintext, owner)
-        except MasterKeyMissing:
-            # If secrets are stored, the key is lost or misplaced; creating a new one would hide that.
-            if self._database.rows("credential_any.sql")[0]["is_any"]:
-                raise
-        self._vault.keyring.create()
-        return self._vault.seal(plaintext, owner)
 
     def _before_put(self, account_id: str) -> Row:
         row = self._database.row("credential_before_put.sql", {"account_id": account_id})

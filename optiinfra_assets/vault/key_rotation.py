@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Database, Row
 from optiinfra_assets.vault.credential_audit import Actor, CredentialAuditRepository, by
-from optiinfra_assets.vault.envelope import EncryptionContext, EnvelopeEncryption
+from optiinfra_assets.vault.envelope import EncryptedSecret, EncryptionContext, EnvelopeEncryption
 from optiinfra_assets.vault.keyring import Keyring
-from optiinfra_assets.vault.master_keys import CiphertextTampered, MasterKeyWrong, VaultError
+from optiinfra_assets.vault.master_keys import CiphertextTampered, MasterKeyMissing, MasterKeyWrong, VaultError
 
 _BATCH: Final = 500
 
@@ -32,7 +33,7 @@ class MasterKey:
     Attributes:
         key_version: 1 for the first key of this installation, then one more for each.
         retired_at: since when it never wraps again, None if it is not retired.
-        credentials: number of credentials that it wraps now, including deleted ones.
+        credentials: number of secrets that it wraps now, of accounts and of channels, including deleted ones.
     """
 
     key_version: int
@@ -64,6 +65,11 @@ class KeyRotation(CredentialAuditRepository):
         """Use the connections of `database` and the master keys of `keyring`."""
         super().__init__(database)
         self._vault = EnvelopeEncryption(keyring)
+
+    @property
+    def made_key_file(self) -> Path | None:
+        """The master key file, if this object created it: it has no backup yet, and without it no secret can be decrypted."""
+        return self._vault.keyring.made
 
     def master_keys(self) -> list[MasterKey]:
         """Return all master keys ordered by version, also retired ones."""
@@ -112,6 +118,16 @@ class KeyRotation(CredentialAuditRepository):
         (row,) = self._database.rows("key_list.sql", {"key_id": key_id})
         if row["retired_at"] is not None:
             raise MasterKeyWrong(f"master key {key_id}: retired at {row['retired_at']}: use another one")
+
+    def _seal(self, plaintext: bytes, owner: EncryptionContext) -> EncryptedSecret:
+        try:
+            return self._vault.seal(plaintext, owner)
+        except MasterKeyMissing:
+            # If secrets are stored, the key is lost or misplaced; creating a new one would hide that.
+            if self._database.rows("credential_any.sql")[0]["is_any"]:
+                raise
+        self._vault.keyring.create()
+        return self._vault.seal(plaintext, owner)
 
     @contextmanager
     def _rotation(self) -> Iterator[None]:

@@ -105,6 +105,11 @@ def restatements(
     ]
 
 
+def newest_publications(warehouse: Warehouse) -> dict[str, datetime]:
+    """Return the UTC instant of the newest publication of each customer, by customer id."""
+    return {row["customer_id"]: row["newest"] for row in clickhouse.rows(warehouse.client, "newest_publications.sql")}
+
+
 def published_since(
     warehouse: Warehouse,
     customer_id: str,

@@ -31,6 +31,7 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "migrate",
         "connect",
         "accounts",
+        "alerts",
         "customers",
         "collect",
         "schedule",

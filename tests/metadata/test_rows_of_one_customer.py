@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
+from alert_world import hook, occasion, rule
 
 from optiinfra_assets.analytics.reconciliation import MonthState, reconcile
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
@@ -36,6 +37,14 @@ COMMITMENT = Commitment(
     contract_start=START,
     contract_end=END,
 )
+
+
+def alert(metadata: Metadata, customer: str) -> None:
+    """A rule of a customer, with an occasion and its message."""
+    channel, _ = hook(metadata, "https://example.com/hook", customer_id=customer)
+    made = rule(metadata, channel)
+    with metadata.transaction():
+        metadata.alert_outbox.record(made, [occasion(1)], datetime.now(UTC))
 
 
 def fill(metadata: Metadata) -> None:
@@ -65,6 +74,7 @@ def fill(metadata: Metadata) -> None:
         metadata.invoices.publish(slice_, "source", InvoiceStatement(), now)
         (found,) = reconcile([group], None, MonthState(PERIOD, now, False, {}))
         metadata.invoices.add_reconciliations(customer, [StoredReconciliation(slice_, found, now, now, 0, 0, None)])
+        alert(metadata, customer)
     metadata.tokens.issue("root", None, "admin")
 
 
@@ -85,7 +95,8 @@ def tables(settings: Settings) -> dict[str, list[str]]:
     with psycopg.connect(str(settings.postgres_url)) as connection:
         found: dict[str, list[str]] = {}
         for table, column in connection.execute(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'optiinfra'"
+            "SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables "
+            "USING (table_schema, table_name) WHERE table_schema = 'optiinfra' AND table_type = 'BASE TABLE'"
         ):
             found.setdefault(table, []).append(column)
     return found
@@ -138,6 +149,11 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
         "frozen_rates",
         "invoice_statements",
         "reconciliations",
+        "alert_channels",
+        "alert_rules",
+        "alert_occasions",
+        "alert_deliveries",
+        "alert_outbox",
     }
 
 
@@ -160,6 +176,8 @@ def test_every_table_with_a_customer_has_row_policies(metadata: Metadata, settin
         "SELECT ciphertext FROM optiinfra.credentials",
         "SELECT wrapped_key FROM optiinfra.credentials",
         "SELECT key_id FROM optiinfra.master_keys",
+        "SELECT ciphertext FROM optiinfra.channel_secrets",
+        "SELECT wrapped_key FROM optiinfra.sealed_keys",
         "SELECT body FROM optiinfra.provider_snapshots",
         "UPDATE optiinfra.accounts SET status = 'disabled'",
         "INSERT INTO optiinfra.customers (customer_id, name) VALUES ('acme', 'x')",

@@ -83,6 +83,7 @@ def test_schedules_and_sensors_run_by_default() -> None:
     sensors = {one.name: (one.minimum_interval_seconds, one.default_status.value) for one in defs.sensors or []}
     assert sensors == {
         "new_accounts": (20, "RUNNING"),
+        "alerts": (30, "RUNNING"),
         "follow_runs": (30, "RUNNING"),
         "freshness": (900, "RUNNING"),
         "reconcile_changes": (300, "RUNNING"),

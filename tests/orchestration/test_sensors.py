@@ -1,4 +1,4 @@
-"""The sensors: new accounts, runs that died, freshness."""
+"""The sensors: new accounts, runs that died, freshness, alerts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import psycopg
 import pytest
+from alert_world import hook, receiving, rule
 from dagster._core.events import DagsterEvent, DagsterEventType
 from orchestrated import NOW, Files, Platform
 
@@ -218,3 +219,18 @@ def test_freshness_without_an_account_is_skipped(connected: Platform, provider: 
     result = job.execute_in_process(instance=connected.instance)
     assert result.success
     assert [one.passed for one in result.get_asset_check_evaluations()] == evaluated
+
+
+def test_the_alerts_sensor_finds_and_sends_what_rules_watch_for(connected: Platform) -> None:
+    with receiving() as receiver:
+        metadata = connected.metadata
+        channel, key = hook(metadata, receiver.url)
+        rule(metadata, channel, "collection", options={"minutes": 0})
+        rule(metadata, channel, "restatement")
+        assert connected.sense("alerts").skip_message == "0 occasions; messages: 0 sent, 0 failed, 0 given up"
+        connected.clock.now += timedelta(days=100)
+        assert connected.sense("alerts").skip_message == "1 occasions; messages: 1 sent, 0 failed, 0 given up"
+        assert connected.sense("alerts").skip_message == "0 occasions; messages: 0 sent, 0 failed, 0 given up"
+        (one,) = receiver.got
+    assert one.is_signed(key)
+    assert one.json["occasions"][0]["title"].startswith("acme.files stands still since ")

@@ -52,6 +52,7 @@ PAGES = [
     "/accounts/connect?provider=aws",
     "/accounts/settings?account=ACCOUNT",
     "/accounts/delete?account=ACCOUNT",
+    "/alerts",
     "/settings",
     "/settings/audit",
     "/settings/audit?log=credentials",

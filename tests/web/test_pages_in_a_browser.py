@@ -119,6 +119,7 @@ def test_every_page_fits_its_screen_in_light_and_dark(look: Look, customer: Cust
         "/accounts",
         f"/accounts/account?account={customer.customer_id}.main&month=2026-11",
         "/accounts/connect?provider=aws",
+        "/alerts",
         "/settings",
         "/settings/audit",
         "/settings/audit?log=credentials",

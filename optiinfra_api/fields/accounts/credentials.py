@@ -151,6 +151,7 @@ class CredentialPurpose(Enum):
     DISCOVER = described("discover", "To see what it reaches.")
     TEST = described("test", "To try it for an administrator.")
     DELIVER = described("deliver", "To deliver files to a place.")
+    NOTIFY = described("notify", "To send messages by a channel of alerts.")
 
 
 @strawberry.type(description="One act on a credential. The database refuses to change or remove it.")

@@ -33,10 +33,16 @@ class AccessAction(Enum):
     REMOVE_RATE = described("remove_rate", "A customer's own rate for a month was removed.")
     SET_RATE_METHOD = described("set_rate_method", "Which rates convert a customer's costs was changed.")
     RECORD_INVOICE = described("record_invoice", "Somebody recorded an invoice.")
+    SAVE_ALERT_RULE = described("save_alert_rule", "A rule of alerts was saved, new or in the place of another.")
+    MUTE_ALERT_RULE = described("mute_alert_rule", "A rule of alerts was muted, or tells again.")
+    REMOVE_ALERT_RULE = described("remove_alert_rule", "A rule of alerts was removed.")
+    ADD_ALERT_CHANNEL = described("add_alert_channel", "A channel of alerts was added.")
+    REMOVE_ALERT_CHANNEL = described("remove_alert_channel", "A channel of alerts was removed.")
+    RESEND_ALERT = described("resend_alert", "A message that was given up is sent again.")
 
 
 @strawberry.type(
-    description="One act on a customer or a saved view, or with a token. Lines are never changed or removed."
+    description="One act on a customer, a saved view or alerts, or with a token. Lines are never changed or removed."
 )
 class AccessAuditEntry:
     id: Count = strawberry.field(description="Grows with every line.")
@@ -54,10 +60,12 @@ class AccessAuditEntry:
     )
     role: TokenRole | None = strawberry.field(description="That of the token.")
     name: str = strawberry.field(
-        description="That of the customer, the token or the view; of a rate, its month and currencies. Empty: a token that is not known."
+        description="That of the customer, the token, the view, or the rule or channel of alerts; of a rate, its month and currencies. "
+        "Empty: a token that is not known."
     )
     detail: str | None = strawberry.field(
-        description="For a rename or a view that was replaced, the name before, and so for a rate. For a sign-in, `by token`, `by link` or "
+        description="For a rename, or a view or rule that was replaced, the name before, and so for a rate. For alerts, until when a rule "
+        "is muted, the kind of a channel, the id of a message. For a sign-in, `by token`, `by link` or "
         "`by OpenID Connect`, or how many more were refused."
     )
 
@@ -71,7 +79,7 @@ class AccessAuditLog:
 @strawberry.type
 class AccessAuditLogQuery:
     @resolved(
-        "What was done with customers, tokens and saved views, and who signed in, newest first, in pages; for administrators."
+        "What was done with customers, tokens, saved views and alerts, and who signed in, newest first, in pages; for administrators."
     )
     async def access_audit_log(
         self, info: Info, first: First, after: After = None, customer_id: OfCustomer = None

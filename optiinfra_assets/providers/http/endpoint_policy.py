@@ -196,10 +196,13 @@ def _is_public(url: str) -> bool:
         host, port = parts.hostname, parts.port
     except ValueError:
         return False
-    if parts.scheme != "https" or not host:
-        return False
+    return parts.scheme == "https" and bool(host) and is_public_host(host or "", port or 443)
+
+
+def is_public_host(host: str, port: int) -> bool:
+    """Returns whether every address of a host is public now; its DNS name may resolve to another address later."""
     try:
-        found = socket.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
     return bool(found) and all(is_public(str(one[4][0])) for one in found)

@@ -1,2 +1,2 @@
 -- Whether this database still holds any encrypted secret.
-SELECT EXISTS (SELECT FROM optiinfra.credentials) AS is_any
+SELECT EXISTS (SELECT FROM optiinfra.sealed_keys) AS is_any

@@ -3,7 +3,7 @@ WITH retired AS (
     UPDATE optiinfra.master_keys
     SET retired_at = coalesce(retired_at, now())
     WHERE key_id = %(key_id)s
-        AND NOT EXISTS (SELECT FROM optiinfra.credentials WHERE key_id = %(key_id)s)
+        AND NOT EXISTS (SELECT FROM optiinfra.sealed_keys WHERE key_id = %(key_id)s)
     RETURNING key_id
 )
 

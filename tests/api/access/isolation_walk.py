@@ -64,6 +64,9 @@ class Planted:
         task_id: one that it has.
         token_id: one that it has.
         view_id: one that it has.
+        rule_id: one that it has.
+        channel_id: one that it has.
+        delivery_id: one that it has.
         admin: its administrator's token, to read what there is to be learned.
         secrets: what is its own and does not contain `MARK`: generated ids, numbers.
     """
@@ -73,6 +76,9 @@ class Planted:
     task_id: str
     token_id: str
     view_id: str
+    rule_id: str
+    channel_id: str
+    delivery_id: str
     admin: str
     secrets: list[str] = field(default_factory=list)
 
@@ -165,6 +171,17 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "tokenId": Names(lambda planted: planted.token_id, "0123456789ab"),
     "viewId": Names(lambda planted: planted.view_id, "0123456789ab"),
     "path": Same("/explore?period=7-days"),
+    "ruleId": Names(lambda planted: planted.rule_id, "0123456789ab"),
+    "channelId": Names(lambda planted: planted.channel_id, "0123456789ab"),
+    "deliveryId": Names(lambda planted: planted.delivery_id, "0123456789abcdef01234567"),
+    "state": LEFT_OUT,
+    "muteAlertRule.until": LEFT_OUT,
+    "addAlertChannel.channel": Same({"webhook": {"url": "https://10.0.0.1/hook"}}),
+    "AlertRuleInput.kind": Same("collection"),
+    "AlertRuleInput.channels": Names(lambda planted: [planted.channel_id], ["0123456789ab"]),
+    "AlertRuleInput.options": Same([{"name": "minutes", "value": "90"}]),
+    "AlertRuleInput.accounts": Names(lambda planted: [planted.account_id], ["zqnone-customer.main"]),
+    "AlertRuleInput.timing": Same({"digest": "DAILY", "quietFrom": 22, "quietUntil": 7}),
     "createCustomer.customerId": Names(lambda planted: planted.customer_id, "zqnone-customer"),
     "name": Same("a name"),
     "export.format": Same("csv"),

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from alert_world import hook, rule
 from charges import Charge, slice_of
 from graphql import build_schema
 from isolation_walk import (
@@ -41,6 +42,7 @@ from optiinfra_api.mcp.arguments import json_schema
 from optiinfra_api.mcp.tools import TOOLS
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.alerts import AlertMessage, Occasion
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice
 from optiinfra_assets.ingestion.reconciling import reconcile_customer
@@ -69,6 +71,13 @@ MUTATION_ROLES = {
     "removeRate": "operator",
     "setRateMethod": "operator",
     "recordInvoice": "operator",
+    "saveAlertRule": "operator",
+    "muteAlertRule": "operator",
+    "removeAlertRule": "operator",
+    "resendAlert": "operator",
+    "addAlertChannel": "admin",
+    "testAlertChannel": "admin",
+    "removeAlertChannel": "admin",
 }
 """The least that a mutation needs. Each mutation of the schema is here."""
 
@@ -222,7 +231,8 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
         date(2026, 9, 1), "USD", "GBP", rate, customer_id=customer_id, actor=Actor(f"{mark}-actor", "x")
     )
     _invoice(world, slice_of(customer_id, "main", PERIOD, provider), mark, amount)
-    ids = [admin.token.token_id, viewer.token.token_id, view.view_id]
+    alert = _alert(world, customer_id, mark)
+    ids = [admin.token.token_id, viewer.token.token_id, view.view_id, *alert]
     total = sum((one.billed for one in charges), Decimal(0))
     secrets = [*ids, admin.plaintext, viewer.plaintext, str(amount), str(rate), str(total), str(generation)]
     return Planted(customer_id, account_id, f"{mark}-task-0", *ids[1:], admin.plaintext, secrets)
@@ -242,6 +252,17 @@ def _invoice(world: World, slice_: Slice, mark: str, amount: Decimal) -> None:
     actor = Actor(f"{mark}-actor", "x")
     world.metadata.invoices.record(slice_, made, now, author=f"{mark}-author", actor=actor)
     reconcile_customer(world.metadata, world.warehouse, slice_.customer_id, now)
+
+
+def _alert(world: World, customer_id: str, mark: str) -> list[str]:
+    """A rule, a channel, and a message of theirs."""
+    channel, _ = hook(world.metadata, f"https://example.com/{mark}", f"{mark} channel", customer_id)
+    made = rule(world.metadata, channel, name=f"{mark} rule")
+    told = Occasion("one", AlertMessage(f"{mark} happened", "It did.", "/"))
+    with world.metadata.transaction():
+        world.metadata.alert_outbox.record(made, [told], datetime.now(UTC))
+    (delivery,) = world.metadata.alert_outbox.deliveries(customer_id=customer_id)
+    return [made.rule_id, channel.channel_id, delivery.delivery_id]
 
 
 @pytest.fixture(scope="module")

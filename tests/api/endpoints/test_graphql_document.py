@@ -14,9 +14,13 @@ from charges import Charge, slice_of
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.alert_times import Timing
+from optiinfra_assets.domain.alerts import AlertMessage, Occasion
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice, InvoicePart, InvoiceStatement
 from optiinfra_assets.ingestion.reconciling import reconcile_customer
+from optiinfra_assets.metadata.alerts import WantedRule
+from optiinfra_assets.notifications.channels import add_channel
 from optiinfra_assets.vault.credential_audit import Actor
 
 TEXT = (Path(__file__).parents[3] / "docs" / "graphql.md").read_text()
@@ -47,7 +51,21 @@ def acme(world: World) -> Customer:
     _invoice(acme)
     row = world.metadata.collections.start("cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1")
     world.metadata.collections.finish(row, "succeeded", generation=1, rows=4, requests=2, request_cost=D("0.02"))
+    _tell(acme)
     return acme
+
+
+def _tell(acme: Customer) -> None:
+    """A rule of the customer, its channel, and a message that waits."""
+    metadata, at = acme.world.metadata, datetime(2026, 11, 3, 6, tzinfo=UTC)
+    who: dict[str, Any] = {"customer_id": "acme", "actor": Actor("cli", "ops-1:4711")}
+    url = {"url": "https://hooks.slack.com/services/T0/B0/x"}
+    channel = add_channel(metadata, "slack", "costs", url, is_operator=True, **who).channel.channel_id
+    wanted = WantedRule("restatement", "bills", [channel], {"amount": 10}, ["acme.aws"], Timing("daily"))
+    rule = metadata.alerts.save_rule(wanted, at, **who)
+    message = AlertMessage("acme.aws: the bill of 2026-10 has changed", "It was another one.", "/")
+    with metadata.transaction():
+        metadata.alert_outbox.record(rule, [Occasion("one", message)], at)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +169,7 @@ _VARYING = {
     "milliseconds",
 }
 _VARYING |= {"version", "setAt", "tokenId", "viewId", "savedAt", "secret", "createdAt", "expiresAt", "at"}
+_VARYING |= {"channelId", "deliveryId", "signingKey"}
 
 
 def _steady(value: Any, name: str = "") -> Any:

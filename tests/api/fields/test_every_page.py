@@ -16,6 +16,7 @@ from typing import Any
 import documents
 import orjson
 import pytest
+from alert_world import hook, occasion, rule
 from charges import Charge, slice_of
 from graphql import get_named_type
 from hypothesis import HealthCheck, example, given, settings
@@ -68,6 +69,14 @@ def _state(customer: Customer) -> None:
     reconcile_customer(metadata, customer.world.warehouse, customer.customer_id, now)
 
 
+def _tell(customer: Customer) -> None:
+    metadata = customer.world.metadata
+    rules = metadata.alerts.rules(customer_id=customer.customer_id)
+    made = rules[0] if rules else rule(metadata, hook(metadata, "https://example.com/x", "x", customer.customer_id)[0])
+    with metadata.transaction():
+        metadata.alert_outbox.record(made, [occasion(next(_numbers))], datetime.now(UTC))
+
+
 @dataclass(frozen=True, slots=True)
 class Paged:
     """One field that comes in pages.
@@ -111,6 +120,7 @@ PAGED = {
     "accounts": Paged("", "id provider", _add_account, is_newest_first=False),
     "credentials": Paged("", "account name version", _add_account, is_newest_first=False),
     "credentialAuditLog": Paged("", "id action account", _add_account),
+    "alertDeliveries": Paged("", "deliveryId titles state", _tell),
     "collectionHistory": Paged("", "id taskId", _queue),
     "lineage": Paged(', account: "MAIN", billingPeriod: "2026-10"', "generation lineItems", _publish, "generations"),
     "restatements": Paged(
@@ -142,7 +152,7 @@ def customer(world: World) -> Customer:
     main = Account(f"{customer.customer_id}.main", customer.customer_id, "focus", {"location": "/main"})
     world.metadata.accounts.add(main)
     for _ in range(ROWS):
-        for make in (_add_account, _publish, _queue, _state, _commit):
+        for make in (_add_account, _publish, _queue, _state, _commit, _tell):
             make(customer)
     return customer
 

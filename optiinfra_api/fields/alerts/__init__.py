@@ -1,0 +1,1 @@
+"""Fields on alerts: rules, channels and messages."""

@@ -1,0 +1,93 @@
+"""The page Alerts: rules, channels and messages by role, as forms without scripts, and never a secret shown again."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from alert_world import ALICE, NOW, hook, occasion, receiving, rule
+from site_world import HOSTILE, Site
+from test_states import text_of
+
+SECRET = "s3cret-path"
+
+
+def ids(text: str, path: str) -> list[str]:
+    """The ids that the forms to a path send."""
+    return re.findall(rf'action="{path}[^"]*">\s*<input type="hidden" name="id" value="([^"]+)"', text)
+
+
+def test_a_channel_and_a_rule_are_added_tested_muted_and_removed(site: Site) -> None:
+    customer = site.world.customer()
+    root = site.world.metadata.tokens.issue("root", None, "admin").plaintext
+    of = f"?customer={customer.customer_id}"
+    with receiving() as receiver, site.signed_in(root) as browser:
+        asked = {"kind": "webhook", "name": "hook", "url": f"{receiver.url}/{SECRET}"}
+        added = browser.post(f"/alerts/channels{of}", data=asked)
+        assert re.search("whsec_[A-Za-z0-9+/=]{40}", added.text)
+        shown = browser.get(f"/alerts{of}").text
+        assert receiver.url in shown
+        assert SECRET not in added.text + shown
+        assert "whsec_" not in shown
+        (channel,) = ids(shown, "/alerts/test")
+        assert "hook took a test message" in text_of(browser.post(f"/alerts/test{of}", data={"id": channel}))
+        assert len(receiver.got) == 1
+        form = {
+            "kind": "restatement",
+            "name": "bills",
+            "option-amount": "10",
+            f"channel-{channel}": "1",
+            "digest": "DAILY",
+        }
+        saved = browser.post(f"/alerts/rules{of}", data={**form, "quiet-from": "22", "quiet-until": "7"})
+        assert saved.status_code == 303, text_of(saved)
+        said = browser.get(f"/alerts{of}")
+        assert (
+            "bills restatement amount 10, days 7, percent 0 all hook daily at 8:00, quiet 22\N{EN DASH}7 UTC"
+            in text_of(said)
+        )
+        (rule_id,) = ids(said.text, "/alerts/mute")
+        until = datetime.now(UTC) + timedelta(days=1)
+        metadata = site.world.metadata
+        metadata.alerts.mute_rule(rule_id, until, customer_id=customer.customer_id, actor=ALICE)
+        assert "Muted until" in text_of(browser.get(f"/alerts{of}"))
+        assert browser.post(f"/alerts/mute{of}", data={"id": rule_id, "hours": "0"}).status_code == 303
+        assert "Muted until" not in text_of(browser.get(f"/alerts{of}"))
+        refused = browser.post(f"/alerts/rules{of}", data={**form, "name": "more", "option-amount": "much"})
+        assert refused.status_code == 422
+        assert "amount: 'much' is not accepted" in text_of(refused)
+        assert browser.post(f"/alerts/remove-rule{of}", data={"id": rule_id}).status_code == 303
+        assert browser.post(f"/alerts/remove-channel{of}", data={"id": channel}).status_code == 303
+        assert "There is no channel" in text_of(browser.get(f"/alerts{of}"))
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_each_role_changes_what_it_may(site: Site, role: Any) -> None:
+    customer = site.world.customer(role)
+    metadata = site.world.metadata
+    channel, _ = hook(metadata, "https://example.com/x", HOSTILE, customer.customer_id)
+    made = rule(metadata, channel, name=f"bills {HOSTILE}")
+    with metadata.transaction():
+        metadata.alert_outbox.record(made, [occasion(1)], NOW)
+    due = metadata.alert_outbox.claim(NOW, NOW - NOW)
+    while due is not None and due.channel.channel_id != channel.channel_id:
+        due = metadata.alert_outbox.claim(NOW, NOW - NOW, without_channels=[due.channel.channel_id])
+    assert due is not None
+    metadata.alert_outbox.failed(due, "answers 500", None)
+    with site.signed_in(customer.token) as browser:
+        shown = browser.get("/alerts")
+        assert HOSTILE not in shown.text
+        assert "Number 1" in text_of(shown)
+        assert "Given up answers 500" in text_of(shown)
+        assert "A new channel" not in shown.text
+        assert ("A new rule" in shown.text) == (role == "operator")
+        assert ids(shown.text, "/alerts/test") == []
+        added = browser.post("/alerts/channels", data={"kind": "slack", "name": "x", "url": "https://example.com/x"})
+        assert "role" in text_of(added)
+        again = browser.post("/alerts/resend", data={"id": due.delivery_id})
+        assert again.status_code == (303 if role == "operator" else 422)
+    assert len(metadata.alerts.channels(customer_id=customer.customer_id)) == 1
+    (delivery,) = metadata.alert_outbox.deliveries(customer_id=customer.customer_id)
+    assert delivery.state == ("waiting" if role == "operator" else "dead")

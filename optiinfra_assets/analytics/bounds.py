@@ -17,8 +17,8 @@ from optiinfra_assets.analytics.backtest import relative_median
 LEVELS: Final = (0.80, 0.95)
 _OWN: Final = 4.0
 """So many origins weighs what is usual for all series in the scale of one."""
-_STEP: Final = 0.3
-"""How far a level moves by what the bounds of one origin missed."""
+_STEPS: Final = (0.15, 0.3)
+"""How far each level moves by what the bounds of one origin missed: the rarer, the farther."""
 _USUAL_SCORES: Final = (0.05, 0.15, 0.25, 0.35, 0.45, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.6, 1.9, 2.3, 3.0, 4.5)
 """Errors over their usual size, where few are measured: they stand beside those that are."""
 
@@ -47,8 +47,9 @@ def bounds(errors: Floats, level: Floats) -> Bounds:
     others = (total - capped + _OWN * least) / (count - known + _OWN)
     scores = np.where(known, sizes / others, np.nan)
     half, covered, pooled = [], [], []
-    for wanted in LEVELS:
-        limit = _quantile(scores, _adapted(scores, 1 - wanted) - _for_common_errors(scores, 1 - wanted))
+    for wanted, step in zip(LEVELS, _STEPS, strict=True):
+        missed = 1 - wanted
+        limit = _quantile(scores, _adapted(scores, missed, step) - _for_common_errors(scores, missed))
         half.append(limit * scale[:, 0])
         inside = np.where(known, scores <= limit, np.nan)
         covered.append(_mean(inside, axis=1))
@@ -61,14 +62,14 @@ def _quantile(scores: Floats, missed: float) -> float:
     return float(np.quantile(np.concatenate([found, _USUAL_SCORES]), 1 - max(missed, 0.001)))
 
 
-def _adapted(scores: Floats, missed: float) -> float:
+def _adapted(scores: Floats, missed: float, step: float) -> float:
     """Walk from the oldest origin to the newest: bounds from those before it miss too much or too little, and the level follows."""
     level = missed
     for place in range(scores.shape[1] - 3, -1, -1):
         now = scores[:, place][~np.isnan(scores[:, place])]
         before = scores[:, place + 1 :]
         if now.size >= 8 and np.sum(~np.isnan(before)) >= 8:
-            level += _STEP * (missed - float(np.mean(now > _quantile(before, np.clip(level, 0.002, 0.9)))))
+            level += step * (missed - float(np.mean(now > _quantile(before, np.clip(level, 0.002, 0.9)))))
     return float(np.clip(level, missed / 10, 3 * missed))
 
 

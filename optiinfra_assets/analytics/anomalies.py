@@ -110,8 +110,9 @@ class Judgement:
     kind: NDArray[np.int8]
     score: Floats
     """How many times the width of the band a day lies off; 0 where there is none."""
-    excess: Floats
-    """What the day cost beyond what was expected; all of it where nothing was."""
+    baseline: Floats
+    """What the excess of an alarm is counted from: what was expected; for a leak, what the four weeks before it let expect; nothing for
+    a new series."""
 
 
 def judge(
@@ -151,12 +152,15 @@ def _judge(values: Floats, calendar: Calendar, of_account: Floats, taught: Taugh
         nothing = np.full(len(values), np.nan)
         kinds = np.where(is_new, Kind.NEW, Kind.NONE).astype(np.int8)
         return _muted(
-            Judgement(nothing, nothing, nothing, kinds, np.zeros(len(values)), today), today, calendar, taught
+            Judgement(nothing, nothing, nothing, kinds, np.zeros(len(values)), np.zeros(len(values))),
+            today,
+            calendar,
+            taught,
         )
     profile = usual_week(past)
     share = profile[:, 0]  # the weekday seven days ago is today's
     daily = _without_week(past, profile)
-    expected = np.where(age >= LEAST_AGE, _trimmed(daily[:, -WEEK:]) * share, np.nan)
+    expected = np.where(age >= LEAST_AGE, np.maximum(_trimmed(daily[:, -WEEK:]) * share, 0.0), np.nan)
     up, down = (width * taught.threshold for width in _widths(daily, calendar, limits))
     upper, lower = expected * np.exp(up), expected * np.exp(-down)
     excess = today - np.nan_to_num(expected)
@@ -164,12 +168,13 @@ def _judge(values: Floats, calendar: Calendar, of_account: Floats, taught: Taugh
     lately = np.nan_to_num(median(daily[:, -2 * WEEK :])) * share
     is_rise = (today > upper) & (excess > floor) & (excess > limits.least_ratio * np.abs(expected))
     is_rise &= (today > lately * np.exp(up)) & ~_came_before(past, daily, profile, calendar, excess)
-    is_drop = _dropped(values, daily, profile, floor, down, limits)
-    is_leak = _leaks(daily, floor, limits.leak_ratio * taught.threshold)
+    is_drop, before_drop = _dropped(values, daily, profile, floor, down, limits)
+    is_leak, before_leak = _leaks(daily, floor, limits.leak_ratio * taught.threshold)
     kinds = np.select([is_rise, is_drop, is_leak], [Kind.RISE, Kind.DROP, Kind.LEAK], Kind.NONE)
+    baseline = np.select([kinds == Kind.DROP, kinds == Kind.LEAK], [before_drop * share, before_leak * share], expected)
     kinds = np.where(age >= LEAST_AGE, kinds, np.where(is_new, Kind.NEW, Kind.NONE)).astype(np.int8)
     return _muted(
-        Judgement(expected, lower, upper, kinds, np.abs(off) / np.where(off > 0, up, down), excess),
+        Judgement(expected, lower, upper, kinds, np.abs(off) / np.where(off > 0, up, down), np.nan_to_num(baseline)),
         today,
         calendar,
         taught,
@@ -289,27 +294,30 @@ def _came_before(past: Floats, daily: Floats, profile: Floats, calendar: Calenda
 
 def _dropped(
     values: Floats, daily: Floats, profile: Floats, floor: Floats, width: Floats, limits: Sensitivity
-) -> Flags:
-    """Tell whether three days in a row lie far below both the level of the week before them and that of eight weeks."""
+) -> tuple[Flags, Floats]:
+    """Tell whether three days in a row lie far below the level of the week before them and that of eight weeks; and the lower of the
+    two."""
     level = np.minimum(_trimmed(daily[:, -WEEK - 2 : -2]), np.nan_to_num(median(daily[:, -8 * WEEK :])))
     is_low = np.ones(len(values), dtype=bool)
     for back in range(3):
         expected = level * profile[:, -back % WEEK]
         missing = expected - values[:, -1 - back]
         is_low &= (missing > floor) & (missing > np.maximum(limits.drop_ratio, 1 - np.exp(-width)) * expected)
-    return is_low
+    return is_low, level
 
 
-def _leaks(daily: Floats, floor: Floats, least: Floats) -> Flags:
-    """Tell whether four weeks cost more than the four before by `least`, and week by week: a step is none."""
+def _leaks(daily: Floats, floor: Floats, least: Floats) -> tuple[Flags, Floats]:
+    """Tell whether four weeks cost more than the four before by `least`, and week by week: a step is none; and the level of those
+    before."""
     if daily.shape[1] < 2 * 4 * WEEK:
-        return np.zeros(len(daily), dtype=bool)
+        return np.zeros(len(daily), dtype=bool), np.zeros(len(daily))
     weeks = np.nan_to_num(median(daily[:, -8 * WEEK :].reshape(len(daily), 8, WEEK)))
     before, after = weeks[:, :4].mean(axis=1), weeks[:, 4:].mean(axis=1)
     changes = np.diff(weeks, axis=1)
     rise = weeks[:, -1] - weeks[:, 0]
     is_gradual = (changes.max(axis=1) <= 0.5 * rise) & ((changes > 0).sum(axis=1) >= 6)
-    return np.asarray(is_gradual & (after - before > least * before) & (after - before > floor) & (before > TINY))
+    is_more = (after - before > least * before) & (after - before > floor) & (before > TINY)
+    return is_gradual & is_more, before
 
 
 def _is_new(values: Floats, age: Integers, of_account: Floats, limits: Sensitivity) -> Flags:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from optiinfra_assets.analytics.anomalies import Judgement, Kind
-from optiinfra_assets.domain.exact_amounts import exact_sum
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
 WITHIN_DAYS: Final = 7
 """A step is odd for some days, until it is the level; a spike may come twice."""
@@ -52,7 +52,7 @@ def merged(
     """Return the anomalies after a day was judged, for the first time or again.
 
     `cost` is what each series cost on the day. An odd day joins the anomaly of its series that has a day within a week of it; a day
-    that is odd no more leaves its own, and an anomaly without days is gone. What was expected is rounded to `digits`.
+    that is odd no more leaves its own, and an anomaly without days is gone. What the excess is counted from is rounded to `digits`.
     """
     events = []
     for event in known:
@@ -63,8 +63,8 @@ def merged(
     for place, event in enumerate(events):
         by_series.setdefault(event.series, []).append(place)
     for series in map(int, np.flatnonzero(found.kind)):
-        expected = Decimal(repr(float(np.nan_to_num(found.expected[series])))).quantize(Decimal(1).scaleb(-digits))
-        excess = cost[series] - expected
+        baseline = Decimal(repr(float(found.baseline[series]))).quantize(Decimal(1).scaleb(-digits))
+        excess = exact_difference(cost[series], baseline)
         near = [place for place in by_series.get(series, []) if _is_near(events[place], day)]
         if near:
             event = events[near[-1]]

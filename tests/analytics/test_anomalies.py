@@ -79,6 +79,7 @@ def test_a_leak_is_told_of_and_drift_is_not() -> None:
     events = replayed(values, first=120)
     assert [event.kind for event in events][:1] == [Kind.LEAK]
     assert events[0].first_day < on(165)
+    assert 30 < min(events[0].days.values()) < 150  # counted from the weeks before it
     assert replayed(noisy() * 1.04 ** (np.arange(DAYS) / 30)) == []
 
 
@@ -138,7 +139,7 @@ def test_people_teach() -> None:
 def _found(kinds: list[Kind], expected: float = 10.0) -> Judgement:
     count = len(kinds)
     level = np.full(count, expected)
-    return Judgement(level, level, level, np.array(kinds, np.int8), np.zeros(count), np.zeros(count))
+    return Judgement(level, level, level, np.array(kinds, np.int8), np.zeros(count), level)
 
 
 def test_days_that_are_judged_again_tell_nobody_twice() -> None:

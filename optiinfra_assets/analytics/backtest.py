@@ -23,6 +23,8 @@ MONTH: Final = GRID.index(28)
 LEAST_TRAINING: Final = 42
 LEAST_OF_SERIES: Final = 28
 """Days that a series has to have before an origin to be judged by it."""
+LEAST_MEASURED: Final = 30
+"""So many errors of a sum are enough to judge it by them alone."""
 USUAL_ERROR: Final = 0.06
 """The error of a month's total, as a part of it, where nothing could be measured."""
 _SHRINKAGE = 8.0
@@ -114,11 +116,14 @@ def _sharp(errors: Floats) -> Floats:
 
 
 def _longer(sums: Floats) -> Floats:
-    """Let errors grow with the days where an origin is too near for the longer sums."""
+    """Let errors grow with the days where next to no origin is far enough back for the longer sums; else those of nearer ones stay
+    unknown."""
+    grown = sums.copy()
     for place in range(1, len(GRID)):
-        grown = sums[..., place - 1] * GRID[place] / GRID[place - 1]
-        sums[..., place] = np.where(np.isnan(sums[..., place]), grown, sums[..., place])
-    return sums
+        longer = grown[..., place - 1] * GRID[place] / GRID[place - 1]
+        grown[..., place] = np.where(np.isnan(grown[..., place]), longer, grown[..., place])
+    is_measured = np.sum(~np.isnan(sums), axis=(0, 1)) >= LEAST_MEASURED
+    return np.where(is_measured, sums, grown)
 
 
 def errors_of_window(sums: Floats, start: int, end: int) -> Floats:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from optiinfra_assets.analytics.arrays import Floats
+from optiinfra_assets.analytics.arrays import Flags, Floats
 from optiinfra_assets.analytics.backtest import relative_median
 
 LEVELS: Final = (0.80, 0.95)
@@ -35,8 +35,12 @@ class Bounds:
     """The same over all series, one a level."""
 
 
-def bounds(errors: Floats, level: Floats) -> Bounds:
-    """Return bounds of what has the `errors` (series x origins, newest first; NaN where unknown) and the size `level` (series)."""
+def bounds(errors: Floats, level: Floats, common: int = 0) -> Bounds:
+    """Return bounds of what has the `errors` (series x origins, newest first; NaN where unknown) and the size `level` (series).
+
+    An origin shares days with so many others before and after it as `common` says. It is not judged by them: a step in such days would
+    be known before it came.
+    """
     usual = relative_median(errors, level)
     sizes = np.abs(errors)
     known = ~np.isnan(sizes)
@@ -44,7 +48,7 @@ def bounds(errors: Floats, level: Floats) -> Bounds:
     capped = np.where(known, np.minimum(np.nan_to_num(sizes), 20 * least), 0.0)
     count, total = known.sum(axis=1, keepdims=True), capped.sum(axis=1, keepdims=True)
     scale = (total + _OWN * least) / (count + _OWN)
-    others = (total - capped + _OWN * least) / (count - known + _OWN)
+    others = (total - _nearby(capped, common) + _OWN * least) / (count - _nearby(known, common) + _OWN)
     scores = np.where(known, sizes / others, np.nan)
     half, covered, pooled = [], [], []
     for wanted, step in zip(LEVELS, _STEPS, strict=True):
@@ -55,6 +59,12 @@ def bounds(errors: Floats, level: Floats) -> Bounds:
         covered.append(_mean(inside, axis=1))
         pooled.append(float(_mean(inside)))
     return Bounds(np.maximum.accumulate(np.stack(half, axis=1), axis=1), np.stack(covered, axis=1), np.array(pooled))
+
+
+def _nearby(values: Floats | Flags, common: int) -> Floats:
+    """Return the sums of each origin and those that share days with it."""
+    padded = np.pad(values.astype(np.float64), ((0, 0), (common, common)))
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * common + 1, axis=1).sum(axis=-1))
 
 
 def _quantile(scores: Floats, missed: float) -> float:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from optiinfra_assets.analytics.arrays import Calendar, Flags, Floats, Integers, mean
-from optiinfra_assets.analytics.backtest import DAYS, MONTH, errors_of_window
+from optiinfra_assets.analytics.backtest import DAYS, GRID, MONTH, SPACING, errors_of_window
 from optiinfra_assets.analytics.bounds import LEVELS, bounds
 from optiinfra_assets.analytics.charge_parts import CostPart
 from optiinfra_assets.analytics.cost_history import CostHistory, Method, SeriesForecasts, by_series
@@ -203,7 +203,9 @@ def _total(
             max(int((np.datetime64(day, "D") - through).astype(np.int64)) - 1, 0) for day in (span.start, span.end)
         )
         errors[rows], count[rows] = errors_of_window(series.errors_of_sums[rows], start, end), end - start
-    found = bounds(_known_of_nodes(errors, groups), _of_nodes(series.level * count, groups))
+    shared = min(int(count.max(initial=0)), GRID[-1])  # longer sums are not measured
+    common = -(-shared // SPACING) - 1 if shared else 0
+    found = bounds(_known_of_nodes(errors, groups), _of_nodes(series.level * count, groups), common)
     ratio = widened[:, within].mean(axis=1) if within.any() else np.ones(len(widened))
     half = np.where(is_bounded[:, None], found.half, np.nan) * ratio[:, None]
     before = np.sum([values for part, values in parts.items() if part is not CostPart.CREDITS], axis=0)
@@ -215,10 +217,9 @@ def _total(
 def _of_days(series: SeriesForecasts, history: CostHistory, days: Calendar, groups: Sequence[Integers]) -> Floats:
     """Return node x day x level: bounds by the week ahead, which grow on as they did; days are counted from the latest final one of a
     node."""
-    weeks = [
-        bounds(_flat(_known_of_nodes(series.errors_of_days[..., part], groups)), _of_nodes(series.level, groups)).half
-        for part in (slice(0, 7), slice(7, 14), slice(14, 21), slice(21, DAYS))
-    ]
+    errors, level = _known_of_nodes(series.errors_of_days, groups), _of_nodes(series.level, groups)
+    parts = [errors[..., first:end] for first, end in ((0, 7), (7, 14), (14, 21), (21, DAYS))]
+    weeks = [bounds(part.reshape(len(part), -1), level, common=part.shape[-1] - 1).half for part in parts]
     known = np.where(np.isnat(history.through), days.dates[0] - 1, history.through)
     last = np.concatenate([known, *(known[rows].max(keepdims=True) for rows in groups)])
     ahead = (days.dates[None] - last[:, None]).astype(np.float64)
@@ -229,10 +230,6 @@ def _of_days(series: SeriesForecasts, history: CostHistory, days: Calendar, grou
         half += np.clip(1 - np.abs(place - index), 0, 1)[..., None] * week[:, None]
     half += np.maximum(ahead - 25, 0)[..., None] * growth[:, None]
     return np.where((ahead > 0)[..., None], np.maximum.accumulate(half, axis=-1), 0.0)
-
-
-def _flat(errors: Floats) -> Floats:
-    return errors.reshape(len(errors), -1)
 
 
 def _error(series: SeriesForecasts, groups: Sequence[Integers]) -> Floats:

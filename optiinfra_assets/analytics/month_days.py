@@ -95,11 +95,16 @@ def _recurring(excess: Floats, spread: Floats, level: Floats) -> Floats:
 
 
 def _without_single_days(values: Floats, expected: Floats, spread: Floats) -> Floats:
-    """Put the expectation in place of single days, or two together, that stand far out; unless such days are usual in a series."""
+    """Put the expectation in place of single days, or two together, that stand far out; unless such days are usual in a series.
+
+    Where more days around stand out to the same side, half as far, the level has moved.
+    """
     excess = values - expected
     far = (np.abs(excess) > 6 * spread[:, None]) & (np.abs(excess) > 0.3 * np.abs(expected))
-    runs = np.pad(far, ((0, 0), (2, 2)))
-    longer = (runs[:, :-4] & runs[:, 1:-3]) | (runs[:, 1:-3] & runs[:, 3:-1]) | (runs[:, 3:-1] & runs[:, 4:])
-    single = far & ~longer
+    single = np.zeros(far.shape, dtype=bool)
+    for side in (1, -1):
+        stands_out = np.pad(side * np.nan_to_num(excess) > 3 * spread[:, None], ((0, 0), (4, 4)))
+        around = np.lib.stride_tricks.sliding_window_view(stands_out, 9, axis=1).sum(axis=-1)
+        single |= far & (side * excess > 0) & (around <= 2)
     usual = np.mean(single, axis=1) > 0.05
     return np.where(single & ~usual[:, None], expected, values)

@@ -30,7 +30,7 @@ def rules(rest: Floats, horizon: int) -> Floats:
     profile = usual_week(rest)
     daily = _without_week(rest, profile)
     month, week = (np.nan_to_num(median(daily[:, -days:])) for days in (28, WEEK))
-    has_moved = _has_moved(daily, week, month)
+    has_moved = _has_moved(daily, week)
     level = np.where(has_moved, week, month)
     slope = _trend(daily, level)
     ahead = np.cumsum(DAMPING ** np.arange(1, horizon + 1)) * slope[:, None]
@@ -42,21 +42,23 @@ def rules(rest: Floats, horizon: int) -> Floats:
     return np.stack([repeated, by_level, by_week, means])
 
 
-def _has_moved(daily: Floats, week: Floats, month: Floats) -> Flags:
-    """Tell whether the last week lies off the level of four weeks by more than noise, and off each of the third to sixth week before
-    today.
+def _has_moved(daily: Floats, week: Floats) -> Flags:
+    """Tell whether the last week lies off each of the third to sixth week before today by more than noise, to one side.
 
-    Weeks that alternate are no step.
+    Weeks that alternate are no step; and one of three weeks ago is the level of four by now.
     """
-    count = min(4, daily.shape[1] // WEEK)
-    weeks = daily[:, -WEEK * count :].reshape(len(daily), count, WEEK)
-    within = (weeks - median(weeks)[..., None]).reshape(len(daily), -1)
-    noise = 1.5 * np.nan_to_num(deviation(within))
-    is_off: Flags = np.abs(week - month) > noise
-    for back in range(2, min(6, daily.shape[1] // WEEK)):
-        level = median(daily[:, -WEEK * (back + 1) : -WEEK * back])
-        is_off &= ~(np.sign(week - month) * (week - level) <= noise)
-    return is_off
+    count = daily.shape[1] // WEEK
+    if count < 3:
+        return np.zeros(len(daily), dtype=bool)
+    weeks = daily[:, -WEEK * min(count, 6) :].reshape(len(daily), -1, WEEK)
+    levels = median(weeks)
+    noise = 1.5 * np.nan_to_num(deviation((weeks[:, -4:] - levels[:, -4:, None]).reshape(len(daily), -1)))
+    off = week[:, None] - levels[:, :-2]
+    unknown = np.isnan(off)
+    return np.asarray(
+        (np.all(unknown | (off > noise[:, None]), axis=1) | np.all(unknown | (off < -noise[:, None]), axis=1))
+        & ~unknown.all(axis=1)
+    )
 
 
 def usual_week(rest: Floats) -> Floats:

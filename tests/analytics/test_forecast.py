@@ -101,6 +101,19 @@ def test_a_cheaper_price_is_in_within_two_weeks() -> None:
         assert float(total) == pytest.approx(3000 * factor, rel=0.04)
 
 
+@pytest.mark.parametrize("days", [10, 14])
+def test_a_new_level_is_no_row_of_single_days(days: int) -> None:
+    """Whatever weekends cost, and though some of its days stand out less than others."""
+    span = DaySpan(date(2026, 4, 1), date(2026, 4, 29))
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        week = np.where(np.arange(DAYS + 28) % 7 >= 5, random.uniform(0.3, 1), 1.0)
+        usage = 100 * week[:DAYS] * (1 + random.normal(0, random.choice([0.02, 0.05, 0.08]), DAYS))
+        usage[-days:] *= 1.5
+        total = forecast(CostHistory.of_daily(FIRST, usage[None]), {"four weeks": span}).total("four weeks", 0)
+        assert float(total) == pytest.approx(150 * week[DAYS:].sum(), rel=0.1), seed
+
+
 def test_days_that_are_not_final_change_nothing() -> None:
     """Not even a value that is no number."""
     usage = np.concatenate([noisy(), np.full((1, 5), np.nan)], axis=1)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optiinfra_assets.analytics.comparison import EffectGap, GroupCost, Movement, Quantity, compare, effects
+from optiinfra_assets.domain.exact_amounts import EXACT
 
 AMOUNTS = st.decimals(Decimal("-9e19"), Decimal("9e19"), places=18) | st.decimals(-100, 100, places=2)
 COSTS = st.builds(
@@ -55,7 +56,7 @@ def _check_effects(moved: list[Movement]) -> None:
         else:
             assert one.gap is None
             assert Fraction(one.price_effect) + Fraction(one.usage_effect) == Fraction(one.difference)
-            assert one.price_effect == round(one.price_effect, 18)
+            assert one.price_effect == EXACT.quantize(one.price_effect, Decimal("1e-18"))
 
 
 @given(COSTS, COSTS)

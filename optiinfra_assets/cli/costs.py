@@ -29,6 +29,9 @@ _FIELDS: Final = {
     "account": "ACCOUNT",
     "region": "REGION",
     "provider": "PROVIDER",
+    "sku": "SKU",
+    "invoice": "INVOICE",
+    "commitment": "COMMITMENT",
 }
 """What costs are told apart by -> the same in GraphQL."""
 
@@ -49,9 +52,7 @@ _DOCUMENT: Final = """query CliCosts($customer: String, $period: Period!, $befor
 
 @click.command()
 @click.option("--customer", help="Whose costs; may be left out while there is only one.")
-@click.option(
-    "--by", "by", default="service", show_default=True, help="service, account, region, provider or tag:NAME."
-)
+@click.option("--by", "by", default="service", show_default=True, help=f"{', '.join(_FIELDS)} or tag:NAME.")
 @click.option("--month", help="this, last or YYYY-MM; this month if no days are given.")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day, instead of a month.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, inclusive; today if left out.")

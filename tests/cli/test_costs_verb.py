@@ -161,7 +161,7 @@ def test_no_token_is_made_for_each_call_and_no_session_stays(asked: Run, setting
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--by", "team"], "--by: 'team' is not accepted: use service, account, region, provider or tag:NAME"),
+        (["--by", "team"], "--by: 'team' is not accepted: use service, account, region, provider, sku, invoice, commitment or tag:NAME"),
         (["--by", "tag:"], "--by: 'tag:' is not accepted"),
         (["--month", "2026-10", "--from", "2026-10-01"], "--month: goes without --from and --to"),
         (["--to", "2026-10-01"], "--to: goes with --from"),

@@ -45,7 +45,10 @@ def questions(draw: st.DrawFn) -> CostQuery:
     end = draw(st.none() | days.map(lambda day: day + timedelta(days=40)))
     providers = draw(st.lists(st.sampled_from(["aws", "gcp"]), unique=True))
     accounts = draw(st.lists(st.sampled_from("abcd"), unique=True))
-    return CostQuery(start, end, None, providers=tuple(providers), accounts=tuple(accounts))
+    months = draw(st.lists(st.sampled_from(["2026-01", "2026-02", "2026-03", "2025-12"]), unique=True, max_size=2))
+    return CostQuery(
+        start, end, None, providers=tuple(providers), accounts=tuple(accounts), billing_periods=tuple(months)
+    )
 
 
 standings = st.builds(
@@ -78,6 +81,8 @@ def test_columns_answer_what_publications_say(data: st.DataObject) -> None:
             and (not question.accounts or one.slice.account_id in question.accounts)
         ]
         expected = ResolvedGenerations.of(chosen, question.start, question.end, standing)
+        if question.billing_periods:
+            expected = expected.of_billing_periods(question.billing_periods)
         resolved = known.resolved(question)
         assert set(resolved.generations) == set(expected.generations)
         assert set(resolved.publications) == set(expected.publications)

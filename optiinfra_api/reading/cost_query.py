@@ -121,6 +121,11 @@ class CostQuery:
         return frozenset(name for name, values in dimensions.items() if values)
 
     @property
+    def is_of_accounts(self) -> bool:
+        """Whether it filters by nothing but provider and account."""
+        return not (self.filtered() or self.currencies or self.billing_periods)
+
+    @property
     def needs_line_items(self) -> bool:
         """Whether a filter needs what no derived table has beside the attributes and resources of charges."""
         return not self.filtered() <= _DERIVED | {"resource"}

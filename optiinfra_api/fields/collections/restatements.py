@@ -112,7 +112,7 @@ class RestatementsQuery:
 
 
 def _check(question: CostQuery, since: datetime | None, until: datetime | None) -> None:
-    if question.filtered() or question.currencies:
+    if not question.is_of_accounts:
         raise InvalidArgument(
             "filter: restatements know provider and account only",
             "Leave other filters out, and choose among the changes.",

@@ -132,7 +132,7 @@ async def _publication_events(
 ) -> AsyncGenerator[PublicationEvent, None]:
     _check_begin(after, since)
     question = cost_query(None, filter, None)
-    if question.filtered() or question.currencies:
+    if not question.is_of_accounts:
         raise InvalidArgument("filter: publicationEvents know provider and account only", "Leave other filters out.")
     data = await info.context.data_of(customer_id)
     asked = question.digest("publication events", data.customer_id)

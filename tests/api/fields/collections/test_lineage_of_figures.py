@@ -190,6 +190,9 @@ def test_pages_of_restatements_go_on_whatever_instant_they_end_at(customer: Cust
 
 
 def test_what_restatements_do_not_know_is_said(customer: Customer) -> None:
+    for asked in ({"billingPeriod": ["2026-10"]}, {"sku": ["a"]}, {"currency": ["USD"]}):
+        error = customer.error(RESTATEMENTS, first=5, filter=asked)
+        assert error["message"] == "filter: restatements know provider and account only"
     error = customer.error(RESTATEMENTS, first=5, filter={"service": ["Compute"]})
     assert error["extensions"]["code"] == "INVALID_ARGUMENT"
     assert "provider and account only" in error["message"]

@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +24,7 @@ import psutil
 from benchmarks import dataset
 from benchmarks.serving import running
 from optiinfra_api.reading import stream as exporter
+from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.database import sql_files
@@ -109,18 +111,12 @@ def bare(settings: Settings, rows: int, form: ExportFormat) -> Run:
     """Download the same statement from ClickHouse."""
     warehouse = Warehouse.connect(settings)
     slices = _slices(rows)
-    nothing: dict[str, list[str]] = {
-        name: [] for name in ("sub_accounts", "services", "regions", "charge_categories", "currencies", "tag_values")
-    }
     bound: dict[str, Any] = {
-        **nothing,
-        "tag_filter": "",
+        **CostQuery(date.fromisoformat(START), date.fromisoformat(END), None).parameters(),
         "customer_id": CUSTOMER,
         "generations": [one.generation for one in slices],
         "first_period": slices[0].billing_period,
         "last_period": slices[-1].billing_period,
-        "start": START,
-        "end": END,
     }
     text = sql_files.read("clickhouse", "exports", "line_items.sql")
     chosen = FILE_SETTINGS | QueryLimits.of_exports(settings).settings()

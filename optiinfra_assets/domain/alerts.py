@@ -1,7 +1,7 @@
 """Alerts: the kinds of rules and channels, what rules and channels hold, and the message that tells of one occasion.
 
 An occasion is something that a rule watches for and that has happened: an account that fails, a restated month. A new kind of rule is one
-more `RuleKind` in `RULE_KINDS`, and what finds its occasions, in `optiinfra_assets.notifications.kinds`.
+more `AlertKind` in `RULE_KINDS`, and what finds its occasions, in `optiinfra_assets.notifications.kinds`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleKind:
+class AlertKind:
     """What rules of one kind watch for.
 
     Attributes:
@@ -79,12 +79,12 @@ def _number(option: Option, value: object) -> str:
     return f"{number:f}"
 
 
-COLLECTION: Final = RuleKind(
+COLLECTION: Final = AlertKind(
     "collection",
     "An account cannot be read or collected, or nobody looks any more whether it has changed.",
     (Option("minutes", "Minutes that it has to last before it is told.", Decimal(60), most=Decimal(10_080)),),
 )
-RESTATEMENT: Final = RuleKind(
+RESTATEMENT: Final = AlertKind(
     "restatement",
     "A publication changes the total of a closed month: one that its provider called final, or that ended some days ago.",
     (
@@ -93,7 +93,7 @@ RESTATEMENT: Final = RuleKind(
         Option("days", "Days after its end from which a month counts as closed.", Decimal(7), most=Decimal(3660)),
     ),
 )
-CREDENTIAL: Final = RuleKind(
+CREDENTIAL: Final = AlertKind(
     "credential",
     "The provider rejects the credential of an account, or the credential is about to expire.",
     (
@@ -106,10 +106,10 @@ CREDENTIAL: Final = RuleKind(
         Option("days", "Days before its end from which it is told.", Decimal(14), most=Decimal(365)),
     ),
 )
-RULE_KINDS: Final[Mapping[str, RuleKind]] = {one.name: one for one in (COLLECTION, RESTATEMENT, CREDENTIAL)}
+RULE_KINDS: Final[Mapping[str, AlertKind]] = {one.name: one for one in (COLLECTION, RESTATEMENT, CREDENTIAL)}
 
 
-def rule_kind(name: str) -> RuleKind:
+def rule_kind(name: str) -> AlertKind:
     """Return a kind of rules.
 
     Raises:
@@ -145,7 +145,7 @@ class AlertRule:
     """A rule: what is watched for, where, and who is told when. Times are UTC.
 
     Attributes:
-        kind: name of a `RuleKind`.
+        kind: name of a `AlertKind`.
         options: its numbers by name, as texts.
         accounts: only these account ids, all if empty.
         channels: ids of channels.

@@ -24,6 +24,7 @@ from optiinfra_api.web import (
     connect,
     explore,
     graphiql,
+    invoices,
     openid,
     overview,
     resource,
@@ -43,6 +44,7 @@ _PAGES: Final[Mapping[str, Handler]] = {
     "/explore/values": explore.values,
     "/resources": resources.show,
     "/resources/resource": resource.show,
+    "/invoices": invoices.show,
     "/accounts": accounts.show,
     "/accounts/account": accounts.show_one,
     "/accounts/connect": connect.show,
@@ -55,6 +57,7 @@ _PAGES: Final[Mapping[str, Handler]] = {
 _FORMS: Final[Mapping[str, Handler]] = {
     "/explore/views": explore.save_view,
     "/explore/views/remove": explore.remove_view,
+    "/invoices": invoices.record,
     "/accounts/collect": accounts.collect,
     "/accounts/connect": connect.connect,
     "/accounts/settings": account_changes.save,

@@ -28,6 +28,7 @@ NAVIGATION: Final = (
     ("overview", "Overview", "/"),
     ("explore", "Explore", "/explore"),
     ("resources", "Resources", "/resources"),
+    ("invoices", "Invoices", "/invoices"),
     ("accounts", "Accounts", "/accounts"),
     ("alerts", "Alerts", "/alerts"),
     ("settings", "Settings", "/settings"),

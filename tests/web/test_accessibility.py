@@ -46,6 +46,7 @@ PAGES = [
     "/resources?view=gone&service=Compute",
     "/resources/resource?account=ACCOUNT&resource=i-1",
     "/resources/resource?account=ACCOUNT&resource=none",
+    "/invoices?month=2026-10",
     "/accounts",
     "/accounts/account?account=ACCOUNT&month=2026-11",
     "/accounts/connect",

@@ -172,6 +172,16 @@ class ValuesAsked(_CostsAsked):
         return self
 
 
+class ReconciliationAsked(ToolArguments):
+    """Arguments of `reconcile_month`."""
+
+    month: str | None = Field(None, pattern=r"^\d{4}-\d{2}$", description="YYYY-MM. Default: the last month.")
+    account: str | None = None
+    as_of: AwareDatetime | None = None
+    limit: int = Field(50, ge=1, le=MOST_ROWS)
+    skip: int = Field(0, ge=0)
+
+
 class GraphqlAsked(_Model):
     """Arguments of `run_graphql`."""
 

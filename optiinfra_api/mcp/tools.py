@@ -20,6 +20,7 @@ from optiinfra_api.mcp.arguments import (
     ComparisonAsked,
     GraphqlAsked,
     QueryAsked,
+    ReconciliationAsked,
     ResourcesAsked,
     ValuesAsked,
     days_of,
@@ -37,6 +38,7 @@ from optiinfra_api.mcp.documents import (
     of_series,
     totals,
 )
+from optiinfra_api.mcp.reconciliation import reconcile_month
 
 MAX_DESCRIBED: Final = 4 * 1024
 """Bytes of the instructions and all descriptions together."""
@@ -240,6 +242,11 @@ TOOLS: Final[Mapping[str, CostTool]] = {
     ),
     "top_resources": CostTool(
         "The most expensive resources, with name, type and account.", ResourcesAsked, top_resources
+    ),
+    "reconcile_month": CostTool(
+        "Whether a month's costs are what was invoiced; what differs, where, since when. Only RECONCILED means they agree.",
+        ReconciliationAsked,
+        reconcile_month,
     ),
     "run_graphql": CostTool(
         "Anything else: a GraphQL query, such as lineage, restatements, collectionHistory, costMetrics (line items). "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -13,6 +13,8 @@ from charges import Charge
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.invoices import Invoice, InvoiceStatement
+from optiinfra_assets.ingestion.reconciling import reconcile_customer
 
 NOW = datetime(2026, 11, 18, 9, 30, tzinfo=UTC)
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
@@ -53,6 +55,17 @@ def spend(customer: Customer, name: str = "main", *, is_simulated: bool = False,
         through = datetime(2026, 11, NOW.day if month.month == 11 else 1, tzinfo=UTC)
         customer.publish(slice_, charges, data_through=through, is_simulated=is_simulated)
     return slice_
+
+
+def spend_and_state(customer: Customer) -> None:
+    """`spend`, and an invoice of October that does not agree."""
+    slice_ = replace(spend(customer), billing_period=BillingPeriod(2026, 10))
+    made = Invoice(
+        invoice_id="I-1", issuer="", billing_period=slice_.billing_period, currency="USD", total=Decimal("400")
+    )
+    metadata = customer.world.metadata
+    metadata.invoices.publish(slice_, "source", InvoiceStatement((made,)), NOW)
+    reconcile_customer(metadata, customer.world.warehouse, customer.customer_id, NOW.replace(month=12, day=5))
 
 
 def _charges(day: date, month: int, *, hostile: bool) -> list[Charge]:

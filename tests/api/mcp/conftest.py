@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from api_server import serving
-from site_world import NOW, spend
+from site_world import NOW, spend_and_state
 from tool_client import Tools
 from world import World
 
@@ -22,5 +22,5 @@ def tools_url(world: World) -> Iterator[str]:
 def tools(world: World, tools_url: str) -> Tools:
     """The tools, with a reader's token of a customer that `spend` has filled."""
     customer = world.customer()
-    spend(customer)
+    spend_and_state(customer)
     return Tools(f"{tools_url}/mcp", customer.token, customer.customer_id)

@@ -108,6 +108,22 @@ def test_differences_are_exact_beyond_the_usual_precision(world: World, tools: T
     assert found["rows"][0][4] == found["totals"][0]["change"] == "12345678901234567890.099999999999999999"
 
 
+def test_a_month_says_what_does_not_agree_first_and_where(tools: Tools) -> None:
+    found = tools.call("reconcile_month", month="2026-10")
+    assert (found["month"], found["states"]) == ("2026-10", {"MISMATCH": 1, "NOT_STATED": 1})
+    first, second = (dict(zip(found["columns"], row, strict=True)) for row in found["rows"])
+    assert (first["status"], first["ours"], first["stated"], first["difference"]) == (
+        "MISMATCH",
+        "387.5",
+        "400",
+        "-12.5",
+    )
+    assert [gap["amount"] for gap in first["gaps"]] == ["-12.5"]
+    assert (second["status"], second["currency"], second["difference"]) == ("NOT_STATED", "EUR", None)
+    assert tools.call("reconcile_month", month="2026-10", asOf="2026-11-01T00:00:00Z")["rows"] == []
+    assert "month: is not accepted" in tools.refused("reconcile_month", month="October")
+
+
 def test_resources_are_the_most_expensive_first(tools: Tools) -> None:
     found = tools.call("top_resources", period="last-month", filter=USD, limit=1)
     assert found["totals"] == [{"currency": "USD", "cost": "387.5"}]

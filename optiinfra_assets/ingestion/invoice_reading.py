@@ -88,11 +88,13 @@ class InvoiceReader:
         return ReadingSummary(read, published, tuple(failures))
 
     def _due(self, accounts: Sequence[Account], now: datetime) -> dict[str, list[BillingPeriod]]:
-        """Return the months to ask each account for, newest first: those of `CLOSED_MONTHS`, never read, or not settled."""
+        """Return the months to ask each account for, newest first: those never read, and once a UTC day also the last `CLOSED_MONTHS` and
+        those that are not settled."""
         current = BillingPeriod.of(now)
         oldest = current.shift(-MONTHS_BACK)
         checks = self.metadata.invoices.checks()
         known = {(one.account_id, one.billing_period) for one in checks if one.checked_at}
+        tried = {(one.account_id, one.billing_period) for one in checks if one.tried_at.date() >= now.date()}
         wanted: dict[str, set[BillingPeriod]] = defaultdict(set)
         for state in self.metadata.slices.states():
             one = state.slice
@@ -105,7 +107,9 @@ class InvoiceReader:
                 if stored.found.status in _UNSETTLED:
                     wanted[stored.slice.account_id].add(stored.slice.billing_period)
         return {
-            account_id: sorted((one for one in periods if oldest <= one < current), reverse=True)
+            account_id: sorted(
+                (one for one in periods if oldest <= one < current and (account_id, one) not in tried), reverse=True
+            )
             for account_id, periods in wanted.items()
         }
 

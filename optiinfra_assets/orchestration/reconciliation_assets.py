@@ -31,7 +31,8 @@ def invoices_asset(providers: Mapping[str, Provider], retry_policy: dg.RetryPoli
         key=INVOICES,
         deps=[ProviderAssetKeys(name).source for name in providers],
         description=(
-            "What sources state of the invoices of the last three closed months, and of every older one that is not settled. A source "
+            "What sources state of the invoices of months that were never read, and once a day of the last three closed months and of "
+            "every older one that is not settled. A source "
             "that states none over an API is `not stated` until a person records it. Each version stays readable (`asOf`). PostgreSQL "
             "table `invoice_statements`."
         ),

@@ -12,7 +12,7 @@ from optiinfra_assets.notifications.finding import find_occasions
 from optiinfra_assets.notifications.sender import Sender
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
 from optiinfra_assets.orchestration.freshness_checks import evaluate_freshness
-from optiinfra_assets.orchestration.reconciliation_assets import RECONCILED_MONTHS
+from optiinfra_assets.orchestration.reconciliation_assets import INVOICES, RECONCILED_MONTHS
 from optiinfra_assets.orchestration.resources import StoresResource
 from optiinfra_assets.orchestration.run_monitoring import monitor_runs
 from optiinfra_assets.orchestration.schedules import requested
@@ -104,11 +104,14 @@ def freshness_sensor(providers: Mapping[str, Provider]) -> dg.SensorDefinition:
 
 
 def reconciliation_sensor() -> dg.SensorDefinition:
-    """The sensor that compares costs with invoices again soon after costs of a closed month are published, or an invoice is stated."""
+    """The sensor that compares costs with invoices again soon after costs of a closed month are published, or an invoice is stated.
+
+    Its runs also read the invoices of months that were never asked for, such as those of a new account.
+    """
 
     @dg.sensor(
         name="reconcile_changes",
-        asset_selection=dg.AssetSelection.assets(RECONCILED_MONTHS),
+        asset_selection=dg.AssetSelection.assets(INVOICES, RECONCILED_MONTHS),
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Compares closed months with their invoices again once their costs or their invoices changed.",
@@ -120,7 +123,7 @@ def reconciliation_sensor() -> dg.SensorDefinition:
             news = metadata.invoices.news(BillingPeriod.of(stores.clock()))
         if news == context.cursor:
             return dg.SensorResult(skip_reason="no cost of a closed month and no invoice changed")
-        request = dg.RunRequest(run_key=f"reconcile {news}", asset_selection=[RECONCILED_MONTHS])
+        request = dg.RunRequest(run_key=f"reconcile {news}", asset_selection=[INVOICES, RECONCILED_MONTHS])
         return dg.SensorResult(run_requests=[request], cursor=news)
 
     return reconcile_changes

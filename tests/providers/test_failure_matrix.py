@@ -32,7 +32,7 @@ from optiinfra_assets.domain.errors import (
 from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.providers.auxiliary import AuxiliaryEndpoint
-from optiinfra_assets.providers.base import Provider
+from optiinfra_assets.providers.base import InvoiceSource, Provider
 from optiinfra_assets.providers.context import Deadline, MemorySnapshots
 from optiinfra_assets.providers.http.json_fields import ASK_FOR_UPDATE
 from optiinfra_assets.simulators.aws.simulator import KEY_ID
@@ -100,9 +100,19 @@ FAILURES: Final[dict[str, Failure]] = {
     "a list": Failure(json(b"[]"), (Transient, ContractChanged), in_body=True),
 }
 
+
+def _invoices(life: AnyLife) -> object:
+    return (
+        life.provider.invoices(life.account, JANUARY, life.context)
+        if isinstance(life.provider, InvoiceSource)
+        else None
+    )
+
+
 CALLS: Final[dict[str, Callable[[AnyLife], object]]] = {
     "discover": lambda life: life.provider.discover(life.account, life.context),
     "probe": lambda life: life.probe(),
+    "invoices": _invoices,
     "January": lambda life: life.collect(JANUARY),
     "February": lambda life: life.collect(FEBRUARY),
 }
@@ -263,6 +273,10 @@ def explained(life: AnyLife, call: str) -> str:
         warnings = context.warnings
     elif call == "probe":
         warnings = life.provider.probe(life.account, {}, context).warnings
+    elif call == "invoices":
+        assert isinstance(life.provider, InvoiceSource)
+        life.provider.invoices(life.account, JANUARY, context)
+        warnings = context.warnings
     else:
         life.collect(MONTHS[call])
         warnings = life.collections[MONTHS[call]].warnings

@@ -20,6 +20,7 @@ from optiinfra_assets.domain.invoices import InvoiceStatement
 from optiinfra_assets.domain.reconciliations import ChargeGroup, Reconciliation, ReconciliationStatus
 from optiinfra_assets.providers.base import InvoiceSource
 from optiinfra_assets.simulators.invoices import LateRefund
+from optiinfra_assets.simulators.server.faults import break_down
 from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent
 
 STATING = [way for way in ways() if way.values[0].name != "gcp" and way.values[0][:2] != ("azure", "focus-export")]
@@ -96,6 +97,20 @@ def test_a_late_refund_is_a_difference_and_is_named(way: Way) -> None:
     assert memo.corrects
     if any(one["invoice_id"] for one in life.items[JANUARY]):
         assert [one.invoice_id for one in gaps] == [memo.invoice_id]
+
+
+def test_parts_that_could_not_be_read_whole_are_not_kept() -> None:
+    """The summary of an invoice has its tax: while it cannot be read, the total stands, and the tax is stated the next time."""
+    (way,) = (one.values[0] for one in ways() if one.values[0].name == "digitalocean")
+    life = other_life(way, small(tax_rate=Decimal("0.2")), at(3, 10, 12))
+    with life.cloud:
+        life.tick()
+        life.cloud.fail(break_down, times=100, pattern="/summary")
+        (lacking,) = stated(life, JANUARY).invoices
+        life.cloud.recover()
+        (whole,) = stated(life, JANUARY).invoices
+    assert lacking.total == whole.total
+    assert (lacking.tax, bool(whole.tax)) == (None, True)
 
 
 @pytest.mark.parametrize("way", STATING)

@@ -13,7 +13,9 @@ from optiinfra_assets.providers.http.json_fields import JsonFields
 if TYPE_CHECKING:
     from optiinfra_assets.providers.azure.entra import EntraSession
 
-NAME: Final = AuxiliaryEndpoint("^GET /(subscriptions|providers)/", "the name of the scope or its subscription")
+NAME: Final = AuxiliaryEndpoint(
+    r"^GET /(subscriptions|providers)/(?!.*/invoices\n)", "the name of the scope or its subscription"
+)
 ACCEPTED: Final = (
     "subscriptions/<id>, subscriptions/<id>/resourceGroups/<name>, providers/Microsoft.Management/managementGroups/<id>, or "
     "providers/Microsoft.Billing/billingAccounts/<id> and below"

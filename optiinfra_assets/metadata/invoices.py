@@ -156,9 +156,9 @@ class InvoiceRepository(Repository):
         ]
 
     def news(self, period: BillingPeriod) -> str:
-        """Return a text that is another one once an invoice is stated, or costs of a month before `period` are published."""
+        """Return a text that is another one once an invoice is stated, or costs of a month before `period` are published; '' so far."""
         (row,) = self._database.rows("reconciliation_news.sql", {"period": str(period)})
-        return f"{row['statement_id'] or 0} {row['published_at'] or 'never'}"
+        return " ".join(str(one) for one in (row["statement_id"], row["published_at"]) if one)
 
     def add_reconciliations(self, customer_id: str, compared: Iterable[StoredReconciliation]) -> None:
         """Publish comparisons of a customer; those of a slice replace all earlier ones of it."""

@@ -121,7 +121,7 @@ def reconciliation_sensor() -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         with stores.metadata() as metadata:
             news = metadata.invoices.news(BillingPeriod.of(stores.clock()))
-        if news == context.cursor:
+        if news == (context.cursor or ""):
             return dg.SensorResult(skip_reason="no cost of a closed month and no invoice changed")
         request = dg.RunRequest(run_key=f"reconcile {news}", asset_selection=[INVOICES, RECONCILED_MONTHS])
         return dg.SensorResult(run_requests=[request], cursor=news)

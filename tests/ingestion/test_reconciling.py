@@ -233,7 +233,8 @@ def test_a_cloud_that_refuses_is_said_and_changes_nothing(life: Life) -> None:
 
 
 def test_dagster_reads_compares_and_warns(life: Life, platform: Platform) -> None:
-    """Both assets and the check, in one run; and the sensor asks for the next comparison alone."""
+    """Both assets and the check, in one run; and the sensor asks for it where there is something new, and for nothing else."""
+    assert not platform.sense("reconcile_changes").run_requests
     life.collect(JANUARY)
     platform.clock.now = life.clock.now
     made = Platform(platform.settings, life.warehouse, life.metadata, platform.instance, life.providers, platform.clock)

@@ -25,12 +25,12 @@ _E = TypeVar("_E", bound=Enum)
 
 _FILTERS = {to_camel_case(name): name for name in FILTERS}
 _LISTS = frozenset({*_FILTERS, "tagValue", "groupBy"})
-_EVERYWHERE = frozenset({"customerId", "asOf", "provider", "account", "currency"})
+_EVERYWHERE = frozenset({"customerId", "asOf", "provider", "account", "currency", "displayCurrency"})
 _PERIOD = frozenset({"start", "end"})
 _FILTERED = _EVERYWHERE | _PERIOD | {*_FILTERS, "tagKey", "tagValue"}
 
 ACCEPTED: Mapping[str, frozenset[str]] = {
-    "focus": _FILTERED | {"version", "xColumns", "format"},
+    "focus": (_FILTERED | {"version", "xColumns", "format"}) - {"displayCurrency"},
     "line-items": _FILTERED | {"focus"},
     "trends": _FILTERED | {"costBasis", "granularity", "groupBy", "groupByTag"},
     "by-resource": _FILTERED | {"costBasis"},
@@ -60,6 +60,7 @@ class ExportQuery:
         days: how many of the newest days with charges.
         focus: the FOCUS version whose columns are wanted; None: our own columns.
         has_x_columns: whether a FOCUS file has what sources have beyond FOCUS, in columns of their own.
+        display_currency: the currency that costs are also shown in; None: none.
     """
 
     what: str
@@ -73,6 +74,7 @@ class ExportQuery:
     days: int
     focus: focus.Version | None
     has_x_columns: bool
+    display_currency: str | None
 
     @classmethod
     def of(cls, what: str, given: QueryParams) -> ExportQuery:
@@ -96,6 +98,7 @@ class ExportQuery:
             days=check_days(_whole("days", values.get("days", "1"))),
             focus=_focus(what, values),
             has_x_columns=_choice("xColumns", values.get("xColumns", "false"), ("true", "false")) == "true",
+            display_currency=_display_currency(values),
         )
 
 
@@ -194,6 +197,12 @@ def _choice(name: str, value: str, accepted: Sequence[str]) -> str:
     if value not in accepted:
         raise _not_accepted(name, value, f"Use {', '.join(accepted)}.")
     return value
+
+
+def _display_currency(values: dict[str, Any]) -> str | None:
+    if "displayCurrency" in values and "focus" in values:
+        raise InvalidArgument("displayCurrency: goes without focus", "Leave one out: FOCUS has no column for it.")
+    return values.get("displayCurrency")
 
 
 def _not_accepted(name: str, value: str, remedy: str) -> InvalidArgument:

@@ -8,8 +8,10 @@ nothing is read while these are the same.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 
 from starlette.datastructures import QueryParams
 
@@ -17,6 +19,7 @@ from optiinfra_api.access.context import CustomerData, RequestContext
 from optiinfra_api.access.request_authentication import admitted
 from optiinfra_api.access.signed_links import unsigned
 from optiinfra_api.export.arguments import ACCEPTED, ExportQuery, named
+from optiinfra_api.export.conversion import RATES, bound_rates, unconverted
 from optiinfra_api.export.plan import plan
 from optiinfra_api.export.spreadsheet import marked
 from optiinfra_api.export.streamed_endpoint import StreamedEndpoint, freshness_headers
@@ -60,7 +63,12 @@ class ExportEndpoint(StreamedEndpoint):
     ) -> None:
         x_names = await _x_names(data, asked.question, resolved) if asked.has_x_columns else ()
         statement, values = plan(asked, resolved, x_names)
-        headers = _headers(data.customer_id, asked, form, resolved, statement)
+        if asked.display_currency is None:
+            statement = unconverted(statement)
+        else:
+            cost = "amount" if asked.what == "by-resource" else values["cost"]
+            values |= await bound_rates(data, asked, resolved, cost)
+        headers = _headers(data.customer_id, asked, form, resolved, statement, values)
         if _is_known(self.request.headers.get("if-none-match"), headers["ETag"]):
             await self.send_nothing(HTTPStatus.NOT_MODIFIED, headers)
             return
@@ -99,12 +107,17 @@ def _is_for_people(asked: ExportQuery, form: ExportFormat) -> bool:
 
 
 def _headers(
-    customer_id: str, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations, statement: str
+    customer_id: str,
+    asked: ExportQuery,
+    form: ExportFormat,
+    resolved: ResolvedGenerations,
+    statement: str,
+    values: Mapping[str, Any],
 ) -> dict[str, str]:
     """The headers of an answer: its ETag, its file name, and its freshness, as in every answer about costs."""
     end = f"-{asked.period.start}-{asked.period.end}" if asked.period else ""
     return {
-        "ETag": _etag(customer_id, asked, form, resolved, statement),
+        "ETag": _etag(customer_id, asked, form, resolved, statement, values),
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f'attachment; filename="{asked.what}-{customer_id}{end}.{form.value}"',
         **freshness_headers(resolved),
@@ -112,12 +125,20 @@ def _headers(
 
 
 def _etag(
-    customer_id: str, asked: ExportQuery, form: ExportFormat, resolved: ResolvedGenerations, statement: str
+    customer_id: str,
+    asked: ExportQuery,
+    form: ExportFormat,
+    resolved: ResolvedGenerations,
+    statement: str,
+    values: Mapping[str, Any],
 ) -> str:
-    """A weak ETag of the query and of the generations that answer it. `asOf` counts only through the generations that it leads to."""
+    """A weak ETag of the query, of the generations that answer it, and of its rates.
+
+    `asOf` counts only through the generations that it leads to."""
     question = replace(asked, question=replace(asked.question, as_of=None), group_by=frozenset())
+    rates = [values[name] for name in RATES] if asked.display_currency else []
     shown = (form, _is_for_people(asked, form))
-    parts = (customer_id, question, sorted(asked.group_by), shown, resolved.generations, statement)
+    parts = (customer_id, question, sorted(asked.group_by), shown, resolved.generations, statement, *rates)
     return f'W/"{hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()}"'
 
 

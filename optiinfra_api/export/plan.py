@@ -69,7 +69,8 @@ def _by_resource(asked: ExportQuery, resolved: ResolvedGenerations) -> Plan:
     if asked.period is None:
         raise ValueError("by-resource has a period")
     first, end = whole_months(asked.period)
-    if asked.question.needs_line_items or first >= end:
+    if asked.question.needs_line_items or first >= end or asked.display_currency:
+        # A rate is that of a day, which cost_by_resource does not have.
         first = end = asked.period.end
     return "resources", {
         "first_month": first,

@@ -15,7 +15,8 @@ SELECT
     nullIf({service:Identifier}, '') AS service,
     nullIf({region:Identifier}, '') AS region,
     nullIf({charge_category:Identifier}, '') AS charge_category,
-    -- include: charge_sums
+    -- include: charge_sums,
+    -- include: converted_charges
 FROM cost_trends
 -- include: resolved_generations
     -- include: charges_of_days

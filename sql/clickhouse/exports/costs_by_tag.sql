@@ -23,7 +23,8 @@ SELECT
     nullIf({period:Identifier}, '') AS billing_period,
     nullIf({sku:Identifier}, '') AS sku,
     nullIf({pricing_category:Identifier}, '') AS pricing_category,
-    nullIf({commitment:Identifier}, '') AS commitment
+    nullIf({commitment:Identifier}, '') AS commitment,
+    -- include: converted_line_items
 -- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters

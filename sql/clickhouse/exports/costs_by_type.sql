@@ -5,7 +5,8 @@ SELECT
     nullIf(cost_by_type.charge_class, '') AS charge_class,
     nullIf(cost_by_type.charge_frequency, '') AS charge_frequency,
     nullIf(cost_by_type.pricing_category, '') AS pricing_category,
-    -- include: charge_sums
+    -- include: charge_sums,
+    -- include: converted_charges
 FROM cost_by_type
 -- include: resolved_generations
     -- include: charges_of_days

@@ -4,7 +4,8 @@ SELECT
     nullIf(raw_costs.charge_class, '') AS charge_class,
     nullIf(raw_costs.charge_frequency, '') AS charge_frequency,
     nullIf(raw_costs.pricing_category, '') AS pricing_category,
-    -- include: line_item_sums
+    -- include: line_item_sums,
+    -- include: converted_line_items
 -- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters

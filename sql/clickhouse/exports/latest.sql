@@ -4,7 +4,8 @@ SELECT
     provider,
     account_id AS account,
     charge_date AS date,
-    -- include: charge_sums
+    -- include: charge_sums,
+    -- include: converted_charges
 FROM cost_by_day
 -- include: resolved_generations
     -- include: currency_filter

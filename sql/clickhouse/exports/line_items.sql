@@ -5,7 +5,8 @@ SELECT
     is_estimated,
     -- include: line_item_columns,
     toJSONString(raw_costs.tags) AS tags,
-    toJSONString(raw_costs.x_columns) AS x_columns
+    toJSONString(raw_costs.x_columns) AS x_columns,
+    -- include: converted_costs
 -- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters

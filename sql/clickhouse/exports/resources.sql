@@ -11,13 +11,14 @@ SELECT
     billing_currency AS currency,
     toDecimal128(sum(toDecimal256(amount, 18)), 18) AS cost,
     sum(items) AS line_items,
-    sum(without_price) AS unpriced_line_items
+    sum(without_price) AS unpriced_line_items,
+    -- include: converted_charges
 FROM
 (
     WITH 0 AS none
     SELECT
         provider AS row_provider, account_id, resource_id AS resource, resource_name AS name, toString(resource_type) AS type,
-        billing_currency, billing_period, {cost:Identifier} AS amount, {unpriced:Identifier} AS without_price, line_items AS items
+        billing_currency, billing_period, charge_month AS charge_date, {cost:Identifier} AS amount, {unpriced:Identifier} AS without_price, line_items AS items
     FROM cost_by_resource
     -- include: resolved_generations
         -- include: charges_of_months
@@ -27,6 +28,7 @@ FROM
     SELECT
         provider AS row_provider, account_id, ifNull(resource_id, '') AS resource, ifNull(resource_name, '') AS name,
         ifNull(toString(resource_type), '') AS type, billing_currency, billing_period,
+        toDate(charge_period_start) AS charge_date,
         ifNull({cost:Identifier}, 0) AS amount, isNull({cost:Identifier}) AS without_price, 1 AS items
     FROM raw_costs
     -- include: line_items_of_edge_days

@@ -1,7 +1,8 @@
 -- Grain: currency. Source: cost_trends. For: /export/total without a tag.
 WITH 0 AS none
 SELECT
-    -- include: charge_sums
+    -- include: charge_sums,
+    -- include: converted_charges
 FROM cost_trends
 -- include: resolved_generations
     -- include: charges_of_days

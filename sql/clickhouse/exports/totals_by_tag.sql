@@ -1,6 +1,7 @@
 -- Grain: currency. Source: raw_costs. For: /export/total with a tag; no derived table has tags.
 SELECT
-    -- include: line_item_sums
+    -- include: line_item_sums,
+    -- include: converted_line_items
 -- include: resolved_line_items
     -- include: line_items_of_days
     -- include: line_item_filters

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 from charges import Charge, slice_of
+from exporting import ask, csv_rows
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -275,6 +276,31 @@ def test_the_latest_days_and_a_whole_in_the_currency_it_is_billed_in(books: Book
     unknown = books.ask(TOTAL, into=LOST, period=WHOLE, filter={"currency": ["USD"]})
     assert unknown["conversion"]["total"] is None
     assert "No rate from USD to XTS" in unknown["conversion"]["warnings"][0]
+
+
+def test_a_file_has_the_same_amounts_rounded_once(books: Books) -> None:
+    """Also of three years, whose rates are many for the values of one statement."""
+    series = books.ask(TRENDS, by="DAILY", filter=KNOWN)["series"]
+    expected = {
+        (one["service"], one["currency"], day): None if shown is None else round(Fraction(shown) * 10**18)
+        for one in series
+        for day, shown in zip(one["dates"], one["convertedAmounts"], strict=True)
+    }
+    asked = [
+        *PERIOD.items(),
+        ("groupBy", "SERVICE"),
+        ("displayCurrency", INTO),
+        *(("currency", one) for one in KNOWN["currency"]),
+    ]
+    answer = ask(books.customer.world, books.customer.token, "trends.csv", asked)
+    assert answer.status_code == 200, answer.text
+    found = {
+        (row["service"], row["currency"], row["date"]): round(Fraction(row["converted_cost"]) * 10**18)
+        if row["converted_cost"]
+        else None
+        for row in csv_rows(answer.content)
+    }
+    assert found == expected
 
 
 @pytest.mark.parametrize("code", ["", "chf", "CH", "CHFX", "CHF\n", "1.0"])

@@ -25,6 +25,7 @@ from optiinfra_api.web.breakdown import (
     series_of,
     table,
 )
+from optiinfra_api.web.display import in_currency
 from optiinfra_api.web.filter_chips import chips, cleared
 from optiinfra_api.web.sign_in import redirect
 from optiinfra_api.web.visit import Visit
@@ -67,6 +68,7 @@ async def show(visit: Visit, view_name: str = "") -> Response:
 
     ranked = rows(now, fields, currency, link)
     figures = compared(moved, ranked, fields, currency, link) if moved else table(ranked, _most(state))
+    seen = in_currency(document, visit.display)
     days = list(state.days.buckets(variables["granularity"]))
     return visit.shown(
         "explore",
@@ -86,8 +88,8 @@ async def show(visit: Visit, view_name: str = "") -> Response:
         hidden=_hidden(visit, shown),
         kept=visit.fields(shown.parameters()),
         exports=_exports(state, visit, variables["granularity"]),
-        graphql=(document, json.dumps(variables, indent=2)),
-        editor=f"/graphql?{urlencode({'query': document, 'variables': json.dumps(variables, indent=2)})}",
+        graphql=(seen, json.dumps(variables, indent=2)),
+        editor=f"/graphql?{urlencode({'query': seen, 'variables': json.dumps(variables, indent=2)})}",
         views=await saved_views.listed(visit, shown.view, view_name),
         resources_link=visit.link("/resources", **shown.period(), **shown.narrowing()),
         save_link=visit.link("/explore/views", **shown.parameters()),
@@ -202,6 +204,8 @@ def _exports(state: State, visit: Visit, granularity: str) -> list[tuple[str, st
         name = DIMENSIONS.get(dimension, "tagValue")
         empty = '""' if dimension == TAG else ""
         parameters += [(name, "" if value is None else value or empty) for value in accepted]
+    if visit.display:
+        parameters.append(("displayCurrency", visit.display))
     if visit.customers and visit.customer_id:
         parameters.append(("customerId", visit.customer_id))
     query = urlencode(parameters)

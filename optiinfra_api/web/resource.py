@@ -17,7 +17,7 @@ from optiinfra_assets.domain.exact_amounts import exact_sum
 DOCUMENT: Final = """query Resource($customer: String, $account: String!, $resource: String!, $period: Period!, $basis: CostBasis!) {
   resource(customerId: $customer, accountId: $account, resourceId: $resource, period: $period, costBasis: $basis) {
     provider name type services regions subAccounts tags firstSeen lastSeen
-    series { dates amounts cost { currency } lineItems }
+    series { dates amounts cost { amount currency } lineItems }
     dataThrough isComplete publishedAt isSimulated
   }
 }"""

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from optiinfra_api.access.request_authentication import acting, address
 from optiinfra_api.access.services import Services
+from optiinfra_api.web.display import CURRENCIES, PARAMETER, chosen_display, converted, in_currency
 from optiinfra_api.web.pages import SCRIPT_POLICY, page
 from optiinfra_api.web.sign_in import described
 from optiinfra_assets.metadata.tokens import Role
@@ -59,6 +60,7 @@ class Visit:
         customer_id: whose data are shown; None: the token is for all customers, and there is none yet.
         customers: those that may be chosen; empty if the token is for one.
         problems: errors of GraphQL, each with ``message`` and ``remedy``; each once.
+        note: why costs are not shown in the currency that the reader chose; empty if they are.
     """
 
     request: Request
@@ -68,6 +70,7 @@ class Visit:
     customer_id: str | None = None
     customers: list[dict[str, str]] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
+    note: str = ""
 
     @property
     def role(self) -> Role:
@@ -78,6 +81,11 @@ class Visit:
     def is_read_only(self) -> bool:
         """Whether the session may change nothing at all."""
         return self.session.is_read_only
+
+    @property
+    def display(self) -> str:
+        """The currency that costs are shown in, '' as they are billed; it stands in the address."""
+        return chosen_display(self.request.query_params.get(PARAMETER))
 
     async def choose_customer(self) -> None:
         """Find out whose data are shown: the token's own, or for a token of all customers that in the address, else the first."""
@@ -90,28 +98,38 @@ class Visit:
 
     async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
         """Return the data of a GraphQL operation, by field; a field that failed is None, and why is in `problems`."""
-        operation = {"query": document, "variables": variables}
+        operation = {"query": in_currency(document, self.display), "variables": variables}
         answer = await self.services.answered(operation, acting(self.session), address(self.request))
         for error in answer.get("errors", ()):
             problem = {"message": error["message"], "remedy": error["extensions"].get("remedy", "")}
             if problem not in self.problems:
                 self.problems.append(problem)
-        return answer.get("data") or {}
+        found, note = converted(answer.get("data") or {}, self.display)
+        self.note = self.note or note
+        return found
 
     def link(self, path: str, **parameters: str | Sequence[str]) -> str:
-        """The address of a page for the same customer."""
-        chosen = {"customer": self.customer_id} if self.customers and self.customer_id else {}
-        query = urlencode({**parameters, **chosen}, doseq=True)
+        """The address of a page for the same customer, in the same currency."""
+        query = urlencode({**parameters, **self._chosen()}, doseq=True)
         return f"{path}?{query}" if query else path
 
     def fields(self, parameters: Mapping[str, str | Sequence[str]]) -> list[tuple[str, str]]:
-        """Parameters of an address as the hidden fields of a form, with the customer."""
-        chosen = {"customer": self.customer_id} if self.customers and self.customer_id else {}
+        """Parameters of an address as the hidden fields of a form, with the customer and the currency."""
         return [
             (name, one)
-            for name, found in {**parameters, **chosen}.items()
+            for name, found in {**parameters, **self._chosen()}.items()
             for one in ([found] if isinstance(found, str) else found)
         ]
+
+    def _chosen(self) -> dict[str, str]:
+        """What every address of a page keeps."""
+        customer = {"customer": self.customer_id} if self.customers and self.customer_id else {}
+        return customer | ({PARAMETER: self.display} if self.display else {})
+
+    def _switched(self) -> list[tuple[str, str]]:
+        """What the form that chooses a currency keeps of the address; of a page that answers a form, the customer only."""
+        given = self.request.query_params.multi_items() if self.request.method == "GET" else self.fields({})
+        return [(name, value) for name, value in given if name != PARAMETER]
 
     def shown(self, name: str, title: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
         """Answer a page in the frame that all of them have."""
@@ -131,6 +149,9 @@ class Visit:
             dagster=self.services.settings.dagster_url if self.session.principal.is_platform_admin else None,
             theme=theme_of(self.request),
             here=f"{self.request.url.path}?{query}" if query else home,
+            display=self.display,
+            displays=[*CURRENCIES, *([self.display] if self.display not in (*CURRENCIES, "") else [])],
+            switched=(self.request.url.path if self.request.method == "GET" else home, self._switched()),
             customer_id=self.customer_id,
             customers=self.customers,
             problems=self.problems,

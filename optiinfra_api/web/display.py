@@ -1,0 +1,113 @@
+"""Shows the costs of any page in one currency: its GraphQL documents ask for converted amounts too, and these take the place of the others.
+
+Pages know nothing of it: they get answers in which all costs are in one currency, each group once. If anything has no rate, they get
+their answers as billed, and the reader is told why: a sum that lacks a part is not shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from optiinfra_assets.domain.exact_amounts import exact_sum, plain
+
+PARAMETER: Final = "display"
+CURRENCIES: Final = (
+    *(
+        "EUR",
+        "USD",
+        "GBP",
+        "CHF",
+        "JPY",
+        "AUD",
+        "BRL",
+        "CAD",
+        "CNY",
+        "CZK",
+        "DKK",
+        "HKD",
+        "HUF",
+        "IDR",
+        "ILS",
+        "INR",
+        "ISK",
+    ),
+    *("KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RON", "SEK", "SGD", "THB", "TRY", "ZAR"),
+)
+"""What is offered: the currencies that the European Central Bank quotes, and the euro."""
+
+_CODE: Final = re.compile(r"[A-Z]{3}")
+_COSTS: Final = re.compile(r"\b(totalCost|costTrends|costsByResource|resource)\(([^()]*)\) \{")
+_NUMBERS: Final = frozenset({"lineItems", "unpricedLineItems"})
+
+
+def chosen_display(asked: str | None) -> str:
+    """The currency that an address asks for; '' for none, or if it is no code of a currency."""
+    return asked if asked and _CODE.fullmatch(asked) else ""
+
+
+def in_currency(document: str, currency: str) -> str:
+    """A document of a page that also asks for converted amounts; as it is without a currency, and where it shows no cost."""
+    if not currency or "cost {" not in document:
+        return document
+    asked = _COSTS.sub(rf'\1(displayCurrency: "{currency}", \2) {{ conversion {{ total warnings }}', document)
+    asked = asked.replace("dates amounts", "dates amounts convertedAmounts")
+    return asked.replace("cost {", "cost { converted { amount }")
+
+
+def converted(found: dict[str, Any], currency: str) -> tuple[dict[str, Any], str]:
+    """The answer to such a document with converted amounts in the place of the others; or as it is, and a sentence that says why."""
+    costs = {name: one for name, one in found.items() if isinstance(one, dict) and one.get("conversion")}
+    warnings = list(dict.fromkeys(text for one in costs.values() for text in one["conversion"]["warnings"]))
+    if warnings:
+        more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+        return (
+            found,
+            f"Costs are shown as billed, since not all of them can be shown in {currency}. {warnings[0]}{more}",
+        )
+    return found | {name: _converted(one, currency) for name, one in costs.items()}, ""
+
+
+def _converted(answer: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    found = dict(answer)
+    for name in ("totals", "series", "nodes"):
+        if name in found:
+            merged: dict[str, dict[str, Any]] = {}
+            for one in found[name]:
+                row = _in(one, currency)
+                key = repr([(field, row[field]) for field in row if field not in _NUMBERS and field not in _AMOUNTS])
+                merged[key] = _sum(merged[key], row) if key in merged else row
+            found[name] = sorted(merged.values(), key=lambda row: -Decimal(row["cost"]["amount"]))
+    return found
+
+
+_AMOUNTS: Final = frozenset({"cost", "dates", "amounts"})
+
+
+def _in(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    """A row in the currency."""
+    found = {name: value for name, value in row.items() if name != "convertedAmounts"}
+    found["cost"] = {"amount": row["cost"]["converted"]["amount"], "currency": currency}
+    if "currency" in row:
+        found["currency"] = currency
+    if "amounts" in row:
+        found["amounts"] = row["convertedAmounts"]
+    return found
+
+
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two rows of the same group that were billed in two currencies as one."""
+    found = {**one, **{name: one[name] + other[name] for name in _NUMBERS if name in one}}
+    found["cost"] = {**one["cost"], "amount": _added(one["cost"]["amount"], other["cost"]["amount"])}
+    if "amounts" in one:
+        days = dict(zip(one["dates"], one["amounts"], strict=True))
+        for day, amount in zip(other["dates"], other["amounts"], strict=True):
+            days[day] = _added(days.get(day, "0"), amount)
+        found["dates"], found["amounts"] = sorted(days), [days[day] for day in sorted(days)]
+    return found
+
+
+def _added(one: str, other: str) -> str:
+    return plain(exact_sum((Decimal(one), Decimal(other))))

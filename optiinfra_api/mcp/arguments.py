@@ -25,7 +25,12 @@ PresetName = Literal["this-month", "last-month", "7-days", "30-days", "90-days",
 
 _DAY: Final = "a day, YYYY-MM-DD"
 _PERIOD: Final = f'one of {", ".join(PRESETS)}, or {{"start": {_DAY}, "end": the day after the last}}, from {FIRST_DAY} to before {END_DAY}'
-_INSTEAD: Final = {"period": _PERIOD, "before": _PERIOD, "asOf": "an instant with its zone, 2026-11-01T00:00:00Z"}
+_INSTEAD: Final = {
+    "period": _PERIOD,
+    "before": _PERIOD,
+    "asOf": "an instant with its zone, 2026-11-01T00:00:00Z",
+    "displayCurrency": "an ISO 4217 code, such as EUR",
+}
 """What is accepted, where the checks of types say it badly."""
 
 
@@ -93,7 +98,9 @@ class AccountsAsked(ToolArguments):
     skip: int = Field(0, ge=0)
 
 
-class _CostsAsked(ToolArguments):
+class CostsAsked(ToolArguments):
+    """What every tool takes that shows costs."""
+
     period: PresetName | DaysAsked = Field(
         description="UTC days of the charges; end is exclusive. All but last-month end with today."
     )
@@ -103,6 +110,9 @@ class _CostsAsked(ToolArguments):
     )
     as_of: AwareDatetime | None = Field(
         None, description="As it was known at this instant, such as 2026-11-01T00:00:00Z."
+    )
+    display_currency: str | None = Field(
+        None, pattern="^[A-Z]{3}$", description="Show all costs in this one, such as EUR."
     )
     limit: int = Field(50, ge=1, le=MOST_ROWS, description="Rows at most.")
     skip: int = Field(0, ge=0, description="Rows to leave out.")
@@ -118,7 +128,7 @@ class _CostsAsked(ToolArguments):
         }
 
 
-class _GroupsAsked(_CostsAsked):
+class _GroupsAsked(CostsAsked):
     group_by: list[DimensionName] = []
     group_by_tag: str | None = Field(None, description="Name of a tag.")
 
@@ -151,13 +161,13 @@ class ComparisonAsked(_GroupsAsked):
         return self
 
 
-class ResourcesAsked(_CostsAsked):
+class ResourcesAsked(CostsAsked):
     """Arguments of `top_resources`; a page of GraphQL has at most 1000."""
 
     skip: int = Field(0, ge=0, le=999)
 
 
-class ValuesAsked(_CostsAsked):
+class ValuesAsked(CostsAsked):
     """Arguments of `find_values`."""
 
     period: PresetName | DaysAsked = "90-days"

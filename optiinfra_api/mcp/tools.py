@@ -10,6 +10,7 @@ from typing import Any, Final
 from graphql import GraphQLSyntaxError, OperationDefinitionNode, OperationType, parse
 from pydantic import BaseModel
 
+from optiinfra_api.exploring.display import converted, in_currency
 from optiinfra_api.exploring.periods import Days
 from optiinfra_api.exploring.state import DIMENSIONS
 from optiinfra_api.graphql.validation_rules import MAX_TOKENS, TOO_DEEP
@@ -18,6 +19,7 @@ from optiinfra_api.mcp.arguments import (
     AccountsAsked,
     ArgumentRefused,
     ComparisonAsked,
+    CostsAsked,
     GraphqlAsked,
     QueryAsked,
     ReconciliationAsked,
@@ -44,7 +46,7 @@ MAX_DESCRIBED: Final = 4 * 1024
 """Bytes of the instructions and all descriptions together."""
 
 INSTRUCTIONS: Final = """Cloud costs of one customer, as this platform has collected them; read only.
-Amounts are exact decimals as text, each in its currency: never add or compare amounts of different currencies.
+Amounts are exact decimals as text, each in its currency: never add or compare those of several; displayCurrency shows all in one.
 totals cover all rows, also those left out; truncated, unless null, says how to get those.
 Tell people if figures are simulated (isSimulated), or not final (isComplete is false: charges are still to come; dataThrough is how \
 far the data reach).
@@ -63,6 +65,15 @@ _FROM_ACCOUNTS: Final = (
 _FROM_RESOURCES: Final = ("resourceId", "name", "type", "provider", "account")
 _MOST_SERVICES: Final = 3
 """Services and regions that are shown of one resource, which may have any number."""
+
+
+async def _costs(
+    caller: Caller, asked: CostsAsked, document: str, variables: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The answer to a document in the currency that is asked for, and what is said about that before the rows."""
+    currency = asked.display_currency or ""
+    found, why = converted(await caller.ask(in_currency(document, currency), variables), currency)
+    return found, {"notConverted": why} if why else {"displayCurrency": currency} if currency else {}
 
 
 async def list_accounts(caller: Caller, asked: AccountsAsked) -> str:
@@ -90,27 +101,28 @@ async def find_values(caller: Caller, asked: ValuesAsked) -> str:
     is_dimension = asked.dimension in DIMENSIONS
     fields = [DIMENSIONS[asked.dimension]] if is_dimension else ["tag"] if asked.dimension == "TAG" else []
     variables = asked.variables(caller.today) | groups([asked.dimension] if is_dimension else [], asked.tag_key)
-    found = (await caller.ask(of_series("McpValues", fields), variables))["now"]
+    answer, said = await _costs(caller, asked, of_series("McpValues", fields), variables)
+    found = answer["now"]
     name, wanted = (*fields, "currency")[0], asked.search.casefold()
     rows = [
         [*(one[field] for field in fields), one["currency"], one["cost"]["amount"]]
         for one in found["series"]
         if wanted in (one[name] or "").casefold()
     ]
-    head = _head(variables, found, found["series"])
+    head = _head(variables, found, found["series"]) | said
     return answers.table(head, (*fields, "currency", "cost"), rows, limit=asked.limit, skip=asked.skip)
 
 
 async def _find_tags(caller: Caller, asked: ValuesAsked) -> str:
     """The names of tags, the most frequent first."""
     variables = asked.variables(caller.today)
-    found = await caller.ask(TAGS, variables)
+    found, said = await _costs(caller, asked, TAGS, variables)
     counted = Counter(name for one in found["costMetrics"]["nodes"] for name in one["tags"])
     ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     wanted = asked.search.casefold()
     rows = [[name, count] for name, count in ranked if wanted in name.casefold()]
     of = {"of": "the newest 1000 line items of the period"}
-    head = _head(variables, found["totalCost"], found["totalCost"]["totals"]) | of
+    head = _head(variables, found["totalCost"], found["totalCost"]["totals"]) | of | said
     return answers.table(head, ("tagKey", "lineItems"), rows, limit=asked.limit, skip=asked.skip)
 
 
@@ -119,7 +131,8 @@ async def query_costs(caller: Caller, asked: QueryAsked) -> str:
     variables = asked.variables(caller.today) | groups(asked.group_by, asked.group_by_tag, asked.granularity)
     is_total = asked.granularity == "TOTAL"
     document = of_series("McpCosts", asked.fields, "" if is_total else "dates amounts")
-    found = (await caller.ask(document, variables))["now"]
+    answer, said = await _costs(caller, asked, document, variables)
+    found = answer["now"]
     rows: list[list[Any]] = []
     for one in found["series"]:
         group = [*(one[field] for field in asked.fields), one["currency"]]
@@ -128,7 +141,8 @@ async def query_costs(caller: Caller, asked: QueryAsked) -> str:
         else:
             rows += [[*group, *pair] for pair in zip(one["dates"], one["amounts"], strict=True)]
     columns = (*asked.fields, "currency", *(() if is_total else ("from",)), "cost")
-    return answers.table(_head(variables, found, found["series"]), columns, rows, limit=asked.limit, skip=asked.skip)
+    head = _head(variables, found, found["series"]) | said
+    return answers.table(head, columns, rows, limit=asked.limit, skip=asked.skip)
 
 
 async def compare_periods(caller: Caller, asked: ComparisonAsked) -> str:
@@ -140,10 +154,12 @@ async def compare_periods(caller: Caller, asked: ComparisonAsked) -> str:
         "tag": asked.group_by_tag,
         "limit": min(asked.skip + asked.limit, answers.MOST_READ),
     }
-    found = (await caller.ask(of_movements(asked.fields, with_effects=asked.effects), variables))["compareCosts"]
+    document = of_movements(asked.fields, with_effects=asked.effects)
+    answer, said = await _costs(caller, asked, document, variables)
+    found = answer["compareCosts"]
     shown = [one for one in found["groups"] if not one["isOther"]]
     rows = [[*(one[field] for field in (*asked.fields, "currency")), *moved(one).values()] for one in shown]
-    head = _head(variables, found, ()) | {"before": variables["before"], "totals": moved_totals(found["totals"])}
+    head = _head(variables, found, ()) | {"before": variables["before"], "totals": moved_totals(found["totals"]), **said}
     effects = ("priceEffect", "usageEffect", "whyNoEffect") if asked.effects else ()
     columns = (*asked.fields, "currency", "before", "now", "change", "changePercent", *effects)
     has_more = len(shown) < len(found["groups"])
@@ -160,7 +176,8 @@ def _just_before(asked: ComparisonAsked, caller: Caller) -> Days:
 async def top_resources(caller: Caller, asked: ResourcesAsked) -> str:
     """The most expensive resources of a period, by currency."""
     variables = asked.variables(caller.today)
-    found = await caller.ask(RESOURCES, variables | {"first": min(asked.skip + asked.limit, answers.MOST_READ)})
+    variables["first"] = min(asked.skip + asked.limit, answers.MOST_READ)
+    found, said = await _costs(caller, asked, RESOURCES, variables)
     page, total = found["costsByResource"], found["totalCost"]
     rows = [
         [
@@ -173,7 +190,7 @@ async def top_resources(caller: Caller, asked: ResourcesAsked) -> str:
         for one in page["nodes"]
     ]
     return answers.table(
-        _head(variables, total, total["totals"]),
+        _head(variables, total, total["totals"]) | said,
         (*_FROM_RESOURCES, "services", "regions", "currency", "cost"),
         rows,
         limit=asked.limit,

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from optiinfra_api.exploring.display import in_currency
 from optiinfra_api.exploring.periods import GRANULARITIES, PRESETS
 from optiinfra_api.exploring.state import BASES, DIMENSIONS, TAG, State
 from optiinfra_api.web import saved_views
@@ -25,7 +26,6 @@ from optiinfra_api.web.breakdown import (
     series_of,
     table,
 )
-from optiinfra_api.web.display import in_currency
 from optiinfra_api.web.filter_chips import chips, cleared
 from optiinfra_api.web.sign_in import redirect
 from optiinfra_api.web.visit import Visit

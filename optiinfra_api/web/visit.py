@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from optiinfra_api.access.request_authentication import acting, address
 from optiinfra_api.access.services import Services
-from optiinfra_api.web.display import CURRENCIES, PARAMETER, chosen_display, converted, in_currency
+from optiinfra_api.exploring.display import CURRENCIES, PARAMETER, chosen_display, converted, in_currency
 from optiinfra_api.web.pages import SCRIPT_POLICY, page
 from optiinfra_api.web.sign_in import described
 from optiinfra_assets.metadata.tokens import Role

@@ -37,14 +37,18 @@ _FIELDS: Final = {
 
 _TAG: Final = "tag:"
 _SHOWN: Final = 20
-_ARGUMENTS: Final = "customerId: $customer, groupBy: $groupBy, groupByTag: $tag, filter: $filter"
+_ARGUMENTS: Final = (
+    "customerId: $customer, groupBy: $groupBy, groupByTag: $tag, filter: $filter, displayCurrency: $display"
+)
 _DOCUMENT: Final = """query CliCosts($customer: String, $period: Period!, $before: Period!, $granularity: Granularity!,
-               $groupBy: [Dimension!], $tag: String, $filter: CostFilter, $compares: Boolean!) {
+               $groupBy: [Dimension!], $tag: String, $filter: CostFilter, $display: String, $compares: Boolean!) {
   now: costTrends(period: $period, granularity: $granularity, %(arguments)s) {
-    series { %(name)s currency dates amounts cost { amount } } dataThrough isComplete publishedAt isSimulated
+    series { %(name)s currency dates amounts convertedAmounts cost { amount converted { amount } } }
+    dataThrough isComplete publishedAt isSimulated conversion { warnings }
   }
   moved: compareCosts(period: $period, with: $before, limit: 1000, %(arguments)s) @include(if: $compares) {
-    groups { %(name)s currency isOther groups before { amount } after { amount } }
+    groups { %(name)s currency isOther groups before { amount converted { amount } } after { amount converted { amount } } }
+    conversion { warnings }
   }
   accounts(customerId: $customer, first: 1) { nodes { id } }
 }"""
@@ -65,6 +69,7 @@ _DOCUMENT: Final = """query CliCosts($customer: String, $period: Period!, $befor
     "--top", type=click.IntRange(1), help=f"Groups of each currency; {_SHOWN} in tables, all in JSON and CSV."
 )
 @click.option("--currency", help="Only this currency. Each has a table of its own.")
+@click.option("--display-currency", "display", help="Show all costs in this currency, such as EUR.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with exact amounts.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with exact amounts.")
 def costs(
@@ -76,12 +81,13 @@ def costs(
     compare: bool,
     top: int | None,
     currency: str | None,
+    display: str | None,
     as_json: bool,
     as_csv: bool,
 ) -> None:
     """Show what was spent, the most expensive first, and how it went from day to day.
 
-    Days are UTC days of the charges. Currencies are never added.
+    Days are UTC days of the charges. Currencies are never added, but with --display-currency: see `optiinfra rates`.
 
     \b
     Examples:
@@ -101,7 +107,9 @@ def costs(
             return
         filter_ = {"currency": [currency]} if currency else None
         document = _DOCUMENT % {"arguments": _ARGUMENTS, "name": name}
-        found = ask(document, customer=customer, filter=filter_, compares=compare, **variables)
+        found = ask(document, customer=customer, filter=filter_, display=display, compares=compare, **variables)
+    if display:
+        _convert(found, display)
     tables = by_currency(found["now"]["series"], found["moved"]["groups"] if compare else None, name)
     if as_json:
         _print_json(customer, by, days, found, tables, top, compare=compare)
@@ -109,6 +117,24 @@ def costs(
         _print_csv(by, tables, top, compare=compare)
     else:
         _print_tables(by, days, found, tables, top or _SHOWN, compare=compare)
+
+
+def _convert(found: Mapping[str, Any], display: str) -> None:
+    """Put converted amounts in the place of those that are billed.
+
+    Raises:
+        ClickException: some have no rate, and a sum that lacks them would mislead.
+    """
+    moved = found.get("moved") or {"groups": [], "conversion": {"warnings": []}}
+    if warnings := [*found["now"]["conversion"]["warnings"], *moved["conversion"]["warnings"]]:
+        raise click.ClickException(f"--display-currency: {warnings[0]} Next: optiinfra rates update")
+    for series in found["now"]["series"]:
+        series["currency"], series["cost"] = display, series["cost"]["converted"]
+        series["amounts"] = series["convertedAmounts"]
+    for group in moved["groups"]:
+        group["currency"] = display
+        for name in ("before", "after"):
+            group[name] = group[name]["converted"] or group[name]
 
 
 def _groups(by: str) -> tuple[str, dict[str, Any]]:

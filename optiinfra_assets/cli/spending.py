@@ -108,20 +108,24 @@ def by_currency(
     for one in now:
         days = dict(zip(map(date.fromisoformat, one["dates"]), map(Decimal, one["amounts"]), strict=True))
         row = Spent(one[name], Decimal(one["cost"]["amount"]), days=days)
-        found.setdefault(one["currency"], {})[one[name]] = row
+        found.setdefault(one["currency"], {}).setdefault(one[name], Spent(one[name])).add(row)
     if moved is None:
         return {
             currency: sorted(rows.values(), key=lambda row: (row.cost.copy_negate(), row.group or ""))
             for currency, rows in sorted(found.items())
         }
-    compared: dict[str, list[Spent]] = {}
+    compared: dict[str, dict[tuple[str | None, bool], Spent]] = {}
     for one in moved:
         known = found.get(one["currency"], {}).get(one[name])
         days = known.days if known and not one["isOther"] else {}
-        others = one["groups"] if one["isOther"] else 0
-        row = Spent(one[name], Decimal(one["after"]["amount"]), Decimal(one["before"]["amount"]), days, others)
-        compared.setdefault(one["currency"], []).append(row)
-    return compared
+        rows = compared.setdefault(one["currency"], {})
+        row = rows.setdefault((one[name], one["isOther"]), Spent(one[name], days=days))
+        row.add(Spent(None, Decimal(one["after"]["amount"]), Decimal(one["before"]["amount"])))
+        row.others += one["groups"] if one["isOther"] else 0
+    return {
+        currency: sorted(rows.values(), key=lambda row: (row.others > 0, row.change.copy_abs().copy_negate()))
+        for currency, rows in compared.items()
+    }
 
 
 def summed(rows: Iterable[Spent], group: str) -> Spent:

@@ -262,3 +262,20 @@ def test_amounts_are_rounded_for_people_only() -> None:
     )
     assert sparkline(row, [date(2026, 1, day) for day in range(1, 6)]) == f"{BLOCKS[7]}  {BLOCKS[0]}"
     assert sparkline(Spent("a", days={date(2026, 1, 1): Decimal(-8)}), [date(2026, 1, 1)]) == ""
+
+
+def test_costs_in_one_currency(asked: Run, acme: Customer) -> None:
+    """What was billed in several currencies is one table; without a rate nothing is shown, and what to do is."""
+    rates = acme.world.metadata.rates
+    rates.update("ECB", [(date(2026, month, 1), "USD", Decimal("1.25")) for month in (9, 10)])
+    lost = asked("costs", *OCTOBER, "--display-currency", "EUR", "--json")
+    assert "No rate from USD to EUR on 2026-10-31" in lost.error
+    rates.update("ECB", [(date(2026, 10, 30), "USD", Decimal(2))])
+    shown = asked("costs", *OCTOBER, "--display-currency", "EUR", "--by", "provider", "--compare", "--json")
+    (currency,) = json.loads(shown.out)["currencies"]
+    assert (currency["currency"], currency["before"]) == ("EUR", "16")
+    expected = (Decimal("10.000000000000000001") + Decimal("18.5")) * Decimal("0.8") + 15 + Decimal("0.001")
+    assert currency["cost"] == plain(expected)
+    assert [one["group"] for one in currency["groups"]] == ["focus"]
+    assert "EUR" in asked("costs", *OCTOBER, "--display-currency", "EUR").out
+    assert "displayCurrency: 'eur' is not accepted" in asked("costs", "--display-currency", "eur").error

@@ -1,6 +1,6 @@
-"""Shows the costs of any page in one currency: its GraphQL documents ask for converted amounts too, and these take the place of the others.
+"""Shows costs in one currency, on pages and in tools: their GraphQL documents ask for converted amounts too, which replace the others.
 
-Pages know nothing of it: they get answers in which all costs are in one currency, each group once. If anything has no rate, they get
+They know nothing of it: they get answers in which all costs are in one currency, each group once. If anything has no rate, they get
 their answers as billed, and the reader is told why: a sum that lacks a part is not shown.
 """
 
@@ -49,7 +49,10 @@ def chosen_display(asked: str | None) -> str:
 
 
 def in_currency(document: str, currency: str) -> str:
-    """A document of a page that also asks for converted amounts; as it is without a currency, and where it shows no cost."""
+    """A document that also asks for converted amounts; as it is without a currency, and where it shows no cost.
+
+    `currency` is a code that was checked: it becomes a part of the document.
+    """
     if not currency or "cost {" not in document:
         return document
     asked = _COSTS.sub(rf'\1(displayCurrency: "{currency}", \2) {{ conversion {{ total warnings }}', document)

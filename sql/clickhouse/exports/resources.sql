@@ -27,8 +27,7 @@ FROM
     UNION ALL
     SELECT
         provider AS row_provider, account_id, ifNull(resource_id, '') AS resource, ifNull(resource_name, '') AS name,
-        ifNull(toString(resource_type), '') AS type, billing_currency, billing_period,
-        toDate(charge_period_start) AS charge_date,
+        ifNull(toString(resource_type), '') AS type, billing_currency, billing_period, toDate(charge_period_start) AS charge_date,
         ifNull({cost:Identifier}, 0) AS amount, isNull({cost:Identifier}) AS without_price, 1 AS items
     FROM raw_costs
     -- include: line_items_of_edge_days

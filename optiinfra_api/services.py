@@ -20,7 +20,7 @@ from optiinfra_api.graphql.persisted_queries import PersistedQueries
 from optiinfra_api.http.concurrency import ConcurrencyLimit, Turns
 from optiinfra_api.http.kept_answer import KeptAnswer
 from optiinfra_api.reading.clickhouse_reader import Announced, ClickHouseReader
-from optiinfra_api.reading.conversion import Display, checked_currency
+from optiinfra_api.reading.conversion import display_of
 from optiinfra_api.reading.freshness_cache import FreshnessCache
 from optiinfra_api.reading.news import News
 from optiinfra_api.reading.query_limits import QueryLimits
@@ -71,10 +71,10 @@ class ApiServices(Services):
             lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id), self.news
         )
         rates = RateBook(
-            metadata.rates, self.run, self.run_for, partial(start_rates, metadata.rates), self.news, utc_today
+            metadata.rates, self.run, self.run_for, partial(start_rates, metadata.rates), self.news, utc_today, answers
         )
         self.begin_rates = rates.begin
-        self.display = lambda customer_id, currency: Display(checked_currency(currency), customer_id, rates)
+        self.display = partial(display_of, rates)
         self.authenticator = Authenticator(metadata)
         self.sessions = Sessions(metadata, self.authenticator, self.run)
         self.openid = OpenId.configured(settings)

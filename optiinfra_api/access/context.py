@@ -90,13 +90,13 @@ class CustomerData:
             raise found
         return current, found
 
-    def display(self, currency: str | None) -> Display | None:
-        """Return what converts one answer to a currency; None if none is asked.
+    def display(self, currency: str | None, selected: frozenset[str] | None = None) -> Display | None:
+        """Return what converts one answer to a currency; None if none is asked. `selected`: names of the fields of its series; None: all.
 
         Raises:
             InvalidArgument: `currency` is no code of a currency.
         """
-        return None if currency is None else self.services.display(self.customer_id, currency)
+        return None if currency is None else self.services.display(self.customer_id, currency, selected)
 
     async def rows(
         self, statement: str, question: CostQuery, resolved: ResolvedGenerations, **values: Any

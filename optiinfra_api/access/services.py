@@ -67,7 +67,7 @@ class Services:
         openid: None: there is no identity provider.
         metrics_token: the token for scrapers; None: there is none.
         begin_rates: stores rates between currencies to begin with, if there are none.
-        display: makes the conversion of one answer to a currency, for a customer, see `optiinfra_api.reading.conversion.Display`.
+        display: makes the conversion of one answer to a currency, for a customer, see `optiinfra_api.reading.conversion.display_of`.
         answered: runs a GraphQL operation for a principal at an address, see `optiinfra_api.execution.operations.answered`.
         threads: run blocking functions.
         asking: run functions that wait for hosts which customers name.
@@ -94,7 +94,7 @@ class Services:
     automations: KeptAnswer[list[Automation]]
     metrics_token: str | None
     begin_rates: Callable[[], Awaitable[None]]
-    display: Callable[[str, str], Display]
+    display: Callable[[str, str, frozenset[str] | None], Display]
     answered: Callable[[dict[str, Any], Principal, str], Awaitable[dict[str, Any]]]
     threads: ThreadPoolExecutor
     asking: CustomerThreads

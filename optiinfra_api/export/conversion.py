@@ -14,6 +14,7 @@ from typing import Any, Final
 from optiinfra_api.access.context import CustomerData
 from optiinfra_api.export.arguments import ExportQuery
 from optiinfra_api.fields.costs.cost_series import series
+from optiinfra_api.reading.rate_book import KnownRate, RatesByDay
 from optiinfra_assets.analytics.currency import SAME, Rate
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
@@ -74,9 +75,7 @@ async def _days(data: CustomerData, asked: ExportQuery, resolved: ResolvedGenera
     return {row["currency"]: set(row["dates"]) for row in rows}
 
 
-def _numbered(
-    into: str, days: Mapping[str, set[str]], rates: Mapping[str, Mapping[str, Rate | None]]
-) -> dict[str, Any]:
+def _numbered(into: str, days: Mapping[str, set[str]], rates: Mapping[str, RatesByDay]) -> dict[str, Any]:
     first = min((min(found) for found in days.values()), default="1971-01-01")
     last = max((max(found) for found in days.values()), default=first)
     start = date.fromisoformat(first)
@@ -84,8 +83,9 @@ def _numbered(
     numbers: dict[Rate, int] = {}
     lines = []
     for currency in days:
-        its = dict.fromkeys(days[currency], SAME) if currency == into else rates[currency]
-        found = [its.get(day) if day in days[currency] else None for day in every]
+        own = days[currency]
+        its = dict.fromkeys(own, SAME) if currency == into else {day: _rate(rates[currency][day]) for day in own}
+        found = [its.get(day) for day in every]
         lines.append([0 if rate is None else numbers.setdefault(rate, len(numbers) + 1) for rate in found])
     return {
         "rates_from": start,
@@ -95,3 +95,7 @@ def _numbered(
         "rate_days": [rate.day for rate in numbers],
         "rate_sources": [rate.source for rate in numbers],
     }
+
+
+def _rate(known: KnownRate | None) -> Rate | None:
+    return None if known is None else known.rate

@@ -159,7 +159,11 @@ async def compare_periods(caller: Caller, asked: ComparisonAsked) -> str:
     found = answer["compareCosts"]
     shown = [one for one in found["groups"] if not one["isOther"]]
     rows = [[*(one[field] for field in (*asked.fields, "currency")), *moved(one).values()] for one in shown]
-    head = _head(variables, found, ()) | {"before": variables["before"], "totals": moved_totals(found["totals"]), **said}
+    head = _head(variables, found, ()) | {
+        "before": variables["before"],
+        "totals": moved_totals(found["totals"]),
+        **said,
+    }
     effects = ("priceEffect", "usageEffect", "whyNoEffect") if asked.effects else ()
     columns = (*asked.fields, "currency", "before", "now", "change", "changePercent", *effects)
     has_more = len(shown) < len(found["groups"])

@@ -6,19 +6,26 @@ This is the one place where it happens, for all of them. Rows have the form of `
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from operator import mul
 from typing import Any, Final
 
+import orjson
+
 from optiinfra_api.graphql.errors import InvalidArgument
-from optiinfra_api.reading.rate_book import RateBook, RatesByDay
-from optiinfra_assets.analytics.currency import SAME, Rate, RateMethod
+from optiinfra_api.reading.rate_book import KnownRate, RateBook, RatesByDay, known_rate
+from optiinfra_assets.analytics.currency import SAME, RateMethod
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
 
 _CODE: Final = re.compile(r"[A-Z]{3}")
 _ZERO: Final = Decimal(0)
+_SAME: Final = known_rate(SAME)
+COLUMNS: Final = {"convertedAmounts": "converted_amounts", "rates": "rates"}
+"""The columns of a converted series beside ``dates`` and ``amounts``, by their names in the schema."""
+
 Row = dict[str, Any]
 
 
@@ -39,14 +46,16 @@ class Display:
 
     Attributes:
         currency: the currency.
+        columns: those of `COLUMNS` that are selected; long ones cost as much as all else.
         method: how charges were converted; None before.
         missing: by currency, the days without a rate.
-        total: the sum of all that was converted with `series`; None if a rate is missing.
+        total: the sum of all series; None if a rate is missing.
     """
 
     currency: str
     customer_id: str
     rates: RateBook
+    columns: frozenset[str] = frozenset(COLUMNS.values())
     method: RateMethod = RateMethod.DAY
     missing: dict[str, set[str]] = field(default_factory=dict)
     total: Decimal | None = _ZERO
@@ -57,18 +66,30 @@ class Display:
         return [missing_rates(one, self.currency, days) for one, days in sorted(self.missing.items())]
 
     async def series(self, rows: list[Row], granularity: str = "daily", start: date | None = None) -> None:
-        """Convert rows of daily amounts: to each is added ``converted``, fields of a converted sum, and columns ``converted_amounts`` and
-        ``rates`` beside ``dates`` and ``amounts``, all of them by `granularity`.
+        """Convert rows of daily amounts: to each is added ``converted``, fields of a converted sum, and of ``converted_amounts`` and
+        ``rates`` those in `columns`, beside ``dates`` and ``amounts``, all of them by `granularity`.
 
         Args:
             rows: with currency, dates, amounts and total.
             granularity: ``daily``, ``weekly``, ``monthly`` or ``whole``, which begins at `start`.
             start: first day of the period.
         """
-        by_day = await self._rates(rows)
-        bucket_of = _bucket_of(granularity, start)
-        for row in rows:
-            self._convert(row, by_day.get(row["currency"]), bucket_of)
+        state, self.method = await self.rates.state(self.customer_id)
+        columns = [] if granularity == "whole" else sorted(self.columns)
+        asked = [(row["currency"], row["dates"], row["amounts"]) for row in rows]
+        key = self.rates.converted_key(
+            [self.customer_id, self.currency, granularity, str(start), columns, state, asked]
+        )
+        kept = self.rates.converted.get(key)
+        found = orjson.loads(kept) if kept else await self._series(granularity, start, columns, rows)
+        if not kept:
+            self.rates.converted.keep(key, orjson.dumps(found))
+        for row, more in zip(rows, found, strict=True):
+            row |= more
+            if more["missing"]:
+                self.missing.setdefault(row["currency"], set()).update(more["missing"])
+            amount = more["converted"]["amount"]
+            self.total = None if amount is None or self.total is None else EXACT.add(self.total, Decimal(amount))
 
     async def charges(self, rows: list[Row], costs: Collection[str]) -> None:
         """Convert line items: to each is added ``converted``, by cost the fields of a converted sum.
@@ -77,11 +98,12 @@ class Display:
             rows: with charge_period_start and billing_currency.
             costs: columns of costs; a row may lack some.
         """
+        _, self.method = await self.rates.state(self.customer_id)
         needed = [{"currency": row["billing_currency"], "dates": [row["charge_period_start"][:10]]} for row in rows]
         by_day = await self._rates(needed)
         for row, one in zip(rows, needed, strict=True):
             rates, (day,) = by_day.get(one["currency"]), one["dates"]
-            rate = SAME if rates is None else rates[day]
+            rate = _SAME if rates is None else rates[day]
             if rate is None:
                 self.missing.setdefault(one["currency"], set()).add(day)
             row["converted"] = {
@@ -89,6 +111,15 @@ class Display:
                 for cost in costs
                 if row.get(cost) is not None
             }
+
+    async def _series(
+        self, granularity: str, start: date | None, columns: Collection[str], rows: list[Row]
+    ) -> list[Row]:
+        """What is added to each of `rows`."""
+        by_day = await self._rates(rows)
+        bucket_of = _bucket_of(granularity, start)
+        with localcontext(EXACT):
+            return [self._converted(row, by_day.get(row["currency"]), bucket_of, columns) for row in rows]
 
     async def resources(self, rows: list[Row], days: list[Row]) -> None:
         """Convert sums of resources: to each is added ``converted``, the fields of a converted sum.
@@ -101,7 +132,7 @@ class Display:
         found = {(one["account"], one["resource"], one["currency"]): one["converted"] for one in days}
         for row in rows:
             if row["currency"] == self.currency:
-                row["converted"] = self._sum(Decimal(row["total"]), [SAME])
+                row["converted"] = self._sum(Decimal(row["total"]), [_SAME])
             else:
                 row["converted"] = found[row["account"], row["resource"], row["currency"]]
 
@@ -112,60 +143,68 @@ class Display:
                 months.setdefault(row["currency"], set()).update(day[:7] for day in row["dates"])
         if not months:
             return {}
-        self.method, found = await self.rates.of(self.customer_id, self.currency, months)
-        return found
+        return await self.rates.of(self.customer_id, self.currency, months)
 
-    def _convert(self, row: Row, rates: RatesByDay | None, bucket_of: Callable[[str], str]) -> None:
-        """Convert one series; without `rates` it is in the currency already."""
-        buckets: dict[str, _Bucket] = {}
-        for day, text in zip(row["dates"], row["amounts"], strict=True):
-            rate = SAME if rates is None else rates[day]
-            bucket = buckets.get(first := bucket_of(day))
-            if bucket is None:
-                bucket = buckets[first] = _Bucket()
-            bucket.add(Decimal(text), rate)
-            if rate is None:
-                self.missing.setdefault(row["currency"], set()).add(day)
-        found = list(buckets.values())
-        total = _added(one.converted for one in found)
-        row["dates"], row["amounts"] = list(buckets), [plain(one.amount) for one in found]
-        row["converted_amounts"] = [_text(one.converted) for one in found]
-        row["rates"] = [_only_value(one.rates.values()) for one in found]
-        row["converted"] = self._sum(total, {k: v for one in found for k, v in one.rates.items()}.values())
-        self.total = _added((self.total, total))
+    def _converted(
+        self, row: Row, days: RatesByDay | None, bucket_of: Callable[[str], str] | None, columns: Collection[str]
+    ) -> Row:
+        """What is added to a series; without `days` it is in the currency already. A context of exact decimals is needed.
 
-    def _sum(self, amount: Decimal | None, rates: Collection[Rate | None]) -> Row:
+        A year of days of many groups is a long list, so all of it is done in loops of C.
+        """
+        dates = row["dates"]
+        rates = [_SAME] * len(dates) if days is None else list(map(days.__getitem__, dates))
+        amounts = list(map(Decimal, row["amounts"]))
+        is_whole = None not in _distinct(rates)
+        missing = [] if is_whole else [day for day, rate in zip(dates, rates, strict=True) if rate is None]
+        parts = list(map(mul, amounts, [rate[0] if rate else _ZERO for rate in rates]))
+        found: Row = {"converted": self._sum(_added(parts, rates), rates), "missing": missing}
+        if bucket_of is None:
+            shown = zip(parts, rates, strict=True)
+            by_column: Row = {
+                "converted_amounts": lambda: [None if rate is None else _text(part) for part, rate in shown],
+                "rates": lambda: [rate and rate.text for rate in rates],
+            }
+        else:
+            names = list(map(bucket_of, dates))
+            starts = [place for place, name in enumerate(names) if not place or names[place - 1] != name]
+            spans = [slice(*ends) for ends in zip(starts, [*starts[1:], len(names)], strict=True)]
+            found["dates"] = [names[place] for place in starts]
+            found["amounts"] = [plain(sum(amounts[span], _ZERO)) for span in spans]
+            by_column = {
+                "converted_amounts": lambda: [_text(_added(parts[span], rates[span])) for span in spans],
+                "rates": lambda: [_only(rates[span]) for span in spans],
+            }
+        return found | {name: by_column[name]() for name in columns}
+
+    def _sum(self, amount: Decimal | None, rates: Sequence[KnownRate | None]) -> Row:
         """The fields of a converted sum."""
-        known = [one for one in rates if one is not None]
-        only = _only_value(rates) is not None and len({one.source for one in known}) == 1
+        known = [one.rate for one in _distinct(rates) if one is not None]
+        sources = {one.source for one in known}
+        only = _only(rates) if len(sources) == 1 else None
         days = [one.day.isoformat() for one in known if one.day is not None]
         first, last = min(days, default=None), max(days, default=None)
         return {
             "amount": _text(amount),
             "currency": self.currency,
-            "rate": plain(known[0].value) if only else None,
+            "rate": only,
             "rate_date": last if only else None,
-            "rate_source": ", ".join(sorted({one.source for one in known})) or None,
+            "rate_source": ", ".join(sorted(sources)) or None,
             "first_rate_date": first,
             "last_rate_date": last,
         }
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """The exact sums of some days: as billed, and converted; None if a day has no rate. `rates`: those that converted it."""
+def display_of(rates: RateBook, customer_id: str, currency: str, selected: frozenset[str] | None = None) -> Display:
+    """Return what converts one answer for a customer to a currency.
 
-    amount: Decimal = _ZERO
-    converted: Decimal | None = _ZERO
-    rates: dict[int, Rate | None] = field(default_factory=dict)
+    `selected`: names of the fields that are selected of its series; None: all.
 
-    def add(self, amount: Decimal, rate: Rate | None) -> None:
-        self.amount = EXACT.add(self.amount, amount)
-        self.rates[id(rate)] = rate
-        if rate is None or self.converted is None:
-            self.converted = None
-        else:
-            self.converted = EXACT.add(self.converted, EXACT.multiply(amount, rate.value))
+    Raises:
+        InvalidArgument: `currency` is no code of a currency.
+    """
+    columns = frozenset(column for name, column in COLUMNS.items() if selected is None or name in selected)
+    return Display(checked_currency(currency), customer_id, rates, columns)
 
 
 def missing_rates(currency: str, into: str, days: Collection[str]) -> str:
@@ -175,29 +214,33 @@ def missing_rates(currency: str, into: str, days: Collection[str]) -> str:
     return f"No rate from {currency or 'no currency'} to {into} {when}: what was charged then is not converted."
 
 
-def _added(amounts: Iterable[Decimal | None]) -> Decimal | None:
-    total = _ZERO
-    for one in amounts:
-        if one is None:
-            return None
-        total = EXACT.add(total, one)
-    return total
+def _added(parts: Sequence[Decimal], rates: Sequence[KnownRate | None]) -> Decimal | None:
+    """The sum of converted parts, None if one has no rate; in a context of exact decimals."""
+    return None if None in _distinct(rates) else sum(parts, _ZERO)
 
 
-def _only_value(rates: Collection[Rate | None]) -> str | None:
-    values = {None if one is None else one.value for one in rates}
-    only = next(iter(values), None) if len(values) == 1 else None
-    return None if only is None else plain(only)
+def _distinct(rates: Sequence[KnownRate | None]) -> Collection[KnownRate | None]:
+    """Each rate once: equal ones are one object, and comparing them would take longer than all that is computed with them."""
+    return dict(zip(map(id, rates), rates, strict=True)).values()
+
+
+def _only(rates: Sequence[KnownRate | None]) -> str | None:
+    """The one value of all rates; None if there are several, or one is missing."""
+    values = {one and one.text for one in _distinct(rates)}
+    return values.pop() if len(values) == 1 else None
 
 
 def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else plain(amount)
+    if amount is None:
+        return None
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _bucket_of(granularity: str, start: date | None) -> Callable[[str], str]:
-    """How the first day of the bucket of a day is found, as the statements name it."""
+def _bucket_of(granularity: str, start: date | None) -> Callable[[str], str] | None:
+    """How the first day of the bucket of a day is found, as the statements name it; None: each day is one."""
     if granularity == "daily":
-        return lambda day: day
+        return None
     if granularity == "monthly":
         return lambda day: f"{day[:7]}-01"
     if granularity == "weekly":

@@ -5,16 +5,19 @@ A rate of a month that has ended is stored when it is first asked for, before an
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import orjson
 from cachetools import LRUCache
 
 from optiinfra_api.reading.news import RATES, News
+from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_assets.analytics.currency import (
     EURO,
     PairRates,
@@ -26,12 +29,22 @@ from optiinfra_assets.analytics.currency import (
     month_rates,
 )
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import plain
 from optiinfra_assets.metadata.rates import FrozenRate, Pair, RateRepository
 
 _CUSTOMERS: Final = 1000
 _CURRENCIES: Final = 200
 
-RatesByDay = Mapping[str, Rate | None]
+
+class KnownRate(NamedTuple):
+    """A rate, with its value as a number and as text: a long answer needs them for each of its days. Equal ones are one object."""
+
+    value: Decimal
+    text: str
+    rate: Rate
+
+
+RatesByDay = Mapping[str, KnownRate | None]
 """The rate of each day, ``YYYY-MM-DD``; None: there is none."""
 
 
@@ -43,7 +56,14 @@ class _Known:
     rates: PairRates
     frozen: dict[date, Rate]
     months: set[str] = field(default_factory=set)
-    days: dict[str, Rate | None] = field(default_factory=dict)
+    days: dict[str, KnownRate | None] = field(default_factory=dict)
+    same: dict[Rate, KnownRate] = field(default_factory=dict)
+
+    def add(self, day: date, rate: Rate | None) -> None:
+        """Let a day have a rate."""
+        if rate is not None and rate not in self.same:
+            self.same[rate] = known_rate(rate)
+        self.days[day.isoformat()] = None if rate is None else self.same[rate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,7 @@ class RateBook:
         begin: Callable[[], None],
         news: News,
         today: Callable[[], date],
+        converted: ResultCache,
     ) -> None:
         """
         Args:
@@ -76,7 +97,9 @@ class RateBook:
             begin: stores rates to begin with, if there are none.
             news: tells of changes.
             today: the present UTC day.
+            converted: keeps what was converted, see `converted_key`.
         """
+        self.converted = converted
         self._rates = rates
         self._run = run
         self._run_for = run_for
@@ -86,10 +109,8 @@ class RateBook:
         self._quotes: LRUCache[str, tuple[object, Quotes]] = LRUCache(_CURRENCIES)
         self._customers: LRUCache[str, _Customer] = LRUCache(_CUSTOMERS)
 
-    async def of(
-        self, customer_id: str, into: str, months: Mapping[str, Collection[str]]
-    ) -> tuple[RateMethod, dict[str, RatesByDay]]:
-        """Return how a customer's charges are converted, and from each currency of `months` to `into` the rates of all days of its months.
+    async def of(self, customer_id: str, into: str, months: Mapping[str, Collection[str]]) -> dict[str, RatesByDay]:
+        """Return from each currency of `months` to `into` the rates of all days of its months.
 
         Args:
             customer_id: whose.
@@ -99,10 +120,7 @@ class RateBook:
         Raises:
             MetadataUnavailable: PostgreSQL does not answer.
         """
-        shared, stamp = await self._stamps(customer_id)
-        customer = self._customers.get(customer_id)
-        if customer is None or customer.stamp != stamp:
-            customer = self._customers[customer_id] = await self._read(customer_id, stamp)
+        shared, customer = await self._customer(customer_id)
         found: dict[str, RatesByDay] = {}
         for currency, asked in months.items():
             known = customer.pairs.get((currency, into))
@@ -112,7 +130,24 @@ class RateBook:
             if missing := set(asked) - known.months:
                 await self._add(customer_id, customer, known, missing)
             found[currency] = known.days
-        return customer.method, found
+        return found
+
+    @staticmethod
+    def converted_key(parts: list[Any]) -> bytes:
+        """The key of what was converted, in `converted`: a hash of whose it is, what was to be converted, into what, and of the state of his rates."""
+        return hashlib.blake2b(b"converted" + orjson.dumps(parts), digest_size=32).digest()
+
+    async def state(self, customer_id: str) -> tuple[str, RateMethod]:
+        """Return a text that changes whenever a rate for this customer may, and which rate converts a charge."""
+        _, customer = await self._customer(customer_id)
+        return repr((customer.stamp, customer.method)), customer.method
+
+    async def _customer(self, customer_id: str) -> tuple[object, _Customer]:
+        shared, stamp = await self._stamps(customer_id)
+        customer = self._customers.get(customer_id)
+        if customer is None or customer.stamp != stamp:
+            customer = self._customers[customer_id] = await self._read(customer_id, stamp)
+        return shared, customer
 
     async def begin(self) -> None:
         """Store rates to begin with, if there are none."""
@@ -166,8 +201,14 @@ class RateBook:
             lines = [FrozenRate(day, rate.value, rate.day or day, rate.source) for day, rate in freezing.items()]
             kept = await self._run(self._rates.freeze, pair, lines, customer_id=customer_id)
             known.frozen = _by_day(kept)
-        known.days |= {day.isoformat(): known.frozen.get(day, rate) for day, rate in found.items()}
+        for day, rate in found.items():
+            known.add(day, known.frozen.get(day, rate))
         known.months.update(months)
+
+
+def known_rate(rate: Rate) -> KnownRate:
+    """Return a rate with its text."""
+    return KnownRate(rate.value, plain(rate.value), rate)
 
 
 def _by_day(frozen: Collection[FrozenRate]) -> dict[date, Rate]:

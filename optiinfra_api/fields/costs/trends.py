@@ -177,7 +177,7 @@ class CostTrendsQuery:
         if limit is not None:
             check_limit(limit)
         data = await info.context.data_of(customer_id)
-        display = data.display(display_currency)
+        display = data.display(display_currency, _selected(info) if display_currency else None)
 
         bucket = DAILY if display else granularity.value
 
@@ -218,6 +218,14 @@ def group_fields(row: dict[str, Any]) -> dict[str, Any]:
     """The fields of `Grouped` from a row of `cost_series.series_of`."""
     values = {name: row.get(name) or None for name in _DIMENSIONS}
     return {**values, "billing_period": values["period"], "tag": row.get("tag"), "tags": row.get("tags")}
+
+
+def _selected(info: Info) -> frozenset[str]:
+    """The names of the fields that are selected of series, and of what they leave out."""
+    # Imported here: other questions of costs need it as little as most of those that are asked here.
+    from optiinfra_api.fields.selected_fields import selected_names
+
+    return selected_names("series", info) | selected_names("other", info)
 
 
 _DIMENSIONS = tuple(one.value for one in Dimension)

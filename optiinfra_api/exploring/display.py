@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from optiinfra_assets.domain.exact_amounts import exact_sum, plain
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, plain
 
 PARAMETER: Final = "display"
 CURRENCIES: Final = (
@@ -39,8 +39,10 @@ CURRENCIES: Final = (
 """What is offered: the currencies that the European Central Bank quotes, and the euro."""
 
 _CODE: Final = re.compile(r"[A-Z]{3}")
-_COSTS: Final = re.compile(r"\b(totalCost|costTrends|costsByResource|resource)\(([^()]*)\) \{")
-_NUMBERS: Final = frozenset({"lineItems", "unpricedLineItems"})
+_COSTS: Final = re.compile(r"\b(totalCost|costTrends|costsByResource|compareCosts|resource)\(([^()]*)\)([^{}()]*) \{")
+_MONEY: Final = re.compile(r"\b(cost|before|after|difference|priceEffect|usageEffect) \{ amount\b")
+_LISTS: Final = ("totals", "series", "nodes", "groups")
+_COLUMNS: Final = frozenset({"dates", "amounts"})
 
 
 def chosen_display(asked: str | None) -> str:
@@ -53,11 +55,11 @@ def in_currency(document: str, currency: str) -> str:
 
     `currency` is a code that was checked: it becomes a part of the document.
     """
-    if not currency or "cost {" not in document:
+    if not currency or not _MONEY.search(document):
         return document
-    asked = _COSTS.sub(rf'\1(displayCurrency: "{currency}", \2) {{ conversion {{ total warnings }}', document)
+    asked = _COSTS.sub(rf'\1(displayCurrency: "{currency}", \2)\3 {{ conversion {{ total warnings }}', document)
     asked = asked.replace("dates amounts", "dates amounts convertedAmounts")
-    return asked.replace("cost {", "cost { converted { amount }")
+    return _MONEY.sub(r"\1 { converted { amount } amount", asked)
 
 
 def converted(found: dict[str, Any], currency: str) -> tuple[dict[str, Any], str]:
@@ -75,24 +77,42 @@ def converted(found: dict[str, Any], currency: str) -> tuple[dict[str, Any], str
 
 def _converted(answer: Mapping[str, Any], currency: str) -> dict[str, Any]:
     found = dict(answer)
-    for name in ("totals", "series", "nodes"):
-        if name in found:
+    for name in _LISTS:
+        if isinstance(found.get(name), list):
             merged: dict[str, dict[str, Any]] = {}
             for one in found[name]:
                 row = _in(one, currency)
-                key = repr([(field, row[field]) for field in row if field not in _NUMBERS and field not in _AMOUNTS])
+                key = repr([(field, value) for field, value in row.items() if not _is_summed(field, value)])
                 merged[key] = _sum(merged[key], row) if key in merged else row
-            found[name] = sorted(merged.values(), key=lambda row: -Decimal(row["cost"]["amount"]))
+            found[name] = sorted(merged.values(), key=_place)
     return found
 
 
-_AMOUNTS: Final = frozenset({"cost", "dates", "amounts"})
+def _is_money(value: object) -> bool:
+    return isinstance(value, dict) and "amount" in value
+
+
+def _is_summed(field: str, value: object) -> bool:
+    """Whether a value belongs to the amounts of a row, rather than saying which group it is."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return is_number or _is_money(value) or field in _COLUMNS or field.endswith("Effect")
+
+
+def _place(row: Mapping[str, Any]) -> tuple[bool, Decimal]:
+    """Largest first: the cost, or of a comparison the movement, with what was left out at the end."""
+    if "cost" in row:
+        return False, -Decimal(row["cost"]["amount"])
+    before, after = (Decimal(row[name]["amount"]) for name in ("before", "after"))
+    return bool(row.get("isOther")), -exact_difference(after, before).copy_abs()
 
 
 def _in(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
-    """A row in the currency."""
+    """A row in the currency. An effect that is not known in it is not known."""
     found = {name: value for name, value in row.items() if name != "convertedAmounts"}
-    found["cost"] = {"amount": row["cost"]["converted"]["amount"], "currency": currency}
+    for name, value in row.items():
+        if _is_money(value):
+            amount = (value["converted"] or {}).get("amount")
+            found[name] = None if amount is None else {"amount": amount, "currency": currency}
     if "currency" in row:
         found["currency"] = currency
     if "amounts" in row:
@@ -102,8 +122,14 @@ def _in(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
 
 def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Two rows of the same group that were billed in two currencies as one."""
-    found = {**one, **{name: one[name] + other[name] for name in _NUMBERS if name in one}}
-    found["cost"] = {**one["cost"], "amount": _added(one["cost"]["amount"], other["cost"]["amount"])}
+    found = dict(one)
+    for name, value in one.items():
+        if _is_money(value) and _is_money(other[name]):
+            found[name] = {**value, "amount": _added(value["amount"], other[name]["amount"])}
+        elif name.endswith("Effect"):
+            found[name] = None
+        elif _is_summed(name, value) and name not in _COLUMNS and (name != "groups" or one.get("isOther")):
+            found[name] = value + other[name]
     if "amounts" in one:
         days = dict(zip(one["dates"], one["amounts"], strict=True))
         for day, amount in zip(other["dates"], other["amounts"], strict=True):

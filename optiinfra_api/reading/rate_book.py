@@ -134,7 +134,7 @@ class RateBook:
 
     @staticmethod
     def converted_key(parts: list[Any]) -> bytes:
-        """The key of what was converted, in `converted`: a hash of whose it is, what was to be converted, into what, and of the state of his rates."""
+        """The key of what was converted, in `converted`: a hash of whose it is, of what, into what, and of the state of the rates."""
         return hashlib.blake2b(b"converted" + orjson.dumps(parts), digest_size=32).digest()
 
     async def state(self, customer_id: str) -> tuple[str, RateMethod]:

@@ -15,27 +15,9 @@ from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, p
 
 PARAMETER: Final = "display"
 CURRENCIES: Final = (
-    *(
-        "EUR",
-        "USD",
-        "GBP",
-        "CHF",
-        "JPY",
-        "AUD",
-        "BRL",
-        "CAD",
-        "CNY",
-        "CZK",
-        "DKK",
-        "HKD",
-        "HUF",
-        "IDR",
-        "ILS",
-        "INR",
-        "ISK",
-    ),
-    *("KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RON", "SEK", "SGD", "THB", "TRY", "ZAR"),
-)
+    *("EUR", "USD", "GBP", "CHF", "JPY", "AUD", "BRL", "CAD", "CNY", "CZK", "DKK", "HKD", "HUF", "IDR", "ILS"),
+    *("INR", "ISK", "KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RON", "SEK", "SGD", "THB", "TRY", "ZAR"),
+)  # fmt: skip
 """What is offered: the currencies that the European Central Bank quotes, and the euro."""
 
 _CODE: Final = re.compile(r"[A-Z]{3}")

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from optiinfra_assets.domain.exact_amounts import EXACT, exact_difference, exact_sum
+from optiinfra_assets.analytics.effects import price_and_usage, rounded_ratio
+from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum
 
 Values = tuple[object, ...]
 """The values of a group, one for each dimension."""
-
-_ROUNDING: Final = Context(prec=400, rounding=ROUND_HALF_EVEN)
-_UNIT: Final = Decimal(1).scaleb(-18)
-"""The last digit of money."""
 
 
 class EffectGap(StrEnum):
@@ -137,9 +134,7 @@ def effects(before: GroupCost, after: GroupCost) -> tuple[Decimal, Decimal] | Ef
     if len(used) == 1:
         return Decimal(0), exact_difference(after.cost, before.cost)
     old, new = (one.amount for one in used)
-    # The old quantity at the new unit price. It is rounded to the last digit of money; what that changes goes to the other effect.
-    at_new_price = _rounded(EXACT.multiply(after.cost, old), new)
-    return exact_difference(at_new_price, before.cost), exact_difference(after.cost, at_new_price)
+    return price_and_usage(before.cost, old, after.cost, new)
 
 
 def _moved(currency: str, values: Values, before: GroupCost, after: GroupCost) -> Movement:
@@ -192,9 +187,4 @@ def _summed(costs: Iterable[GroupCost]) -> GroupCost:
 
 
 def _shared(one: Movement, total: Movement) -> Movement:
-    return replace(one, share=_rounded(one.difference, total.difference)) if total.difference else one
-
-
-def _rounded(amount: Decimal, by: Decimal) -> Decimal:
-    """`amount` divided by another, rounded half-even to the last digit of money."""
-    return _ROUNDING.quantize(_ROUNDING.divide(amount, by), _UNIT)
+    return replace(one, share=rounded_ratio(Decimal(1), one.difference, total.difference)) if total.difference else one

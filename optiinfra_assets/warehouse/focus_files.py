@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any, BinaryIO, Final, cast
 
@@ -17,7 +18,8 @@ MOST_X_COLUMNS: Final = 1000
 _FORMATS: Final = {"csv": "CSVWithNames", "parquet": "Parquet"}
 _CHUNK: Final = 1 << 20
 _EVERY_DAY: Final = {"start": date(1971, 1, 1), "end": date(2100, 1, 1)}
-_LISTS: Final = ("sub_accounts", "services", "regions", "charge_categories", "currencies", "resources", "tag_values")
+_FILTER: Final = re.compile(r"\{(\w+):Array\(")
+"""A filter of a statement: empty, it accepts all. Found in the text, so that one that is added is bound here too."""
 
 
 class FileInterrupted(StoreError):
@@ -41,7 +43,7 @@ def write_slice(
     """
     slice_ = published.slice
     period = slice_.billing_period.start.date()
-    values: dict[str, Any] = {name: [] for name in _LISTS} | {
+    values: dict[str, Any] = {name: [] for name in _FILTER.findall(sql_files.read_focus(version))} | {
         "customer_id": slice_.customer_id,
         "generations": [published.generation],
         "first_period": period,

@@ -237,7 +237,7 @@ VALUES: dict[str, Same | Names | Cursor] = {
 }
 
 
-OF_TOOLS = ("tool.", "find_values.", "run_graphql.")
+OF_TOOLS = ("tool.", "find_values.", "run_graphql.", "compare_periods.")
 """What the keys for arguments of tools begin with."""
 
 

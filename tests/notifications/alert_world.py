@@ -70,7 +70,11 @@ class Receiver:
 
     def take(self, handler: BaseHTTPRequestHandler) -> None:
         """Take one request and answer it."""
-        body = handler.rfile.read(int(handler.headers["content-length"]))
+        length = int(handler.headers["content-length"])
+        body = handler.rfile.read(length)
+        if len(body) < length:  # the sender was killed while it sent: no server takes half a request
+            handler.close_connection = True
+            return
         one = Received(handler.path, {name.lower(): value for name, value in handler.headers.items()}, body)
         answer = self.answers(one)
         status, headers = answer if isinstance(answer, tuple) else (answer, {})

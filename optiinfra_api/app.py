@@ -65,7 +65,7 @@ def create_app(
     """Make the application for the databases of `settings` (default: from the environment). It connects to them when it starts.
 
     With `is_watched`, the process ends if its event loop hangs; see `loop_watch`. `clock` tells which days the pages show,
-    and which the tools of /mcp mean by a name such as ``last-month``.
+    which the tools of /mcp mean by a name such as ``last-month``, and from when costs are forecast.
 
     Starting raises StoreError if a database does not answer.
     """
@@ -73,7 +73,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.services = await ApiServices.open(settings)
+        app.state.services = await ApiServices.open(settings, clock)
         async with tools.running():
             with watched(asyncio.get_running_loop()) if is_watched else nullcontext():
                 yield

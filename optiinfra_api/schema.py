@@ -39,6 +39,9 @@ from optiinfra_api.fields.costs.resource import ResourceQuery
 from optiinfra_api.fields.costs.resources import CostsByResourceQuery
 from optiinfra_api.fields.costs.totals import TotalCostQuery
 from optiinfra_api.fields.costs.trends import CostTrendsQuery
+from optiinfra_api.fields.insights.budgets import BudgetsMutation, BudgetsQuery
+from optiinfra_api.fields.insights.forecast import ForecastQueryField
+from optiinfra_api.fields.insights.forecast_overrides import ForecastMutation
 from optiinfra_api.fields.insights.invoices import InvoicesMutation, InvoicesQuery
 from optiinfra_api.fields.insights.reconciliation import ReconciliationQuery
 from optiinfra_api.fields.platform.automations import AutomationsQuery
@@ -79,6 +82,8 @@ class Query(
     ReconciliationQuery,
     CommitmentsQuery,
     AlertsQuery,
+    ForecastQueryField,
+    BudgetsQuery,
 ):
     pass
 
@@ -94,6 +99,8 @@ class Mutation(
     InvoicesMutation,
     AlertsMutation,
     AlertChannelsMutation,
+    ForecastMutation,
+    BudgetsMutation,
 ):
     pass
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from functools import partial
 
+from cachetools import LRUCache
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from urllib3 import PoolManager
 
@@ -28,6 +30,7 @@ from optiinfra_api.reading.rate_book import RateBook
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.stream import ExportStreamer
 from optiinfra_api.reading.view_reader import ViewReader
+from optiinfra_assets.analytics.customer_forecast import CurrencyForecast
 from optiinfra_assets.ingestion.dagster_client import read_automations
 from optiinfra_assets.ingestion.rate_files import start_rates
 from optiinfra_assets.ingestion.triggering import cancel_task, trigger_collection
@@ -39,6 +42,18 @@ THREADS = 16
 ASKED_AT_ONCE = 4
 """Hosts that a customer names and that are asked at one time, for each customer."""
 AUTOMATIONS_KEPT_SECONDS = 5
+FORECAST_BYTES = 128 * 1024 * 1024
+"""Memory for forecasts of customers; one of 50 series takes 1 MB."""
+
+
+def utc_now() -> datetime:
+    """Return the present instant."""
+    return datetime.now(UTC)
+
+
+def _bytes_of(forecasts: list[CurrencyForecast]) -> int:
+    """The memory of a customer's forecasts; what is larger than the whole cache is cached alone."""
+    return min(sum(one.size for one in forecasts), FORECAST_BYTES)
 
 
 def utc_today() -> date:
@@ -49,13 +64,22 @@ def utc_today() -> date:
 class ApiServices(Services):
     """Open connections, shared by all requests of one process and one event loop."""
 
-    def __init__(self, settings: Settings, reader: AsyncClient, warehouse: Warehouse, metadata: Metadata) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: AsyncClient,
+        warehouse: Warehouse,
+        metadata: Metadata,
+        clock: Callable[[], datetime],
+    ) -> None:
         self.settings = settings
         self.metadata = metadata
         self._reader = reader
         self.warehouse = warehouse
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reader")
         self.asking = CustomerThreads(ASKED_AT_ONCE)
+        self.forecasts = LRUCache(FORECAST_BYTES, _bytes_of)
+        self.clock = clock
         answers = ResultCache(settings.api_answers)
         self.news = News(str(settings.postgres_url))
         announced = Announced(
@@ -92,7 +116,7 @@ class ApiServices(Services):
         self.exports = ConcurrencyLimit(settings.api_max_exports, "exports", "OPTIINFRA_API_MAX_EXPORTS")
 
     @classmethod
-    async def open(cls, settings: Settings) -> ApiServices:
+    async def open(cls, settings: Settings, clock: Callable[[], datetime] = utc_now) -> ApiServices:
         """Connect to both databases.
 
         Raises:
@@ -105,7 +129,7 @@ class ApiServices(Services):
         reading = settings.for_reading()
         warehouse = Warehouse.connect(reading, pool_mgr=pool)
         metadata = Metadata.connect(settings)
-        services = cls(settings, await connect_reader(reading), warehouse, metadata)
+        services = cls(settings, await connect_reader(reading), warehouse, metadata, clock)
         services.news.begin()
         return services
 

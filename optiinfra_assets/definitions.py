@@ -11,6 +11,7 @@ from typing import Final
 import dagster as dg
 
 from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS
+from optiinfra_assets.orchestration.analytics_assets import forecasts_asset, forecasts_sensor
 from optiinfra_assets.orchestration.asset_specs import source_spec
 from optiinfra_assets.orchestration.commitment_assets import commitments_asset, commitments_schedule
 from optiinfra_assets.orchestration.cost_assets import cost_assets
@@ -60,6 +61,7 @@ def build_definitions(
         reconciliation_asset(providers, retry),
         focus_delivery_asset(retry),
         commitments_asset(providers, retry),
+        forecasts_asset(retry),
         *map(source_spec, every),
     ]
     return dg.Definitions(
@@ -79,6 +81,7 @@ def build_definitions(
             freshness_sensor(providers),
             reconciliation_sensor(),
             alerts_sensor(),
+            forecasts_sensor(),
         ],
         resources={"stores": stores or StoresResource()},
         # One process per run: a run is one step, which loads a stream, and the slots of Dagster's queue limit the number of runs.

@@ -45,6 +45,12 @@ _FIRST = """{{ totalCost(customerId: "{customer}", filter: {{account: ["{account
     totals {{ cost {{ amount currency }} }} }} }}"""
 
 
+_FORECAST = """{{ forecast(customerId: "{customer}", forecastDays: 1) {{ series {{
+    currency actualDates actualAmounts totals {{ start afterCredits {{ expected {{ amount }} }} }} }} }} }}"""
+_TIGHT = Decimal("0.97")
+"""What of the expected costs of a month a demo's budget has: it is about to break."""
+
+
 class DemoFailed(RuntimeError):
     """The query of the demo failed; the message is one line."""
 
@@ -123,6 +129,8 @@ def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[Total
         _connect_files(metadata, settings.home)
         _connect_clouds(metadata, settings.home)
         _collect(metadata, settings, say, wait, partial(_show_first, settings, token, say))
+        for customer in CUSTOMERS:
+            keep_tight_budget(metadata, settings, token, customer.customer_id, before)
     finally:
         metadata.close()
     months = months_of(begun)
@@ -130,6 +138,33 @@ def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[Total
     answer = _ask(settings, token, query)
     _show_answer(settings, token, query, answer, say)
     return list(_compare(settings.home, answer, months, (before, datetime.now(UTC))))
+
+
+def keep_tight_budget(metadata: Metadata, settings: Settings, token: str, customer_id: str, now: datetime) -> None:
+    """Give a simulated customer that has no budget one that this month is about to break, in the currency that costs most."""
+    from optiinfra_assets.domain.budgets import Budget, Cadence
+    from optiinfra_assets.metadata.tokens import Principal
+
+    if metadata.budgets.find(customer_id=customer_id):
+        return
+    found = _ask(settings, token, _FORECAST.format(customer=customer_id))["data"]["forecast"]["series"]
+    months = {one["currency"]: _month(one, now) for one in found}
+    if not months or max(months.values()) <= 0:
+        return
+    currency = max(months, key=lambda name: months[name])
+    amount = (months[currency] * _TIGHT).quantize(Decimal(1))
+    author = Principal("demo", "demo", customer_id, "operator")
+    budget = Budget("Simulated: all costs", Cadence.MONTHLY, amount, currency)
+    metadata.budgets.save(budget, customer_id=customer_id, principal=author, now=now)
+
+
+def _month(series: dict[str, Any], now: datetime) -> Decimal:
+    """What the month of `now` is expected to cost in all."""
+    first = series["totals"][0]["start"]
+    days = zip(series["actualDates"], series["actualAmounts"], strict=True)
+    month = f"{now:%Y-%m}"
+    spent = exact_sum(Decimal(amount) for day, amount in days if day < first and day.startswith(month))
+    return EXACT.add(spent, Decimal(series["totals"][0]["afterCredits"]["expected"]["amount"]))
 
 
 def months_of(begun: datetime) -> list[BillingPeriod]:

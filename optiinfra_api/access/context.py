@@ -178,6 +178,14 @@ class CustomerData:
         self._answers.count_found(found)
         return found
 
+    def count(self, rows: int, size: int) -> None:
+        """Count rows of an answer that no statement returned, and their bytes as `size`.
+
+        Raises:
+            TooExpensive: the operation answers too many.
+        """
+        self._answers.count(rows, size=size)
+
     async def slice_history(
         self, account_id: str, period: BillingPeriod, first: int, before: int
     ) -> tuple[str, list[Generation]] | None:

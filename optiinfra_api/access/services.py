@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from cachetools import LRUCache
     from starlette.requests import HTTPConnection
 
     from optiinfra_api.access.authentication import Authenticator
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from optiinfra_api.reading.freshness_cache import FreshnessCache
     from optiinfra_api.reading.stream import ExportStreamer
     from optiinfra_api.reading.view_reader import ViewReader
+    from optiinfra_assets.analytics.customer_forecast import CurrencyForecast
     from optiinfra_assets.domain.automation import Automation
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionTask
@@ -71,6 +74,8 @@ class Services:
         answered: runs a GraphQL operation for a principal at an address, see `optiinfra_api.execution.operations.answered`.
         threads: run blocking functions.
         asking: run functions that wait for hosts which customers name.
+        forecasts: what was forecast for customers, by what it was made of.
+        clock: tells the UTC instant at which something is asked or changed.
     """
 
     settings: Settings
@@ -98,6 +103,8 @@ class Services:
     answered: Callable[[dict[str, Any], Principal, str], Awaitable[dict[str, Any]]]
     threads: ThreadPoolExecutor
     asking: CustomerThreads
+    forecasts: LRUCache[Hashable, list[CurrencyForecast]]
+    clock: Callable[[], datetime]
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run the blocking function `work` in a thread and return its result."""

@@ -14,6 +14,7 @@ from strawberry.utils.str_converters import to_camel_case
 from optiinfra_api.fields.costs.arguments import CostBasis, CostFilter, Period, TagFilter, cost_query
 from optiinfra_api.fields.costs.latest import check_days
 from optiinfra_api.fields.costs.trends import Dimension, Granularity
+from optiinfra_api.fields.insights.forecast import MOST_DAYS, check_forecast_days
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import BadValue, parse_date, parse_instant
 from optiinfra_api.reading.cost_query import FILTERS, CostQuery
@@ -36,6 +37,7 @@ ACCEPTED: Mapping[str, frozenset[str]] = {
     "by-resource": _FILTERED | {"costBasis"},
     "by-type": _FILTERED | {"costBasis"},
     "total": _FILTERED | {"costBasis"},
+    "forecast": _FILTERED - _PERIOD | {"costBasis", "groupBy", "groupByTag", "forecastDays"},
     "latest": _EVERYWHERE | {"costBasis", "days"},
 }
 """The parameters that each export accepts."""
@@ -45,6 +47,10 @@ _FOCUS_LINE_ITEMS = ("1.2", "1.4")
 _FORMATS = tuple(one.value for one in ExportFormat)
 
 
+_NOW = frozenset({"latest", "forecast"})
+"""The exports without a period."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExportQuery:
     """The checked parameters of one export. Parameters that the export does not have keep their defaults.
@@ -52,12 +58,12 @@ class ExportQuery:
     Attributes:
         what: the export, a key of `ACCEPTED`.
         question: period and filters.
-        period: None for ``latest``, which has no period.
+        period: None for ``latest`` and ``forecast``, which have no period.
         customer_id: None: the token's customer.
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
         group_by_tag: name of a tag, None for none.
-        days: how many of the newest days with charges.
+        days: how many of the newest days with charges, or of the days that are forecast.
         focus: the FOCUS version whose columns are wanted; None: our own columns.
         has_x_columns: whether a FOCUS file has what sources have beyond FOCUS, in columns of their own.
         display_currency: the currency that costs are also shown in; None: none.
@@ -84,7 +90,7 @@ class ExportQuery:
             InvalidArgument: a parameter is not accepted; the message names it, its value and what is accepted.
         """
         values = _values(what, given)
-        period = None if what == "latest" else _period(values)
+        period = None if what in _NOW else _period(values)
         granularity = _one_of(Granularity, "granularity", values.get("granularity", "DAILY"))
         return cls(
             what=what,
@@ -95,7 +101,11 @@ class ExportQuery:
             group_by=frozenset(_one_of(Dimension, "groupBy", one).value for one in values.get("groupBy", ())),
             granularity="total" if what == "total" else granularity.value,
             group_by_tag=values.get("groupByTag"),
-            days=check_days(_whole("days", values.get("days", "1"))),
+            days=(
+                check_forecast_days(_whole("forecastDays", values.get("forecastDays", str(MOST_DAYS))))
+                if what == "forecast"
+                else check_days(_whole("days", values.get("days", "1")))
+            ),
             focus=_focus(what, values),
             has_x_columns=_choice("xColumns", values.get("xColumns", "false"), ("true", "false")) == "true",
             display_currency=_display_currency(values),

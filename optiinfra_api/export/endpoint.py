@@ -8,7 +8,7 @@ nothing is read while these are the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +20,7 @@ from optiinfra_api.access.request_authentication import admitted
 from optiinfra_api.access.signed_links import unsigned
 from optiinfra_api.export.arguments import ACCEPTED, ExportQuery, named
 from optiinfra_api.export.conversion import RATES, bound_rates, unconverted
+from optiinfra_api.export.forecast import forecast_etag, forecast_file, forecast_rows
 from optiinfra_api.export.plan import plan
 from optiinfra_api.export.spreadsheet import marked
 from optiinfra_api.export.streamed_endpoint import StreamedEndpoint, freshness_headers
@@ -55,6 +56,9 @@ class ExportEndpoint(StreamedEndpoint):
         context.budget = ScanBudget(services.settings.api_export_max_rows, "OPTIINFRA_API_EXPORT_MAX_ROWS")
         with services.requests.passing(principal), services.exports.passing(principal):
             data = await context.data_of(asked.customer_id)
+            if what == "forecast":
+                await self._write_forecast(data, asked, form)
+                return
             resolved = await data.resolve(asked.question)
             await self._write(data, asked, form, resolved)
 
@@ -78,6 +82,33 @@ class ExportEndpoint(StreamedEndpoint):
             return
         async with data.export(statement, form, asked.question, resolved, **values) as chunks:
             await self.send_chunks(headers, marked(chunks) if _is_for_people(asked, form) else chunks)
+
+    async def _write_forecast(self, data: CustomerData, asked: ExportQuery, form: ExportFormat) -> None:
+        answer, question = await forecast_rows(data, asked)
+        through, published = answer.made.data_through, answer.made.published_at
+        headers = {
+            "ETag": forecast_etag(data, asked, answer, form),
+            "Cache-Control": "private, no-cache",
+            "Content-Disposition": f'attachment; filename="forecast-{data.customer_id}.{form.value}"',
+            "X-Data-Through": through.isoformat() if through else "",
+            "X-Is-Complete": "false",
+            "X-Published-At": published.isoformat() if published else "",
+            "X-Is-Simulated": str(answer.made.is_simulated).lower(),
+        }
+        if _is_known(self.request.headers.get("if-none-match"), headers["ETag"]):
+            await self.send_nothing(HTTPStatus.NOT_MODIFIED, headers)
+            return
+        headers["Content-Type"] = _MEDIA_TYPES[form]
+        if self.request.method == "HEAD":
+            await self.send_nothing(HTTPStatus.OK, headers)
+            return
+        body = await data.services.run(forecast_file, answer, question, asked.days, form)
+        chunks = _once(body)
+        await self.send_chunks(headers, marked(chunks) if form is ExportFormat.CSV else chunks)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def _x_names(data: CustomerData, question: CostQuery, resolved: ResolvedGenerations) -> list[str]:

@@ -192,6 +192,35 @@ class ReconciliationAsked(ToolArguments):
     skip: int = Field(0, ge=0)
 
 
+class ForecastAsked(ToolArguments):
+    """Arguments of `forecast`."""
+
+    filter: FilterAsked | None = None
+    group_by: list[DimensionName] = []
+    as_of: AwareDatetime | None = None
+    limit: int = Field(40, ge=1, le=MOST_ROWS)
+    skip: int = Field(0, ge=0)
+
+
+class BudgetsAsked(ToolArguments):
+    """Arguments of `budget_status`."""
+
+    as_of: AwareDatetime | None = None
+    skip: int = Field(0, ge=0)
+
+
+class BudgetAsked(ToolArguments):
+    """Arguments of `create_budget`."""
+
+    name: str
+    amount: str
+    currency: str
+    cadence: Literal["MONTHLY", "QUARTERLY", "YEARLY", "BETWEEN"] = "MONTHLY"
+    filters: list[FilterAsked] | None = Field(None, description="Charges that any matches; none may match two.")
+    start: date | None = None
+    end: date | None = None
+
+
 class GraphqlAsked(_Model):
     """Arguments of `run_graphql`."""
 

@@ -108,10 +108,14 @@ async def _answer(caller: Caller, name: str, arguments: dict[str, Any]) -> str:
 
 
 async def _list(_: ServerRequestContext[Any, Any], __: Any) -> ListToolsResult:
-    reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     return ListToolsResult(
         tools=[
-            Tool(name=name, description=tool.description, input_schema=_SCHEMAS[name], annotations=reads)
+            Tool(
+                name=name,
+                description=tool.description,
+                input_schema=_SCHEMAS[name],
+                annotations=ToolAnnotations(read_only_hint=tool.is_read_only, open_world_hint=False),
+            )
             for name, tool in TOOLS.items()
         ]
     )

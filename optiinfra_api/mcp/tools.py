@@ -14,12 +14,15 @@ from optiinfra_api.exploring.display import converted, in_currency
 from optiinfra_api.exploring.periods import Days
 from optiinfra_api.exploring.state import DIMENSIONS
 from optiinfra_api.graphql.validation_rules import MAX_TOKENS, TOO_DEEP
-from optiinfra_api.mcp import answers
+from optiinfra_api.mcp import answers, outlook
 from optiinfra_api.mcp.arguments import (
     AccountsAsked,
     ArgumentRefused,
+    BudgetAsked,
+    BudgetsAsked,
     ComparisonAsked,
     CostsAsked,
+    ForecastAsked,
     GraphqlAsked,
     QueryAsked,
     ReconciliationAsked,
@@ -45,7 +48,7 @@ from optiinfra_api.mcp.reconciliation import reconcile_month
 MAX_DESCRIBED: Final = 4 * 1024
 """Bytes of the instructions and all descriptions together."""
 
-INSTRUCTIONS: Final = """Cloud costs of one customer, as this platform has collected them; read only.
+INSTRUCTIONS: Final = """Cloud costs of one customer, as this platform has collected them; only create_budget changes anything.
 Amounts are exact decimals as text, each in its currency: never add or compare those of several; displayCurrency shows all in one.
 totals cover all rows, also those left out; truncated, unless null, says how to get those.
 Tell people if figures are simulated (isSimulated), or not final (isComplete is false: charges are still to come; dataThrough is how \
@@ -238,6 +241,7 @@ class CostTool:
     description: str
     arguments: type[BaseModel]
     run: Callable[[Caller, Any], Awaitable[str]]
+    is_read_only: bool = True
 
 
 TOOLS: Final[Mapping[str, CostTool]] = {
@@ -268,6 +272,22 @@ TOOLS: Final[Mapping[str, CostTool]] = {
         "Whether a month's costs are what was invoiced; what differs, where, since when. Only RECONCILED means they agree.",
         ReconciliationAsked,
         reconcile_month,
+    ),
+    "forecast": CostTool(
+        "What costs will be: rest of month, next month, 90 days, 12 months, with 80 % bounds and how often they held.",
+        ForecastAsked,
+        outlook.forecast,
+    ),
+    "budget_status": CostTool(
+        "Budgets: spent, expected at the end, probability of an overrun, day that passes the amount.",
+        BudgetsAsked,
+        outlook.budget_status,
+    ),
+    "create_budget": CostTool(
+        "Make a budget; needs the role operator. Ask the person first.",
+        BudgetAsked,
+        outlook.create_budget,
+        is_read_only=False,
     ),
     "run_graphql": CostTool(
         "Anything else: a GraphQL query, such as lineage, restatements, collectionHistory, costMetrics (line items). "

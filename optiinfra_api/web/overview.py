@@ -14,6 +14,7 @@ from starlette.responses import Response
 from optiinfra_api.exploring.periods import Days, month_to_date
 from optiinfra_api.exploring.state import TAG, State
 from optiinfra_api.web.breakdown import Row, chart, chosen_currency, compared, currencies, groups_of, rows, series_of
+from optiinfra_api.web.outlook import budget_of
 from optiinfra_api.web.visit import Visit
 from optiinfra_assets.domain.day_span import next_month
 
@@ -50,6 +51,16 @@ DOCUMENT: Final = f"""query Overview($customer: String, $now: Period!, $before: 
   }}
 }}"""
 """What the page asks."""
+
+OUTLOOK: Final = """query OverviewOutlook($customer: String) {
+  forecast(customerId: $customer, forecastDays: 1) {
+    series { currency totals { span afterCredits { expected { amount } bounds { level lower upper } } } }
+  }
+  budgetStatus(customerId: $customer, first: 100) {
+    nodes { budget { name currency } periodEnd amount spent forecast lower80 upper80 probability passedOn state reason }
+  }
+}"""
+"""What is asked beside it: what the rest of the month will cost, and budgets."""
 
 AUTOMATIONS: Final = "{ automations { kind name isRunning } }"
 """Asked for administrators of all customers beside it."""
@@ -88,7 +99,11 @@ async def show(visit: Visit) -> Response:
     last = Days(before.start, now.start)
     whole = Days(before.start, now.end)
     periods = {"now": now.graphql, "before": before.graphql, "last": last.graphql, "chart": whole.graphql}
-    found, stopped = await asyncio.gather(visit.ask(DOCUMENT, customer=visit.customer_id, **periods), _stopped(visit))
+    found, ahead, stopped = await asyncio.gather(
+        visit.ask(DOCUMENT, customer=visit.customer_id, **periods),
+        visit.ask(OUTLOOK, customer=visit.customer_id),
+        _stopped(visit),
+    )
     accounts = (found.get("accounts") or {}).get("nodes", [])
     totals = _totals(found)
     currency = chosen_currency(visit.request.query_params.get("currency", ""), [one.currency for one in totals])
@@ -101,6 +116,8 @@ async def show(visit: Visit) -> Response:
         before=before,
         last=last,
         totals=totals,
+        rest=_rest(ahead),
+        budgets=[one for one in map(budget_of, _nodes(ahead, "budgetStatus")) if one["badge"] != "good"],
         currency=currency,
         movers=[_movers(visit, found, now, currency, which) for which in _DIMENSIONS],
         chart=chart(drawn, list(whole.buckets("DAILY")), currency) if drawn else None,
@@ -110,6 +127,21 @@ async def show(visit: Visit) -> Response:
         progress=_progress(accounts),
         explore=visit.link("/explore", **State.of_days(now, currency=currency, compares=True).parameters()),
     )
+
+
+def _nodes(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = (found.get(name) or {}).get("nodes", [])
+    return nodes
+
+
+def _rest(ahead: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the days of the month are expected to cost that are not final, with the 80 % bounds of that, by currency."""
+    found = {}
+    for one in (ahead.get("forecast") or {}).get("series", []):
+        after = one["totals"][0]["afterCredits"]
+        ends = [Decimal(after["bounds"][0][end]) for end in ("lower", "upper")] if after["bounds"] else None
+        found[one["currency"]] = {"expected": Decimal(after["expected"]["amount"]), "ends": ends}
+    return found
 
 
 async def _end(visit: Visit) -> date:

@@ -28,6 +28,7 @@ THEMES: Final = ("system", "light", "dark")
 NAVIGATION: Final = (
     ("overview", "Overview", "/"),
     ("explore", "Explore", "/explore"),
+    ("forecast", "Forecast", "/forecast"),
     ("resources", "Resources", "/resources"),
     ("invoices", "Invoices", "/invoices"),
     ("accounts", "Accounts", "/accounts"),

@@ -35,13 +35,13 @@ class Bounds:
     """The same over all series, one a level."""
 
 
-def bounds(errors: Floats, level: Floats, common: int = 0) -> Bounds:
+def bounds(errors: Floats, level: Floats, pool: int, common: int = 0) -> Bounds:
     """Return bounds of what has the `errors` (series x origins, newest first; NaN where unknown) and the size `level` (series).
 
-    An origin shares days with so many others before and after it as `common` says. It is not judged by them: a step in such days would
-    be known before it came.
+    The first `pool` rows are told from; so what else is asked for (groups of them) changes no bound. An origin shares days with so many
+    others before and after it as `common` says. It is not judged by them: a step in such days would be known before it came.
     """
-    usual = relative_median(errors, level)
+    usual = relative_median(errors[:pool], level[:pool])
     sizes = np.abs(errors)
     known = ~np.isnan(sizes)
     least = usual * level[:, None] + 1e-12
@@ -51,13 +51,14 @@ def bounds(errors: Floats, level: Floats, common: int = 0) -> Bounds:
     others = (total - _nearby(capped, common) + _OWN * least) / (count - _nearby(known, common) + _OWN)
     scores = np.where(known, sizes / others, np.nan)
     half, covered, pooled = [], [], []
+    pool_of = scores[:pool]
     for wanted, step in zip(LEVELS, _STEPS, strict=True):
         missed = 1 - wanted
-        limit = _quantile(scores, _adapted(scores, missed, step) - _for_common_errors(scores, missed))
+        limit = _quantile(pool_of, _adapted(pool_of, missed, step) - _for_common_errors(pool_of, missed))
         half.append(limit * scale[:, 0])
         inside = np.where(known, scores <= limit, np.nan)
         covered.append(_mean(inside, axis=1))
-        pooled.append(float(_mean(inside)))
+        pooled.append(float(_mean(inside[:pool])))
     return Bounds(np.maximum.accumulate(np.stack(half, axis=1), axis=1), np.stack(covered, axis=1), np.array(pooled))
 
 

@@ -17,6 +17,8 @@ from optiinfra_assets.analytics.charge_parts import CostPart, RecurringCharges, 
 
 LEAST_DAYS: Final = 14
 """Fewer days of costs give a run-rate, not a model."""
+_RECENT: Final = 62
+"""Days of which costs tell ratios."""
 NO_RECURRING: Final = RecurringCharges(
     np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, "M8[D]"), np.empty(0), np.empty(0, "M8[D]")
 )
@@ -70,6 +72,8 @@ class CostHistory:
     credits_left: Floats
     """What is left of the credits of each series, 0 or above; NaN where nobody tells."""
     recurring: RecurringCharges = NO_RECURRING
+    owners: Integers | None = None
+    """A number for the account of each series: support, tax and credits of a series that has no costs are charged on its account's."""
 
     @classmethod
     def of_charges(
@@ -135,6 +139,14 @@ class SeriesForecasts:
     """What a day costs lately."""
     methods: list[Method]
     credits_run_out: Flags
+    plain: Floats | None = None
+    """Series x day: what was expected before credits until a person said otherwise; None if nobody did."""
+
+    def before_credits(self) -> Floats:
+        """Return series x day: what is expected, without credits."""
+        return np.asarray(
+            np.sum([values for part, values in self.parts.items() if part is not CostPart.CREDITS], axis=0)
+        )
 
 
 def by_series(history: CostHistory, days: Calendar) -> SeriesForecasts:
@@ -170,10 +182,14 @@ def _same_end(history: CostHistory, result: SeriesForecasts, rows: Integers, unt
     expected, tested = _usage(np.where(begun, usage, np.nan), past, len(coming.dates), age)
     recurring = result.parts[CostPart.RECURRING][np.ix_(rows, np.flatnonzero(ahead))]
     recurred = history.recurring.charged(rows, past)
-    followed = follow(support, usage + recurred, past, expected + recurring, coming)
-    taxes = follow(tax, usage + recurred + support, past, expected + recurring + followed, coming)
+    owners = None if history.owners is None else history.owners[rows]
+    charged, due = _charged_on(usage + recurred, expected + recurring, owners)
+    followed = follow(support, charged, past, due, coming)
+    charged, due = _charged_on(usage + recurred + support, expected + recurring + followed, owners)
+    taxes = follow(tax, charged, past, due, coming)
     base = expected + recurring + followed + taxes
-    credited = credits_ahead(credits, usage + recurred + support + tax, base, history.credits_left[rows])
+    charged, due = _charged_on(usage + recurred + support + tax, base, owners)
+    credited = credits_ahead(credits, charged, due, history.credits_left[rows])
     for part, values in (
         (CostPart.USAGE, expected),
         (CostPart.SUPPORT, followed),
@@ -192,6 +208,19 @@ def _same_end(history: CostHistory, result: SeriesForecasts, rows: Integers, unt
     for row, days_of_costs in zip(rows, age, strict=True):
         method = Method.MODEL if days_of_costs >= LEAST_DAYS else Method.RUN_RATE
         result.methods[row] = method if days_of_costs else Method.NONE
+
+
+def _charged_on(base: Floats, ahead: Floats, owners: Integers | None) -> tuple[Floats, Floats]:
+    """Return what support, tax and credits of each series are a ratio of: its costs, or those of its account if it has none."""
+    if owners is None:
+        return base, ahead
+    has_own = np.any(base[:, -_RECENT:] != 0, axis=1)[:, None]
+    of_owners = []
+    for values in (base, ahead):
+        sums = np.zeros((int(owners.max(initial=0)) + 1, values.shape[1]))
+        np.add.at(sums, owners, values)
+        of_owners.append(np.where(has_own, values, sums[owners]))
+    return of_owners[0], of_owners[1]
 
 
 def _usage(usage: Floats, past: Calendar, horizon: int, age: Integers) -> tuple[Floats, Backtest]:

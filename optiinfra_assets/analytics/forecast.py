@@ -7,12 +7,13 @@ children to their parents, to the last digit. What was spent already is a fact, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optiinfra_assets.analytics.arrays import Calendar, Flags, Floats, Integers, mean
 from optiinfra_assets.analytics.backtest import DAYS, GRID, MONTH, SPACING, errors_of_window
@@ -126,34 +127,55 @@ def forecast(
 
     `digits` are the decimal places of the currency's subunit. Credits are a part of their own; the caller adds them or leaves them out.
     """
-    known = history.through[~np.isnat(history.through)]
-    first = min(np.datetime64(span.start, "D") for span in spans.values())
-    begin = known.min() + 1 if known.size else first
-    days = Calendar(np.arange(begin, max(np.datetime64(span.end, "D") for span in spans.values())))
-    series = by_series(history, days)
-    plain = _of_nodes(_before_credits(series.parts), groups) if overrides else None
+    days = days_of(history.through, spans.values())
+    series = with_overrides(by_series(history, days), history, days, overrides, digits)
+    return of_series(series, history.through, days, spans, groups, digits=digits)
+
+
+def days_of(through: NDArray[np.datetime64], spans: Iterable[DaySpan]) -> Calendar:
+    """Return the days from the first that is not final of some series to the last of the `spans`."""
+    known = through[~np.isnat(through)]
+    begin = known.min() + 1 if known.size else min(np.datetime64(span.start, "D") for span in spans)
+    return Calendar(np.arange(begin, max(np.datetime64(span.end, "D") for span in spans)))
+
+
+def with_overrides(
+    series: SeriesForecasts, history: CostHistory, days: Calendar, overrides: Sequence[Override], digits: int
+) -> SeriesForecasts:
+    """Return the series in whole subunits, with what people expect of months in place of what was forecast."""
+    floats = {part: values.copy() for part, values in series.parts.items()} if overrides else series.parts
     for override in overrides:
-        _apply(override, history, series.parts, days)
-    parts = {part: _subunits(values, digits) for part, values in series.parts.items()}
+        _apply(override, history, floats, days)
+    parts = {part: _subunits(values, digits) for part, values in floats.items()}
     for override in overrides:
         _settle(override, history, parts, days, digits)
-    nodes = {part: _of_nodes(values, groups) for part, values in parts.items()}
-    rows = [*(np.array([row]) for row in range(len(history.usage))), *groups]
+    changed = {part: values / 10**digits for part, values in parts.items()}
+    return replace(series, parts=changed, plain=series.before_credits() if overrides else None)
+
+
+def of_series(
+    series: SeriesForecasts,
+    through: NDArray[np.datetime64],
+    days: Calendar,
+    spans: Mapping[str, DaySpan],
+    groups: Sequence[Integers] = (),
+    *,
+    digits: int = 2,
+) -> Forecast:
+    """Return the forecasts of series that are forecast already, and of `groups` of them; `through` is the last final day of each."""
+    nodes = {part: _of_nodes(_subunits(values, digits), groups) for part, values in series.parts.items()}
+    rows = [*(np.array([row]) for row in range(len(through))), *groups]
     methods = [_method(series, chosen) for chosen in rows]
     is_bounded = np.array([method is Method.MODEL for method in methods])
     widened = np.ones(nodes[CostPart.USAGE].shape)
-    if plain is not None:
-        now = _of_nodes(_before_credits(series.parts), groups)
+    if series.plain is not None:
+        plain, now = _of_nodes(series.plain, groups), _of_nodes(series.before_credits(), groups)
         widened = np.where(plain > 0, now / np.where(plain > 0, plain, 1.0), 1.0)
-    half = np.where(is_bounded[:, None, None], _of_days(series, history, days, groups), np.nan) * widened[..., None]
+    half = np.where(is_bounded[:, None, None], _of_days(series, through, days, groups), np.nan) * widened[..., None]
     totals = {
-        name: _total(span, history, series, days, nodes, groups, is_bounded, widened) for name, span in spans.items()
+        name: _total(span, through, series, days, nodes, groups, is_bounded, widened) for name, span in spans.items()
     }
     return Forecast(days, nodes, half, totals, methods, _error(series, groups), digits)
-
-
-def _before_credits(parts: Mapping[CostPart, Floats]) -> Floats:
-    return np.asarray(np.sum([values for part, values in parts.items() if part is not CostPart.CREDITS], axis=0))
 
 
 def _of_nodes(values: Numbers, groups: Iterable[Integers]) -> Numbers:
@@ -185,7 +207,7 @@ def _method(series: SeriesForecasts, rows: Integers) -> Method:
 
 def _total(
     span: DaySpan,
-    history: CostHistory,
+    finals: NDArray[np.datetime64],
     series: SeriesForecasts,
     days: Calendar,
     nodes: Mapping[CostPart, Integers],
@@ -197,15 +219,15 @@ def _total(
     parts = {part: values[:, within].sum(axis=1) for part, values in nodes.items()}
     errors = np.full(series.actual.shape, np.nan)
     count = np.zeros(len(errors))
-    for through in np.unique(history.through[~np.isnat(history.through)]):
-        rows = history.through == through
+    for through in np.unique(finals[~np.isnat(finals)]):
+        rows = finals == through
         start, end = (
             max(int((np.datetime64(day, "D") - through).astype(np.int64)) - 1, 0) for day in (span.start, span.end)
         )
         errors[rows], count[rows] = errors_of_window(series.errors_of_sums[rows], start, end), end - start
     shared = min(int(count.max(initial=0)), GRID[-1])  # longer sums are not measured
     common = -(-shared // SPACING) - 1 if shared else 0
-    found = bounds(_known_of_nodes(errors, groups), _of_nodes(series.level * count, groups), common)
+    found = bounds(_known_of_nodes(errors, groups), _of_nodes(series.level * count, groups), len(errors), common)
     ratio = widened[:, within].mean(axis=1) if within.any() else np.ones(len(widened))
     half = np.where(is_bounded[:, None], found.half, np.nan) * ratio[:, None]
     before = np.sum([values for part, values in parts.items() if part is not CostPart.CREDITS], axis=0)
@@ -214,13 +236,15 @@ def _total(
     return SpanTotal(span, parts, half, half * (1 - share)[:, None], found.covered, found.pooled)
 
 
-def _of_days(series: SeriesForecasts, history: CostHistory, days: Calendar, groups: Sequence[Integers]) -> Floats:
+def _of_days(
+    series: SeriesForecasts, through: NDArray[np.datetime64], days: Calendar, groups: Sequence[Integers]
+) -> Floats:
     """Return node x day x level: bounds by the week ahead, which grow on as they did; days are counted from the latest final one of a
     node."""
     errors, level = _known_of_nodes(series.errors_of_days, groups), _of_nodes(series.level, groups)
     parts = [errors[..., first:end] for first, end in ((0, 7), (7, 14), (14, 21), (21, DAYS))]
-    weeks = [bounds(part.reshape(len(part), -1), level, common=part.shape[-1] - 1).half for part in parts]
-    known = np.where(np.isnat(history.through), days.dates[0] - 1, history.through)
+    weeks = [bounds(part.reshape(len(part), -1), level, len(through), part.shape[-1] - 1).half for part in parts]
+    known = np.where(np.isnat(through), days.dates[0] - 1, through)
     last = np.concatenate([known, *(known[rows].max(keepdims=True) for rows in groups)])
     ahead = (days.dates[None] - last[:, None]).astype(np.float64)
     growth = np.maximum(weeks[3] - weeks[0], 0.0) / 21

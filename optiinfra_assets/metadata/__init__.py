@@ -20,9 +20,11 @@ from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 if TYPE_CHECKING:
     from optiinfra_assets.metadata.alert_outbox import AlertOutboxRepository
     from optiinfra_assets.metadata.alerts import AlertRepository
+    from optiinfra_assets.metadata.budgets import BudgetRepository
     from optiinfra_assets.metadata.commitments import CommitmentRepository
     from optiinfra_assets.metadata.deliveries import DeliveryRepository
     from optiinfra_assets.metadata.failures import FailureRepository
+    from optiinfra_assets.metadata.forecasts import ForecastRepository
     from optiinfra_assets.metadata.invoices import InvoiceRepository
     from optiinfra_assets.metadata.rates import RateRepository
     from optiinfra_assets.metadata.retention import RetentionRepository
@@ -68,6 +70,20 @@ class Metadata(Database):
         from optiinfra_assets.metadata.rates import RateRepository
 
         return RateRepository(self)
+
+    @cached_property
+    def budgets(self) -> BudgetRepository:
+        """What customers may spend."""
+        from optiinfra_assets.metadata.budgets import BudgetRepository
+
+        return BudgetRepository(self)
+
+    @cached_property
+    def forecasts(self) -> ForecastRepository:
+        """Forecasts as they were made, and what people expect instead."""
+        from optiinfra_assets.metadata.forecasts import ForecastRepository
+
+        return ForecastRepository(self)
 
     @cached_property
     def saved_views(self) -> SavedViewRepository:

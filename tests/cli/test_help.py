@@ -42,6 +42,8 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "restore",
         "mcp",
         "costs",
+        "forecast",
+        "budgets",
         "rates",
         "reconcile",
         "completion",

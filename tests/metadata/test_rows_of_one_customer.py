@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from urllib.parse import quote, urlsplit
 
@@ -15,10 +15,12 @@ from alert_world import hook, occasion, rule
 
 from optiinfra_assets.analytics.reconciliation import MonthState, reconcile
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import InvoiceStatement
 from optiinfra_assets.domain.reconciliations import ChargeGroup, StoredReconciliation
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.forecasts import MadeForecast
 from optiinfra_assets.metadata.rates import FrozenRate, Pair
 from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.settings import Settings
@@ -65,6 +67,19 @@ def fill(metadata: Metadata) -> None:
         view = {"customer_id": customer, "principal": author, "actor": Actor.here("test")}
         metadata.saved_views.save("mine", "/explore", None, **view)
         metadata.commitments.replace(account, [COMMITMENT], datetime.now(UTC))
+        made = MadeForecast(datetime.now(UTC), 1, None, None, is_simulated=False, is_by_sub_account=True)
+        metadata.forecasts.keep(customer, made, b"", 95)
+        wanted = {
+            "chosen": {},
+            "month": date(2026, 10, 1),
+            "currency": None,
+            "amount": None,
+            "factor": Decimal(2),
+            "note": "",
+        }
+        budget = Budget("all", Cadence.MONTHLY, Decimal(5), "USD")
+        metadata.budgets.save(budget, customer_id=customer, principal=author, now=datetime.now(UTC))
+        metadata.forecasts.override(wanted, customer_id=customer, principal=author, now=datetime.now(UTC))
         own = {"customer_id": customer, "actor": Actor.here("test")}
         metadata.rates.override(PERIOD.start.date(), "USD", "CHF", Decimal(1), **own)
         metadata.rates.set_method("month", **own)
@@ -144,6 +159,10 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
         "collection_events",
         "saved_views",
         "commitments",
+        "forecasts",
+        "forecast_overrides",
+        "budgets",
+        "budget_changes",
         "rate_overrides",
         "rate_settings",
         "frozen_rates",

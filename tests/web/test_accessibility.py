@@ -42,6 +42,7 @@ PAGES = [
     f"{ALL}&compare=1",
     f"{ALL}&service=Compute&group=REGION&group=TAG&tag=team",
     "/explore?period=wrong",
+    "/forecast",
     "/resources",
     "/resources?view=gone&service=Compute",
     "/resources/resource?account=ACCOUNT&resource=i-1",

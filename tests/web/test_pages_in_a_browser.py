@@ -114,6 +114,7 @@ def test_every_page_fits_its_screen_in_light_and_dark(look: Look, customer: Cust
         f"{ALL}&group=TAG&tag=team&group=REGION",
         f"{ALL}&group=SKU&compare=1&currency=USD",
         "/explore?service=Nothing",
+        "/forecast",
         "/resources",
         f"/resources/resource?account={customer.customer_id}.main&resource=i-1",
         "/accounts",

@@ -1,1 +1,1 @@
-"""What published figures say together: invoices, and the costs compared with them."""
+"""What published figures say together: forecasts and budgets, invoices, and the costs compared with them."""

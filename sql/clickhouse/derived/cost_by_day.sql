@@ -1,7 +1,7 @@
 -- cost_by_day of some generations: day x currency. Source: raw_costs.
 SELECT
     -- include: generation_key,
-    toDate(charge_period_start) AS charge_date,
+    -- include: charge_day,
     -- include: cost_sums
 FROM raw_costs
 -- include: generations

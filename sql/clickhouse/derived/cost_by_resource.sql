@@ -4,10 +4,7 @@ WITH bitShiftLeft(toUInt64(toUnixTimestamp(raw_costs.charge_period_start)), 32) 
 SELECT
     -- include: generation_key,
     toStartOfMonth(charge_period_start) AS charge_month,
-    ifNull(raw_costs.sub_account_id, '') AS sub_account_id,
-    service_name,
-    ifNull(raw_costs.region_id, '') AS region_id,
-    charge_category,
+    -- include: charge_dimensions,
     ifNull(raw_costs.resource_id, '') AS resource_id,
     ifNull(argMax(raw_costs.resource_name, recency), '') AS resource_name,
     toLowCardinality(ifNull(argMax(raw_costs.resource_type, recency), '')) AS resource_type,

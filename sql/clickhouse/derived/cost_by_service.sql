@@ -1,7 +1,7 @@
 -- cost_by_service of some generations: day x service x currency. Source: raw_costs.
 SELECT
     -- include: generation_key,
-    toDate(charge_period_start) AS charge_date,
+    -- include: charge_day,
     service_name,
     -- include: cost_sums
 FROM raw_costs

@@ -1,10 +1,9 @@
 -- cost_by_type of some generations: day x charge category x class x frequency x pricing category x currency. Source: raw_costs.
 SELECT
     -- include: generation_key,
-    toDate(charge_period_start) AS charge_date,
+    -- include: charge_day,
     charge_category,
-    ifNull(raw_costs.charge_class, '') AS charge_class,
-    ifNull(raw_costs.charge_frequency, '') AS charge_frequency,
+    -- include: charge_kind,
     ifNull(raw_costs.pricing_category, '') AS pricing_category,
     -- include: cost_sums
 FROM raw_costs

@@ -48,7 +48,16 @@ from optiinfra_api.fields import pagination
 MARK = "zqleak"
 """In everything planted for the customer that the other one must not learn of."""
 
-_VOLATILE = {"milliseconds", "correlationId", "lastUsedAt"}
+_VOLATILE = {
+    "milliseconds",
+    "correlationId",
+    "lastUsedAt",
+    "overrideId",
+    "madeAt",
+    "forecastMadeAt",
+    "createdAt",
+    "changedAt",
+}
 _CORRELATION = re.compile(r"\b[0-9a-f]{32}\b")
 _DEPTH = 7
 _LEFT_OUT = object()
@@ -67,6 +76,8 @@ class Planted:
         rule_id: one that it has.
         channel_id: one that it has.
         delivery_id: one that it has.
+        override_id: one that it has.
+        budget_id: one that it has.
         admin: its administrator's token, to read what there is to be learned.
         secrets: what is its own and does not contain `MARK`: generated ids, numbers.
     """
@@ -79,6 +90,8 @@ class Planted:
     rule_id: str
     channel_id: str
     delivery_id: str
+    override_id: str
+    budget_id: str
     admin: str
     secrets: list[str] = field(default_factory=list)
 
@@ -182,6 +195,21 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "AlertRuleInput.options": Same([{"name": "minutes", "value": "90"}]),
     "AlertRuleInput.accounts": Names(lambda planted: [planted.account_id], ["zqnone-customer.main"]),
     "AlertRuleInput.timing": Same({"digest": "DAILY", "quietFrom": 22, "quietUntil": 7}),
+    "forecastDays": Same(31),
+    "setForecastOverride.month": Same("2026-10-01"),
+    "amount": Same("10"),
+    "factor": LEFT_OUT,
+    "note": Same("a note"),
+    "budgetStatus.first": Same(100),
+    "budgetId": Names(lambda planted: planted.budget_id, "0123456789ab"),
+    "BudgetInput.filters": Names(
+        lambda planted: [{"account": [planted.account_id]}], [{"account": ["zqnone-customer.main"]}]
+    ),
+    "BudgetInput.cadence": Same("MONTHLY"),
+    "BudgetInput.amountsByMonth": LEFT_OUT,
+    "BudgetInput.start": LEFT_OUT,
+    "BudgetInput.end": LEFT_OUT,
+    "overrideId": Names(lambda planted: planted.override_id, "0123456789ab"),
     "createCustomer.customerId": Names(lambda planted: planted.customer_id, "zqnone-customer"),
     "name": Same("a name"),
     "export.format": Same("csv"),
@@ -225,6 +253,10 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "compare_periods.effects": Same(True),
     "tool.before": Same({"start": "2026-09-01", "end": "2026-10-01"}),
     "tool.limit": LEFT_OUT,
+    "tool.cadence": Same("MONTHLY"),
+    "tool.filters": Names(lambda planted: [{"account": [planted.account_id]}], [{"account": ["zqnone-customer.main"]}]),
+    "tool.start": LEFT_OUT,
+    "tool.end": LEFT_OUT,
     "tool.skip": LEFT_OUT,
     "find_values.dimension": Same("SERVICE"),
     "find_values.tagKey": LEFT_OUT,

@@ -43,8 +43,10 @@ from optiinfra_api.mcp.tools import TOOLS
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.alerts import AlertMessage, Occasion
+from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice
+from optiinfra_assets.ingestion.forecasting import forecast_costs
 from optiinfra_assets.ingestion.reconciling import reconcile_customer
 from optiinfra_assets.metadata.tokens import ROLES, Principal
 from optiinfra_assets.vault.credential_audit import Actor
@@ -67,6 +69,11 @@ MUTATION_ROLES = {
     "testCredential": "admin",
     "saveView": "viewer",
     "removeSavedView": "viewer",
+    "setForecastOverride": "operator",
+    "removeForecastOverride": "operator",
+    "createBudget": "operator",
+    "changeBudget": "operator",
+    "removeBudget": "operator",
     "setRate": "operator",
     "removeRate": "operator",
     "setRateMethod": "operator",
@@ -94,6 +101,7 @@ QUERY_ROLES = {
 OF_NO_CUSTOMER = {"health", "automations", "exchangeRates"}
 """Queries that show nothing of any customer."""
 
+CHANGING_TOOLS = {name for name, one in TOOLS.items() if not one.is_read_only}
 RANKS = (*ROLES, ALL_CUSTOMERS)
 SCHEMA = schema._schema
 OPERATIONS = operations(SCHEMA)
@@ -232,7 +240,38 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
     )
     _invoice(world, slice_of(customer_id, "main", PERIOD, provider), mark, amount)
     alert = _alert(world, customer_id, mark)
-    ids = [admin.token.token_id, viewer.token.token_id, view.view_id, *alert]
+    override = world.metadata.forecasts.override(
+        {
+            "chosen": {"service": [f"{mark}-service"]},
+            "month": date(2026, 12, 1),
+            "currency": "USD",
+            "amount": amount,
+            "factor": None,
+            "note": f"{mark} note",
+        },
+        customer_id=customer_id,
+        principal=Principal(admin.token.token_id, f"{mark} admin", customer_id, "admin"),
+        now=datetime(2026, 10, 5, tzinfo=UTC),
+    )
+    filters = [{"service": [f"{mark}-service"]}]
+    budgets = [
+        world.metadata.budgets.save(
+            Budget(f"{mark} budget {number}", Cadence.MONTHLY, amount + number, "USD", filters=filters),
+            customer_id=customer_id,
+            principal=Principal(admin.token.token_id, f"{mark} admin", customer_id, "admin"),
+            now=datetime(2026, 10, 5, tzinfo=UTC),
+        )
+        for number in range(3)
+    ]
+    forecast_costs(world.metadata, world.warehouse, customer_id, datetime(2026, 10, 6, tzinfo=UTC), 95)
+    ids = [
+        admin.token.token_id,
+        viewer.token.token_id,
+        view.view_id,
+        *alert,
+        override.override_id,
+        budgets[0].budget_id,
+    ]
     total = sum((one.billed for one in charges), Decimal(0))
     secrets = [*ids, admin.plaintext, viewer.plaintext, str(amount), str(rate), str(total), str(generation)]
     return Planted(customer_id, account_id, f"{mark}-task-0", *ids[1:], admin.plaintext, secrets)
@@ -297,7 +336,7 @@ def _unchanged(world: World, planted: Planted) -> Iterator[None]:
     assert _everything_of(world, planted) == before
 
 
-@_named([one for one in EVERYTHING if one.kind != "mutation" and one.name not in OF_NO_CUSTOMER])
+@_named([one for one in EVERYTHING if one.kind != "mutation" and one.name not in OF_NO_CUSTOMER | CHANGING_TOOLS])
 def test_what_is_planted_would_be_seen(world: World, planted: Planted, operation: Operation) -> None:
     answer = _ask(world, operation, planted.admin, operation.own(planted), shows_something=True)
     assert seen_in(answer, planted), f"plant something that {operation.name} shows, in `_fill`: {answer}"

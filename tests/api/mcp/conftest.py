@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from api_server import serving
 from site_world import NOW, spend_and_state
 from tool_client import Tools
 from world import World
+
+from optiinfra_assets.domain.budgets import Budget, Cadence
+from optiinfra_assets.metadata.tokens import Principal
 
 
 @pytest.fixture(scope="session")
@@ -23,4 +27,7 @@ def tools(world: World, tools_url: str) -> Tools:
     """The tools, with a reader's token of a customer that `spend` has filled."""
     customer = world.customer()
     spend_and_state(customer)
+    author = Principal("author", "author", customer.customer_id, "operator")
+    budget = Budget("all", Cadence.MONTHLY, Decimal(500), "USD")
+    world.metadata.budgets.save(budget, customer_id=customer.customer_id, principal=author, now=NOW)
     return Tools(f"{tools_url}/mcp", customer.token, customer.customer_id)

@@ -49,18 +49,18 @@ class Tools:
 
         return anyio.run(connect)
 
-    def result(self, name: str, **arguments: Any) -> CallToolResult:
+    def result(self, name: str, /, **arguments: Any) -> CallToolResult:
         """What a tool answers."""
         return self.run(lambda client: client.call_tool(name, arguments))
 
-    def call(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def call(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """The content of a tool's answer, which is no error."""
         found = self.result(name, **arguments)
         assert not found.is_error, text_of(found)
         content: dict[str, Any] = json.loads(text_of(found))
         return content
 
-    def refused(self, name: str, **arguments: Any) -> str:
+    def refused(self, name: str, /, **arguments: Any) -> str:
         """What a tool says that refuses to answer."""
         found = self.result(name, **arguments)
         assert found.is_error, text_of(found)

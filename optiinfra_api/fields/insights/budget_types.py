@@ -1,0 +1,142 @@
+"""The types of GraphQL that show budgets, and the input that makes them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import Enum
+
+import strawberry
+
+from optiinfra_api.fields.costs.arguments import CostBasis, CostFilter
+from optiinfra_api.fields.pagination import PageInfo
+from optiinfra_api.graphql.enums import described
+from optiinfra_api.graphql.scalars import DateText, DecimalText
+from optiinfra_assets.analytics.budgets import Standing
+from optiinfra_assets.domain.budgets import Cadence
+
+
+@strawberry.enum(description="How often a budget begins anew.")
+class BudgetCadence(Enum):
+    MONTHLY = described(Cadence.MONTHLY.value, "Each month.")
+    QUARTERLY = described(Cadence.QUARTERLY.value, "Each quarter of the calendar.")
+    YEARLY = described(Cadence.YEARLY.value, "Each calendar year.")
+    BETWEEN = described(Cadence.BETWEEN.value, "Never: it is for the days between two.")
+
+
+@strawberry.enum(description="How a budget stands, in one word.")
+class BudgetState(Enum):
+    OVER = described(Standing.OVER.value, "The amount is passed.")
+    LIKELY_OVER = described(Standing.LIKELY_OVER.value, "It is more likely than not to be passed.")
+    WITHIN = described(Standing.WITHIN.value, "It is likely to be kept.")
+
+
+@strawberry.input(description="The amount of a month in place of its even share of the period.")
+class BudgetMonthInput:
+    month: date = strawberry.field(description="A day of the month.")
+    amount: DecimalText = strawberry.field(description="The amount.")
+
+
+@strawberry.input(description="A budget as it is to be.")
+class BudgetInput:
+    name: str = strawberry.field(description="What it is called; no other budget of the customer is.")
+    amount: DecimalText = strawberry.field(description="What may be spent in each period.")
+    currency: str = strawberry.field(description="The currency; charges in others do not count.")
+    cadence: BudgetCadence = strawberry.field(default=BudgetCadence.MONTHLY, description="How often it begins anew.")
+    cost_basis: CostBasis = strawberry.field(default=CostBasis.BILLED, description="The cost that counts.")
+    filters: list[CostFilter] | None = strawberry.field(
+        default=None, description="Charges that match any of them count, and none may match two. Default: all charges."
+    )
+    start: date | None = strawberry.field(default=None, description="First day; needed with BETWEEN.")
+    end: date | None = strawberry.field(default=None, description="Day after the last; needed with BETWEEN.")
+    amounts_by_month: list[BudgetMonthInput] | None = strawberry.field(
+        default=None, description="Amounts of single months, in place of their even share of the period."
+    )
+
+
+@strawberry.type(description="The amount of a month.")
+class BudgetMonth:
+    month: DateText = strawberry.field(description="Its first day.")
+    amount: DecimalText = strawberry.field(description="The amount.")
+
+
+@strawberry.type(description="Charges that count for a budget. Null: of any; null in a list: without that attribute.")
+class BudgetFilter:
+    provider: list[str] | None = strawberry.field(description="Providers.")
+    account: list[str] | None = strawberry.field(description="Account ids of this platform.")
+    sub_account: list[str | None] | None = strawberry.field(description="The provider's sub account ids.")
+    service: list[str | None] | None = strawberry.field(description="Service names.")
+    region: list[str | None] | None = strawberry.field(description="Region ids.")
+    charge_category: list[str] | None = strawberry.field(description="Charge categories.")
+    tag_key: str | None = strawberry.field(description="Name of a tag.")
+    tag_values: list[str | None] | None = strawberry.field(description="Accepted values of that tag.")
+
+
+@strawberry.type(description="What a budget was from a change on.")
+class BudgetVersion:
+    at: datetime = strawberry.field(description="When it was changed.")
+    author_name: str = strawberry.field(description="Name of the token that changed it.")
+    name: str | None = strawberry.field(description="What it was called from then on; null: it was removed.")
+    amount: DecimalText | None = strawberry.field(description="Its amount from then on.")
+    currency: str | None = strawberry.field(description="Its currency from then on.")
+    cadence: BudgetCadence | None = strawberry.field(description="How often it began anew from then on.")
+
+
+@strawberry.type(description="What may be spent.")
+class CostBudget:
+    budget_id: str = strawberry.field(description="Its id.")
+    name: str = strawberry.field(description="What it is called.")
+    amount: DecimalText = strawberry.field(description="What may be spent in each period.")
+    currency: str = strawberry.field(description="Its currency.")
+    cadence: BudgetCadence = strawberry.field(description="How often it begins anew.")
+    cost_basis: CostBasis = strawberry.field(description="The cost that counts.")
+    filters: list[BudgetFilter] = strawberry.field(
+        description="Charges that match any of them count; empty: all charges."
+    )
+    start: DateText | None = strawberry.field(description="First day; null: any.")
+    end: DateText | None = strawberry.field(description="Day after the last; null: it does not end.")
+    amounts_by_month: list[BudgetMonth] = strawberry.field(description="Amounts of single months.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    changed_at: datetime = strawberry.field(description="When it was last changed.")
+    history: list[BudgetVersion] = strawberry.field(description="Its changes, the newest first.")
+
+
+@strawberry.type(description="A page of budgets, by name.")
+class Budgets:
+    nodes: list[CostBudget] = strawberry.field(description="The budgets of this page.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")
+
+
+@strawberry.type(description="How a budget stands in its period.")
+class BudgetStatusEntry:
+    budget: CostBudget = strawberry.field(description="The budget.")
+    period_start: DateText = strawberry.field(description="First day of the period.")
+    period_end: DateText = strawberry.field(description="The day after its last.")
+    amount: DecimalText = strawberry.field(description="What may be spent in it.")
+    spent: DecimalText = strawberry.field(description="What its final days cost, exact.")
+    used: DecimalText | None = strawberry.field(description="`spent` as a part of `amount`; null for an amount of 0.")
+    forecast: DecimalText | None = strawberry.field(
+        description="What is expected at its end: `spent`, and the forecast of all other days. Null: see `reason`."
+    )
+    lower80: DecimalText | None = strawberry.field(description="Lower end of the 80 % bounds of `forecast`.")
+    upper80: DecimalText | None = strawberry.field(description="Its upper end.")
+    lower95: DecimalText | None = strawberry.field(description="Lower end of the 95 % bounds of `forecast`.")
+    upper95: DecimalText | None = strawberry.field(description="Its upper end.")
+    probability: DecimalText | None = strawberry.field(
+        description="Of an overrun at the end, from 0 to 1. Null: no bounds can be told."
+    )
+    passed_on: DateText | None = strawberry.field(
+        description="The day on which the amount is, or was, passed. Null: not expected."
+    )
+    state: BudgetState = strawberry.field(description="How it stands, in one word.")
+    reason: str = strawberry.field(description="What to know of the forecast.")
+    data_through: datetime | None = strawberry.field(
+        description="The forecast knows costs up to this instant, exclusive."
+    )
+    forecast_made_at: datetime = strawberry.field(description="When the forecast was made.")
+    is_simulated: bool = strawberry.field(description="Some of the figures come from a simulator or sample files.")
+
+
+@strawberry.type(description="A page of budgets that have a period at the instant, by name.")
+class BudgetStatuses:
+    nodes: list[BudgetStatusEntry] = strawberry.field(description="How the budgets of this page stand.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more.")

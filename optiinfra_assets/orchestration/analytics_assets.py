@@ -1,0 +1,83 @@
+"""What is made of published costs: forecasts of all customers, refreshed after publications."""
+
+from typing import Any, Final
+
+import dagster as dg
+
+from optiinfra_assets.ingestion.forecasting import refresh_forecasts
+from optiinfra_assets.orchestration.resources import StoresResource
+
+FORECASTS: Final = dg.AssetKey(["analytics", "forecasts"])
+BEHIND: Final = {"dagster/priority": "-1"}
+"""Tags of a run that waits until the collections that were requested before it have begun."""
+
+
+def forecasts_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """Define the asset that forecasts the costs of each customer of whom something new is published; one run takes all of them."""
+
+    @dg.asset(
+        key=FORECASTS,
+        description=(
+            "What costs will be, by customer: each day of the next 12 months of each account, sub account and service, from the derived "
+            "table cost_by_charge. Refreshed by a sensor after publications; the last of each UTC day is kept for OPTIINFRA_RETENTION_DAYS."
+        ),
+        kinds={"clickhouse", "postgres"},
+        group_name="analytics",
+        retry_policy=retry_policy,
+        pool="analytics",
+    )
+    def forecasts(
+        context: dg.AssetExecutionContext, stores: dg.ResourceParam[StoresResource]
+    ) -> dg.MaterializeResult[Any]:
+        with stores.metadata() as metadata, stores.warehouse() as warehouse:
+            now, days = stores.clock(), stores.settings().retention_days
+            found = []
+            for one in refresh_forecasts(metadata, warehouse, now, days):
+                found.append(one)
+                if one.error is not None:
+                    context.log.error("%s: not forecast: %s", one.customer_id, one.error)
+        failed = [one for one in found if one.error is not None]
+        if failed:
+            names = ", ".join(one.customer_id for one in failed[:10])
+            raise dg.Failure(f"{len(failed)} of {len(found)} customers not forecast: {names}: {failed[0].error}")
+        return dg.MaterializeResult(
+            metadata={
+                "customers": len(found),
+                "series": sum(one.series for one in found),
+                "bytes stored": sum(one.stored_bytes for one in found),
+            }
+        )
+
+    return forecasts
+
+
+def forecasts_sensor() -> dg.SensorDefinition:
+    """The sensor that requests a refresh when something is published that no forecast knows, one run for all customers."""
+
+    @dg.sensor(
+        name="refresh_forecasts",
+        target=dg.AssetSelection.assets(FORECASTS),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests new forecasts for the customers of whom something was published since the last.",
+    )
+    def refresh(
+        context: dg.SensorEvaluationContext, stores: dg.ResourceParam[StoresResource]
+    ) -> dg.RunRequest | dg.SkipReason:
+        with stores.metadata() as metadata:
+            due = metadata.forecasts.due()
+        if not due:
+            return dg.SkipReason("no publication that no forecast knows")
+        waiting = context.instance.get_runs_count(
+            dg.RunsFilter(
+                tags={"dagster/sensor_name": "refresh_forecasts"},
+                statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING],
+            )
+        )
+        if waiting:
+            return dg.SkipReason("a run that will refresh them waits already")
+        return dg.RunRequest(
+            run_key=f"forecasts-{max(due.values())}-{len(due)}-{stores.clock():%Y%m%dT%H}", tags=BEHIND
+        )
+
+    return refresh

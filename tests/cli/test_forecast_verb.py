@@ -1,0 +1,99 @@
+"""`optiinfra forecast` on a running API: a table a person can read, and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+import pytest
+from api_server import serving
+from charges import Charge, slice_of
+from command_line import Run
+from world import Customer, World
+
+from optiinfra_assets.demo import keep_tight_budget
+from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.warehouse import Warehouse
+
+AS_OF = datetime(2026, 4, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def asked(settings: Settings, connected: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """The command line beside an API whose customer has 16 weeks of costs, 10 a day."""
+    with serving(settings) as url:
+        monkeypatch.setenv("OPTIINFRA_API_PORT", str(urlsplit(url).port))
+        warehouse, metadata = Warehouse.connect(settings), Metadata.connect(settings)
+        metadata.customers.add("acme")
+        metadata.accounts.add(Account("acme.main", "acme", "focus"))
+        customer = Customer(World(settings, warehouse, metadata, ""), "acme", "")
+        days = [date(2026, 1, 1) + timedelta(days=place) for place in range(110)]
+        for month in range(1, 5):
+            customer.publish(
+                slice_of("acme", "main", BillingPeriod(2026, month)),
+                [Charge(day, Decimal(10)) for day in days if day.month == month],
+                published_at=AS_OF - timedelta(hours=1),
+                data_through=datetime(2026, 4, 21, tzinfo=UTC),
+                is_simulated=True,
+            )
+        yield connected
+        warehouse.close()
+        metadata.close()
+
+
+def test_sums_of_days_are_shown_with_their_bounds(asked: Run) -> None:
+    shown = asked("forecast", "--as-of", "2026-04-21T12:00:00Z", "--by", "service")
+    assert shown.code == 0, shown.err
+    head, table = shown.out.split("\n\n")
+    assert head == "forecast of 2026-04-21T12:00:00Z, data through 2026-04-21T00:00:00Z; simulated"
+    lines = table.splitlines()
+    assert lines[0].split() == ["service", "USD", "to", "expected", "80", "%", "from", "up", "to", "held", "error"]
+    assert lines[1].split()[:8] == ["Compute", "rest", "of", "month", "2026-04-30", "100.00", "100.00", "100.00"]
+    assert [line.split()[3:][-5] for line in lines[1:]][1:] == ["310.00", "900.00", "3,650.00"]
+    found = json.loads(asked("forecast", "--as-of", "2026-04-21T12:00:00Z", "--days", "3", "--json").out)
+    (series,) = found["series"]
+    assert (found["customer"], series["afterCredits"]) == ("acme", ["10", "10", "10"])
+    empty = asked("forecast", "--service", "Nothing")
+    assert "Nothing is published that the filter leaves" in empty.out
+
+
+def test_budgets_are_added_changed_shown_and_removed(asked: Run) -> None:
+    none = asked("budgets", "list", "--customer", "acme")
+    assert none.out == "acme has no budget; next: optiinfra budgets add\n"
+    added = asked(
+        "budgets", "add", "--customer", "acme", "--name", "web", "--amount", "250", "--currency", "USD", "--service", "Compute"
+    )  # fmt: skip
+    assert added.out == "added web: 250.00 USD monthly, service: Compute\n", added.err
+    shown = asked("budgets", "status", "--as-of", "2026-04-21T12:00:00Z")
+    assert shown.out.splitlines()[1].split() == [
+        "web", "USD", "250.00", "200.00", "300.00", "300.00", "100", "%", "2026-04-26", "likely", "over"
+    ]  # fmt: skip
+    assert asked("budgets", "set", "web", "--customer", "acme", "--amount", "400").code == 0
+    (status,) = json.loads(asked("budgets", "status", "--as-of", "2026-04-21T12:00:00Z", "--json").out)
+    assert (status["amount"], status["state"], status["budget"]["filters"][0]["service"]) == (
+        "400",
+        "WITHIN",
+        ["Compute"],
+    )
+    refused = asked("budgets", "set", "web", "--customer", "acme", "--amount", "x")
+    assert "--amount: 'x' is not accepted" in refused.err
+    assert asked("budgets", "remove", "web", "--customer", "acme").out.startswith("removed web")
+    assert json.loads(asked("budgets", "list", "--customer", "acme", "--json").out) == []
+
+
+def test_a_demo_has_a_budget_that_is_about_to_break(asked: Run, settings: Settings) -> None:
+    metadata = Metadata.connect(settings)
+    token = metadata.tokens.issue("demo", None, "admin").plaintext
+    for _ in range(2):
+        keep_tight_budget(metadata, Settings(), token, "acme", AS_OF)
+    (stored,) = metadata.budgets.find(customer_id="acme")
+    metadata.close()
+    assert stored.budget.name == "Simulated: all costs"
+    assert stored.budget.amount > 0
+    (status,) = json.loads(asked("budgets", "status", "--customer", "acme", "--json").out)
+    assert status["isSimulated"]

@@ -87,6 +87,7 @@ def test_schedules_and_sensors_run_by_default() -> None:
         "follow_runs": (30, "RUNNING"),
         "freshness": (900, "RUNNING"),
         "reconcile_changes": (300, "RUNNING"),
+        "refresh_forecasts": (30, "RUNNING"),
     }
 
 

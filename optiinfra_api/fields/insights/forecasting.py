@@ -46,7 +46,8 @@ SpansOf = Callable[[date], Mapping[str, DaySpan]]
 """The sums of days that are wanted, from the first day that is not final."""
 _SPLIT: Final = {"region": "regions", "charge_category": "charge_categories"}
 _ALL: Final = OF_SERIES | _SPLIT | {"currency": "currencies"}
-_KNOWN: Final = _ALL.keys()
+ANSWERED: Final = _ALL.keys()
+"""The filters that forecasts have, beside a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +138,14 @@ def check_supported(question: CostQuery, group_by: Iterable[str] = ()) -> None:
     """
     known = "provider, account, subAccount, service, region, chargeCategory, currency and one tag in its case"
     for name, values in FILTERS.items():
-        if name not in _KNOWN and getattr(question, values):
+        if name not in ANSWERED and getattr(question, values):
             raise InvalidArgument(
                 f"filter.{to_camel_case(name)}: forecasts and budgets do not have it", f"Use {known}."
             )
     if question.more_tags:
         raise InvalidArgument("filter.tags: forecasts and budgets do not have them", f"Use {known}.")
     for name in sorted(group_by):
-        if name not in _KNOWN and name != "tag":
+        if name not in ANSWERED and name != "tag":
             raise InvalidArgument(f"groupBy: forecasts are not told apart by {name.upper()}", f"Use {known}.")
 
 

@@ -24,6 +24,9 @@ from graphql import (
     StringValueNode,
     Visitor,
     build_schema,
+    get_named_type,
+    is_scalar_type,
+    is_specified_scalar_type,
     parse_value,
     print_ast,
     visit,
@@ -129,8 +132,10 @@ def operations(name: str, known: Mapping[str, list[str]], mode: Mode = Mode.POSI
 
 
 def can_be_broken(query: str) -> bool:
-    """Whether a query has arguments that could be wrong."""
-    return bool(SCHEMA.query_type and SCHEMA.query_type.fields[query].args)
+    """Whether a query has arguments that could be wrong: the generator breaks none of a scalar of ours."""
+    arguments = SCHEMA.query_type.fields[query].args.values() if SCHEMA.query_type else ()
+    kinds = [get_named_type(one.type) for one in arguments]
+    return any(not is_scalar_type(kind) or is_specified_scalar_type(kind) for kind in kinds)
 
 
 def _as_it_is(document: DocumentNode) -> DocumentNode:

@@ -16,10 +16,12 @@ from world import Customer, World
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.alert_times import Timing
 from optiinfra_assets.domain.alerts import AlertMessage, Occasion
+from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice, InvoicePart, InvoiceStatement
 from optiinfra_assets.ingestion.reconciling import reconcile_customer
 from optiinfra_assets.metadata.alerts import WantedRule
+from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.notifications.channels import add_channel
 from optiinfra_assets.vault.credential_audit import Actor
 
@@ -52,6 +54,9 @@ def acme(world: World) -> Customer:
     row = world.metadata.collections.start("cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1")
     world.metadata.collections.finish(row, "succeeded", generation=1, rows=4, requests=2, request_cost=D("0.02"))
     _tell(acme)
+    budget = Budget("everything", Cadence.MONTHLY, D(40), "USD", amounts={date(2026, 12, 1): D(60)})
+    who = Principal("second", "second", "acme", "operator")
+    world.metadata.budgets.save(budget, customer_id="acme", principal=who, now=at)
     return acme
 
 
@@ -169,7 +174,7 @@ _VARYING = {
     "milliseconds",
 }
 _VARYING |= {"version", "setAt", "tokenId", "viewId", "savedAt", "secret", "createdAt", "expiresAt", "at"}
-_VARYING |= {"channelId", "deliveryId", "signingKey"}
+_VARYING |= {"channelId", "deliveryId", "signingKey", "overrideId", "budgetId"}
 
 
 def _steady(value: Any, name: str = "") -> Any:

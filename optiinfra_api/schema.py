@@ -39,6 +39,8 @@ from optiinfra_api.fields.costs.resource import ResourceQuery
 from optiinfra_api.fields.costs.resources import CostsByResourceQuery
 from optiinfra_api.fields.costs.totals import TotalCostQuery
 from optiinfra_api.fields.costs.trends import CostTrendsQuery
+from optiinfra_api.fields.insights.anomalies import AnomaliesQuery
+from optiinfra_api.fields.insights.anomaly_states import AnomaliesMutation
 from optiinfra_api.fields.insights.budgets import BudgetsMutation, BudgetsQuery
 from optiinfra_api.fields.insights.forecast import ForecastQueryField
 from optiinfra_api.fields.insights.forecast_overrides import ForecastMutation
@@ -84,6 +86,7 @@ class Query(
     AlertsQuery,
     ForecastQueryField,
     BudgetsQuery,
+    AnomaliesQuery,
 ):
     pass
 
@@ -101,6 +104,7 @@ class Mutation(
     AlertChannelsMutation,
     ForecastMutation,
     BudgetsMutation,
+    AnomaliesMutation,
 ):
     pass
 

@@ -11,7 +11,7 @@ from typing import Final
 import dagster as dg
 
 from optiinfra_assets.ingestion.run import MAX_RETRIES, RETRY_SECONDS
-from optiinfra_assets.orchestration.analytics_assets import forecasts_asset, forecasts_sensor
+from optiinfra_assets.orchestration.analytics_assets import anomalies_asset, forecasts_asset, forecasts_sensor
 from optiinfra_assets.orchestration.asset_specs import source_spec
 from optiinfra_assets.orchestration.commitment_assets import commitments_asset, commitments_schedule
 from optiinfra_assets.orchestration.cost_assets import cost_assets
@@ -62,6 +62,7 @@ def build_definitions(
         focus_delivery_asset(retry),
         commitments_asset(providers, retry),
         forecasts_asset(retry),
+        anomalies_asset(retry),
         *map(source_spec, every),
     ]
     return dg.Definitions(

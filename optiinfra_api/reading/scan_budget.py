@@ -26,6 +26,7 @@ _ROWS_A_LINE_ITEM = {
     "raw_costs": 1.0,
     "cost_by_resource": 0.4,
     "cost_by_charge": 0.35,
+    "cost_by_sku": 0.35,
     "cost_trends": 0.3,
     "cost_by_service": 0.15,
     "cost_by_type": 0.05,

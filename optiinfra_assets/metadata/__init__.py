@@ -20,6 +20,7 @@ from optiinfra_assets.metadata.work_queue import WorkQueueRepository
 if TYPE_CHECKING:
     from optiinfra_assets.metadata.alert_outbox import AlertOutboxRepository
     from optiinfra_assets.metadata.alerts import AlertRepository
+    from optiinfra_assets.metadata.anomalies import AnomalyRepository
     from optiinfra_assets.metadata.budgets import BudgetRepository
     from optiinfra_assets.metadata.commitments import CommitmentRepository
     from optiinfra_assets.metadata.deliveries import DeliveryRepository
@@ -77,6 +78,13 @@ class Metadata(Database):
         from optiinfra_assets.metadata.budgets import BudgetRepository
 
         return BudgetRepository(self)
+
+    @cached_property
+    def anomalies(self) -> AnomalyRepository:
+        """Anomalies, what was expected of each day, and what people say."""
+        from optiinfra_assets.metadata.anomalies import AnomalyRepository
+
+        return AnomalyRepository(self)
 
     @cached_property
     def forecasts(self) -> ForecastRepository:

@@ -1,13 +1,16 @@
-"""What is made of published costs: forecasts of all customers, refreshed after publications."""
+"""What is made of published costs: forecasts and anomalies of all customers, refreshed after publications."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import dagster as dg
 
+from optiinfra_assets.ingestion.finding_anomalies import refresh_anomalies
 from optiinfra_assets.ingestion.forecasting import refresh_forecasts
 from optiinfra_assets.orchestration.resources import StoresResource
 
 FORECASTS: Final = dg.AssetKey(["analytics", "forecasts"])
+ANOMALIES: Final = dg.AssetKey(["analytics", "anomalies"])
 BEHIND: Final = {"dagster/priority": "-1"}
 """Tags of a run that waits until the collections that were requested before it have begun."""
 
@@ -36,10 +39,7 @@ def forecasts_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
                 found.append(one)
                 if one.error is not None:
                     context.log.error("%s: not forecast: %s", one.customer_id, one.error)
-        failed = [one for one in found if one.error is not None]
-        if failed:
-            names = ", ".join(one.customer_id for one in failed[:10])
-            raise dg.Failure(f"{len(failed)} of {len(found)} customers not forecast: {names}: {failed[0].error}")
+        _raise_failures([(one.customer_id, one.error) for one in found], "forecast")
         return dg.MaterializeResult(
             metadata={
                 "customers": len(found),
@@ -51,21 +51,67 @@ def forecasts_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     return forecasts
 
 
+def anomalies_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """Define the asset that judges the days of each customer of whom something new is published; one run takes all of them."""
+
+    @dg.asset(
+        key=ANOMALIES,
+        description=(
+            "Which final days of usage are odd, by customer: each day of each account and service with what was expected and its band, and "
+            "anomalies with their causes, from the derived tables cost_by_charge and cost_by_sku. A day whose costs changed is judged "
+            "again. Refreshed by a sensor after publications; kept for OPTIINFRA_RETENTION_DAYS."
+        ),
+        kinds={"clickhouse", "postgres"},
+        group_name="analytics",
+        retry_policy=retry_policy,
+        pool="analytics",
+    )
+    def anomalies(
+        context: dg.AssetExecutionContext, stores: dg.ResourceParam[StoresResource]
+    ) -> dg.MaterializeResult[Any]:
+        with stores.metadata() as metadata, stores.warehouse() as warehouse:
+            now, days = stores.clock(), stores.settings().retention_days
+            found = []
+            for one in refresh_anomalies(metadata, warehouse, now, days):
+                found.append(one)
+                if one.error is not None:
+                    context.log.error("%s: not judged: %s", one.customer_id, one.error)
+        _raise_failures([(one.customer_id, one.error) for one in found], "judged")
+        return dg.MaterializeResult(
+            metadata={
+                "customers": len(found),
+                "series": sum(one.series for one in found),
+                "days judged": sum(one.days for one in found),
+                "new anomalies": sum(one.found for one in found),
+                "changed anomalies": sum(one.changed for one in found),
+            }
+        )
+
+    return anomalies
+
+
+def _raise_failures(found: Sequence[tuple[str, Exception | None]], what: str) -> None:
+    failed = [(customer_id, error) for customer_id, error in found if error is not None]
+    if failed:
+        names = ", ".join(customer_id for customer_id, _ in failed[:10])
+        raise dg.Failure(f"{len(failed)} of {len(found)} customers not {what}: {names}: {failed[0][1]}")
+
+
 def forecasts_sensor() -> dg.SensorDefinition:
-    """The sensor that requests a refresh when something is published that no forecast knows, one run for all customers."""
+    """The sensor that requests a refresh when something is published that forecasts or anomalies do not know: one run for all."""
 
     @dg.sensor(
         name="refresh_forecasts",
-        target=dg.AssetSelection.assets(FORECASTS),
+        target=dg.AssetSelection.assets(FORECASTS, ANOMALIES),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Requests new forecasts for the customers of whom something was published since the last.",
+        description="Requests new forecasts and anomalies of the customers of whom something was published since the last.",
     )
     def refresh(
         context: dg.SensorEvaluationContext, stores: dg.ResourceParam[StoresResource]
     ) -> dg.RunRequest | dg.SkipReason:
         with stores.metadata() as metadata:
-            due = metadata.forecasts.due()
+            due = metadata.forecasts.due() | metadata.anomalies.due()
         if not due:
             return dg.SkipReason("no publication that no forecast knows")
         waiting = context.instance.get_runs_count(

@@ -12,9 +12,11 @@ from urllib.parse import quote, urlsplit
 import psycopg
 import pytest
 from alert_world import hook, occasion, rule
+from planted_anomaly import planted_anomaly
 
 from optiinfra_assets.analytics.reconciliation import MonthState, reconcile
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.anomalies import UsageKey
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import InvoiceStatement
@@ -80,6 +82,8 @@ def fill(metadata: Metadata) -> None:
         budget = Budget("all", Cadence.MONTHLY, Decimal(5), "USD")
         metadata.budgets.save(budget, customer_id=customer, principal=author, now=datetime.now(UTC))
         metadata.forecasts.override(wanted, customer_id=customer, principal=author, now=datetime.now(UTC))
+        series = UsageKey("focus", f"{customer}.main", "Compute", "USD")
+        planted_anomaly(metadata, series, date(2026, 10, 1), Decimal(50), author, datetime(2026, 10, 2, tzinfo=UTC))
         own = {"customer_id": customer, "actor": Actor.here("test")}
         metadata.rates.override(PERIOD.start.date(), "USD", "CHF", Decimal(1), **own)
         metadata.rates.set_method("month", **own)
@@ -159,6 +163,10 @@ def test_each_table_the_role_may_read_shows_rows_of_one_customer(filled: Metadat
         "collection_events",
         "saved_views",
         "commitments",
+        "anomaly_refreshes",
+        "anomaly_states",
+        "anomaly_versions",
+        "expectations",
         "forecasts",
         "forecast_overrides",
         "budgets",

@@ -11,14 +11,14 @@ from orchestrated import NOW, Files, Platform
 from optiinfra_assets.analytics.charge_parts import CostPart
 from optiinfra_assets.analytics.stored_forecast import from_bytes
 from optiinfra_assets.domain.accounts import Account
-from optiinfra_assets.orchestration.analytics_assets import FORECASTS
+from optiinfra_assets.orchestration.analytics_assets import ANOMALIES, FORECASTS
 
 
 def refresh(platform: Platform) -> None:
     request = platform.sense("refresh_forecasts").run_requests
     assert request is not None
     assert len(request) == 1
-    result = platform.run(request[0].tags, selected=[FORECASTS])
+    result = platform.run(request[0].tags, selected=[FORECASTS, ANOMALIES])
     assert result.success
 
 

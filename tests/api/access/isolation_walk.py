@@ -57,6 +57,7 @@ _VOLATILE = {
     "forecastMadeAt",
     "createdAt",
     "changedAt",
+    "setAt",
 }
 _CORRELATION = re.compile(r"\b[0-9a-f]{32}\b")
 _DEPTH = 7
@@ -78,6 +79,7 @@ class Planted:
         delivery_id: one that it has.
         override_id: one that it has.
         budget_id: one that it has.
+        anomaly_id: one that it has.
         admin: its administrator's token, to read what there is to be learned.
         secrets: what is its own and does not contain `MARK`: generated ids, numbers.
     """
@@ -92,6 +94,7 @@ class Planted:
     delivery_id: str
     override_id: str
     budget_id: str
+    anomaly_id: str
     admin: str
     secrets: list[str] = field(default_factory=list)
 
@@ -210,6 +213,20 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "BudgetInput.start": LEFT_OUT,
     "BudgetInput.end": LEFT_OUT,
     "overrideId": Names(lambda planted: planted.override_id, "0123456789ab"),
+    "anomalyId": Names(lambda planted: planted.anomaly_id, "0123456789abcdef"),
+    "AnomalyFilterInput.provider": Names(lambda _: [f"{MARK}-provider"], ["zqnone-provider"]),
+    "AnomalyFilterInput.account": Names(lambda planted: [planted.account_id], ["zqnone-customer.main"]),
+    "AnomalyFilterInput.service": Names(lambda _: [f"{MARK}-service"], ["zqnone-service"]),
+    "AnomalyFilterInput.currency": Same("USD"),
+    "AnomalyFilterInput.kind": Same(["RISE"]),
+    "AnomalyFilterInput.state": LEFT_OUT,
+    "AnomalyFilterInput.start": Same("2026-10-01"),
+    "AnomalyFilterInput.end": Same("2026-11-01"),
+    "AnomalyFilterInput.leastExcess": Same("0"),
+    "AnomalyFilterInput.folded": Same(True),
+    "setAnomalyState.state": Same("ACKNOWLEDGED"),
+    "setAnomalyState.until": LEFT_OUT,
+    "setAnomalyState.upTo": LEFT_OUT,
     "createCustomer.customerId": Names(lambda planted: planted.customer_id, "zqnone-customer"),
     "name": Same("a name"),
     "export.format": Same("csv"),

@@ -33,6 +33,7 @@ from isolation_walk import (
     unused_values,
 )
 from loopback import HANG
+from planted_anomaly import planted_anomaly
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 from world import Customer, World
@@ -43,6 +44,7 @@ from optiinfra_api.mcp.tools import TOOLS
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.alerts import AlertMessage, Occasion
+from optiinfra_assets.domain.anomalies import UsageKey
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice
@@ -69,6 +71,7 @@ MUTATION_ROLES = {
     "testCredential": "admin",
     "saveView": "viewer",
     "removeSavedView": "viewer",
+    "setAnomalyState": "operator",
     "setForecastOverride": "operator",
     "removeForecastOverride": "operator",
     "createBudget": "operator",
@@ -264,6 +267,15 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
         for number in range(3)
     ]
     forecast_costs(world.metadata, world.warehouse, customer_id, datetime(2026, 10, 6, tzinfo=UTC), 95)
+    anomaly = planted_anomaly(
+        world.metadata,
+        UsageKey(provider, account_id, f"{mark}-service", "USD"),
+        date(2026, 10, 3),
+        amount,
+        Principal(admin.token.token_id, f"{mark} admin", customer_id, "admin"),
+        datetime(2026, 10, 5, tzinfo=UTC),
+    )
+    excess = amount - (amount / 10).quantize(Decimal("0.01"))
     ids = [
         admin.token.token_id,
         viewer.token.token_id,
@@ -271,9 +283,19 @@ def _fill(world: World, customer_id: str, mark: str, amount: Decimal, generation
         *alert,
         override.override_id,
         budgets[0].budget_id,
+        anomaly,
     ]
     total = sum((one.billed for one in charges), Decimal(0))
-    secrets = [*ids, admin.plaintext, viewer.plaintext, str(amount), str(rate), str(total), str(generation)]
+    secrets = [
+        *ids,
+        admin.plaintext,
+        viewer.plaintext,
+        str(amount),
+        str(rate),
+        str(total),
+        str(generation),
+        str(excess),
+    ]
     return Planted(customer_id, account_id, f"{mark}-task-0", *ids[1:], admin.plaintext, secrets)
 
 

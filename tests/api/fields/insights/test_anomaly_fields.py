@@ -1,0 +1,246 @@
+"""anomalies: found on final days alone, explained to the last digit, told once whatever is restated, and taught by what people say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from charges import Charge, slice_of
+from world import Customer, World
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.ingestion.finding_anomalies import RefreshedAnomalies, find_anomalies
+
+FIRST, ODD = date(2026, 1, 1), date(2026, 4, 14)
+NOW = datetime(2026, 4, 21, 12, tzinfo=UTC)
+
+FIELDS = """
+    anomalyId provider account service kind firstDay lastDay oddDays excessPercent score state foldedInto foundAt isSimulated sentence
+    cost { amount currency } expected { amount } excess { amount } projectedImpact { amount } said { state authorName note until upTo }
+"""
+AMOUNTS = "value expected cost excess price usage new gone"
+LIST = f"""query Anomalies($first: Int!, $after: String, $filter: AnomalyFilterInput, $asOf: DateTime) {{
+  anomalies(first: $first, after: $after, filter: $filter, asOf: $asOf) {{
+    judgedAt dataThrough isSimulated pageInfo {{ hasNextPage endCursor }} nodes {{ {FIELDS} }}
+  }}
+}}"""
+ONE = f"""query Anomaly($id: String!, $asOf: DateTime) {{
+  anomaly(anomalyId: $id, asOf: $asOf) {{
+    {FIELDS} folded {{ anomalyId service foldedInto }} history {{ state setAt note }}
+    band {{ dates cost expected lower upper odd }}
+    causes {{
+      dimension explained total {{ {AMOUNTS} }} others {{ {AMOUNTS} }} contributors {{ {AMOUNTS} }}
+      path {{ dimension share contribution {{ {AMOUNTS} }} }}
+    }}
+  }}
+}}"""
+SAY = """mutation Say($id: String!, $state: AnomalyState!, $until: Date, $upTo: Decimal, $note: String! = "") {
+  setAnomalyState(anomalyId: $id, state: $state, until: $until, upTo: $upTo, note: $note) {
+    __typename ... on AnomalyStateSet { anomaly { state said { authorName until upTo } } } ... on Refusal { code message }
+  }
+}"""
+MEASURES = """query { anomalyMeasures {
+  count hoursToAcknowledge hoursToResolve excess { amount currency } projectedImpact { amount } byState { state count }
+} }"""
+
+
+class Costs:
+    """An account with three services of daily costs, of which days are published up to `through`, and judged."""
+
+    def __init__(self, customer: Customer) -> None:
+        self.customer = customer
+        self.changed: dict[tuple[date, str], Decimal] = {}
+        self.price: set[date] = set()
+
+    def charges(self, last: date) -> Iterator[Charge]:
+        day = FIRST
+        while day <= last:
+            for number, service in enumerate(("Compute", "Storage", "Network")):
+                for region in ("east", "west"):
+                    usual = Decimal(40 - 10 * number) * (Decimal("0.6") if day.weekday() > 4 else 1) + Decimal(
+                        (day.toordinal() * 7 + number) % 5
+                    )
+                    factor = self.changed.get((day, service), Decimal(1)) if region == "east" else Decimal(1)
+                    yield Charge(
+                        day,
+                        usual * factor,
+                        service=service,
+                        region=region,
+                        sub_account="s0",
+                        sku=f"{service} hours",
+                        quantity=usual if day in self.price else usual * factor,
+                        unit="h",
+                    )
+            yield Charge(day, Decimal(1), service="Compute", category="Tax")
+            if day.day == 1:
+                yield Charge(day, Decimal(500), service="Compute", category="Purchase", frequency="Recurring")
+            day += timedelta(days=1)
+
+    def publish(self, last: date, now: datetime, through: date | None = None) -> RefreshedAnomalies:
+        """Publish all to the day `last`, complete to `through`, and judge."""
+        found = list(self.charges(last))
+        for month in range(1, last.month + 1):
+            self.customer.publish(
+                slice_of(self.customer.customer_id, "main", BillingPeriod(2026, month)),
+                [one for one in found if one.day.month == month],
+                published_at=now - timedelta(minutes=1),
+                data_through=datetime.combine((through or last) + timedelta(days=1), datetime.min.time(), UTC),
+            )
+        world = self.customer.world
+        return find_anomalies(world.metadata, world.warehouse, self.customer.customer_id, now, 95)
+
+    def told(self, **variables: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.customer.data(LIST, **{"first": 100, **variables})["anomalies"]["nodes"]
+        return found
+
+    def one(self, anomaly_id: str, **variables: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self.customer.data(ONE, id=anomaly_id, **variables)["anomaly"]
+        return found
+
+
+@pytest.fixture
+def costs(world: World) -> Costs:
+    return Costs(world.customer("operator"))
+
+
+def test_an_odd_day_is_told_once_with_its_band_and_causes_that_add_up(costs: Costs) -> None:
+    costs.changed[ODD, "Compute"] = Decimal(5)
+    judged = costs.publish(date(2026, 4, 20), NOW)
+    assert (judged.series, judged.days) == (4, 62)
+    (told,) = costs.told()
+    assert (told["firstDay"], told["lastDay"], told["kind"], told["state"]) == (str(ODD), str(ODD), "RISE", "OPEN")
+    assert told["service"] is None, "the account shows the same, so it tells it"
+    one = costs.one(told["anomalyId"])
+    ((child,), causes) = one["folded"], one["causes"]
+    assert (child["service"], child["foldedInto"]) == ("Compute", told["anomalyId"])
+    cost = sum(charge.billed for charge in costs.charges(ODD) if charge.day == ODD and charge.category == "Usage")
+    assert Decimal(one["cost"]["amount"]) == cost
+    excess = cost - Decimal(one["expected"]["amount"])
+    assert Decimal(one["excess"]["amount"]) == excess
+    for part in (causes["total"], *causes["contributors"], causes["others"]):
+        assert sum(Decimal(part[name]) for name in ("price", "usage", "new", "gone")) == Decimal(part["excess"])
+    assert Decimal(causes["total"]["excess"]) == excess
+    path = {step["dimension"]: step["contribution"]["value"] for step in causes["path"]}
+    assert path == {"service": "Compute", "sub account": "s0", "region": "east", "SKU": "Compute hours"}
+    assert Decimal(causes["explained"]) >= Decimal("0.9")
+    whole = causes["total"]
+    assert Decimal(whole["usage"]) > 10 * abs(Decimal(whole["price"])), "more was used, at the same price"
+    band = one["band"]
+    place = band["dates"].index(str(ODD))
+    assert [day for day, odd in zip(band["dates"], band["odd"], strict=True) if odd] == [str(ODD)]
+    lower, expected, upper, came = (Decimal(band[name][place]) for name in ("lower", "expected", "upper", "cost"))
+    assert lower < expected < upper < came == cost
+    assert band["dates"][-1] == "2026-04-20"
+    assert Decimal(one["projectedImpact"]["amount"]) == excess, "it is over"
+
+
+def test_a_change_of_price_is_told_as_one_and_goes_on_to_the_end_of_the_month(costs: Costs) -> None:
+    start = date(2026, 4, 15)
+    for day in range(3):
+        costs.changed[start + timedelta(days=day), "Compute"] = Decimal(4)
+        costs.price.add(start + timedelta(days=day))
+    costs.publish(date(2026, 4, 17), NOW)
+    (told,) = costs.told()
+    causes = costs.one(told["anomalyId"])["causes"]["total"]
+    assert Decimal(causes["price"]) > 10 * abs(Decimal(causes["usage"]))
+    excess = Decimal(told["excess"]["amount"])
+    assert Decimal(told["projectedImpact"]["amount"]) > 3 * excess
+
+
+def test_a_day_that_is_not_final_is_never_odd_and_days_are_told_once_when_they_are_restated(costs: Costs) -> None:
+    costs.changed[ODD, "Storage"] = Decimal(6)
+    early = NOW - timedelta(days=6)
+    costs.publish(ODD, early, through=ODD - timedelta(days=1))
+    assert costs.told() == []
+    found = costs.publish(ODD, early + timedelta(hours=1))
+    assert (found.days, found.found) == (1, 2)
+    (told,) = costs.told(filter={"service": ["Storage"], "folded": True})
+    again = costs.publish(ODD, early + timedelta(hours=2))
+    assert (again.days, again.found, again.changed) == (0, 0, 0)
+    # The next day is odd too; then the first is restated to nothing odd, and comes back.
+    costs.changed[ODD + timedelta(days=1), "Storage"] = Decimal(6)
+    later = costs.publish(ODD + timedelta(days=1), early + timedelta(days=1))
+    assert later.found == 0
+    (longer,) = costs.told(filter={"service": ["Storage"], "folded": True})
+    assert (longer["anomalyId"], longer["oddDays"]) == (told["anomalyId"], 2)
+    costs.changed.clear()
+    gone = costs.publish(ODD + timedelta(days=1), early + timedelta(days=2))
+    assert (gone.found, costs.told(filter={"folded": True})) == (0, [])
+    costs.changed[ODD + timedelta(days=1), "Storage"] = Decimal(7)
+    back = costs.publish(ODD + timedelta(days=1), early + timedelta(days=3))
+    assert back.found == 0, "told before"
+    (returned,) = costs.told(filter={"service": ["Storage"], "folded": True})
+    assert (returned["anomalyId"], returned["foundAt"]) == (told["anomalyId"], told["foundAt"])
+    as_of = costs.told(asOf=(early + timedelta(hours=3)).isoformat().replace("+00:00", "Z"), filter={"folded": True})
+    assert {one["oddDays"] for one in as_of} == {1}
+    assert costs.told(asOf=early.isoformat().replace("+00:00", "Z"), filter={"folded": True}) == []
+
+
+def test_what_people_say_is_kept_with_who_and_when_and_teaches(costs: Costs, world: World) -> None:
+    costs.changed[ODD, "Compute"] = Decimal(5)
+    costs.publish(ODD, NOW - timedelta(days=6))
+    (told,) = costs.told()
+    viewer = world.metadata.tokens.issue("looks", costs.customer.customer_id, "viewer").plaintext
+    (refused,) = world.answer(SAY, viewer, id=told["anomalyId"], state="FIXED")["errors"]
+    assert "this needs operator" in refused["message"]
+
+    def say(**variables: Any) -> dict[str, Any]:
+        found: dict[str, Any] = costs.customer.data(SAY, id=told["anomalyId"], **variables)["setAnomalyState"]
+        return found
+
+    assert say(state="FIXED", until="2026-05-01")["code"] == "ANOMALY_STATE_NOT_ACCEPTED"
+    assert costs.customer.data(SAY, id="0" * 16, state="FIXED")["setAnomalyState"]["code"] == "ANOMALY_NOT_FOUND"
+    assert say(state="ACKNOWLEDGED", note="looking")["anomaly"]["state"] == "ACKNOWLEDGED"
+    planned = say(state="PLANNED", until="2026-04-17", upTo="1000")
+    assert planned["anomaly"]["said"] == {"authorName": "test", "until": "2026-04-17", "upTo": "1000"}
+    assert [one["state"] for one in costs.one(told["anomalyId"])["history"]] == ["ACKNOWLEDGED", "PLANNED"]
+    (measured,) = costs.customer.data(MEASURES).values()
+    assert (measured["count"], measured["byState"]) == (1, [{"state": "PLANNED", "count": 1}])
+    assert measured["excess"] == [{"amount": told["excess"]["amount"], "currency": "USD"}]
+    assert Decimal(measured["hoursToAcknowledge"]) > 0
+    assert Decimal(measured["hoursToResolve"]) >= Decimal(measured["hoursToAcknowledge"])
+    # The plan covers the 16th, not the 19th.
+    costs.changed[date(2026, 4, 16), "Compute"] = Decimal(5)
+    costs.changed[date(2026, 4, 19), "Compute"] = Decimal(8)
+    costs.publish(date(2026, 4, 20), NOW)
+    (now,) = costs.told()
+    assert (now["anomalyId"], now["firstDay"], now["lastDay"], now["oddDays"]) == (
+        told["anomalyId"],
+        "2026-04-14",
+        "2026-04-19",
+        2,
+    )
+
+
+def test_pages_follow_each_other_and_filters_narrow(costs: Costs) -> None:
+    for service, day in (("Compute", 1), ("Storage", 9), ("Network", 18)):
+        costs.changed[date(2026, 4, day), service] = Decimal(9)
+    costs.publish(date(2026, 4, 20), NOW)
+    every = costs.told(filter={"folded": True})
+    assert len(every) == 6
+    pages, after = [], None
+    while True:
+        page = costs.customer.data(LIST, first=4, after=after, filter={"folded": True})["anomalies"]
+        pages += page["nodes"]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert pages == every
+    assert [one["lastDay"] for one in every] == sorted((one["lastDay"] for one in every), reverse=True)
+    for filter_, days in (
+        ({"start": "2026-04-09"}, ["2026-04-18", "2026-04-09"]),
+        ({"end": "2026-04-09"}, ["2026-04-01"]),
+        ({"service": ["Storage"], "folded": True}, ["2026-04-09"]),
+        ({"leastExcess": "100000"}, []),
+        ({"state": ["FIXED"]}, []),
+        ({"kind": ["DROP"]}, []),
+        ({"account": ["nobody"]}, []),
+        ({"currency": "EUR"}, []),
+    ):
+        assert [one["lastDay"] for one in costs.told(filter=filter_)] == days, filter_
+    error = costs.customer.error(LIST, first=4, after=after, filter={"folded": False})
+    assert "after" in error["message"]
+    assert "leastExcess" in costs.customer.error(LIST, first=4, filter={"leastExcess": "much"})["message"]

@@ -42,6 +42,7 @@ ACCEPTED: Mapping[str, frozenset[str]] = {
     | {to_camel_case(name) for name in ANSWERED}
     | {"tagKey", "tagValue"}
     | {"costBasis", "groupBy", "groupByTag", "forecastDays"},
+    "anomalies": (_EVERYWHERE | _PERIOD | {"service"}) - {"displayCurrency"},
     "latest": _EVERYWHERE | {"costBasis", "days"},
 }
 """The parameters that each export accepts."""
@@ -62,7 +63,7 @@ class ExportQuery:
     Attributes:
         what: the export, a key of `ACCEPTED`.
         question: period and filters.
-        period: None for ``latest`` and ``forecast``, which have no period.
+        period: None for ``latest`` and ``forecast``, which have no period, and for ``anomalies`` of all days.
         customer_id: None: the token's customer.
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
@@ -94,7 +95,8 @@ class ExportQuery:
             InvalidArgument: a parameter is not accepted; the message names it, its value and what is accepted.
         """
         values = _values(what, given)
-        period = None if what in _NOW else _period(values)
+        has_none = what in _NOW or (what == "anomalies" and not values.keys() & _PERIOD)
+        period = None if has_none else _period(values)
         granularity = _one_of(Granularity, "granularity", values.get("granularity", "DAILY"))
         return cls(
             what=what,

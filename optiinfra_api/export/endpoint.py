@@ -8,7 +8,7 @@ nothing is read while these are the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +18,7 @@ from starlette.datastructures import QueryParams
 from optiinfra_api.access.context import CustomerData, RequestContext
 from optiinfra_api.access.request_authentication import admitted
 from optiinfra_api.access.signed_links import unsigned
+from optiinfra_api.export.anomalies import anomaly_etag, anomaly_file, anomaly_rows
 from optiinfra_api.export.arguments import ACCEPTED, ExportQuery, named
 from optiinfra_api.export.conversion import RATES, bound_rates, unconverted
 from optiinfra_api.export.forecast import forecast_etag, forecast_file, forecast_rows
@@ -31,6 +32,8 @@ from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.scan_budget import ScanBudget
 from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.domain.publications import ResolvedGenerations
+from optiinfra_assets.metadata.anomalies import AnomalyRefresh
+from optiinfra_assets.metadata.forecasts import MadeForecast
 from optiinfra_assets.warehouse.focus_files import MOST_X_COLUMNS
 
 _MEDIA_TYPES = {
@@ -59,6 +62,9 @@ class ExportEndpoint(StreamedEndpoint):
             if what == "forecast":
                 await self._write_forecast(data, asked, form)
                 return
+            if what == "anomalies":
+                await self._write_anomalies(data, asked, form)
+                return
             resolved = await data.resolve(asked.question)
             await self._write(data, asked, form, resolved)
 
@@ -85,15 +91,36 @@ class ExportEndpoint(StreamedEndpoint):
 
     async def _write_forecast(self, data: CustomerData, asked: ExportQuery, form: ExportFormat) -> None:
         answer, question = await forecast_rows(data, asked)
-        through, published = answer.made.data_through, answer.made.published_at
+        etag = forecast_etag(data, asked, answer, form)
+        await self._write_made(
+            data, asked, form, etag, answer.made, lambda: forecast_file(answer, question, asked.days, form)
+        )
+
+    async def _write_anomalies(self, data: CustomerData, asked: ExportQuery, form: ExportFormat) -> None:
+        found = await anomaly_rows(data, asked)
+        made = await data.read(data.services.metadata.anomalies.refreshed, asked.question.as_of)
+        etag = anomaly_etag(data, asked, found, form)
+        await self._write_made(data, asked, form, etag, made, lambda: anomaly_file(found, form))
+
+    async def _write_made(
+        self,
+        data: CustomerData,
+        asked: ExportQuery,
+        form: ExportFormat,
+        etag: str,
+        made: MadeForecast | AnomalyRefresh | None,
+        make: Callable[[], bytes],
+    ) -> None:
+        """Answer a file that `make` returns, of what was `made` of costs."""
+        through, published = (made.data_through, made.published_at) if made else (None, None)
         headers = {
-            "ETag": forecast_etag(data, asked, answer, form),
+            "ETag": etag,
             "Cache-Control": "private, no-cache",
-            "Content-Disposition": f'attachment; filename="forecast-{data.customer_id}.{form.value}"',
+            "Content-Disposition": f'attachment; filename="{asked.what}-{data.customer_id}.{form.value}"',
             "X-Data-Through": through.isoformat() if through else "",
             "X-Is-Complete": "false",
             "X-Published-At": published.isoformat() if published else "",
-            "X-Is-Simulated": str(answer.made.is_simulated).lower(),
+            "X-Is-Simulated": str(bool(made and made.is_simulated)).lower(),
         }
         if _is_known(self.request.headers.get("if-none-match"), headers["ETag"]):
             await self.send_nothing(HTTPStatus.NOT_MODIFIED, headers)
@@ -102,8 +129,7 @@ class ExportEndpoint(StreamedEndpoint):
         if self.request.method == "HEAD":
             await self.send_nothing(HTTPStatus.OK, headers)
             return
-        body = await data.services.run(forecast_file, answer, question, asked.days, form)
-        chunks = _once(body)
+        chunks = _once(await data.services.run(make))
         await self.send_chunks(headers, marked(chunks) if form is ExportFormat.CSV else chunks)
 
 

@@ -46,6 +46,7 @@ def _register() -> None:
     from optiinfra_assets.cli import (
         accounts,
         alerts,
+        anomalies,
         backups,
         budgeting,
         collecting,
@@ -78,6 +79,7 @@ def _register() -> None:
         alerts.alerts,
         forecasting.forecast,
         budgeting.budgets,
+        anomalies.anomalies,
         customers.customers,
         rates.rates,
         collecting.collect,

@@ -33,6 +33,8 @@ class AnomalyStatus(StrEnum):
     FIXED = "fixed"
 
 
+LONGEST_NOTE = 500
+"""Characters."""
 RESOLVED = frozenset({AnomalyStatus.PLANNED, AnomalyStatus.FALSE, AnomalyStatus.EXPECTED, AnomalyStatus.FIXED})
 """States in which nobody has anything left to do."""
 
@@ -144,3 +146,17 @@ def anomaly_id(customer_id: str, series: UsageKey, first_day: date) -> str:
     """Return the id of an anomaly that is found for the first time: the same whoever finds it, however often."""
     text = "\0".join((customer_id, *series, first_day.isoformat()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_said(status: AnomalyStatus, until_day: date | None, up_to: Decimal | None, note: str) -> None:
+    """Check what a person says of an anomaly.
+
+    Raises:
+        ValueError: something of it is not accepted; the message names it.
+    """
+    if status is not AnomalyStatus.PLANNED and (until_day is not None or up_to is not None):
+        raise ValueError("until, upTo: go with the state planned only")
+    if up_to is not None and (not up_to.is_finite() or not 0 <= up_to < 10**15):
+        raise ValueError(f"upTo: {up_to} is not accepted: use an amount from 0 on, such as 1250.50")
+    if len(note) > LONGEST_NOTE or "\0" in note:
+        raise ValueError(f"note: longer than {LONGEST_NOTE} characters, or not text")

@@ -13,7 +13,14 @@ from psycopg.types.json import Jsonb
 from optiinfra_assets.analytics.expectations import Expectations
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository, Row
-from optiinfra_assets.domain.anomalies import AnomalyDay, AnomalyStatus, StateChange, StoredAnomaly, UsageKey
+from optiinfra_assets.domain.anomalies import (
+    AnomalyDay,
+    AnomalyStatus,
+    StateChange,
+    StoredAnomaly,
+    UsageKey,
+    check_said,
+)
 from optiinfra_assets.domain.exact_amounts import plain
 from optiinfra_assets.metadata.tokens import Principal
 
@@ -153,7 +160,9 @@ class AnomalyRepository(Repository):
 
         Raises:
             RecordNotFound: the customer has no such anomaly.
+            ValueError: something of what is said is not accepted.
         """
+        check_said(state, until_day, up_to, note)
         found = self.find(AnomalyFilter(anomaly_id=anomaly_id, is_folded=True), customer_id=customer_id)
         if not found:
             raise RecordNotFound(f"anomaly: {anomaly_id!r} does not exist")

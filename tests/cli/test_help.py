@@ -44,6 +44,7 @@ def test_the_verbs_are_those_of_the_readme() -> None:
         "costs",
         "forecast",
         "budgets",
+        "anomalies",
         "rates",
         "reconcile",
         "completion",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated
 
 import strawberry
 
@@ -16,8 +16,6 @@ from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DecimalText
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain import anomalies as domain
-
-_LONGEST_NOTE: Final = 500
 
 
 @strawberry.type(description="What was said is stored.")
@@ -46,7 +44,7 @@ Until = Annotated[
 UpTo = Annotated[
     DecimalText | None, strawberry.argument(description="With PLANNED: the cost of a day that is. Default: any.")
 ]
-Note = Annotated[str, strawberry.argument(description=f"Why, at most {_LONGEST_NOTE} characters.")]
+Note = Annotated[str, strawberry.argument(description=f"Why, at most {domain.LONGEST_NOTE} characters.")]
 
 
 @strawberry.type
@@ -65,10 +63,6 @@ class AnomaliesMutation:
         info.context.require("operator")
         info.context.require_may_change()
         data = await info.context.data_of(customer_id)
-        if (until is not None or up_to is not None) and state is not AnomalyState.PLANNED:
-            return _refused("until, upTo: go with the state PLANNED only")
-        if len(note) > _LONGEST_NOTE or "\0" in note:
-            return _refused(f"note: longer than {_LONGEST_NOTE} characters, or not text")
         amount = None if up_to is None else amount_of("upTo", up_to)
         try:
             found = await data.run(
@@ -84,10 +78,8 @@ class AnomaliesMutation:
         except RecordNotFound as error:
             remedy = "Use an anomalyId that `anomalies` shows."
             return AnomalyNotFound(code="ANOMALY_NOT_FOUND", message=str(error), remedy=remedy)
+        except ValueError as error:
+            return AnomalyStateNotAccepted(
+                code="ANOMALY_STATE_NOT_ACCEPTED", message=str(error), remedy="Change what the message names."
+            )
         return AnomalyStateSet(anomaly=Anomaly(**Anomaly.fields_of(found)))
-
-
-def _refused(message: str) -> AnomalyStateNotAccepted:
-    return AnomalyStateNotAccepted(
-        code="ANOMALY_STATE_NOT_ACCEPTED", message=message, remedy="Change what the message names."
-    )

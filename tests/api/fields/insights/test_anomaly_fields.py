@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from charges import Charge, slice_of
 from world import Customer, World
@@ -241,6 +244,16 @@ def test_pages_follow_each_other_and_filters_narrow(costs: Costs) -> None:
         ({"currency": "EUR"}, []),
     ):
         assert [one["lastDay"] for one in costs.told(filter=filter_)] == days, filter_
+    told, world = costs.told(), costs.customer.world
+    headers = {"Authorization": f"Bearer {costs.customer.token}"}
+    written = world.http.get(f"{world.url}/export/anomalies.csv", headers=headers)
+    rows = list(csv.DictReader(io.StringIO(written.text)))
+    assert [(row["anomaly_id"], Decimal(row["excess"]), row["state"]) for row in rows] == [
+        (one["anomalyId"], Decimal(one["excess"]["amount"]), "open") for one in told
+    ]
+    params = {"start": "2026-04-09", "end": "2026-04-10"}
+    parquet = world.http.get(f"{world.url}/export/anomalies.parquet", params=params, headers=headers)
+    assert pq.read_table(io.BytesIO(parquet.content))["anomaly_id"].to_pylist() == [told[1]["anomalyId"]]
     error = costs.customer.error(LIST, first=4, after=after, filter={"folded": False})
     assert "after" in error["message"]
     assert "leastExcess" in costs.customer.error(LIST, first=4, filter={"leastExcess": "much"})["message"]

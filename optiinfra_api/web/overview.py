@@ -32,6 +32,7 @@ _USUAL_LAG: Final = 3
 _MOVERS: Final = 6
 _COMPARED: Final = f"customerId: $customer, period: $now, with: $before, limit: {_MOVERS}"
 _MOVED: Final = "{ groups { %s currency isOther groups before { amount } after { amount } } }"
+_ANOMALIES: Final = 5
 _TOTAL: Final = "{ totals { cost { amount currency } lineItems } dataThrough isComplete publishedAt isSimulated }"
 DOCUMENT: Final = f"""query Overview($customer: String, $now: Period!, $before: Period!, $last: Period!, $chart: Period!) {{
   now: totalCost(customerId: $customer, period: $now) {_TOTAL}
@@ -43,6 +44,7 @@ DOCUMENT: Final = f"""query Overview($customer: String, $now: Period!, $before: 
   service: compareCosts({_COMPARED}, groupBy: [SERVICE]) {_MOVED % "service"}
   account: compareCosts({_COMPARED}, groupBy: [ACCOUNT]) {_MOVED % "account"}
   tag: compareCosts({_COMPARED}, groupByTag: "{TEAM}") {_MOVED % "tag"}
+  anomalies(customerId: $customer, first: {_ANOMALIES}, filter: {{state: [OPEN]}}) {{ nodes {{ anomalyId sentence isSimulated }} }}
   accounts(customerId: $customer, first: 1000) {{
     nodes {{
       id provider isActive isSimulated dataThrough lastCollectedAt knownBillingPeriods dueBillingPeriods lastError
@@ -121,6 +123,10 @@ async def show(visit: Visit) -> Response:
         currency=currency,
         movers=[_movers(visit, found, now, currency, which) for which in _DIMENSIONS],
         chart=chart(drawn, list(whole.buckets("DAILY")), currency) if drawn else None,
+        odd=[
+            (one, visit.link("/anomalies/anomaly", id=one["anomalyId"]))
+            for one in (found.get("anomalies") or {}).get("nodes", [])
+        ],
         accounts=accounts,
         failures=[{**failure, "account": one["id"]} for one in accounts for failure in one["failures"]],
         stopped=stopped,

@@ -31,6 +31,7 @@ NAVIGATION: Final = (
     ("forecast", "Forecast", "/forecast"),
     ("resources", "Resources", "/resources"),
     ("invoices", "Invoices", "/invoices"),
+    ("anomalies", "Anomalies", "/anomalies"),
     ("accounts", "Accounts", "/accounts"),
     ("alerts", "Alerts", "/alerts"),
     ("settings", "Settings", "/settings"),
@@ -46,6 +47,8 @@ _SECTIONS: Final = {
     "audit": "settings",
     "resource": "resources",
     "no_resource": "resources",
+    "anomaly": "anomalies",
+    "no_anomaly": "anomalies",
 }
 """Pages that lie below another one of the navigation."""
 

@@ -55,7 +55,11 @@ class UsageReader:
     def _rows(self, statement: str, series: UsageKey, start: date, end: date, **values: Any) -> list[Mapping[str, Any]]:
         values |= {
             "customer_id": self.customer_id,
-            "generations": list(self.resolved.generations),
+            "generations": [
+                one.generation
+                for one in self.resolved.publications
+                if one.slice.account_id == series.account and one.has_charges_in(start, end)
+            ],
             "account_id": series.account,
             "service": series.service,
             "currency": series.currency,

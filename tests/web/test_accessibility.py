@@ -43,6 +43,7 @@ PAGES = [
     f"{ALL}&service=Compute&group=REGION&group=TAG&tag=team",
     "/explore?period=wrong",
     "/forecast",
+    "/anomalies",
     "/resources",
     "/resources?view=gone&service=Compute",
     "/resources/resource?account=ACCOUNT&resource=i-1",

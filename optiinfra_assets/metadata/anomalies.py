@@ -166,9 +166,10 @@ class AnomalyRepository(Repository):
         found = self.find(AnomalyFilter(anomaly_id=anomaly_id, is_folded=True), customer_id=customer_id)
         if not found:
             raise RecordNotFound(f"anomaly: {anomaly_id!r} does not exist")
+        before = found[0].state
         change = StateChange(
             anomaly_id=anomaly_id,
-            set_at=now,
+            set_at=now if before is None else max(now, before.set_at + timedelta(microseconds=1)),
             state=state,
             until_day=until_day,
             up_to=up_to,

@@ -195,8 +195,10 @@ def set_(
 
 def _only(metadata: Metadata) -> str:
     names = [one.customer_id for one in metadata.customers.find()]
-    if len(names) != 1:
-        raise click.UsageError(f"--customer: needed: use one of {', '.join(names)}")
+    if len(names) > 1:
+        raise click.UsageError(f"--customer: needed, since there are several: use one of {', '.join(names)}")
+    if not names:
+        raise click.ClickException(NOTHING_CONNECTED)
     return names[0]
 
 

@@ -77,7 +77,7 @@ def find_anomalies(
     """
     start, end = now.date() - timedelta(days=HISTORY_DAYS), now.date() + timedelta(days=1)
     resolved = warehouse.resolve(customer_id, start=start, end=end, standing=metadata.slices.freshness(customer_id))
-    rows = forecast_history(warehouse, customer_id, resolved, start, end, by_sub_account=False)
+    _, rows = forecast_history(warehouse, customer_id, resolved, start, end, 0)
     usage = UsageSeries.of_rows(rows, start, final_days(resolved), (end - start).days)
     repository = metadata.anomalies
     known = repository.all(customer_id=customer_id)

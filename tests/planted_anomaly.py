@@ -18,16 +18,22 @@ from optiinfra_assets.metadata.tokens import Principal
 
 
 def planted_anomaly(
-    metadata: Metadata, series: UsageKey, day: date, cost: Decimal, principal: Principal, now: datetime
+    metadata: Metadata,
+    series: UsageKey,
+    day: date,
+    cost: Decimal,
+    principal: Principal,
+    now: datetime,
+    named: str | None = None,
 ) -> str:
-    """Store that a day cost ten times what was expected, in one region; return the id."""
+    """Store that a day cost ten times what was expected, in one region; return the id, which is `named` if that is given."""
     customer_id = str(principal.customer_id)
     expected = (cost / 10).quantize(Decimal("0.01"))
     mark = series.service
     place = (mark, f"{mark}-sub", f"{mark}-region", f"{mark}-sku")
     cause = explain(("service", "sub account", "region", "SKU"), {place: Used(expected)}, {place: Used(cost)}, expected)
     found = StoredAnomaly(
-        anomaly_id=anomaly_id(customer_id, series, day),
+        anomaly_id=named or anomaly_id(customer_id, series, day),
         made_at=now,
         found_at=now,
         series=series,

@@ -221,6 +221,38 @@ class BudgetAsked(ToolArguments):
     end: date | None = None
 
 
+StateName = Literal["OPEN", "ACKNOWLEDGED", "PLANNED", "FALSE", "EXPECTED", "FIXED"]
+
+
+class AnomaliesAsked(ToolArguments):
+    """Arguments of `list_anomalies`."""
+
+    account: list[str] | None = None
+    service: list[str] | None = None
+    state: list[StateName] | None = None
+    start: date | None = None
+    as_of: AwareDatetime | None = None
+    limit: int = Field(20, ge=1, le=MOST_ROWS)
+    skip: int = Field(0, ge=0)
+
+
+class AnomalyAsked(ToolArguments):
+    """Arguments of `explain_anomaly`."""
+
+    anomaly_id: str
+    as_of: AwareDatetime | None = None
+
+
+class AnomalyFeedbackAsked(ToolArguments):
+    """Arguments of `judge_anomaly`."""
+
+    anomaly_id: str
+    state: StateName
+    until: date | None = Field(None, description="PLANNED: last day.")
+    up_to: str | None = Field(None, description="PLANNED: cost of a day.")
+    note: str = ""
+
+
 class GraphqlAsked(_Model):
     """Arguments of `run_graphql`."""
 

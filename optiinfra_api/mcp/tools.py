@@ -14,9 +14,12 @@ from optiinfra_api.exploring.display import converted, in_currency
 from optiinfra_api.exploring.periods import Days
 from optiinfra_api.exploring.state import DIMENSIONS
 from optiinfra_api.graphql.validation_rules import MAX_TOKENS, TOO_DEEP
-from optiinfra_api.mcp import answers, outlook
+from optiinfra_api.mcp import answers, oddities, outlook
 from optiinfra_api.mcp.arguments import (
     AccountsAsked,
+    AnomaliesAsked,
+    AnomalyAsked,
+    AnomalyFeedbackAsked,
     ArgumentRefused,
     BudgetAsked,
     BudgetsAsked,
@@ -48,7 +51,8 @@ from optiinfra_api.mcp.reconciliation import reconcile_month
 MAX_DESCRIBED: Final = 4 * 1024
 """Bytes of the instructions and all descriptions together."""
 
-INSTRUCTIONS: Final = """Cloud costs of one customer, as this platform has collected them; only create_budget changes anything.
+INSTRUCTIONS: Final = """Cloud costs of one customer, as this platform has collected them; only create_budget and judge_anomaly \
+change anything.
 Amounts are exact decimals as text, each in its currency: never add or compare those of several; displayCurrency shows all in one.
 totals cover all rows, also those left out; truncated, unless null, says how to get those.
 Tell people if figures are simulated (isSimulated), or not final (isComplete is false: charges are still to come; dataThrough is how \
@@ -287,6 +291,22 @@ TOOLS: Final[Mapping[str, CostTool]] = {
         "Make a budget; needs the role operator. Ask the person first.",
         BudgetAsked,
         outlook.create_budget,
+        is_read_only=False,
+    ),
+    "list_anomalies": CostTool(
+        "Odd days: what they cost beyond what was expected, so far and by the end of the month.",
+        AnomaliesAsked,
+        oddities.list_anomalies,
+    ),
+    "explain_anomaly": CostTool(
+        "Where an anomaly comes from: contributors with price, usage, new and gone; what people said of it.",
+        AnomalyAsked,
+        oddities.explain_anomaly,
+    ),
+    "judge_anomaly": CostTool(
+        "Say what an anomaly is; later days are judged by it. Needs the role operator. Ask the person first.",
+        AnomalyFeedbackAsked,
+        oddities.judge_anomaly,
         is_read_only=False,
     ),
     "run_graphql": CostTool(

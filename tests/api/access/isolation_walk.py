@@ -275,6 +275,13 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "tool.start": LEFT_OUT,
     "tool.end": LEFT_OUT,
     "tool.skip": LEFT_OUT,
+    "list_anomalies.account": Names(lambda planted: [planted.account_id], ["zqnone-customer.main"]),
+    "list_anomalies.service": Names(lambda _: [f"{MARK}-service"], ["zqnone-service"]),
+    "list_anomalies.state": LEFT_OUT,
+    "list_anomalies.start": Same("2026-10-01"),
+    "judge_anomaly.state": Same("ACKNOWLEDGED"),
+    "judge_anomaly.until": LEFT_OUT,
+    "judge_anomaly.upTo": LEFT_OUT,
     "find_values.dimension": Same("SERVICE"),
     "find_values.tagKey": LEFT_OUT,
     "find_values.search": Names(lambda _: f"{MARK}-service", "zqnone-service"),
@@ -286,7 +293,7 @@ VALUES: dict[str, Same | Names | Cursor] = {
 }
 
 
-OF_TOOLS = ("tool.", "find_values.", "run_graphql.", "compare_periods.")
+OF_TOOLS = ("tool.", "find_values.", "run_graphql.", "compare_periods.", "list_anomalies.", "judge_anomaly.")
 """What the keys for arguments of tools begin with."""
 
 

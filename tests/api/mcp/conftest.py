@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from api_server import serving
+from planted_anomaly import planted_anomaly
 from site_world import NOW, spend_and_state
 from tool_client import Tools
 from world import World
 
+from optiinfra_assets.domain.anomalies import UsageKey
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.metadata.tokens import Principal
+
+ANOMALY = "0f3c5a1b2d4e6f78"
+"""That which the cases of the evaluation are about."""
 
 
 @pytest.fixture(scope="session")
@@ -30,4 +36,8 @@ def tools(world: World, tools_url: str) -> Tools:
     author = Principal("author", "author", customer.customer_id, "operator")
     budget = Budget("all", Cadence.MONTHLY, Decimal(500), "USD")
     world.metadata.budgets.save(budget, customer_id=customer.customer_id, principal=author, now=NOW)
+    series = UsageKey("aws", f"{customer.customer_id}.main", "Compute", "USD")
+    planted_anomaly(
+        world.metadata, series, NOW.date() - timedelta(days=5), Decimal(500), author, NOW - timedelta(days=4), ANOMALY
+    )
     return Tools(f"{tools_url}/mcp", customer.token, customer.customer_id)

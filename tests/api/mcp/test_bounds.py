@@ -99,7 +99,7 @@ def test_descriptions_are_short_and_every_tool_has_one(tools: Tools) -> None:
     instructions, listed = tools.run(read)
     assert [one.name for one in listed] == list(TOOLS)
     assert all(one.description for one in listed)
-    assert [one.name for one in listed if not one.annotations.read_only_hint] == ["create_budget"]
+    assert [one.name for one in listed if not one.annotations.read_only_hint] == ["create_budget", "judge_anomaly"]
     texts = [
         instructions,
         *(one.description for one in listed),

@@ -11,6 +11,7 @@ from typing import Any, Final
 from optiinfra_assets.analytics.anomaly_events import AnomalyEvent, folded
 from optiinfra_assets.analytics.customer_anomalies import (
     HISTORY_DAYS,
+    JUDGED_DAYS,
     NamedEvent,
     exact_days,
     first_changed,
@@ -81,7 +82,8 @@ def find_anomalies(
     usage = UsageSeries.of_rows(rows, start, final_days(resolved), (end - start).days)
     repository = metadata.anomalies
     known = repository.all(customer_id=customer_id)
-    since = first_changed(usage, repository.expectations(start, end, customer_id=customer_id))
+    oldest = (usage.last_final or end) - timedelta(days=JUDGED_DAYS)
+    since = first_changed(usage, repository.expectations(oldest, end, customer_id=customer_id))
     states = [one.state for one in known if one.state is not None]
     judged = judge_days(customer_id, usage, since, known, states)
     reader = UsageReader(warehouse, customer_id, resolved)

@@ -50,7 +50,7 @@ def test_groups_that_differ_in_the_last_digit_only_are_in_their_order() -> None:
         {"service": name, "currency": "IDR", "cost": {"amount": amount}, "dates": [], "amounts": []}
         for name, amount in amounts.items()
     ]
-    assert [row.group for row in by_currency(series, (), "service")["IDR"]] == ["b", "a"]
+    assert [row.group for row in by_currency(series, None, "service")["IDR"]] == ["b", "a"]
 
 
 def test_no_amounts_are_added_by_the_default_context() -> None:

@@ -173,7 +173,7 @@ def test_variables_of_any_kind_are_answered(
 ) -> None:
     asking = customer if operation.kind == "query" else spent
     token = root if operation.name == "createCustomer" else asking.token
-    own = Planted(asking.customer_id, _account(asking), f"{asking.customer_id}-task", *["x"] * 7, admin=token)
+    own = Planted(asking.customer_id, _account(asking), f"{asking.customer_id}-task", *["x"] * 8, admin=token)
     leaves = [one for one in operation.leaves if one.path != ("test",)]
 
     @fuzzed(6)

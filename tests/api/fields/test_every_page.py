@@ -27,9 +27,11 @@ from world import Customer, World
 from optiinfra_api.fields import pagination
 from optiinfra_api.schema import schema
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
+from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice, InvoiceStatement
 from optiinfra_assets.ingestion.reconciling import reconcile_customer
+from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.vault.credential_audit import Actor
 
 OCTOBER = BillingPeriod(2026, 10)
@@ -75,6 +77,13 @@ def _tell(customer: Customer) -> None:
     made = rules[0] if rules else rule(metadata, hook(metadata, "https://example.com/x", "x", customer.customer_id)[0])
     with metadata.transaction():
         metadata.alert_outbox.record(made, [occasion(next(_numbers))], datetime.now(UTC))
+
+
+def _budget(customer: Customer) -> None:
+    budget = Budget(f"b{next(_numbers):04d}", Cadence.MONTHLY, Decimal(5), "USD")
+    who = Principal("author", "author", customer.customer_id, "operator")
+    now = datetime.now(UTC)
+    customer.world.metadata.budgets.save(budget, customer_id=customer.customer_id, principal=who, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,8 @@ PAGED |= {
     "invoices": Paged("", "account billingPeriod invoices { total { amount } }", _state, is_newest_first=False),
     "reconciliation": Paged("", "account billingPeriod stated { amount }", _state, is_newest_first=False),
 }
-ELSEWHERE = {"costMetrics", "costsByResource", "customers", "tokens", "accessAuditLog"}
+PAGED |= {"budgets": Paged("", "budgetId name", _budget, is_newest_first=False)}
+ELSEWHERE = {"anomalies", "budgetStatus", "costMetrics", "costsByResource", "customers", "tokens", "accessAuditLog"}
 
 
 def test_every_field_with_pages_is_put_together_somewhere() -> None:
@@ -152,7 +162,7 @@ def customer(world: World) -> Customer:
     main = Account(f"{customer.customer_id}.main", customer.customer_id, "focus", {"location": "/main"})
     world.metadata.accounts.add(main)
     for _ in range(ROWS):
-        for make in (_add_account, _publish, _queue, _state, _commit, _tell):
+        for make in (_add_account, _publish, _queue, _state, _commit, _tell, _budget):
             make(customer)
     return customer
 

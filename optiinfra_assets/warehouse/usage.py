@@ -66,7 +66,7 @@ class UsageReader:
             "start": start,
             "end": end,
         }
-        text = sql_files.read("clickhouse", "queries", statement)
+        text = sql_files.read("clickhouse", "store", statement)
         with clickhouse_errors(self.warehouse.client):
             found = self.warehouse.client.query(text, parameters=values, settings=self.warehouse.only(self.customer_id))
         return [row for row in found.named_results() if _is_used(row["service_name"])]

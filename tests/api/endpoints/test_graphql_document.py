@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from charges import Charge, slice_of
+from planted_anomaly import planted_anomaly
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.alert_times import Timing
 from optiinfra_assets.domain.alerts import AlertMessage, Occasion
+from optiinfra_assets.domain.anomalies import UsageKey
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.commitments import Commitment
 from optiinfra_assets.domain.invoices import Invoice, InvoicePart, InvoiceStatement
@@ -57,6 +59,8 @@ def acme(world: World) -> Customer:
     budget = Budget("everything", Cadence.MONTHLY, D(40), "USD", amounts={date(2026, 12, 1): D(60)})
     who = Principal("second", "second", "acme", "operator")
     world.metadata.budgets.save(budget, customer_id="acme", principal=who, now=at)
+    compute = UsageKey("aws", "acme.aws", "Amazon EC2", "USD")
+    planted_anomaly(world.metadata, compute, date(2026, 10, 31), D(250), who, at, "a0c0e0")
     return acme
 
 

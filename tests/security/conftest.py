@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from loopback import HANG, eventually, free_port, wait_until_answers
 from served_world import world
-from web_interface import INSTALLATION_TOKEN, PUBLIC, WebInterface
+from web_interface import AUTOMATIONS, INSTALLATION_TOKEN, PUBLIC, WebInterface
 
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings, project_file
@@ -63,7 +63,7 @@ def _served(settings: Settings) -> Iterator[WebInterface]:
             try:
                 wait_until_answers(f"{settings.dagster_url}/healthz", process)
                 served = WebInterface(settings, metadata, instance, settings.home / "web.log")
-                assert eventually(lambda: len(served.stopped_or_running()) == 6, pause=0.2)
+                assert eventually(lambda: len(served.stopped_or_running()) == AUTOMATIONS, pause=0.2)
                 yield served
             finally:
                 process.terminate()

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from loopback import eventually
-from web_interface import INSTALLATION_TOKEN, LINK_PATH, PUBLIC, WebInterface, cookie_of
+from web_interface import AUTOMATIONS, INSTALLATION_TOKEN, LINK_PATH, PUBLIC, WebInterface, cookie_of
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -83,7 +83,7 @@ def test_an_administrator_of_all_customers_works_here(web: WebInterface) -> None
 
 
 def test_our_own_processes_come_in_with_the_token_of_the_installation(web: WebInterface) -> None:
-    assert len(read_automations(web.settings)) == 6
+    assert len(read_automations(web.settings)) == AUTOMATIONS
     for wrong in (None, "made-for-another", web.token("acme", "admin").plaintext):
         with pytest.raises(
             DagsterUnavailable, match="does not accept our token: set OPTIINFRA_DAGSTER_TOKEN"

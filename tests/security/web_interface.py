@@ -24,6 +24,8 @@ from optiinfra_assets.settings import Settings
 
 INSTALLATION_TOKEN = "made-for-this-installation"
 PUBLIC = "https://dagster.example"
+AUTOMATIONS = 12
+"""Schedules and sensors of the platform."""
 STATES = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
   schedules { name state: scheduleState { id } } sensors { name state: sensorState { id } } } } } }"""
 STOP = 'mutation { stopRunningSchedule(id: "%s") { __typename ... on Error { message } } }'

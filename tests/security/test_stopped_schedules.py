@@ -10,7 +10,7 @@ import pytest
 from api_server import SCRAPER, serving
 from click.testing import CliRunner, Result
 from loopback import eventually
-from web_interface import WebInterface
+from web_interface import AUTOMATIONS, WebInterface
 
 from optiinfra_assets.cli import command
 from optiinfra_assets.settings import Settings
@@ -52,7 +52,7 @@ def test_a_stopped_schedule_is_said_everywhere_and_started_by_a_command(
     web: WebInterface, settings_with_clickhouse: Settings
 ) -> None:
     settings = settings_with_clickhouse
-    assert eventually(lambda: automation(settings) == said(True, "6 schedules and sensors run"))
+    assert eventually(lambda: automation(settings) == said(True, f"{AUTOMATIONS} schedules and sensors run"))
     with web.signed_in() as browser:
         assert browser.post("/graphql", json={"query": web.stop}).status_code == 200
     assert eventually(lambda: automation(settings) == said(False, STOPPED))

@@ -104,15 +104,19 @@ def budget_of(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def band(series: Mapping[str, Any]) -> dict[str, Any]:
-    """What the chart draws: what came, what is expected, and the bounds around that; null where a line has no day."""
-    first = series["dates"][0] if series["dates"] else None
+    """What the chart draws: what came, what is expected, and the bounds around that; null where a line has no day.
+
+    What is expected of a day lacks the accounts whose day is final already: drawn as it is, the total of a customer fell to nothing there.
+    So a day of which more came than is still expected is one that came.
+    """
+    expected = dict(zip(series["dates"], series["beforeCredits"], strict=True))
     came = {
         day: amount
         for day, amount in zip(series["actualDates"], series["actualAmounts"], strict=True)
-        if first is None or day < first
+        if day not in expected or Decimal(amount) > Decimal(expected[day])
     }
-    dates = sorted({*came, *series["dates"]})
-    place = {day: index for index, day in enumerate(series["dates"])}
+    dates = sorted({*came, *expected})
+    place = {day: index for index, day in enumerate(series["dates"]) if day not in came}
     lines = {
         name: [series[name][place[day]] if day in place and series[name] is not None else None for day in dates]
         for name in ("beforeCredits", "lower80", "upper80", "lower95", "upper95")

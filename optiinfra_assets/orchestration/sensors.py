@@ -112,7 +112,7 @@ def reconciliation_sensor() -> dg.SensorDefinition:
     @dg.sensor(
         name="reconcile_changes",
         asset_selection=dg.AssetSelection.assets(INVOICES, RECONCILED_MONTHS),
-        minimum_interval_seconds=300,
+        minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Compares closed months with their invoices again once their costs or their invoices changed.",
     )

@@ -86,7 +86,7 @@ def test_schedules_and_sensors_run_by_default() -> None:
         "alerts": (30, "RUNNING"),
         "follow_runs": (30, "RUNNING"),
         "freshness": (900, "RUNNING"),
-        "reconcile_changes": (300, "RUNNING"),
+        "reconcile_changes": (60, "RUNNING"),
         "refresh_forecasts": (30, "RUNNING"),
     }
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 import httpx
 from site_world import NOW, Site, spend
 
+from optiinfra_api.web.outlook import band
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.metadata.tokens import Principal
 
@@ -53,3 +54,22 @@ def test_the_page_shows_sums_with_their_bounds_and_budgets(site: Site) -> None:
         assert "Expected for the rest of the month" in overview
         assert "Budgets that are over, or likely to be" in overview
         assert "wide" not in overview
+
+
+def test_a_day_that_is_final_for_most_accounts_does_not_fall_to_nothing() -> None:
+    days = ["2026-11-28", "2026-11-29", "2026-11-30"]
+    bounds = {name: ["1", "9"] for name in ("lower80", "upper80", "lower95", "upper95")}
+    drawn = band(
+        {
+            "currency": "USD",
+            "actualDates": days,
+            "actualAmounts": ["400", "390", "20"],
+            "dates": days[1:],
+            "beforeCredits": ["5", "410"],
+            **bounds,
+        }
+    )
+    assert drawn["dates"] == days
+    assert drawn["came"] == ["400", "390", None]
+    assert drawn["beforeCredits"] == [None, None, "410"]
+    assert drawn["upper95"] == [None, None, "9"]

@@ -37,6 +37,7 @@ from hypothesis_graphql import Mode, from_schema, nodes
 import optiinfra_api
 import optiinfra_assets
 from optiinfra_api.fields.collections.restatements import MAX_CHANGES
+from optiinfra_api.fields.costs.billing_periods import MOST_ROWS
 from optiinfra_api.fields.pagination import MAX_FIRST
 
 SCHEMA = build_schema((Path(optiinfra_api.__file__).parent / "schema.graphql").read_text())
@@ -68,7 +69,7 @@ ANYTHING = st.recursive(
 )
 """Of JSON."""
 
-MOST = {"changes": MAX_CHANGES}
+MOST = {"changes": MAX_CHANGES, "months": MOST_ROWS}
 """How long lists may be that have a limit of their own."""
 
 _ADDRESSES = re.compile(r'"(?:runUrl|origin)":"[^"]*"')

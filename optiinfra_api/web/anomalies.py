@@ -54,7 +54,14 @@ async def show(visit: Visit) -> Response:
     state = given.get("state") if given.get("state") in STATES else ""
     asked = {"first": _PAGE, "after": given.get("after") or None, "filter": {"state": [state]} if state else None}
     answer = await visit.ask(LIST, customer=visit.customer_id, **asked)
-    found = answer.get("anomalies") or {"nodes": [], "pageInfo": {"hasNextPage": False}, "judgedAt": None}
+    nothing: dict[str, Any] = {
+        "nodes": [],
+        "pageInfo": {"hasNextPage": False},
+        "judgedAt": None,
+        "dataThrough": None,
+        "isSimulated": False,
+    }
+    found = answer.get("anomalies") or nothing
     more = found["pageInfo"]
     kept = {"state": state} if state else {}
     return visit.shown(

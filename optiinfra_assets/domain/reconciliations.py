@@ -8,15 +8,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
 
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
-
-NO_MINOR_UNIT: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-"""Currencies of ISO 4217 without a smaller unit."""
-THREE_DIGITS: Final = "BHD IQD JOD KWD LYD OMR TND"
-"""Currencies of ISO 4217 whose smaller unit is a thousandth."""
+from optiinfra_assets.domain.subunits import decimal_places
 
 
 class ReconciliationStatus(StrEnum):
@@ -39,9 +34,7 @@ class ReconciliationStatus(StrEnum):
 
 def subunit(currency: str) -> Decimal:
     """Return the smallest unit of a currency as of ISO 4217, such as 0.01 of USD; 0.01 for one that is not there."""
-    if currency in NO_MINOR_UNIT.split():
-        return Decimal(1)
-    return Decimal("0.001") if currency in THREE_DIGITS.split() else Decimal("0.01")
+    return Decimal(1).scaleb(-decimal_places(currency))
 
 
 @dataclass(frozen=True, slots=True)

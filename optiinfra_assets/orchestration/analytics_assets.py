@@ -1,13 +1,18 @@
 """What is made of published costs: forecasts and anomalies of all customers, refreshed after publications."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final, TypeVar
 
 import dagster as dg
 
-from optiinfra_assets.ingestion.finding_anomalies import refresh_anomalies
-from optiinfra_assets.ingestion.forecasting import refresh_forecasts
+from optiinfra_assets.ingestion.finding_anomalies import RefreshedAnomalies, refresh_anomalies
+from optiinfra_assets.ingestion.forecasting import RefreshedForecast, refresh_forecasts
+from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.orchestration.resources import StoresResource
+from optiinfra_assets.warehouse.warehouse import Warehouse
+
+_Refreshed = TypeVar("_Refreshed", RefreshedForecast, RefreshedAnomalies)
 
 FORECASTS: Final = dg.AssetKey(["analytics", "forecasts"])
 ANOMALIES: Final = dg.AssetKey(["analytics", "anomalies"])
@@ -32,14 +37,7 @@ def forecasts_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     def forecasts(
         context: dg.AssetExecutionContext, stores: dg.ResourceParam[StoresResource]
     ) -> dg.MaterializeResult[Any]:
-        with stores.metadata() as metadata, stores.warehouse() as warehouse:
-            now, days = stores.clock(), stores.settings().retention_days
-            found = []
-            for one in refresh_forecasts(metadata, warehouse, now, days):
-                found.append(one)
-                if one.error is not None:
-                    context.log.error("%s: not forecast: %s", one.customer_id, one.error)
-        _raise_failures([(one.customer_id, one.error) for one in found], "forecast")
+        found = _refreshed(context, stores, refresh_forecasts, "forecast")
         return dg.MaterializeResult(
             metadata={
                 "customers": len(found),
@@ -69,14 +67,7 @@ def anomalies_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     def anomalies(
         context: dg.AssetExecutionContext, stores: dg.ResourceParam[StoresResource]
     ) -> dg.MaterializeResult[Any]:
-        with stores.metadata() as metadata, stores.warehouse() as warehouse:
-            now, days = stores.clock(), stores.settings().retention_days
-            found = []
-            for one in refresh_anomalies(metadata, warehouse, now, days):
-                found.append(one)
-                if one.error is not None:
-                    context.log.error("%s: not judged: %s", one.customer_id, one.error)
-        _raise_failures([(one.customer_id, one.error) for one in found], "judged")
+        found = _refreshed(context, stores, refresh_anomalies, "judged")
         return dg.MaterializeResult(
             metadata={
                 "customers": len(found),
@@ -90,11 +81,24 @@ def anomalies_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     return anomalies
 
 
-def _raise_failures(found: Sequence[tuple[str, Exception | None]], what: str) -> None:
-    failed = [(customer_id, error) for customer_id, error in found if error is not None]
+def _refreshed(
+    context: dg.AssetExecutionContext,
+    stores: StoresResource,
+    refresh: Callable[[Metadata, Warehouse, datetime, int], Iterator[_Refreshed]],
+    what: str,
+) -> list[_Refreshed]:
+    """Refresh all customers that are due; log each that failed, and then fail."""
+    found = []
+    with stores.metadata() as metadata, stores.warehouse() as warehouse:
+        for one in refresh(metadata, warehouse, stores.clock(), stores.settings().retention_days):
+            found.append(one)
+            if one.error is not None:
+                context.log.error("%s: not %s: %s", one.customer_id, what, one.error)
+    failed = [one for one in found if one.error is not None]
     if failed:
-        names = ", ".join(customer_id for customer_id, _ in failed[:10])
-        raise dg.Failure(f"{len(failed)} of {len(found)} customers not {what}: {names}: {failed[0][1]}")
+        names = ", ".join(one.customer_id for one in failed[:10])
+        raise dg.Failure(f"{len(failed)} of {len(found)} customers not {what}: {names}: {failed[0].error}")
+    return found
 
 
 def forecasts_sensor() -> dg.SensorDefinition:

@@ -86,7 +86,8 @@ def _partitions(context: dg.AssetExecutionContext, metadata: Metadata) -> dict[S
         found[Slice.of(accounts[account_id], period)] = accounts[account_id], key
     if not found:
         raise dg.Failure(f"{missing}: connect it, or delete its partition", allow_retries=False)
-    register(context.instance, found)
+    if _is_of_many(context):
+        register(context.instance, found)
     return dict(sorted(found.items(), key=lambda item: item[0].billing_period, reverse=True))
 
 

@@ -30,9 +30,9 @@ def clickhouse_address(port: int) -> str:
     return f"http://default:{CLICKHOUSE_PASSWORD}@127.0.0.1:{port}"
 
 
-def eventually(condition: Callable[[], object], pause: float = 0.02) -> bool:
-    """Whether `condition` comes true; looked at every `pause` seconds until it does or something hangs."""
-    deadline = time.monotonic() + HANG
+def eventually(condition: Callable[[], object], pause: float = 0.02, seconds: float = HANG) -> bool:
+    """Whether `condition` comes true; looked at every `pause` seconds until it does or something hangs for `seconds`."""
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False

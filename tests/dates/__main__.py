@@ -25,6 +25,7 @@ PLACES: Final = (
     "/opt/homebrew/lib/faketime",
 )
 DAYS: Final = {
+    "first-minutes": datetime(2027, 5, 1, 0, 5, tzinfo=UTC),
     "1st": datetime(2027, 3, 1, 12, tzinfo=UTC),
     "28th": datetime(2027, 2, 28, 12, tzinfo=UTC),
     "29th": datetime(2027, 1, 29, 12, tzinfo=UTC),
@@ -34,7 +35,8 @@ DAYS: Final = {
     "new-year": datetime(2027, 1, 1, tzinfo=UTC),
     "midnight": datetime(2027, 6, 1, tzinfo=UTC),
 }
-"""All after the days that the tests' own data are of. For the last two see `crossing`."""
+"""All after the days that the tests' own data are of. In the first minutes of a month no cloud has invoiced the last one. For the last two
+see `crossing`."""
 
 
 def main() -> int:

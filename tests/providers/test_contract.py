@@ -375,14 +375,17 @@ def test_line_items_are_stored_to_the_last_digit(life: AnyLife, warehouse: Wareh
 
 _READER = """
 import json, re, sys
+from dataclasses import replace
+from datetime import datetime
 from optiinfra_assets.providers.context import transient_context
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.domain.failures import Fault
 from optiinfra_assets.ingestion.failures import fault_of
 from optiinfra_assets.providers import PROVIDERS
-name, settings, secrets = json.load(sys.stdin)
+name, settings, secrets, now = json.load(sys.stdin)
+context = replace(transient_context(), clock=lambda: datetime.fromisoformat(now))
 account = Account("demo.memory", "demo", name, settings, secrets, is_simulated=True)
-rows = sum(batch.num_rows for batch in PROVIDERS[name].collect(account, BillingPeriod(2026, 1), transient_context()).batches)
+rows = sum(batch.num_rows for batch in PROVIDERS[name].collect(account, BillingPeriod(2026, 1), context).batches)
 # Of this program alone: what getrusage says begins with the size of the process it was forked from.
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
 print(rows, peak)
@@ -395,7 +398,7 @@ def test_memory_stays_within_its_limit(way: Way) -> None:
     life = other_life(way, small(), MARCH_10)
     with life.cloud:
         life.cloud.extra_items = count
-        asked = json.dumps([way.name, life.cloud.settings(), life.cloud.secrets()])
+        asked = json.dumps([way.name, life.cloud.settings(), life.cloud.secrets(), MARCH_10.isoformat()])
         command = [sys.executable, "-c", _READER]
         done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -12,7 +12,7 @@ import pytest
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.ingestion import account_access
 from optiinfra_assets.ingestion.onboarding import build_account, read_source
-from optiinfra_assets.providers import PROVIDERS
+from optiinfra_assets.providers import PROVIDERS, context
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
 from optiinfra_assets.simulators.sample_clouds import make_cloud, read_served, sample_clouds, serving
@@ -23,7 +23,8 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever looks at a cloud has the cloud's time."""
-    monkeypatch.setattr(account_access, "utc_now", lambda: NOW)
+    for module in (account_access, context):
+        monkeypatch.setattr(module, "utc_now", lambda: NOW)
 
 
 def test_every_cloud_is_there_once_and_every_customer_has_some() -> None:

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from loopback import HANG, eventually
+from loopback import HANG, eventually, real_clock
 from websockets.sync.client import ClientConnection, connect
 
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -73,7 +73,9 @@ def chromium(*arguments: str) -> Iterator[Tab]:
     with tempfile.TemporaryDirectory(prefix="optiinfra-chromium-", ignore_cleanup_errors=True) as profile:
         own = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
         port = ["--remote-debugging-port=0", f"--user-data-dir={profile}", *arguments, "about:blank"]
-        process = subprocess.Popen([str(EXECUTABLE), *own, *port], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [str(EXECUTABLE), *own, *port], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=real_clock()
+        )
         try:
             chosen = Path(profile) / "DevToolsActivePort"
             assert eventually(lambda: chosen.exists() and len(chosen.read_text().split()) == 2, pause=0.05)

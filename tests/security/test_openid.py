@@ -19,7 +19,7 @@ import pytest
 from api_server import serving
 from identity_provider import CLIENT, CLIENT_SECRET, IdentityProvider, identity_provider
 from joserfc.jwk import RSAKey
-from loopback import HANG, served
+from loopback import HANG, real_clock, served
 from playwright.sync_api import sync_playwright
 from site_world import Site
 from test_states import text_of
@@ -399,7 +399,7 @@ def test_a_real_browser_comes_back_from_another_site_with_its_cookies(site: Site
     url = site.url.replace("127.0.0.1", "localhost")
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"], env=real_clock()
         )
         page = chromium.new_page()
         page.goto(f"{url}/settings")

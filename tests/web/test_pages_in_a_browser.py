@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from loopback import real_clock
 from playwright.sync_api import Browser, Page, sync_playwright
 from site_world import HOSTILE, Site, spend
 from world import Customer
@@ -59,7 +60,8 @@ class Look:
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium without a window."""
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        options = ["--no-sandbox", "--disable-gpu"]
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options, env=real_clock())
         yield browser
         browser.close()
 

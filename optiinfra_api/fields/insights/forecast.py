@@ -18,7 +18,7 @@ from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Perio
 from optiinfra_api.fields.costs.money import Money, Published
 from optiinfra_api.fields.costs.trends import GroupBy, GroupByTag
 from optiinfra_api.fields.insights.forecast_overrides import ForecastOverride
-from optiinfra_api.fields.insights.forecasting import ForecastAnswer, ForecastGroup, ForecastQuery, forecast_answer
+from optiinfra_api.fields.insights.forecasting import ForecastAnswer, ForecastQuery, forecast_answer
 from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.resolvers import resolved
@@ -27,6 +27,7 @@ from optiinfra_assets.analytics.bounds import LEVELS
 from optiinfra_assets.analytics.charge_parts import CostPart
 from optiinfra_assets.analytics.cost_history import NOTES, Method
 from optiinfra_assets.analytics.forecast import Forecast
+from optiinfra_assets.analytics.forecast_groups import ForecastGroup
 
 MOST_DAYS: Final = 366
 _USUAL_DAYS: Final = 92

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from strawberry.utils.str_converters import to_camel_case
@@ -18,7 +18,6 @@ from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.fields.costs.cost_series import MAX_SERIES
 from optiinfra_api.graphql.errors import InvalidArgument, TooExpensive
 from optiinfra_api.reading.cost_query import FILTERS, CostQuery, validated
-from optiinfra_assets.analytics.arrays import Integers
 from optiinfra_assets.analytics.customer_forecast import (
     HISTORY_DAYS,
     HORIZON_DAYS,
@@ -27,10 +26,10 @@ from optiinfra_assets.analytics.customer_forecast import (
     final_days,
     forecast_customer,
 )
-from optiinfra_assets.analytics.forecast import Forecast, Override, of_series, usual_spans
-from optiinfra_assets.analytics.forecast_split import SHARE_DAYS, Shares, shares, split
+from optiinfra_assets.analytics.forecast import usual_spans
+from optiinfra_assets.analytics.forecast_groups import ForecastGroup, SpansOf, groups_of, matcher
+from optiinfra_assets.analytics.forecast_split import SHARE_DAYS, Shares, shares
 from optiinfra_assets.analytics.stored_forecast import from_bytes
-from optiinfra_assets.domain.day_span import DaySpan
 from optiinfra_assets.domain.publications import ResolvedGenerations
 from optiinfra_assets.metadata.forecasts import MadeForecast, StoredOverride
 from optiinfra_assets.warehouse.cost_history import FORECAST_BASIS, series_columns
@@ -42,8 +41,6 @@ OF_SERIES: Final = {
     "service": "services",
 }
 """What every series has -> the filter of a cost query."""
-SpansOf = Callable[[date], Mapping[str, DaySpan]]
-"""The sums of days that are wanted, from the first day that is not final."""
 _SPLIT: Final = {"region": "regions", "charge_category": "charge_categories"}
 _ALL: Final = OF_SERIES | _SPLIT | {"currency": "currencies"}
 ANSWERED: Final = _ALL.keys()
@@ -100,23 +97,6 @@ class ForecastQuery:
         needed |= {"tag"} if self.tag else set()
         needed |= set() if is_by_sub_account else filtered & {"sub_account"}
         return sorted(needed)
-
-
-@dataclass(frozen=True)
-class ForecastGroup:
-    """One group of a question in one currency.
-
-    Attributes:
-        key: the group's value of each dimension that is grouped by; '' elsewhere.
-        forecast: of which `node` is the group.
-        first_day: the first of its days that is not final.
-    """
-
-    currency: str
-    key: SeriesKey
-    forecast: Forecast
-    node: int
-    first_day: date
 
 
 @dataclass(frozen=True)
@@ -250,7 +230,10 @@ def _groups(
     dimensions: Sequence[str],
     spans_of: SpansOf,
 ) -> list[ForecastGroup]:
-    groups = [group for one in currencies for group in _of_currency(asked, one, overrides, found, dimensions, spans_of)]
+    groups = []
+    for one in currencies:
+        matches = [_matcher(question) for question in asked.questions if _may_match(question, one.currency)]
+        groups += groups_of(one, matches, asked.group_by, overrides, found, dimensions, spans_of)
     if len(groups) > MAX_SERIES:
         raise TooExpensive(
             f"the answer would have more than {MAX_SERIES} groups", "Group by less, or narrow the filter."
@@ -258,75 +241,10 @@ def _groups(
     return groups
 
 
-def _of_currency(
-    asked: ForecastQuery,
-    one: CurrencyForecast,
-    overrides: Sequence[StoredOverride],
-    found: Shares,
-    dimensions: Sequence[str],
-    spans_of: SpansOf,
-) -> list[ForecastGroup]:
-    """The groups of one currency, the largest first."""
-    series, keys = one.overridden([*_overrides(overrides, one)]), list(one.keys)
-    parents = dict(zip(one.keys, one.through, strict=True))
-    if dimensions:
-        undone = _undone(dimensions)
-        series, keys = split(series, keys, found, dimensions, one.digits)
-        through = np.array([parents[key._replace(**undone)] for key in keys], dtype="M8[D]")
-    else:
-        through = one.through
-    rows = _rows(asked, keys, one.currency)
-    if not rows:
-        return []
-    known = [through[places][~np.isnat(through[places])] for places in rows.values()]
-    firsts = [(days.min() + 1 if days.size else one.days.dates[0]).astype(date) for days in known]
-    spans = spans_of(min(firsts))
-    result = of_series(series, through, one.days, spans, list(rows.values()), digits=one.digits)
-    groups = [
-        ForecastGroup(one.currency, key, result, len(keys) + number, first)
-        for number, (key, first) in enumerate(zip(rows, firsts, strict=True))
-    ]
-    longest = max(spans, key=lambda name: spans[name].count)
-    return sorted(groups, key=lambda group: (-result.total(longest, group.node), str(group.key)))
-
-
-def _undone(dimensions: Sequence[str]) -> dict[str, Any]:
-    return {name: None if name == "tag" else "" for name in dimensions}
-
-
-def _overrides(overrides: Iterable[StoredOverride], one: CurrencyForecast) -> Iterable[Override]:
-    for override in overrides:
-        if override.currency in (None, one.currency):
-            places = [
-                place
-                for place, key in enumerate(one.keys)
-                if all(getattr(key, name) in values for name, values in override.chosen.items())
-            ]
-            if places:
-                yield Override(np.array(places), override.month, override.amount, override.factor)
-
-
-def _rows(asked: ForecastQuery, keys: Sequence[SeriesKey], currency: str) -> dict[SeriesKey, Integers]:
-    """The places of the series of each group."""
-    matches = [_matcher(one) for one in asked.questions if _may_match(one, currency)]
-    found: dict[SeriesKey, list[int]] = {}
-    for place, key in enumerate(keys):
-        if any(match(key) for match in matches):
-            group = {name: getattr(key, name) for name in asked.group_by}
-            found.setdefault(SeriesKey("", "")._replace(**group), []).append(place)
-    return {key: np.array(places) for key, places in found.items()}
-
-
 def _may_match(question: CostQuery, currency: str) -> bool:
     return not question.currencies or currency in question.currencies
 
 
 def _matcher(question: CostQuery) -> Callable[[SeriesKey], bool]:
-    filters = {name: getattr(question, values) for name, values in (OF_SERIES | _SPLIT).items()}
-    chosen = {name: frozenset(values) for name, values in filters.items() if values}
-    tags = question.tag_values
-
-    def matches(key: SeriesKey) -> bool:
-        return all(getattr(key, name) in values for name, values in chosen.items()) and (not tags or key.tag in tags)
-
-    return matches
+    chosen = {name: getattr(question, values) for name, values in (OF_SERIES | _SPLIT).items()}
+    return matcher(chosen | {"tag": question.tag_values})

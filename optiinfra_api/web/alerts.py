@@ -16,11 +16,12 @@ MOST_MESSAGES: Final = 50
 PAGE: Final = """query Alerts($customer: String, $first: Int!, $after: String) {
   alertRules(customerId: $customer) {
     nodes {
-      ruleId kind name options { name value } accounts channels mutedUntil checkedAt
+      ruleId kind name options { name value } accounts services budgets channels mutedUntil checkedAt
       timing { digest digestHour digestWeekday quietFrom quietUntil timezone }
     }
-    kinds { name help options { name help default } }
+    kinds { name help options { name help default } places }
   }
+  budgets(customerId: $customer, first: 1000) { nodes { budgetId name } }
   alertChannels(customerId: $customer) { nodes { channelId kind name server recipients createdAt } }
   alertDeliveries(customerId: $customer, first: $first, after: $after) {
     nodes { deliveryId ruleName channelName state titles createdAt dueAt attempts sentAt error }
@@ -82,6 +83,7 @@ async def show(visit: Visit, made: dict[str, Any] | None = None, *, is_refused: 
         kinds=rules.get("kinds", []),
         channels=channel_nodes,
         names={one["channelId"]: one["name"] for one in channel_nodes},
+        budgets={one["budgetId"]: one["name"] for one in (found.get("budgets") or {}).get("nodes", [])},
         messages=messages.get("nodes", []),
         older=visit.link("/alerts", after=info["endCursor"]) if info.get("hasNextPage") else None,
         offered=CHANNELS,
@@ -106,6 +108,8 @@ async def save(visit: Visit) -> Response:
         "channels": [name.removeprefix("channel-") for name in sent if name.startswith("channel-")],
         "options": [{"name": name, "value": value} for name, value in options.items() if value.strip()],
         "accounts": sent.get("accounts", "").replace(",", " ").split(),
+        "services": [one.strip() for one in sent.get("services", "").splitlines() if one.strip()],
+        "budgets": [name.removeprefix("budget-") for name in sent if name.startswith("budget-")],
         "timing": timing,
     }
     return await _done(visit, SAVE, rule=rule)

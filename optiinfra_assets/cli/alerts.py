@@ -21,7 +21,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def alerts() -> None:
-    """Tell people and programs when an account fails, a closed month changes or a credential ends.
+    """Tell people and programs when an account fails, costs are odd, a budget is passed, a closed month changes or a credential ends.
 
     A channel says how, a rule says of what. What is given here is the operator's, so a channel may lead into a private network.
 
@@ -30,6 +30,8 @@ def alerts() -> None:
       optiinfra alerts add-channel slack --customer acme --name costs
       optiinfra alerts test --customer acme 0a1b2c3d4e5f
       optiinfra alerts add collection --customer acme --name broken --channel 0a1b2c3d4e5f --set minutes=30
+      optiinfra alerts add budget --customer acme --name overruns --channel 0a1b2c3d4e5f --set actual=80 --set probability=90
+      optiinfra alerts add anomaly --customer acme --name odd --channel 0a1b2c3d4e5f --set amount=100 --service Compute
       optiinfra alerts deliveries --customer acme --state dead
     """
 
@@ -46,7 +48,7 @@ def list_(customer: str, as_json: bool) -> None:
         "name": lambda one: one.name,
         "watches": lambda one: one.kind,
         "with": lambda one: ", ".join(f"{name} {value}" for name, value in sorted(one.options.items())),
-        "accounts": lambda one: ", ".join(one.accounts) or "all",
+        "where": lambda one: ", ".join([*one.accounts, *one.services, *one.budgets]) or "all",
         "channels": lambda one: ", ".join(one.channels) or "none",
         "when": lambda one: _when(one.timing),
         "muted until": lambda one: one.muted_until,
@@ -153,6 +155,10 @@ def test(channel: str, customer: str) -> None:
 @click.option("--channel", "channels", multiple=True, required=True, help="Id of a channel; may be repeated.")
 @click.option("--set", "options", multiple=True, metavar="NAME=NUMBER", help="A number of the rule; may be repeated.")
 @click.option("--account", "accounts", multiple=True, help="Only this account id; may be repeated.")
+@click.option(
+    "--service", "services", multiple=True, help="For forecast and anomaly: only this service; may be repeated."
+)
+@click.option("--budget", "budgets", multiple=True, help="For budget: only this one, its name or id; may be repeated.")
 @click.option("--digest", type=click.Choice(["none", "daily", "weekly"]), default="none", help="Gather messages.")
 @click.option("--hour", type=click.IntRange(0, 23), default=8, show_default=True, help="Hour of digests.")
 @click.option(
@@ -169,11 +175,13 @@ def add(
     channels: tuple[str, ...],
     options: tuple[str, ...],
     accounts: tuple[str, ...],
+    services: tuple[str, ...],
+    budgets: tuple[str, ...],
     rule_id: str | None,
     as_json: bool,
     **timing: Any,
 ) -> None:
-    """Add a rule. KIND is what it watches for: collection, restatement or credential."""
+    """Add a rule. KIND is what it watches for: collection, restatement, credential, budget, forecast or anomaly."""
     from optiinfra_assets.domain.alerts import RULE_KINDS
     from optiinfra_assets.metadata.alerts import WantedRule
     from optiinfra_assets.vault.credential_audit import Actor
@@ -184,8 +192,18 @@ def add(
             for one in RULE_KINDS.values()
         )
         raise click.UsageError(f"kind: {kind!r} is not known: use {known}")
-    wanted = WantedRule(kind, name, channels, dict(map(_option, options)), accounts, _timing(**timing))
     with opened_metadata() as metadata:
+        ids = {one.budget.name: one.budget_id for one in metadata.budgets.find(customer_id=customer)} if budgets else {}
+        wanted = WantedRule(
+            kind,
+            name,
+            channels,
+            dict(map(_option, options)),
+            accounts,
+            _timing(**timing),
+            services,
+            [ids.get(one, one) for one in budgets],
+        )
         saved = metadata.alerts.save_rule(
             wanted, datetime.now(UTC), rule_id, customer_id=customer, actor=Actor.here("cli")
         )

@@ -20,6 +20,11 @@ CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
 MOST_RULES: Final = 200
 MOST_CHANNELS: Final = 50
 """Rules, and channels, that a customer can have."""
+PLACES: Final = ("accounts", "services", "budgets")
+"""What rules can be narrowed to: account ids, names of services, ids of budgets; as each kind says."""
+MOST_PLACES: Final = 1000
+LONGEST_PLACE: Final = 500
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,15 @@ class AlertKind:
         name: for programs.
         help: what they watch for, one sentence.
         options: the numbers that such a rule can set.
+        places: what such a rule can be narrowed to, of `PLACES`.
+        needs_one_of: of these numbers, one at least has to be above 0; none: all may be 0.
     """
 
     name: str
     help: str
     options: tuple[Option, ...]
+    places: tuple[str, ...] = ("accounts",)
+    needs_one_of: tuple[str, ...] = ()
 
     def checked(self, given: Mapping[str, object]) -> dict[str, str]:
         """Return the options of a rule, each with the given value or its default, as texts.
@@ -65,7 +74,28 @@ class AlertKind:
         for name in given:
             if name not in known:
                 raise ValueError(f"options: {name[:100]!r} is not known: use {', '.join(known)}")
-        return {name: _number(one, given.get(name, one.default)) for name, one in known.items()}
+        found = {name: _number(one, given.get(name, one.default)) for name, one in known.items()}
+        if self.needs_one_of and not any(Decimal(found[name]) for name in self.needs_one_of):
+            which = " or ".join(self.needs_one_of)
+            raise ValueError(f"{which}: needed: a rule of the kind {self.name} needs a number above 0")
+        return found
+
+    def check_places(self, given: Mapping[str, Sequence[str]]) -> None:
+        """Check what a rule is narrowed to: values by name of `PLACES`.
+
+        Raises:
+            ValueError: rules of this kind do not have that, or a value is not accepted.
+        """
+        for name, values in given.items():
+            if values and name not in self.places:
+                raise ValueError(f"{name}: rules of the kind {self.name} are narrowed to {' and '.join(self.places)}")
+            if len(values) > MOST_PLACES:
+                raise ValueError(f"{name}: {len(values)} are not accepted: use at most {MOST_PLACES}, or none for all")
+            for value in values:
+                if not value.strip() or len(value) > LONGEST_PLACE or "\0" in value:
+                    raise ValueError(
+                        f"{name}: {value[:100]!r} is not accepted: use what costs, accounts and budgets show"
+                    )
 
 
 def _number(option: Option, value: object) -> str:
@@ -106,7 +136,54 @@ CREDENTIAL: Final = AlertKind(
         Option("days", "Days before its end from which it is told.", Decimal(14), most=Decimal(365)),
     ),
 )
-RULE_KINDS: Final[Mapping[str, AlertKind]] = {one.name: one for one in (COLLECTION, RESTATEMENT, CREDENTIAL)}
+BUDGET: Final = AlertKind(
+    "budget",
+    "Of a budget's amount more is spent, or expected at the end of its period, than a part; or an overrun is so likely.",
+    (
+        Option(
+            "actual", "Percent of the amount that is spent; 0: that is not looked at.", Decimal(100), most=Decimal(1000)
+        ),
+        Option(
+            "forecast",
+            "Percent of the amount that is expected at the end of the period; 0: that is not looked at.",
+            Decimal(100),
+            most=Decimal(1000),
+        ),
+        Option(
+            "probability",
+            "Percent that more than the amount will be spent; 0: that is not looked at.",
+            Decimal(0),
+            most=Decimal(100),
+        ),
+    ),
+    places=("budgets",),
+    needs_one_of=("actual", "forecast", "probability"),
+)
+FORECAST: Final = AlertKind(
+    "forecast",
+    "This month is expected to cost more than an amount, in any of the currencies of its charges.",
+    (Option("amount", "What the month may cost (billed cost), in the currency of the charges; needed.", Decimal(0)),),
+    places=("accounts", "services"),
+    needs_one_of=("amount",),
+)
+ANOMALY: Final = AlertKind(
+    "anomaly",
+    "Costs are odd: other than was to be expected, and nobody has said that they are planned, expected, false or fixed.",
+    (
+        Option("amount", "Least difference to what was expected, in the currency of the costs.", Decimal(0)),
+        Option("percent", "Least difference, in percent of what was expected.", Decimal(0)),
+        Option(
+            "days",
+            "Days from the last odd day to the last final day of the account, at most.",
+            Decimal(3),
+            most=Decimal(62),
+        ),
+    ),
+    places=("accounts", "services"),
+)
+RULE_KINDS: Final[Mapping[str, AlertKind]] = {
+    one.name: one for one in (COLLECTION, RESTATEMENT, CREDENTIAL, BUDGET, FORECAST, ANOMALY)
+}
 
 
 def rule_kind(name: str) -> AlertKind:
@@ -147,11 +224,12 @@ class AlertRule:
     Attributes:
         kind: name of a `AlertKind`.
         options: its numbers by name, as texts.
-        accounts: only these account ids, all if empty.
+        accounts: only these account ids, all if empty; so are services and budgets (ids).
         channels: ids of channels.
         muted_until: until then nothing is told; what happens meanwhile is not told later. None: it is not muted.
         checked_at: when it was last looked for occasions, None: never.
-        standing: for kinds that watch a condition: where it held when it was last looked for.
+        standing: for kinds that watch a condition: where it held when it was last looked for; for those that look after news only: which
+            news they know.
     """
 
     rule_id: str
@@ -166,6 +244,8 @@ class AlertRule:
     created_at: datetime
     checked_at: datetime | None
     standing: Sequence[str] = ()
+    services: Sequence[str] = ()
+    budgets: Sequence[str] = ()
 
     def number(self, option: str) -> Decimal:
         """Return one of its numbers, or the default of its kind if it was stored before there was such an option."""

@@ -54,6 +54,13 @@ class AlertOutboxRepository(Repository):
         self._database.rows("alert_check_rule.sql", checked)
         return len(found)
 
+    def told(self, rule_id: str, keys: Collection[str]) -> set[str]:
+        """Return which of some occasions a rule has found already, also those that nobody was told because it was muted."""
+        return {
+            row["occasion_key"]
+            for row in self._database.rows("alert_told.sql", {"rule_id": rule_id, "keys": list(keys)})
+        }
+
     def claim(
         self,
         at: datetime,

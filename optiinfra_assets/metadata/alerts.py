@@ -15,7 +15,15 @@ from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
 from optiinfra_assets.database.postgres import Repository, Row
 from optiinfra_assets.domain.accounts import check_name
 from optiinfra_assets.domain.alert_times import Timing
-from optiinfra_assets.domain.alerts import MOST_CHANNELS, MOST_RULES, AlertChannel, AlertRule, ChannelKind, rule_kind
+from optiinfra_assets.domain.alerts import (
+    MOST_CHANNELS,
+    MOST_RULES,
+    PLACES,
+    AlertChannel,
+    AlertRule,
+    ChannelKind,
+    rule_kind,
+)
 from optiinfra_assets.vault.credential_audit import Actor, by
 
 
@@ -29,6 +37,13 @@ class WantedRule:
     options: Mapping[str, object] = field(default_factory=dict)
     accounts: Sequence[str] = ()
     timing: Timing = field(default_factory=Timing)
+    services: Sequence[str] = ()
+    budgets: Sequence[str] = ()
+
+    @property
+    def places(self) -> dict[str, Sequence[str]]:
+        """What it is narrowed to."""
+        return {name: getattr(self, name) for name in PLACES}
 
 
 class AlertRepository(Repository):
@@ -137,11 +152,13 @@ class AlertRepository(Repository):
 
         Raises:
             ValueError: a value is not accepted; the message names it.
-            RecordNotFound: the customer has no such rule, channel or account, or there is no such customer.
+            RecordNotFound: the customer has no such rule, channel, account or budget, or there is no such customer.
             AlreadyExists: another rule of the customer has the name.
         """
         check_name("name", wanted.name)
-        options = rule_kind(wanted.kind).checked(wanted.options)
+        kind = rule_kind(wanted.kind)
+        options = kind.checked(wanted.options)
+        kind.check_places(wanted.places)
         if not wanted.channels:
             raise ValueError("channels: needed: name at least one")
         values = {
@@ -150,7 +167,7 @@ class AlertRepository(Repository):
             "kind": wanted.kind,
             "name": wanted.name,
             "options": Jsonb(options),
-            "accounts": sorted(set(wanted.accounts)),
+            **{name: sorted(set(values)) for name, values in wanted.places.items()},
             "channels": sorted(set(wanted.channels)),
             "timing": Jsonb(wanted.timing.values()),
             "at": at,
@@ -203,6 +220,13 @@ class AlertRepository(Repository):
         for account_id in wanted.accounts:
             if account_id not in accounts:
                 raise RecordNotFound(f"account: {account_id!r} does not exist")
+        self._check_budgets(wanted.budgets, customer_id)
+
+    def _check_budgets(self, budgets: Sequence[str], customer_id: str) -> None:
+        for budget_id in budgets:
+            values = {"customer_id": customer_id, "budget_id": budget_id, "after": None, "after_id": None, "most": 1}
+            if not self._database.rows("budgets.sql", values):
+                raise RecordNotFound(f"budget: {budget_id!r} does not exist")
 
     def _rules(self, customer_id: str | None, rule_id: str | None) -> list[AlertRule]:
         values = {"customer_id": customer_id, "rule_id": rule_id}

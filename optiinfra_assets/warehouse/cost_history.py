@@ -20,10 +20,16 @@ def series_columns(*, by_sub_account: bool, region: str = "nothing") -> dict[str
 
 
 def forecast_history(
-    warehouse: Warehouse, customer_id: str, resolved: ResolvedGenerations, start: date, end: date, most: int
+    warehouse: Warehouse,
+    customer_id: str,
+    resolved: ResolvedGenerations,
+    start: date,
+    end: date,
+    most: int,
+    basis: str = FORECAST_BASIS,
 ) -> tuple[bool, Sequence[Mapping[str, Any]]]:
     """Return the rows of ``forecast_history`` for the UTC days of [start, end), and whether they are told apart by sub account: they are if
-    there are at most so many series.
+    there are at most so many series. `basis` is the column of the cost.
 
     Raises:
         WarehouseUnavailable: ClickHouse went away.
@@ -32,7 +38,7 @@ def forecast_history(
     only = warehouse.only(customer_id)
     found = clickhouse.tuples(warehouse.client, "count_series.sql", values, only)
     by_sub_account = found[0][0] <= most
-    values |= {**series_columns(by_sub_account=by_sub_account), "cost": FORECAST_BASIS}
+    values |= {**series_columns(by_sub_account=by_sub_account), "cost": basis}
     text = sql_files.read("clickhouse", "queries", "forecast_history.sql")
     with clickhouse.clickhouse_errors(warehouse.client):
         return by_sub_account, list(warehouse.client.query(text, parameters=values, settings=only).named_results())

@@ -63,6 +63,25 @@ def test_a_rule_is_added_changed_muted_and_removed(connected: Run, acme: str) ->
     assert "no channel yet" in connected("alerts", "channels", "--customer", "acme").out
 
 
+def test_a_rule_names_budgets_and_services(connected: Run, acme: str) -> None:
+    budget = ["--customer", "acme", "--name", "web", "--amount", "10", "--currency", "USD"]
+    made = json.loads(connected("budgets", "add", *budget, "--json").out)
+    given = ["--customer", "acme", "--channel", acme, "--json"]
+    numbers = ["--set", "actual=80", "--set", "probability=90"]
+    rule = json.loads(
+        connected("alerts", "add", "budget", *given, "--name", "overruns", "--budget", "web", *numbers).out
+    )
+    assert rule["budgets"] == [made["budget_id"]]
+    assert rule["options"] == {"actual": "80", "forecast": "100", "probability": "90"}
+    odd = json.loads(connected("alerts", "add", "anomaly", *given, "--name", "odd", "--service", "Compute").out)
+    assert odd["services"] == ["Compute"]
+    listed = connected("alerts", "list", "--customer", "acme").out
+    assert made["budget_id"] in listed
+    assert "Compute" in listed
+    refused = connected("alerts", "add", "budget", *given, "--name", "x", "--service", "Compute")
+    assert refused.error == "services: rules of the kind budget are narrowed to budgets"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

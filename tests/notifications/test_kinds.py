@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from alert_world import ALICE, NOW, hook, rule
+from planted_anomaly import planted_anomaly
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.domain.alerts import AlertChannel
+from optiinfra_assets.domain.anomalies import UsageKey
 from optiinfra_assets.domain.failures import AFTER_PERMANENT, Fault
 from optiinfra_assets.domain.publications import Publication, Totals
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.anomalies import AnomalyFilter, AnomalyRefresh
+from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.notifications.finding import find_occasions
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -241,3 +246,27 @@ def test_rules_that_time_does_not_suffice_for_come_first_the_next_time(
         )
         looked += [one.name for one in metadata.alerts.rules() if one.checked_at == at]
     assert sorted(looked) == names
+
+
+def test_an_anomaly_is_not_told_again_by_the_account_that_shows_it_later(
+    metadata: Metadata, channel: AlertChannel
+) -> None:
+    """A service is odd; judged anew, its whole account is, and tells it: nobody hears of the same money twice."""
+    rule(metadata, channel, "anomaly")
+    bob = Principal("bob", "Bob", "acme", "operator")
+    yesterday = (NOW - DAY).date()
+    service = UsageKey("focus", "acme.main", "Compute", "EUR")
+    child = planted_anomaly(metadata, service, yesterday, Decimal(1234), bob, NOW)
+    planted_anomaly(metadata, service, yesterday - 9 * DAY, Decimal(1234), bob, NOW)
+    assert look(metadata, NOW) == ["acme.main, Compute: 1,110.60 EUR more than expected"], (
+        "and not of what is long past"
+    )
+    parent = planted_anomaly(metadata, service._replace(service=""), yesterday, Decimal(1234), bob, NOW + HOUR)
+    (stored,) = metadata.anomalies.find(AnomalyFilter(anomaly_id=child), customer_id="acme")
+    again = replace(stored, folded_into=parent, made_at=NOW + HOUR)
+    refresh = AnomalyRefresh(NOW + 2 * HOUR, 2, NOW, NOW, is_simulated=True)
+    metadata.anomalies.keep("acme", refresh, {}, [again], 400)
+    assert look(metadata, NOW + 2 * HOUR) == []
+    other = service._replace(account="acme.other", service="")
+    planted_anomaly(metadata, other, yesterday, Decimal(-50), bob, NOW + HOUR)
+    assert look(metadata, NOW + 3 * HOUR) == ["acme.other: 45.00 EUR less than expected"]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from alert_world import ALICE, NOW, hook, occasion, receiving, rule
 from site_world import HOSTILE, Site
 from test_states import text_of
+
+from optiinfra_assets.domain.budgets import Budget, Cadence
+from optiinfra_assets.metadata.tokens import Principal
 
 SECRET = "s3cret-path"
 
@@ -91,3 +95,29 @@ def test_each_role_changes_what_it_may(site: Site, role: Any) -> None:
     assert len(metadata.alerts.channels(customer_id=customer.customer_id)) == 1
     (delivery,) = metadata.alert_outbox.deliveries(customer_id=customer.customer_id)
     assert delivery.state == ("waiting" if role == "operator" else "dead")
+
+
+def test_a_rule_on_a_budget_and_one_on_anomalies_are_made_by_their_forms(site: Site) -> None:
+    customer = site.world.customer("operator")
+    metadata = site.world.metadata
+    channel, _ = hook(metadata, "https://example.com/x", customer_id=customer.customer_id)
+    principal = Principal("test", "test", customer.customer_id, "operator")
+    budget = Budget(HOSTILE[:90], Cadence.MONTHLY, Decimal(5), "USD")
+    made = metadata.budgets.save(budget, customer_id=customer.customer_id, principal=principal, now=NOW)
+    with site.signed_in(customer.token) as browser:
+        form = {"name": "overruns", "kind": "budget", f"channel-{channel.channel_id}": "1", "option-actual": "80"}
+        shown = browser.get("/alerts").text
+        assert shown.count(f'name="budget-{made.budget_id}"') == 1
+        assert shown.count('name="services"') == 2
+        assert browser.post("/alerts/rules", data={**form, f"budget-{made.budget_id}": "1"}).status_code == 303
+        odd = {**form, "kind": "anomaly", "name": "odd", "services": "Compute, small\r\nStorage\r\n"}
+        del odd["option-actual"]
+        assert browser.post("/alerts/rules", data=odd).status_code == 303
+        said = browser.get("/alerts")
+        assert HOSTILE not in said.text
+        assert "odd anomaly amount 0, days 3, percent 0 Compute, small, Storage" in text_of(said)
+    rules = metadata.alerts.rules(customer_id=customer.customer_id)
+    assert [(one.kind, one.budgets, one.services) for one in rules] == [
+        ("anomaly", [], ["Compute, small", "Storage"]),
+        ("budget", [made.budget_id], []),
+    ]

@@ -14,7 +14,7 @@ from optiinfra_api.fields.pagination import PageInfo
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.enums import described
 from optiinfra_assets.domain import alerts as domain
-from optiinfra_assets.domain.alerts import MOST_CHANNELS, MOST_RULES, RULE_KINDS, Option
+from optiinfra_assets.domain.alerts import MOST_CHANNELS, MOST_RULES, PLACES, RULE_KINDS, Option
 
 
 @strawberry.enum(description="How messages of a channel are sent.")
@@ -53,6 +53,9 @@ class AlertRuleKind:
     name: str = strawberry.field(description="What `saveAlertRule` takes as `kind`.")
     help: str = strawberry.field(description="What such rules watch for.")
     options: list[AlertOptionKind] = strawberry.field(description="The numbers that they can set.")
+    places: list[str] = strawberry.field(
+        description="What they can be narrowed to: which of `accounts`, `services` and `budgets` a rule may give."
+    )
 
 
 @strawberry.type(description="A number of a rule.")
@@ -78,6 +81,8 @@ class AlertRule:
     name: str = strawberry.field(description="What it is called; no other rule of the customer is.")
     options: list[AlertOption] = strawberry.field(description="Its numbers.")
     accounts: list[str] = strawberry.field(description="Only these account ids. Empty: all.")
+    services: list[str] = strawberry.field(description="Only these services. Empty: all.")
+    budgets: list[str] = strawberry.field(description="Only these ids of budgets. Empty: all.")
     channels: list[str] = strawberry.field(description="Ids of the channels by which it tells.")
     timing: AlertTiming = strawberry.field(description="When it tells.")
     muted_until: datetime | None = strawberry.field(
@@ -90,7 +95,7 @@ class AlertRule:
     def of(cls, rule: domain.AlertRule) -> AlertRule:
         """Make one from its record."""
         options = [AlertOption(name=name, value=f"{rule.number(name):f}") for name in sorted(rule.options)]
-        lists = {"accounts": list(rule.accounts), "channels": list(rule.channels)}
+        lists = {name: list(getattr(rule, name)) for name in (*PLACES, "channels")}
         return from_record(cls, rule, options=options, timing=from_record(AlertTiming, rule.timing), **lists)
 
 
@@ -103,7 +108,8 @@ class AlertRules:
 def rule_kinds() -> list[AlertRuleKind]:
     """Every kind of rules."""
     return [
-        from_record(AlertRuleKind, kind, options=[_option(one) for one in kind.options]) for kind in RULE_KINDS.values()
+        from_record(AlertRuleKind, kind, options=[_option(one) for one in kind.options], places=list(kind.places))
+        for kind in RULE_KINDS.values()
     ]
 
 

@@ -72,12 +72,20 @@ class AlertRuleInput:
     )
     accounts: list[str] = strawberry.field(default_factory=list, description="Only these account ids. Default: all.")
     timing: AlertTimingInput | None = strawberry.field(default=None, description="When it tells. Default: at once.")
+    services: list[str] = strawberry.field(
+        default_factory=list, description="For kinds that have it: only these services. Default: all."
+    )
+    budgets: list[str] = strawberry.field(
+        default_factory=list, description="For kinds that have it: only these ids of budgets. Default: all."
+    )
 
     def parsed(self) -> WantedRule:
         """The rule. Raises ValueError if a value is not accepted."""
         options = {one.name: one.value for one in self.options}
         timing = self.timing.parsed() if self.timing else Timing()
-        return WantedRule(self.kind, self.name, self.channels, options, self.accounts, timing)
+        return WantedRule(
+            self.kind, self.name, self.channels, options, self.accounts, timing, self.services, self.budgets
+        )
 
 
 @strawberry.type(description="The rule is stored.")
@@ -227,5 +235,5 @@ def refusal(error: Exception) -> AlertNotFound | AlertNotAccepted:
 
 def not_found(error: RecordNotFound) -> AlertNotFound:
     """That there is no such thing."""
-    remedy = "Use what alertRules, alertChannels, alertDeliveries and accounts show."
+    remedy = "Use what alertRules, alertChannels, alertDeliveries, accounts and budgets show."
     return AlertNotFound(code="ALERT_NOT_FOUND", message=str(error), remedy=remedy)

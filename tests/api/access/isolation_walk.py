@@ -197,6 +197,8 @@ VALUES: dict[str, Same | Names | Cursor] = {
     "AlertRuleInput.channels": Names(lambda planted: [planted.channel_id], ["0123456789ab"]),
     "AlertRuleInput.options": Same([{"name": "minutes", "value": "90"}]),
     "AlertRuleInput.accounts": Names(lambda planted: [planted.account_id], ["zqnone-customer.main"]),
+    "AlertRuleInput.services": Same([]),
+    "AlertRuleInput.budgets": Names(lambda planted: [planted.budget_id], ["0123456789ab"]),
     "AlertRuleInput.timing": Same({"digest": "DAILY", "quietFrom": 22, "quietUntil": 7}),
     "forecastDays": Same(31),
     "setForecastOverride.month": Same("2026-10-01"),

@@ -11,11 +11,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from alert_world import ALICE, PAGES, Receiver, hook, no_warehouse, receiving
 from charges import Charge, slice_of
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.ingestion.finding_anomalies import RefreshedAnomalies, find_anomalies
+from optiinfra_assets.metadata.alerts import WantedRule
+from optiinfra_assets.notifications.finding import find_occasions
+from optiinfra_assets.notifications.sender import Sender
 
 FIRST, ODD = date(2026, 1, 1), date(2026, 4, 14)
 NOW = datetime(2026, 4, 21, 12, tzinfo=UTC)
@@ -257,3 +261,74 @@ def test_pages_follow_each_other_and_filters_narrow(costs: Costs) -> None:
     error = costs.customer.error(LIST, first=4, after=after, filter={"folded": False})
     assert "after" in error["message"]
     assert "leastExcess" in costs.customer.error(LIST, first=4, filter={"leastExcess": "much"})["message"]
+
+
+@pytest.fixture
+def receiver(costs: Costs) -> Iterator[Receiver]:
+    """Takes what is told to the customer."""
+    with receiving() as opened:
+        hook(costs.customer.world.metadata, opened.url, customer_id=costs.customer.customer_id)
+        yield opened
+
+
+def watch(costs: Costs, name: str, **wanted: Any) -> None:
+    """A rule on anomalies that tells by the one channel."""
+    alerts, customer_id = costs.customer.world.metadata.alerts, costs.customer.customer_id
+    (channel,) = alerts.channels(customer_id=customer_id)
+    rule = WantedRule("anomaly", name, [channel.channel_id], **wanted)
+    alerts.save_rule(rule, NOW, customer_id=customer_id, actor=ALICE)
+
+
+def alerted(costs: Costs, receiver: Receiver, at: datetime) -> list[dict[str, Any]]:
+    """Look for occasions and send them; what comes, each with its rule."""
+    metadata, known = costs.customer.world.metadata, len(receiver.got)
+    find_occasions(metadata, no_warehouse, at)
+    Sender(metadata, PAGES, lambda: at).run()
+    return [
+        {"rule": one.json["rule"]["name"], **occasion}
+        for one in receiver.got[known:]
+        for occasion in one.json["occasions"]
+    ]
+
+
+def test_rules_tell_of_recent_anomalies_that_are_large_enough_each_once(costs: Costs, receiver: Receiver) -> None:
+    """The first look at a customer finds old anomalies too, and a restated day is judged anew: nobody is told of those."""
+    last = date(2026, 4, 20)
+    costs.changed |= {(date(2026, 3, 10), "Compute"): Decimal(6), (last, "Compute"): Decimal(5)}
+    watch(costs, "all")
+    watch(costs, "large", options={"amount": 100_000})
+    watch(costs, "share", options={"percent": 20, "amount": "20.5"})
+    watch(costs, "storage", services=["Storage"])
+    watch(costs, "compute", services=["Compute"])
+    assert alerted(costs, receiver, NOW) == [], "nothing is judged yet"
+    costs.publish(last, NOW)
+    assert len(costs.told()) == 2
+    found = {one["rule"]: one for one in alerted(costs, receiver, NOW)}
+    assert found.keys() == {"all", "share", "compute"}
+    (shown,) = [one for one in costs.told() if one["lastDay"] == str(last)]
+    figures = {one["name"]: (one["amount"], one["currency"]) for one in found["all"]["figures"]}
+    names = {"cost": "cost", "expected": "expected", "excess": "excess", "projected": "projectedImpact"}
+    assert figures == {name: (shown[of]["amount"], "USD") for name, of in names.items()}
+    assert found["all"]["link"] == f"{PAGES}/anomalies/anomaly?id={shown['anomalyId']}"
+    excess = Decimal(shown["excess"]["amount"])
+    assert found["all"]["title"] == f"{costs.customer.customer_id}.main: {excess:,.2f} USD more than expected"
+    assert found["all"]["text"].startswith("On 2026-04-20 it cost ")
+    assert found["all"]["dataThrough"] == "2026-04-21T00:00:00+00:00"
+    assert "main, Compute: " in found["compute"]["title"]
+    costs.changed[last, "Compute"] = Decimal(7)
+    costs.publish(last, NOW + timedelta(hours=1))
+    assert alerted(costs, receiver, NOW + timedelta(hours=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "is_told"), [("ACKNOWLEDGED", True), ("PLANNED", False), ("FALSE", False), ("FIXED", False)]
+)
+def test_what_somebody_has_an_answer_to_is_not_told(
+    costs: Costs, receiver: Receiver, state: str, *, is_told: bool
+) -> None:
+    costs.changed[ODD, "Compute"] = Decimal(5)
+    costs.publish(date(2026, 4, 15), NOW)
+    (shown,) = costs.told()
+    costs.customer.data(SAY, id=shown["anomalyId"], state=state)
+    watch(costs, "all")
+    assert bool(alerted(costs, receiver, NOW)) == is_told

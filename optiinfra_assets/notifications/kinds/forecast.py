@@ -1,0 +1,50 @@
+"""Months that are expected to cost more than an amount; each told once for an amount and currency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from optiinfra_assets.domain.alerts import AlertMessage, AlertRule, Occasion
+from optiinfra_assets.domain.budgets import Budget, Cadence
+from optiinfra_assets.domain.day_span import DaySpan
+from optiinfra_assets.notifications.budget_standings import BudgetStandings, PeriodStanding
+from optiinfra_assets.notifications.kinds.base import Facts, Found, money
+from optiinfra_assets.notifications.kinds.budget import forecast_news, outlook_text, standing_figures
+
+
+def find_forecasts(facts: Facts, rule: AlertRule) -> Found:
+    """Find the currencies in which this month is expected to cost more than the rule says."""
+    standings = facts.standings(rule.customer_id)
+    if standings is None:
+        return Found()
+    return Found.of_news(rule, forecast_news(standings), lambda: _occasions(standings, rule))
+
+
+def _occasions(standings: BudgetStandings, rule: AlertRule) -> Iterator[Occasion]:
+    amount = rule.number("amount")
+    chosen = {"account": list(rule.accounts), "service": list(rule.services)}
+    filters = ({name: values for name, values in chosen.items() if values},)
+    for currency in standings.currencies:
+        month = Budget(rule.name, Cadence.MONTHLY, amount, currency, filters=filters)
+        period = month.period(standings.now.date())
+        standing = period and standings.standing(month, period)
+        if period and standing and standing.has_forecast and standing.status.forecast > amount:
+            key = f"{period.start:%Y-%m} {currency} over {amount.normalize():f}"
+            yield Occasion(key, _message(standings, rule, period, standing, currency))
+
+
+def _message(
+    standings: BudgetStandings, rule: AlertRule, period: DaySpan, standing: PeriodStanding, currency: str
+) -> AlertMessage:
+    status = standing.status
+    of = [", ".join(values) for values in (rule.accounts, rule.services) if values]
+    about = f" of {'; '.join(of)}"[:300] if of else ""
+    through = standings.made.data_through
+    return AlertMessage(
+        title=f"{period.start:%Y-%m} is expected to cost more than {money(status.amount, currency)}",
+        text=f"Billed cost{about}: {money(status.spent, currency)} is spent in the month, and {outlook_text(standing, currency)}.",
+        path="/forecast",
+        figures=standing_figures(standing, currency),
+        data_through=through.isoformat() if through else None,
+        is_simulated=standings.made.is_simulated,
+    )

@@ -1,0 +1,233 @@
+"""Rules on budgets and forecasts: their messages have the figures that `budgetStatus` answers, each occasion is told once a period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from alert_world import ALICE, PAGES, Receiver, hook, receiving
+from charges import Charge, slice_of
+from world import Customer, World
+
+from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.budgets import Budget, Cadence
+from optiinfra_assets.ingestion.forecasting import forecast_costs
+from optiinfra_assets.metadata.alerts import WantedRule
+from optiinfra_assets.metadata.tokens import Principal
+from optiinfra_assets.notifications.finding import find_occasions
+from optiinfra_assets.notifications.sender import Sender
+from optiinfra_assets.warehouse.warehouse import Warehouse
+
+AS_OF = datetime(2026, 4, 21, 12, tzinfo=UTC)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+FINAL = {"one": date(2026, 4, 20), "two": date(2026, 4, 18)}
+STATUS = """query($asOf: DateTime) { budgetStatus(first: 100, asOf: $asOf) { nodes {
+  budget { name } amount spent forecast lower80 upper80 probability isSimulated
+} } }"""
+SAVE = """mutation($rule: AlertRuleInput!) { saveAlertRule(rule: $rule) {
+  ... on AlertRuleSaved { rule { kind options { name value } accounts services budgets } } ... on Refusal { message }
+} }"""
+
+
+@pytest.fixture
+def costs(world: World) -> Customer:
+    """Two accounts whose days are final to different ones, with regions and tags, and a forecast of them."""
+    customer = world.customer("operator")
+    publish(customer, "one")
+    publish(customer, "two")
+    forecast(customer, AS_OF)
+    return customer
+
+
+def publish(customer: Customer, account: str, factor: int = 1) -> None:
+    """Costs of an account from January on, some of them without a tag or a region."""
+    for month in range(1, 5):
+        days = [date(2026, month, 1) + place * DAY for place in range(31)]
+        charges = [
+            Charge(
+                day,
+                amount := Decimal(9 + place) * factor + Decimal("0.000000000000000001"),
+                effective=amount * 2,
+                service=service,
+                region=[None, "eu", "us"][place],
+                sub_account=f"team-{place}",
+                tags={"team": service} if place else {},
+            )
+            for day in days
+            if day.month == month and day <= FINAL[account]
+            for place, service in enumerate(("Compute", "Storage", "Network"))
+        ]
+        through = datetime.combine(FINAL[account] + DAY, datetime.min.time(), UTC)
+        slice_ = slice_of(customer.customer_id, account, BillingPeriod(2026, month))
+        customer.publish(slice_, charges, published_at=AS_OF - timedelta(hours=1), data_through=through)
+
+
+def forecast(customer: Customer, at: datetime) -> None:
+    """Forecast the costs of a customer, as is done after a publication."""
+    world = customer.world
+    assert forecast_costs(world.metadata, world.warehouse, customer.customer_id, at, 400).error is None
+
+
+def budget(customer: Customer, name: str, amount: str, **values: Any) -> str:
+    """A budget of a customer; its id."""
+    made = Budget(name, values.pop("cadence", Cadence.MONTHLY), Decimal(amount), "USD", **values)
+    principal = Principal("test", "test", customer.customer_id, "operator")
+    budgets = customer.world.metadata.budgets
+    return budgets.save(made, customer_id=customer.customer_id, principal=principal, now=AS_OF).budget_id
+
+
+@pytest.fixture
+def receiver(costs: Customer) -> Iterator[Receiver]:
+    """Takes what is told to the customer."""
+    with receiving() as opened:
+        hook(costs.world.metadata, opened.url, customer_id=costs.customer_id)
+        yield opened
+
+
+def watch(customer: Customer, kind: str, at: datetime = AS_OF, **wanted: Any) -> None:
+    """A rule that tells by the one channel."""
+    alerts = customer.world.metadata.alerts
+    (channel,) = alerts.channels(customer_id=customer.customer_id)
+    rule = WantedRule(kind, f"{kind} {wanted}"[:90], [channel.channel_id], **wanted)
+    alerts.save_rule(rule, at, customer_id=customer.customer_id, actor=ALICE)
+
+
+def told(customer: Customer, receiver: Receiver, at: datetime = AS_OF) -> list[dict[str, Any]]:
+    """Look for occasions and send them; what comes."""
+    world, known = customer.world, len(receiver.got)
+    find_occasions(world.metadata, lambda: Warehouse.connect(world.settings), at)
+    Sender(world.metadata, PAGES, lambda: at).run()
+    return [one for message in receiver.got[known:] for one in message.json["occasions"]]
+
+
+def budgets_of(customer_id: str) -> dict[str, dict[str, Any]]:
+    """Budgets of every kind of filter, basis and cadence."""
+    one, two = f"{customer_id}.one", f"{customer_id}.two"
+    return {
+        "all": {},
+        "service": {"filters": ({"service": ["Compute"]},)},
+        "two filters": {"filters": ({"account": [one], "service": ["Compute"]}, {"account": [two]})},
+        "region": {"filters": ({"region": ["eu", None]},)},
+        "category": {"filters": ({"charge_category": ["Usage"], "provider": ["focus"]},)},
+        "sub account": {"filters": ({"sub_account": ["team-1"]},)},
+        "tag": {"filters": ({"tag": {"key": "team", "values": ["Storage", None]}},)},
+        "effective": {"cost_basis": "effective_cost", "filters": ({"region": ["us"]},)},
+        "quarter": {"cadence": Cadence.QUARTERLY},
+        "between": {"cadence": Cadence.BETWEEN, "start": date(2026, 4, 10), "end": date(2026, 5, 20)},
+    }
+
+
+def test_a_budget_is_told_with_the_figures_that_its_status_has(costs: Customer, receiver: Receiver) -> None:
+    """Whatever its filters, cost basis and cadence are: nine in ten of what is expected is more than is spent."""
+    budgets = budgets_of(costs.customer_id)
+    for name, values in budgets.items():
+        budget(costs, name, "1", **values)
+    nodes = costs.data(STATUS, asOf=AS_OF.isoformat())["budgetStatus"]["nodes"]
+    statuses = {one["budget"]["name"]: one for one in nodes}
+    ids = {
+        name: budget(costs, f"{name} again", f"{Decimal(statuses[name]['forecast']) * 9 / 10:.2f}", **values)
+        for name, values in budgets.items()
+    }
+    watch(costs, "budget", options={"actual": 0}, budgets=list(ids.values()))
+    found = {one["title"].split(":")[0]: one for one in told(costs, receiver)}
+    assert found.keys() == {f"Budget {name} again" for name in budgets}
+    for name, status in statuses.items():
+        one = found[f"Budget {name} again"]
+        last = date.fromisoformat(one["key"].split()[2]) - DAY
+        assert one["title"].endswith(f": more than 100 % is expected by {last}")
+        figures = {figure["name"]: figure["amount"] for figure in one["figures"]}
+        same = ("spent", "forecast", "lower80", "upper80")
+        assert {of: figures[of] for of in same} == {of: status[of] for of in same}, name
+        assert one["link"] == f"{PAGES}/forecast#budgets"
+        assert one["dataThrough"] == "2026-04-19T00:00:00+00:00"
+    assert Decimal(statuses["tag"]["spent"]) > 0 < Decimal(statuses["effective"]["spent"])
+
+
+def test_each_threshold_is_told_once_a_period_however_often_costs_come(costs: Customer, receiver: Receiver) -> None:
+    (status,) = (budget(costs, "web", "1000"),) and costs.data(STATUS, asOf=AS_OF.isoformat())["budgetStatus"]["nodes"]
+    spent, expected = Decimal(status["spent"]), Decimal(status["forecast"])
+    amount = f"{(spent + expected) / 2:.2f}"
+    budget(costs, "close", amount)
+    watch(costs, "budget", options={"actual": 50, "forecast": 100, "probability": 90})
+    close = [one for one in told(costs, receiver) if "close" in one["title"]]
+    assert sorted(one["title"] for one in close) == [
+        "Budget close: an overrun by 2026-04-30 is 100% likely",
+        "Budget close: more than 100 % is expected by 2026-04-30",
+        "Budget close: more than 50 % is spent",
+    ]
+    assert f"{spent:,.2f} USD of {Decimal(amount):,.2f} USD" in close[0]["text"]
+    assert "is spent from 2026-04-01 to 2026-04-30" in close[0]["text"]
+    assert told(costs, receiver, AS_OF + MINUTE) == []
+    publish(costs, "one", factor=2)
+    assert told(costs, receiver, AS_OF + 2 * MINUTE) == [], "no forecast knows of it"
+    forecast(costs, AS_OF + 3 * MINUTE)
+    assert told(costs, receiver, AS_OF + 4 * MINUTE) == [], "other figures of the same occasions"
+    watch(costs, "budget", AS_OF, options={"actual": 100}, budgets=[])
+    again = told(costs, receiver, AS_OF + 5 * MINUTE)
+    assert sorted(one["title"] for one in again) == ["Budget close: the amount is passed", "Budget web: the amount is passed"]  # fmt: skip
+    assert all("was passed on 2026-04-" in one["text"] for one in again)
+    found = told(costs, receiver, datetime(2026, 5, 2, tzinfo=UTC))
+    assert {one["key"].split()[1] for one in found} <= {"2026-05-01"}, "nothing of April again"
+
+
+def test_a_month_that_is_expected_to_cost_more_than_an_amount_is_told_once(costs: Customer, receiver: Receiver) -> None:
+    budget(costs, "month", "1", filters=({"service": ["Storage"]},))
+    (status,) = costs.data(STATUS, asOf=AS_OF.isoformat())["budgetStatus"]["nodes"]
+    expected = Decimal(status["forecast"])
+    watch(costs, "forecast", options={"amount": f"{expected:f}"}, services=["Storage"])
+    assert told(costs, receiver) == [], "it is met to the cent"
+    watch(costs, "forecast", options={"amount": f"{expected - 1:f}"}, services=["Storage"])
+    watch(costs, "forecast", options={"amount": f"{expected - 1:f}"}, services=["Network"], accounts=[])
+    found = told(costs, receiver, AS_OF + MINUTE)
+    assert [one["title"].split(" more")[0] for one in found] == ["2026-04 is expected to cost"] * 2
+    assert "Billed cost of Storage" in found[0]["text"] + found[1]["text"]
+    figures = [{figure["name"]: figure for figure in one["figures"]} for one in found]
+    assert {"name": "forecast", "amount": status["forecast"], "currency": "USD"} in [one["forecast"] for one in figures]
+    assert told(costs, receiver, AS_OF + DAY) == []
+
+
+def test_nothing_is_told_before_there_is_a_forecast(world: World) -> None:
+    customer = world.customer("operator")
+    budget(customer, "web", "1")
+    with receiving() as receiver:
+        hook(world.metadata, receiver.url, customer_id=customer.customer_id)
+        watch(customer, "budget")
+        assert told(customer, receiver) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"kind": "budget", "accounts": ["one"]}, "accounts: rules of the kind budget are narrowed to budgets"),
+        ({"kind": "budget", "budgets": ["0a1b"]}, "budget: '0a1b' does not exist"),
+        ({"kind": "budget", "options": {"actual": "0", "forecast": "0"}}, "actual or forecast or probability: needed"),
+        (
+            {"kind": "budget", "options": {"probability": "101"}},
+            "probability: 101 is not accepted: use a number from 0",
+        ),
+        ({"kind": "forecast"}, "amount: needed: a rule of the kind forecast needs a number above 0"),
+        ({"kind": "anomaly", "services": [" "]}, "services: ' ' is not accepted"),
+        ({"kind": "anomaly", "options": {"days": "63"}}, "days: 63 is not accepted: use a number from 0 to 62"),
+        ({"kind": "anomaly", "accounts": ["nobody"]}, "account: 'nobody' does not exist"),
+        ({"kind": "collection", "services": ["x"]}, "services: rules of the kind collection are narrowed to accounts"),
+    ],
+)
+def test_what_is_no_rule_is_refused(world: World, rule: dict[str, Any], message: str) -> None:
+    customer = world.customer("operator")
+    channel, _ = hook(world.metadata, "https://example.com/x", customer_id=customer.customer_id)
+    options = [{"name": name, "value": value} for name, value in rule.get("options", {}).items()]
+    given = {"name": "x", "channels": [channel.channel_id], **rule, "options": options}
+    assert message in customer.data(SAVE, rule=given)["saveAlertRule"]["message"]
+
+
+def test_a_budget_of_another_customer_is_none(world: World, costs: Customer) -> None:
+    other = world.customer("operator")
+    channel, _ = hook(world.metadata, "https://example.com/x", customer_id=other.customer_id)
+    rule = {"kind": "budget", "name": "x", "channels": [channel.channel_id], "budgets": [budget(costs, "theirs", "1")]}
+    assert "does not exist" in other.data(SAVE, rule=rule)["saveAlertRule"]["message"]
+    own = budget(other, "own", "1")
+    saved = other.data(SAVE, rule=rule | {"budgets": [own]})["saveAlertRule"]["rule"]
+    assert saved["budgets"] == [own]

@@ -95,7 +95,7 @@ def test_each_code_is_explained() -> None:
 def test_each_kind_of_problem_and_each_fault_is_explained() -> None:
     source = "".join(path.read_text() for path in (ROOT / "optiinfra_assets" / "cli").glob("*.py"))
     kinds = set(re.findall(r'\bProblem\(\s*"(\w+)"', source))
-    assert {"failure", "stuck", "not_asked", "disk", "clock"} == kinds
+    assert {"failure", "stuck", "not_asked", "disk", "clock", "alerts"} == kinds
     assert [one for one in sorted({*kinds, *Fault}) if f"| `{one}` |" not in DOCUMENT] == []
 
 

@@ -179,6 +179,9 @@ def _of_postgres(figures: PlatformStatistics | None) -> Iterator[Metric]:
         yield _family(CounterMetricFamily, name, help_, ["provider"], sums)
     rows = [([state], count) for state, count in figures.generations.items()]
     yield _family(GaugeMetricFamily, "generations", "Generations begun, by what became of them.", ["state"], rows)
+    rows = [([state], figures.alert_messages.get(state, 0)) for state in ("waiting", "sent", "dead")]
+    help_ = "Messages of alerts that are kept, by state; dead: given up after a day, until somebody sends them again."
+    yield _family(GaugeMetricFamily, "alert_messages", help_, ["state"], rows)
 
 
 def _of_clickhouse(published: list[dict[str, Any]] | None) -> Iterator[Metric]:

@@ -27,6 +27,9 @@ STUCK: Final = timedelta(hours=2)
 LONGEST_RUN: Final = timedelta(hours=6)
 """Dagster ends a run after this time, so a collection that runs longer has no run."""
 
+DEAD: Final = timedelta(days=8)
+"""A message of an alert is tried for a day; that it was given up is shown for a week, as nobody may want to send it any more."""
+
 LEAST_FREE_SHARE: Final = 0.05
 LEAST_FREE_BYTES: Final = 2 * 2**30
 """A disk is nearly full below 5 % and below 2 GiB: merges of ClickHouse and a backfill need as much for a while."""
@@ -37,7 +40,7 @@ class Problem:
     """Something that is not well.
 
     Attributes:
-        kind: ``failure``, ``stuck``, ``not_asked``, ``disk`` or ``clock``.
+        kind: ``failure``, ``stuck``, ``not_asked``, ``disk``, ``clock`` or ``alerts``.
         what: what is wrong, in one line.
         remedy: what to do, in one sentence.
         since: UTC instant, None if unknown.
@@ -59,6 +62,7 @@ def problems_of(
         *_not_asked(metadata, now),
         *_stuck(metadata, now),
         *map(_of_failure, failures),
+        *_dead_messages(metadata, now),
     ]
 
 
@@ -121,6 +125,18 @@ def _stuck(metadata: Metadata, now: datetime) -> Iterator[Problem]:
             f"{one.slice}: {one.status}, and does not move on (task {one.task_id})",
             "Look at its run in Dagster; cancel the task and collect again.",
             one.started_at or one.queued_at,
+        )
+
+
+def _dead_messages(metadata: Metadata, now: datetime) -> Iterator[Problem]:
+    for one in metadata.alert_outbox.dead(now - DEAD):
+        count = f"{one.messages} messages were" if one.messages > 1 else "1 message was"
+        yield Problem(
+            "alerts",
+            f"{one.customer_id}: {count} not received by the channel {one.name} and given up: {one.error or 'no error is known'}",
+            f"Try it: optiinfra alerts test --customer {one.customer_id} {one.channel_id}; "
+            f"then: optiinfra alerts deliveries --customer {one.customer_id} --state dead, and alerts resend.",
+            one.since,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +24,18 @@ MOST_APART: Final = 5
 """Occasions that are found at once and told in a message each; more of them are told in one."""
 _SLOTS: Final = 3
 """Digests that are tried for an occasion: the next one may just have begun to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMessages:
+    """Messages of a channel in use that were given up. `since` is when the oldest was found, in UTC; `error` why one was not received."""
+
+    customer_id: str
+    channel_id: str
+    name: str
+    messages: int
+    since: datetime
+    error: str | None
 
 
 class AlertOutboxRepository(Repository):
@@ -60,6 +72,10 @@ class AlertOutboxRepository(Repository):
             row["occasion_key"]
             for row in self._database.rows("alert_told.sql", {"rule_id": rule_id, "keys": list(keys)})
         }
+
+    def dead(self, since: datetime) -> list[DeadMessages]:
+        """Return the channels with messages that were tried first at or after an instant and given up, of all customers."""
+        return [DeadMessages(**row) for row in self._database.rows("alert_dead.sql", {"since": since})]
 
     def claim(
         self,

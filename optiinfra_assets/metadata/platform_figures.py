@@ -58,13 +58,14 @@ class FailureStatistics:
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatistics:
-    """All statistics of the platform; `generations` is the number of generations by state."""
+    """All statistics of the platform; `generations` and `alert_messages` are their numbers by state."""
 
     accounts: list[AccountStatistics]
     slices: list[SliceStatistics]
     failures: list[FailureStatistics]
     collections: list[CollectionStatistics]
     generations: dict[str, int]
+    alert_messages: dict[str, int]
 
 
 class StatisticsRepository(Repository):
@@ -82,4 +83,5 @@ class StatisticsRepository(Repository):
             failures=[FailureStatistics(**row) for row in self._database.rows("figures_failures.sql")],
             collections=[CollectionStatistics(**row) for row in self._database.rows("figures_collections.sql")],
             generations={row["state"]: row["generations"] for row in self._database.rows("figures_generations.sql")},
+            alert_messages={row["state"]: row["messages"] for row in self._database.rows("figures_alerts.sql")},
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from alert_world import NOW, Receiver, occasion, receiving
+from alert_world import Receiver, occasion, receiving
 from command_line import Run
 
 from optiinfra_assets.metadata import Metadata
@@ -109,16 +110,19 @@ def test_what_is_not_accepted(connected: Run, acme: str, arguments: list[str], s
 def test_messages_are_listed_and_sent_again(connected: Run, acme: str, settings: Settings) -> None:
     given = ["--name", "bills", "--channel", acme, "--json"]
     rule_id = json.loads(connected("alerts", "add", "restatement", "--customer", "acme", *given).out)["rule_id"]
-    metadata = Metadata.connect(settings)
+    metadata, now = Metadata.connect(settings), datetime.now(UTC)
     rule = metadata.alerts.rule(rule_id, customer_id="acme")
     with metadata.transaction():
-        metadata.alert_outbox.record(rule, [occasion(1)], NOW)
-    due = metadata.alert_outbox.claim(NOW, NOW - NOW)
+        metadata.alert_outbox.record(rule, [occasion(1)], now)
+    due = metadata.alert_outbox.claim(now, timedelta(0))
     assert due is not None
     metadata.alert_outbox.failed(due, "answers 500", None)
     metadata.close()
     (dead,) = json.loads(connected("alerts", "deliveries", "--customer", "acme", "--state", "dead", "--json").out)
     assert (dead["titles"], dead["error"]) == (["Number 1"], "answers 500")
     assert "Number 1" in connected("alerts", "deliveries", "--customer", "acme").out
+    said = "acme: 1 message was not received by the channel hook and given up: answers 500"
+    assert said in connected("status").out
     assert connected("alerts", "resend", "--customer", "acme", dead["delivery_id"]).code == 0
     assert connected("alerts", "deliveries", "--customer", "acme", "--state", "dead").out == "no message\n"
+    assert said not in connected("status").out

@@ -104,6 +104,10 @@ def test_it_is_tried_for_a_day_then_given_up_and_sent_again_with_its_id(acme: Me
         assert 20 < len(tried) == len(receiver.got) < 40
         (dead,) = deliveries(acme)
         assert (dead.state, dead.attempts, dead.error) == ("dead", len(tried), f"{receiver.url[7:]}: answers 500")
+        (counted,) = acme.alert_outbox.dead(NOW)
+        assert (counted.name, counted.messages, counted.error) == ("hook", 1, dead.error)
+        assert acme.alert_outbox.dead(NOW + timedelta(microseconds=1)) == [], "it is shown for a while"
+        assert acme.platform_figures.read().alert_messages == {"dead": 1}
         assert send(acme, at + DAY) == (0, 0, 0)
         for customer, delivery in (("beta", dead.delivery_id), ("acme", "nobody's")):
             with pytest.raises(RecordNotFound, match="was not given up"):

@@ -98,6 +98,7 @@ def test_metrics_show_how_the_platform_does(settings: Settings, warehouse: Wareh
     assert found["optiinfra_provider_requests_total", ("aws",)] == 7
     assert found["optiinfra_provider_request_cost_usd_total", ("aws",)] == 0.07
     assert found["optiinfra_generations", ("loading",)] == 1
+    assert found["optiinfra_alert_messages", ("dead",)] == 0
     assert found["optiinfra_publications_total", ("aws",)] == 2
     lag = found["optiinfra_data_lag_seconds", ("aws",)]
     assert abs(lag - (datetime.now(UTC) - through).total_seconds()) < 60

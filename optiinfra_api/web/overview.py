@@ -26,6 +26,8 @@ REACH: Final = """query Reach($customer: String, $period: Period!) {
 }"""
 """Asked first: how far the data of this month reach."""
 
+_TOLD_DAYS: Final = 7
+"""Messages of so many days are shown."""
 _USUAL_LAG: Final = 3
 """Days that clouds usually need for the costs of a day."""
 
@@ -61,8 +63,11 @@ OUTLOOK: Final = """query OverviewOutlook($customer: String) {
   budgetStatus(customerId: $customer, first: 100) {
     nodes { budget { name currency } periodEnd amount spent forecast lower80 upper80 probability passedOn state reason }
   }
-}"""
-"""What is asked beside it: what the rest of the month will cost, and budgets."""
+  dead: alertDeliveries(customerId: $customer, first: 5, state: DEAD) { nodes { ...Message } }
+  told: alertDeliveries(customerId: $customer, first: 5) { nodes { ...Message } }
+}
+fragment Message on AlertDelivery { deliveryId ruleName channelName state titles createdAt error }"""
+"""What is asked beside it: what the rest of the month will cost, budgets, and what was told."""
 
 AUTOMATIONS: Final = "{ automations { kind name isRunning } }"
 """Asked for administrators of all customers beside it."""
@@ -127,6 +132,7 @@ async def show(visit: Visit) -> Response:
             (one, visit.link("/anomalies/anomaly", id=one["anomalyId"]))
             for one in (found.get("anomalies") or {}).get("nodes", [])
         ],
+        messages=_messages(ahead, visit.now - timedelta(days=_TOLD_DAYS)),
         accounts=accounts,
         failures=[{**failure, "account": one["id"]} for one in accounts for failure in one["failures"]],
         stopped=stopped,
@@ -138,6 +144,12 @@ async def show(visit: Visit) -> Response:
 def _nodes(found: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = (found.get(name) or {}).get("nodes", [])
     return nodes
+
+
+def _messages(ahead: Mapping[str, Any], since: datetime) -> list[dict[str, Any]]:
+    """The messages of alerts that were found since an instant: those that were given up, then the others, each the newest first."""
+    found = {one["deliveryId"]: one for name in ("dead", "told") for one in _nodes(ahead, name)}
+    return [one for one in found.values() if datetime.fromisoformat(one["createdAt"]) >= since]
 
 
 def _rest(ahead: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -121,3 +121,27 @@ def test_a_rule_on_a_budget_and_one_on_anomalies_are_made_by_their_forms(site: S
         ("anomaly", [], ["Compute, small", "Storage"]),
         ("budget", [made.budget_id], []),
     ]
+
+
+def test_the_overview_shows_what_was_told_lately_and_what_was_not_received(site: Site) -> None:
+    customer, now = site.world.customer("viewer"), datetime.now(UTC)
+    metadata = site.world.metadata
+    with site.signed_in(customer.token) as browser:
+        assert "Alerts of the last days" not in browser.get("/").text
+        channel, _ = hook(metadata, "https://example.com/x", HOSTILE, customer.customer_id)
+        watching = rule(metadata, channel)
+        for days in (30, 2, 1, 0):
+            with metadata.transaction():
+                metadata.alert_outbox.record(watching, [occasion(days)], now - timedelta(days=days))
+            if days in (30, 2):
+                due = metadata.alert_outbox.claim(now, timedelta(minutes=1))
+                assert due is not None
+                metadata.alert_outbox.failed(due, "answers 500", None)
+        shown = browser.get("/")
+    said = text_of(shown)
+    assert HOSTILE not in shown.text
+    assert "Number 30" not in said
+    assert said.index("Number 2 ") < said.index("Number 0 ") < said.index("Number 1 "), (
+        "what was not received comes first"
+    )
+    assert (said.count("Not received"), said.count("To be sent")) == (1, 2)

@@ -310,7 +310,7 @@ TOOLS: Final[Mapping[str, CostTool]] = {
         is_read_only=False,
     ),
     "run_graphql": CostTool(
-        "Anything else: a GraphQL query, such as lineage, restatements, collectionHistory, costMetrics (line items). "
+        "Anything else: a GraphQL query, such as lineage, restatements, collectionHistory, alertDeliveries, costMetrics (line items). "
         "Introspection of __type(name) shows fields and arguments.",
         GraphqlAsked,
         run_graphql,

@@ -41,13 +41,13 @@ def find_occasions(
         open_warehouse: connects to ClickHouse; called once at most, and only if a rule needs it.
         now: the present UTC instant.
         finders: what finds the occasions of each kind; rules of other kinds are left alone.
-        budget: seconds after which no further rule is begun.
+        budget: seconds after which no further rule is begun, nor a further budget of one.
         seconds: clock of the budget, which never goes back.
     """
     found, end = 0, seconds() + budget
     with ExitStack() as opened:
         warehouse = _Once(lambda: opened.enter_context(closing(open_warehouse())))
-        facts = Facts(metadata, warehouse, now)
+        facts = Facts(metadata, warehouse, now, lambda: seconds() >= end)
         for rule in sorted(metadata.alerts.rules(), key=lambda rule: rule.checked_at or _NEVER):
             if seconds() >= end:
                 break

@@ -8,7 +8,7 @@ when it begins, and again only after it has ended. What only changes when someth
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -34,11 +34,13 @@ class Facts:
         metadata: the state of accounts and slices; reads are in the transaction that stores what is found.
         warehouse: opens ClickHouse when it is first called.
         now: the present UTC instant.
+        is_late: whether the time for this run is over, so that no further long look is begun.
     """
 
     metadata: Metadata
     warehouse: Callable[[], Warehouse]
     now: datetime
+    is_late: Callable[[], bool] = lambda: False
     _freshness: dict[str, Freshness] = field(default_factory=dict, repr=False)
     _published: dict[str, datetime] = field(default_factory=dict, repr=False)
     _standings: dict[str, BudgetStandings | None] = field(default_factory=dict, repr=False)
@@ -71,6 +73,9 @@ class Facts:
         return newest is not None and newest >= since
 
 
+Look = Callable[[], Iterable[Occasion]]
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a finder found: occasions, and where the condition of the rule holds."""
@@ -79,11 +84,31 @@ class Found:
     standing: frozenset[str] = field(default_factory=frozenset)
 
     @classmethod
-    def of_news(cls, rule: AlertRule, news: Sequence[object], look: Callable[[], Iterable[Occasion]]) -> Self:
-        """Return what `look` finds, which is called only if the news, or the rule, are not those that the rule knows."""
-        places = (rule.options, rule.accounts, rule.services, rule.budgets)
-        known = hashlib.blake2b(repr((news, places)).encode(), digest_size=8).hexdigest()
-        return cls(() if known in rule.standing else tuple(look()), frozenset({known}))
+    def of_news(cls, facts: Facts, rule: AlertRule, looks: Mapping[str, tuple[object, Look]]) -> Self:
+        """Return what looks find, each of which is taken only if its news, or the rule, are not those that the rule knows.
+
+        What holds on is not found again, even if it does so for longer than occasions are kept. Looks for which time does not suffice are
+        taken the next time.
+
+        Args:
+            facts: say whether there is time.
+            rule: remembers what it knows in `standing`.
+            looks: by the first word of the keys of what they find, each with its news.
+        """
+        occasions: list[Occasion] = []
+        standing: set[str] = set()
+        for name, (news, look) in looks.items():
+            held = {one for one in rule.standing if one.startswith(f"{name} ")}
+            known = f"{name} knows {_digest(news, rule)}"
+            if known in held:
+                standing |= held
+            elif facts.is_late():
+                standing |= {one for one in held if not one.startswith(f"{name} knows ")}
+            else:
+                found = list(look())
+                occasions += [one for one in found if one.key not in held]
+                standing |= {known, *(one.key for one in found)}
+        return cls(tuple(occasions), frozenset(standing))
 
     @classmethod
     def of_conditions(cls, rule: AlertRule, now: datetime, holding: Mapping[str, Callable[[], AlertMessage]]) -> Self:
@@ -94,6 +119,11 @@ class Found:
 
 
 Finder = Callable[[Facts, AlertRule], Found]
+
+
+def _digest(news: object, rule: AlertRule) -> str:
+    about = (news, rule.options, rule.accounts, rule.services, rule.budgets)
+    return hashlib.blake2b(repr(about).encode(), digest_size=8).hexdigest()
 
 
 def account_path(account_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from optiinfra_assets.analytics.budgets import BudgetRule, RuleKind, Standing, is_met
@@ -28,8 +29,9 @@ def find_budgets(facts: Facts, rule: AlertRule) -> Found:
         return Found()
     found = facts.metadata.budgets.find(customer_id=rule.customer_id)
     budgets = [one for one in found if not rule.budgets or one.budget_id in rule.budgets]
-    changes = [(one.budget_id, one.changed_at) for one in budgets]
-    return Found.of_news(rule, [*forecast_news(standings), changes], lambda: _occasions(standings, rule, budgets))
+    news = forecast_news(standings)
+    looks = {one.budget_id: ((news, one.changed_at), partial(_occasions, standings, rule, one)) for one in budgets}
+    return Found.of_news(facts, rule, looks)
 
 
 def forecast_news(standings: BudgetStandings) -> list[object]:
@@ -62,15 +64,16 @@ def standing_figures(standing: PeriodStanding, currency: str) -> tuple[Figure, .
     return tuple(figures)
 
 
-def _occasions(standings: BudgetStandings, rule: AlertRule, budgets: list[StoredBudget]) -> Iterator[Occasion]:
+def _occasions(standings: BudgetStandings, rule: AlertRule, one: StoredBudget) -> Iterator[Occasion]:
     thresholds = [BudgetRule(kind, rule.number(kind.value) / 100) for kind in RuleKind if rule.number(kind.value)]
-    for one in budgets:
-        for period in _periods(one.budget, standings, rule):
-            standing = standings.standing(one.budget, period)
-            for threshold in thresholds:
-                if _is_told(threshold, standing):
-                    key = f"{one.budget_id} {period.start} {period.end} {threshold.kind} {threshold.threshold.normalize():f}"
-                    yield Occasion(key, _message(standings, one.budget, standing, threshold))
+    for period in _periods(one.budget, standings, rule):
+        standing = standings.standing(one.budget, period)
+        for threshold in thresholds:
+            if _is_told(threshold, standing):
+                key = (
+                    f"{one.budget_id} {period.start} {period.end} {threshold.kind} {threshold.threshold.normalize():f}"
+                )
+                yield Occasion(key, _message(standings, one.budget, standing, threshold))
 
 
 def _periods(budget: Budget, standings: BudgetStandings, rule: AlertRule) -> list[DaySpan]:

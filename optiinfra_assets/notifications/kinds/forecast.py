@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from optiinfra_assets.domain.alerts import AlertMessage, AlertRule, Occasion
 from optiinfra_assets.domain.budgets import Budget, Cadence
@@ -17,7 +18,8 @@ def find_forecasts(facts: Facts, rule: AlertRule) -> Found:
     standings = facts.standings(rule.customer_id)
     if standings is None:
         return Found()
-    return Found.of_news(rule, forecast_news(standings), lambda: _occasions(standings, rule))
+    look = partial(_occasions, standings, rule)
+    return Found.of_news(facts, rule, {f"{facts.now:%Y-%m}": (forecast_news(standings), look)})
 
 
 def _occasions(standings: BudgetStandings, rule: AlertRule) -> Iterator[Occasion]:

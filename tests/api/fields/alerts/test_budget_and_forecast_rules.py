@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -165,6 +166,10 @@ def test_each_threshold_is_told_once_a_period_however_often_costs_come(costs: Cu
     assert told(costs, receiver, AS_OF + 2 * MINUTE) == [], "no forecast knows of it"
     forecast(costs, AS_OF + 3 * MINUTE)
     assert told(costs, receiver, AS_OF + 4 * MINUTE) == [], "other figures of the same occasions"
+    later = AS_OF + 100 * DAY
+    for statement in ("forget_alert_deliveries.sql", "forget_alert_occasions.sql"):
+        costs.world.metadata.rows(statement, {"before": later, "most": 1000})
+    assert told(costs, receiver, AS_OF + 3 * DAY) == [], "it holds on, though it is not known any more that it was told"
     watch(costs, "budget", AS_OF, options={"actual": 100}, budgets=[])
     again = told(costs, receiver, AS_OF + 5 * MINUTE)
     assert sorted(one["title"] for one in again) == ["Budget close: the amount is passed", "Budget web: the amount is passed"]  # fmt: skip
@@ -187,6 +192,26 @@ def test_a_month_that_is_expected_to_cost_more_than_an_amount_is_told_once(costs
     figures = [{figure["name"]: figure for figure in one["figures"]} for one in found]
     assert {"name": "forecast", "amount": status["forecast"], "currency": "USD"} in [one["forecast"] for one in figures]
     assert told(costs, receiver, AS_OF + DAY) == []
+
+
+def test_budgets_that_time_does_not_suffice_for_are_looked_at_the_next_time(
+    costs: Customer, receiver: Receiver
+) -> None:
+    for number in range(5):
+        budget(costs, f"budget {number}", "1")
+    watch(costs, "budget")
+    world, titles = costs.world, []
+    for _ in range(7):
+        ticks = itertools.count()  # the first two are the beginning, and that of the rule
+        found = find_occasions(
+            world.metadata,
+            lambda: Warehouse.connect(world.settings),
+            AS_OF,
+            budget=4,
+            seconds=lambda ticks=ticks: next(ticks),
+        )
+        titles.append(found)
+    assert titles == [2, 2, 1, 0, 0, 0, 0]
 
 
 def test_nothing_is_told_before_there_is_a_forecast(world: World) -> None:

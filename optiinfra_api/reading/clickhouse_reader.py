@@ -23,6 +23,7 @@ from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.known_publications import Fingerprint, KnownPublications
 from optiinfra_api.reading.news import PUBLICATIONS, News, Stamp
 from optiinfra_api.reading.query_limits import QueryLimits
+from optiinfra_api.reading.rated_costs import Conversion
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.shortened import shortened
 from optiinfra_api.reading.single_flight import SingleFlight
@@ -117,7 +118,7 @@ class ClickHouseReader:
         self, statement: str, values: dict[str, Any], count: Callable[..., None] | None = None
     ) -> list[dict[str, Any]]:
         """Return the rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than the statement binds, and `columns`: of
-        its select list only these are needed.
+        its select list only these are needed. Rows of daily series that come from memory are converted by `conversion`, if it is there.
 
         ClickHouse itself shows the statement only the rows of the customer in `values`; see `warehouse.tenant_filter`. If the statement
         ran over the same generations before, the answer may come from the cache. `count` is told the number of rows, and their bytes as
@@ -134,6 +135,11 @@ class ClickHouseReader:
         used, only = {name: bound[name] for name in _names(text)}, self._warehouse.only(values["customer_id"])
         record, key = current_request(), ResultCache.key(text, used, only)
         answer = self._answers.get(key)
+        conversion: Conversion | None = values.get("conversion")
+        if conversion is not None:
+            bound["conversion"] = conversion
+            key = ResultCache.key(text, used | {"conversion": conversion.key}, only)
+            answer = self._answers.get(key) or answer
         if answer is None:
             known = self._known.get(values["customer_id"])
             table, was_fetched = await self._tables.found(
@@ -142,10 +148,10 @@ class ClickHouseReader:
             if table is None:
                 return await self._read(text, used, only, count)
             record.statements["ClickHouse" if was_fetched else "memory"] += 1
-            if len(table) > _OFF_THE_LOOP:
-                rows = await asyncio.to_thread(table.rows, bound, count)
-            else:
-                rows = table.rows(bound, count)
+            run = asyncio.to_thread if len(table) > _OFF_THE_LOOP else _at_once
+            if conversion is not None:
+                bound["rates"] = await conversion.rates_of(await run(table.months, bound))
+            rows = await run(table.rows, bound, count)
             self._answers.keep(key, b"\n".join(map(orjson.dumps, rows)))
             record.count_rows(len(rows))
             return rows
@@ -274,6 +280,10 @@ def _parsed(answer: bytes, count: Callable[..., None] | None) -> list[dict[str, 
     rows = [orjson.loads(line) for line in lines]
     current_request().count_rows(len(rows))
     return rows
+
+
+async def _at_once(work: Callable[..., Any], *values: Any) -> Any:
+    return work(*values)
 
 
 def _publications(known: KnownPublications) -> int:

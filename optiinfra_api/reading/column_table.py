@@ -17,12 +17,18 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from cachetools import LRUCache
 from numpy.typing import NDArray
+
+from optiinfra_api.reading.rated_costs import DIGITS as CONVERTED_DIGITS
+from optiinfra_api.reading.rated_costs import Conversion, RatedCosts
 
 MOST_ROWS: Final = 2**21
 _MOST_CELLS: Final = 2**20
 _EPOCH: Final = date(1970, 1, 1)
 _DIGITS: Final = 18
+_CURRENCIES: Final = 2
+"""Display currencies in which costs of one table are held; one takes about as much memory as the table."""
 
 COSTS: Final = ("billed_cost", "effective_cost", "list_cost", "contracted_cost")
 _COUNTS: Final = ("list_cost_missing", "contracted_cost_missing", "line_items")
@@ -77,6 +83,7 @@ class ColumnTable:
         """
         self._rows = rows.sort_by(self.DAY).unify_dictionaries().combine_chunks()
         self.generations = generations
+        self._rated: LRUCache[tuple[str, str, str], RatedCosts] = LRUCache(_CURRENCIES)
 
     @classmethod
     def of(cls, answer: bytes, generations: Collection[int]) -> Self:
@@ -149,16 +156,34 @@ class ColumnTable:
         *low, high = words[column.offset : column.offset + len(column)].T
         return *low, high.view("<i4")
 
+    def months(self, values: Mapping[str, Any]) -> dict[str, set[str]]:
+        """The months, by currency, whose rates are needed before `rows` converts."""
+        conversion: Conversion = values["conversion"]
+        found = self._rated_costs(values).months(self._places(values["start"], values["end"], values))
+        return {currency: months for currency, months in found.items() if currency != conversion.currency}
+
+    def _rated_costs(self, values: Mapping[str, Any]) -> RatedCosts:
+        conversion: Conversion = values["conversion"]
+        key = values["cost"], conversion.currency, conversion.state
+        rated = self._rated.get(key)
+        if rated is None:
+            costs, currencies = self._limbs(values["cost"]), self._codes("billing_currency")
+            rated = self._rated[key] = RatedCosts(costs, self._days, currencies)
+        return rated
+
     def rows(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
         """Return what the statement over this table answers for its bound `values`; the rows of other generations count for nothing.
 
-        `count` is told the number of rows and their bytes before any is written.
+        `count` is told the number of rows and their bytes before any is written. With ``conversion``, and ``rates`` of its `months`, in
+        `values`, rows are as `Display.series` makes them.
         """
         places = self._places(values["start"], values["end"], values)
         names = [name for name in DIMENSIONS if name in values]
         asked = [name for name in names if values[name] in self._rows.column_names]
         groups, keys = self._groups(places, [values[name] for name in asked])
-        buckets = _buckets(values["granularity"], values["start"], values["end"])
+        conversion: Conversion | None = values.get("conversion")
+        granularity = conversion.granularity if conversion else values["granularity"]
+        buckets = _buckets(granularity, values["start"], values["end"])
         cells = groups * len(buckets.starts) + buckets.of_day[self._days[places] - _number(values["start"])]
         sums = Sums(cells, len(keys), len(buckets.starts), [limb[places] for limb in self._limbs(values["cost"])])
         items = counted(groups, len(keys), self._array("line_items")[places])
@@ -172,6 +197,7 @@ class ColumnTable:
         if count is not None:
             count(len(order), size=sums.points(order) * 40 + len(order) * 300)
         rows = []
+        converted = self._converted(values, places, groups, cells, sums) if conversion else None
         for group in order:
             found = dict(zip(asked, keys[group], strict=False))
             dates, amounts = [], []
@@ -187,9 +213,41 @@ class ColumnTable:
                     "total": written(totals[group]),
                     "unpriced_line_items": unpriced[group],
                     "line_items": items[group],
+                    **(converted(group) if converted else {}),
                 }
             )
         return rows
+
+    def _converted(
+        self, values: Mapping[str, Any], places: Any, groups: Ints, cells: Ints, sums: Sums
+    ) -> Callable[[int], dict[str, Any]]:
+        """What a row of each group has beside in another currency."""
+        conversion: Conversion = values["conversion"]
+        rated = self._rated_costs(values)
+        rated.convert(places, values["rates"], conversion.currency)
+        own = Sums(cells, sums.groups, sums.buckets, rated.limbs(places))
+        totals = own.totals()
+        described = rated.described(places, groups, sums.groups, conversion.currency)
+        columns = conversion.columns if conversion.granularity != "whole" else frozenset()
+        rates, lacks = rated.only(places, cells, sums.groups * sums.buckets) if columns else ([], [])
+
+        def of_group(group: int) -> dict[str, Any]:
+            fields = described[group]
+            missing = fields.pop("missing")
+            amount = None if missing else written(totals[group], CONVERTED_DIGITS)
+            found = {"converted": {"amount": amount, **fields}, "missing": missing}
+            if not columns:
+                return found
+            parts = [(group * sums.buckets + bucket, part) for bucket, part in own.of_group(group)]
+            series = {
+                "converted_amounts": lambda: [
+                    None if lacks[cell] else written(part, CONVERTED_DIGITS) for cell, part in parts
+                ],
+                "rates": lambda: [rates[cell] for cell, _ in parts],
+            }
+            return found | {name: series[name]() for name in columns}
+
+        return of_group
 
     def _places(self, start: date, end: date, values: Mapping[str, Any]) -> Any:
         """Which rows of the days of [start, end) the filters and generations of a question accept."""
@@ -237,11 +295,14 @@ class ColumnTable:
 class Sums:
     """Exact sums of costs by group and bucket."""
 
-    def __init__(self, cells: Ints, groups: int, buckets: int, limbs: Sequence[Ints]) -> None:
+    def __init__(self, cells: Ints, groups: int, buckets: int, limbs: Sequence[Ints | None]) -> None:
+        self.groups, self.buckets = groups, buckets
         shape = groups * buckets
         self._is_there = np.bincount(cells, minlength=shape).reshape(groups, buckets) > 0
         self._limbs = [
-            np.bincount(cells, weights=limb, minlength=shape).reshape(groups, buckets) if limb.any() else None
+            np.bincount(cells, weights=limb, minlength=shape).reshape(groups, buckets)
+            if limb is not None and limb.any()
+            else None
             for limb in limbs
         ]
 
@@ -294,9 +355,9 @@ def _number(day: date) -> int:
     return (day - _EPOCH).days
 
 
-def written(amount: int) -> str:
-    """An amount in units of 10**-18 as ClickHouse writes it: without zeros at its end."""
-    text = f"{abs(amount):0{_DIGITS + 1}d}"
-    fraction = text[-_DIGITS:].rstrip("0")
-    whole = text[:-_DIGITS] if not fraction else f"{text[:-_DIGITS]}.{fraction}"
+def written(amount: int, digits: int = _DIGITS) -> str:
+    """An amount in units of 10**-`digits` as ClickHouse writes it: without zeros at its end."""
+    text = str(abs(amount)).zfill(digits + 1)
+    fraction = text[-digits:].rstrip("0")
+    whole = text[:-digits] if not fraction else f"{text[:-digits]}.{fraction}"
     return f"-{whole}" if amount < 0 else whole

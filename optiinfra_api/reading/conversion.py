@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal, localcontext
+from functools import partial
 from operator import mul
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import orjson
 
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.reading.rate_book import KnownRate, RateBook, RatesByDay, known_rate
+from optiinfra_api.reading.rated_costs import Conversion
 from optiinfra_assets.analytics.currency import SAME, RateMethod
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
 
@@ -65,15 +67,31 @@ class Display:
         """What could not be converted, one sentence for each currency."""
         return [missing_rates(one, self.currency, days) for one, days in sorted(self.missing.items())]
 
+    async def asked(self, granularity: str) -> Conversion:
+        """What a question is told, so that rows that come from memory are converted there; see `series` for `granularity`."""
+        state, self.method = await self.rates.state(self.customer_id)
+        rates_of = partial(self.rates.of, self.customer_id, self.currency)
+        return Conversion(self.currency, granularity, self.columns, state, rates_of)
+
     async def series(self, rows: list[Row], granularity: str = "daily", start: date | None = None) -> None:
         """Convert rows of daily amounts: to each is added ``converted``, fields of a converted sum, and of ``converted_amounts`` and
-        ``rates`` those in `columns`, beside ``dates`` and ``amounts``, all of them by `granularity`.
+        ``rates`` those in `columns`, beside ``dates`` and ``amounts``, all of them by `granularity`. Rows that are converted already, see
+        `asked`, stay.
 
         Args:
             rows: with currency, dates, amounts and total.
             granularity: ``daily``, ``weekly``, ``monthly`` or ``whole``, which begins at `start`.
             start: first day of the period.
         """
+        if not (rows and "missing" in rows[0]):
+            await self._add(rows, granularity, start)
+        for row in rows:
+            if row["missing"]:
+                self.missing.setdefault(row["currency"], set()).update(row["missing"])
+            amount = row["converted"]["amount"]
+            self.total = None if amount is None or self.total is None else EXACT.add(self.total, Decimal(amount))
+
+    async def _add(self, rows: list[Row], granularity: str, start: date | None) -> None:
         state, self.method = await self.rates.state(self.customer_id)
         columns = [] if granularity == "whole" else sorted(self.columns)
         asked = [(row["currency"], row["dates"], row["amounts"]) for row in rows]
@@ -86,10 +104,6 @@ class Display:
             self.rates.converted.keep(key, orjson.dumps(found))
         for row, more in zip(rows, found, strict=True):
             row |= more
-            if more["missing"]:
-                self.missing.setdefault(row["currency"], set()).update(more["missing"])
-            amount = more["converted"]["amount"]
-            self.total = None if amount is None or self.total is None else EXACT.add(self.total, Decimal(amount))
 
     async def charges(self, rows: list[Row], costs: Collection[str]) -> None:
         """Convert line items: to each is added ``converted``, by cost the fields of a converted sum.

@@ -20,6 +20,7 @@ from optiinfra_api.reading.news import RATES, News
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_assets.analytics.currency import (
     EURO,
+    RATE_DIGITS,
     PairRates,
     Quotes,
     Rate,
@@ -29,7 +30,7 @@ from optiinfra_assets.analytics.currency import (
     month_rates,
 )
 from optiinfra_assets.domain.accounts import BillingPeriod
-from optiinfra_assets.domain.exact_amounts import plain
+from optiinfra_assets.domain.exact_amounts import EXACT, plain
 from optiinfra_assets.metadata.rates import FrozenRate, Pair, RateRepository
 
 _CUSTOMERS: Final = 1000
@@ -37,10 +38,12 @@ _CURRENCIES: Final = 200
 
 
 class KnownRate(NamedTuple):
-    """A rate, with its value as a number and as text: a long answer needs them for each of its days. Equal ones are one object."""
+    """A rate, with its value as a number, as text and in units of 10**-36 (a whole number, lowest byte first): a long answer needs them
+    for each of its days. Equal ones are one object."""
 
     value: Decimal
     text: str
+    units: bytes
     rate: Rate
 
 
@@ -207,8 +210,9 @@ class RateBook:
 
 
 def known_rate(rate: Rate) -> KnownRate:
-    """Return a rate with its text."""
-    return KnownRate(rate.value, plain(rate.value), rate)
+    """Return a rate with its text and its units."""
+    units = int(EXACT.to_integral_exact(EXACT.scaleb(rate.value, RATE_DIGITS)))
+    return KnownRate(rate.value, plain(rate.value), units.to_bytes(-(-units.bit_length() // 16) * 2, "little"), rate)
 
 
 def _by_day(frozen: Collection[FrozenRate]) -> dict[date, Rate]:

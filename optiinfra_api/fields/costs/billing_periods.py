@@ -13,7 +13,7 @@ import strawberry
 from optiinfra_api.access.context import Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs.arguments import Basis, CostBasis, DisplayCurrency, Filter, Period, cost_query
-from optiinfra_api.fields.costs.cost_series import DAILY, Grouping, series_of
+from optiinfra_api.fields.costs.cost_series import Grouping, series_of
 from optiinfra_api.fields.costs.money import Money, Published, converted_sum, freshness_fields
 from optiinfra_api.fields.costs.trends import (
     GroupBy,
@@ -109,8 +109,16 @@ class CostsByBillingPeriodQuery:
         async def read(
             question: CostQuery, by: Grouping, granularity: str, display: Display | None
         ) -> tuple[ResolvedGenerations, list[Row]]:
-            bucket = DAILY if display else granularity
-            part = partial(series_of, data, question, basis=cost_basis, groups=by, granularity=bucket, most=MOST_ROWS)
+            part = partial(
+                series_of,
+                data,
+                question,
+                basis=cost_basis,
+                groups=by,
+                granularity=granularity,
+                most=MOST_ROWS,
+                display=display,
+            )
             answering, rows = await data.answered(question, lambda found: part(resolved=found))
             if display is not None:
                 await display.series(rows, granularity, question.start)

@@ -24,7 +24,7 @@ from optiinfra_api.fields.costs.arguments import (
     PeriodAsked,
     cost_query,
 )
-from optiinfra_api.fields.costs.cost_series import DAILY, LINE_ITEMS, Grouping, check_groups, cost_columns, series_of
+from optiinfra_api.fields.costs.cost_series import LINE_ITEMS, Grouping, check_groups, cost_columns, series_of
 from optiinfra_api.fields.costs.money import (
     Conversion,
     ConversionMethod,
@@ -210,7 +210,7 @@ async def _read(
     async def rows(answering: ResolvedGenerations) -> tuple[list[Row], list[Row]]:
         part = partial(series_of, data, question, answering, basis, groups, most=MOST_GROUPS)
         is_asked = display is not None or not with_effects
-        sums = part(granularity=DAILY if display else "whole") if is_asked else _nothing()
+        sums = part(granularity="whole", display=display) if is_asked else _nothing()
         used = _quantities(data, question, answering, basis, groups) if with_effects else _nothing()
         return await asyncio.gather(sums, used)
 

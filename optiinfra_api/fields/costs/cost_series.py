@@ -152,7 +152,7 @@ async def series(
         TooExpensive: as in `series_of`.
     """
     groups = Grouping(frozenset(group_by))
-    read = partial(series_of, data, question, basis=basis, groups=groups, granularity=DAILY if display else granularity)
+    read = partial(series_of, data, question, basis=basis, groups=groups, granularity=granularity, display=display)
     resolved, rows = await data.answered(question, lambda resolved: read(resolved=resolved))
     if display is not None:
         await display.series(rows, granularity, question.start)
@@ -170,6 +170,7 @@ async def series_of(
     order: str = LARGEST_FIRST,
     each: int | None = None,
     most: int = MAX_SERIES,
+    display: Display | None = None,
 ) -> list[dict[str, Any]]:
     """Return rows by currency and then in the asked order, of the asked dimensions ('' where line items lack one; of a tag None),
     currency, dates, amounts, total, line_items and unpriced_line_items.
@@ -179,6 +180,7 @@ async def series_of(
         order: ``largest_first``, ``smallest_first`` or ``by_name``.
         each: at most so many rows of each currency, the first ones; None: all.
         most: at most so many rows in all; more than `MAX_SERIES` if few of them are answered.
+        display: `Display.series` of it takes the rows, which are by day then, or converted by `granularity` already.
 
     Raises:
         TooExpensive: the answer would have more than `most` rows, or a limit of the reader is exceeded.
@@ -188,10 +190,11 @@ async def series_of(
     values = {
         **groups.values(table.columns),
         **cost_columns(basis),
-        "granularity": granularity,
+        "granularity": DAILY if display else granularity,
         "order": order,
         "each": most + 1 if each is None else each,
         "limit": most + 1,
+        "conversion": await display.asked(granularity) if display else None,
     }
     read = data.rows if most <= MAX_SERIES else data.groups
     rows = await read(table.statement, question, resolved, **values)

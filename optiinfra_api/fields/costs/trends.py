@@ -179,11 +179,12 @@ class CostTrendsQuery:
         data = await info.context.data_of(customer_id)
         display = data.display(display_currency, _selected(info) if display_currency else None)
 
-        bucket = DAILY if display else granularity.value
+        # What a limit leaves out is subtracted by day.
+        bucket = DAILY if display and limit else granularity.value
 
         async def read(answering: ResolvedGenerations) -> tuple[Rows, Rows]:
             part = partial(series_of, data, question, answering, cost_basis, granularity=bucket)
-            own = part(groups, order=order_by.value, each=limit)
+            own = part(groups, order=order_by.value, each=limit, display=None if limit else display)
             return await asyncio.gather(own, part(Grouping())) if limit else (await own, [])
 
         answering, (rows, totals) = await data.answered(question, read)

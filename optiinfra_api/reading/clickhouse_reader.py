@@ -23,7 +23,7 @@ from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.known_publications import Fingerprint, KnownPublications
 from optiinfra_api.reading.news import PUBLICATIONS, News, Stamp
 from optiinfra_api.reading.query_limits import QueryLimits
-from optiinfra_api.reading.rated_costs import Conversion
+from optiinfra_api.reading.rated_costs import ConversionAsked
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.shortened import shortened
 from optiinfra_api.reading.single_flight import SingleFlight
@@ -135,7 +135,7 @@ class ClickHouseReader:
         used, only = {name: bound[name] for name in _names(text)}, self._warehouse.only(values["customer_id"])
         record, key = current_request(), ResultCache.key(text, used, only)
         answer = self._answers.get(key)
-        conversion: Conversion | None = values.get("conversion")
+        conversion: ConversionAsked | None = values.get("conversion")
         if conversion is not None:
             bound["conversion"] = conversion
             key = ResultCache.key(text, used | {"conversion": conversion.key}, only)

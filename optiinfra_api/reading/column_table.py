@@ -21,7 +21,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from optiinfra_api.reading.rated_costs import DIGITS as CONVERTED_DIGITS
-from optiinfra_api.reading.rated_costs import Conversion, RatedCosts
+from optiinfra_api.reading.rated_costs import ConversionAsked, RatedCosts
 
 MOST_ROWS: Final = 2**21
 _MOST_CELLS: Final = 2**20
@@ -42,6 +42,7 @@ DIMENSIONS: Final = (
     "charge_class",
     "charge_frequency",
     "pricing_category",
+    "resource",
 )
 """Dimensions in the order of the statements: the parameter of each names the column, if it is asked."""
 FILTERS: Final = {
@@ -51,6 +52,7 @@ FILTERS: Final = {
     "charge_categories": "charge_category",
     "pricing_categories": "pricing_category",
     "currencies": "billing_currency",
+    "resources": "resource_id",
 }
 
 _SIGNS: Final = {"largest_first": -1, "smallest_first": 1, "by_name": 0}
@@ -139,12 +141,12 @@ class ColumnTable:
         found: Ints = column[0].to_numpy() if column else np.zeros(0, np.int64)
         return found
 
-    def _codes(self, name: str) -> tuple[Ints, list[str]]:
+    def _codes(self, name: str) -> tuple[Ints, pa.Array]:
         """A column of strings as numbers, and the string of each number."""
         chunks = self._rows[name].chunks
         if not chunks:
-            return np.zeros(0, np.int64), []
-        return chunks[0].indices.to_numpy(), chunks[0].dictionary.to_pylist()
+            return np.zeros(0, np.int64), pa.array([], pa.string())
+        return chunks[0].indices.to_numpy(), chunks[0].dictionary
 
     def _limbs(self, name: str) -> tuple[Ints, ...]:
         """A column of costs in units of 10**-18: each 32 bits of it, lowest first; the highest are signed."""
@@ -158,17 +160,18 @@ class ColumnTable:
 
     def months(self, values: Mapping[str, Any]) -> dict[str, set[str]]:
         """The months, by currency, whose rates are needed before `rows` converts."""
-        conversion: Conversion = values["conversion"]
+        conversion: ConversionAsked = values["conversion"]
         found = self._rated_costs(values).months(self._places(values["start"], values["end"], values))
         return {currency: months for currency, months in found.items() if currency != conversion.currency}
 
     def _rated_costs(self, values: Mapping[str, Any]) -> RatedCosts:
-        conversion: Conversion = values["conversion"]
+        conversion: ConversionAsked = values["conversion"]
         key = values["cost"], conversion.currency, conversion.state
         rated = self._rated.get(key)
         if rated is None:
-            costs, currencies = self._limbs(values["cost"]), self._codes("billing_currency")
-            rated = self._rated[key] = RatedCosts(costs, self._days, currencies)
+            codes, currencies = self._codes("billing_currency")
+            costs = self._limbs(values["cost"])
+            rated = self._rated[key] = RatedCosts(costs, self._days, (codes, currencies.to_pylist()))
         return rated
 
     def rows(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
@@ -181,19 +184,19 @@ class ColumnTable:
         names = [name for name in DIMENSIONS if name in values]
         asked = [name for name in names if values[name] in self._rows.column_names]
         groups, keys = self._groups(places, [values[name] for name in asked])
-        conversion: Conversion | None = values.get("conversion")
-        granularity = conversion.granularity if conversion else values["granularity"]
+        conversion: ConversionAsked | None = values.get("conversion")
+        granularity = conversion.granularity if conversion else values.get("granularity", "daily")
         buckets = _buckets(granularity, values["start"], values["end"])
         cells = groups * len(buckets.starts) + buckets.of_day[self._days[places] - _number(values["start"])]
         sums = Sums(cells, len(keys), len(buckets.starts), [limb[places] for limb in self._limbs(values["cost"])])
         items = counted(groups, len(keys), self._array("line_items")[places])
-        unpriced = self._unpriced(groups, len(keys), places, values["unpriced"])
+        unpriced = self._unpriced(groups, len(keys), places, values.get("unpriced", ""))
         totals = sums.totals()
-        sign = _SIGNS[values["order"]]
+        sign = _SIGNS[values.get("order", "by_name")]
         order = sorted(range(len(keys)), key=lambda group: (keys[group][-1], sign * totals[group], keys[group]))
         by_currency = groupby(order, lambda group: keys[group][-1])
-        firsts = (group for _, ordered in by_currency for group in islice(ordered, values["each"]))
-        order = list(islice(firsts, values["limit"]))
+        firsts = (group for _, ordered in by_currency for group in islice(ordered, values.get("each")))
+        order = list(islice(firsts, values.get("limit")))
         if count is not None:
             count(len(order), size=sums.points(order) * 40 + len(order) * 300)
         rows = []
@@ -201,7 +204,7 @@ class ColumnTable:
         for group in order:
             found = dict(zip(asked, keys[group], strict=False))
             dates, amounts = [], []
-            for bucket, amount in sums.of_group(group):
+            for bucket, amount in [(0, totals[group])] if len(buckets.starts) == 1 else sums.of_group(group):
                 dates.append(buckets.starts[bucket])
                 amounts.append(written(amount))
             rows.append(
@@ -222,7 +225,7 @@ class ColumnTable:
         self, values: Mapping[str, Any], places: Any, groups: Ints, cells: Ints, sums: Sums
     ) -> Callable[[int], dict[str, Any]]:
         """What a row of each group has beside in another currency."""
-        conversion: Conversion = values["conversion"]
+        conversion: ConversionAsked = values["conversion"]
         rated = self._rated_costs(values)
         rated.convert(places, values["rates"], conversion.currency)
         own = Sums(cells, sums.groups, sums.buckets, rated.limbs(places))
@@ -261,8 +264,8 @@ class ColumnTable:
             accepted = values.get(name)
             if accepted:
                 codes, texts = self._codes(column)
-                numbers = [number for number, text in enumerate(texts) if text in frozenset(accepted)]
-                conditions.append(np.isin(codes[first:last], numbers))
+                is_accepted = pc.is_in(texts, value_set=pa.array(accepted, pa.string())).to_numpy(zero_copy_only=False)
+                conditions.append(is_accepted[codes[first:last]])
         if not conditions:
             return slice(first, last)
         return first + np.flatnonzero(np.logical_and.reduce(conditions))
@@ -287,7 +290,7 @@ class ColumnTable:
             present, groups = np.unique(combined, return_inverse=True)
         texts = []
         for (_, names), size in zip(reversed(coded), reversed(shape), strict=True):
-            texts.append([names[code] for code in (present % size).tolist()])
+            texts.append(names.take(pa.array(present % size)).to_pylist())
             present = present // size
         return groups, list(zip(*reversed(texts), strict=True))
 

@@ -18,7 +18,7 @@ import orjson
 
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.reading.rate_book import KnownRate, RateBook, RatesByDay, known_rate
-from optiinfra_api.reading.rated_costs import Conversion
+from optiinfra_api.reading.rated_costs import ConversionAsked
 from optiinfra_assets.analytics.currency import SAME, RateMethod
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
 
@@ -67,11 +67,11 @@ class Display:
         """What could not be converted, one sentence for each currency."""
         return [missing_rates(one, self.currency, days) for one, days in sorted(self.missing.items())]
 
-    async def asked(self, granularity: str) -> Conversion:
+    async def asked(self, granularity: str) -> ConversionAsked:
         """What a question is told, so that rows that come from memory are converted there; see `series` for `granularity`."""
         state, self.method = await self.rates.state(self.customer_id)
         rates_of = partial(self.rates.of, self.customer_id, self.currency)
-        return Conversion(self.currency, granularity, self.columns, state, rates_of)
+        return ConversionAsked(self.currency, granularity, self.columns, state, rates_of)
 
     async def series(self, rows: list[Row], granularity: str = "daily", start: date | None = None) -> None:
         """Convert rows of daily amounts: to each is added ``converted``, fields of a converted sum, and of ``converted_amounts`` and
@@ -140,7 +140,7 @@ class Display:
 
         Args:
             rows: with account, resource, currency and total.
-            days: the same by day, with dates and amounts, of those in other currencies than this one.
+            days: the same by day, with dates and amounts or converted as `series` says, of those in other currencies than this one.
         """
         await self.series(days, "whole")
         found = {(one["account"], one["resource"], one["currency"]): one["converted"] for one in days}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from threading import Lock
 from typing import Any, Final, NamedTuple, Self
 
@@ -33,7 +34,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Conversion:
+class ConversionAsked:
     """How a question is converted.
 
     Attributes:
@@ -248,5 +249,6 @@ def _bounds(numbers: Ints, starts: Ints) -> list[tuple[int, int]]:
     return list(zip(*both, strict=True))
 
 
+@lru_cache(maxsize=8192)
 def _iso(day: int) -> str:
     return (_EPOCH + timedelta(days=day)).isoformat()

@@ -9,6 +9,8 @@ from decimal import Context, Decimal
 from typing import Any, ClassVar, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from optiinfra_api.reading.column_table import ColumnTable, Count, Sums, counted, written
 
@@ -69,11 +71,8 @@ class ResourceTable(ColumnTable):
 
     def _described(self, values: Mapping[str, Any], count: Count | None) -> list[dict[str, Any]]:
         codes, names = self._codes("resource_id")
-        wanted = frozenset(values["resources"])
-        numbers = [number for number, name in enumerate(names) if name in wanted]
-        is_asked = np.isin(codes, numbers) & np.isin(
-            self._array("generation"), np.array(values["details_of"], np.uint64)
-        )
+        is_wanted = pc.is_in(names, value_set=pa.array(values["resources"], pa.string())).to_numpy(zero_copy_only=False)
+        is_asked = is_wanted[codes] & np.isin(self._array("generation"), np.array(values["details_of"], np.uint64))
         places = np.flatnonzero(is_asked)
         if count is not None:
             count(len(places), size=200 * len(places))
@@ -83,5 +82,5 @@ class ResourceTable(ColumnTable):
         }
         for name, column in _DETAILS.items():
             codes, names = self._codes(column)
-            columns[name] = [names[code] for code in codes[places].tolist()]
+            columns[name] = names.take(pa.array(codes[places])).to_pylist()
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

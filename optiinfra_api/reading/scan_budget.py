@@ -24,6 +24,7 @@ ROW_BYTES: Final = 8 * 1024
 # Rows for each line item, rounded up from the data sets of benchmarks/dataset.py.
 _ROWS_A_LINE_ITEM = {
     "raw_costs": 1.0,
+    "cost_by_resource_day": 1.0,
     "cost_by_resource": 0.4,
     "cost_by_charge": 0.35,
     "cost_by_sku": 0.35,

@@ -30,6 +30,7 @@ TABLES: Final = {
     "cost_series_by_attribute": "cost_trends",
     "cost_by_resource_months": "cost_by_resource",
     "resource_details": "cost_by_resource",
+    "resource_days": "cost_by_resource_day",
 }
 """The table that each statement reads which can be answered from memory."""
 _CLASSES: Final[dict[str, type[ColumnTable]]] = {"cost_by_resource": ResourceTable}
@@ -40,8 +41,8 @@ _SHARE: Final = 4
 _AT_ONCE: Final = {"cost_by_day": 60}
 """For how many generations a question waits until their rows are fetched; for more, its own statement is quicker."""
 _AT_ONCE_OF_OTHERS: Final = 4
-_MOST_ROWS: Final = {"cost_by_resource": 30_000}
-"""Rows from which on ClickHouse ranks resources quicker than we do."""
+_MOST_ROWS: Final = {"cost_by_resource": 30_000, "cost_by_resource_day": 300_000}
+"""Rows from which on ClickHouse ranks resources, or finds the days of some, quicker than we do."""
 _MANY: Final = 2_000
 """Generations from which on days are summed over all of them in blocks, and the rows of each are not held."""
 _BLOCK: Final = 4_096

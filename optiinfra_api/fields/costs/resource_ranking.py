@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optiinfra_api.access.context import CustomerData
 from optiinfra_api.fields.costs.arguments import CostBasis, Period
@@ -13,6 +13,9 @@ from optiinfra_api.fields.pagination import Position, Row, RowPage
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.publications import ResolvedGenerations
+
+if TYPE_CHECKING:
+    from optiinfra_api.reading.conversion import Display
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +51,21 @@ class ResourceRanking:
             limit=limit,
         )
 
-    async def days(self, page: RowPage, currency: str) -> list[Row]:
-        """The resources of a page by day, but for those that are charged in `currency`."""
-        rows = [row for row in page.rows if row["currency"] != currency]
+    async def days(self, page: RowPage, display: Display) -> list[Row]:
+        """The resources of a page by day, but for those that are charged in the display currency; those from memory are converted."""
+        rows = [row for row in page.rows if row["currency"] != display.currency]
         if not rows:
             return []
         return await self.data.rows(
-            "resource_days",
+            "resource_days_of_line_items" if self.question.needs_line_items else "resource_days",
             self.question,
             page.resolved,
             **cost_columns(self.basis),
+            account="account_id",
+            resource="resource_id",
             currencies=sorted({row["currency"] for row in rows}),
             resources=sorted({row["resource"] for row in rows}),
+            conversion=await display.asked("whole"),
         )
 
 

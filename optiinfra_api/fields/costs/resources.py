@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 
@@ -19,6 +20,8 @@ from optiinfra_api.fields.selected_fields import selected_names
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateText
 from optiinfra_api.reading.cost_query import CostQuery
+
+_T = TypeVar("_T")
 
 
 @strawberry.type(description="What one resource cost in one currency.")
@@ -68,11 +71,14 @@ class CostsByResourceQuery:
         )
         display = data.display(display_currency)
         page = await pages.page(first, after)
-        if display is not None:
-            await display.resources(page.rows, await ranking.days(page, display.currency))
         selected = selected_names("nodes", info)
-        details = await _details(data, question, page) if _DETAILS & selected else {}
-        known = await seen(data, question, _ids(page)) if _SEEN & selected else {}
+        details, known, days = await asyncio.gather(
+            _details(data, question, page) if _DETAILS & selected else _nothing({}),
+            seen(data, question, _ids(page)) if _SEEN & selected else _nothing({}),
+            ranking.days(page, display) if display else _nothing([]),
+        )
+        if display is not None:
+            await display.resources(page.rows, days)
         providers = {one.slice.account_id: one.slice.provider for one in page.resolved.publications}
         keys = [(row["account"], row["resource"]) for row in page.rows]
         nodes = [
@@ -85,6 +91,10 @@ class CostsByResourceQuery:
 _DETAILS = {"name", "type", "services", "regions", "subAccounts"}
 _SEEN = {"firstSeen", "lastSeen"}
 _UNKNOWN: dict[str, Any] = {"name": None, "type": None, "services": [], "regions": [], "sub_accounts": []}
+
+
+async def _nothing(found: _T) -> _T:
+    return found
 
 
 def _ids(page: RowPage) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from optiinfra_api.reading.column_table import ColumnTable
 from optiinfra_api.reading.rate_book import KnownRate, known_rate
-from optiinfra_api.reading.rated_costs import Conversion
+from optiinfra_api.reading.rated_costs import ConversionAsked
 from optiinfra_assets.analytics.currency import Rate
 
 FIRST: Final = date(2026, 1, 28)
@@ -57,7 +57,7 @@ def _asked(granularity: str, start: date, end: date, by_currency: Mapping[str, A
 
     columns = frozenset({"converted_amounts", "rates"})
     return {
-        "conversion": Conversion(INTO, granularity, columns, "state", rates_of),
+        "conversion": ConversionAsked(INTO, granularity, columns, "state", rates_of),
         "rates": by_currency,
         "granularity": "daily",
         "start": start,

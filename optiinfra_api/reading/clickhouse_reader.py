@@ -134,18 +134,21 @@ class ClickHouseReader:
         text = shortened(text, bound, values.get("columns", frozenset()))
         used, only = {name: bound[name] for name in _names(text)}, self._warehouse.only(values["customer_id"])
         record, key = current_request(), ResultCache.key(text, used, only)
-        answer = self._answers.get(key)
+        billed = answer = self._answers.get(key)
         conversion: ConversionAsked | None = values.get("conversion")
         if conversion is not None:
             bound["conversion"] = conversion
             key = ResultCache.key(text, used | {"conversion": conversion.key}, only)
-            answer = self._answers.get(key) or answer
+            answer = self._answers.get(key)
         if answer is None:
             known = self._known.get(values["customer_id"])
             table, was_fetched = await self._tables.found(
                 statement, bound, *(() if known is None else (known.of_all_days,))
             )
             if table is None:
+                if billed is not None:
+                    record.statements["memory"] += 1
+                    return _parsed(billed, count)
                 return await self._read(text, used, only, count)
             record.statements["ClickHouse" if was_fetched else "memory"] += 1
             run = asyncio.to_thread if len(table) > _OFF_THE_LOOP else _at_once

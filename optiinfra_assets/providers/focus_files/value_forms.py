@@ -165,17 +165,32 @@ class DateForms(_Form):
                 found = datetime.strptime(text, form).replace(tzinfo=UTC)
             except ValueError:
                 continue
-            has_time = "%H" in form
-            return _written(found + _DAY if self.includes_last_day and not has_time else found)
+            return self._ended(found, form)
         if not _ISO.fullmatch(text):
             return None
         if self.includes_last_day and len(text) == len("2026-12-31"):
-            return _written(datetime.fromisoformat(text) + _DAY)
+            try:
+                return self._ended(datetime.fromisoformat(text), "%Y-%m-%d")
+            except ValueError:
+                return None
         return text
+
+    def _ended(self, found: datetime, form: str) -> str | None:
+        """Return a time, or the end of the last day, or month, that it names; None if no date follows that."""
+        if not self.includes_last_day or "%H" in form:
+            return _written(found)
+        try:
+            return _written(found + _DAY if "%d" in form else _next_month(found))
+        except OverflowError:
+            return None
 
 
 def _format(pattern: str) -> str:
     return pattern if "%" in pattern else _WORDS.sub(lambda found: _CODES[found[0]], pattern)
+
+
+def _next_month(time: datetime) -> datetime:
+    return (time.replace(day=28) + 4 * _DAY).replace(day=1)
 
 
 def _written(time: datetime) -> str:

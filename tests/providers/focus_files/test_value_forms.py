@@ -79,6 +79,26 @@ def test_a_date_in_its_form_is_that_day(day: date, pattern: str, is_last: bool) 
     assert read[1] is None
 
 
+@pytest.mark.parametrize(
+    ("value", "end"),
+    [
+        ("04.2026", "2026-05-01T00:00:00Z"),
+        ("12.2026", "2027-01-01T00:00:00Z"),
+        ("2026-02-28", "2026-03-01T00:00:00Z"),
+        ("28.02.2026", "2026-03-01T00:00:00Z"),
+        ("2026-02-29", None),
+        ("2026-13-01", None),
+        ("31.12.9999", None),
+        ("9999-12-31", None),
+        ("12.9999", None),
+    ],
+)
+def test_a_period_ends_after_the_last_day_that_is_named_or_is_refused(value: str, end: str | None) -> None:
+    """Of a month named alone that is the last day of the month; no day follows the last one that a date can have."""
+    forms = DateForms(DateForms.of(["DD.MM.YYYY", "MM.YYYY"]).patterns, includes_last_day=True)
+    assert forms.rewritten(value) == end
+
+
 def test_a_month_is_its_first_day_and_a_time_is_no_last_day() -> None:
     forms = DateForms(("MM.YYYY", "DD.MM.YYYY hh:mm"), includes_last_day=False)
     assert forms.read(pa.array(["12.2026", "31.12.2026 23:59"])).to_pylist() == [

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from statistics import NormalDist
 from typing import Final
@@ -14,6 +14,8 @@ from typing import Final
 from optiinfra_assets.domain.exact_amounts import EXACT, exact_difference, exact_sum
 
 _NORMAL: Final = NormalDist()
+_WIDE: Final = Context(prec=80)
+"""For the part of an amount that is spent: both have up to 38 digits."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class BudgetStatus:
     @property
     def used(self) -> Decimal | None:
         """The part of the amount that is spent; None for an amount of zero."""
-        return (self.spent / self.amount).quantize(Decimal("0.0001")) if self.amount else None
+        return _WIDE.quantize(_WIDE.divide(self.spent, self.amount), Decimal("0.0001")) if self.amount else None
 
 
 def budget_status(amount: Decimal, spent_daily: Sequence[tuple[date, Decimal]], outlook: Outlook) -> BudgetStatus:

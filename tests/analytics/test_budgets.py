@@ -33,6 +33,12 @@ def test_a_budget_tells_what_is_spent_and_what_will_be() -> None:
     )
 
 
+def test_a_tiny_amount_is_used_by_a_large_one() -> None:
+    """The part has more digits than Python's default context holds."""
+    amount = Decimal(1).scaleb(-18)
+    assert budget_status(amount, [(FIRST, Decimal("12345678901.5"))], OUTLOOK).used == Decimal("12345678901.5E18")
+
+
 @pytest.mark.parametrize(
     ("amount", "passed", "standing"),
     [

@@ -18,6 +18,9 @@ from optiinfra_assets.domain.exact_amounts import EXACT, exact_sum
 MOST_FILTERS: Final = 10
 MOST_DAYS: Final = 1100
 """Three years: the longest time between two days."""
+_FIRST_DAY: Final = date(1971, 1, 1)
+_END_DAY: Final = date(2100, 1, 1)
+"""No query reaches further: a budget that does could not be read, nor could those listed with it."""
 _MOST: Final = Decimal(10) ** 15
 DIMENSIONS: Final = ("provider", "account", "sub_account", "service", "region", "charge_category")
 """What a filter of a budget may be of, beside a tag."""
@@ -83,6 +86,9 @@ class Budget:
                 )
 
     def _check_days(self) -> None:
+        for name, day in (("start", self.start), ("end", self.end)):
+            if day is not None and not _FIRST_DAY <= day <= _END_DAY:
+                raise ValueError(f"{name}: {day} is not accepted: use a day from {_FIRST_DAY} to {_END_DAY}")
         if self.cadence is Cadence.BETWEEN and (self.start is None or self.end is None):
             raise ValueError("start: needed with end, for a budget between two days")
         if self.start is not None and self.end is not None and self.start >= self.end:

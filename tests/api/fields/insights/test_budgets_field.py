@@ -128,6 +128,11 @@ def test_filters_together_are_their_sum_and_never_count_a_charge_twice(costs: Cu
         ({"amount": "-1"}, "amount: -1 is not accepted: use a number from 0 to below 10^15, such as 1250.50"),
         ({"cadence": "BETWEEN", "start": "2026-04-01"}, "start: needed with end, for a budget between two days"),
         (
+            {"cadence": "BETWEEN", "start": "9999-01-01", "end": "9999-12-31"},
+            "start: 9999-01-01 is not accepted: use a day from 1971-01-01 to 2100-01-01",
+        ),
+        ({"end": "0001-12-31"}, "end: 0001-12-31 is not accepted: use a day from 1971-01-01 to 2100-01-01"),
+        (
             {"filters": [{"service": ["Compute"]}, {"account": ["one"]}]},
             "filters: a charge may match both 1 and 2, and would count twice: let them have no value in common",
         ),

@@ -41,7 +41,7 @@ class UsageSeries:
                 continue
             days, amounts = np.asarray(row["days"], np.int64), np.asarray(row["amounts"], np.float64)
             within = (days >= 0) & (days < count)
-            for service in (row["service_name"], ""):
+            for service in {row["service_name"], ""}:  # a charge without a service is in its account once
                 key = UsageKey(row["provider"], row["account_id"], service, row["billing_currency"])
                 np.add.at(found.setdefault(key, np.zeros(count)), days[within], amounts[within])
         keys = sorted(found)

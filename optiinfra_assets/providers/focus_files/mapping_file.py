@@ -219,7 +219,7 @@ def read_mapping(location: Location, file: FileVersion) -> ColumnMapping | BadDa
     with location.reading(file) as opened:
         text = opened.read(_LARGEST)
     try:
-        mapping = ColumnMapping.model_validate(tomllib.loads(text.decode()))
+        mapping = ColumnMapping.model_validate(tomllib.loads(text.decode("utf-8-sig")))
         mapping.targets()
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]

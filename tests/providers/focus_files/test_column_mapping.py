@@ -62,6 +62,11 @@ def test_mapped_columns_constants_and_what_follows_from_the_day(tmp_path: Path) 
     assert [one["billed_cost"] for one in read(tmp_path, APRIL)] == [Decimal("1.5")]
 
 
+def test_a_mapping_that_an_editor_began_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    write(tmp_path, f"\ufeff{MAPPING}")
+    assert [one["billed_cost"] for one in read(tmp_path)] == [Decimal("12.34")]
+
+
 def test_without_a_mapping_the_refusal_says_how_to_write_one(tmp_path: Path) -> None:
     write_csv(tmp_path / "costs.csv", COSTS)
     with pytest.raises(BadData, match=r"costs\.csv: mandatory column .* in a file optiinfra-mapping\.toml beside it"):

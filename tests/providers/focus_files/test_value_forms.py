@@ -118,6 +118,14 @@ def test_a_date_in_another_form_is_refused(value: str) -> None:
     assert "'DD.MM.YYYY'" in refused.value.accepted
 
 
+@pytest.mark.parametrize("value", ["2026-02-30", "2026-13-01", "9999-12-31", "31.12.9999", "30.02.2026"])
+def test_a_last_day_that_is_none_or_has_no_day_after_it_is_refused(value: str) -> None:
+    forms = DateForms(("DD.MM.YYYY",), includes_last_day=True)
+    with pytest.raises(RejectedValue) as refused:
+        forms.read(pa.array(["31.12.2026", value]))
+    assert (refused.value.index, refused.value.value) == (1, value)
+
+
 @pytest.mark.parametrize("pattern", ["", "DD.MM", "YYYY", "TT.MM.JJJJ", "%Q", "dd.mm.yyyy"])
 def test_a_pattern_without_a_year_and_a_month_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"use a pattern such as DD\.MM\.YYYY"):

@@ -12,7 +12,7 @@ FROM
     FROM cost_by_resource_day
     -- include: resolved_generations
         -- include: charges_of_days
-        AND resource_id IN {resources:Array(String)}
+        -- include: resources_of_page
         -- include: charge_filters
         -- include: currency_filter
     GROUP BY account, resource, currency, charge_date

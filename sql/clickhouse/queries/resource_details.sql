@@ -13,4 +13,4 @@ SELECT
 FROM cost_by_resource
 WHERE customer_id = {customer_id:String}
     AND generation IN {details_of:Array(UInt64)}
-    AND resource_id IN {resources:Array(String)}
+    -- include: resources_of_page

@@ -6,5 +6,5 @@ SELECT
     max(charge_month) AS last_month
 FROM cost_by_resource
 -- include: resolved_generations
-    AND resource_id IN {resources:Array(String)}
+    -- include: resources_of_page
 GROUP BY account, resource

@@ -8,5 +8,5 @@ FROM raw_costs
 -- include: resolved_generations
     -- include: line_items_of_days
     AND toStartOfMonth(toDate(charge_period_start)) IN {months:Array(Date)}
-    AND resource_id IN {resources:Array(String)}
+    -- include: resources_of_page
 GROUP BY account, resource

@@ -143,7 +143,7 @@ def _compared(
 
 
 def _outside(invoice: Invoice, categories: frozenset[str]) -> Decimal:
-    parts = invoice.by_category() if invoice.counted else {}
+    parts = {} if invoice.is_voided else invoice.by_category()
     return exact_sum(amount for category, amount in parts.items() if category in categories)
 
 
@@ -205,7 +205,7 @@ def located(
     gaps = _changes(charges, before) if before is not None else []
     gaps = gaps or _not_loaded(charges, invoices, not_in_costs, found.difference)
     if not gaps:
-        counted = [one for one in invoices if one.counted]
+        counted = [one for one in invoices if not one.is_voided]
         stated = _by_statement(charges, counted, not_in_costs, found.difference)
         gaps = [_pinned(one, charges) for one in stated]
     gaps.sort(key=lambda one: (-abs_of(one.amount), one.charge_category, one.service, one.day or date.min))
@@ -219,7 +219,7 @@ def _not_loaded(
     known = {one.invoice_id for one in charges} - {""}
     gaps = []
     for invoice in invoices:
-        if not known or not invoice.counted or invoice.invoice_id in known:
+        if not known or invoice.is_voided or invoice.invoice_id in known:
             continue
         parts = [part for part in invoice.parts if part.charge_category not in not_in_costs]
         rest = exact_difference(invoice.total, exact_sum(part.amount for part in invoice.parts))

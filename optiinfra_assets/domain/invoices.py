@@ -74,9 +74,14 @@ class Invoice:
     corrects: str = ""
 
     @property
+    def is_voided(self) -> bool:
+        """Whether it was taken back: then neither its total nor its parts count. One of nothing was not: credits may have paid it."""
+        return self.status == VOIDED
+
+    @property
     def counted(self) -> Decimal:
         """What it bills: its total, nothing if it is voided."""
-        return Decimal(0) if self.status == VOIDED else self.total
+        return Decimal(0) if self.is_voided else self.total
 
     @property
     def tax(self) -> Decimal | None:

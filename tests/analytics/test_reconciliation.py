@@ -116,6 +116,27 @@ def test_what_costs_never_have_is_no_difference() -> None:
     assert found.status is ReconciliationStatus.RECONCILED
 
 
+def test_an_invoice_of_nothing_states_its_parts_all_the_same() -> None:
+    """Credits may take all of it off, tax too; only one that is voided states nothing."""
+    paid = (InvoicePart("Usage", Decimal(100)), InvoicePart("Credit", Decimal(-119)), InvoicePart("Tax", Decimal(19)))
+    statement = InvoiceStatement((invoice("0", *paid),), not_in_costs=frozenset({"Tax"}))
+    costs = [group("100"), group("-119", category="Credit", service="Credits")]
+    found = only(costs, statement, state())
+    assert (found.status, found.difference, found.not_in_costs) == ("reconciled", 0, 19)
+    voided = InvoiceStatement((invoice("0", *paid, status=VOIDED),), not_in_costs=frozenset({"Tax"}))
+    assert only(costs, voided, state()).difference == -19
+
+
+def test_a_gap_in_what_an_invoice_of_nothing_bills_is_named() -> None:
+    """Beside another invoice, and where no line item has its id."""
+    nothing = invoice("0", InvoicePart("Usage", Decimal(100)), InvoicePart("Credit", Decimal(-100)), invoice_id="I-2")
+    other = invoice("50", InvoicePart("Usage", Decimal(50)))
+    costs = [group("150"), group("-90", category="Credit", service="Credits")]
+    found = only(costs, of(other, nothing), state())
+    named = located(found, costs, [other, nothing], frozenset(), None).gaps
+    assert [(one.charge_category, one.amount) for one in named] == [("Credit", 10)]
+
+
 def test_issuers_and_currencies_are_compared_apart() -> None:
     """A seller of a marketplace has invoices of its own; an issuer is recognized by invoice ids, and without regard to case."""
     charges = [

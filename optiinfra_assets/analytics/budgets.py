@@ -115,10 +115,13 @@ def _interpolated(value: float, points: Sequence[float], levels: Sequence[float]
 
 
 def _passed(amount: Decimal, daily: Sequence[tuple[date, Decimal]]) -> date | None:
-    """Return the first day after which more than the amount is spent and stays so."""
-    total, passed = Decimal(0), None
+    """Return the first day after which more than the amount is spent and stays so. A day comes twice that is not final for all accounts."""
+    costs: dict[date, Decimal] = {}
     for day, cost in daily:
-        total = EXACT.add(total, cost)
+        costs[day] = EXACT.add(costs.get(day, Decimal(0)), cost)
+    total, passed = Decimal(0), None
+    for day in sorted(costs):
+        total = EXACT.add(total, costs[day])
         if total <= amount:
             passed = None
         elif passed is None:

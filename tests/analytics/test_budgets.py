@@ -33,6 +33,14 @@ def test_a_budget_tells_what_is_spent_and_what_will_be() -> None:
     )
 
 
+def test_days_that_are_final_for_some_accounts_only_are_one_day() -> None:
+    """One account is final to the tenth, another to the fourth: what it still brings comes on its own days, not after them."""
+    outlook = Outlook(date(2026, 4, 5), [Decimal(1)] * 26, None, None)
+    status = budget_status(Decimal(94), SPENT, outlook)
+    assert (status.spent, status.passed_on) == (100, date(2026, 4, 9))  # 90 spent, and 5 to come until then
+    assert budget_status(Decimal("100.5"), SPENT, outlook).passed_on == date(2026, 4, 10)
+
+
 def test_a_tiny_amount_is_used_by_a_large_one() -> None:
     """The part has more digits than Python's default context holds."""
     amount = Decimal(1).scaleb(-18)

@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
+from itertools import accumulate
 from typing import Any, Final
 
 MOST_SHOWN: Final = 10
 """Occasions that a message for people shows; it says how many more there are."""
 _LONGEST_TITLE: Final = 200
 _LONGEST_TEXT: Final = 1500
+_SLACK_LONGEST: Final = 3000
+"""Characters in a block."""
+_SLACK_SIGNS: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 Content = Mapping[str, Any]
 
@@ -45,10 +49,7 @@ def webhook_body(delivery_id: str, content: Content, pages: str) -> bytes:
 
 def slack_body(content: Content, pages: str) -> bytes:
     """Return a message in the blocks of https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks."""
-    blocks: list[dict[str, Any]] = [
-        _slack_section(f"*{_slack(one['title'])}*\n{_slack(_body(one))}\n<{pages}{_slack(one['path'])}|Open>")
-        for one in _shown(content)
-    ]
+    blocks = [_slack_section(one, pages) for one in _shown(content)]
     foot = " · ".join([*_more(content), _slack(_about(content))])
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": foot}]})
     return json.dumps({"text": _slack(subject(content)), "blocks": blocks}, ensure_ascii=False).encode()
@@ -58,22 +59,17 @@ def teams_body(content: Content, pages: str) -> bytes:
     """Return an Adaptive Card in the envelope that workflows of Microsoft Teams take, which answer 202.
 
     See https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using: message cards of the former
-    connectors are not accepted any more.
+    connectors are not accepted any more. A TextBlock would make a link of a service named ``[text](address)``; a TextRun takes no Markdown
+    (https://adaptivecards.io/explorer/TextRun.html).
     """
     body: list[dict[str, Any]] = []
     for one in _shown(content):
         body += [
-            {
-                "type": "TextBlock",
-                "text": _line(one["title"]),
-                "weight": "Bolder",
-                "wrap": True,
-                "separator": bool(body),
-            },
-            {"type": "TextBlock", "text": _body(one), "wrap": True, "spacing": "Small"},
+            _teams_text(_line(one["title"]), {"weight": "Bolder"}, separator=bool(body)),
+            _teams_text(_body(one), {}, spacing="Small"),
         ]
     foot = " · ".join([*_more(content), _about(content)])
-    body.append({"type": "TextBlock", "text": foot, "isSubtle": True, "size": "Small", "wrap": True})
+    body.append(_teams_text(foot, {"isSubtle": True, "size": "Small"}))
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -134,10 +130,19 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:_LONGEST_TITLE]
 
 
-def _slack(text: str) -> str:
-    """Escape what Slack takes for its own signs: https://docs.slack.dev/messaging/formatting-message-text."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _teams_text(text: str, style: Mapping[str, Any], **block: Any) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **style}], **block}
 
 
-def _slack_section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:3000]}}
+def _slack(text: str, longest: int = _SLACK_LONGEST) -> str:
+    """Escape what Slack takes for its own signs, and cut between two signs: https://docs.slack.dev/messaging/formatting-message-text."""
+    signs = [_SLACK_SIGNS.get(sign, sign) for sign in text]
+    return "".join(signs[: sum(end <= longest for end in accumulate(map(len, signs)))])
+
+
+def _slack_section(one: Mapping[str, Any], pages: str) -> dict[str, Any]:
+    """Return the block of an occasion. Its text is cut and never its link: Slack refuses a message with a longer block."""
+    title = f"*{_slack(_line(one['title']))}*\n"
+    link = f"\n<{pages}{_slack(one['path'])}|Open>"
+    text = title + _slack(_body(one), _SLACK_LONGEST - len(title) - len(link)) + link
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
+import re
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,6 +22,7 @@ from optiinfra_assets.domain.alerts import AlertChannel
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.notifications.channels import add_channel, try_channel
 from optiinfra_assets.notifications.errors import ChannelNotAccepted, NotReceived
+from optiinfra_assets.notifications.message_texts import slack_body, teams_body
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.vault.channel_secrets import ChannelSecretRepository
 from optiinfra_assets.vault.keyring import Keyring
@@ -80,8 +83,9 @@ def test_slack_and_teams_get_what_they_show(acme: Metadata) -> None:
     (attachment,) = teams["attachments"]
     card = attachment["content"]
     assert (attachment["contentType"], card["type"]) == ("application/vnd.microsoft.card.adaptive", "AdaptiveCard")
-    assert [one["text"] for one in card["body"][:2]] == ["Number 0", "It has come."]
-    assert card["body"][-1]["text"] == "and 5 more · OptiInfra, customer acme, rule of <teams>"
+    texts = [one["text"] for block in card["body"] for one in block["inlines"]]
+    assert texts[:2] == ["Number 0", "It has come."]
+    assert texts[-1] == "and 5 more · OptiInfra, customer acme, rule of <teams>"
     assert card["actions"][0]["url"] == "https://costs.example.com/numbers?number=0"
 
 
@@ -283,3 +287,16 @@ def test_a_redirect_is_not_followed(acme: Metadata) -> None:
         with pytest.raises(NotReceived, match="answers 302"):
             tried(acme, channel)
     assert len(receiver.got) == 1
+
+
+def test_a_name_is_no_link_and_a_long_text_keeps_the_link() -> None:
+    """Names of services and tags come from elsewhere: what Teams and Slack would make of them is only shown."""
+    text = "[free](https://example.com) & <b>" * 200
+    one = {"title": text, "text": text, "path": "/anomalies", "data_through": None, "is_simulated": True}
+    content = {"customer": "acme", "rule": {"name": "any"}, "occasions": [one]}
+    card = json.loads(teams_body(content, "https://costs.example.com"))["attachments"][0]["content"]
+    assert {run["type"] for block in card["body"] for run in block["inlines"]} == {"TextRun"}
+    shown = json.loads(slack_body(content, "https://costs.example.com"))["blocks"][0]["text"]["text"]
+    assert len(shown) <= 3000
+    assert shown.endswith("\n<https://costs.example.com/anomalies|Open>")
+    assert not re.search(r"&(?!amp;|lt;|gt;)", shown)

@@ -56,6 +56,8 @@ USED_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         Column("BillingPeriodStart", _T, True, False, _V1_4),
         Column("ChargeCategory", _S, True, False, _V1_4, accepted=CHARGE_CATEGORIES),
         Column("InvoiceDetailGrain", _KV, False, True, _V1_4),
+        Column("InvoiceDetailId", _S, False, True, _V1_4),
+        Column("InvoiceDetailLastUpdated", _T, False, True, _V1_4),
         Column("InvoiceId", _S, True, False, _V1_4),
         Column("InvoiceIssueDate", _T, False, True, _V1_4),
         Column("InvoiceIssueStatus", _S, True, False, _V1_4, accepted=("Open", "Issued", "Voided")),

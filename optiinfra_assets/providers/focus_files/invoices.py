@@ -1,13 +1,15 @@
 """Reads what InvoiceDetail files state of the invoices of a month: a row of the dataset is a part of an invoice.
 
 Source: FOCUS specification 1.4, dataset InvoiceDetail. Rows of one issuer, invoice and currency are one invoice. It is open as long as one
-of them is, and corrects the invoice that one of them refers to.
+of them is, and corrects the invoice that one of them refers to. A detail that is delivered again counts as it was changed last, and one
+that is voided not at all.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -19,6 +21,9 @@ from optiinfra_assets.providers.focus_files.survey import Survey
 
 NOT_STATED: Final = f"there is no FOCUS dataset {INVOICE_DETAIL} among the files: record the invoices"
 Row = dict[str, Any]
+_ID: Final = "InvoiceDetailId"
+_LAST_UPDATED: Final = "InvoiceDetailLastUpdated"
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def invoices_of(survey: Survey, period: BillingPeriod) -> InvoiceStatement:
@@ -40,12 +45,21 @@ def invoices_of(survey: Survey, period: BillingPeriod) -> InvoiceStatement:
             found.setdefault(key, []).append(one)
         if rows:
             sources.append({"file": file.name, "version": file.version, "rows": str(len(rows))})
-    invoices = tuple(_invoice(*key, rows, period) for key, rows in sorted(found.items()))
+    invoices = tuple(_invoice(*key, _standing(rows), period) for key, rows in sorted(found.items()))
     return InvoiceStatement(invoices, sources=tuple(sources))
 
 
 def _is_of(period: BillingPeriod, row: Row) -> bool:
     return BillingPeriod.of(row["BillingPeriodStart"]) == period
+
+
+def _standing(rows: list[Row]) -> list[Row]:
+    """Return the rows of an invoice that count: of a detail those that were changed last; none that is voided, unless all are."""
+    newest: dict[str, datetime] = {}
+    for one in rows:
+        newest[one[_ID]] = max(newest.get(one[_ID], _NEVER), one[_LAST_UPDATED] or _NEVER)
+    last = [one for one in rows if not one[_ID] or (one[_LAST_UPDATED] or _NEVER) == newest[one[_ID]]]
+    return [one for one in last if one["InvoiceIssueStatus"] != VOIDED] or last
 
 
 def _invoice(issuer: str, invoice_id: str, currency: str, rows: list[Row], period: BillingPeriod) -> Invoice:
@@ -76,10 +90,8 @@ def _joined(parts: Iterable[InvoicePart]) -> tuple[InvoicePart, ...]:
 
 
 def _status(said: set[str]) -> str:
-    """Open as long as a part is; voided if all parts are."""
-    if OPEN in said:
-        return OPEN
-    return next(iter(said)) if len(said) == 1 else (said - {VOIDED}).pop()
+    """Open as long as a part is; voided if all parts are, which then are all that is left."""
+    return OPEN if OPEN in said else said.pop()
 
 
 def _service(grain: str | None) -> str:

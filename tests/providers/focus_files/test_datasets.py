@@ -127,6 +127,19 @@ def test_a_delivery_with_all_its_datasets_is_one_account(tmp_path: Path) -> None
     assert (third.invoice_id, third.status) == ("I-2", "Open")
 
 
+def test_a_detail_that_is_delivered_again_counts_as_it_was_changed_last(tmp_path: Path) -> None:
+    """An open invoice is issued in a later file; another detail of it is voided, and one that has no id stays."""
+    issued = {"InvoiceDetailLastUpdated": "2024-10-07T00:00:00Z"}
+    voided = {"InvoiceDetailId": "d-2", "BilledCost": "4", "InvoiceIssueStatus": "Voided"}
+    plain = {"InvoiceDetailId": None, "BilledCost": "3", **issued}
+    delivery(tmp_path, [PERIOD], [DETAIL | {"InvoiceIssueStatus": "Open", "BilledCost": "9"}, DETAIL | plain])
+    again = [DETAIL | issued, DETAIL | voided, DETAIL | {"InvoiceDetailId": "d-3"}]
+    write_csv(tmp_path / "InvoiceDetail" / "b.csv", csv_text(again, list(DETAIL)))
+    (found,) = stated(tmp_path).invoices
+    assert (found.status, found.total) == ("Issued", Decimal(23))
+    assert found.parts == (InvoicePart("Usage", Decimal(23), "Machines"),)
+
+
 @pytest.mark.parametrize(
     ("changes", "is_closed"),
     [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
@@ -132,7 +133,7 @@ def _unpacked(content: bytes, name: str) -> bytes:
                 raise ValueError(f"{name}: {len(names)} CSV files in it: use an archive with one")
             with archive.open(names[0]) as file:
                 return _limited(file, name)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(f"{name}: the archive cannot be read: {error}") from None
 
 

@@ -35,6 +35,12 @@ def zipped(*files: bytes) -> bytes:
     return content.getvalue()
 
 
+def damaged(archive: bytes) -> bytes:
+    """The same archive with the first byte of its compressed file turned over."""
+    place = archive.index(b"0.csv") + len(b"0.csv")
+    return archive[:place] + bytes([archive[place] ^ 0xFF]) + archive[place + 1 :]
+
+
 @pytest.mark.parametrize("content", [FILE, zipped(FILE), b"\xef\xbb\xbf" + FILE.replace(b"\n", b"\r\n")])
 def test_the_banks_file_is_read_packed_or_not(content: bytes) -> None:
     assert read_rates(content, "a file") == RATES
@@ -61,10 +67,11 @@ def test_the_banks_file_is_read_packed_or_not(content: bytes) -> None:
         (b"Date,USD\n2026-10-30,1,2\n", "row 2: 2 values under 1 currencies"),
         (b"Date,USD\n2026-10-30,1\xff\n", "not text in UTF-8"),
         (b"PK\x03\x04 broken", "the archive cannot be read"),
+        (damaged(zipped(FILE)), "the archive cannot be read"),
         (zipped(), "0 CSV files in it"),
         (zipped(FILE, FILE), "2 CSV files in it"),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_what_is_no_file_of_rates_is_refused(content: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=r"^my\.csv: ") as refused:

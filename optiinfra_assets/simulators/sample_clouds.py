@@ -16,6 +16,8 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,10 +26,12 @@ from optiinfra_assets.providers.context import Clock, utc_now
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.account import SimulatedAccount
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
-from optiinfra_assets.simulators.world.scenario import Scenario
+from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent
 
 SCENARIO: Final = "busy_year"
 MONTHS: Final = 13
+STEP_DAY: Final = 16
+"""Day of the month before the newest on which a database becomes larger at the clouds of customers who have no files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,17 @@ def make_cloud(sample: SampleCloud, newest: BillingPeriod, clock: Clock, port: i
     """Make the cloud of `sample` without starting it: thirteen months that end with `newest`, and what comes after."""
     scenario = replace(Scenario.load(SCENARIO), name=f"{sample.customer_id}-{sample.provider}")
     start = newest.shift(1 - MONTHS).start.date()
+    scenario = scenario.starting(start)
+    if any(one.customer_id == sample.customer_id and not one.bills for one in CUSTOMERS):
+        scenario = replace(scenario, events=(*scenario.events, _step(newest)))
     secret = f"simulated-{sample.customer_id}-{sample.provider}"
-    return SIMULATORS[sample.provider].make(scenario.starting(start), clock, secret=secret, port=port)
+    return SIMULATORS[sample.provider].make(scenario, clock, secret=secret, port=port)
+
+
+def _step(newest: BillingPeriod) -> ScenarioEvent:
+    """Something to find: of customers who have files, these have it."""
+    day = newest.shift(-1).start.date() + timedelta(days=STEP_DAY - 1)
+    return ScenarioEvent(EventKind.STEP, day, factor=Decimal(3), resource_id="orders")
 
 
 def clouds_file(folder: Path) -> Path:

@@ -7,8 +7,11 @@ account says "(simulated)".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
+
+from optiinfra_assets.domain.accounts import BillingPeriod
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,39 @@ class Spike:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is different for a group of usage from one day on, and stays so: a step, a leak, another price or a lost tag.
+
+    Attributes:
+        service: FOCUS ServiceName of the group.
+        sub_account: FOCUS SubAccountName of the group.
+        months_ago: of its first day, counted from the newest month.
+        day: of its first day, 1 to 28.
+        units: per cent of the units before.
+        leak: per mille of the units before that every day adds.
+        price: per cent of the prices before.
+        lost_tag: the tag that resources do not have any more.
+    """
+
+    service: str
+    sub_account: str
+    months_ago: int
+    day: int
+    units: int = 100
+    leak: int = 0
+    price: int = 100
+    lost_tag: str | None = None
+
+    def first_day(self, newest: BillingPeriod) -> date:
+        """Return the first UTC day with it, if `newest` is the newest month."""
+        return newest.shift(-self.months_ago).start.date().replace(day=self.day)
+
+    def concerns(self, usage: Usage) -> bool:
+        """Whether a group of usage changes."""
+        return (self.service, self.sub_account) == (usage.service, usage.sub_account)
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
     """What one provider bills one customer in one currency.
 
@@ -78,6 +114,7 @@ class Bill:
     credit: Decimal | None = None
     commitment: int = 0
     spike: Spike | None = None
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +210,12 @@ CUSTOMERS: Final = (
                 credit=Decimal("-250"),
                 commitment=8,
                 spike=Spike("AWS Lambda", months_ago=4, first_day=11, last_day=13, times=9),
+                changes=(
+                    Change("Amazon Simple Storage Service", "shop-prod", months_ago=2, day=1, leak=14),
+                    Change("Amazon Relational Database Service", "shop-prod", months_ago=1, day=12, price=135),
+                    Change("AWS Lambda", "shop-prod", months_ago=1, day=15, lost_tag="team"),
+                    Change("Amazon Redshift", "data", months_ago=1, day=18, units=230),
+                ),
             ),
         ),
     ),
@@ -189,6 +232,7 @@ CUSTOMERS: Final = (
                 discount=5,
                 tax=19,
                 commitment=6,
+                changes=(Change("Google Kubernetes Engine", "platform", months_ago=1, day=17, units=450),),
             ),
             Bill(
                 provider="Microsoft",

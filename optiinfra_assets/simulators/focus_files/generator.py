@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -114,10 +114,12 @@ def _base(bill: Bill, period: BillingPeriod) -> Row:
 
 def _usage(bill: Bill, usage: Usage, period: BillingPeriod, day: date, index: int, seed: str) -> Iterator[Row]:
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    usage, factor = _changed(bill, usage, period.shift(MONTHS - 1 - index), day)
     price = usage.list_price * (100 - bill.discount) / 100
     for number in range(1, usage.count + 1):
         name = f"{usage.sub_account}-{usage.resource}-{number:02d}"
-        quantity = _quantity(bill, usage, day, index, _noise(seed, bill.account_id, name, usage.service, day))
+        noise = _noise(seed, bill.account_id, name, usage.service, day)
+        quantity = _quantity(bill, usage, day, index, noise) * factor
         yield {
             **_base(bill, period),
             **_what(usage, name),
@@ -135,6 +137,18 @@ def _usage(bill: Bill, usage: Usage, period: BillingPeriod, day: date, index: in
             "PricingQuantity": quantity,
             "PricingUnit": usage.unit,
         }
+
+
+def _changed(bill: Bill, usage: Usage, newest: BillingPeriod, day: date) -> tuple[Usage, Decimal]:
+    """Return a group with the prices and tags of a day, and how many times the units it uses."""
+    factor = Decimal(1)
+    for change in bill.changes:
+        past = (day - change.first_day(newest)).days
+        if change.concerns(usage) and past >= 0:
+            factor *= Decimal(change.units * 10 + change.leak * past) / 1000
+            kept = {name: value for name, value in usage.tags.items() if name != change.lost_tag}
+            usage = replace(usage, list_price=usage.list_price * change.price / 100, tags=kept)
+    return usage, factor
 
 
 def _quantity(bill: Bill, usage: Usage, day: date, index: int, noise: int) -> Decimal:

@@ -56,6 +56,7 @@ class EventKind(StrEnum):
     """Kinds of events; see `ScenarioEvent`."""
 
     SPIKE = "spike"
+    STEP = "step"
     LATE = "late"
     RESTATE = "restate"
     PURCHASE = "purchase"
@@ -68,9 +69,9 @@ class ScenarioEvent:
     """An unusual event.
 
     Attributes:
-        what: ``spike``: usage of `day` times `factor`; ``late``: usage of `day` is posted on `posted_on`; ``restate``: usage of `day`
-            becomes `factor` times as much on `posted_on`; ``purchase``: a commitment fee of `amount` on `day`; ``credit``, ``refund``:
-            `amount` is given back for `day`, on `posted_on`.
+        what: ``spike``: usage of `day` times `factor`; ``step``: the same from `day` on; ``late``: usage of `day` is posted on
+            `posted_on`; ``restate``: usage of `day` becomes `factor` times as much on `posted_on`; ``purchase``: a commitment fee of
+            `amount` on `day`; ``credit``, ``refund``: `amount` is given back for `day`, on `posted_on`.
         posted_on: day on which the cloud shows it; None: on `day` itself.
         amount: positive, in the account's currency.
         resource_id: for usage, the only affected resource; None: all.

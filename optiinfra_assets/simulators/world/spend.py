@@ -135,10 +135,13 @@ def _billed_in(scenario: Scenario, day: date, shown: datetime) -> BillingPeriod:
 
 
 def _level(scenario: Scenario, resource: ScenarioResource, day: date) -> Decimal:
-    """Level of use: growth by the month, less at weekends, and a few per cent of noise that is the same at every run."""
+    """Level of use: growth by the month, steps, less at weekends, and a few per cent of noise that is the same at every run."""
     growth = scenario.monthly_growth ** ((day - scenario.start).days // 30)
     weekend = Decimal("0.3") if resource.weekday_only and day.weekday() >= 5 else Decimal(1)
     digest = hashlib.sha256(f"{scenario.name}/{resource.resource_id}/{day}".encode()).digest()
+    for event in scenario.events:
+        if event.what is EventKind.STEP and event.day <= day and event.concerns(resource):
+            growth *= event.factor
     return growth * weekend * (Decimal("0.95") + Decimal(digest[0]) / 2550)
 
 

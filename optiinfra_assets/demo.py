@@ -12,11 +12,12 @@ import gzip
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from optiinfra_assets.simulators.focus_files import generator
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCustomer
 
 if TYPE_CHECKING:
+    from optiinfra_assets.domain.anomalies import StoredAnomaly
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionRecord, CollectionTask, TaskStatus
     from optiinfra_assets.metadata.tokens import IssuedToken
@@ -129,6 +131,7 @@ def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[Total
         _connect_files(metadata, settings.home)
         _connect_clouds(metadata, settings.home)
         _collect(metadata, settings, say, wait, partial(_show_first, settings, token, say))
+        _refresh(metadata, settings, say)
         for customer in CUSTOMERS:
             keep_tight_budget(metadata, settings, token, customer.customer_id, before)
     finally:
@@ -231,6 +234,29 @@ def _collect(
     if done.state != "succeeded":
         # It may be of an account that a person connected, or be canceled by one: that is no reason to stop everything.
         say(f"collection {done.state}: {done.error or 'see the run in the Dagster UI'}; what to do: optiinfra status")
+
+
+def _refresh(metadata: Metadata, settings: Settings, say: Say) -> None:
+    """Forecast and judge what was collected at once: the sensor that does so later may never run in a demo that ends now."""
+    from optiinfra_assets.ingestion.finding_anomalies import refresh_anomalies
+    from optiinfra_assets.ingestion.forecasting import refresh_forecasts
+    from optiinfra_assets.metadata.anomalies import AnomalyFilter
+    from optiinfra_assets.warehouse.warehouse import Warehouse
+
+    now, kept_days = datetime.now(UTC), settings.retention_days
+    with closing(Warehouse.connect(settings)) as warehouse:
+        forecast = ((one.customer_id, one.error) for one in refresh_forecasts(metadata, warehouse, now, kept_days))
+        judged = ((one.customer_id, one.error) for one in refresh_anomalies(metadata, warehouse, now, kept_days))
+        for customer_id, error in chain(forecast, judged):
+            if error is not None:  # the sensor's run may have stored the same at the same time
+                say(f"{customer_id} is not forecast and judged yet ({error}): the platform tries again by itself")
+    for customer in CUSTOMERS:
+        found = metadata.anomalies.find(AnomalyFilter(), customer_id=customer.customer_id)
+        say(f"Odd costs of {customer.customer_id}: {', '.join(sorted(_named(one) for one in found)) or 'none'}")
+
+
+def _named(one: StoredAnomaly) -> str:
+    return f"{one.series.service or one.series.account} ({one.kind.lower()})"
 
 
 def _token(metadata: Metadata) -> IssuedToken:

@@ -27,6 +27,7 @@ class SimulatedAccount(SimulatedCloud):
         modes: ways in which such an account may be set up, each read in another way; the first is the default.
         mode: the way that this class simulates; subclasses simulate the others.
         rules: fields of a `Scenario` that this cloud decides: when usage shows, when invoices come, what is capped.
+        tells_days: it says what past days cost; the others tell a total of each month, so that what happened within it is not seen.
         quantum: the smallest amount that it bills.
         base_path: prefix of every path of its API.
         renamed_field: field that `renames_field` renames; the provider's error names it.
@@ -47,6 +48,7 @@ class SimulatedAccount(SimulatedCloud):
     modes: ClassVar[tuple[str, ...]] = ("",)
     mode: ClassVar[str] = ""
     rules: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    tells_days: ClassVar[bool] = True
     quantum: ClassVar[Decimal]
     base_path: ClassVar[str] = ""
     renamed_field: ClassVar[str]

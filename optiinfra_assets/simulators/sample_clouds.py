@@ -31,7 +31,7 @@ from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, Scen
 SCENARIO: Final = "busy_year"
 MONTHS: Final = 13
 STEP_DAY: Final = 16
-"""Day of the month before the newest on which a database becomes larger at the clouds of customers who have no files."""
+"""Day of the month before the newest on which a database becomes larger at clouds that tell days, of customers who have no files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,11 @@ def make_cloud(sample: SampleCloud, newest: BillingPeriod, clock: Clock, port: i
     scenario = replace(Scenario.load(SCENARIO), name=f"{sample.customer_id}-{sample.provider}")
     start = newest.shift(1 - MONTHS).start.date()
     scenario = scenario.starting(start)
-    if any(one.customer_id == sample.customer_id and not one.bills for one in CUSTOMERS):
+    kind = SIMULATORS[sample.provider]
+    if kind.tells_days and any(one.customer_id == sample.customer_id and not one.bills for one in CUSTOMERS):
         scenario = replace(scenario, events=(*scenario.events, _step(newest)))
     secret = f"simulated-{sample.customer_id}-{sample.provider}"
-    return SIMULATORS[sample.provider].make(scenario, clock, secret=secret, port=port)
+    return kind.make(scenario, clock, secret=secret, port=port)
 
 
 def _step(newest: BillingPeriod) -> ScenarioEvent:

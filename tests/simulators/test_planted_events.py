@@ -105,6 +105,7 @@ def test_customers_without_files_have_a_step_at_their_clouds_from_the_day_on(tod
     newest, now = BillingPeriod.of(today), datetime.combine(today, time(12), UTC)
     step = newest.shift(-1).start.date().replace(day=STEP_DAY)
     of_files = {customer.customer_id for customer in WITH_FILES}
+    seen: list[tuple[str, bool]] = []
     for sample in sample_clouds():
         cloud = make_cloud(sample, newest, lambda: now)
         days: dict[date, Decimal] = defaultdict(Decimal)
@@ -112,6 +113,8 @@ def test_customers_without_files_have_a_step_at_their_clouds_from_the_day_on(tod
             if charge.resource and charge.resource.resource_id == "orders" and not charge.is_correction:
                 days[charge.day] += charge.quantity
         ratio = days[step] / days[step - timedelta(days=1)]
-        assert (ratio > 2) == (sample.customer_id not in of_files)
-        events = found({"orders": days}, today)
-        assert (("orders", "RISE") in events) == (sample.customer_id not in of_files)
+        has_step = cloud.tells_days and sample.customer_id not in of_files
+        assert (ratio > 2) == has_step
+        assert (("orders", "RISE") in found({"orders": days}, today)) == has_step
+        seen.append((sample.customer_id, has_step))
+    assert all((one.customer_id, True) in seen for one in CUSTOMERS if not one.bills)

@@ -65,6 +65,7 @@ class SimulatedLinode(SimulatedAccount):
         "invoice_delay": timedelta(minutes=30),
         "capped_hours": 667,
     }
+    tells_days = False
     quantum = CENT
     renamed_field = "amount"
     lacking_permission = "account:read_only"

@@ -45,6 +45,7 @@ class SimulatedVultr(SimulatedAccount):
         "invoice_delay": timedelta(minutes=30),
         "capped_hours": 672,
     }
+    tells_days = False
     quantum = CENT
     renamed_field = "total"
     lacking_permission = "billing"

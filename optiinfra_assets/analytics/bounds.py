@@ -38,8 +38,9 @@ class Bounds:
 def bounds(errors: Floats, level: Floats, pool: int, common: int = 0) -> Bounds:
     """Return bounds of what has the `errors` (series x origins, newest first; NaN where unknown) and the size `level` (series).
 
-    The first `pool` rows are told from; so what else is asked for (groups of them) changes no bound. An origin shares days with so many
-    others before and after it as `common` says. It is not judged by them: a step in such days would be known before it came.
+    The first `pool` rows are told from, if they cost something now; so what else is asked for (groups of them) changes no bound. An
+    origin shares days with so many others before and after it as `common` says. It is not judged by them: a step in such days would be
+    known before it came.
     """
     usual = relative_median(errors[:pool], level[:pool])
     sizes = np.abs(errors)
@@ -51,7 +52,7 @@ def bounds(errors: Floats, level: Floats, pool: int, common: int = 0) -> Bounds:
     others = (total - _nearby(capped, common) + _OWN * least) / (count - _nearby(known, common) + _OWN)
     scores = np.where(known, sizes / others, np.nan)
     half, covered, pooled = [], [], []
-    pool_of = scores[:pool]
+    pool_of = np.where(level[:pool, None] > 0, scores[:pool], np.nan)
     for wanted, step in zip(LEVELS, _STEPS, strict=True):
         missed = 1 - wanted
         limit = _quantile(pool_of, _adapted(pool_of, missed, step) - _for_common_errors(pool_of, missed))

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from optiinfra_assets.analytics.bounds import bounds
 from optiinfra_assets.analytics.charge_parts import CostPart, RecurringCharges, part_of
 from optiinfra_assets.analytics.cost_history import Charges, CostHistory, Method
 from optiinfra_assets.analytics.forecast import Forecast, Override, forecast, usual_spans
@@ -244,3 +245,11 @@ def test_bounds_hold_as_often_as_they_say() -> None:
     assert np.mean(missed <= found.totals["month"].half[:, 1]) >= 0.88
     assert 0.7 <= found.totals["month"].covered_of_all[0] <= 0.9
     assert (found.totals["month"].half < found.half.sum(axis=1)).all()
+
+
+def test_a_service_that_ended_tells_nothing_of_the_bounds_of_others() -> None:
+    """Its errors of before are infinitely large beside the nothing that it costs now."""
+    errors = np.random.default_rng(3).normal(0, 5, (20, 12))
+    level = np.where(np.arange(20) < 3, 0.0, 100.0)
+    alone = bounds(errors[3:], level[3:], 17).half
+    assert bounds(errors, level, 20).half[3:] == pytest.approx(alone)

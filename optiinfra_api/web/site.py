@@ -28,6 +28,7 @@ from optiinfra_api.web import (
     invoices,
     openid,
     outlook,
+    outlook_forms,
     overview,
     resource,
     resources,
@@ -62,6 +63,10 @@ _PAGES: Final[Mapping[str, Handler]] = {
 _FORMS: Final[Mapping[str, Handler]] = {
     "/explore/views": explore.save_view,
     "/explore/views/remove": explore.remove_view,
+    "/forecast/budgets": outlook_forms.save_budget,
+    "/forecast/remove-budget": outlook_forms.act,
+    "/forecast/overrides": outlook_forms.override,
+    "/forecast/remove-override": outlook_forms.act,
     "/invoices": invoices.record,
     "/anomalies/anomaly": anomalies.say,
     "/accounts/collect": accounts.collect,

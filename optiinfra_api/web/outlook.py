@@ -54,7 +54,7 @@ SPANS: Final = {
     "DAYS_90": "90 days",
     "MONTHS_12": "12 months",
 }
-STATES: Final = {"OVER": ("Over", "bad"), "LIKELY_OVER": ("Likely over", "open"), "WITHIN": ("Within", "good")}
+STATES: Final = {"OVER": ("Over", "wrong"), "LIKELY_OVER": ("Likely over", "open"), "WITHIN": ("Within", "good")}
 """What a state is called, and the badge that shows it."""
 CADENCES: Final = {
     "MONTHLY": "Each month",

@@ -34,6 +34,7 @@ def test_the_page_shows_sums_with_their_bounds_and_budgets(site: Site) -> None:
             site.world.metadata.budgets.save(budget, customer_id=customer.customer_id, principal=author, now=NOW)
         shown = browser.get("/forecast")
         assert "<b>tight</b>" not in shown.text
+        assert '<span class="badge wrong">Over</span>' in shown.text
         said = text_of(shown)
         for part in (
             "Rest of this month",

@@ -59,6 +59,8 @@ async def save_budget(visit: Visit) -> Response:
     if not (budget_id := sent.get("id")):
         return await _done(visit, CREATE, "budget", sent, budget=budget)
     budget |= await _unchanged(visit, budget_id, has_filters="keeps" in sent)
+    if visit.problems:
+        return await _refused(visit, "budget", sent)
     return await _done(visit, CHANGE, "budget", sent, id=budget_id, budget=budget)
 
 
@@ -84,12 +86,16 @@ async def act(visit: Visit) -> Response:
 
 
 async def _done(visit: Visit, document: str, form: str, sent: Mapping[str, str], **asked: Any) -> Response:
-    """Change something and lead back; if it is refused, show the page, with what was sent and why it was refused at its form."""
+    """Change something and lead back; if it is refused, show the page with what was sent, and why it was refused at its form."""
     answer: dict[str, Any] = (await visit.ask(document, customer=visit.customer_id, **asked)).get("done") or {}
     if "message" in answer:
         visit.problems.append({"message": answer["message"], "remedy": answer["remedy"]})
     if not visit.problems:
         return redirect(visit.link("/forecast"))
+    return await _refused(visit, form, sent)
+
+
+async def _refused(visit: Visit, form: str, sent: Mapping[str, str]) -> Response:
     refused = Refused(form, sent)
     if form and may_change(visit):
         refused.problems.extend(visit.problems)
@@ -98,7 +104,7 @@ async def _done(visit: Visit, document: str, form: str, sent: Mapping[str, str],
 
 
 async def _unchanged(visit: Visit, budget_id: str, *, has_filters: bool) -> dict[str, Any]:
-    """What a budget has that the form does not show, as it is to stay: a change is of all of it."""
+    """What a budget has that the form does not show: a change is of all of it, so that what could not be read would be lost."""
     after, more = None, True
     while more:
         found = (await visit.ask(BUDGETS, customer=visit.customer_id, after=after)).get("budgets") or {}

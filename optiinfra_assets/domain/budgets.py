@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from optiinfra_assets.domain.accounts import check_name
 from optiinfra_assets.domain.day_span import DaySpan, next_month
 from optiinfra_assets.domain.exact_amounts import EXACT, exact_sum
+from optiinfra_assets.domain.rates import CURRENCY
 
 MOST_FILTERS: Final = 10
 MOST_DAYS: Final = 1100
@@ -74,8 +75,8 @@ class Budget:
                 raise ValueError(
                     f"{name}: {amount} is not accepted: use a number from 0 to below 10^15, such as 1250.50"
                 )
-        if not self.currency:
-            raise ValueError("currency: needed: a budget is in one currency")
+        if not CURRENCY.fullmatch(self.currency):
+            raise ValueError(f"currency: {self.currency!r} is not accepted: use an ISO 4217 code, such as EUR")
         if len(self.filters) > MOST_FILTERS:
             raise ValueError(f"filters: at most {MOST_FILTERS}")
         self._check_days()

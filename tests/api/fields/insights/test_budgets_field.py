@@ -126,6 +126,7 @@ def test_filters_together_are_their_sum_and_never_count_a_charge_twice(costs: Cu
     [
         ({"amount": "many"}, "amount: 'many' is not accepted: use a number such as 1250.50"),
         ({"amount": "-1"}, "amount: -1 is not accepted: use a number from 0 to below 10^15, such as 1250.50"),
+        ({"currency": "euro"}, "currency: 'euro' is not accepted: use an ISO 4217 code, such as EUR"),
         ({"cadence": "BETWEEN", "start": "2026-04-01"}, "start: needed with end, for a budget between two days"),
         (
             {"cadence": "BETWEEN", "start": "9999-01-01", "end": "9999-12-31"},

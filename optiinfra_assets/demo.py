@@ -30,7 +30,6 @@ from optiinfra_assets.simulators.focus_files import generator
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCustomer
 
 if TYPE_CHECKING:
-    from optiinfra_assets.domain.anomalies import StoredAnomaly
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.collections import CollectionRecord, CollectionTask, TaskStatus
     from optiinfra_assets.metadata.tokens import IssuedToken
@@ -134,6 +133,7 @@ def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[Total
         _refresh(metadata, settings, say)
         for customer in CUSTOMERS:
             keep_tight_budget(metadata, settings, token, customer.customer_id, before)
+            _keep_alert_rules(metadata, simulated(settings.home), customer.customer_id, before)
     finally:
         metadata.close()
     months = months_of(begun)
@@ -159,6 +159,25 @@ def keep_tight_budget(metadata: Metadata, settings: Settings, token: str, custom
     author = Principal("demo", "demo", customer_id, "operator")
     budget = Budget("Simulated: all costs", Cadence.MONTHLY, amount, currency)
     metadata.budgets.save(budget, customer_id=customer_id, principal=author, now=now)
+
+
+def _keep_alert_rules(metadata: Metadata, place: Path, customer_id: str, now: datetime) -> None:
+    """Give a simulated customer without alerts a rule on budgets and one on odd costs, whose messages stay on this machine."""
+    from optiinfra_assets.metadata.alerts import WantedRule
+    from optiinfra_assets.notifications.channels import add_channel
+    from optiinfra_assets.vault.credential_audit import Actor
+
+    if metadata.alerts.channels(customer_id=customer_id) or metadata.alerts.rules(customer_id=customer_id):
+        return
+    name, url = sample_clouds.messages_file(place).name, f"http://127.0.0.1:{sample_clouds.messages_port(place)}/"
+    who: dict[str, Any] = {"customer_id": customer_id, "actor": Actor.here("demo")}
+    added = add_channel(metadata, "webhook", f"Simulated: {name}", {"url": url}, is_operator=True, **who)
+    channels = [added.channel.channel_id]
+    for rule in (
+        WantedRule("budget", "Simulated: budgets about to break", channels),
+        WantedRule("anomaly", "Simulated: odd costs of two months", channels, {"amount": 10, "days": 62}),
+    ):
+        metadata.alerts.save_rule(rule, now, **who)
 
 
 def _month(series: dict[str, Any], now: datetime) -> Decimal:
@@ -252,11 +271,8 @@ def _refresh(metadata: Metadata, settings: Settings, say: Say) -> None:
                 say(f"{customer_id} is not forecast and judged yet ({error}): the platform tries again by itself")
     for customer in CUSTOMERS:
         found = metadata.anomalies.find(AnomalyFilter(), customer_id=customer.customer_id)
-        say(f"Odd costs of {customer.customer_id}: {', '.join(sorted(_named(one) for one in found)) or 'none'}")
-
-
-def _named(one: StoredAnomaly) -> str:
-    return f"{one.series.service or one.series.account} ({one.kind.lower()})"
+        named = sorted(f"{one.series.service or one.series.account} ({one.kind.lower()})" for one in found)
+        say(f"Odd costs of {customer.customer_id}: {', '.join(named) or 'none'}")
 
 
 def _token(metadata: Metadata) -> IssuedToken:

@@ -17,6 +17,8 @@ from optiinfra_assets.analytics.backtest import relative_median
 LEVELS: Final = (0.80, 0.95)
 _OWN: Final = 4.0
 """So many origins weighs what is usual for all series in the scale of one."""
+_MOST: Final = 20.0
+"""An error of more than so many times its present size is of what a series was before it ended or shrank: it tells nothing of today."""
 _STEPS: Final = (0.15, 0.3)
 """How far each level moves by what the bounds of one origin missed: the rarer, the farther."""
 _USUAL_SCORES: Final = (0.05, 0.15, 0.25, 0.35, 0.45, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.6, 1.9, 2.3, 3.0, 4.5)
@@ -44,7 +46,7 @@ def bounds(errors: Floats, level: Floats, pool: int, common: int = 0) -> Bounds:
     """
     usual = relative_median(errors[:pool], level[:pool])
     sizes = np.abs(errors)
-    known = ~np.isnan(sizes)
+    known = sizes <= _MOST * level[:, None]
     least = usual * level[:, None] + 1e-12
     capped = np.where(known, np.minimum(np.nan_to_num(sizes), 20 * least), 0.0)
     count, total = known.sum(axis=1, keepdims=True), capped.sum(axis=1, keepdims=True)

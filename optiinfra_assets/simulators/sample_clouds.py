@@ -2,7 +2,7 @@
 
 Flow in: the registered simulators, the scenario ``busy_year`` moved so that its thirteenth month is M (as YYYY-MM), the real clock. Flow
 out: one server for each account on loopback, and ``F/clouds.json`` with what is needed to connect to each. Ports stay the same from start
-to start where they can, because accounts remember them.
+to start where they can, because accounts remember them. One more server takes the messages of alerts, for ``F/messages.jsonl``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.providers.context import Clock, utc_now
 from optiinfra_assets.simulators import SIMULATORS
 from optiinfra_assets.simulators.account import SimulatedAccount
+from optiinfra_assets.simulators.alert_receiver import receiving
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS
 from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent
 
@@ -103,6 +104,19 @@ def read_served(folder: Path) -> tuple[int, list[ServedCloud]]:
     return said["pid"], clouds
 
 
+def messages_file(folder: Path) -> Path:
+    """File to which the messages of alerts are written, one JSON object a line."""
+    return folder / "messages.jsonl"
+
+
+def messages_port(folder: Path) -> int:
+    """Return the port on which a running process takes the messages of alerts; 0 if there is none."""
+    try:
+        return int(json.loads(clouds_file(folder).read_text()).get("messages", 0))
+    except FileNotFoundError:
+        return 0
+
+
 @contextlib.contextmanager
 def serving(folder: Path, newest: BillingPeriod, clock: Clock = utc_now) -> Iterator[list[ServedCloud]]:
     """Serve every sample cloud on its port; the file in `folder` exists while the context is open."""
@@ -115,7 +129,8 @@ def serving(folder: Path, newest: BillingPeriod, clock: Clock = utc_now) -> Iter
             stack.callback(cloud.stop)
             port = int(cloud.url.rpartition(":")[2])
             served.append(ServedCloud(sample, port, cloud.settings(), cloud.secrets()))
-        _write(folder, {"pid": os.getpid(), "clouds": [asdict(one) for one in served]})
+        messages = stack.enter_context(receiving(messages_file(folder), messages_port(folder)))
+        _write(folder, {"pid": os.getpid(), "clouds": [asdict(one) for one in served], "messages": messages})
         yield served
 
 

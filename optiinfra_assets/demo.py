@@ -169,7 +169,7 @@ def _keep_alert_rules(metadata: Metadata, place: Path, customer_id: str, now: da
 
     if metadata.alerts.channels(customer_id=customer_id) or metadata.alerts.rules(customer_id=customer_id):
         return
-    name, url = sample_clouds.messages_file(place).name, f"http://127.0.0.1:{sample_clouds.messages_port(place)}/"
+    name, url = sample_clouds.messages_file(place).name, sample_clouds.messages_url(place)
     who: dict[str, Any] = {"customer_id": customer_id, "actor": Actor.here("demo")}
     added = add_channel(metadata, "webhook", f"Simulated: {name}", {"url": url}, is_operator=True, **who)
     channels = [added.channel.channel_id]

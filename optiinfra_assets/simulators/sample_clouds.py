@@ -109,12 +109,12 @@ def messages_file(folder: Path) -> Path:
     return folder / "messages.jsonl"
 
 
-def messages_port(folder: Path) -> int:
-    """Return the port on which a running process takes the messages of alerts; 0 if there is none."""
+def messages_url(folder: Path) -> str:
+    """Return the address at which a running process takes the messages of alerts; empty if there is none."""
     try:
-        return int(json.loads(clouds_file(folder).read_text()).get("messages", 0))
+        return str(json.loads(clouds_file(folder).read_text()).get("messages", ""))
     except FileNotFoundError:
-        return 0
+        return ""
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ def serving(folder: Path, newest: BillingPeriod, clock: Clock = utc_now) -> Iter
             stack.callback(cloud.stop)
             port = int(cloud.url.rpartition(":")[2])
             served.append(ServedCloud(sample, port, cloud.settings(), cloud.secrets()))
-        messages = stack.enter_context(receiving(messages_file(folder), messages_port(folder)))
+        messages = stack.enter_context(receiving(messages_file(folder), messages_url(folder)))
         _write(folder, {"pid": os.getpid(), "clouds": [asdict(one) for one in served], "messages": messages})
         yield served
 

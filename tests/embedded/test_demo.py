@@ -31,7 +31,7 @@ def test_the_demo_answers_what_the_files_say_leaves_nothing_and_collects_once(sh
     assert f"port {port} is taken (OPTIINFRA_API_PORT): using " in done.stdout
     assert len(re.findall(r"^(?:acme|globex|initech) .* yes\s*$", done.stdout, re.MULTILINE)) == 4
     assert (
-        "Odd costs of acme: Amazon Redshift (rise), Amazon Relational Database Service (rise), Amazon SageMaker AI (new), Amazon Simple"
+        "Odd costs of acme: Amazon Redshift (rise), Amazon Relational Database Service (rise), Amazon Simple"
         in done.stdout
     )
     assert "Odd costs of globex: Google Kubernetes Engine (rise), globex.simulated (rise)\n" in done.stdout

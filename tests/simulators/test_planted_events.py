@@ -23,7 +23,6 @@ PLANTED = {
     ("Amazon Simple Storage Service", "LEAK"),
     ("Amazon Relational Database Service", "RISE"),
     ("Amazon Redshift", "RISE"),
-    ("Amazon SageMaker AI", "NEW"),
     ("Google Kubernetes Engine", "RISE"),
     ("Azure Media Services", "RISE"),
 }

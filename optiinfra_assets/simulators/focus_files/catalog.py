@@ -62,7 +62,7 @@ class Spike:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that is different for a group of usage from one day on, and stays so: a step, a leak, another price, a lost tag, a start.
+    """Something that is different for a group of usage from one day on, and stays so: a step, a leak, another price or a lost tag.
 
     Attributes:
         service: FOCUS ServiceName of the group.
@@ -73,7 +73,6 @@ class Change:
         leak: per mille of the units before that every day adds.
         price: per cent of the prices before.
         lost_tag: the tag that resources do not have any more.
-        is_start: nothing of the group was used before.
     """
 
     service: str
@@ -84,7 +83,6 @@ class Change:
     leak: int = 0
     price: int = 100
     lost_tag: str | None = None
-    is_start: bool = False
 
     def first_day(self, newest: BillingPeriod) -> date:
         """Return the first UTC day with it, if `newest` is the newest month."""
@@ -134,7 +132,6 @@ _CATEGORIES: Final = {
     "Content Delivery": "Networking",
     "Data Warehouses": "Databases",
     "Generative AI": "AI and Machine Learning",
-    "Machine Learning": "AI and Machine Learning",
     "Media Streaming": "Media",
     "Network Infrastructure": "Networking",
     "NoSQL Databases": "Databases",
@@ -181,7 +178,6 @@ Amazon CloudFront                 |Content Delivery    |distribution|shop-prod|g
 AWS Lambda                        |Serverless Compute  |function    |shop-prod|us-west-2|GB-Seconds|0.0000166667|310000 |7 |3 |120|shop prod
 Amazon Redshift                   |Data Warehouses     |cluster     |data     |us-west-2|Hours     |1.086       |24     |1 |1 |60 |bi prod
 Amazon Bedrock                    |Generative AI       |model       |data     |us-west-2|Tokens    |0.000003    |2100000|2 |12|45 |bi prod
-Amazon SageMaker AI               |Machine Learning    |endpoint    |data     |us-west-2|Hours     |0.736       |24     |4 |0 |100|bi prod
 """
 _GLOBEX_EUR = """
 Compute Engine          |Virtual Machines|instance|encoding     |europe-west4|Hours  |0.2209  |20   |9|3|130|streaming prod
@@ -216,7 +212,6 @@ CUSTOMERS: Final = (
                 spike=Spike("AWS Lambda", months_ago=4, first_day=11, last_day=13, times=9),
                 changes=(
                     Change("Amazon Simple Storage Service", "shop-prod", months_ago=2, day=1, leak=14),
-                    Change("Amazon SageMaker AI", "data", months_ago=1, day=4, is_start=True),
                     Change("Amazon Relational Database Service", "shop-prod", months_ago=1, day=12, price=135),
                     Change("AWS Lambda", "shop-prod", months_ago=1, day=15, lost_tag="team"),
                     Change("Amazon Redshift", "data", months_ago=1, day=18, units=230),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from optiinfra_assets.analytics import forecast as forecasting
 from optiinfra_assets.analytics.bounds import bounds
 from optiinfra_assets.analytics.charge_parts import CostPart, RecurringCharges, part_of
 from optiinfra_assets.analytics.cost_history import Charges, CostHistory, Method
@@ -255,3 +257,19 @@ def test_a_service_that_ended_or_all_but_ended_tells_nothing_of_the_bounds_of_ot
     level = np.where(np.arange(20) < 3, left, 100.0)
     alone = bounds(errors[3:], level[3:], 17).half
     assert bounds(errors, level, 20).half[3:] == pytest.approx(alone, rel=0.2)
+
+
+def test_bounds_of_days_are_made_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take ten times what those of totals do, and a budget asks for totals only."""
+    asked, of_days = [], forecasting._of_days
+
+    def counted(*given: Any) -> Any:
+        asked.append(1)
+        return of_days(*given)
+
+    monkeypatch.setattr(forecasting, "_of_days", counted)
+    found = forecast(CostHistory.of_daily(FIRST, noisy()), SPANS)
+    assert found.bounds("next month", 0)[0] is not None
+    assert not asked
+    assert found.half is found.half
+    assert len(asked) == 1

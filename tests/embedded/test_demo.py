@@ -34,7 +34,10 @@ def test_the_demo_answers_what_the_files_say_leaves_nothing_and_collects_once(sh
         "Odd costs of acme: Amazon Redshift (rise), Amazon Relational Database Service (rise), Amazon Simple"
         in done.stdout
     )
-    assert "Odd costs of globex: Google Kubernetes Engine (rise), globex.simulated (rise)\n" in done.stdout
+    assert (
+        "Odd costs of globex: Azure Kubernetes Service (new), Google Kubernetes Engine (rise), globex.simulated (rise)\n"
+        in done.stdout
+    )
     assert "Odd costs of initech: Database Clusters (rise)\n" in done.stdout
     assert "curl -s http://127.0.0.1:" in done.stdout
     answer = json.loads(done.stdout[done.stdout.index("\n{\n") : done.stdout.index("\n}\n") + 2])

@@ -24,6 +24,7 @@ PLANTED = {
     ("Amazon Relational Database Service", "RISE"),
     ("Amazon Redshift", "RISE"),
     ("Google Kubernetes Engine", "RISE"),
+    ("Azure Kubernetes Service", "NEW"),
     ("Azure Media Services", "RISE"),
 }
 
@@ -61,12 +62,16 @@ def found(costs: dict[str, dict[date, Decimal]], today: date) -> dict[tuple[str,
 @pytest.mark.parametrize("today", [date(2026, 12, 1), date(2027, 1, 2), date(2027, 2, 15), date(2027, 3, 31)])
 def test_what_was_planted_in_files_is_found_and_nothing_else(today: date) -> None:
     events: dict[tuple[str, str], date] = {}
+    spike = BillingPeriod.of(today).shift(-1).start.date() + timedelta(days=19)
     for customer in WITH_FILES:
         for bill in customer.bills:
             costs: dict[str, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
             for row in rows_of(bill, today):
                 costs[row["ServiceName"]][row["ChargePeriodStart"].date()] += row["BilledCost"]
-            events |= found(costs, today)
+            of_bill = found(costs, today)
+            own = {first for (service, _), first in of_bill.items() if not service}
+            assert own == ({spike} if bill.spike and bill.spike.months_ago == 1 else set()), "or it hides its services"
+            events |= of_bill
     assert {event for event in events if event[0]} == PLANTED
     planted = {change.service: change.first_day(BillingPeriod.of(today)) for change in changes()}
     for (service, kind), first in events.items():

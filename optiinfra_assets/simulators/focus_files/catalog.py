@@ -62,7 +62,7 @@ class Spike:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that is different for a group of usage from one day on, and stays so: a step, a leak, another price or a lost tag.
+    """Something that is different for a group of usage from one day on, and stays so: a step, a leak, another price, a lost tag, a start.
 
     Attributes:
         service: FOCUS ServiceName of the group.
@@ -73,6 +73,7 @@ class Change:
         leak: per mille of the units before that every day adds.
         price: per cent of the prices before.
         lost_tag: the tag that resources do not have any more.
+        is_start: nothing of the group was used before.
     """
 
     service: str
@@ -83,6 +84,7 @@ class Change:
     leak: int = 0
     price: int = 100
     lost_tag: str | None = None
+    is_start: bool = False
 
     def first_day(self, newest: BillingPeriod) -> date:
         """Return the first UTC day with it, if `newest` is the newest month."""
@@ -191,6 +193,7 @@ Virtual Machines    |Virtual Machines      |vm      |back-office|westeurope |Hou
 Azure SQL Database  |Relational Databases  |database|back-office|westeurope |Hours  |0.4042 |24 |2|0|100|it
 Azure Media Services|Media Streaming       |channel |live       |northeurope|Hours  |1.9    |9  |2|2|180|streaming
 Virtual Network     |Network Infrastructure|gateway |back-office|westeurope |GB     |0.035  |190|2|1|60 |it
+Azure Kubernetes Service|Containers        |cluster |live       |northeurope|Hours  |0.62   |24 |1|0|100|streaming
 Managed Disks       |Block Storage         |disk    |back-office|westeurope |GB-Days|0.00512|512|8|0|100|it
 """
 
@@ -242,6 +245,8 @@ CUSTOMERS: Final = (
                 usage=_usage(_GLOBEX_USD),
                 credit=Decimal("-99.5"),
                 spike=Spike("Azure Media Services", months_ago=1, first_day=20, last_day=23, times=6),
+                # Small beside the account: else the account's own rise would be told in its place.
+                changes=(Change("Azure Kubernetes Service", "live", months_ago=1, day=4, is_start=True),),
             ),
         ),
     ),

@@ -116,7 +116,7 @@ def _usage(bill: Bill, usage: Usage, period: BillingPeriod, day: date, index: in
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     usage, factor = _changed(bill, usage, period.shift(MONTHS - 1 - index), day)
     price = usage.list_price * (100 - bill.discount) / 100
-    for number in range(1, usage.count + 1):
+    for number in range(1, usage.count + 1 if factor else 1):
         name = f"{usage.sub_account}-{usage.resource}-{number:02d}"
         noise = _noise(seed, bill.account_id, name, usage.service, day)
         quantity = _quantity(bill, usage, day, index, noise) * factor
@@ -144,6 +144,8 @@ def _changed(bill: Bill, usage: Usage, newest: BillingPeriod, day: date) -> tupl
     factor = Decimal(1)
     for change in bill.changes:
         past = (day - change.first_day(newest)).days
+        if change.concerns(usage) and past < 0 and change.is_start:
+            factor = Decimal(0)
         if change.concerns(usage) and past >= 0:
             factor *= Decimal(change.units * 10 + change.leak * past) / 1000
             kept = {name: value for name, value in usage.tags.items() if name != change.lost_tag}

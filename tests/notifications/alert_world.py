@@ -18,7 +18,7 @@ from typing import Any
 
 from loopback import served
 
-from optiinfra_assets.domain.alerts import AlertChannel, AlertMessage, AlertRule, Occasion
+from optiinfra_assets.domain.alerts import AlertChannel, AlertMessage, AlertRule, DueDelivery, Occasion
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.alerts import WantedRule
 from optiinfra_assets.notifications.channel_models import key_bytes
@@ -136,6 +136,14 @@ def no_warehouse() -> Any:
 def find(metadata: Metadata, *numbers: int, at: datetime = NOW) -> int:
     """Look for occasions when these numbers have come; how many are new."""
     return find_occasions(metadata, no_warehouse, at, happening(*map(occasion, numbers)))
+
+
+def claimed(metadata: Metadata, customer_id: str, at: datetime, lease: timedelta = timedelta(0)) -> DueDelivery:
+    """The message of a customer that has waited longest; other tests' customers have some too in the same database."""
+    others = {one.customer_id for one in metadata.customers.find()} - {customer_id}
+    due = metadata.alert_outbox.claim(at, lease, without_customers=others)
+    assert due is not None
+    return due
 
 
 def send(metadata: Metadata, at: datetime = NOW) -> tuple[int, int, int]:

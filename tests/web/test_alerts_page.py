@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from alert_world import ALICE, NOW, hook, occasion, receiving, rule
+from alert_world import ALICE, NOW, claimed, hook, occasion, receiving, rule
 from site_world import HOSTILE, Site
 from test_states import text_of
 
@@ -75,10 +75,7 @@ def test_each_role_changes_what_it_may(site: Site, role: Any) -> None:
     made = rule(metadata, channel, name=f"bills {HOSTILE}")
     with metadata.transaction():
         metadata.alert_outbox.record(made, [occasion(1)], NOW)
-    due = metadata.alert_outbox.claim(NOW, NOW - NOW)
-    while due is not None and due.channel.channel_id != channel.channel_id:
-        due = metadata.alert_outbox.claim(NOW, NOW - NOW, without_channels=[due.channel.channel_id])
-    assert due is not None
+    due = claimed(metadata, customer.customer_id, NOW)
     metadata.alert_outbox.failed(due, "answers 500", None)
     with site.signed_in(customer.token) as browser:
         shown = browser.get("/alerts")
@@ -134,8 +131,7 @@ def test_the_overview_shows_what_was_told_lately_and_what_was_not_received(site:
             with metadata.transaction():
                 metadata.alert_outbox.record(watching, [occasion(days)], now - timedelta(days=days))
             if days in (30, 2):
-                due = metadata.alert_outbox.claim(now, timedelta(minutes=1))
-                assert due is not None
+                due = claimed(metadata, customer.customer_id, now, timedelta(minutes=1))
                 metadata.alert_outbox.failed(due, "answers 500", None)
         shown = browser.get("/")
     said = text_of(shown)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from alert_world import NOW, PAGES, Receiver, occasion, receiving
+from alert_world import NOW, PAGES, Receiver, claimed, occasion, receiving
 from world import Customer, World
 
 from optiinfra_assets.notifications.sender import Sender
@@ -174,8 +174,7 @@ def test_messages_are_shown_in_pages_and_sent_again(world: World, admin: Custome
             world.metadata.alert_outbox.record(rule, [occasion(number) for number in (1, 2, 3)], NOW)
         receiver.answers = lambda _: 500
         first = world.metadata.alert_outbox.deliveries(customer_id=admin.customer_id)[0]
-        due = world.metadata.alert_outbox.claim(NOW, first.due_at - NOW)
-        assert due is not None
+        due = claimed(world.metadata, admin.customer_id, NOW, first.due_at - NOW)
         world.metadata.alert_outbox.failed(due, "no", None)
         page = admin.data(DELIVERIES, first=2)["alertDeliveries"]
         rest = admin.data(DELIVERIES, first=2, after=page["pageInfo"]["endCursor"])["alertDeliveries"]

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, plain
+from optiinfra_assets.domain.rates import CURRENCY
 
 PARAMETER: Final = "display"
 CURRENCIES: Final = (
@@ -20,7 +21,6 @@ CURRENCIES: Final = (
 )  # fmt: skip
 """What is offered: the currencies that the European Central Bank quotes, and the euro."""
 
-_CODE: Final = re.compile(r"[A-Z]{3}")
 _COSTS: Final = re.compile(r"\b(totalCost|costTrends|costsByResource|compareCosts|resource)\(([^()]*)\)([^{}()]*) \{")
 _MONEY: Final = re.compile(r"\b(cost|before|after|difference|priceEffect|usageEffect) \{ amount\b")
 _LISTS: Final = ("totals", "series", "nodes", "groups")
@@ -29,7 +29,7 @@ _COLUMNS: Final = frozenset({"dates", "amounts"})
 
 def chosen_display(asked: str | None) -> str:
     """The currency that an address asks for; '' for none, or if it is no code of a currency."""
-    return asked if asked and _CODE.fullmatch(asked) else ""
+    return asked if asked and CURRENCY.fullmatch(asked) else ""
 
 
 def in_currency(document: str, currency: str) -> str:

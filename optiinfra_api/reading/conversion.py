@@ -5,7 +5,6 @@ This is the one place where it happens, for all of them. Rows have the form of `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -21,8 +20,8 @@ from optiinfra_api.reading.rate_book import KnownRate, RateBook, RatesByDay, kno
 from optiinfra_api.reading.rated_costs import ConversionAsked
 from optiinfra_assets.analytics.currency import SAME, RateMethod
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
+from optiinfra_assets.domain.rates import CURRENCY
 
-_CODE: Final = re.compile(r"[A-Z]{3}")
 _ZERO: Final = Decimal(0)
 _SAME: Final = known_rate(SAME)
 COLUMNS: Final = {"convertedAmounts": "converted_amounts", "rates": "rates"}
@@ -37,7 +36,7 @@ def checked_currency(code: str, name: str = "displayCurrency") -> str:
     Raises:
         InvalidArgument: it is none.
     """
-    if not _CODE.fullmatch(code):
+    if not CURRENCY.fullmatch(code):
         raise InvalidArgument(f"{name}: {code!r} is not accepted", "Use the ISO 4217 code of a currency, such as EUR.")
     return code
 

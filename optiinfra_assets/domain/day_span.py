@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 _DAY = timedelta(days=1)
+_Date = TypeVar("_Date", bound=date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,6 @@ class DaySpan:
         return type(self)(self.start - timedelta(days=self.count), self.start)
 
 
-def next_month(day: date) -> date:
-    """The first day of the month after that of `day`."""
+def next_month(day: _Date) -> _Date:
+    """The first day of the month after that of `day`, at its time if it has one."""
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1)

@@ -96,9 +96,8 @@ def clouds_file(folder: Path) -> Path:
 
 def read_served(folder: Path) -> tuple[int, list[ServedCloud]]:
     """Return the pid of the process that wrote the file and what it serves; (0, []) if there is none."""
-    try:
-        said = json.loads(clouds_file(folder).read_text())
-    except FileNotFoundError:
+    said = _said(folder)
+    if not said:
         return 0, []
     clouds = [ServedCloud(**{**one, "sample": SampleCloud(**one["sample"])}) for one in said["clouds"]]
     return said["pid"], clouds
@@ -111,10 +110,15 @@ def messages_file(folder: Path) -> Path:
 
 def messages_url(folder: Path) -> str:
     """Return the address at which a running process takes the messages of alerts; empty if there is none."""
+    return str(_said(folder).get("messages", ""))
+
+
+def _said(folder: Path) -> dict[str, Any]:
     try:
-        return str(json.loads(clouds_file(folder).read_text()).get("messages", ""))
+        found: dict[str, Any] = json.loads(clouds_file(folder).read_text())
     except FileNotFoundError:
-        return ""
+        return {}
+    return found
 
 
 @contextlib.contextmanager

@@ -34,11 +34,11 @@ from optiinfra_assets.domain import invoices as domain
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.exact_amounts import exact_difference
 from optiinfra_assets.domain.invoices import StoredStatement
+from optiinfra_assets.domain.rates import CURRENCY
 
 LONGEST: Final = 200
 """Most characters of a text that a person gives; a document may have an address of 1,000."""
 _AMOUNT: Final = re.compile(r"-?\d{1,20}(\.\d{1,18})?", re.ASCII)
-_CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 @strawberry.enum(description="Whether an invoice may still change.")
@@ -220,7 +220,7 @@ async def _slice(data: CustomerData, account: str, month: str) -> Slice:
 
 def _checked(given: RecordedInvoice, slice_: Slice) -> domain.Invoice:
     """Return the invoice that a person gives. Raises ValueError, naming the field."""
-    if not _CURRENCY.fullmatch(given.currency):
+    if not CURRENCY.fullmatch(given.currency):
         raise ValueError(f"currency: {given.currency!r} is not accepted: use an ISO 4217 code, such as EUR")
     total, tax = _amount("total", given.total), None if given.tax is None else _amount("tax", given.tax)
     parts = () if tax is None else (domain.InvoicePart("Tax", tax),)

@@ -16,6 +16,7 @@ from typing import Final, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optiinfra_assets.domain.day_span import next_month
 from optiinfra_assets.line_items.arrow_tools import dictionary_encoded, is_text, reject_used
 from optiinfra_assets.line_items.schema import TEXT
 
@@ -180,17 +181,13 @@ class DateForms(_Form):
         if not self.includes_last_day or "%H" in form:
             return _written(found)
         try:
-            return _written(found + _DAY if "%d" in form else _next_month(found))
+            return _written(found + _DAY if "%d" in form else next_month(found))
         except OverflowError:
             return None
 
 
 def _format(pattern: str) -> str:
     return pattern if "%" in pattern else _WORDS.sub(lambda found: _CODES[found[0]], pattern)
-
-
-def _next_month(time: datetime) -> datetime:
-    return (time.replace(day=28) + 4 * _DAY).replace(day=1)
 
 
 def _written(time: datetime) -> str:

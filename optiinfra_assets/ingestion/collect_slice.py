@@ -69,11 +69,9 @@ class SliceCollector(AbstractContextManager["SliceCollector"]):
         lock = self._locks.acquire(slice_)
         attempt = None
         try:
-            ended = self._metadata.slices.ended_generations(slice_, CHUNK)
-            self._warehouse.remove_attempts(slice_, ended, MOST_LEFT)
             attempt = SliceAttempt(
                 slice_,
-                self._start(slice_, lock),
+                lambda: self._start(slice_, lock),
                 account.is_simulated,
                 self._run_id,
                 self._warehouse,
@@ -111,11 +109,14 @@ class SliceCollector(AbstractContextManager["SliceCollector"]):
             one.give_up(self._log)
 
     def _start(self, slice_: Slice, lock: SliceLock) -> int:
-        """Start a generation with a number that the warehouse has not seen, even if PostgreSQL was restored from an older state or is new.
+        """Make room for the rows of a generation, and start it with a number that the warehouse has not seen.
 
-        Rows with an already published number would become part of that generation, and would be removed with it. No PostgreSQL is
-        exchanged for another below a connection that holds a lock, so the warehouse is asked once for each of these.
+        It has not, even if PostgreSQL was restored from an older state or is new. Rows with an already published number would become
+        part of that generation, and would be removed with it. No PostgreSQL is exchanged for another below a connection that holds a
+        lock, so the warehouse is asked once for each of these.
         """
+        ended = self._metadata.slices.ended_generations(slice_, CHUNK)
+        self._warehouse.remove_attempts(slice_, ended, MOST_LEFT)
         if self._newest is None or self._newest[0] is not lock.session:
             # Read this before drawing the number: others may publish higher ones at any moment.
             self._newest = lock.session, self._warehouse.newest_generation()

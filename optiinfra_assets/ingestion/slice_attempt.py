@@ -78,13 +78,15 @@ class SliceAttempt:
     """One attempt to build a generation. The caller holds `lock`, the one on the slice, until it ends.
 
     Attributes:
-        generation: its number. Rows under it are seen by nobody until it is published.
+        start: returns a new number for it, and records that it goes on.
+        generation: its number, 0 until line items are to be written: what is unchanged needs none. Nobody sees its rows until it is
+            published.
         is_written: all its line items are in ``raw_costs``.
         seconds: duration of each stage so far.
     """
 
     slice: Slice
-    generation: int
+    start: Callable[[], int]
     is_simulated: bool
     run_id: str
     warehouse: Warehouse
@@ -92,6 +94,7 @@ class SliceAttempt:
     lock: SliceLock
     check: Callable[[], None]
     accept_empty: bool
+    generation: int = 0
     is_written: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     before: Publication | None = field(init=False)
@@ -99,7 +102,9 @@ class SliceAttempt:
     items: LineItemBuffer = field(init=False)
 
     def read(self, collection: LineItemStream) -> bool:
-        """Read `collection` and return whether it differs from what is published. More line items than can be held are written meanwhile.
+        """Read `collection` and return whether it differs from what is published; then the attempt has its number.
+
+        More line items than can be held are written meanwhile.
 
         Raises:
             BadData: a value or a total cannot be stored exactly.
@@ -110,6 +115,7 @@ class SliceAttempt:
         self.items = LineItemBuffer(self._reading(collection.batches))
         is_of_earlier_form = self.before is not None and not self.before.content_hash.startswith(FORM)
         if not self.items.hold() or is_of_earlier_form:
+            self.generation = self.start()
             with self.timed("insert"):
                 insert(self.warehouse.client, [(self.slice, self.generation, self.items)])
             self.is_written = True
@@ -119,12 +125,15 @@ class SliceAttempt:
             refuse_lost(self.before, self.items.loaded, collection)
         if self.before is None and not self.items.loaded.line_items:
             self._refuse_unknown()
-        return self._differs(self.before) if self.before else self.items.loaded.line_items > 0
+        is_news = self._differs(self.before) if self.before else self.items.loaded.line_items > 0
+        if is_news and not self.is_written:
+            self.generation = self.start()
+        return is_news
 
     def begin_anew(self) -> None:
         """Take another number: nobody knows which rows were written under this one. The line items that are held are written again."""
         self.metadata.slices.finish_generation(self.generation, "discarded")
-        self.generation = self.metadata.slices.start_generation(self.slice, self.run_id)
+        self.generation = self.start()
 
     def publication(self) -> Publication:
         """The publication of what was read."""
@@ -150,8 +159,10 @@ class SliceAttempt:
 
     def succeed(self, published: Publication | None) -> SliceResult:
         """Record the attempt as successful; `published` is the new publication, None if nothing is new."""
-        self.metadata.slices.finish_generation(self.generation, "published" if published else "unchanged")
-        self._record(published)
+        with self.metadata.transaction():
+            if self.generation:
+                self.metadata.slices.finish_generation(self.generation, "published" if published else "unchanged")
+            self._record(published)
         return SliceResult(
             slice=self.slice,
             outcome=CollectionOutcome.PUBLISHED if published else CollectionOutcome.UNCHANGED,
@@ -167,6 +178,8 @@ class SliceAttempt:
 
         If nobody knows whether they are published, the attempt counts as going on, so that they stay for a day.
         """
+        if not self.generation:
+            return
         try:
             if not self.warehouse.maybe_published({self.generation: self.slice}):
                 self.metadata.slices.finish_generation(self.generation, "discarded")

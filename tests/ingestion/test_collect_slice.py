@@ -227,6 +227,8 @@ def test_only_what_is_new_is_published(platform: Platform, files: Files, is_of_a
     assert (again.outcome, again.published and again.published.generation) == ("unchanged", first.generation)
     rows = platform.warehouse.client.query("SELECT count(), uniq(generation) FROM raw_costs").first_row
     assert rows == ((4, 2) if is_of_an_earlier_version else (2, 1))
+    unchanged = {"unchanged": 1} if is_of_an_earlier_version else {}
+    assert platform.metadata.platform_figures.read().generations == {"published": 1, **unchanged}
     files.write("october", "2026-10", ["1", "3"])
     changed = collect(platform, "acme.files").published
     assert changed is not None

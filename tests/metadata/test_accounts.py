@@ -147,7 +147,7 @@ def test_connections_that_died_are_replaced(metadata: Metadata, settings: Settin
     metadata.customers.add("acme")
     with psycopg.connect(str(settings.postgres_url), autocommit=True) as admin:
         admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     assert [one.customer_id for one in metadata.customers.find()] == ["acme"]
 

@@ -25,6 +25,7 @@ from optiinfra_assets.domain.quoting import quoted
 from optiinfra_assets.domain.read_memory import COLUMN_BYTES, most_bytes, too_large
 from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.line_items.schema import REPEATED_TEXT, TEXT
+from optiinfra_assets.providers.files.csv_header import FIRST_ROW, SEPARATORS, TableForm, distinct, find_header
 
 BLOCK_BYTES = 4 << 20
 """Text of one batch. 8 MiB would be a tenth faster, and take 20 MB more for a file of 40 columns."""
@@ -45,12 +46,10 @@ _VALUES: Final = {
     separator: re.compile(
         rb'("[^"]*+(?:""[^"]*+)*+"|[^"%b\r\n]*+)(%b|\r\n|[\r\n]|\Z)' % (separator, re.escape(separator))
     )
-    for separator in (b",", b";", b"\t", b"|")
+    for separator in SEPARATORS
 }
 """By separator: a value with its quotes, and what ends it. Python's csv refuses values over 131,072 characters, and accepts quotes in the
 wrong place."""
-_NAMES: Final = re.compile(rb"[\r\n]*+([^\r\n]++)[\r\n]")
-_WORDS: Final = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 _COMPRESSIONS: Final = {GZIP: ("gzip", ".gz"), ZSTD: ("zstd", ".zst")}
 _OTHER_KINDS: Final = {GZIP: "compressed by gzip", ZSTD: "compressed by zstd", PARQUET: "a Parquet file"}
@@ -70,7 +69,9 @@ class _Row(NamedTuple):
 class CsvTable:
     """One open CSV file."""
 
-    def __init__(self, path: str, source: pa.NativeFile, block_bytes: int | None = None) -> None:
+    def __init__(
+        self, path: str, source: pa.NativeFile, block_bytes: int | None = None, form: TableForm | None = None
+    ) -> None:
         self._path = path
         self.warnings = SourceWarnings()
         self._source = self._decompressed(source)
@@ -89,13 +90,19 @@ class CsvTable:
             self._warn("text-encoding", "text in UTF-16 was read")
             first = self._decoder.decode(first).encode()
         _refuse_other_kinds(path, first)
-        while not _NAMES.match(first) and len(first) < LONGEST_NAMES_BYTES and (more := self._read(HEADER_BYTES)):
+        while not FIRST_ROW.match(first) and len(first) < LONGEST_NAMES_BYTES and (more := self._read(HEADER_BYTES)):
             first += more
-        self._separator = _separator(first)
-        if word := _WORDS.get(self._separator):
-            self._warn("separator", f"columns separated by {word} were read")
-        self._rest = first.removeprefix(_MARK)
+        first = first.removeprefix(_MARK)
+        self._separator, start = find_header(first, form)
+        if self._separator != b",":
+            self._warn("separator", f"columns separated by {SEPARATORS[self._separator]} were read")
+        self._first_line += _lines(first[:start])
+        if start:
+            self._warn("lines-above", "lines above the names of columns were skipped", _lines(first[:start]))
+        self._rest = first[start:]
         self._read_names()
+        if form is not None:
+            self.names = distinct(self.names)
 
     def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
         """Yields the rows, with all columns in file order, or those in `only`; columns in `repeated` are dictionary-encoded.
@@ -295,14 +302,6 @@ def _refuse_other_kinds(path: str, first: bytes) -> None:
     for beginning, kind in _OTHER_KINDS.items():
         if first.startswith(beginning):
             raise BadData(f"{path}: is, once decompressed, {kind}: write the file again")
-
-
-def _separator(text: bytes) -> bytes:
-    """Returns what separates the names of columns: no FOCUS name has another sign."""
-    found = _NAMES.match(text)
-    names = found[1] if found else text
-    separator = max(_WORDS, key=names.count)
-    return separator if b"," not in names and separator in names else b","
 
 
 def _unquoted(value: bytes) -> bytes:

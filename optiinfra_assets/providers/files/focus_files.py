@@ -26,8 +26,10 @@ from optiinfra_assets.line_items.schema import REPEATED_TEXT, TIME, arrow_type
 from optiinfra_assets.line_items.time_columns import TimeColumns
 from optiinfra_assets.line_items.timestamps import ACCEPTED
 from optiinfra_assets.providers.base import LineItemStream
+from optiinfra_assets.providers.files.charge_rows import TableReader
+from optiinfra_assets.providers.files.csv_header import TableForm
 from optiinfra_assets.providers.files.location import FileVersion, Location
-from optiinfra_assets.providers.files.parquet_reader import TableReader, open_table
+from optiinfra_assets.providers.files.parquet_reader import open_table
 
 SOURCE = "focus file"
 PERIOD_COLUMN = "BillingPeriodStart"
@@ -82,6 +84,11 @@ def focus_as_it_is(names: Sequence[str], rounding: Rounding) -> FocusMapping | N
     return None
 
 
+def table_form(form_of: MappingFor) -> TableForm | None:
+    """Returns what a mapping tells of the rows of its files, if it does."""
+    return getattr(form_of, "rows", None)
+
+
 def layout_of(
     path: str, table: TableReader, form_of: MappingFor = focus_as_it_is, rounding: Rounding | None = None
 ) -> tuple[Layout, FocusMapping | None]:
@@ -130,7 +137,7 @@ def months_before_problem(
 
 def _months_by_batch(location: Location, file: FileVersion, form_of: MappingFor) -> Iterator[set[int]]:
     path = location.path(file.name)
-    with open_table(location, file) as table:
+    with open_table(location, file, form=table_form(form_of)) as table:
         layout, form = layout_of(path, table, form_of)
         name = layout.names[layout.positions[PERIOD_COLUMN]]
         times = TimeColumns(Irregularities())
@@ -234,7 +241,7 @@ class _Reading:
         rows = 0
         months: set[int] = set()
         path = self.path
-        with open_table(self.location, self.file, self.block_bytes) as table:
+        with open_table(self.location, self.file, self.block_bytes, table_form(self.form_of)) as table:
             layout, form = layout_of(path, table, self.form_of, self.collection.rounding)
             leniency = Leniency()
             door = Normalizer(layout, self.collection.rounding, source=self.source, leniency=leniency)

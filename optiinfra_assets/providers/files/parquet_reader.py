@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +12,8 @@ from optiinfra_assets.domain.errors import BadData
 from optiinfra_assets.domain.read_memory import COLUMN_BYTES, most_bytes, too_large
 from optiinfra_assets.domain.source_warnings import SourceWarnings
 from optiinfra_assets.line_items.parquet_types import canonical_batch
+from optiinfra_assets.providers.files.charge_rows import ChargeRows, TableReader
+from optiinfra_assets.providers.files.csv_header import TableForm
 from optiinfra_assets.providers.files.csv_reader import GZIP, PARQUET, ZSTD, CsvTable
 from optiinfra_assets.providers.files.location import FileVersion, Location
 from optiinfra_assets.providers.files.parquet_pages import PageSource, PageTooLarge
@@ -31,30 +32,17 @@ FEWER = 8
 _NO_DICTIONARY = {"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"}
 
 
-class TableReader(Protocol):
-    """One open file."""
-
-    names: list[str]
-    """Column names as delivered."""
-    has_text_only: bool
-    """It is CSV: all values are text."""
-    warnings: SourceWarnings
-    """What was read although the file is not quite of its type; complete after `batches`."""
-
-    def batches(self, only: list[str] | None, repeated: set[str]) -> Iterator[pa.RecordBatch]:
-        """Yields the rows, with all columns in file order, or those in `only`; text columns in `repeated` are dictionary-encoded."""
-        ...
-
-    def line(self, row: int) -> int | None:
-        """Returns the physical line (from 1) on which a row of the latest batch (counted from 0 in the file) starts; None without lines."""
-        ...
-
-
 @contextmanager
-def open_table(location: Location, file: FileVersion, block_bytes: int | None = None) -> Iterator[TableReader]:
+def open_table(
+    location: Location, file: FileVersion, block_bytes: int | None = None, form: TableForm | None = None
+) -> Iterator[TableReader]:
     """Opens a file as a table, and checks at the end that it did not change meanwhile.
 
-    `block_bytes` is the text of CSV to read at once; None chooses the fastest size.
+    Args:
+        location: where the file is.
+        file: version of the file to read.
+        block_bytes: text of CSV to read at once; None chooses the fastest size.
+        form: what a mapping tells of the rows; None: names come first, and every row is a charge.
 
     Raises:
         BadData: it is not a readable file of its type.
@@ -62,10 +50,11 @@ def open_table(location: Location, file: FileVersion, block_bytes: int | None = 
     """
     path = location.path(file.name)
     with location.reading(file) as source:
-        yield _table(path, source, block_bytes)
+        table = _table(path, source, block_bytes, form)
+        yield ChargeRows.of(table, form, path)
 
 
-def _table(path: str, source: pa.NativeFile, block_bytes: int | None) -> TableReader:
+def _table(path: str, source: pa.NativeFile, block_bytes: int | None, form: TableForm | None) -> TableReader:
     """Returns the reader that the name of a file asks for; if the content is of another type, the reader of that type, with a warning."""
     is_named_parquet = path.lower().endswith(".parquet")
     if is_named_parquet:
@@ -78,7 +67,7 @@ def _table(path: str, source: pa.NativeFile, block_bytes: int | None) -> TableRe
         parquet = ParquetTable(path, source)
         parquet.warnings.add("file-kind", "a Parquet file that is not named *.parquet was read", example=path)
         return parquet
-    table = CsvTable(path, source, block_bytes)
+    table = CsvTable(path, source, block_bytes, form)
     if is_named_parquet:
         table.warnings.add("file-kind", "CSV that is named *.parquet was read", example=path)
     return table

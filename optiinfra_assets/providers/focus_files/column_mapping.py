@@ -7,7 +7,7 @@ ChargePeriodStart, and a charge ends one period after it starts. Columns without
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -56,15 +56,18 @@ class MappedColumns:
         charge_period: str,
         numbers: NumberForm | None,
         dates: DateForms | None,
+        others: Iterable[str] = (),
     ) -> None:
         """Match a mapping with the columns of a file; the arguments after `names` are those of a `ColumnMapping`.
 
         Raises:
-            LayoutRejected: the file lacks a mapped column.
+            LayoutRejected: the file lacks a mapped column, or one of `others`.
         """
         by_name = {name.strip().lower(): name for name in names}
         own = {focus_name: by_name[focus_name.lower()] for focus_name in focus.BY_NAME if focus_name.lower() in by_name}
         sources = own | {target: self._found(by_name, source) for target, source in targets.items()}
+        for source in others:
+            self._found(by_name, source)
         self._tags = {target.removeprefix(TAG): source for target, source in sources.items() if target.startswith(TAG)}
         self._fixed_tags = {one.removeprefix(TAG): value for one, value in constants.items() if one.startswith(TAG)}
         self._sources = {
@@ -72,7 +75,7 @@ class MappedColumns:
         }
         self._constants = {target: value for target, value in constants.items() if not target.startswith(TAG)}
         self._charge_period, self._numbers, self._dates = charge_period, numbers, dates
-        has_start = _START in self._sources
+        has_start = _START in self._sources or _START in self._constants
         self._derived = [
             one for one in _DERIVED if has_start and one not in self._sources and one not in self._constants
         ]
@@ -106,7 +109,7 @@ class MappedColumns:
         given = self._read(batch)
         columns = list(given.values())
         columns += [pa.array([value] * batch.num_rows, TEXT) for value in self._constants.values()]
-        derived = self._times(given[_START]) if set(self._derived) & set(_DERIVED) else {}
+        derived = self._times(self._starts(batch, given)) if set(self._derived) & set(_DERIVED) else {}
         if "Tags" in self._derived:
             derived["Tags"] = self._joined_tags(batch)
         columns += [derived[name] for name in self._derived]
@@ -121,7 +124,10 @@ class MappedColumns:
             return pa.array([self._constants[name]] * batch.num_rows, TEXT)
         if name in self._sources:
             return self._read(batch, {name})[name]
-        return self._times(self._read(batch, {_START})[_START])[name]
+        return self._times(self._starts(batch, self._read(batch, {_START})))[name]
+
+    def _starts(self, batch: pa.RecordBatch, given: Mapping[str, pa.Array]) -> pa.Array:
+        return given[_START] if _START in given else pa.array([self._constants[_START]] * batch.num_rows, TEXT)
 
     def _read(self, batch: pa.RecordBatch, only: Container[str] = focus.BY_NAME) -> dict[str, pa.Array]:
         """Read the columns that have a source; the first refused row counts, whichever column refuses it."""
@@ -159,7 +165,7 @@ class MappedColumns:
         times = TimeColumns(Irregularities())
         times.learn(_START, starts)
         try:
-            read = times.read(_START, self._sources[_START], starts, is_counted=False)
+            read = times.read(_START, self._sources.get(_START, _START), starts, is_counted=False)
         except RejectedValue as refused:
             refused.column = _START
             raise

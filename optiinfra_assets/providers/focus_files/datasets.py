@@ -20,9 +20,10 @@ from optiinfra_assets.line_items import RejectedValue
 from optiinfra_assets.line_items.arrow_tools import dictionary_decoded, first_true, utf8_decoded
 from optiinfra_assets.line_items.leniency import Leniency
 from optiinfra_assets.line_items.normalizer import convert
+from optiinfra_assets.providers.files.charge_rows import TableReader
 from optiinfra_assets.providers.files.focus_files import bad_data
 from optiinfra_assets.providers.files.location import FileVersion, Location
-from optiinfra_assets.providers.files.parquet_reader import TableReader, open_table
+from optiinfra_assets.providers.files.parquet_reader import open_table
 
 _MOST_KNOWN: Final = 100_000
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -14,6 +14,11 @@ It serves the files of its folder, and of the folders below it that have none of
     [constants]                                 # FOCUS column = the value of every row
     BillingCurrency = "EUR"
     ChargeCategory = "Usage"
+
+    [skip]                                      # rows that are no charges: column of the file = its values in them
+    Monat = ["Summe", ""]
+
+The names of columns may stand below other lines: their row is the one that has all columns of the mapping.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ from optiinfra_assets.domain.focus_datasets import sibling_dataset
 from optiinfra_assets.line_items import Layout, LayoutRejected, RejectedValue
 from optiinfra_assets.line_items.normalizer import convert
 from optiinfra_assets.line_items.schema import TEXT
+from optiinfra_assets.providers.files.csv_header import TableForm
 from optiinfra_assets.providers.files.focus_files import FocusMapping
 from optiinfra_assets.providers.files.location import MAPPING_NAME, FileVersion, Location, change_token
 from optiinfra_assets.providers.focus_files.column_mapping import TAG, MappedColumns
@@ -56,6 +62,7 @@ class ColumnMapping(BaseModel):
         number_form: the number 1234.56 as the file writes it; None: as FOCUS does.
         date_form: pattern of its dates, or several; None: as FOCUS does, and what else is read.
         last_day_included: a column that ends a period holds its last day, not the day after.
+        skip: column of the file -> its value, or several, in rows that are no charges; an empty one is also null.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,6 +73,7 @@ class ColumnMapping(BaseModel):
     number_form: str | None = None
     date_form: str | list[str] = Field(default_factory=list)
     last_day_included: bool = False
+    skip: dict[str, str | list[str]] = Field(default_factory=dict)
 
     @field_validator("number_form")
     @classmethod
@@ -111,9 +119,15 @@ class ColumnMapping(BaseModel):
             raise ValueError("Tags: all tags and single ones are both mapped: keep one")
         return found
 
+    def rows(self) -> TableForm:
+        """Return which row of a file has the names of its columns, and which rows are no charges."""
+        named = {one.strip().lower() for one in (*self.columns, *self.skip)}
+        skipped = {source: frozenset(_listed(values)) for source, values in self.skip.items()}
+        return TableForm(frozenset(named), skipped)
+
     def _pairs(self) -> Iterator[tuple[str, str]]:
         for source, targets in self.columns.items():
-            for target in [targets] if isinstance(targets, str) else targets:
+            for target in _listed(targets):
                 yield source, target
 
     @staticmethod
@@ -136,6 +150,10 @@ class ColumnMapping(BaseModel):
         except RejectedValue as refused:
             refused.column = target
             raise ValueError(f"constants: {refused}") from refused
+
+
+def _listed(values: str | list[str]) -> list[str]:
+    return [values] if isinstance(values, str) else values
 
 
 class MappingFiles:
@@ -172,11 +190,13 @@ class MappingOfFile:
 
     Attributes:
         token: differs for every version of the mapping file that serves it.
+        rows: which row of the file has the names of its columns, and which rows are no charges.
     """
 
     def __init__(self, mapping: ColumnMapping | BadData | None, token: str) -> None:
         self._mapping = mapping
         self.token = token
+        self.rows = mapping.rows() if isinstance(mapping, ColumnMapping) else None
 
     def __call__(self, names: Sequence[str], _: Rounding) -> FocusMapping | None:
         """Return how these columns are mapped; None if they are FOCUS.
@@ -205,7 +225,13 @@ def mapped(names: Sequence[str], mapping: ColumnMapping) -> MappedColumns:
         LayoutRejected: the file lacks a mapped column.
     """
     return MappedColumns(
-        names, mapping.targets(), mapping.constants, mapping.charge_period, mapping.numbers(), mapping.dates()
+        names,
+        mapping.targets(),
+        mapping.constants,
+        mapping.charge_period,
+        mapping.numbers(),
+        mapping.dates(),
+        mapping.skip,
     )
 
 

@@ -13,7 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.errors import BadData, Rounding
@@ -22,9 +24,11 @@ from optiinfra_assets.line_items import Layout, LayoutRejected, Normalizer, Reje
 from optiinfra_assets.line_items.leniency import Leniency
 from optiinfra_assets.line_items.normalizer import as_text
 from optiinfra_assets.providers.base import FilePreview
+from optiinfra_assets.providers.files.charge_rows import TableReader
+from optiinfra_assets.providers.files.csv_header import TableForm
 from optiinfra_assets.providers.files.focus_files import SOURCE, FocusMapping, bad_data
 from optiinfra_assets.providers.files.location import MAPPING_NAME, SUFFIXES, FileVersion, LocalFolder, is_mapping_file
-from optiinfra_assets.providers.files.parquet_reader import TableReader, open_table
+from optiinfra_assets.providers.files.parquet_reader import open_table
 from optiinfra_assets.providers.focus_files.mapping_file import ColumnMapping, mapped, read_mapping
 from optiinfra_assets.providers.focus_files.other_formats import other_format
 from optiinfra_assets.providers.focus_files.proposal import NEEDED, USEFUL, Proposal, propose
@@ -32,6 +36,10 @@ from optiinfra_assets.providers.focus_files.proposal import NEEDED, USEFUL, Prop
 ROWS_SHOWN: Final = 5
 ROWS_LOOKED_AT: Final = 200
 """Rows from whose values the forms of numbers and dates are guessed."""
+_TOTAL: Final = (
+    r"(?i)^\s*(sub|grand |net )?(totals?|(zwischen|gesamt)?summe|(ins)?gesamt|somme|suma|totale|totaal)\s*:?\s*$"
+)
+"""What a row that sums up others says."""
 _STAND_INS: Final = {"BillingCurrency": "XXX", "BillingAccountId": "?"}
 """What the first rows are read with while a proposed mapping lacks it."""
 
@@ -52,10 +60,12 @@ def preview(path: str) -> FilePreview:
     file = folder.current(at.name)
     if file is None:
         raise BadData(f"{at}: is gone")
-    with open_table(folder, file) as table:
+    mapping_path, mapping = _mapping_above(at.parent)
+    form = mapping.rows() if isinstance(mapping, ColumnMapping) else TableForm()
+    with open_table(folder, file, form=form) as table:
         batch = next(table.batches(None, set()), None)
-        first = pa.RecordBatch.from_pylist([], pa.schema([])) if batch is None else batch.slice(0, ROWS_LOOKED_AT)
-        return _Preview(str(at), table, first).found(*_mapping_above(at.parent))
+        first = pa.RecordBatch.from_pylist([], pa.schema([])) if batch is None else batch
+        return _Preview(str(at), table, first).found(mapping_path, mapping)
 
 
 def _mapping_above(folder: Path) -> tuple[str | None, ColumnMapping | BadData | None]:
@@ -98,8 +108,13 @@ class _Preview:
         return self._proposed()
 
     def _proposed(self) -> FilePreview:
-        texts = {name: _texts(self._batch, name) for name in self._table.names}
-        proposal = propose(texts)
+        totals = _totals(self._batch)
+        is_total = pc.is_in(pa.array(range(self._batch.num_rows)), pa.array(list(totals), pa.int64()))
+        self._batch = self._batch.filter(pc.invert(is_total))
+        first = self._batch.slice(0, ROWS_LOOKED_AT)
+        proposal = propose({name: _texts(first, name) for name in self._table.names})
+        for name, value in totals.values():
+            proposal.skip.setdefault(name, set()).add(value)
         said = f"not FOCUS, and no {MAPPING_NAME} serves it: read with the proposed one"
         shown = FilePreview(self._path, said, missing=proposal.missing, proposed=proposal.toml())
         if not {*proposal.missing} <= {*_STAND_INS}:
@@ -126,8 +141,20 @@ class _Preview:
                 break
         preview.rows = [_shown(one, blank) for one in rows]
         preview.missing = [one for one in USEFUL if rows and not any(row.get(one) for row in preview.rows)]
-        preview.notes = sorted({one.message for one in leniency.irregularities.drain()})
+        told = {one.message for one in self._table.warnings}
+        preview.notes = sorted(told | {one.message for one in leniency.irregularities.drain()})
         return preview
+
+
+def _totals(batch: pa.RecordBatch) -> dict[int, tuple[str, str]]:
+    """Return the rows that are called a total, with the column and value that say so."""
+    found: dict[int, tuple[str, str]] = {}
+    for name in batch.schema.names:
+        texts = as_text(batch.column(name))
+        is_named = pc.fill_null(pc.match_substring_regex(texts, _TOTAL), False)
+        for row in np.flatnonzero(is_named.to_numpy(zero_copy_only=False)).tolist():
+            found.setdefault(row, (name, texts[row].as_py().strip()))
+    return found if len(found) < batch.num_rows else {}
 
 
 def _given(mapping: ColumnMapping, names: Sequence[str]) -> set[str]:

@@ -27,14 +27,15 @@ _WORDS: Final = """
 BilledCost: cost costs billedcost netcost totalcost amount netamount totalamount lineamount amountdue total nettotal
 BilledCost: linetotal subtotal charge charges spend price totalprice netprice betrag nettobetrag netto gesamt
 BilledCost: gesamtbetrag gesamtpreis summe kosten preis montant montantht total_ht cout importe coste total_neto importo
-BilledCost: costo bedrag kostennetto
+BilledCost: costo bedrag kostennetto gebuehr gebuehren gebuehrnetto entgelt nettopreis nettosumme
 ChargePeriodStart: chargeperiodstart date day usagedate usageday chargedate billingdate postingdate transactiondate
 ChargePeriodStart: timestamp time start startdate starttime from fromdate periodstart servicestart servicefrom month
 ChargePeriodStart: billingmonth usagemonth period billingperiod datum tag buchungsdatum leistungsdatum von beginn monat
 ChargePeriodStart: abrechnungsmonat zeitraum leistungsmonat date_debut debut mois fecha mes inicio data inizio mese
-ChargePeriodStart: maand
+ChargePeriodStart: maand zeitraumvon leistungszeitraumvon periodfrom usagestart usagestartdate usagestarttime
+ChargePeriodStart: usagedatetime datetime createdat
 ChargePeriodEnd: chargeperiodend end enddate endtime to todate until periodend serviceend serviceto bis ende fin datefin
-ChargePeriodEnd: hasta fine tot
+ChargePeriodEnd: hasta fine tot zeitraumbis leistungszeitraumbis periodto usageend usageenddate usageendtime
 BillingCurrency: billingcurrency currency currencycode ccy iso waehrung wahrung devise moneda valuta
 BillingAccountId: billingaccountid account accountid accountnumber customer customerid customernumber organization
 BillingAccountId: organisation organizationid organisationid orgid org tenant tenantid contract contractid
@@ -88,7 +89,9 @@ _UNITS: Final = ("€", "£", "$", "US$", *_CURRENCIES)
 _NUMBER_FORMS: Final = ("1,234.56", "1.234,56", "1 234,56", "1'234.56", "1\u2019234.56")
 _DATE_FORMS: Final = (
     "DD.MM.YYYY", "DD.MM.YYYY hh:mm", "DD.MM.YYYY hh:mm:ss", "DD/MM/YYYY", "MM/DD/YYYY", "DD-MM-YYYY", "DD.MM.YY", "YYYY/MM/DD", "YYYYMMDD",
-    "DD MMM YYYY", "MMM DD, YYYY", "DD-MMM-YYYY", "YYYY-MM", "YYYY/MM", "MM.YYYY", "MM/YYYY", "MM-YYYY", "MMM YYYY", "MMMM YYYY", "YYYYMM",
+    "DD MMM YYYY", "MMM DD, YYYY", "DD-MMM-YYYY",
+    "MM/DD/YYYY hh:mm:ss AM", "DD/MM/YYYY hh:mm:ss AM", "MM/DD/YYYY hh:mm AM", "MM/DD/YYYY hh:mm:ss", "DD/MM/YYYY hh:mm:ss",
+    "MM/DD/YYYY hh:mm", "DD/MM/YYYY hh:mm", "YYYY-MM", "YYYY/MM", "MM.YYYY", "MM/YYYY", "MM-YYYY", "MMM YYYY", "MMMM YYYY", "YYYYMM",
 )  # fmt: skip
 _PLAIN: Final = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE]-?[0-9]+)?")
 
@@ -103,16 +106,20 @@ class Proposal:
     Attributes:
         columns: column of the file -> its FOCUS columns.
         constants: FOCUS column -> the value of every row.
+        date_doubt: a comment, if the dates looked at may as well be of another form.
         missing: needed columns that the file does not have, as far as its names tell.
+        skip: column of the file -> its values in rows that are no charges.
     """
 
     columns: dict[str, list[str]] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     number_form: str | None = None
     date_form: str | None = None
+    date_doubt: str = ""
     charge_period: str = "day"
     last_day_included: bool = False
     missing: list[str] = field(default_factory=list)
+    skip: dict[str, set[str]] = field(default_factory=dict)
 
     def toml(self) -> str:
         """Return the text of the mapping file; what is missing stands in it as comments."""
@@ -122,7 +129,7 @@ class Proposal:
         if self.number_form:
             lines.append(f"number_form = {_text(self.number_form)}  # the number 1234.56 as the file writes it")
         if self.date_form:
-            lines.append(f"date_form = {_text(self.date_form)}")
+            lines.append(f"date_form = {_text(self.date_form)}{self.date_doubt}")
         if self.last_day_included:
             lines.append("last_day_included = true  # a period ends with the day that the column names, not before it")
         lines += ["", "[columns]  # column of the file = its FOCUS column, or several"]
@@ -135,6 +142,11 @@ class Proposal:
         lines += [f'# {one} = "?"  # needed' for one in self.missing if one not in (_COST, "EffectiveCost", _START)]
         given = {*self.constants, *(one for targets in self.columns.values() for one in targets)}
         lines += [f'# {one} = "?"' for one in USEFUL if one not in given]
+        if self.skip:
+            lines += ["", "[skip]  # rows that are no charges: column of the file = its values in them"]
+            lines += [
+                f"{_text(name)} = [{', '.join(map(_text, sorted(values)))}]" for name, values in self.skip.items()
+            ]
         return "\n".join(lines) + "\n"
 
 
@@ -191,7 +203,7 @@ def _target(source: str, values: Sequence[str], taken: set[str]) -> str | None:
 def _likely(target: str, columns: Columns) -> str | None:
     """The one column that a needed one may be, by a part of its name or, of times, by its values."""
     words = (
-        ("cost", "amount", "charge", "betrag", "kosten", "total", "spend")
+        ("cost", "amount", "charge", "betrag", "kosten", "total", "spend", "gebuehr", "preis", "montant")
         if target == _COST
         else ("date", "day", "datum", "month")
     )
@@ -201,6 +213,8 @@ def _likely(target: str, columns: Columns) -> str | None:
         named = [
             one for one in fitting if _date_form(columns[one]) or _are_all(columns[one], r"\d{4}-\d{2}(-\d{2}.*)?")
         ]
+    if len(named) > 1:
+        named = [one for one in named if "net" in _squeezed(one)]
     return named[0] if len(named) == 1 else None
 
 
@@ -234,6 +248,9 @@ def _add_forms(found: Proposal, columns: Columns) -> None:
     if not all(_PLAIN.fullmatch(one.strip()) for one in numbers):
         found.number_form = _number_form(numbers)
     found.date_form = _date_form(times)
+    turned = (found.date_form or "").replace("DD", "?").replace("MM", "DD", 1).replace("?", "MM")
+    if turned in _DATE_FORMS and turned != found.date_form and _are_of(turned, times):
+        found.date_doubt = f"  # or {_text(turned)}: no day above 12 shows which"
     if (found.date_form and "D" not in found.date_form) or (not found.date_form and _are_all(times, r"\d{4}-\d{2}")):
         found.charge_period = "month"
     by_target = {targets[0]: columns[source] for source, targets in found.columns.items()}
@@ -253,9 +270,11 @@ def _number_form(values: Sequence[str]) -> str | None:
 def _date_form(values: Sequence[str]) -> str | None:
     if not values or _are_all(values, r"\d{4}-\d{2}-\d{2}([T ].*)?"):
         return None
-    return next(
-        (one for one in _DATE_FORMS if all(DateForms((one,)).rewritten(text) is not None for text in values)), None
-    )
+    return next((one for one in _DATE_FORMS if _are_of(one, values)), None)
+
+
+def _are_of(date_form: str, values: Sequence[str]) -> bool:
+    return all(DateForms((date_form,)).rewritten(text) is not None for text in values)
 
 
 def _are_all(values: Sequence[str], pattern: str) -> bool:
@@ -269,7 +288,8 @@ def _ends_with_last_day(by_target: Mapping[str, Sequence[str]], date_form: str |
     starts, ends = by_target.get(_START, ()), by_target.get("ChargePeriodEnd", ())
     for start, end in zip(starts, ends, strict=False):
         after = next_day.rewritten(end) or ""
-        if form.rewritten(start) == form.rewritten(end) or after[8:10] == "01":
+        is_day = after != form.rewritten(end)
+        if is_day and (form.rewritten(start) == form.rewritten(end) or after[8:10] == "01"):
             return True
     return False
 

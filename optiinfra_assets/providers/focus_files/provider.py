@@ -35,7 +35,7 @@ from optiinfra_assets.providers.base import (
 )
 from optiinfra_assets.providers.context import ProviderContext, transient_context
 from optiinfra_assets.providers.files.coverage import ChargeCoverage
-from optiinfra_assets.providers.files.focus_files import NotCosts, layout_of, line_items, month_of
+from optiinfra_assets.providers.files.focus_files import NotCosts, layout_of, line_items, month_of, table_form
 from optiinfra_assets.providers.files.location import FileVersion, LocalFolder, Location
 from optiinfra_assets.providers.files.manifest_exports import is_old
 from optiinfra_assets.providers.files.parquet_reader import open_table
@@ -100,8 +100,9 @@ class FocusFiles(Provider):
         problems: list[ProviderError] = []
         for file in survey.files[-FILES_TRIED:]:
             try:
-                with open_table(survey.location, file) as table:
-                    layout_of(survey.location.path(file.name), table, survey.mapping_for(file))
+                form_of = survey.mapping_for(file)
+                with open_table(survey.location, file, form=table_form(form_of)) as table:
+                    layout_of(survey.location.path(file.name), table, form_of)
                 return [survey.location.address]
             except (BadData, CredentialRejected) as problem:
                 problems.append(problem)

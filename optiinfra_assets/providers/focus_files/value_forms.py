@@ -7,6 +7,7 @@ as ``DD.MM.YYYY``. A value in another form is refused, never guessed: ``1.5`` wo
 from __future__ import annotations
 
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +25,33 @@ _SPACES: Final = " \u00a0\u2009\u202f"
 _EXAMPLE: Final = re.compile(r"(?P<before>\D*?)1(?P<thousands>\D?)234(?P<decimal>\D)56(?P<after>\D*)")
 _MINUS: Final = "-\u2212"
 """In a class of a pattern the hyphen stands first: it would be a range elsewhere."""
+_NO_CENTS: Final = "-\u2013\u2014"
+"""What stands for no cents behind the decimal sign: ``99.\u2013``."""
 _DAY: Final = timedelta(days=1)
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?")
 _CODES: Final = {
     "YYYY": "%Y", "YY": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "DD": "%d", "hh": "%H", "mm": "%M", "ss": "%S",
+    "AM": "%p",
 }  # fmt: skip
 _WORDS: Final = re.compile("|".join(_CODES))
-_FORMATS: Final = re.compile(r"%[YymbBdHMS]")
+_FORMATS: Final = re.compile(r"%[YymbBdHIMSp]")
+_MONTHS: Final = """
+jan january januar janvier enero gennaio januari janeiro ene gen
+feb february februar fevrier febrero febbraio februari fevereiro fev
+mar march marz maerz mars marzo maart marco mrz mrt
+apr april avril abril aprile avr abr
+may mai mayo maggio mei maio mag
+jun june juni juin junio giugno junho giu
+jul july juli juillet julio luglio julho juil lug
+aug august aout agosto augustus ago
+sep september septembre septiembre settembre setembro sept set
+oct october oktober octobre octubre ottobre outubro okt ott out
+nov november novembre noviembre novembro
+dec december dezember decembre diciembre dicembre dezembro dez dic
+"""
+"""A line for each month: the name that `strptime` reads, then those in English, German, French, Spanish, Italian, Dutch and Portuguese."""
+_MONTH_OF: Final = {name: line.split()[0] for line in _MONTHS.strip().split("\n") for name in line.split()}
+_NAME: Final = re.compile(r"[^\W\d_]+\.?")
 
 
 class _Form(ABC):
@@ -94,10 +115,13 @@ class NumberForm(_Form):
                 f"{example!r} is not accepted: write the number 1234.56 as the file does, such as '1.234,56'"
             )
         between = f"[{_SPACES}]" if found["thousands"] in tuple(_SPACES) else re.escape(found["thousands"])
-        digits = rf"[0-9]{{1,3}}(?:{between}[0-9]{{3}})+|[0-9]+" if found["thousands"] else "[0-9]+"
+        grouped = rf"[0-9]{{1,3}}(?:{between}[0-9]{{3}})+|[0-9]{{1,2}}(?:{between}[0-9]{{2}})+{between}[0-9]{{3}}"
+        digits = rf"{grouped}|[0-9]+" if found["thousands"] else "[0-9]+"
         unit = [rf"(?:{re.escape(found[part].strip(_SPACES))})?" for part in ("before", "after")]
         sign, space = f"[{_MINUS}+]?", f"[{_SPACES}]*"
-        number = rf"({digits})?(?:{re.escape(found['decimal'])}([0-9]*))?(?:[eE]\+?(-?[0-9]+))?"
+        number = (
+            rf"({digits})?(?:{re.escape(found['decimal'])}(?:([0-9]*)|[{_NO_CENTS}]{{1,2}}))?(?:[eE]\+?(-?[0-9]+))?"
+        )
         parts = (rf"(\(?{sign})", unit[0], rf"({sign}){number}", unit[1], rf"([{_MINUS}]?\)?)")
         return cls(example, re.compile(space + space.join(parts) + space))
 
@@ -163,7 +187,7 @@ class DateForms(_Form):
             return text
         for form in map(_format, self.patterns):
             try:
-                found = datetime.strptime(text, form).replace(tzinfo=UTC)
+                found = datetime.strptime(_in_english(text) if "%b" in form else text, form).replace(tzinfo=UTC)
             except ValueError:
                 continue
             return self._ended(found, form)
@@ -178,7 +202,7 @@ class DateForms(_Form):
 
     def _ended(self, found: datetime, form: str) -> str | None:
         """Return a time, or the end of the last day, or month, that it names; None if no date follows that."""
-        if not self.includes_last_day or "%H" in form:
+        if not self.includes_last_day or "%H" in form or "%I" in form:
             return _written(found)
         try:
             return _written(found + _DAY if "%d" in form else next_month(found))
@@ -187,7 +211,25 @@ class DateForms(_Form):
 
 
 def _format(pattern: str) -> str:
-    return pattern if "%" in pattern else _WORDS.sub(lambda found: _CODES[found[0]], pattern)
+    """Return a pattern in the codes of `strptime`. A name of a month may be short or long; before noon and after it hours count to 12."""
+    form = pattern if "%" in pattern else _WORDS.sub(lambda found: _CODES[found[0]], pattern)
+    return (form.replace("%H", "%I") if "%p" in form else form).replace("%B", "%b")
+
+
+def _in_english(text: str) -> str:
+    """Return a date with the name of its month as `strptime` reads it."""
+    return _NAME.sub(lambda found: _month(_unaccented(found[0]).removesuffix(".")) or found[0], text)
+
+
+def _month(name: str) -> str | None:
+    """Return the English name of a month from its name, or a beginning of at least three letters that no other month has."""
+    months = {month for known, month in _MONTH_OF.items() if known.startswith(name)}
+    return _MONTH_OF.get(name) or (months.pop() if len(name) >= len("jan") and len(months) == 1 else None)
+
+
+def _unaccented(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name.lower())
+    return "".join(one for one in letters if not unicodedata.combining(one))
 
 
 def _written(time: datetime) -> str:

@@ -199,3 +199,26 @@ def test_a_mapping_that_is_not_accepted_says_why_and_stops_no_focus_file(
         FOCUS.discover(account(tmp_path))
     write_csv(tmp_path / "focus.csv", csv_text([row(BillingPeriodStart="2026-05-01")], columns("1.0")))
     assert [one["billed_cost"] for one in read(tmp_path)] == [Decimal("1.25")]
+
+
+def test_names_below_a_title_and_rows_of_totals_count_for_lines_but_not_for_costs(tmp_path: Path) -> None:
+    title = 'Report "May"\n\n'
+    text = f"{title}day,cost,service\n2026-05-01,1,Logs\n,1,Subtotal\n2026-05-02,2,Logs\n,3,\n"
+    mapping = f'{MAPPING}\n[skip]\nservice = ["Subtotal", ""]\n'
+    write(tmp_path, mapping, text)
+    stream = FOCUS.collect(account(tmp_path), MAY)
+    assert [one["billed_cost"] for batch in stream.batches for one in batch.to_pylist()] == [Decimal(1), Decimal(2)]
+    assert {one.code: one.count for one in stream.warnings} == {"lines-above": 2, "row-skipped": 2}
+    write(tmp_path, mapping, text.replace("02,2,", "02,?1,"))
+    with pytest.raises(BadData, match=r"costs\.csv: row 2 \(line 6\), column cost \(BilledCost\): value '\?1'"):
+        read(tmp_path)
+    write(tmp_path, mapping.replace("service = [", "sort = ["), text + "2026-05-02,2,Logs\n")
+    with pytest.raises(BadData, match=r"column 'sort', which optiinfra-mapping\.toml names, is missing"):
+        read(tmp_path)
+
+
+def test_a_file_without_dates_is_of_the_day_that_the_mapping_says(tmp_path: Path) -> None:
+    mapping = MAPPING.replace('day = "ChargePeriodStart"', "")
+    write(tmp_path, f'{mapping}\nChargePeriodStart = "2026-05-01"\n', "cost,service\n1,Logs\n2,Logs\n")
+    assert set(FOCUS.probe(account(tmp_path), {}).tokens) == {MAY}
+    assert {one["charge_period_end"] for one in read(tmp_path)} == {datetime(2026, 5, 2, tzinfo=UTC)}

@@ -32,6 +32,19 @@ def test_a_number_in_its_form_is_that_number(
 
 
 @pytest.mark.parametrize(
+    ("example", "value", "number"),
+    [
+        ("1\u2019234.56", "99.\u2013", "99"),
+        ("1.234,56 €", "-5,- €", "-5"),
+        ("1,234.56", "1,23,45,678.90", "12345678.90"),
+        ("$1,234.56", "($1,234.5)", "-1234.5"),
+    ],
+)
+def test_numbers_without_cents_and_in_the_groups_of_india(example: str, value: str, number: str) -> None:
+    assert NumberForm.of(example).rewritten(value) == number
+
+
+@pytest.mark.parametrize(
     ("example", "value"),
     [
         ("1.234,56", "1.5"),
@@ -43,6 +56,8 @@ def test_a_number_in_its_form_is_that_number(
         ("1.234,56", "--3"),
         ("1.234,56", "(3"),
         ("1.234,56", "3 4"),
+        ("1,234.56", "1,2,345"),
+        ("1,234.56", "1,23,45.6"),
     ],
 )
 def test_a_number_in_another_form_is_refused_and_never_guessed(example: str, value: str) -> None:
@@ -108,6 +123,23 @@ def test_a_month_is_its_first_day_and_a_time_is_no_last_day() -> None:
     with_last = DateForms(("DD.MM.YYYY hh:mm",), includes_last_day=True)
     assert with_last.rewritten("31.12.2026 23:59") == "2026-12-31T23:59:00Z"
     assert datetime(2026, 12, 31, 23, 59, tzinfo=UTC).isoformat() == "2026-12-31T23:59:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "read"),
+    [
+        ("MMMM YYYY", "März 2026", "2026-03-01T00:00:00Z"),
+        ("DD MMM YYYY", "7 févr. 2026", "2026-02-07T00:00:00Z"),
+        ("DD MMM. YYYY", "31 dic. 2026", None),
+        ("DD MMM YYYY", "31 DICIEMBRE 2026", "2026-12-31T00:00:00Z"),
+        ("MM/DD/YYYY hh:mm AM", "12/31/2026 12:05 AM", "2026-12-31T00:05:00Z"),
+        ("MM/DD/YYYY hh:mm:ss AM", "1/2/2026 1:02:03 pm", "2026-01-02T13:02:03Z"),
+        ("MM/DD/YYYY hh:mm AM", "12/31/2026 13:05 PM", None),
+        ("DD MMM YYYY", "31 Foo 2026", None),
+    ],
+)
+def test_names_of_months_in_seven_languages_and_hours_of_a_half_day(pattern: str, value: str, read: str | None) -> None:
+    assert DateForms.of([pattern]).rewritten(value) == read
 
 
 @pytest.mark.parametrize("value", ["31.02.2026", "12/31/2026", "2026", "1.1", "31.12.2026 10:00"])

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Self
 
-_PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_PERIOD = re.compile(r"(19[7-9][0-9]|20[0-9]{2}|210[0-5])-(0[1-9]|1[0-2])")
+"""Of the years that the times of line items can be of: what ends later, or begins earlier, could be stored and not compared with costs."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _LONGEST_NAME = 100
 
@@ -52,10 +53,12 @@ class BillingPeriod:
         """Parse ``YYYY-MM``.
 
         Raises:
-            ValueError: `text` has another format.
+            ValueError: `text` has another format, or is no month from 1970 to 2105.
         """
         if not _PERIOD.fullmatch(text):
-            raise ValueError(f"billing period: {text!r} is not accepted: use YYYY-MM, such as 2026-11")
+            raise ValueError(
+                f"billing period: {text!r} is not accepted: use YYYY-MM, such as 2026-11, from 1970 to 2105"
+            )
         return cls(int(text[:4]), int(text[5:]))
 
     @classmethod

@@ -32,13 +32,27 @@ Key = tuple[str, str]
 """Issuer and currency."""
 
 
+class NotReconciled(RuntimeError):
+    """The months of some customers could not be compared."""
+
+
 def reconcile_months(metadata: Metadata, warehouse: Warehouse, now: datetime) -> list[StoredReconciliation]:
-    """Compare the months of all customers, as of the UTC instant `now`; return what was published, which is what is new."""
-    return [
-        one
-        for customer in metadata.customers.find()
-        for one in reconcile_customer(metadata, warehouse, customer.customer_id, now)
-    ]
+    """Compare the months of all customers, as of the UTC instant `now`; return what was published, which is what is new.
+
+    Raises:
+        NotReconciled: some customers failed; all others were compared.
+    """
+    found: list[StoredReconciliation] = []
+    failed: dict[str, Exception] = {}
+    for customer in metadata.customers.find():
+        try:
+            found += reconcile_customer(metadata, warehouse, customer.customer_id, now)
+        except Exception as error:  # noqa: BLE001 - raised below, when all others were compared
+            failed[customer.customer_id] = error
+    if failed:
+        names, first = ", ".join([*failed][:10]), next(iter(failed.values()))
+        raise NotReconciled(f"customers not reconciled: {names}: {first}") from first
+    return found
 
 
 def reconcile_customer(

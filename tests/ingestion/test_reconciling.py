@@ -20,7 +20,7 @@ from optiinfra_assets.domain.reconciliations import StoredReconciliation
 from optiinfra_assets.ingestion.account_access import stored_context
 from optiinfra_assets.ingestion.collect_slice import collect_slice
 from optiinfra_assets.ingestion.invoice_reading import InvoiceReader, ReadingSummary
-from optiinfra_assets.ingestion.reconciling import reconcile_months
+from optiinfra_assets.ingestion.reconciling import NotReconciled, reconcile_months
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.invoices import Months
 from optiinfra_assets.orchestration.reconciliation_assets import INVOICES, RECONCILED_MONTHS
@@ -215,6 +215,23 @@ def test_a_person_records_what_no_source_states(life: Life) -> None:
     acts = life.metadata.access_audit.find(customer_id="acme")
     details = [one.detail for one in acts if one.action == "record_invoice"]
     assert details[0] == f"2026-01 SIM202601: {plain(total)} USD"
+
+
+def test_a_customer_whose_months_cannot_be_compared_keeps_no_other_from_it(life: Life) -> None:
+    """As if an older version had recorded it: the first customer fails each time, and the next one is compared all the same."""
+    life.metadata.customers.add("a-first")
+    life.metadata.accounts.add(Account("a-first.main", "a-first", "focus"))
+    recorded = Invoice(
+        invoice_id="R-1", issuer="Cloud", billing_period=BillingPeriod(9999, 12), currency="USD", total=Decimal(1)
+    )
+    slice_ = Slice("a-first", "focus", "a-first.main", BillingPeriod(9999, 12))
+    actor = Actor("somebody", "127.0.0.1")
+    life.metadata.invoices.record(slice_, recorded, life.clock(), author="a", actor=actor)
+    life.collect(JANUARY)
+    life.read()
+    with pytest.raises(NotReconciled, match="customers not reconciled: a-first: "):
+        life.reconcile()
+    assert str(life.month(JANUARY).found.status) == "reconciled"
 
 
 def test_a_cloud_that_refuses_is_said_and_changes_nothing(life: Life) -> None:

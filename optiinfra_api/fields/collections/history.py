@@ -188,13 +188,13 @@ class HistoryQuery:
         return CollectionTask.of(status)
 
 
-def billing_period_of(text: str) -> BillingPeriod:
-    """Parse the argument billingPeriod.
+def billing_period_of(text: str, name: str = "billingPeriod") -> BillingPeriod:
+    """Parse the argument `name`.
 
     Raises:
-        InvalidArgument: `text` is not ``YYYY-MM``.
+        InvalidArgument: `text` is not ``YYYY-MM``, or no month that a charge can be of.
     """
     try:
         return BillingPeriod.parse(text)
     except ValueError:
-        raise InvalidArgument(f"billingPeriod: {text!r} is not accepted", "Use YYYY-MM, such as 2026-11.") from None
+        raise InvalidArgument(f"{name}: {text[:100]!r} is not accepted", "Use YYYY-MM, such as 2026-11.") from None

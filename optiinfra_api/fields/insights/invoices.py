@@ -215,7 +215,7 @@ async def _slice(data: CustomerData, account: str, month: str) -> Slice:
     found = await data.read(data.services.metadata.activity.find, first=1, account_id=account)
     if not found:
         raise ValueError(f"account: {account!r} does not exist")
-    return Slice(data.customer_id, found[0].provider, account, billing_period_of(month))
+    return Slice(data.customer_id, found[0].provider, account, billing_period_of(month, "month"))
 
 
 def _checked(given: RecordedInvoice, slice_: Slice) -> domain.Invoice:

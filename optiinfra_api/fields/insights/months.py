@@ -31,7 +31,8 @@ def months_asked(
     Raises:
         InvalidArgument: a month is not ``YYYY-MM``, or the last one is before the first.
     """
-    first, last = (None if one is None else billing_period_of(one) for one in (from_month, to_month))
+    given = (("fromMonth", from_month), ("toMonth", to_month))
+    first, last = (None if one is None else billing_period_of(one, name) for name, one in given)
     if first and last and last < first:
         raise InvalidArgument(f"toMonth: {to_month} is before fromMonth: {from_month}", "Use a later `toMonth`.")
     accounts = None if account is None else [account]

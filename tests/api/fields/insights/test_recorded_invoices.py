@@ -67,7 +67,9 @@ def compared(customer: Customer, day: int) -> list[dict[str, Any]]:
         ({"issuer": "x" * 201}, "issuer: "),
         ({"document": "a\nb"}, "document: "),
         ({"month": "2026-13"}, "2026-13"),
-        ({"month": "October"}, "billingPeriod: 'October' is not accepted"),
+        ({"month": "October"}, "month: 'October' is not accepted"),
+        ({"month": "9999-12"}, "month: '9999-12' is not accepted"),
+        ({"month": "0000-01"}, "month: '0000-01' is not accepted"),
     ],
 )
 def test_what_is_not_accepted_is_named_and_nothing_is_stored(

@@ -63,6 +63,17 @@ def parse_instant(text: Any) -> datetime:
     return instant
 
 
+def parse_decimal(given: Any) -> str:
+    """Take the text of a number, or a whole number; who asks for it says which are accepted.
+
+    Raises:
+        BadValue: it is neither, such as a float, which is not exact, or true, which Python takes for 1.
+    """
+    if isinstance(given, str) or type(given) is int:
+        return str(given)
+    raise BadValue('use a string such as "1250.50"')
+
+
 def _in_utc(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
@@ -93,6 +104,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     DecimalText: strawberry.scalar(
         name="Decimal",
         description="An exact decimal number as a string, without exponent or trailing zeros: `-0.000000000000000001`.",
+        parse_value=parse_decimal,
     ),
     DateColumn: strawberry.scalar(
         name="Dates", description="A whole column of UTC days: a list of `YYYY-MM-DD`, oldest first."

@@ -203,10 +203,12 @@ def _only(metadata: Metadata) -> str:
 
 
 def _amount(text: str | None) -> Decimal | None:
+    from optiinfra_assets.domain.exact_amounts import written
+
     try:
-        return None if text is None else Decimal(text)
-    except ArithmeticError:
-        raise click.UsageError(f"--up-to: {text!r} is not accepted: use an amount such as 1250.50") from None
+        return None if text is None else written("--up-to", text)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _print_one(found: Mapping[str, Any]) -> None:

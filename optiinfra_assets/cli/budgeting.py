@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -234,10 +234,12 @@ def _month_amount(text: str) -> tuple[Any, Decimal]:
 
 
 def _amount(option: str, text: str) -> Decimal:
+    from optiinfra_assets.domain.exact_amounts import written
+
     try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise click.UsageError(f"{option}: {text!r} is not accepted: use a number such as 1250.50") from None
+        return written(option, text)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _named(found: Sequence[StoredBudget], name: str) -> StoredBudget:

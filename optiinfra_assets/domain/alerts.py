@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, Literal, get_args
 
 from optiinfra_assets.domain.alert_times import Timing
+from optiinfra_assets.domain.exact_amounts import written
 
 ChannelKind = Literal["webhook", "slack", "teams", "email"]
 CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
@@ -101,10 +102,10 @@ class AlertKind:
 def _number(option: Option, value: object) -> str:
     accepted = f"use a number from {option.least} to {option.most}"
     try:
-        number = Decimal(str(value))
-    except InvalidOperation:
+        number = written(option.name, str(value))
+    except ValueError:
         raise ValueError(f"{option.name}: {str(value)[:100]!r} is not accepted: {accepted}") from None
-    if not number.is_finite() or not option.least <= number <= option.most:
+    if not option.least <= number <= option.most:
         raise ValueError(f"{option.name}: {str(value)[:100]} is not accepted: {accepted}")
     return f"{number:f}"
 

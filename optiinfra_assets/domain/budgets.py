@@ -87,7 +87,7 @@ class Budget:
                 )
 
     def _check_days(self) -> None:
-        for name, day in (("start", self.start), ("end", self.end)):
+        for name, day in (("start", self.start), ("end", self.end), *(("amountsByMonth", one) for one in self.amounts)):
             if day is not None and not _FIRST_DAY <= day <= _END_DAY:
                 raise ValueError(f"{name}: {day} is not accepted: use a day from {_FIRST_DAY} to {_END_DAY}")
         if self.cadence is Cadence.BETWEEN and (self.start is None or self.end is None):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Final
 
 EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation, Overflow])
 """Inexact is trapped, so a wrong digit cannot pass."""
+
+_WRITTEN: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,18})?")
 
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
@@ -21,6 +24,19 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
 def exact_difference(amount: Decimal, other: Decimal) -> Decimal:
     """Return `amount` less `other`, to the last digit."""
     return EXACT.subtract(amount, other)
+
+
+def written(name: str, text: str) -> Decimal:
+    """Return an amount that a person has written: from 0 to below 10^15, with at most 18 digits after the point.
+
+    Python accepts more as a number: ``1_000``, digits of other scripts, True.
+
+    Raises:
+        ValueError: it is none; the message begins with `name`.
+    """
+    if not _WRITTEN.fullmatch(text):
+        raise ValueError(f"{name}: {text[:100]!r} is not accepted: use a number from 0 to below 10^15, such as 1250.50")
+    return Decimal(text)
 
 
 def plain(amount: Decimal | str) -> str:

@@ -31,7 +31,7 @@ from optiinfra_api.graphql.scalars import BadValue, DateColumn, DecimalColumn, D
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.analytics.anomalies import Kind
 from optiinfra_assets.domain.anomalies import RESOLVED, AnomalyStatus, StateChange, StoredAnomaly
-from optiinfra_assets.domain.exact_amounts import exact_sum
+from optiinfra_assets.domain.exact_amounts import exact_sum, written
 from optiinfra_assets.domain.subunits import decimal_places
 from optiinfra_assets.metadata.anomalies import AnomalyFilter
 
@@ -173,12 +173,11 @@ def asked_of(given: AnomalyFilterInput | None, as_of: datetime | None) -> Anomal
 def amount_of(name: str, text: str) -> Decimal:
     """Parse an amount that is not negative. Raises InvalidArgument if it is none."""
     try:
-        value = Decimal(text)
-    except (ArithmeticError, TypeError, ValueError):
-        value = Decimal("NaN")
-    if not value.is_finite() or not 0 <= value < 10**15 or -int(value.as_tuple().exponent) > 18:
-        raise InvalidArgument(f"{name}: {text!r} is not accepted", "Use a number from 0 on, such as 1250.50.")
-    return value
+        return written(name, text)
+    except ValueError:
+        raise InvalidArgument(
+            f"{name}: {text[:100]!r} is not accepted", "Use a number from 0 on, such as 1250.50."
+        ) from None
 
 
 def _place(after: str | None, asked: str) -> tuple[str, str] | None:

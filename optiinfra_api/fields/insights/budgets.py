@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import strawberry
@@ -33,6 +33,7 @@ from optiinfra_api.graphql.scalars import DateText, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.budgets import DIMENSIONS, Budget, Cadence
+from optiinfra_assets.domain.exact_amounts import written
 from optiinfra_assets.metadata.budgets import BudgetChange, StoredBudget
 
 MOST_STATUSES: Final = 100
@@ -167,23 +168,16 @@ def _given(given: BudgetInput) -> Budget:
     return Budget(
         name=given.name,
         cadence=Cadence(given.cadence.value),
-        amount=_decimal("amount", given.amount),
+        amount=written("amount", given.amount),
         currency=given.currency,
         cost_basis=given.cost_basis.value,
         filters=filters,
         start=given.start,
         end=given.end,
         amounts={
-            one.month.replace(day=1): _decimal("amountsByMonth", one.amount) for one in given.amounts_by_month or ()
+            one.month.replace(day=1): written("amountsByMonth", one.amount) for one in given.amounts_by_month or ()
         },
     )
-
-
-def _decimal(name: str, text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(f"{name}: {text!r} is not accepted: use a number such as 1250.50") from None
 
 
 def _stored_filter(given: CostFilter) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
 import strawberry
@@ -14,8 +13,10 @@ from optiinfra_api.fields.costs.arguments import Filter, cost_query
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateText, DecimalText, decimal_text
-from optiinfra_api.reading.cost_query import FILTERS
+from optiinfra_api.reading.cost_query import END_DAY, FILTERS, FIRST_DAY
 from optiinfra_assets.database.errors import RecordNotFound
+from optiinfra_assets.domain.exact_amounts import written
+from optiinfra_assets.domain.rates import CURRENCY
 from optiinfra_assets.metadata.forecasts import StoredOverride
 
 _DIMENSIONS: Final = {
@@ -25,7 +26,6 @@ _DIMENSIONS: Final = {
     "service": "services",
 }
 _LONGEST_NOTE: Final = 500
-_MOST: Final = Decimal(10) ** 15
 
 
 @strawberry.type(description="What a person expects of a month, in place of what is forecast.")
@@ -169,27 +169,16 @@ def _wanted(month: date, amount: str | None, currency: str | None, factor: str |
         raise ValueError("amount: give either an amount with its currency, or a factor")
     if (amount is None) != (currency is None):
         raise ValueError("currency: goes with amount, and with amount only")
+    if currency is not None and not CURRENCY.fullmatch(currency):
+        raise ValueError(f"currency: {currency[:100]!r} is not accepted: use an ISO 4217 code, such as EUR")
+    if not FIRST_DAY <= month < END_DAY:
+        raise ValueError(f"month: {month} is not accepted: use a day from {FIRST_DAY} to before {END_DAY}")
     if len(note) > _LONGEST_NOTE:
         raise ValueError(f"note: longer than {_LONGEST_NOTE} characters")
     return {
         "month": month.replace(day=1),
-        "amount": None if amount is None else positive("amount", amount),
-        "factor": None if factor is None else positive("factor", factor),
+        "amount": None if amount is None else written("amount", amount),
+        "factor": None if factor is None else written("factor", factor),
         "currency": currency,
         "note": note,
     }
-
-
-def positive(name: str, text: str) -> Decimal:
-    """Parse an amount that is not negative.
-
-    Raises:
-        ValueError: it is none, or out of range.
-    """
-    try:
-        value = Decimal(text)
-    except (InvalidOperation, TypeError):
-        value = Decimal("NaN")
-    if not value.is_finite() or not 0 <= value < _MOST or -int(value.as_tuple().exponent) > 18:
-        raise ValueError(f"{name}: {text!r} is not accepted: use a number from 0 to below 10^15, such as 1250.50")
-    return value

@@ -124,8 +124,14 @@ def test_filters_together_are_their_sum_and_never_count_a_charge_twice(costs: Cu
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        ({"amount": "many"}, "amount: 'many' is not accepted: use a number such as 1250.50"),
-        ({"amount": "-1"}, "amount: -1 is not accepted: use a number from 0 to below 10^15, such as 1250.50"),
+        *(
+            ({"amount": one}, f"amount: {one!r} is not accepted: use a number from 0 to below 10^15, such as 1250.50")
+            for one in ("many", "-1", "1_000", "٣", "1,000", "1e3", "NaN", "9" * 16, "0." + "1" * 19)
+        ),
+        (
+            {"amountsByMonth": [{"month": "9999-12-01", "amount": "1"}]},
+            "amountsByMonth: 9999-12-01 is not accepted: use a day from 1971-01-01 to 2100-01-01",
+        ),
         ({"currency": "euro"}, "currency: 'euro' is not accepted: use an ISO 4217 code, such as EUR"),
         ({"cadence": "BETWEEN", "start": "2026-04-01"}, "start: needed with end, for a budget between two days"),
         (
@@ -142,6 +148,15 @@ def test_filters_together_are_their_sum_and_never_count_a_charge_twice(costs: Cu
 def test_what_cannot_be_a_budget_is_refused(costs: Customer, budget: dict[str, Any], message: str) -> None:
     given = {"name": "refused", "amount": "5", "currency": "USD"} | budget
     assert costs.data(CREATE, budget=given)["createBudget"] == {"code": "BUDGET_NOT_ACCEPTED", "message": message}
+
+
+@pytest.mark.parametrize("amount", [True, 0.1, 1e30, {}, ["1"]])
+def test_an_amount_that_is_no_text_is_refused(world: World, amount: object) -> None:
+    """Python takes true for 1, and a float for the digits that it has in binary."""
+    given = {"name": "refused", "amount": amount, "currency": "USD"}
+    answer = world.post({"query": CREATE, "variables": {"budget": given}}, world.customer("operator").token)
+    (error,) = answer.json()["errors"]
+    assert 'use a string such as "1250.50"' in error["message"]
 
 
 def test_budgets_come_in_pages_and_their_history_stays(world: World) -> None:

@@ -185,6 +185,10 @@ def test_a_persons_word_for_a_month_counts_from_then_on(world: World, costs: Cus
     assert (shown["amount"], shown["service"], shown["authorName"]) == ("1234.56", ["Compute"], "test")
     refused = costs.data(set_, amount="-1", currency="USD")["setForecastOverride"]
     assert refused["message"] == "amount: '-1' is not accepted: use a number from 0 to below 10^15, such as 1250.50"
+    refused = costs.data(set_, amount="5", currency="usd")["setForecastOverride"]
+    assert refused["message"] == "currency: 'usd' is not accepted: use an ISO 4217 code, such as EUR"
+    far = costs.data(set_.replace("2026-05-17", "9999-12-17"), factor="2")["setForecastOverride"]
+    assert far["message"] == "month: 9999-12-17 is not accepted: use a day from 1971-01-01 to before 2100-01-01"
     refused = costs.data(set_, amount="5", currency="USD", factor="2")["setForecastOverride"]
     assert refused["message"] == "amount: give either an amount with its currency, or a factor"
     remove = """mutation($id: String!) { removeForecastOverride(overrideId: $id) { __typename } }"""

@@ -16,6 +16,8 @@ DIGESTS: tuple[Digest, ...] = get_args(Digest)
 
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=1)
+_QUARTER: Final = timedelta(minutes=15)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PATIENCE: Final = timedelta(days=1)
 """A message that was not received for so long after its first attempt is given up, until a person sends it again."""
 
@@ -84,20 +86,19 @@ class Timing:
         raise AssertionError("every nine days in a row have a digest")
 
     def after_quiet(self, instant: datetime) -> datetime:
-        """Return `instant`, or the end of the quiet hours that it lies in."""
-        if self.quiet_from is None or self.quiet_until is None:
-            return instant
+        """Return `instant`, or the first moment after it that is not quiet, whatever the clocks of the zone do that night."""
         zone = _zone(self.timezone)
-        local = instant.astimezone(zone)
-        is_over_midnight = self.quiet_until < self.quiet_from
-        if is_over_midnight:
-            is_quiet = local.hour >= self.quiet_from or local.hour < self.quiet_until
-        else:
-            is_quiet = self.quiet_from <= local.hour < self.quiet_until
-        if not is_quiet:
-            return instant
-        ends_tomorrow = is_over_midnight and local.hour >= self.quiet_from
-        return max(instant, _at(local.date() + timedelta(days=ends_tomorrow), self.quiet_until, zone))
+        while self._is_quiet(instant.astimezone(zone).hour):
+            # Hours of all zones begin at a quarter of an hour of UTC.
+            instant += _QUARTER - (instant - _EPOCH) % _QUARTER
+        return instant
+
+    def _is_quiet(self, hour: int) -> bool:
+        if self.quiet_from is None or self.quiet_until is None:
+            return False
+        if self.quiet_from < self.quiet_until:
+            return self.quiet_from <= hour < self.quiet_until
+        return not self.quiet_until <= hour < self.quiet_from
 
 
 def pause(attempts: int) -> timedelta:

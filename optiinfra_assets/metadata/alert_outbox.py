@@ -87,7 +87,7 @@ class AlertOutboxRepository(Repository):
     ) -> DueDelivery | None:
         """Take the message that has waited longest, None if none is due; another attempt may begin after the lease.
 
-        What it tells is fixed by the first attempt, in the same transaction.
+        What it tells is fixed by the first attempt, in the same transaction. One that is quiet now is put off: it may have been due before.
         """
         values = {
             "at": at,
@@ -96,9 +96,15 @@ class AlertOutboxRepository(Repository):
             "customers": list(without_customers),
         }
         with self._database.transaction():
-            row = self._database.row("alert_claim.sql", values)
-            if row is None:
-                return None
+            while True:
+                row = self._database.row("alert_claim.sql", values)
+                if row is None:
+                    return None
+                timing = Timing.of(row["timing"])
+                until = timing.after_quiet(at)
+                if until == at:
+                    break
+                self._database.rows("alert_hold.sql", {"delivery_id": row["delivery_id"], "due_at": until})
             if row["content"] is None:
                 about = {
                     "customer": row["customer_id"],
@@ -112,7 +118,7 @@ class AlertOutboxRepository(Repository):
             attempt=row["attempt"],
             first_tried_at=row["first_tried_at"],
             channel=_channel(row["channel"]),
-            timing=Timing.of(row["timing"]),
+            timing=timing,
             content=row["content"],
         )
 

@@ -22,8 +22,12 @@ INSTANTS = st.integers(0, 4 * 366 * 86_400).map(
 
 
 @given(INSTANTS, HOURS, HOURS, ZONES)
-@example(datetime(2026, 3, 28, 22, tzinfo=UTC), 3, 2, "Europe/Berlin")  # the one hour that is not quiet is skipped that night
-@example(datetime(2026, 10, 25, 1, 23, tzinfo=UTC), 5, 2, "Antarctica/Troll")  # from 3 the clock is set back to 1: 2 comes again
+@example(
+    datetime(2026, 3, 28, 22, tzinfo=UTC), 3, 2, "Europe/Berlin"
+)  # the one hour that is not quiet is skipped that night
+@example(
+    datetime(2026, 10, 25, 1, 23, tzinfo=UTC), 5, 2, "Antarctica/Troll"
+)  # from 3 the clock is set back to 1: 2 comes again
 def test_what_is_found_is_told_at_the_first_moment_that_is_not_quiet(
     found: datetime, quiet_from: int, quiet_until: int, zone: str
 ) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import psycopg
 import pytest
-from alert_world import ALICE, NOW, find, hook, occasion, receiving, rule, send
+from alert_world import ALICE, NOW, claimed, find, hook, occasion, receiving, rule, send
 
 from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
 from optiinfra_assets.domain.alert_times import Timing
@@ -186,6 +186,21 @@ def test_quiet_hours_hold_messages_and_repetitions(acme: Metadata) -> None:
         assert deliveries(acme)[0].due_at == NOW + 2 * HOUR
 
 
+def test_a_sender_that_comes_late_waits_for_the_end_of_quiet_hours(acme: Metadata) -> None:
+    """What was due before they began, because nobody sent it then, or because a sender died with it."""
+    with receiving() as receiver:
+        rule(acme, hook(acme, receiver.url)[0], timing=Timing(quiet_from=13, quiet_until=15))
+        find(acme, 1)
+        claimed(acme, "acme", NOW)
+        find(acme, 2)
+        assert send(acme, NOW + timedelta(hours=1)) == (0, 0, 0)
+        waiting = acme.alert_outbox.deliveries(customer_id="acme")
+        assert {one.due_at for one in waiting} == {NOW + timedelta(hours=3)}
+        assert sorted((one.attempts, one.first_tried_at) for one in waiting) == [(0, None), (1, NOW)]
+        assert send(acme, NOW + timedelta(hours=3)) == (2, 0, 0)
+    assert sorted(one.json["occasions"][0]["title"] for one in receiver.got) == ["Number 1", "Number 2"]
+
+
 def test_a_muted_rule_tells_nothing_of_what_happens_meanwhile(acme: Metadata) -> None:
     with receiving() as receiver:
         muted = rule(acme, hook(acme, receiver.url)[0])
@@ -253,8 +268,8 @@ def test_rules_and_channels_of_another_customer_are_none(acme: Metadata) -> None
         ("weather", {}, "kind: 'weather' is not known: use collection, restatement, credential"),
         ("restatement", {"amont": 1}, "options: 'amont' is not known: use amount, percent, days"),
         ("restatement", {"amount": "much"}, "amount: 'much' is not accepted: use a number from 0"),
-        ("restatement", {"percent": "NaN"}, "percent: NaN is not accepted"),
-        ("collection", {"minutes": -1}, "minutes: -1 is not accepted: use a number from 0 to 10080"),
+        ("restatement", {"percent": "NaN"}, "percent: 'NaN' is not accepted"),
+        ("collection", {"minutes": -1}, "minutes: '-1' is not accepted: use a number from 0 to 10080"),
     ],
 )
 def test_what_a_rule_may_not_be_is_named(acme: Metadata, kind: str, options: dict[str, object], said: str) -> None:

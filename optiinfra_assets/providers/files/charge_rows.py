@@ -67,7 +67,9 @@ class ChargeRows:
             self._numbers, self._first = rows + seen, kept
             seen, kept = seen + batch.num_rows, kept + len(rows)
             if len(rows) < batch.num_rows:
-                self.warnings.add("row-skipped", "rows that the mapping skips were left out", batch.num_rows - len(rows), self._path)
+                self.warnings.add(
+                    "row-skipped", "rows that the mapping skips were left out", batch.num_rows - len(rows), self._path
+                )
                 batch = batch.take(pa.array(rows))
             if batch.num_rows:
                 yield batch

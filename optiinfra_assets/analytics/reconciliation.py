@@ -2,8 +2,8 @@
 
 The rule of FOCUS 1.4 (InvoiceDetail): sums may differ by MAX(100 x subunit, sqrt(rows) x 0.5 x subunit) of the currency. That is what
 rounding can do. Rounding does not move, so a month whose costs move after it was reconciled, while no invoice does, is a mismatch however
-little it is. A difference is looked for first by what changed since the month was reconciled, then by what invoices state apart, and
-last by days that stand out; each `Gap` says which.
+little it is; and it does not leave most amounts equal to the last digit, see `rounding`. A difference is looked for first by what changed
+since the month was reconciled, then by what invoices state apart, and last by days that stand out; each `Gap` says which.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from decimal import ROUND_DOWN, Context, Decimal
 from statistics import median
 from typing import Final
 
+from optiinfra_assets.analytics.rounding import Neighbours
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import exact_difference, exact_sum, plain
 from optiinfra_assets.domain.invoices import OPEN, Invoice, InvoicePart, InvoiceStatement
@@ -64,6 +65,40 @@ def tolerance(line_items: int, currency: str) -> Decimal:
     """Return up to which difference FOCUS 1.4 takes two sums for equal."""
     unit = subunit(currency)
     return max(100 * unit, _ROOTS.multiply(_ROOTS.sqrt(Decimal(line_items)), unit / 2))
+
+
+def doubted(
+    found: Reconciliation,
+    charges: Sequence[ChargeGroup],
+    invoices: Sequence[Invoice],
+    not_in_costs: frozenset[str],
+    months: Neighbours,
+    month: MonthState,
+) -> Reconciliation:
+    """Return a comparison; one whose difference is within the tolerance, but is not of rounding, is a mismatch.
+
+    Args:
+        found: a comparison with its gaps.
+        charges: the sums of its line items by day.
+        invoices: what it is compared with.
+        not_in_costs: charge categories of the invoices that no line item has.
+        months: the other closed months of the same account, issuer and currency.
+        month: what decides the status.
+    """
+    if found.status is not ReconciliationStatus.RECONCILED or not found.difference:
+        return found
+    if months.rule_out_rounding(found.difference, found.line_items, found.currency):
+        why = f"the invoices of {len(months.exact)} other months are equal to the costs to the last digit"
+    else:
+        parts = _compared_parts(charges, [one for one in invoices if not one.is_voided], not_in_costs)
+        others = Neighbours.of((one.stated, one.difference) for one in parts)
+        others.inexact = max(0, others.inexact - 1)
+        if not any(others.rule_out_rounding(one.difference, one.line_items, found.currency) for one in parts):
+            return found
+        why = f"{len(others.exact)} other parts of the invoices are equal to the costs to the last digit"
+    if not month.is_final and month.now < month.period.end + SETTLING:
+        return replace(found, status=ReconciliationStatus.PROVISIONAL, reason="the costs are not final yet")
+    return replace(found, status=ReconciliationStatus.MISMATCH, reason=f"the difference is no rounding: {why}")
 
 
 def reconcile(
@@ -249,22 +284,50 @@ def _by_statement(
     A charge category is compared by service if all of its stated parts have one, and not at all if no part of it is stated while some
     invoice has parts that do not add up to its total.
     """
+    parts = _compared_parts(charges, invoices, not_in_costs)
+    gaps = [
+        Gap(one.charge_category, one.service, None, one.difference, found_by=BY_STATEMENT)
+        for one in parts
+        if one.difference
+    ]
+    rest = exact_difference(difference, exact_sum(one.amount for one in gaps))
+    return [*gaps, Gap("", "", None, rest, found_by=UNKNOWN)] if rest else gaps
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What the invoices state apart, and by how much the line items differ."""
+
+    charge_category: str
+    service: str
+    stated: Decimal
+    difference: Decimal
+    line_items: int
+
+
+def _compared_parts(
+    charges: Sequence[ChargeGroup], invoices: Sequence[Invoice], not_in_costs: frozenset[str]
+) -> list[_Part]:
+    """Compare by charge category what invoices state apart, and by service within it; see `_by_statement` for which."""
     parts = [part for invoice in invoices for part in invoice.parts if part.charge_category not in not_in_costs]
+    if not parts:
+        return []
     is_whole = all(exact_sum(part.amount for part in one.parts) == one.total for one in invoices)
     by_service = {part.charge_category for part in parts} - {part.charge_category for part in parts if not part.service}
     known = {part.charge_category for part in parts}
-    sums: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
+    stated: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
+    ours: dict[tuple[str, str], list[ChargeGroup]] = defaultdict(list)
     for part in parts:
-        sums[part.charge_category, part.service if part.charge_category in by_service else ""].append(
-            part.amount.copy_negate()
-        )
+        stated[part.charge_category, part.service if part.charge_category in by_service else ""].append(part.amount)
     for one in charges:
         if one.charge_category in known or is_whole:
-            sums[one.charge_category, one.service if one.charge_category in by_service else ""].append(one.amount)
-    totals = [(key, exact_sum(amounts)) for key, amounts in sums.items()] if parts else []
-    gaps = [Gap(*key, None, amount, found_by=BY_STATEMENT) for key, amount in totals if amount]
-    rest = exact_difference(difference, exact_sum(one.amount for one in gaps))
-    return [*gaps, Gap("", "", None, rest, found_by=UNKNOWN)] if rest else gaps
+            ours[one.charge_category, one.service if one.charge_category in by_service else ""].append(one)
+    compared = []
+    for key in {**stated, **ours}:
+        total, costs = exact_sum(stated[key]), exact_sum(one.amount for one in ours[key])
+        rows = sum(one.line_items for one in ours[key])
+        compared.append(_Part(*key, total, exact_difference(costs, total), rows))
+    return compared
 
 
 def _pinned(gap: Gap, charges: Sequence[ChargeGroup]) -> Gap:

@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Final, Self
 
-from optiinfra_assets.analytics.reconciliation import MonthState, assigned, located, reconcile
+from optiinfra_assets.analytics.reconciliation import MonthState, assigned, doubted, located, reconcile
+from optiinfra_assets.analytics.rounding import Neighbours
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.invoices import InvoiceStatement, StoredStatement, combined
 from optiinfra_assets.domain.publications import PublishedGeneration
@@ -28,6 +30,7 @@ SLICES_AT_ONCE: Final = 500
 """Slices whose line items one statement adds up."""
 
 _MOVING: Final = (ReconciliationStatus.OPEN, ReconciliationStatus.PROVISIONAL)
+_CLOSED: Final = (ReconciliationStatus.RECONCILED, ReconciliationStatus.MISMATCH)
 Key = tuple[str, str]
 """Issuer and currency."""
 
@@ -59,12 +62,19 @@ def reconcile_customer(
     metadata: Metadata, warehouse: Warehouse, customer_id: str, now: datetime
 ) -> list[StoredReconciliation]:
     """As `reconcile_months`, for one customer."""
-    due = [one for one in _months(metadata, warehouse, customer_id) if one.is_due(now)]
+    months = _months(metadata, warehouse, customer_id)
+    books = _Books(months)
     found: list[StoredReconciliation] = []
-    for begin in range(0, len(due), SLICES_AT_ONCE):
-        compared = list(_compared(warehouse, customer_id, due[begin : begin + SLICES_AT_ONCE], now))
-        metadata.invoices.add_reconciliations(customer_id, compared)
-        found += compared
+
+    def publish(chosen: Sequence[_Month]) -> None:
+        for begin in range(0, len(chosen), SLICES_AT_ONCE):
+            compared = list(_compared(warehouse, customer_id, chosen[begin : begin + SLICES_AT_ONCE], books, now))
+            metadata.invoices.add_reconciliations(customer_id, compared)
+            found.extend(compared)
+
+    is_due = {month.slice: month.is_due(now) for month in months}
+    publish([month for month in months if is_due[month.slice]])
+    publish([month for month in months if not is_due[month.slice] and books.doubt(month)])
     return found
 
 
@@ -103,12 +113,15 @@ class _Month:
             or any((one.generation, one.statements) != self.made_of for one in earlier)
         )
 
-    def compared(self, charges: Sequence[ChargeGroup], now: datetime) -> list[Reconciliation]:
-        """Compare its charges with its invoices, without looking for gaps."""
+    def state(self, now: datetime) -> MonthState:
+        """What decides its statuses beside the amounts."""
         is_final = self.published is not None and self.published.is_final
         agreed = {key: one.agreed for key, one in self.earlier.items() if one.agreed}
-        state = MonthState(self.slice.billing_period, now, is_final, agreed)
-        return reconcile(charges, self.stated(), state)
+        return MonthState(self.slice.billing_period, now, is_final, agreed)
+
+    def compared(self, charges: Sequence[ChargeGroup], now: datetime) -> list[Reconciliation]:
+        """Compare its charges with its invoices, without looking for gaps."""
+        return reconcile(charges, self.stated(), self.state(now))
 
     def stated(self) -> InvoiceStatement | None:
         """What is stated of its invoices, None if nobody was asked yet."""
@@ -140,6 +153,38 @@ class _Month:
         return {_facts(one) for one in compared} != {_facts(one) for one in self.earlier.values()}
 
 
+class _Books:
+    """The newest comparisons of all closed months, to judge each by the others of its account, issuer and currency."""
+
+    def __init__(self, months: Iterable[_Month]) -> None:
+        self._found: dict[tuple[str, Key], dict[Slice, Reconciliation]] = defaultdict(dict)
+        for month in months:
+            self.add(month, (one.found for one in month.earlier.values()))
+
+    def add(self, month: _Month, compared: Iterable[Reconciliation]) -> None:
+        """Put the comparisons of a month in the place of its earlier ones."""
+        for one in compared:
+            if one.status in _CLOSED:
+                self._found[month.slice.account_id, _key(one)][month.slice] = one
+
+    def others(self, month: _Month, found: Reconciliation) -> Neighbours:
+        """What the other months of a comparison state, and how they agree."""
+        known = self._found[month.slice.account_id, _key(found)]
+        others = (one for slice_, one in known.items() if slice_ != month.slice)
+        return Neighbours.of((one.compared_with or Decimal(0), one.difference or Decimal(0)) for one in others)
+
+    def doubt(self, month: _Month) -> bool:
+        """Whether a difference that was taken for rounding is none by what the other months say since."""
+        return any(
+            one.found.status is ReconciliationStatus.RECONCILED
+            and one.found.difference
+            and self.others(month, one.found).rule_out_rounding(
+                one.found.difference, one.found.line_items, one.found.currency
+            )
+            for one in month.earlier.values()
+        )
+
+
 def _months(metadata: Metadata, warehouse: Warehouse, customer_id: str) -> list[_Month]:
     months: dict[Slice, _Month] = {}
 
@@ -160,15 +205,17 @@ def _months(metadata: Metadata, warehouse: Warehouse, customer_id: str) -> list[
 
 
 def _compared(
-    warehouse: Warehouse, customer_id: str, months: Sequence[_Month], now: datetime
+    warehouse: Warehouse, customer_id: str, months: Sequence[_Month], books: _Books, now: datetime
 ) -> Iterator[StoredReconciliation]:
     """Yield the comparisons of those months of which any is news."""
     generations = {one.made_of[0] for one in months} - {0}
     sums = charge_sums(warehouse, customer_id, generations, by_day=False)
     found = [(month, month.compared(sums.get(month.made_of[0], ()), now)) for month in months]
+    for month, compared in found:
+        books.add(month, compared)
     look = _Look.of(warehouse, customer_id, found)
     for month, compared in found:
-        stored = [month.stored(look.into(month, one), now) for one in compared]
+        stored = [month.stored(look.into(month, one, books, now), now) for one in compared]
         if month.is_news(stored):
             yield from stored
 
@@ -191,8 +238,8 @@ class _Look:
                 wanted |= {month.made_of[0], before.generation if before else 0}
         return cls(charge_sums(warehouse, customer_id, wanted - {0}, by_day=True))
 
-    def into(self, month: _Month, found: Reconciliation) -> Reconciliation:
-        """Return a comparison with its gaps."""
+    def into(self, month: _Month, found: Reconciliation, books: _Books, now: datetime) -> Reconciliation:
+        """Return a comparison with its gaps, and with doubts if rounding does not explain them."""
         if not _has_gap(found):
             return found
         ours = _by_key(self.sums.get(month.made_of[0], ()))
@@ -200,7 +247,9 @@ class _Look:
         earlier = _by_key(self.sums.get(before.generation, ())).get(_key(found)) if before else None
         statement = month.stated() or InvoiceStatement()
         invoices = assigned(statement.invoices, ours).get(_key(found), [])
-        return located(found, ours.get(_key(found), []), invoices, statement.not_in_costs, earlier)
+        charges = ours.get(_key(found), [])
+        found = located(found, charges, invoices, statement.not_in_costs, earlier)
+        return doubted(found, charges, invoices, statement.not_in_costs, books.others(month, found), month.state(now))
 
 
 def _has_gap(found: Reconciliation) -> bool:

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from optiinfra_assets.analytics.reconciliation import (
     MonthState,
+    doubted,
     located,
     reconcile,
     tolerance,
 )
+from optiinfra_assets.analytics.rounding import Neighbours
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.invoices import OPEN, VOIDED, Invoice, InvoicePart, InvoiceStatement
@@ -236,6 +238,46 @@ def test_a_lost_doubled_or_changed_line_is_found(how: str, has_before: bool, lea
         at_day += gap.day == line.day
     assert named >= least * 1000, f"{named} named, {at_day} with the day"
     assert not has_before or at_day == 1000
+
+
+def judged(charges: list[ChargeGroup], statement: InvoiceStatement, months: Neighbours | None = None) -> Reconciliation:
+    """A month that was never reconciled, compared to the end."""
+    found = only(charges, statement, state())
+    found = located(found, charges, statement.invoices, frozenset(), None) if found.difference else found
+    return doubted(found, charges, statement.invoices, frozenset(), months or Neighbours(), state())
+
+
+def test_a_lost_fraction_of_a_cent_is_found_in_a_month_that_never_agreed() -> None:
+    """100 lines of less than the tolerance, each lost by the first load: other services are equal to the last digit, so it is no rounding.
+
+    The same where the invoice has nothing but its total, but other months are equal.
+    """
+    chance = random.Random(11)  # noqa: S311 - draws test data
+    others = Neighbours.of((Decimal(f"{number}.123456"), Decimal(0)) for number in range(1, 4))
+    months = [lines(seed) for seed in range(5)]
+    for number in range(100):
+        charges = months[number % len(months)]
+        whole = [*charges, group(Decimal(chance.randint(1, 10**6)).scaleb(-7), service=chance.choice([*SERVICES]))]
+        for how, known in (("service", None), ("total", others)):
+            assert judged(whole, stated_by(whole, how), known).status is ReconciliationStatus.RECONCILED
+            found = judged(charges, stated_by(whole, how), known)
+            assert found.status is ReconciliationStatus.MISMATCH
+            assert found.reason.startswith("the difference is no rounding: ")
+            assert how == "total" or found.gaps[0].service == whole[-1].service
+        assert judged(charges, stated_by(whole, "total")).status is ReconciliationStatus.RECONCILED
+
+
+@given(seed=st.integers(0, 10**6), how=st.sampled_from(["service", "category", "total"]))
+def test_an_invoice_that_rounds_is_never_doubted(seed: int, how: str) -> None:
+    """Its parts are rounded to cents, and other months are within a cent, some of them equal by luck."""
+    charges = lines(seed)
+    (exact,) = stated_by(charges, how).invoices
+    cent = Decimal("0.01")
+    parts = [replace(part, amount=part.amount.quantize(cent)) for part in exact.parts]
+    total = exact_sum(one.amount for one in parts) if parts else exact.total.quantize(cent)
+    months = Neighbours.of((Decimal(number + 1), cent * (number % 2)) for number in range(12))
+    statement = of(invoice(total, *parts))
+    assert judged(charges, statement, months).status is ReconciliationStatus.RECONCILED
 
 
 @given(

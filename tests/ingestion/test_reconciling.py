@@ -178,6 +178,32 @@ def test_a_fault_in_a_closed_month_is_a_mismatch_that_names_service_and_day(
     assert before == []
 
 
+@pytest.mark.parametrize("is_first", [True, False], ids=["alone first", "all at once"])
+def test_a_fault_of_a_cent_in_the_first_load_of_a_month_is_seen_by_the_others(life: Life, is_first: bool) -> None:
+    """The month was never equal to its invoices, and FOCUS takes a cent for rounding; three other months are equal to the last digit."""
+    service = "Amazon Simple Storage Service"
+    life.clock.advance(days=90)
+    life.collect(JANUARY, lambda table: changed(table, row(table, service)))
+    life.read()
+    if is_first:
+        life.reconcile()
+        assert str(life.month(JANUARY).found.status) == "reconciled"
+        life.clock.advance(days=1)
+    for number in range(1, 4):
+        life.collect(JANUARY.shift(number))
+    life.read()
+    life.reconcile()
+    found = life.month(JANUARY).found
+    assert (str(found.status), found.difference) == ("mismatch", Decimal("0.01"))
+    assert found.reason == (
+        "the difference is no rounding: the invoices of 3 other months are equal to the costs to the last digit"
+    )
+    assert found.gaps[0].charge_category in ("", "Usage")
+    life.collect(JANUARY)
+    life.reconcile()
+    assert str(life.month(JANUARY).found.status) == "reconciled"
+
+
 def test_a_late_refund_reopens_a_month_and_is_named(life: Life) -> None:
     life.cloud.late_refunds.append(LateRefund(JANUARY, datetime(2026, 3, 25, tzinfo=UTC), Decimal("12.50")))
     life.collect(JANUARY)

@@ -6,11 +6,11 @@ import base64
 import hashlib
 import hmac
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
@@ -24,7 +24,9 @@ from optiinfra_assets.providers.http.redaction import redactor
 
 LONGEST_WAIT: Final = timedelta(hours=6)
 """A server that asks for a longer pause is asked again after this."""
-_SAID_BYTES: Final = 200
+_READ_BYTES: Final = 4096
+_SAID: Final = 200
+"""What is read of an answer, and how many characters of it a message may have: cut after the address is hidden, which it may repeat."""
 
 
 def signed_headers(delivery_id: str, body: bytes, key: bytes, at: datetime) -> dict[str, str]:
@@ -46,14 +48,20 @@ def post(url: str, body: bytes, headers: Mapping[str, str], context: ProviderCon
         NotReceived: the policy does not allow the address, it cannot be reached, or the answer is no status of 200 to 299.
     """
     parts = urlsplit(url)
-    hide = redactor([f"{parts.path}?{parts.query}"])
-    sent = {"content-type": "application/json; charset=utf-8", "user-agent": "OptiInfra", **headers}
+    place = f"{parts.path}?{parts.query}"
+    hide = redactor([place, unquote(place)])
+    sent = {
+        "content-type": "application/json; charset=utf-8",
+        "user-agent": "OptiInfra",
+        "accept-encoding": "identity",
+        **headers,
+    }
     try:
         with during(context), _client(f"{parts.scheme}://{parts.netloc}") as client:
             request = client.build_request("POST", url, content=body, headers=sent)
             response = client.send(request, stream=True)
             try:
-                _check(response, parts.netloc, context)
+                _check(response, parts.netloc, context, hide)
             finally:
                 response.close()
     except httpx.TimeoutException:
@@ -63,14 +71,14 @@ def post(url: str, body: bytes, headers: Mapping[str, str], context: ProviderCon
         raise NotReceived(hide(said)) from None
 
 
-def _check(response: httpx.Response, host: str, context: ProviderContext) -> None:
+def _check(response: httpx.Response, host: str, context: ProviderContext, hide: Callable[[str], str]) -> None:
     if response.is_success:
         return
     now = context.clock()
     until = retry_after(response.headers, now)
     said = ""
     if context.network.is_quoted:
-        start = next(response.iter_bytes(_SAID_BYTES), b"")[:_SAID_BYTES].decode(errors="replace")
+        start = hide(next(response.iter_raw(_READ_BYTES), b"").decode(errors="replace"))[:_SAID]
         said = ": " + " ".join("".join(one if one.isprintable() else " " for one in start).split()) if start else ""
     wait = None if until is None else min(max(until - now, timedelta(0)), LONGEST_WAIT)
     raise NotReceived(f"{host}: answers {response.status_code}{said}", wait)

@@ -51,7 +51,7 @@ def slack_body(content: Content, pages: str) -> bytes:
     """Return a message in the blocks of https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks."""
     blocks = [_slack_section(one, pages) for one in _shown(content)]
     foot = " · ".join([*_more(content), _slack(_about(content))])
-    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": foot}]})
+    blocks.append({"type": "context", "elements": [_slack_text(foot)]})
     return json.dumps({"text": _slack(subject(content)), "blocks": blocks}, ensure_ascii=False).encode()
 
 
@@ -145,4 +145,9 @@ def _slack_section(one: Mapping[str, Any], pages: str) -> dict[str, Any]:
     title = f"*{_slack(_line(one['title']))}*\n"
     link = f"\n<{pages}{_slack(one['path'])}|Open>"
     text = title + _slack(_body(one), _SLACK_LONGEST - len(title) - len(link)) + link
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    return {"type": "section", "text": _slack_text(text)}
+
+
+def _slack_text(text: str) -> dict[str, Any]:
+    """Return a text whose addresses and names of channels Slack makes no links of: a service may be called as one."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}

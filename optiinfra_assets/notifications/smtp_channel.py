@@ -13,6 +13,7 @@ from optiinfra_assets.notifications.channel_models import EmailChannel
 from optiinfra_assets.notifications.errors import NotReceived
 from optiinfra_assets.providers.context import ProviderContext
 from optiinfra_assets.providers.http.connections import Opening, TimedSocket, TimedTlsSocket, during
+from optiinfra_assets.providers.http.redaction import redactor
 
 _SECONDS: Final = 10.0
 """Of one step."""
@@ -25,6 +26,7 @@ def send(channel: EmailChannel, made: EmailMessage, context: ProviderContext) ->
         NotReceived: the policy does not allow the server, it cannot be reached, has no encryption, or refuses the user or the mail.
     """
     where = f"{channel.host}:{channel.port}"
+    hide = redactor([channel.password.get_secret_value()] if channel.password else [])
     try:
         with during(context):
             return _sent(channel, made)
@@ -33,12 +35,12 @@ def send(channel: EmailChannel, made: EmailMessage, context: ProviderContext) ->
     except smtplib.SMTPRecipientsRefused as error:
         raise NotReceived(f"{where}: refuses every recipient ({_codes(error.recipients)})") from None
     except smtplib.SMTPResponseException as error:
-        said = context.network.quoted(_text(error.smtp_error))
+        said = context.network.quoted(hide(_text(error.smtp_error)))
         raise NotReceived(f"{where}: answers {error.smtp_code}: {said}") from None
     except ProviderError as error:
         raise NotReceived(str(error)) from None
     except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise NotReceived(f"{where}: {context.network.quoted(str(error) or type(error).__name__)}") from None
+        raise NotReceived(f"{where}: {context.network.quoted(hide(str(error)) or type(error).__name__)}") from None
 
 
 def _sent(channel: EmailChannel, made: EmailMessage) -> str | None:

@@ -62,7 +62,10 @@ class Received:
 
 @dataclass(slots=True)
 class Receiver:
-    """A server that takes messages. `answers` says for a request: a status, 0 to break off without one, or a status and headers."""
+    """A server that takes messages.
+
+    `answers` says for a request: a status, 0 to break off without one, or a status, headers and perhaps a text.
+    """
 
     url: str = ""
     got: list[Received] = field(default_factory=list)
@@ -77,15 +80,17 @@ class Receiver:
             return
         one = Received(handler.path, {name.lower(): value for name, value in handler.headers.items()}, body)
         answer = self.answers(one)
-        status, headers = answer if isinstance(answer, tuple) else (answer, {})
+        status, headers, *said = answer if isinstance(answer, tuple) else (answer, {})
+        text = "".join(said).encode()
         self.got.append(one)
         if status == 0:
             handler.close_connection = True
             return
         handler.send_response(status)
-        for name, value in {"content-length": "0", **headers}.items():
+        for name, value in {"content-length": str(len(text)), **headers}.items():
             handler.send_header(name, value)
         handler.end_headers()
+        handler.wfile.write(text)
 
 
 @contextmanager

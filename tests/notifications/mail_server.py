@@ -18,12 +18,16 @@ from optiinfra_assets.simulators.server.certificates import Certificate
 
 @dataclass(slots=True)
 class MailServer:
-    """Takes mail for all but `refused`, from whoever knows the password. `has_tls` False: it offers no encryption."""
+    """Takes mail for all but `refused`, from whoever knows the password. `has_tls` False: it offers no encryption.
+
+    `quotes`: it takes no sender, and says who logged in.
+    """
 
     certificate: Certificate
     password: str
     has_tls: bool = True
     refused: frozenset[str] = frozenset()
+    quotes: bool = False
     port: int = 0
     said: list[str] = field(default_factory=list)
     mails: list[Any] = field(default_factory=list)
@@ -57,6 +61,8 @@ class MailServer:
         if verb == "AUTH":
             self.users.append(base64.b64decode(command.split()[2]))
             return b"235 welcome\r\n" if self.users[-1].endswith(self.password.encode()) else b"535 no\r\n"
+        if verb == "MAIL" and self.quotes:
+            return b"550 not for " + self.users[-1].replace(b"\0", b" ") + b"\r\n"
         if verb == "RCPT" and command.split("<")[1].split(">")[0] in self.refused:
             return b"550 not here\r\n"
         return b"221 bye\r\n" if verb == "QUIT" else b"250 fine\r\n"

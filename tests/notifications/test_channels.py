@@ -77,6 +77,7 @@ def test_slack_and_teams_get_what_they_show(acme: Metadata) -> None:
     assert sections[1]["text"] == {
         "type": "mrkdwn",
         "text": "*Number 1*\nIt has come.\n<https://costs.example.com/numbers?number=1|Open>",
+        "verbatim": True,
     }
     assert foot["elements"][0]["text"] == "and 5 more · OptiInfra, customer acme, rule of &lt;slack&gt;"
     assert teams["type"] == "message"
@@ -230,6 +231,37 @@ def test_a_planted_secret_is_nowhere_in_clear(
         assert again == reveals, "once a day is enough"
 
 
+@pytest.mark.parametrize("kind", ["webhook", "slack", "teams"])
+def test_a_server_that_repeats_the_address_does_not_tell_it(acme: Metadata, kind: str) -> None:
+    """Many servers answer a path that they do not know with the path."""
+    with receiving() as receiver:
+        channel = add(acme, kind, url=f"{receiver.url}/hooks/{PLANTED}?sig={PLANTED[::-1]}")
+        receiver.answers = lambda one: (404, {}, f"Cannot POST {one.path}; try /help")
+        with pytest.raises(NotReceived, match=r"answers 404: Cannot POST .*\*\*\*; try /help") as refused:
+            tried(acme, channel)
+    assert not any(part in str(refused.value) for part in (PLANTED, PLANTED[::-1], PLANTED[4:14]))
+
+
+def test_a_mail_server_that_repeats_the_password_does_not_tell_it(acme: Metadata, mail_server: MailServer) -> None:
+    mail_server.quotes = True
+    with pytest.raises(NotReceived, match=r"answers 550: not for\s+costs \*\*\*$"):
+        tried(acme, add(acme, "email", **mailbox(mail_server)))
+
+
+@pytest.mark.parametrize(
+    "wait", ["9" * 5000, "Mon, 01 Jan 0001 00:00:00 +2300", "Fri, 31 Dec 9999 23:59:59 -2300", "-5", "1e9"]
+)
+def test_a_pause_that_nobody_can_wait_for_is_none_of_our_faults(acme: Metadata, wait: str) -> None:
+    with receiving() as receiver:
+        receiver.answers = lambda _: (503, {"retry-after": wait})
+        rule(acme, hook(acme, receiver.url)[0])
+        find(acme, 1)
+        assert send(acme) == (0, 1, 0)
+    (delivery,) = acme.alert_outbox.deliveries(customer_id="acme")
+    assert (delivery.error or "").endswith("answers 503")
+    assert delivery.due_at <= NOW + timedelta(hours=6)
+
+
 def _dumped(settings: Settings) -> str:
     """Every row of every table, as text."""
     with psycopg.connect(str(settings.postgres_url)) as connection:
@@ -296,7 +328,10 @@ def test_a_name_is_no_link_and_a_long_text_keeps_the_link() -> None:
     content = {"customer": "acme", "rule": {"name": "any"}, "occasions": [one]}
     card = json.loads(teams_body(content, "https://costs.example.com"))["attachments"][0]["content"]
     assert {run["type"] for block in card["body"] for run in block["inlines"]} == {"TextRun"}
-    shown = json.loads(slack_body(content, "https://costs.example.com"))["blocks"][0]["text"]["text"]
+    section, foot = json.loads(slack_body(content, "https://costs.example.com"))["blocks"]
+    assert section["text"]["verbatim"], "an address is no link, and a channel no mention"
+    assert foot["elements"][0]["verbatim"]
+    shown = section["text"]["text"]
     assert len(shown) <= 3000
     assert shown.endswith("\n<https://costs.example.com/anomalies|Open>")
     assert not re.search(r"&(?!amp;|lt;|gt;)", shown)

@@ -191,6 +191,23 @@ def test_a_closed_month_that_changes_is_told_once_with_exact_figures(
     assert (message["data_through"], message["is_simulated"]) == ("2026-10-31T00:00:00+00:00", True)
 
 
+def test_a_bill_is_told_in_the_subunits_of_its_currency_and_its_figures_to_the_last_digit(
+    metadata: Metadata, warehouse: Warehouse, settings: Settings, channel: AlertChannel
+) -> None:
+    rule(metadata, channel, "restatement")
+    before, after = "12345678901234567890.123456789012345678", "12345678901234567891.123456789012345679"
+    for generation, at, amount in ((1, NOW - DAY, before), (2, NOW + HOUR, after)):
+        totals = {currency: Totals(billed_cost=Decimal(amount)) for currency in ("JPY", "KWD")}
+        publish(warehouse, generation, at, "0", totals=totals)
+    assert look(metadata, NOW + HOUR, lambda: Warehouse.connect(settings))
+    first = metadata.alert_outbox.claim(NOW + DAY, HOUR)
+    assert first is not None
+    (message,) = first.content["occasions"]
+    assert "12,345,678,901,234,567,890 JPY became 12,345,678,901,234,567,891 JPY (+1 JPY, +0.0%)" in message["text"]
+    assert "890.123 KWD became 12,345,678,901,234,567,891.123 KWD (+1.000 KWD, +0.0%)" in message["text"]
+    assert [one["amount"] for one in message["figures"]] == [before, after, "1.000000000000000001"] * 2
+
+
 @pytest.mark.parametrize(
     ("options", "is_told"),
     [

@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Final
 
 from optiinfra_assets.domain.alerts import AlertMessage, AlertRule, Figure, Occasion
+from optiinfra_assets.domain.exact_amounts import exact_difference
 from optiinfra_assets.domain.publications import Publication
-from optiinfra_assets.notifications.kinds.base import Facts, Found, account_path, shown
+from optiinfra_assets.notifications.kinds.base import Facts, Found, account_path, money, shown
 from optiinfra_assets.warehouse.lineage import RestatementRecord, restatements, slice_history
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
@@ -61,20 +62,20 @@ def _changes(old: Publication, new: Publication) -> dict[str, tuple[Decimal, Dec
 
 
 def _is_told(rule: AlertRule, before: Decimal, after: Decimal) -> bool:
-    change = abs(after - before)
+    change = exact_difference(after, before).copy_abs()
     return change >= rule.number("amount") and change * 100 >= rule.number("percent") * abs(before)
 
 
 def _message(old: Publication, new: Publication, changes: dict[str, tuple[Decimal, Decimal]]) -> AlertMessage:
     slice_ = new.slice
     said = "; ".join(
-        f"{_money(before, currency)} became {_money(after, currency)} ({_change(before, after, currency)})"
+        f"{money(before, currency)} became {money(after, currency)} ({_change(before, after, currency)})"
         for currency, (before, after) in changes.items()
     )
     figures = [
         Figure(name, f"{amount:f}", currency)
         for currency, (before, after) in changes.items()
-        for name, amount in (("before", before), ("after", after), ("change", after - before))
+        for name, amount in (("before", before), ("after", after), ("change", exact_difference(after, before)))
     ]
     through = new.covered_through
     return AlertMessage(
@@ -88,11 +89,7 @@ def _message(old: Publication, new: Publication, changes: dict[str, tuple[Decima
     )
 
 
-def _money(amount: Decimal, currency: str) -> str:
-    return f"{amount:,.2f} {currency}"
-
-
 def _change(before: Decimal, after: Decimal, currency: str) -> str:
-    change = after - before
+    change = exact_difference(after, before)
     share = f", {change / abs(before):+.1%}" if before else ""
-    return f"{change:+,.2f} {currency}{share}"
+    return f"{'+' if change > 0 else ''}{money(change, currency)}{share}"

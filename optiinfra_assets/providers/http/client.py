@@ -67,10 +67,10 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """Returns the instant that ``Retry-After`` names, in seconds or as a date (RFC 9110, 10.2.3); None if there is no usable one."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal():
-        return now + timedelta(seconds=min(int(text), 86_400))
+        return now + timedelta(seconds=min(int(text[:20]), 86_400))
     try:
         return email.utils.parsedate_to_datetime(text).astimezone(UTC) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one at an end of the calendar that lies beyond it in UTC
         return None
 
 

@@ -7,8 +7,6 @@ the thirteen months up to the one in which it began, also if the next month begi
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -28,6 +26,7 @@ from optiinfra_assets.settings import Settings
 from optiinfra_assets.simulators import sample_clouds
 from optiinfra_assets.simulators.focus_files import generator
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCustomer
+from optiinfra_assets.simulators.focus_files.sums import sums
 
 if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
@@ -44,7 +43,6 @@ _FIELD = """{customer}: totalCost(customerId: "{customer}", period: {{start: "{s
 
 _FIRST = """{{ totalCost(customerId: "{customer}", filter: {{account: ["{account}"]}}, period: {{start: "{start}", end: "{end}"}}) {{
     totals {{ cost {{ amount currency }} }} }} }}"""
-
 
 _FORECAST = """{{ forecast(customerId: "{customer}", forecastDays: 1) {{ series {{
     currency actualDates actualAmounts totals {{ start afterCredits {{ expected {{ amount }} }} }} }} }} }}"""
@@ -129,6 +127,8 @@ def run(settings: Settings, say: Say, wait: Wait, begun: datetime) -> list[Total
         _show_addresses(settings, token, link, say)
         _connect_files(metadata, settings.home)
         _connect_clouds(metadata, settings.home)
+        for customer in CUSTOMERS:
+            move_alerts(metadata, simulated(settings.home), customer.customer_id, before)
         _collect(metadata, settings, say, wait, partial(_show_first, settings, token, say))
         _refresh(metadata, settings, say)
         for customer in CUSTOMERS:
@@ -159,6 +159,27 @@ def keep_tight_budget(metadata: Metadata, settings: Settings, token: str, custom
     author = Principal("demo", "demo", customer_id, "operator")
     budget = Budget("Simulated: all costs", Cadence.MONTHLY, amount, currency)
     metadata.budgets.save(budget, customer_id=customer_id, principal=author, now=now)
+
+
+def move_alerts(metadata: Metadata, place: Path, customer_id: str, now: datetime) -> None:
+    """Give the demo's rules of a customer another channel if the receiver of its messages has another address now: its port was taken."""
+    from optiinfra_assets.metadata.alerts import WantedRule
+    from optiinfra_assets.notifications.channels import add_channel
+    from optiinfra_assets.vault.credential_audit import Actor
+
+    name, url = f"Simulated: {sample_clouds.messages_file(place).name}", sample_clouds.messages_url(place)
+    who: dict[str, Any] = {"customer_id": customer_id, "actor": Actor.here("demo")}
+    for old in metadata.alerts.channels(customer_id=customer_id):
+        if old.name != name or metadata.channel_secrets.reveal(old.channel_id, who["actor"], "test")["url"] == url:
+            continue
+        rules = [one for one in metadata.alerts.rules(customer_id=customer_id) if old.channel_id in one.channels]
+        with metadata.transaction():
+            metadata.alerts.remove_channel(old.channel_id, **who)
+            new = add_channel(metadata, "webhook", name, {"url": url}, is_operator=True, **who).channel
+            for one in rules:
+                channels = [new.channel_id if each == old.channel_id else each for each in one.channels]
+                parts = (one.options, one.accounts, one.timing, one.services, one.budgets)
+                metadata.alerts.save_rule(WantedRule(one.kind, one.name, channels, *parts), now, one.rule_id, **who)
 
 
 def _keep_alert_rules(metadata: Metadata, place: Path, customer_id: str, now: datetime) -> None:
@@ -376,24 +397,3 @@ def possible_totals(
 def _same(moment: datetime) -> datetime:
     """A clock that stands at `moment`."""
     return moment
-
-
-def sums(folder: Path) -> dict[str, Decimal]:
-    """Sum BilledCost by BillingCurrency over all files of a folder, without the platform's own readers."""
-    totals: dict[str, Decimal] = {}
-    for path in sorted(folder.iterdir()):
-        for row in rows(path):
-            currency = row["BillingCurrency"]
-            totals[currency] = exact_sum((totals.get(currency, Decimal(0)), Decimal(row["BilledCost"])))
-    return totals
-
-
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file by FOCUS column: CSV with all columns as text, Parquet with the columns of `sums` only, costs as Decimal."""
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        yield from pq.read_table(path, columns=["BillingCurrency", "BilledCost"]).to_pylist()
-        return
-    with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
-        yield from csv.DictReader(file)

@@ -15,8 +15,12 @@ from optiinfra_assets import demo
 from optiinfra_assets.domain.accounts import Account, BillingPeriod, Slice
 from optiinfra_assets.ingestion import triggering
 from optiinfra_assets.metadata import Metadata
+from optiinfra_assets.metadata.alerts import WantedRule
 from optiinfra_assets.metadata.collections import CollectionTask, State, TaskStatus
+from optiinfra_assets.notifications.channels import add_channel
 from optiinfra_assets.settings import Settings
+from optiinfra_assets.simulators import sample_clouds
+from optiinfra_assets.vault.credential_audit import Actor
 
 
 @pytest.mark.timeout(600)
@@ -66,3 +70,37 @@ def test_a_collection_that_fails_is_said_and_stops_nothing(
         ended = TaskStatus("task", state, (), 0, "why")
         demo._collect(metadata, settings, said.append, lambda *_, ended=ended: ended, lambda _: None)
         assert said == [f"collection {state}: why; what to do: optiinfra status"]
+
+
+def test_alerts_follow_their_receiver_to_another_port(metadata: Metadata, tmp_path: Path) -> None:
+    """And whatever else a person made of the rules stays."""
+    metadata.customers.add("acme")
+    actor, now = Actor("somebody", "127.0.0.1"), datetime(2026, 11, 1, tzinfo=UTC)
+
+    def serve(url: str) -> None:
+        sample_clouds.clouds_file(tmp_path).write_text(json.dumps({"pid": 1, "clouds": [], "messages": url}))
+
+    def addresses() -> list[str]:
+        channels = metadata.alerts.channels(customer_id="acme")
+        return [metadata.channel_secrets.reveal(one.channel_id, actor, "test")["url"] for one in channels]
+
+    serve("http://127.0.0.1:1001/secret-path")
+    demo._keep_alert_rules(metadata, tmp_path, "acme", now)
+    ours = {"customer_id": "acme", "actor": actor}
+    own = add_channel(metadata, "slack", "own", {"url": "https://example.com/x"}, is_operator=True, **ours).channel
+    rule = next(one for one in metadata.alerts.rules(customer_id="acme") if one.kind == "anomaly")
+    changed = WantedRule("anomaly", "mine", [*rule.channels, own.channel_id], {"amount": "7"}, services=["Compute"])
+    metadata.alerts.save_rule(changed, now, rule.rule_id, **ours)
+    before = metadata.alerts.channels(customer_id="acme")
+    demo.move_alerts(metadata, tmp_path, "acme", now)
+    assert metadata.alerts.channels(customer_id="acme") == before, "the same port"
+    serve("http://127.0.0.1:1002/secret-path")
+    demo.move_alerts(metadata, tmp_path, "acme", now)
+    assert addresses() == ["https://example.com/x", "http://127.0.0.1:1002/secret-path"]
+    used = {one.channel_id for one in metadata.alerts.channels(customer_id="acme")}
+    after = metadata.alerts.rule(rule.rule_id, customer_id="acme")
+    assert (after.name, after.services, after.number("amount"), set(after.channels)) == ("mine", ["Compute"], 7, used)
+    assert {one.kind for one in metadata.alerts.rules(customer_id="acme") if used & set(one.channels)} == {
+        "anomaly",
+        "budget",
+    }

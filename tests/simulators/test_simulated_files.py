@@ -9,12 +9,13 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from optiinfra_assets import demo
 from optiinfra_assets.domain.accounts import Account
 from optiinfra_assets.providers import PROVIDERS
 from optiinfra_assets.simulators.focus_files import generator
 from optiinfra_assets.simulators.focus_files.catalog import CUSTOMERS, SampleCustomer
 from optiinfra_assets.simulators.focus_files.generator import FORMS
+from optiinfra_assets.simulators.focus_files.sums import rows as rows_of
+from optiinfra_assets.simulators.focus_files.sums import sums
 
 TODAY = date(2026, 11, 23)
 
@@ -81,12 +82,12 @@ def test_the_provider_reads_every_line_exactly(written: tuple[SampleCustomer, li
                 total = pc.sum(batch["billed_cost"].filter(ours)).as_py()
                 totals[currency] = totals.get(currency, Decimal(0)) + total
         assert collection.rounding.values == 0
-    assert totals == demo.sums(folder)
+    assert totals == sums(folder)
 
 
 def test_bills_have_what_real_ones_have(written: tuple[SampleCustomer, list[Path]]) -> None:
     _, paths = written
-    rows = [row for path in paths if path.suffix != ".parquet" for row in demo.rows(path)]
+    rows = [row for path in paths if path.suffix != ".parquet" for row in rows_of(path)]
     categories = {row["ChargeCategory"] for row in rows}
     assert {"Usage", "Purchase", "Tax", "Credit"} <= categories
     assert any(Decimal(row["BilledCost"]) < 0 for row in rows)
@@ -95,7 +96,7 @@ def test_bills_have_what_real_ones_have(written: tuple[SampleCustomer, list[Path
 
 def test_a_commitment_is_spread_to_the_last_digit(written: tuple[SampleCustomer, list[Path]]) -> None:
     _, paths = written
-    rows = [row for row in demo.rows(paths[0]) if row["CommitmentDiscountId"]]
+    rows = [row for row in rows_of(paths[0]) if row["CommitmentDiscountId"]]
     bought = sum(Decimal(row["BilledCost"]) for row in rows)
     spread = sum(Decimal(row["EffectiveCost"]) for row in rows)
     assert bought == spread > 0

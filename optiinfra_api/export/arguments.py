@@ -18,7 +18,7 @@ from optiinfra_api.fields.insights.forecast import MOST_DAYS, check_forecast_day
 from optiinfra_api.fields.insights.forecasting import ANSWERED
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import BadValue, parse_date, parse_instant
-from optiinfra_api.reading.cost_query import FILTERS, CostQuery
+from optiinfra_api.reading.cost_query import FILTERS, MAX_TAGS, CostQuery
 from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.domain import focus
 
@@ -26,10 +26,10 @@ _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
 
 _FILTERS = {to_camel_case(name): name for name in FILTERS}
-_LISTS = frozenset({*_FILTERS, "tagValue", "groupBy"})
+_LISTS = frozenset({*_FILTERS, "tagValue", "tag", "groupBy"})
 _EVERYWHERE = frozenset({"customerId", "asOf", "provider", "account", "currency", "displayCurrency"})
 _PERIOD = frozenset({"start", "end"})
-_FILTERED = _EVERYWHERE | _PERIOD | {*_FILTERS, "tagKey", "tagValue"}
+_FILTERED = _EVERYWHERE | _PERIOD | {*_FILTERS, "tagKey", "tagValue", "tag", "ignoreTagCase"}
 
 ACCEPTED: Mapping[str, frozenset[str]] = {
     "focus": (_FILTERED | {"version", "xColumns", "format"}) - {"displayCurrency"},
@@ -67,7 +67,8 @@ class ExportQuery:
         customer_id: None: the token's customer.
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
-        group_by_tag: name of a tag, None for none.
+        group_by_tags: names of tags.
+        ignores_tag_case: whether tags whose names differ in upper and lower case are one, of groups.
         days: how many of the newest days with charges, or of the days that are forecast.
         focus: the FOCUS version whose columns are wanted; None: our own columns.
         has_x_columns: whether a FOCUS file has what sources have beyond FOCUS, in columns of their own.
@@ -81,7 +82,8 @@ class ExportQuery:
     basis: CostBasis
     group_by: frozenset[str]
     granularity: str
-    group_by_tag: str | None
+    group_by_tags: tuple[str, ...]
+    ignores_tag_case: bool
     days: int
     focus: focus.Version | None
     has_x_columns: bool
@@ -98,29 +100,38 @@ class ExportQuery:
         has_none = what in _NOW or (what == "anomalies" and not values.keys() & _PERIOD)
         period = None if has_none else _period(values)
         granularity = _one_of(Granularity, "granularity", values.get("granularity", "DAILY"))
+        ignores_case = _is_true(values, "ignoreTagCase")
+        filter_ = _filter(values, _tags(values, ignores_case=ignores_case))
         return cls(
             what=what,
-            question=cost_query(period, _filter(values), _parsed(values, "asOf", parse_instant)),
+            question=cost_query(period, filter_, _parsed(values, "asOf", parse_instant)),
             period=period,
             customer_id=values.get("customerId"),
             basis=_one_of(CostBasis, "costBasis", values.get("costBasis", "BILLED")),
             group_by=frozenset(_one_of(Dimension, "groupBy", one).value for one in values.get("groupBy", ())),
             granularity="total" if what == "total" else granularity.value,
-            group_by_tag=values.get("groupByTag"),
+            group_by_tags=tuple(dict.fromkeys(values.get("groupByTag", ()))),
+            ignores_tag_case=ignores_case,
             days=(
                 check_forecast_days(_whole("forecastDays", values.get("forecastDays", str(MOST_DAYS))))
                 if what == "forecast"
                 else check_days(_whole("days", values.get("days", "1")))
             ),
             focus=_focus(what, values),
-            has_x_columns=_choice("xColumns", values.get("xColumns", "false"), ("true", "false")) == "true",
+            has_x_columns=_is_true(values, "xColumns"),
             display_currency=_display_currency(values),
         )
 
+    @property
+    def group_by_tag(self) -> str | None:
+        """The name of the first of the tags, None for none."""
+        return next(iter(self.group_by_tags), None)
+
 
 def _values(what: str, given: QueryParams) -> dict[str, Any]:
-    """The values by parameter: a list of strings if it may be repeated, else a string."""
+    """The values by parameter: a list of strings if it may be repeated, or names tags, else a string."""
     accepted = ACCEPTED[what]
+    most = {"groupByTag": MAX_TAGS if what == "trends" else 1}
     values: dict[str, Any] = {}
     for name in given:
         if name not in accepted:
@@ -128,9 +139,10 @@ def _values(what: str, given: QueryParams) -> dict[str, Any]:
         found = given.getlist(name)
         if any("\0" in one for one in found):
             raise InvalidArgument(f"{name}: the character U+0000 is not accepted", "Leave it out.")
-        if name not in _LISTS and len(found) > 1:
-            raise InvalidArgument(f"{name}: given {len(found)} times", "Give it once.")
-        values[name] = found if name in _LISTS else found[0]
+        if name not in _LISTS and len(found) > most.get(name, 1):
+            remedy = "Give it once." if most.get(name, 1) == 1 else f"Give it at most {MAX_TAGS} times."
+            raise InvalidArgument(f"{name}: given {len(found)} times", remedy)
+        values[name] = found if name in _LISTS or name in most else found[0]
     return values
 
 
@@ -145,12 +157,25 @@ def _period(values: dict[str, Any]) -> Period:
     return Period(start=start, end=end)
 
 
-def _filter(values: dict[str, Any]) -> CostFilter:
+def _filter(values: dict[str, Any], tags: list[TagFilter]) -> CostFilter:
+    return CostFilter(**{filter_: values.get(name) for name, filter_ in _FILTERS.items()}, tags=tags)
+
+
+def _tags(values: dict[str, Any], *, ignores_case: bool) -> list[TagFilter]:
+    """The conditions on tags: of tagKey, and of each name in ``tag``, which several values may have."""
     if ("tagKey" in values) != ("tagValue" in values):
         raise InvalidArgument("tagKey: goes with tagValue", "Give both, or neither.")
-    lists = {filter_: values.get(name) for name, filter_ in _FILTERS.items()}
-    tag = TagFilter(key=values["tagKey"], values=_tag_values(values["tagValue"])) if "tagKey" in values else None
-    return CostFilter(**lists, tag=tag)
+    found = [(values["tagKey"], values["tagValue"])] if "tagKey" in values else []
+    named: dict[str, list[str]] = {}
+    for one in values.get("tag", ()):
+        name, sign, value = one.partition("=")
+        if not sign:
+            raise _not_accepted("tag", one, "Use NAME=VALUE, such as team=web.")
+        named.setdefault(name, []).append(value)
+    return [
+        TagFilter(key=name, values=_tag_values(accepted), ignore_case=ignores_case)
+        for name, accepted in (*found, *named.items())
+    ]
 
 
 def _tag_values(given: list[str]) -> list[str | None]:
@@ -213,6 +238,10 @@ def _choice(name: str, value: str, accepted: Sequence[str]) -> str:
     if value not in accepted:
         raise _not_accepted(name, value, f"Use {', '.join(accepted)}.")
     return value
+
+
+def _is_true(values: dict[str, Any], name: str) -> bool:
+    return _choice(name, values.get(name, "false"), ("true", "false")) == "true"
 
 
 def _display_currency(values: dict[str, Any]) -> str | None:

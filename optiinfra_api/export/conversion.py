@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
 
 from optiinfra_api.access.context import CustomerData
 from optiinfra_api.export.arguments import ExportQuery
 from optiinfra_api.fields.costs.cost_series import series
+from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_api.reading.rate_book import KnownRate, RatesByDay
 from optiinfra_assets.analytics.currency import SAME, Rate
 from optiinfra_assets.domain.publications import ResolvedGenerations
@@ -59,17 +59,14 @@ async def _days(data: CustomerData, asked: ExportQuery, resolved: ResolvedGenera
         firsts = [one.first_charge_date for one in resolved.publications if one.first_charge_date]
         lasts = [one.last_charge_date for one in resolved.publications if one.last_charge_date]
         start, end = min(firsts, default=date(1971, 1, 1)), max(lasts, default=date(1971, 1, 1)) + _DAY
-    question = replace(
-        whole,
-        start=start,
-        end=end,
-        sub_accounts=(),
-        services=(),
-        regions=(),
-        charge_categories=(),
-        tag_filter="",
-        tag_values=(),
-        resources=(),
+    question = CostQuery(
+        start,
+        end,
+        whole.as_of,
+        whole.providers,
+        whole.accounts,
+        currencies=whole.currencies,
+        billing_periods=whole.billing_periods,
     )
     _, rows = await series(data, question, asked.basis, granularity="daily")
     return {row["currency"]: set(row["dates"]) for row in rows}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from optiinfra_api.export.arguments import ExportQuery
-from optiinfra_api.fields.costs.cost_series import cost_columns
+from optiinfra_api.fields.costs.cost_series import LINE_ITEMS, Grouping, cost_columns
 from optiinfra_api.fields.costs.resource_ranking import edges, whole_months
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.publications import ResolvedGenerations
@@ -22,16 +22,6 @@ _DERIVED = {
     "charge_category": "charge_category",
 }
 """Columns of ``cost_trends`` by dimension."""
-_COLUMNS = _DERIVED | {
-    "service_provider": "service_provider_name",
-    "service_category": "service_category",
-    "invoice": "invoice_id",
-    "period": "period_key",
-    "sku": "sku_id",
-    "pricing_category": "pricing_category",
-    "commitment": "commitment_discount_id",
-}
-"""Columns or aliases of statements over line items by dimension."""
 _BY_TYPE = frozenset({"charge_category"})
 
 
@@ -48,12 +38,16 @@ def _line_items(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
 
 
 def _trends(asked: ExportQuery, _: ResolvedGenerations) -> Plan:
-    columns = {name: column if name in asked.group_by else "nothing" for name, column in _COLUMNS.items()}
-    values = {**columns, "granularity": asked.granularity}
-    if asked.group_by_tag is None and asked.group_by <= _DERIVED.keys() and not asked.question.needs_line_items:
-        return "costs", values
-    tag = "nothing" if asked.group_by_tag is None else "tag_key"
-    return "costs_by_tag", {**values, "tag": tag, "tag_key": asked.group_by_tag or ""}
+    tags = asked.group_by_tags
+    if not tags and asked.group_by <= _DERIVED.keys() and not asked.question.needs_line_items:
+        columns = {name: column if name in asked.group_by else "nothing" for name, column in _DERIVED.items()}
+        return "costs", {**columns, "granularity": asked.granularity}
+    one, several = (asked.group_by_tag, ()) if len(tags) < 2 else (None, tags)
+    groups = Grouping(asked.group_by, one, several, asked.ignores_tag_case and bool(tags))
+    values = groups.values(LINE_ITEMS)
+    if "tags" in groups.needed:
+        values["tag"] = f"{values['tags']}_{'text' if several else 'first'}"
+    return "costs_by_tag", {**values, "granularity": asked.granularity}
 
 
 def _total(asked: ExportQuery, _: ResolvedGenerations) -> Plan:

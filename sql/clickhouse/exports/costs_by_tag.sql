@@ -1,12 +1,14 @@
 -- Grain: group x currency x bucket of days. Source: raw_costs. For: /export/trends by a tag, or what cost_trends lacks.
 -- An identifier parameter names a column or an alias under WITH: `nothing` for a dimension not asked, daily ... monthly for the bucket.
+-- Of several tags, `tag` is the text of a JSON object.
 WITH
-    CAST(NULL, 'Nullable(String)') AS nothing,
-    formatDateTime(raw_costs.billing_period, '%Y-%m') AS period_key,
+    -- include: line_item_names,
+    tags_any_case[1] AS tags_any_case_first,
+    toJSONString(mapFromArrays({tag_names:Array(String)}, tags_key)) AS tags_key_text,
+    toJSONString(mapFromArrays({tag_names:Array(String)}, tags_any_case)) AS tags_any_case_text,
     toDate(charge_period_start) AS daily,
     toMonday(toDate(charge_period_start)) AS weekly,
-    toStartOfMonth(toDate(charge_period_start)) AS monthly,
-    raw_costs.tags[{tag_key:String}] AS tag_key
+    toStartOfMonth(toDate(charge_period_start)) AS monthly
 SELECT
     {granularity:Identifier} AS date,
     nullIf({provider:Identifier}, '') AS provider,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,11 @@ from charges import Charge, Held, slice_of, text
 from exporting import PERIOD, Parameters, ask, collected, csv_rows, parquet_rows, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strawberry.utils.str_converters import to_camel_case
 from world import Customer, World
 
 from optiinfra_api.export.arguments import ACCEPTED
+from optiinfra_api.fields.costs.arguments import CostFilter
 from optiinfra_assets.domain import focus
 from optiinfra_assets.domain.accounts import BillingPeriod
 from tests.focus_samples import columns, random_rows, row, write_parquet
@@ -284,6 +289,53 @@ def test_charges_without_a_tag_and_with_an_empty_one_are_two_things(world: World
     assert sorted(tags) == ["", '""', '"prod"']
 
 
+def test_several_tags_in_any_case_are_filtered_and_grouped_as_in_queries(world: World) -> None:
+    customer = world.customer()
+    tagged: list[dict[str, str | None]] = [
+        {"team": "web", "env": "prod"},
+        {"TEAM": "web", "env": ""},
+        {"Env": "prod"},
+        {},
+    ]
+    lines = [Charge(date(2026, 10, 5), Decimal(10**number), tags=tags) for number, tags in enumerate(tagged)]
+    customer.publish(slice_of(customer.customer_id, "main", BillingPeriod(2026, 10)), lines)
+    total = """query($tags: [TagFilter!]) {
+      totalCost(period: {start: "2026-10-01", end: "2026-11-01"}, filter: {tags: $tags}) { totals { cost { amount } } } }"""
+    trends = """query($names: [String!], $ignore: Boolean!) { costTrends(period: {start: "2026-10-01", end: "2026-11-01"},
+      granularity: MONTHLY, groupByTags: $names, ignoreTagCase: $ignore) { series { tags amounts } } }"""
+    found = set()
+    for team, env, ignores in product((["web"], ["web", None]), (["prod"], ["", "prod"], [None]), (False, True)):
+        filters: Parameters = [*PERIOD, ("ignoreTagCase", str(ignores).lower())]
+        asked = {"team": team, "env": env}
+        for name, accepted in asked.items():
+            texts = [{None: "", "": '""'}.get(one, one) for one in accepted]
+            filters += [("tag", f"{name}={one}") for one in texts]
+        tags = [{"key": name, "values": accepted, "ignoreCase": ignores} for name, accepted in asked.items()]
+        queried = [one["cost"]["amount"] for one in customer.data(total, tags=tags)["totalCost"]["totals"]]
+        for what in ("total", "by-resource", "by-type", "trends"):
+            assert [row["cost"] for row in rows(customer, what, filters)] == queried, (what, asked, ignores)
+        found.add(tuple(queried))
+    assert found >= {(one,) for one in ("1", "11", "101", "111", "1100", "1000")}, "these tell line items apart"
+    for names, ignores in product((["team"], ["env", "team"]), (False, True)):
+        groups: Parameters = [*PERIOD, ("granularity", "MONTHLY"), ("ignoreTagCase", str(ignores).lower())]
+        exported = rows(customer, "trends", [*groups, *(("groupByTag", name) for name in names)])
+        series = customer.data(trends, names=names, ignore=ignores)["costTrends"]["series"]
+        values = [
+            one["tags"] if len(names) == 1 else [json.dumps(dict(zip(names, one["tags"], strict=True)))]
+            for one in series
+        ]
+        shown = [json.dumps(json.loads(row["tag"])) if len(names) > 1 else row["tag"] for row in exported]
+        assert sorted(zip(shown, (row["cost"] for row in exported), strict=True)) == sorted(
+            (one or "", *amounts["amounts"]) for (one,), amounts in zip(values, series, strict=True)
+        )
+
+
+def test_each_filter_of_queries_is_one_of_exports() -> None:
+    filters = {to_camel_case(one.name) for one in fields(CostFilter)} - {"tag", "tags"}
+    for what in ("line-items", "focus", "trends", "by-resource", "by-type", "total"):
+        assert filters | {"tagKey", "tagValue", "tag", "ignoreTagCase"} <= ACCEPTED[what], what
+
+
 RUN = "=cmd|' /C calc'!A0"
 
 
@@ -513,6 +565,8 @@ def test_a_sum_that_no_decimal_holds_is_an_error_and_no_number(world: World) -> 
         ),
         ("total.csv", [*PERIOD, ("tagKey", "team")], 400, "tagKey: goes with tagValue"),
         ("total.csv", [*PERIOD, ("tagValue", "web")], 400, "tagKey: goes with tagValue"),
+        ("total.csv", [*PERIOD, ("tag", "team")], 400, "tag: 'team' is not accepted"),
+        ("trends.csv", [*PERIOD, *[("groupByTag", str(one)) for one in range(21)]], 400, "groupByTag: given 21 times"),
         ("total.csv", [*PERIOD, ("service", "\0")], 400, "service: the character U+0000 is not accepted"),
         ("trends.csv", [*PERIOD, ("groupBy", "TAG")], 400, "groupBy: 'TAG' is not accepted"),
         ("line-items.csv", [*PERIOD, ("focus", "1.3")], 400, "focus: '1.3' is not accepted"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -86,32 +86,49 @@ class Customer:
     def publish(
         self, slice_: Slice, charges: Sequence[Charge], generation: int | None = None, **changes: Any
     ) -> Publication:
-        """Write, derive, verify and publish one generation, as a collection does."""
-        generation = generation or next(_generations)
-        rows = [charge.row(slice_, generation, number) for number, charge in enumerate(charges)]
+        """Write, derive and publish one generation, as a collection does."""
+        return self._publish({generation or next(_generations): (slice_, charges)}, {slice_: changes})[0]
+
+    def publish_all(
+        self, slices: Mapping[Slice, Sequence[Charge]], changes: Mapping[Slice, dict[str, Any]] | None = None
+    ) -> list[Publication]:
+        """The same for many slices at once, as a collection of many does: it takes no more statements than one."""
+        return self._publish({next(_generations): one for one in slices.items()}, changes or {})
+
+    def _publish(
+        self, generations: Mapping[int, tuple[Slice, Sequence[Charge]]], changes: Mapping[Slice, dict[str, Any]]
+    ) -> list[Publication]:
+        warehouse = self.world.warehouse
+        rows = [
+            charge.row(slice_, generation, number)
+            for generation, (slice_, charges) in generations.items()
+            for number, charge in enumerate(charges)
+        ]
         if rows:
             names = list(rows[0])
-            self.world.warehouse.client.insert(
-                "raw_costs", [[row[name] for name in names] for row in rows], column_names=names
-            )
-        sent = Sent.of(charges)
-        self.world.warehouse.derive({generation: slice_})
-        assert self.world.warehouse.unequal({generation: (slice_, sent)}) == {}  # type: ignore[arg-type]
-        publication = Publication(
-            slice=slice_,
-            generation=generation,
-            published_at=datetime.now(UTC),
-            line_items=sent.line_items,
-            first_charge_date=sent.first_charge_date,
-            last_charge_date=sent.last_charge_date,
-            data_through=None,
-            is_final=False,
-            is_simulated=False,
-            totals=sent.totals,
-            content_hash="",
-            change_token="",
-        )
-        self.published[slice_] = list(charges)
-        (stored,) = self.world.warehouse.publish([replace(publication, **changes)]).values()
-        assert isinstance(stored, Publication)
-        return stored
+            warehouse.client.insert("raw_costs", [[row[name] for name in names] for row in rows], column_names=names)
+            warehouse.derive({generation: slice_ for generation, (slice_, _) in generations.items()})
+        made = [
+            _publication(slice_, generation, Sent.of(charges)) for generation, (slice_, charges) in generations.items()
+        ]
+        self.published |= {slice_: list(charges) for slice_, charges in generations.values()}
+        stored = list(warehouse.publish([replace(one, **changes.get(one.slice, {})) for one in made]).values())
+        assert all(isinstance(one, Publication) for one in stored), stored
+        return stored  # type: ignore[return-value]
+
+
+def _publication(slice_: Slice, generation: int, sent: Sent) -> Publication:
+    return Publication(
+        slice=slice_,
+        generation=generation,
+        published_at=datetime.now(UTC),
+        line_items=sent.line_items,
+        first_charge_date=sent.first_charge_date,
+        last_charge_date=sent.last_charge_date,
+        data_through=None,
+        is_final=False,
+        is_simulated=False,
+        totals=sent.totals,
+        content_hash="",
+        change_token="",
+    )

@@ -46,14 +46,15 @@ def spend(customer: Customer, name: str = "main", *, is_simulated: bool = False,
     """Connect an account of a customer and publish its October and November: 10 a day for Compute, 2.5 for Storage, some by tag."""
     account = Account(f"{customer.customer_id}.{name}", customer.customer_id, "aws", is_simulated=is_simulated)
     customer.world.metadata.accounts.add(account)
-    months = [BillingPeriod(2026, 10), BillingPeriod(2026, 11)]
-    for month in months:
+    slices, changes = {}, {}
+    for month in (BillingPeriod(2026, 10), BillingPeriod(2026, 11)):
         last = 31 if month.month == 10 else NOW.day - 1
         days = [date(month.year, month.month, day) for day in range(1, last + 1)]
         slice_ = Slice(customer.customer_id, "aws", account.account_id, month)
-        charges = [charge for day in days for charge in _charges(day, month.month, hostile=hostile)]
+        slices[slice_] = [charge for day in days for charge in _charges(day, month.month, hostile=hostile)]
         through = datetime(2026, 11, NOW.day if month.month == 11 else 1, tzinfo=UTC)
-        customer.publish(slice_, charges, data_through=through, is_simulated=is_simulated)
+        changes[slice_] = {"data_through": through, "is_simulated": is_simulated}
+    customer.publish_all(slices, changes)
     return slice_
 
 

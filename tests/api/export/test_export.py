@@ -82,12 +82,13 @@ def customer(world: World) -> Customer:
     """Three months of two accounts, one restated."""
     dice = random.Random(20261125)  # noqa: S311 - repeatable data, not a secret
     customer = world.customer()
-    for account, provider in (("one", "aws"), ("two", "gcp")):
-        for month in (8, 9, 10):
-            period = BillingPeriod(2026, month)
-            for _ in range(2 if month == 9 else 1):
-                slice_ = slice_of(customer.customer_id, account, period, provider)
-                customer.publish(slice_, [_charge(dice, period) for _ in range(40)])
+    slices = [
+        slice_of(customer.customer_id, account, BillingPeriod(2026, month), provider)
+        for account, provider in (("one", "aws"), ("two", "gcp"))
+        for month in (8, 9, 10)
+    ]
+    for part in ([one for one in slices if one.billing_period.month == 9], slices):
+        customer.publish_all({one: [_charge(dice, one.billing_period) for _ in range(40)] for one in part})
     return customer
 
 

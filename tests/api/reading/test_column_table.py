@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.asyncclient import AsyncClient
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -121,7 +122,7 @@ def insert(warehouse: Warehouse, table: str, found: Sequence[dict[str, Any]]) ->
 class Readers:
     """Two readers of one database: one that holds tables, and one that asks for each answer."""
 
-    def __init__(self, client: Any, warehouse: Warehouse, table_bytes: int) -> None:
+    def __init__(self, client: AsyncClient, warehouse: Warehouse, table_bytes: int = 2**26) -> None:
         limits = QueryLimits.of_queries(Settings())
 
         async def run(work: Any, *args: Any) -> Any:
@@ -137,6 +138,20 @@ class Readers:
         return table.rows(values)
 
 
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as made:
+        yield made
+
+
+@pytest.fixture
+def client(settings: Settings, runner: asyncio.Runner) -> Iterator[AsyncClient]:
+    """A connection for all that one test asks."""
+    made = runner.run(connect_reader(settings))
+    yield made
+    runner.run(made.close())
+
+
 def assert_equal(held: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
     """Both are the same, but for groups that are not asked, for which the statement has no column."""
     assert len(held) == len(asked)
@@ -146,32 +161,37 @@ def assert_equal(held: list[dict[str, Any]], asked: list[dict[str, Any]]) -> Non
 
 
 @pytest.mark.parametrize("statement", [one for one in TABLES if one.startswith("cost_series")])
-@hypothesis_settings(max_examples=40)
+@hypothesis_settings(max_examples=15)
 @given(data=st.data())
 def test_memory_answers_what_clickhouse_answers(
-    statement: str, settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+    statement: str,
+    warehouse: Warehouse,
+    client: AsyncClient,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    data: st.DataObject,
 ) -> None:
     monkeypatch.setattr(table_cache, "_AT_ONCE_OF_OTHERS", 1000)
     table = TABLES[statement]
     insert(warehouse, table, data.draw(rows(table)))
-    asked = data.draw(st.lists(questions(table), min_size=1, max_size=4))
+    asked = data.draw(st.lists(questions(table), min_size=3, max_size=6))
 
     async def asking() -> None:
-        client = await connect_reader(settings)
-        try:
-            readers = Readers(client, warehouse, 2**26)
-            for values in asked:
-                assert_equal(await readers.held(statement, values), await readers.asking.rows(statement, values))
-        finally:
-            await client.close()
+        readers = Readers(client, warehouse)
+        for values in asked:
+            assert_equal(await readers.held(statement, values), await readers.asking.rows(statement, values))
 
-    asyncio.run(asking())
+    runner.run(asking())
 
 
-@hypothesis_settings(max_examples=30)
+@hypothesis_settings(max_examples=15)
 @given(data=st.data())
 def test_days_of_resources_in_memory_are_those_of_clickhouse(
-    settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+    warehouse: Warehouse,
+    client: AsyncClient,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    data: st.DataObject,
 ) -> None:
     monkeypatch.setattr(table_cache, "_AT_ONCE_OF_OTHERS", 1000)
     insert(warehouse, "cost_by_resource_day", data.draw(rows("cost_by_resource_day")))
@@ -179,20 +199,14 @@ def test_days_of_resources_in_memory_are_those_of_clickhouse(
     asked["resources"] = data.draw(st.lists(st.sampled_from(TEXTS), unique=True, min_size=1))
 
     async def asking() -> None:
-        client = await connect_reader(settings)
-        try:
-            readers = Readers(client, warehouse, 2**26)
-            theirs = await readers.asking.rows("resource_days", asked)
-            own = await readers.held("resource_days", {name: asked[name] for name in parameters("resource_days")})
-            assert [
-                {name: row[name] for name in ("account", "resource", "currency", "dates", "amounts")} for row in own
-            ] == [
-                {name: row[name] for name in ("account", "resource", "currency", "dates", "amounts")} for row in theirs
-            ]
-        finally:
-            await client.close()
+        readers = Readers(client, warehouse)
+        theirs = await readers.asking.rows("resource_days", asked)
+        own = await readers.held("resource_days", {name: asked[name] for name in parameters("resource_days")})
+        assert [
+            {name: row[name] for name in ("account", "resource", "currency", "dates", "amounts")} for row in own
+        ] == [{name: row[name] for name in ("account", "resource", "currency", "dates", "amounts")} for row in theirs]
 
-    asyncio.run(asking())
+    runner.run(asking())
 
 
 @st.composite
@@ -226,17 +240,21 @@ def resource_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
     return found
 
 
-@hypothesis_settings(max_examples=60)
+@hypothesis_settings(max_examples=20)
 @given(data=st.data())
 def test_resources_in_memory_are_those_of_clickhouse(
-    settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+    warehouse: Warehouse,
+    client: AsyncClient,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    data: st.DataObject,
 ) -> None:
     monkeypatch.setattr(table_cache, "_AT_ONCE_OF_OTHERS", 1000)
     insert(warehouse, "cost_by_resource", data.draw(resource_rows()))
     asked = data.draw(questions("cost_trends")) | {
         "first_month": date(2026, data.draw(st.integers(1, 3)), 1),
         "end_month": date(2026, data.draw(st.integers(4, 6)), 1),
-        "limit": data.draw(st.integers(1, 4)),
+        "limit": data.draw(st.integers(1, 8)),
         "has_after": 0,
         "after_currency": "",
         "after_amount": "0",
@@ -245,53 +263,49 @@ def test_resources_in_memory_are_those_of_clickhouse(
     }
 
     async def asking() -> None:
-        client = await connect_reader(settings)
-        try:
-            readers = Readers(client, warehouse, 2**26)
-            while True:
-                ranked = await readers.asking.rows("cost_by_resource_months", asked)
-                found = await readers.held("cost_by_resource_months", asked)
-                assert found == [{name: row[name] for name in found[0]} for row in ranked]
-                if not found:
-                    return
-                details = asked | {
-                    "details_of": sorted({row["newest_generation"] for row in found}),
-                    "resources": sorted({row["resource"] for row in found}),
-                }
-                own = await readers.held("resource_details", {name: details[name] for name in PARAMETERS})
-                theirs = await readers.asking.rows("resource_details", details)
-                assert sorted(map(str, own)) == sorted(map(str, theirs))
-                last = found[-1]
-                after = {f"after_{name}": last[name] for name in ("currency", "account", "resource")}
-                asked.update(after, has_after=1, after_amount=last["total"])
-        finally:
-            await client.close()
+        readers = Readers(client, warehouse)
+        while True:
+            ranked = await readers.asking.rows("cost_by_resource_months", asked)
+            found = await readers.held("cost_by_resource_months", asked)
+            assert found == [{name: row[name] for name in found[0]} for row in ranked]
+            if not found:
+                return
+            details = asked | {
+                "details_of": sorted({row["newest_generation"] for row in found}),
+                "resources": sorted({row["resource"] for row in found}),
+            }
+            own = await readers.held("resource_details", {name: details[name] for name in PARAMETERS})
+            theirs = await readers.asking.rows("resource_details", details)
+            assert sorted(map(str, own)) == sorted(map(str, theirs))
+            last = found[-1]
+            after = {f"after_{name}": last[name] for name in ("currency", "account", "resource")}
+            asked.update(after, has_after=1, after_amount=last["total"])
 
-    asyncio.run(asking())
+    runner.run(asking())
 
 
-@hypothesis_settings(max_examples=40)
+@hypothesis_settings(max_examples=15)
 @given(data=st.data())
 def test_sums_over_many_generations_are_those_of_clickhouse(
-    settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+    warehouse: Warehouse,
+    client: AsyncClient,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    data: st.DataObject,
 ) -> None:
     monkeypatch.setattr(table_cache, "_MANY", 0)
     monkeypatch.setattr(table_cache, "_BLOCK", 2)
     insert(warehouse, "cost_by_day", data.draw(rows("cost_by_day")))
-    asked = data.draw(st.lists(questions("cost_by_day"), min_size=1, max_size=4))
+    asked = data.draw(st.lists(questions("cost_by_day"), min_size=3, max_size=6))
 
     async def asking() -> None:
-        client = await connect_reader(settings)
-        try:
-            readers = Readers(client, warehouse, 2**26)
-            for values in asked:
-                values |= {"provider": "nothing", "account": "nothing"}
-                statement = "cost_series_by_day"
-                assert_equal(await readers.held(statement, values), await readers.asking.rows(statement, values))
-        finally:
-            await client.close()
+        readers = Readers(client, warehouse)
+        for values in asked:
+            values |= {"provider": "nothing", "account": "nothing"}
+            statement = "cost_series_by_day"
+            assert_equal(await readers.held(statement, values), await readers.asking.rows(statement, values))
 
-    asyncio.run(asking())
+    runner.run(asking())
 
 
 def row(generation: int, day: int, customer_id: str = "acme", amount: int = 1) -> dict[str, Any]:
@@ -331,33 +345,30 @@ def question(generations: list[int], customer_id: str = "acme") -> dict[str, Any
 
 
 def test_a_customer_is_shown_none_of_the_rows_that_another_has_in_memory(
-    settings: Settings, warehouse: Warehouse
+    warehouse: Warehouse, client: AsyncClient, runner: asyncio.Runner
 ) -> None:
     """Even if it names the generations of the other, which nothing in the API lets it do."""
     insert(warehouse, "cost_by_day", [row(1, 0, "acme", 7), row(2, 0, "other", 9)])
 
     async def asking() -> None:
-        client = await connect_reader(settings)
-        readers = Readers(client, warehouse, 2**26)
+        readers = Readers(client, warehouse)
         for customer_id, amount, own, others in (("acme", "7", 1, 2), ("other", "9", 2, 1)):
             (found,) = await readers.held("cost_series_by_day", question([own], customer_id))
             assert found["total"] == amount
             (found,) = await readers.held("cost_series_by_day", question([own, others], customer_id))
             assert found["total"] == amount
             assert await readers.held("cost_series_by_day", question([others], customer_id)) == []
-        await client.close()
 
-    asyncio.run(asking())
+    runner.run(asking())
 
 
 def test_memory_is_bounded_and_what_does_not_fit_is_asked_of_clickhouse(
-    settings: Settings, warehouse: Warehouse
+    warehouse: Warehouse, client: AsyncClient, runner: asyncio.Runner
 ) -> None:
     insert(warehouse, "cost_by_day", [row(one, day) for one in range(1, 11) for day in range(20)])
     size = 40 * table_cache.ROW_BYTES * 4
 
     async def asking() -> None:
-        client = await connect_reader(settings)
         readers = Readers(client, warehouse, size)
         for generations in ([1], [1, 2], [2, 3], [1, 2, 3], [3], list(range(1, 11)), [9], [9, 10]):
             values = question(generations)
@@ -369,17 +380,17 @@ def test_memory_is_bounded_and_what_does_not_fit_is_asked_of_clickhouse(
         tiny = Readers(client, warehouse, 0)
         assert (await tiny.holding.rows("cost_series_by_day", question([4])))[0]["line_items"] == 20
         assert not tiny.holding._tables._held
-        await client.close()
 
-    asyncio.run(asking())
+    runner.run(asking())
 
 
-def test_rows_are_fetched_once_for_all_who_ask(settings: Settings, warehouse: Warehouse) -> None:
+def test_rows_are_fetched_once_for_all_who_ask(
+    warehouse: Warehouse, client: AsyncClient, runner: asyncio.Runner
+) -> None:
     insert(warehouse, "cost_by_day", [row(one, 0) for one in (1, 2)])
 
     async def asking() -> None:
-        client = await connect_reader(settings)
-        readers = Readers(client, warehouse, 2**26)
+        readers = Readers(client, warehouse)
         fetched: list[Sequence[int]] = []
         fetch = readers.holding._fetch
 
@@ -392,17 +403,17 @@ def test_rows_are_fetched_once_for_all_who_ask(settings: Settings, warehouse: Wa
         assert [found[0]["line_items"] for found in await asyncio.gather(*asked)] == [1] * 10
         assert (await readers.held("cost_series_by_day", question([1, 2])))[0]["line_items"] == 2
         assert fetched == [[1], [2]]
-        await client.close()
 
-    asyncio.run(asking())
+    runner.run(asking())
 
 
-def test_the_budget_of_answers_counts_what_memory_answers(settings: Settings, warehouse: Warehouse) -> None:
+def test_the_budget_of_answers_counts_what_memory_answers(
+    warehouse: Warehouse, client: AsyncClient, runner: asyncio.Runner
+) -> None:
     insert(warehouse, "cost_by_day", [row(1, 0)])
 
     async def asking() -> None:
-        client = await connect_reader(settings)
-        readers = Readers(client, warehouse, 2**26)
+        readers = Readers(client, warehouse)
 
         def refuse(rows: int, *, size: int) -> None:
             assert (rows, size > 0) == (1, True)
@@ -410,9 +421,8 @@ def test_the_budget_of_answers_counts_what_memory_answers(settings: Settings, wa
 
         with pytest.raises(TooExpensive):
             await readers.holding.rows("cost_series_by_day", question([1]), refuse)
-        await client.close()
 
-    asyncio.run(asking())
+    runner.run(asking())
 
 
 @given(units=st.integers(-(10**40), 10**40))

@@ -45,6 +45,7 @@ def costs(world: World) -> Customer:
 
 def publish(customer: Customer, account: str, factor: int = 1) -> None:
     """Costs of an account from January on, some of them without a tag or a region."""
+    slices = {}
     for month in range(1, 5):
         days = [date(2026, month, 1) + place * DAY for place in range(31)]
         charges = [
@@ -61,9 +62,10 @@ def publish(customer: Customer, account: str, factor: int = 1) -> None:
             if day.month == month and day <= FINAL[account]
             for place, service in enumerate(("Compute", "Storage", "Network"))
         ]
-        through = datetime.combine(FINAL[account] + DAY, datetime.min.time(), UTC)
-        slice_ = slice_of(customer.customer_id, account, BillingPeriod(2026, month))
-        customer.publish(slice_, charges, published_at=AS_OF - timedelta(hours=1), data_through=through)
+        slices[slice_of(customer.customer_id, account, BillingPeriod(2026, month))] = charges
+    through = datetime.combine(FINAL[account] + DAY, datetime.min.time(), UTC)
+    changes = {"published_at": AS_OF - timedelta(hours=1), "data_through": through}
+    customer.publish_all(slices, dict.fromkeys(slices, changes))
 
 
 def forecast(customer: Customer, at: datetime) -> None:

@@ -65,12 +65,13 @@ def customer(world: World) -> Customer:
     """Three months of two accounts, one of each restated, with everything that filters tell apart."""
     dice = random.Random(20261123)  # noqa: S311 - repeatable data, not a secret
     customer = world.customer()
-    for account in ("one", "two"):
-        for month in (8, 9, 10, 11):
-            period = BillingPeriod(2026, month)
-            slice_ = slice_of(customer.customer_id, account, period, "aws" if account == "one" else "gcp")
-            for _ in range(2 if month == 9 else 1):
-                customer.publish(slice_, [_charge(dice, period) for _ in range(60)])
+    slices = [
+        slice_of(customer.customer_id, account, BillingPeriod(2026, month), provider)
+        for account, provider in (("one", "aws"), ("two", "gcp"))
+        for month in (8, 9, 10, 11)
+    ]
+    for collected in ([one for one in slices if one.billing_period.month == 9], slices):
+        customer.publish_all({one: [_charge(dice, one.billing_period) for _ in range(60)] for one in collected})
     return customer
 
 

@@ -47,12 +47,14 @@ def customer(world: World) -> Customer:
     """Two accounts with resources of the same ids; c is not charged for at the end."""
     dice = random.Random(20261130)  # noqa: S311 - repeatable data, not a secret
     customer = world.customer()
+    slices = {}
     for account in ("one", "two"):
         for month in (8, 9, 10):
             period = BillingPeriod(2026, month)
             found = [_charge(dice, period) for _ in range(40)]
             kept = [one for one in found if month < 10 or one.resource != "c"]
-            customer.publish(slice_of(customer.customer_id, account, period, "aws"), kept)
+            slices[slice_of(customer.customer_id, account, period, "aws")] = kept
+    customer.publish_all(slices)
     return customer
 
 

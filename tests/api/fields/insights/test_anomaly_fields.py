@@ -89,13 +89,17 @@ class Costs:
     def publish(self, last: date, now: datetime, through: date | None = None) -> RefreshedAnomalies:
         """Publish all to the day `last`, complete to `through`, and judge."""
         found = list(self.charges(last))
-        for month in range(1, last.month + 1):
-            self.customer.publish(
-                slice_of(self.customer.customer_id, "main", BillingPeriod(2026, month)),
-                [one for one in found if one.day.month == month],
-                published_at=now - timedelta(minutes=1),
-                data_through=datetime.combine((through or last) + timedelta(days=1), datetime.min.time(), UTC),
-            )
+        slices = {
+            slice_of(self.customer.customer_id, "main", BillingPeriod(2026, month)): [
+                one for one in found if one.day.month == month
+            ]
+            for month in range(1, last.month + 1)
+        }
+        changes = {
+            "published_at": now - timedelta(minutes=1),
+            "data_through": datetime.combine((through or last) + timedelta(days=1), datetime.min.time(), UTC),
+        }
+        self.customer.publish_all(slices, dict.fromkeys(slices, changes))
         world = self.customer.world
         return find_anomalies(world.metadata, world.warehouse, self.customer.customer_id, now, 95)
 

@@ -47,9 +47,10 @@ def running(settings: Settings, warehouse: Warehouse, metadata: Metadata) -> Ite
 
 
 def never_ending(warehouse: Warehouse, table: str) -> None:
-    """Make every statement over `table` run until it is stopped."""
+    """Make every statement over `table` run until it is stopped, asleep nearly all the time: a third of a second over each block."""
     warehouse.client.command(f"RENAME TABLE {table} TO kept_{table}")
-    warehouse.client.command(f"CREATE VIEW {table} AS SELECT kept_{table}.* FROM kept_{table}, system.numbers")
+    numbers = "(SELECT number FROM system.numbers WHERE sleepEachRow(0.000005) = 0) AS numbers"
+    warehouse.client.command(f"CREATE VIEW {table} AS SELECT kept_{table}.* FROM kept_{table}, {numbers}")
 
 
 def many(warehouse: Warehouse, rows: int, failing_at: int = 0) -> None:

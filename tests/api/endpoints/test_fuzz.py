@@ -132,20 +132,28 @@ def root(world: World) -> str:
     return world.metadata.tokens.issue("root", None, "admin").plaintext
 
 
+@pytest.fixture(scope="module")
+def known(customer: Customer) -> dict[str, list[str]]:
+    return _known(customer)
+
+
+@pytest.fixture(scope="module")
+def known_of_spent(spent: Customer) -> dict[str, list[str]]:
+    return _known(spent)
+
+
 def _asked(customer: Customer, document: str, token: str) -> None:
     check_answer(customer.world.post({"query": document}, token), document)
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_every_query_is_answered(customer: Customer, name: str) -> None:
-    known = _known(customer)
-
-    @fuzzed(12)
+def test_every_query_is_answered(customer: Customer, known: dict[str, list[str]], name: str) -> None:
+    @fuzzed(7)
     @given(document=fuzzing.operations(name, known))
     def fits(document: str) -> None:
         _asked(customer, document, customer.token)
 
-    @fuzzed(3)
+    @fuzzed(2)
     @given(document=fuzzing.operations(name, known, Mode.NEGATIVE))
     def does_not_fit(document: str) -> None:
         _asked(customer, document, customer.token)
@@ -156,11 +164,13 @@ def test_every_query_is_answered(customer: Customer, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_every_mutation_is_answered(spent: Customer, root: str, name: str) -> None:
+def test_every_mutation_is_answered(
+    spent: Customer, known_of_spent: dict[str, list[str]], root: str, name: str
+) -> None:
     token = root if name == "createCustomer" else spent.token
 
-    @fuzzed(12)
-    @given(document=fuzzing.operations(name, _known(spent)))
+    @fuzzed(8)
+    @given(document=fuzzing.operations(name, known_of_spent))
     def answered(document: str) -> None:
         _asked(spent, document, token)
 
@@ -176,7 +186,7 @@ def test_variables_of_any_kind_are_answered(
     own = Planted(asking.customer_id, _account(asking), f"{asking.customer_id}-task", *["x"] * 8, admin=token)
     leaves = [one for one in operation.leaves if one.path != ("test",)]
 
-    @fuzzed(6)
+    @fuzzed(4)
     @given(data=st.data())
     def answered(data: st.DataObject) -> None:
         variables = operation.own(own)
@@ -217,7 +227,7 @@ BODIES = st.binary(max_size=60) | st.one_of(
 ).map(lambda body: json.dumps(body).encode())
 
 
-@fuzzed(120)
+@fuzzed(60)
 @given(
     content=BODIES,
     content_type=st.sampled_from(["application/json"] * 9 + ["", "text/plain", "application/json; charset=x"]),
@@ -299,7 +309,7 @@ VALUES = [
 ]
 
 
-@fuzzed(120)
+@fuzzed(60)
 @given(
     what=st.sampled_from([*ACCEPTED, *ACCEPTED, "x", "..", "total%00", "a/b"]),
     ending=st.sampled_from([".csv", ".parquet", ".csv", ".json", ""]),
@@ -372,7 +382,7 @@ def _subscribing(variables: Any) -> str:
     return json.dumps({"type": "subscribe", "id": "1", "payload": payload})
 
 
-@fuzzed(60)
+@fuzzed(30)
 @given(frames=FRAMES, says_who=st.sampled_from([True, True, True, False]))
 @example(frames=[_subscribing({"text": "\0"})], says_who=True)
 @example(frames=[_subscribing([])], says_who=True)

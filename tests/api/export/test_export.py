@@ -144,7 +144,7 @@ def _found(exported: list[dict[str, str]], *names: str) -> dict[tuple[str, ...],
     return found
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(
     at=st.tuples(st.integers(0, DAYS), st.integers(1, DAYS)),
     chosen=FILTERS,

@@ -114,7 +114,7 @@ def test_what_was_asked_before_asks_clickhouse_nothing(collector: Collector) -> 
 
 def test_a_publication_is_seen_before_postgresql_hears_of_it(collector: Collector) -> None:
     collector.collect(1)
-    for _ in range(10):
+    for _ in range(4):
         assert eventually(lambda: _is_settled(collector), pause=0.2)
         collector.begin(1)
         collector.publish(1)
@@ -162,7 +162,7 @@ STEPS = st.lists(
 )
 
 
-@hypothesis_settings(max_examples=25)
+@hypothesis_settings(max_examples=10)
 @given(steps=STEPS)
 def test_every_answer_is_of_what_is_published_when_it_is_asked(
     collector: Collector, steps: list[tuple[str, int]]

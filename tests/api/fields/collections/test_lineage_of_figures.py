@@ -211,7 +211,7 @@ AMOUNTS = st.lists(
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(before=AMOUNTS, after=AMOUNTS)
 def test_changes_are_exactly_the_difference(world: World, before: Any, after: Any) -> None:
     customer = world.customer()

@@ -32,7 +32,7 @@ def _by_month(held: list[Held], groups: Groups, month: Any) -> dict[Any, list[He
     return found
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     first=st.integers(7, 12),
     months=st.integers(0, 5),

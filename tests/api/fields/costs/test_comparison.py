@@ -57,7 +57,7 @@ def _expected_effects(before: list[Held], after: list[Held], basis: str) -> tupl
     return (is_ / new - was / old) * old, (new - old) * is_ / new
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(
     period=PERIODS,
     other=PERIODS,

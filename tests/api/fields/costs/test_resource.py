@@ -64,7 +64,7 @@ def _asked(customer: Customer, id_: str, account: str = "one", **more: Any) -> A
     return customer.data(RESOURCE, **variables)["resource"]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     account=st.sampled_from(["one", "two"]),
     id_=st.sampled_from(["a", "b", "c"]),

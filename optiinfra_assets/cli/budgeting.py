@@ -15,6 +15,7 @@ from optiinfra_assets.cli.stores import opened_metadata
 
 if TYPE_CHECKING:
     from optiinfra_assets.domain.budgets import Budget
+    from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.metadata.budgets import StoredBudget
     from optiinfra_assets.metadata.tokens import Principal
 
@@ -83,7 +84,7 @@ def budgets() -> None:
 def list_(customer: str, as_json: bool) -> None:
     """List the budgets of a customer."""
     with opened_metadata() as metadata:
-        found = metadata.budgets.find(customer_id=customer)
+        found = metadata.budgets.find(customer_id=metadata.customers.get(customer).customer_id)
     columns = {
         "name": lambda one: one.budget.name,
         "amount": lambda one: money(one.budget.amount),
@@ -126,8 +127,8 @@ def set_(customer: str, name: str, rename: str | None, as_json: bool, **given: A
     from dataclasses import replace
 
     with opened_metadata() as metadata:
-        old = _named(metadata.budgets.find(customer_id=customer), name)
-        budget = _changed(replace(old.budget, name=rename or name), given)
+        old = _named(metadata, customer, name)
+        budget = _changed(replace(old.budget, name=rename or old.budget.name), given)
         now = datetime.now(UTC)
         done = metadata.budgets.save(budget, old.budget_id, customer_id=customer, principal=_cli(customer), now=now)
     _show("changed", done, as_json=as_json)
@@ -140,7 +141,7 @@ def set_(customer: str, name: str, rename: str | None, as_json: bool, **given: A
 def remove(customer: str, name: str, as_json: bool) -> None:
     """Remove a budget; its history stays."""
     with opened_metadata() as metadata:
-        old = _named(metadata.budgets.find(customer_id=customer), name)
+        old = _named(metadata, customer, name)
         now = datetime.now(UTC)
         done = metadata.budgets.remove(old.budget_id, customer_id=customer, principal=_cli(customer), now=now)
     _show("removed", done, as_json=as_json)
@@ -242,10 +243,13 @@ def _amount(option: str, text: str) -> Decimal:
         raise click.UsageError(str(error)) from None
 
 
-def _named(found: Sequence[StoredBudget], name: str) -> StoredBudget:
+def _named(metadata: Metadata, customer: str, name: str) -> StoredBudget:
+    found = metadata.budgets.find(customer_id=metadata.customers.get(customer).customer_id)
     budget = next((one for one in found if name in (one.budget.name, one.budget_id)), None)
     if budget is None:
-        raise click.UsageError(f"budget: {name!r} does not exist")
+        raise click.ClickException(
+            f"budget: {name!r} does not exist: optiinfra budgets list --customer {customer} shows all"
+        )
     return budget
 
 

@@ -55,7 +55,8 @@ def add(
     """Add a place, or change it. The first delivery comes within the hour, or by `delivery run`."""
     from optiinfra_assets.domain.deliveries import Delivery
 
-    at = location.rstrip("/") if location.startswith("s3://") else str(Path(location).expanduser().absolute())
+    # An address that is none of s3 is no folder either: `Delivery` says what is accepted.
+    at = location.rstrip("/") if "://" in location else str(Path(location).expanduser().absolute())
     place = Delivery(customer, name, at, version, form, x_columns, **s3)
     key = _key(access_key_id) if access_key_id else {}
     with redacting(key.values()), opened_metadata() as metadata:

@@ -153,7 +153,7 @@ def method(customer: str, choice: str | None) -> None:
     with opened_metadata() as metadata:
         if choice:
             metadata.rates.set_method(choice, customer_id=customer, actor=Actor.here("cli"))
-        click.echo(choice or metadata.rates.method(customer_id=customer))
+        click.echo(choice or metadata.rates.method(customer_id=metadata.customers.get(customer).customer_id))
 
 
 def _month(text: str) -> date:

@@ -76,11 +76,12 @@ class BudgetRepository(Repository):
 
         Raises:
             ValueError: it is not accepted, another has its name, or there are too many.
-            RecordNotFound: the customer has no budget with that id.
+            RecordNotFound: the customer has no budget with that id, or there is no such customer.
         """
         budget.check()
         with self._database.transaction():
-            self._database.rows("lock_customer.sql", {"customer_id": customer_id})
+            if not self._database.rows("lock_customer.sql", {"customer_id": customer_id}):
+                raise RecordNotFound(f"customer: {customer_id!r} does not exist")
             found = self.find(customer_id=customer_id)
             if budget_id is not None and budget_id not in {one.budget_id for one in found}:
                 raise RecordNotFound(f"budget: {budget_id!r} does not exist")

@@ -50,6 +50,11 @@ def test_a_place_from_adding_to_removing(
         (("--location", "/x", "--region", "eu"), "go with an s3:// location"),
         (("--location", "/x", "--name", "A B"), "name: 'A B' is not accepted"),
         (("--location", "/x", "--customer", "nobody"), "customer: 'nobody' does not exist"),
+        (
+            ("--location", "gs://bucket/out"),
+            "location: 'gs://bucket/out' is not accepted: use an absolute folder, or s3://",
+        ),
+        (("--location", "S3://bucket/out"), "location: 'S3://bucket/out' is not accepted"),
         (("--location", "costs/out"), "it would collect what is delivered"),
         (("--location", "."), "it would collect what is delivered"),
     ],

@@ -82,6 +82,13 @@ def test_budgets_are_added_changed_shown_and_removed(asked: Run) -> None:
     )
     refused = asked("budgets", "set", "web", "--customer", "acme", "--amount", "x")
     assert "--amount: 'x' is not accepted" in refused.err
+    (kept,) = json.loads(asked("budgets", "list", "--customer", "acme", "--json").out)
+    assert asked("budgets", "set", kept["budget_id"], "--customer", "acme", "--amount", "300").out.startswith(
+        "changed web: 300"
+    )
+    for words in (("list",), ("add", "--name", "x", "--amount", "1", "--currency", "USD"), ("remove", "web")):
+        assert "customer: 'nobody' does not exist" in asked("budgets", *words, "--customer", "nobody").err
+    assert "customer: 'nobody' does not exist" in asked("rates", "method", "--customer", "nobody").err
     assert asked("budgets", "remove", "web", "--customer", "acme").out.startswith("removed web")
     assert json.loads(asked("budgets", "list", "--customer", "acme", "--json").out) == []
 

@@ -184,7 +184,7 @@ def causes(count: int) -> None:
         found = explain(dimensions, before, now, sum(one.cost for one in before.values()))
         whole = found.total
         assert whole.price + whole.usage + whole.new + whole.gone == whole.excess
-        explained.append(float(found.explained))
+        explained.append(float(found.named.explained))
         split.append((whole.price > whole.usage) == by_price)
     cases, shares = np.array(explained), float(np.mean(split))
     print(

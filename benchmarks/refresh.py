@@ -64,6 +64,16 @@ SELECT
 FROM cost_by_charge ARRAY JOIN [1, 2, 3] AS sku
 WHERE customer_id = {customer:String} AND generation >= {generation:UInt64} AND charge_date >= greatest({since:Date}, {first:Date} + 300)
 """
+RESOURCES = """
+INSERT INTO cost_by_resource_sku
+SELECT
+    customer_id, provider, account_id, generation, billing_period, charge_date, sub_account_id, service_name, region_id, charge_category,
+    charge_class, charge_frequency, sku_id, pricing_unit, concat(sku_id, ' ', sub_account_id, ' ', toString(number)),
+    map('team', toString(number % 7)), pricing_quantity, 0, billing_currency, billed_cost / 10, effective_cost / 10, list_cost / 10,
+    contracted_cost / 10, 0, 0, 3
+FROM cost_by_sku ARRAY JOIN range(10) AS number
+WHERE customer_id = {customer:String} AND generation >= {generation:UInt64} AND charge_date >= greatest({since:Date}, {first:Date} + 300)
+"""
 PUBLICATIONS = """
 INSERT INTO publications
 SELECT
@@ -91,7 +101,7 @@ def publish(
         "generation": generation,
         "at": at,
     }
-    for statement in (CHARGES, SKUS, PUBLICATIONS):
+    for statement in (CHARGES, SKUS, RESOURCES, PUBLICATIONS):
         warehouse.client.command(statement, parameters=values)
     last = generation + (ACCOUNTS - 1) * 100 + 99
     reached = datetime(until.year, until.month, until.day, tzinfo=UTC)

@@ -31,6 +31,8 @@ _EVERYWHERE = frozenset({"customerId", "asOf", "provider", "account", "currency"
 _PERIOD = frozenset({"start", "end"})
 _FILTERED = _EVERYWHERE | _PERIOD | {*_FILTERS, "tagKey", "tagValue", "tag", "ignoreTagCase"}
 
+_ANOMALIES = (_EVERYWHERE | _PERIOD | {"service"}) - {"displayCurrency"}
+
 ACCEPTED: Mapping[str, frozenset[str]] = {
     "focus": (_FILTERED | {"version", "xColumns", "format"}) - {"displayCurrency"},
     "line-items": _FILTERED | {"focus"},
@@ -42,7 +44,8 @@ ACCEPTED: Mapping[str, frozenset[str]] = {
     | {to_camel_case(name) for name in ANSWERED}
     | {"tagKey", "tagValue"}
     | {"costBasis", "groupBy", "groupByTag", "forecastDays"},
-    "anomalies": (_EVERYWHERE | _PERIOD | {"service"}) - {"displayCurrency"},
+    "anomalies": _ANOMALIES,
+    "anomaly-causes": _ANOMALIES | {"groupByTag"},
     "latest": _EVERYWHERE | {"costBasis", "days"},
 }
 """The parameters that each export accepts."""
@@ -52,6 +55,8 @@ _FOCUS_LINE_ITEMS = ("1.2", "1.4")
 _FORMATS = tuple(one.value for one in ExportFormat)
 
 
+OF_ANOMALIES = frozenset({"anomalies", "anomaly-causes"})
+"""The exports that may have a period, and are of all days without one."""
 _NOW = frozenset({"latest", "forecast"})
 """The exports without a period."""
 
@@ -63,7 +68,7 @@ class ExportQuery:
     Attributes:
         what: the export, a key of `ACCEPTED`.
         question: period and filters.
-        period: None for ``latest`` and ``forecast``, which have no period, and for ``anomalies`` of all days.
+        period: None for ``latest`` and ``forecast``, which have no period, and for anomalies of all days.
         customer_id: None: the token's customer.
         group_by: dimensions, such as ``sub_account``.
         granularity: ``daily``, ``weekly``, ``monthly`` or ``total``.
@@ -97,7 +102,7 @@ class ExportQuery:
             InvalidArgument: a parameter is not accepted; the message names it, its value and what is accepted.
         """
         values = _values(what, given)
-        has_none = what in _NOW or (what == "anomalies" and not values.keys() & _PERIOD)
+        has_none = what in _NOW or (what in OF_ANOMALIES and not values.keys() & _PERIOD)
         period = None if has_none else _period(values)
         granularity = _one_of(Granularity, "granularity", values.get("granularity", "DAILY"))
         ignores_case = _is_true(values, "ignoreTagCase")

@@ -8,7 +8,7 @@ nothing is read while these are the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -18,8 +18,8 @@ from starlette.datastructures import QueryParams
 from optiinfra_api.access.context import CustomerData, RequestContext
 from optiinfra_api.access.request_authentication import admitted
 from optiinfra_api.access.signed_links import unsigned
-from optiinfra_api.export.anomalies import anomaly_etag, anomaly_file, anomaly_rows
-from optiinfra_api.export.arguments import ACCEPTED, ExportQuery, named
+from optiinfra_api.export.anomalies import anomaly_etag, anomaly_file, anomaly_rows, cause_file
+from optiinfra_api.export.arguments import ACCEPTED, OF_ANOMALIES, ExportQuery, named
 from optiinfra_api.export.conversion import RATES, bound_rates, unconverted
 from optiinfra_api.export.forecast import forecast_etag, forecast_file, forecast_rows
 from optiinfra_api.export.plan import plan
@@ -62,7 +62,7 @@ class ExportEndpoint(StreamedEndpoint):
             if what == "forecast":
                 await self._write_forecast(data, asked, form)
                 return
-            if what == "anomalies":
+            if what in OF_ANOMALIES:
                 await self._write_anomalies(data, asked, form)
                 return
             resolved = await data.resolve(asked.question)
@@ -93,14 +93,25 @@ class ExportEndpoint(StreamedEndpoint):
         answer, question = await forecast_rows(data, asked)
         etag = forecast_etag(data, asked, answer, form)
         await self._write_made(
-            data, asked, form, etag, answer.made, lambda: forecast_file(answer, question, asked.days, form)
+            data,
+            asked,
+            form,
+            etag,
+            answer.made,
+            lambda: data.services.run(forecast_file, answer, question, asked.days, form),
         )
 
     async def _write_anomalies(self, data: CustomerData, asked: ExportQuery, form: ExportFormat) -> None:
         found = await anomaly_rows(data, asked)
         made = await data.read(data.services.metadata.anomalies.refreshed, asked.question.as_of)
         etag = anomaly_etag(data, asked, found, form)
-        await self._write_made(data, asked, form, etag, made, lambda: anomaly_file(found, form))
+
+        async def make() -> bytes:
+            if asked.what == "anomaly-causes":
+                return await cause_file(data, asked, found, form)
+            return await data.services.run(anomaly_file, found, form)
+
+        await self._write_made(data, asked, form, etag, made, make)
 
     async def _write_made(
         self,
@@ -109,7 +120,7 @@ class ExportEndpoint(StreamedEndpoint):
         form: ExportFormat,
         etag: str,
         made: MadeForecast | AnomalyRefresh | None,
-        make: Callable[[], bytes],
+        make: Callable[[], Awaitable[bytes]],
     ) -> None:
         """Answer a file that `make` returns, of what was `made` of costs."""
         through, published = (made.data_through, made.published_at) if made else (None, None)
@@ -129,7 +140,7 @@ class ExportEndpoint(StreamedEndpoint):
         if self.request.method == "HEAD":
             await self.send_nothing(HTTPStatus.OK, headers)
             return
-        chunks = _once(await data.services.run(make))
+        chunks = _once(await make())
         await self.send_chunks(headers, marked(chunks) if form is ExportFormat.CSV else chunks)
 
 

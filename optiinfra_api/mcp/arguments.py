@@ -240,6 +240,7 @@ class AnomalyAsked(ToolArguments):
     """Arguments of `explain_anomaly`."""
 
     anomaly_id: str
+    group_by_tag: str | None = Field(None, description="Name of a tag.")
     as_of: AwareDatetime | None = None
 
 

@@ -17,12 +17,13 @@ _LIST: Final = """query McpAnomalies($customer: String, $filter: AnomalyFilterIn
   }
 }"""
 _CHANGES: Final = "value excess price usage new gone"
-_ONE: Final = f"""query McpAnomaly($customer: String, $anomaly: String!, $asOf: DateTime) {{
-  anomaly(customerId: $customer, anomalyId: $anomaly, asOf: $asOf) {{
+_ONE: Final = f"""query McpAnomaly($customer: String, $anomaly: String!, $asOf: DateTime, $tag: String) {{
+  anomaly(customerId: $customer, anomalyId: $anomaly, asOf: $asOf, groupByTag: $tag) {{
     sentence kind state isSimulated projectedImpact {{ amount currency }} history {{ state setAt authorName until upTo note }}
     causes {{
-      dimension explained path {{ dimension share contribution {{ value }} }}
-      contributors {{ {_CHANGES} }} others {{ {_CHANGES} }} total {{ {_CHANGES} }}
+      dimension explained path {{ dimension share contribution {{ value }} }} total {{ {_CHANGES} }}
+      contributors {{ {_CHANGES} }} others {{ {_CHANGES} }}
+      byDimension {{ dimension contributors {{ {_CHANGES} }} others {{ {_CHANGES} }} }}
     }}
   }}
 }}"""
@@ -64,14 +65,20 @@ async def explain_anomaly(caller: Caller, asked: AnomalyAsked) -> str:
         "customer": asked.customer,
         "anomaly": asked.anomaly_id,
         "asOf": asked.as_of and asked.as_of.isoformat(),
+        "tag": asked.group_by_tag,
     }
     one = (await caller.ask(_ONE, variables))["anomaly"]
     if one is None:
         raise ToolFailed(f"anomaly: {asked.anomaly_id!r} does not exist. Use an anomalyId that list_anomalies shows.")
     causes = one.pop("causes")
-    columns = tuple(_CHANGES.split())
-    lines = [*causes["contributors"], {**causes["others"], "value": "(others)"}, {**causes["total"], "value": "(all)"}]
-    head = {**one, "path": causes["path"], "contributorsAre": causes["dimension"], "explained": causes["explained"]}
+    head = {**one, "path": causes["path"], "tellsMost": causes["dimension"], "explained": causes["explained"]}
+    lines = [
+        {**line, "dimension": of["dimension"]}
+        for of in causes["byDimension"] or [causes]
+        for line in (*of["contributors"], {**of["others"], "value": "(others)"})
+    ]
+    lines.append({**causes["total"], "dimension": "(all)", "value": "(all)"})
+    columns = ("dimension", *_CHANGES.split())
     rows = [[line[name] for name in columns] for line in lines]
     return answers.table(head, columns, rows, limit=len(rows))
 

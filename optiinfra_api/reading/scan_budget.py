@@ -25,6 +25,7 @@ ROW_BYTES: Final = 8 * 1024
 _ROWS_A_LINE_ITEM = {
     "raw_costs": 1.0,
     "cost_by_resource_day": 1.0,
+    "cost_by_resource_sku": 1.0,
     "cost_by_resource": 0.4,
     "cost_by_charge": 0.35,
     "cost_by_sku": 0.35,

@@ -27,13 +27,14 @@ LIST: Final = f"""query Anomalies($customer: String, $first: Int!, $after: Strin
     count hoursToAcknowledge hoursToResolve excess {{ amount currency }} byState {{ state count }}
   }}
 }}"""
-ONE: Final = f"""query Anomaly($customer: String, $id: String!) {{
-  anomaly(customerId: $customer, anomalyId: $id) {{
+ONE: Final = f"""query Anomaly($customer: String, $id: String!, $tag: String) {{
+  anomaly(customerId: $customer, anomalyId: $id, groupByTag: $tag) {{
     {_FIELDS} folded {{ anomalyId service excess {{ amount currency }} }}
     history {{ state setAt authorName until upTo note }} band {{ dates cost expected lower upper odd }}
     causes {{
       dimension explained total {{ {_AMOUNTS} }} others {{ {_AMOUNTS} }} contributors {{ {_AMOUNTS} }}
       path {{ dimension share contribution {{ value excess }} }}
+      byDimension {{ dimension explained total {{ {_AMOUNTS} }} others {{ {_AMOUNTS} }} contributors {{ {_AMOUNTS} }} }}
     }}
   }}
 }}"""
@@ -81,19 +82,28 @@ async def show_one(visit: Visit) -> Response:
     """Answer one anomaly."""
     if visit.customer_id is None:
         return visit.shown("no_customer", "Anomalies")
-    named = visit.request.query_params.get("id", "")
-    one = (await visit.ask(ONE, customer=visit.customer_id, id=named)).get("anomaly")
+    given = visit.request.query_params
+    named, tag = given.get("id", ""), given.get("tag", "")
+    one = (await visit.ask(ONE, customer=visit.customer_id, id=named, tag=tag or None)).get("anomaly")
     if one is None:
         status = HTTPStatus.OK if visit.problems else HTTPStatus.NOT_FOUND
         return visit.shown("no_anomaly", "No such anomaly", status, anomaly=named)
     band = one["band"]
     days = list(zip(*(band[name] for name in ("dates", "cost", "expected", "lower", "upper", "odd")), strict=True))
+    causes = one["causes"]
+    by = "tag" if tag else given.get("by") or causes["dimension"]
     return visit.shown(
         "anomaly",
         one["service"] or f"All of {one['account']}",
         one=one,
         drawn=drawn(band),
         days=days[::-1],
+        causes=next((of for of in causes["byDimension"] if of["dimension"] == by), causes),
+        dimensions=[of["dimension"] for of in causes["byDimension"] if of["dimension"] != "tag"],
+        by=by,
+        clearest=causes["dimension"],
+        tag=tag,
+        hidden=visit.fields({"id": named}),
         states=STATES,
         can_say=visit.role != "viewer" and not visit.is_read_only,
         folded=[(child, visit.link("/anomalies/anomaly", id=child["anomalyId"])) for child in one["folded"]],

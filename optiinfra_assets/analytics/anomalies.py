@@ -86,11 +86,11 @@ class Taught:
         never = np.full(count, np.datetime64("NaT"), "M8[D]")
         return cls(np.ones(count), never, np.full(count, np.nan), never)
 
-    def called_false(self, rows: Integers) -> Taught:
-        """Return the same after an alarm of each of these series was called false: the band gets half as wide again, at most four times
-        as wide."""
+    def called_false(self, row: int, score: float) -> Taught:
+        """Return the same after an alarm of a series, so many times the width of its band off, was called false: the band gets half as
+        wide again, and a little wider than that day was off."""
         threshold = self.threshold.copy()
-        threshold[rows] = np.minimum(threshold[rows] * 1.5, 4.0)
+        threshold[row] *= max(1.5, 1.1 * score)
         return replace(self, threshold=threshold)
 
     def __getitem__(self, rows: slice) -> Taught:

@@ -29,6 +29,8 @@ class AnomalyEvent:
     """Of the first of them."""
     days: Mapping[date, Decimal]
     """What each day cost beyond what was expected; below 0 for a drop."""
+    ends_before: date = date.max
+    """From this day on, what is odd is told again: somebody had an answer to the days before it."""
 
     @property
     def first_day(self) -> date:
@@ -51,8 +53,9 @@ def merged(
 ) -> list[AnomalyEvent]:
     """Return the anomalies after a day was judged, for the first time or again.
 
-    `cost` is what each series cost on the day. An odd day joins the anomaly of its series that has a day within a week of it; a day
-    that is odd no more leaves its own, and an anomaly without days is gone. What the excess is counted from is rounded to `digits`.
+    An odd day joins the anomaly of its series that has a day within a week of it and goes on; a day that is odd no more leaves its own,
+    and an anomaly without days is gone. `cost` is what each series cost on the day; what the excess is counted from is rounded to
+    `digits`.
     """
     events = []
     for event in known:
@@ -76,7 +79,9 @@ def merged(
 
 def _is_near(event: AnomalyEvent, day: date) -> bool:
     """Tell whether a day belongs to an anomaly, or was all there is of it."""
-    return not event.days or any(abs((day - when).days) <= WITHIN_DAYS for when in event.days)
+    return day < event.ends_before and (
+        not event.days or any(abs((day - when).days) <= WITHIN_DAYS for when in event.days)
+    )
 
 
 def folded(events: Sequence[AnomalyEvent], parent_of: Mapping[int, int]) -> dict[int, int]:
@@ -90,7 +95,9 @@ def folded(events: Sequence[AnomalyEvent], parent_of: Mapping[int, int]) -> dict
         children = [
             other
             for other, child in enumerate(events)
-            if parent_of.get(child.series) == event.series and any(_is_near(event, day) for day in child.days)
+            if parent_of.get(child.series) == event.series
+            and event.first_day < child.ends_before
+            and any(_is_near(event, day) for day in child.days)
         ]
         together = exact_sum(events[child].excess for child in children)
         if children and abs(event.excess) >= EXPLAINED * abs(together) and event.excess * together > 0:

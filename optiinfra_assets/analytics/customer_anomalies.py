@@ -19,7 +19,6 @@ from optiinfra_assets.domain.anomalies import (
     AnomalyStatus,
     StateChange,
     StoredAnomaly,
-    UsageKey,
     anomaly_id,
 )
 from optiinfra_assets.domain.subunits import decimal_places
@@ -79,7 +78,12 @@ def judge_days(
         known: all anomalies of the customer, those that are gone too.
         states: the last state of each.
     """
-    events: list[AnomalyEvent] = [_named(usage, one) for one in known if not one.is_gone and one.series in usage.places]
+    ends = _ends(known)
+    events: list[AnomalyEvent] = [
+        replace(_named(usage, one), ends_before=ends[one.anomaly_id])
+        for one in known
+        if not one.is_gone and one.series in usage.places
+    ]
     last, judged = usage.last_final, {}
     taught = _lessons(usage, known, states)
     while since is not None and last is not None and since <= last:
@@ -90,7 +94,7 @@ def judge_days(
         judged[since] = Expectations.of(usage.keys, today, found, is_final)
         events = _with_day(events, usage, since, _by_four_weeks(found, past))
         since += timedelta(days=1)
-    return JudgedDays(judged, _identified(customer_id, usage, events, known))
+    return JudgedDays(judged, _identified(customer_id, usage, events, known, ends))
 
 
 def _is_final(usage: UsageSeries, day: date) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -123,11 +127,31 @@ def _with_day(events: list[AnomalyEvent], usage: UsageSeries, day: date, found: 
 def _named(usage: UsageSeries, one: StoredAnomaly) -> NamedEvent:
     days = {day: amounts.excess for day, amounts in one.days.items()}
     expected = {day: amounts.expected for day, amounts in one.days.items()}
-    return NamedEvent(usage.places[one.series], Kind[one.kind], days, one.anomaly_id, expected, one.score)
+    return NamedEvent(
+        usage.places[one.series], Kind[one.kind], days, anomaly_id=one.anomaly_id, expected=expected, score=one.score
+    )
+
+
+def _ends(known: Sequence[StoredAnomaly]) -> dict[str, date]:
+    """Return for each anomaly the first day that is told again if it is odd, since somebody has an answer to the days before it.
+
+    An answer to the anomaly of an account is one to those that are folded into it.
+    """
+    own = {one.anomaly_id: one.ends_before for one in known}
+    return {
+        one.anomaly_id: max(
+            min(own[one.anomaly_id], own.get(one.folded_into or "", date.max)), one.last_day + timedelta(days=1)
+        )
+        for one in known
+    }
 
 
 def _identified(
-    customer_id: str, usage: UsageSeries, events: Iterable[AnomalyEvent], known: Sequence[StoredAnomaly]
+    customer_id: str,
+    usage: UsageSeries,
+    events: Iterable[AnomalyEvent],
+    known: Sequence[StoredAnomaly],
+    ends: Mapping[str, date],
 ) -> list[NamedEvent]:
     """Give each new anomaly its id: that of one of its series within a week that is not there any more, else a new one."""
     found = [event for event in events if isinstance(event, NamedEvent)]
@@ -139,7 +163,14 @@ def _identified(
     result = []
     for event in found:
         if not event.anomaly_id:
-            earlier = next((one for one in free.get(event.series, []) if _is_near(one, event)), None)
+            earlier = next(
+                (
+                    one
+                    for one in free.get(event.series, [])
+                    if event.first_day < ends[one.anomaly_id] and _is_near(one, event)
+                ),
+                None,
+            )
             if earlier is not None:
                 free[event.series].remove(earlier)
             new = anomaly_id(customer_id, usage.keys[event.series], event.first_day)
@@ -160,27 +191,27 @@ def _lessons(
     What is said of an anomaly is said of those that are folded into it too.
     """
     own = {one.anomaly_id: one.series for one in known}
-    series: dict[str, list[tuple[UsageKey, date]]] = {}
+    told: dict[str, list[StoredAnomaly]] = {}
     for one in known:
-        series.setdefault(one.anomaly_id, []).append((one.series, one.first_day))
+        told.setdefault(one.anomaly_id, []).append(one)
         if one.folded_into is not None:
-            series.setdefault(one.folded_into, []).append((one.series, one.first_day))
+            told.setdefault(one.folded_into, []).append(one)
     said = [
-        (state, usage.places[own[state.anomaly_id]], usage.places[key], first_day)
+        (state, usage.places[own[state.anomaly_id]], usage.places[one.series], one)
         for state in sorted(states, key=lambda one: one.set_at)
-        for key, first_day in series.get(state.anomaly_id, [])
-        if key in usage.places and own.get(state.anomaly_id) in usage.places
+        for one in told.get(state.anomaly_id, [])
+        if one.series in usage.places and own.get(state.anomaly_id) in usage.places
     ]
 
     def on(day: date) -> Taught:
         taught = Taught.nothing(len(usage.keys))
-        for state, of, place, first_day in said:
+        for state, of, place, one in said:
             if state.from_day > day:
                 continue
             if state.state is AnomalyStatus.FALSE:
-                taught = taught.called_false(np.array([place]))
+                taught = taught.called_false(place, one.score)
             elif state.state is AnomalyStatus.EXPECTED:
-                taught.expected_from[place] = np.datetime64(first_day, "D")
+                taught.expected_from[place] = np.datetime64(one.first_day, "D")
             elif state.plans(day, float(usage.values[of, usage.column(day)])):
                 taught.planned_until[place] = np.datetime64(day, "D")
         return taught

@@ -37,6 +37,8 @@ class Used:
 
 Place = tuple[str | None, ...]
 """The values of a group of charges, one a dimension, in the order of the dimensions."""
+UNLISTED: Final = "\0"
+"""The value of charges whose own value was not looked up, since it tells little: it is never named."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,20 @@ class Step:
 
 
 @dataclass(frozen=True)
+class DimensionCause:
+    """What the values of one dimension have to do with an excess; all of them and the others add up to `total`."""
+
+    dimension: str
+    total: Contribution
+    contributors: Sequence[Contribution]
+    """At most five, the largest first."""
+    others: Contribution
+    """All other values beside them, together."""
+    explained: Decimal
+    """The part of the whole excess that the contributors have; 0 if there is no excess."""
+
+
+@dataclass(frozen=True)
 class AnomalyCause:
     """Where an excess comes from."""
 
@@ -82,17 +98,10 @@ class AnomalyCause:
     depth: int
     """So many steps of the path the contributors lie in: they are looked for at its end first, and where they tell too little, before
     it."""
-    dimension: str
-    """What the contributors are values of."""
-    contributors: Sequence[Contribution]
-    """At most five, the largest first."""
-    others: Contribution
-    """All other values beside them, together."""
-
-    @property
-    def explained(self) -> Decimal:
-        """The part of the whole excess that the named contributors have; 0 if there is no excess."""
-        return _share(exact_sum(one.excess for one in self.contributors), self.total.excess)
+    named: DimensionCause
+    """The values that tell most: the contributors inside the path so far."""
+    by_dimension: Sequence[DimensionCause]
+    """The same of all charges, by each dimension alone."""
 
 
 def explain(
@@ -110,13 +119,28 @@ def explain(
     for index, dimension in enumerate(dimensions if items else ()):
         inside = levels[-1]
         top = _contributions(inside, index, total.excess)[0]
-        if _share(top.excess, exact_sum(one.excess for one in inside.values())) >= HOLDS:
+        share = _share(top.excess, exact_sum(one.excess for one in inside.values()))
+        if share >= HOLDS and top.value not in (None, UNLISTED):
             levels.append({place: one for place, one in inside.items() if place[index] == top.value})
             path.append(Step(dimension, top, _share(top.excess, total.excess)))
     depth, chosen = _clearest(dimensions, levels, path, total.excess)
-    ranked = _contributions(levels[depth], chosen, total.excess) if items and dimensions else []
-    named = dimensions[chosen] if dimensions else ""
-    return AnomalyCause(total, path, depth, named, ranked[:NAMED], _together(None, ranked[NAMED:]))
+    return AnomalyCause(
+        total,
+        path,
+        depth,
+        _by(dimensions[chosen], levels[depth], chosen, total.excess),
+        [_by(dimension, items, index, total.excess) for index, dimension in enumerate(dimensions)],
+    )
+
+
+def _by(dimension: str, items: Mapping[Place, Contribution], index: int, excess: Decimal) -> DimensionCause:
+    """Name the values of a dimension that have most to do with an excess."""
+    ranked = _contributions(items, index, excess)
+    named = [one for one in ranked if one.value != UNLISTED][:NAMED]
+    others = _together(None, (one for one in ranked if one not in named))
+    return DimensionCause(
+        dimension, _together(None, ranked), named, others, _share(exact_sum(one.excess for one in named), excess)
+    )
 
 
 def _clearest(
@@ -124,16 +148,17 @@ def _clearest(
 ) -> tuple[int, int]:
     """Return how far along the path, and in which dimension, five values tell most.
 
-    That is as far and as narrow as they tell `CLEAR` of the whole excess; where they never do, where they tell most.
+    That is as far and as narrow as they tell `CLEAR` of the whole excess; where they never do, where they tell most. Charges without a
+    value tell nothing.
     """
-    best, most = (0, 0), Decimal(-1)
+    best, most = (0, 0), Decimal(0)
     for depth in range(len(levels) - 1, -1, -1):
         passed = {step.dimension for step in path[:depth]}
         for index in range(len(dimensions) - 1, -1, -1):
             if dimensions[index] in passed or not levels[depth]:
                 continue
-            named = _contributions(levels[depth], index, excess)[:NAMED]
-            told = _share(exact_sum(one.excess for one in named), excess)
+            named = _by(dimensions[index], levels[depth], index, excess).contributors
+            told = _share(exact_sum(one.excess for one in named if one.value is not None), excess)
             if told >= CLEAR:
                 return depth, index
             if told > most:
@@ -193,7 +218,7 @@ def _contributions(items: Mapping[Place, Contribution], index: int, excess: Deci
         values[place[index]].append(one)
     found = [_together(value, parts) for value, parts in values.items()]
     way = -1 if excess < 0 else 1
-    return sorted(found, key=lambda one: (-way * one.excess, one.value or ""))
+    return sorted(found, key=lambda one: (one.value == UNLISTED, -way * one.excess, one.value or ""))
 
 
 def _share(part: Decimal, whole: Decimal) -> Decimal:

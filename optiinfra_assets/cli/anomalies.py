@@ -30,13 +30,21 @@ _LIST: Final = f"""query CliAnomalies($customer: String, $first: Int!, $after: S
     judgedAt dataThrough isSimulated pageInfo {{ hasNextPage endCursor }} nodes {{ {_FIELDS} }}
   }}
 }}"""
-_SHOW: Final = f"""query CliAnomaly($customer: String, $id: String!, $asOf: DateTime) {{
-  anomaly(customerId: $customer, anomalyId: $id, asOf: $asOf) {{
+_DIMENSIONS: Final = {
+    "service": "service",
+    "sub-account": "sub account",
+    "region": "region",
+    "sku": "SKU",
+    "resource": "resource",
+}
+_SHOW: Final = f"""query CliAnomaly($customer: String, $id: String!, $asOf: DateTime, $tag: String) {{
+  anomaly(customerId: $customer, anomalyId: $id, asOf: $asOf, groupByTag: $tag) {{
     {_FIELDS} folded {{ anomalyId service excess {{ amount currency }} }}
     history {{ state setAt authorName until upTo note }} band {{ dates cost expected lower upper odd }}
     causes {{
       dimension explained total {{ {_AMOUNTS} }} others {{ {_AMOUNTS} }} contributors {{ {_AMOUNTS} }}
       path {{ dimension share contribution {{ {_AMOUNTS} }} }}
+      byDimension {{ dimension explained total {{ {_AMOUNTS} }} others {{ {_AMOUNTS} }} contributors {{ {_AMOUNTS} }} }}
     }}
   }}
 }}"""
@@ -123,19 +131,24 @@ def list_(
 @anomalies.command("show")
 @click.argument("anomaly_id")
 @click.option("--customer", help="Whose; may be left out while there is only one.")
+@click.option("--by", help=f"Its causes by {', '.join(_DIMENSIONS)} or tag:NAME; default: by what tells most.")
 @click.option("--as-of", "as_of", help="As it was at this instant, such as 2026-11-30T12:00:00Z.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with exact amounts and the band of each day.")
-def show(anomaly_id: str, customer: str | None, as_of: str | None, as_json: bool) -> None:
+def show(anomaly_id: str, customer: str | None, by: str | None, as_of: str | None, as_json: bool) -> None:
     """Show one anomaly: where its excess comes from, its days beside what was expected, and what people said.
 
     \b
     Examples:
       optiinfra anomalies show 0f3c5a1b2d4e6f78
-      optiinfra anomalies show 0f3c5a1b2d4e6f78 --json
+      optiinfra anomalies show 0f3c5a1b2d4e6f78 --by resource
+      optiinfra anomalies show 0f3c5a1b2d4e6f78 --by tag:team --json
     """
+    tag = by.removeprefix("tag:") if by and by.startswith("tag:") else None
+    if by and not tag and by not in _DIMENSIONS:
+        raise click.UsageError(f"--by: {by!r} is not accepted: use {', '.join(_DIMENSIONS)} or tag:NAME")
     with opened_api() as ask:
         customer = customer or only_customer(ask)
-        found = ask(_SHOW, customer=customer, id=anomaly_id, asOf=as_of)["anomaly"]
+        found = ask(_SHOW, customer=customer, id=anomaly_id, asOf=as_of, tag=tag)["anomaly"]
     if found is None:
         raise click.ClickException(
             f"anomaly: {anomaly_id!r} does not exist: use an id that `optiinfra anomalies list` shows"
@@ -143,7 +156,7 @@ def show(anomaly_id: str, customer: str | None, as_of: str | None, as_json: bool
     if as_json:
         print_json({"customer": customer, **found})
         return
-    _print_one(found)
+    _print_one(found, "tag" if tag else _DIMENSIONS.get(by or ""), tag)
 
 
 @anomalies.command("set")
@@ -211,7 +224,7 @@ def _amount(text: str | None) -> Decimal | None:
         raise click.UsageError(str(error)) from None
 
 
-def _print_one(found: Mapping[str, Any]) -> None:
+def _print_one(found: Mapping[str, Any], by: str | None, tag: str | None) -> None:
     currency, causes = found["excess"]["currency"], found["causes"]
     click.echo(found["sentence"] + ("; simulated" if found["isSimulated"] else ""))
     click.echo(f"{found['kind'].lower()}, {found['state'].lower()}, found {found['foundAt']}")
@@ -220,12 +233,14 @@ def _print_one(found: Mapping[str, Any]) -> None:
         share = Decimal(step["share"]) * 100
         click.echo(f"{share:.0f} % of it: {step['dimension']} {step['contribution']['value'] or '(none)'}")
     click.echo()
-    label = causes["dimension"] or "all"
+    wanted = by or causes["dimension"]
+    shown = next((one for one in causes["byDimension"] if one["dimension"] == wanted), causes)
+    label = f"tag {tag}" if tag else wanted or "all"
     parts = ("expected", "cost", "excess", "price", "usage", "new", "gone")
     lines: Sequence[tuple[str, Mapping[str, Any]]] = [
-        *((one["value"] or "(none)", one) for one in causes["contributors"]),
-        ("others", causes["others"]),
-        ("total", causes["total"]),
+        *((one["value"] or "(none)", one) for one in shown["contributors"]),
+        ("others", shown["others"]),
+        ("total", shown["total"]),
     ]
     rows = [(name, *(money(Decimal(one[part])) for part in parts)) for name, one in lines]
     print_table([label, *parts], rows, numbers=parts)

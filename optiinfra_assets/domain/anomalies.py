@@ -137,6 +137,11 @@ class StoredAnomaly:
         return exact_difference(self.cost, self.expected)
 
     @property
+    def ends_before(self) -> date:
+        """The first day that is told again if it is odd: somebody has an answer to the days before it. The last there is: none has."""
+        return self.state.from_day if self.state is not None and self.said in RESOLVED else date.max
+
+    @property
     def said(self) -> AnomalyStatus:
         """Its state."""
         return AnomalyStatus.OPEN if self.state is None else self.state.state

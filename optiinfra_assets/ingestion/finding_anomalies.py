@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from optiinfra_assets.analytics.anomaly_events import AnomalyEvent, folded
+from optiinfra_assets.analytics.anomaly_events import folded
 from optiinfra_assets.analytics.customer_anomalies import (
     HISTORY_DAYS,
     JUDGED_DAYS,
@@ -18,10 +18,11 @@ from optiinfra_assets.analytics.customer_anomalies import (
     judge_days,
 )
 from optiinfra_assets.analytics.customer_forecast import final_days
-from optiinfra_assets.analytics.explanation import explain, projected_impact
+from optiinfra_assets.analytics.explanation import projected_impact
 from optiinfra_assets.analytics.stored_causes import stored_cause
+from optiinfra_assets.analytics.usage_places import BEFORE_DAYS, UsageQuery
 from optiinfra_assets.analytics.usage_series import UsageSeries
-from optiinfra_assets.domain.anomalies import AnomalyDay, StoredAnomaly
+from optiinfra_assets.domain.anomalies import AnomalyDay, StoredAnomaly, UsageKey
 from optiinfra_assets.domain.day_span import next_month
 from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.publications import ResolvedGenerations
@@ -29,11 +30,9 @@ from optiinfra_assets.domain.subunits import decimal_places
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.anomalies import AnomalyRefresh
 from optiinfra_assets.warehouse.cost_history import forecast_history
-from optiinfra_assets.warehouse.usage import DIMENSIONS, UsageReader
+from optiinfra_assets.warehouse.usage import UsageReader
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
-_BEFORE_DAYS: Final = 28
-"""So many days before an anomaly tell what it was before."""
 _ALIVE_DAYS: Final = 35
 """For so many days after its last odd one, what an anomaly will have cost in that day's month may change."""
 
@@ -117,7 +116,7 @@ class _Anomalies:
         exact = [self._stored(event) for event in events]
         parents = self.usage.parents
         shown = [
-            AnomalyEvent(event.series, event.kind, {day: amounts.excess for day, amounts in one.days.items()})
+            replace(event, days={day: amounts.excess for day, amounts in one.days.items()})
             for event, one in zip(events, exact, strict=True)
         ]
         above = folded(shown, parents)
@@ -141,7 +140,7 @@ class _Anomalies:
             is_old = (through - event.last_day).days > _ALIVE_DAYS
             if is_old and all(known.days[day].expected == event.expected[day] for day in event.days):
                 return known
-        start = event.first_day - timedelta(days=_BEFORE_DAYS)
+        start = event.first_day - timedelta(days=BEFORE_DAYS)
         costs = self.reader.days(series, start, through + timedelta(days=1))
         days = exact_days(event, costs)
         return StoredAnomaly(
@@ -154,7 +153,7 @@ class _Anomalies:
             projected=_projected(series.currency, days, costs, through),
             score=round(event.score, 3),
             folded_into=None,
-            causes=self._causes(event, days, start, known),
+            causes=self._causes(series, days, known),
             is_gone=False,
             is_simulated=any(
                 one.is_simulated for one in self.resolved.publications if one.slice.account_id == series.account
@@ -162,17 +161,25 @@ class _Anomalies:
             state=known.state if known else None,
         )
 
-    def _causes(self, event: NamedEvent, days: dict[date, AnomalyDay], start: date, known: StoredAnomaly | None) -> Any:
-        if known is not None and known.days == days and not known.is_gone:
+    def _causes(self, series: UsageKey, days: dict[date, AnomalyDay], known: StoredAnomaly | None) -> Any:
+        if known is not None and known.days == days and not known.is_gone and "by_dimension" in known.causes:
             return known.causes
-        before, now = self.reader.places(self.usage.keys[event.series], list(days), start, event.first_day)
         expected = exact_sum(one.expected for one in days.values())
-        return stored_cause(explain(DIMENSIONS, before, now, expected))
+        return stored_cause(self.reader.cause(UsageQuery(series, sorted(days), expected)))
 
 
 def _content(one: StoredAnomaly | None) -> object:
     """What makes a version of an anomaly another one than the version before."""
-    return one and (one.kind, dict(one.days), one.projected, one.folded_into, one.is_gone, one.is_simulated)
+    has_all_causes = one is not None and "by_dimension" in one.causes
+    return one and (
+        one.kind,
+        dict(one.days),
+        one.projected,
+        one.folded_into,
+        one.is_gone,
+        one.is_simulated,
+        has_all_causes,
+    )
 
 
 def _projected(currency: str, days: dict[date, AnomalyDay], costs: dict[date, Decimal], through: date) -> Decimal:
@@ -180,7 +187,7 @@ def _projected(currency: str, days: dict[date, AnomalyDay], costs: dict[date, De
     last = min(through, next_month(max(days)) - timedelta(days=1))
     digits = decimal_places(currency)
     first = min(days)
-    before = [costs.get(first - timedelta(days=back), Decimal(0)) for back in range(1, _BEFORE_DAYS + 1)]
+    before = [costs.get(first - timedelta(days=back), Decimal(0)) for back in range(1, BEFORE_DAYS + 1)]
     usual = exact_sum(before) / len(before)
     expected = dict.fromkeys(_days(first, last), usual) | {day: one.expected for day, one in days.items()}
     all_days = {day: costs.get(day, Decimal(0)) for day in expected}

@@ -56,8 +56,8 @@ def anomalies_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
         key=ANOMALIES,
         description=(
             "Which final days of usage are odd, by customer: each day of each account and service with what was expected and its band, and "
-            "anomalies with their causes, from the derived tables cost_by_charge and cost_by_sku. A day whose costs changed is judged "
-            "again. Refreshed by a sensor after publications; kept for OPTIINFRA_RETENTION_DAYS."
+            "anomalies with their causes, from the derived tables cost_by_charge, cost_by_sku and cost_by_resource_sku. A day whose costs "
+            "changed is judged again. Refreshed by a sensor after publications; kept for OPTIINFRA_RETENTION_DAYS."
         ),
         kinds={"clickhouse", "postgres"},
         group_name="analytics",

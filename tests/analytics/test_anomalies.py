@@ -127,7 +127,7 @@ def test_people_teach() -> None:
     assert len(replayed(values[:, :210], 195, replace(nothing, planned_up_to=np.array([120.0])))) == 1
     taught = nothing
     for _ in range(3):
-        taught = taught.called_false(np.array([0]))
+        taught = taught.called_false(0, 1.2)
     assert replayed(values[:, :210], 195, taught) == []
     values[0, 200:] = LEVEL * 3 * np.where(CALENDAR.weekday[200:] >= 5, 0.6, 1.0)
     level = replace(nothing, expected_from=np.array([np.datetime64(on(200))]))

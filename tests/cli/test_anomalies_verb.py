@@ -53,6 +53,12 @@ def test_an_anomaly_is_listed_shown_and_spoken_of(asked: tuple[Run, str]) -> Non
     assert shown.out.startswith("Compute of acme.main cost 900 USD (900 %) more than expected on 2026-10-03; simulated")
     assert "100 % of it: region Compute-region" in shown.out
     assert "alice: acknowledged Compute note" in shown.out
+    by = run("anomalies", "show", found, "--by", "region")
+    assert ["region", "expected"] in [line.split()[:2] for line in by.out.splitlines()]
+    assert ["Compute-region", "100.00", "1,000.00", "900.00"] in [line.split()[:4] for line in by.out.splitlines()]
+    by_tag = run("anomalies", "show", found, "--by", "tag:team")
+    assert ["tag", "team", "expected"] in [line.split()[:3] for line in by_tag.out.splitlines()], by_tag.err
+    assert "--by: 'team' is not accepted: use service, " in run("anomalies", "show", found, "--by", "team").err
     said = run("anomalies", "set", found, "planned", "--until", "2026-12-24", "--up-to", "1200", "--note", "a test")
     assert said.code == 0, said.err
     exact = json.loads(run("anomalies", "show", found, "--json").out)

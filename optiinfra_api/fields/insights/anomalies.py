@@ -15,6 +15,8 @@ import strawberry
 from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
 from optiinfra_api.fields.costs.money import Money
+from optiinfra_api.fields.costs.trends import GroupByTag
+from optiinfra_api.fields.insights.anomaly_tags import by_tag
 from optiinfra_api.fields.insights.anomaly_types import (
     Anomaly,
     AnomalyBand,
@@ -128,12 +130,17 @@ class AnomaliesQuery:
 
     @resolved("One anomaly with its causes, its band and what was said of it. Null: there is none with that id.")
     async def anomaly(
-        self, info: Info, anomaly_id: AnomalyId, customer_id: CustomerId = None, as_of: AsOf = None
+        self,
+        info: Info,
+        anomaly_id: AnomalyId,
+        customer_id: CustomerId = None,
+        as_of: AsOf = None,
+        group_by_tag: GroupByTag = None,
     ) -> AnomalyDetails | None:
         data = await info.context.data_of(customer_id)
         repository = data.services.metadata.anomalies
         found = await data.read(repository.find, AnomalyFilter(anomaly_id=anomaly_id, is_folded=True, as_of=as_of))
-        return await _details(data, found[0], as_of) if found else None
+        return await _details(data, found[0], as_of, group_by_tag) if found else None
 
     @resolved("How many anomalies there are, what they cost, and how long it took to acknowledge and to resolve them.")
     async def anomaly_measures(
@@ -192,7 +199,7 @@ def _place(after: str | None, asked: str) -> tuple[str, str] | None:
     return day, anomaly_id
 
 
-async def _details(data: CustomerData, one: StoredAnomaly, as_of: datetime | None) -> AnomalyDetails:
+async def _details(data: CustomerData, one: StoredAnomaly, as_of: datetime | None, tag: str | None) -> AnomalyDetails:
     repository = data.services.metadata.anomalies
     start, end = one.first_day - _BEFORE, one.last_day + _AFTER
     history = await data.read(repository.history, one.anomaly_id, as_of)
@@ -209,7 +216,7 @@ async def _details(data: CustomerData, one: StoredAnomaly, as_of: datetime | Non
 
     return AnomalyDetails(
         **Anomaly.fields_of(one),
-        causes=AnomalyCauses.of(one.causes),
+        causes=AnomalyCauses.of(one.causes, await by_tag(data, one, tag, as_of) if tag else None),
         band=AnomalyBand(
             dates=DateColumn([str(day) for day, _ in shown]),
             cost=column("cost"),

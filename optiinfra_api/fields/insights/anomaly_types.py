@@ -32,9 +32,9 @@ class AnomalyState(Enum):
     OPEN = described(domain.AnomalyStatus.OPEN.value, "Nobody said anything, or somebody opened it again.")
     ACKNOWLEDGED = described(domain.AnomalyStatus.ACKNOWLEDGED.value, "Somebody looks into it.")
     PLANNED = described(domain.AnomalyStatus.PLANNED.value, "It is planned: until a day, or up to a cost of a day.")
-    FALSE = described(domain.AnomalyStatus.FALSE.value, "It is none: the band of its series gets half as wide again.")
+    FALSE = described(domain.AnomalyStatus.FALSE.value, "It is none: the band of its series gets wider than that.")
     EXPECTED = described(domain.AnomalyStatus.EXPECTED.value, "The level since its first day is right from now on.")
-    FIXED = described(domain.AnomalyStatus.FIXED.value, "What caused it is over.")
+    FIXED = described(domain.AnomalyStatus.FIXED.value, "What caused it is over; if it comes back, it is told again.")
 
 
 @strawberry.type(description="What a person said of an anomaly.")
@@ -142,9 +142,35 @@ class AnomalyContribution:
 
 @strawberry.type(description="One value that holds at least 70 % of what the steps before it left.")
 class AnomalyCauseStep:
-    dimension: str = strawberry.field(description="`service`, `sub account`, `region` or `SKU`.")
+    dimension: str = strawberry.field(description="`service`, `sub account`, `region`, `SKU` or `resource`.")
     share: DecimalText = strawberry.field(description="Its part of the whole excess.")
     contribution: AnomalyContribution = strawberry.field(description="What it has to do with it.")
+
+
+@strawberry.type(
+    description="What the values of one dimension have to do with an excess; all of it is in them and the others."
+)
+class AnomalyDimension:
+    dimension: str = strawberry.field(
+        description="`service`, `sub account`, `region`, `SKU` or `resource`; `tag` if one was asked for."
+    )
+    total: AnomalyContribution = strawberry.field(
+        description="All of it. Its parts of price and usage depend on what charges are told apart by."
+    )
+    contributors: list[AnomalyContribution] = strawberry.field(description="At most five, the largest first.")
+    others: AnomalyContribution = strawberry.field(description="All other values beside them, together.")
+    explained: DecimalText = strawberry.field(description="The part of the excess that the named contributors have.")
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> AnomalyDimension:
+        """Make one from its JSON."""
+        return cls(
+            dimension=found["dimension"],
+            total=AnomalyContribution.of(found["total"]),
+            contributors=[AnomalyContribution.of(one) for one in found["contributors"]],
+            others=AnomalyContribution.of(found["others"]),
+            explained=DecimalText(found["explained"]),
+        )
 
 
 @strawberry.type(description="Where an excess comes from.")
@@ -152,13 +178,20 @@ class AnomalyCauses:
     total: AnomalyContribution = strawberry.field(description="All of it.")
     path: list[AnomalyCauseStep] = strawberry.field(description="From the widest to the narrowest.")
     dimension: str | None = strawberry.field(description="What the contributors are values of. Null: nothing is known.")
-    contributors: list[AnomalyContribution] = strawberry.field(description="At most five, the largest first.")
+    contributors: list[AnomalyContribution] = strawberry.field(
+        description="The values that tell most, inside the path so far: at most five, the largest first."
+    )
     others: AnomalyContribution = strawberry.field(description="All other values beside them, together.")
     explained: DecimalText = strawberry.field(description="The part of the excess that the named contributors have.")
+    by_dimension: list[AnomalyDimension] = strawberry.field(
+        description="The whole excess by each dimension alone, and by the tag that is asked for."
+    )
 
     @classmethod
-    def of(cls, found: Mapping[str, Any]) -> AnomalyCauses:
-        """Make one from its JSON."""
+    def of(cls, found: Mapping[str, Any], tag: Mapping[str, Any] | None) -> AnomalyCauses:
+        """Make one from its JSON, and from that of the tag that is asked for."""
+        named = AnomalyDimension.of(found)
+        dimensions = [*found.get("by_dimension", ()), *((tag,) if tag else ())]
         return cls(
             total=AnomalyContribution.of(found["total"]),
             path=[
@@ -169,10 +202,11 @@ class AnomalyCauses:
                 )
                 for step in found["path"]
             ],
-            dimension=found["dimension"] or None,
-            contributors=[AnomalyContribution.of(one) for one in found["contributors"]],
-            others=AnomalyContribution.of(found["others"]),
-            explained=DecimalText(found["explained"]),
+            dimension=named.dimension or None,
+            contributors=named.contributors,
+            others=named.others,
+            explained=named.explained,
+            by_dimension=[AnomalyDimension.of(one) for one in dimensions],
         )
 
 

@@ -583,15 +583,15 @@ def test_a_sum_that_no_decimal_holds_is_an_error_and_no_number(world: World) -> 
             "total.json",
             PERIOD,
             404,
-            "there is no such export: use anomalies, by-resource, by-type, focus, forecast, latest, line-items, total, trends, "
-            "with .csv or .parquet",
+            "there is no such export: use anomalies, anomaly-causes, by-resource, by-type, focus, forecast, latest, line-items, total, "
+            "trends, with .csv or .parquet",
         ),
         (
             "nothing.csv",
             PERIOD,
             404,
-            "there is no such export: use anomalies, by-resource, by-type, focus, forecast, latest, line-items, total, trends, "
-            "with .csv or .parquet",
+            "there is no such export: use anomalies, anomaly-causes, by-resource, by-type, focus, forecast, latest, line-items, total, "
+            "trends, with .csv or .parquet",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -34,13 +35,14 @@ LIST = f"""query Anomalies($first: Int!, $after: String, $filter: AnomalyFilterI
     judgedAt dataThrough isSimulated pageInfo {{ hasNextPage endCursor }} nodes {{ {FIELDS} }}
   }}
 }}"""
-ONE = f"""query Anomaly($id: String!, $asOf: DateTime) {{
-  anomaly(anomalyId: $id, asOf: $asOf) {{
+ONE = f"""query Anomaly($id: String!, $asOf: DateTime, $tag: String) {{
+  anomaly(anomalyId: $id, asOf: $asOf, groupByTag: $tag) {{
     {FIELDS} folded {{ anomalyId service foldedInto }} history {{ state setAt note }}
     band {{ dates cost expected lower upper odd }}
     causes {{
       dimension explained total {{ {AMOUNTS} }} others {{ {AMOUNTS} }} contributors {{ {AMOUNTS} }}
       path {{ dimension share contribution {{ {AMOUNTS} }} }}
+      byDimension {{ dimension explained total {{ {AMOUNTS} }} others {{ {AMOUNTS} }} contributors {{ {AMOUNTS} }} }}
     }}
   }}
 }}"""
@@ -148,6 +150,79 @@ def test_an_odd_day_is_told_once_with_its_band_and_causes_that_add_up(costs: Cos
     assert Decimal(one["projectedImpact"]["amount"]) == excess, "it is over"
 
 
+def test_an_excess_is_told_by_resource_and_by_a_tag_of_choice(costs: Costs) -> None:
+    """Of 130 machines, of which those that moved are read: two run more, one is dearer, one is new and one is gone."""
+    days = [date(2026, 3, 1) + timedelta(days=back) for back in range(45)]
+    odd = days[-1]
+    changed = {"m3": (30, 10), "m40": (10, 10), "m41": (4, 1), "m69": (0, 0)}
+
+    def machines(day: date) -> Iterator[Charge]:
+        for number in range(131):
+            name, of = f"m{number}", number % 3
+            times, quantity = changed.get(name, (1, 1)) if day == odd else (1, 1)
+            if (name == "m130" and day != odd) or not times:
+                continue
+            tags: dict[str, str | None] = {"team": "web" if name in ("m3", "m40") else "data"} if of else {}
+            if name == "m5":
+                tags["team"] = None
+            yield Charge(
+                day,
+                Decimal(10 * times),
+                resource=name,
+                sku=f"s{of}",
+                tags=tags,
+                quantity=Decimal(10 * quantity),
+                unit="h",
+            )
+        yield Charge(day, Decimal(5), service="Support (Business)", resource="m1", tags={"team": "web"})
+
+    costs.charges = lambda last: (one for day in days if day <= last for one in machines(day))  # type: ignore[method-assign]
+    costs.publish(odd, NOW)
+    (told,) = costs.told(filter={"start": str(odd)})
+    plain = costs.one(told["anomalyId"])["causes"]
+    tagged = costs.one(told["anomalyId"], tag="team")["causes"]
+    assert [one["dimension"] for one in plain["byDimension"]] == ["service", "sub account", "region", "SKU", "resource"]
+    assert tagged["byDimension"][:-1] == plain["byDimension"]
+    by = {one["dimension"]: one for one in tagged["byDimension"]}
+    for one in by.values():
+        parts = [*one["contributors"], one["others"]]
+        assert Decimal(one["total"]["excess"]) == Decimal(told["excess"]["amount"])
+        for name in AMOUNTS.split()[1:]:
+            assert sum(Decimal(part[name]) for part in parts) == Decimal(one["total"][name])
+        for part in parts:
+            assert sum(Decimal(part[name]) for name in ("price", "usage", "new", "gone")) == Decimal(part["excess"])
+    resources = {one["value"]: one for one in by["resource"]["contributors"]}
+    assert list(resources)[:4] == ["m3", "m40", "m41", "m130"]
+    assert Decimal(by["resource"]["explained"]) > 1, "what is gone is among the others"
+    expected = {name: Decimal(one["expected"]) for name, one in resources.items()}
+    assert all(abs(expected[name] - 10) < 1 for name in ("m3", "m40", "m41"))
+    assert Decimal(resources["m41"]["price"]) > 25 > abs(Decimal(resources["m41"]["usage"]))
+    assert Decimal(resources["m40"]["usage"]) > 85 > abs(Decimal(resources["m40"]["price"]))
+    assert Decimal(resources["m130"]["new"]) == 10
+    assert Decimal(by["resource"]["others"]["gone"]) == -expected["m41"]
+    teams = {one["value"]: Decimal(one["cost"]) for one in by["tag"]["contributors"]}
+    charged = defaultdict[str | None, Decimal](Decimal)
+    for charge in machines(odd):
+        if charge.service == "Compute":
+            charged[charge.tags.get("team")] += charge.billed
+    assert teams == charged
+    assert next(iter(teams)) is None, "m3 has no tag"
+    world = costs.customer.world
+    headers, params = {"Authorization": f"Bearer {costs.customer.token}"}, {"groupByTag": "team", "start": str(odd)}
+    params["end"] = str(odd + timedelta(days=1))
+    answer = world.http.get(f"{world.url}/export/anomaly-causes.csv", params=params, headers=headers)
+    written = [row for row in csv.DictReader(io.StringIO(answer.text)) if row["anomaly_id"] == told["anomalyId"]]
+    assert [row["dimension"] for row in written if row["is_others"] == "true"] == list(by)
+    for row in written:
+        if row["dimension"] == "tag":
+            assert row["tag_key"] == "team"
+    assert {
+        row["value"] or None: Decimal(row["cost"]) for row in written if row["tag_key"] and row["is_others"] == "false"
+    } == teams
+    nothing = costs.one(told["anomalyId"], tag="no such")["causes"]["byDimension"][-1]
+    assert [(one["value"], one["excess"]) for one in nothing["contributors"]] == [(None, told["excess"]["amount"])]
+
+
 def test_a_change_of_price_is_told_as_one_and_goes_on_to_the_end_of_the_month(costs: Costs) -> None:
     start = date(2026, 4, 15)
     for day in range(3):
@@ -217,13 +292,54 @@ def test_what_people_say_is_kept_with_who_and_when_and_teaches(costs: Costs, wor
     costs.changed[date(2026, 4, 16), "Compute"] = Decimal(5)
     costs.changed[date(2026, 4, 19), "Compute"] = Decimal(8)
     costs.publish(date(2026, 4, 20), NOW)
-    (now,) = costs.told()
-    assert (now["anomalyId"], now["firstDay"], now["lastDay"], now["oddDays"]) == (
-        told["anomalyId"],
-        "2026-04-14",
-        "2026-04-19",
-        2,
-    )
+    now, planned = costs.told()
+    assert (planned["anomalyId"], planned["state"], planned["oddDays"]) == (told["anomalyId"], "PLANNED", 1)
+    assert (now["firstDay"], now["lastDay"], now["state"]) == ("2026-04-19", "2026-04-19", "OPEN")
+
+
+def test_each_answer_teaches_what_it_says_and_what_goes_beyond_it_is_told_again(costs: Costs) -> None:
+    """Planned up to an amount, expected from now, false and fixed, of a service each; then more of the same, and more than that."""
+    days = [date(2026, 2, 20) + timedelta(days=back) for back in range(60)]
+    answers = {"Planned": {"upTo": "700"}, "Expected": {}, "False": {}, "Fixed": {}, "Acknowledged": {}}
+    times = {(service, day): 5 for service in answers for day in (14, 17)} | {
+        ("Expected", day): 5 for day in range(14, 19)
+    }
+    times |= {("Planned", 19): 15, ("Expected", 19): 40, ("Acknowledged", 19): 5}
+    restated: dict[str, int] = {}
+
+    def charges(last: date) -> Iterator[Charge]:
+        for day in (one for one in days if one <= last):
+            for number, service in enumerate(answers):
+                usual = 100 + (day.toordinal() * 7 + number) % 5
+                at = (service, day.day if day.month == 4 else 0)
+                yield Charge(
+                    day, Decimal(usual * times.get(at, 1) + restated.get(service, 0) * (day == ODD)), service=service
+                )
+
+    def told() -> dict[str, list[tuple[str, str, str]]]:
+        found = defaultdict(list)
+        for one in costs.told(filter={"service": list(answers), "folded": True, "start": str(ODD)}):
+            found[one["service"]].insert(0, (one["firstDay"][-2:], one["lastDay"][-2:], one["state"]))
+        return found
+
+    costs.charges = charges  # type: ignore[method-assign]
+    costs.publish(ODD, NOW - timedelta(days=6))
+    for one in costs.told(filter={"service": list(answers), "folded": True, "start": str(ODD)}):
+        said = {"id": one["anomalyId"], "state": one["service"].upper(), **answers[one["service"]]}
+        assert "anomaly" in costs.customer.data(SAY, **said)["setAnomalyState"]
+    costs.publish(date(2026, 4, 20), NOW)
+    assert told() == {
+        "Planned": [("14", "14", "PLANNED"), ("19", "19", "OPEN")],
+        "Expected": [("14", "14", "EXPECTED"), ("19", "19", "OPEN")],
+        "False": [("14", "14", "FALSE")],
+        "Fixed": [("14", "14", "FIXED"), ("17", "17", "OPEN")],
+        "Acknowledged": [("14", "19", "ACKNOWLEDGED")],
+    }
+    before = told()
+    restated["Fixed"] = restated["Acknowledged"] = 100
+    again = costs.publish(date(2026, 4, 20), NOW + timedelta(hours=1))
+    assert again.days == 7
+    assert (again.found, told()) == (0, before)
 
 
 def test_pages_follow_each_other_and_filters_narrow(costs: Costs) -> None:

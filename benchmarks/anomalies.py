@@ -2,8 +2,8 @@
 
 Into six in ten of quiet drawn series (`cost_shapes`, `other_shapes`) and of real ones (`real_series`) one anomaly is put: a day, three
 to ten days, a step or a leak of one to two months, times 1.4 to 6. Every day of half a year is judged from the days before it. Odd days
-within a week of each other are one alarm; it is right if it falls into the anomaly (a step: within two weeks; a leak: within 75 days), and false if
-there is none. Methods were chosen on the first seed and on flights; the other seed and the other real series are held out.
+within a week of each other are one alarm; it is right if it falls into the anomaly (a step: within two weeks; a leak: within 75 days),
+and false if there is none. Methods were chosen on the first seed and on flights; the other seed and the other real series are held out.
 
 The rivals: a robust level by weekday and four deviations; the mean and three standard deviations of 30 days; 30 % above the mean of 30
 days. All of them only tell of rises, as is counted in their favour.

@@ -17,23 +17,38 @@ from decimal import Decimal
 from functools import partial
 
 from benchmarks import dataset
-from benchmarks.queries import LARGEST, MEDIAN, QUERIES, asking, in_turn, recorded_as_published, settle
+from benchmarks.queries import LARGEST, MEDIAN, PERIOD, QUERIES, SUM, asking, in_turn, recorded_as_published, settle
 from benchmarks.serving import engines, serving
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 
 DISPLAY = "CHF"
-SUM = "cost { amount currency }"
-CONVERTED = "cost { amount currency converted { amount rate } }"
+MONEY = "{ amount currency }"
+CONVERTED = "{ amount currency converted { amount rate } }"
 SERVICES = ("cold", "first", "again")
+_YEAR = PERIOD % ("2025-12-01", "2026-12-01")
+_HALVES = f'{PERIOD % ("2026-06-01", "2026-12-01")}, with: {{start: "2025-12-01", end: "2026-06-01"}}'
+_COMPARED = f"difference {MONEY} before {MONEY} after {MONEY}"
+MORE = {
+    "costTrends, 12 months by service": f"{{ costTrends({_YEAR}, groupBy: [SERVICE], granularity: MONTHLY) {{ series "
+    f"{{ service dates amounts {SUM} }} }} }}",
+    "costTrends, 12 months by a tag": f'{{ costTrends({_YEAR}, groupByTag: "team", granularity: MONTHLY) {{ series '
+    f"{{ tag dates amounts {SUM} }} }} }}",
+    "compareCosts, half years by service": f"{{ compareCosts({_HALVES}, groupBy: [SERVICE]) {{ groups "
+    f"{{ service {_COMPARED} }} totals {{ {_COMPARED} }} }} }}",
+    "compareCosts, half years by service, with effects": f"{{ compareCosts({_HALVES}, groupBy: [SERVICE]) {{ groups "
+    f"{{ service {_COMPARED} priceEffect {MONEY} usageEffect {MONEY} }} totals {{ {_COMPARED} }} }} }}",
+    "costsByBillingPeriod, 12 months by service": '{ costsByBillingPeriod(from: "2025-12", to: "2026-11", '
+    f"groupBy: [SERVICE]) {{ months {{ service billingPeriod invoiced {MONEY} charged {MONEY} }} }} }}",
+}
+"""Queries beside those of `benchmarks.queries`."""
 
 
 def displayed(document: str) -> str:
     """The same query in another currency, with the converted amounts beside its sums."""
-    asked = re.sub(r"(\w+)\((period: \{[^}]*\})", rf'\1(\2, displayCurrency: "{DISPLAY}"', document, count=1)
-    asked = asked.replace("{ latestCosts {", f'{{ latestCosts(displayCurrency: "{DISPLAY}") {{')
-    asked = asked.replace("billedCost { amount currency }", "billedCost { amount currency converted { amount rate } }")
-    return asked.replace(SUM, CONVERTED)
+    asked = document.replace("{ latestCosts {", "{ latestCosts() {")
+    asked = re.sub(r"^\{ (\w+)\(", rf'{{ \1(displayCurrency: "{DISPLAY}", ', asked)
+    return asked.replace(MONEY, CONVERTED)
 
 
 def quote(metadata: Metadata) -> None:
@@ -59,7 +74,7 @@ def measure(urls: dict[str, str], settings: Settings, rows: int, chosen: str, ro
     for who, customer_id in (("median", MEDIAN), ("largest", LARGEST)):
         recorded_as_published(metadata, customer_id, rows)
         token = metadata.tokens.issue("benchmark", customer_id, "viewer").plaintext
-        for name, document in QUERIES.items():
+        for name, document in (QUERIES | MORE).items():
             if chosen not in name:
                 continue
             with ExitStack() as stack:

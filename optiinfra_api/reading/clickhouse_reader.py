@@ -133,19 +133,19 @@ class ClickHouseReader:
         bound = {name: values[name] for name in parameters(statement)}
         text = shortened(text, bound, values.get("columns", frozenset()))
         used, only = {name: bound[name] for name in _names(text)}, self._warehouse.only(values["customer_id"])
-        record, key = current_request(), ResultCache.key(text, used, only)
-        billed = answer = self._answers.get(key)
         conversion: ConversionAsked | None = values.get("conversion")
-        if conversion is not None:
-            bound["conversion"] = conversion
-            key = ResultCache.key(text, used | {"conversion": conversion.key}, only)
-            answer = self._answers.get(key)
+        asked = used if conversion is None else used | {"conversion": conversion.key}
+        record, key = current_request(), ResultCache.key(text, asked, only)
+        answer = self._answers.get(key)
         if answer is None:
+            if conversion is not None:
+                bound["conversion"] = conversion
             known = self._known.get(values["customer_id"])
             table, was_fetched = await self._tables.found(
                 statement, bound, *(() if known is None else (known.of_all_days,))
             )
             if table is None:
+                billed = None if conversion is None else self._answers.get(ResultCache.key(text, used, only))
                 if billed is not None:
                     record.statements["memory"] += 1
                     return _parsed(billed, count)

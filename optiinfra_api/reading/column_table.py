@@ -35,6 +35,7 @@ _COUNTS: Final = ("list_cost_missing", "contracted_cost_missing", "line_items")
 DIMENSIONS: Final = (
     "provider",
     "account",
+    "period",
     "sub_account",
     "service",
     "region",
@@ -75,7 +76,8 @@ class ColumnTable:
 
     DAY: ClassVar[str] = "charge_date"
     """The column of days, by which rows are sorted."""
-    DROPPED: ClassVar[tuple[str, ...]] = ("billing_period",)
+    KEEPS_PERIODS: ClassVar[bool] = False
+    """Whether rows have their billing period as a day, beside its name."""
 
     def __init__(self, rows: pa.Table, generations: frozenset[int]) -> None:
         """
@@ -99,9 +101,11 @@ class ColumnTable:
         }
         columns = {}
         for name in rows.column_names:
-            if name in cls.DROPPED:
-                continue
             column = rows[name]
+            if name == "billing_period":
+                columns["period_key"] = _months(column)
+                if not cls.KEEPS_PERIODS:
+                    continue
             if name in names:
                 column = column.cast(names[name])
             elif name in _COUNTS:
@@ -161,7 +165,10 @@ class ColumnTable:
     def months(self, values: Mapping[str, Any]) -> dict[str, set[str]]:
         """The months, by currency, whose rates are needed before `rows` converts."""
         conversion: ConversionAsked = values["conversion"]
-        found = self._rated_costs(values).months(self._places(values["start"], values["end"], values))
+        rated = self._rated_costs(values)
+        if not rated.lacks(self._of_days(values["start"], values["end"])):
+            return {}
+        found = rated.months(self._places(values["start"], values["end"], values))
         return {currency: months for currency, months in found.items() if currency != conversion.currency}
 
     def _rated_costs(self, values: Mapping[str, Any]) -> RatedCosts:
@@ -188,7 +195,7 @@ class ColumnTable:
         granularity = conversion.granularity if conversion else values.get("granularity", "daily")
         buckets = _buckets(granularity, values["start"], values["end"])
         cells = groups * len(buckets.starts) + buckets.of_day[self._days[places] - _number(values["start"])]
-        sums = Sums(cells, len(keys), len(buckets.starts), [limb[places] for limb in self._limbs(values["cost"])])
+        sums = Sums(cells, (len(keys), len(buckets.starts)), [limb[places] for limb in self._limbs(values["cost"])])
         items = counted(groups, len(keys), self._array("line_items")[places])
         unpriced = self._unpriced(groups, len(keys), places, values.get("unpriced", ""))
         totals = sums.totals()
@@ -228,11 +235,12 @@ class ColumnTable:
         conversion: ConversionAsked = values["conversion"]
         rated = self._rated_costs(values)
         rated.convert(places, values["rates"], conversion.currency)
-        own = Sums(cells, sums.groups, sums.buckets, rated.limbs(places))
+        own = Sums(cells, sums.shape, rated.limbs(places))
         totals = own.totals()
-        described = rated.described(places, groups, sums.groups, conversion.currency)
+        number, buckets = sums.shape
+        described = rated.described(places, groups, number, conversion.currency)
         columns = conversion.columns if conversion.granularity != "whole" else frozenset()
-        rates, lacks = rated.only(places, cells, sums.groups * sums.buckets) if columns else ([], [])
+        rates, lacks = rated.only(places, cells, number * buckets) if columns else ([], [])
 
         def of_group(group: int) -> dict[str, Any]:
             fields = described[group]
@@ -241,7 +249,7 @@ class ColumnTable:
             found = {"converted": {"amount": amount, **fields}, "missing": missing}
             if not columns:
                 return found
-            parts = [(group * sums.buckets + bucket, part) for bucket, part in own.of_group(group)]
+            parts = [(group * buckets + bucket, part) for bucket, part in own.of_group(group)]
             series = {
                 "converted_amounts": lambda: [
                     None if lacks[cell] else written(part, CONVERTED_DIGITS) for cell, part in parts
@@ -254,21 +262,23 @@ class ColumnTable:
 
     def _places(self, start: date, end: date, values: Mapping[str, Any]) -> Any:
         """Which rows of the days of [start, end) the filters and generations of a question accept."""
-        first, last = (int(np.searchsorted(self._days, _number(bound))) for bound in (start, end))
+        days = self._of_days(start, end)
         conditions = []
         if self.generations and not self.generations <= frozenset(values["generations"]):
-            conditions.append(
-                np.isin(self._array("generation")[first:last], np.array(values["generations"], np.uint64))
-            )
+            conditions.append(np.isin(self._array("generation")[days], np.array(values["generations"], np.uint64)))
         for name, column in FILTERS.items():
             accepted = values.get(name)
             if accepted:
                 codes, texts = self._codes(column)
                 is_accepted = pc.is_in(texts, value_set=pa.array(accepted, pa.string())).to_numpy(zero_copy_only=False)
-                conditions.append(is_accepted[codes[first:last]])
-        if not conditions:
-            return slice(first, last)
-        return first + np.flatnonzero(np.logical_and.reduce(conditions))
+                conditions.append(is_accepted[codes[days]])
+        accepted = np.logical_and.reduce(conditions) if conditions else np.True_
+        # A slice of a column is not copied, and rows of other generations are rare.
+        return days if accepted.all() else days.start + np.flatnonzero(accepted)
+
+    def _of_days(self, start: date, end: date) -> slice:
+        """The rows of the days of [start, end)."""
+        return slice(*(int(np.searchsorted(self._days, _number(bound))) for bound in (start, end)))
 
     def _unpriced(self, groups: Ints, number: int, places: Any, column: str) -> list[int]:
         """How many line items of each group have no price; the column may be an alias for none."""
@@ -298,30 +308,44 @@ class ColumnTable:
 class Sums:
     """Exact sums of costs by group and bucket."""
 
-    def __init__(self, cells: Ints, groups: int, buckets: int, limbs: Sequence[Ints | None]) -> None:
-        self.groups, self.buckets = groups, buckets
-        shape = groups * buckets
-        self._is_there = np.bincount(cells, minlength=shape).reshape(groups, buckets) > 0
+    def __init__(self, cells: Ints, shape: tuple[int, int], limbs: Sequence[Ints | None]) -> None:
+        """
+        Args:
+            cells: the cell of each row: the number of its group, times the number of buckets, and that of its bucket.
+            shape: how many groups and buckets there are.
+            limbs: of the costs of rows, 32 bits each, lowest first; None: all are 0.
+        """
+        self.shape, self._cells = shape, cells
         self._limbs = [
-            np.bincount(cells, weights=limb, minlength=shape).reshape(groups, buckets)
+            np.bincount(cells, weights=limb, minlength=shape[0] * shape[1]).reshape(shape)
             if limb is not None and limb.any()
             else None
             for limb in limbs
         ]
 
+    @cached_property
+    def _is_there(self) -> Ints:
+        return np.bincount(self._cells, minlength=self.shape[0] * self.shape[1]).reshape(self.shape) > 0
+
     def totals(self) -> list[int]:
         """The sum of each group."""
-        return _joined([None if limb is None else limb.sum(axis=1) for limb in self._limbs], len(self._is_there))
+        return _joined([None if limb is None else limb.sum(axis=1) for limb in self._limbs], self.shape[0])
 
     def points(self, groups: Sequence[int]) -> int:
         """How many buckets of `groups` have rows."""
-        return int(self._is_there[groups].sum()) if groups else 0
+        return len(groups) if self.shape[1] == 1 or not groups else int(self._is_there[groups].sum())
 
     def of_group(self, group: int) -> Iterator[tuple[int, int]]:
         """Yield each bucket of a group that has rows, and its sum."""
         found = np.flatnonzero(self._is_there[group])
         sums = _joined([None if limb is None else limb[group, found] for limb in self._limbs], len(found))
         yield from zip(found.tolist(), sums, strict=True)
+
+
+def _months(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Days as the months that they are in."""
+    days = column.cast(pa.int32()).combine_chunks().dictionary_encode()
+    return pa.DictionaryArray.from_arrays(days.indices, pc.strftime(days.dictionary.cast(pa.date32()), "%Y-%m"))
 
 
 def _joined(limbs: Sequence[Ints | None], length: int) -> list[int]:

@@ -51,6 +51,7 @@ class Display:
         method: how charges were converted; None before.
         missing: by currency, the days without a rate.
         total: the sum of all series; None if a rate is missing.
+        state: of the rates; None before.
     """
 
     currency: str
@@ -60,6 +61,7 @@ class Display:
     method: RateMethod = RateMethod.DAY
     missing: dict[str, set[str]] = field(default_factory=dict)
     total: Decimal | None = _ZERO
+    state: str | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -68,9 +70,8 @@ class Display:
 
     async def asked(self, granularity: str) -> ConversionAsked:
         """What a question is told, so that rows that come from memory are converted there; see `series` for `granularity`."""
-        state, self.method = await self.rates.state(self.customer_id)
         rates_of = partial(self.rates.of, self.customer_id, self.currency)
-        return ConversionAsked(self.currency, granularity, self.columns, state, rates_of)
+        return ConversionAsked(self.currency, granularity, self.columns, await self._known_state(), rates_of)
 
     async def series(self, rows: list[Row], granularity: str = "daily", start: date | None = None) -> None:
         """Convert rows of daily amounts: to each is added ``converted``, fields of a converted sum, and of ``converted_amounts`` and
@@ -90,8 +91,14 @@ class Display:
             amount = row["converted"]["amount"]
             self.total = None if amount is None or self.total is None else EXACT.add(self.total, Decimal(amount))
 
+    async def _known_state(self) -> str:
+        """That of the rates, as it was first asked for this answer."""
+        if self.state is None:
+            self.state, self.method = await self.rates.state(self.customer_id)
+        return self.state
+
     async def _add(self, rows: list[Row], granularity: str, start: date | None) -> None:
-        state, self.method = await self.rates.state(self.customer_id)
+        state = await self._known_state()
         columns = [] if granularity == "whole" else sorted(self.columns)
         asked = [(row["currency"], row["dates"], row["amounts"]) for row in rows]
         key = self.rates.converted_key(
@@ -111,7 +118,7 @@ class Display:
             rows: with charge_period_start and billing_currency.
             costs: columns of costs; a row may lack some.
         """
-        _, self.method = await self.rates.state(self.customer_id)
+        await self._known_state()
         needed = [{"currency": row["billing_currency"], "dates": [row["charge_period_start"][:10]]} for row in rows]
         by_day = await self._rates(needed)
         for row, one in zip(rows, needed, strict=True):

@@ -123,6 +123,8 @@ class RateBook:
         Raises:
             MetadataUnavailable: PostgreSQL does not answer.
         """
+        if not months:
+            return {}
         shared, customer = await self._customer(customer_id)
         found: dict[str, RatesByDay] = {}
         for currency, asked in months.items():

@@ -1,7 +1,8 @@
 """A column of costs of a table in memory in another currency: converted once for each row, so that questions only add. Exact.
 
 An amount, in units of 10**-18, is the sum of its parts of 16 bits, each multiplied by a power of 2**16; so is a rate, in units of 10**-36.
-Sums of products of such parts fit into 64 bits. What comes of them is held in limbs of 32 bits, lowest first, of which the last is signed.
+Sums of products of such parts fit into 64 bits. What comes of them is held in limbs of 32 bits, lowest first, all of them signed: so those
+above the first ones of small amounts are 0, of negative ones too, and need not be added.
 """
 
 from __future__ import annotations
@@ -92,14 +93,17 @@ class RatedCosts:
             currencies: the number of the currency of each row, and the currencies.
         """
         self._costs, self._days, self._currencies = costs, days, currencies
-        self._limbs: list[Ints] = [np.zeros(len(days), np.uint32) for _ in range(len(costs) + _RATE_LIMBS)]
-        self._limbs[-1] = self._limbs[-1].view(np.int32)
+        self._limbs: list[Ints] = [np.zeros(len(days), np.int32) for _ in range(len(costs) + _RATE_LIMBS)]
         self._used: list[Ints | None] = [None] * len(self._limbs)
         self._codes = np.full(len(days), -1, np.int32)
         self._lock = Lock()
         self._known: list[KnownRate | None] = []
         self._numbers: dict[int, int] = {}
         self._columns = _Columns.of([])
+
+    def lacks(self, places: slice) -> bool:
+        """Whether some of these rows are not converted yet."""
+        return bool((self._codes[places] < 0).any())
 
     def months(self, places: Any) -> dict[str, set[str]]:
         """The months of rows by currency, of those that are not converted yet."""
@@ -120,11 +124,8 @@ class RatedCosts:
         numbers = [self._number(_SAME if currency == own else rates[currency][day]) for currency, day in pairs]
         codes = np.array(numbers)[of_row]
         limbs = _products([cost[pending] for cost in self._costs], _parts_of_rates(self._known)[codes])
-        sign = limbs[-1] >> 31
-        *low, high = limbs + [sign] * (len(self._limbs) - len(limbs))
-        for own_limb, limb in zip(self._limbs, low, strict=False):
-            own_limb[pending] = limb & _WHOLE
-        self._limbs[-1][pending] = high
+        for own_limb, limb in zip(self._limbs, limbs, strict=False):
+            own_limb[pending] = limb
         self._used = [limb if limb.any() else None for limb in self._limbs]
         self._codes[pending] = codes
         self._columns = _Columns.of(self._known)
@@ -220,11 +221,10 @@ def _products(costs: Sequence[Ints], rates: Ints) -> list[Ints]:
     limbs = []
     carry: Any = 0
     for low in range(0, len(columns), 2):
-        whole = columns[low] + (columns[low + 1] << 16) + carry
-        limbs.append(whole & _WHOLE)
+        whole = columns[low] + (columns[low + 1] << 16) + carry + 2**31
+        limbs.append((whole & _WHOLE) - 2**31)
         carry = whole >> 32
-    limbs[-1] = np.where(limbs[-1] >> 31, limbs[-1] - 2**32, limbs[-1])
-    return limbs
+    return [*limbs, carry]
 
 
 def _parts_of_rates(rates: Sequence[KnownRate | None]) -> Ints:

@@ -31,7 +31,7 @@ class ResourceTable(ColumnTable):
     """Rows of ``cost_by_resource``, by month."""
 
     DAY: ClassVar[str] = "charge_month"
-    DROPPED: ClassVar[tuple[str, ...]] = ()
+    KEEPS_PERIODS: ClassVar[bool] = True
 
     def rows(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
         """Return what ``cost_by_resource_months.sql`` or ``resource_details.sql`` answers for its bound `values`."""
@@ -40,7 +40,7 @@ class ResourceTable(ColumnTable):
     def _ranked(self, values: Mapping[str, Any], count: Count | None) -> list[dict[str, Any]]:
         places = self._places(values["first_month"], values["end_month"], values)
         groups, keys = self._groups(places, ["account_id", "resource_id"])
-        totals = Sums(groups, len(keys), 1, [limb[places] for limb in self._limbs(values["cost"])]).totals()
+        totals = Sums(groups, (len(keys), 1), [limb[places] for limb in self._limbs(values["cost"])]).totals()
         order = [
             (key[2], -total, key[0], key[1], group) for group, (key, total) in enumerate(zip(keys, totals, strict=True))
         ]

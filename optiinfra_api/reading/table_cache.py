@@ -52,6 +52,7 @@ _LAST: Final = 16
 _REFUSED: Final = 10_000
 _REFUSED_SECONDS: Final = 600
 
+_OF_GENERATIONS: Final = ("provider", "account", "period")
 _NOTHING: Final = "nothing"
 """Stands for a dimension that is not asked."""
 _DAYS: Final = "days_of_generations"
@@ -83,13 +84,13 @@ class TableCache:
         """Return the table that answers a statement with its bound `values`, None if it has to be asked of ClickHouse; and whether rows
         were fetched for it. `of_all_days` is `KnownPublications.of_all_days` of the customer."""
         name = TABLES.get(statement)
-        if name is None or not self._most_rows or values.get("period", _NOTHING) != _NOTHING:
-            return None, False  # rows in memory do not tell their billing period
+        if name is None or not self._most_rows:
+            return None, False
         if name == "cost_trends":
             name = ":".join((name, *_needed(values)))
         key, asked = (values["customer_id"], name), values.get("generations") or values["details_of"]
         if len(asked) > _MANY:
-            is_by_day = name == "cost_by_day" and values["provider"] == values["account"] == _NOTHING
+            is_by_day = name == "cost_by_day" and {values[one] for one in _OF_GENERATIONS} == {_NOTHING}
             if not is_by_day:
                 return None, False
             numbers = of_all_days(asked, values["start"], values["end"])

@@ -2,6 +2,9 @@
 
 Price and usage effect follow the usual decomposition of a change of price x quantity: price effect = change of the unit price x old
 quantity, usage effect = change of the quantity x new unit price. The unit price of a group is its cost by its quantity.
+
+In another currency both are at one rate, the mean of the period before, as if rates had not moved: what all its charges in a currency are
+in the other one, by what they are. What is left of the converted difference is the effect of exchange rates.
 """
 
 from __future__ import annotations
@@ -58,6 +61,9 @@ class GroupCost:
 NOTHING: Final = GroupCost(Decimal(0), 0, converted=Decimal(0))
 """A group without line items."""
 
+_LAST_CONVERTED_DIGIT: Final = Decimal(1).scaleb(-54)
+"""Of money of 18 digits at a rate of 36: at one rate for all charges nothing is rounded, and exchange rates have no effect."""
+
 
 @dataclass(frozen=True, slots=True)
 class Movement:
@@ -68,6 +74,8 @@ class Movement:
         groups: how many groups it is.
         share: of the difference of all groups of the currency, rounded to 18 digits; None if that is zero.
         price_effect: None: not known; `usage_effect` too then, and `gap` says why, unless no quantity was read.
+        at_mean_rate: the difference in another currency at the mean rate of the period before, None: not known; `price_at_mean_rate`: the
+            price effect.
     """
 
     currency: str
@@ -79,6 +87,8 @@ class Movement:
     price_effect: Decimal | None
     usage_effect: Decimal | None
     gap: EffectGap | None
+    at_mean_rate: Decimal | None = None
+    price_at_mean_rate: Decimal | None = None
 
     @property
     def difference(self) -> Decimal:
@@ -90,6 +100,21 @@ class Movement:
         """The same in another currency, None if one of the two costs is not known in it."""
         after, before = self.after.converted, self.before.converted
         return None if after is None or before is None else exact_difference(after, before)
+
+    @property
+    def usage_at_mean_rate(self) -> Decimal | None:
+        """The usage effect in another currency, None: not known."""
+        if self.at_mean_rate is None or self.price_at_mean_rate is None:
+            return None
+        return exact_difference(self.at_mean_rate, self.price_at_mean_rate)
+
+    @property
+    def exchange_effect(self) -> Decimal | None:
+        """What moves of exchange rates make of the converted difference, None: not known."""
+        difference = self.converted_difference
+        if self.at_mean_rate is None or difference is None:
+            return None
+        return exact_difference(difference, self.at_mean_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +174,31 @@ def _of_currency(currency: str, moved: list[Movement], most: int) -> Comparison:
     ranked = sorted(moved, key=lambda one: (one.difference.copy_abs().copy_negate(), _in_order(one)))
     total = _together(currency, moved)
     parts = ranked[:most] + ([_together(currency, ranked[most:])] if len(ranked) > most else [])
-    return Comparison(_shared(total, total), tuple(_shared(one, total) for one in parts))
+    rate = _mean_rate(moved)
+    shown = [_shared(one, total, _at_rate(one, rate)) for one in parts]
+    amounts = (_all_summed(one.at_mean_rate for one in shown), _all_summed(one.price_at_mean_rate for one in shown))
+    return Comparison(_shared(total, total, amounts), tuple(shown))
+
+
+def _mean_rate(moved: list[Movement]) -> tuple[Decimal, Decimal]:
+    """What all charges of the period before are in the other currency, and in their own; of the period after if there are none. Groups
+    count by their size, since credits would let a sum be about zero."""
+    for costs in ([one.before for one in moved], [one.after for one in moved]):
+        known = [(one.converted.copy_abs(), one.cost.copy_abs()) for one in costs if one.converted is not None]
+        converted, cost = exact_sum(one for one, _ in known), exact_sum(one for _, one in known)
+        if cost:
+            return converted, cost
+    return Decimal(0), Decimal(1)
+
+
+def _at_rate(one: Movement, rate: tuple[Decimal, Decimal]) -> tuple[Decimal | None, Decimal | None]:
+    """The difference and the price effect of a movement at a rate; None: not known."""
+    if one.converted_difference is None:
+        return None, None
+    return (
+        rounded_ratio(one.difference, *rate, _LAST_CONVERTED_DIGIT),
+        None if one.price_effect is None else rounded_ratio(one.price_effect, *rate, _LAST_CONVERTED_DIGIT),
+    )
 
 
 def _in_order(one: Movement) -> tuple[str, ...]:
@@ -159,9 +208,6 @@ def _in_order(one: Movement) -> tuple[str, ...]:
 def _together(currency: str, moved: list[Movement]) -> Movement:
     """Several movements as one. Effects are the sums of theirs, and not known if one of them is not."""
     gap = min((one.gap for one in moved if one.gap), default=None)
-    prices = [one.price_effect for one in moved if one.price_effect is not None]
-    usages = [one.usage_effect for one in moved if one.usage_effect is not None]
-    is_known = len(prices) == len(moved)
     return Movement(
         currency,
         None,
@@ -169,22 +215,29 @@ def _together(currency: str, moved: list[Movement]) -> Movement:
         _summed(one.before for one in moved),
         _summed(one.after for one in moved),
         None,
-        exact_sum(prices) if is_known else None,
-        exact_sum(usages) if is_known else None,
+        _all_summed(one.price_effect for one in moved),
+        _all_summed(one.usage_effect for one in moved),
         gap,
     )
 
 
 def _summed(costs: Iterable[GroupCost]) -> GroupCost:
     found = list(costs)
-    converted = [one.converted for one in found if one.converted is not None]
     return GroupCost(
         exact_sum(one.cost for one in found),
         sum(one.line_items for one in found),
         sum(one.unpriced for one in found),
-        converted=exact_sum(converted) if len(converted) == len(found) else None,
+        converted=_all_summed(one.converted for one in found),
     )
 
 
-def _shared(one: Movement, total: Movement) -> Movement:
-    return replace(one, share=rounded_ratio(Decimal(1), one.difference, total.difference)) if total.difference else one
+def _all_summed(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum of amounts, None if one of them is not known."""
+    found = list(amounts)
+    known = [one for one in found if one is not None]
+    return exact_sum(known) if len(known) == len(found) else None
+
+
+def _shared(one: Movement, total: Movement, amounts: tuple[Decimal | None, Decimal | None]) -> Movement:
+    share = rounded_ratio(Decimal(1), one.difference, total.difference) if total.difference else None
+    return replace(one, share=share, at_mean_rate=amounts[0], price_at_mean_rate=amounts[1])

@@ -12,9 +12,11 @@ LAST_DIGIT: Final = Decimal(1).scaleb(-18)
 """Of money."""
 
 
-def rounded_ratio(amount: Decimal, numerator: Decimal, denominator: Decimal) -> Decimal:
-    """Return amount x numerator / denominator, rounded once, half-even, to the last digit of money."""
-    return _ROUNDING.quantize(_ROUNDING.divide(EXACT.multiply(amount, numerator), denominator), LAST_DIGIT)
+def rounded_ratio(
+    amount: Decimal, numerator: Decimal, denominator: Decimal, last_digit: Decimal = LAST_DIGIT
+) -> Decimal:
+    """Return amount x numerator / denominator, rounded once, half-even, to the last digit of money, or another one."""
+    return _ROUNDING.quantize(_ROUNDING.divide(EXACT.multiply(amount, numerator), denominator), last_digit)
 
 
 def price_and_usage(

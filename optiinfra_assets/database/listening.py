@@ -110,10 +110,10 @@ class _Session:
         """Raise `psycopg.Error` if the connection is lost."""
         if self._waiting is None:
             self._waiting = self._loop.create_future()
-        waiting = self._waiting
-        if self._running is None:
-            self._begin()
-        await asyncio.shield(waiting)
+            if self._running is None:
+                # Not at once: whoever else asks at this moment shares it.
+                self._loop.call_soon(self._begin)
+        await asyncio.shield(self._waiting)
 
     def _begin(self) -> None:
         """Send a fence for those who wait, if any."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
+from itertools import count, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,51 @@ def _check_effects(moved: list[Movement]) -> None:
             assert one.gap is None
             assert Fraction(one.price_effect) + Fraction(one.usage_effect) == Fraction(one.difference)
             assert one.price_effect == EXACT.quantize(one.price_effect, Decimal("1e-18"))
+
+
+RATES = st.decimals(Decimal("1e-6"), Decimal("1e6"), places=36)
+
+
+@given(PERIODS, PERIODS, st.lists(RATES | st.none(), min_size=1, max_size=3), st.integers(1, 5))
+def test_the_parts_are_the_whole_in_another_currency(
+    before: dict,  # type: ignore[type-arg]
+    after: dict,  # type: ignore[type-arg]
+    rates: list[Decimal | None],
+    most: int,
+) -> None:
+    numbers = count()
+
+    def converted(costs: dict) -> dict:  # type: ignore[type-arg]
+        quoted = {key: rates[next(numbers) % len(rates)] for key in costs}
+        return {
+            key: replace(cost, converted=None if (rate := quoted[key]) is None else EXACT.multiply(cost.cost, rate))
+            for key, cost in costs.items()
+        }
+
+    for one in compare(converted(before), converted(after), most):
+        for part in (*one.parts, one.total):
+            if part.converted_difference is None:
+                assert part.exchange_effect is part.usage_at_mean_rate is part.price_at_mean_rate is None
+                continue
+            effects_ = [part.exchange_effect, part.at_mean_rate]
+            if part.price_effect is None:
+                assert part.usage_at_mean_rate is part.price_at_mean_rate is None
+            else:
+                effects_ = [part.exchange_effect, part.price_at_mean_rate, part.usage_at_mean_rate]
+            assert sum(Fraction(effect) for effect in effects_ if effect is not None) == Fraction(
+                part.converted_difference
+            )
+            if len(set(rates)) == 1:
+                assert part.exchange_effect == 0
+        for read in (
+            lambda part: part.converted_difference,
+            lambda part: part.exchange_effect,
+            lambda part: part.price_at_mean_rate,
+            lambda part: part.usage_at_mean_rate,
+        ):
+            amounts = [read(part) for part in one.parts]
+            whole = None if None in amounts else sum(map(Fraction, amounts))
+            assert whole == (None if read(one.total) is None else Fraction(read(one.total)))
 
 
 @given(COSTS, COSTS)

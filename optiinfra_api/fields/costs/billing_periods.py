@@ -24,6 +24,7 @@ from optiinfra_api.fields.costs.trends import (
     group_fields,
     grouping,
 )
+from optiinfra_api.fields.selected_fields import selected_names
 from optiinfra_api.graphql.errors import InvalidArgument, TooExpensive
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, decimal_text
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 5000
 _MOST_MONTHS: Final = MAX_DAYS // 31
-_ZERO: Final = Decimal(0)
 _UNCONVERTED: Final = {"converted": None, "charged_converted": "0"}
 _NOTHING: Final = {"total": "0", "line_items": 0, "unpriced_line_items": 0}
 
@@ -133,7 +133,10 @@ class CostsByBillingPeriodQuery:
                 f"the answer would have more than {MOST_ROWS} rows", "Ask for fewer months, or group by less."
             )
         is_final = _final(own)
-        found: list[Any] = [_month(row, is_final.get(row[_PERIOD], False), displays[0]) for row in rows]
+        has_difference = "difference" in selected_names("months", info)
+        found: list[Any] = [
+            _month(row, is_final.get(row[_PERIOD], False), displays[0], has_difference=has_difference) for row in rows
+        ]
         return CostsByBillingPeriod(months=found, **freshness_fields(answering, displays[0]))
 
 
@@ -179,20 +182,16 @@ def _rows(invoiced: list[Row], series: list[Row], names: tuple[str, ...]) -> lis
     return [rows[key] for key in sorted(rows)]
 
 
-def _month(row: Row, is_final: bool, display: Display | None) -> Row:
+def _month(row: Row, is_final: bool, display: Display | None, *, has_difference: bool) -> Row:
     """The fields of `BillingPeriodCost`; see `graphql.row_execution`."""
-    own = row["converted"] or converted_sum(_ZERO, display)
-    used = None if row["charged_converted"] is None else Decimal(row["charged_converted"])
-    invoiced = None if own is None or own["amount"] is None else Decimal(own["amount"])
-    difference = None if used is None or invoiced is None else exact_difference(invoiced, used)
     amounts = {
-        "invoiced": (row["total"], own),
-        "charged": (row["charged"], converted_sum(used, display)),
-        "difference": (
-            decimal_text(exact_difference(Decimal(row["total"]), Decimal(row["charged"]))),
-            converted_sum(difference, display),
-        ),
+        "invoiced": (row["total"], row["converted"] or converted_sum("0", display)),
+        "charged": (row["charged"], converted_sum(row["charged_converted"], display)),
     }
+    if has_difference:
+        (invoiced, own), (charged, used) = amounts.values()
+        difference = _less(own["amount"], used["amount"]) if own and used else None
+        amounts["difference"] = (_less(invoiced, charged), converted_sum(difference, display))
     return {
         **group_fields(row),
         "currency": row["currency"],
@@ -204,6 +203,13 @@ def _month(row: Row, is_final: bool, display: Display | None) -> Row:
         "unpriced_line_items": row["unpriced_line_items"],
         "is_final": is_final,
     }
+
+
+def _less(amount: str | None, other: str | None) -> str | None:
+    """How much an amount is more than another one; None if one of them is not known."""
+    if amount is None or other is None:
+        return None
+    return decimal_text(exact_difference(Decimal(amount), Decimal(other)))
 
 
 def _final(answering: ResolvedGenerations) -> dict[str, bool]:

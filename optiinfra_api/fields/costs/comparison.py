@@ -28,6 +28,7 @@ from optiinfra_api.fields.costs.cost_series import LINE_ITEMS, Grouping, check_g
 from optiinfra_api.fields.costs.money import (
     Conversion,
     ConversionMethod,
+    ConvertedMoney,
     Money,
     Published,
     converted_sum,
@@ -75,7 +76,8 @@ class WhyNoEffect(Enum):
 @strawberry.interface(
     description="How costs in one currency changed. Price effect (change of the unit price x old quantity) and usage effect (change of "
     "the quantity x new unit price) add up to the difference. The unit price is cost by pricing quantity of all line items together: group "
-    "by SKU, so that another mix of SKUs is not taken for another price."
+    "by SKU, so that another mix of SKUs is not taken for another price. In the display currency both are at the mean rate of the period "
+    "before, of all its charges in the currency; with the exchange effect they add up to the converted difference."
 )
 class Compared:
     currency: str = strawberry.field(description="Currency of the amounts.")
@@ -92,6 +94,9 @@ class Compared:
     )
     usage_effect: Money | None = strawberry.field(
         description="What the change of the quantity makes of the difference. Null: not known."
+    )
+    exchange_effect: ConvertedMoney | None = strawberry.field(
+        description="What moves of exchange rates make of the converted difference. Null: no display currency is asked."
     )
     why_no_effect: WhyNoEffect | None = strawberry.field(
         description="Why the effects are null, for one of the groups at least."
@@ -296,8 +301,9 @@ def _compared(moved: Movement, earlier: _Read, later: _Read) -> dict[str, Any]:
         "line_items_before": moved.before.line_items,
         "line_items_after": moved.after.line_items,
         "unpriced_line_items": moved.before.unpriced + moved.after.unpriced,
-        "price_effect": money(moved.price_effect),
-        "usage_effect": money(moved.usage_effect),
+        "price_effect": money(moved.price_effect, shown(moved.price_at_mean_rate)),
+        "usage_effect": money(moved.usage_effect, shown(moved.usage_at_mean_rate)),
+        "exchange_effect": shown(moved.exchange_effect),
         "why_no_effect": moved.gap and moved.gap.name,
     }
 

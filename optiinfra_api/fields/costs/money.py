@@ -99,12 +99,15 @@ def _conversion(display: Display, *, is_page: bool) -> Conversion:
     return Conversion(currency=display.currency, method=method, total=total, warnings=display.warnings)
 
 
-def converted_sum(amount: Decimal | None, display: Display | None) -> dict[str, Any] | None:
+def converted_sum(amount: str | Decimal | None, display: Display | None) -> dict[str, Any] | None:
     """The fields of `ConvertedMoney` of a sum of what was converted at any rates; None if a display currency is not asked."""
     if display is None:
         return None
-    rates = dict.fromkeys(("rate", "rate_date", "rate_source", "first_rate_date", "last_rate_date"))
-    return {"amount": None if amount is None else decimal_text(amount), "currency": display.currency, **rates}
+    text = decimal_text(amount) if isinstance(amount, Decimal) else amount
+    return {"amount": text, "currency": display.currency, **_ANY_RATES}
+
+
+_ANY_RATES = dict.fromkeys(("rate", "rate_date", "rate_source", "first_rate_date", "last_rate_date"))
 
 
 @strawberry.interface(description="A sum of charges in one currency.")

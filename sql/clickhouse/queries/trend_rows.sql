@@ -5,6 +5,7 @@ SELECT
     provider,
     account_id,
     generation,
+    billing_period,
     charge_date,
     billing_currency,
     {sub_account_id:Identifier} AS sub_account_id,
@@ -15,4 +16,4 @@ SELECT
 FROM cost_trends AS derived
 -- include: resolved_generations
 GROUP BY
-    provider, account_id, generation, charge_date, billing_currency, sub_account_id, service_name, region_id, charge_category
+    provider, account_id, generation, billing_period, charge_date, billing_currency, sub_account_id, service_name, region_id, charge_category

@@ -74,7 +74,7 @@ def rows(draw: st.DrawFn, table: str) -> list[dict[str, Any]]:
                 "provider": draw(st.sampled_from(["aws", "gcp"])),
                 "account_id": draw(st.sampled_from(["one", "two", "drei ä"])),
                 "generation": generation,
-                "billing_period": date(2026, 1, 1),
+                "billing_period": date(2026, 1 + generation % 3, 1),
                 "charge_date": FIRST + timedelta(days=draw(st.integers(0, 40))),
                 "billing_currency": draw(st.sampled_from(["USD", "EUR"])),
                 **{column: draw(st.sampled_from(TEXTS)) for column in DIMENSIONS[table].values()},
@@ -106,7 +106,7 @@ def questions(draw: st.DrawFn, table: str) -> dict[str, Any]:
         "cost": cost,
         "unpriced": unpriced.get(cost, "none"),
         "granularity": draw(st.sampled_from(["daily", "weekly", "monthly", "whole"])),
-        "period": "nothing",
+        "period": draw(st.sampled_from(["nothing", "period_key"])),
         "order": draw(st.sampled_from(["largest_first", "smallest_first", "by_name"])),
         "each": draw(st.sampled_from([1, 2, 1001])),
         "limit": draw(st.sampled_from([1, 3, 1001])),
@@ -301,7 +301,7 @@ def test_sums_over_many_generations_are_those_of_clickhouse(
     async def asking() -> None:
         readers = Readers(client, warehouse)
         for values in asked:
-            values |= {"provider": "nothing", "account": "nothing"}
+            values |= {"provider": "nothing", "account": "nothing", "period": "nothing"}
             statement = "cost_series_by_day"
             assert_equal(await readers.held(statement, values), await readers.asking.rows(statement, values))
 

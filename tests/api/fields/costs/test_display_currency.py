@@ -120,6 +120,8 @@ def books(world: World) -> Books:
                     service=dice.choice(["Compute", "Storage"]),
                     category=dice.choice(["Usage", "Tax"]),
                     resource=dice.choice([None, "machine-1", "machine-2"]),
+                    quantity=Decimal(day),
+                    unit="Hours",
                 )
                 for currency in ("CHF", "EUR", "USD", *([LOST] if period == BillingPeriod(2024, 12) else []))
             ]
@@ -347,10 +349,11 @@ def test_new_and_revised_rates_leave_closed_months_as_they_were(world: World) ->
 
 
 _MONEY: Final = f"{{ amount converted {{ {CONVERTED} }} }}"
+_EFFECTS: Final = f"priceEffect {_MONEY} usageEffect {_MONEY} exchangeEffect {{ amount currency }}"
 COMPARISON: Final = f"""query Comparison($period: Period!, $with: Period!, $into: String, $filter: CostFilter, $limit: Int!) {{
   compareCosts(period: $period, with: $with, displayCurrency: $into, filter: $filter, groupBy: [SERVICE, CHARGE_CATEGORY], limit: $limit) {{
-    totals {{ currency before {_MONEY} after {_MONEY} difference {_MONEY} priceEffect {_MONEY} }}
-    groups {{ service chargeCategory isOther currency before {_MONEY} after {_MONEY} difference {_MONEY} }} {CONVERSION}
+    totals {{ currency before {_MONEY} after {_MONEY} difference {_MONEY} {_EFFECTS} }}
+    groups {{ service chargeCategory isOther currency before {_MONEY} after {_MONEY} difference {_MONEY} {_EFFECTS} }} {CONVERSION}
   }}
 }}"""
 
@@ -379,10 +382,15 @@ def test_a_comparison_is_converted_in_both_periods(books: Books, limit: int) -> 
             assert same(one[name]["converted"]["amount"], amount)
     for total in found["totals"]:
         own = [one for one in found["groups"] if one["currency"] == total["currency"]]
-        for name in ("before", "after", "difference"):
+        for name in ("before", "after", "difference", "priceEffect", "usageEffect"):
             assert fractions(one[name]["converted"]["amount"] for one in own) == Fraction(
                 total[name]["converted"]["amount"]
             )
+        for one in (*own, total):
+            parts = [one[name]["converted"]["amount"] for name in ("priceEffect", "usageEffect")]
+            moved = one["exchangeEffect"]["amount"]
+            assert fractions([*parts, moved]) == Fraction(one["difference"]["converted"]["amount"])
+            assert (Fraction(moved) == 0) == (one["currency"] == INTO)
     assert Fraction(found["conversion"]["total"]) == fractions(
         one["difference"]["converted"]["amount"] for one in found["totals"]
     )

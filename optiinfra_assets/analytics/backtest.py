@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from optiinfra_assets.analytics.arrays import Calendar, Flags, Floats, mean, median
+from optiinfra_assets.analytics.arrays import TINY, Calendar, Flags, Floats, median
 from optiinfra_assets.analytics.month_days import WINDOW, split
 from optiinfra_assets.analytics.usage_model import PRIOR, rules
 
@@ -54,9 +54,7 @@ def backtest(values: Floats, calendar: Calendar) -> Backtest:
     found = [_from_origin(values, calendar, origin) for origin in origins]
     sums, days = (np.stack([one[part] for one in found], axis=2) for part in (0, 1))
     actual = np.stack([np.sum(values[:, origin : origin + 28], axis=1) for origin in origins], axis=1)
-    level = np.nan_to_num(mean(np.abs(values[:, -56:]))) * 28
-    relative = np.abs(sums[..., MONTH]) / np.where(level > 0, level, 1.0)[:, None]
-    final, without_own = _weights(relative)
+    final, without_own = _weights(_symmetric(sums[..., MONTH], actual))
     return Backtest(
         _longer(np.einsum("rsk,rskg->skg", without_own, sums)),
         np.einsum("rsk,rskg->skg", without_own, days),
@@ -74,7 +72,7 @@ def by_rule(values: Floats, calendar: Calendar, horizon: int) -> tuple[Floats, F
     """Return rule x series x day, and series x day of what days of the month bring beside it, for `horizon` days."""
     ahead = Calendar(calendar.dates[-1] + 1 + np.arange(horizon))
     parts = split(values, calendar)
-    return rules(parts.rest, horizon), parts.scheduled(ahead)
+    return rules(parts.rest, parts.with_single_days, horizon), parts.scheduled(ahead)
 
 
 def _from_origin(values: Floats, calendar: Calendar, origin: int) -> tuple[Floats, Floats]:
@@ -90,15 +88,21 @@ def _from_origin(values: Floats, calendar: Calendar, origin: int) -> tuple[Float
     return np.concatenate(sums, axis=2), errors[:, :, :DAYS]
 
 
-def _weights(relative: Floats) -> tuple[Floats, Floats]:
-    """Return what rules weigh for a series, and for each of its origins without its own error, by the inverse fourth power of mean
-    errors.
+def _symmetric(errors: Floats, actual: Floats) -> Floats:
+    """Return errors as parts of what was forecast and what came together: 1 at most, however far off a month was."""
+    size = np.abs(actual + errors) + np.abs(actual)
+    return np.where(size > TINY, np.abs(errors) / np.where(size > TINY, size, 1.0), errors * 0)
 
-    `relative` is rule x series x origin. Single errors count up to a half, and a series leans on what holds for all:
-    what many series tell is known better than what one does.
+
+def _weights(errors: Floats) -> tuple[Floats, Floats]:
+    """Return what rules weigh for a series, and for each of its origins without its own error, by the inverse eighth power of mean
+    errors: the best of rules that differ counts alone, and rules that do about as well are averaged.
+
+    `errors` is rule x series x origin. A series leans on what holds for all, the more the fewer origins it has: what many series tell is
+    known better than what one does.
     """
-    is_known: Flags = ~np.isnan(relative)
-    errors = np.where(is_known, np.minimum(np.nan_to_num(relative), 0.5), 0.0)
+    is_known: Flags = ~np.isnan(errors)
+    errors = np.where(is_known, errors, 0.0)
     count, total = is_known.sum(axis=2), errors.sum(axis=2)
     own = total / np.maximum(count, 1)
     usual = own.mean(axis=0) + 1e-4
@@ -107,11 +111,11 @@ def _weights(relative: Floats) -> tuple[Floats, Floats]:
     shared = ratio[:, None] * usual
     final = (total + _SHRINKAGE * shared) / (count + _SHRINKAGE)
     others = (total[..., None] - errors + _SHRINKAGE * shared[..., None]) / (count[..., None] - is_known + _SHRINKAGE)
-    return _sharp(final * ratio[:, None] ** 2), _sharp(others * ratio[:, None, None] ** 2)
+    return _sharp(final * ratio[:, None]), _sharp(others * ratio[:, None, None])
 
 
 def _sharp(errors: Floats) -> Floats:
-    weights = PRIOR.reshape(-1, *(1,) * (errors.ndim - 1)) / (errors + 1e-5) ** 4
+    weights = PRIOR.reshape(-1, *(1,) * (errors.ndim - 1)) / (errors + 1e-5) ** 8
     return np.asarray(weights / weights.sum(axis=0))
 
 

@@ -11,6 +11,8 @@ from optiinfra_assets.analytics.arrays import TINY, Calendar, Flags, Floats, Int
 
 WINDOW = 190
 """So many days back are looked at: six months."""
+_SEEN = 3
+"""An excess that came once is no larger than so many others, to be one of those that come from time to time."""
 LAST_DAY = 0
 """The place of the last day of a month among its days."""
 
@@ -21,6 +23,9 @@ class MonthDaySplit:
 
     rest: Floats
     """Series x days; NaN before a series begins."""
+    with_single_days: Floats
+    """The same with what came once, in so far as such days came before: days of little use (holidays) are kept, and of an excess half
+    of what was expected, or as much as the fourth largest had."""
     schedule: Floats
     """Series x 32: what comes on each day of a month beside the rest; place 0 is the last day of the month."""
 
@@ -59,7 +64,11 @@ def split(values: Floats, calendar: Calendar) -> MonthDaySplit:
         came = (amount != 0)[:, None] & (np.sign(left) == np.sign(amount)[:, None]) & _stands_out(left, spread)
         rest[:, days] = np.where(came, expected[:, days], rest[:, days])
         schedule[:, place] = amount
-    return MonthDaySplit(_without_single_days(rest, expected, spread), schedule)
+    single = _single_days(rest, expected, spread)
+    excess = np.where(single, rest - expected, 0.0)
+    usual = np.partition(excess, -_SEEN - 1, axis=1)[:, -_SEEN - 1, None] if excess.shape[1] > _SEEN else 0.0
+    kept = np.where(single, expected + np.minimum(excess, np.maximum(np.abs(expected) / 2, usual)), rest)
+    return MonthDaySplit(np.where(single, expected, rest), kept, schedule)
 
 
 def _by_month(calendar: Calendar) -> dict[int, Integers]:
@@ -94,8 +103,8 @@ def _recurring(excess: Floats, spread: Floats, level: Floats) -> Floats:
     return np.where(recurs, np.where(steady, last, usual), 0.0)
 
 
-def _without_single_days(values: Floats, expected: Floats, spread: Floats) -> Floats:
-    """Put the expectation in place of single days, or two together, that stand far out; unless such days are usual in a series.
+def _single_days(values: Floats, expected: Floats, spread: Floats) -> Flags:
+    """Tell single days, or two together, that stand far out; none where such days are usual in a series.
 
     Where more days around stand out to the same side, half as far, the level has moved.
     """
@@ -107,4 +116,4 @@ def _without_single_days(values: Floats, expected: Floats, spread: Floats) -> Fl
         around = np.lib.stride_tricks.sliding_window_view(stands_out, 9, axis=1).sum(axis=-1)
         single |= far & (side * excess > 0) & (around <= 2)
     usual = np.mean(single, axis=1) > 0.05
-    return np.where(single & ~usual[:, None], expected, values)
+    return np.asarray(single & ~usual[:, None])

@@ -1,4 +1,4 @@
-"""Forecasts what is used from day to day: four simple rules, side by side, which back-tests weight."""
+"""Forecasts what is used from day to day: six simple rules, side by side, which back-tests weight."""
 
 from __future__ import annotations
 
@@ -9,28 +9,34 @@ import numpy as np
 from optiinfra_assets.analytics.arrays import TINY, Flags, Floats, deviation, mean, median
 
 WEEK: Final = 7
-PRIOR: Final = np.array([1.0, 1.0, 1.0, 0.5])
+PRIOR: Final = np.array([1.0, 1.0, 1.0, 0.5, 0.5, 0.5])
 """What each rule of `rules` weighs before anything is known."""
 DAMPING: Final = 0.985
 """A trend keeps so much of itself from one day to the next: half is gone in 46 days."""
+_SURE: Final = 2.0
+"""A level has moved for sure if its last week lies off by so many times what noise allows."""
 STEEPEST: Final = 0.004
 """A trend changes a day's cost by at most so much of the level: 12 % a month."""
 
 
-def rules(rest: Floats, horizon: int) -> Floats:
+def rules(rest: Floats, with_single_days: Floats, horizon: int) -> Floats:
     """Return rule x series x day: the next `horizon` days, each by
 
     0. the last week, repeated;
     1. the usual week, times a level of four weeks (of one, if the level has moved), along a damped trend;
     2. the same with the level of the last week alone;
-    3. the means of the last four weeks by weekday (rule 1, if the level has moved).
+    3. the means of the last four weeks by weekday (rule 1, if the level has moved);
+    4. the same means with what came once (rule 1, if the level has moved for sure);
+    5. the last two weeks, repeated (one, if the level has moved for sure).
 
-    `rest` is series x days without what recurs by the month and what came once; NaN stands before a series begins.
+    `rest` is series x days without what recurs by the month and what came once, as `MonthDaySplit` has it; NaN stands before a series
+    begins.
     """
     profile = usual_week(rest)
     daily = _without_week(rest, profile)
     month, week = (np.nan_to_num(median(daily[:, -days:])) for days in (28, WEEK))
-    has_moved = _has_moved(daily, week)
+    off = _off(daily, week)
+    has_moved, is_sure = off > 1, off > _SURE
     level = np.where(has_moved, week, month)
     slope = _trend(daily, level)
     ahead = np.cumsum(DAMPING ** np.arange(1, horizon + 1)) * slope[:, None]
@@ -39,26 +45,28 @@ def rules(rest: Floats, horizon: int) -> Floats:
     by_week = shape * ((week + 3 * slope)[:, None] + ahead)
     repeated = _ahead(np.nan_to_num(rest[:, -WEEK:], nan=0.0), horizon)
     means = np.where(has_moved[:, None], by_level, _ahead(_weekday_means(rest), horizon))
-    return np.stack([repeated, by_level, by_week, means])
+    plain = np.where(is_sure[:, None], by_level, _ahead(_weekday_means(with_single_days), horizon))
+    two_weeks = np.where(is_sure[:, None], repeated, _ahead(np.nan_to_num(rest[:, -2 * WEEK :]), horizon))
+    return np.stack([repeated, by_level, by_week, means, plain, two_weeks])
 
 
-def _has_moved(daily: Floats, week: Floats) -> Flags:
-    """Tell whether the last week lies off each of the third to sixth week before today by more than noise, to one side.
+def _off(daily: Floats, week: Floats) -> Floats:
+    """Return how far the last week lies off each of the third to sixth week before today, to one side, in units of the noise; 0 if they
+    lie on both sides. Beyond 1 it has moved.
 
     Weeks that alternate are no step; and one of three weeks ago is the level of four by now.
     """
     count = daily.shape[1] // WEEK
     if count < 3:
-        return np.zeros(len(daily), dtype=bool)
+        return np.zeros(len(daily))
     weeks = daily[:, -WEEK * min(count, 6) :].reshape(len(daily), -1, WEEK)
     levels = median(weeks)
     noise = 1.5 * np.nan_to_num(deviation((weeks[:, -4:] - levels[:, -4:, None]).reshape(len(daily), -1)))
-    off = week[:, None] - levels[:, :-2]
-    unknown = np.isnan(off)
-    return np.asarray(
-        (np.all(unknown | (off > noise[:, None]), axis=1) | np.all(unknown | (off < -noise[:, None]), axis=1))
-        & ~unknown.all(axis=1)
-    )
+    distances = week[:, None] - levels[:, :-2]
+    known = np.where(np.isnan(distances), np.inf, distances)
+    above, below = known.min(axis=1), np.where(np.isnan(distances), np.inf, -distances).min(axis=1)
+    least = np.where(np.isnan(distances).all(axis=1), 0.0, np.maximum(np.maximum(above, below), 0.0))
+    return np.asarray(np.where(noise > 0, least / np.where(noise > 0, noise, 1.0), np.where(least > 0, np.inf, 0.0)))
 
 
 def usual_week(rest: Floats) -> Floats:
@@ -102,4 +110,4 @@ def _trend(daily: Floats, level: Floats) -> Floats:
 
 
 def _ahead(week: Floats, horizon: int) -> Floats:
-    return np.tile(week, (1, horizon // WEEK + 1))[:, :horizon]
+    return np.tile(week, (1, horizon // week.shape[1] + 1))[:, :horizon]

@@ -45,7 +45,10 @@ from optiinfra_assets.providers.focus_files.column_mapping import TAG, MappedCol
 from optiinfra_assets.providers.focus_files.other_formats import other_format
 from optiinfra_assets.providers.focus_files.value_forms import DateForms, NumberForm
 
-_LARGEST: Final = 1 << 20
+_LARGEST: Final = 1 << 18
+"""Bytes. More than a mapping of a thousand columns has."""
+_LONGEST_LINE: Final = 1000
+"""Characters. The time that a key of so many parts takes to read grows with their square."""
 _HINT: Final = (
     f"; if it has costs, name the FOCUS column of each of its columns in a file {MAPPING_NAME} beside it: "
     "optiinfra connect focus --preview FILE proposes one"
@@ -243,13 +246,20 @@ def read_mapping(location: Location, file: FileVersion) -> ColumnMapping | BadDa
     """
     path = location.path(file.name)
     with location.reading(file) as opened:
-        text = opened.read(_LARGEST)
+        content = opened.read(_LARGEST + 1)
     try:
-        mapping = ColumnMapping.model_validate(tomllib.loads(text.decode("utf-8-sig")))
+        if len(content) > _LARGEST:
+            raise ValueError(f"is not read: it is larger than {_LARGEST >> 10} KiB")
+        text = content.decode("utf-8-sig")
+        if any(len(line) > _LONGEST_LINE for line in text.split("\n")):
+            raise ValueError(f"is not read: it has a line of more than {_LONGEST_LINE} characters")
+        mapping = ColumnMapping.model_validate(tomllib.loads(text))
         mapping.targets()
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         return BadData(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}")
+    except RecursionError:
+        return BadData(f"{path}: is not read: its values are nested too deeply")
     except ValueError as error:
         return BadData(f"{path}: {error}")
     return mapping

@@ -163,6 +163,9 @@ def test_times_and_numbers_of_mapped_columns_are_read_as_leniently(tmp_path: Pat
     ("mapping", "said"),
     [
         ("[columns", "its mapping is not accepted: .*optiinfra-mapping.toml: "),
+        pytest.param("x = " + "[\n" * 50_000, "nested too deeply", id="nested"),
+        pytest.param("a" + ".a" * 3000 + " = 1", "a line of more than 1000 characters", id="long"),
+        pytest.param(MAPPING + "#\n" * (1 << 17), "larger than 256 KiB", id="large"),
         ('[columns]\ncost = "Cost"', "columns: 'Cost' is no column of FOCUS: use a name such as BilledCost"),
         ('[constants]\nCost = "1"', "constants: 'Cost' is no column of FOCUS"),
         (

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import count
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import boto3
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 from orchestrated import Files, Platform
@@ -246,3 +251,81 @@ def test_a_large_object_goes_in_parts_and_appears_whole(
     _destination(place, KEY, transient_context()).replace("large.parquet", tmp_path / "large")
     assert client.get_object(Bucket="lake", Key="focus/large.parquet")["Body"].read() == content
     assert Decimal(client.head_object(Bucket="lake", Key="focus/large.parquet")["ContentLength"]) == len(content)
+
+
+def _dying(requests: int) -> Callable[..., Any]:
+    """A way to ask a bucket, which kills the process when it has had the answer to so many requests that write."""
+    ask, answered = destination.BucketDestination._ask, count(1)
+
+    def asked(place: destination.BucketDestination, name: str, operation: Callable[[], Any]) -> Any:
+        found = ask(place, name, operation)
+        if next(answered) == requests:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    return asked
+
+
+def _die_on_demand(settings: Settings, place: Delivery, part_bytes: int, asked: Connection) -> None:
+    """For each number of requests that is asked for, deliver in a process that dies so; answer its exit code. -1 ends."""
+    destination.PART_BYTES = part_bytes  # type: ignore[misc]
+    while (requests := asked.recv()) >= 0:
+        if (child := os.fork()) == 0:
+            destination.BucketDestination._ask = _dying(requests)  # type: ignore[method-assign]
+            deliver(place, Metadata.connect(settings), Warehouse.connect(settings))
+            os._exit(0)
+        asked.send(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def test_a_delivery_to_a_bucket_that_is_killed_anywhere_is_whole_and_goes_on(
+    published: Platform, files: Files, bucket: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each request in turn: of the upload's beginning, its parts, its end, and the manifest."""
+    url, client = bucket
+    place = Delivery("acme", "lake", "s3://lake/focus", region="us-east-1", endpoint_url=url)
+    published.metadata.deliveries.add(place)
+    owner = Account(place.delivery_id, "acme", "delivery", place.settings())
+    published.metadata.credentials.put(owner, KEY, Actor.here("test"))
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+    assert run(published, place) == DeliveryResult(2, 0, 0)
+    october = "acme.files/2026-10.parquet"
+
+    def contents() -> dict[str, bytes]:
+        found = client.list_objects_v2(Bucket="lake", Prefix="focus/")["Contents"]
+        keys = [one["Key"] for one in found]
+        return {key.removeprefix("focus/"): client.get_object(Bucket="lake", Key=key)["Body"].read() for key in keys}
+
+    def costs(content: bytes) -> Decimal:
+        return sum(pq.read_table(io.BytesIO(content))["BilledCost"].to_pylist(), Decimal(0))
+
+    part_bytes = len(contents()[october]) * 2 // 3
+    monkeypatch.setattr(destination, "PART_BYTES", part_bytes)
+    ours, theirs = multiprocessing.Pipe()
+    dying = multiprocessing.get_context("spawn").Process(
+        target=_die_on_demand, args=(published.settings, place, part_bytes, theirs), daemon=True
+    )
+    dying.start()
+    seen = []
+    for requests in range(1, 7):
+        before, old = contents(), Decimal(requests)
+        files.write("october", "2026-10", [str(requests + 1)])
+        collect(published, "2026-10")
+        ours.send(requests)
+        assert ours.poll(60)
+        exit_code = ours.recv()
+        after = contents()
+        said = json.loads(after[MANIFEST])["files"]
+        assert said.keys() == after.keys() - {MANIFEST}, "it names all that is there, and nothing else"
+        assert costs(after["acme.files/2026-09.parquet"]) == Decimal("3.5")
+        is_replaced, is_named = after[october] != before[october], after[MANIFEST] != before[MANIFEST]
+        assert costs(after[october]) == (old + 1 if is_replaced else old if requests > 1 else Decimal("0.25"))
+        assert (said[october]["sha256"] == hashlib.sha256(after[october]).hexdigest()) == (is_replaced == is_named)
+        seen.append((exit_code, is_replaced, is_named))
+        assert run(published, place) == (DeliveryResult(0, 0, 2) if is_named else DeliveryResult(1, 0, 1))
+        done = contents()
+        named = {name: one["sha256"] for name, one in json.loads(done.pop(MANIFEST))["files"].items()}
+        assert named == {name: hashlib.sha256(content).hexdigest() for name, content in done.items()}
+    ours.send(-1)
+    dying.join(60)
+    killed = -signal.SIGKILL
+    assert seen == [(killed, False, False)] * 3 + [(killed, True, False), (killed, True, True), (0, True, True)]

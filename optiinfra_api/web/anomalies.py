@@ -99,9 +99,12 @@ async def show_one(visit: Visit) -> Response:
         drawn=drawn(band),
         days=days[::-1],
         causes=next((of for of in causes["byDimension"] if of["dimension"] == by), causes),
-        dimensions=[of["dimension"] for of in causes["byDimension"] if of["dimension"] != "tag"],
+        dimensions=[
+            (name, visit.link("/anomalies/anomaly", id=named, by=name))
+            for of in causes["byDimension"]
+            if (name := of["dimension"]) != "tag"
+        ],
         by=by,
-        clearest=causes["dimension"],
         tag=tag,
         hidden=visit.fields({"id": named}),
         states=STATES,

@@ -136,7 +136,9 @@ def explain(
 def _by(dimension: str, items: Mapping[Place, Contribution], index: int, excess: Decimal) -> DimensionCause:
     """Name the values of a dimension that have most to do with an excess."""
     ranked = _contributions(items, index, excess)
-    named = [one for one in ranked if one.value != UNLISTED][:NAMED]
+    way = -1 if excess < 0 else 1
+    are_few = len(ranked) <= NAMED  # else what goes the other way hides nothing among the others
+    named = [one for one in ranked if one.value != UNLISTED and (are_few or way * one.excess > 0)][:NAMED]
     others = _together(None, (one for one in ranked if one not in named))
     return DimensionCause(
         dimension, _together(None, ranked), named, others, _share(exact_sum(one.excess for one in named), excess)

@@ -89,6 +89,7 @@ def test_it_looks_into_the_child_that_holds_most_and_names_the_rest() -> None:
     ]
     assert (found.depth, found.named.dimension) == (1, "sku")
     assert [(one.value, one.new) for one in found.named.contributors[:2]] == [("s2", 50), ("s3", 40)]
+    assert [one.value for one in found.by_dimension[0].contributors][:1] == ["a"]
     assert found.total.new == 90
     assert found.named.explained == Decimal("0.91")
     regions = found.by_dimension[1]

@@ -23,10 +23,7 @@ from optiinfra_assets.domain.anomalies import StateChange, StoredAnomaly
 class AnomalyKind(Enum):
     RISE = described("RISE", "It cost more than the band allows.")
     DROP = described("DROP", "Four days cost less than half of what was expected.")
-    LEAK = described(
-        "LEAK",
-        "Four weeks cost a fifth more than the four before, week by week, and by more than four weeks moved before.",
-    )
+    LEAK = described("LEAK", "Four weeks cost a fifth more than the four before, week by week, and moved less before.")
     NEW = described("NEW", "A series that had no costs has.")
 
 

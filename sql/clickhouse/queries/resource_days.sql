@@ -2,8 +2,8 @@
 -- For: costsByResource in a display currency: the resources of one page; charges without a resource have an empty one.
 -- Two levels, because sumMap over the days of a page takes half as long again. Sums have 256 bits, because a sum of Decimal(38, 18) wraps
 -- silently beyond 1.7e20.
-SELECT
-    account, resource, currency, arraySort(groupArray((charge_date, toString(amount)))) AS points, points.1 AS dates, points.2 AS amounts
+WITH arraySort(groupArray((charge_date, amount))) AS points
+SELECT account, resource, currency, points.1 AS dates, points.2 AS amounts
 FROM
 (
     SELECT

@@ -1,8 +1,8 @@
 -- Grain: resource (account, resource id, currency), each with its days and their amounts. Source: raw_costs.
 -- For: costsByResource in a display currency with filters that cost_by_resource_day lacks: the resources of one page; charges without a resource have an empty one.
 -- Sums have 256 bits, because a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
-SELECT
-    account, resource, currency, arraySort(groupArray((charge_day, toString(amount)))) AS points, points.1 AS dates, points.2 AS amounts
+WITH arraySort(groupArray((charge_day, amount))) AS points
+SELECT account, resource, currency, points.1 AS dates, points.2 AS amounts
 FROM
 (
     SELECT

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 from charges import Charge, slice_of
-from exporting import ask, csv_rows
+from exporting import ask, csv_rows, parquet_rows
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -280,29 +280,41 @@ def test_the_latest_days_and_a_whole_in_the_currency_it_is_billed_in(books: Book
     assert "No rate from USD to XTS" in unknown["conversion"]["warnings"][0]
 
 
-def test_a_file_has_the_same_amounts_rounded_once(books: Books) -> None:
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_file_has_the_same_amounts_rounded_once(books: Books, form: str) -> None:
     """Also of three years, whose rates are many for the values of one statement."""
+    read = {"csv": csv_rows, "parquet": parquet_rows}[form]
+
+    def rows(what: str, period: dict[str, str]) -> list[dict[str, Any]]:
+        asked = [*period.items(), ("displayCurrency", INTO), *(("currency", one) for one in KNOWN["currency"])]
+        asked += [("groupBy", "SERVICE")] if what == "trends" else []
+        answer = ask(books.customer.world, books.customer.token, f"{what}.{form}", asked)
+        assert answer.status_code == 200, answer.text
+        return read(answer.content)
+
     series = books.ask(TRENDS, by="DAILY", filter=KNOWN)["series"]
     expected = {
         (one["service"], one["currency"], day): None if shown is None else round(Fraction(shown) * 10**18)
         for one in series
         for day, shown in zip(one["dates"], one["convertedAmounts"], strict=True)
     }
-    asked = [
-        *PERIOD.items(),
-        ("groupBy", "SERVICE"),
-        ("displayCurrency", INTO),
-        *(("currency", one) for one in KNOWN["currency"]),
-    ]
-    answer = ask(books.customer.world, books.customer.token, "trends.csv", asked)
-    assert answer.status_code == 200, answer.text
-    found = {
-        (row["service"], row["currency"], row["date"]): round(Fraction(row["converted_cost"]) * 10**18)
-        if row["converted_cost"]
-        else None
-        for row in csv_rows(answer.content)
-    }
-    assert found == expected
+    found = rows("trends", PERIOD)
+    assert expected == {(row["service"], row["currency"], str(row["date"])): _units(row) for row in found}
+    assert None in expected.values()
+    for row in found:
+        lost = f"No rate from {row['currency']} to {INTO} on 1 days from {row['date']} to {row['date']}"
+        assert (row["conversion_warning"] or None) == (None if _units(row) is not None else lost)
+    for period in (PERIOD, WHOLE):
+        start, end = (date.fromisoformat(period[name]) for name in ("start", "end"))
+        for row in rows("total", period):
+            exact = books.sum(lambda one: one.currency == row["currency"] and start <= one.day < end)  # noqa: B023
+            assert _units(row) == (None if exact is None else round(exact * 10**18))
+            assert bool(row["conversion_warning"]) == (exact is None)
+
+
+def _units(row: dict[str, Any]) -> int | None:
+    """The converted cost of a row of a file in units of 10**-18."""
+    return None if row["converted_cost"] in ("", None) else round(Fraction(row["converted_cost"]) * 10**18)
 
 
 @pytest.mark.parametrize("code", ["", "chf", "CH", "CHFX", "CHF\n", "1.0"])

@@ -15,12 +15,12 @@ from optiinfra_api.fields.costs.arguments import CostBasis, CostFilter, Period, 
 from optiinfra_api.fields.costs.latest import check_days
 from optiinfra_api.fields.costs.trends import Dimension, Granularity
 from optiinfra_api.fields.insights.forecast import MOST_DAYS, check_forecast_days
-from optiinfra_api.fields.insights.forecasting import ANSWERED
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.scalars import BadValue, parse_date, parse_instant
-from optiinfra_api.reading.cost_query import FILTERS, MAX_TAGS, CostQuery
+from optiinfra_api.reading.cost_query import MAX_TAGS, CostQuery
 from optiinfra_api.reading.stream import ExportFormat
 from optiinfra_assets.domain import focus
+from optiinfra_assets.domain.charge_filters import FILTERS
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
@@ -40,10 +40,7 @@ ACCEPTED: Mapping[str, frozenset[str]] = {
     "by-resource": _FILTERED | {"costBasis"},
     "by-type": _FILTERED | {"costBasis"},
     "total": _FILTERED | {"costBasis"},
-    "forecast": _EVERYWHERE
-    | {to_camel_case(name) for name in ANSWERED}
-    | {"tagKey", "tagValue"}
-    | {"costBasis", "groupBy", "groupByTag", "forecastDays"},
+    "forecast": (_FILTERED - _PERIOD) | {"costBasis", "groupBy", "groupByTag", "forecastDays"},
     "anomalies": _ANOMALIES,
     "anomaly-causes": _ANOMALIES | {"groupByTag"},
     "latest": _EVERYWHERE | {"costBasis", "days"},

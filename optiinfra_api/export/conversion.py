@@ -63,8 +63,8 @@ async def _days(data: CustomerData, asked: ExportQuery, resolved: ResolvedGenera
         start,
         end,
         whole.as_of,
-        whole.providers,
-        whole.accounts,
+        providers=whole.providers,
+        accounts=whole.accounts,
         currencies=whole.currencies,
         billing_periods=whole.billing_periods,
     )

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from optiinfra_api.export.arguments import ExportQuery
-from optiinfra_api.fields.costs.cost_series import LINE_ITEMS, Grouping, cost_columns
+from optiinfra_api.fields.costs.cost_series import Grouping, cost_columns
 from optiinfra_api.fields.costs.resource_ranking import edges, whole_months
 from optiinfra_assets.database import sql_files
+from optiinfra_assets.domain.charge_filters import LINE_ITEMS
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
 Plan = tuple[str, dict[str, Any]]

@@ -11,9 +11,10 @@ from optiinfra_api.mcp.caller import Caller, ToolFailed
 
 _FORECAST: Final = """query McpForecast($customer: String, $filter: CostFilter, $groupBy: [Dimension!], $asOf: DateTime) {
   forecast(customerId: $customer, filter: $filter, groupBy: $groupBy, asOf: $asOf, forecastDays: 1) {
-    madeAt dataThrough isSimulated reason
+    madeAt dataThrough isSimulated reason finalDays { account lastDay }
     series {
-      provider account subAccount service region chargeCategory currency method errorPercent
+      provider account subAccount service region chargeCategory serviceProvider serviceCategory invoice billingPeriod sku pricingCategory
+      commitment currency method errorPercent
       totals { span end beforeCredits { expected { amount } bounds { level lower upper coverage } } afterCredits { expected { amount } } }
     }
     overrides { month }
@@ -24,6 +25,7 @@ _STATUS: Final = """query McpBudgets($customer: String, $asOf: DateTime) {
     nodes {
       budget { budgetId name currency } periodEnd amount spent forecast upper80 probability passedOn state dataThrough isSimulated
     }
+    unusable { name problem }
     pageInfo { hasNextPage }
   }
 }"""
@@ -81,7 +83,7 @@ async def forecast(caller: Caller, asked: ForecastAsked) -> str:
                     *(total["afterCredits"]["expected"]["amount"], one["method"], one["errorPercent"]),
                 ]
             )
-    head = {name: found[name] for name in ("madeAt", "dataThrough", "isSimulated", "reason")}
+    head = {name: found[name] for name in ("madeAt", "dataThrough", "isSimulated", "reason", "finalDays")}
     head["overriddenMonths"] = sorted({one["month"] for one in found["overrides"]})
     return answers.table(head, (*fields, *_COLUMNS), rows, limit=asked.limit, skip=asked.skip)
 
@@ -94,7 +96,9 @@ async def budget_status(caller: Caller, asked: BudgetsAsked) -> str:
         [one["budget"]["name"], one["budget"]["currency"], *(one[name] for name in _OF_BUDGETS)]
         for one in found["nodes"]
     ]
-    head = {"budgets": len(rows), "isSimulated": any(one["isSimulated"] for one in found["nodes"])}
+    head: dict[str, Any] = {"budgets": len(rows), "isSimulated": any(one["isSimulated"] for one in found["nodes"])}
+    if found["unusable"]:
+        head["unusable"] = found["unusable"]
     has_more = found["pageInfo"]["hasNextPage"]
     columns = ("budget", "currency", *_OF_BUDGETS)
     return answers.table(head, columns, rows, limit=len(rows), skip=asked.skip, has_more=has_more)

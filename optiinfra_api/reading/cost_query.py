@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from strawberry.utils.str_converters import to_camel_case
 
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.charge_filters import FILTERS, ChargeFilter, TagCondition
 from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
 
 MAX_DAYS = 3660
@@ -21,126 +22,24 @@ MAX_TAGS = 20
 Values = Sequence[str | None] | None
 """Accepted values of one dimension; None: all."""
 
-FILTERS: Final = {
-    "provider": "providers",
-    "account": "accounts",
-    "sub_account": "sub_accounts",
-    "service": "services",
-    "region": "regions",
-    "charge_category": "charge_categories",
-    "currency": "currencies",
-    "service_provider": "service_providers",
-    "service_category": "service_categories",
-    "invoice": "invoices",
-    "billing_period": "billing_periods",
-    "sku": "skus",
-    "pricing_category": "pricing_categories",
-    "commitment": "commitments",
-}
-"""Name of a filter -> the attribute of `CostQuery` that holds its accepted values."""
-
-_DERIVED: Final = frozenset({"sub_account", "service", "region", "charge_category"})
-"""Filtered dimensions of `CostQuery.filtered` that derived tables of resources and attributes have, too."""
-
 FIRST_DAY, END_DAY = date(1971, 1, 1), date(2100, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class TagCondition:
-    """Accepts line items by one tag. `values`: null first, for line items without a value of it. `in_any_case`: tags of that name in any
-    case are one tag."""
-
-    name: str
-    values: tuple[str | None, ...]
-    in_any_case: bool = False
-
-    def marked(self) -> list[str]:
-        """The values as ``fragments/tag_filter.sql`` compares them."""
-        return ["" if value is None else f"={value}" for value in self.values]
-
-
-@dataclass(frozen=True, slots=True)
-class CostQuery:
-    """A checked cost query. `start` (inclusive) and `end` (exclusive) are UTC days, None without a period; `as_of` is a UTC instant.
-
-    An empty tuple filters nothing. `billing_periods` are months as ``YYYY-MM``.
-    A null value in a filter is '', as the tables store it; but of a tag, null and '' are two values.
-    """
+class CostQuery(ChargeFilter):
+    """A checked cost query. `start` (inclusive) and `end` (exclusive) are UTC days, None without a period; `as_of` is a UTC instant."""
 
     start: date | None
     end: date | None
     as_of: datetime | None
-    providers: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    sub_accounts: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    charge_categories: tuple[str, ...] = ()
-    currencies: tuple[str, ...] = ()
-    tag_filter: str = ""
-    tag_values: tuple[str | None, ...] = ()
-    resources: tuple[str, ...] = ()
-    service_providers: tuple[str, ...] = ()
-    service_categories: tuple[str, ...] = ()
-    invoices: tuple[str, ...] = ()
-    billing_periods: tuple[str, ...] = ()
-    skus: tuple[str, ...] = ()
-    pricing_categories: tuple[str, ...] = ()
-    commitments: tuple[str, ...] = ()
-    more_tags: tuple[TagCondition, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Statement parameters for the period and the filters, without the filters that choose generations."""
-        values = {name: list(getattr(self, name)) for name in _LISTS}
-        return {"start": self.start, "end": self.end, "tag_filter": self.tag_filter, **values, **self._more_tags()}
-
-    def _more_tags(self) -> dict[str, Any]:
-        bound: dict[str, Any] = {}
-        for prefix, in_any_case in (("more", False), ("any_case", True)):
-            chosen = [one for one in self.more_tags if one.in_any_case == in_any_case]
-            bound |= {f"{prefix}_tags": [one.name for one in chosen]}
-            bound |= {f"{prefix}_tag_values": [one.marked() for one in chosen]}
-        return bound
-
-    def filtered(self) -> frozenset[str]:
-        """Dimensions that the filters need and that not every table has."""
-        dimensions = {
-            "sub_account": self.sub_accounts,
-            "service": self.services,
-            "region": self.regions,
-            "charge_category": self.charge_categories,
-            "service_provider": self.service_providers,
-            "service_category": self.service_categories,
-            "invoice": self.invoices,
-            "sku": self.skus,
-            "pricing_category": self.pricing_categories,
-            "commitment": self.commitments,
-            "tag": self.tag_values or self.more_tags,
-            "resource": self.resources,
-        }
-        return frozenset(name for name, values in dimensions.items() if values)
-
-    @property
-    def is_of_accounts(self) -> bool:
-        """Whether it filters by nothing but provider and account."""
-        return not (self.filtered() or self.currencies or self.billing_periods)
-
-    @property
-    def needs_line_items(self) -> bool:
-        """Whether a filter needs what no derived table has beside the attributes and resources of charges."""
-        return not self.filtered() <= _DERIVED | {"resource"}
+        return {"start": self.start, "end": self.end, **self.bound()}
 
     def digest(self, *more: object) -> str:
         """Short hash of the whole query and of `more`. A cursor carries it, so that it is valid for one query only."""
         return digest(self, *more)
-
-
-_LISTS: Final = (
-    *(values for values in FILTERS.values() if values not in ("providers", "accounts", "billing_periods")),
-    "tag_values",
-    "resources",
-)
-"""Filters that statements bind; the others choose generations."""
 
 
 def digest(*parts: object) -> str:

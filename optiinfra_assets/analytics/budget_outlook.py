@@ -15,7 +15,7 @@ from optiinfra_assets.domain.day_span import DaySpan
 SPAN: Final = "budget"
 _TOO_FAR: Final = "The budget ends later than costs are forecast, 13 months ahead."
 _DONE: Final = "The budget is over, and its costs are final."
-_NOTHING: Final = "No charge matched the budget so far, so nothing is forecast."
+_NOTHING: Final = "No charge matched the budget so far, or none to come can, so nothing is forecast."
 
 
 def budget_spans(first: date, period: DaySpan) -> dict[str, DaySpan]:

@@ -37,7 +37,16 @@ class SeriesKey(NamedTuple):
     service: str = ""
     region: str = ""
     charge_category: str = ""
-    tag: str | None = None
+    service_provider: str = ""
+    service_category: str = ""
+    invoice: str = ""
+    """'' for all charges to come: no invoice has them yet."""
+    period: str = ""
+    """The month that is invoiced, ``YYYY-MM``: that of the day, for charges to come."""
+    sku: str = ""
+    pricing_category: str = ""
+    commitment: str = ""
+    tags: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)

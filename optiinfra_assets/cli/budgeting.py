@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from optiinfra_assets.cli.charge_options import chosen_charges, of_charges
+from optiinfra_assets.cli.forecasting import final_text
 from optiinfra_assets.cli.output import print_json, print_list, print_table
 from optiinfra_assets.cli.spending import money
 from optiinfra_assets.cli.stores import opened_metadata
+from optiinfra_assets.domain.charge_filters import ChargeFilter
 
 if TYPE_CHECKING:
     from optiinfra_assets.domain.budgets import Budget
@@ -21,14 +24,6 @@ if TYPE_CHECKING:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _CUSTOMER = click.option("--customer", required=True, help="Whose.")
-_DIMENSIONS: Final = {
-    "provider": "provider",
-    "account": "account",
-    "sub-account": "sub_account",
-    "service": "service",
-    "region": "region",
-    "category": "charge_category",
-}
 _BASES: Final = ("billed", "effective", "list", "contracted")
 _CADENCES: Final = ("monthly", "quarterly", "yearly", "between")
 _STATUS: Final = """query CliBudgets($customer: String, $after: String, $id: String, $asOf: DateTime) {
@@ -36,11 +31,15 @@ _STATUS: Final = """query CliBudgets($customer: String, $after: String, $id: Str
     nodes {
       budget {
         budgetId name cadence currency costBasis
-        filters { provider account subAccount service region chargeCategory tagKey tagValues }
+        filters {
+          provider account subAccount service region chargeCategory serviceProvider serviceCategory invoice billingPeriod sku
+          pricingCategory commitment tagKey tagValues tags { key values ignoreCase }
+        }
       }
       periodStart periodEnd amount spent used forecast lower80 upper80 lower95 upper95 probability passedOn state reason dataThrough
-      forecastMadeAt isSimulated
+      finalDays { account lastDay } forecastMadeAt isSimulated
     }
+    unusable { budgetId name problem }
     pageInfo { hasNextPage endCursor }
   }
 }"""
@@ -55,12 +54,8 @@ def _of_budget(command: Any) -> Any:
         click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day; needed with between."),
         click.option("--to", "end", type=click.DateTime(["%Y-%m-%d"]), help="Day after the last; needed with between."),
         click.option("--month-amount", "months", multiple=True, help="YYYY-MM=AMOUNT: the amount of one month."),
-        *(
-            click.option(f"--{name}", value, multiple=True, help=f"Only this {name}.")
-            for name, value in _DIMENSIONS.items()
-        ),
-        click.option("--tag", multiple=True, help="NAME=VALUE: only charges with this tag."),
     ]
+    command = of_charges(command)
     for option in reversed(options):
         command = option(command)
     return command
@@ -92,6 +87,7 @@ def list_(customer: str, as_json: bool) -> None:
         "cadence": lambda one: one.budget.cadence,
         "of": lambda one: _of(one.budget.filters),
         "changed": lambda one: one.changed_at,
+        "problem": lambda one: one.problem,
     }
     print_list(found, columns, none=f"{customer} has no budget; next: optiinfra budgets add", as_json=as_json)
 
@@ -156,19 +152,23 @@ def status(customer: str | None, as_of: str | None, as_json: bool) -> None:
     from optiinfra_assets.cli.asking import only_customer, opened_api
 
     found: list[Mapping[str, Any]] = []
+    unusable: list[Mapping[str, Any]] = []
     with opened_api() as ask:
         customer = customer or only_customer(ask)
         page: Mapping[str, Any] = {"hasNextPage": customer is not None, "endCursor": None}
         while page["hasNextPage"]:
             answer = ask(_STATUS, customer=customer, after=page["endCursor"], asOf=as_of)["budgetStatus"]
             found += answer["nodes"]
+            unusable += answer["unusable"]
             page = answer["pageInfo"]
     if as_json:
         print_json(found)
-    elif not found:
-        click.echo("no budget has a period now; next: optiinfra budgets add")
-    else:
+    elif found:
         _print_status(found)
+    elif not unusable:
+        click.echo("no budget has a period now; next: optiinfra budgets add")
+    for one in unusable:
+        click.echo(f"budget {one['name']} cannot be used: {one['problem']}", err=True)
 
 
 def _print_status(found: Sequence[Mapping[str, Any]]) -> None:
@@ -190,6 +190,9 @@ def _print_status(found: Sequence[Mapping[str, Any]]) -> None:
     print_table(headers, rows, numbers={"amount", "spent", "expected", "80 % up to", "overrun"})
     if any(one["isSimulated"] for one in found):
         click.echo("simulated")
+    finals = {day["account"]: day for one in found for day in one["finalDays"]}
+    if finals:
+        click.echo(final_text(finals.values()))
     for reason in dict.fromkeys(one["reason"] for one in found if one["probability"] is None):
         click.echo(reason)
 
@@ -211,17 +214,9 @@ def _changed(budget: Budget, given: Mapping[str, Any]) -> Budget:
         changes["cost_basis"] = f"{given['basis']}_cost"
     if given["months"]:
         changes["amounts"] = dict(_month_amount(one) for one in given["months"])
-    if chosen := _filter(given):
+    if chosen := chosen_charges(given).stored():
         changes["filters"] = (chosen,)
     return replace(budget, **changes)
-
-
-def _filter(given: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {name: list(given[name]) for name in _DIMENSIONS.values() if given[name]}
-    tags = [one.partition("=") for one in given["tag"]]
-    if len({key for key, _, _ in tags}) > 1 or not all(sign for _, sign, _ in tags):
-        raise click.UsageError("--tag: use NAME=VALUE, of one tag")
-    return found | ({"tag": {"key": tags[0][0], "values": [value for _, _, value in tags]}} if tags else {})
 
 
 def _month_amount(text: str) -> tuple[Any, Decimal]:
@@ -260,13 +255,13 @@ def _cli(customer: str) -> Principal:
 
 
 def _of(filters: Sequence[Mapping[str, Any]]) -> str:
-    texts = []
-    for one in filters:
-        parts = [f"{name}: {', '.join(map(str, values))}" for name, values in one.items() if name != "tag"]
-        if "tag" in one:
-            parts.append(f"{one['tag']['key']}: {', '.join(map(str, one['tag']['values']))}")
-        texts.append("; ".join(parts))
-    return " or ".join(texts) or "all"
+    return " or ".join(map(_of_filter, filters)) or "all"
+
+
+def _of_filter(one: Mapping[str, Any]) -> str:
+    chosen = ChargeFilter.of(one)
+    named = [*chosen.chosen().items(), *((tag.name, tag.values) for tag in chosen.tags)]
+    return "; ".join(f"{name}: {', '.join(str(value or None) for value in values)}" for name, values in named)
 
 
 def _show(done: str, found: StoredBudget, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Any, Final, Self
 
 from optiinfra_assets.domain.accounts import check_name
+from optiinfra_assets.domain.charge_filters import ChargeFilter
 from optiinfra_assets.domain.day_span import DaySpan, next_month
 from optiinfra_assets.domain.exact_amounts import EXACT, exact_sum
 from optiinfra_assets.domain.rates import CURRENCY
@@ -23,8 +24,6 @@ _FIRST_DAY: Final = date(1971, 1, 1)
 _END_DAY: Final = date(2100, 1, 1)
 """No query reaches further: a budget that does could not be read, nor could those listed with it."""
 _MOST: Final = Decimal(10) ** 15
-DIMENSIONS: Final = ("provider", "account", "sub_account", "service", "region", "charge_category")
-"""What a filter of a budget may be of, beside a tag."""
 
 
 class Cadence(StrEnum):
@@ -45,8 +44,7 @@ class Budget:
     """What may be spent in each period.
 
     Attributes:
-        filters: accepted values by dimension, and `tag` as ``{"key": ..., "values": [...]}``; no filter: all charges. No charge may match
-            two.
+        filters: as `ChargeFilter.stored` returns them; no filter: all charges. No charge may match two.
         start: first day of a budget between two days; else the first day that it is for, None for any.
         end: the day after the last; None: it does not end.
         amounts: of a month (its first day) in place of its even share of a period.
@@ -62,6 +60,15 @@ class Budget:
     start: date | None = None
     end: date | None = None
     amounts: Mapping[date, Decimal] = field(default_factory=dict)
+
+    @property
+    def charges(self) -> tuple[ChargeFilter, ...]:
+        """The charges that count: those that any of these accepts.
+
+        Raises:
+            ValueError: a filter is not known.
+        """
+        return tuple(ChargeFilter.of(one, self.currency) for one in self.filters or ({},))
 
     def check(self) -> None:
         """Check that it can be kept.
@@ -80,8 +87,11 @@ class Budget:
         if len(self.filters) > MOST_FILTERS:
             raise ValueError(f"filters: at most {MOST_FILTERS}")
         self._check_days()
-        for one, other in combinations(range(len(self.filters)), 2):
-            if not _are_apart(self.filters[one], self.filters[other]):
+        charges = self.charges
+        for chosen in charges:
+            chosen.check()
+        for one, other in combinations(range(len(charges)), 2):
+            if not charges[one].is_apart_from(charges[other]):
                 raise ValueError(
                     f"filters: a charge may match both {one + 1} and {other + 1}, and would count twice: let them have no value in common"
                 )
@@ -148,14 +158,3 @@ class Budget:
             end=stored["end"] and date.fromisoformat(stored["end"]),
             amounts={date.fromisoformat(month): Decimal(amount) for month, amount in stored["amounts"].items()},
         )
-
-
-def _are_apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether no charge can match both filters: they have no value in common in some dimension, or of the same tag."""
-    for name in DIMENSIONS:
-        if one.get(name) and other.get(name) and not set(one[name]) & set(other[name]):
-            return True
-    tags = one.get("tag"), other.get("tag")
-    if tags[0] and tags[1] and tags[0]["key"] == tags[1]["key"]:
-        return not set(tags[0]["values"]) & set(tags[1]["values"])
-    return False

@@ -11,7 +11,6 @@ from optiinfra_assets.metadata.accounts import AccountRepository, CustomerReposi
 from optiinfra_assets.metadata.activity import ActivityRepository
 from optiinfra_assets.metadata.collections import CollectionRepository
 from optiinfra_assets.metadata.events import EventRepository
-from optiinfra_assets.metadata.platform_figures import StatisticsRepository
 from optiinfra_assets.metadata.slices import SliceRepository
 from optiinfra_assets.metadata.tokens import TokenRepository
 from optiinfra_assets.metadata.web_sessions import WebSessionRepository
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from optiinfra_assets.metadata.failures import FailureRepository
     from optiinfra_assets.metadata.forecasts import ForecastRepository
     from optiinfra_assets.metadata.invoices import InvoiceRepository
+    from optiinfra_assets.metadata.platform_figures import StatisticsRepository
     from optiinfra_assets.metadata.rates import RateRepository
     from optiinfra_assets.metadata.retention import RetentionRepository
     from optiinfra_assets.metadata.saved_views import SavedViewRepository
@@ -49,7 +49,13 @@ class Metadata(Database):
         self.web_sessions = WebSessionRepository(self)
         self.activity = ActivityRepository(self)
         self.access_audit = AccessAuditRepository(self)
-        self.platform_figures = StatisticsRepository(self)
+
+    @cached_property
+    def platform_figures(self) -> StatisticsRepository:
+        """The figures of operations; no reader of costs needs them."""
+        from optiinfra_assets.metadata.platform_figures import StatisticsRepository
+
+        return StatisticsRepository(self)
 
     @cached_property
     def failures(self) -> FailureRepository:

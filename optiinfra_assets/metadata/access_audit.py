@@ -1,4 +1,4 @@
-"""The audit log of changes to customers, their rates, tokens, views and alerts, and of sign-ins. PostgreSQL refuses to change its lines.
+"""The audit log of changes to customers, rates, tokens, views, budgets and alerts, and of sign-ins. PostgreSQL refuses to change its lines.
 
 Each statement that changes one of them, or opens or ends a session, also writes the log line, so that there is none without one.
 """
@@ -33,6 +33,10 @@ AccessAction = Literal[
     "add_alert_channel",
     "remove_alert_channel",
     "resend_alert",
+    "save_budget",
+    "remove_budget",
+    "set_forecast_override",
+    "remove_forecast_override",
 ]
 SignInBy = Literal["token", "link", "OpenID Connect"]
 UNKNOWN: Final = "unknown"
@@ -50,10 +54,11 @@ class AccessEntry:
         customer_id: the customer concerned; None: a token for all customers.
         token_id: the token issued, revoked, or signed in with; None for a change to a customer or a view, or if it is not known.
         role: role of the token.
-        name: name of the customer, the token, the view, or the rule or channel of alerts, or the month and currencies of a rate; empty if
-            the token is not known.
+        name: name of the customer, the token, the view, the budget, or the rule or channel of alerts, or the month and currencies of a
+            rate, or the month of which somebody expects something; empty if the token is not known.
         detail: for a rename, or a view or rule that was replaced, the previous name, and so of a rate; for alerts, until when a rule is
-            muted, the kind of a channel, the id of a message; for a sign-in, by what (a token, a link, OpenID Connect), or how many
+            muted, the kind of a channel, the id of a message; for a budget, its amount and cadence; for a month, what is expected of it,
+            or by whom it was; for a sign-in, by what (a token, a link, OpenID Connect), or how many
             more were refused.
     """
 

@@ -6,14 +6,17 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository
-from optiinfra_assets.domain.budgets import Budget
+from optiinfra_assets.domain.budgets import Budget, Cadence
+from optiinfra_assets.domain.exact_amounts import plain
 from optiinfra_assets.metadata.tokens import Principal
+from optiinfra_assets.vault.credential_audit import Actor, by
 
 MOST_BUDGETS: Final = 1000
 """Budgets that a customer can have."""
@@ -21,13 +24,18 @@ MOST_BUDGETS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class StoredBudget:
-    """A budget under its id. Times are UTC."""
+    """A budget under its id. Times are UTC.
+
+    Attributes:
+        problem: why it cannot be used, as when an earlier version took it that checked less; None: it can. Others stand beside it.
+    """
 
     budget_id: str
     customer_id: str
     budget: Budget
     created_at: datetime
     changed_at: datetime
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +72,22 @@ class BudgetRepository(Repository):
                 row["budget_id"],
                 row["at"],
                 row["author_name"],
-                Budget.of(row["name"], row["definition"]) if row["definition"] else None,
+                _read(row["name"], row["definition"])[0] if row["definition"] else None,
             )
             for row in rows
         ]
 
     def save(
-        self, budget: Budget, budget_id: str | None = None, *, customer_id: str, principal: Principal, now: datetime
+        self,
+        budget: Budget,
+        budget_id: str | None = None,
+        *,
+        customer_id: str,
+        principal: Principal,
+        now: datetime,
+        origin: str | None = None,
     ) -> StoredBudget:
-        """Store a budget: a new one, or in the place of the one with that id.
+        """Store a budget: a new one, or in the place of the one with that id. `origin`: the address of the request; None: this process.
 
         Raises:
             ValueError: it is not accepted, another has its name, or there are too many.
@@ -94,14 +109,16 @@ class BudgetRepository(Repository):
                 "customer_id": customer_id,
                 "name": budget.name,
                 "definition": Jsonb(budget.stored()),
-                "author": principal.token_id,
-                "author_name": principal.name,
+                "detail": f"{plain(budget.amount)} {budget.currency} {budget.cadence}",
                 "now": now,
+                **_by(principal, origin),
             }
             (row,) = self._database.rows("save_budget.sql", values)
         return _stored(row)
 
-    def remove(self, budget_id: str, *, customer_id: str, principal: Principal, now: datetime) -> StoredBudget:
+    def remove(
+        self, budget_id: str, *, customer_id: str, principal: Principal, now: datetime, origin: str | None = None
+    ) -> StoredBudget:
         """Remove a budget and return what it was.
 
         Raises:
@@ -111,11 +128,28 @@ class BudgetRepository(Repository):
         if not found:
             raise RecordNotFound(f"budget: {budget_id!r} does not exist")
         values = {"budget_id": budget_id, "customer_id": customer_id, "now": now}
-        author = {"author": principal.token_id, "author_name": principal.name}
-        self._database.rows("remove_budget.sql", values | author)
+        self._database.rows("remove_budget.sql", values | _by(principal, origin))
         return found[0]
 
 
+def _by(principal: Principal, origin: str | None) -> dict[str, str]:
+    return {"author_name": principal.name, **by(Actor.of(principal.token_id, origin))}
+
+
 def _stored(row: dict[str, Any]) -> StoredBudget:
-    budget = Budget.of(row["name"], row["definition"])
-    return StoredBudget(row["budget_id"], row["customer_id"], budget, row["created_at"], row["changed_at"])
+    budget, problem = _read(row["name"], row["definition"])
+    return StoredBudget(row["budget_id"], row["customer_id"], budget, row["created_at"], row["changed_at"], problem)
+
+
+def _read(name: str, definition: dict[str, Any]) -> tuple[Budget, str | None]:
+    """Return a budget as it is stored, and why it cannot be used. What cannot be read at all is one of nothing, in no currency."""
+    try:
+        budget = Budget.of(name, definition)
+        budget.charges  # noqa: B018
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        return Budget(name, Cadence.MONTHLY, Decimal(0), "XXX"), f"{type(error).__name__}: {error}"
+    try:
+        budget.check()
+    except ValueError as error:
+        return budget, str(error)
+    return budget, None

@@ -17,7 +17,9 @@ from psycopg.types.json import Jsonb
 
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.database.postgres import Repository
+from optiinfra_assets.domain.exact_amounts import plain
 from optiinfra_assets.metadata.tokens import Principal
+from optiinfra_assets.vault.credential_audit import Actor, by
 
 MOST_OVERRIDES: Final = 500
 """Overrides that can stand for a customer at one time."""
@@ -95,12 +97,19 @@ class ForecastRepository(Repository):
         return [StoredOverride(**row) for row in rows]
 
     def override(
-        self, wanted: Mapping[str, Any], *, customer_id: str, principal: Principal, now: datetime
+        self,
+        wanted: Mapping[str, Any],
+        *,
+        customer_id: str,
+        principal: Principal,
+        now: datetime,
+        origin: str | None = None,
     ) -> StoredOverride:
         """Store what a person expects of a month, in the place of what was expected of the same series and month.
 
         Args:
             wanted: chosen, month, currency, amount, factor and note, as `StoredOverride` has them.
+            origin: the address of the request; None: this process.
 
         Raises:
             ValueError: too many stand already.
@@ -117,17 +126,22 @@ class ForecastRepository(Repository):
         )
         values: dict[str, Any] = {name: getattr(found, name) for name in StoredOverride.__slots__}
         values["chosen"] = Jsonb({name: list(of) for name, of in sorted(found.chosen.items())})
-        self._database.rows("add_override.sql", values)
+        values["detail"] = (
+            f"times {found.factor}" if found.amount is None else f"{plain(found.amount)} {found.currency}"
+        )
+        self._database.rows("add_override.sql", values | by(Actor.of(principal.token_id, origin)))
         return found
 
-    def end_override(self, override_id: str, *, customer_id: str, now: datetime) -> StoredOverride:
-        """End an override, and return what it was.
+    def end_override(
+        self, override_id: str, *, customer_id: str, principal: Principal, now: datetime, origin: str | None = None
+    ) -> StoredOverride:
+        """End an override, and return what it was; `origin` as in `override`.
 
         Raises:
             RecordNotFound: none with that id stands for the customer.
         """
         values = {"customer_id": customer_id, "override_id": override_id, "ended_at": now}
-        row = self._database.row("end_override.sql", values)
+        row = self._database.row("end_override.sql", values | by(Actor.of(principal.token_id, origin)))
         if row is None:
             raise RecordNotFound(f"override: {override_id!r} does not exist")
         return StoredOverride(**row)

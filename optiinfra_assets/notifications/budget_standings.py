@@ -19,7 +19,7 @@ from optiinfra_assets.analytics.customer_forecast import (
     final_days,
     forecast_customer,
 )
-from optiinfra_assets.analytics.forecast_groups import groups_of, matcher
+from optiinfra_assets.analytics.forecast_groups import ForecastSelection, groups_of
 from optiinfra_assets.analytics.stored_forecast import from_bytes
 from optiinfra_assets.domain.budgets import Budget
 from optiinfra_assets.domain.day_span import DaySpan
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from optiinfra_assets.metadata import Metadata
     from optiinfra_assets.warehouse.warehouse import Warehouse
 
-_SPLIT: Final = frozenset({"region", "charge_category"})
 _MOST_SERIES: Final = 6000
 """With more series, sub accounts are told apart by their shares."""
 
@@ -51,14 +50,14 @@ class BudgetStandings:
 
     Attributes:
         warehouse: opens ClickHouse.
-        made: what the newest forecast of the customer was made of.
+        made: what the newest forecast of the customer was made of; None before the first: then only what is spent is told.
         now: the present UTC instant.
     """
 
     metadata: Metadata
     warehouse: Callable[[], Warehouse]
     customer_id: str
-    made: MadeForecast
+    made: MadeForecast | None
     now: datetime
     _forecasts: dict[str, tuple[bool, list[CurrencyForecast]]] = field(default_factory=dict, repr=False)
 
@@ -72,8 +71,21 @@ class BudgetStandings:
         """The currencies of the charges, as billed."""
         return [one.currency for one in self._forecast(FORECAST_BASIS)[1]]
 
+    @property
+    def data_through(self) -> datetime | None:
+        """Up to which UTC instant the costs are known, exclusive."""
+        found: datetime | None = (self.made or self._resolved).data_through
+        return found
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether some of the costs come from a simulator or sample files."""
+        return bool((self.made or self._resolved).is_simulated)
+
     def standing(self, budget: Budget, period: DaySpan) -> PeriodStanding:
         """Return how a budget stands in a period."""
+        if self.made is None:
+            return self._standing(budget, period, final_days(self._resolved), None)
         is_by_sub_account, forecasts = self._forecast(budget.cost_basis)
         finals = {
             key.account: None if np.isnat(day) else day.astype(date)
@@ -84,6 +96,11 @@ class BudgetStandings:
         own = next((one for one in forecasts if one.currency == budget.currency), None)
         if own is not None:
             outlook = self._outlook(budget, period, own, is_by_sub_account=is_by_sub_account)
+        return self._standing(budget, period, finals, outlook)
+
+    def _standing(
+        self, budget: Budget, period: DaySpan, finals: Mapping[str, date | None], outlook: Outlook | None
+    ) -> PeriodStanding:
         end = min(period.end, self.now.date() + timedelta(days=1))
         spent = [] if end <= period.start else self._costs.spent(budget, period.start, end, self._resolved, finals)
         status = budget_status(budget.amount_of(period), spent, outlook or Outlook(period.end, (), None, None))
@@ -92,17 +109,18 @@ class BudgetStandings:
     def _outlook(
         self, budget: Budget, period: DaySpan, one: CurrencyForecast, *, is_by_sub_account: bool
     ) -> Outlook | None:
-        chosen = budget.filters or ({},)
-        named = {name for of in chosen for name, values in of.items() if values}
-        dimensions = sorted(named & (_SPLIT | {"tag"} | (set() if is_by_sub_account else {"sub_account"})))
+        selection, found = ForecastSelection(budget.charges), {}
         known = one.through[~np.isnat(one.through)]
-        found = {}
-        if dimensions and known.size:
+        if known.size:
             end = known.max().astype(date) + timedelta(days=1)
-            found = self._costs.shares(budget, dimensions, end, self._resolved, by_sub_account=is_by_sub_account)
-        matches = [matcher(_series(of)) for of in chosen]
+            found = self._costs.shares(budget, selection, end, self._resolved, by_sub_account=is_by_sub_account)
         groups = groups_of(
-            one, matches, (), self.overrides, found, dimensions, lambda first: budget_spans(first, period)
+            one,
+            selection,
+            self.overrides,
+            found,
+            lambda first: budget_spans(first, period),
+            is_by_sub_account=is_by_sub_account,
         )
         return outlook_of(groups[0] if groups else None, period)[0]
 
@@ -121,10 +139,11 @@ class BudgetStandings:
         return self._forecasts[basis]
 
     def _stored(self) -> tuple[bool, list[CurrencyForecast]]:
-        body = self.metadata.forecasts.body(self.made.made_at, customer_id=self.customer_id)
-        if body is None:  # another has just taken its place: that one is looked at the next time
+        made = self.made
+        body = self.metadata.forecasts.body(made.made_at, customer_id=self.customer_id) if made else None
+        if not made or body is None:  # another has just taken its place: that one is looked at the next time
             return self._forecast_now(FORECAST_BASIS)
-        return self.made.is_by_sub_account, from_bytes(body)
+        return made.is_by_sub_account, from_bytes(body)
 
     def _forecast_now(self, basis: str) -> tuple[bool, list[CurrencyForecast]]:
         start, end = self.now.date() - timedelta(days=HISTORY_DAYS), self.now.date() + timedelta(days=1)
@@ -133,9 +152,3 @@ class BudgetStandings:
         )
         finals = final_days(self._resolved)
         return is_by_sub_account, forecast_customer(rows, start, finals, end + timedelta(days=HORIZON_DAYS))
-
-
-def _series(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What a filter of a budget accepts, as series have it: '' where charges lack a dimension, but None where they lack a tag."""
-    values = {name: [one or "" for one in of] for name, of in chosen.items() if name != "tag" and of}
-    return values | ({"tag": chosen["tag"]["values"]} if chosen.get("tag") else {})

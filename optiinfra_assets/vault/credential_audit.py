@@ -27,6 +27,11 @@ class Actor:
         """Return the actor `name` in this process; its origin is ``<host>:<process id>``."""
         return cls(name, f"{socket.gethostname()}:{os.getpid()}")
 
+    @classmethod
+    def of(cls, name: str, origin: str | None) -> Self:
+        """Return the actor `name` from an address; None: in this process."""
+        return cls.here(name) if origin is None else cls(name, origin)
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialAuditRecord:

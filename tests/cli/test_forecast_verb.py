@@ -12,10 +12,13 @@ import pytest
 from api_server import serving
 from charges import Charge, slice_of
 from command_line import Run
+from psycopg.types.json import Jsonb
 from world import Customer, World
 
+from optiinfra_assets.cli.forecasting import final_text
 from optiinfra_assets.demo import keep_tight_budget
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
+from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -50,7 +53,10 @@ def test_sums_of_days_are_shown_with_their_bounds(asked: Run) -> None:
     shown = asked("forecast", "--as-of", "2026-04-21T12:00:00Z", "--by", "service")
     assert shown.code == 0, shown.err
     head, table = shown.out.split("\n\n")
-    assert head == "forecast of 2026-04-21T12:00:00Z, data through 2026-04-21T00:00:00Z; simulated"
+    assert head.splitlines() == [
+        "forecast of 2026-04-21T12:00:00Z, data through 2026-04-21T00:00:00Z; simulated",
+        "all accounts are final through 2026-04-20; later days are forecast",
+    ]
     lines = table.splitlines()
     assert lines[0].split() == ["service", "USD", "to", "expected", "80", "%", "from", "up", "to", "held", "error"]
     assert lines[1].split()[:8] == ["Compute", "rest", "of", "month", "2026-04-30", "100.00", "100.00", "100.00"]
@@ -91,6 +97,69 @@ def test_budgets_are_added_changed_shown_and_removed(asked: Run) -> None:
     assert "customer: 'nobody' does not exist" in asked("rates", "method", "--customer", "nobody").err
     assert asked("budgets", "remove", "web", "--customer", "acme").out.startswith("removed web")
     assert json.loads(asked("budgets", "list", "--customer", "acme", "--json").out) == []
+
+
+def test_budgets_take_the_filters_of_costs_and_one_that_cannot_be_used_is_named(asked: Run, settings: Settings) -> None:
+    asked(
+        *(
+            "budgets",
+            "add",
+            "--customer",
+            "acme",
+            "--name",
+            "narrow",
+            "--amount",
+            "5",
+            "--currency",
+            "USD",
+            "--sku",
+            "",
+            "--sku",
+            "a",
+        ),
+        *("--billing-period", "2026-04", "--tag", "team=web", "--tag", "team", "--tag", "Env=x", "--ignore-tag-case"),
+    )
+    metadata = Metadata.connect(settings)
+    (stored,) = metadata.budgets.find(customer_id="acme")
+    assert stored.budget.filters == (
+        {
+            "sku": [None, "a"],
+            "billing_period": ["2026-04"],
+            "tags": [
+                {"key": "team", "values": ["web", None], "ignore_case": True},
+                {"key": "Env", "values": ["x"], "ignore_case": True},
+            ],
+        },
+    )
+    never = Budget("never", Cadence.BETWEEN, Decimal(5), "USD", start=date(1, 1, 1), end=date(9999, 1, 1))
+    values = {"customer_id": "acme", "name": "never", "budget_id": "never", "definition": Jsonb(never.stored())}
+    by = {"now": AS_OF, "actor": "test", "author_name": "test", "origin": "test", "detail": ""}
+    metadata.rows("save_budget.sql", values | by)
+    metadata.close()
+    shown = asked("budgets", "status")
+    assert "all accounts are final" not in shown.out, "no charge matches, so no account is in it"
+    assert "budget never cannot be used: start: 0001-01-01 is not accepted" in shown.err
+    assert "start: 0001-01-01 is not accepted" in asked("budgets", "list", "--customer", "acme").out
+    refused = asked("budgets", "set", "narrow", "--customer", "acme", "--billing-period", "soon")
+    assert "billing period: 'soon' is not accepted" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("finals", "text"),
+    [
+        ({"a": "2026-04-20", "b": "2026-04-20"}, "all accounts are final through 2026-04-20; later days are forecast"),
+        (
+            {"a": "2026-04-20", "b": "2026-04-18", "c": "2026-04-20", "d": None},
+            "final: a, c through 2026-04-20; d on no day; b through 2026-04-18; later days are forecast",
+        ),
+        (
+            {str(name): "2026-04-20" for name in range(11)} | {"b": None},
+            "final: 11 accounts through 2026-04-20; b on no day; later days are forecast",
+        ),
+    ],
+)
+def test_accounts_whose_days_are_not_final_are_named(finals: dict[str, str | None], text: str) -> None:
+    assert final_text({"account": name, "lastDay": day} for name, day in finals.items()) == text
 
 
 def test_a_demo_has_a_budget_that_is_about_to_break(asked: Run, settings: Settings) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import psycopg
 import pytest
 
 from optiinfra_assets.database.errors import AlreadyExists, RecordNotFound
+from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.metadata.tokens import Principal
 from optiinfra_assets.settings import Settings
@@ -41,6 +44,37 @@ def test_acts_are_on_record_with_who_and_where(metadata: Metadata) -> None:
     assert [one.token_id for one in found[:2]] == [issued.token.token_id] * 2
     assert all(begin <= one.at <= datetime.now(UTC) for one in found)
     assert issued.plaintext not in repr(found) + repr(issued)
+
+
+def test_budgets_and_what_people_expect_are_on_record_with_who_and_where(metadata: Metadata) -> None:
+    metadata.customers.add("acme")
+    at, before = datetime.now(UTC), len(lines(metadata))
+    who = {"customer_id": "acme", "principal": Principal("alice", "Alice", "acme", "operator"), "origin": "192.0.2.7"}
+    budget = Budget("web", Cadence.MONTHLY, Decimal("5000.50"), "EUR")
+    stored = metadata.budgets.save(budget, **who, now=at)
+    metadata.budgets.save(replace(budget, name="shop", cadence=Cadence.YEARLY), stored.budget_id, **who, now=at)
+    metadata.budgets.remove(stored.budget_id, **who, now=at)
+    wanted = {"chosen": {}, "month": date(2027, 3, 1), "note": ""}
+    expected = [
+        metadata.forecasts.override({**wanted, "amount": None, "currency": None, "factor": Decimal(2)}, **who, now=at),
+        metadata.forecasts.override(
+            {**wanted, "amount": Decimal(70), "currency": "EUR", "factor": None}, **who, now=at
+        ),
+    ]
+    by_bob = who | {"principal": Principal("cli", "command line", "acme", "operator"), "origin": None}
+    metadata.forecasts.end_override(expected[0].override_id, **by_bob, now=at)
+    with pytest.raises(RecordNotFound):
+        metadata.forecasts.end_override(expected[0].override_id, **who, now=at)
+    by = ("alice", "192.0.2.7")
+    assert lines(metadata)[before:] == [
+        ("save_budget", "acme", "web", "5000.5 EUR monthly", None, *by),
+        ("save_budget", "acme", "shop", "5000.5 EUR yearly", None, *by),
+        ("remove_budget", "acme", "shop", None, None, *by),
+        ("set_forecast_override", "acme", "2027-03", "times 2", None, *by),
+        ("set_forecast_override", "acme", "2027-03", "70 EUR", None, *by),
+        ("remove_forecast_override", "acme", "2027-03", "of Alice", None, "cli", Actor.here("cli").origin),
+    ]
+    assert len(metadata.budgets.changes([stored.budget_id], customer_id="acme")) == 3, "its history stays"
 
 
 def test_sign_ins_are_on_record_with_the_token_and_how(metadata: Metadata) -> None:

@@ -1,4 +1,4 @@
-"""accessAuditLog: who created, renamed or revoked which customer, token or view, or signed in with which token, when, and from where."""
+"""accessAuditLog: who created, renamed or revoked which customer, token, view or budget, or signed in, when, and where from."""
 
 from __future__ import annotations
 
@@ -39,10 +39,18 @@ class AccessAction(Enum):
     ADD_ALERT_CHANNEL = described("add_alert_channel", "A channel of alerts was added.")
     REMOVE_ALERT_CHANNEL = described("remove_alert_channel", "A channel of alerts was removed.")
     RESEND_ALERT = described("resend_alert", "A message that was given up is sent again.")
+    SAVE_BUDGET = described("save_budget", "A budget was made or changed.")
+    REMOVE_BUDGET = described("remove_budget", "A budget was removed.")
+    SET_FORECAST_OVERRIDE = described(
+        "set_forecast_override", "Somebody expects something else of a month than is forecast."
+    )
+    REMOVE_FORECAST_OVERRIDE = described(
+        "remove_forecast_override", "What somebody expected of a month was taken back."
+    )
 
 
 @strawberry.type(
-    description="One act on a customer, a saved view or alerts, or with a token. Lines are never changed or removed."
+    description="One act on a customer, a saved view, a budget or alerts, or with a token. Lines are never changed or removed."
 )
 class AccessAuditEntry:
     id: Count = strawberry.field(description="Grows with every line.")
@@ -60,12 +68,13 @@ class AccessAuditEntry:
     )
     role: TokenRole | None = strawberry.field(description="That of the token.")
     name: str = strawberry.field(
-        description="That of the customer, the token, the view, or the rule or channel of alerts; of a rate, its month and currencies. "
-        "Empty: a token that is not known."
+        description="That of the customer, the token, the view, the budget, or the rule or channel of alerts; of a rate, its month and "
+        "currencies; of what is expected of a month, that month. Empty: a token that is not known."
     )
     detail: str | None = strawberry.field(
         description="For a rename, or a view or rule that was replaced, the name before, and so for a rate. For alerts, until when a rule "
-        "is muted, the kind of a channel, the id of a message. For a sign-in, `by token`, `by link` or "
+        "is muted, the kind of a channel, the id of a message. For a budget, its amount and cadence; for a month, what is expected of it, "
+        "or by whom it was. For a sign-in, `by token`, `by link` or "
         "`by OpenID Connect`, or how many more were refused."
     )
 
@@ -79,7 +88,7 @@ class AccessAuditLog:
 @strawberry.type
 class AccessAuditLogQuery:
     @resolved(
-        "What was done with customers, tokens, saved views and alerts, and who signed in, newest first, in pages; for administrators."
+        "What was done with customers, tokens, views, budgets and alerts, and who signed in, newest first, in pages; for administrators."
     )
     async def access_audit_log(
         self, info: Info, first: First, after: After = None, customer_id: OfCustomer = None

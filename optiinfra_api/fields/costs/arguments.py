@@ -9,7 +9,8 @@ from typing import Annotated
 import strawberry
 
 from optiinfra_api.graphql.enums import described
-from optiinfra_api.reading.cost_query import FILTERS, CostQuery, TagCondition, validated
+from optiinfra_api.reading.cost_query import CostQuery, validated
+from optiinfra_assets.domain.charge_filters import FILTERS, TagCondition
 from optiinfra_assets.domain.focus import CHARGE_CATEGORIES
 
 

@@ -24,7 +24,7 @@ from optiinfra_api.fields.costs.arguments import (
     PeriodAsked,
     cost_query,
 )
-from optiinfra_api.fields.costs.cost_series import LINE_ITEMS, Grouping, check_groups, cost_columns, series_of
+from optiinfra_api.fields.costs.cost_series import Grouping, check_groups, cost_columns, series_of
 from optiinfra_api.fields.costs.money import (
     Conversion,
     ConversionMethod,
@@ -50,6 +50,7 @@ from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import Count, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.analytics.comparison import EffectGap, GroupCost, Movement, Quantity, Values, compare
+from optiinfra_assets.domain.charge_filters import LINE_ITEMS
 from optiinfra_assets.domain.exact_amounts import exact_difference
 from optiinfra_assets.domain.publications import ResolvedGenerations
 

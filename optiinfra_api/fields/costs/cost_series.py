@@ -16,6 +16,7 @@ from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.graphql.scalars import decimal_text
 from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_assets.domain.charge_filters import LINE_ITEMS
 from optiinfra_assets.domain.publications import ResolvedGenerations
 
 if TYPE_CHECKING:
@@ -40,27 +41,6 @@ _NOTHING = {"tag": "no_tag"}
 _ACCOUNT = {"provider": "provider", "account": "account_id", "period": "period_key"}
 _SERVICE = {"service": "service_name"}
 _CATEGORY = {"charge_category": "charge_category"}
-LINE_ITEMS = (
-    _ACCOUNT
-    | _SERVICE
-    | _CATEGORY
-    | {
-        "sub_account": "sub_account_key",
-        "region": "region_key",
-        "charge_class": "class_key",
-        "charge_frequency": "frequency_key",
-        "pricing_category": "pricing_key",
-        "service_provider": "service_provider_name",
-        "service_category": "service_category",
-        "invoice": "invoice_key",
-        "sku": "sku_key",
-        "commitment": "commitment_key",
-        "tag": "tag_key",
-        "tags": "tags_key",
-        "resource": "nothing",
-    }
-)
-"""All dimensions, with their columns or aliases in statements over line items."""
 
 # Narrowest first.
 _TABLES = (

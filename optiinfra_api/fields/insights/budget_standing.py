@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from optiinfra_api.access.context import CustomerData
 from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.fields.costs.cost_series import series
 from optiinfra_api.fields.insights.forecasting import ForecastAnswer, ForecastQuery, forecast_answer
-from optiinfra_api.reading.cost_query import CostQuery, TagCondition, validated
+from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.analytics.budget_outlook import budget_spans, outlook_of
 from optiinfra_assets.analytics.budgets import BudgetStatus, Outlook, budget_status
-from optiinfra_assets.domain.budgets import DIMENSIONS, Budget
+from optiinfra_assets.domain.budgets import Budget
+from optiinfra_assets.domain.charge_filters import ChargeFilter
 from optiinfra_assets.domain.day_span import DaySpan
 from optiinfra_assets.domain.exact_amounts import EXACT
 from optiinfra_assets.domain.publications import ResolvedGenerations
@@ -53,8 +52,8 @@ async def budget_standing(
     period = budget.period(instant.date())
     if period is None:
         return None
-    questions = [_question(budget, one, None, as_of) for one in budget.filters or ({},)]
-    asked = ForecastQuery(questions[0], CostBasis(budget.cost_basis), instant, others=tuple(questions[1:]))
+    first, *others = (_question(one, None, as_of) for one in budget.charges)
+    asked = ForecastQuery(first, CostBasis(budget.cost_basis), instant, others=tuple(others))
     answer = await forecast_answer(data, asked, lambda first: budget_spans(first, period))
     spent, resolved = await _spent(data, budget, period, answer, instant, as_of)
     group = answer.groups[0] if answer.groups else None
@@ -63,16 +62,10 @@ async def budget_standing(
     return BudgetStanding(stored, period, status, outlook is not None, reason, answer, resolved)
 
 
-def _question(budget: Budget, chosen: Mapping[str, Any], period: DaySpan | None, as_of: datetime | None) -> CostQuery:
-    filters = {name: chosen.get(name) for name in DIMENSIONS}
-    tag = chosen.get("tag")
-    return validated(
-        (period.start, period.end) if period else None,
-        as_of,
-        tags=[TagCondition(tag["key"], tuple(tag["values"]))] if tag else (),
-        currency=[budget.currency],
-        **filters,
-    )
+def _question(chosen: ChargeFilter, period: DaySpan | None, as_of: datetime | None) -> CostQuery:
+    filters = {field.name: getattr(chosen, field.name) for field in fields(ChargeFilter)}
+    start, end = (period.start, period.end) if period else (None, None)
+    return CostQuery(start, end, as_of, **filters)
 
 
 async def _spent(
@@ -89,8 +82,8 @@ async def _spent(
         return [], None
     days: dict[date, Decimal] = {}
     resolved = None
-    for chosen in budget.filters or ({},):
-        question = _question(budget, chosen, DaySpan(period.start, end), as_of)
+    for chosen in budget.charges:
+        question = _question(chosen, DaySpan(period.start, end), as_of)
         resolved, rows = await series(
             data, question, CostBasis(budget.cost_basis), group_by={"account"}, granularity="daily"
         )

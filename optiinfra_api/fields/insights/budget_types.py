@@ -8,6 +8,7 @@ from enum import Enum
 import strawberry
 
 from optiinfra_api.fields.costs.arguments import CostBasis, CostFilter
+from optiinfra_api.fields.insights.forecast import FinalDays
 from optiinfra_api.fields.pagination import PageInfo
 from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.scalars import DateText, DecimalText
@@ -59,6 +60,13 @@ class BudgetMonth:
     amount: DecimalText = strawberry.field(description="The amount.")
 
 
+@strawberry.type(description="Accepted values of a tag.")
+class BudgetTag:
+    key: str = strawberry.field(description="Name of the tag.")
+    values: list[str | None] = strawberry.field(description="Null: charges without it; an empty text: it is empty.")
+    ignore_case: bool = strawberry.field(description="Tags of that name in upper or lower case are one.")
+
+
 @strawberry.type(description="Charges that count for a budget. Null: of any; null in a list: without that attribute.")
 class BudgetFilter:
     provider: list[str] | None = strawberry.field(description="Providers.")
@@ -67,8 +75,16 @@ class BudgetFilter:
     service: list[str | None] | None = strawberry.field(description="Service names.")
     region: list[str | None] | None = strawberry.field(description="Region ids.")
     charge_category: list[str] | None = strawberry.field(description="Charge categories.")
-    tag_key: str | None = strawberry.field(description="Name of a tag.")
+    service_provider: list[str | None] | None = strawberry.field(description="Who provides the services.")
+    service_category: list[str | None] | None = strawberry.field(description="Categories of services.")
+    invoice: list[str | None] | None = strawberry.field(description="Invoice ids.")
+    billing_period: list[str] | None = strawberry.field(description="Months that the charges are invoiced in.")
+    sku: list[str | None] | None = strawberry.field(description="SKU ids.")
+    pricing_category: list[str | None] | None = strawberry.field(description="Pricing categories.")
+    commitment: list[str | None] | None = strawberry.field(description="Commitment discount ids.")
+    tag_key: str | None = strawberry.field(description="Name of the first tag in its case.")
     tag_values: list[str | None] | None = strawberry.field(description="Accepted values of that tag.")
+    tags: list[BudgetTag] = strawberry.field(description="All tags, that one too; all of them have to match.")
 
 
 @strawberry.type(description="What a budget was from a change on.")
@@ -97,6 +113,9 @@ class CostBudget:
     amounts_by_month: list[BudgetMonth] = strawberry.field(description="Amounts of single months.")
     created_at: datetime = strawberry.field(description="When it was made.")
     changed_at: datetime = strawberry.field(description="When it was last changed.")
+    problem: str | None = strawberry.field(
+        description="Why it cannot be used and what to do; it has no status then, and no rule tells of it. Null: it can be."
+    )
     history: list[BudgetVersion] = strawberry.field(description="Its changes, the newest first.")
 
 
@@ -132,6 +151,9 @@ class BudgetStatusEntry:
     data_through: datetime | None = strawberry.field(
         description="The forecast knows costs up to this instant, exclusive."
     )
+    final_days: list[FinalDays] = strawberry.field(
+        description="How far the costs of each of its accounts are final: `spent` has those days, and the forecast the later ones."
+    )
     forecast_made_at: datetime = strawberry.field(description="When the forecast was made.")
     is_simulated: bool = strawberry.field(description="Some of the figures come from a simulator or sample files.")
 
@@ -139,4 +161,7 @@ class BudgetStatusEntry:
 @strawberry.type(description="A page of budgets that have a period at the instant, by name.")
 class BudgetStatuses:
     nodes: list[BudgetStatusEntry] = strawberry.field(description="How the budgets of this page stand.")
+    unusable: list[CostBudget] = strawberry.field(
+        description="The budgets of this page that have no status, each with its `problem`."
+    )
     page_info: PageInfo = strawberry.field(description="Whether there is more.")

@@ -21,10 +21,11 @@ from optiinfra_api.fields.insights.budget_types import (
     BudgetState,
     BudgetStatusEntry,
     BudgetStatuses,
+    BudgetTag,
     BudgetVersion,
     CostBudget,
 )
-from optiinfra_api.fields.insights.forecasting import check_supported
+from optiinfra_api.fields.insights.forecast import final_days
 from optiinfra_api.fields.pagination import PageInfo, check_first, cut, decode
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.errors import InvalidArgument
@@ -32,7 +33,8 @@ from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateText, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import digest
 from optiinfra_assets.database.errors import RecordNotFound
-from optiinfra_assets.domain.budgets import DIMENSIONS, Budget, Cadence
+from optiinfra_assets.domain.budgets import Budget, Cadence
+from optiinfra_assets.domain.charge_filters import FILTERS, ChargeFilter
 from optiinfra_assets.domain.exact_amounts import written
 from optiinfra_assets.metadata.budgets import BudgetChange, StoredBudget
 
@@ -101,8 +103,13 @@ class BudgetsQuery:
         data = await info.context.data_of(customer_id)
         shown, page_info = await _page(data, "budget status", first, after, budget_id)
         history = await _history(data, shown)
-        found = [await budget_standing(data, one, data.services.clock(), as_of) for one in shown]
-        return BudgetStatuses(nodes=[_status(one, history) for one in found if one], page_info=page_info)
+        usable = [one for one in shown if one.problem is None]
+        found = [await budget_standing(data, one, data.services.clock(), as_of) for one in usable]
+        return BudgetStatuses(
+            nodes=[_status(one, history) for one in found if one],
+            unusable=[_budget(one, history) for one in shown if one.problem is not None],
+            page_info=page_info,
+        )
 
 
 @strawberry.type
@@ -127,7 +134,9 @@ class BudgetsMutation:
         try:
             remove = data.services.metadata.budgets.remove
             now = data.services.clock()
-            found = await data.run(remove, budget_id, principal=info.context.principal, now=now)
+            found = await data.run(
+                remove, budget_id, principal=info.context.principal, now=now, origin=info.context.address
+            )
         except RecordNotFound as error:
             return _not_found(error)
         return BudgetRemoved(budget=_budget(found, await _history(data, [found])))
@@ -141,12 +150,12 @@ async def _may_change(info: Info, customer_id: str | None) -> CustomerData:
 
 async def _saved(info: Info, customer_id: str | None, given: BudgetInput, budget_id: str | None) -> SaveResult:
     data = await _may_change(info, customer_id)
-    for one in given.filters or ():
-        check_supported(cost_query(None, one, None))
     try:
         save = data.services.metadata.budgets.save
         now = data.services.clock()
-        found = await data.run(save, _given(given), budget_id, principal=info.context.principal, now=now)
+        found = await data.run(
+            save, _given(given), budget_id, principal=info.context.principal, now=now, origin=info.context.address
+        )
     except ValueError as error:
         return BudgetNotAccepted(
             code="BUDGET_NOT_ACCEPTED", message=str(error), remedy="Change what the message names."
@@ -161,17 +170,14 @@ def _not_found(error: RecordNotFound) -> BudgetNotFound:
 
 
 def _given(given: BudgetInput) -> Budget:
-    """Make the budget of what was given. Raises ValueError if an amount is none, or the filters are of two tags."""
-    filters = [_stored_filter(one) for one in given.filters or ()]
-    if len({one["tag"]["key"] for one in filters if "tag" in one}) > 1:
-        raise ValueError("filters: a budget is of one tag: use the same tag in all filters")
+    """Make the budget of what was given. Raises ValueError if an amount is none."""
     return Budget(
         name=given.name,
         cadence=Cadence(given.cadence.value),
         amount=written("amount", given.amount),
         currency=given.currency,
         cost_basis=given.cost_basis.value,
-        filters=filters,
+        filters=[_stored_filter(one) for one in given.filters or ()],
         start=given.start,
         end=given.end,
         amounts={
@@ -183,8 +189,7 @@ def _given(given: BudgetInput) -> Budget:
 def _stored_filter(given: CostFilter) -> dict[str, Any]:
     if given.currency:
         raise ValueError("filters: leave currency out: a budget has one of its own")
-    found = {name: getattr(given, name) for name in DIMENSIONS if getattr(given, name)}
-    return found | ({"tag": {"key": given.tag.key, "values": list(given.tag.values)}} if given.tag else {})
+    return cost_query(None, given, None).stored()
 
 
 async def _page(
@@ -227,14 +232,19 @@ def _budget(stored: StoredBudget, history: _History) -> CostBudget:
         ],
         created_at=stored.created_at,
         changed_at=stored.changed_at,
+        problem=None if stored.problem is None else f"{stored.problem}. Change the budget, or remove it.",
         history=[_version(one) for one in history.get(stored.budget_id, ())],
     )
 
 
 def _filter(one: Mapping[str, Any]) -> BudgetFilter:
     tag = one.get("tag") or {}
-    values = {name: one.get(name) for name in DIMENSIONS}
-    return BudgetFilter(**values, tag_key=tag.get("key"), tag_values=tag.get("values"))
+    tags = [
+        BudgetTag(key=tag.name, values=list(tag.values), ignore_case=tag.in_any_case)
+        for tag in ChargeFilter.of(one).tags
+    ]
+    values = {name: one.get(name) for name in FILTERS if name != "currency"}
+    return BudgetFilter(**values, tag_key=tag.get("key"), tag_values=tag.get("values"), tags=tags)
 
 
 def _version(change: BudgetChange) -> BudgetVersion:
@@ -275,6 +285,7 @@ def _status(standing: BudgetStanding, history: _History) -> BudgetStatusEntry:
         state=BudgetState(status.standing.value),
         reason=standing.reason,
         data_through=standing.answer.made.data_through,
+        final_days=final_days(standing.answer.groups),
         forecast_made_at=standing.answer.made.made_at,
         is_simulated=standing.answer.made.is_simulated,
     )

@@ -14,26 +14,40 @@ import strawberry
 from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import AsOf, CustomerId
 from optiinfra_api.fields.costs import cost_series
-from optiinfra_api.fields.costs.arguments import Basis, CostBasis, Filter, Period, cost_query
+from optiinfra_api.fields.costs.arguments import Basis, CostBasis, CostFilter, Filter, Period, cost_query
 from optiinfra_api.fields.costs.money import Money, Published
-from optiinfra_api.fields.costs.trends import GroupBy, GroupByTag
+from optiinfra_api.fields.costs.trends import (
+    GroupBy,
+    GroupByTag,
+    GroupByTags,
+    Grouped,
+    IgnoreTagCase,
+    group_fields,
+    grouping,
+)
 from optiinfra_api.fields.insights.forecast_overrides import ForecastOverride
 from optiinfra_api.fields.insights.forecasting import ForecastAnswer, ForecastQuery, forecast_answer
 from optiinfra_api.graphql.enums import described
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateColumn, DateText, DecimalColumn, DecimalText, decimal_text
+from optiinfra_api.reading.cost_query import CostQuery
 from optiinfra_assets.analytics.bounds import LEVELS
 from optiinfra_assets.analytics.charge_parts import CostPart
 from optiinfra_assets.analytics.cost_history import NOTES, Method
 from optiinfra_assets.analytics.forecast import Forecast
-from optiinfra_assets.analytics.forecast_groups import ForecastGroup
+from optiinfra_assets.analytics.forecast_groups import ForecastGroup, TagName
 
 MOST_DAYS: Final = 366
 _USUAL_DAYS: Final = 92
 _AMOUNT_BYTES: Final = 12
 _EMPTY: Final = (
     "Nothing is published that the filter leaves, so nothing is forecast. See `optiinfra status` for what is collected."
+)
+
+
+_NO_INVOICE: Final = (
+    "Charges to come have no invoice yet, so nothing is forecast of the invoices that the filter names."
 )
 
 
@@ -104,15 +118,16 @@ class ForecastPartSeries:
     amounts: DecimalColumn = strawberry.field(description="What each of `dates` is expected to bring of it.")
 
 
+@strawberry.type(description="How far the costs of an account are final.")
+class FinalDays:
+    account: str = strawberry.field(description="Account id of this platform.")
+    last_day: DateText | None = strawberry.field(
+        description="The last day whose costs are final; those of later days are forecast. Null: no day is."
+    )
+
+
 @strawberry.type(description="The forecast of one group in one currency. What is not grouped by, or lacking, is null.")
-class ForecastSeries:
-    provider: str | None = strawberry.field(description="Provider, such as `aws`.")
-    account: str | None = strawberry.field(description="Account id of this platform.")
-    sub_account: str | None = strawberry.field(description="The provider's sub account id.")
-    service: str | None = strawberry.field(description="Service name.")
-    region: str | None = strawberry.field(description="Region id.")
-    charge_category: str | None = strawberry.field(description="Usage, Purchase, Tax, Credit or Adjustment.")
-    tag: str | None = strawberry.field(description="Value of the tag of groupByTag; null: charges without that tag.")
+class ForecastSeries(Grouped):
     currency: str = strawberry.field(description="Currency of the amounts, as the provider bills.")
     method: ForecastMethod = strawberry.field(description="How the figures came about.")
     reason: str = strawberry.field(description="What to know of that, in a sentence.")
@@ -127,6 +142,9 @@ class ForecastSeries:
     upper80: DecimalColumn | None = strawberry.field(description="Their upper ends.")
     lower95: DecimalColumn | None = strawberry.field(description="Lower ends of 95 % bounds of days before credits.")
     upper95: DecimalColumn | None = strawberry.field(description="Their upper ends.")
+    final_days: list[FinalDays] = strawberry.field(
+        description="How far the costs of each of its accounts are final. Days that are final for some have the forecast of the others."
+    )
     parts: list[ForecastPartSeries] = strawberry.field(
         description="What days are made of; they add up to `afterCredits`."
     )
@@ -137,6 +155,11 @@ class ForecastSeries:
         description="What each of `actualDates` costs, exact and with credits; days after `actualThrough` may still rise."
     )
 
+    @classmethod
+    def is_type_of(cls, _row: object, _info: object) -> bool:
+        """Series are rows, see `graphql.row_execution`; what has an interface is asked whether it is one."""
+        return True
+
 
 @strawberry.type(description="What costs will be.")
 class CostForecast(Published):
@@ -146,6 +169,9 @@ class CostForecast(Published):
     )
     reason: str | None = strawberry.field(description="Why there is no series; null if there is one.")
     series: list[ForecastSeries] = strawberry.field(description="By currency, then the largest first; at most 1000.")
+    final_days: list[FinalDays] = strawberry.field(
+        description="How far the costs of each account of `series` are final, by account."
+    )
     overrides: list[ForecastOverride] = strawberry.field(
         description="What people expect of months instead, of any series of the customer; it is in the figures."
     )
@@ -181,19 +207,22 @@ class ForecastQueryField:
         cost_basis: Basis = CostBasis.BILLED,
         forecast_days: Days = _USUAL_DAYS,
         as_of: AsOf = None,
+        group_by_tags: GroupByTags = None,
+        ignore_tag_case: IgnoreTagCase = False,
     ) -> CostForecast | None:
         check_forecast_days(forecast_days)
         question = cost_query(None, filter, as_of)
+        groups = grouping(group_by, group_by_tag, group_by_tags, in_any_case=ignore_tag_case)
         data = await info.context.data_of(customer_id)
-        groups = {one.value for one in group_by or ()} | ({"tag"} if group_by_tag is not None else set())
         now = data.services.clock()
-        asked = ForecastQuery(question, cost_basis, as_of or now, frozenset(groups), group_by_tag or "")
+        asked = forecast_query(question, cost_basis, as_of or now, groups)
         answer = await forecast_answer(data, asked)
-        came, through = await _came(data, asked, answer, filter, now)
+        came, through = await _came(data, asked, answer, groups, filter, now)
         data.count(len(answer.groups), len(answer.groups) * forecast_days * 11 * _AMOUNT_BYTES)
         return CostForecast(
-            series=[series_of(one, forecast_days, asked.group_by, came) for one in answer.groups],
-            reason=None if answer.groups else _EMPTY,
+            series=[series_of(one, forecast_days, groups, came) for one in answer.groups],
+            reason=None if answer.groups else _NO_INVOICE if question.invoices else _EMPTY,
+            final_days=final_days(answer.groups),
             overrides=[ForecastOverride.of(one) for one in answer.overrides],
             made_at=answer.made.made_at,
             actual_through=through,
@@ -204,7 +233,6 @@ class ForecastQueryField:
         )
 
 
-_DIMENSIONS = ("provider", "account", "sub_account", "service", "region", "charge_category")
 _SPANS: Final = {
     "rest of month": "REST_OF_MONTH",
     "next month": "NEXT_MONTH",
@@ -216,7 +244,12 @@ Came = Mapping[tuple[Any, ...], tuple[list[str], list[str]]]
 
 
 async def _came(
-    data: CustomerData, asked: ForecastQuery, answer: ForecastAnswer, filter_: Any, now: datetime
+    data: CustomerData,
+    asked: ForecastQuery,
+    answer: ForecastAnswer,
+    groups: cost_series.Grouping,
+    filter_: CostFilter | None,
+    now: datetime,
 ) -> tuple[Came, datetime | None]:
     """The published costs of each group since the month began in which the forecast does, and how far they reach."""
     if not answer.groups:
@@ -224,17 +257,25 @@ async def _came(
     first = min(one.first_day for one in answer.groups).replace(day=1)
     period = Period(start=first, end=max(now.date(), first) + timedelta(days=1))
     question = cost_query(period, filter_, None)
-    groups = cost_series.Grouping(asked.group_by - {"tag"}, asked.tag_key or None)
     found = await data.resolve(question)
     rows = await cost_series.series_of(data, question, found, asked.basis, groups, granularity="daily")
     return {_group_of(row): (row["dates"], row["amounts"]) for row in rows}, found.data_through
 
 
 def _group_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (row["currency"], *(row.get(name) or "" for name in _DIMENSIONS), row.get("tag"))
+    return row["currency"], *(repr(value) for _, value in sorted(group_fields(dict(row)).items()))
 
 
-def series_of(group: ForecastGroup, count: int, group_by: Iterable[str], came: Came) -> Any:
+def forecast_query(
+    question: CostQuery, basis: CostBasis, as_of: datetime, groups: cost_series.Grouping
+) -> ForecastQuery:
+    """Return the question for a forecast whose groups are those of costs."""
+    names = (*(() if groups.tag is None else (groups.tag,)), *groups.tags)
+    tags = tuple(TagName(name, groups.in_any_case) for name in names)
+    return ForecastQuery(question, basis, as_of, groups.dimensions, tags)
+
+
+def series_of(group: ForecastGroup, count: int, groups: cost_series.Grouping, came: Came) -> Any:
     """The fields of `ForecastSeries`; see `graphql.row_execution`."""
     found, node = group.forecast, group.node
     begin = int(np.searchsorted(found.days.dates, np.datetime64(group.first_day, "D")))
@@ -242,13 +283,13 @@ def series_of(group: ForecastGroup, count: int, group_by: Iterable[str], came: C
     parts = {part: values[node, within] for part, values in found.parts.items()}
     after = np.sum(list(parts.values()), axis=0)
     before = after - parts[CostPart.CREDITS]
-    names = {name: (getattr(group.key, name) or None) if name in group_by else None for name in _DIMENSIONS}
-    tag = group.key.tag if "tag" in group_by else None
-    row = {name: getattr(group.key, name) for name in group_by if name != "tag"}
-    dates, amounts = came.get(_group_of({"currency": group.currency, **row, "tag": tag}), ([], []))
+    row: dict[str, Any] = {name: getattr(group.key, name) for name in groups.dimensions}
+    tags = list(group.key.tags)
+    row["tag"] = tags.pop(0) if groups.tag is not None else None
+    row |= {"tags": tags if groups.tags else None, "currency": group.currency}
+    dates, amounts = came.get(_group_of(row), ([], []))
     return {
-        **names,
-        "tag": tag,
+        **group_fields(row),
         "currency": group.currency,
         "method": found.methods[node].name,
         "reason": NOTES[found.methods[node]],
@@ -258,10 +299,17 @@ def series_of(group: ForecastGroup, count: int, group_by: Iterable[str], came: C
         "before_credits": _column(found, before),
         "after_credits": _column(found, after),
         **_bounds_of_days(found, node, within, before),
+        "final_days": final_days([group]),
         "parts": [{"part": part.name, "amounts": _column(found, values)} for part, values in parts.items()],
         "actual_dates": dates,
         "actual_amounts": amounts,
     }
+
+
+def final_days(groups: Iterable[ForecastGroup]) -> Any:
+    """The fields of `FinalDays` of all accounts of some groups."""
+    found = {account: day for group in groups for account, day in group.finals.items()}
+    return [{"account": account, "last_day": day and day.isoformat()} for account, day in sorted(found.items())]
 
 
 def _column(found: Forecast, subunits: Any) -> list[str]:

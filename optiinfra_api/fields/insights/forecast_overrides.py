@@ -13,8 +13,9 @@ from optiinfra_api.fields.costs.arguments import Filter, cost_query
 from optiinfra_api.fields.refusal import Refusal
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateText, DecimalText, decimal_text
-from optiinfra_api.reading.cost_query import END_DAY, FILTERS, FIRST_DAY
+from optiinfra_api.reading.cost_query import END_DAY, FIRST_DAY
 from optiinfra_assets.database.errors import RecordNotFound
+from optiinfra_assets.domain.charge_filters import ChargeFilter
 from optiinfra_assets.domain.exact_amounts import written
 from optiinfra_assets.domain.rates import CURRENCY
 from optiinfra_assets.metadata.forecasts import StoredOverride
@@ -134,6 +135,7 @@ class ForecastMutation:
                 wanted,
                 principal=info.context.principal,
                 now=data.services.clock(),
+                origin=info.context.address,
             )
         except ValueError as error:
             return ForecastOverrideNotAccepted(
@@ -150,18 +152,17 @@ class ForecastMutation:
         data = await info.context.data_of(customer_id)
         try:
             end = data.services.metadata.forecasts.end_override
-            found = await data.run(end, override_id, now=data.services.clock())
+            by = {"principal": info.context.principal, "origin": info.context.address}
+            found = await data.run(end, override_id, now=data.services.clock(), **by)
         except RecordNotFound as error:
             remedy = "Use an overrideId that `forecast` shows."
             return ForecastOverrideNotFound(code="OVERRIDE_NOT_FOUND", message=str(error), remedy=remedy)
         return ForecastOverrideRemoved(override=ForecastOverride.of(found))
 
 
-def _check_filter(question: Any) -> None:
-    others = (values for name, values in FILTERS.items() if name not in _DIMENSIONS)
-    for name in (*others, "tag_values", "more_tags"):
-        if getattr(question, name):
-            raise ValueError("filter: an override is of providers, accounts, sub accounts and services")
+def _check_filter(chosen: ChargeFilter) -> None:
+    if chosen.tags or chosen.chosen().keys() - _DIMENSIONS.keys():
+        raise ValueError("filter: an override is of providers, accounts, sub accounts and services")
 
 
 def _wanted(month: date, amount: str | None, currency: str | None, factor: str | None, note: str) -> dict[str, Any]:

@@ -5,46 +5,46 @@ A forecast that is stored is answered as it was made. One is made for the questi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
-from strawberry.utils.str_converters import to_camel_case
 
 from optiinfra_api.access.context import CustomerData
 from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.fields.costs.cost_series import MAX_SERIES
-from optiinfra_api.graphql.errors import InvalidArgument, TooExpensive
-from optiinfra_api.reading.cost_query import FILTERS, CostQuery, validated
+from optiinfra_api.graphql.errors import TooExpensive
+from optiinfra_api.reading.cost_query import CostQuery, validated
 from optiinfra_assets.analytics.customer_forecast import (
     HISTORY_DAYS,
     HORIZON_DAYS,
     CurrencyForecast,
-    SeriesKey,
     final_days,
     forecast_customer,
 )
 from optiinfra_assets.analytics.forecast import usual_spans
-from optiinfra_assets.analytics.forecast_groups import ForecastGroup, SpansOf, groups_of, matcher
+from optiinfra_assets.analytics.forecast_groups import (
+    ForecastGroup,
+    ForecastSelection,
+    SpansOf,
+    TagName,
+    groups_of,
+)
 from optiinfra_assets.analytics.forecast_split import SHARE_DAYS, Shares, shares
 from optiinfra_assets.analytics.stored_forecast import from_bytes
 from optiinfra_assets.domain.publications import ResolvedGenerations
 from optiinfra_assets.metadata.forecasts import MadeForecast, StoredOverride
-from optiinfra_assets.warehouse.cost_history import FORECAST_BASIS, series_columns
+from optiinfra_assets.warehouse.cost_history import (
+    FORECAST_BASIS,
+    series_columns,
+    share_columns,
+    shares_need_line_items,
+)
 
-OF_SERIES: Final = {
-    "provider": "providers",
-    "account": "accounts",
-    "sub_account": "sub_accounts",
-    "service": "services",
-}
-"""What every series has -> the filter of a cost query."""
-_SPLIT: Final = {"region": "regions", "charge_category": "charge_categories"}
-_ALL: Final = OF_SERIES | _SPLIT | {"currency": "currencies"}
-ANSWERED: Final = _ALL.keys()
-"""The filters that forecasts have, beside a tag."""
+_MOST_SPLIT: Final = 20_000
+"""Series of a question at most: what is not meant of a series is one, whatever else it is told apart by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class ForecastQuery:
     Attributes:
         question: the filters; without a period.
         others: further filters: charges are meant that match any of them.
-        group_by: dimensions, such as ``sub_account``, or ``tag``.
-        tag_key: the tag that is grouped by, '' for none.
+        group_by: dimensions, such as ``sub_account``.
+        group_tags: the tags that are grouped by.
         as_of: the instant whose forecast is asked for.
     """
 
@@ -63,40 +63,13 @@ class ForecastQuery:
     basis: CostBasis
     as_of: datetime
     group_by: frozenset[str] = frozenset()
-    tag_key: str = ""
+    group_tags: tuple[TagName, ...] = ()
     others: tuple[CostQuery, ...] = ()
 
     @property
-    def questions(self) -> tuple[CostQuery, ...]:
-        """All filters."""
-        return (self.question, *self.others)
-
-    @property
-    def tag(self) -> str:
-        """The tag that series have to be told apart by, '' for none.
-
-        Raises:
-            InvalidArgument: these are two.
-        """
-        keys = {one.tag_filter for one in self.questions if one.tag_values} | (
-            {self.tag_key} if self.tag_key else set()
-        )
-        if len(keys) > 1:
-            names = " and ".join(map(repr, sorted(keys)))
-            raise InvalidArgument(
-                f"groupByTag: {names} are asked together", "Forecasts are told apart by one tag: use one of them."
-            )
-        return "".join(keys)
-
-    def dimensions(self, *, is_by_sub_account: bool) -> list[str]:
-        """What the stored series are not told apart by, and the question needs."""
-        filtered = {
-            name for name, values in _ALL.items() if any(getattr(one, values) for one in self.questions)
-        } | self.group_by
-        needed = filtered & _SPLIT.keys()
-        needed |= {"tag"} if self.tag else set()
-        needed |= set() if is_by_sub_account else filtered & {"sub_account"}
-        return sorted(needed)
+    def selection(self) -> ForecastSelection:
+        """The series that are meant, and what they are told apart by."""
+        return ForecastSelection((self.question, *self.others), self.group_by, self.group_tags)
 
 
 @dataclass(frozen=True)
@@ -107,45 +80,22 @@ class ForecastAnswer:
     overrides: list[StoredOverride]
     groups: list[ForecastGroup]
     finals: Mapping[str, date | None]
-    """The last final day of each account that has series."""
-
-
-def check_supported(question: CostQuery, group_by: Iterable[str] = ()) -> None:
-    """Check that forecasts can be told apart by what is asked.
-
-    Raises:
-        InvalidArgument: they cannot; the message names the filter or the dimension.
-    """
-    known = "provider, account, subAccount, service, region, chargeCategory, currency and one tag in its case"
-    for name, values in FILTERS.items():
-        if name not in ANSWERED and getattr(question, values):
-            raise InvalidArgument(
-                f"filter.{to_camel_case(name)}: forecasts and budgets do not have it", f"Use {known}."
-            )
-    if question.more_tags:
-        raise InvalidArgument("filter.tags: forecasts and budgets do not have them", f"Use {known}.")
-    for name in sorted(group_by):
-        if name not in ANSWERED and name != "tag":
-            raise InvalidArgument(f"groupBy: forecasts are not told apart by {name.upper()}", f"Use {known}.")
+    """The last final day of each account that has series, whether it is meant or not."""
 
 
 async def forecast_answer(data: CustomerData, asked: ForecastQuery, spans: SpansOf | None = None) -> ForecastAnswer:
     """Answer a question; `spans` says which sums of days are wanted, from the first day that is not final.
 
     Raises:
-        InvalidArgument: the question is about two tags.
         TooExpensive: a limit on reading is exceeded, or there are more groups than are answered.
         AsOfNotRetained: the forecast has to be made, and retention has removed what it would be made of.
     """
-    for question in asked.questions:
-        check_supported(question, asked.group_by)
     made, currencies = await _forecast(data, asked)
     overrides = await data.read(data.services.metadata.forecasts.overrides, asked.as_of)
-    dimensions = asked.dimensions(is_by_sub_account=made.is_by_sub_account)
-    wanted = [one for one in currencies if any(_may_match(question, one.currency) for question in asked.questions)]
-    found = await _shares(data, asked, made, wanted, dimensions) if dimensions and wanted else {}
+    wanted = [one for one in currencies if asked.selection.of_currency(one.currency).filters]
+    found = await _shares(data, asked, made, wanted)
     spans_of = spans or (lambda first: usual_spans(asked.as_of.date(), first - timedelta(days=1)))
-    groups = await data.services.run(_groups, asked, wanted, overrides, found, dimensions, spans_of)
+    groups = await data.services.run(_groups, asked.selection, made, wanted, overrides, found, spans_of)
     finals = {
         key.account: None if np.isnat(day) else day.astype(date)
         for one in currencies
@@ -194,57 +144,44 @@ async def _made(data: CustomerData, asked: ForecastQuery) -> tuple[MadeForecast,
 
 
 async def _shares(
-    data: CustomerData,
-    asked: ForecastQuery,
-    made: MadeForecast,
-    currencies: Sequence[CurrencyForecast],
-    dimensions: Sequence[str],
+    data: CustomerData, asked: ForecastQuery, made: MadeForecast, currencies: Sequence[CurrencyForecast]
 ) -> Shares:
-    """What series cost lately by what they are not told apart by."""
+    """What series cost lately by what they are not told apart by.
+
+    Raises:
+        TooExpensive: they are told apart by too much.
+    """
+    selection = asked.selection
+    dimensions = selection.dimensions(is_by_sub_account=made.is_by_sub_account)
     known = [one.through[~np.isnat(one.through)].max() for one in currencies if not np.isnat(one.through).all()]
-    if not known:
+    if not known or not dimensions:
         return {}
     end = max(known).astype(date) + timedelta(days=1)
     question = validated((end - timedelta(days=SHARE_DAYS), end), asked.question.as_of)
     resolved: ResolvedGenerations = await data.resolve(question)
-    needs_sub_account = made.is_by_sub_account or "sub_account" in dimensions
-    cost = asked.basis.value
-    if "tag" in dimensions:
-        columns = {
-            "sub_account": "sub_account_key" if needs_sub_account else "nothing",
-            "region": "region_key" if "region" in dimensions else "nothing",
-        }
-        rows = await data.rows("charge_shares", question, resolved, cost=cost, tag_key=asked.tag, **columns)
-    else:
-        region = "region_id" if "region" in dimensions else "nothing"
-        columns = series_columns(by_sub_account=needs_sub_account, region=region)
-        rows = await data.rows("forecast_history", question, resolved, cost=cost, **columns)
-    return shares(rows, dimensions, made.is_by_sub_account)
+    statement = "charge_shares" if shares_need_line_items(dimensions) else "forecast_history"
+    columns = share_columns(dimensions, selection.tags, by_sub_account=made.is_by_sub_account)
+    rows = await data.groups(statement, question, resolved, cost=asked.basis.value, **columns)
+    found = shares(rows, dimensions, made.is_by_sub_account)
+    days_meant = selection.days_meant(currencies[0].days)
+    if sum(len(days_meant(child)) for children in found.values() for child in children) > _MOST_SPLIT:
+        raise TooExpensive(f"more than {_MOST_SPLIT} series are asked for", "Group by less, or narrow the filter.")
+    return found
 
 
 def _groups(
-    asked: ForecastQuery,
+    selection: ForecastSelection,
+    made: MadeForecast,
     currencies: Sequence[CurrencyForecast],
     overrides: Sequence[StoredOverride],
     found: Shares,
-    dimensions: Sequence[str],
     spans_of: SpansOf,
 ) -> list[ForecastGroup]:
     groups = []
     for one in currencies:
-        matches = [_matcher(question) for question in asked.questions if _may_match(question, one.currency)]
-        groups += groups_of(one, matches, asked.group_by, overrides, found, dimensions, spans_of)
+        groups += groups_of(one, selection, overrides, found, spans_of, is_by_sub_account=made.is_by_sub_account)
     if len(groups) > MAX_SERIES:
         raise TooExpensive(
             f"the answer would have more than {MAX_SERIES} groups", "Group by less, or narrow the filter."
         )
     return groups
-
-
-def _may_match(question: CostQuery, currency: str) -> bool:
-    return not question.currencies or currency in question.currencies
-
-
-def _matcher(question: CostQuery) -> Callable[[SeriesKey], bool]:
-    chosen = {name: getattr(question, values) for name, values in (OF_SERIES | _SPLIT).items()}
-    return matcher(chosen | {"tag": question.tag_values})

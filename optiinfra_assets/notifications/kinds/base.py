@@ -43,7 +43,7 @@ class Facts:
     is_late: Callable[[], bool] = lambda: False
     _freshness: dict[str, Freshness] = field(default_factory=dict, repr=False)
     _published: dict[str, datetime] = field(default_factory=dict, repr=False)
-    _standings: dict[str, BudgetStandings | None] = field(default_factory=dict, repr=False)
+    _standings: dict[str, BudgetStandings] = field(default_factory=dict, repr=False)
 
     def reached(self, customer_id: str, account_id: str) -> datetime | None:
         """Return up to which UTC instant the data of an account are complete."""
@@ -56,20 +56,22 @@ class Facts:
         reached = self.reached(customer_id, account_id)
         return reached.isoformat() if reached else None
 
-    def standings(self, customer_id: str) -> BudgetStandings | None:
-        """Return what tells how budgets of a customer stand, None before its first forecast."""
+    def standings(self, customer_id: str) -> BudgetStandings:
+        """Return what tells how budgets of a customer stand."""
         if customer_id not in self._standings:
             made = self.metadata.forecasts.newest(self.now, customer_id=customer_id)
-            self._standings[customer_id] = (
-                BudgetStandings(self.metadata, self.warehouse, customer_id, made, self.now) if made else None
-            )
+            self._standings[customer_id] = BudgetStandings(self.metadata, self.warehouse, customer_id, made, self.now)
         return self._standings[customer_id]
 
-    def has_published(self, customer_id: str, since: datetime) -> bool:
-        """Return whether anything of a customer was published at or after a UTC instant; ClickHouse is asked once for all customers."""
+    def published(self, customer_id: str) -> datetime | None:
+        """Return when something of a customer was published last, None if nothing was; ClickHouse is asked once for all customers."""
         if not self._published:
             self._published.update(newest_publications(self.warehouse()))
-        newest = self._published.get(customer_id)
+        return self._published.get(customer_id)
+
+    def has_published(self, customer_id: str, since: datetime) -> bool:
+        """Return whether anything of a customer was published at or after a UTC instant."""
+        newest = self.published(customer_id)
         return newest is not None and newest >= since
 
 

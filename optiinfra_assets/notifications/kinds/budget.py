@@ -23,21 +23,24 @@ LATE: Final = timedelta(days=7)
 
 
 def find_budgets(facts: Facts, rule: AlertRule) -> Found:
-    """Find the budgets that pass a threshold of the rule, as soon as a forecast knows the costs that make them pass it."""
+    """Find the budgets that pass a threshold of the rule, as soon as a forecast knows the costs that make them pass it. Before the first
+    forecast of a customer, what is spent is known."""
     standings = facts.standings(rule.customer_id)
-    if standings is None:
+    if standings.made is None and facts.published(rule.customer_id) is None:
         return Found()
     found = facts.metadata.budgets.find(customer_id=rule.customer_id)
-    budgets = [one for one in found if not rule.budgets or one.budget_id in rule.budgets]
-    news = forecast_news(standings)
+    budgets = [one for one in found if one.problem is None and (not rule.budgets or one.budget_id in rule.budgets)]
+    news = forecast_news(facts, standings)
     looks = {one.budget_id: ((news, one.changed_at), partial(_occasions, standings, rule, one)) for one in budgets}
     return Found.of_news(facts, rule, looks)
 
 
-def forecast_news(standings: BudgetStandings) -> list[object]:
-    """Return what changes when a forecast, what people expect of months, or the day is another."""
+def forecast_news(facts: Facts, standings: BudgetStandings) -> list[object]:
+    """Return what changes when a forecast (before the first: what is published), what people expect of months, or the day is another."""
     overrides = [one.override_id for one in standings.overrides]
-    return [standings.made.made_at, standings.made.generation, overrides, standings.now.date()]
+    made = standings.made
+    known = [made.made_at, made.generation] if made else [None, facts.published(standings.customer_id)]
+    return [*known, overrides, standings.now.date()]
 
 
 def outlook_text(standing: PeriodStanding, currency: str) -> str:
@@ -108,14 +111,14 @@ def _message(
         text += f" An overrun is {status.probability:.0%} likely."
     if status.passed_on is not None:
         text += f" The amount {'was' if _is_over(standing) else 'will be'} passed on {status.passed_on}."
-    through = standings.made.data_through
+    through = standings.data_through
     return AlertMessage(
         title=f"Budget {budget.name}: {_title(threshold, standing)}",
         text=text,
         path=PAGE,
         figures=standing_figures(standing, currency),
         data_through=through.isoformat() if through else None,
-        is_simulated=standings.made.is_simulated,
+        is_simulated=standings.is_simulated,
     )
 
 

@@ -16,10 +16,10 @@ from optiinfra_assets.notifications.kinds.budget import forecast_news, outlook_t
 def find_forecasts(facts: Facts, rule: AlertRule) -> Found:
     """Find the currencies in which this month is expected to cost more than the rule says."""
     standings = facts.standings(rule.customer_id)
-    if standings is None:
+    if standings.made is None:
         return Found()
     look = partial(_occasions, standings, rule)
-    return Found.of_news(facts, rule, {f"{facts.now:%Y-%m}": (forecast_news(standings), look)})
+    return Found.of_news(facts, rule, {f"{facts.now:%Y-%m}": (forecast_news(facts, standings), look)})
 
 
 def _occasions(standings: BudgetStandings, rule: AlertRule) -> Iterator[Occasion]:
@@ -41,12 +41,12 @@ def _message(
     status = standing.status
     of = [", ".join(values) for values in (rule.accounts, rule.services) if values]
     about = f" of {'; '.join(of)}"[:300] if of else ""
-    through = standings.made.data_through
+    through = standings.data_through
     return AlertMessage(
         title=f"{period.start:%Y-%m} is expected to cost more than {money(status.amount, currency)}",
         text=f"Billed cost{about}: {money(status.spent, currency)} is spent in the month, and {outlook_text(standing, currency)}.",
         path="/forecast",
         figures=standing_figures(standing, currency),
         data_through=through.isoformat() if through else None,
-        is_simulated=standings.made.is_simulated,
+        is_simulated=standings.is_simulated,
     )

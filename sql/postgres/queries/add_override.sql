@@ -1,4 +1,5 @@
--- Stores what a person expects of a month, and ends what was expected of the same month, series and currency before.
+-- Stores what a person expects of a month, ends what was expected of the same month, series and currency before, and writes that to the
+-- audit log.
 WITH ended AS (
     UPDATE optiinfra.forecast_overrides SET ended_at = %(made_at)s
     WHERE
@@ -16,3 +17,6 @@ VALUES (
     %(override_id)s, %(customer_id)s, %(chosen)s, %(month)s, %(currency)s, %(amount)s, %(factor)s, %(note)s, %(author)s,
     %(author_name)s, %(made_at)s
 )
+RETURNING optiinfra.note_view(
+    %(author)s, %(origin)s, 'set_forecast_override', customer_id, to_char(month, 'YYYY-MM'), %(detail)s
+) AS noted

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from alert_world import ALICE, PAGES, Receiver, hook, receiving
 from charges import Charge, slice_of
+from psycopg.types.json import Jsonb
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -117,6 +118,10 @@ def budgets_of(customer_id: str) -> dict[str, dict[str, Any]]:
         "category": {"filters": ({"charge_category": ["Usage"], "provider": ["focus"]},)},
         "sub account": {"filters": ({"sub_account": ["team-1"]},)},
         "tag": {"filters": ({"tag": {"key": "team", "values": ["Storage", None]}},)},
+        "tags": {
+            "filters": ({"tags": [{"key": "TEAM", "values": ["Storage", None], "ignore_case": True}], "sku": [None]},)
+        },
+        "months": {"filters": ({"billing_period": ["2026-04"], "service_category": [None]},)},
         "effective": {"cost_basis": "effective_cost", "filters": ({"region": ["us"]},)},
         "quarter": {"cadence": Cadence.QUARTERLY},
         "between": {"cadence": Cadence.BETWEEN, "start": date(2026, 4, 10), "end": date(2026, 5, 20)},
@@ -223,6 +228,35 @@ def test_nothing_is_told_before_there_is_a_forecast(world: World) -> None:
         hook(world.metadata, receiver.url, customer_id=customer.customer_id)
         watch(customer, "budget")
         assert told(customer, receiver) == []
+
+
+def test_what_is_spent_is_told_without_any_forecast_and_a_budget_that_cannot_be_used_holds_up_none(
+    world: World,
+) -> None:
+    customer = world.customer("operator")
+    publish(customer, "one")
+    watched = budget(customer, "web", "700")
+    values = {"customer_id": customer.customer_id, "name": "an old one", "budget_id": f"{customer.customer_id} old"}
+    by = {"now": AS_OF, "actor": "test", "author_name": "test", "origin": "test", "detail": ""}
+    definition = Jsonb(
+        Budget("x", Cadence.BETWEEN, Decimal(5), "USD", start=date(1, 1, 1), end=date(9999, 1, 1)).stored()
+    )
+    world.metadata.rows("save_budget.sql", values | by | {"definition": definition})
+    with receiving() as receiver:
+        hook(world.metadata, receiver.url, customer_id=customer.customer_id)
+        watch(customer, "budget", options={"actual": 80, "forecast": 90, "probability": 1})
+        (found,) = told(customer, receiver)
+        assert found["title"] == "Budget web: more than 80 % is spent"
+        assert [one["name"] for one in found["figures"]] == ["amount", "spent"]
+        assert found["dataThrough"] == "2026-04-21T00:00:00+00:00"
+        assert told(customer, receiver, AS_OF + MINUTE) == []
+        forecast(customer, AS_OF + 2 * MINUTE)
+        titles = {one["title"] for one in told(customer, receiver, AS_OF + 3 * MINUTE)}
+        assert titles == {
+            "Budget web: more than 90 % is expected by 2026-04-30",
+            "Budget web: an overrun by 2026-04-30 is 100% likely",
+        }
+        assert watched
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from charges import Charge, slice_of
+from psycopg.types.json import Jsonb
 from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
@@ -20,11 +21,16 @@ CREATE = """mutation($budget: BudgetInput!) { createBudget(budget: $budget) {
   ... on BudgetSaved { budget { budgetId name amount filters { service tagKey tagValues } amountsByMonth { month amount } } }
   ... on BudgetNotAccepted { code message }
 } }"""
+KEPT = """{ budgets(first: 100) { nodes { budgetId filters {
+  provider account subAccount service region chargeCategory serviceProvider serviceCategory invoice billingPeriod sku
+  pricingCategory commitment
+  tags { key values ignoreCase }
+} } } }"""
 STATUS = """query($first: Int!, $after: String, $id: String, $asOf: DateTime) {
   budgetStatus(first: $first, after: $after, budgetId: $id, asOf: $asOf) {
     nodes {
       budget { budgetId name history { name amount authorName } } periodStart periodEnd amount spent used
-      forecast lower80 upper80 lower95 upper95 probability passedOn state reason dataThrough isSimulated
+      forecast lower80 upper80 lower95 upper95 probability passedOn state reason dataThrough isSimulated finalDays { account lastDay }
     }
     pageInfo { hasNextPage endCursor }
   }
@@ -47,7 +53,17 @@ def costs(world: World) -> Customer:
             customer.publish(
                 slice_of(customer.customer_id, account, BillingPeriod(2026, month)),
                 [
-                    Charge(day, cost(day, account, service), service=service, tags={"team": service[0]})
+                    Charge(
+                        day,
+                        cost(day, account, service),
+                        service=service,
+                        tags={"team": service[0], "empty": "" if account == "one" else None},
+                        sku=f"{service[0]}-{day.day % 3}" if day.day % 3 else None,
+                        pricing="Standard" if day.day % 2 else None,
+                        service_category=service,
+                        service_provider="AWS",
+                        invoice=f"i{month}",
+                    )
                     for day in days
                     if day.month == month
                     for service in ("Compute", "Storage")
@@ -90,6 +106,9 @@ def test_what_is_spent_is_exact_and_the_rest_is_forecast(costs: Customer) -> Non
         <= Decimal(close["forecast"])
         <= Decimal(close["upper95"])
     )
+    assert close["finalDays"] == [
+        {"account": f"{costs.customer_id}.{name}", "lastDay": last.isoformat()} for name, last in FINAL.items()
+    ]
     assert (close["periodStart"], close["periodEnd"]) == ("2026-04-01", "2026-05-01")
     assert 0 <= Decimal(close["probability"]) <= 1
     over = status(costs, made(costs, name="over", amount="100"))
@@ -101,6 +120,48 @@ def test_what_is_spent_is_exact_and_the_rest_is_forecast(costs: Customer) -> Non
     likely = status(costs, made(costs, name="likely", amount=str(round(april + 150))))
     assert likely["state"] == "LIKELY_OVER"
     assert "2026-04-21" <= likely["passedOn"] < "2026-05-01"
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        [{"sku": ["C-1"]}, {"sku": ["C-2", None], "service": ["Compute"]}],
+        [{"pricingCategory": ["Standard"]}, {"pricingCategory": [None]}],
+        [{"serviceCategory": ["Compute"], "invoice": ["i4", None]}],
+        [{"serviceProvider": ["AWS"], "commitment": [None, "k"]}],
+        [{"billingPeriod": ["2026-04"], "region": [None]}, {"billingPeriod": ["2026-03", "2026-05"], "region": [None]}],
+        [{"tag": {"key": "team", "values": ["C"]}}, {"tag": {"key": "team", "values": ["S", None]}}],
+        [{"tags": [{"key": "TEAM", "values": ["C", "S"], "ignoreCase": True}, {"key": "empty", "values": ["", None]}]}],
+        [{"tag": {"key": "empty", "values": [""]}, "account": None}, {"tag": {"key": "empty", "values": [None]}}],
+    ],
+)
+def test_every_filter_of_costs_is_one_of_budgets(costs: Customer, filters: list[dict[str, Any]]) -> None:
+    """What is spent is what `totalCost` says of the same filters and days; what is shown can be given back."""
+    budget_id = made(
+        costs,
+        name=f"of {hash(str(filters))}",
+        amount="900",
+        cadence="BETWEEN",
+        start="2026-03-01",
+        end="2026-04-19",
+        filters=filters,
+    )
+    total = """query($period: Period!, $filter: CostFilter) {
+      totalCost(period: $period, filter: $filter) { totals { cost { amount } } }
+    }"""
+    period = {"start": "2026-03-01", "end": "2026-04-19"}
+    sums = [costs.data(total, period=period, filter=one)["totalCost"]["totals"] for one in filters]
+    found = status(costs, budget_id)
+    assert Decimal(found["spent"]) == sum((Decimal(one["cost"]["amount"]) for of in sums for one in of), Decimal(0)) > 0
+    assert found["reason"] == "The budget is over, and its costs are final."
+    ahead = status(costs, made(costs, name=f"to {hash(str(filters))}", amount="900", filters=filters))
+    assert Decimal(ahead["spent"]) <= Decimal(ahead["forecast"])
+    (kept,) = (one for one in costs.data(KEPT)["budgets"]["nodes"] if one["budgetId"] == budget_id)
+    shown = [{name: values for name, values in one.items() if values} for one in kept["filters"]]
+    assert (
+        status(costs, made(costs, name=f"again {hash(str(filters))}", amount="900", filters=shown))["spent"]
+        == ahead["spent"]
+    )
 
 
 def test_filters_together_are_their_sum_and_never_count_a_charge_twice(costs: Customer) -> None:
@@ -187,6 +248,45 @@ def test_budgets_come_in_pages_and_their_history_stays(world: World) -> None:
     ]  # fmt: skip
     changes = world.metadata.budgets.changes([ids[1]], customer_id=customer.customer_id)
     assert [one.budget is None for one in changes] == [True, False]
+
+
+def test_a_budget_that_cannot_be_used_is_shown_with_what_to_do_and_blocks_none_beside_it(world: World) -> None:
+    """Earlier versions took days of any year; a definition may also come from a later version."""
+    customer = world.customer("operator")
+    made(customer, name="good", amount="10")
+    plain = Budget("x", Cadence.BETWEEN, Decimal(5), "USD", start=date(1, 1, 1), end=date(9999, 12, 31)).stored()
+    definitions = {
+        "all days": plain,
+        "no end": plain | {"cadence": "yearly", "end": "9999-12-31", "start": "9999-01-01"},
+        "a later filter": plain | {"cadence": "monthly", "start": None, "end": None, "filters": [{"colour": ["red"]}]},
+        "nothing": {},
+    }
+    for name, definition in definitions.items():
+        values = {"customer_id": customer.customer_id, "name": name, "budget_id": f"{customer.customer_id} {name}"}
+        by = {"now": AS_OF, "actor": "test", "author_name": "test", "origin": "test", "detail": ""}
+        world.metadata.rows("save_budget.sql", values | by | {"definition": Jsonb(definition)})
+    kept = customer.data("{ budgets(first: 9) { nodes { name problem history { name } } } }")["budgets"]["nodes"]
+    problems = {one["name"]: one["problem"] for one in kept}
+    assert problems.keys() == {"good", *definitions}
+    assert problems["good"] is None
+    assert problems["all days"] == (
+        "start: 0001-01-01 is not accepted: use a day from 1971-01-01 to 2100-01-01. Change the budget, or remove it."
+    )
+    assert problems["a later filter"] == "ValueError: filters: 'colour' is not known. Change the budget, or remove it."
+    asked = "query($at: DateTime) { budgetStatus(first: 9, asOf: $at) { nodes { budget { name } } unusable { name problem } } }"
+    for at in (None, AS_OF.isoformat()):
+        found = customer.data(asked, at=at)["budgetStatus"]
+        assert [one["budget"]["name"] for one in found["nodes"]] == ["good"]
+        assert {one["name"]: one["problem"] for one in found["unusable"]} == {
+            name: problem for name, problem in problems.items() if problem
+        }
+    change = "mutation($id: String!, $to: BudgetInput!) { changeBudget(budgetId: $id, budget: $to) { __typename } }"
+    whole = {"name": "all days", "amount": "5", "currency": "USD"}
+    assert (
+        customer.data(change, id=f"{customer.customer_id} all days", to=whole)["changeBudget"]["__typename"]
+        == "BudgetSaved"
+    )
+    assert len(customer.data(asked, at=None)["budgetStatus"]["nodes"]) == 2
 
 
 def test_amounts_of_months_take_the_place_of_their_share() -> None:

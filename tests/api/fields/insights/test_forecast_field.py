@@ -18,22 +18,31 @@ from world import Customer, World
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.ingestion.forecasting import forecast_costs
+from optiinfra_assets.metadata.tokens import Principal
 
 FIRST, THROUGH = date(2026, 1, 1), date(2026, 4, 20)
 AS_OF = datetime(2026, 4, 21, 12, tzinfo=UTC)
 PUBLISHED = AS_OF - timedelta(hours=6)
 
 FIELDS = """
-    provider account subAccount service region chargeCategory tag currency method reason errorPercent
+    provider account subAccount service region chargeCategory serviceProvider serviceCategory invoice billingPeriod sku pricingCategory
+    commitment tag tags currency method reason errorPercent
     totals {
       span start end parts { part amount }
       beforeCredits { expected { amount currency } bounds { level lower upper coverage coverageOfAll } }
       afterCredits { expected { amount } bounds { level lower upper } }
     }
     dates beforeCredits afterCredits lower80 upper80 lower95 upper95 parts { part amounts } actualDates actualAmounts
+    finalDays { account lastDay }
 """
-FORECAST = f"""query Forecast($asOf: DateTime, $filter: CostFilter, $groupBy: [Dimension!], $tag: String, $days: Int, $basis: CostBasis) {{
-  forecast(asOf: $asOf, filter: $filter, groupBy: $groupBy, groupByTag: $tag, forecastDays: $days, costBasis: $basis) {{
+FORECAST = f"""query Forecast(
+  $asOf: DateTime, $filter: CostFilter, $groupBy: [Dimension!], $tag: String, $tags: [String!], $anyCase: Boolean, $days: Int
+  $basis: CostBasis
+) {{
+  forecast(
+    asOf: $asOf, filter: $filter, groupBy: $groupBy, groupByTag: $tag, groupByTags: $tags, ignoreTagCase: $anyCase, forecastDays: $days
+    costBasis: $basis
+  ) {{
     madeAt dataThrough isSimulated reason series {{ {FIELDS} }} overrides {{ overrideId month factor amount authorName service }}
   }}
 }}"""
@@ -55,7 +64,15 @@ def charges(account: str) -> Iterator[Charge]:
                 service=service,
                 region=None if number == 2 else f"r{day.day % 3}",
                 sub_account=f"s{number % 2}",
-                tags={"team": f"t{day.day % 4}"} if number else {},
+                tags={"team" if day.day % 2 else "Team": f"t{day.day % 4}", "env": ["", "prod"][number - 1]}
+                if number
+                else {},
+                service_provider="AWS" if number else "",
+                service_category=f"c{number % 2}",
+                invoice=f"i{day.month}" if day.month < 4 else None,
+                sku=f"{service}-{day.day % 3}" if number else None,
+                pricing=["Standard", "Committed", None][day.day % 3],
+                commitment=f"k{day.day % 2}" if number == 1 else None,
                 currency="JPY" if account == "two" and number == 2 else "USD",
             )
         if day.day == 3:
@@ -125,9 +142,17 @@ def test_children_add_up_to_parents_whatever_they_are_told_apart_by(
         found = asked(costs, groupBy=groups)
         assert len(found["series"]) > 2
         assert figures(found) == parents, groups
-    by_tag = asked(costs, tag="team")
+    by_tag = asked(costs, tag="team", anyCase=True)
     assert {one["tag"] for one in by_tag["series"]} == {None, "t0", "t1", "t2", "t3"}
     assert figures(by_tag) == parents
+    assert {one["tag"] for one in asked(costs, tag="team")["series"]} == {None, "t1", "t3"}
+    by_tags = asked(costs, tag="env", tags=["team", "Team"])
+    assert {(one["tag"], *one["tags"]) for one in by_tags["series"]} > {
+        (None, None, None),
+        ("", "t1", None),
+        ("prod", None, "t2"),
+    }
+    assert figures(by_tags) == parents
     of_groups = {one["account"]: one for one in asked(costs, groupBy=["ACCOUNT"])["series"] if one["currency"] == "USD"}
     for account, group in of_groups.items():
         (alone,) = asked(costs, filter={"account": [account], "currency": ["USD"]})["series"]
@@ -136,6 +161,57 @@ def test_children_add_up_to_parents_whatever_they_are_told_apart_by(
         costs, groupBy=["SERVICE"], filter={"region": ["r1", None], "tag": {"key": "team", "values": ["t1", None]}}
     )
     assert {one["service"] for one in two["series"]} == {"Compute", "Storage", "Network", "Support plan"}
+
+
+@pytest.mark.parametrize(
+    ("dimension", "field"),
+    [
+        ("SERVICE_PROVIDER", "serviceProvider"),
+        ("SERVICE_CATEGORY", "serviceCategory"),
+        ("SKU", "sku"),
+        ("PRICING_CATEGORY", "pricingCategory"),
+        ("COMMITMENT", "commitment"),
+        ("INVOICE", "invoice"),
+        ("BILLING_PERIOD", "billingPeriod"),
+        ("REGION", "region"),
+    ],
+)
+def test_every_dimension_of_costs_groups_and_filters_forecasts(costs: Customer, dimension: str, field: str) -> None:
+    """A filter on a value is the group of that value; groups add up to the whole, and a filter of all values but one to the rest."""
+    parents = figures(asked(costs))
+    found = asked(costs, groupBy=[dimension])
+    assert figures(found) == parents
+    values = list(dict.fromkeys(one[field] for one in found["series"]))
+    value = values[-1]
+    one = asked(costs, filter={field: [value]})
+    assert figures(one) == figures({"series": [group for group in found["series"] if group[field] == value]})
+    of_service = asked(costs, groupBy=[dimension, "SERVICE"], filter={"service": ["Storage"]})
+    assert figures(of_service) == figures(asked(costs, filter={"service": ["Storage"]}))
+    if others := values[:-1]:
+        left = figures(asked(costs, filter={field: others}))
+        assert left == figures({"series": [group for group in found["series"] if group[field] != value]})
+
+
+def test_charges_to_come_are_invoiced_in_the_month_of_their_day_and_no_invoice_has_them_yet(costs: Customer) -> None:
+    dollars = {"currency": ["USD"]}
+    (whole,) = asked(costs, filter=dollars)["series"]
+    (may,) = asked(costs, filter=dollars | {"billingPeriod": ["2026-05"]})["series"]
+    days = zip(whole["dates"], whole["beforeCredits"], may["beforeCredits"], strict=True)
+    assert all(of_may == (all_ if day.startswith("2026-05") else "0") for day, all_, of_may in days)
+    totals = {one["span"]: one["beforeCredits"] for one in may["totals"]}
+    assert totals["NEXT_MONTH"] == next(one for one in whole["totals"] if one["span"] == "NEXT_MONTH")["beforeCredits"]
+    assert (totals["REST_OF_MONTH"]["expected"]["amount"], totals["REST_OF_MONTH"]["bounds"][0]["upper"]) == ("0", "0")
+    none = asked(costs, filter={"invoice": ["i3"]})
+    assert (none["series"], none["reason"].split(",")[0]) == ([], "Charges to come have no invoice yet")
+    assert figures(asked(costs, filter={"invoice": [None]})) == figures(asked(costs))
+    both = {"tags": [{"key": "TEAM", "values": ["t1", None], "ignoreCase": True}, {"key": "env", "values": [""]}]}
+    (tagged,) = asked(costs, filter=dollars | both)["series"]
+    (alone,) = asked(costs, filter=dollars | {"tags": both["tags"][1:]})["series"]
+    assert (
+        0
+        < Decimal(tagged["totals"][1]["beforeCredits"]["expected"]["amount"])
+        < Decimal(alone["totals"][1]["beforeCredits"]["expected"]["amount"])
+    )
 
 
 def test_parts_days_and_bounds_belong_together(costs: Customer) -> None:
@@ -237,6 +313,14 @@ def test_the_file_is_what_the_field_answers(world: World, costs: Customer) -> No
         for one in found
         for day, amount in zip(one["dates"], one["afterCredits"], strict=True)
     ]
+    assert {row["final_accounts"] for row in rows} == {""}, "both accounts are final to the same day"
+    assert {(of["account"], of["lastDay"]) for one in found for of in one["finalDays"]} == {
+        (f"{costs.customer_id}.one", "2026-04-20"), (f"{costs.customer_id}.two", "2026-04-20")
+    }  # fmt: skip
+    of_sku = world.http.get(
+        f"{world.url}/export/forecast.csv", params=params | {"groupBy": "SKU", "sku": "Storage-1"}, headers=headers
+    )
+    assert {row["sku"] for row in csv.DictReader(io.StringIO(of_sku.text))} == {"Storage-1"}
     assert response.headers["X-Data-Through"] == "2026-04-21T00:00:00+00:00"
     parquet = world.http.get(f"{world.url}/export/forecast.parquet", params=params, headers=headers)
     assert pq.read_table(io.BytesIO(parquet.content)).num_rows == len(rows)
@@ -249,8 +333,9 @@ def test_what_the_document_shows_is_accepted(world: World, costs: Customer, docs
     assert len(costs.data(query, asOf=AS_OF.isoformat())["forecast"]["series"]) == 3
     done = costs.data(mutation)["setForecastOverride"]["override"]
     assert (done["month"], done["factor"]) == ("2027-03-01", "2")
+    who = Principal("test", "test", costs.customer_id, "operator")
     end = world.metadata.forecasts.end_override
-    end(done["overrideId"], customer_id=costs.customer_id, now=datetime.now(UTC))
+    end(done["overrideId"], customer_id=costs.customer_id, principal=who, now=datetime.now(UTC))
     assert "budgetId" in costs.data(create)["createBudget"]["budget"]
     (web,) = costs.data(status, asOf=AS_OF.isoformat())["budgetStatus"]["nodes"]
     assert Decimal(web["spent"]) < Decimal(web["forecast"])

@@ -11,13 +11,19 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from optiinfra_api.exploring.state import BASES
+from optiinfra_api.web import budget_form, filters
 from optiinfra_api.web.visit import Visit
 from optiinfra_assets.domain.accounts import BillingPeriod
+from optiinfra_assets.domain.exact_amounts import EXACT, plain
 
 MONTHS_AHEAD: Final = 18
 """How far ahead the form offers months to expect something of."""
-BUDGET: Final = """budgetId name amount currency cadence costBasis start end amountsByMonth { month amount }
-      filters { provider account subAccount service region chargeCategory tagKey tagValues }"""
+BUDGET: Final = """budgetId problem name amount currency cadence costBasis start end amountsByMonth { month amount }
+      filters {
+        provider account subAccount service region chargeCategory serviceProvider serviceCategory invoice billingPeriod sku pricingCategory
+        commitment tags { key values ignoreCase }
+      }"""
 """All that a budget is."""
 DOCUMENT: Final = f"""query Outlook($customer: String) {{
   forecast(customerId: $customer, forecastDays: 92) {{
@@ -30,7 +36,7 @@ DOCUMENT: Final = f"""query Outlook($customer: String) {{
         afterCredits {{ expected {{ amount }} }}
         parts {{ part amount }}
       }}
-      dates afterCredits beforeCredits lower80 upper80 lower95 upper95 actualDates actualAmounts
+      dates afterCredits beforeCredits lower80 upper80 lower95 upper95 actualDates actualAmounts finalDays {{ account lastDay }}
     }}
     overrides {{ overrideId month currency amount factor note authorName provider account subAccount service }}
   }}
@@ -47,6 +53,9 @@ DOCUMENT: Final = f"""query Outlook($customer: String) {{
   }}
 }}"""
 """What the page asks."""
+FINAL_PARTS: Final = """query FinalParts($customer: String, $period: Period!, $filter: CostFilter) {
+  costTrends(customerId: $customer, period: $period, filter: $filter, groupBy: [ACCOUNT]) { series { account dates amounts } }
+}"""
 
 SPANS: Final = {
     "REST_OF_MONTH": "Rest of this month",
@@ -102,6 +111,7 @@ async def answered(visit: Visit, refused: Refused, status: HTTPStatus = HTTPStat
     wanted = refused.sent.get("id") or visit.request.query_params.get("budget", "")
     changed = next((one for one in kept if one["budgetId"] == wanted), None)
     current = BillingPeriod.of(visit.now)
+    sent = refused.sent if refused.form == "budget" else budget_as_sent(changed, currency)
     return visit.shown(
         "forecast",
         "Forecast and budgets",
@@ -112,13 +122,17 @@ async def answered(visit: Visit, refused: Refused, status: HTTPStatus = HTTPStat
         currency=currency,
         chosen=chosen,
         totals=[total_of(one) for one in chosen["totals"]] if chosen else [],
-        chart=band(chosen) if chosen else None,
+        chart=band(chosen, await final_parts_of(visit, chosen)) if chosen else None,
+        finals=finals_text(chosen["finalDays"]) if chosen else "",
         budgets=budgets_of(kept, (found.get("budgetStatus") or {}).get("nodes")),
         has_more=(budgets.get("pageInfo") or {}).get("hasNextPage"),
         changes=may_change(visit),
         changed=changed,
-        is_narrow=changed is None or narrowing_of(changed) is not None,
-        budget=refused.sent if refused.form == "budget" else budget_as_sent(changed, currency),
+        shows_filters=changed is None or budget_form.is_shown(budget_form.as_given(changed["filters"])),
+        budget=sent,
+        groups=budget_form.groups_of(sent),
+        fields=budget_form.FIELDS,
+        bases=BASES,
         override=refused.sent if refused.form == "override" else {"currency": currency},
         refused=refused,
         cadences=CADENCES,
@@ -129,46 +143,40 @@ async def answered(visit: Visit, refused: Refused, status: HTTPStatus = HTTPStat
 def budgets_of(kept: list[dict[str, Any]], statuses: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """The rows of the table of budgets: how each stands; one that has no period now can be changed all the same."""
     standing = {one["budget"]["budgetId"]: budget_of(one) for one in statuses or ()}
-    without = {"state": "", "last": None, "otherwise": "Not known now" if statuses is None else "No period now"}
+    without = {"state": "", "last": None}
+    unknown = "Not known now" if statuses is None else "No period now"
     return [
-        {"budgetId": one["budgetId"], "what": what_of(one)}
+        {
+            "budgetId": one["budgetId"],
+            "what": budget_form.what_of(budget_form.as_given(one["filters"])),
+            "problem": one["problem"],
+        }
         | standing.get(
             one["budgetId"],
-            {"name": one["name"], "currency": one["currency"], "amount": Decimal(one["amount"]), **without},
+            {
+                **without,
+                "name": one["name"],
+                "currency": one["currency"],
+                "amount": Decimal(one["amount"]),
+                "otherwise": "Cannot be used" if one["problem"] else unknown,
+            },
         )
         for one in kept
     ]
-
-
-def what_of(budget: Mapping[str, Any]) -> str:
-    """Which charges count for a budget, for its reader."""
-    if (narrow := narrowing_of(budget)) is None:
-        return "charges by filters"
-    return ", ".join(value for values in narrow.values() for value in values) or "all charges"
-
-
-def narrowing_of(budget: Mapping[str, Any]) -> dict[str, list[str]] | None:
-    """The providers, accounts and services that a budget is of; None: its filters are others, which the form does not show."""
-    if len(budget["filters"]) > 1:
-        return None
-    given = {name: value for one in budget["filters"] for name, value in one.items() if value is not None}
-    is_shown = given.keys() <= {"provider", "account", "service"}
-    return given if is_shown and all(None not in values for values in given.values()) else None
 
 
 def budget_as_sent(budget: Mapping[str, Any] | None, currency: str) -> dict[str, Any]:
     """The fields of the form of a budget as it stands; of a new one, in the currency that the page shows."""
     if budget is None:
         return {"currency": currency}
-    narrow = narrowing_of(budget) or {}
     end = budget["end"] and date.fromisoformat(budget["end"]) - timedelta(days=1)
     return {
         **{name: budget[name] for name in ("name", "amount", "currency", "cadence", "start")},
         "id": budget["budgetId"],
         "last": end,
-        "providers": ", ".join(narrow.get("provider", ())),
-        "accounts": ", ".join(narrow.get("account", ())),
-        "services": "\n".join(narrow.get("service", ())),
+        "basis": budget["costBasis"],
+        "months": budget_form.months_sent(budget["amountsByMonth"]),
+        **budget_form.sent_of(budget_form.as_given(budget["filters"])),
     }
 
 
@@ -206,25 +214,60 @@ def budget_of(one: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def band(series: Mapping[str, Any]) -> dict[str, Any]:
+def band(series: Mapping[str, Any], final_parts: Mapping[str, Decimal]) -> dict[str, Any]:
     """What the chart draws: what came, what is expected, and the bounds around that; null where a line has no day.
 
-    What is expected of a day lacks the accounts whose day is final already: drawn as it is, the total of a customer fell to nothing there.
-    So a day of which more came than is still expected is one that came.
+    What is expected of a day lacks the accounts whose day is final already: `final_parts`, what these cost by day, are added.
     """
-    expected = dict(zip(series["dates"], series["beforeCredits"], strict=True))
+    dates = series["dates"]
     came = {
         day: amount
         for day, amount in zip(series["actualDates"], series["actualAmounts"], strict=True)
-        if day not in expected or Decimal(amount) > Decimal(expected[day])
+        if not dates or day < dates[0]
     }
-    dates = sorted({*came, *expected})
-    place = {day: index for index, day in enumerate(series["dates"]) if day not in came}
-    lines = {
-        name: [series[name][place[day]] if day in place and series[name] is not None else None for day in dates]
+    more = [final_parts.get(day, Decimal(0)) for day in dates]
+    lines: dict[str, list[str | None]] = {
+        name: [*([None] * len(came)), *_added(series[name], more)]
         for name in ("beforeCredits", "lower80", "upper80", "lower95", "upper95")
     }
-    return {"currency": series["currency"], "dates": dates, "came": [came.get(day) for day in dates], **lines}
+    before = [*came.values(), *([None] * len(dates))]
+    return {"currency": series["currency"], "dates": [*came, *dates], "came": before, **lines}
+
+
+def _added(amounts: list[str] | None, more: list[Decimal]) -> list[str | None]:
+    if amounts is None:
+        return [None] * len(more)
+    return [plain(EXACT.add(Decimal(one), part)) for one, part in zip(amounts, more, strict=True)]
+
+
+async def final_parts_of(visit: Visit, series: Mapping[str, Any]) -> dict[str, Decimal]:
+    """What days cost that are final for some accounts only, of these accounts."""
+    lasts = {one["account"]: one["lastDay"] for one in series["finalDays"] if one["lastDay"]}
+    start, last = series["dates"][0], max(lasts.values(), default="")
+    if not start <= last:
+        return {}
+    period = {"start": start, "end": budget_form.day_after(last)}
+    filter_ = {"currency": [series["currency"]], "account": [one for one, day in lasts.items() if day >= start]}
+    found = await visit.ask(FINAL_PARTS, customer=visit.customer_id, period=period, filter=filter_)
+    parts: dict[str, Decimal] = {}
+    for one in (found.get("costTrends") or {}).get("series", []):
+        for day, amount in zip(one["dates"], one["amounts"], strict=True):
+            if day <= lasts[one["account"]]:
+                parts[day] = EXACT.add(parts.get(day, Decimal(0)), Decimal(amount))
+    return parts
+
+
+def finals_text(final_days: list[dict[str, Any]]) -> str:
+    """Which accounts' days are not final yet, for the reader of the chart; empty if all are final to the same day."""
+    accounts: dict[str | None, list[str]] = {}
+    for one in final_days:
+        accounts.setdefault(one["lastDay"], []).append(one["account"])
+    behind = [day for day in sorted(accounts, key=str) if day != max(filter(None, accounts), default=None)]
+    parts = [
+        f"{', '.join(accounts[one])} after {filters.day(one)}" if one else f"{', '.join(accounts[one])}"
+        for one in behind
+    ]
+    return f"Not final yet, and so expected: {'; '.join(parts)}." if parts else ""
 
 
 def _percent(part: str | None) -> str | None:

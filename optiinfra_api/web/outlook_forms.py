@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from optiinfra_api.web import budget_form
 from optiinfra_api.web.outlook import BUDGET, Refused, answered, may_change
 from optiinfra_api.web.sign_in import read_form, redirect
 from optiinfra_api.web.visit import Visit
@@ -40,25 +40,29 @@ TAKE_BACK: Final = f"""mutation TakeBack($customer: String, $id: String!) {{
     ... on ForecastOverrideRemoved {{ override {{ overrideId }} }} {_REFUSED}
   }}
 }}"""
+MOST_BYTES: Final = 64 * 1024
+"""Of the form of a budget, which has many filters."""
 _BY_ID: Final[Mapping[str, str]] = {"remove-budget": REMOVE, "remove-override": TAKE_BACK}
-_DIMENSIONS: Final = ("provider", "account", "subAccount", "service", "region", "chargeCategory")
 
 
 async def save_budget(visit: Visit) -> Response:
     """Make the budget of the form, or change the one that it names."""
-    sent = _stripped(await read_form(visit.request))
+    sent = _stripped(await read_form(visit.request, MOST_BYTES))
     budget: dict[str, Any] = {
         "name": sent.get("name", ""),
         "amount": sent.get("amount", ""),
         "currency": sent.get("currency", "").upper(),
         "cadence": sent.get("cadence", "MONTHLY"),
-        "filters": [one] if (one := _filter(sent)) else [],
+        "costBasis": sent.get("basis", "BILLED"),
+        "filters": budget_form.filters_of(sent),
         "start": sent.get("start"),
-        "end": _day_after(sent.get("last")),
+        "end": budget_form.day_after(sent.get("last")),
+        "amountsByMonth": budget_form.months_of(sent.get("months", "")),
     }
     if not (budget_id := sent.get("id")):
         return await _done(visit, CREATE, "budget", sent, budget=budget)
-    budget |= await _unchanged(visit, budget_id, has_filters="keeps" in sent)
+    if "keeps" in sent:
+        budget["filters"] = await _filters(visit, budget_id)
     if visit.problems:
         return await _refused(visit, "budget", sent)
     return await _done(visit, CHANGE, "budget", sent, id=budget_id, budget=budget)
@@ -73,7 +77,7 @@ async def override(visit: Visit) -> Response:
         "amount": amount,
         "currency": sent.get("currency", "").upper() if amount else None,
         "factor": sent.get("factor"),
-        "filter": _filter(sent) or None,
+        "filter": next(iter(budget_form.filters_of(sent)), None),
         "note": sent.get("note", ""),
     }
     return await _done(visit, OVERRIDE, "override", sent, **asked)
@@ -103,42 +107,17 @@ async def _refused(visit: Visit, form: str, sent: Mapping[str, str]) -> Response
     return await answered(visit, refused, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-async def _unchanged(visit: Visit, budget_id: str, *, has_filters: bool) -> dict[str, Any]:
-    """What a budget has that the form does not show: a change is of all of it, so that what could not be read would be lost."""
+async def _filters(visit: Visit, budget_id: str) -> list[dict[str, Any]]:
+    """The filters of a budget, which the form does not show: a change is of all of it, so that what is not given is lost."""
     after, more = None, True
     while more:
         found = (await visit.ask(BUDGETS, customer=visit.customer_id, after=after)).get("budgets") or {}
         for one in found.get("nodes", []):
             if one["budgetId"] == budget_id:
-                kept = {name: one[name] for name in ("costBasis", "amountsByMonth")}
-                return kept | ({"filters": [_as_input(each) for each in one["filters"]]} if has_filters else {})
+                return budget_form.as_given(one["filters"])
         info = found.get("pageInfo") or {}
         after, more = info.get("endCursor"), info.get("hasNextPage", False)
-    return {}
-
-
-def _as_input(one: Mapping[str, Any]) -> dict[str, Any]:
-    """A filter of a budget as it is given."""
-    tag = {"tag": {"key": one["tagKey"], "values": one["tagValues"]}} if one["tagKey"] else {}
-    return {name: one[name] for name in _DIMENSIONS if one[name] is not None} | tag
-
-
-def _filter(sent: Mapping[str, str]) -> dict[str, list[str]]:
-    """The charges that a form narrows to; empty: all."""
-    values = {
-        "provider": sent.get("providers", "").replace(",", " ").split(),
-        "account": sent.get("accounts", "").replace(",", " ").split(),
-        "service": [one.strip() for one in sent.get("services", "").splitlines() if one.strip()],
-    }
-    return {name: found for name, found in values.items() if found}
-
-
-def _day_after(last: str | None) -> str | None:
-    """The day after a last day; text that is no day stays, and GraphQL says what is accepted."""
-    try:
-        return (date.fromisoformat(last) + timedelta(days=1)).isoformat() if last else None
-    except (ValueError, OverflowError):
-        return last
+    return []
 
 
 def _stripped(sent: Mapping[str, str]) -> dict[str, str]:

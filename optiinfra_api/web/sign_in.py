@@ -171,12 +171,12 @@ def is_https(request: Request) -> bool:
     return urlsplit(request.scope[ORIGIN]).scheme == "https"
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form; none if it is longer than ours can be."""
+async def read_form(request: Request, most: int = _MAX_FORM_BYTES) -> dict[str, str]:
+    """The fields of a form; none if it is longer than ours can be: `most` bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MAX_FORM_BYTES:
+        if len(body) > most:
             return {}
     return {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 from site_world import HOSTILE, NOW, Site, spend
 from test_alerts_page import ids
 from test_states import text_of
 from world import Customer
 
 from optiinfra_assets.domain.budgets import Budget, Cadence
+from optiinfra_assets.domain.charge_filters import FILTERS
 from optiinfra_assets.metadata.budgets import StoredBudget
 from optiinfra_assets.metadata.tokens import Principal
 
@@ -56,13 +60,39 @@ def test_an_operator_makes_changes_and_removes_a_budget(site: Site) -> None:
         assert (again.status_code, again.text.count('role="alert"')) == (422, 1)
 
 
-def test_a_change_leaves_what_the_form_does_not_show(site: Site) -> None:
+def fields_of(page: str) -> dict[str, str]:
+    """The fields of the form of a budget, as a browser would send them."""
+    form = page.split('id="budget-form"')[1]
+    inputs = re.findall(r'<input (?:type="hidden" )?name="([a-z_-]+[0-9]*)"[^>]* value="([^"]*)"', form)
+    areas = re.findall(r'(?s)<textarea name="([a-z_]+(?:-[0-9]+)?)"[^>]*>(.*?)</textarea>', form)
+    chosen = re.findall(r'(?s)<select name="([a-z]+)">(?:(?!</select>).)*?<option value="([A-Z]+)" selected>', form)
+    return {name: html.unescape(value) for name, value in (*inputs, *areas, *chosen)}
+
+
+EVERY = {
+    **{
+        name: ["a", "b"] for name in FILTERS if name not in ("currency", "charge_category", "billing_period", "service")
+    },
+    "charge_category": ["Tax", "Usage"],
+    "billing_period": ["2026-10", "2026-11"],
+    "service": [None, "Compute, small"],
+}
+GROUPS = (
+    {"service": ["Compute"], "tag": {"key": "team", "values": [None, "", "web"]}},
+    {
+        "service": ["Storage"],
+        "sub_account": [None, "dev"],
+        "tags": [{"key": "Env", "values": ["x=y"], "ignore_case": True}],
+    },
+)
+
+
+@pytest.mark.parametrize("filters", [(EVERY,), GROUPS], ids=["every dimension", "groups and tags"])
+def test_a_form_shows_all_of_a_budget_and_changes_what_is_changed(
+    site: Site, filters: tuple[dict[str, Any], ...]
+) -> None:
     customer = site.world.customer("operator")
-    filters = [
-        {"service": ["Compute"], "tag": {"key": "team", "values": ["web", None]}},
-        {"service": ["Storage"], "sub_account": [None, "dev"], "region": ["eu"], "charge_category": ["Tax"]},
-    ]
-    amounts = {date(2026, 12, 1): Decimal("7.5")}
+    amounts = {date(2026, 12, 1): Decimal("7.5"), date(2027, 1, 1): Decimal(8)}
     budget = Budget("odd", Cadence.YEARLY, Decimal(9), "EUR", "effective_cost", filters, amounts=amounts)
     over = Budget("past", Cadence.MONTHLY, Decimal(1), "EUR", end=date(2026, 1, 1))
     author = Principal("author", "author", customer.customer_id, "operator")
@@ -71,15 +101,40 @@ def test_a_change_leaves_what_the_form_does_not_show(site: Site) -> None:
     with site.signed_in(customer.token) as browser:
         shown = browser.get(f"/forecast?budget={made.budget_id}")
         assert "past all charges No period now" in text_of(shown)
-        form = shown.text.split('id="budget-form"')[1]
-        assert "they stay as they are" in form
-        sent = dict(re.findall(r'<input name="([a-z]+)"[^>]* value="([^"]*)"', form))
-        assert (sent["name"], sent["amount"]) == ("odd", "9")
-        changed = {**sent, "id": made.budget_id, "cadence": "YEARLY", "keeps": "1", "amount": "10"}
-        assert browser.post("/forecast/budgets", data=changed).status_code == 303
-    assert kept(customer)[0].budget == Budget(
-        "odd", Cadence.YEARLY, Decimal(10), "EUR", "effective_cost", tuple(filters), amounts=amounts
-    )
+        sent = fields_of(shown.text)
+        assert "keeps" not in sent
+        assert browser.post("/forecast/budgets", data={**sent, "amount": "10"}).status_code == 303
+        (now, _) = kept(customer)
+        assert now.budget.filters == filters
+        assert (now.budget.amount, now.budget.cost_basis, now.budget.amounts) == (10, "effective_cost", amounts)
+        changes = {"basis": "LIST", "months": "2026-12 = 3", "services-3": "Network", "regions-3": "(none)"}
+        assert browser.post("/forecast/budgets", data={**sent, **changes}).status_code == 303, changes
+        now = kept(customer)[0]
+        assert (now.budget.cost_basis, now.budget.amounts) == ("list_cost", {date(2026, 12, 1): Decimal(3)})
+        assert now.budget.filters[-1] == {"service": ["Network"], "region": [None]}
+
+
+def test_filters_that_the_form_cannot_show_stay_and_what_cannot_be_used_says_what_to_do(site: Site) -> None:
+    customer = site.world.customer("operator")
+    odd = ({"tag": {"key": "a=b", "values": ["c"]}}, {"tag": {"key": "a=b", "values": ["d"]}})
+    author = Principal("author", "author", customer.customer_id, "operator")
+    budget = Budget("odd", Cadence.MONTHLY, Decimal(9), "EUR", filters=odd)
+    made = site.world.metadata.budgets.save(budget, customer_id=customer.customer_id, principal=author, now=NOW)
+    never = Budget("never", Cadence.BETWEEN, Decimal(5), "USD", start=date(1, 1, 1), end=date(9999, 1, 1))
+    values = {"customer_id": customer.customer_id, "name": "never", "budget_id": f"{customer.customer_id} never"}
+    by = {"now": NOW, "actor": "test", "author_name": "test", "origin": "test", "detail": ""}
+    site.world.metadata.rows("save_budget.sql", values | by | {"definition": Jsonb(never.stored())})
+    with site.signed_in(customer.token) as browser:
+        shown = browser.get(f"/forecast?budget={made.budget_id}")
+        assert "they stay as they are" in text_of(shown)
+        assert re.search("Cannot be used .* start: 0001-01-01 is not accepted", text_of(shown))
+        sent = fields_of(shown.text)
+        assert browser.post("/forecast/budgets", data={**sent, "amount": "10"}).status_code == 303
+        bad = browser.get(f"/forecast?budget={values['budget_id']}")
+        fixed = {**fields_of(bad.text), "cadence": "MONTHLY", "start": "", "last": ""}
+        assert browser.post("/forecast/budgets", data=fixed).status_code == 303
+        assert "Cannot be used" not in text_of(browser.get("/forecast"))
+    assert kept(customer)[1].budget.filters == odd
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import httpx
+from charges import Charge, slice_of
 from site_world import NOW, Site, spend
 
 from optiinfra_api.web.outlook import band
+from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.metadata.tokens import Principal
 
@@ -57,20 +60,36 @@ def test_the_page_shows_sums_with_their_bounds_and_budgets(site: Site) -> None:
         assert "wide" not in overview
 
 
-def test_a_day_that_is_final_for_most_accounts_does_not_fall_to_nothing() -> None:
+def test_a_day_that_is_final_for_some_accounts_has_their_costs_and_what_is_expected_of_the_others() -> None:
     days = ["2026-11-28", "2026-11-29", "2026-11-30"]
     bounds = {name: ["1", "9"] for name in ("lower80", "upper80", "lower95", "upper95")}
-    drawn = band(
-        {
-            "currency": "USD",
-            "actualDates": days,
-            "actualAmounts": ["400", "390", "20"],
-            "dates": days[1:],
-            "beforeCredits": ["5", "410"],
-            **bounds,
-        }
-    )
+    series = {
+        "currency": "USD",
+        "actualDates": days,
+        "actualAmounts": ["400", "390", "20"],
+        "dates": days[1:],
+        "beforeCredits": ["5", "410"],
+        **bounds,
+    }
+    drawn = band(series, {"2026-11-29": Decimal("385.10")})
     assert drawn["dates"] == days
-    assert drawn["came"] == ["400", "390", None]
-    assert drawn["beforeCredits"] == [None, None, "410"]
-    assert drawn["upper95"] == [None, None, "9"]
+    assert drawn["came"] == ["400", None, None]
+    assert drawn["beforeCredits"] == [None, "390.1", "410"]
+    assert drawn["upper95"] == [None, "386.1", "9"]
+
+
+def test_accounts_whose_days_are_not_final_yet_are_named(site: Site) -> None:
+    customer = site.world.customer()
+    spend(customer)
+    late = slice_of(customer.customer_id, "late", BillingPeriod(2026, 11))
+    charges = [Charge(date(2026, 11, day), Decimal(1000)) for day in range(1, 17)]
+    customer.publish(late, charges, published_at=NOW, data_through=datetime(2026, 11, 13, tzinfo=UTC))
+    with site.signed_in(customer.token) as browser:
+        shown = browser.get("/forecast?currency=USD")
+    assert f"Not final yet, and so expected: {customer.customer_id}.late after 12 Nov 2026." in text_of(shown)
+    (data,) = re.findall(r'id="chart-data">(.*?)</script>', shown.text)
+    chart = json.loads(html.unescape(data))
+    place = chart["dates"].index("2026-11-13")
+    assert chart["came"][place - 1] is not None is chart["came"][place]
+    own = Decimal(chart["came"][place - 1]) - 1000
+    assert Decimal(chart["beforeCredits"][place]) - 1000 >= own / 2, "the other account's day is final and in the line"

@@ -81,22 +81,28 @@ def customer(site: Site) -> Customer:
 
 @pytest.fixture
 def look(chromium: Browser, site: Site, customer: Customer, request: pytest.FixtureRequest) -> Iterator[Look]:
-    """A tab that signs in as a person does; at its end it asked no other origin, and its console is empty."""
+    """A tab that is signed in; at its end it asked no other origin, and its console is empty."""
     theme, width = getattr(request, "param", ("light", 1280))
     context = chromium.new_context(color_scheme=theme, viewport={"width": width, "height": 800})
     found = Look(context.new_page(), site.url, theme)
     found.page.on("console", lambda said: found.faults.append(said.text) if said.type in ("error", "warning") else None)
     found.page.on("pageerror", lambda error: found.faults.append(str(error)))
     found.page.on("request", lambda sent: _is_ours(sent.url, site.url) or found.faults.append(sent.url))
-    found.open("/explore")
-    assert "/sign-in" in found.page.url
-    found.page.fill("#token", customer.token)
-    found.page.press("#token", "Enter")
-    found.page.wait_for_url(f"{site.url}/explore")
-    found.settle()
+    with site.signed_in(customer.token) as session:
+        context.add_cookies([{"name": one.name, "value": one.value, "url": site.url} for one in session.cookies.jar])
     yield found
     context.close()
     assert found.faults == []
+
+
+def test_who_signs_in_comes_to_the_page_that_was_asked_for(look: Look, customer: Customer) -> None:
+    look.page.context.clear_cookies()
+    look.open("/explore")
+    assert "/sign-in" in look.page.url
+    look.page.fill("#token", customer.token)
+    look.page.press("#token", "Enter")
+    look.page.wait_for_url(f"{look.url}/explore")
+    look.settle()
 
 
 def _is_ours(url: str, origin: str) -> bool:

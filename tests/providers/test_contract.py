@@ -68,17 +68,17 @@ def test_every_cloud_provider_has_a_simulated_cloud_of_its_own_name() -> None:
 
 
 def test_a_year_of_months_equals_the_invoices_to_the_cent(way: Way) -> None:
-    """Every event a bill may have; seen on one day of each month and on three of every third, closed months again until they are final.
+    """Every event a bill may have; seen on one day of each month, on four of every third, closed months again until they are final.
 
     A whole year for the way a cloud is usually set up; half a year, which has every kind of event, for others.
     """
     life = other_life(way, Scenario.load("busy_year"), datetime(2025, 11, 1, 2, tzinfo=UTC))
+    life.columns = ("billed_cost", "billing_currency")
     count = 12 if way.mode == type(life.cloud).modes[0] else 6
     with life.cloud:
         months = [BillingPeriod(2025, 11).shift(number) for number in range(count)]
         for number, month in enumerate(months):
-            life.go(month.start + timedelta(hours=6))
-            for day in (3, 12, 24) if number % 3 == 0 else (19,):
+            for day in (0, 3, 12, 24) if number % 3 == 0 else (19,):
                 life.go(month.start + timedelta(days=day, hours=13))
                 assert billed(life.items.get(month, [])) == life.cloud.shown_amount(month), month
             assert life.cloud.shown_amount(month), "an open month is visible"
@@ -134,12 +134,11 @@ def test_the_same_source_gives_the_same_line_items(life: AnyLife) -> None:
     assert life.collections[JANUARY].sources, "lineage"
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_any_page_size(life: AnyLife, size: int) -> None:
+def test_any_page_size(life: AnyLife) -> None:
     whole = life.collect(JANUARY)
-    life.cloud.page_size = size
-    life.snapshots = type(life.snapshots)()
-    assert sorted(map(repr, life.collect(JANUARY))) == sorted(map(repr, whole))
+    for life.cloud.page_size in (1, 2, 3, 7):
+        life.snapshots = type(life.snapshots)()
+        assert sorted(map(repr, life.collect(JANUARY))) == sorted(map(repr, whole)), life.cloud.page_size
 
 
 def test_a_page_that_comes_again_is_refused_or_not_asked_for(life: AnyLife) -> None:
@@ -157,10 +156,12 @@ def test_a_page_that_comes_again_is_refused_or_not_asked_for(life: AnyLife) -> N
     assert len(life.cloud.asked) < asked + 60, "it does not go round in a circle"
 
 
-@pytest.mark.parametrize("fault", [throttle, break_down, truncate], ids=lambda fault: fault.__name__)
-def test_one_passing_fault_leaves_no_trace(life: AnyLife, fault: Any) -> None:
+FAULTS = (throttle, break_down, truncate)
+
+
+def test_one_passing_fault_leaves_no_trace(life: AnyLife) -> None:
     amount = billed(life.collect(JANUARY))
-    for skipped in range(3):
+    for fault, skipped in itertools.product(FAULTS, range(3)):
         life.cloud.recover()
         if skipped:
             life.cloud.fail(lambda cloud, request, answer: answer(request), times=skipped)
@@ -168,7 +169,7 @@ def test_one_passing_fault_leaves_no_trace(life: AnyLife, fault: Any) -> None:
         if _asks_for_a_long_wait(life):
             assert fault is throttle
         else:
-            assert billed(life.items[JANUARY]) == amount
+            assert billed(life.items[JANUARY]) == amount, (fault, skipped)
 
 
 def _asks_for_a_long_wait(life: AnyLife) -> bool:
@@ -180,17 +181,17 @@ def _asks_for_a_long_wait(life: AnyLife) -> bool:
     return False
 
 
-@pytest.mark.parametrize("fault", [throttle, break_down, truncate], ids=lambda fault: fault.__name__)
-def test_a_lasting_fault_is_transient_and_gives_no_half_answer(life: AnyLife, fault: Any) -> None:
+def test_a_lasting_fault_is_transient_and_gives_no_half_answer(life: AnyLife) -> None:
     life.tick()
     before = life.items[JANUARY]
-    life.cloud.fail(fault(), times=10_000)
-    with pytest.raises(Transient) as raised:
-        life.collect(JANUARY)
-    assert isinstance(raised.value, Throttled) == (fault is throttle)
-    assert life.items[JANUARY] == before
-    life.cloud.recover()
-    assert life.collect(JANUARY) == before
+    for fault in FAULTS:
+        life.cloud.fail(fault(), times=10_000)
+        with pytest.raises(Transient) as raised:
+            life.collect(JANUARY)
+        assert isinstance(raised.value, Throttled) == (fault is throttle)
+        assert life.items[JANUARY] == before
+        life.cloud.recover()
+        assert life.collect(JANUARY) == before
 
 
 @pytest.mark.parametrize("gone", ["https://127.0.0.1:1", "https://nobody.invalid"], ids=["closed port", "no such name"])
@@ -290,6 +291,7 @@ def field_names(way: Way) -> list[str]:
 
 def collected_with(way: Way, changes: dict[str, FieldChange]) -> ProviderError | None:
     life = young_life(way)
+    life.columns = ("billed_cost",)
     with life.cloud:
         life.cloud.changed_fields = changes
         return collected(life)
@@ -379,8 +381,6 @@ from dataclasses import replace
 from datetime import datetime
 from optiinfra_assets.providers.context import transient_context
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
-from optiinfra_assets.domain.failures import Fault
-from optiinfra_assets.ingestion.failures import fault_of
 from optiinfra_assets.providers import PROVIDERS
 name, settings, secrets, now = json.load(sys.stdin)
 context = replace(transient_context(), clock=lambda: datetime.fromisoformat(now))

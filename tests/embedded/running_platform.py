@@ -17,6 +17,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 
 PORTS = ("CLICKHOUSE", "DAGSTER", "API")
+CLI = ("-m", "optiinfra_assets.cli")
 
 
 def free_ports(count: int) -> list[int]:
@@ -60,16 +61,18 @@ class Platform:
         self.environment = {**ours, "OPTIINFRA_HOME": str(home), **ports, **environment}
         self.process: subprocess.Popen[str] | None = None
 
-    def command(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end."""
-        command = [sys.executable, "-m", "optiinfra_assets.cli", *arguments]
+    def command(
+        self, *arguments: str, seconds: float = 60, program: tuple[str, ...] = CLI
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end, of the command line or of another Python `program`."""
+        command = [sys.executable, *program, *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=seconds)
 
     def up(self, *program: str) -> None:
         """Start `optiinfra up`, or its verb in another Python `program`, and wait until everything is ready."""
         log = self.home.with_name(f"{self.home.name}.up.log")
         with log.open("a") as file:
-            command = [sys.executable, *(program or ("-m", "optiinfra_assets.cli")), "up"]
+            command = [sys.executable, *(program or CLI), "up"]
             self.process = subprocess.Popen(
                 command, env=self.environment, stdout=file, stderr=file, text=True, umask=self.umask
             )
@@ -88,12 +91,14 @@ class Platform:
         return content
 
     def is_up(self) -> bool:
-        """Whether every part answers; a command is asked, which takes a second of the machine, once the service says that it is ready."""
+        """Whether every part answers; a command is asked, which takes a second of the machine, once those on ports say that they do."""
+        asked = {"API": "readyz", "DAGSTER": "healthz"}
         try:
-            is_ready = httpx.get(f"http://127.0.0.1:{self.environment['OPTIINFRA_API_PORT']}/readyz").is_success
+            for name, path in asked.items():
+                httpx.get(f"http://127.0.0.1:{self.environment[f'OPTIINFRA_{name}_PORT']}/{path}").raise_for_status()
         except httpx.HTTPError:
             return False
-        return is_ready and bool(self.status()["is_up"])
+        return bool(self.status()["is_up"])
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send `number` to `optiinfra up` and return its exit code."""

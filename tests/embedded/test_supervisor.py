@@ -22,13 +22,25 @@ from optiinfra_assets.embedded import home_folder, liveness, preflight
 from optiinfra_assets.embedded.errors import PreflightError
 from optiinfra_assets.metadata.web_sessions import LINK_PATH
 
-QUICK = """
+TO_BE_HURRIED = """
+import signal
 from optiinfra_assets.cli import main
 from optiinfra_assets.embedded import liveness
-liveness.PERIOD, liveness.PROBE_TIMEOUT = 0.5, 2.0
+def hurry(*_):
+    liveness.PERIOD, liveness.PROBE_TIMEOUT = 0.5, 2.0
+signal.signal(signal.SIGUSR1, hurry)
 main()
 """
-"""The command line with a supervisor that asks ten times as often as usual."""
+"""The command line with a supervisor that asks ten times as often as usual from SIGUSR1 on."""
+
+WITHOUT_DAGSTER = """
+from optiinfra_assets.cli import main
+from optiinfra_assets.embedded import services
+whole = services.plan
+services.plan = lambda *how: [one for one in whole(*how) if one.name in ("postgres", "clickhouse", "migrations")]
+main()
+"""
+"""The command line with a supervisor of the databases and their tables alone."""
 
 LATEST = 100
 """Seconds in which all parts are replaced, on a machine that is busy with other tests too."""
@@ -36,9 +48,9 @@ LATEST = 100
 
 @pytest.fixture(scope="module")
 def platform(short_folder: Path) -> Iterator[Platform]:
-    """A running platform, shared by the tests of this module up to the one that stops it."""
+    """A running platform, shared by the tests of this module up to the one that kills it."""
     running = Platform(short_folder / "home")
-    running.up()
+    running.up("-c", TO_BE_HURRIED)
     yield running
     if running.process and running.process.poll() is None:
         running.stop()
@@ -96,35 +108,20 @@ def test_a_second_up_on_the_same_home_is_refused(platform: Platform) -> None:
 
 
 def test_what_is_killed_comes_back(platform: Platform) -> None:
-    postmaster = int((platform.home / "postgres" / "postmaster.pid").read_text().split()[0])
-    killed = [
-        platform.one("optiinfra_assets.embedded.clickhouse").pid,
-        platform.one("optiinfra_api.web").pid,
-        platform.one("optiinfra_assets.dagster_processes.code_location").pid,
-        platform.one("optiinfra_api").pid,
-        postmaster,
-    ]
+    """An engine, one that is a child of our process, and who listens on a socket and on a port."""
+    parts = _parts(platform)
+    killed = [parts[name] for name in ("clickhouse", "postgres", "code location", "api")]
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     assert eventually(platform.is_up, 60), platform.status()
     assert not set(killed) & {one.pid for one in platform.processes()}
 
 
-def test_sigterm_stops_everything(platform: Platform) -> None:
-    assert platform.stop() == 0
-    assert platform.processes() == []
-    assert not (platform.home / "runtime.json").exists()
-    stopped = platform.command("status")
-    assert stopped.returncode == 0
-    assert "optiinfra up" in stopped.stdout
-
-
 @pytest.fixture(scope="module")
 def impatient(platform: Platform) -> Platform:
-    """The same, started again with a supervisor that asks ten times as often as usual; what is killed at the end."""
-    if platform.process and platform.process.poll() is None:
-        platform.stop()
-    platform.up("-c", QUICK)
+    """The same, whose supervisor asks ten times as often as usual from now on."""
+    assert platform.process is not None
+    platform.process.send_signal(signal.SIGUSR1)
     return platform
 
 
@@ -223,7 +220,7 @@ def test_a_wrong_url_is_one_line_without_its_password(tmp_path: Path, engine: st
         port = silent.getsockname()[1]
         url = {f"OPTIINFRA_{engine.upper()}_URL": f"{scheme}://someone:hunter2@127.0.0.1:{port}/costs"}
         wrong = Platform(tmp_path / "home", **url)
-        refused = wrong.command("up")
+        refused = wrong.command("up", program=("-c", WITHOUT_DAGSTER))
     assert refused.returncode == 1
     (line,) = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
     assert f"127.0.0.1:{port}, database costs" in line

@@ -146,11 +146,7 @@ async def _made(data: CustomerData, asked: ForecastQuery) -> tuple[MadeForecast,
 async def _shares(
     data: CustomerData, asked: ForecastQuery, made: MadeForecast, currencies: Sequence[CurrencyForecast]
 ) -> Shares:
-    """What series cost lately by what they are not told apart by.
-
-    Raises:
-        TooExpensive: they are told apart by too much.
-    """
+    """What series cost lately by what they are not told apart by."""
     selection = asked.selection
     dimensions = selection.dimensions(is_by_sub_account=made.is_by_sub_account)
     known = [one.through[~np.isnat(one.through)].max() for one in currencies if not np.isnat(one.through).all()]
@@ -162,11 +158,19 @@ async def _shares(
     statement = "charge_shares" if shares_need_line_items(dimensions) else "forecast_history"
     columns = share_columns(dimensions, selection.tags, by_sub_account=made.is_by_sub_account)
     rows = await data.groups(statement, question, resolved, cost=asked.basis.value, **columns)
-    found = shares(rows, dimensions, made.is_by_sub_account)
+    return await data.services.run(shares, rows, dimensions, made.is_by_sub_account)
+
+
+def _check_size(selection: ForecastSelection, currencies: Sequence[CurrencyForecast], found: Shares) -> None:
+    """Raise TooExpensive if series are told apart by too much: by month, each is as many as it has months."""
+    if not currencies:
+        return
     days_meant = selection.days_meant(currencies[0].days)
-    if sum(len(days_meant(child)) for children in found.values() for child in children) > _MOST_SPLIT:
+    told = {child for children in found.values() for child in children} or {
+        key for one in currencies for key in one.keys
+    }
+    if (found or "period" in selection.named) and sum(len(days_meant(one)) for one in told) > _MOST_SPLIT:
         raise TooExpensive(f"more than {_MOST_SPLIT} series are asked for", "Group by less, or narrow the filter.")
-    return found
 
 
 def _groups(
@@ -177,6 +181,7 @@ def _groups(
     found: Shares,
     spans_of: SpansOf,
 ) -> list[ForecastGroup]:
+    _check_size(selection, currencies, found)
     groups = []
     for one in currencies:
         groups += groups_of(one, selection, overrides, found, spans_of, is_by_sub_account=made.is_by_sub_account)

@@ -16,6 +16,7 @@ import pytest
 from charges import Charge, slice_of
 from world import Customer, World
 
+from optiinfra_api.fields.insights import forecasting
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.ingestion.forecasting import forecast_costs
 from optiinfra_assets.metadata.tokens import Principal
@@ -212,6 +213,17 @@ def test_charges_to_come_are_invoiced_in_the_month_of_their_day_and_no_invoice_h
         < Decimal(tagged["totals"][1]["beforeCredits"]["expected"]["amount"])
         < Decimal(alone["totals"][1]["beforeCredits"]["expected"]["amount"])
     )
+
+
+def test_what_would_be_told_apart_by_too_much_is_refused(costs: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By month each series is as many as it has months, whether costs of late are read for that or not."""
+    monkeypatch.setattr(forecasting, "_MOST_SPLIT", 20)
+    for groups in (["BILLING_PERIOD"], ["SKU", "BILLING_PERIOD"]):
+        answer = costs.world.answer(FORECAST, costs.token, asOf=AS_OF.isoformat(), groupBy=groups)
+        assert answer["errors"][0]["message"] == "more than 20 series are asked for"
+    assert asked(costs, groupBy=["BILLING_PERIOD"], filter={"service": ["Network"], "billingPeriod": ["2026-05"]})[
+        "series"
+    ]
 
 
 def test_parts_days_and_bounds_belong_together(costs: Customer) -> None:

@@ -23,7 +23,7 @@ from optiinfra_assets.simulators.invoices import LateRefund
 from optiinfra_assets.simulators.server.faults import break_down
 from optiinfra_assets.simulators.world.scenario import EventKind, Scenario, ScenarioEvent
 
-STATING = [way for way in ways() if way.values[0].name != "gcp" and way.values[0][:2] != ("azure", "focus-export")]
+STATING = [way for way in ways() if way.values[0].name != "gcp"]
 """Ways in which invoices are stated."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from optiinfra_assets.providers.azure.entra import EntraCredential
-from optiinfra_assets.providers.azure.scope import check_scope
+from optiinfra_assets.providers.azure.scope import INVOICED, check_scope, invoices_path
 from optiinfra_assets.providers.http.endpoint_policy import Endpoint, MachineLocal
 
 
@@ -23,6 +23,10 @@ class AzureCredential(BaseModel):
     export_url: Endpoint | None = Field(
         None,
         description="Folder of one FOCUS export: https://<storage account>.blob.core.windows.net/<container>/<folder>/<export>.",
+    )
+    invoice_scope: str | None = Field(
+        None,
+        description="Billing account, billing profile or subscription whose invoices bill these costs; empty: the scope, if it is one.",
     )
     tenant_id: str | None = Field(
         None,
@@ -50,6 +54,13 @@ class AzureCredential(BaseModel):
     @classmethod
     def _known_scope(cls, scope: str | None) -> str | None:
         return check_scope(scope) if scope else None
+
+    @field_validator("invoice_scope")
+    @classmethod
+    def _has_invoices(cls, scope: str | None) -> str | None:
+        if scope and invoices_path(scope := check_scope(scope)) is None:
+            raise ValueError(f"{scope!r} has no invoices: accepted are {INVOICED}")
+        return scope or None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

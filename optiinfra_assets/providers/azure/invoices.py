@@ -6,7 +6,6 @@ both are stated apart. A credit note lowers what is owed, whichever sign it stat
 
 from __future__ import annotations
 
-import re
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import exact_sum
 from optiinfra_assets.domain.invoices import ISSUED, VOIDED, Invoice, InvoicePart, InvoiceStatement
-from optiinfra_assets.providers.azure.scope import ScopeClient
+from optiinfra_assets.providers.azure.scope import ScopeClient, invoices_path
 from optiinfra_assets.providers.http.json_fields import JsonFields
 from optiinfra_assets.providers.http.pagination import Page, items
 
@@ -26,15 +25,12 @@ PERMISSION: Final = "a reader role of the billing scope, such as Billing account
 ISSUER: Final = "Microsoft"
 NOT_IN_COSTS: Final = frozenset({"Tax", "Credit"})
 NO_SCOPE: Final = (
-    "invoices belong to a subscription, a billing account or a billing profile, and this account is read by {}"
+    "invoices belong to a subscription, a billing account or a billing profile, and this account is read by {}: "
+    "name the one that is billed as invoice_scope, or record the invoices"
 )
 LATEST: Final = timedelta(days=62)
 """How long after the end of a month its invoices, and credit notes for it, are asked for."""
 
-_SUBSCRIPTION: Final = re.compile(r"subscriptions/([\w-]+)", re.IGNORECASE)
-_BILLING: Final = re.compile(
-    r"providers/Microsoft\.Billing/billingAccounts/[^/]+(/billingProfiles/[^/]+)?", re.IGNORECASE
-)
 _CREDITS: Final = ("azurePrepaymentApplied", "freeAzureCreditAmount")
 
 
@@ -42,7 +38,7 @@ def listed_invoices(scope: str | None, endpoint: str, service: EntraSession, per
     """Returns the invoices that bill a month.
 
     Args:
-        scope: of the costs; None for an export.
+        scope: whose invoices bill the costs, or of the costs; None for an export without one.
         endpoint: address of Azure Resource Manager.
         service: signs in and makes the requests.
         period: the month.
@@ -50,7 +46,7 @@ def listed_invoices(scope: str | None, endpoint: str, service: EntraSession, per
     Raises:
         ProviderError: they could not be read.
     """
-    path = _path(scope or "")
+    path = invoices_path(scope or "")
     if scope is None or path is None:
         return InvoiceStatement(not_stated=NO_SCOPE.format(scope or "an export in Blob storage"))
     with ScopeClient(scope, endpoint, service) as client:
@@ -64,15 +60,6 @@ def listed_invoices(scope: str | None, endpoint: str, service: EntraSession, per
         found = [_invoice(one) for one in items(read, f"GET {path}", may_be_empty=True)]
     mine = tuple(one for one in found if one.billing_period == period)
     return InvoiceStatement(mine, not_in_costs=NOT_IN_COSTS)
-
-
-def _path(scope: str) -> str | None:
-    """The list of the invoices of a scope, None if it has none of its own."""
-    subscription = _SUBSCRIPTION.fullmatch(scope)
-    if subscription:
-        billed = f"billingSubscriptions/{subscription[1]}"
-        return f"providers/Microsoft.Billing/billingAccounts/default/{billed}/invoices"
-    return f"{scope}/invoices" if _BILLING.fullmatch(scope) else None
 
 
 def _below(answer: JsonFields, endpoint: str) -> str | None:

@@ -122,14 +122,16 @@ class Azure(Provider):
         return collection
 
     def invoices(self, account: Account, billing_period: BillingPeriod, context: ProviderContext) -> InvoiceStatement:
-        """Returns the invoices of the billing account, billing profile or subscription that the scope is.
+        """Returns the invoices of the billing account, billing profile or subscription that the scope is, or that is named beside it.
 
         Raises:
             ProviderError: they could not be read.
         """
         credential = credential_of(account, AzureCredential)
         made = EntraSession(credential.access, context, context.meter())
-        return listed_invoices(credential.scope, credential.endpoint_url, made, billing_period)
+        return listed_invoices(
+            credential.invoice_scope or credential.scope, credential.endpoint_url, made, billing_period
+        )
 
 
 def _source_of(account: Account, context: ProviderContext, *patience: float) -> _ScopeSource | _ExportSource:

@@ -26,6 +26,23 @@ _SCOPE: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+INVOICED: Final = (
+    "subscriptions/<id>, providers/Microsoft.Billing/billingAccounts/<id> and one of its /billingProfiles/<id>"
+)
+_SUBSCRIPTION: Final = re.compile(r"subscriptions/([\w-]+)", re.ASCII | re.IGNORECASE)
+_BILLING: Final = re.compile(
+    r"providers/Microsoft\.Billing/billingAccounts/[^/]+(/billingProfiles/[^/]+)?", re.IGNORECASE
+)
+
+
+def invoices_path(scope: str) -> str | None:
+    """Returns the path of the invoices of a scope, None if it has none of its own."""
+    subscription = _SUBSCRIPTION.fullmatch(scope)
+    if subscription:
+        billed = f"billingSubscriptions/{subscription[1]}"
+        return f"providers/Microsoft.Billing/billingAccounts/default/{billed}/invoices"
+    return f"{scope}/invoices" if _BILLING.fullmatch(scope) else None
+
 
 def check_scope(scope: str) -> str:
     """Returns `scope` without leading and trailing slashes.

@@ -218,8 +218,9 @@ class SimulatedAzureExport(SimulatedAzure):
         self.page_size = 5_000
 
     def settings(self) -> dict[str, str]:
-        """Location of the export, and application that may read it."""
-        return {"export_url": f"{self.url}{CONTAINER}/{FOLDER}", **self._sign_in()}
+        """Location of the export, application that may read it, and the subscription whose invoices bill it."""
+        at = {"export_url": f"{self.url}{CONTAINER}/{FOLDER}", "endpoint_url": self.url}
+        return {**at, "invoice_scope": self.scope, **self._sign_in()}
 
 
 def _refused_secret() -> SimulatedResponse:

@@ -615,6 +615,10 @@ def queries_of(life: Life) -> list[SimulatedRequest]:
         ({"scope": "subscription/a"}, "scope\n.*accepted are subscriptions/<id>"),
         ({"scope": "subscriptions/a?b=c"}, "accepted are subscriptions/<id>"),
         ({"scope": "subscriptions/../x"}, "accepted are subscriptions/<id>"),
+        (
+            {"scope": "subscriptions/a", "invoice_scope": "providers/Microsoft.Management/managementGroups/g"},
+            "has no invoices: accepted are subscriptions/<id>",
+        ),
         ({"scope": "subscriptions/a", "tenant_id": "t"}, "give all three, or none of them"),
         ({"scope": "subscriptions/a", "refresh_hours": "0"}, "refresh_hours"),
         ({"scope": "subscriptions/a", "refresh_hours": "25"}, "refresh_hours"),

@@ -69,9 +69,9 @@ INSERT INTO cost_by_resource_sku
 SELECT
     customer_id, provider, account_id, generation, billing_period, charge_date, sub_account_id, service_name, region_id, charge_category,
     charge_class, charge_frequency, sku_id, pricing_unit, concat(sku_id, ' ', sub_account_id, ' ', toString(number)),
-    map('team', toString(number % 7)), pricing_quantity, 0, billing_currency, billed_cost / 10, effective_cost / 10, list_cost / 10,
-    contracted_cost / 10, 0, 0, 3
-FROM cost_by_sku ARRAY JOIN range(10) AS number
+    map('team', toString(number % 7)), pricing_quantity, 0, billing_currency, billed_cost / 3, effective_cost / 3, list_cost / 3,
+    contracted_cost / 3, 0, 0, 10
+FROM cost_by_sku ARRAY JOIN range(3) AS number
 WHERE customer_id = {customer:String} AND generation >= {generation:UInt64} AND charge_date >= greatest({since:Date}, {first:Date} + 300)
 """
 PUBLICATIONS = """

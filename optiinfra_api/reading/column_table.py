@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
-from itertools import groupby, islice
+from itertools import groupby, islice, repeat
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -207,31 +207,28 @@ class ColumnTable:
         if count is not None:
             count(len(order), size=sums.points(order) * 40 + len(order) * 300)
         rows = []
-        converted = self._converted(values, places, groups, cells, sums) if conversion else None
-        for group in order:
+        for group, (own, amounts) in zip(order, sums.of_groups(order), strict=True):
             found = dict(zip(asked, keys[group], strict=False))
-            dates, amounts = [], []
-            for bucket, amount in [(0, totals[group])] if len(buckets.starts) == 1 else sums.of_group(group):
-                dates.append(buckets.starts[bucket])
-                amounts.append(written(amount))
             rows.append(
                 {
                     **{name: found.get(name, "") for name in names},
                     "currency": keys[group][-1],
-                    "dates": dates,
-                    "amounts": amounts,
+                    "dates": [buckets.starts[bucket] for bucket in own],
+                    "amounts": list(map(written, amounts)),
                     "total": written(totals[group]),
                     "unpriced_line_items": unpriced[group],
                     "line_items": items[group],
-                    **(converted(group) if converted else {}),
                 }
             )
+        if conversion:
+            for row, more in zip(rows, self._converted(values, places, groups, cells, sums, order), strict=True):
+                row |= more
         return rows
 
     def _converted(
-        self, values: Mapping[str, Any], places: Any, groups: Ints, cells: Ints, sums: Sums
-    ) -> Callable[[int], dict[str, Any]]:
-        """What a row of each group has beside in another currency."""
+        self, values: Mapping[str, Any], places: Any, groups: Ints, cells: Ints, sums: Sums, order: Sequence[int]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what the row of each group of `order` has beside in another currency."""
         conversion: ConversionAsked = values["conversion"]
         rated = self._rated_costs(values)
         rated.convert(places, values["rates"], conversion.currency)
@@ -241,24 +238,21 @@ class ColumnTable:
         described = rated.described(places, groups, number, conversion.currency)
         columns = conversion.columns if conversion.granularity != "whole" else frozenset()
         rates, lacks = rated.only(places, cells, number * buckets) if columns else ([], [])
-
-        def of_group(group: int) -> dict[str, Any]:
+        parts = own.of_groups(order) if columns else repeat(([], []))
+        for group, (found, amounts) in zip(order, parts, strict=bool(columns)):
             fields = described[group]
             missing = fields.pop("missing")
-            amount = None if missing else written(totals[group], CONVERTED_DIGITS)
-            found = {"converted": {"amount": amount, **fields}, "missing": missing}
-            if not columns:
-                return found
-            parts = [(group * buckets + bucket, part) for bucket, part in own.of_group(group)]
-            series = {
-                "converted_amounts": lambda: [
-                    None if lacks[cell] else written(part, CONVERTED_DIGITS) for cell, part in parts
-                ],
-                "rates": lambda: [rates[cell] for cell, _ in parts],
-            }
-            return found | {name: series[name]() for name in columns}
-
-        return of_group
+            fields["amount"] = None if missing else written(totals[group], CONVERTED_DIGITS)
+            row: dict[str, Any] = {"converted": fields, "missing": missing}
+            shown = [group * buckets + bucket for bucket in found]
+            if "converted_amounts" in columns:
+                row["converted_amounts"] = [
+                    None if lacks[cell] else written(part, CONVERTED_DIGITS)
+                    for cell, part in zip(shown, amounts, strict=True)
+                ]
+            if "rates" in columns:
+                row["rates"] = [rates[cell] for cell in shown]
+            yield row
 
     def _places(self, start: date, end: date, values: Mapping[str, Any]) -> Any:
         """Which rows of the days of [start, end) the filters and generations of a question accept."""
@@ -335,11 +329,16 @@ class Sums:
         """How many buckets of `groups` have rows."""
         return len(groups) if self.shape[1] == 1 or not groups else int(self._is_there[groups].sum())
 
-    def of_group(self, group: int) -> Iterator[tuple[int, int]]:
-        """Yield each bucket of a group that has rows, and its sum."""
-        found = np.flatnonzero(self._is_there[group])
-        sums = _joined([None if limb is None else limb[group, found] for limb in self._limbs], len(found))
-        yield from zip(found.tolist(), sums, strict=True)
+    def of_groups(self, groups: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
+        """Yield the buckets of each of `groups` that have rows, and their sums."""
+        chosen = np.array(groups, np.int64)
+        is_there = self._is_there[chosen]
+        buckets = is_there.nonzero()[1].tolist()
+        sums = _joined([None if limb is None else limb[chosen][is_there] for limb in self._limbs], len(buckets))
+        start = 0
+        for end in np.cumsum(is_there.sum(axis=1)).tolist():
+            yield buckets[start:end], sums[start:end]
+            start = end
 
 
 def _months(column: pa.ChunkedArray) -> pa.DictionaryArray:
@@ -353,7 +352,8 @@ def _joined(limbs: Sequence[Ints | None], length: int) -> list[int]:
     whole = [0] * length
     for place, limb in enumerate(limbs):
         if limb is not None:
-            whole = [one + (int(part) << 32 * place) for one, part in zip(whole, limb.tolist(), strict=True)]
+            parts = limb.astype(np.int64).tolist()
+            whole = [one + (part << 32 * place) for one, part in zip(whole, parts, strict=True)]
     return whole
 
 

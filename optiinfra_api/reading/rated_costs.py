@@ -156,7 +156,7 @@ class RatedCosts:
                     "currency": currency,
                     "rate": only and only.text,
                     "rate_date": days[-1] if only and days else None,
-                    "rate_source": ", ".join(sorted(map(self._source, named))) or None,
+                    "rate_source": self._source(*named) if len(named) == 1 else self._sources(named),
                     "first_rate_date": days[0] if days else None,
                     "last_rate_date": days[-1] if days else None,
                     "missing": self._missing(places, groups == group) if lacks else [],
@@ -176,6 +176,9 @@ class RatedCosts:
         last[lacks] = _LACKING
         texts = [*(one and one.text for one in known), None, None]
         return [texts[one] for one in last.tolist()], lacks.tolist()
+
+    def _sources(self, numbers: Collection[int]) -> str | None:
+        return ", ".join(sorted(map(self._source, numbers))) or None
 
     def _source(self, number: int) -> str:
         known = self._known[number]

@@ -129,16 +129,20 @@ Groups = Mapping[tuple[str, Values], GroupCost]
 """What each group cost, by currency and its values."""
 
 
-def compare(before: Groups, after: Groups, most: int) -> list[Comparison]:
+def compare(before: Groups, after: Groups, most: int, *, at_mean_rate: bool = True) -> list[Comparison]:
     """Return how each group moved, by currency, the largest movement first, and from the `most` first ones on as one part.
 
-    Movements of the same size are in the order of their values; those without a value come first.
+    Movements of the same size are in the order of their values; those without a value come first. `at_mean_rate`: whether effects in
+    another currency are wanted.
     """
     currencies: dict[str, list[Movement]] = {}
     for currency, values in before.keys() | after.keys():
         moved = _moved(currency, values, *(one.get((currency, values), NOTHING) for one in (before, after)))
         currencies.setdefault(currency, []).append(moved)
-    return [_of_currency(currency, currencies[currency], most) for currency in sorted(currencies)]
+    return [
+        _of_currency(moved, most, _mean_rate(moved) if at_mean_rate else None)
+        for _, moved in sorted(currencies.items())
+    ]
 
 
 def effects(before: GroupCost, after: GroupCost) -> tuple[Decimal, Decimal] | EffectGap:
@@ -170,11 +174,10 @@ def _moved(currency: str, values: Values, before: GroupCost, after: GroupCost) -
     return Movement(currency, values, 1, before, after, None, price, usage, gap)
 
 
-def _of_currency(currency: str, moved: list[Movement], most: int) -> Comparison:
+def _of_currency(moved: list[Movement], most: int, rate: tuple[Decimal, Decimal] | None) -> Comparison:
     ranked = sorted(moved, key=lambda one: (one.difference.copy_abs().copy_negate(), _in_order(one)))
-    total = _together(currency, moved)
-    parts = ranked[:most] + ([_together(currency, ranked[most:])] if len(ranked) > most else [])
-    rate = _mean_rate(moved)
+    total = _together(moved)
+    parts = ranked[:most] + ([_together(ranked[most:])] if len(ranked) > most else [])
     shown = [_shared(one, total, _at_rate(one, rate)) for one in parts]
     amounts = (_all_summed(one.at_mean_rate for one in shown), _all_summed(one.price_at_mean_rate for one in shown))
     return Comparison(_shared(total, total, amounts), tuple(shown))
@@ -191,9 +194,9 @@ def _mean_rate(moved: list[Movement]) -> tuple[Decimal, Decimal]:
     return Decimal(0), Decimal(1)
 
 
-def _at_rate(one: Movement, rate: tuple[Decimal, Decimal]) -> tuple[Decimal | None, Decimal | None]:
+def _at_rate(one: Movement, rate: tuple[Decimal, Decimal] | None) -> tuple[Decimal | None, Decimal | None]:
     """The difference and the price effect of a movement at a rate; None: not known."""
-    if one.converted_difference is None:
+    if rate is None or one.converted_difference is None:
         return None, None
     return (
         rounded_ratio(one.difference, *rate, _LAST_CONVERTED_DIGIT),
@@ -205,11 +208,11 @@ def _in_order(one: Movement) -> tuple[str, ...]:
     return tuple("" if value is None else repr(value) for value in one.values or ())
 
 
-def _together(currency: str, moved: list[Movement]) -> Movement:
-    """Several movements as one. Effects are the sums of theirs, and not known if one of them is not."""
+def _together(moved: list[Movement]) -> Movement:
+    """Several movements in one currency as one. Effects are the sums of theirs, and not known if one of them is not."""
     gap = min((one.gap for one in moved if one.gap), default=None)
     return Movement(
-        currency,
+        moved[0].currency,
         None,
         len(moved),
         _summed(one.before for one in moved),

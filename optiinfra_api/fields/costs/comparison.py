@@ -178,13 +178,15 @@ class CompareCostsQuery:
                 for question in questions
             )
         )
-        found = compare(earlier.costs, later.costs, limit)
+        at_mean_rate = not _CONVERTED_EFFECTS.isdisjoint(selected)
+        found = compare(earlier.costs, later.costs, limit, at_mean_rate=at_mean_rate)
         totals: list[Any] = [_compared(one.total, earlier, later) | {"groups": one.total.groups} for one in found]
         parts: list[Any] = [_group(part, groups, earlier, later) for one in found for part in one.parts]
         return CostComparison(totals=totals, groups=parts, **_freshness(earlier, later))
 
 
 _EFFECTS: Final = frozenset({"priceEffect", "usageEffect", "whyNoEffect"})
+_CONVERTED_EFFECTS: Final = frozenset({"priceEffect", "usageEffect", "exchangeEffect"})
 
 
 @dataclass(slots=True)

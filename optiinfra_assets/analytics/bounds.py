@@ -21,6 +21,11 @@ _MOST: Final = 20.0
 """An error of more than so many times its present size is of what a series was before it ended or shrank: it tells nothing of today."""
 _STEPS: Final = (0.15, 0.3)
 """How far each level moves by what the bounds of one origin missed: the rarer, the farther."""
+_POOLED: Final = 24.0
+"""So many origins weighs what all series tell of how errors are spread, beside those of a row's own."""
+_COMING: Final = 0.5
+"""The month to come counts as so much of one that lay beyond all bounds: of few origins none shows how far errors go."""
+_PROBABILITIES: Final = np.concatenate([np.linspace(0.02, 0.9, 45), np.linspace(0.905, 1.0, 39)])
 _USUAL_SCORES: Final = (0.05, 0.15, 0.25, 0.35, 0.45, 0.6, 0.7, 0.85, 1.0, 1.15, 1.3, 1.6, 1.9, 2.3, 3.0, 4.5)
 """Errors over their usual size, where few are measured: they stand beside those that are."""
 
@@ -55,11 +60,16 @@ def bounds(errors: Floats, level: Floats, pool: int, common: int = 0) -> Bounds:
     scores = np.where(known, sizes / others, np.nan)
     half, covered, pooled = [], [], []
     pool_of = np.where(level[:pool, None] > 0, scores[:pool], np.nan)
+    grid = _quantiles(pool_of, _PROBABILITIES)
+    at_most = _counts(scores, grid) + _POOLED * _PROBABILITIES
+    less = scores.argsort(axis=1).argsort(axis=1) + _POOLED * np.interp(scores, grid, _PROBABILITIES)
     for wanted, step in zip(LEVELS, _STEPS, strict=True):
         missed = 1 - wanted
-        limit = _quantile(pool_of, _adapted(pool_of, missed, step) - _for_common_errors(pool_of, missed))
-        half.append(limit * scale[:, 0])
-        inside = np.where(known, scores <= limit, np.nan)
+        part = 1 - max(_adapted(pool_of, missed, step) - _for_common_errors(pool_of, missed), 0.001)
+        enough = at_most >= part * (count + _POOLED + _COMING)
+        enough[:, -1] = True
+        half.append(grid[enough.argmax(axis=1)] * scale[:, 0])
+        inside = np.where(known, less < part * (count - 1 + _POOLED), np.nan)
         covered.append(_mean(inside, axis=1))
         pooled.append(float(_mean(inside[:pool])))
     return Bounds(np.maximum.accumulate(np.stack(half, axis=1), axis=1), np.stack(covered, axis=1), np.array(pooled))
@@ -71,9 +81,21 @@ def _nearby(values: Floats | Flags, common: int) -> Floats:
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * common + 1, axis=1).sum(axis=-1))
 
 
-def _quantile(scores: Floats, missed: float) -> float:
+def _counts(scores: Floats, grid: Floats) -> Floats:
+    """Return row x grid: how many scores of a row are at most so large."""
+    counts = np.zeros((len(scores), len(grid) + 1))
+    row, place = np.nonzero(~np.isnan(scores))
+    np.add.at(counts, (row, np.searchsorted(grid, scores[row, place])), 1)
+    return np.cumsum(counts, axis=1)[:, :-1]
+
+
+def _quantiles(scores: Floats, parts: Floats) -> Floats:
     found = scores[~np.isnan(scores)]
-    return float(np.quantile(np.concatenate([found, _USUAL_SCORES]), 1 - max(missed, 0.001)))
+    return np.quantile(np.concatenate([found, _USUAL_SCORES]), parts)
+
+
+def _quantile(scores: Floats, missed: float) -> float:
+    return float(_quantiles(scores, np.array(1 - max(missed, 0.001))))
 
 
 def _adapted(scores: Floats, missed: float, step: float) -> float:

@@ -259,6 +259,29 @@ def test_a_service_that_ended_or_all_but_ended_tells_nothing_of_the_bounds_of_ot
     assert bounds(errors, level, 20).half[3:] == pytest.approx(alone, rel=0.2)
 
 
+def test_bounds_know_how_errors_of_a_row_are_spread() -> None:
+    """Accounts err a little each month, where their services err seldom and far: what holds for services alone held 60 of 100."""
+    random = np.random.default_rng(5)
+    services = random.normal(0, 1, (60, 13)) * np.where(random.random((60, 13)) < 0.15, 30, 1)
+    accounts = random.normal(0, 5, (400, 13))
+    errors = np.concatenate([services, accounts])
+    half = bounds(errors[:, 1:], np.full(len(errors), 100.0), len(services)).half
+    held = np.mean(np.abs(errors[60:, :1]) <= half[60:], axis=0)
+    assert 0.75 <= held[0] <= 0.9
+    assert held[1] >= 0.92
+
+
+def test_costs_that_jump_are_told_by_their_mean() -> None:
+    """Batches on a day in three: the median of them is far below what a month costs."""
+    random = np.random.default_rng(8)
+    usage = np.where(
+        random.random((20, DAYS)) < 0.35, random.exponential(100, (20, DAYS)), random.uniform(0, 10, (20, DAYS))
+    )
+    found = forecast(CostHistory.of_daily(FIRST, usage), {"month": DaySpan(date(2026, 4, 1), date(2026, 5, 1))})
+    told = sum(float(found.total("month", row)) for row in range(20))
+    assert told == pytest.approx(30 * usage[:, -28:].sum() / 28, rel=0.1)
+
+
 def test_bounds_of_days_are_made_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take ten times what those of totals do, and a budget asks for totals only."""
     asked, of_days = [], forecasting._of_days

@@ -86,12 +86,12 @@ def _counts(scores: Floats, grid: Floats) -> Floats:
     counts = np.zeros((len(scores), len(grid) + 1))
     row, place = np.nonzero(~np.isnan(scores))
     np.add.at(counts, (row, np.searchsorted(grid, scores[row, place])), 1)
-    return np.cumsum(counts, axis=1)[:, :-1]
+    return np.asarray(np.cumsum(counts, axis=1)[:, :-1])
 
 
 def _quantiles(scores: Floats, parts: Floats) -> Floats:
     found = scores[~np.isnan(scores)]
-    return np.quantile(np.concatenate([found, _USUAL_SCORES]), parts)
+    return np.asarray(np.quantile(np.concatenate([found, _USUAL_SCORES]), parts))
 
 
 def _quantile(scores: Floats, missed: float) -> float:

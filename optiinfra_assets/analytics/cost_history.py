@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,9 +125,9 @@ class CostHistory:
 
 @dataclass
 class SeriesForecasts:
-    """Forecasts of series, one a row; amounts are not rounded."""
+    """Forecasts of series, one a row."""
 
-    parts: dict[CostPart, Floats]
+    parts: dict[CostPart, NDArray[Any]]
     """Series x day; 0 on days that are final."""
     errors_of_sums: Floats
     """Series x origin x grid, before credits."""
@@ -139,14 +139,20 @@ class SeriesForecasts:
     """What a day costs lately."""
     methods: list[Method]
     credits_run_out: Flags
+    digits: int | None = None
+    """Decimal places of the subunits that the parts are whole numbers of; None: they are amounts that are not rounded."""
     plain: Floats | None = None
     """Series x day: what was expected before credits until a person said otherwise; None if nobody did."""
 
+    def amounts(self) -> dict[CostPart, Floats]:
+        """Return series x day of each part, in units of the currency."""
+        scale = 1 if self.digits is None else 10**self.digits
+        return {part: values.astype(np.float64) / scale for part, values in self.parts.items()}
+
     def before_credits(self) -> Floats:
         """Return series x day: what is expected, without credits."""
-        return np.asarray(
-            np.sum([values for part, values in self.parts.items() if part is not CostPart.CREDITS], axis=0)
-        )
+        parts = self.amounts()
+        return np.asarray(np.sum([values for part, values in parts.items() if part is not CostPart.CREDITS], axis=0))
 
 
 def by_series(history: CostHistory, days: Calendar) -> SeriesForecasts:

@@ -149,14 +149,13 @@ def with_overrides(
     series: SeriesForecasts, history: CostHistory, days: Calendar, overrides: Sequence[Override], digits: int
 ) -> SeriesForecasts:
     """Return the series in whole subunits, with what people expect of months in place of what was forecast."""
-    floats = {part: values.copy() for part, values in series.parts.items()} if overrides else series.parts
+    floats = series.amounts()
     for override in overrides:
         _apply(override, history, floats, days)
     parts = {part: _subunits(values, digits) for part, values in floats.items()}
     for override in overrides:
         _settle(override, history, parts, days, digits)
-    changed = {part: values / 10**digits for part, values in parts.items()}
-    return replace(series, parts=changed, plain=series.before_credits() if overrides else None)
+    return replace(series, parts=parts, digits=digits, plain=series.before_credits() if overrides else None)
 
 
 def of_series(
@@ -168,8 +167,8 @@ def of_series(
     *,
     digits: int = 2,
 ) -> Forecast:
-    """Return the forecasts of series that are forecast already, and of `groups` of them; `through` is the last final day of each."""
-    nodes = {part: _of_nodes(_subunits(values, digits), groups) for part, values in series.parts.items()}
+    """Return the forecasts of series that are whole subunits already, and of `groups` of them; `through` is the last final day of each."""
+    nodes = {part: _of_nodes(exact(values), groups) for part, values in series.parts.items()}
     rows = [*(np.array([row]) for row in range(len(through))), *groups]
     methods = [_method(series, chosen) for chosen in rows]
     is_bounded = np.array([method is Method.MODEL for method in methods])
@@ -200,8 +199,14 @@ def _known_of_nodes(errors: Floats, groups: Iterable[Integers]) -> Floats:
 
 def _subunits(values: Floats, digits: int) -> Integers:
     """Round series x days such that the sum of any first days is off by half a subunit at most."""
-    summed = np.rint(np.cumsum(values, axis=1) * 10**digits).astype(np.int64)
-    return np.asarray(np.diff(summed, axis=1, prepend=0))
+    summed = np.rint(np.cumsum(values, axis=1) * 10**digits)
+    return np.asarray(np.diff(exact(summed), axis=1, prepend=0))
+
+
+def exact(subunits: Floats | Integers) -> Integers:
+    """Return whole numbers whose sums are exact: Python's, if those of all parts, series and days may pass 64 bits."""
+    passes = float(np.abs(subunits.astype(np.float64)).sum()) * len(CostPart) >= 2**62
+    return np.vectorize(int, otypes=[object])(subunits) if passes else subunits.astype(np.int64)
 
 
 def _method(series: SeriesForecasts, rows: Integers) -> Method:
@@ -239,8 +244,11 @@ def _total(
     found = bounds(_known_of_nodes(errors, groups), _of_nodes(series.level * count, groups), len(errors), common)
     ratio = widened[:, within].mean(axis=1) if within.any() else np.ones(len(widened))
     half = np.where(is_bounded[:, None], found.half, np.nan) * ratio[:, None]
-    before = np.sum([values for part, values in parts.items() if part is not CostPart.CREDITS], axis=0)
-    lasting = np.where(series.credits_run_out, 0, nodes[CostPart.CREDITS][: len(errors), within].sum(axis=1))
+    before = np.sum(
+        [values.astype(np.float64) for part, values in parts.items() if part is not CostPart.CREDITS], axis=0
+    )
+    credited = nodes[CostPart.CREDITS][: len(errors), within].sum(axis=1).astype(np.float64)
+    lasting = np.where(series.credits_run_out, 0.0, credited)
     share = np.clip(np.where(before > 0, -_of_nodes(lasting, groups) / np.maximum(before, 1), 0.0), 0.0, 1.0)
     return SpanTotal(span, parts, half, half * (1 - share)[:, None], found.covered, found.pooled)
 

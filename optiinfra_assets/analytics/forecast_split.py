@@ -12,6 +12,7 @@ from optiinfra_assets.analytics.arrays import Flags, Integers
 from optiinfra_assets.analytics.charge_parts import CostPart
 from optiinfra_assets.analytics.cost_history import SeriesForecasts
 from optiinfra_assets.analytics.customer_forecast import SeriesKey, part_of_row
+from optiinfra_assets.analytics.forecast import exact
 
 SHARE_DAYS: Final = 62
 """Days of which costs tell shares: so many have a charge of each month."""
@@ -127,7 +128,7 @@ def _split(series: SeriesForecasts, children: Sequence[_Child], rests: Integers,
     parts, before = {}, np.zeros((len(parents), series.parts[CostPart.USAGE].shape[1]))
     is_day = np.array([np.ones(before.shape[1], dtype=bool) if one.days is None else one.days for one in children])
     for part in CostPart:
-        whole = np.rint(series.parts[part] * 10**digits)
+        whole = series.parts[part].astype(np.float64)
         lower, upper = (np.array([one.ends[part][end] for one in children])[:, None] for end in (0, 1))
         own = np.rint(whole[rows] * upper) - np.rint(whole[rows] * lower)
         if part is not CostPart.CREDITS:
@@ -135,7 +136,7 @@ def _split(series: SeriesForecasts, children: Sequence[_Child], rests: Integers,
         own = np.where(is_day.reshape(own.shape), own, 0.0)
         taken = np.zeros(whole.shape)
         np.add.at(taken, rows, own)
-        parts[part] = np.concatenate([own, (whole - taken)[rests]]) / 10**digits
+        parts[part] = exact(np.concatenate([own, (whole - taken)[rests]]))
     result = replace(
         series,
         parts=parts,

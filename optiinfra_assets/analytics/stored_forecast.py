@@ -15,6 +15,7 @@ from optiinfra_assets.analytics.arrays import Calendar
 from optiinfra_assets.analytics.charge_parts import CostPart
 from optiinfra_assets.analytics.cost_history import CostHistory, Method, SeriesForecasts
 from optiinfra_assets.analytics.customer_forecast import CurrencyForecast, SeriesKey
+from optiinfra_assets.analytics.forecast import exact
 from optiinfra_assets.domain.subunits import decimal_places
 
 _ERRORS = ("errors_of_sums", "errors_of_days", "actual", "level")
@@ -33,9 +34,7 @@ def to_bytes(forecasts: Sequence[CurrencyForecast]) -> bytes:
                 "recent from": one.recent.first_day.isoformat(),
             }
         )
-        found = {
-            part.value: np.rint(values * 10**one.digits).astype(np.int64) for part, values in one.series.parts.items()
-        }
+        found: dict[str, Any] = {part.value: values.astype(np.int64) for part, values in one.series.parts.items()}
         found |= {name: getattr(one.series, name).astype(np.float32) for name in _ERRORS}
         found |= {"run out": one.series.credits_run_out, "recent": one.recent.usage}
         found |= {"through": one.through.astype(np.int64), "days": one.days.dates.astype(np.int64)}
@@ -65,12 +64,13 @@ def _one(about: dict[str, Any], found: dict[str, Any]) -> CurrencyForecast:
     recent = CostHistory(past.first_day, through, past.usage, past.support, past.tax, past.credits, past.credits_left)
     digits = decimal_places(about["currency"])
     series = SeriesForecasts(
-        parts={part: found[part.value] / 10**digits for part in CostPart},
+        parts={part: exact(found[part.value]) for part in CostPart},
         errors_of_sums=found["errors_of_sums"].astype(np.float64),
         errors_of_days=found["errors_of_days"].astype(np.float64),
         actual=found["actual"].astype(np.float64),
         level=found["level"].astype(np.float64),
         methods=[Method(method) for method in about["methods"]],
         credits_run_out=found["run out"],
+        digits=digits,
     )
     return CurrencyForecast(about["currency"], keys, through, days, series, recent)

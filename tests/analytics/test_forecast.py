@@ -70,6 +70,20 @@ def test_children_add_up_to_parents_and_days_to_totals(amounts: np.ndarray, digi
         assert (found.parts[CostPart.USAGE][:, start:end].sum(axis=1) == total.parts[CostPart.USAGE]).all()
 
 
+@pytest.mark.parametrize("level", [2.5e12, 4e13, 6e15])
+def test_amounts_of_small_units_add_up_beyond_64_bits(level: float) -> None:
+    """A hundred series of a year: 100 days pass what 64 bits hold. What a person expects is met to the subunit all the same."""
+    usage = np.repeat(noisy(level), 100, axis=0) * np.linspace(0.5, 1.5, 100)[:, None]
+    rows, april, amount = np.arange(100), date(2026, 4, 1), Decimal(round(level * 3000)) + Decimal("0.07")
+    spans = SPANS | {"april": DaySpan(april, date(2026, 5, 1))}
+    found = forecast(CostHistory.of_daily(FIRST, usage), spans, [rows], overrides=[Override(rows, april, amount)])
+    assert found.total("april", 100) == amount
+    for name in spans:
+        assert sum(found.total(name, row) for row in rows) == found.total(name, 100)
+    assert float(found.total("12 months", 100)) == pytest.approx(level * 36500, rel=0.2)
+    assert found.bounds("12 months", 100)[0] is not None
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 def test_a_support_fee_on_the_third_comes_on_every_later_third(is_named: bool) -> None:
     """Whether columns tell it or the pattern of the months does."""

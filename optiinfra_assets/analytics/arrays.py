@@ -57,8 +57,11 @@ class Calendar:
 def median(values: Floats) -> Floats:
     """Return the medians along the last axis of what is a number; NaN where none is."""
     ordered = np.sort(values, axis=-1)
+    size = values.shape[-1]
+    if not np.isnan(ordered[..., -1:]).any():  # what is no number would be last
+        return np.asarray((ordered[..., (size - 1) // 2] + ordered[..., size // 2]) / 2)
     count = np.sum(~np.isnan(ordered), axis=-1)
-    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[-1] - 1)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, size - 1)
     picked = [np.take_along_axis(ordered, place[..., None], axis=-1)[..., 0] for place in (low, high)]
     return np.asarray((picked[0] + picked[1]) / 2)
 

@@ -39,7 +39,7 @@ class Bounds:
     covered: Floats
     """Series x level: the part of origins whose total lay within bounds made from the others; NaN where none is known."""
     pooled: Floats
-    """The same over all series, one a level."""
+    """The same over all series that cost something now, one a level."""
 
 
 def bounds(errors: Floats, level: Floats, pool: int, common: int = 0) -> Bounds:
@@ -71,7 +71,7 @@ def bounds(errors: Floats, level: Floats, pool: int, common: int = 0) -> Bounds:
         half.append(grid[enough.argmax(axis=1)] * scale[:, 0])
         inside = np.where(known, less < part * (count - 1 + _POOLED), np.nan)
         covered.append(_mean(inside, axis=1))
-        pooled.append(float(_mean(inside[:pool])))
+        pooled.append(float(_mean(inside[:pool][level[:pool] > 0])))
     return Bounds(np.maximum.accumulate(np.stack(half, axis=1), axis=1), np.stack(covered, axis=1), np.array(pooled))
 
 

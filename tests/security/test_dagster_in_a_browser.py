@@ -69,9 +69,12 @@ def stranger() -> Iterator[str]:
         yield str(urlsplit(url).port)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tab(web: WebInterface) -> Iterator[Tab]:
-    """A browser that was signed in by a one-time link, as a person does it. Every name of ``.example`` is this machine."""
+    """A browser that was signed in by a one-time link, as a person does it, up to the test that signs out.
+
+    Every name of ``.example`` is this machine.
+    """
     with chromium("--host-resolver-rules=MAP *.example 127.0.0.1") as opened:
         opened.open(f"{web.url}{LINK_PATH}{web.link()}")
         opened.press("button")
@@ -110,6 +113,7 @@ def test_a_name_that_was_let_point_to_this_machine_changes_nothing(web: WebInter
 
 def test_the_same_from_our_own_page_does_change_something(web: WebInterface, tab: Tab) -> None:
     """Otherwise the tests above would pass with a query that does nothing."""
+    tab.open(f"{web.url}/runs")
     answer = tab.run(
         f"fetch('/graphql', {{method: 'POST', headers: {{'Content-Type': 'application/json'}}, "
         f"body: JSON.stringify({{query: {json.dumps(web.stop)}}})}}).then(answer => answer.status)"
@@ -122,6 +126,7 @@ def test_the_same_from_our_own_page_does_change_something(web: WebInterface, tab
 
 def test_dagsters_own_pages_work_behind_the_sign_in(web: WebInterface, tab: Tab) -> None:
     """Its pages ask GraphQL and open a WebSocket by themselves, and none of it is refused."""
+    tab.events.clear()
     tab.open(f"{web.url}/assets")
     tab.until("document.body.innerText.includes('raw_costs') || document.body.innerText.includes('costs')")
     refused = [

@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Self
+
+import pyarrow as pa
 
 from optiinfra_assets.domain.accounts import Account, BillingPeriod
 from optiinfra_assets.line_items import SCHEMA
@@ -24,6 +27,33 @@ SECRET = "PLANTED4711SECRET"
 Item = dict[str, Any]
 
 
+class Items(Sequence[Item]):
+    """The line items of batches, made Python's only when they are looked at: that takes as long as collecting, and most are only summed."""
+
+    def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
+        self._table = pa.Table.from_batches(batches, SCHEMA)
+
+    @cached_property
+    def _rows(self) -> list[Item]:
+        return self._table.to_pylist()
+
+    def with_only(self, *names: str) -> list[Item]:
+        """The same with these columns alone."""
+        return self._table.select(names).to_pylist()
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._rows[at]
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    def __eq__(self, other: object) -> bool:
+        return self._rows == (other._rows if isinstance(other, Items) else other)
+
+    def __repr__(self) -> str:
+        return repr(self._rows)
+
+
 def at(month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
     """An instant of 2026."""
     return datetime(2026, month, day, hour, minute, tzinfo=UTC)
@@ -31,21 +61,17 @@ def at(month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
 
 @dataclass
 class AnyLife:
-    """What the schedule knows of one account: a period is collected when its token is another than at its last collection.
-
-    `columns` are those that are kept of items: making all of them Python's takes as long as collecting.
-    """
+    """What the schedule knows of one account: a period is collected when its token is another than at its last collection."""
 
     cloud: SimulatedAccount
     clock: SimulatedClock
     provider: Provider
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
     tokens: dict[BillingPeriod, str] = field(default_factory=dict)
-    items: dict[BillingPeriod, list[Item]] = field(default_factory=dict)
+    items: dict[BillingPeriod, Sequence[Item]] = field(default_factory=dict)
     collections: dict[BillingPeriod, LineItemStream] = field(default_factory=dict)
     collected: list[BillingPeriod] = field(default_factory=list)
     limit: Callable[[], Deadline] = Deadline
-    columns: Sequence[str] = tuple(SCHEMA.names)
 
     @classmethod
     def of(
@@ -82,13 +108,13 @@ class AnyLife:
         """The stream of a period, not read yet."""
         return self.provider.collect(self.account, period, self.context)
 
-    def collect(self, period: BillingPeriod) -> list[Item]:
+    def collect(self, period: BillingPeriod) -> Sequence[Item]:
         """Read a period to its end; what was there before stays if that fails."""
         collection = self.open(period)
         batches = list(collection.batches)
         assert all(batch.schema == SCHEMA for batch in batches)
         self.collections[period] = collection
-        self.items[period] = [item for batch in batches for item in batch.select(self.columns).to_pylist()]
+        self.items[period] = Items(batches)
         return self.items[period]
 
     def tick(self) -> list[BillingPeriod]:
@@ -116,15 +142,25 @@ class AnyLife:
         return self.go(*(first + timedelta(hours=hours * number) for number in range(count)))
 
 
-def billed(items: list[Item], **only: Any) -> Decimal:
+def billed(items: Sequence[Item], **only: Any) -> Decimal:
     """What the items with the given values come to."""
-    matching = [item for item in items if all(item[name] == value for name, value in only.items())]
+    rows = _with_only(items, "billed_cost", *only)
+    matching = [item for item in rows if all(item[name] == value for name, value in only.items())]
     return sum((item["billed_cost"] for item in matching), Decimal(0))
 
 
-def by_day(items: list[Item]) -> dict[date, Decimal]:
+def values(items: Sequence[Item], name: str) -> set[Any]:
+    """The values of a column."""
+    return {item[name] for item in _with_only(items, name)}
+
+
+def _with_only(items: Sequence[Item], *names: str) -> Sequence[Item]:
+    return items.with_only(*names) if isinstance(items, Items) else items
+
+
+def by_day(items: Sequence[Item]) -> dict[date, Decimal]:
     """Billed cost by the day on which the charges begin."""
     days: dict[date, Decimal] = defaultdict(Decimal)
-    for item in items:
+    for item in _with_only(items, "billed_cost", "charge_period_start"):
         days[item["charge_period_start"].date()] += item["billed_cost"]
     return dict(days)

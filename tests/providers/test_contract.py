@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from life import SECRET, AnyLife, at, billed
+from life import SECRET, AnyLife, at, billed, values
 from ways import FEBRUARY, JANUARY, MARCH_10, WEB, Way, other_life, small, ways, young_life
 
 from optiinfra_assets.domain.accounts import BillingPeriod, Slice
@@ -73,7 +73,6 @@ def test_a_year_of_months_equals_the_invoices_to_the_cent(way: Way) -> None:
     A whole year for the way a cloud is usually set up; half a year, which has every kind of event, for others.
     """
     life = other_life(way, Scenario.load("busy_year"), datetime(2025, 11, 1, 2, tzinfo=UTC))
-    life.columns = ("billed_cost", "billing_currency")
     count = 12 if way.mode == type(life.cloud).modes[0] else 6
     with life.cloud:
         months = [BillingPeriod(2025, 11).shift(number) for number in range(count)]
@@ -87,7 +86,7 @@ def test_a_year_of_months_equals_the_invoices_to_the_cent(way: Way) -> None:
         life.go(*(end + timedelta(days=day, hours=12) for day in (1, 3, 7, 19)))
         for month in months:
             assert billed(life.items[month]) == life.cloud.invoice_amount(month), month
-            assert {item["billing_currency"] for item in life.items[month]} == {life.cloud.currency}
+            assert values(life.items[month], "billing_currency") == {life.cloud.currency}
 
 
 def test_days_are_visible_while_the_month_is_open(way: Way) -> None:
@@ -291,7 +290,6 @@ def field_names(way: Way) -> list[str]:
 
 def collected_with(way: Way, changes: dict[str, FieldChange]) -> ProviderError | None:
     life = young_life(way)
-    life.columns = ("billed_cost",)
     with life.cloud:
         life.cloud.changed_fields = changes
         return collected(life)

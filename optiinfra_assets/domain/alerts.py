@@ -100,13 +100,14 @@ class AlertKind:
 
 
 def _number(option: Option, value: object) -> str:
-    accepted = f"use a number from {option.least} to {option.most}"
     try:
         number = written(option.name, str(value))
     except ValueError:
-        raise ValueError(f"{option.name}: {str(value)[:100]!r} is not accepted: {accepted}") from None
-    if not option.least <= number <= option.most:
-        raise ValueError(f"{option.name}: {str(value)[:100]} is not accepted: {accepted}")
+        number = None
+    if number is None or not option.least <= number <= option.most:
+        raise ValueError(
+            f"{option.name}: {str(value)[:100]!r} is not accepted: use a number from {option.least} to {option.most}"
+        )
     return f"{number:f}"
 
 

@@ -151,7 +151,7 @@ def test_a_rule_is_saved_changed_and_muted(world: World, admin: Customer) -> Non
         ({"channels": []}, "ALERT_NOT_ACCEPTED", "channels: needed"),
         ({"channels": ["nobody"]}, "ALERT_NOT_FOUND", "channel: 'nobody' does not exist"),
         ({"accounts": ["nobody.main"]}, "ALERT_NOT_FOUND", "account: 'nobody.main' does not exist"),
-        ({"options": [{"name": "amount", "value": "-1"}]}, "ALERT_NOT_ACCEPTED", "amount: -1 is not accepted"),
+        ({"options": [{"name": "amount", "value": "-1"}]}, "ALERT_NOT_ACCEPTED", "amount: '-1' is not accepted"),
         ({"timing": {"timezone": "Mars"}}, "ALERT_NOT_ACCEPTED", "timezone: 'Mars' is not known"),
         ({"timing": {"quietFrom": 3}}, "ALERT_NOT_ACCEPTED", "quiet_from: needed together"),
         ({"name": " "}, "ALERT_NOT_ACCEPTED", "name: ' ' is not accepted"),

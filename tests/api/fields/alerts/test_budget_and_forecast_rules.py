@@ -267,11 +267,11 @@ def test_what_is_spent_is_told_without_any_forecast_and_a_budget_that_cannot_be_
         ({"kind": "budget", "options": {"actual": "0", "forecast": "0"}}, "actual or forecast or probability: needed"),
         (
             {"kind": "budget", "options": {"probability": "101"}},
-            "probability: 101 is not accepted: use a number from 0",
+            "probability: '101' is not accepted: use a number from 0",
         ),
         ({"kind": "forecast"}, "amount: needed: a rule of the kind forecast needs a number above 0"),
         ({"kind": "anomaly", "services": [" "]}, "services: ' ' is not accepted"),
-        ({"kind": "anomaly", "options": {"days": "63"}}, "days: 63 is not accepted: use a number from 0 to 62"),
+        ({"kind": "anomaly", "options": {"days": "63"}}, "days: '63' is not accepted: use a number from 0 to 62"),
         ({"kind": "anomaly", "accounts": ["nobody"]}, "account: 'nobody' does not exist"),
         ({"kind": "collection", "services": ["x"]}, "services: rules of the kind collection are narrowed to accounts"),
     ],

@@ -41,7 +41,7 @@ def test_a_publication_makes_a_forecast_and_nothing_else_does(platform: Platform
         assert [key.account for key in found.keys] == [f"{customer}.files"]
         before[customer] = found
     days = before["acme"].series.parts[CostPart.USAGE][0]
-    assert np.all(days[days != 0] == 7)
+    assert np.all(days[days != 0] == 700), "in cents"
 
     later = NOW + timedelta(days=1)
     files.write("2026-11", "2026-11", ["9"] * 20)

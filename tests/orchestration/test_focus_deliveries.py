@@ -21,6 +21,7 @@ from typing import Any
 
 import boto3
 import dagster as dg
+import httpx
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
@@ -201,6 +202,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Any]]:
     running.start()
     keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
     client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1", **keys)
+    httpx.post(f"http://127.0.0.1:{port}/moto-api/reset", trust_env=False)  # servers of one process share their buckets
     client.create_bucket(Bucket="lake")
     yield f"http://127.0.0.1:{port}", client
     running.stop()

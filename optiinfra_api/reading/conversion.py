@@ -119,18 +119,24 @@ class Display:
             costs: columns of costs; a row may lack some.
         """
         await self._known_state()
-        needed = [{"currency": row["billing_currency"], "dates": [row["charge_period_start"][:10]]} for row in rows]
-        by_day = await self._rates(needed)
-        for row, one in zip(rows, needed, strict=True):
-            rates, (day,) = by_day.get(one["currency"]), one["dates"]
-            rate = _SAME if rates is None else rates[day]
-            if rate is None:
-                self.missing.setdefault(one["currency"], set()).add(day)
-            row["converted"] = {
-                cost: self._sum(None if rate is None else EXACT.multiply(Decimal(row[cost]), rate.value), [rate])
-                for cost in costs
-                if row.get(cost) is not None
-            }
+        days = [row["charge_period_start"][:10] for row in rows]
+        asked: dict[str, set[str]] = {}
+        for row, day in zip(rows, days, strict=True):
+            asked.setdefault(row["billing_currency"], set()).add(day)
+        by_day = await self._rates([{"currency": one, "dates": some} for one, some in asked.items()])
+        said: dict[int, Row] = {}  # of each rate once: many line items of a page have the same one
+        with localcontext(EXACT):
+            for row, day in zip(rows, days, strict=True):
+                rates = by_day.get(row["billing_currency"])
+                rate = _SAME if rates is None else rates[day]
+                if rate is None:
+                    self.missing.setdefault(row["billing_currency"], set()).add(day)
+                fields = said.get(id(rate)) or said.setdefault(id(rate), self._sum(None, [rate]))
+                row["converted"] = {
+                    cost: fields if rate is None else {**fields, "amount": _text(Decimal(row[cost]) * rate.value)}
+                    for cost in costs
+                    if row.get(cost) is not None
+                }
 
     async def _series(
         self, granularity: str, start: date | None, columns: Collection[str], rows: list[Row]
@@ -157,12 +163,13 @@ class Display:
                 row["converted"] = found[row["account"], row["resource"], row["currency"]]
 
     async def _rates(self, rows: Iterable[Row]) -> dict[str, RatesByDay]:
-        months: dict[str, set[str]] = {}
+        days: dict[str, set[str]] = {}
         for row in rows:
             if row["currency"] != self.currency:
-                months.setdefault(row["currency"], set()).update(day[:7] for day in row["dates"])
-        if not months:
+                days.setdefault(row["currency"], set()).update(row["dates"])
+        if not days:
             return {}
+        months = {currency: {day[:7] for day in some} for currency, some in days.items()}
         return await self.rates.of(self.customer_id, self.currency, months)
 
     def _converted(
@@ -175,10 +182,11 @@ class Display:
         dates = row["dates"]
         rates = [_SAME] * len(dates) if days is None else list(map(days.__getitem__, dates))
         amounts = list(map(Decimal, row["amounts"]))
-        is_whole = None not in _distinct(rates)
+        distinct = _distinct(rates)
+        is_whole = None not in distinct
         missing = [] if is_whole else [day for day, rate in zip(dates, rates, strict=True) if rate is None]
         parts = list(map(mul, amounts, [rate[0] if rate else _ZERO for rate in rates]))
-        found: Row = {"converted": self._sum(_added(parts, rates), rates), "missing": missing}
+        found: Row = {"converted": self._sum(sum(parts, _ZERO) if is_whole else None, distinct), "missing": missing}
         if bucket_of is None:
             shown = zip(parts, rates, strict=True)
             by_column: Row = {
@@ -193,17 +201,17 @@ class Display:
             found["amounts"] = [plain(sum(amounts[span], _ZERO)) for span in spans]
             by_column = {
                 "converted_amounts": lambda: [_text(_added(parts[span], rates[span])) for span in spans],
-                "rates": lambda: [_only(rates[span]) for span in spans],
+                "rates": lambda: [_only(_distinct(rates[span])) for span in spans],
             }
         return found | {name: by_column[name]() for name in columns}
 
-    def _sum(self, amount: Decimal | None, rates: Sequence[KnownRate | None]) -> Row:
-        """The fields of a converted sum."""
-        known = [one.rate for one in _distinct(rates) if one is not None]
+    def _sum(self, amount: Decimal | None, rates: Collection[KnownRate | None]) -> Row:
+        """The fields of a converted sum; each of `rates` once."""
+        known = [one.rate for one in rates if one is not None]
         sources = {one.source for one in known}
         only = _only(rates) if len(sources) == 1 else None
-        days = [one.day.isoformat() for one in known if one.day is not None]
-        first, last = min(days, default=None), max(days, default=None)
+        days = [one.day for one in known if one.day is not None]
+        first, last = (min(days).isoformat(), max(days).isoformat()) if days else (None, None)
         return {
             "amount": _text(amount),
             "currency": self.currency,
@@ -244,9 +252,9 @@ def _distinct(rates: Sequence[KnownRate | None]) -> Collection[KnownRate | None]
     return dict(zip(map(id, rates), rates, strict=True)).values()
 
 
-def _only(rates: Sequence[KnownRate | None]) -> str | None:
-    """The one value of all rates; None if there are several, or one is missing."""
-    values = {one and one.text for one in _distinct(rates)}
+def _only(rates: Collection[KnownRate | None]) -> str | None:
+    """The one value of rates, of which each is there once; None if there are several, or one is missing."""
+    values = {one and one.text for one in rates}
     return values.pop() if len(values) == 1 else None
 
 
@@ -261,18 +269,25 @@ def _bucket_of(granularity: str, start: date | None) -> Callable[[str], str] | N
     """How the first day of the bucket of a day is found, as the statements name it; None: each day is one."""
     if granularity == "daily":
         return None
-    if granularity == "monthly":
-        return lambda day: f"{day[:7]}-01"
-    if granularity == "weekly":
-        return _Mondays().__getitem__
+    if granularity in _FIRST_DAYS:
+        return _FirstDays(_FIRST_DAYS[granularity]).__getitem__
     whole = "" if start is None else start.isoformat()
     return lambda _: whole
 
 
-class _Mondays(dict[str, str]):
-    """The Monday of the week of each day that was asked for."""
+_FIRST_DAYS: Final[dict[str, Callable[[date], date]]] = {
+    "weekly": lambda day: day - timedelta(days=day.weekday()),
+    "monthly": lambda day: day.replace(day=1),
+}
+
+
+class _FirstDays(dict[str, str]):
+    """The first day of the bucket of each day that was asked for: each once, as series of one answer have the same days."""
+
+    def __init__(self, first_day: Callable[[date], date]) -> None:
+        super().__init__()
+        self._first_day = first_day
 
     def __missing__(self, day: str) -> str:
-        parsed = date.fromisoformat(day)
-        monday = self[day] = (parsed - timedelta(days=parsed.weekday())).isoformat()
-        return monday
+        found = self[day] = self._first_day(date.fromisoformat(day)).isoformat()
+        return found

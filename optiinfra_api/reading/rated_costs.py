@@ -143,26 +143,32 @@ class RatedCosts:
         codes = pairs % size
         of_groups = (_bounds(column[codes], starts) for column in self._columns)
         found = []
-        for group, (first, last, text, source) in enumerate(zip(*of_groups, strict=True)):
+        said: dict[tuple[tuple[int, int], ...], Row] = {}  # groups that are months have few rates between them
+        for group, bounds in enumerate(zip(*of_groups, strict=True)):
+            (_, _, text, source) = bounds
             lacks = text[0] == _LACKING
-            named = {source[0]}
             if lacks or source[0] != source[1]:
                 end = starts[group + 1] if group + 1 < number else len(codes)
                 named = set(self._columns.source[codes[starts[group] : end]].tolist()) - {_LACKING}
-            only = self._known[text[0]] if text[0] == text[1] and len(named) == 1 else None
-            days = [_iso(day) for day in (first[0], last[1]) if 0 <= day < _NEVER]
-            found.append(
-                {
-                    "currency": currency,
-                    "rate": only and only.text,
-                    "rate_date": days[-1] if only and days else None,
-                    "rate_source": self._source(*named) if len(named) == 1 else self._sources(named),
-                    "first_rate_date": days[0] if days else None,
-                    "last_rate_date": days[-1] if days else None,
-                    "missing": self._missing(places, groups == group) if lacks else [],
-                }
-            )
+                fields = self._fields(bounds, named, currency)
+            else:
+                fields = said.get(bounds) or said.setdefault(bounds, self._fields(bounds, {source[0]}, currency))
+            found.append({**fields, "missing": self._missing(places, groups == group) if lacks else []})
         return found
+
+    def _fields(self, bounds: Sequence[tuple[int, int]], sources: set[int], currency: str) -> Row:
+        """The fields of a converted sum without the amount: `bounds`, the lowest and highest of each of `_Columns`, and the sources."""
+        first, last, text, _ = bounds
+        only = self._known[text[0]] if text[0] == text[1] and len(sources) == 1 else None
+        days = [_iso(day) for day in (first[0], last[1]) if 0 <= day < _NEVER]
+        return {
+            "currency": currency,
+            "rate": only and only.text,
+            "rate_date": days[-1] if only and days else None,
+            "rate_source": self._source(*sources) if len(sources) == 1 else self._sources(sources),
+            "first_rate_date": days[0] if days else None,
+            "last_rate_date": days[-1] if days else None,
+        }
 
     def only(self, places: Any, cells: Ints, number: int) -> tuple[list[str | None], list[bool]]:
         """The one rate of each of `number` cells, None if there are several or one is missing, and whether one is missing."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from functools import partial
+from itertools import pairwise
 from operator import mul
 from typing import Any, Final
 
@@ -144,8 +145,16 @@ class Display:
         """What is added to each of `rows`."""
         by_day = await self._rates(rows)
         bucket_of = _bucket_of(granularity, start)
+        same: dict[tuple[str, tuple[str, ...]], _RatedDays] = {}  # most series of an answer have the same days
+        found = []
         with localcontext(EXACT):
-            return [self._converted(row, by_day.get(row["currency"]), bucket_of, columns) for row in rows]
+            for row in rows:
+                key = row["currency"], tuple(row["dates"])
+                days = same.get(key)
+                if days is None:
+                    days = same[key] = self._rated(key[1], by_day.get(key[0]), bucket_of, columns)
+                found.append(days.converted(row["amounts"], columns))
+        return found
 
     async def resources(self, rows: list[Row], days: list[Row]) -> None:
         """Convert sums of resources: to each is added ``converted``, the fields of a converted sum.
@@ -172,38 +181,31 @@ class Display:
         months = {currency: {day[:7] for day in some} for currency, some in days.items()}
         return await self.rates.of(self.customer_id, self.currency, months)
 
-    def _converted(
-        self, row: Row, days: RatesByDay | None, bucket_of: Callable[[str], str] | None, columns: Collection[str]
-    ) -> Row:
-        """What is added to a series; without `days` it is in the currency already. A context of exact decimals is needed.
-
-        A year of days of many groups is a long list, so all of it is done in loops of C.
-        """
-        dates = row["dates"]
-        rates = [_SAME] * len(dates) if days is None else list(map(days.__getitem__, dates))
-        amounts = list(map(Decimal, row["amounts"]))
-        distinct = _distinct(rates)
-        is_whole = None not in distinct
-        missing = [] if is_whole else [day for day, rate in zip(dates, rates, strict=True) if rate is None]
-        parts = list(map(mul, amounts, [rate[0] if rate else _ZERO for rate in rates]))
-        found: Row = {"converted": self._sum(sum(parts, _ZERO) if is_whole else None, distinct), "missing": missing}
-        if bucket_of is None:
-            shown = zip(parts, rates, strict=True)
-            by_column: Row = {
-                "converted_amounts": lambda: [None if rate is None else _text(part) for part, rate in shown],
-                "rates": lambda: [rate and rate.text for rate in rates],
-            }
-        else:
-            names = list(map(bucket_of, dates))
-            starts = [place for place, name in enumerate(names) if not place or names[place - 1] != name]
-            spans = [slice(*ends) for ends in zip(starts, [*starts[1:], len(names)], strict=True)]
-            found["dates"] = [names[place] for place in starts]
-            found["amounts"] = [plain(sum(amounts[span], _ZERO)) for span in spans]
-            by_column = {
-                "converted_amounts": lambda: [_text(_added(parts[span], rates[span])) for span in spans],
-                "rates": lambda: [_only(_distinct(rates[span])) for span in spans],
-            }
-        return found | {name: by_column[name]() for name in columns}
+    def _rated(
+        self,
+        dates: Sequence[str],
+        days: RatesByDay | None,
+        bucket_of: Callable[[str], str] | None,
+        columns: Collection[str],
+    ) -> _RatedDays:
+        """What series of these days have in common; without `days` they are in the currency already."""
+        rates: list[KnownRate | None] = [_SAME] * len(dates) if days is None else [days[day] for day in dates]
+        missing = [day for day, rate in zip(dates, rates, strict=True) if rate is None]
+        names = [] if bucket_of is None else list(map(bucket_of, dates))
+        starts = [place for place, name in enumerate(names) if not place or names[place - 1] != name]
+        spans = [slice(*ends) for ends in pairwise([*starts, len(names)])]
+        shown = (
+            [_only(_distinct(rates[span])) for span in spans] if bucket_of else [rate and rate.text for rate in rates]
+        )
+        return _RatedDays(
+            [rate.value if rate else _ZERO for rate in rates],
+            rates,
+            missing,
+            self._sum(None, _distinct(rates)),
+            [names[place] for place in starts] if bucket_of else None,
+            spans,
+            shown if "rates" in columns else None,
+        )
 
     def _sum(self, amount: Decimal | None, rates: Collection[KnownRate | None]) -> Row:
         """The fields of a converted sum; each of `rates` once."""
@@ -223,6 +225,53 @@ class Display:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _RatedDays:
+    """The rates of the days of a series.
+
+    Attributes:
+        values: the rate of each day, 0 without one.
+        rates: the same, with their quotes.
+        missing: the days without a rate.
+        fields: of a converted sum, without the amount.
+        buckets: the first day of each bucket; None: each day is one.
+        spans: the days of each bucket.
+        shown_rates: the one rate of each bucket; None: nobody asks.
+    """
+
+    values: list[Decimal]
+    rates: list[KnownRate | None]
+    missing: list[str]
+    fields: Row
+    buckets: list[str] | None
+    spans: list[slice]
+    shown_rates: list[str | None] | None
+
+    def converted(self, amounts: Sequence[str], columns: Collection[str]) -> Row:
+        """What is added to a series of these days; in a context of exact decimals, and in loops of C, because a year of many groups is a
+        long list."""
+        exact = list(map(Decimal, amounts))
+        parts = list(map(mul, exact, self.values))
+        amount = None if self.missing else _text(sum(parts, _ZERO))
+        found: Row = {"converted": {**self.fields, "amount": amount}, "missing": self.missing}
+        if self.buckets is not None:
+            found["dates"] = self.buckets
+            found["amounts"] = [plain(sum(exact[span], _ZERO)) for span in self.spans]
+        if "converted_amounts" in columns:
+            found["converted_amounts"] = self._shown(parts)
+        if self.shown_rates is not None:
+            found["rates"] = self.shown_rates
+        return found
+
+    def _shown(self, parts: Sequence[Decimal]) -> list[str | None]:
+        if self.buckets is None:
+            return [None if rate is None else _text(part) for part, rate in zip(parts, self.rates, strict=True)]
+        is_whole = [not self.missing or None not in self.rates[span] for span in self.spans]
+        return [
+            _text(sum(parts[span], _ZERO)) if whole else None for span, whole in zip(self.spans, is_whole, strict=True)
+        ]
+
+
 def display_of(rates: RateBook, customer_id: str, currency: str, selected: frozenset[str] | None = None) -> Display:
     """Return what converts one answer for a customer to a currency.
 
@@ -240,11 +289,6 @@ def missing_rates(currency: str, into: str, days: Collection[str]) -> str:
     first, last = min(days), max(days)
     when = f"on {first}" if first == last else f"on {len(days)} days from {first} to {last}"
     return f"No rate from {currency or 'no currency'} to {into} {when}: what was charged then is not converted."
-
-
-def _added(parts: Sequence[Decimal], rates: Sequence[KnownRate | None]) -> Decimal | None:
-    """The sum of converted parts, None if one has no rate; in a context of exact decimals."""
-    return None if None in _distinct(rates) else sum(parts, _ZERO)
 
 
 def _distinct(rates: Sequence[KnownRate | None]) -> Collection[KnownRate | None]:

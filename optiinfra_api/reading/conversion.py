@@ -89,8 +89,10 @@ class Display:
         for row in rows:
             if row["missing"]:
                 self.missing.setdefault(row["currency"], set()).update(row["missing"])
-            amount = row["converted"]["amount"]
-            self.total = None if amount is None or self.total is None else EXACT.add(self.total, Decimal(amount))
+        amounts = [row["converted"]["amount"] for row in rows]
+        with localcontext(EXACT):
+            known = None if self.total is None or None in amounts else sum(map(Decimal, amounts), self.total)
+        self.total = known
 
     async def _known_state(self) -> str:
         """That of the rates, as it was first asked for this answer."""

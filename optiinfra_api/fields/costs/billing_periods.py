@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 5000
 _MOST_MONTHS: Final = MAX_DAYS // 31
+_SHOWN: Final = frozenset({"convertedAmounts"})
+"""Of what a converted series has: the rates of months are shown as those of sums."""
 _UNCONVERTED: Final = {"converted": None, "charged_converted": "0"}
 _NOTHING: Final = {"total": "0", "line_items": 0, "unpriced_line_items": 0}
 
@@ -104,7 +106,7 @@ class CostsByBillingPeriodQuery:
         by_month = replace(groups, dimensions=groups.dimensions | {_PERIOD})
         data = await info.context.data_of(customer_id)
 
-        displays = [data.display(display_currency) for _ in range(2)]
+        displays = [data.display(display_currency, _SHOWN) for _ in range(2)]
 
         async def read(
             question: CostQuery, by: Grouping, granularity: str, display: Display | None

@@ -59,6 +59,9 @@ FILTERS: Final = {
 _SIGNS: Final = {"largest_first": -1, "smallest_first": 1, "by_name": 0}
 """The orders of ``fragments/series_order.sql``: by the total, multiplied by this."""
 
+_MOST_TEXTS: Final = 2**15 - 1
+_MOST_COUNTED: Final = 2**31 - 1
+
 Ints = NDArray[Any]
 Count = Callable[..., None]
 
@@ -85,7 +88,7 @@ class ColumnTable:
             rows: columns of the derived table, strings as dictionaries.
             generations: those whose rows these are; one may have no row. Empty: only rows of those that are asked.
         """
-        self._rows = rows.sort_by(self.DAY).unify_dictionaries().combine_chunks()
+        self._rows = _narrow(rows.sort_by(self.DAY).unify_dictionaries().combine_chunks())
         self.generations = generations
         self._rated: LRUCache[tuple[str, str, str], RatedCosts] = LRUCache(_CURRENCIES)
 
@@ -118,7 +121,7 @@ class ColumnTable:
     @classmethod
     def joined(cls, tables: Sequence[ColumnTable]) -> ColumnTable:
         """The rows of all `tables`, which count whatever the generations of a question are."""
-        return cls(pa.concat_tables([table._rows for table in tables]), frozenset())
+        return cls(pa.concat_tables([_wide(table._rows) for table in tables]), frozenset())
 
     def with_rows_of(self, other: ColumnTable, kept: Collection[int]) -> Self:
         """The rows of these generations that are in `kept`, and those of `other`."""
@@ -126,7 +129,7 @@ class ColumnTable:
         own = self._rows
         if remaining != self.generations:
             own = own.filter(pc.is_in(own["generation"], value_set=pa.array(sorted(remaining), pa.uint64())))
-        return type(self)(pa.concat_tables([own, other._rows]), remaining | other.generations)
+        return type(self)(pa.concat_tables([_wide(own), _wide(other._rows)]), remaining | other.generations)
 
     @property
     def size(self) -> int:
@@ -339,6 +342,32 @@ class Sums:
         for end in np.cumsum(is_there.sum(axis=1)).tolist():
             yield buckets[start:end], sums[start:end]
             start = end
+
+
+def _narrow(rows: pa.Table) -> pa.Table:
+    """The same rows in a fifth less memory: numbers of texts in 16 bits, and of line items in 32, if they fit. Columns are of one chunk."""
+    for place, name in enumerate(rows.column_names):
+        column = rows.column(place)
+        if not column.num_chunks:
+            continue
+        if pa.types.is_dictionary(column.type) and len(column.chunk(0).dictionary) <= _MOST_TEXTS:
+            one = column.chunk(0)
+            rows = rows.set_column(
+                place, name, pa.DictionaryArray.from_arrays(one.indices.cast(pa.int16()), one.dictionary)
+            )
+        elif name in _COUNTS and (pc.max(column).as_py() or 0) <= _MOST_COUNTED:
+            rows = rows.set_column(place, name, column.cast(pa.int32()))
+    return rows
+
+
+def _wide(rows: pa.Table) -> pa.Table:
+    """Rows whose columns have the same types whatever their numbers are, so that they can be put together."""
+    types = {name: pa.int64() for name in _COUNTS}
+    for place, field in enumerate(rows.schema):
+        wide = pa.dictionary(pa.int32(), pa.string()) if pa.types.is_dictionary(field.type) else types.get(field.name)
+        if wide is not None:
+            rows = rows.set_column(place, field.name, rows.column(place).cast(wide))
+    return rows
 
 
 def _months(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -206,7 +206,7 @@ class RatedCosts:
         codes, currencies = self._currencies
         days = self._days[pending].astype(np.int64)
         first, span = int(days.min()), int(np.ptp(days)) + 1
-        combined = codes[pending] * span + (days - first)
+        combined = codes[pending].astype(np.int64) * span + (days - first)
         present = _distinct(combined, len(currencies) * span)
         pairs = [(currencies[one // span], _iso(first + one % span)) for one in present.tolist()]
         return pairs, np.searchsorted(present, combined)

@@ -1,8 +1,7 @@
--- Grain: resource (account, resource id, currency), each with its days and their amounts. Source: raw_costs.
+-- Grain: resource (account, resource id, currency), each with its days, in any order, and their amounts. Source: raw_costs.
 -- For: costsByResource in a display currency with filters that cost_by_resource_day lacks: the resources of one page; charges without a resource have an empty one.
 -- Sums have 256 bits, because a sum of Decimal(38, 18) wraps silently beyond 1.7e20.
-WITH arraySort(groupArray((charge_day, amount))) AS points
-SELECT account, resource, currency, points.1 AS dates, points.2 AS amounts
+SELECT account, resource, currency, groupArray(charge_day) AS dates, groupArray(amount) AS amounts
 FROM
 (
     SELECT
@@ -16,4 +15,3 @@ FROM
     GROUP BY account, resource, currency, charge_day
 )
 GROUP BY currency, account, resource
-ORDER BY currency, account, resource

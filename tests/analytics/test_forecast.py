@@ -296,6 +296,26 @@ def test_costs_that_jump_are_told_by_their_mean() -> None:
     assert told == pytest.approx(30 * usage[:, -28:].sum() / 28, rel=0.1)
 
 
+def test_what_is_charged_on_few_days_is_told_by_twelve_weeks() -> None:
+    """Of products that sell on a fifth of the days, four weeks hold too few sales to tell a month."""
+    random = np.random.default_rng(4)
+    sales = (random.random((50, DAYS)) < 0.2) * random.lognormal(4, 1, (50, DAYS))
+    found = forecast(CostHistory.of_daily(FIRST, sales, THROUGH), SPANS)
+    told = np.array([float(found.total("next month", row)) for row in range(50)])
+    twelve, four = (sales[:, -days:].mean(axis=1) * 31 for days in (84, 28))
+    assert np.abs(told - twelve).mean() < np.abs(four - twelve).mean() / 3
+
+
+@pytest.mark.parametrize("open_again", [0, 10])
+def test_what_was_closed_for_a_while_is_not_charged_on_few_days(open_again: int) -> None:
+    """It is expected to stay closed; or, once it has been opened again, to cost what it costs now."""
+    shop = noisy()
+    shop[:, DAYS - 75 : DAYS - open_again] = 0.0
+    found = forecast(CostHistory.of_daily(FIRST, shop, THROUGH), SPANS)
+    expected = float(found.total("next month", 0))
+    assert expected == 0 if not open_again else expected > 2000
+
+
 def test_bounds_of_days_are_made_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take ten times what those of totals do, and a budget asks for totals only."""
     asked, of_days = [], forecasting._of_days

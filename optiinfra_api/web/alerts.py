@@ -62,6 +62,8 @@ _BY_ID: Final[Mapping[str, str]] = {
     "test": TEST,
     "remove-channel": REMOVE_CHANNEL,
 }
+MOST_HOURS: Final = 24 * 31
+"""For which a rule is muted."""
 CHANNELS: Final = {"webhook": "Webhook", "slack": "Slack", "teams": "Microsoft Teams", "email": "E-mail"}
 
 
@@ -118,9 +120,12 @@ async def save(visit: Visit) -> Response:
 async def mute(visit: Visit) -> Response:
     """Mute a rule for some hours, or let it tell again."""
     sent = await read_form(visit.request)
-    hours = number_of(sent.get("hours", "0"))
-    is_known = isinstance(hours, int) and 0 < hours <= 24 * 31
-    until = (visit.now + timedelta(hours=int(hours))).isoformat() if is_known else None
+    hours = number_of(sent.get("hours", ""))
+    if not isinstance(hours, int) or not 0 <= hours <= MOST_HOURS:
+        remedy = "Choose how long the rule is muted once more."
+        visit.problems.append({"message": f"hours: use 1 to {MOST_HOURS}, or 0 to let it tell again", "remedy": remedy})
+        return await show(visit, is_refused=True)
+    until = (visit.now + timedelta(hours=hours)).isoformat() if hours else None
     return await _done(visit, MUTE, id=sent.get("id", ""), until=until)
 
 

@@ -78,16 +78,17 @@ async def show(visit: Visit) -> Response:
     )
 
 
-async def show_one(visit: Visit) -> Response:
-    """Answer one anomaly."""
+async def show_one(visit: Visit, *, is_refused: bool = False) -> Response:
+    """Answer one anomaly; after what was sent of it is refused, with that status."""
     if visit.customer_id is None:
         return visit.shown("no_customer", "Anomalies")
     given = visit.request.query_params
     named, tag = given.get("id", ""), given.get("tag", "")
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if is_refused else HTTPStatus.OK
     one = (await visit.ask(ONE, customer=visit.customer_id, id=named, tag=tag or None)).get("anomaly")
     if one is None:
-        status = HTTPStatus.OK if visit.problems else HTTPStatus.NOT_FOUND
-        return visit.shown("no_anomaly", "No such anomaly", status, anomaly=named)
+        unknown = status if visit.problems else HTTPStatus.NOT_FOUND
+        return visit.shown("no_anomaly", "No such anomaly", unknown, anomaly=named)
     band = one["band"]
     days = list(zip(*(band[name] for name in ("dates", "cost", "expected", "lower", "upper", "odd")), strict=True))
     causes = one["causes"]
@@ -95,6 +96,7 @@ async def show_one(visit: Visit) -> Response:
     return visit.shown(
         "anomaly",
         one["service"] or f"All of {one['account']}",
+        status,
         one=one,
         drawn=drawn(band),
         days=days[::-1],
@@ -133,7 +135,7 @@ async def say(visit: Visit) -> Response:
         return redirect(visit.link("/anomalies/anomaly", id=named))
     if answer:
         visit.problems.append(answer)
-    return await show_one(visit)
+    return await show_one(visit, is_refused=True)
 
 
 @dataclass(frozen=True)

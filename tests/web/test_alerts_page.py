@@ -56,6 +56,10 @@ def test_a_channel_and_a_rule_are_added_tested_muted_and_removed(site: Site) -> 
         until = datetime.now(UTC) + timedelta(days=1)
         metadata = site.world.metadata
         metadata.alerts.mute_rule(rule_id, until, customer_id=customer.customer_id, actor=ALICE)
+        for hours in ("-1", "soon", "1.5", "745", ""):
+            refused = browser.post(f"/alerts/mute{of}", data={"id": rule_id, "hours": hours})
+            assert refused.status_code == 422
+            assert "hours: use 1 to 744" in text_of(refused)
         assert "Muted until" in text_of(browser.get(f"/alerts{of}"))
         assert browser.post(f"/alerts/mute{of}", data={"id": rule_id, "hours": "0"}).status_code == 303
         assert "Muted until" not in text_of(browser.get(f"/alerts{of}"))

@@ -58,6 +58,8 @@ def test_an_anomaly_is_seen_with_its_band_and_causes_and_spoken_of_by_operators(
         assert HOSTILE not in after.text
         refused = browser.post(path, data={"state": "FIXED", "until": "2026-12-24"})
         assert "go with the state planned only" in text_of(refused)
+        assert refused.status_code == 422
+        assert browser.post("/anomalies/anomaly?id=none", data={"state": "FIXED"}).status_code == 422
         assert browser.post(path, data={"state": "OPEN"}).status_code == 303
         assert "more than expected on 2026-11-10" in text_of(browser.get("/")), "the overview names it"
         gone = browser.get(f"/anomalies/anomaly?id={quote('no such')}")

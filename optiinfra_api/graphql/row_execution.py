@@ -36,25 +36,28 @@ class _Plan:
 
     def __init__(self, fields: Sequence[_Field]) -> None:
         named = [field for field in fields if field.name is not None]
-        # In the order of the selection, with the values that no row holds.
-        self._template: dict[str, Any] = {field.key: field.constant for field in fields}
+        # All keys in the order of the selection, with the values that no row holds; empty if rows hold all.
+        self._constants = {field.key: field.constant for field in fields} if len(named) < len(fields) else {}
         self._keys = tuple(field.key for field in named)
         self._values = _getter([str(field.name) for field in named])
         self._needed = tuple(place for place, field in enumerate(named) if not field.is_nullable)
         self._objects = tuple((field.key, field.plan) for field in named if field.plan is not None)
 
-    def completed(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        """`row` as it goes to the client; None if a non-null field is null."""
-        values = self._values(row)
-        if None in values and any(values[place] is None for place in self._needed):
+    def completed(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        """`rows` as they go to the client; None if a non-null field of one is null."""
+        values = list(map(self._values, rows))
+        if any(None in row and any(row[place] is None for place in self._needed) for row in values):
             return None
-        completed = {**self._template}
-        completed.update(zip(self._keys, values, strict=True))
+        completed: list[dict[str, Any]] = [dict(zip(self._keys, row, strict=True)) for row in values]
+        if self._constants:
+            completed = [{**self._constants, **row} for row in completed]
         for key, plan in self._objects:
-            if completed[key] is not None:
-                completed[key] = plan.completed(completed[key])
-                if completed[key] is None:
-                    return None
+            there = [row for row in completed if row[key] is not None]
+            objects = plan.completed([row[key] for row in there])
+            if objects is None:
+                return None
+            for row, one in zip(there, objects, strict=True):
+                row[key] = one
         return completed
 
 
@@ -129,13 +132,7 @@ class RowExecutionContext(StrawberryGraphQLCoreExecutionContext):
         plan = self._plans[place]
         if plan is None:
             return None
-        completed = []
-        for row in items:
-            one = plan.completed(row)
-            if one is None:
-                return None
-            completed.append(one)
-        return completed
+        return plan.completed(items)
 
     def _plan(self, type_: GraphQLObjectType, field_nodes: list[FieldNode]) -> _Plan | None:
         """The selected fields of each row, None if one of them is not plain."""

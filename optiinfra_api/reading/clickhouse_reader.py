@@ -153,7 +153,8 @@ class ClickHouseReader:
             record.statements["ClickHouse" if was_fetched else "memory"] += 1
             run = asyncio.to_thread if len(table) > _OFF_THE_LOOP else _at_once
             if conversion is not None:
-                bound["rates"] = await conversion.rates_of(await run(table.months, bound))
+                months = await run(table.months, bound) if table.lacks_rates(bound) else {}
+                bound["rates"] = await conversion.rates_of(months)
             rows = await run(table.rows, bound, count)
             self._answers.keep(key, b"\n".join(map(orjson.dumps, rows)))
             record.count_rows(len(rows))

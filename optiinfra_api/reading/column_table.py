@@ -165,12 +165,14 @@ class ColumnTable:
         *low, high = words[column.offset : column.offset + len(column)].T
         return *low, high.view("<i4")
 
+    def lacks_rates(self, values: Mapping[str, Any]) -> bool:
+        """Whether `rows` has to convert some rows first."""
+        return self._rated_costs(values).lacks(self._of_days(values["start"], values["end"]))
+
     def months(self, values: Mapping[str, Any]) -> dict[str, set[str]]:
         """The months, by currency, whose rates are needed before `rows` converts."""
         conversion: ConversionAsked = values["conversion"]
         rated = self._rated_costs(values)
-        if not rated.lacks(self._of_days(values["start"], values["end"])):
-            return {}
         found = rated.months(self._places(values["start"], values["end"], values))
         return {currency: months for currency, months in found.items() if currency != conversion.currency}
 
@@ -209,16 +211,19 @@ class ColumnTable:
         order = list(islice(firsts, values.get("limit")))
         if count is not None:
             count(len(order), size=sums.points(order) * 40 + len(order) * 300)
+        is_whole = len(buckets.starts) == 1  # then a group has one amount, its total
+        parts = repeat(([0], [])) if is_whole else sums.of_groups(order)
         rows = []
-        for group, (own, amounts) in zip(order, sums.of_groups(order), strict=True):
+        for group, (own, amounts) in zip(order, parts, strict=not is_whole):
             found = dict(zip(asked, keys[group], strict=False))
+            total = written(totals[group])
             rows.append(
                 {
                     **{name: found.get(name, "") for name in names},
                     "currency": keys[group][-1],
                     "dates": [buckets.starts[bucket] for bucket in own],
-                    "amounts": list(map(written, amounts)),
-                    "total": written(totals[group]),
+                    "amounts": [total] if is_whole else list(map(written, amounts)),
+                    "total": total,
                     "unpriced_line_items": unpriced[group],
                     "line_items": items[group],
                 }
@@ -243,10 +248,9 @@ class ColumnTable:
         rates, lacks = rated.only(places, cells, number * buckets) if columns else ([], [])
         parts = own.of_groups(order) if columns else repeat(([], []))
         for group, (found, amounts) in zip(order, parts, strict=bool(columns)):
-            fields = described[group]
-            missing = fields.pop("missing")
-            fields["amount"] = None if missing else written(totals[group], CONVERTED_DIGITS)
-            row: dict[str, Any] = {"converted": fields, "missing": missing}
+            fields, missing = described[group]
+            amount = None if missing else written(totals[group], CONVERTED_DIGITS)
+            row: dict[str, Any] = {"converted": {**fields, "amount": amount}, "missing": missing}
             shown = [group * buckets + bucket for bucket in found]
             if "converted_amounts" in columns:
                 row["converted_amounts"] = [

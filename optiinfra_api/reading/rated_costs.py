@@ -134,9 +134,9 @@ class RatedCosts:
         """The converted costs of rows; None: all are 0. They are 0 where a rate is missing."""
         return [None if limb is None else limb[places] for limb in self._used]
 
-    def described(self, places: Any, groups: Ints, number: int, currency: str) -> list[Row]:
-        """Say by which rates the rows of each of `number` groups are converted: the fields of a converted sum without the amount, and
-        ``missing``, the days without a rate. `groups`: the number of the group of each row."""
+    def described(self, places: Any, groups: Ints, number: int, currency: str) -> list[tuple[Row, list[str]]]:
+        """Say by which rates the rows of each of `number` groups are converted: the fields of a converted sum without the amount, and the
+        days without a rate. `groups`: the number of the group of each row."""
         size = len(self._known)
         pairs = _distinct(groups.astype(np.int64) * size + self._codes[places], number * size)
         starts = np.searchsorted(pairs, np.arange(number) * size)
@@ -153,7 +153,7 @@ class RatedCosts:
                 fields = self._fields(bounds, named, currency)
             else:
                 fields = said.get(bounds) or said.setdefault(bounds, self._fields(bounds, {source[0]}, currency))
-            found.append({**fields, "missing": self._missing(places, groups == group) if lacks else []})
+            found.append((fields, self._missing(places, groups == group) if lacks else []))
         return found
 
     def _fields(self, bounds: Sequence[tuple[int, int]], sources: set[int], currency: str) -> Row:

@@ -57,9 +57,9 @@ def test_a_row_is_what_graphql_makes_of_it(customer: Customer, document: str, mo
     quick: list[Any] = []
     complete = row_execution._Plan.completed
 
-    def counting(self: Any, row: Any) -> Any:
-        quick.append(row)
-        return complete(self, row)
+    def counting(self: Any, rows: Any) -> Any:
+        quick.extend(rows)
+        return complete(self, rows)
 
     monkeypatch.setattr(row_execution._Plan, "completed", counting)
     by_plan = customer.data(document)

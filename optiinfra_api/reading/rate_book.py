@@ -1,6 +1,6 @@
 """The rates that convert one customer's costs: computed once from what is stored, kept until something of it changes, and frozen by month.
 
-A rate of a month that has ended is stored when it is first asked for, before anybody sees it; see `analytics.currency.final_rates`.
+A rate of a month that has ended is stored when it is first asked for, before anybody sees it; see `metadata.customer_rates`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,10 @@ from optiinfra_assets.analytics.currency import (
     Quotes,
     Rate,
     RateMethod,
-    final_rates,
-    inverse,
-    month_rates,
 )
-from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
-from optiinfra_assets.metadata.rates import FrozenRate, Pair, RateRepository
+from optiinfra_assets.metadata.customer_rates import OwnRates, RatesOfPair, own_rates
+from optiinfra_assets.metadata.rates import Pair, RateRepository
 
 _CUSTOMERS: Final = 1000
 _CURRENCIES: Final = 200
@@ -53,11 +50,9 @@ RatesByDay = Mapping[str, KnownRate | None]
 
 @dataclass(slots=True)
 class _Known:
-    """What is known between two currencies: the rates, those that are frozen, and the days of all months that were asked for."""
+    """What is known between two currencies: the rates, and the days of all months that were asked for."""
 
-    pair: Pair
-    rates: PairRates
-    frozen: dict[date, Rate]
+    rates: RatesOfPair
     months: set[str] = field(default_factory=set)
     days: dict[str, KnownRate | None] = field(default_factory=dict)
     same: dict[Rate, KnownRate] = field(default_factory=dict)
@@ -75,7 +70,7 @@ class _Customer:
 
     stamp: object
     method: RateMethod
-    own: Mapping[tuple[date, str, str], Decimal]
+    own: OwnRates
     pairs: dict[tuple[str, str], _Known] = field(default_factory=dict)
 
 
@@ -172,16 +167,14 @@ class RateBook:
     async def _read(self, customer_id: str, stamp: object) -> _Customer:
         method = await self._run_for(customer_id, self._rates.method, customer_id=customer_id)
         own = await self._run_for(customer_id, self._rates.overrides, customer_id=customer_id)
-        rates = {(one.month, one.into_currency, one.currency): inverse(one.rate) for one in own}
-        rates |= {(one.month, one.currency, one.into_currency): one.rate for one in own}
-        return _Customer(stamp, RateMethod(method), rates)
+        return _Customer(stamp, RateMethod(method), own_rates(own))
 
     async def _pair(self, customer_id: str, pair: Pair, shared: object) -> _Known:
         quotes = [
             None if one == EURO else await self._quoted(one, shared) for one in (pair.currency, pair.into_currency)
         ]
         frozen = await self._run_for(customer_id, self._rates.frozen, pair, customer_id=customer_id)
-        return _Known(pair, PairRates(*quotes), _by_day(frozen))
+        return _Known(RatesOfPair(pair, PairRates(*quotes), frozen))
 
     async def _quoted(self, currency: str, shared: object) -> Quotes:
         await self.begin()
@@ -192,22 +185,12 @@ class RateBook:
 
     async def _add(self, customer_id: str, customer: _Customer, known: _Known, months: Collection[str]) -> None:
         """Find the rates of more months, and freeze those that have to stay."""
-        pair = known.pair
-        found: dict[date, Rate | None] = {}
-        freezing: dict[date, Rate] = {}
-        for text in months:
-            month = BillingPeriod.parse(text)
-            own = customer.own.get((month.start.date(), pair.currency, pair.into_currency))
-            rates = month_rates(known.rates, month, customer.method, own)
-            found |= rates
-            final = final_rates(rates, self._today(), known.rates.newest, customer.method)
-            freezing |= {day: rate for day, rate in final.items() if day not in known.frozen}
+        rates = known.rates
+        found, freezing = rates.of_months(months, customer.own, self._today())
         if freezing:
-            lines = [FrozenRate(day, rate.value, rate.day or day, rate.source) for day, rate in freezing.items()]
-            kept = await self._run(self._rates.freeze, pair, lines, customer_id=customer_id)
-            known.frozen = _by_day(kept)
-        for day, rate in found.items():
-            known.add(day, known.frozen.get(day, rate))
+            rates.keep(await self._run(self._rates.freeze, rates.pair, freezing, customer_id=customer_id))
+        for day, rate in rates.used(found).items():
+            known.add(day, rate)
         known.months.update(months)
 
 
@@ -215,7 +198,3 @@ def known_rate(rate: Rate) -> KnownRate:
     """Return a rate with its text and its units."""
     units = int(EXACT.to_integral_exact(EXACT.scaleb(rate.value, RATE_DIGITS)))
     return KnownRate(rate.value, plain(rate.value), units.to_bytes(-(-units.bit_length() // 16) * 2, "little"), rate)
-
-
-def _by_day(frozen: Collection[FrozenRate]) -> dict[date, Rate]:
-    return {one.day: Rate(one.rate, one.quoted, one.source) for one in frozen}

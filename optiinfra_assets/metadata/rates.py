@@ -122,6 +122,12 @@ class RateRepository(Repository):
         """Return what is stored, by source."""
         return [RateExtent(**row) for row in self._database.rows("rate_extent.sql")]
 
+    def changed_at(self) -> datetime | None:
+        """Return when a rate was last stored, None before the first."""
+        (row,) = self._database.rows("rates_changed_at.sql")
+        found: datetime | None = row["stored_at"]
+        return found
+
     def overrides(self, *, customer_id: str) -> list[RateOverride]:
         """Return a customer's own rates, the newest month first."""
         return [RateOverride(**row) for row in self._database.rows("rate_overrides.sql", {"customer_id": customer_id})]
